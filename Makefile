@@ -1,0 +1,47 @@
+# Two commands: `make demo` and `make test`. Each does all the set-up it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test setup setup-test setup-train check lock clean
+
+demo: setup
+	$(BIN)/labelwatch demo
+
+test: setup-test check
+	$(BIN)/pytest -q
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check detector tests models
+	$(BIN)/ruff check detector tests models
+	$(BIN)/mypy
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "labelwatch needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	sh .ci/system-packages run
+	touch $@
+
+setup-test: $(VENV)/.dev
+	sh .ci/system-packages test
+
+$(VENV)/.dev: $(VENV)/.done requirements-dev.lock
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
+	touch $@
+
+# Both locks anew, from the ranges in pyproject.toml.
+lock:
+	$(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install -q uv
+	build/uv/bin/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -o requirements.lock
+	build/uv/bin/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -c requirements.lock -o requirements-dev.lock
+
+setup-train:
+	$(PYTHON) -m venv .venv-train
+	.venv-train/bin/python -m pip install -q -r models/requirements.txt
+
+clean:
+	rm -rf $(VENV) .venv-train demo-data build *.egg-info

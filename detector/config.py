@@ -1,0 +1,377 @@
+"""The two configuration files, edge and hub: read, checked as a whole, unknown keys refused.
+
+Every problem is found at once and said with file, key, reason and hint (`ConfigError`). Relative paths are relative
+to the configuration file. Secrets never stand in the file: a key ending in `_env` names an environment variable, one
+ending in `_file` a file that holds the secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from detector.errors import ConfigError, Problem, redacted
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Point = tuple[Share, Share]
+ZoneKind = Literal["storage", "walkway", "packing", "blind_edge", "ignore"]
+
+
+class Settings(BaseModel):
+    """Base of every section: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Broker(Settings):
+    """Where the MQTT broker is."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(1883, ge=1, le=65535)
+    username: str | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = Field(None, description="CA certificate; set it to speak TLS")
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def password(self) -> str | None:
+        """The password from environment or file; `None` when none is configured."""
+        return secret(self.password_env, self.password_file)
+
+
+class HubLink(Settings):
+    """Where clips go."""
+
+    url: str | None = Field(None, description="address of the hub, e.g. http://10.0.0.2:8080; none: clips stay here")
+
+
+class Policy(Settings):
+    """What is fine in a zone."""
+
+    phones: Literal["allowed", "forbidden"] = Field("forbidden", description="photographing labels here is fine or not")
+
+
+class Zone(Settings):
+    """A part of a camera's picture, corners in shares of width and height."""
+
+    name: Name
+    kind: ZoneKind
+    polygon: list[Point] = Field(min_length=3)
+    label_up_rate: Share | None = Field(None, description="usual share of parcels that lie label up here")
+    policy: Policy = Policy()
+
+    @field_validator("polygon")
+    @classmethod
+    def _has_area(cls, polygon: list[Point]) -> list[Point]:
+        twice = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True))
+        if abs(twice) < 2e-4:
+            raise ValueError("encloses no area")
+        return polygon
+
+
+WHOLE_FRAME = Zone(name="all", kind="storage", polygon=[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
+
+
+class Camera(Settings):
+    """One camera: where its pictures come from, and what is where in them."""
+
+    name: Name
+    title: str | None = Field(None, description="name for people; the plain name when left out")
+    source: str = Field(description="rtsp://… without user and password, a video file, or a folder of them")
+    username: str | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+    loop: bool = Field(False, description="play a file again and again as one stream with ever-increasing time")
+    zones: list[Zone] = [WHOLE_FRAME]
+
+    @field_validator("source")
+    @classmethod
+    def _no_password_inside(cls, source: str) -> str:
+        if "://" in source and redacted(source) != source:
+            raise ValueError("a user name or password stands in the URL")
+        return source
+
+    @property
+    def live(self) -> bool:
+        """Whether the source is a stream without an end."""
+        return "://" in self.source
+
+    def password(self) -> str | None:
+        """The camera's password from environment or file; `None` when none is configured."""
+        return secret(self.password_env, self.password_file)
+
+
+class Analysis(Settings):
+    """How often and how closely the worker looks."""
+
+    model: str = Field("scene", description="name of a model in models/, or the path of a card")
+    fps: float = Field(5.0, gt=0, le=30, description="frames analysed a second, per camera")
+    frame_side: int = Field(640, ge=160, le=1920, multiple_of=32)
+    zoom_side: int = Field(320, ge=96, le=640, multiple_of=32)
+    zooms: int = Field(4, ge=0, le=32, description="people looked at closely in one frame, at most")
+
+
+class PhotoRule(Settings):
+    """When device and person add up to a photo act (`rules/acts.py`)."""
+
+    least_s: float = Field(0.8, gt=0, description="shortest time the phone is held aimed and still")
+    gap_s: float = Field(1.2, gt=0, description="longest time the phone may be lost from sight within one act")
+
+
+class SweepRule(Settings):
+    """When photo acts add up to a sweep (`rules/sweep.py`)."""
+
+    least_acts: int = Field(2, ge=2)
+    least_parcels: int = Field(2, ge=1)
+    window_s: float = Field(180.0, gt=0, description="acts that follow each other within this are one sweep")
+
+
+class OrientationRule(Settings):
+    """When too many parcels lie label up (`rules/orientation.py`)."""
+
+    usual_rate: Share = Field(0.35, description="for zones without a label_up_rate of their own")
+    least_parcels: int = Field(8, ge=3)
+    level: float = Field(0.001, gt=0, lt=0.5, description="chance of so many by accident, at most, over a zone-day")
+    settle_s: float = Field(4.0, ge=0, description="how long a parcel must have lain still before it counts")
+
+
+class Rules(Settings):
+    """Settings of every rule."""
+
+    photo: PhotoRule = PhotoRule()
+    sweep: SweepRule = SweepRule()
+    orientation: OrientationRule = OrientationRule()
+
+
+class Incidents(Settings):
+    """How signals become incidents, and what evidence is kept."""
+
+    join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")
+    longest_s: float = Field(600.0, gt=0, description="a longer incident ends and a new one begins")
+    pre_roll_s: float = Field(5.0, ge=0, le=30)
+    post_roll_s: float = Field(4.0, ge=0, le=30)
+
+
+class EdgeConfig(Settings):
+    """One edge box: its cameras and everything about them."""
+
+    site: Name
+    edge: Name
+    data_dir: Path = Path("data")
+    timezone: str = "Asia/Shanghai"
+    broker: Broker = Broker()
+    hub: HubLink = HubLink()
+    analysis: Analysis = Analysis()
+    cameras: list[Camera] = Field(min_length=1)
+    rules: Rules = Rules()
+    incidents: Incidents = Incidents()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> EdgeConfig:
+        names = [camera.name for camera in self.cameras]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"cameras: the name {twice[0]} is given twice")
+        return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        return _known_timezone(name)
+
+
+class HubConfig(Settings):
+    """The monitoring hub."""
+
+    data_dir: Path = Path("hub-data")
+    database: str | None = Field(None, description="SQLAlchemy URL; SQLite in data_dir when left out")
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    timezone: str = "Asia/Shanghai"
+    language: Literal["zh", "en"] = "zh"
+    broker: Broker = Broker()
+    largest_clip_mb: int = Field(512, ge=1)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        return _known_timezone(name)
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"no such time zone: {name}")
+    ZoneInfo(name)
+    return name
+
+
+def secret(env: str | None, file: Path | None) -> str | None:
+    """A secret named by environment variable or file; `None` when neither is given.
+
+    Raises:
+        ConfigError: It is named but not there.
+    """
+    if env:
+        if env not in os.environ:
+            raise ConfigError([Problem("environment", env, "is not set", "export it before starting")])
+        return os.environ[env]
+    if file:
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError([Problem(str(file), "", f"can't be read: {error.strerror}")]) from error
+    return None
+
+
+S = TypeVar("S", bound="Settings")
+
+HINTS: dict[str, str] = {
+    "extra_forbidden": "no such key; `labelwatch check --schema` lists all",
+    "missing": "add it",
+    "too_short": "a zone needs at least three points, a list at least one entry",
+    "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
+    "literal_error": "use one of the values named",
+}
+
+
+def load_edge(path: Path) -> EdgeConfig:
+    """Read an edge configuration.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    config = _load(path, EdgeConfig)
+    return config.model_copy(
+        update={
+            "data_dir": _beside(path, config.data_dir),
+            "broker": _broker_beside(path, config.broker),
+            "cameras": [_camera_beside(path, camera) for camera in config.cameras],
+        }
+    )
+
+
+def load_hub(path: Path) -> HubConfig:
+    """Read a hub configuration.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    config = _load(path, HubConfig)
+    return config.model_copy(
+        update={"data_dir": _beside(path, config.data_dir), "broker": _broker_beside(path, config.broker)}
+    )
+
+
+def _load(path: Path, kind: type[S]) -> S:
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", f"can't be read: {error.strerror}", "check the path")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(path), "", "is not UTF-8 text", "save it as UTF-8")]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([_yaml_problem(path, error)]) from error
+    if not isinstance(tree, dict):
+        raise ConfigError([Problem(str(path), "", "must be a mapping of keys to values", "see configs/site.yaml")])
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError([_problem(path, found) for found in error.errors()]) from error
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML where a key given twice is an error rather than the last one winning."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if isinstance(key, str | int | float) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is given twice", key_node.start_mark)
+            seen.add(key if isinstance(key, str | int | float) else str(key))
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_problem(path: Path, error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error).split("\n")[0]
+    where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    hint = "YAML allows no tabs: indent with spaces" if "\\t" in reason or "tab" in reason else "check the indentation"
+    return Problem(str(path), where, redacted(reason), hint)
+
+
+def _problem(path: Path, found: Any) -> Problem:
+    key = ""
+    for part in found["loc"]:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    reason = str(found["msg"]).removeprefix("Value error, ")
+    hint = HINTS.get(found["type"], "")
+    if "stands in the URL" in reason:
+        hint = "give username and password_env or password_file instead"
+    elif found["type"] == "extra_forbidden":
+        reason = "unknown key"
+    return Problem(str(path), key, redacted(reason[:1].lower() + reason[1:]), hint)
+
+
+def _beside(path: Path, other: Path) -> Path:
+    return (path.resolve().parent / other).resolve()
+
+
+def _broker_beside(path: Path, broker: Broker) -> Broker:
+    names = ("password_file", "ca_file", "cert_file", "key_file")
+    return broker.model_copy(update={n: _beside(path, getattr(broker, n)) for n in names if getattr(broker, n)})
+
+
+def _camera_beside(path: Path, camera: Camera) -> Camera:
+    update: dict[str, Any] = {}
+    if not camera.live:
+        update["source"] = str(_beside(path, Path(camera.source)))
+    if camera.password_file:
+        update["password_file"] = _beside(path, camera.password_file)
+    return camera.model_copy(update=update)
+
+
+def check_edge(config: EdgeConfig, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:
+    """Problems that only the machine can tell: missing files and secrets.
+
+    Args:
+        config: An edge configuration that was read without error.
+        path: Its file, for the messages.
+        exists: Tells whether a path is there.
+    """
+    problems = []
+    for n, camera in enumerate(config.cameras):
+        if not camera.live and not exists(Path(camera.source)):
+            problems.append(
+                Problem(str(path), f"cameras[{n}].source", f"no such file or folder: {camera.source}", "check the path")
+            )
+        problems += _secret_problems(path, f"cameras[{n}]", camera.password_env, camera.password_file, exists)
+    return problems + check_broker(config.broker, path, exists)
+
+
+def check_broker(broker: Broker, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:
+    """Problems of a broker section that only the machine can tell."""
+    problems = _secret_problems(path, "broker", broker.password_env, broker.password_file, exists)
+    for name in ("ca_file", "cert_file", "key_file"):
+        file = getattr(broker, name)
+        if file and not exists(file):
+            problems.append(Problem(str(path), f"broker.{name}", f"no such file: {file}", "check the path"))
+    return problems
+
+
+def _secret_problems(
+    path: Path, key: str, env: str | None, file: Path | None, exists: Callable[[Path], bool]
+) -> list[Problem]:
+    problems = []
+    if env and env not in os.environ:
+        problems.append(Problem(str(path), f"{key}.password_env", f"the variable {env} is not set", "export it"))
+    if file and not exists(file):
+        problems.append(Problem(str(path), f"{key}.password_file", f"no such file: {file}", "check the path"))
+    return problems

@@ -1,0 +1,88 @@
+"""Every error labelwatch raises on purpose.
+
+    LabelwatchError
+      ConfigError        problems of a configuration, all of them at once
+      SourceError        a file or camera that can't be read
+        SourceUnavailable    it can't be opened
+        SourceRefused        the camera refused the password
+        SourceLost           it was open and went away
+      ModelError         wrong checksum, or a model that isn't what its card says
+      WireError          a message that can't be decoded or must not be believed
+      StoreError         a database that can't be used
+      MissingPart        a program or library that the command needs is not installed
+
+The command line turns them into one line on stderr: `ConfigError` and `MissingPart` exit with 2, the others with 1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_URL_LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s'\"@]+(?:@[^/\s'\"@]*)*@", re.IGNORECASE)
+
+
+def redacted(text: object) -> str:
+    """Text with user and password cut out of every URL in it; FFmpeg puts the full URL into its errors."""
+    return _URL_LOGIN.sub(r"\g<scheme>***@", str(text))
+
+
+class LabelwatchError(Exception):
+    """Root of the tree; its text is safe to show and to log."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(redacted(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a configuration, said so that its writer can mend it."""
+
+    file: str
+    key: str
+    reason: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{where}: {self.reason}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ConfigError(LabelwatchError):
+    """All problems of a configuration; `problems` lists them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class SourceError(LabelwatchError):
+    """A file or camera can't be read."""
+
+
+class SourceUnavailable(SourceError):
+    """The file or camera can't be opened."""
+
+
+class SourceRefused(SourceUnavailable):
+    """The camera refused the user name or password."""
+
+
+class SourceLost(SourceError):
+    """The stream was open and broke off."""
+
+
+class ModelError(LabelwatchError):
+    """A model file doesn't match its card."""
+
+
+class WireError(LabelwatchError):
+    """A message can't be decoded, has an unknown schema, or fails its signature."""
+
+
+class StoreError(LabelwatchError):
+    """A database can't be used."""
+
+
+class MissingPart(LabelwatchError):
+    """A program or library is not installed; the text says how to get it."""

@@ -1,0 +1,276 @@
+"""The facts that travel through the pipeline: frame → detections → scene → signals → incident updates.
+
+Arrays up to the tracker, small frozen objects after it. Boxes are `(x1, y1, x2, y2)` in pixels of the full frame;
+times are Unix seconds (UTC) that came with the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LABELS = ("person", "phone", "scanner", "parcel", "label")
+PERSON, PHONE, SCANNER, PARCEL, LABEL = range(5)
+
+Box = tuple[float, float, float, float]
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+class Facing(StrEnum):
+    """Where a parcel's label is, as far as its top face can be judged."""
+
+    UP = "up"
+    NOT_UP = "not_up"
+    UNKNOWN = "unknown"
+
+
+class ActKind(StrEnum):
+    """What a person does with a device in the hand."""
+
+    PHOTO = "photo"
+    SCAN = "scan"
+    CALL = "call"
+    BROWSE = "browse"
+    UNCLEAR = "unclear"
+
+
+class IncidentKind(StrEnum):
+    """What an incident is about."""
+
+    LABEL_PHOTOGRAPHY = "label_photography"
+    ORIENTATION_PATTERN = "orientation_pattern"
+    LINGERING = "lingering"
+    BLIND_CORNER = "blind_corner"
+    TAMPER = "tamper"
+
+
+class Severity(StrEnum):
+    """How much an incident matters; `rank` orders them."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 1 for warning, 2 for critical."""
+        return ("info", "warning", "critical").index(self.value)
+
+
+class Phase(StrEnum):
+    """Where in its life an incident is."""
+
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture and when it was taken.
+
+    `image` is `(H, W, 3)` uint8 BGR. `captured_at` increases strictly within a camera. `file` and `offset_s` say
+    where a recorded frame stands in its file; live frames have neither.
+    """
+
+    camera: str
+    index: int
+    captured_at: float
+    image: NDArray[np.uint8]
+    file: str | None = None
+    offset_s: float | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What the detector saw in one frame, as parallel arrays.
+
+    Attributes:
+        boxes: `(N, 4)` x1, y1, x2, y2 in pixels of the full frame.
+        scores: `(N,)` 0..1.
+        class_ids: `(N,)` indices into `LABELS`.
+        facing: `(N, 2)` scores 0..1 of *label up* and *label not up*; they mean something for parcels only.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    class_ids: IntArray
+    facing: FloatArray
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        for name, shape in (("boxes", (n, 4)), ("scores", (n,)), ("class_ids", (n,)), ("facing", (n, 2))):
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {found}")
+
+    @staticmethod
+    def empty() -> Detections:
+        """No detections, with the types of a full set."""
+        return Detections(
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int64),
+            np.zeros((0, 2), np.float32),
+        )
+
+    @staticmethod
+    def joined(parts: list[Detections]) -> Detections:
+        """All parts one after another."""
+        if not parts:
+            return Detections.empty()
+        return Detections(
+            np.concatenate([p.boxes for p in parts]),
+            np.concatenate([p.scores for p in parts]),
+            np.concatenate([p.class_ids for p in parts]),
+            np.concatenate([p.facing for p in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, keep: Any) -> Detections:
+        """Rows chosen by a mask or index array."""
+        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.facing[keep])
+
+    def of(self, class_id: int) -> Detections:
+        """Rows of one class."""
+        return self[self.class_ids == class_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A tracked person; `first_seen_at` and `last_seen_at` are frame times."""
+
+    id: int
+    box: Box
+    score: float
+    first_seen_at: float
+    last_seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A phone or scanner seen in this frame, and whose hand it is in (`None`: nobody's)."""
+
+    label: str
+    box: Box
+    score: float
+    holder: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A parcel slot that stays: its box, and its facing as accumulated so far.
+
+    `up` is the running probability that a label is on its top face among looks that could judge it, `looks` their
+    number; `facing` is the verdict from both.
+    """
+
+    id: int
+    box: Box
+    facing: Facing
+    up: float
+    looks: int
+    first_seen_at: float
+    last_seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a rule may know of the world at one instant."""
+
+    camera: str
+    at: float
+    size: tuple[int, int]
+    people: tuple[Person, ...] = ()
+    devices: tuple[Device, ...] = ()
+    parcels: tuple[Parcel, ...] = ()
+    labels: tuple[Box, ...] = ()
+    ended: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing a person did with a device: kind, span, who, how sure, and at which parcels."""
+
+    kind: ActKind
+    track: int
+    started_at: float
+    ended_at: float
+    score: float
+    parcels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CountRange:
+    """A count that can't be known exactly."""
+
+    low: int
+    best: int
+    high: int
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a rule says it sees: the state so far of one finding, not an opinion on urgency beyond `severity`.
+
+    A rule may send the finding again as it grows; the incident policy merges by camera, kind, zone and time. `boxes`
+    are the places to look at in the frame of time `at`, as (caption key, box).
+    """
+
+    kind: IncidentKind
+    camera: str
+    zone: str | None
+    started_at: float
+    at: float
+    score: float
+    severity: Severity
+    tracks: tuple[int, ...] = ()
+    acts: tuple[Act, ...] = ()
+    labels_exposed: CountRange = CountRange(0, 0, 0)
+    facts: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    boxes: tuple[tuple[str, Box], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One thing that happened, as it is told to people; `ended_at` is its last sign so far."""
+
+    id: str
+    camera: str
+    kind: IncidentKind
+    severity: Severity
+    score: float
+    zone: str | None
+    started_at: float
+    ended_at: float
+    tracks: tuple[int, ...] = ()
+    acts: tuple[Act, ...] = ()
+    labels_exposed: CountRange = CountRange(0, 0, 0)
+    facts: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    boxes: tuple[tuple[str, Box], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentUpdate:
+    """A step in an incident's life: what it was before (`None` when new) and what it is now."""
+
+    phase: Phase
+    before: Incident | None
+    after: Incident

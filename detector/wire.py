@@ -1,0 +1,254 @@
+"""What travels between edge and hub: topics, the alert envelope and its signature, acknowledgements, health.
+
+JSON, UTF-8, `schema` 1. Times are ISO 8601 UTC and Unix seconds; boxes are normalised 0..1. An envelope is signed with
+the edge's Ed25519 key over its canonical form: all fields but `signature`, keys sorted, no spaces. Fields are only
+ever added; a reader ignores those it doesn't know.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from detector.clock import iso
+from detector.errors import WireError
+from detector.values import Act, Incident, IncidentUpdate
+
+SCHEMA = 1
+ROOT = "labelwatch"
+
+ALL_ALERTS = f"{ROOT}/+/+/alerts"
+ALL_STATUS = f"{ROOT}/+/+/status"
+ALL_HEALTH = f"{ROOT}/+/+/health"
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topics of one edge."""
+
+    site: str
+    edge: str
+
+    @property
+    def alerts(self) -> str:
+        """Edge to hub, QoS 1."""
+        return f"{ROOT}/{self.site}/{self.edge}/alerts"
+
+    @property
+    def status(self) -> str:
+        """`online` or `offline`, retained, last will."""
+        return f"{ROOT}/{self.site}/{self.edge}/status"
+
+    @property
+    def health(self) -> str:
+        """Counters of every camera, now and then."""
+        return f"{ROOT}/{self.site}/{self.edge}/health"
+
+    @property
+    def ack(self) -> str:
+        """Hub to edge: ids of envelopes stored."""
+        return f"{ROOT}/{self.site}/{self.edge}/ack"
+
+
+def topic_owner(topic: str) -> tuple[str, str]:
+    """Site and edge that a topic belongs to.
+
+    Raises:
+        WireError: It is no topic of ours.
+    """
+    parts = topic.split("/")
+    if len(parts) != 4 or parts[0] != ROOT:
+        raise WireError(f"not a labelwatch topic: {topic}")
+    return parts[1], parts[2]
+
+
+def incident_record(incident: Incident, site: str, edge: str, title: str, size: tuple[int, int]) -> dict[str, Any]:
+    """An incident as JSON-ready fields, boxes normalised by the frame size (width, height), pixels."""
+    width, height = size
+    return {
+        "id": incident.id,
+        "site": site,
+        "edge": edge,
+        "camera": incident.camera,
+        "camera_title": title,
+        "kind": incident.kind.value,
+        "severity": incident.severity.value,
+        "score": round(incident.score, 3),
+        "zone": incident.zone,
+        "started_at": iso(incident.started_at),
+        "ended_at": iso(incident.ended_at),
+        "started_at_unix": round(incident.started_at, 3),
+        "ended_at_unix": round(incident.ended_at, 3),
+        "tracks": list(incident.tracks),
+        "acts": [act_record(act) for act in incident.acts],
+        "labels_exposed": {
+            "low": incident.labels_exposed.low,
+            "best": incident.labels_exposed.best,
+            "high": incident.labels_exposed.high,
+        },
+        "facts": dict(incident.facts),
+        "boxes": [
+            {"what": what, "box": [round(b[0] / width, 4), round(b[1] / height, 4), round(b[2] / width, 4), round(b[3] / height, 4)]}
+            for what, b in incident.boxes
+        ],
+    }  # fmt: skip
+
+
+def act_record(act: Act) -> dict[str, Any]:
+    """An act as JSON-ready fields."""
+    return {
+        "kind": act.kind.value,
+        "track": act.track,
+        "started_at": iso(act.started_at),
+        "ended_at": iso(act.ended_at),
+        "started_at_unix": round(act.started_at, 3),
+        "ended_at_unix": round(act.ended_at, 3),
+        "score": round(act.score, 3),
+        "parcels": list(act.parcels),
+    }
+
+
+def envelope(
+    update: IncidentUpdate,
+    *,
+    site: str,
+    edge: str,
+    title: str,
+    size: tuple[int, int],
+    snapshot_jpeg: bytes | None = None,
+    clips: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """An alert envelope without `id`, `seq`, `epoch`, `sent_at` and signature, which the outbox adds.
+
+    Args:
+        update: The step in the incident's life.
+        site: Site name.
+        edge: Edge name.
+        title: The camera's name for people.
+        size: Frame (width, height) in pixels that the update's boxes refer to.
+        snapshot_jpeg: A small picture with labels blurred.
+        clips: In an `end` envelope, the segments recorded: `segment`, `sha256`, `bytes`, `started_at`, `duration_s`.
+    """
+    before = update.before
+    return {
+        "schema": SCHEMA,
+        "site": site,
+        "edge": edge,
+        "camera": update.after.camera,
+        "phase": update.phase.value,
+        "before": {"severity": before.severity.value, "acts": len(before.acts)} if before else None,
+        "after": incident_record(update.after, site, edge, title, size),
+        "snapshot": base64.b64encode(snapshot_jpeg).decode() if snapshot_jpeg else None,
+        "clips": clips or [],
+    }
+
+
+def canonical(fields: Mapping[str, Any]) -> bytes:
+    """Bytes that are signed: every field but `signature`, keys sorted, no spaces, UTF-8."""
+    rest = {name: value for name, value in fields.items() if name != "signature"}
+    return json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def signed(fields: Mapping[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
+    """The fields with `signature` (Ed25519, base64) over their canonical form."""
+    return {**fields, "signature": base64.b64encode(key.sign(canonical(fields))).decode()}
+
+
+def verify(fields: Mapping[str, Any], public_key: str) -> None:
+    """Check the signature of signed fields.
+
+    Args:
+        fields: With `signature`.
+        public_key: Base64 of the raw 32-byte key.
+
+    Raises:
+        WireError: Signature or key is missing, malformed or wrong.
+    """
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+        key.verify(base64.b64decode(str(fields["signature"]), validate=True), canonical(fields))
+    except (KeyError, ValueError, InvalidSignature) as error:
+        raise WireError("the signature does not fit") from error
+
+
+def public_key_text(key: Ed25519PrivateKey) -> str:
+    """Base64 of the raw public key."""
+    return base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+
+def encode(fields: Mapping[str, Any]) -> bytes:
+    """Fields as an MQTT payload."""
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def decode(payload: bytes) -> dict[str, Any]:
+    """Fields of an MQTT payload.
+
+    Raises:
+        WireError: Not a JSON object of a schema we know.
+    """
+    try:
+        fields = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise WireError("not JSON") from error
+    if not isinstance(fields, dict):
+        raise WireError("not a JSON object")
+    if fields.get("schema") != SCHEMA:
+        raise WireError(f"schema {fields.get('schema')!r} is not {SCHEMA}")
+    return fields
+
+
+ALERT_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "id": str, "seq": int, "epoch": str, "site": str, "edge": str, "camera": str, "phase": str, "after": dict,
+    "clips": list, "sent_at_unix": (int, float), "signature": str,
+}  # fmt: skip
+INCIDENT_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "id": str, "camera": str, "kind": str, "severity": str, "score": (int, float), "started_at_unix": (int, float),
+    "ended_at_unix": (int, float), "acts": list, "labels_exposed": dict, "facts": dict,
+}  # fmt: skip
+
+
+def decode_alert(topic: str, payload: bytes) -> dict[str, Any]:
+    """An alert envelope whose required fields are there and whose site and edge are the topic's.
+
+    The signature is not checked here: the hub does, against the key it holds for that edge (`verify`).
+
+    Raises:
+        WireError: With what is wrong.
+    """
+    fields = decode(payload)
+    _require(fields, ALERT_FIELDS, "alert")
+    _require(fields["after"], INCIDENT_FIELDS, "incident")
+    if (fields["site"], fields["edge"]) != topic_owner(topic):
+        raise WireError("site and edge are not those of the topic")
+    return fields
+
+
+def _require(fields: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]], what: str) -> None:
+    for name, kind in types.items():
+        if not isinstance(fields.get(name), kind) or isinstance(fields.get(name), bool):
+            raise WireError(f"{what}: {name} is missing or of a wrong type")
+
+
+def ack_payload(ids: list[str]) -> bytes:
+    """The hub's word that envelopes with these ids are stored."""
+    return encode({"schema": SCHEMA, "ids": ids})
+
+
+def acked_ids(payload: bytes) -> list[str]:
+    """Ids in an acknowledgement.
+
+    Raises:
+        WireError: It is none.
+    """
+    ids = decode(payload).get("ids")
+    if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
+        raise WireError("an acknowledgement needs a list of ids")
+    return ids
