@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 LABELS = ("person", "phone", "scanner", "parcel", "label")
 PERSON, PHONE, SCANNER, PARCEL, LABEL = range(5)
+# What is further said of a parcel (label up, label not up) and of a phone (photographing, at the ear).
+TRAITS = ("up", "not_up", "photo", "call")
+UP, NOT_UP, PHOTO, CALL = range(4)
 
 Box = tuple[float, float, float, float]
 FloatArray = NDArray[np.float32]
@@ -101,17 +104,18 @@ class Detections:
         boxes: `(N, 4)` x1, y1, x2, y2 in pixels of the full frame.
         scores: `(N,)` 0..1.
         class_ids: `(N,)` indices into `LABELS`.
-        facing: `(N, 2)` scores 0..1 of *label up* and *label not up*; they mean something for parcels only.
+        traits: `(N, 4)` scores 0..1 in the order of `TRAITS`; the first two mean something for parcels only, the
+            other two for phones only.
     """
 
     boxes: FloatArray
     scores: FloatArray
     class_ids: IntArray
-    facing: FloatArray
+    traits: FloatArray
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
-        for name, shape in (("boxes", (n, 4)), ("scores", (n,)), ("class_ids", (n,)), ("facing", (n, 2))):
+        for name, shape in (("boxes", (n, 4)), ("scores", (n,)), ("class_ids", (n,)), ("traits", (n, len(TRAITS)))):
             found = getattr(self, name).shape
             if found != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {found}")
@@ -123,7 +127,7 @@ class Detections:
             np.zeros((0, 4), np.float32),
             np.zeros(0, np.float32),
             np.zeros(0, np.int64),
-            np.zeros((0, 2), np.float32),
+            np.zeros((0, len(TRAITS)), np.float32),
         )
 
     @staticmethod
@@ -135,7 +139,7 @@ class Detections:
             np.concatenate([p.boxes for p in parts]),
             np.concatenate([p.scores for p in parts]),
             np.concatenate([p.class_ids for p in parts]),
-            np.concatenate([p.facing for p in parts]),
+            np.concatenate([p.traits for p in parts]),
         )
 
     def __len__(self) -> int:
@@ -143,7 +147,7 @@ class Detections:
 
     def __getitem__(self, keep: Any) -> Detections:
         """Rows chosen by a mask or index array."""
-        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.facing[keep])
+        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.traits[keep])
 
     def of(self, class_id: int) -> Detections:
         """Rows of one class."""
@@ -163,12 +167,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A phone or scanner seen in this frame, and whose hand it is in (`None`: nobody's)."""
+    """A phone or scanner seen in this frame, and whose hand it is in (`None`: nobody's).
+
+    `photo` and `call` are the model's scores 0..1 that a phone is photographing, or at an ear.
+    """
 
     label: str
     box: Box
     score: float
     holder: int | None
+    photo: float = 0.0
+    call: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ The worker looks twice: at the whole frame, 640 pixels on its long side, and at 
 320 pixels on its side (`detector/inference/zoom.py`). Training sees the same two scales, as 416-pixel tiles:
 frame tiles from the frame at 640, person tiles cut with more surroundings so that the person has its zoomed size.
 
-Seven label ids are written. The first five are the published classes; the last two are parcels of known facing:
+Ten label ids are written. The first five are the published classes; the others are parcels of known facing and
+phones of known use:
 
-    0 person  1 phone  2 scanner  3 parcel (facing not known)  4 label  5 parcel, label up  6 parcel, label not up
+    0 person  1 phone  2 scanner  3 parcel  4 label
+    5 parcel, label up  6 parcel, label not up  7 phone that photographs  8 phone at the ear  9 phone being read
 
 File names start with their source (`leigh--…`), since the loss must know which classes a source leaves unmarked
 (`KNOWN_CLASSES`, used by `train.py`): an unmarked object there is unknown, not background.
@@ -24,7 +26,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PERSON, PHONE, SCANNER, PARCEL, LABEL, PARCEL_UP, PARCEL_NOT_UP = range(7)
+PERSON, PHONE, SCANNER, PARCEL, LABEL, PARCEL_UP, PARCEL_NOT_UP, PHONE_PHOTO, PHONE_CALL, PHONE_READ = range(10)
+PHONE_USES = {"photo": PHONE_PHOTO, "call": PHONE_CALL, "text": PHONE_READ}
 TILE = 416
 FRAME_SIDE = 640
 ZOOM_SIDE = 320
@@ -103,7 +106,8 @@ def rendered_objects(truth: dict) -> np.ndarray:
     for group, class_id, least in (("people", PERSON, 0.15), ("phones", PHONE, 0.3), ("scanners", SCANNER, 0.3)):
         for thing in truth[group]:
             if thing["bbox"] and thing["visible_fraction"] >= least:
-                rows.append([class_id, *thing["bbox"]])
+                use = PHONE_USES.get(thing.get("use"), PHONE) if class_id == PHONE else class_id
+                rows.append([use, *thing["bbox"]])
     for parcel in truth["parcels"]:
         class_id = facing_class(parcel, labels, truth["parcels"])
         if class_id is not None:

@@ -2,13 +2,14 @@
 
     python models/train.py --tiles OUT [OUT ...] --start yolo11n-coco.pt --epochs 12 --run RUN
 
-The network is YOLO11n with seven score channels: the five published classes and two facing channels, *up* and
-*not up*, that speak only where a parcel is. Three things differ from a stock training:
+The network is YOLO11n with nine score channels: the five published classes, then four traits that speak only where
+their object is: *up* and *not up* of a parcel, *photo* and *call* of a phone. Three things differ from a stock training:
 
 - **Unmarked is unknown.** The classification loss of a class is dropped on pictures of a source that does not mark
   it (`dataset.KNOWN_CLASSES`), so a courier's unmarked phone is never taught to be background.
-- **Facing is an attribute, not a class.** A parcel of any facing is a positive of *parcel*; on its positive anchors
-  alone the facing channels learn 1/0, 0/1 or, where nobody could tell, 0/0. Real parcels teach no facing.
+- **Facing and use are traits, not classes.** A parcel of any facing is a positive of *parcel*; on its positive anchors
+  alone the facing channels learn 1/0, 0/1 or, where nobody could tell, 0/0. Likewise a phone and its use. Only rendered
+  pictures, whose truth is exact, teach traits.
 - **COCO's class branch is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class.
 
 Needs the extra `train`. Two threads do about 10 tiles a second on two 2024 server cores.
@@ -20,16 +21,25 @@ import argparse
 from pathlib import Path
 
 import torch
-from dataset import KNOWN_CLASSES, LABEL, PARCEL, PARCEL_NOT_UP, PARCEL_UP
+from dataset import (
+    KNOWN_CLASSES, LABEL, PARCEL, PARCEL_NOT_UP, PARCEL_UP, PHONE, PHONE_CALL, PHONE_PHOTO, PHONE_READ,
+)  # fmt: skip
 from torch import nn
 from ultralytics import YOLO
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.loss import v8DetectionLoss
 from ultralytics.utils.tal import make_anchors
 
-CHANNELS = 7
-# Row of the COCO-80 output layer each channel starts from: person, cell phone, remote, suitcase, book, suitcase twice.
-COCO_ROWS = [0, 67, 65, 28, 73, 28, 28]
+CHANNELS = 9
+FIRST_TRAIT = 5
+# Published class of each written label id.
+PUBLISHED = [0, 1, 2, 3, 4, PARCEL, PARCEL, PHONE, PHONE, PHONE]
+# Trait channel, the label id that makes it 1, and the class on whose anchors it is learnt.
+TRAITS = [(5, PARCEL_UP, PARCEL), (6, PARCEL_NOT_UP, PARCEL), (7, PHONE_PHOTO, PHONE), (8, PHONE_CALL, PHONE)]
+# Phones are few beside parcels, and their use decides what is an alert.
+TRAIT_WEIGHT = {PARCEL: 0.25, PHONE: 1.0}
+# Row of the COCO-80 output layer each channel starts from: person, cell phone, remote, suitcase, book; traits as theirs.
+COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67]
 
 
 class SceneLoss(v8DetectionLoss):
@@ -44,7 +54,7 @@ class SceneLoss(v8DetectionLoss):
         rows = torch.cat((batch["batch_idx"].view(-1, 1), batch["cls"].view(-1, 1), batch["bboxes"]), 1)
         targets = self.preprocess(rows.to(self.device), scores.shape[0], scale_tensor=size[[1, 0, 1, 0]])
         written, boxes = targets.split((1, 4), 2)
-        published = torch.where(written > LABEL, torch.full_like(written, PARCEL), written)
+        published = torch.tensor(PUBLISHED, device=self.device)[written.long()].to(written)
         valid = boxes.sum(2, keepdim=True).gt_(0.0)
         predicted = self.bbox_decode(anchors, distribution)
         _, target_boxes, target_scores, positive, index = self.assigner(
@@ -57,18 +67,18 @@ class SceneLoss(v8DetectionLoss):
         )
         total = target_scores.sum().clamp_(min=1)
         weight = torch.stack([self.known(name) for name in batch["im_file"]])[:, None].expand_as(scores).clone()
+        weight[..., FIRST_TRAIT:] = 0.0
         if written.shape[1]:
-            own = written[..., 0].gather(1, index)
-            on_parcel = positive & (own >= PARCEL) & (own != LABEL)
-            target_scores[..., PARCEL_UP] = (on_parcel & (own == PARCEL_UP)).to(target_scores)
-            target_scores[..., PARCEL_NOT_UP] = (on_parcel & (own == PARCEL_NOT_UP)).to(target_scores)
-            weight[..., PARCEL_UP:] *= on_parcel[..., None] * 0.25
-        else:
-            weight[..., PARCEL_UP:] = 0.0
+            own = torch.where(positive, written[..., 0].gather(1, index), -1.0)
+            of_class = torch.where(positive, published[..., 0].gather(1, index), -1.0)
+            rendered = torch.tensor([source_of_tile(name) == "rendered" for name in batch["im_file"]], device=self.device)
+            for channel, written_id, class_id in TRAITS:
+                target_scores[..., channel] = (own == written_id).to(target_scores)
+                weight[..., channel] = TRAIT_WEIGHT[class_id] * ((of_class == class_id) & rendered[:, None])
         loss = torch.zeros(3, device=self.device)
         loss[1] = (self.bce(scores, target_scores.to(scores.dtype)) * weight).sum() / total
         class_only = target_scores.clone()
-        class_only[..., PARCEL_UP:] = 0.0
+        class_only[..., FIRST_TRAIT:] = 0.0
         loss[0], loss[2] = self.bbox_loss(
             distribution, predicted, anchors, target_boxes / strides, class_only, total, positive, size, strides
         )
@@ -77,14 +87,18 @@ class SceneLoss(v8DetectionLoss):
         return assigned, loss, dict(zip(self.loss_names, loss.detach(), strict=True))
 
     def known(self, name: str) -> torch.Tensor:
-        """Weights `(7,)` of a picture's channels: 1 where its source marks the class."""
-        source = Path(name).name.split("--")[0]
-        weights = [float(k in KNOWN_CLASSES[source]) for k in range(LABEL + 1)]
-        return torch.tensor([*weights, *[float(source == "rendered")] * 2], device=self.device)
+        """Weights `(9,)` of a picture's channels: 1 where its source marks the class; traits are weighted elsewhere."""
+        known = KNOWN_CLASSES[source_of_tile(name)]
+        return torch.tensor([float(k in known) for k in range(CHANNELS)], device=self.device)
+
+
+def source_of_tile(name: str) -> str:
+    """Source that a tile's file name starts with."""
+    return Path(name).name.split("--")[0]
 
 
 class SceneTrainer(DetectionTrainer):
-    """Stock training loop on a network that was cut to seven channels; judging is `evaluate.py`'s."""
+    """Stock training loop on a network that was cut to `CHANNELS`; judging is `evaluate.py`'s."""
 
     def get_model(self, cfg=None, weights=None, verbose=True):
         """The starting network itself, its class branch cut to `CHANNELS` unless it already is."""
@@ -128,7 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.run.mkdir(parents=True, exist_ok=True)
-    names = ["person", "phone", "scanner", "parcel", "label", "up", "not_up"]
+    names = ["person", "phone", "scanner", "parcel", "label", "up", "not_up", "photo", "call", "read"]
     folders = [str((folder / "images").resolve()) for folder in args.tiles]
     recipe = args.run / "data.yaml"
     recipe.write_text(f"train: {folders}\nval: {folders[:1]}\nnames: {names}\n")

@@ -1,0 +1,119 @@
+"""Pure geometry of boxes, points, polygons and rays in the picture plane; arrays in, new arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.values import Box, FloatArray
+
+
+def areas(boxes: FloatArray) -> FloatArray:
+    """Areas `(N,)` of boxes `(N, 4)` x1, y1, x2, y2; a box turned inside out has none."""
+    size = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    return (size[:, 0] * size[:, 1]).astype(np.float32)
+
+
+def intersections(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Common areas `(N, M)` of boxes `(N, 4)` and `(M, 4)`."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    size = np.clip(high - low, 0, None)
+    return (size[..., 0] * size[..., 1]).astype(np.float32)
+
+
+def iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union `(N, M)` of boxes `(N, 4)` and `(M, 4)`; 0 where both are empty."""
+    common = intersections(a, b)
+    union = areas(a)[:, None] + areas(b)[None, :] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def centre(box: Box) -> tuple[float, float]:
+    """Centre of a box."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def foot(box: Box) -> tuple[float, float]:
+    """Bottom centre of a box: where a person stands."""
+    return (box[0] + box[2]) / 2, box[3]
+
+
+def head(box: Box) -> tuple[float, float]:
+    """About where the head of a person is: top centre, a little in."""
+    return (box[0] + box[2]) / 2, box[1] + 0.08 * (box[3] - box[1])
+
+
+def grown(box: Box, share: float) -> Box:
+    """The box with `share` of its width and height added on each side."""
+    dx, dy = share * (box[2] - box[0]), share * (box[3] - box[1])
+    return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
+
+
+def contains(box: Box, point: tuple[float, float]) -> bool:
+    """Whether a point lies in the box or on its border."""
+    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
+
+
+def covered_share(box: Box, cover: Box) -> float:
+    """Share 0..1 of `box` that `cover` hides; 0 for an empty box."""
+    width = min(box[2], cover[2]) - max(box[0], cover[0])
+    height = min(box[3], cover[3]) - max(box[1], cover[1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return max(0.0, width) * max(0.0, height) / area if area > 0 else 0.0
+
+
+def points_in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.bool_]:
+    """Which points lie inside a polygon (even-odd rule); an edge counts for one side only.
+
+    Args:
+        points: `(N, 2)` x, y.
+        polygon: `(M, 2)` corners in order, not closed.
+
+    Returns:
+        `(N,)` booleans. Source: Franklin's crossing test (PNPOLY).
+    """
+    x, y = points[:, :1], points[:, 1:]
+    ax, ay = polygon[:, 0], polygon[:, 1]
+    bx, by = np.roll(ax, -1), np.roll(ay, -1)
+    spans = (ay > y) != (by > y)
+    rise = np.where(by == ay, 1.0, by - ay)
+    crossing = ax + (y - ay) * (bx - ax) / rise
+    inside: NDArray[np.bool_] = (np.count_nonzero(spans & (x < crossing), axis=1) % 2).astype(bool)
+    return inside
+
+
+def ray_enters(origin: tuple[float, float], through: tuple[float, float], box: Box) -> float | None:
+    """Distance from `through` at which the ray from `origin` through it first meets a box, pixels.
+
+    The part of the ray before `through` doesn't count; a box that holds `through` is met at 0.
+
+    Returns:
+        `None` where the box is missed, or where the two points coincide. Source: slab method (Kay and Kajiya, 1986).
+    """
+    dx, dy = through[0] - origin[0], through[1] - origin[1]
+    length = float(np.hypot(dx, dy))
+    if length < 1e-6:
+        return None
+    near, far = 0.0, float("inf")
+    for start, step, low, high in ((through[0], dx / length, box[0], box[2]), (through[1], dy / length, box[1], box[3])):
+        if abs(step) < 1e-9:
+            if not low <= start <= high:
+                return None
+            continue
+        a, b = sorted(((low - start) / step, (high - start) / step))
+        near, far = max(near, a), min(far, b)
+    return near if near <= far else None
+
+
+def as_array(boxes: Sequence[Box]) -> FloatArray:
+    """Boxes as `(N, 4)`, also when there are none."""
+    return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+
+def as_box(row: FloatArray) -> Box:
+    """One row of a box array as a plain tuple."""
+    x1, y1, x2, y2 = (float(v) for v in row)
+    return x1, y1, x2, y2

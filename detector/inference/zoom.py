@@ -1,0 +1,43 @@
+"""Where to look closely: a person's box enters, the square round upper body and hands leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.geometry import iou
+from detector.values import Box, FloatArray
+
+
+def zoom_square(box: Box) -> tuple[float, float, float]:
+    """Square `(x, y, side)` round upper body and hands of a person, pixels; it may reach beyond the picture.
+
+    Standing people are cut above the knee, so that the hands come out larger; a crouching one is taken whole. The
+    training tiles (`models/dataset.py`) are cut by the same rule.
+    """
+    x1, y1, x2, y2 = box
+    side = 1.3 * max(x2 - x1, 0.65 * (y2 - y1))
+    return (x1 + x2) / 2 - side / 2, y1 - 0.1 * side, side
+
+
+def cut_square(image: NDArray[np.uint8], x: float, y: float, side: float) -> tuple[NDArray[np.uint8], int, int]:
+    """Part of the square inside the picture, and the picture coordinates of its top left corner."""
+    height, width = image.shape[:2]
+    left, top = max(0, round(x)), max(0, round(y))
+    right, bottom = min(width, round(x + side)), min(height, round(y + side))
+    return image[top:bottom, left:right], left, top
+
+
+def people_to_zoom(seen: FloatArray, tracked: FloatArray, most: int) -> FloatArray:
+    """Boxes worth a closer look: people seen now, then those tracked but missed now; the largest `most` of them.
+
+    Args:
+        seen: `(N, 4)` people detected in this frame.
+        tracked: `(M, 4)` people known from the frames before.
+        most: How many to return at most.
+    """
+    if len(tracked) and len(seen):
+        tracked = tracked[iou(tracked, seen).max(1) < 0.3]
+    boxes = np.concatenate([seen, tracked])
+    height = boxes[:, 3] - boxes[:, 1]
+    return boxes[np.argsort(-height, kind="stable")[:most]]

@@ -1,0 +1,75 @@
+"""Detections of one frame enter, the `Scene` leaves: people, parcel slots, and whose hand each device is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detector.geometry import as_box, centre, contains, grown
+from detector.tracking.parcels import ParcelSlots
+from detector.tracking.people import PeopleTracker
+from detector.values import (
+    CALL,
+    LABEL,
+    LABELS,
+    PARCEL,
+    PERSON,
+    PHONE,
+    PHOTO,
+    SCANNER,
+    Box,
+    Detections,
+    Device,
+    Frame,
+    Person,
+    Scene,
+)
+
+
+class SceneTracker:
+    """Owns the ids of one camera."""
+
+    def __init__(self, people: PeopleTracker | None = None, parcels: ParcelSlots | None = None) -> None:
+        self._people = people or PeopleTracker()
+        self._parcels = parcels or ParcelSlots()
+
+    @property
+    def people(self) -> tuple[Box, ...]:
+        """Boxes of the people tracked now."""
+        return self._people.boxes
+
+    def update(self, frame: Frame, detections: Detections) -> Scene:
+        """Match a frame's detections to what was known; time is the frame's."""
+        at = frame.captured_at
+        people, ended = self._people.update(detections.of(PERSON), at)
+        parcels = self._parcels.update(detections.of(PARCEL), [person.box for person in people], at)
+        held = detections[(detections.class_ids == PHONE) | (detections.class_ids == SCANNER)]
+        devices = tuple(
+            Device(
+                LABELS[held.class_ids[k]],
+                box := as_box(held.boxes[k]),
+                float(held.scores[k]),
+                holder_of(box, people),
+                photo=float(held.traits[k, PHOTO]),
+                call=float(held.traits[k, CALL]),
+            )
+            for k in range(len(held))
+        )
+        labels = tuple(as_box(row) for row in detections.of(LABEL).boxes)
+        return Scene(frame.camera, at, frame.size, people, devices, parcels, labels, ended)
+
+
+def holder_of(device: Box, people: Sequence[Person]) -> int | None:
+    """Whose hand a device is in: of the people whose grown box holds its centre, the one it lies most inside of.
+
+    Hands reach out of a person's box, hence 15 % more on each side; `None` when nobody is near.
+    """
+    point = centre(device)
+    best: tuple[float, int] | None = None
+    for person in people:
+        if not contains(grown(person.box, 0.15), point):
+            continue
+        x, _ = centre(person.box)
+        off_axis = abs(point[0] - x) / max(person.box[2] - person.box[0], 1.0)
+        if best is None or off_axis < best[0]:
+            best = (off_axis, person.id)
+    return best[1] if best else None
