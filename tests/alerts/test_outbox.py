@@ -1,0 +1,297 @@
+"""The outbox keeps what it took, numbers it without gaps, and lets go only when told."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector import wire
+from detector.alerts.outbox import ATTEMPTS_BEFORE_BURIAL, WINDOW, DiskFull, Outbox, Row
+from detector.errors import StoreError, WireError
+
+Fields = Callable[..., dict[str, Any]]
+Open = Callable[..., Outbox]
+
+
+def seqs(rows: list[Row]) -> list[int]:
+    return [row.seq for row in rows]
+
+
+def put_many(outbox: Outbox, fields: Fields, n: int, **more: Any) -> list[str]:
+    return [outbox.put(fields(**more)) for _ in range(n)]
+
+
+def test_an_envelope_is_complete_and_signed(outbox: Outbox, fields: Fields, key: Ed25519PrivateKey) -> None:
+    id_ = outbox.put(fields())
+    (row,) = outbox.take_due()
+    found = wire.decode_alert("labelwatch/north/box-1/alerts", row.payload)
+    wire.verify(found, wire.public_key_text(key))
+    assert (found["id"], found["seq"], found["key"]) == (id_, 1, wire.public_key_text(key))
+    assert (found["sent_at"], found["sent_at_unix"]) == ("2027-01-15T08:00:00.000Z", 1_800_000_000.0)
+    assert len(id_) == len(found["epoch"]) == 32
+
+
+def test_facts_that_json_rewrites_still_verify(outbox: Outbox, fields: Fields, key: Ed25519PrivateKey) -> None:
+    outbox.put(fields(facts={10: "ten", 2: (1, 2), "x": 0.1 + 0.2}))
+    wire.verify(wire.decode(outbox.take_due()[0].payload), wire.public_key_text(key))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), object(), "\ud800"])
+def test_what_json_cannot_say_is_refused_and_costs_no_number(outbox: Outbox, fields: Fields, bad: object) -> None:
+    with pytest.raises(WireError):
+        outbox.put(fields(facts={"x": bad}))
+    outbox.put(fields())
+    assert seqs(outbox.take_due()) == [1]
+    assert outbox.counts()["backlog"] == 1
+
+
+def test_numbers_run_on_after_a_restart_without_gaps(open_outbox: Open, fields: Fields) -> None:
+    first = open_outbox()
+    ids = put_many(first, fields, 3)
+    first.acknowledge(ids)
+    second = open_outbox()
+    second.put(fields())
+    (row,) = second.take_due()
+    assert row.seq == 4
+
+
+def test_threads_share_one_unbroken_row_of_numbers(outbox: Outbox, fields: Fields) -> None:
+    threads = [threading.Thread(target=put_many, args=(outbox, fields, 20)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seqs(outbox.take_due(200)) == list(range(1, 81))
+
+
+def test_a_process_killed_after_put_has_lost_nothing(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
+    script = """
+        import json, os, sys
+        from pathlib import Path
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from detector.alerts.outbox import Outbox
+        from detector.clock import SystemClock
+        outbox = Outbox(Path(sys.argv[1]), Ed25519PrivateKey.generate(), clock=SystemClock())
+        for _ in range(7):
+            outbox.put(json.loads(sys.argv[2]))
+        os.kill(os.getpid(), 9)
+    """
+    arguments = [str(tmp_path / "outbox.db"), json.dumps(fields())]
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=False, timeout=60)
+    assert seqs(open_outbox().take_due()) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_only_the_window_is_in_flight(outbox: Outbox, fields: Fields) -> None:
+    ids = put_many(outbox, fields, WINDOW + 5)
+    assert seqs(outbox.take_due()) == list(range(1, WINDOW + 1))
+    assert outbox.take_due() == []
+    assert outbox.acknowledge(ids[:3]) == 3
+    assert seqs(outbox.take_due()) == [WINDOW + 1, WINDOW + 2, WINDOW + 3]
+
+
+def test_silence_brings_a_row_back_ever_later(outbox: Outbox, fields: Fields, clock: Any) -> None:
+    outbox.put(fields())
+    waits = []
+    for _ in range(7):
+        start = clock.now()
+        while not outbox.take_due():
+            clock.advance(1.0)
+        waits.append(clock.now() - start)
+    assert waits == [0, 5, 10, 20, 40, 60, 60]
+
+
+def test_after_a_reconnect_everything_unacknowledged_goes_again(outbox: Outbox, fields: Fields) -> None:
+    ids = put_many(outbox, fields, 3)
+    outbox.take_due()
+    outbox.acknowledge(ids[1:2])
+    outbox.resend_all()
+    rows = outbox.take_due()
+    assert seqs(rows) == [1, 3]
+    assert {row.attempts for row in rows} == {1}
+
+
+def test_acknowledging_twice_or_the_unknown_does_no_harm(outbox: Outbox, fields: Fields) -> None:
+    ids = put_many(outbox, fields, 2)
+    assert outbox.acknowledge([ids[0], "unknown"]) == 1
+    assert outbox.acknowledge([ids[0]]) == 0
+    assert outbox.acknowledge([]) == 0
+    assert outbox.counts()["backlog"] == 1
+
+
+def test_a_row_the_hub_always_leaves_out_is_buried(outbox: Outbox, fields: Fields, clock: Any) -> None:
+    outbox.put(fields())
+    sent = 0
+    while not outbox.counts()["dead"]:
+        newer = outbox.put(fields())
+        sent += 1 in seqs(outbox.take_due())
+        outbox.acknowledge([newer])
+        clock.advance(61.0)
+    assert sent == ATTEMPTS_BEFORE_BURIAL
+    assert outbox.counts()["backlog"] == 0
+
+
+def test_a_silent_hub_gets_nothing_buried(outbox: Outbox, fields: Fields, clock: Any) -> None:
+    outbox.put(fields())
+    for _ in range(3 * ATTEMPTS_BEFORE_BURIAL):
+        assert outbox.take_due()
+        clock.advance(61.0)
+    assert outbox.counts()["dead"] == 0
+
+
+def test_a_buried_row_is_kept_as_a_dead_letter(outbox: Outbox, fields: Fields, tmp_path: Path) -> None:
+    id_ = outbox.put(fields())
+    outbox.bury(outbox.take_due()[0], "too large")
+    assert outbox.take_due() == []
+    assert outbox.counts()["dead"] == 1
+    with sqlite3.connect(tmp_path / "outbox.db") as db:
+        assert db.execute("SELECT what, id, reason FROM dead").fetchall() == [("alert", id_, "too large")]
+    db.close()
+
+
+def test_when_full_the_oldest_of_the_lowest_severity_goes_first(open_outbox: Open, fields: Fields) -> None:
+    outbox = open_outbox(max_rows=3)
+    for severity in ("critical", "info", "warning", "info", "critical", "warning"):
+        outbox.put(fields(severity=severity))
+    assert seqs(outbox.take_due()) == [1, 5, 6]
+    assert outbox.counts()["dropped"] == 3
+    assert open_outbox(max_rows=3).counts()["dropped"] == 3
+
+
+def test_bytes_bound_it_too(open_outbox: Open, fields: Fields) -> None:
+    outbox = open_outbox(max_bytes=10_000)
+    put_many(outbox, fields, 20)
+    size = sum(len(row.payload) for row in outbox.take_due())
+    assert 8_000 < size <= 10_000
+    assert outbox.counts()["backlog"] + outbox.counts()["dropped"] == 20
+
+
+def test_dropping_is_said_once_until_there_is_room(
+    open_outbox: Open, fields: Fields, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = open_outbox(max_rows=2)
+    ids = put_many(outbox, fields, 9)
+    assert caplog.text.count("is full") == 1
+    outbox.acknowledge(ids)
+    put_many(outbox, fields, 2)
+    assert caplog.text.count("has room again; dropped so far: 7") == 1
+
+
+def test_a_corrupt_file_is_set_aside_loudly(
+    tmp_path: Path, open_outbox: Open, fields: Fields, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
+    outbox = open_outbox()
+    outbox.put(fields())
+    assert seqs(outbox.take_due()) == [1]
+    (aside,) = tmp_path.glob("outbox.db.corrupt-*")
+    assert aside.read_bytes().startswith(b"this is no database")
+    assert "is corrupt" in caplog.text
+
+
+def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
+    outbox = open_outbox()
+    put_many(outbox, fields, 50)
+    outbox.close()
+    content = bytearray((tmp_path / "outbox.db").read_bytes())
+    outbox = open_outbox()
+    epoch = wire.decode(outbox.take_due(1)[0].payload)["epoch"]
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    (tmp_path / "outbox.db").write_bytes(content)
+    outbox._db.execute("PRAGMA shrink_memory")
+    outbox.put(fields())
+    rows = outbox.take_due()
+    assert seqs(rows) == [1]
+    assert wire.decode(rows[0].payload)["epoch"] != epoch
+
+
+def test_a_full_disk_has_a_name_and_ends_when_there_is_room(outbox: Outbox, fields: Fields) -> None:
+    pages = outbox._db.execute("PRAGMA page_count").fetchone()[0]
+    outbox._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(DiskFull, match="no room left"):
+        put_many(outbox, fields, 100, snapshot="x" * 4000)
+    kept = outbox.counts()["backlog"]
+    outbox._db.execute("PRAGMA max_page_count = 100000")
+    outbox.put(fields())
+    assert seqs(outbox.take_due()) == list(range(1, int(kept) + 2))
+
+
+def test_a_second_process_is_told_so(tmp_path: Path, outbox: Outbox, key: Ed25519PrivateKey, clock: Any) -> None:
+    with pytest.raises(StoreError, match="in use by another process"):
+        Outbox(tmp_path / "outbox.db", key, clock=clock)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, key: Ed25519PrivateKey, clock: Any) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be opened"):
+        Outbox(tmp_path / "file" / "outbox.db", key, clock=clock)
+
+
+def test_a_closed_outbox_says_so(outbox: Outbox, fields: Fields) -> None:
+    outbox.close()
+    outbox.close()
+    for call in (lambda: outbox.put(fields()), outbox.take_due, outbox.counts, lambda: outbox.acknowledge(["a"])):
+        with pytest.raises(StoreError):
+            call()
+
+
+def put_clip(outbox: Outbox, incident: str = "i1", segment: int = 0) -> None:
+    outbox.put_clip(incident, segment, Path("/clips/a.mp4"), "a" * 64, 10, 1.5, 2.5, "cam-1")
+
+
+def test_a_clip_goes_after_the_alerts_of_its_incident(outbox: Outbox, fields: Fields) -> None:
+    put_clip(outbox)
+    put_clip(outbox, "i2")
+    id_ = outbox.put(fields(incident="i1"))
+    clip = outbox.next_clip()
+    assert clip is not None
+    assert clip.incident == "i2"
+    outbox.clip_done(clip)
+    assert outbox.next_clip() is None
+    outbox.acknowledge([id_])
+    clip = outbox.next_clip()
+    assert clip is not None
+    assert (clip.incident, clip.path, clip.size, clip.duration_s) == ("i1", Path("/clips/a.mp4"), 10, 2.5)
+
+
+def test_a_clip_that_failed_lets_others_pass(outbox: Outbox, clock: Any) -> None:
+    put_clip(outbox, "i1")
+    put_clip(outbox, "i2")
+    first = outbox.next_clip()
+    assert first is not None
+    outbox.postpone_clip(first, 30.0)
+    assert outbox.clip_attempts(first) == 1
+    second = outbox.next_clip()
+    assert second is not None
+    assert second.incident == "i2"
+    outbox.bury_clip(second, "too large")
+    assert outbox.next_clip() is None
+    clock.advance(30.0)
+    assert outbox.next_clip() == first
+    assert outbox.counts()["dead"] == 1
+
+
+def test_drained_means_alerts_and_clips_are_gone(outbox: Outbox, fields: Fields) -> None:
+    id_ = outbox.put(fields())
+    put_clip(outbox)
+    assert not outbox.wait_drained(0.0)
+
+    def drain() -> None:
+        outbox.acknowledge([id_])
+        clip = outbox.next_clip()
+        assert clip is not None
+        outbox.clip_done(clip)
+
+    thread = threading.Thread(target=drain)
+    thread.start()
+    assert outbox.wait_drained(10.0)
+    thread.join()
