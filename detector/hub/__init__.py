@@ -1,0 +1,1 @@
+"""Where people look: alerts are stored, shown as they come, judged, and kept with their clips."""

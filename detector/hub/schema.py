@@ -1,0 +1,162 @@
+"""Tables of the hub, for SQLite and PostgreSQL alike; `migrations/` brings a database to this shape.
+
+Times are Unix seconds (UTC). `alerts` holds what edges said, as they said it; `incidents` holds where each story
+stands now; `changes` numbers every change of an incident, so that an open page can ask for all since the last it saw.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# Numbered rows: an `INTEGER PRIMARY KEY AUTOINCREMENT` never reuses a number, which Last-Event-ID relies on.
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+# Ordered byte by byte, as Python and SQLite do, whatever the database's locale.
+BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _numbered(name: str, *columns: Column[object] | Index) -> Table:
+    number = Column("number", NUMBER, primary_key=True, autoincrement=True)
+    return Table(name, metadata, number, *columns, sqlite_autoincrement=True)
+
+
+alerts = _numbered(
+    "alerts",
+    Column("id", Text, nullable=False, unique=True),
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("epoch", BYTEWISE, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("sent_at", Float, nullable=False),
+    Column("received_at", Float, nullable=False),
+    # The whole envelope as it was signed, but for the picture, which `snapshots` holds: `Store.envelope` joins them.
+    Column("envelope", JSON, nullable=False),
+    Index("alerts_by_incident", "incident", "epoch", "seq"),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("epoch", BYTEWISE, primary_key=True),
+    Column("lowest", BigInteger, nullable=False),
+    Column("highest", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", BYTEWISE, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("epoch", BYTEWISE, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float, nullable=False),
+    Column("labels_low", Integer, nullable=False),
+    Column("labels_best", Integer, nullable=False),
+    Column("labels_high", Integer, nullable=False),
+    Column("record", JSON, nullable=False),
+    Column("announced_clips", JSON, nullable=False),
+    Column("snapshot", NUMBER),
+    Column("verdict", Text),
+    Index("incidents_by_time", "started_at", "id"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("alert", NUMBER, ForeignKey("alerts.number"), primary_key=True, autoincrement=False),
+    Column("incident", Text, nullable=False),
+    Column("epoch", BYTEWISE, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    # Boxes before the picture: SQLite then needn't walk past it to read them.
+    Column("boxes", JSON, nullable=False),
+    Column("jpeg", LargeBinary, nullable=False),
+    Index("snapshots_by_incident", "incident", "epoch", "seq"),
+)
+
+changes = _numbered("changes", Column("incident", Text, nullable=False))
+
+clips = Table(
+    "clips",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("segment", Integer, primary_key=True, autoincrement=False),
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("stored_at", Float, nullable=False),
+)
+
+verdicts = _numbered(
+    "verdicts",
+    Column("incident", Text, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("withdrawn_by", Text),
+    Column("withdrawn_at", Float),
+)
+
+edges = Table(
+    "edges",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("key", Text),
+    Column("state", Text),
+    Column("state_at", Float),
+    Column("health", JSON),
+    Column("health_at", Float),
+)
+
+refusals = _numbered(
+    "refusals",
+    Column("topic", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", Text, primary_key=True),
+    Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+)

@@ -1,0 +1,704 @@
+"""The hub's memory: envelopes in; incidents, clips, verdicts, edges and logins out. SQLite (WAL) or PostgreSQL.
+
+A method that writes has committed when it returns. All are safe to call from any thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    case,
+    create_engine,
+    delete,
+    event,
+    func,
+    make_url,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from detector.errors import StoreError
+from detector.hub.schema import (
+    alerts,
+    changes,
+    clips,
+    edges,
+    incidents,
+    refusals,
+    sessions,
+    snapshots,
+    streams,
+    users,
+    verdicts,
+)
+
+VERDICTS = ("true", "authorised", "false", "unclear")
+CLEARED = ("authorised", "false")
+KEPT_CHANGES = 10_000
+KEPT_REFUSALS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIncident:
+    """An incident as last told by its edge, with what people added.
+
+    `record` is the envelope's `after`; `announced_clips` the segments its `end` envelope promised; `snapshot` the
+    number of the alert that brought the newest picture, and `boxes` the places to look at in that picture.
+    """
+
+    id: str
+    site: str
+    edge: str
+    phase: str
+    kind: str
+    severity: str
+    started_at: float
+    ended_at: float
+    labels_low: int
+    labels_best: int
+    labels_high: int
+    record: dict[str, Any]
+    announced_clips: list[dict[str, Any]]
+    verdict: str | None
+    snapshot: int | None
+    boxes: list[dict[str, Any]]
+
+    @property
+    def cursor(self) -> tuple[float, str]:
+        """Its place in the feed."""
+        return self.started_at, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A segment of an incident's recording that has arrived whole; `file` is relative to the clip folder."""
+
+    incident: str
+    segment: int
+    site: str
+    edge: str
+    camera: str
+    started_at: float
+    duration_s: float
+    size: int
+    sha256: str
+    file: str
+    stored_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What somebody judged an incident to be; withdrawn ones no longer count but stay on record."""
+
+    number: int
+    user: str
+    at: float
+    verdict: str
+    note: str
+    withdrawn_by: str | None
+    withdrawn_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An edge box as last heard of; `missing` counts alerts it numbered that never arrived."""
+
+    site: str
+    edge: str
+    key: str | None
+    state: str | None
+    state_at: float | None
+    health: dict[str, Any] | None
+    health_at: float | None
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What happened in a span of time, cleared incidents (authorised, false) left out."""
+
+    serious: int
+    informative: int
+    labels_low: int
+    labels_high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that was not believed."""
+
+    topic: str
+    reason: str
+    at: float
+
+
+class Store:
+    """Opens, and brings up to date, the database at a SQLAlchemy URL.
+
+    Raises:
+        StoreError: It can't be opened, or its shape can't be brought up to date.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = _engine(url)
+            self._writer = self._engine.execution_options(writes=True)
+            self._insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+            with self._writer.begin() as connection:
+                migrate(connection)
+        except (SQLAlchemyError, ImportError, OSError) as error:
+            shown = error.orig if hasattr(error, "orig") else error
+            raise StoreError(f"the database can't be used: {shown}") from error
+
+    def close(self) -> None:
+        """Release connections."""
+        self._engine.dispose()
+
+    # Alerts in
+
+    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+        """Store envelopes, each id once, and bring their incidents up to date, in one transaction.
+
+        The newest envelope of an incident by (epoch, seq) decides what it looks like, in whatever order they come. An
+        envelope that can't be stored at all (a number out of range, say) is put on record as refused, since sending
+        it again would not help.
+
+        Args:
+            fields_list: Envelopes as `wire.decode_alert` returns them.
+            received_at: When they came.
+
+        Returns:
+            Ids that were not known before.
+        """
+        rows: list[_AlertRow] = []
+        refused: list[dict[str, Any]] = []
+        for fields in fields_list:
+            try:
+                rows.append(_alert_row(fields, received_at))
+            except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
+                topic = f"{fields.get('site')}/{fields.get('edge')}/{fields.get('id')}"
+                refused.append(_refusal(topic, f"can't be stored: {error!r}", received_at))
+        with self._writer.begin() as connection:
+            if refused:
+                connection.execute(refusals.insert(), refused)
+            return self._add_rows(connection, rows) if rows else []
+
+    def _add_rows(self, connection: Connection, rows: list[_AlertRow]) -> list[str]:
+        added = (
+            self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
+        )
+        numbers = {row.id: row.number for row in connection.execute(added, [row.alert for row in rows])}
+        new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
+        if not new:
+            return []
+        newest: dict[str, _AlertRow] = {}
+        for row in sorted(new, key=lambda row: row.order):
+            newest[row.alert["incident"]] = row
+        connection.execute(self._upsert_incident(), [newest[incident].incident for incident in sorted(newest)])
+        pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
+        if pictures:
+            connection.execute(snapshots.insert(), pictures)
+            connection.execute(_point_to_newest_snapshot(sorted({picture["incident"] for picture in pictures})))
+        self._count_streams(connection, new)
+        _note_changes(connection, sorted(newest, key=lambda incident: numbers[newest[incident].alert["id"]]))
+        return [row.alert["id"] for row in new]
+
+    def _upsert_incident(self) -> Any:
+        insert = self._insert(incidents)
+        sent = insert.excluded
+        fixed = {"id", "site", "edge", "snapshot", "verdict"}
+        newer = tuple_(incidents.c.epoch, incidents.c.seq) < tuple_(sent.epoch, sent.seq)
+        # An edge can't touch another's incident, even knowing its id.
+        same_owner = (incidents.c.site == sent.site) & (incidents.c.edge == sent.edge)
+        return insert.on_conflict_do_update(
+            index_elements=["id"],
+            set_={column.name: sent[column.name] for column in incidents.c if column.name not in fixed},
+            where=same_owner & newer,
+        )
+
+    def _count_streams(self, connection: Connection, rows: Iterable[_AlertRow]) -> None:
+        seqs: dict[tuple[str, str, str], list[int]] = {}
+        for row in rows:
+            seqs.setdefault((row.alert["site"], row.alert["edge"], row.alert["epoch"]), []).append(row.alert["seq"])
+        insert = self._insert(streams)
+        sent = insert.excluded
+        held = streams.c
+        upsert = insert.on_conflict_do_update(
+            index_elements=["site", "edge", "epoch"],
+            set_={
+                "lowest": case((sent.lowest < held.lowest, sent.lowest), else_=held.lowest),
+                "highest": case((sent.highest > held.highest, sent.highest), else_=held.highest),
+                "received": held.received + sent.received,
+            },
+        )
+        connection.execute(
+            upsert,
+            [
+                {
+                    "site": site, "edge": edge, "epoch": epoch,
+                    "lowest": min(found), "highest": max(found), "received": len(found),
+                }
+                for (site, edge, epoch), found in sorted(seqs.items())
+            ],
+        )  # fmt: skip
+
+    def add_refusal(self, topic: str, reason: str, at: float) -> None:
+        """Put on record that a message was not believed; the last thousand are kept."""
+        with self._writer.begin() as connection:
+            number = connection.execute(
+                refusals.insert().returning(refusals.c.number), _refusal(topic, reason, at)
+            ).scalar_one()
+            connection.execute(delete(refusals).where(refusals.c.number <= number - KEPT_REFUSALS))
+
+    # Edges
+
+    def edge_key(self, site: str, edge: str) -> str | None:
+        """The public key (base64) held for an edge; `None` when it has never been pinned."""
+        query = select(edges.c.key).where(edges.c.site == site, edges.c.edge == edge)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def pin_edge_key(self, site: str, edge: str, key: str) -> None:
+        """Hold a key for an edge that has none; one that is pinned already stays."""
+        self._upsert_edge({"site": site, "edge": edge, "key": key}, where=edges.c.key.is_(None))
+
+    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
+        """Note that an edge said, or its last will said, `online` or `offline`."""
+        self._upsert_edge({"site": site, "edge": edge, "state": state[:40], "state_at": at})
+
+    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """Keep an edge's newest health report."""
+        older = edges.c.health_at.is_(None) | (edges.c.health_at <= at)
+        self._upsert_edge({"site": site, "edge": edge, "health": dict(fields), "health_at": at}, where=older)
+
+    def _upsert_edge(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
+        insert = self._insert(edges).values(values)
+        new = {name: insert.excluded[name] for name in values if name not in ("site", "edge")}
+        with self._writer.begin() as connection:
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new, where=where)
+            )  # fmt: skip
+
+    def edges(self) -> list[Edge]:
+        """Every edge heard of."""
+        missing = (
+            select(
+                streams.c.site,
+                streams.c.edge,
+                func.sum(streams.c.highest - streams.c.lowest + 1 - streams.c.received).label("missing"),
+            )
+            .group_by(streams.c.site, streams.c.edge)
+            .subquery()
+        )
+        both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
+        query = (
+            select(edges, func.coalesce(missing.c.missing, 0).label("missing"))
+            .select_from(both)
+            .order_by(edges.c.site, edges.c.edge)
+        )
+        with self._engine.connect() as connection:
+            return [
+                Edge(**{**row._mapping, "missing": int(row.missing)}) for row in connection.execute(query)
+            ]  # fmt: skip
+
+    def refused(self) -> tuple[int, list[Refusal]]:
+        """How many messages were ever refused, and the last twenty."""
+        query = select(refusals).order_by(refusals.c.number.desc()).limit(20)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return (rows[0].number if rows else 0), [Refusal(row.topic, row.reason, row.at) for row in rows]
+
+    # Incidents out
+
+    def feed(self, before: tuple[float, str] | None = None, limit: int = 20) -> list[StoredIncident]:
+        """Incidents from newest to oldest, those after the place `before` in that order; both keys are indexed."""
+        query = _incidents().order_by(incidents.c.started_at.desc(), incidents.c.id.desc()).limit(limit)
+        if before:
+            query = query.where(tuple_(incidents.c.started_at, incidents.c.id) < tuple_(*before))
+        return self._read(query)
+
+    def newer(self, after: tuple[float, str]) -> StoredIncident | None:
+        """The next newer incident; `None` when there is none."""
+        query = (
+            _incidents()
+            .where(tuple_(incidents.c.started_at, incidents.c.id) > tuple_(*after))
+            .order_by(incidents.c.started_at, incidents.c.id)
+            .limit(1)
+        )
+        return next(iter(self._read(query)), None)
+
+    def incidents(self, ids: Sequence[str]) -> list[StoredIncident]:
+        """Those of these incidents that are known, newest first."""
+        order = (incidents.c.started_at.desc(), incidents.c.id.desc())
+        return self._read(_incidents().where(incidents.c.id.in_(ids)).order_by(*order)) if ids else []
+
+    def incident(self, incident: str) -> StoredIncident | None:
+        """One incident."""
+        return next(iter(self.incidents([incident])), None)
+
+    def _read(self, query: Select[Any]) -> list[StoredIncident]:
+        with self._engine.connect() as connection:
+            return [_stored_incident(row) for row in connection.execute(query)]
+
+    def totals(self, start: float, end: float) -> Totals:
+        """What happened from `start` to before `end`."""
+        serious = case((incidents.c.severity != "info", 1), else_=0)
+        query = select(
+            func.coalesce(func.sum(serious), 0),
+            func.coalesce(func.sum(1 - serious), 0),
+            func.coalesce(func.sum(incidents.c.labels_low), 0),
+            func.coalesce(func.sum(incidents.c.labels_high), 0),
+        ).where(*_counted(start, end))
+        with self._engine.connect() as connection:
+            return Totals(*(int(number) for number in connection.execute(query).one()))
+
+    def by_slot(self, start: float, end: float, slot_s: float) -> dict[int, dict[str, int]]:
+        """Incidents from `start` to before `end`, counted by slot (0, 1, …) and severity."""
+        query = select(incidents.c.started_at, incidents.c.severity).where(*_counted(start, end))
+        counts: dict[int, dict[str, int]] = {}
+        with self._engine.connect() as connection:
+            for at, severity in connection.execute(query):
+                slot = counts.setdefault(int((at - start) // slot_s), {})
+                slot[severity] = slot.get(severity, 0) + 1
+        return counts
+
+    def snapshot(self, incident: str) -> bytes | None:
+        """The newest picture of an incident, JPEG."""
+        query = select(snapshots.c.jpeg).join(incidents, incidents.c.snapshot == snapshots.c.alert)
+        with self._engine.connect() as connection:
+            return connection.execute(query.where(incidents.c.id == incident)).scalar_one_or_none()
+
+    def envelopes(self, incident: str) -> list[dict[str, Any]]:
+        """All envelopes of an incident in the order they were made, whole, so that signatures can be checked again."""
+        query = (
+            select(alerts.c.envelope, snapshots.c.jpeg)
+            .outerjoin(snapshots, snapshots.c.alert == alerts.c.number)
+            .where(alerts.c.incident == incident)
+            .order_by(alerts.c.epoch, alerts.c.seq)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            {**envelope, "snapshot": base64.b64encode(jpeg).decode()} if jpeg is not None else envelope
+            for envelope, jpeg in rows
+        ]
+
+    # Changes
+
+    def last_change(self) -> int:
+        """Number of the latest change; 0 when nothing has happened yet."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.max(changes.c.number))).scalar_one() or 0
+
+    def changed_since(self, number: int, limit: int = 200) -> tuple[list[tuple[int, str]], bool]:
+        """Incidents that changed after change `number`: each once, as (its latest change, id), in order.
+
+        Returns:
+            The changes, and whether they are all: `False` when there were more, or when `number` is so old that the
+            record no longer reaches back to it.
+        """
+        latest = func.max(changes.c.number)
+        query = (
+            select(latest, changes.c.incident)
+            .where(changes.c.number > number)
+            .group_by(changes.c.incident)
+            .order_by(latest)
+            .limit(limit + 1)
+        )
+        with self._engine.connect() as connection:
+            oldest = connection.execute(select(func.min(changes.c.number))).scalar_one() or 0
+            found = [(row[0], row[1]) for row in connection.execute(query)]
+        return found[:limit], len(found) <= limit and number >= oldest - 1
+
+    # Verdicts
+
+    def add_verdict(self, incident: str, user: str, verdict: str, note: str, at: float) -> None:
+        """Judge an incident; earlier verdicts stay on record."""
+        row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at}
+        with self._writer.begin() as connection:
+            connection.execute(verdicts.insert(), row)
+            _settle_verdict(connection, incident)
+
+    def withdraw_verdict(self, incident: str, user: str, at: float) -> None:
+        """Take back the verdict that counts, so that the one before it counts again; without any, do nothing."""
+        standing = select(func.max(verdicts.c.number)).where(*_standing(incident)).scalar_subquery()
+        with self._writer.begin() as connection:
+            withdrawal = update(verdicts).where(verdicts.c.number == standing)
+            connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
+            _settle_verdict(connection, incident)
+
+    def verdicts(self, incident: str) -> list[Verdict]:
+        """Every verdict on an incident, latest first."""
+        query = select(verdicts).where(verdicts.c.incident == incident).order_by(verdicts.c.number.desc())
+        with self._engine.connect() as connection:
+            return [
+                Verdict(row.number, row.user, row.at, row.verdict, row.note, row.withdrawn_by, row.withdrawn_at)
+                for row in connection.execute(query)
+            ]
+
+    # Clips
+
+    def add_clip(self, clip: Clip) -> bool:
+        """Put on record a segment that has arrived; one that is on record already stays.
+
+        Returns:
+            Whether it is new.
+        """
+        insert = self._insert(clips).on_conflict_do_nothing(index_elements=["incident", "segment"])
+        values = {name: getattr(clip, name) for name in Clip.__slots__}
+        with self._writer.begin() as connection:
+            new = connection.execute(insert.returning(clips.c.segment), values).first() is not None
+            if new:
+                _note_changes(connection, [clip.incident])
+            return new
+
+    def clip(self, incident: str, segment: int) -> Clip | None:
+        """One segment."""
+        query = select(clips).where(clips.c.incident == incident, clips.c.segment == segment)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return Clip(**row._mapping) if row else None
+
+    def clips(self, incident: str) -> list[Clip]:
+        """Segments of an incident in order."""
+        query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
+        with self._engine.connect() as connection:
+            return [Clip(**row._mapping) for row in connection.execute(query)]
+
+    def with_clips(self, ids: Sequence[str]) -> set[str]:
+        """Those of these incidents that have a clip here."""
+        query = select(clips.c.incident).where(clips.c.incident.in_(ids)).distinct()
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    # Logins
+
+    def user_hash(self, name: str) -> str | None:
+        """The password hash of a user."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(users.c.password_hash).where(users.c.name == name)).scalar_one_or_none()
+
+    def has_users(self) -> bool:
+        """Whether anybody could log in."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(users.c.name).limit(1)).first() is not None
+
+    def set_user(self, name: str, password_hash: str, at: float) -> None:
+        """Create a user or change the password; sessions of the user end."""
+        insert = self._insert(users).values(name=name, password_hash=password_hash, created_at=at)
+        with self._writer.begin() as connection:
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["name"], set_={"password_hash": insert.excluded.password_hash}
+                )
+            )
+            connection.execute(delete(sessions).where(sessions.c.user == name))
+
+    def add_session(self, token_sha256: str, user: str, at: float, expires_at: float) -> None:
+        """Open a session; expired ones are removed on the way."""
+        row = {"token_sha256": token_sha256, "user": user, "created_at": at, "expires_at": expires_at}
+        with self._writer.begin() as connection:
+            connection.execute(delete(sessions).where(sessions.c.expires_at <= at))
+            connection.execute(sessions.insert(), row)
+
+    def session(self, token_sha256: str, at: float) -> tuple[str, float] | None:
+        """User and expiry of a session that is open at this time."""
+        query = select(sessions.c.user, sessions.c.expires_at).where(
+            sessions.c.token_sha256 == token_sha256, sessions.c.expires_at > at
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return (row.user, row.expires_at) if row else None
+
+    def extend_session(self, token_sha256: str, expires_at: float) -> None:
+        """Let a session live longer."""
+        with self._writer.begin() as connection:
+            connection.execute(
+                update(sessions).where(sessions.c.token_sha256 == token_sha256).values(expires_at=expires_at)
+            )
+
+    def end_session(self, token_sha256: str) -> None:
+        """End one session."""
+        with self._writer.begin() as connection:
+            connection.execute(delete(sessions).where(sessions.c.token_sha256 == token_sha256))
+
+
+def migrate(connection: Connection) -> None:
+    """Bring a database to the newest shape, within the connection's transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"{parsed.get_backend_name()} is no database the hub knows: sqlite or postgresql+psycopg")
+    engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() == "postgresql")
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite, not where sqlite3 guesses
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: a reader that turns writer half-way is refused without waiting.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@dataclass(frozen=True, slots=True)
+class _AlertRow:
+    """An envelope taken apart: what goes into `alerts`, into `incidents`, and (perhaps) into `snapshots`."""
+
+    alert: dict[str, Any]
+    incident: dict[str, Any]
+    picture: dict[str, Any] | None
+
+    @property
+    def order(self) -> tuple[str, int]:
+        return self.alert["epoch"], self.alert["seq"]
+
+
+def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
+    """Take an envelope apart.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError, AttributeError: It holds what no database takes.
+    """
+    after = fields["after"]
+    labels = after["labels_exposed"]
+    order = {"epoch": _text(fields["epoch"]), "seq": _whole(fields["seq"], 2**62)}
+    owner = {"site": _text(fields["site"]), "edge": _text(fields["edge"])}
+    incident = _text(after["id"])
+    jpeg = _jpeg(fields.get("snapshot"))
+    alert = {
+        **owner,
+        **order,
+        "id": _text(fields["id"]),
+        "incident": incident,
+        "phase": _text(fields["phase"]),
+        "sent_at": _time(fields["sent_at_unix"]),
+        "received_at": received_at,
+        "envelope": {**fields, "snapshot": None} if jpeg else dict(fields),
+    }
+    state = {
+        **owner,
+        **order,
+        "id": incident,
+        "phase": alert["phase"],
+        "kind": _text(after["kind"]),
+        "severity": _text(after["severity"]),
+        "started_at": _time(after["started_at_unix"]),
+        "ended_at": _time(after["ended_at_unix"]),
+        "labels_low": _whole(labels.get("low", 0)),
+        "labels_best": _whole(labels.get("best", 0)),
+        "labels_high": _whole(labels.get("high", 0)),
+        "record": after,
+        "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
+    }
+    picture = {"incident": incident, **order, "boxes": list(after.get("boxes", [])), "jpeg": jpeg} if jpeg else None
+    return _AlertRow(alert, state, picture)
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    text.encode()
+    if not text or "\0" in text or len(text) > 200:
+        raise ValueError("an empty, overlong or unreadable name")
+    return text
+
+
+def _time(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number) or not 0 <= number < 2**40:
+        raise ValueError(f"no time: {number}")
+    return number
+
+
+def _whole(value: Any, limit: int = 2**31 - 1) -> int:
+    number = int(value)
+    if not 0 <= number <= limit:
+        raise ValueError(f"out of range: {number}")
+    return number
+
+
+def _jpeg(snapshot: object) -> bytes | None:
+    """The picture, when it is one; base64 that isn't in its one normal form couldn't be signed again, so is left."""
+    if not isinstance(snapshot, str):
+        return None
+    try:
+        jpeg = base64.b64decode(snapshot, validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    return jpeg if jpeg.startswith(b"\xff\xd8\xff") and base64.b64encode(jpeg).decode() == snapshot else None
+
+
+def _refusal(topic: str, reason: str, at: float) -> dict[str, Any]:
+    clean = [text.encode("utf-8", "replace").decode().replace("\0", "?")[:300] for text in (topic, reason)]
+    return {"topic": clean[0], "reason": clean[1], "at": at}
+
+
+def _incidents() -> Select[Any]:
+    columns = [column for column in incidents.c if column.name not in ("epoch", "seq")]
+    return select(*columns, snapshots.c.boxes).outerjoin(snapshots, snapshots.c.alert == incidents.c.snapshot)
+
+
+def _stored_incident(row: Row[Any]) -> StoredIncident:
+    return StoredIncident(**{**row._mapping, "boxes": row.boxes or []})
+
+
+def _point_to_newest_snapshot(ids: list[str]) -> Any:
+    newest = (
+        select(snapshots.c.alert)
+        .where(snapshots.c.incident == incidents.c.id)
+        .order_by(snapshots.c.epoch.desc(), snapshots.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=newest)
+
+
+def _counted(start: float, end: float) -> tuple[ColumnElement[bool], ...]:
+    cleared = incidents.c.verdict.in_(CLEARED)
+    return incidents.c.started_at >= start, incidents.c.started_at < end, incidents.c.verdict.is_(None) | ~cleared
+
+
+def _standing(incident: str) -> tuple[ColumnElement[bool], ...]:
+    return verdicts.c.incident == incident, verdicts.c.withdrawn_at.is_(None)
+
+
+def _settle_verdict(connection: Connection, incident: str) -> None:
+    latest = select(verdicts.c.verdict).where(*_standing(incident)).order_by(verdicts.c.number.desc()).limit(1)
+    connection.execute(update(incidents).where(incidents.c.id == incident).values(verdict=latest.scalar_subquery()))
+    _note_changes(connection, [incident])
+
+
+def _note_changes(connection: Connection, ids: Sequence[str]) -> None:
+    connection.execute(changes.insert(), [{"incident": incident} for incident in ids])
+    newest = select(func.max(changes.c.number)).scalar_subquery()
+    connection.execute(delete(changes).where(changes.c.number <= newest - KEPT_CHANGES))

@@ -1,0 +1,173 @@
+"""Databases, envelopes and running hubs for the hub's tests."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.clock import iso
+from detector.hub.store import Store
+
+NOON = 1_793_505_600.0  # 2026-11-01 12:00 in Shanghai
+EPOCH = "0001"
+
+
+def part_missing(what: str, packages: str) -> None:
+    """Skip, or fail in CI, naming the command that installs what is missing."""
+    message = f"{what} is not installed: apt-get install {packages}  (make setup-test does it)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def make_jpeg(width: int = 64, height: int = 36) -> bytes:
+    """A small picture that browsers can show."""
+    import av
+    import numpy as np
+
+    frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 128, np.uint8), format="rgb24")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mjpeg") as container:
+        stream = container.add_stream("mjpeg", rate=1)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
+        for packet in [*stream.encode(frame), *stream.encode()]:
+            container.mux(packet)
+    return buffer.getvalue()
+
+
+def make_act(started_at: float, *, kind: str = "photo", track: int = 7, length_s: float = 1.5) -> dict[str, Any]:
+    """An act as an envelope holds it."""
+    return {
+        "kind": kind,
+        "track": track,
+        "started_at": iso(started_at),
+        "ended_at": iso(started_at + length_s),
+        "started_at_unix": started_at,
+        "ended_at_unix": started_at + length_s,
+        "score": 0.9,
+        "parcels": [3],
+    }
+
+
+def make_envelope(seq: int = 1, **changes: Any) -> dict[str, Any]:
+    """An unsigned alert envelope; `changes` go to the incident when it has such a field, else to the envelope."""
+    site, edge = changes.pop("site", "shanghai"), changes.pop("edge", "box1")
+    started_at = changes.pop("started_at_unix", NOON)
+    after = {
+        "id": "inc-1",
+        "site": site,
+        "edge": edge,
+        "camera": "cam3",
+        "camera_title": "东区 3 号机",
+        "kind": "label_photography",
+        "severity": "critical",
+        "score": 0.93,
+        "zone": "bulk",
+        "started_at": iso(started_at),
+        "ended_at": iso(started_at + 40),
+        "started_at_unix": started_at,
+        "ended_at_unix": started_at + 40,
+        "tracks": [7],
+        "acts": [make_act(started_at + 4), make_act(started_at + 9), make_act(started_at + 15)],
+        "labels_exposed": {"low": 3, "best": 4, "high": 6},
+        "facts": {},
+        "boxes": [{"what": "person", "box": [0.4, 0.3, 0.6, 0.9]}],
+    }
+    fields = {
+        "schema": 1,
+        "id": f"{edge}-{changes.get('epoch', EPOCH)}-{seq}",
+        "seq": seq,
+        "epoch": EPOCH,
+        "site": site,
+        "edge": edge,
+        "camera": "cam3",
+        "phase": "new",
+        "before": None,
+        "snapshot": None,
+        "clips": [],
+        "sent_at": iso(started_at + 1),
+        "sent_at_unix": started_at + 1,
+        "signature": "",
+    }
+    if "incident" in changes:
+        after["id"] = changes.pop("incident")
+    for name, value in changes.items():
+        (after if name in after and name not in ("id", "camera") else fields)[name] = value
+    if isinstance(fields["snapshot"], bytes):
+        fields["snapshot"] = base64.b64encode(fields["snapshot"]).decode()
+    return {**fields, "after": after}
+
+
+@pytest.fixture
+def envelope() -> Callable[..., dict[str, Any]]:
+    """Builds envelopes: see `make_envelope`."""
+    return make_envelope
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+    """A store in a file of its own."""
+    store = Store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    yield store
+    store.close()
+
+
+def _as_postgres(folder: Path, *command: str | Path) -> list[str]:
+    """The command as a user PostgreSQL accepts: it refuses to run as root."""
+    words = [str(word) for word in command]
+    if os.getuid() != 0:
+        return words
+    subprocess.run(["chown", "-R", "postgres", folder], check=True)
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Makes empty databases in a PostgreSQL server of our own, reached by a socket in its folder."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        part_missing("PostgreSQL", "postgresql")
+    psycopg = pytest.importorskip("psycopg")
+    # pytest's own folders are closed to other users, and a socket's path must be short.
+    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/lwpg.XXXXXX"], text=True).strip())
+    folder.chmod(0o755)
+    data = folder / "data"
+    run: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    pg_ctl = programs[-1] / "pg_ctl"
+    try:
+        initdb = [programs[-1] / "initdb", "-D", data, "-A", "trust", "-U", "hub", "-E", "UTF8", "--locale=C.UTF-8"]
+        subprocess.run(_as_postgres(folder, *initdb), **run)
+        subprocess.run(
+            _as_postgres(folder, pg_ctl, "-D", data, "-o", options, "-l", folder / "log", "-w", "start"), **run
+        )
+
+        def make() -> str:
+            name = f"hub_{uuid.uuid4().hex}"
+            with psycopg.connect(f"host={folder} user=hub dbname=postgres", autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            return f"postgresql+psycopg://hub@/{name}?host={folder}"
+
+        yield make
+    finally:
+        subprocess.run(_as_postgres(folder, pg_ctl, "-D", data, "-m", "immediate", "stop"), **{**run, "check": False})
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The same store on either database."""
+    in_file = f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    url = in_file if request.param == "sqlite" else request.getfixturevalue("postgres")()
+    store = Store(url)
+    yield store
+    store.close()

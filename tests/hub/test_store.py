@@ -1,0 +1,260 @@
+"""The store keeps what edges say once, in their order, on either database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector import wire
+from detector.errors import StoreError
+from detector.hub.schema import metadata
+from detector.hub.store import Clip, Store
+
+Build = Callable[..., dict[str, Any]]
+NOON = 1_793_505_600.0
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+def test_an_envelope_is_stored_once(store: Store, envelope: Build) -> None:
+    first, second = envelope(1), envelope(2, incident="inc-2")
+    assert store.add_alerts([first, first, second], NOON) == [first["id"], second["id"]]
+    assert store.add_alerts([second, envelope(3)], NOON) == ["box1-0001-3"]
+    assert store.add_alerts([first, second], NOON) == []
+    assert len(store.feed()) == 2
+
+
+def test_a_late_older_update_changes_nothing(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(3, severity="critical", phase="end")], NOON)
+    store.add_alerts([envelope(2, severity="info", phase="update")], NOON)
+    store.add_alerts([envelope(9, severity="info", epoch="0000")], NOON)
+    assert (found := store.incident("inc-1")) and found.severity == "critical" and found.phase == "end"
+    store.add_alerts([envelope(1, severity="warning", epoch="0002")], NOON)
+    assert (found := store.incident("inc-1")) and found.severity == "warning"
+
+
+def test_updates_in_one_batch_end_with_the_newest(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(n, score=n / 10) for n in (2, 4, 1, 3)], NOON)
+    assert (found := store.incident("inc-1")) and found.record["score"] == 0.4
+
+
+def test_an_edge_cannot_change_anothers_incident(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(1)], NOON)
+    assert store.add_alerts([envelope(9, edge="box2", severity="info")], NOON)
+    assert (found := store.incident("inc-1")) and (found.edge, found.severity) == ("box1", "critical")
+
+
+def test_the_newest_picture_is_shown_with_its_own_boxes(store: Store, envelope: Build) -> None:
+    new_box = [{"what": "phone", "box": [0.1, 0.1, 0.2, 0.2]}]
+    store.add_alerts([envelope(5, snapshot=JPEG + b"5", boxes=new_box)], NOON)
+    store.add_alerts([envelope(2, snapshot=JPEG + b"2"), envelope(6, boxes=[])], NOON)
+    assert store.snapshot("inc-1") == JPEG + b"5"
+    assert (found := store.incident("inc-1")) and found.boxes == new_box
+    assert store.snapshot("inc-2") is None
+
+
+def test_a_stored_envelope_still_bears_its_signature(store: Store, envelope: Build) -> None:
+    key = Ed25519PrivateKey.generate()
+    fields = wire.signed({k: v for k, v in envelope(1, snapshot=JPEG).items() if k != "signature"}, key)
+    store.add_alerts([fields], NOON)
+    wire.verify(store.envelopes("inc-1")[0], wire.public_key_text(key))
+
+
+def test_gaps_are_counted_until_they_are_filled(store: Store, envelope: Build) -> None:
+    def missing() -> list[int]:
+        return [edge.missing for edge in store.edges()]
+
+    store.pin_edge_key("shanghai", "box1", "key")
+    assert missing() == [0]
+    store.add_alerts([envelope(1), envelope(2), envelope(6)], NOON)
+    assert missing() == [3]
+    store.add_alerts([envelope(2), envelope(4), envelope(1, epoch="0002")], NOON)
+    assert missing() == [2]
+    store.add_alerts([envelope(3), envelope(5)], NOON)
+    assert missing() == [0]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"started_at_unix": float("inf")},
+        {"labels_exposed": {"low": -1}},
+        {"labels_exposed": {"low": 2**40}},
+        {"id": "nul\0"},
+        {"id": ""},
+        {"kind": "\ud800"},
+    ],
+)
+def test_what_no_database_takes_is_refused_and_the_rest_stored(
+    store: Store, broken: dict[str, Any], envelope: Build
+) -> None:
+    bad = envelope(1)
+    bad["after"] |= broken
+    assert store.add_alerts([bad, envelope(2**70), envelope(2, incident="fine")], NOON) == ["box1-0001-2"]
+    assert store.refused()[0] == 2
+
+
+def test_the_feed_pages_without_gap_or_repeat(store: Store, envelope: Build) -> None:
+    store.add_alerts(
+        [envelope(n, incident=f"inc-{n}", started_at_unix=NOON + n // 3) for n in range(1, 25)], NOON
+    )  # fmt: skip
+    seen: list[str] = []
+    cursor = None
+    while page := store.feed(cursor, limit=7):
+        seen += [incident.id for incident in page]
+        cursor = page[-1].cursor
+    assert len(seen) == len(set(seen)) == 24
+    times = [store.incidents([i])[0].started_at for i in seen]
+    assert times == sorted(times, reverse=True)
+    assert (newer := store.newer(store.incidents([seen[3]])[0].cursor)) and newer.id == seen[2]
+    assert store.newer(store.incidents([seen[0]])[0].cursor) is None
+
+
+def test_totals_leave_out_what_was_cleared(store: Store, envelope: Build) -> None:
+    store.add_alerts(
+        [
+            envelope(1, incident="a"),
+            envelope(2, incident="b", labels_exposed={"low": 20, "best": 25, "high": 30}),
+            envelope(3, incident="c", severity="info", labels_exposed={"low": 0, "best": 0, "high": 0}),
+            envelope(4, incident="yesterday", started_at_unix=NOON - 86400),
+        ],
+        NOON,
+    )
+    totals = store.totals(NOON - 60, NOON + 60)
+    assert (totals.serious, totals.informative, totals.labels_low, totals.labels_high) == (2, 1, 23, 36)
+    store.add_verdict("b", "owner", "false", "", NOON)
+    totals = store.totals(NOON - 60, NOON + 60)
+    assert (totals.serious, totals.labels_low, totals.labels_high) == (1, 3, 6)
+    assert store.by_slot(NOON - 3600, NOON + 3600, 3600) == {1: {"critical": 1, "info": 1}}
+
+
+def test_the_latest_verdict_counts_and_history_stays(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(1)], NOON)
+
+    def verdict() -> str | None:
+        found = store.incident("inc-1")
+        return found.verdict if found else "?"
+
+    store.withdraw_verdict("inc-1", "owner", NOON)
+    assert verdict() is None
+    store.add_verdict("inc-1", "owner", "unclear", "", NOON)
+    store.add_verdict("inc-1", "guard", "true", "seen on site", NOON + 1)
+    assert verdict() == "true"
+    store.withdraw_verdict("inc-1", "owner", NOON + 2)
+    assert verdict() == "unclear"
+    store.withdraw_verdict("inc-1", "owner", NOON + 3)
+    assert verdict() is None
+    history = store.verdicts("inc-1")
+    assert [(v.user, v.verdict, v.note, v.withdrawn_by) for v in history] == [
+        ("guard", "true", "seen on site", "owner"),
+        ("owner", "unclear", "", "owner"),
+    ]
+
+
+def test_changes_are_numbered_and_asked_for_by_number(
+    store: Store, monkeypatch: pytest.MonkeyPatch, envelope: Build
+) -> None:
+    assert store.last_change() == 0
+    store.add_alerts([envelope(1, incident="a"), envelope(2, incident="b")], NOON)
+    start = store.last_change()
+    store.add_alerts([envelope(3, incident="a")], NOON)
+    store.add_verdict("b", "owner", "true", "", NOON)
+    store.add_alerts([envelope(4, incident="a")], NOON)
+    assert store.changed_since(start) == ([(4, "b"), (5, "a")], True)
+    assert store.changed_since(0, limit=1) == ([(4, "b")], False)
+    assert store.changed_since(store.last_change()) == ([], True)
+    monkeypatch.setattr("detector.hub.store.KEPT_CHANGES", 2)
+    store.add_alerts([envelope(5, incident="a")], NOON)
+    assert store.changed_since(0)[1] is False
+    assert store.changed_since(4)[1] is True
+
+
+def test_the_first_pinned_key_stays(store: Store) -> None:
+    assert store.edge_key("shanghai", "box1") is None
+    store.set_edge_status("shanghai", "box1", "online", NOON)
+    assert store.edge_key("shanghai", "box1") is None
+    store.pin_edge_key("shanghai", "box1", "first")
+    store.pin_edge_key("shanghai", "box1", "second")
+    assert store.edge_key("shanghai", "box1") == "first"
+
+
+def test_late_health_does_not_replace_newer(store: Store) -> None:
+    store.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
+    store.set_health("shanghai", "box1", {"n": 1}, NOON)
+    store.set_edge_status("shanghai", "box1", "offline", NOON)
+    (edge,) = store.edges()
+    assert (edge.health, edge.health_at, edge.state) == ({"n": 2}, NOON + 5, "offline")
+
+
+def test_refusals_are_counted_and_kept_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.hub.store.KEPT_REFUSALS", 3)
+    for n in range(5):
+        store.add_refusal("labelwatch/x/y/alerts" + "z" * 1000, f"bad \0 {n} \ud800", NOON)
+    count, last = store.refused()
+    assert count == 5 and len(last) == 3 and last[0].reason.startswith("bad ? 4")
+
+
+def test_a_stored_clip_is_never_replaced(store: Store) -> None:
+    first = Clip("inc-1", 0, "shanghai", "box1", "cam3", NOON, 8.0, 100, "aa", "aa.mp4", NOON)
+    assert store.add_clip(first)
+    assert not store.add_clip(Clip("inc-1", 0, "shanghai", "box1", "cam3", NOON, 8.0, 100, "bb", "bb.mp4", NOON))
+    assert store.clip("inc-1", 0) == first and store.clips("inc-1") == [first]
+    assert store.with_clips(["inc-1", "inc-2"]) == {"inc-1"}
+
+
+def test_writers_in_many_threads_lose_nothing(store: Store, envelope: Build) -> None:
+    def write(worker: int) -> None:
+        for n in range(10):
+            fields = envelope(n + 1, edge=f"box{worker}", incident=f"inc-{worker}-{n}")
+            assert store.add_alerts([fields], NOON) == [fields["id"]]
+            store.feed(limit=3)
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.feed(limit=100)) == 40
+
+
+def test_what_is_stored_survives_reopening(tmp_path: Path, envelope: Build) -> None:
+    url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    first = Store(url)
+    first.add_alerts([envelope(1)], NOON)
+    first.close()
+    again = Store(url)
+    assert again.incident("inc-1") and again.add_alerts([envelope(1)], NOON) == []
+    again.close()
+
+
+def test_migrations_lead_to_the_tables_of_the_schema(store: Store) -> None:
+    with store._engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_sqlite_keeps_what_it_committed_through_power_loss(sqlite_store: Store) -> None:
+    with sqlite_store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://h/db", "sqlite:////nowhere/at/all/hub.sqlite", "postgresql+psycopg://u:secret@127.0.0.1:1/x"]
+)
+def test_a_database_that_cannot_be_used_says_so_without_its_password(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "hub.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreError):
+        Store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
