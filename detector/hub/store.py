@@ -176,9 +176,9 @@ class Store:
     def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
         """Store envelopes, each id once, and bring their incidents up to date, in one transaction.
 
-        The newest envelope of an incident by (epoch, seq) decides what it looks like, in whatever order they come. An
-        envelope that can't be stored at all (a number out of range, say) is put on record as refused, since sending
-        it again would not help.
+        The newest envelope of an incident decides what it looks like, in whatever order they come: by `seq` within an
+        epoch of the edge's outbox, by `sent_at_unix` between epochs, whose names have no order. An envelope that can't
+        be stored at all (a number out of range, say) is put on record as refused: sending it again would not help.
 
         Args:
             fields_list: Envelopes as `wire.decode_alert` returns them.
@@ -209,8 +209,10 @@ class Store:
         if not new:
             return []
         newest: dict[str, _AlertRow] = {}
-        for row in sorted(new, key=lambda row: row.order):
-            newest[row.alert["incident"]] = row
+        for row in new:
+            held = newest.get(row.alert["incident"])
+            if held is None or row.is_newer_than(held):
+                newest[row.alert["incident"]] = row
         connection.execute(self._upsert_incident(), [newest[incident].incident for incident in sorted(newest)])
         pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
         if pictures:
@@ -224,7 +226,8 @@ class Store:
         insert = self._insert(incidents)
         sent = insert.excluded
         fixed = {"id", "site", "edge", "snapshot", "verdict"}
-        newer = tuple_(incidents.c.epoch, incidents.c.seq) < tuple_(sent.epoch, sent.seq)
+        same_epoch = incidents.c.epoch == sent.epoch
+        newer = (same_epoch & (incidents.c.seq < sent.seq)) | (~same_epoch & (incidents.c.sent_at < sent.sent_at))
         # An edge can't touch another's incident, even knowing its id.
         same_owner = (incidents.c.site == sent.site) & (incidents.c.edge == sent.edge)
         return insert.on_conflict_do_update(
@@ -391,7 +394,7 @@ class Store:
             select(alerts.c.envelope, snapshots.c.jpeg)
             .outerjoin(snapshots, snapshots.c.alert == alerts.c.number)
             .where(alerts.c.incident == incident)
-            .order_by(alerts.c.epoch, alerts.c.seq)
+            .order_by(alerts.c.sent_at, alerts.c.seq)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
@@ -579,9 +582,11 @@ class _AlertRow:
     incident: dict[str, Any]
     picture: dict[str, Any] | None
 
-    @property
-    def order(self) -> tuple[str, int]:
-        return self.alert["epoch"], self.alert["seq"]
+    def is_newer_than(self, other: _AlertRow) -> bool:
+        one, two = self.alert, other.alert
+        if one["epoch"] == two["epoch"]:
+            return bool(one["seq"] > two["seq"])
+        return bool(one["sent_at"] > two["sent_at"])
 
 
 def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
@@ -610,6 +615,7 @@ def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
         **owner,
         **order,
         "id": incident,
+        "sent_at": alert["sent_at"],
         "phase": alert["phase"],
         "kind": _text(after["kind"]),
         "severity": _text(after["severity"]),
@@ -664,7 +670,7 @@ def _refusal(topic: str, reason: str, at: float) -> dict[str, Any]:
 
 
 def _incidents() -> Select[Any]:
-    columns = [column for column in incidents.c if column.name not in ("epoch", "seq")]
+    columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at")]
     return select(*columns, snapshots.c.boxes).outerjoin(snapshots, snapshots.c.alert == incidents.c.snapshot)
 
 
@@ -676,7 +682,7 @@ def _point_to_newest_snapshot(ids: list[str]) -> Any:
     newest = (
         select(snapshots.c.alert)
         .where(snapshots.c.incident == incidents.c.id)
-        .order_by(snapshots.c.epoch.desc(), snapshots.c.seq.desc())
+        .order_by(case((snapshots.c.epoch == incidents.c.epoch, 1), else_=0).desc(), snapshots.c.seq.desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -33,9 +33,9 @@ def test_an_envelope_is_stored_once(store: Store, envelope: Build) -> None:
 def test_a_late_older_update_changes_nothing(store: Store, envelope: Build) -> None:
     store.add_alerts([envelope(3, severity="critical", phase="end")], NOON)
     store.add_alerts([envelope(2, severity="info", phase="update")], NOON)
-    store.add_alerts([envelope(9, severity="info", epoch="0000")], NOON)
+    store.add_alerts([envelope(9, severity="info", epoch="of-before", sent_at_unix=NOON)], NOON)
     assert (found := store.incident("inc-1")) and found.severity == "critical" and found.phase == "end"
-    store.add_alerts([envelope(1, severity="warning", epoch="0002")], NOON)
+    store.add_alerts([envelope(1, severity="warning", epoch="anew", sent_at_unix=NOON + 60)], NOON)
     assert (found := store.incident("inc-1")) and found.severity == "warning"
 
 
