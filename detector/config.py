@@ -139,7 +139,7 @@ class OrientationRule(Settings):
 
     usual_rate: Share = Field(0.35, description="for zones without a label_up_rate of their own")
     least_parcels: int = Field(8, ge=3)
-    level: float = Field(0.001, gt=0, lt=0.5, description="chance of so many by accident, at most, over a zone-day")
+    level: float = Field(0.002, gt=0, lt=0.5, description="chance, at most, that ordinary parcels look like this once")
     settle_s: float = Field(4.0, ge=0, description="how long a parcel must have lain still before it counts")
 
 
@@ -292,9 +292,11 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, str | int | float) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is given twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key} is given twice", key_node.start_mark
+                )
             seen.add(key if isinstance(key, str | int | float) else str(key))
         return super().construct_mapping(node, deep)
 

@@ -13,7 +13,7 @@ from detector.values import Box, FloatArray
 def areas(boxes: FloatArray) -> FloatArray:
     """Areas `(N,)` of boxes `(N, 4)` x1, y1, x2, y2; a box turned inside out has none."""
     size = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
-    return (size[:, 0] * size[:, 1]).astype(np.float32)
+    return np.asarray(size[:, 0] * size[:, 1], np.float32)
 
 
 def intersections(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -21,14 +21,14 @@ def intersections(a: FloatArray, b: FloatArray) -> FloatArray:
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     size = np.clip(high - low, 0, None)
-    return (size[..., 0] * size[..., 1]).astype(np.float32)
+    return np.asarray(size[..., 0] * size[..., 1], np.float32)
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union `(N, M)` of boxes `(N, 4)` and `(M, 4)`; 0 where both are empty."""
     common = intersections(a, b)
     union = areas(a)[:, None] + areas(b)[None, :] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0), np.float32)
 
 
 def centre(box: Box) -> tuple[float, float]:
@@ -98,7 +98,10 @@ def ray_enters(origin: tuple[float, float], through: tuple[float, float], box: B
     if length < 1e-6:
         return None
     near, far = 0.0, float("inf")
-    for start, step, low, high in ((through[0], dx / length, box[0], box[2]), (through[1], dy / length, box[1], box[3])):
+    for start, step, low, high in (
+        (through[0], dx / length, box[0], box[2]),
+        (through[1], dy / length, box[1], box[3]),
+    ):
         if abs(step) < 1e-9:
             if not low <= start <= high:
                 return None

@@ -22,6 +22,7 @@ def resource(*parts: str) -> Path:
     path = home.joinpath(*parts)
     if not path.exists():
         raise MissingPart(
-            f"{path} is missing: run labelwatch from its clone, or set LABELWATCH_HOME to the folder that holds {parts[0]}/"
+            f"{path} is missing: run labelwatch from its clone, "
+            f"or set LABELWATCH_HOME to the folder that holds {parts[0]}/"
         )
     return path

@@ -1,1 +1,1 @@
-"""Stage 5, who is told: incidents come in; envelopes on their way to the hub leave."""
+"""5 · Who is told: `Signal`s enter; incidents with evidence leave, and stay on disk until the hub has them."""

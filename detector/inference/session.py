@@ -28,7 +28,7 @@ class Session:
         options.enable_cpu_mem_arena = False  # the arena keeps the largest of every shape for ever
         try:
             self._session = onnxruntime.InferenceSession(str(card.path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises a dozen unrelated types for one bad file
+        except Exception as error:  # onnxruntime raises a dozen unrelated types for one bad file
             raise ModelError(f"{card.path} can't be loaded: {str(error).splitlines()[0]}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] not in (3, "channels"):
@@ -36,7 +36,7 @@ class Session:
         self._input = inputs[0].name
         try:
             found = self(np.zeros((1, 3, 64, 96), np.float32)).shape
-        except Exception as error:  # noqa: BLE001 - as above; a fixed input size shows here
+        except Exception as error:  # a fixed input size shows here
             raise ModelError(f"{card.path} refuses a 96x64 input: {str(error).splitlines()[0]}") from error
         if len(outputs) != 1 or len(found) != 3 or found[1] != CHANNELS:
             raise ModelError(f"{card.path}: a scene model puts out (1, {CHANNELS}, N), this one {_shapes(outputs)}")

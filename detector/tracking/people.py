@@ -26,7 +26,7 @@ class _Track:
 
     def at(self, time: float) -> FloatArray:
         """Box expected at a time; a person unseen for long is not extrapolated further than a second."""
-        return self.box + self.velocity * min(time - self.last_seen_at, 1.0)
+        return np.asarray(self.box + self.velocity * min(time - self.last_seen_at, 1.0), np.float32)
 
 
 class PeopleTracker:
@@ -108,4 +108,4 @@ def closeness(expected: FloatArray, seen: FloatArray) -> FloatArray:
     first, second = np.maximum(areas(expected), 1)[:, None], np.maximum(areas(seen), 1)[None]
     like = np.minimum(first / second, second / first)
     near = 0.3 * np.clip(1 - apart / (0.5 * height), 0, 1) * (like > 0.5)
-    return np.maximum(overlap, near).astype(np.float32)
+    return np.asarray(np.maximum(overlap, near), np.float32)

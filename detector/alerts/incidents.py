@@ -1,0 +1,81 @@
+"""Which incident a signal belongs to: signals enter, steps in the lives of incidents leave.
+
+Signals of one camera, kind and zone that follow each other within `join_s` are one incident. It speaks when it is
+new, when a signal adds to it, and when it ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from detector.config import Incidents
+from detector.values import Act, CountRange, Incident, IncidentUpdate, Phase, Signal
+
+
+class IncidentBook:
+    """Open incidents of one camera."""
+
+    def __init__(self, site: str, settings: Incidents) -> None:
+        self._site = site
+        self._settings = settings
+        self._open: dict[tuple[str, str | None], Incident] = {}
+
+    def admit(self, signals: Iterable[Signal], at: float) -> list[IncidentUpdate]:
+        """Updates that these signals cause, and ends that are due at frame time `at`."""
+        updates = [self._end(key) for key, incident in list(self._open.items()) if self._is_over(incident, at)]
+        for signal in signals:
+            key = (signal.kind.value, signal.zone)
+            before = self._open.get(key)
+            after = grown(before, signal) if before else begun(self._site, signal)
+            self._open[key] = after
+            updates.append(IncidentUpdate(Phase.UPDATE if before else Phase.NEW, before, after))
+        return updates
+
+    def finish(self) -> list[IncidentUpdate]:
+        """End every open incident."""
+        return [self._end(key) for key in list(self._open)]
+
+    def _is_over(self, incident: Incident, at: float) -> bool:
+        quiet, long = at - incident.ended_at, at - incident.started_at
+        return quiet > self._settings.join_s or long > self._settings.longest_s
+
+    def _end(self, key: tuple[str, str | None]) -> IncidentUpdate:
+        incident = self._open.pop(key)
+        return IncidentUpdate(Phase.END, incident, incident)
+
+
+def incident_id(site: str, signal: Signal) -> str:
+    """Id of the incident that a signal begins: equal for equal timestamps, however often they are replayed."""
+    first = f"{site}|{signal.camera}|{signal.kind.value}|{signal.zone or ''}|{signal.started_at:.3f}"
+    return hashlib.sha256(first.encode()).hexdigest()[:24]
+
+
+def begun(site: str, signal: Signal) -> Incident:
+    """A new incident from its first signal."""
+    return Incident(
+        incident_id(site, signal), signal.camera, signal.kind, signal.severity, signal.score, signal.zone,
+        signal.started_at, signal.at, signal.tracks, signal.acts, signal.labels_exposed, signal.facts, signal.boxes,
+    )  # fmt: skip
+
+
+def grown(incident: Incident, signal: Signal) -> Incident:
+    """The incident with one more signal; severity and counts never fall, the newest facts and boxes stay."""
+    acts = {(act.track, act.started_at): act for act in (*incident.acts, *signal.acts)}
+    old, new = incident.labels_exposed, signal.labels_exposed
+    return replace(
+        incident,
+        severity=max(incident.severity, signal.severity, key=lambda severity: severity.rank),
+        score=max(incident.score, signal.score),
+        ended_at=max(incident.ended_at, signal.at),
+        tracks=tuple(sorted({*incident.tracks, *signal.tracks})),
+        acts=tuple(sorted(acts.values(), key=_start)),
+        labels_exposed=CountRange(max(old.low, new.low), max(old.best, new.best), max(old.high, new.high)),
+        facts=signal.facts,
+        boxes=signal.boxes,
+    )
+
+
+def _start(act: Act) -> tuple[float, int]:
+    return act.started_at, act.track

@@ -1,0 +1,57 @@
+"""The picture that goes with an alert: a frame and an update enter, a small JPEG with labels blurred leaves.
+
+All drawing is here. Captions are left to the page, which knows the reader's language.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import LabelwatchError
+from detector.geometry import grown
+from detector.values import Box, Frame, IncidentUpdate
+
+WIDTH = 640
+QUALITY = 72
+# BGR: red for what offends, amber for what is concerned, white for the rest.
+COLOURS = {"phone": (60, 60, 230), "person": (60, 170, 250), "parcel": (250, 250, 250), "up": (60, 170, 250)}
+PLAIN = (190, 190, 190)
+
+
+def snapshot_jpeg(frame: Frame, update: IncidentUpdate) -> bytes:
+    """The frame at most 640 pixels wide, every known label blurred, the incident's boxes drawn.
+
+    Blurring happens before anything else, on the full-size picture, so that no label is ever encoded.
+    """
+    image = blurred(frame.image, [box for what, box in update.after.boxes if what == "label"])
+    height, width = image.shape[:2]
+    scale = min(1.0, WIDTH / width)
+    small = cv2.resize(
+        image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
+    for what, box in update.after.boxes:
+        if what != "label":
+            x1, y1, x2, y2 = (round(v * scale) for v in box)
+            cv2.rectangle(small, (x1, y1), (x2, y2), COLOURS.get(what, PLAIN), 2, cv2.LINE_AA)
+    fine, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not fine:
+        raise LabelwatchError("the snapshot can't be encoded")
+    return bytes(data)
+
+
+def blurred(image: NDArray[np.uint8], boxes: list[Box]) -> NDArray[np.uint8]:
+    """A copy of the picture with each box averaged down to a few blocks, beyond reading."""
+    out = image.copy()
+    height, width = image.shape[:2]
+    for box in boxes:
+        x1, y1, x2, y2 = grown(box, 0.15)
+        left, top = max(0, int(x1)), max(0, int(y1))
+        right, bottom = min(width, int(x2) + 1), min(height, int(y2) + 1)
+        if right - left < 1 or bottom - top < 1:
+            continue
+        patch = out[top:bottom, left:right]
+        coarse = cv2.resize(patch, (2, 2), interpolation=cv2.INTER_AREA)
+        out[top:bottom, left:right] = cv2.resize(coarse, (right - left, bottom - top))
+    return out

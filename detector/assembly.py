@@ -1,0 +1,33 @@
+"""The one place that chooses the stages of a pipeline: configuration enters, a `Pipeline` leaves."""
+
+from __future__ import annotations
+
+from detector.alerts.incidents import IncidentBook
+from detector.config import Camera, EdgeConfig
+from detector.inference import load_detector
+from detector.pipeline import Detector, Pipeline, Rule
+from detector.rules.orientation import OrientationRule
+from detector.rules.sweep import SweepRule
+from detector.rules.zones import ZoneMap
+from detector.tracking import SceneTracker
+
+
+def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None = None) -> Pipeline:
+    """The pipeline of one camera.
+
+    Args:
+        config: The edge's configuration.
+        camera: One of its cameras.
+        detector: Shared by all cameras of a process; loaded when left out.
+
+    Raises:
+        ModelError: The model can't be loaded.
+    """
+    zones = ZoneMap(camera.zones)
+    rules: list[Rule] = [SweepRule(zones, config.rules), OrientationRule(zones, config.rules.orientation)]
+    return Pipeline(
+        detector or load_detector(config.analysis),
+        SceneTracker(),
+        rules,
+        IncidentBook(config.site, config.incidents),
+    )
