@@ -1,0 +1,352 @@
+"""Evidence: the packets around an incident go into MP4 files, never encoded anew.
+
+Nothing of the picture is lost and a second of 720p costs 1.3 ms; the price is that a clip begins at the key frame
+before the moment asked for. H.264 and H.265 are both written; browsers play H.264 everywhere and H.265 rarely.
+
+A segment grows as a fragmented MP4 (`.part`): after a power cut it still plays up to its last key frame, and the next
+start makes a whole segment of it. Closed, it is rewritten with its index in front, so that a browser plays it while
+it loads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, dropwhile
+from pathlib import Path
+
+import av
+import av.container
+
+from detector.errors import LabelwatchError, SourceUnavailable
+from detector.packets import Packet, PacketRing, Stored, StreamFormat
+
+logger = logging.getLogger(__name__)
+
+TICKS = 90_000
+WHOLE = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A finished piece of an incident's clip.
+
+    Attributes:
+        incident_id: The incident it shows.
+        number: Counts an incident's segments, from 0.
+        path: The MP4 file.
+        sha256: Of the file, lower-case hex.
+        bytes: Size of the file.
+        started_at: When its first picture was taken, Unix seconds UTC.
+        duration_s: Length, seconds.
+    """
+
+    incident_id: str
+    number: int
+    path: Path
+    sha256: str
+    bytes: int
+    started_at: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A piece cut from a recording: where it begins in the recording and how long it is, seconds."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    start_s: float
+    duration_s: float
+
+
+class ClipRecorder:
+    """Writes what a camera saw around the signals of its incidents.
+
+    All calls come from the camera's own thread; the ring may be filled by another. Trouble with the disk is logged
+    and costs the clip, never the alert.
+
+    Args:
+        folder: Where segments go; made when missing. One recorder to a folder.
+        ring: The camera's last seconds.
+        pre_roll_s: Seconds kept before what started the incident, as far as the ring reaches.
+        post_roll_s: Seconds kept after its last signal.
+        longest_s: A longer segment is closed at the next key frame and another begun there.
+        on_segment: Is given every finished segment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ring: PacketRing,
+        *,
+        pre_roll_s: float,
+        post_roll_s: float,
+        longest_s: float = 600.0,
+        on_segment: Callable[[Segment], None],
+    ) -> None:
+        self._folder = folder
+        self._ring = ring
+        self._pre_roll_s = pre_roll_s
+        self._post_roll_s = post_roll_s
+        self._longest_s = longest_s
+        self._on_segment = on_segment
+        self._takes: dict[str, _Take] = {}
+
+    def salvage(self) -> int:
+        """Make segments of what an earlier run left unfinished; returns how many. Call it before anything else."""
+        saved = 0
+        for part in sorted(self._folder.glob("*.part")):
+            incident_id, number, started_ms = part.name.removesuffix(".part").rsplit(".", 2)
+            saved += self._publish(part, incident_id, int(number), int(started_ms) / 1000)
+        return saved
+
+    def start_or_extend(self, incident_id: str, at: float, since: float | None = None) -> None:
+        """A signal of an incident came.
+
+        Args:
+            incident_id: Which.
+            at: Frame time of the signal; recording goes on for `post_roll_s` after the last one.
+            since: When that which it is about began, if earlier; the clip begins `pre_roll_s` before it.
+        """
+        take = self._takes.setdefault(incident_id, _Take())
+        if not take.running:
+            begin = max(take.recorded_to, min(at, since if since is not None else at) - self._pre_roll_s)
+            stored = self._ring.since(begin)
+            take.read_to = stored[0].number - 1 if stored else 0
+            take.running = True
+        take.last_signal_at = max(take.last_signal_at, at)
+
+    def tick(self, now: float) -> None:
+        """Write what came in; close what is over. Call it for every frame with its time."""
+        for incident_id, take in self._takes.items():
+            if take.running:
+                self._write(incident_id, take)
+                if now >= take.last_signal_at + self._post_roll_s:
+                    self._close(incident_id, take)
+
+    def finish(self, incident_id: str | None = None) -> None:
+        """Close the segments of one ended incident, or of all, with what the ring holds by now, and forget them."""
+        for id_ in [incident_id] if incident_id is not None else list(self._takes):
+            take = self._takes.pop(id_, None)
+            if take and take.running:
+                self._write(id_, take)
+                self._close(id_, take)
+
+    def _write(self, incident_id: str, take: _Take) -> None:
+        try:
+            for stored in self._ring.after(take.read_to):
+                if take.part and self._turns_over(take.part, stored):
+                    self._close(incident_id, take)
+                    take.running = True
+                if take.part is None:
+                    if not stored.packet.key:
+                        continue
+                    name = f"{incident_id}.{take.number}.{round(stored.packet.shown_at * 1000)}.part"
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    take.part = _Part(self._folder / name, stored.packet, stored.stream_format)
+                take.part.write(stored.packet)
+                take.read_to = stored.number
+        except (OSError, av.error.FFmpegError) as error:
+            logger.warning("clip of incident %s can't be written: %s", incident_id, error)
+            self._abandon(take)
+
+    def _turns_over(self, part: _Part, stored: Stored) -> bool:
+        if stored.stream_format != part.stream_format:
+            return True
+        return stored.packet.key and stored.packet.shown_at - part.started_at >= self._longest_s
+
+    def _close(self, incident_id: str, take: _Take) -> None:
+        take.running = False
+        part, take.part = take.part, None
+        if part is None:
+            return
+        take.recorded_to = part.ended_at
+        number = take.number
+        take.number += 1
+        try:
+            part.close()
+        except (OSError, av.error.FFmpegError) as error:
+            # What was written up to here may still be whole.
+            logger.warning("clip of incident %s breaks off: %s", incident_id, error)
+        self._publish(part.path, incident_id, number, part.started_at)
+
+    def _abandon(self, take: _Take) -> None:
+        take.running = False
+        part, take.part = take.part, None
+        if part:
+            take.number += 1
+            part.discard()
+
+    def _publish(self, part: Path, incident_id: str, number: int, started_at: float) -> bool:
+        try:
+            cut = cut_recording(part, 0.0, WHOLE, self._folder / f"{incident_id}.{number}.mp4")
+            part.unlink()
+        except (OSError, LabelwatchError) as error:
+            logger.warning("clip of incident %s can't be finished: %s", incident_id, error)
+            # Set aside: a disk that is full today may have room for it when somebody looks.
+            part.rename(part.with_suffix(".broken"))
+            return False
+        self._on_segment(
+            Segment(incident_id, number, cut.path, cut.sha256, cut.bytes, started_at, round(cut.duration_s, 3))
+        )
+        return True
+
+
+@dataclass(slots=True)
+class _Take:
+    """One incident's recording: `part` is the segment being written, and there is none before the first key frame."""
+
+    running: bool = False
+    number: int = 0
+    last_signal_at: float = 0.0
+    recorded_to: float = 0.0
+    read_to: int = 0
+    part: _Part | None = None
+
+
+class _Part:
+    """A segment that grows; what is older than the last key frame survives a power cut."""
+
+    def __init__(self, path: Path, first: Packet, stream_format: StreamFormat) -> None:
+        self.path = path
+        self.stream_format = stream_format
+        self.started_at = first.shown_at
+        self.ended_at = first.shown_at
+        # delay_moov: the parameter sets come with the first packet, not before it.
+        options = {"movflags": "+frag_keyframe+delay_moov+default_base_moof"}
+        self._container = av.open(os.fspath(path), "w", format="mp4", options=options)
+        self._stream = self._container.add_mux_stream(
+            stream_format.codec,
+            width=stream_format.width,
+            height=stream_format.height,
+            time_base=Fraction(1, TICKS),
+        )
+        self._last_dts: int | None = None
+
+    def write(self, packet: Packet) -> None:
+        out = av.Packet(packet.data)
+        dts = round((packet.at - self.started_at) * TICKS)
+        gap = TICKS // 25 if self._last_dts is None else max(1, dts - self._last_dts)
+        out.dts = dts if self._last_dts is None else self._last_dts + gap
+        out.pts = out.dts + round(packet.shown_after * TICKS)
+        out.duration = gap
+        out.time_base = Fraction(1, TICKS)
+        out.is_keyframe = packet.key
+        out.stream = self._stream
+        self._last_dts = out.dts
+        self.ended_at = packet.shown_at
+        self._container.mux(out)
+
+    def close(self) -> None:
+        self._container.close()
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError, av.error.FFmpegError):  # the disk refused before; the file goes anyway
+            self._container.close()
+        self.path.unlink(missing_ok=True)
+
+
+def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
+    """Copy the video of a time range into an MP4 of its own, from the key frame at or before its start; no sound.
+
+    Args:
+        path: A recorded file.
+        start_s: Seconds from its first picture.
+        end_s: Likewise; a picture at `end_s` is still copied.
+        out: The file to make, whole or not at all; its folder is made when missing.
+
+    Raises:
+        SourceUnavailable: The recording can't be read, or has no picture in that range.
+        OSError: `out` can't be written.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".{out.name}.draft")
+    try:
+        try:
+            start_at_s, duration_s = _copy(path, start_s, end_s, draft)
+        except av.error.FFmpegError as error:
+            raise SourceUnavailable(f"{path}: can't be cut: {error.strerror}") from error
+        with draft.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        draft.rename(out)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Cut(out, digest, out.stat().st_size, start_at_s, duration_s)
+
+
+def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
+    """Copy packets; seconds where the copy begins and how long it is."""
+    with av.open(os.fspath(path), metadata_errors="replace") as source:
+        if not source.streams.video:
+            raise SourceUnavailable(f"{path}: holds no video stream")
+        stream = source.streams.video[0]
+        base = stream.time_base or Fraction(1, TICKS)
+        zero = stream.start_time or 0
+        end = zero + end_s / base if end_s != WHOLE else WHOLE
+        packets = _packets_between(source, stream, zero + round(start_s / base), end)
+        first = next(packets, None)
+        if first is None:
+            raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
+        begin = last = _shown(first)
+        gap = 0
+        with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart"}) as target:
+            copy = target.add_stream_from_template(stream)
+            for packet in chain([first], packets):
+                shown = _shown(packet)
+                if shown > last:
+                    gap, last = shown - last, shown
+                packet.pts, packet.dts = shown - begin, (packet.dts or 0) - begin
+                packet.stream = copy
+                target.mux(packet)
+        return float((begin - zero) * base), float((last + gap - begin) * base)
+
+
+def _packets_between(
+    source: av.container.InputContainer, stream: av.VideoStream, start: int, end: float
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets from the last key frame shown at or before `start` up to `end`, in the stream's ticks."""
+    packets = _packets_from(source, stream, start)
+    first = next(packets, None)
+    if first is None or _shown(first) > start:
+        # Formats without an index are sought by guess and may land too late: read from the beginning instead.
+        packets = _packets_from(source, stream, stream.start_time or 0)
+        first = next(packets, None)
+    group: list[av.Packet[av.VideoStream]] = []
+    for packet in chain([first] if first else [], packets):
+        assert packet.dts is not None
+        if packet.dts <= start:
+            # Not there yet: hold the newest group of pictures that begins in time.
+            if packet.is_keyframe and _shown(packet) <= start:
+                group.clear()
+            group.append(packet)
+        elif packet.dts > end:
+            break
+        else:
+            yield from group
+            group.clear()
+            yield packet
+    if group and max(map(_shown, group)) >= start:
+        yield from group
+
+
+def _packets_from(
+    source: av.container.InputContainer, stream: av.VideoStream, ticks: int
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets that carry a time, from the first key frame met after seeking."""
+    source.seek(ticks, stream=stream)
+    timed = (packet for packet in source.demux(stream) if packet.size and packet.dts is not None)
+    return dropwhile(lambda packet: not packet.is_keyframe, timed)
+
+
+def _shown(packet: av.Packet[av.VideoStream]) -> int:
+    ticks = packet.pts if packet.pts is not None else packet.dts
+    assert ticks is not None
+    return ticks

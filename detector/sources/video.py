@@ -1,0 +1,146 @@
+"""The video of an open container, step by step: compressed packet in, packet for evidence and pictures out.
+
+Recordings and live cameras both read through here; they differ only in where time comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import av.bitstream
+import av.container
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import SourceUnavailable
+from detector.packets import Packet, StreamFormat
+
+OnPacket = Callable[[Packet, StreamFormat], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What one packet brought.
+
+    Attributes:
+        decoded_s: When it is decoded, stream seconds; `None` where the stream doesn't say.
+        shown_after: Seconds from there to showing.
+        key: Whether decoding can start here.
+        data: For evidence, see `Packet.data`; empty where nobody asked, before the first key frame, and at the end.
+        pictures: Decoded frames with their stream seconds (or `None`), not converted yet.
+    """
+
+    decoded_s: float | None
+    shown_after: float
+    key: bool
+    data: bytes
+    pictures: list[tuple[float | None, av.VideoFrame]]
+
+
+class Video:
+    """The first video stream of a container, decoded in one thread.
+
+    Decoding errors are counted in `decode_errors` and what can be decoded is given; FFmpeg's own errors while reading
+    come through.
+    """
+
+    def __init__(self, container: av.container.InputContainer, name: str, *, evidence: bool) -> None:
+        if not container.streams.video:
+            raise SourceUnavailable(f"{name}: holds no video stream")
+        self._container = container
+        self._stream = container.streams.video[0]
+        if self._stream.codec_context is None:
+            raise SourceUnavailable(f"{name}: its video codec is unknown here")
+        # Frame threads hold several pictures each and gain nothing: every camera has its own thread already.
+        self._stream.codec_context.thread_count = 1
+        self._evidence = evidence
+        self._filter = _self_contained(self._stream) if evidence else None
+        self.decode_errors = 0
+
+    @property
+    def start_s(self) -> float | None:
+        """Stream seconds of the first picture, if the container knows."""
+        return _seconds(self._stream.start_time, self._stream.time_base)
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds of video, if the container knows."""
+        own = _seconds(self._stream.duration, self._stream.time_base)
+        return own if own is not None else _seconds(self._container.duration, Fraction(1, av.time_base))
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds from frame to frame as the container has it; 1/25 where it doesn't say."""
+        rate = self._stream.average_rate or self._stream.base_rate
+        return float(1 / rate) if rate else 0.04
+
+    @property
+    def format(self) -> StreamFormat:
+        """Of the packets."""
+        context = self._stream.codec_context
+        return StreamFormat(context.name, context.width, context.height)
+
+    def steps(self) -> Iterator[Step]:
+        """Read to the end of the stream."""
+        started = False
+        for packet in self._container.demux(self._stream):
+            pictures = self._decode(packet)
+            started = started or packet.is_keyframe
+            decoded_s = _seconds(packet.dts, packet.time_base)
+            shown_s = _seconds(packet.pts, packet.time_base)
+            wait = shown_s - decoded_s if shown_s is not None and decoded_s is not None else 0.0
+            key = packet.is_keyframe
+            # The filter takes the packet's bytes away, so it comes last.
+            data = self._filtered(packet) if started and packet.size else b""
+            yield Step(decoded_s, max(0.0, wait), key, data, pictures)
+
+    def _decode(self, packet: av.Packet[av.VideoStream]) -> list[tuple[float | None, av.VideoFrame]]:
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            self.decode_errors += 1
+            return []
+        self.decode_errors += sum(frame.is_corrupt for frame in frames)
+        return [(_seconds(frame.pts, frame.time_base), frame) for frame in frames]
+
+    def _filtered(self, packet: av.Packet[av.VideoStream]) -> bytes:
+        if not self._evidence:
+            return b""
+        if self._filter is None:
+            return bytes(packet)
+        try:
+            return b"".join(bytes(part) for part in self._filter.filter(packet))
+        except av.error.FFmpegError:
+            self.decode_errors += 1
+            return b""
+
+    def close(self) -> None:
+        """Release the container."""
+        self._container.close()
+
+
+def bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    """A decoded picture as `(H, W, 3)` BGR.
+
+    One thread: the scaler's own threads cost more in total, and the other cameras want the cores.
+    """
+    image: NDArray[np.uint8] = picture.to_ndarray(format="bgr24", threads=1)  # type: ignore[assignment]
+    return image
+
+
+def _self_contained(stream: av.VideoStream) -> av.bitstream.BitStreamFilterContext | None:
+    """A filter that puts the parameter sets before every key frame; `None` where a codec has none."""
+    context = stream.codec_context
+    extradata = context.extradata
+    if not extradata:
+        return None
+    if context.name in ("h264", "hevc") and extradata[0] == 1:
+        return av.bitstream.BitStreamFilterContext(f"{context.name}_mp4toannexb", stream)
+    return av.bitstream.BitStreamFilterContext("dump_extra=freq=keyframe", stream)
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+    return None if ticks is None or time_base is None else float(ticks * time_base)
