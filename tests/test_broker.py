@@ -1,0 +1,102 @@
+"""The broker that the demo brings: it comes up, speaks MQTT 5, and never outlives the one who started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import part_missing
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+
+from detector.broker import EmbeddedBroker, find_mosquitto, is_listening
+from detector.errors import MissingPart
+
+
+@pytest.fixture(params=["mosquitto", "iotcore"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    program = find_mosquitto() if request.param == "mosquitto" else None
+    if request.param == "mosquitto" and program is None:
+        part_missing("mosquitto", "mosquitto")
+    broker = EmbeddedBroker(tmp_path, program)
+    assert broker.name == request.param
+    yield broker
+    broker.stop()
+
+
+def soon(true: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_retained_message_reaches_who_subscribes_later(broker: EmbeddedBroker) -> None:
+    port = broker.start()
+    received: list[bytes] = []
+    client = Client(CallbackAPIVersion.VERSION2, client_id="test", protocol=MQTTv5)
+    client.on_message = lambda client, userdata, message: received.append(message.payload)
+    client.connect("127.0.0.1", port)
+    client.publish("a/b", b"kept", qos=1, retain=True)
+    for _ in range(20):
+        client.loop(0.02)
+    client.subscribe("a/#", qos=1)
+
+    def arrived() -> bool:
+        client.loop(0.02)
+        return received == [b"kept"]
+
+    assert soon(arrived)
+    client.disconnect()
+    client.loop(0.1)
+
+
+def test_it_stops_when_told_and_may_be_told_twice(broker: EmbeddedBroker) -> None:
+    port = broker.start()
+    assert is_listening(port)
+    broker.stop()
+    broker.stop()
+    assert soon(lambda: not is_listening(port))
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
+def test_it_dies_with_its_parent_even_by_kill_9(tmp_path: Path, kind: str) -> None:
+    program = find_mosquitto() if kind == "mosquitto" else None
+    if kind == "mosquitto" and program is None:
+        part_missing("mosquitto", "mosquitto")
+    script = """
+        import sys, time
+        from pathlib import Path
+        from detector.broker import EmbeddedBroker
+        broker = EmbeddedBroker(Path(sys.argv[1]), sys.argv[2] or None)
+        print(broker.start(), flush=True)
+        time.sleep(60)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path), program or ""], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        assert is_listening(port)
+        os.kill(parent.pid, signal.SIGKILL)
+    assert soon(lambda: not is_listening(port))
+
+
+def test_a_program_that_ends_at_once_is_an_error_with_the_log(tmp_path: Path) -> None:
+    with pytest.raises(MissingPart, match=r"broker\.log"):
+        EmbeddedBroker(tmp_path, "/bin/false").start()
+
+
+def test_mosquitto_is_found_beyond_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    if find_mosquitto() is None:
+        part_missing("mosquitto", "mosquitto")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert (find_mosquitto() is not None) == Path("/usr/sbin/mosquitto").exists()
