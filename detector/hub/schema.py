@@ -46,7 +46,7 @@ alerts = _numbered(
     Column("received_at", Float, nullable=False),
     # The whole envelope as it was signed, but for the picture, which `snapshots` holds: `Store.envelope` joins them.
     Column("envelope", JSON, nullable=False),
-    Index("alerts_by_incident", "incident", "epoch", "seq"),
+    Index("alerts_by_incident", "incident", "sent_at", "seq"),
 )
 
 streams = Table(
@@ -89,12 +89,12 @@ snapshots = Table(
     metadata,
     Column("alert", NUMBER, ForeignKey("alerts.number"), primary_key=True, autoincrement=False),
     Column("incident", Text, nullable=False),
-    Column("epoch", Text, nullable=False),
+    Column("sent_at", Float, nullable=False),
     Column("seq", BigInteger, nullable=False),
     # Boxes before the picture: SQLite then needn't walk past it to read them.
     Column("boxes", JSON, nullable=False),
     Column("jpeg", LargeBinary, nullable=False),
-    Index("snapshots_by_incident", "incident", "epoch", "seq"),
+    Index("snapshots_by_incident", "incident", "sent_at", "seq"),
 )
 
 changes = _numbered("changes", Column("incident", Text, nullable=False))

@@ -627,7 +627,10 @@ def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
         "record": after,
         "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
     }
-    picture = {"incident": incident, **order, "boxes": list(after.get("boxes", [])), "jpeg": jpeg} if jpeg else None
+    if not jpeg:
+        return _AlertRow(alert, state, None)
+    when = {"sent_at": alert["sent_at"], "seq": alert["seq"]}
+    picture = {"incident": incident, **when, "boxes": list(after.get("boxes", [])), "jpeg": jpeg}
     return _AlertRow(alert, state, picture)
 
 
@@ -682,7 +685,7 @@ def _point_to_newest_snapshot(ids: list[str]) -> Any:
     newest = (
         select(snapshots.c.alert)
         .where(snapshots.c.incident == incidents.c.id)
-        .order_by(case((snapshots.c.epoch == incidents.c.epoch, 1), else_=0).desc(), snapshots.c.seq.desc())
+        .order_by(snapshots.c.sent_at.desc(), snapshots.c.seq.desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
     )
-    op.create_index("alerts_by_incident", "alerts", ["incident", "epoch", "seq"], unique=False)
+    op.create_index("alerts_by_incident", "alerts", ["incident", "sent_at", "seq"], unique=False)
     op.create_table(
         "changes",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -126,7 +126,7 @@ def upgrade() -> None:
         "snapshots",
         sa.Column("alert", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("incident", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.Text(), nullable=False),
+        sa.Column("sent_at", sa.Float(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("boxes", sa.JSON(), nullable=False),
         sa.Column("jpeg", sa.LargeBinary(), nullable=False),
@@ -136,7 +136,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("alert"),
     )
-    op.create_index("snapshots_by_incident", "snapshots", ["incident", "epoch", "seq"], unique=False)
+    op.create_index("snapshots_by_incident", "snapshots", ["incident", "sent_at", "seq"], unique=False)
     op.create_table(
         "verdicts",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
