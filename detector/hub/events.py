@@ -1,0 +1,84 @@
+"""Tells open pages what changed: one numbered stream of server-sent events.
+
+An event's `id` is the number of the change in the store. There is no queue per page: each page's stream remembers the
+last number it sent and, when poked, asks the store for what came after. So a slow page costs nothing, and a page that
+reconnects with `Last-Event-ID` misses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+
+from anyio.to_thread import run_sync
+
+from detector.hub.store import Store
+
+HEARTBEAT_S = 15.0
+STREAMS_AT_ONCE = 200
+RELOAD = "event: reload\ndata: {}\n\n"
+
+
+class Live:
+    """All open streams."""
+
+    def __init__(self, store: Store, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._store = store
+        self._heartbeat_s = heartbeat_s
+        self._pokes: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._closed = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more streams are taken."""
+        return self._closed or len(self._pokes) >= STREAMS_AT_ONCE
+
+    def poke(self) -> None:
+        """Something has changed; from any thread."""
+        for event, loop in list(self._pokes.items()):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+    def close(self) -> None:
+        """End all streams, so that the server can stop; from any thread or a signal handler."""
+        self._closed = True
+        self.poke()
+
+    async def stream(self, after: int, is_welcome: Callable[[], bool]) -> AsyncIterator[str]:
+        """Events of changes after number `after`, then as they come.
+
+        `incident` events carry the incident's id; a `reload` event says that too much was missed to tell one by one.
+
+        Args:
+            after: The last change the page has seen.
+            is_welcome: Asked (in a thread) before each heartbeat; the stream ends when it says no.
+        """
+        poked = asyncio.Event()
+        self._pokes[poked] = asyncio.get_running_loop()
+        try:
+            yield ": hello\nretry: 2000\n\n"
+            while not self._closed:
+                poked.clear()
+                found, complete = await run_sync(self._store.changed_since, after)
+                if not complete:
+                    after = await run_sync(self._store.last_change)
+                    yield f"id: {after}\n{RELOAD}"
+                for number, incident in found if complete else ():
+                    after = number
+                    yield f"id: {number}\nevent: incident\ndata: {json.dumps({'id': incident})}\n\n"
+                if not await self._wait(poked):
+                    if not await run_sync(is_welcome):
+                        return
+                    yield ": still here\n\n"
+        finally:
+            del self._pokes[poked]
+
+    async def _wait(self, poked: asyncio.Event) -> bool:
+        """Wait for a poke, at most until the next heartbeat is due; tells whether it came."""
+        try:
+            async with asyncio.timeout(self._heartbeat_s):
+                await poked.wait()
+        except TimeoutError:
+            return False
+        return True
