@@ -270,8 +270,16 @@ def load_hub(path: Path) -> HubConfig:
 
 
 def _load(path: Path, kind: type[S]) -> S:
+    tree = _read(path)
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError([_problem(path, found) for found in error.errors()]) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigError([Problem(str(path), "", f"can't be read: {error.strerror}", "check the path")]) from error
     except UnicodeDecodeError as error:
@@ -280,10 +288,7 @@ def _load(path: Path, kind: type[S]) -> S:
         raise ConfigError([_yaml_problem(path, error)]) from error
     if not isinstance(tree, dict):
         raise ConfigError([Problem(str(path), "", "must be a mapping of keys to values", "see configs/site.yaml")])
-    try:
-        return kind.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError([_problem(path, found) for found in error.errors()]) from error
+    return tree
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -338,6 +343,17 @@ def _camera_beside(path: Path, camera: Camera) -> Camera:
     if camera.password_file:
         update["password_file"] = _beside(path, camera.password_file)
     return camera.model_copy(update=update)
+
+
+def check_file(path: Path) -> list[Problem]:
+    """Every problem of a configuration file, edge or hub (it is an edge's when it names cameras, a site or an edge)."""
+    try:
+        tree = _read(path)
+        if {"cameras", "site", "edge"} & tree.keys():
+            return check_edge(load_edge(path), path)
+        return check_broker(load_hub(path).broker, path)
+    except ConfigError as error:
+        return error.problems
 
 
 def check_edge(config: EdgeConfig, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:

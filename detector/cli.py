@@ -1,0 +1,271 @@
+"""The `labelwatch` command: arguments enter, an exit code leaves. Each verb's module is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from detector import __version__
+from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, redacted
+
+FINE, FAILED, MISUSED = 0, 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; named errors become one line on stderr and an exit code.
+
+    Returns:
+        0 fine, 1 findings or failed work, 2 usage or configuration.
+    """
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    set_up_logging(options.verbose)
+    try:
+        code: int = options.run(options)
+    except (ConfigError, MissingPart) as error:
+        print(f"labelwatch: {error}", file=sys.stderr)
+        return MISUSED
+    except LabelwatchError as error:
+        print(f"labelwatch: {error}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"labelwatch: {redacted(error)}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Formats a record, tracebacks included, and cuts passwords out of every URL in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line to write."""
+        return redacted(super().format(record))
+
+
+def set_up_logging(verbose: bool) -> None:
+    """Log to stderr, UTC times, no secrets."""
+    handler = logging.StreamHandler()
+    formatter = _RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
+    for name in ("httpx", "httpcore", "alembic", "asyncio", "libav"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    parser = argparse.ArgumentParser(prog="labelwatch", description="Notices people photographing parcel labels.")
+    parser.add_argument("--version", action="version", version=f"labelwatch {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=what, description=what)
+        added.set_defaults(run=run)
+        return added
+
+    demo = verb("demo", run_demo, "broker, hub and edge on the shipped clip")
+    demo.add_argument("--once", action="store_true", help="stop when the clip is through; so without a terminal")
+    demo.add_argument("--json", action="store_true", help="with --once: the summary as JSON, alone on stdout")
+    demo.add_argument("--data", type=Path, help="folder for its data; a temporary one when left out")
+
+    run = verb("run", run_worker, "edge worker: all cameras of one box")
+    run.add_argument("config", type=Path, metavar="CONFIG")
+
+    hub = verb("hub", run_hub, "monitoring hub")
+    hub.add_argument("config", type=Path, metavar="CONFIG")
+    hub.add_argument("--port", type=int, help="instead of the configured one; 0 takes a free one")
+
+    replay = verb("replay", run_replay, "recordings to incidents")
+    replay.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="video files and folders of them")
+    replay.add_argument("--config", type=Path, required=True)
+    replay.add_argument("--out", type=Path, required=True, help="folder for incidents.jsonl, summary.json, report.html")
+    replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
+    replay.add_argument("--jobs", type=_positive, default=1, help="processes, one camera each at a time")
+    replay.add_argument("--resume", action="store_true", help="keep what an earlier run in --out finished")
+    replay.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+    detect = verb("detect", run_detect, "pictures to detections")
+    detect.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="pictures and folders of them")
+    detect.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl")
+    detect.add_argument("--conf", type=_share, default=0.25, help="least score, 0..1 (0.25)")
+    detect.add_argument("--model", default="scene", help="a model's name in models/, or its card")
+
+    check = verb("check", run_check, "every problem of a configuration")
+    check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
+    check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
+    check.add_argument("--json", action="store_true", help="problems as JSON")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1")
+    return share
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """`labelwatch demo`."""
+    from detector.demo import run_demo as demo
+
+    once = options.once or options.json or not sys.stdout.isatty()
+    return demo(once=once, as_json=options.json, data_dir=options.data)
+
+
+def run_worker(options: argparse.Namespace) -> int:
+    """`labelwatch run`."""
+    from detector.config import check_edge, load_edge
+    from detector.worker import run
+
+    config = load_edge(options.config)
+    if problems := [p for p in check_edge(config, options.config) if not p.key.endswith(".source")]:
+        raise ConfigError(problems)
+    return run(config)
+
+
+def run_hub(options: argparse.Namespace) -> int:
+    """`labelwatch hub`."""
+    from detector.config import check_broker, load_hub
+    from detector.hub.server import serve
+
+    config = load_hub(options.config)
+    if problems := check_broker(config.broker, options.config):
+        raise ConfigError(problems)
+    return serve(config, port=options.port)
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """`labelwatch replay`."""
+    from detector.clock import unix
+    from detector.config import load_edge
+    from detector.replay import replay
+
+    config = load_edge(options.config)
+    start = None
+    if options.start is not None:
+        try:
+            start = unix(options.start)
+        except ValueError as error:
+            hint = "ISO 8601, e.g. 2026-11-01T09:26:00+08:00"
+            raise ConfigError([Problem("--start", "", f"not a time: {options.start}", hint)]) from error
+    with progress_seconds() as progress:
+        summary = replay(
+            options.paths, config, options.out,
+            start=start, jobs=options.jobs, resume=options.resume, progress=progress,
+        )  # fmt: skip
+    if options.json:
+        print(json.dumps(summary, ensure_ascii=False))
+    else:
+        for kind, count in sorted(summary["incidents"].items()):
+            print(f"{kind}: {count}")
+        if not summary["incidents"]:
+            print("no incidents")
+        hours, speed = summary["hours_covered"], summary["times_real_time"]
+        print(f"{summary['files']} files, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
+        print(f"report: {options.out / 'report.html'}")
+    for item in summary["unreadable"]:
+        print(f"labelwatch: not read: {item['why']}", file=sys.stderr)
+    return FAILED if summary["unreadable"] else FINE
+
+
+def run_detect(options: argparse.Namespace) -> int:
+    """`labelwatch detect`."""
+    from detector.stills import detect_pictures
+
+    with progress_count("pictures") as progress:
+        unread = detect_pictures(
+            options.paths, options.out, model=options.model, confidence=options.conf, progress=progress
+        )
+    for line in unread:
+        print(f"labelwatch: not read: {line}", file=sys.stderr)
+    return FAILED if unread else FINE
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """`labelwatch check`."""
+    from detector.config import EdgeConfig, HubConfig, check_file
+
+    if options.schema:
+        print(json.dumps({"edge": EdgeConfig.model_json_schema(), "hub": HubConfig.model_json_schema()}, indent=1))
+        return FINE
+    if options.config is None:
+        raise ConfigError([Problem("check", "", "name a configuration", "labelwatch check configs/site.yaml")])
+    problems = check_file(options.config)
+    if options.json:
+        fields = [{"file": p.file, "key": p.key, "reason": p.reason, "hint": p.hint} for p in problems]
+        print(json.dumps(fields, ensure_ascii=False))
+    else:
+        for problem in problems:
+            print(problem)
+        if not problems:
+            print(f"{options.config}: fine")
+    return MISUSED if problems else FINE
+
+
+@contextmanager
+def progress_seconds() -> Iterator[Callable[[str, float], None]]:
+    """A bar of footage done on a terminal, a plain line a minute of footage elsewhere."""
+    if not sys.stderr.isatty():
+        done: dict[str, float] = {}
+
+        def line(name: str, seconds: float) -> None:
+            before = done.get(name, 0.0)
+            done[name] = before + seconds
+            if int(before // 60) != int(done[name] // 60):
+                print(f"{name}: {done[name] / 60:.0f} min done", file=sys.stderr)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        tasks = {}
+
+        def advance(name: str, seconds: float) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=None)
+            bar.advance(tasks[name], seconds)
+
+        yield advance
+
+
+@contextmanager
+def progress_count(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of things done on a terminal, nothing but every hundredth elsewhere."""
+    if not sys.stderr.isatty():
+
+        def line(done: int, of: int) -> None:
+            if done % 100 == 0 or done == of:
+                print(f"{done} of {of} {what}", file=sys.stderr)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

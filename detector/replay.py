@@ -1,0 +1,292 @@
+"""Batch: recordings through the same pipeline as live; recordings enter, a folder of incidents leaves (design 4.2).
+
+OUT/incidents.jsonl  one line an incident, its final state
+OUT/summary.json     what was covered, what could not be read and why, and what it cost
+OUT/report.html      the same for a person
+OUT/clips, OUT/snapshots
+OUT/sessions         finished work, so that `--resume` repeats none of it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detector.clock import iso
+from detector.config import EdgeConfig
+from detector.errors import SourceError
+from detector.recordings import Piece, Session, sessions
+from detector.values import Act, Frame, Incident, IncidentUpdate
+
+Progress = Callable[[str, float], None]
+
+
+def replay(
+    paths: Iterable[Path],
+    config: EdgeConfig,
+    out: Path,
+    *,
+    start: float | None = None,
+    jobs: int = 1,
+    resume: bool = False,
+    progress: Progress = lambda name, seconds: None,
+) -> dict[str, Any]:
+    """Run recordings through the pipeline and write the results to `out`.
+
+    Args:
+        paths: Video files and folders of them.
+        config: The edge's configuration.
+        out: Folder for the results; made when missing.
+        start: When each camera's first file begins, Unix seconds; file names tell when left out.
+        jobs: Processes, each with one camera at a time.
+        resume: Take over what an earlier run in `out` finished, where files and configuration are the same.
+        progress: Called with a camera's name and the seconds of its footage done since the last call.
+
+    Returns:
+        The summary, as written.
+
+    Raises:
+        SourceUnavailable: A path is no video file and no folder with any.
+        OSError: `out` can't be written.
+    """
+    from detector.report import write_report
+    from detector.sources.recording import recordings_in
+
+    began, cpu = time.monotonic(), time.process_time()
+    files = [file for path in paths for file in recordings_in(path)]
+    for name in ("clips", "snapshots", "sessions"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    work = [
+        (session, out / "sessions" / f"{_fingerprint(session, config)}.json")
+        for session in sessions(files, config, start)
+    ]
+    waiting = [(session, ledger) for session, ledger in work if not (resume and ledger.exists())]
+    _run_all(waiting, config, out, jobs, progress)
+    results = [json.loads(ledger.read_text(encoding="utf-8")) for _, ledger in work]
+    incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
+    _write(out / "incidents.jsonl", "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in incidents))
+    children = sum(r["cpu_s"] for r in results) if jobs > 1 else 0.0
+    summary = _summary(results, incidents, time.monotonic() - began, time.process_time() - cpu + children)
+    _write(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1))
+    write_report(out, summary, incidents)
+    return summary
+
+
+def _run_all(waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path, jobs: int, progress: Progress) -> None:
+    """Run sessions, each into its ledger; with several jobs, each in a process of its own."""
+    if jobs <= 1:
+        for session, ledger in waiting:
+            run_session(session, config, out, ledger, progress)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(run_session, session, config, out, ledger): session for session, ledger in waiting}
+        for future in as_completed(futures):
+            progress(futures[future].camera.name, future.result())
+
+
+@dataclass(slots=True)
+class _Told:
+    """An incident as told so far, with what is needed to write it down."""
+
+    incident: Incident
+    piece: Piece
+    piece_start: float
+
+
+class ReplaySink:
+    """Keeps the last word on each incident, and writes its snapshot when it is told first."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.told: dict[str, _Told] = {}
+        self.piece: Piece | None = None
+        self.piece_start = 0.0
+
+    def accept(self, update: IncidentUpdate, frame: Frame) -> None:
+        """Remember an update; a snapshot is drawn anew whenever severity rises."""
+        from detector.alerts.snapshot import snapshot_jpeg
+
+        after, before = update.after, update.before
+        if self.piece is None:
+            raise ValueError("no recording is being read")
+        if after.id not in self.told:
+            self.told[after.id] = _Told(after, self.piece, self.piece_start)
+        self.told[after.id].incident = after
+        if before is None or after.severity.rank > before.severity.rank:
+            (self._out / "snapshots" / f"{after.id}.jpg").write_bytes(snapshot_jpeg(frame, update))
+
+
+def run_session(
+    session: Session, config: EdgeConfig, out: Path, ledger: Path, progress: Progress = lambda name, seconds: None
+) -> float:
+    """One camera's recordings through one pipeline.
+
+    Writes `ledger`, whole or not at all: `incidents` (design 4.2), `files`, `seconds` covered, frames, CPU seconds.
+
+    Returns:
+        Seconds covered.
+    """
+    from detector.assembly import build_pipeline
+    from detector.sources.recording import Recording
+
+    began = time.process_time()
+    pipeline = build_pipeline(config, session.camera)
+    sink = ReplaySink(out)
+    files: list[dict[str, Any]] = []
+    decoded = inferred = 0
+    last_at, last_frame = float("-inf"), None
+    ended_at: float | None = None
+    for piece in session.pieces:
+        known = piece.start_at if piece.start_at is not None else ended_at
+        start_at = known if known is not None else 0.0
+        entry: dict[str, Any] = {"file": str(piece.path), "start_known_by": piece.known_by, "start": iso(start_at)}
+        files.append(entry)
+        try:
+            recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
+        except SourceError as error:
+            entry.update(seconds=0.0, unreadable=str(error))
+            continue
+        sink.piece, sink.piece_start = piece, start_at
+        reported = 0.0
+        try:
+            for frame in recording:
+                if frame.captured_at <= last_at:
+                    continue  # files that overlap: what was seen once isn't seen again
+                last_at, last_frame = frame.captured_at, frame
+                inferred += 1
+                for update in pipeline.process(frame):
+                    sink.accept(update, frame)
+                if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
+                    progress(session.camera.name, frame.offset_s - reported)
+                    reported = frame.offset_s
+        finally:
+            recording.close()
+        decoded += recording.frames_decoded
+        ended_at = start_at + recording.end_s
+        progress(session.camera.name, max(0.0, recording.end_s - reported))
+        entry.update(seconds=round(recording.end_s, 3), damaged_pictures=recording.decode_errors)
+        missing = (recording.duration_s or 0.0) - recording.end_s
+        if not recording.frames_decoded:
+            entry["unreadable"] = f"{piece.path}: no picture in it can be decoded"
+        elif recording.broken_off or missing > 2.0:
+            entry["unreadable"] = f"{piece.path}: breaks off after {recording.end_s:.1f} s"
+            entry["missing_s"] = round(max(missing, 0.0), 3)
+    if last_frame is not None:
+        for update in pipeline.finish():
+            sink.accept(update, last_frame)
+    records = [_record(told, config, out) for told in sink.told.values()]
+    seconds = sum(entry["seconds"] for entry in files)
+    result = {
+        "camera": session.camera.name,
+        "incidents": records,
+        "files": files,
+        "seconds": seconds,
+        "frames_decoded": decoded,
+        "frames_inferred": inferred,
+        "cpu_s": time.process_time() - began,
+    }
+    _write(ledger, json.dumps(result, ensure_ascii=False))
+    return float(seconds)
+
+
+def _record(told: _Told, config: EdgeConfig, out: Path) -> dict[str, Any]:
+    """An incident's line in `incidents.jsonl`; its clip is cut from the file it begins in."""
+    from detector.alerts.clips import cut_recording
+
+    incident, start = told.incident, told.piece_start
+    begin, end = incident.started_at - start, incident.ended_at - start
+    settings = config.incidents
+    clip: str | None = f"clips/{incident.id}.mp4"
+    try:
+        longest = begin + settings.longest_s
+        cut_recording(
+            told.piece.path,
+            max(0.0, begin - settings.pre_roll_s),
+            min(end + settings.post_roll_s, longest),
+            out / f"clips/{incident.id}.mp4",
+        )
+    except SourceError:
+        clip = None  # a damaged stretch; the incident stands without its clip
+    exposed = incident.labels_exposed
+    return {
+        "id": incident.id,
+        "camera": incident.camera,
+        "kind": incident.kind.value,
+        "severity": incident.severity.value,
+        "score": round(incident.score, 3),
+        "zone": incident.zone,
+        "started_at": iso(incident.started_at),
+        "ended_at": iso(incident.ended_at),
+        "start_offset_s": round(begin, 3),
+        "end_offset_s": round(end, 3),
+        "file": told.piece.path.name,
+        "tracks": list(incident.tracks),
+        "acts": [_act(act, start) for act in incident.acts],
+        "labels_exposed": {"low": exposed.low, "best": exposed.best, "high": exposed.high},
+        "facts": dict(incident.facts),
+        "clip": clip,
+        "snapshot": f"snapshots/{incident.id}.jpg",
+    }
+
+
+def _act(act: Act, start: float) -> dict[str, Any]:
+    return {
+        "kind": act.kind.value,
+        "start_offset_s": round(act.started_at - start, 3),
+        "end_offset_s": round(act.ended_at - start, 3),
+        "track": act.track,
+        "score": round(act.score, 3),
+        "parcels": list(act.parcels),
+    }
+
+
+def _summary(
+    results: list[dict[str, Any]], incidents: list[dict[str, Any]], wall_s: float, cpu_s: float
+) -> dict[str, Any]:
+    files = [file for result in results for file in result["files"]]
+    unreadable = [{"file": f["file"], "why": f["unreadable"]} for f in files if "unreadable" in f]
+    by_kind: dict[str, int] = {}
+    by_severity: dict[str, int] = {}
+    for incident in incidents:
+        by_kind[incident["kind"]] = by_kind.get(incident["kind"], 0) + 1
+        by_severity[incident["severity"]] = by_severity.get(incident["severity"], 0) + 1
+    covered = sum(result["seconds"] for result in results)
+    return {
+        "files": len(files),
+        "hours_covered": round(covered / 3600, 5),
+        "hours_unreadable": round(sum(f.get("missing_s", 0.0) for f in files) / 3600, 5),
+        "unreadable": unreadable,
+        "frames_decoded": sum(result["frames_decoded"] for result in results),
+        "frames_inferred": sum(result["frames_inferred"] for result in results),
+        "wall_s": round(wall_s, 2),
+        "cpu_s": round(cpu_s, 2),
+        "times_real_time": round(covered / wall_s, 2) if wall_s > 0 else None,
+        "incidents": by_kind,
+        "severities": by_severity,
+        "recordings": files,
+    }
+
+
+def _fingerprint(session: Session, config: EdgeConfig) -> str:
+    """Name of a session's finished work: its files, their sizes and times, and everything that shapes the result."""
+    from detector.inference.card import find_card
+
+    parts = [config.model_dump_json(), find_card(config.analysis.model).sha256, session.camera.model_dump_json()]
+    for piece in session.pieces:
+        stat = piece.path.stat()
+        parts.append(f"{piece.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{piece.start_at}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _write(path: Path, text: str) -> None:
+    """Write whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

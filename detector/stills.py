@@ -1,0 +1,115 @@
+"""`labelwatch detect`: pictures enter, one JSON line of detections each leaves (design 4.3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from detector.config import Analysis
+from detector.errors import SourceUnavailable
+from detector.inference.card import find_card
+from detector.inference.detector import SceneDetector
+from detector.inference.session import Session
+from detector.values import LABELS, NOT_UP, PARCEL, UP, Detections, Facing
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+EVERYONE = 32
+
+
+def pictures_in(paths: Iterable[Path]) -> list[Path]:
+    """Picture files named, and those in folders named, in order.
+
+    Raises:
+        SourceUnavailable: A path isn't there, or a folder holds no picture.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_file():
+            found.append(path)
+            continue
+        if not path.is_dir():
+            raise SourceUnavailable(f"{path}: no such file or folder")
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not inside:
+            raise SourceUnavailable(f"{path}: no picture in this folder")
+        found += inside
+    return found
+
+
+def detect_pictures(
+    paths: Iterable[Path],
+    out: Path,
+    *,
+    model: str = "scene",
+    confidence: float = 0.25,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> list[str]:
+    """Detect in pictures and write `out`, whole or not at all.
+
+    Args:
+        paths: Pictures and folders of them.
+        out: The JSON-lines file.
+        model: A model's name or card.
+        confidence: Least score of a detection, for every label.
+        progress: Called with the number done and the number of all.
+
+    Returns:
+        A line for each picture that could not be read, and why; the file leaves them out.
+
+    Raises:
+        SourceUnavailable: A path isn't there.
+        ModelError: The model can't be loaded.
+    """
+    pictures = pictures_in(paths)
+    detector = SceneDetector(Session(find_card(model)), {}, Analysis(zooms=EVERYONE))
+    thresholds = dict.fromkeys(LABELS, confidence)
+    unread: list[str] = []
+    draft = out.with_name(f".{out.name}.draft")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with draft.open("w", encoding="utf-8") as file:
+        for n, path in enumerate(pictures):
+            data = np.fromfile(path, np.uint8)
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            if image is None:
+                unread.append(f"{path}: {'empty' if not data.size else 'not a picture that can be read'}")
+                continue
+            found = detector.look(np.asarray(image, np.uint8), np.zeros((0, 4), np.float32), thresholds)
+            file.write(json.dumps(picture_record(path.name, image.shape, found), ensure_ascii=False) + "\n")
+            progress(n + 1, len(pictures))
+    draft.replace(out)
+    return unread
+
+
+def picture_record(name: str, shape: tuple[int, ...], found: Detections) -> dict[str, Any]:
+    """One line of the output."""
+    return {
+        "image": name,
+        "width": shape[1],
+        "height": shape[0],
+        "detections": [
+            {
+                "label": LABELS[found.class_ids[k]],
+                "score": round(float(found.scores[k]), 4),
+                "box": [round(float(v), 2) for v in found.boxes[k]],
+                "facing": facing_of(found, k),
+                "corners": None,
+                "keypoints": None,
+            }
+            for k in range(len(found))
+        ],
+    }
+
+
+def facing_of(found: Detections, k: int) -> str | None:
+    """Facing of a detection from one look: `None` but for parcels, unknown unless one facing has the upper hand."""
+    if found.class_ids[k] != PARCEL:
+        return None
+    up, not_up = float(found.traits[k, UP]), float(found.traits[k, NOT_UP])
+    if max(up, not_up) < 0.5 or 0.35 < up / (up + not_up) < 0.65:
+        return Facing.UNKNOWN.value
+    return Facing.UP.value if up > not_up else Facing.NOT_UP.value
