@@ -14,7 +14,7 @@ class Pacer:
 
     def __init__(self, fps: float) -> None:
         self._step = 1.0 / fps
-        self._gap = self._step
+        self._gap = 0.0
         self._before: float | None = None
         self._next = 0.0
 
@@ -32,7 +32,8 @@ class Pacer:
         if before is None or at < before:
             self._next = at + self._step
             return True
-        self._gap += 0.2 * (min(at - before, self._step) - self._gap)
+        gap = min(at - before, self._step)
+        self._gap = self._gap + 0.2 * (gap - self._gap) if self._gap else gap
         if at < self._next - self._gap / 2:
             return False
         # The nearest grid point is this frame's; the one after it comes next.

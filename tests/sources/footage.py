@@ -1,0 +1,74 @@
+"""Small videos made on the spot: every frame is one flat grey that tells its number, whatever the codec does to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+GREYS = 12
+
+
+def grey_of(number: int) -> int:
+    """The grey of a frame."""
+    return 15 + 20 * (number % GREYS)
+
+
+def number_of(image: np.ndarray) -> int:
+    """The number, modulo `GREYS`, that a frame's grey tells."""
+    return round((float(image.mean()) - 15) / 20)
+
+
+def make_video(
+    path: Path,
+    *,
+    seconds: float = 4.0,
+    fps: int = 25,
+    size: tuple[int, int] = (320, 240),
+    key_every: int = 25,
+    b_frames: int = 0,
+    codec: str = "libx264",
+    form: str | None = None,
+    pixels: str = "yuv420p",
+) -> Path:
+    """A video of so many seconds; `form` is FFmpeg's name of the container where the suffix doesn't tell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.width, stream.height = size
+        stream.pix_fmt = pixels
+        stream.codec_context.thread_count = 1
+        if codec == "libx264":
+            stream.options = {"preset": "ultrafast", "g": str(key_every), "sc_threshold": "0", "bf": str(b_frames)}
+        if codec == "libx265":
+            stream.options = {"preset": "ultrafast", "x265-params": f"keyint={key_every}:log-level=error:pools=1"}
+        for number in range(round(seconds * fps)):
+            image = np.full((size[1], size[0], 3), grey_of(number), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def make_sound(path: Path) -> Path:
+    """A file with sound alone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        for _ in range(8):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate = 8000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def shown_s(path: Path) -> list[float]:
+    """Seconds of every picture that decodes, in order."""
+    with av.open(str(path)) as container:
+        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+
+
+def first_picture(path: Path) -> np.ndarray:
+    """The first picture of a file as BGR."""
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="bgr24")

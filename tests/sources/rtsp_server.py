@@ -1,0 +1,49 @@
+"""A camera for tests: serves one H.264 file endlessly by RTSP over TCP, with or without digest authentication.
+
+Run by the system's Python, which has GStreamer: rtsp_server.py PORT FILE.h264 FPS [USER PASSWORD]. Prints `ready`.
+"""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+
+
+def main() -> None:
+    """Serve until killed."""
+    port, path, fps, *login = sys.argv[1:]
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(port)
+    factory = GstRtspServer.RTSPMediaFactory()
+    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={fps}/1"
+    factory.set_launch(
+        f'( multifilesrc location="{path}" loop=true caps={caps} ! h264parse ! identity sync=true '
+        "! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+    )
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
+    factory.set_shared(True)
+    if login:
+        auth = GstRtspServer.RTSPAuth()
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        token = GstRtspServer.RTSPToken()
+        token.set_string("media.factory.role", "viewer")
+        auth.add_digest(login[0], login[1], token)
+        server.set_auth(auth)
+        structure = Gst.Structure.new_from_string(
+            "viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"
+        )
+        permissions = GstRtspServer.RTSPPermissions()
+        permissions.add_role_from_structure(structure)
+        factory.set_permissions(permissions)
+    server.get_mount_points().add_factory("/cam", factory)
+    server.attach(None)
+    print("ready", flush=True)
+    GLib.MainLoop().run()
+
+
+main()

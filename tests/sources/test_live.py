@@ -1,0 +1,251 @@
+"""Live cameras, served by a real RTSP server that dies, freezes, refuses and comes back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from detector.clock import SystemClock
+from detector.config import Camera
+from detector.packets import Packet, PacketRing
+from detector.sources.live import LiveSource, Patience
+from detector.values import Frame
+from tests.sources.conftest import RtspServer, free_port
+
+Servers = Callable[..., RtspServer]
+
+HASTY = Patience(
+    open_s=4.0, read_s=1.5, frame_s=6.0, retry_first_s=0.2, retry_longest_s=0.4, refused_s=0.5, steady_s=5.0
+)
+SECRET = "p@ss/w:rd#1 %41"
+LONG_S = 40.0  # the machine that runs this may be busy
+
+
+class Watcher:
+    """Consumes a source in a thread, as a camera worker does."""
+
+    def __init__(self, camera: Camera, patience: Patience = HASTY, on_packet: Callable | None = None) -> None:
+        self.stop = threading.Event()
+        self.frames: list[Frame] = []
+        self.source = LiveSource(
+            camera, fps=5, clock=SystemClock(), stop=self.stop, on_packet=on_packet, patience=patience
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for frame in self.source:
+            self.frames.append(frame)
+
+    def sees_more(self, count: int = 3) -> bool:
+        enough = len(self.frames) + count
+        return soon(lambda: len(self.frames) >= enough)
+
+    def end(self) -> None:
+        self.stop.set()
+        self._thread.join(10)
+        self.source.close()
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[..., Watcher]]:
+    watchers: list[Watcher] = []
+
+    def start(camera: Camera, **more: object) -> Watcher:
+        watchers.append(Watcher(camera, **more))  # type: ignore[arg-type]
+        return watchers[-1]
+
+    yield start
+    for watcher in watchers:
+        watcher.end()
+
+
+def soon(true: Callable[[], bool], timeout_s: float = LONG_S) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_frames_come_with_the_time_of_arrival(rtsp_server: Servers, watch: Callable[..., Watcher]) -> None:
+    ring = PacketRing(10)
+    began = time.time()
+    watcher = watch(Camera(name="dock", source=rtsp_server().url), on_packet=ring.append)
+    assert watcher.sees_more(10)
+    times = [f.captured_at for f in watcher.frames]
+    assert times == sorted(set(times))
+    assert began < times[0] < times[-1] < time.time() + 1
+    assert watcher.frames[0].size == (320, 240)
+    assert watcher.source.stats.state == "online"
+    assert watcher.source.stats.frames_in >= 2 * watcher.source.stats.analysed
+    stored = ring.since(0)
+    assert stored[0].packet.key
+    assert stored[0].stream_format.codec == "h264"
+    # The ring and the frames share one clock, or clips would show another moment.
+    assert abs(ring.since(times[-1])[-1].packet.at - times[-1]) < 2
+    watcher.end()
+    assert watcher.source.stats.state == "ended"
+
+
+def test_a_camera_that_was_killed_comes_back(rtsp_server: Servers, watch: Callable[..., Watcher]) -> None:
+    server = rtsp_server()
+    packets: list[Packet] = []
+    watcher = watch(Camera(name="dock", source=server.url), on_packet=lambda packet, _: packets.append(packet))
+    assert watcher.sees_more()
+    server.kill()
+    assert soon(lambda: watcher.source.stats.state == "lost")
+    received = len(packets)
+    server.start()
+    assert watcher.sees_more()
+    assert watcher.source.stats.reconnects >= 1
+    assert packets[received].key, "after the gap decoding must be able to start"
+    times = [f.captured_at for f in watcher.frames]
+    assert times == sorted(set(times))
+    assert [f.index for f in watcher.frames] == sorted({f.index for f in watcher.frames})
+
+
+def test_a_camera_that_froze_is_noticed_and_read_again(rtsp_server: Servers, watch: Callable[..., Watcher]) -> None:
+    server = rtsp_server()
+    watcher = watch(Camera(name="dock", source=server.url))
+    assert watcher.sees_more()
+    server.freeze()
+    assert soon(lambda: watcher.source.stats.state == "lost")
+    server.thaw()
+    assert watcher.sees_more()
+    assert watcher.source.stats.state == "online"
+
+
+def test_the_password_opens_the_camera(
+    rtsp_server: Servers, watch: Callable[..., Watcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCK_PASSWORD", SECRET)
+    server = rtsp_server(("guard", SECRET))
+    watcher = watch(Camera(name="dock", source=server.url, username="guard", password_env="DOCK_PASSWORD"))
+    assert watcher.sees_more()
+
+
+def test_a_wrong_password_is_told_apart_and_told_to_nobody(
+    rtsp_server: Servers,
+    watch: Callable[..., Watcher],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("DOCK_PASSWORD", "hunter2-" + SECRET)
+    server = rtsp_server(("guard", SECRET))
+    camera = Camera(name="dock", source=server.url, username="guard", password_env="DOCK_PASSWORD")
+    watcher = watch(camera)
+    assert soon(lambda: watcher.source.stats.reconnects >= 1)
+    assert watcher.source.stats.state == "refused"
+    server.kill()
+    assert soon(lambda: watcher.source.stats.state == "lost")
+    watcher.end()
+    told = caplog.text + "".join(capfd.readouterr()) + str(watcher.source.stats)
+    assert "refused" in told
+    assert "hunter2" not in told
+    assert "guard" not in told
+
+
+def test_no_exception_of_pyav_gives_the_password_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg puts the whole URL into its errors; none of it may be reachable from ours, not even by __context__."""
+    monkeypatch.setenv("DOCK_PASSWORD", "hunter2")
+    camera = Camera(
+        name="dock", source=f"rtsp://127.0.0.1:{free_port()}/cam", username="guard", password_env="DOCK_PASSWORD"
+    )
+    source = LiveSource(camera, fps=5, clock=SystemClock(), stop=threading.Event(), patience=HASTY)
+    with pytest.raises(Exception, match="refused") as caught:
+        source._opened()
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hunter2" not in repr(error) + str(error) + repr(vars(error))
+        error = error.__cause__ or error.__context__
+
+
+def test_nothing_listening_is_tried_again_and_hurts_no_other(
+    rtsp_server: Servers, watch: Callable[..., Watcher], caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = watch(Camera(name="dead", source=f"rtsp://127.0.0.1:{free_port()}/cam"))
+    alive = watch(Camera(name="alive", source=rtsp_server().url))
+    assert soon(lambda: dead.source.stats.reconnects >= 3)
+    assert alive.sees_more(5)
+    assert (dead.source.stats.state, alive.source.stats.state) == ("lost", "online")
+    assert "refused" in (dead.source.stats.last_error or "")
+    assert caplog.text.count("camera=dead") == 1, "one line per change, not per attempt"
+
+
+def test_a_slow_consumer_gets_the_newest_frame(rtsp_server: Servers) -> None:
+    stop = threading.Event()
+    clock = SystemClock()
+    source = LiveSource(Camera(name="dock", source=rtsp_server().url), fps=5, clock=clock, stop=stop, patience=HASTY)
+    ages = []
+    for frame in source:
+        ages.append(clock.now() - frame.captured_at)
+        time.sleep(1.0)
+        if len(ages) == 4:
+            stop.set()
+    source.close()
+    assert source.stats.dropped >= 3
+    assert min(ages[1:]) < 0.8
+
+
+def test_waits_double_up_to_a_cap_and_are_spread() -> None:
+    from detector.errors import SourceLost, SourceRefused
+
+    source = LiveSource(
+        Camera(name="dock", source="rtsp://127.0.0.1/cam"), fps=5, clock=SystemClock(), stop=threading.Event()
+    )
+    for attempt, longest in ((1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (5000, 30)):
+        waits = [source._wait_s(SourceLost("gone"), attempt) for _ in range(200)]
+        assert 0 <= min(waits) < 0.2 * longest
+        assert 0.8 * longest < max(waits) <= longest
+    assert source._wait_s(SourceRefused("no"), 1) == 60
+
+
+class FakeVideo:
+    """Packets that nothing can be decoded from."""
+
+    decode_errors = 0
+
+    def __init__(self, clock: object) -> None:
+        self.clock = clock
+        self.closed = False
+
+    def steps(self) -> Iterator[object]:
+        from detector.sources.video import Step
+
+        for _ in range(1000):
+            self.clock.sleep(0.5)  # type: ignore[attr-defined]
+            yield Step(None, 0.0, False, b"", [])
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_packets_without_a_picture_are_not_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    from detector.errors import SourceLost
+
+    class ManualClock(SystemClock):
+        at = 1000.0
+
+        def now(self) -> float:
+            return self.at
+
+        def sleep(self, seconds: float) -> None:
+            self.at += seconds
+
+    clock = ManualClock()
+    source = LiveSource(Camera(name="dock", source="rtsp://127.0.0.1/cam"), fps=5, clock=clock, stop=threading.Event())
+    video = FakeVideo(clock)
+    monkeypatch.setattr(source, "_opened", lambda: video)
+    with pytest.raises(SourceLost, match="no picture since 20 s"):
+        source._connection()
+    assert video.closed
+    assert clock.now() == pytest.approx(1020.5, abs=1)
