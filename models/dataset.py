@@ -28,6 +28,8 @@ import numpy as np
 
 PERSON, PHONE, SCANNER, PARCEL, LABEL, PARCEL_UP, PARCEL_NOT_UP, PHONE_PHOTO, PHONE_CALL, PHONE_READ = range(10)
 PHONE_USES = {"photo": PHONE_PHOTO, "call": PHONE_CALL, "text": PHONE_READ}
+DEVICES = (PHONE, SCANNER, PHONE_PHOTO, PHONE_CALL, PHONE_READ)
+DEVICE_COPIES = 3
 TILE = 416
 FRAME_SIDE = 640
 ZOOM_SIDE = 320
@@ -132,25 +134,31 @@ def cut(image, objects, x: float, y: float, side: float, out: int = TILE):
     return tile, boxes[(np.prod(size, axis=1) > 0.4 * area) & (size.min(1, initial=9e9) >= 2.5)]
 
 
-def tiles(image, objects, rng: random.Random, rendered: bool):
+def tiles(image, objects, rng: random.Random, *, rendered: bool, close_ups: bool):
     """Frame tiles and person tiles of one picture, as (name suffix, tile, objects).
 
-    Real pictures, mostly close-ups, come whole as well.
+    Real pictures come whole as well, close-ups only so. People with a device in hand, few and what matters most, are
+    cut several times, each a little differently.
     """
     height, width = image.shape[:2]
     whole, frame_side = max(height, width), TILE * max(height, width) / FRAME_SIDE
     if not rendered:
         yield "whole", *cut(image, objects, (width - whole) / 2, (height - whole) / 2, whole)
-    if rendered or whole > 1.2 * TILE:
+    if rendered or (whole > 1.2 * TILE and not close_ups):
         y = (height - frame_side) / 2
         for name, x in (("left", 0.0), ("right", width - frame_side)):
             yield name, *cut(image, objects, x, y, frame_side)
     people = objects[(objects[:, 0] == PERSON) & (objects[:, 4] - objects[:, 2] > 50)]
+    devices = objects[np.isin(objects[:, 0], DEVICES)]
+    centres = (devices[:, 1:3] + devices[:, 3:5]) / 2
     rng.shuffle(order := list(range(len(people))))
-    for k in order[:3]:
-        x, y, side = zoom_square(people[k, 1:], rng)
-        more = side * (TILE / ZOOM_SIDE - 1) / 2
-        yield f"person{k}", *cut(image, objects, x - more, y - more, side + 2 * more)
+    for k in order[:4]:
+        box = people[k, 1:]
+        holds = rendered and bool(((centres > box[:2] - 8) & (centres < box[2:] + 8)).all(1).any())
+        for copy in range(DEVICE_COPIES if holds else 1):
+            x, y, side = zoom_square(box, rng)
+            more = side * (TILE / ZOOM_SIDE - 1) / 2
+            yield f"person{k}{copy}", *cut(image, objects, x - more, y - more, side + 2 * more)
 
 
 def read_real(folder: Path):
@@ -202,13 +210,13 @@ def main() -> None:
         for name, image, objects in pictures:
             if name.startswith("rendered") and is_held_out(name):
                 continue
-            for suffix, tile, inside in tiles(image, objects, rng, name.startswith("rendered")):
+            source = name.split("--")[0]
+            for suffix, tile, inside in tiles(image, objects, rng, rendered=source == "rendered", close_ups=source == "leigh"):
                 stem = f"{name}-{suffix}"
                 cv2.imwrite(str(args.out / "images" / f"{stem}.jpg"), tile, [cv2.IMWRITE_JPEG_QUALITY, 92])
                 centre, size = (inside[:, 1:3] + inside[:, 3:5]) / 2 / TILE, (inside[:, 3:5] - inside[:, 1:3]) / TILE
                 lines = [f"{int(k)} {c[0]:.5f} {c[1]:.5f} {s[0]:.5f} {s[1]:.5f}" for k, c, s in zip(inside[:, 0], centre, size, strict=True)]
                 (args.out / "labels" / f"{stem}.txt").write_text("\n".join(lines))
-                source = name.split("--")[0]
                 count[source] = count.get(source, 0) + 1
     print(count)
 

@@ -57,7 +57,7 @@ class OrientationRule:
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone where a patch has stood long enough, told once until it has cleared."""
-        for zone, parcels in self._judged(scene).items():
+        for zone, parcels in self._judged(scene).values():
             state = self._states.setdefault(zone.name, _ZoneState())
             facings = tuple((p.id, p.facing is Facing.UP) for p in parcels)
             if facings != state.facings:
@@ -73,19 +73,17 @@ class OrientationRule:
                 state.told = True
                 yield self._signal(zone, patch, parcels, state.since, scene)
 
-    def _judged(self, scene: Scene) -> dict[Zone, list[Parcel]]:
-        """Parcels whose facing is known and that have lain long enough, by storage zone."""
-        found: dict[Zone, list[Parcel]] = {}
-        by_name: dict[str, Zone] = {}
+    def _judged(self, scene: Scene) -> dict[str, tuple[Zone, list[Parcel]]]:
+        """Parcels whose facing is known and that have lain long enough, by name of their storage zone."""
+        found: dict[str, tuple[Zone, list[Parcel]]] = {}
         for parcel in scene.parcels:
             zone = self._zones.at(centre(parcel.box), scene.size)
             if zone is None or zone.kind != "storage":
                 continue
-            zone = by_name.setdefault(zone.name, zone)
+            _, parcels = found.setdefault(zone.name, (zone, []))
             settled = scene.at - parcel.first_seen_at >= self._settings.settle_s
-            found.setdefault(zone, [])
             if settled and parcel.facing is not Facing.UNKNOWN:
-                found[zone].append(parcel)
+                parcels.append(parcel)
         return found
 
     def _search(self, zone: Zone, parcels: list[Parcel]) -> Patch | None:
