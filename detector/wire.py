@@ -363,3 +363,11 @@ def _header_number(headers: Mapping[str, str], name: str, *, whole: bool = False
     if not 0 <= number < 1e15:  # also false for nan
         raise WireError(f"X-Labelwatch-{name} is out of range")
     return number
+
+
+def is_public_key(text: object) -> bool:
+    """Whether this is the base64 of a raw Ed25519 public key, as `public_key_text` writes it."""
+    try:
+        return isinstance(text, str) and len(base64.b64decode(text, validate=True)) == 32
+    except ValueError:
+        return False

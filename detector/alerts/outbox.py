@@ -253,7 +253,7 @@ class Outbox:
                 self._bury_alert(seq, "the hub never confirmed it")
             fresh = self._unsent(min(limit - len(late), WINDOW - len(self._sent)))
             rows = []
-            for seq in [*late, *fresh][:limit]:
+            for seq in [*late, *fresh][: max(limit, 0)]:
                 found = self._query("SELECT id, payload FROM alerts WHERE seq = ?", (seq,))
                 attempts = self._sent[seq].attempts if seq in self._sent else 0
                 self._sent[seq] = _Sent(attempts + 1, now + min(FIRST_RESEND_S * 2**attempts, LONGEST_RESEND_S))

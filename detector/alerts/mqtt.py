@@ -1,0 +1,294 @@
+"""The outbox's envelopes leave for the broker; the hub's acknowledgements come in and empty the outbox.
+
+One thread owns the connection and everything paho: it connects, runs paho's loop, sends what is due, and after any
+failure begins anew with a fresh client. So no callback can kill a network thread unseen, nothing of a dead connection
+lives on in paho's memory, and the only state worth keeping is the outbox.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from detector import __version__, wire
+from detector.alerts.outbox import WINDOW, Outbox
+from detector.clock import Clock, iso
+from detector.config import Broker
+from detector.errors import LabelwatchError, WireError
+
+logger = logging.getLogger(__name__)
+
+KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of it
+CONNECT_S = 3.0
+POLL_S = 0.05  # how late a new alert is noticed at most
+SHORTEST_BACK_OFF_S = 1.0
+LONGEST_BACK_OFF_S = 30.0
+SILENCE_S = 30.0  # rows sent and none acknowledged for so long: the connection is doubted
+LONGEST_SILENCE_S = 900.0  # while the hub is away, doubt grows slower each time up to this
+HEALTH_EXPIRY_S = 60
+LARGEST_PACKET = 268_435_455  # what MQTT itself allows
+PACKET_OVERHEAD = 256  # topic, header and properties beside the payload
+
+
+class _LinkError(LabelwatchError):
+    """The connection failed or is doubted; the text says why."""
+
+
+class _HandshakeError(_LinkError):
+    """The broker did not take our CONNECT; it may speak another version of MQTT."""
+
+
+class MqttLink:
+    """Carries an outbox to the hub by way of a broker that may be absent at any time.
+
+    Args:
+        outbox: What to send.
+        topics: Topics of this edge.
+        broker: Where the broker is.
+        clock: Tells the time written into status and health messages.
+        public_key: This edge's public key, base64, told in the status message.
+
+    Attributes:
+        last_ack_at: When the hub last acknowledged something, Unix seconds; `None` before the first time.
+    """
+
+    def __init__(self, outbox: Outbox, topics: wire.Topics, broker: Broker, clock: Clock, public_key: str) -> None:
+        self.last_ack_at: float | None = None
+        self._outbox = outbox
+        self._topics = topics
+        self._broker = broker
+        self._clock = clock
+        self._public_key = public_key
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._health: bytes | None = None
+        self._greeted = False
+        self._largest = LARGEST_PACKET
+        self._window = WINDOW
+        self._unconfirmed: set[int] = set()
+        self._silence_s = SILENCE_S
+        self._waiting_since: float | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has taken us in and will pass acknowledgements on."""
+        return self._ready.is_set()
+
+    def start(self) -> None:
+        """Begin to connect and send; returns at once."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Say goodbye and end; tells whether that took no longer than so many seconds. Unsent rows stay."""
+        self._stopping.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def publish_health(self, fields: Mapping[str, Any]) -> None:
+        """Send counters, QoS 0, when connected; a newer message replaces one not sent yet. Any thread may call it.
+
+        Raises:
+            WireError: The fields can't be written as JSON.
+        """
+        now = self._clock.now()
+        whole = {"schema": wire.SCHEMA, "at": iso(now), "at_unix": round(now, 3), **fields}
+        try:
+            self._health = wire.encode(whole)
+        except (TypeError, ValueError) as error:
+            raise WireError(f"the health message can't be written as JSON: {error}") from error
+
+    # ---- inside: all below runs in the link's thread
+
+    def _run(self) -> None:
+        failures = 0
+        version = MQTTProtocolVersion.MQTTv5
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                self._session(version)
+                return
+            except Exception as error:  # noqa: BLE001  (whatever goes wrong with a connection: the next may do better)
+                failures = 1 if self._ready.is_set() else failures + 1
+                self._ready.clear()
+                other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
+                version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
+                if str(error) != said and not self._stopping.is_set():
+                    said = str(error)
+                    logger.warning("no link to the broker at %s: %s", self._where(), said)
+            self._stopping.wait(back_off_s(failures))
+
+    def _session(self, version: MQTTProtocolVersion) -> None:
+        """Connect and serve until told to stop.
+
+        Raises:
+            Exception: Of whatever kind, when the connection is of no more use.
+        """
+        client = self._client(version)
+        try:
+            client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
+            self._await_ready(client)
+            logger.info("linked to the broker at %s, MQTT %s", self._where(), version.name.removeprefix("MQTTv"))
+            self._outbox.resend_all()
+            self._waiting_since = None
+            self._unconfirmed.clear()
+            while not self._stopping.is_set():
+                self._loop(client)
+                self._send_due(client)
+                self._send_health(client)
+                self._doubt_silence()
+            self._say_goodbye(client)
+        finally:
+            client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
+            client.disconnect()
+            client.loop(0.0)
+
+    def _client(self, version: MQTTProtocolVersion) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"labelwatch-{self._topics.site}-{self._topics.edge}",
+            protocol=version,
+            clean_session=True if version == MQTTProtocolVersion.MQTTv311 else None,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_S
+        client.max_inflight_messages_set(
+            WINDOW + 2
+        )  # paho must hold none back: we keep the window, and status goes too
+        broker = self._broker
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password())
+        if broker.ca_file is not None:
+            client.tls_set(
+                ca_certs=str(broker.ca_file),
+                certfile=str(broker.cert_file) if broker.cert_file else None,
+                keyfile=str(broker.key_file) if broker.key_file else None,
+            )
+        client.will_set(self._topics.status, self._status("offline"), qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        return client
+
+    def _await_ready(self, client: Client) -> None:
+        """Wait until the broker answers and our subscription to acknowledgements stands."""
+        deadline = self._clock.now() + 2 * CONNECT_S
+        self._greeted = False
+        while not self._ready.is_set():
+            try:
+                self._loop(client)
+            except Exception as error:
+                if self._greeted:
+                    raise
+                # Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
+                raise _HandshakeError(error) from error
+            if self._stopping.is_set() or self._clock.now() > deadline:
+                raise _LinkError("the broker does not answer")
+
+    def _loop(self, client: Client) -> None:
+        rc = client.loop(POLL_S if not self._outbox.new_alert.is_set() else 0.0)
+        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise _LinkError(error_string(rc).rstrip(".").lower())
+
+    def _on_connect(
+        self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._greeted = reason != "Unsupported protocol version"
+        if reason.is_failure:
+            raise _LinkError(f"the broker refused us: {reason}")
+        self._largest = getattr(properties, "MaximumPacketSize", LARGEST_PACKET)
+        self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
+        client.subscribe(self._topics.ack, qos=1)
+        client.publish(self._topics.status, self._status("online"), qos=1, retain=True)
+
+    def _on_subscribe(
+        self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            raise _LinkError(f"the broker does not let us subscribe to {self._topics.ack}")
+        self._ready.set()
+
+    def _on_publish(self, _client: Client, _userdata: Any, mid: int, _reason: ReasonCode, _properties: Any) -> None:
+        """The broker has one of our messages, which says nothing yet of the hub; there is room for another."""
+        self._unconfirmed.discard(mid)
+
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        try:
+            ids = wire.acked_ids(bytes(message.payload))
+        except WireError as error:
+            logger.warning("an acknowledgement was not understood: %s", error)
+            return
+        if self._outbox.acknowledge(ids):
+            self.last_ack_at = self._clock.now()
+            self._waiting_since = None
+            self._silence_s = SILENCE_S
+            self._outbox.new_alert.set()  # there is room in the window
+
+    def _send_due(self, client: Client) -> None:
+        self._outbox.new_alert.clear()
+        for row in self._outbox.take_due(self._window - len(self._unconfirmed)):
+            if len(row.payload) + PACKET_OVERHEAD > self._largest:
+                self._outbox.bury(row, f"{len(row.payload)} bytes are more than the broker takes ({self._largest})")
+                continue
+            self._unconfirmed.add(client.publish(self._topics.alerts, row.payload, qos=1).mid)
+            if self._waiting_since is None:
+                self._waiting_since = self._clock.now()
+
+    def _send_health(self, client: Client) -> None:
+        payload, self._health = self._health, None
+        if payload is None:
+            return
+        properties = None
+        if client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = HEALTH_EXPIRY_S
+        client.publish(self._topics.health, payload, qos=0, properties=properties)
+
+    def _doubt_silence(self) -> None:
+        if self._waiting_since is not None and self._clock.now() - self._waiting_since > self._silence_s:
+            silence_s, self._silence_s = self._silence_s, min(2 * self._silence_s, LONGEST_SILENCE_S)
+            raise _LinkError(f"nothing was acknowledged for {silence_s:.0f} s; is the hub running?")
+
+    def _say_goodbye(self, client: Client) -> None:
+        """Tell that we go, since an orderly disconnect keeps the last will from being told."""
+        info = client.publish(self._topics.status, self._status("offline"), qos=1, retain=True)
+        deadline = self._clock.now() + 2.0
+        while not info.is_published() and self._clock.now() < deadline:
+            self._loop(client)
+        self._ready.clear()
+
+    def _status(self, state: str) -> bytes:
+        now = self._clock.now()
+        return wire.encode(
+            {
+                "schema": wire.SCHEMA,
+                "state": state,
+                "at": iso(now),
+                "at_unix": round(now, 3),
+                "public_key": self._public_key,
+                "version": __version__,
+            }
+        )
+
+    def _where(self) -> str:
+        return f"{self._broker.host}:{self._broker.port}"
+
+
+def back_off_s(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: doubling, capped, spread so that edges don't come in step."""
+    longest = min(SHORTEST_BACK_OFF_S * 2.0 ** min(failures - 1, 10), LONGEST_BACK_OFF_S)
+    return longest * (0.5 + secrets.randbelow(1000) / 2000)

@@ -1,0 +1,372 @@
+"""Messages of all edges come in from the broker, envelopes are stored, and their acknowledgements leave.
+
+    broker ─ batch ─ check ─ store (commit) ─ acknowledge to the edge ─ acknowledge to the broker
+
+In that order: whoever dies between two of these steps, the message comes again, and the store knows it by its id. One
+thread owns the connection; after any failure, the store's included, it begins anew with a fresh client, and the
+session that the broker keeps brings back what was not acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from detector import wire
+from detector.clock import Clock
+from detector.config import Broker
+from detector.errors import LabelwatchError, WireError
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+BATCH_S = 0.005
+POLL_S = 0.05
+KEEPALIVE_S = 30
+CONNECT_S = 3.0
+SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that is away; the outboxes keep them longer
+LONGEST_BACK_OFF_S = 30.0
+COMPLAIN_EVERY_S = 60.0
+KINDS_AT_ONCE = 200
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
+
+
+class Store(Protocol):
+    """What the ingest needs of the hub's store; every call has committed when it returns."""
+
+    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+        """Store envelopes, each id once; ids that were new."""
+        ...
+
+    def add_refusal(self, topic: str, reason: str, at: float) -> None:
+        """Put on record that a message was not believed."""
+        ...
+
+    def edge_key(self, site: str, edge: str) -> str | None:
+        """The public key held for an edge."""
+        ...
+
+    def pin_edge_key(self, site: str, edge: str, key: str) -> None:
+        """Hold a key for an edge that has none."""
+        ...
+
+    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
+        """Note that an edge is `online` or `offline`."""
+        ...
+
+    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """Keep an edge's newest health report."""
+        ...
+
+
+class _LinkError(LabelwatchError):
+    """The connection failed; the text says why."""
+
+
+class _HandshakeError(_LinkError):
+    """The broker did not take our CONNECT; it may speak another version of MQTT."""
+
+
+class Ingest:
+    """Takes in what the edges send, from a broker that may be absent at any time.
+
+    Args:
+        store: Where it goes.
+        broker: Where the broker is.
+        clock: Tells when a message came.
+        on_stored: Called with the ids of envelopes that are new, after they are stored, in the ingest's thread.
+        client_id: Names the broker's session for this hub; two hubs on one broker need two.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        clock: Clock,
+        on_stored: Callable[[list[str]], None],
+        client_id: str = "labelwatch-hub",
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._on_stored = on_stored
+        self._client_id = client_id
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._greeted = False
+        self._inbox: list[MQTTMessage] = []
+        self._refused: Counter[tuple[str, str]] = Counter()
+        self._complained_at = float("-inf")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has taken us in and our subscriptions stand."""
+        return self._ready.is_set()
+
+    def start(self) -> None:
+        """Begin to connect and take in; returns at once."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """End; tells whether that took no longer than so many seconds. What was not stored comes again."""
+        self._stopping.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # ---- the connection; all below runs in the ingest's thread
+
+    def _run(self) -> None:
+        failures = 0
+        version = MQTTProtocolVersion.MQTTv5
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                self._session(version)
+            except Exception as error:  # noqa: BLE001  (broker or store failed, however: the next session may do better)
+                failures = 1 if self._ready.is_set() else failures + 1
+                other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
+                version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
+                if str(error) != said and not self._stopping.is_set():
+                    said = str(error)
+                    logger.warning("messages of the edges do not come in: %s", LabelwatchError(error))
+            self._ready.clear()
+            self._stopping.wait(_back_off_s(failures))
+
+    def _session(self, version: MQTTProtocolVersion) -> None:
+        client = self._client(version)
+        self._inbox = []
+        try:
+            self._connect(client)
+            self._await_ready(client)
+            logger.info("taking in from the broker at %s:%d", self._broker.host, self._broker.port)
+            while not self._stopping.is_set():
+                self._loop(client, POLL_S)
+                if self._inbox:
+                    self._fill(client)
+                    self._take_in(client)
+                self._complain()
+        finally:
+            client.on_connect = client.on_message = client.on_subscribe = None
+            client.disconnect()
+            client.loop(0.0)
+
+    def _client(self, version: MQTTProtocolVersion) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=version,
+            clean_session=False if version == MQTTProtocolVersion.MQTTv311 else None,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = CONNECT_S
+        broker = self._broker
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password())
+        if broker.ca_file is not None:
+            client.tls_set(
+                ca_certs=str(broker.ca_file),
+                certfile=str(broker.cert_file) if broker.cert_file else None,
+                keyfile=str(broker.key_file) if broker.key_file else None,
+            )
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = lambda _client, _userdata, message: self._inbox.append(message)
+        return client
+
+    def _connect(self, client: Client) -> None:
+        address = (self._broker.host, self._broker.port, KEEPALIVE_S)
+        if client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = SESSION_S  # without it the broker forgets us when we go
+            properties.ReceiveMaximum = BATCH  # mosquitto sends 20 unacknowledged ones otherwise
+            client.connect(*address, clean_start=False, properties=properties)
+        else:
+            client.connect(*address)
+
+    def _await_ready(self, client: Client) -> None:
+        deadline = time.monotonic() + 2 * CONNECT_S
+        self._greeted = False
+        while not self._ready.is_set():
+            try:
+                self._loop(client, POLL_S)
+            except Exception as error:
+                if self._greeted:
+                    raise
+                # Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
+                raise _HandshakeError(error) from error
+            if self._stopping.is_set() or time.monotonic() > deadline:
+                raise _LinkError("the broker does not answer")
+
+    def _on_connect(
+        self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        self._greeted = reason != "Unsupported protocol version"
+        if reason.is_failure:
+            raise _LinkError(f"the broker refused us: {reason}")
+        client.subscribe([(wire.ALL_ALERTS, 1), (wire.ALL_STATUS, 1), (wire.ALL_HEALTH, 0)])
+
+    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            raise _LinkError("the broker does not let us subscribe to the edges' topics")
+        self._ready.set()
+
+    def _loop(self, client: Client, timeout_s: float) -> None:
+        rc = client.loop(timeout_s)
+        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise _LinkError(error_string(rc).rstrip(".").lower())
+
+    def _fill(self, client: Client) -> None:
+        """One commit costs an fsync: gather what else comes within a few milliseconds."""
+        until = time.monotonic() + BATCH_S
+        while len(self._inbox) < BATCH and (left_s := until - time.monotonic()) > 0:
+            self._loop(client, left_s)
+
+    # ---- what comes in
+
+    def _take_in(self, client: Client) -> None:
+        messages, self._inbox = self._inbox, []
+        received_at = self._clock.now()
+        believed = [alert for message in messages if (alert := self._read(message, received_at)) is not None]
+        new, stored = self._keep(believed, received_at)
+        ids: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for fields in stored:
+            ids[fields["site"], fields["edge"]].append(fields["id"])
+        for (site, edge), of_edge in ids.items():
+            client.publish(wire.Topics(site, edge).ack, wire.ack_payload(of_edge), qos=1)
+        for message in messages:
+            client.ack(message.mid, message.qos)
+        if new:
+            self._tell(new)
+
+    def _read(self, message: MQTTMessage, at: float) -> Mapping[str, Any] | None:
+        """Deal with a message; an alert that may be believed is returned, for they are stored together."""
+        topic = "(not UTF-8)"
+        try:
+            topic = message.topic
+            site, edge = wire.topic_owner(topic)
+            if not (NAME.fullmatch(site) and NAME.fullmatch(edge)):
+                raise WireError("site or edge is no name that a configuration may give")
+            if topic.endswith("/alerts"):
+                return self._believed(topic, bytes(message.payload))
+            fields = wire.decode(bytes(message.payload))
+            if topic.endswith("/status"):
+                self._note_status(site, edge, fields, at, retained=message.retain)
+            else:
+                self._store.set_health(site, edge, fields, at)
+        except WireError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001  (one odd message must not come again for ever and hold up the rest)
+            reason = f"can't be dealt with: {type(error).__name__}"
+        else:
+            return None
+        self._refuse(topic, reason, at)  # where the store was at fault, this fails too and ends the session
+        return None
+
+    def _believed(self, topic: str, payload: bytes) -> Mapping[str, Any]:
+        """The envelope, when it carries the signature of its edge.
+
+        Raises:
+            WireError: It is malformed, or of another edge, or forged.
+        """
+        fields = wire.decode_alert(topic, payload)
+        site, edge = fields["site"], fields["edge"]
+        pinned, claimed = self._store.edge_key(site, edge), fields.get("key")
+        if pinned is not None and claimed is not None and claimed != pinned:
+            raise WireError("the edge's key is not the one this hub knows it by")
+        wire.verify(fields, pinned or str(claimed))
+        if pinned is None:
+            self._pin(site, edge, str(claimed))
+        return fields
+
+    def _note_status(self, site: str, edge: str, fields: Mapping[str, Any], at: float, *, retained: bool) -> None:
+        state, key, said_at = fields.get("state"), fields.get("public_key"), fields.get("at_unix")
+        if state not in ("online", "offline"):
+            raise WireError("status: neither online nor offline")
+        if key is not None:
+            if not wire.is_public_key(key):
+                raise WireError("status: public_key is none")
+            pinned = self._store.edge_key(site, edge)
+            if pinned is None:
+                self._pin(site, edge, key)
+            elif key != pinned:
+                raise WireError("the edge's key is not the one this hub knows it by")
+        # A last will was written when the edge connected, so the time in it is not when the edge went away.
+        if retained and isinstance(said_at, int | float) and 0 < said_at < at:
+            at = float(said_at)
+        self._store.set_edge_status(site, edge, state, at)
+
+    def _pin(self, site: str, edge: str, key: str) -> None:
+        self._store.pin_edge_key(site, edge, key)
+        logger.info("edge %s/%s is known by its key from now on", site, edge)
+
+    def _keep(self, alerts: list[Mapping[str, Any]], at: float) -> tuple[list[str], list[Mapping[str, Any]]]:
+        """Store alerts; ids that were new, and the alerts that are stored now.
+
+        Where the batch fails they are tried one by one, so that one that the store can't take does not hold up all
+        others for ever. Where the store takes nothing at all, its error comes out.
+        """
+        if not alerts:
+            return [], []
+        try:
+            return self._store.add_alerts(alerts, at), alerts
+        except Exception:
+            logger.warning("a batch could not be stored; trying one by one", exc_info=True)
+        new: list[str] = []
+        stored: list[Mapping[str, Any]] = []
+        for fields in alerts:
+            try:
+                new += self._store.add_alerts([fields], at)
+                stored.append(fields)
+            except Exception as error:  # noqa: BLE001  (if the store is at fault, putting it on record fails too)
+                topic = wire.Topics(fields["site"], fields["edge"]).alerts
+                self._refuse(topic, f"{fields['id']} can't be stored: {type(error).__name__}", at)
+        return new, stored
+
+    def _refuse(self, topic: str, reason: str, at: float) -> None:
+        """Count a message that is not believed; the first of its kind within a minute goes on record.
+
+        So a flood of them costs neither a commit each nor memory without end.
+        """
+        kind = (topic[:200], reason[:200])
+        if kind in self._refused or len(self._refused) < KINDS_AT_ONCE:
+            self._refused[kind] += 1
+            if self._refused[kind] == 1:
+                self._store.add_refusal(*kind, at)
+
+    def _complain(self) -> None:
+        """Log what was refused, at most once a minute however much comes."""
+        if not self._refused or time.monotonic() - self._complained_at < COMPLAIN_EVERY_S:
+            return
+        worst = "; ".join(f"{topic!r}: {reason} ({n})" for (topic, reason), n in self._refused.most_common(3))
+        logger.warning("refused %d messages, among them %s", self._refused.total(), worst)
+        self._refused.clear()
+        self._complained_at = time.monotonic()
+
+    def _tell(self, ids: list[str]) -> None:
+        try:
+            self._on_stored(ids)
+        except Exception:
+            logger.exception("what waits for new alerts failed")
+
+
+def _back_off_s(failures: int) -> float:
+    longest = min(2.0 ** min(failures - 1, 10), LONGEST_BACK_OFF_S)
+    return longest * (0.5 + secrets.randbelow(1000) / 2000)

@@ -1,0 +1,332 @@
+"""The link to the hub against a real mosquitto: what it sends, when it lets go, and how it comes back."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from detector import wire
+from detector.alerts import mqtt
+from detector.alerts.mqtt import MqttLink, back_off_s
+from detector.alerts.outbox import Outbox
+from detector.clock import SystemClock
+from detector.config import Broker
+from detector.errors import WireError
+from tests.parts_mosquitto import Mosquitto, soon
+
+TOPICS = wire.Topics("north", "box-1")
+Fields = Callable[..., dict[str, Any]]
+
+
+class Peer:
+    """Another client of the broker: hears everything it may, in order, and says what it is told to."""
+
+    def __init__(self, port: int, username: str | None = None, password: str | None = None) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self.expiry: list[int | None] = []
+        self.refusals: list[str] = []
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        if username:
+            self._client.username_pw_set(username, password)
+        self._subscribed = threading.Event()
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_publish = lambda c, u, mid, reason, p: (
+            self.refusals.append(str(reason)) if reason.is_failure else None
+        )
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe("#", qos=1)
+        assert self._subscribed.wait(20)
+
+    def _on_message(self, client: Client, userdata: Any, message: Any) -> None:
+        self.heard.append((message.topic, message.payload, message.retain))
+        self.expiry.append(getattr(message.properties, "MessageExpiryInterval", None))
+
+    def of(self, topic: str) -> list[dict[str, Any]]:
+        return [json.loads(payload) for at, payload, _ in list(self.heard) if at == topic]
+
+    def say(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1).wait_for_publish(20)
+
+    def acknowledge_all(self) -> None:
+        self.say(TOPICS.ack, wire.ack_payload([fields["id"] for fields in self.of(TOPICS.alerts)]))
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def outbox(open_outbox: Callable[..., Outbox]) -> Outbox:
+    return open_outbox(clock=SystemClock())
+
+
+@pytest.fixture
+def link_to(outbox: Outbox, key: Ed25519PrivateKey) -> Iterator[Callable[..., MqttLink]]:
+    links: list[MqttLink] = []
+
+    def link_to(port: int, **settings: Any) -> MqttLink:
+        where = Broker(port=port, **settings)
+        links.append(MqttLink(outbox, TOPICS, where, SystemClock(), wire.public_key_text(key)))
+        links[-1].start()
+        return links[-1]
+
+    yield link_to
+    for link in links:
+        assert link.stop(10.0)
+
+
+def test_alerts_wait_for_a_broker_that_comes_later(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields
+) -> None:
+    ids = [outbox.put(fields()) for _ in range(3)]
+    link = link_to(broker.port)
+    time.sleep(0.1)
+    assert not link.connected
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        assert soon(lambda: len(peer.of(TOPICS.alerts)) >= 3)
+        assert [fields["id"] for fields in peer.of(TOPICS.alerts)][:3] == ids
+
+
+def test_only_the_hub_s_word_empties_the_outbox(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields
+) -> None:
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link = link_to(broker.port)
+        outbox.put(fields())
+        assert soon(lambda: peer.of(TOPICS.alerts))
+        assert outbox.counts()["backlog"] == 1
+        assert link.last_ack_at is None
+        peer.say(TOPICS.ack, b"not json")
+        peer.say(TOPICS.ack, wire.ack_payload(["somebody else's"]))
+        peer.acknowledge_all()
+        assert soon(lambda: outbox.counts()["backlog"] == 0)
+        assert link.last_ack_at is not None
+        assert link.connected
+
+
+def test_a_restarted_broker_gets_what_it_lost(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields
+) -> None:
+    broker.start()
+    link = link_to(broker.port)
+    outbox.put(fields())
+    assert soon(lambda: link.connected)
+    broker.kill()
+    outbox.put(fields())
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        assert soon(lambda: {fields["seq"] for fields in peer.of(TOPICS.alerts)} == {1, 2})
+
+
+def test_more_than_a_window_drains_without_waiting_for_resends(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields
+) -> None:
+    for _ in range(250):
+        outbox.put(fields())
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link_to(broker.port)
+
+        def drained() -> bool:
+            peer.acknowledge_all()
+            return outbox.counts()["backlog"] == 0
+
+        assert soon(drained)
+        assert [fields["seq"] for fields in peer.of(TOPICS.alerts)][:250] == list(range(1, 251))
+
+
+def test_status_is_retained_and_the_broker_tells_of_a_sudden_death(
+    broker: Mosquitto, link_to: Callable[..., MqttLink], key: Ed25519PrivateKey
+) -> None:
+    broker.start()
+    link = link_to(broker.port)
+    assert soon(lambda: link.connected)
+    with closing(Peer(broker.port)) as peer:
+        assert soon(lambda: peer.of(TOPICS.status))
+        (topic, _, retained), status = peer.heard[0], peer.of(TOPICS.status)[0]
+        assert (topic, retained, status["state"]) == (TOPICS.status, True, "online")
+        assert status["public_key"] == wire.public_key_text(key)
+        assert {"schema", "at", "at_unix", "version"} <= status.keys()
+        # Somebody else takes our client id: to the broker that is as if our connection broke.
+        thief = Client(
+            CallbackAPIVersion.VERSION2, client_id="labelwatch-north-box-1", protocol=MQTTProtocolVersion.MQTTv5
+        )
+        thief.connect("127.0.0.1", broker.port)
+        thief.loop(0.2)
+        thief.loop(0.2)
+        assert soon(lambda: [s["state"] for s in peer.of(TOPICS.status)][:2] == ["online", "offline"])
+        thief.disconnect()
+        thief.loop(0.2)
+        assert soon(lambda: peer.of(TOPICS.status)[-1]["state"] == "online")
+
+
+def test_stopping_says_offline(broker: Mosquitto, link_to: Callable[..., MqttLink]) -> None:
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link = link_to(broker.port)
+        assert soon(lambda: link.connected)
+        assert link.stop(5.0)
+        assert not link.connected
+        assert soon(lambda: [s["state"] for s in peer.of(TOPICS.status)] == ["online", "offline"])
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_stopping_does_not_wait_for_a_broker_that_does_not_answer(
+    link_to: Callable[..., MqttLink], listening: bool
+) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        if listening:
+            deaf.listen()
+        link = link_to(deaf.getsockname()[1])
+        time.sleep(0.2)
+        assert link.stop(5.0)
+
+
+def test_health_goes_out_with_an_expiry_and_only_the_newest_is_kept(
+    broker: Mosquitto, link_to: Callable[..., MqttLink]
+) -> None:
+    link = link_to(broker.port)
+    link.publish_health({"n": 1})
+    link.publish_health({"n": 2})
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+
+        def heard() -> bool:
+            if not peer.of(TOPICS.health):
+                link.publish_health({"n": 3})
+            return bool(peer.of(TOPICS.health))
+
+        assert soon(heard)
+        assert peer.of(TOPICS.health)[0]["n"] in (2, 3)
+        at = next(n for n, (topic, _, _) in enumerate(peer.heard) if topic == TOPICS.health)
+        assert 0 < (peer.expiry[at] or 0) <= mqtt.HEALTH_EXPIRY_S
+    with pytest.raises(WireError):
+        link.publish_health({"n": float("inf")})
+
+
+def test_what_the_broker_can_not_take_is_buried_and_the_rest_passes(
+    tmp_path: Path, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields
+) -> None:
+    broker = Mosquitto(tmp_path, "allow_anonymous true\nmax_packet_size 20000")
+    broker.start()
+    outbox.put(fields(snapshot="x" * 30_000))
+    outbox.put(fields())
+    try:
+        with closing(Peer(broker.port)) as peer:
+            link_to(broker.port)
+            assert soon(lambda: peer.of(TOPICS.alerts))
+            assert peer.of(TOPICS.alerts)[0]["seq"] == 2
+            assert outbox.counts()["dead"] == 1
+    finally:
+        broker.kill()
+
+
+def test_silence_of_the_hub_makes_it_connect_anew_but_ever_less_often(
+    broker: Mosquitto,
+    outbox: Outbox,
+    link_to: Callable[..., MqttLink],
+    fields: Fields,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(mqtt, "SILENCE_S", 0.3)
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        outbox.put(fields())
+        link = link_to(broker.port)
+        assert soon(lambda: len(peer.of(TOPICS.alerts)) >= 3)
+        assert link._silence_s >= 0.6
+        assert "is the hub running?" in caplog.text
+        peer.acknowledge_all()
+        assert soon(lambda: outbox.counts()["backlog"] == 0)
+
+
+def only_311(port: int, stop: threading.Event, seen: list[int]) -> None:
+    """A broker of MQTT 3.1.1 as far as the link can tell: hangs up on MQTT 5, takes 3.1.1 and its subscription."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", port))
+        server.listen()
+        server.settimeout(0.1)
+        while not stop.is_set():
+            try:
+                peer, _ = server.accept()
+            except TimeoutError:
+                continue
+            with peer:
+                peer.settimeout(5)
+                connect = peer.recv(4096)
+                level = connect[connect.index(b"MQTT") + 4]
+                seen.append(level)
+                if level != 4:
+                    continue
+                peer.sendall(bytes([0x20, 2, 0, 0]))
+                packets = peer.recv(4096)
+                at = packets.index(0x82)
+                peer.sendall(bytes([0x90, 3, packets[at + 2], packets[at + 3], 1]))
+                stop.wait(10)
+
+
+def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(link_to: Callable[..., MqttLink]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    stop, seen = threading.Event(), []
+    thread = threading.Thread(target=only_311, args=(port, stop, seen))
+    thread.start()
+    try:
+        link = link_to(port)
+        assert soon(lambda: link.connected)
+        assert seen == [5, 4]
+        link._stopping.set()
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_wrong_password_is_said_once_and_never_shown(
+    tmp_path: Path, link_to: Callable[..., MqttLink], caplog: pytest.LogCaptureFixture
+) -> None:
+    passwords, secret = tmp_path / "passwords", tmp_path / "secret"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "north.box-1", "right"], check=True)
+    secret.write_text("wr0ng-passw0rd\n")
+    broker = Mosquitto(tmp_path, f"allow_anonymous false\npassword_file {passwords}")
+    broker.start()
+    try:
+        link = link_to(broker.port, username="north.box-1", password_file=secret)
+        assert soon(lambda: "refused us: Not authorized" in caplog.text)
+        assert not soon(lambda: link.connected, 2.0)
+        assert caplog.text.count("Not authorized") == 1
+        assert "wr0ng" not in caplog.text
+    finally:
+        broker.kill()
+
+
+def test_waits_double_up_to_half_a_minute_and_differ_from_edge_to_edge() -> None:
+    for failures, longest in ((1, 1.0), (2, 2.0), (5, 16.0), (6, 30.0), (1000, 30.0)):
+        waits = [back_off_s(failures) for _ in range(50)]
+        assert longest / 2 <= min(waits) < max(waits) <= longest
