@@ -10,10 +10,10 @@ it loads.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,13 +23,17 @@ from pathlib import Path
 import av
 import av.container
 
-from detector.errors import LabelwatchError, SourceUnavailable
+from detector.errors import SourceUnavailable
 from detector.packets import Packet, PacketRing, Stored, StreamFormat
 
 logger = logging.getLogger(__name__)
 
 TICKS = 90_000
 WHOLE = float("inf")
+# Without it FFmpeg holds back fragments until the end, and a full disk is no error to it.
+WRITE_THROUGH = {"flush_packets": "1"}
+
+_PART_NAME = re.compile(r"(?P<incident>.+)\.(?P<number>\d+)\.(?P<started_ms>\d+)\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,9 @@ class ClipRecorder:
         """Make segments of what an earlier run left unfinished; returns how many. Call it before anything else."""
         saved = 0
         for part in sorted(self._folder.glob("*.part")):
-            incident_id, number, started_ms = part.name.removesuffix(".part").rsplit(".", 2)
-            saved += self._publish(part, incident_id, int(number), int(started_ms) / 1000)
+            named = _PART_NAME.fullmatch(part.name)
+            if named:
+                saved += self._publish(part, named["incident"], int(named["number"]), int(named["started_ms"]) / 1000)
         return saved
 
     def start_or_extend(self, incident_id: str, at: float, since: float | None = None) -> None:
@@ -155,7 +160,7 @@ class ClipRecorder:
                 take.read_to = stored.number
         except (OSError, av.error.FFmpegError) as error:
             logger.warning("clip of incident %s can't be written: %s", incident_id, error)
-            self._abandon(take)
+            self._close(incident_id, take)
 
     def _turns_over(self, part: _Part, stored: Stored) -> bool:
         if stored.stream_format != part.stream_format:
@@ -177,20 +182,16 @@ class ClipRecorder:
             logger.warning("clip of incident %s breaks off: %s", incident_id, error)
         self._publish(part.path, incident_id, number, part.started_at)
 
-    def _abandon(self, take: _Take) -> None:
-        take.running = False
-        part, take.part = take.part, None
-        if part:
-            take.number += 1
-            part.discard()
-
     def _publish(self, part: Path, incident_id: str, number: int, started_at: float) -> bool:
         try:
             cut = cut_recording(part, 0.0, WHOLE, self._folder / f"{incident_id}.{number}.mp4")
             part.unlink()
-        except (OSError, LabelwatchError) as error:
-            logger.warning("clip of incident %s can't be finished: %s", incident_id, error)
-            # Set aside: a disk that is full today may have room for it when somebody looks.
+        except OSError as error:
+            # The disk may have room at the next start.
+            logger.warning("clip of incident %s can't be finished, it stays as %s: %s", incident_id, part, error)
+            return False
+        except SourceUnavailable as error:
+            logger.warning("clip of incident %s holds nothing that can be read: %s", incident_id, error)
             part.rename(part.with_suffix(".broken"))
             return False
         self._on_segment(
@@ -220,7 +221,7 @@ class _Part:
         self.started_at = first.shown_at
         self.ended_at = first.shown_at
         # delay_moov: the parameter sets come with the first packet, not before it.
-        options = {"movflags": "+frag_keyframe+delay_moov+default_base_moof"}
+        options = {"movflags": "+frag_keyframe+delay_moov+default_base_moof", **WRITE_THROUGH}
         self._container = av.open(os.fspath(path), "w", format="mp4", options=options)
         self._stream = self._container.add_mux_stream(
             stream_format.codec,
@@ -247,11 +248,6 @@ class _Part:
     def close(self) -> None:
         self._container.close()
 
-    def discard(self) -> None:
-        with contextlib.suppress(OSError, av.error.FFmpegError):  # the disk refused before; the file goes anyway
-            self._container.close()
-        self.path.unlink(missing_ok=True)
-
 
 def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
     """Copy the video of a time range into an MP4 of its own, from the key frame at or before its start; no sound.
@@ -271,6 +267,8 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
     try:
         try:
             start_at_s, duration_s = _copy(path, start_s, end_s, draft)
+        except OSError:
+            raise
         except av.error.FFmpegError as error:
             raise SourceUnavailable(f"{path}: can't be cut: {error.strerror}") from error
         with draft.open("rb") as file:
@@ -284,7 +282,11 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
 
 def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
     """Copy packets; seconds where the copy begins and how long it is."""
-    with av.open(os.fspath(path), metadata_errors="replace") as source:
+    try:
+        source = av.open(os.fspath(path), metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        raise SourceUnavailable(f"{path}: can't be opened: {error.strerror}") from error
+    with source:
         if not source.streams.video:
             raise SourceUnavailable(f"{path}: holds no video stream")
         stream = source.streams.video[0]
@@ -295,18 +297,16 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
         first = next(packets, None)
         if first is None:
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
-        begin = last = _shown(first)
-        gap = 0
-        with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart"}) as target:
+        begin = end_of_last = _shown(first)
+        with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
             copy = target.add_stream_from_template(stream)
             for packet in chain([first], packets):
                 shown = _shown(packet)
-                if shown > last:
-                    gap, last = shown - last, shown
+                end_of_last = max(end_of_last, shown + (packet.duration or 0))
                 packet.pts, packet.dts = shown - begin, (packet.dts or 0) - begin
                 packet.stream = copy
                 target.mux(packet)
-        return float((begin - zero) * base), float((last + gap - begin) * base)
+        return float((begin - zero) * base), float((end_of_last - begin) * base)
 
 
 def _packets_between(
@@ -340,10 +340,10 @@ def _packets_between(
 def _packets_from(
     source: av.container.InputContainer, stream: av.VideoStream, ticks: int
 ) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets that carry a time, from the first key frame met after seeking."""
+    """Packets that are whole and carry a time, from the first key frame met after seeking."""
     source.seek(ticks, stream=stream)
-    timed = (packet for packet in source.demux(stream) if packet.size and packet.dts is not None)
-    return dropwhile(lambda packet: not packet.is_keyframe, timed)
+    usable = (p for p in source.demux(stream) if p.size and p.dts is not None and not p.is_corrupt)
+    return dropwhile(lambda packet: not packet.is_keyframe, usable)
 
 
 def _shown(packet: av.Packet[av.VideoStream]) -> int:

@@ -1,0 +1,366 @@
+"""Evidence clips: cut at key frames, never encoded anew, whole or salvaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from detector.alerts.clips import ClipRecorder, Segment, cut_recording
+from detector.errors import SourceUnavailable
+from detector.packets import Packet, PacketRing, StreamFormat
+from detector.sources.recording import Recording
+from tests.sources.footage import first_picture, make_video, number_of, shown_s
+
+START = 1_800_000_000.0
+Stored = tuple[Packet, StreamFormat]
+
+
+def packets_of(path: Path, start_at: float = START) -> list[Stored]:
+    packets: list[Stored] = []
+    for _ in Recording(path, camera="dock", start_at=start_at, fps=1, on_packet=lambda *both: packets.append(both)):
+        pass
+    return packets
+
+
+@pytest.fixture(scope="module")
+def minute(tmp_path_factory: pytest.TempPathFactory) -> list[Stored]:
+    """A minute of video, 5 pictures a second, a key frame every two seconds."""
+    return packets_of(make_video(tmp_path_factory.mktemp("minute") / "a.mp4", seconds=60, fps=5, key_every=10))
+
+
+class Bench:
+    """A recorder, its ring, and what it made."""
+
+    def __init__(self, folder: Path, *, ring_s: float = 20.0, **settings: float) -> None:
+        self.segments: list[Segment] = []
+        self.ring = PacketRing(ring_s)
+        settings = {"pre_roll_s": 3.0, "post_roll_s": 4.0, **settings}
+        self.recorder = ClipRecorder(folder, self.ring, on_segment=self.segments.append, **settings)  # type: ignore[arg-type]
+
+    def play(self, packets: list[Stored], signals: dict[float, str]) -> None:
+        """Feed packets, a tick after each; `signals` maps seconds since the start to incident ids."""
+        pending = sorted(signals.items())
+        for packet, form in packets:
+            self.ring.append(packet, form)
+            while pending and START + pending[0][0] <= packet.at:
+                self.recorder.start_or_extend(pending.pop(0)[1], packet.at)
+            self.recorder.tick(packet.at)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    return lambda **settings: Bench(tmp_path / "clips", **settings)
+
+
+def check(segment: Segment) -> None:
+    """What holds for every segment: digest and size are right, it begins with a key frame, and all of it decodes."""
+    data = segment.path.read_bytes()
+    assert (hashlib.sha256(data).hexdigest(), len(data)) == (segment.sha256, segment.bytes)
+    assert data.index(b"moov") < data.index(b"mdat"), "the index stands in front"
+    with av.open(str(segment.path)) as container:
+        stream = container.streams.video[0]
+        packets = [p for p in container.demux(stream) if p.size]
+        assert packets[0].is_keyframe
+    times = shown_s(segment.path)
+    assert len(times) == len(packets)
+    assert times[0] == 0.0
+    assert segment.duration_s == pytest.approx(times[-1], abs=0.25)
+
+
+def test_a_clip_holds_pre_roll_and_post_roll(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench()
+    b.play(minute, {20.0: "i1", 22.0: "i1"})
+    (segment,) = b.segments
+    check(segment)
+    assert (segment.incident_id, segment.number) == ("i1", 0)
+    # 20 - 3 = 17: the key frame before it is at 16; 22 + 4 = 26 is the end.
+    assert segment.started_at == pytest.approx(START + 16.0)
+    assert segment.duration_s == pytest.approx(10.2, abs=0.01)
+    assert number_of(first_picture(segment.path)) == 16 * 5 % 12
+    assert sorted(p.name for p in segment.path.parent.iterdir()) == ["i1.0.mp4"]
+
+
+def test_a_clip_reaches_back_to_where_the_incident_began(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench(ring_s=30)
+    b.play(minute[:150], {})
+    b.recorder.start_or_extend("i1", START + 29.8, since=START + 11.0)
+    b.recorder.finish("i1")
+    check(b.segments[0])
+    assert b.segments[0].started_at == pytest.approx(START + 8.0)
+
+
+def test_a_later_signal_opens_the_next_segment(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench()
+    b.play(minute, {20.0: "i1", 27.0: "i1", 50.0: "i1"})
+    for segment in b.segments:
+        check(segment)
+    assert [s.number for s in b.segments] == [0, 1, 2]
+    first, second, third = b.segments
+    # What the first one shows is not shown again, save for the pictures back to the key frame.
+    assert second.started_at == pytest.approx(START + 24.0)
+    assert first.started_at + first.duration_s == pytest.approx(START + 24.2, abs=0.01)
+    assert third.started_at == pytest.approx(START + 46.0)
+
+
+def test_two_incidents_at_once_have_a_clip_each(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench()
+    b.play(minute, {20.0: "i1", 21.0: "i2", 30.0: "i2"})
+    assert {s.incident_id for s in b.segments} == {"i1", "i2"}
+    for segment in b.segments:
+        check(segment)
+
+
+def test_a_long_incident_turns_over_at_a_key_frame_without_a_gap(
+    bench: Callable[..., Bench], minute: list[Stored]
+) -> None:
+    b = bench(longest_s=9.0)
+    b.play(minute, {10.0 + n: "i1" for n in range(30)})
+    b.recorder.finish()
+    assert len(b.segments) >= 3
+    for segment, following in zip(b.segments, b.segments[1:], strict=False):
+        check(segment)
+        assert segment.duration_s == pytest.approx(10.0, abs=0.01)
+        assert following.started_at == pytest.approx(segment.started_at + segment.duration_s, abs=0.01)
+
+
+def test_finish_closes_one_or_all(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench()
+    b.play(minute[:100], {19.0: "i1", 19.2: "i2", 19.4: "i3"})
+    b.recorder.finish("i2")
+    assert [s.incident_id for s in b.segments] == ["i2"]
+    b.recorder.finish()
+    b.recorder.finish()
+    assert {s.incident_id for s in b.segments} == {"i1", "i2", "i3"}
+    for segment in b.segments:
+        check(segment)
+
+
+def test_no_packets_no_clip_no_trouble(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    b.recorder.start_or_extend("i1", START)
+    b.recorder.tick(START + 100)
+    b.recorder.finish("unknown")
+    b.recorder.finish()
+    assert b.segments == []
+
+
+def test_recording_begins_with_the_first_key_frame_that_comes(
+    bench: Callable[..., Bench], minute: list[Stored]
+) -> None:
+    b = bench()
+    b.recorder.start_or_extend("i1", START + 0.5)
+    b.play(minute[3:], {})
+    (segment,) = b.segments
+    check(segment)
+    assert segment.started_at == pytest.approx(START + 2.0)
+
+
+def test_a_ring_too_short_costs_pictures_and_not_the_clip(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench(ring_s=2.0)
+    b.ring.append(*minute[0])
+    b.recorder.start_or_extend("i1", START)
+    b.recorder.tick(START)
+    for packet, form in minute[1:100]:  # the camera's thread was held up for 20 s
+        b.ring.append(packet, form)
+    b.recorder.tick(START + 20)
+    check(b.segments[0])
+    assert b.segments[0].duration_s == pytest.approx(20.0, abs=0.3)
+
+
+def test_another_format_begins_another_segment(
+    bench: Callable[..., Bench], minute: list[Stored], tmp_path: Path
+) -> None:
+    """The camera was set to another resolution, and came back."""
+    small = packets_of(make_video(tmp_path / "s.mp4", seconds=6, fps=5, size=(192, 144), key_every=10), START + 22)
+    b = bench()
+    b.play([*minute[:110], *small], {20.0: "i1", 24.0: "i1"})
+    b.recorder.finish()
+    assert [first_picture(s.path).shape for s in b.segments] == [(240, 320, 3), (144, 192, 3)]
+    for segment in b.segments:
+        check(segment)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "b_frames"),
+    [
+        ("libx264", ".mp4", 2),
+        ("libx264", ".ts", 0),
+        ("libx264", ".h264", 0),
+        ("libx265", ".mp4", 0),
+        ("mjpeg", ".avi", 0),
+    ],
+)
+def test_every_kind_of_camera_remuxes(
+    bench: Callable[..., Bench], tmp_path: Path, codec: str, suffix: str, b_frames: int
+) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    form = {"form": "h264"} if suffix == ".h264" else {}
+    path = make_video(tmp_path / f"a{suffix}", codec=codec, b_frames=b_frames, pixels=pixels, seconds=8, **form)
+    b = bench(pre_roll_s=2.0, post_roll_s=1.0)
+    b.play(packets_of(path), {4.0: "i1"})
+    (segment,) = b.segments
+    check(segment)
+    assert segment.started_at == pytest.approx(START + 2.0, abs=0.1)
+    assert segment.duration_s == pytest.approx(3.0, abs=0.4)
+    assert number_of(first_picture(segment.path)) == pytest.approx(50 % 12, abs=2)
+
+
+def test_a_disk_that_refuses_costs_the_clip_and_nothing_else(
+    bench: Callable[..., Bench], minute: list[Stored], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").write_text("a file where the folder should be")
+    b = bench()
+    b.play(minute, {20.0: "i1", 50.0: "i1"})
+    assert b.segments == []
+    assert caplog.text.count("clip of incident i1 can't be written") == 2
+
+
+@pytest.fixture
+def room() -> Iterator[Callable[[int], None]]:
+    """Limits how large a file may grow, which to the writer is like a full disk; no limit after the test."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, old)
+
+
+def test_a_disk_that_fills_up_leaves_what_was_written(
+    bench: Callable[..., Bench], minute: list[Stored], room: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    b = bench(post_roll_s=100.0)
+    room(12_000)
+    b.play(minute, {20.0: "i1"})
+    room(resource.RLIM_INFINITY)
+    assert "can't be written" in caplog.text
+    (segment,) = b.segments
+    check(segment)
+    assert 5 < segment.duration_s < 40
+
+
+def test_a_clip_that_could_not_be_finished_is_finished_at_the_next_start(
+    bench: Callable[..., Bench], minute: list[Stored], room: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    b = bench(post_roll_s=100.0)
+    b.play(minute[:200], {20.0: "i1"})
+    room(4_000)
+    b.recorder.finish()
+    room(resource.RLIM_INFINITY)
+    assert b.segments == []
+    assert "stays as" in caplog.text
+    b = bench()
+    assert b.recorder.salvage() == 1
+    check(b.segments[0])
+
+
+def test_what_kill_9_left_is_salvaged(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    script = """
+        import sys, time
+        from pathlib import Path
+        from tests.alerts.test_clips import Bench, packets_of
+        packets = packets_of(Path(sys.argv[2]))
+        b = Bench(Path(sys.argv[1]), post_roll_s=1000.0)
+        b.play(packets, {5.0: "i1"})
+        print("written", flush=True)
+        time.sleep(60)
+    """
+    path = make_video(tmp_path / "a.mp4", seconds=12, fps=25, key_every=25)
+    folder = tmp_path / "clips"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", textwrap.dedent(script), str(folder), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.send_signal(signal.SIGKILL)
+    assert [p.suffix for p in folder.iterdir()] == [".part"]
+    b = bench()
+    assert b.recorder.salvage() == 1
+    (segment,) = b.segments
+    check(segment)
+    assert (segment.incident_id, segment.number) == ("i1", 0)
+    assert segment.started_at == pytest.approx(START + 2.0)
+    # Twelve seconds less the two before the clip, and less the last group of pictures.
+    assert segment.duration_s >= 8.5
+    assert [p.suffix for p in folder.iterdir()] == [".mp4"]
+    assert b.recorder.salvage() == 0
+
+
+def test_what_can_not_be_salvaged_is_set_aside(
+    bench: Callable[..., Bench], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "i1.0.1800000000000.part").write_bytes(b"\x00" * 100)
+    (tmp_path / "clips" / "somebody.else.part").write_bytes(b"")
+    b = bench()
+    assert b.recorder.salvage() == 0
+    assert sorted(p.suffix for p in (tmp_path / "clips").iterdir()) == [".broken", ".part"]
+    assert "holds nothing that can be read" in caplog.text
+
+
+def test_writing_keeps_memory_flat_and_costs_little(tmp_path: Path, minute: list[Stored]) -> None:
+    """Not a timing: ten minutes of packets in a second or so shows that nothing is encoded."""
+    b = Bench(tmp_path, ring_s=5, post_roll_s=1e6)
+    b.ring.append(*minute[0])
+    b.recorder.start_or_extend("i1", START)
+    began = time.process_time()
+    for turn in range(10):
+        for packet, form in minute:
+            b.ring.append(Packet(packet.at + 60 * turn + 1, packet.data, packet.key), form)
+            b.recorder.tick(packet.at + 60 * turn + 1)
+    assert b.ring.held[0] < 8
+    b.recorder.finish()
+    assert time.process_time() - began < 30
+    check(b.segments[0])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_a_recording_is_cut_from_the_key_frame_before(tmp_path: Path, suffix: str, b_frames: int) -> None:
+    path = make_video(tmp_path / f"a{suffix}", seconds=20, fps=25, key_every=50, b_frames=b_frames)
+    cut = cut_recording(path, 9.0, 12.5, tmp_path / "deep" / "out.mp4")
+    check(Segment("i", 0, cut.path, cut.sha256, cut.bytes, 0.0, cut.duration_s))
+    assert cut.start_s == pytest.approx(8.0, abs=0.05)
+    assert cut.start_s + cut.duration_s == pytest.approx(12.5, abs=0.3)
+    assert number_of(first_picture(cut.path)) == 200 % 12
+    assert [p.name for p in cut.path.parent.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "real_start_s", "real_end_s"),
+    [
+        (-5.0, 1.0, 0.0, 1.0),
+        (0.0, float("inf"), 0.0, 8.0),
+        (7.0, 100.0, 6.0, 8.0),
+        (2.0, 2.0, 2.0, 2.0),
+        (3.9, 4.5, 2.0, 4.5),
+    ],
+)
+def test_edges_of_a_cut(tmp_path: Path, start_s: float, end_s: float, real_start_s: float, real_end_s: float) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=8, fps=25, key_every=50)
+    cut = cut_recording(path, start_s, end_s, tmp_path / "out.mp4")
+    assert cut.start_s == pytest.approx(real_start_s, abs=0.01)
+    assert cut.start_s + cut.duration_s == pytest.approx(real_end_s, abs=0.1)
+
+
+def test_a_cut_out_of_nothing_is_an_error(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=2)
+    (tmp_path / "text.mp4").write_text("no video")
+    for source, start_s, end_s in (
+        (path, 5.0, 9.0),
+        (tmp_path / "text.mp4", 0.0, 1.0),
+        (tmp_path / "no.mp4", 0.0, 1.0),
+    ):
+        with pytest.raises(SourceUnavailable):
+            cut_recording(source, start_s, end_s, tmp_path / "out.mp4")
+    assert not list(tmp_path.glob("*out*"))
