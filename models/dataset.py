@@ -211,11 +211,16 @@ def main() -> None:
             if name.startswith("rendered") and is_held_out(name):
                 continue
             source = name.split("--")[0]
-            for suffix, tile, inside in tiles(image, objects, rng, rendered=source == "rendered", close_ups=source == "leigh"):
+            for suffix, tile, inside in tiles(
+                image, objects, rng, rendered=source == "rendered", close_ups=source == "leigh"
+            ):
                 stem = f"{name}-{suffix}"
                 cv2.imwrite(str(args.out / "images" / f"{stem}.jpg"), tile, [cv2.IMWRITE_JPEG_QUALITY, 92])
                 centre, size = (inside[:, 1:3] + inside[:, 3:5]) / 2 / TILE, (inside[:, 3:5] - inside[:, 1:3]) / TILE
-                lines = [f"{int(k)} {c[0]:.5f} {c[1]:.5f} {s[0]:.5f} {s[1]:.5f}" for k, c, s in zip(inside[:, 0], centre, size, strict=True)]
+                lines = [
+                    f"{int(k)} {c[0]:.5f} {c[1]:.5f} {s[0]:.5f} {s[1]:.5f}"
+                    for k, c, s in zip(inside[:, 0], centre, size, strict=True)
+                ]
                 (args.out / "labels" / f"{stem}.txt").write_text("\n".join(lines))
                 count[source] = count.get(source, 0) + 1
     print(count)

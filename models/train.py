@@ -22,7 +22,13 @@ from pathlib import Path
 
 import torch
 from dataset import (
-    KNOWN_CLASSES, LABEL, PARCEL, PARCEL_NOT_UP, PARCEL_UP, PHONE, PHONE_CALL, PHONE_PHOTO, PHONE_READ,
+    KNOWN_CLASSES,
+    PARCEL,
+    PARCEL_NOT_UP,
+    PARCEL_UP,
+    PHONE,
+    PHONE_CALL,
+    PHONE_PHOTO,
 )  # fmt: skip
 from torch import nn
 from ultralytics import YOLO
@@ -38,7 +44,7 @@ PUBLISHED = [0, 1, 2, 3, 4, PARCEL, PARCEL, PHONE, PHONE, PHONE]
 TRAITS = [(5, PARCEL_UP, PARCEL), (6, PARCEL_NOT_UP, PARCEL), (7, PHONE_PHOTO, PHONE), (8, PHONE_CALL, PHONE)]
 # Phones are few beside parcels, and their use decides what is an alert.
 TRAIT_WEIGHT = {PARCEL: 0.25, PHONE: 1.0}
-# Row of the COCO-80 output layer each channel starts from: person, cell phone, remote, suitcase, book; traits as theirs.
+# Row of the COCO-80 output layer each channel starts from: person, cell phone, remote, suitcase, book; traits likewise.
 COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67]
 
 
@@ -71,7 +77,9 @@ class SceneLoss(v8DetectionLoss):
         if written.shape[1]:
             own = torch.where(positive, written[..., 0].gather(1, index), -1.0)
             of_class = torch.where(positive, published[..., 0].gather(1, index), -1.0)
-            rendered = torch.tensor([source_of_tile(name) == "rendered" for name in batch["im_file"]], device=self.device)
+            rendered = torch.tensor(
+                [source_of_tile(name) == "rendered" for name in batch["im_file"]], device=self.device
+            )
             for channel, written_id, class_id in TRAITS:
                 target_scores[..., channel] = (own == written_id).to(target_scores)
                 weight[..., channel] = TRAIT_WEIGHT[class_id] * ((of_class == class_id) & rendered[:, None])
@@ -100,7 +108,7 @@ def source_of_tile(name: str) -> str:
 class SceneTrainer(DetectionTrainer):
     """Stock training loop on a network that was cut to `CHANNELS`; judging is `evaluate.py`'s."""
 
-    def get_model(self, cfg=None, weights=None, verbose=True):
+    def get_model(self, cfg=None, weights=None, verbose=True):  # noqa: ARG002 - the parent's signature
         """The starting network itself, its class branch cut to `CHANNELS` unless it already is."""
         head = weights.model[-1]
         if head.nc != CHANNELS:
