@@ -288,7 +288,7 @@ class MqttLink:
         return f"{self._broker.host}:{self._broker.port}"
 
 
-def back_off_s(failures: int) -> float:
+def back_off_s(failures: int, longest_s: float = LONGEST_BACK_OFF_S) -> float:
     """Seconds to wait after so many failures in a row: doubling, capped, spread so that edges don't come in step."""
-    longest = min(SHORTEST_BACK_OFF_S * 2.0 ** min(failures - 1, 10), LONGEST_BACK_OFF_S)
-    return longest * (0.5 + secrets.randbelow(1000) / 2000)
+    wait_s = min(SHORTEST_BACK_OFF_S * 2.0 ** min(failures - 1, 10), longest_s)
+    return wait_s * (0.5 + secrets.randbelow(1000) / 2000)

@@ -1,0 +1,193 @@
+"""Clips of the outbox leave for the hub by HTTP, each after its alert; the file is deleted once the hub has it.
+
+    HEAD /api/clips/{incident}/{segment}   how much is there already (`Upload-Offset`; 404: nothing; 201: all)
+    PUT  the same, with the rest           200 or 201 when the hub has it whole and its checksum fits, 202 when not yet
+
+Both carry the signed claim of `wire.clip_headers`. What the hub will never take becomes a dead letter, and its file
+stays; everything else is tried again, ever later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector import wire
+from detector.alerts.mqtt import back_off_s
+from detector.alerts.outbox import Clip, Outbox
+from detector.clock import Clock
+from detector.errors import LabelwatchError, StoreError
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 256 * 1024
+POLL_S = 1.0
+CONNECT_S = 3.0
+ANSWER_S = 30.0  # the hub reads a whole clip again to check it
+LONGEST_BACK_OFF_S = 300.0
+WHOLE, MORE = (200, 201), 202
+# 401, 403: the hub may not have seen our key yet. 404: it may be another server, until somebody mends the address.
+# 409: another offset is expected, which the next HEAD tells.
+TRY_AGAIN = (401, 403, 404, 408, 409, 425, 429)
+
+
+class _RefusedError(LabelwatchError):
+    """The hub will never take this clip."""
+
+
+class _NotNowError(LabelwatchError):
+    """It did not work this time."""
+
+
+class ClipUploads:
+    """Brings clips to a hub that may be absent at any time.
+
+    Args:
+        outbox: Tells what to upload.
+        hub_url: Address of the hub, e.g. `http://10.0.0.2:8080`.
+        topics: Site and edge that the clips are claimed for.
+        key: Signs the claims.
+        clock: Tells the time written into them.
+    """
+
+    def __init__(self, outbox: Outbox, hub_url: str, topics: wire.Topics, key: Ed25519PrivateKey, clock: Clock) -> None:
+        self._outbox = outbox
+        self._hub_url = hub_url.rstrip("/")
+        self._topics = topics
+        self._key = key
+        self._clock = clock
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Begin to upload; returns at once."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="clip-uploads", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Break off and end; tells whether that took no longer than so many seconds. What is left goes on next time."""
+        self._stopping.set()
+        self._outbox.new_clip.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        said = ""
+        with httpx.Client(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S)) as client:
+            while not self._stopping.is_set():
+                self._outbox.new_clip.clear()
+                try:
+                    clip = self._outbox.next_clip()
+                    if clip is None:
+                        self._outbox.new_clip.wait(POLL_S)
+                        continue
+                    said = self._bring(client, clip, said)
+                except StoreError as error:
+                    logger.error("clips can't be uploaded: %s", error)
+                    self._stopping.wait(POLL_S)
+
+    def _bring(self, client: httpx.Client, clip: Clip, said: str) -> str:
+        """Upload one clip and enter the outcome in the outbox; what was last complained of comes and goes."""
+        try:
+            self._upload(client, clip)
+        except _RefusedError as error:
+            self._outbox.bury_clip(clip, str(error))
+        except (_NotNowError, httpx.HTTPError, OSError) as error:
+            reason = str(LabelwatchError(error))
+            if reason != said and not self._stopping.is_set():
+                logger.warning("clip %s/%d waits: %s", clip.incident, clip.segment, reason)
+            wait_s = back_off_s(self._outbox.clip_attempts(clip) + 1, LONGEST_BACK_OFF_S)
+            self._outbox.postpone_clip(clip, wait_s)
+            return reason
+        else:
+            self._outbox.clip_done(clip)
+            clip.path.unlink(missing_ok=True)
+            logger.info("clip %s/%d is with the hub", clip.incident, clip.segment)
+        return ""
+
+    def _upload(self, client: httpx.Client, clip: Clip) -> None:
+        """Return when the hub has the clip whole.
+
+        Raises:
+            _RefusedError: It never will.
+            _NotNowError: It does not yet.
+            httpx.HTTPError: The hub is out of reach.
+        """
+        if not clip.path.is_file():
+            raise _RefusedError(f"the file {clip.path} is gone")
+        url = f"{self._hub_url}/api/clips/{clip.incident}/{clip.segment}"
+        answer = client.head(url, headers=self._headers(clip))
+        if answer.status_code == 201:
+            return
+        offset = 0
+        if answer.status_code != 404:
+            _judge(answer)
+            offset = _offset(answer)
+        while offset < clip.size:
+            headers = {
+                **self._headers(clip),
+                "Content-Range": f"bytes {offset}-{clip.size - 1}/{clip.size}",
+                "Content-Length": str(clip.size - offset),
+                "Content-Type": "video/mp4",
+            }
+            answer = client.put(url, headers=headers, content=self._rest(clip, offset))
+            _judge(answer)
+            if answer.status_code in WHOLE:
+                return
+            before, offset = offset, _offset(answer)
+            if offset <= before:
+                raise _NotNowError("the hub took none of it")
+        raise _NotNowError("the hub has every byte but has not said that it is whole")
+
+    def _rest(self, clip: Clip, offset: int) -> Iterator[bytes]:
+        """The file from `offset` on, as long as nobody wants us to stop."""
+        with clip.path.open("rb") as file:
+            file.seek(offset)
+            left = clip.size - offset
+            while left and (chunk := file.read(min(CHUNK, left))):
+                if self._stopping.is_set():
+                    raise _NotNowError("stopping")
+                left -= len(chunk)
+                yield chunk
+            if left:
+                raise _RefusedError(f"the file {clip.path} is shorter than it was")
+
+    def _headers(self, clip: Clip) -> dict[str, str]:
+        return wire.clip_headers(
+            site=self._topics.site,
+            edge=self._topics.edge,
+            camera=clip.camera,
+            incident=clip.incident,
+            segment=clip.segment,
+            sha256=clip.sha256,
+            size=clip.size,
+            started_at=clip.started_at,
+            duration_s=clip.duration_s,
+            at=self._clock.now(),
+            key=self._key,
+        )
+
+
+def _judge(answer: httpx.Response) -> None:
+    """Raise what an answer other than success means."""
+    status = answer.status_code
+    if status in WHOLE or status == MORE:
+        return
+    reason = f"the hub answered {status} {answer.text[:200]}".rstrip()
+    if 400 <= status < 500 and status not in TRY_AGAIN:
+        raise _RefusedError(reason)
+    raise _NotNowError(reason)
+
+
+def _offset(answer: httpx.Response) -> int:
+    text = answer.headers.get("Upload-Offset", "")
+    if not text.isdecimal():
+        raise _NotNowError("the hub did not say how much it has")
+    return int(text)

@@ -1,0 +1,252 @@
+"""Clips reach a hub that answers in every way it may, and files go only when it has them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector import wire
+from detector.alerts import uploads
+from detector.alerts.outbox import Outbox
+from detector.alerts.uploads import ClipUploads
+from detector.clock import SystemClock
+from tests.parts_mosquitto import soon
+
+TOPICS = wire.Topics("north", "box-1")
+CONTENT = b"\0\0\0 ftypisom" + bytes(range(256)) * 4000
+
+
+class Hub:
+    """Keeps what is put, believes only signed claims, and answers the next requests as `script` says."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self.held: dict[str, bytes] = {}
+        self.whole: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.script: list[int] = []
+        self.take_at_most: int | None = None
+        self.key = wire.public_key_text(key)
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+            def answer(self, status: int, offset: int | None = None) -> None:
+                self.send_response(status)
+                if offset is not None:
+                    self.send_header("Upload-Offset", str(offset))
+                if self.headers.get("Content-Length") and status >= 400:
+                    self.close_connection = True
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def claim(self) -> dict[str, Any] | None:
+                _, _, _, incident, segment = self.path.split("/")
+                hub.asked.append(f"{self.command} {incident}/{segment} {self.headers.get('Content-Range', '')}".strip())
+                if hub.script:
+                    self.answer(hub.script.pop(0))
+                    return None
+                return wire.verify_clip(self.headers, incident=incident, segment=int(segment), public_key=hub.key)
+
+            def do_HEAD(self) -> None:
+                if self.claim():
+                    held = len(hub.held.get(self.path, b""))
+                    status = 201 if self.path in hub.whole else 200 if held else 404
+                    self.answer(status, held if held else None)
+
+            def do_PUT(self) -> None:
+                claim = self.claim()
+                if not claim:
+                    return
+                held = hub.held.get(self.path, b"")
+                first = int(self.headers["Content-Range"].split()[1].split("-")[0])
+                assert first == len(held)
+                assert int(self.headers["Content-Length"]) == claim["size"] - first
+                if hub.take_at_most is not None:
+                    held += self.rfile.read(min(hub.take_at_most, claim["size"] - first))
+                    hub.held[self.path], hub.take_at_most = held, None
+                    self.close_connection = True  # as if the line broke
+                    return
+                held += self.rfile.read(claim["size"] - first)
+                hub.held[self.path] = held
+                if len(held) != claim["size"] or hashlib.sha256(held).hexdigest() != claim["sha256"]:
+                    self.answer(422)
+                    return
+                hub.whole[self.path] = claim
+                self.answer(201, len(held))
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.handle_error = lambda request, address: None  # type: ignore[method-assign]
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def hub(key: Ed25519PrivateKey) -> Iterator[Hub]:
+    hub = Hub(key)
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def outbox(open_outbox: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch) -> Outbox:
+    monkeypatch.setattr(uploads, "back_off_s", lambda failures, longest_s: 0.05)
+    monkeypatch.setattr(uploads, "POLL_S", 0.02)
+    return open_outbox(clock=SystemClock())
+
+
+@pytest.fixture
+def upload_to(outbox: Outbox, key: Ed25519PrivateKey) -> Iterator[Callable[[str], ClipUploads]]:
+    started: list[ClipUploads] = []
+
+    def start(url: str) -> ClipUploads:
+        started.append(ClipUploads(outbox, url, TOPICS, key, SystemClock()))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for one in started:
+        assert one.stop(10.0)
+
+
+def queue_clip(outbox: Outbox, folder: Path, incident: str = "i1", content: bytes = CONTENT, **more: Any) -> Path:
+    path = folder / f"{incident}.mp4"
+    path.write_bytes(content)
+    claim = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), **more}
+    outbox.put_clip(incident, 0, path, started_at=1_800_000_000.1234, duration_s=9.5, camera="cam-1", **claim)
+    return path
+
+
+def test_a_clip_arrives_whole_with_a_claim_that_holds(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    path = queue_clip(outbox, tmp_path)
+    upload_to(hub.url + "/")
+    assert outbox.wait_drained(20.0)
+    claim = hub.whole["/api/clips/i1/0"]
+    assert hub.held["/api/clips/i1/0"] == CONTENT
+    assert (claim["site"], claim["camera"], claim["started_at"], claim["duration_s"]) == (
+        "north", "cam-1", 1_800_000_000.123, 9.5,
+    )  # fmt: skip
+    assert soon(lambda: not path.exists())
+
+
+def test_a_broken_line_goes_on_where_it_broke(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.take_at_most = 300_000
+    queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert hub.held["/api/clips/i1/0"] == CONTENT
+    size = len(CONTENT)
+    assert hub.asked == [
+        "HEAD i1/0",
+        f"PUT i1/0 bytes 0-{size - 1}/{size}",
+        "HEAD i1/0",
+        f"PUT i1/0 bytes 300000-{size - 1}/{size}",
+    ]
+
+
+def test_what_the_hub_has_already_is_not_sent_again(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.held["/api/clips/i1/0"] = CONTENT
+    hub.whole["/api/clips/i1/0"] = {}
+    queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert hub.asked == ["HEAD i1/0"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 408, 409, 425, 429, 500, 502, 507])
+def test_what_may_pass_is_tried_again(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int
+) -> None:
+    hub.script = [status, status]
+    path = queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert "/api/clips/i1/0" in hub.whole
+    assert soon(lambda: not path.exists())
+
+
+@pytest.mark.parametrize("status", [400, 410, 413, 415, 422])
+def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int
+) -> None:
+    hub.script = [status]
+    path = queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert soon(lambda: outbox.counts()["dead"] == 1)
+    assert path.exists()
+
+
+def test_a_changed_file_is_a_dead_letter(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    queue_clip(outbox, tmp_path, "spoilt", sha256="0" * 64)
+    queue_clip(outbox, tmp_path, "short", size=len(CONTENT) + 1)
+    queue_clip(outbox, tmp_path, "gone").unlink()
+    queue_clip(outbox, tmp_path, "good")
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert outbox.counts()["dead"] == 3
+    assert list(hub.whole) == ["/api/clips/good/0"]
+
+
+def test_a_hub_that_comes_later_gets_everything(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], caplog: pytest.LogCaptureFixture
+) -> None:
+    url = hub.url
+    hub.close()
+    for n in range(3):
+        queue_clip(outbox, tmp_path, f"i{n}", b"\0\0\0 ftypisom")
+    upload_to(url)
+    assert soon(lambda: all(attempts.attempts > 2 for attempts in outbox._tried.values()) and len(outbox._tried) == 3)
+    assert outbox.counts()["clips"] == 3
+    assert caplog.text.count("waits:") < 10
+
+
+def test_clips_wait_for_their_alert(
+    tmp_path: Path,
+    outbox: Outbox,
+    hub: Hub,
+    upload_to: Callable[[str], ClipUploads],
+    fields: Callable[..., dict[str, Any]],
+) -> None:
+    id_ = outbox.put(fields(incident="i1"))
+    queue_clip(outbox, tmp_path, "i1")
+    queue_clip(outbox, tmp_path, "i2")
+    upload_to(hub.url)
+    assert soon(lambda: "/api/clips/i2/0" in hub.whole)
+    assert "/api/clips/i1/0" not in hub.held
+    outbox.acknowledge([id_])
+    assert soon(lambda: "/api/clips/i1/0" in hub.whole)
+
+
+def test_stopping_breaks_an_upload_off_and_the_clip_stays(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.script = [503] * 10_000
+    path = queue_clip(outbox, tmp_path)
+    one = upload_to(hub.url)
+    assert soon(lambda: len(hub.asked) > 2)
+    assert one.stop(5.0)
+    assert outbox.counts()["clips"] == 1
+    assert path.exists()
