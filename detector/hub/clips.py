@@ -29,6 +29,7 @@ from detector.hub.store import Clip, Store
 logger = logging.getLogger(__name__)
 
 CLAIM_LIFE_S = 15 * 60.0
+ABANDONED_S = 14 * 86400.0  # a piece that nobody came back to complete
 MAGIC_AT, MAGIC = 4, b"ftyp"  # how an mp4 begins, after a length of four bytes
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 
@@ -69,6 +70,9 @@ class ClipFolder:
         self._largest_bytes = largest_bytes
         self._on_stored = on_stored
         self._busy: set[str] = set()  # touched in the event loop's thread only
+        for part in self._folder.glob("*.part"):
+            if clock.now() - part.stat().st_mtime > ABANDONED_S:
+                part.unlink()
 
     def find(self, incident: str, segment: int) -> Path | None:
         """The file of a segment that is here whole."""
@@ -109,7 +113,7 @@ class ClipFolder:
             logger.warning("clip %s/%s refused: %s", _shown(incident), segment, refused)
             return refused.answer
         except OSError as error:
-            logger.error("clip %s/%s can't be written: %s", _shown(incident), segment, error.strerror)  # noqa: TRY400
+            logger.error("clip %s/%s can't be written: %s", _shown(incident), segment, error.strerror)
             return Answer(507, reason="no room, or the disk is broken")
         return Answer(201, claim["size"])
 

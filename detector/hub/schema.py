@@ -91,8 +91,6 @@ snapshots = Table(
     Column("incident", Text, nullable=False),
     Column("sent_at", Float, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    # Boxes before the picture: SQLite then needn't walk past it to read them.
-    Column("boxes", JSON, nullable=False),
     Column("jpeg", LargeBinary, nullable=False),
     Index("snapshots_by_incident", "incident", "sent_at", "seq"),
 )

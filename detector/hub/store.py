@@ -19,7 +19,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Row,
     Select,
     case,
     create_engine,
@@ -60,7 +59,7 @@ class StoredIncident:
     """An incident as last told by its edge, with what people added.
 
     `record` is the envelope's `after`; `announced_clips` the segments its `end` envelope promised; `snapshot` the
-    number of the alert that brought the newest picture, and `boxes` the places to look at in that picture.
+    number of the alert that brought the newest picture.
     """
 
     id: str
@@ -78,7 +77,6 @@ class StoredIncident:
     announced_clips: list[dict[str, Any]]
     verdict: str | None
     snapshot: int | None
-    boxes: list[dict[str, Any]]
 
     @property
     def cursor(self) -> tuple[float, str]:
@@ -358,7 +356,7 @@ class Store:
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
         with self._engine.connect() as connection:
-            return [_stored_incident(row) for row in connection.execute(query)]
+            return [StoredIncident(**row._mapping) for row in connection.execute(query)]
 
     def totals(self, start: float, end: float) -> Totals:
         """What happened from `start` to before `end`."""
@@ -414,8 +412,8 @@ class Store:
         """Incidents that changed after change `number`: each once, as (its latest change, id), in order.
 
         Returns:
-            The changes, and whether they are all: `False` when there were more, or when `number` is so old that the
-            record no longer reaches back to it.
+            The changes, and whether they are all: `False` when there were more, when `number` is so old that the record
+            no longer reaches back to it, or when it was never reached (a page of another database).
         """
         latest = func.max(changes.c.number)
         query = (
@@ -426,9 +424,10 @@ class Store:
             .limit(limit + 1)
         )
         with self._engine.connect() as connection:
-            oldest = connection.execute(select(func.min(changes.c.number))).scalar_one() or 0
+            span = select(func.coalesce(func.min(changes.c.number), 0), func.coalesce(func.max(changes.c.number), 0))
+            oldest, newest = connection.execute(span).one()
             found = [(row[0], row[1]) for row in connection.execute(query)]
-        return found[:limit], len(found) <= limit and number >= oldest - 1
+        return found[:limit], len(found) <= limit and oldest - 1 <= number <= newest
 
     # Verdicts
 
@@ -630,7 +629,7 @@ def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
     if not jpeg:
         return _AlertRow(alert, state, None)
     when = {"sent_at": alert["sent_at"], "seq": alert["seq"]}
-    picture = {"incident": incident, **when, "boxes": list(after.get("boxes", [])), "jpeg": jpeg}
+    picture = {"incident": incident, **when, "jpeg": jpeg}
     return _AlertRow(alert, state, picture)
 
 
@@ -674,11 +673,7 @@ def _refusal(topic: str, reason: str, at: float) -> dict[str, Any]:
 
 def _incidents() -> Select[Any]:
     columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at")]
-    return select(*columns, snapshots.c.boxes).outerjoin(snapshots, snapshots.c.alert == incidents.c.snapshot)
-
-
-def _stored_incident(row: Row[Any]) -> StoredIncident:
-    return StoredIncident(**{**row._mapping, "boxes": row.boxes or []})
+    return select(*columns)
 
 
 def _point_to_newest_snapshot(ids: list[str]) -> Any:

@@ -128,7 +128,6 @@ def upgrade() -> None:
         sa.Column("incident", sa.Text(), nullable=False),
         sa.Column("sent_at", sa.Float(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("boxes", sa.JSON(), nullable=False),
         sa.Column("jpeg", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["alert"],

@@ -1,0 +1,99 @@
+"""Health reports of edges come in; the state of every camera, in words a page can say, goes out.
+
+A report's `cameras` is a list or mapping of objects with `camera` (or its key), `title`, `age_s` (of the last frame),
+`state`, `reason`, `fps`, `reconnects`; all but the name may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from detector.hub.store import Edge
+
+SILENT_S = 20.0  # age of the last frame when it was reported
+QUIET_S = 120.0  # age of the report itself
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """One camera: `state` is `ok`, `silent`, `edge_offline` or `edge_quiet`; `age_s` that of its last frame now."""
+
+    site: str
+    edge: str
+    name: str
+    title: str
+    state: str
+    reason: str
+    age_s: float | None
+    fps: float | None
+    reconnects: int
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether it is being watched."""
+        return self.state == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the cameras stand as a whole; `age_s` that of the newest frame among those that are fine."""
+
+    fine: int
+    silent: int
+    age_s: float | None
+
+
+def camera_states(edges: Iterable[Edge], now: float) -> list[CameraState]:
+    """Every camera reported, those not seen first."""
+    states = [_state(edge, name, fields, now) for edge in edges for name, fields in _reported(edge)]
+    return sorted(states, key=lambda camera: (camera.is_fine, camera.site, camera.edge, camera.name))
+
+
+def look(cameras: Iterable[CameraState]) -> Look:
+    """Sum up."""
+    cameras = list(cameras)
+    fine = [camera for camera in cameras if camera.is_fine]
+    ages = [camera.age_s for camera in fine if camera.age_s is not None]
+    return Look(len(fine), len(cameras) - len(fine), min(ages, default=None))
+
+
+def counter(edge: Edge, name: str) -> int:
+    """A counter of an edge's health report; 0 when it says none."""
+    return round(_number((edge.health or {}).get(name)) or 0)
+
+
+def _reported(edge: Edge) -> list[tuple[str, Mapping[str, Any]]]:
+    found = (edge.health or {}).get("cameras")
+    pairs = found.items() if isinstance(found, dict) else [(None, item) for item in found or []]
+    named = [(key or item.get("camera") or item.get("name"), item) for key, item in pairs if isinstance(item, dict)]
+    return [(str(name), item) for name, item in named if name]
+
+
+def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> CameraState:
+    since_report = max(0.0, now - edge.health_at) if edge.health_at is not None else None
+    age = _number(fields.get("age_s"))
+    if edge.state == "offline":
+        state = "edge_offline"
+    elif since_report is None or since_report > QUIET_S:
+        state = "edge_quiet"
+    elif age is None or age > SILENT_S or fields.get("state", "ok") not in ("ok", "running"):
+        state = "silent"
+    else:
+        state = "ok"
+    return CameraState(
+        edge.site,
+        edge.edge,
+        name,
+        str(fields.get("title") or name),
+        state,
+        str(fields.get("reason") or ""),
+        None if age is None or since_report is None else age + since_report,
+        _number(fields.get("fps")),
+        round(_number(fields.get("reconnects")) or 0),
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

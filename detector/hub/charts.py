@@ -1,0 +1,109 @@
+"""Incidents and clips come in; what is drawn of them (bars, time line, lists of evidence) goes out as plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from detector.hub.store import Clip, StoredIncident
+
+FEW_ACTS = 500  # drawn on one time line at most
+
+
+@dataclass(frozen=True, slots=True)
+class HourBar:
+    """One hour of the day: how many, how bad, and where in the feed it ends."""
+
+    hour: int
+    count: int
+    severity: str
+    height: float
+    until: float
+    is_now: bool
+
+
+def hour_bars(counts: dict[int, dict[str, int]], midnight: float, hour_now: int) -> list[HourBar]:
+    """Twenty-four bars from counts by hour and severity; a day of few incidents doesn't fill the height."""
+    tallest = max((sum(count.values()) for count in counts.values()), default=0)
+    bars = []
+    for hour in range(24):
+        found = counts.get(hour, {})
+        count = sum(found.values())
+        severity = next((s for s in ("critical", "warning", "info") if found.get(s)), "")
+        height = count / max(tallest, 3)
+        bars.append(HourBar(hour, count, severity, height, midnight + (hour + 1) * 3600, hour == hour_now))
+    return bars
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Something on a time line: places in percent of its width."""
+
+    kind: str
+    left: float
+    width: float
+    started_at: float
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What happened along the time line, and which parts of it are on video."""
+
+    start: float
+    end: float
+    acts: list[Bar]
+    video: list[Bar]
+
+
+def timeline(incident: StoredIncident, clips: list[Clip]) -> Timeline:
+    """From the first of incident, acts and video to the last of them."""
+    acts = [act for act in incident.record["acts"] if _is_act(act)][:FEW_ACTS]
+    starts = [incident.started_at, *(c.started_at for c in clips), *(a["started_at_unix"] for a in acts)]
+    ends = [
+        incident.ended_at, *(c.started_at + c.duration_s for c in clips), *(a["ended_at_unix"] for a in acts)
+    ]  # fmt: skip
+    start = min(starts)
+    length = max(max(ends) - start, 1.0)
+
+    def bar(kind: str, begin: float, end: float, score: float | None = None) -> Bar:
+        return Bar(kind, 100 * (begin - start) / length, max(0.0, 100 * (end - begin) / length), begin, score)
+
+    return Timeline(
+        start,
+        start + length,
+        [bar(str(a.get("kind")), a["started_at_unix"], a["ended_at_unix"], a.get("score")) for a in acts],
+        [bar("video", clip.started_at, clip.started_at + clip.duration_s) for clip in clips],
+    )
+
+
+def _is_act(act: Any) -> bool:
+    return isinstance(act, dict) and all(
+        isinstance(act.get(name), int | float) for name in ("started_at_unix", "ended_at_unix")
+    )
+
+
+def evidence(incident: StoredIncident, clips: list[Clip]) -> list[dict[str, Any]]:
+    """Every segment promised or here, and whether what is here is what the signed record promised."""
+    here = {clip.segment: clip for clip in clips}
+    promised = {c["segment"]: c for c in incident.announced_clips if isinstance(c.get("segment"), int)}
+    rows = []
+    for segment in sorted(here.keys() | promised.keys()):
+        clip, promise = here.get(segment), promised.get(segment)
+        if clip is None:
+            state = "missing"
+        elif promise is None:
+            state = "unannounced"
+        else:
+            state = "matches" if promise.get("sha256") == clip.sha256 else "differs"
+        rows.append({"segment": segment, "clip": clip, "state": state})
+    return rows
+
+
+def marks(incident: StoredIncident) -> dict[str, int]:
+    """How many of each thing the picture marks; labels are only there to be blurred."""
+    found: dict[str, int] = {}
+    for box in incident.record.get("boxes", []):
+        if isinstance(box, dict) and box.get("what") != "label":
+            found[str(box.get("what"))] = found.get(str(box.get("what")), 0) + 1
+    return found

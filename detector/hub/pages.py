@@ -1,0 +1,526 @@
+"""Requests come in, pages leave: the feed, an incident, the cameras, logging in; and the paths that clips take.
+
+Pages are rendered here and work without a script; the scripts ask for fragments of the same pages.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from detector.clock import Clock
+from detector.config import HubConfig
+from detector.hub.auth import SESSION_S, SHORTEST_PASSWORD, Gate, TooManyTries, cookie_name
+from detector.hub.cameras import camera_states, counter, look
+from detector.hub.charts import evidence, hour_bars, marks, timeline
+from detector.hub.clips import Answer, ClipFolder
+from detector.hub.events import Live
+from detector.hub.source import archive, archive_name, program_version
+from detector.hub.store import VERDICTS, Store, StoredIncident
+from detector.hub.texts import LANGUAGES, Phrases, count_range, explanation
+
+logger = logging.getLogger(__name__)
+
+PAGE_SIZE = 20
+LONGEST_FORM = 16 * 1024
+LONGEST_NOTE = 500
+YEAR_S = 365 * 86400
+STATIC = Path(__file__).parent / "static"
+THEMES = ("light", "dark")
+
+TEMPLATES = Environment(
+    loader=PackageLoader("detector.hub"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+    lstrip_blocks=True,
+)  # fmt: skip
+TEMPLATES.globals.update(
+    count_range=count_range, explanation=explanation, VERDICTS=VERDICTS, program_version=program_version
+)  # fmt: skip
+router = APIRouter(default_response_class=Response)
+
+
+class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
+    """The page is for people who are logged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the pages need."""
+
+    config: HubConfig
+    store: Store
+    gate: Gate
+    clips: ClipFolder
+    live: Live
+    clock: Clock
+
+
+class View:
+    """One request: who asks, in which language, and how times are written there."""
+
+    def __init__(self, request: Request) -> None:
+        parts: Parts = request.app.state.parts
+        self.request = request
+        self.parts = parts
+        self.store = parts.store
+        self.now = parts.clock.now()
+        self.zone = ZoneInfo(parts.config.timezone)
+        language = request.cookies.get("language", "")
+        self.say = Phrases(language if language in LANGUAGES else parts.config.language)
+        theme = request.cookies.get("theme", "")
+        self.theme = theme if theme in THEMES else ""
+        self.session = parts.gate.session(request.cookies.get(cookie_name(request.url.scheme)), self.now)
+
+    @property
+    def user(self) -> str:
+        """Who is logged in.
+
+        Raises:
+            LoginNeeded: Nobody is.
+        """
+        if self.session is None:
+            raise LoginNeeded
+        return self.session.user
+
+    @property
+    def wants_fragment(self) -> bool:
+        """Whether a script of ours asks, which swaps a part of its page."""
+        return "x-fragment" in self.request.headers
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page, or a part of one."""
+        html = TEMPLATES.get_template(template).render(view=self, say=self.say, **values)
+        return HTMLResponse(html, status)
+
+    def local(self, at: float) -> datetime:
+        """A time in the site's zone."""
+        return datetime.fromtimestamp(at, self.zone)
+
+    def clock_time(self, at: float) -> str:
+        """`09:26:13` in the site's zone."""
+        return f"{self.local(at):%H:%M:%S}"
+
+    def day(self, at: float) -> str:
+        """`2026-11-01` in the site's zone."""
+        return f"{self.local(at):%Y-%m-%d}"
+
+    def day_words(self, at: float) -> str:
+        """The day in words, `today` and `yesterday` where it is."""
+        local = self.local(at)
+        words = self.say(
+            "day_format",
+            month=self.say("months").split()[local.month - 1],
+            day=local.day,
+            weekday=self.say("weekdays").split()[local.weekday()],
+        )
+        days = (self.local(self.now).date() - local.date()).days
+        return f"{self.say(('today', 'yesterday')[days])} · {words}" if days in (0, 1) else words
+
+    def iso(self, at: float) -> str:
+        """For the `datetime` of a `<time>`."""
+        return self.local(at).isoformat(timespec="seconds")
+
+    @staticmethod
+    def percent(share: Any) -> str:
+        """A share in percent; what is none, as it is."""
+        return f"{100 * share:.0f} %" if isinstance(share, int | float) else str(share)
+
+    def fact(self, name: str, value: Any) -> str:
+        """A fact as an edge told it, for people."""
+        if name.endswith("_rate"):
+            return self.percent(value)
+        if isinstance(value, float) and not isinstance(value, bool):
+            return f"{value:.4g}" if value or name != "p_value" else "< 0.00001"
+        return str(value)[:200]
+
+    @staticmethod
+    def asset(name: str) -> str:
+        """Address of a static file, which changes with its content."""
+        return f"/static/{name}?v={_fingerprint(name)}"
+
+
+def anybody(request: Request) -> View:
+    """The view of a request from whoever it may be."""
+    return View(request)
+
+
+def somebody(request: Request) -> View:
+    """The view of a request from a person who is logged in.
+
+    Raises:
+        LoginNeeded: It is none.
+    """
+    view = View(request)
+    if view.session is None:
+        raise LoginNeeded
+    return view
+
+
+async def form(request: Request) -> dict[str, str]:
+    """Fields of a posted form."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_FORM:
+            raise HTTPException(413)
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
+    except ValueError as error:
+        raise HTTPException(400) from error
+
+
+Anybody = Annotated[View, Depends(anybody)]
+Somebody = Annotated[View, Depends(somebody)]
+Form = Annotated[dict[str, str], Depends(form)]
+
+
+# Pages for everybody
+
+
+@router.get("/healthz")
+def healthz(request: Request) -> dict[str, bool]:
+    """For a supervisor: the server answers and the database can be read."""
+    request.app.state.parts.store.last_change()
+    return {"ok": True}
+
+
+@router.get("/login")
+def login_page(view: Anybody, next: str = "/") -> Response:  # noqa: A002  (the address says `next`)
+    """Where one logs in."""
+    if view.session:
+        return RedirectResponse(_own_path(next), 303)
+    return view.page("login.html", wrong="", next=_own_path(next), user="")
+
+
+@router.post("/login")
+def log_in(view: Anybody, fields: Form) -> Response:
+    """Open a session, or say generically that it didn't work."""
+    user, wanted = fields.get("user", "").strip(), _own_path(fields.get("next", "/"))
+    address = view.request.client.host if view.request.client else ""
+    try:
+        token = view.parts.gate.log_in(user, fields.get("password", ""), address, view.now)
+    except TooManyTries:
+        logger.warning("login refused: too many tries, from %s", address)
+        return view.page("login.html", 429, wrong="login_wait", next=wanted, user=user)
+    if token is None:
+        logger.warning("login failed from %s", address)
+        return view.page("login.html", 401, wrong="login_wrong", next=wanted, user=user)
+    logger.info("login of %s from %s", ascii(user), address)
+    answer = RedirectResponse(wanted, 303)
+    scheme = view.request.url.scheme
+    answer.set_cookie(
+        cookie_name(scheme), token, max_age=int(SESSION_S), path="/", secure=scheme == "https", httponly=True,
+        samesite="lax",
+    )  # fmt: skip
+    return answer
+
+
+@router.post("/preferences")
+def prefer(fields: Form) -> Response:
+    """Remember language and theme in this browser."""
+    answer = RedirectResponse(_own_path(fields.get("next", "/")), 303)
+    for name, known in (("language", LANGUAGES), ("theme", THEMES)):
+        if fields.get(name) in known:
+            answer.set_cookie(name, fields[name], max_age=YEAR_S, samesite="lax", httponly=True)
+    return answer
+
+
+@router.get("/source")
+def source(view: Anybody) -> Response:
+    """Where the source code of this very program is."""
+    return view.page("source.html", file=archive_name(), size_kb=-(-len(archive()) // 1024))
+
+
+@router.get("/source/{name}")
+def source_archive(name: str) -> Response:
+    """The source code."""
+    if name != archive_name():
+        raise HTTPException(404)
+    return Response(archive(), media_type="application/gzip")
+
+
+# Pages for people who are logged in
+
+
+@router.get("/")
+def feed(view: Somebody, before: str = "") -> Response:
+    """Incidents, newest first; a script that asks for older ones gets their cards alone."""
+    last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
+    incidents = view.store.feed(_place(before), PAGE_SIZE + 1)
+    more = incidents[PAGE_SIZE - 1].cursor if len(incidents) > PAGE_SIZE else None
+    values = {**_cards(view, incidents[:PAGE_SIZE]), "more": more}
+    if view.wants_fragment:
+        return view.page("more.html", **values)
+    return view.page("feed.html", **values, **_head(view), before=before, last_change=last_change)
+
+
+@router.get("/feed/head")
+def feed_head(view: Somebody) -> Response:
+    """The lines above the feed."""
+    return view.page("head.html", **_head(view))
+
+
+@router.get("/feed/cards")
+def feed_cards(view: Somebody) -> Response:
+    """Cards of the incidents named by `id`."""
+    ids = view.request.query_params.getlist("id")[:50]
+    return view.page("cards.html", **_cards(view, view.store.incidents(ids)))
+
+
+@router.get("/events")
+def events(view: Somebody, after: int = 0) -> Response:
+    """Changes as they come; the address tells the last one a page knows, `Last-Event-ID` overrides it."""
+    parts = view.parts
+    if parts.live.is_full:
+        return Response(status_code=503, headers={"Retry-After": "5"})
+    token = view.session.token if view.session else None
+    last_seen = view.request.headers.get("last-event-id", "")
+    stream = parts.live.stream(
+        int(last_seen) if re.fullmatch(r"[0-9]{1,15}", last_seen) else after,
+        lambda: parts.gate.session(token, parts.clock.now(), extend=False) is not None,
+    )
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+@router.get("/incidents/{incident_id}")
+def incident_page(view: Somebody, incident_id: str) -> Response:
+    """One incident: its clip, what happened when, and what people made of it."""
+    last_change = view.store.last_change()
+    incident = _known(view, incident_id)
+    clips = view.store.clips(incident.id)
+    older = view.store.feed(incident.cursor, 1)
+    playlist = [
+        {
+            "url": f"/clips/{quote(incident.id, safe='')}/{clip.segment}",
+            "start": clip.started_at,
+            "length": clip.duration_s,
+        }
+        for clip in clips
+    ]
+    return view.page(
+        "incident.html",
+        incident=incident,
+        verdicts=view.store.verdicts(incident.id),
+        evidence=evidence(incident, clips),
+        timeline=timeline(incident, clips),
+        playlist=json.dumps(playlist),
+        marks=marks(incident),
+        newer=view.store.newer(incident.cursor),
+        older=older[0] if older else None,
+        last_change=last_change,
+    )
+
+
+@router.get("/incidents/{incident_id}/snapshot")
+def snapshot(view: Somebody, incident_id: str) -> Response:
+    """The newest picture of an incident."""
+    jpeg = view.store.snapshot(incident_id)
+    if jpeg is None:
+        raise HTTPException(404)
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+@router.post("/incidents/{incident_id}/verdict")
+def judge(view: Somebody, incident_id: str, fields: Form) -> Response:
+    """Say what an incident really was."""
+    verdict, note = fields.get("verdict", ""), fields.get("note", "").strip()[:LONGEST_NOTE].replace("\0", "")
+    if verdict not in VERDICTS:
+        raise HTTPException(400)
+    view.store.add_verdict(_known(view, incident_id).id, view.user, verdict, note, view.now)
+    return _judged(view, incident_id)
+
+
+@router.post("/incidents/{incident_id}/undo")
+def undo(view: Somebody, incident_id: str) -> Response:
+    """Take back the verdict that counts."""
+    view.store.withdraw_verdict(_known(view, incident_id).id, view.user, view.now)
+    return _judged(view, incident_id)
+
+
+@router.get("/clips/{incident_id}/{segment}")
+def clip(view: Somebody, incident_id: str, segment: int) -> Response:
+    """A segment of an incident's recording, whole or in ranges."""
+    path = view.parts.clips.find(incident_id, segment)
+    if path is None:
+        raise HTTPException(404)
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", incident_id)[:80]
+    return FileResponse(
+        path, media_type="video/mp4", filename=f"{name}-{segment}.mp4", content_disposition_type="inline",
+        headers={"Cache-Control": "private, max-age=3600"},
+    )  # fmt: skip
+
+
+@router.get("/cameras")
+def cameras(view: Somebody) -> Response:
+    """Whether anybody is watching, and whether any alert was lost."""
+    edges = view.store.edges()
+    refused, refusals = view.store.refused()
+    states = camera_states(edges, view.now)
+    return view.page(
+        "cameras.html", edges=edges, cameras=states, refused=refused, refusals=refusals, counter=counter
+    )  # fmt: skip
+
+
+@router.get("/account")
+def account(view: Somebody) -> Response:
+    """Where one changes the password."""
+    return view.page("account.html", wrong="", shortest=SHORTEST_PASSWORD)
+
+
+@router.post("/account/password")
+def change_password(view: Somebody, fields: Form) -> Response:
+    """Change the password; one has to log in again everywhere."""
+    new = fields.get("new", "")
+    wrong = "password_short" if len(new) < SHORTEST_PASSWORD else ""
+    if not wrong and not view.parts.gate.change_password(view.user, fields.get("old", ""), new, view.now):
+        wrong = "password_wrong"
+    if wrong:
+        return view.page("account.html", 400, wrong=wrong, shortest=SHORTEST_PASSWORD)
+    return RedirectResponse("/login", 303)
+
+
+@router.post("/logout")
+def log_out(view: Somebody) -> Response:
+    """End the session."""
+    if view.session:
+        view.parts.gate.log_out(view.session)
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(cookie_name(view.request.url.scheme), path="/")
+    return answer
+
+
+# Where edges bring clips; a signature in the headers says who they are
+
+
+@router.head("/api/clips/{incident_id}/{segment}")
+async def clip_held(request: Request, incident_id: str, segment: int) -> Response:
+    """How much of a segment is here."""
+    return _answered(await _clips(request).held(incident_id, segment, request.headers))
+
+
+@router.put("/api/clips/{incident_id}/{segment}")
+async def take_clip(request: Request, incident_id: str, segment: int) -> Response:
+    """Take a piece of a segment."""
+    try:
+        return _answered(await _clips(request).take(incident_id, segment, request.headers, request.stream()))
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it; what came is kept
+
+
+def _clips(request: Request) -> ClipFolder:
+    parts: Parts = request.app.state.parts
+    return parts.clips
+
+
+def _answered(answer: Answer) -> Response:
+    headers = {} if answer.offset is None else {"Upload-Offset": str(answer.offset)}
+    return JSONResponse({"reason": answer.reason} if answer.reason else {}, answer.status, headers)
+
+
+def _cards(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
+    return {"incidents": incidents, "with_clips": view.store.with_clips([incident.id for incident in incidents])}
+
+
+def _head(view: View) -> dict[str, Any]:
+    midnight = view.local(view.now).replace(hour=0, minute=0, second=0, microsecond=0)
+    start, end = midnight.timestamp(), (midnight + timedelta(days=1)).timestamp()
+    return {
+        "totals": view.store.totals(start, end),
+        "hours": hour_bars(view.store.by_slot(start, end, 3600), start, view.local(view.now).hour),
+        "look": look(camera_states(view.store.edges(), view.now)),
+    }
+
+
+def _known(view: View, incident_id: str) -> StoredIncident:
+    found = view.store.incident(incident_id)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _judged(view: View, incident_id: str) -> Response:
+    view.parts.live.poke()
+    if not view.wants_fragment:
+        return RedirectResponse(f"/incidents/{quote(incident_id, safe='')}", 303)
+    incident = _known(view, incident_id)
+    if view.request.headers["x-fragment"] == "card":
+        return view.page("cards.html", **_cards(view, [incident]))
+    return view.page("verdict.html", incident=incident, verdicts=view.store.verdicts(incident_id))
+
+
+def _own_path(wanted: str) -> str:
+    """A path on this server, whatever was asked for."""
+    parsed = urlsplit(wanted)
+    is_own = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
+    return wanted if is_own and not parsed.scheme and not parsed.netloc else "/"
+
+
+def _place(before: str) -> tuple[float, str] | None:
+    """A place in the feed from `time,id`; `None` for its top."""
+    at, _, incident = before.partition(",")
+    try:
+        return (float(at), incident) if before else None
+    except ValueError:
+        return None
+
+
+_fingerprints: dict[str, str] = {}
+
+
+def _fingerprint(name: str) -> str:
+    if name not in _fingerprints:
+        _fingerprints[name] = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return _fingerprints[name]
+
+
+# Answers when there is no page
+
+
+def to_login(request: Request, _error: Exception) -> Response:
+    """Send a person to log in, and come back; tell a script that it must."""
+    if "x-fragment" in request.headers or request.url.path == "/events":
+        return Response(status_code=401)
+    wanted = request.url.path if request.method == "GET" else "/"
+    return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", 303)
+
+
+def no_page(request: Request, error: Exception) -> Response:
+    """Say that there is no such page, or no such thing to do."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return View(request).page("error.html", status, kind="500" if status >= 500 else "404")
+
+
+def wait(request: Request, _error: Exception) -> Response:
+    """Say that there were too many tries."""
+    return View(request).page("error.html", 429, kind="429")
+
+
+def failed(_request: Request, _error: Exception) -> Response:
+    """Say that the server failed, with nothing that may fail again; the server logs the error itself."""
+    return Response("500\n", 500, media_type="text/plain")
+
+
+def add_pages(app: FastAPI, parts: Parts) -> None:
+    """Put all pages, and the answers when there is none, into an app."""
+    app.state.parts = parts
+    app.include_router(router)
+    app.add_exception_handler(LoginNeeded, to_login)
+    app.add_exception_handler(TooManyTries, wait)
+    app.add_exception_handler(HTTPException, no_page)
+    app.add_exception_handler(RequestValidationError, no_page)
+    app.add_exception_handler(Exception, failed)

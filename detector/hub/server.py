@@ -1,0 +1,190 @@
+"""The hub as a program: configuration in; a web server and the intake from the broker run until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+import uvicorn
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from detector.clock import Clock, SystemClock
+from detector.config import HubConfig
+from detector.errors import LabelwatchError, StoreError
+from detector.hub.auth import FIRST_LOGIN, Gate, Guard
+from detector.hub.clips import ClipFolder
+from detector.hub.events import Live
+from detector.hub.ingest import Ingest
+from detector.hub.pages import STATIC, Parts, add_pages
+from detector.hub.store import Store
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 3
+START_S = 30.0
+MIB = 2**20
+
+
+class _Static(StaticFiles):
+    """Static files, asked for anew with their fingerprint when they change."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """A file, kept by the browser."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "public, max-age=86400"
+        return answer
+
+
+def create_app(config: HubConfig, *, store: Store, clock: Clock, gate: Gate, live: Live) -> ASGIApp:
+    """The hub's pages as an ASGI application.
+
+    Args:
+        config: `data_dir` must exist; clips are kept in it.
+        store: Everything else is kept here.
+        clock: Tells the time for sessions, claims and ages.
+        gate: Checks logins.
+        live: Tells open pages of changes; whoever writes to the store pokes it.
+    """
+    app = FastAPI(title="labelwatch hub", openapi_url=None)
+    clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, lambda _id: live.poke())
+    add_pages(app, Parts(config, store, gate, clips, live, clock))
+    app.mount("/static", _Static(directory=STATIC))
+    # Outermost, so that even the answer to a crash has its headers.
+    return Guard(app, signed_prefix="/api/clips/")
+
+
+class Hub:
+    """A running hub: `start`, `url`, `stop`. The web server runs in a thread of its own.
+
+    Args:
+        config: Its configuration; `data_dir` is made when missing.
+        port: Instead of the configured one; 0 takes a free one.
+        clock: Tells the time.
+        hasher: Of passwords; argon2id with the library's defaults when left out.
+
+    Raises:
+        StoreError: The database or the data folder can't be used.
+        LabelwatchError: The port can't be had.
+    """
+
+    def __init__(
+        self,
+        config: HubConfig,
+        *,
+        port: int | None = None,
+        clock: Clock | None = None,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        try:
+            config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreError(f"{config.data_dir} can't be made: {error.strerror}") from error
+        self.store = Store(config.database or f"sqlite:///{config.data_dir / 'hub.sqlite'}")
+        try:
+            self._socket = _listening(config.host, config.port if port is None else port)
+        except LabelwatchError:
+            self.store.close()
+            raise
+        self.url = f"http://{_reachable(config.host)}:{self._socket.getsockname()[1]}/"
+        self.live = Live(self.store)
+        gate = Gate(self.store, hasher)
+        self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
+        app = create_app(config, store=self.store, clock=self._clock, gate=gate, live=self.live)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
+        self._ingest = Ingest(self.store, config.broker, self._clock, lambda _ids: self.live.poke())
+
+    def start(self) -> None:
+        """Begin to serve; returns when pages can be had. The broker may be out of reach: it is tried again and again.
+
+        Raises:
+            LabelwatchError: The web server didn't start.
+        """
+        self._thread.start()
+        self._ingest.start()
+        waiting_s = 0.0
+        while not self._server.started:
+            if not self._thread.is_alive() or waiting_s > START_S:
+                raise LabelwatchError("the web server did not start")
+            self._thread.join(0.02)
+            waiting_s += 0.02
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the web server is alive."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Take no more, let running requests end (at most 3 s), and close the database; safe to call twice."""
+        # Open event streams never end by themselves, and uvicorn would wait for them.
+        self.live.close()
+        self._server.should_exit = True
+        self._ingest.stop()
+        if self._thread.is_alive():
+            self._thread.join(GRACE_S + 2)
+        self._socket.close()
+        self.store.close()
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+
+def serve(config: HubConfig, *, port: int | None = None) -> int:
+    """Run the hub until SIGINT or SIGTERM; an exit status.
+
+    Raises:
+        LabelwatchError: It can't start.
+    """
+    stopping = threading.Event()
+    former = {sig: signal.signal(sig, lambda *_: stopping.set()) for sig in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        hub = Hub(config, port=port)
+        try:
+            hub.start()
+            _say(f"labelwatch hub: {hub.url}")
+            if hub.first_login:
+                file = config.data_dir / FIRST_LOGIN
+                _say(f"first login: user {hub.first_login['user']}, password {hub.first_login['password']}")
+                _say(f"  (made just now, shown this once; also in {file}, which only you can read)")
+            while hub.is_running and not stopping.wait(0.5):
+                pass
+            return 0 if stopping.is_set() else 1
+        finally:
+            hub.stop()
+    finally:
+        for sig, handler in former.items():
+            signal.signal(sig, handler)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=200)
+    except OSError as error:
+        raise LabelwatchError(f"can't listen on {host}:{port}: {error.strerror}") from error
+
+
+def _reachable(host: str) -> str:
+    """A host that a browser on this machine can go to."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104  (compared with, not bound to)
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
