@@ -43,18 +43,18 @@ class _NotNowError(LabelwatchError):
     """It did not work this time."""
 
 
-class Uploader:
+class ClipUploads:
     """Brings clips to a hub that may be absent at any time.
 
     Args:
         outbox: Tells what to upload.
         hub_url: Address of the hub, e.g. `http://10.0.0.2:8080`.
         topics: Site and edge that the clips are claimed for.
-        clock: Tells the time written into the claims.
-        key: Signs them.
+        key: Signs the claims.
+        clock: Tells the time written into them.
     """
 
-    def __init__(self, outbox: Outbox, hub_url: str, topics: wire.Topics, clock: Clock, key: Ed25519PrivateKey) -> None:
+    def __init__(self, outbox: Outbox, hub_url: str, topics: wire.Topics, key: Ed25519PrivateKey, clock: Clock) -> None:
         self._outbox = outbox
         self._hub_url = hub_url.rstrip("/")
         self._topics = topics

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.alerts import uploads
 from detector.alerts.outbox import Outbox
-from detector.alerts.uploads import Uploader
+from detector.alerts.uploads import ClipUploads
 from detector.clock import SystemClock
 from tests.parts_mosquitto import soon
 
@@ -111,11 +111,11 @@ def outbox(open_outbox: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def upload_to(outbox: Outbox, key: Ed25519PrivateKey) -> Iterator[Callable[[str], Uploader]]:
-    started: list[Uploader] = []
+def upload_to(outbox: Outbox, key: Ed25519PrivateKey) -> Iterator[Callable[[str], ClipUploads]]:
+    started: list[ClipUploads] = []
 
-    def start(url: str) -> Uploader:
-        started.append(Uploader(outbox, url, TOPICS, SystemClock(), key))
+    def start(url: str) -> ClipUploads:
+        started.append(ClipUploads(outbox, url, TOPICS, key, SystemClock()))
         started[-1].start()
         return started[-1]
 
@@ -133,7 +133,7 @@ def queue_clip(outbox: Outbox, folder: Path, incident: str = "i1", content: byte
 
 
 def test_a_clip_arrives_whole_with_a_claim_that_holds(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader]
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
 ) -> None:
     path = queue_clip(outbox, tmp_path)
     upload_to(hub.url + "/")
@@ -147,7 +147,7 @@ def test_a_clip_arrives_whole_with_a_claim_that_holds(
 
 
 def test_a_broken_line_goes_on_where_it_broke(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader]
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
 ) -> None:
     hub.take_at_most = 300_000
     queue_clip(outbox, tmp_path)
@@ -164,7 +164,7 @@ def test_a_broken_line_goes_on_where_it_broke(
 
 
 def test_what_the_hub_has_already_is_not_sent_again(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader]
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
 ) -> None:
     hub.held["/api/clips/i1/0"] = CONTENT
     hub.whole["/api/clips/i1/0"] = {}
@@ -176,7 +176,7 @@ def test_what_the_hub_has_already_is_not_sent_again(
 
 @pytest.mark.parametrize("status", [401, 403, 408, 409, 425, 429, 500, 502, 507])
 def test_what_may_pass_is_tried_again(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader], status: int
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int
 ) -> None:
     hub.script = [status, status]
     path = queue_clip(outbox, tmp_path)
@@ -188,7 +188,7 @@ def test_what_may_pass_is_tried_again(
 
 @pytest.mark.parametrize("status", [400, 410, 413, 415, 422])
 def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader], status: int
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int
 ) -> None:
     hub.script = [status]
     path = queue_clip(outbox, tmp_path)
@@ -198,7 +198,7 @@ def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
 
 
 def test_a_changed_file_is_a_dead_letter(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader]
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
 ) -> None:
     queue_clip(outbox, tmp_path, "spoilt", sha256="0" * 64)
     queue_clip(outbox, tmp_path, "short", size=len(CONTENT) + 1)
@@ -211,7 +211,7 @@ def test_a_changed_file_is_a_dead_letter(
 
 
 def test_a_hub_that_comes_later_gets_everything(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], caplog: pytest.LogCaptureFixture
 ) -> None:
     url = hub.url
     hub.close()
@@ -227,7 +227,7 @@ def test_clips_wait_for_their_alert(
     tmp_path: Path,
     outbox: Outbox,
     hub: Hub,
-    upload_to: Callable[[str], Uploader],
+    upload_to: Callable[[str], ClipUploads],
     fields: Callable[..., dict[str, Any]],
 ) -> None:
     id_ = outbox.put(fields(incident="i1"))
@@ -241,7 +241,7 @@ def test_clips_wait_for_their_alert(
 
 
 def test_stopping_breaks_an_upload_off_and_the_clip_stays(
-    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], Uploader]
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
 ) -> None:
     hub.script = [503] * 10_000
     path = queue_clip(outbox, tmp_path)
