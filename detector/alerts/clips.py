@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, dropwhile
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 
 import av
@@ -266,7 +266,8 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
     draft = out.with_name(f".{out.name}.draft")
     try:
         try:
-            start_at_s, duration_s = _copy(path, start_s, end_s, draft)
+            copy = _copy_in_order if _stands_still(path) else _copy
+            start_at_s, duration_s = copy(path, start_s, end_s, draft)
         except OSError:
             raise
         except av.error.FFmpegError as error:
@@ -280,15 +281,21 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
     return Cut(out, digest, out.stat().st_size, start_at_s, duration_s)
 
 
-def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
-    """Copy packets; seconds where the copy begins and how long it is."""
+def _opened(path: Path) -> av.container.InputContainer:
+    """A recording with a video stream."""
     try:
         source = av.open(os.fspath(path), metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise SourceUnavailable(f"{path}: can't be opened: {error.strerror}") from error
-    with source:
-        if not source.streams.video:
-            raise SourceUnavailable(f"{path}: holds no video stream")
+    if not source.streams.video:
+        source.close()
+        raise SourceUnavailable(f"{path}: holds no video stream")
+    return source
+
+
+def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
+    """Copy packets; seconds where the copy begins and how long it is."""
+    with _opened(path) as source:
         stream = source.streams.video[0]
         base = stream.time_base or Fraction(1, TICKS)
         zero = stream.start_time or 0
@@ -307,6 +314,56 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
                 packet.stream = copy
                 target.mux(packet)
         return float((begin - zero) * base), float((end_of_last - begin) * base)
+
+
+def _stands_still(path: Path) -> bool:
+    """Whether a file's packets all claim the same time, as some recorders and muxers write them."""
+    with _opened(path) as source:
+        times = [p.dts for p in islice(source.demux(source.streams.video[0]), 12) if p.size]
+    return len(times) > 1 and len(set(times)) == 1
+
+
+def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
+    """Like `_copy`, for a file without usable times: packets are taken to follow each other evenly.
+
+    Pictures may be shown in another order than they are decoded in, which only the decoder knows: numbered packets
+    go in, and the numbers come out with the pictures.
+    """
+    order: list[int] = []
+    keys: list[int] = []
+    count, length = 0, Fraction(1, 25)
+    with _opened(path) as source:
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                if packet.duration and packet.time_base:
+                    length = packet.duration * packet.time_base
+                if packet.is_keyframe:
+                    keys.append(count)
+                packet.pts = packet.dts = count
+                count += 1
+            order += [frame.pts for frame in packet.decode() if frame.pts is not None]
+    rank = {number: place for place, number in enumerate(order)}
+    delay = max((number - place for number, place in rank.items()), default=0)
+    begin = max((k for k in keys if k * length <= start_s), default=0)
+    chosen = [n for n in range(begin, count) if n in rank and begin <= rank[n] and rank[n] * length <= end_s]
+    if not chosen:
+        raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
+    with (
+        _opened(path) as source,
+        av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target,
+    ):
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        ticks = max(1, round(length * TICKS))
+        wanted = set(chosen)
+        for number, packet in enumerate(p for p in source.demux(stream) if p.size):
+            if number in wanted:
+                packet.time_base = Fraction(1, TICKS)
+                packet.pts, packet.dts = (rank[number] - begin) * ticks, (number - delay - begin) * ticks
+                packet.duration = ticks
+                packet.stream = copy
+                target.mux(packet)
+    return float(begin * length), float(len(chosen) * length)
 
 
 def _packets_between(

@@ -74,9 +74,7 @@ class Recording:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the chosen frames; stops where the file can't be read any further (`broken_off`)."""
-        frame_s = self._video.frame_s
-        start_s = self._video.start_s
-        shown, decoded = _Timeline(start_s, frame_s), _Timeline(start_s, frame_s)
+        shown, decoded = _Timeline(self._video.start_s), _Timeline(self._video.start_s)
         steps = self._video.steps()
         while True:
             try:
@@ -86,11 +84,12 @@ class Recording:
                 return
             if step is None:
                 return
+            frame_s = self._video.frame_s
             if self._on_packet and step.data:
-                at = self._start_at + decoded.at(step.decoded_s)
+                at = self._start_at + decoded.at(step.decoded_s, frame_s)
                 self._on_packet(Packet(at, step.data, step.key, step.shown_after), self._video.format)
             for stream_s, picture in step.pictures:
-                offset_s = shown.at(stream_s)
+                offset_s = shown.at(stream_s, frame_s)
                 index = self._first_index + self.frames_decoded
                 self.frames_decoded += 1
                 self.end_s = offset_s + frame_s
@@ -106,18 +105,17 @@ class Recording:
 class _Timeline:
     """Seconds since a stream began, strictly increasing.
 
-    Missing times are filled in by the frame rate; where time jumps back (joined files), it goes on from where it was.
+    Missing times, and times that stand still, are filled in by the frame rate; where time jumps back (joined files), it goes on from where it was.
     Jumps ahead stand: recorders that record on motion have real gaps.
     """
 
-    def __init__(self, start_s: float | None, frame_s: float) -> None:
+    def __init__(self, start_s: float | None) -> None:
         self._start_s = start_s
-        self._frame_s = frame_s
         self._last: float | None = None
 
-    def at(self, stream_s: float | None) -> float:
-        """Seconds for the next time in the stream."""
-        expected = 0.0 if self._last is None else self._last + self._frame_s
+    def at(self, stream_s: float | None, frame_s: float) -> float:
+        """Seconds for the next time in the stream, frames being `frame_s` apart where it doesn't say."""
+        expected = 0.0 if self._last is None else self._last + frame_s
         found = expected
         if stream_s is not None:
             # Decoding begins a little before the first picture is shown, hence not below -1 rather than 0.

@@ -58,6 +58,7 @@ class Video:
         self._stream.codec_context.thread_count = 1
         self._evidence = evidence
         self._filter = _self_contained(self._stream) if evidence else None
+        self._packet_s: float | None = None
         self.decode_errors = 0
 
     @property
@@ -73,7 +74,12 @@ class Video:
 
     @property
     def frame_s(self) -> float:
-        """Seconds from frame to frame as the container has it; 1/25 where it doesn't say."""
+        """Seconds from frame to frame: what the last packet says of itself, else the container; else 1/25.
+
+        A file whose times all stand still has a senseless average rate, while its packets know how long they are.
+        """
+        if self._packet_s:
+            return self._packet_s
         rate = self._stream.average_rate or self._stream.base_rate
         return float(1 / rate) if rate else 0.04
 
@@ -87,6 +93,8 @@ class Video:
         """Read to the end of the stream."""
         started = False
         for packet in self._container.demux(self._stream):
+            if packet.duration and packet.time_base:
+                self._packet_s = float(packet.duration * packet.time_base)
             pictures = self._decode(packet)
             started = started or packet.is_keyframe
             decoded_s = _seconds(packet.dts, packet.time_base)

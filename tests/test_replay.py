@@ -1,0 +1,165 @@
+"""Replay, end to end with the shipped model: what is found in the rendered clips, and what a second run does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.alerts.clips import cut_recording
+from detector.cli import main
+from detector.config import Camera, EdgeConfig, load_edge
+from detector.recordings import camera_of, sessions, stamp_in
+from detector.replay import replay
+from detector.sources.recording import Recording
+
+CLIPS = Path(__file__).parent / "clips"
+SWEEP = Path(__file__).parent.parent / "configs" / "demo" / "sweep_near.mp4"
+START = "2026-11-01T09:26:00Z"
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    """An edge configuration whose only camera has nothing to do with the clips."""
+    file = tmp_path / "edge.yaml"
+    file.write_text("site: test\nedge: edge-01\ncameras:\n  - {name: gate, source: 'rtsp://127.0.0.1/gate'}\n")
+    return file
+
+
+def lines_of(out: Path) -> list[dict[str, Any]]:
+    """Incidents as written."""
+    return [json.loads(line) for line in (out / "incidents.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def replayed(clip: Path, config_file: Path, out: Path, *more: str) -> list[dict[str, Any]]:
+    """Incidents that the command line finds in a clip."""
+    code = main(["replay", str(clip), "--config", str(config_file), "--out", str(out), "--start", START, *more])
+    assert code == 0
+    return lines_of(out)
+
+
+def test_a_sweep_is_one_incident_with_its_photos_and_evidence(config_file: Path, tmp_path: Path) -> None:
+    found = replayed(SWEEP, config_file, tmp_path / "out")
+    sweeps = [i for i in found if i["kind"] == "label_photography"]
+    assert len(sweeps) == 1
+    sweep = sweeps[0]
+    photos = [act for act in sweep["acts"] if act["kind"] == "photo"]
+    assert 3 <= len(photos) <= 5
+    assert len({parcel for act in photos for parcel in act["parcels"]}) >= 2
+    exposed = sweep["labels_exposed"]
+    assert 2 <= exposed["low"] <= exposed["best"] <= exposed["high"]
+    assert sweep["camera"] == "sweep_near" and sweep["zone"] == "all"
+    assert 0 < sweep["start_offset_s"] < sweep["end_offset_s"] < 20
+    assert (tmp_path / "out" / sweep["clip"]).read_bytes()[4:8] == b"ftyp"
+    assert (tmp_path / "out" / sweep["snapshot"]).read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_scanning_carrying_and_a_call_are_no_incident(config_file: Path, tmp_path: Path) -> None:
+    found = replayed(CLIPS / "ordinary_scan_carry.mp4", config_file, tmp_path / "out")
+    assert [i for i in found if i["kind"] == "label_photography"] == []
+
+
+def test_a_patch_turned_label_up_is_one_incident(config_file: Path, tmp_path: Path) -> None:
+    found = replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "out")
+    assert [i["kind"] for i in found] == ["orientation_pattern"]
+    assert found[0]["facts"]["up"] >= 8
+
+
+def test_thrown_parcels_are_no_incident(config_file: Path, tmp_path: Path) -> None:
+    assert replayed(CLIPS / "thrown_5_up.mp4", config_file, tmp_path / "out") == []
+
+
+def test_a_second_run_gives_the_same_lines_and_resume_repeats_nothing(config_file: Path, tmp_path: Path) -> None:
+    first = replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "a")
+    again = replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "b")
+    assert first == again
+    ledger = next((tmp_path / "a" / "sessions").iterdir())
+    written = ledger.stat().st_mtime_ns
+    assert replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "a", "--resume") == first
+    assert ledger.stat().st_mtime_ns == written
+
+
+def test_two_processes_give_what_one_gives(config_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    for name in ("patch_18_up.mp4", "thrown_5_up.mp4"):
+        shutil.copy(CLIPS / name, folder)
+    one = replayed(folder, config_file, tmp_path / "one")
+    two = replayed(folder, config_file, tmp_path / "two", "--jobs", "2")
+    assert one == two
+
+
+def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    shutil.copy(CLIPS / "thrown_5_up.mp4", folder)
+    (folder / "empty.mp4").touch()
+    (folder / "notes.mp4").write_text("not a video at all, only its name says so\n" * 20)
+    (folder / "cut.mp4").write_bytes((CLIPS / "thrown_5_up.mp4").read_bytes()[:60_000])
+    out = tmp_path / "out"
+    code = main(["replay", str(folder), "--config", str(config_file), "--out", str(out), "--start", START])
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert code == 1
+    assert summary["files"] == 4
+    assert {Path(item["file"]).name for item in summary["unreadable"]} == {"empty.mp4", "notes.mp4", "cut.mp4"}
+    assert all(item["why"] for item in summary["unreadable"])
+    assert summary["frames_inferred"] > 40
+    assert "empty.mp4" in capsys.readouterr().err
+    assert "empty.mp4" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_missing_file_is_one_clear_line(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["replay", str(tmp_path / "no.mp4"), "--config", str(config_file), "--out", str(tmp_path / "out")])
+    assert code == 1
+    assert capsys.readouterr().err.strip() == f"labelwatch: {tmp_path / 'no.mp4'}: no such file or folder"
+
+
+def test_a_start_that_is_no_time_is_a_usage_error(config_file: Path, tmp_path: Path) -> None:
+    arguments = ["replay", str(SWEEP), "--config", str(config_file), "--out", str(tmp_path), "--start", "yesterday"]
+    assert main(arguments) == 2
+
+
+def test_a_file_belongs_to_the_camera_its_name_starts_with() -> None:
+    cameras = [Camera(name="cam-1", source="rtsp://h/1"), Camera(name="cam-12", source="rtsp://h/12")]
+    assert camera_of(Path("cam-12_20261101_0926.mp4"), cameras).name == "cam-12"
+    assert camera_of(Path("cam-1.mp4"), cameras).name == "cam-1"
+    assert camera_of(Path("东区 3.mp4"), cameras).name == "3"
+    assert camera_of(Path("dock.mp4"), cameras).zones[0].kind == "storage"
+
+
+def test_files_of_one_camera_follow_each_other_in_time(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("gate_20261101_0930.mp4", "gate_20261101_0926.mp4")]
+    for file in files:
+        file.touch()
+    config = EdgeConfig(site="s", edge="e", timezone="UTC", cameras=[Camera(name="gate", source="rtsp://h/g")])
+    (session,) = sessions(files, config, None)
+    assert [piece.path.name for piece in session.pieces] == ["gate_20261101_0926.mp4", "gate_20261101_0930.mp4"]
+    assert stamp_in("gate_20261101_0926", "UTC") == session.pieces[0].start_at
+
+
+def test_replay_as_a_function_reports_progress_in_footage_seconds(config_file: Path, tmp_path: Path) -> None:
+    done: list[float] = []
+    summary = replay(
+        [CLIPS / "thrown_5_up.mp4"], load_edge(config_file), tmp_path / "out",
+        start=0.0, progress=lambda _name, seconds: done.append(seconds),
+    )  # fmt: skip
+    assert sum(done) == pytest.approx(summary["hours_covered"] * 3600, abs=0.1)
+
+
+def test_a_recording_whose_times_stand_still_is_read_by_the_length_of_its_packets(tmp_path: Path) -> None:
+    clip = CLIPS / "thrown_5_up.mp4"  # its muxer wrote time 0 into all 48 packets, a quarter of a second each
+    recording = Recording(clip, camera="c", start_at=100.0, fps=5)
+    times = [frame.captured_at for frame in recording]
+    assert times == pytest.approx([100 + k / 4 for k in range(48)])
+    cut = cut_recording(clip, 5.0, 9.0, tmp_path / "cut.mp4")
+    again = [frame.captured_at for frame in Recording(cut.path, camera="c", start_at=0.0, fps=30)]
+    assert cut.start_s <= 5.0 and cut.start_s + cut.duration_s == pytest.approx(9.25)
+    assert again == pytest.approx([k / 4 for k in range(len(again))])
+    assert len(again) == round(cut.duration_s * 4)
