@@ -116,7 +116,7 @@ class PlayedFile:
 
     def _due(self, at: float) -> bool:
         self.stats.frames_in += 1
-        self.stats.last_frame_at = at
+        self.stats.last_frame_at = self._clock.now()
         if not self._pacer.due(at):
             return False
         if self._loop and self._clock.now() - at > self._pacer.step:

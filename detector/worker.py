@@ -1,0 +1,506 @@
+"""Live: every camera of one edge box in one process. A configuration enters; alerts, clips and health leave.
+
+    source ─► Pipeline ─► AlertSink ─► outbox ─► MqttLink, ClipUploads      one thread and one pipeline a camera
+       └─ packets ─► PacketRing ─► ClipRecorder ─┘
+
+A camera's trouble stays its own: a source connects again by itself, and a pipeline that fails is built anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from detector import wire
+from detector.clock import Clock, SystemClock, iso
+from detector.config import Camera, EdgeConfig
+from detector.errors import SourceError, StoreError, WireError
+from detector.packets import Packet, PacketRing, StreamFormat
+from detector.pipeline import Pipeline, Source
+from detector.values import Frame, IncidentUpdate, Phase
+
+if TYPE_CHECKING:
+    from detector.alerts.clips import Segment
+    from detector.alerts.mqtt import MqttLink
+    from detector.alerts.outbox import Outbox
+    from detector.sources.stats import SourceStats
+
+logger = logging.getLogger(__name__)
+
+HEALTH_EVERY_S = 10.0
+# What an incident is about may be long past when a rule is sure of it; the ring holds so much beyond the pre-roll.
+LOOK_BACK_S = 30.0
+DRAIN_S = 60.0
+LINK_UP_S = 8.0
+STOP_S = 3.0
+RETRY_S = 5.0
+
+
+class MeasuredSource(Source, Protocol):
+    """A source that tells how it is doing."""
+
+    stats: SourceStats
+
+
+OnPacket = Callable[[Packet, StreamFormat], None]
+OpenSource = Callable[[OnPacket], MeasuredSource]
+
+
+class AlertSink:
+    """What a camera's incidents cause: a snapshot and an envelope for the outbox, and a clip.
+
+    Everything owed to the outbox is kept in order until the outbox takes it, so a disk that is full for a while
+    delays alerts and loses none.
+
+    Attributes:
+        incidents: How many began, by kind.
+        published: How many envelopes the outbox took.
+        clips: How many segments were finished.
+    """
+
+    def __init__(self, config: EdgeConfig, camera: Camera, outbox: Outbox, ring: PacketRing) -> None:
+        from detector.alerts.clips import ClipRecorder
+
+        self.incidents: Counter[str] = Counter()
+        self.published = 0
+        self.clips = 0
+        self._config = config
+        self._camera = camera
+        self._outbox = outbox
+        self._segments: dict[str, list[dict[str, Any]]] = {}
+        self._owed: deque[Callable[[], object]] = deque(maxlen=10_000)
+        self._retry_at = 0.0
+        settings = config.incidents
+        self._recorder = ClipRecorder(
+            config.data_dir / "clips" / camera.name,
+            ring,
+            pre_roll_s=settings.pre_roll_s,
+            post_roll_s=settings.post_roll_s,
+            on_segment=self._keep,
+        )
+
+    def salvage(self) -> None:
+        """Send on the clips that a crash left unfinished."""
+        if saved := self._recorder.salvage():
+            logger.info("clips left unfinished were salvaged camera=%s count=%d", self._camera.name, saved)
+        self._segments.clear()
+
+    def accept(self, update: IncidentUpdate, frame: Frame) -> None:
+        """Tell of a step in an incident's life; `frame` is the frame it arose from."""
+        incident = update.after
+        picture, clips = None, None
+        if update.phase is Phase.END:
+            self._recorder.finish(incident.id)
+            clips = self._segments.pop(incident.id, None)
+        else:
+            since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
+            self._recorder.start_or_extend(incident.id, frame.captured_at, since)
+            picture = self._snapshot(frame, update)
+        if update.phase is Phase.NEW:
+            self.incidents[incident.kind.value] += 1
+        fields = wire.envelope(
+            update,
+            site=self._config.site,
+            edge=self._config.edge,
+            title=self._camera.title or self._camera.name,
+            size=frame.size,
+            snapshot_jpeg=picture,
+            clips=clips,
+        )
+        self._owed.append(lambda: self._publish(fields))
+        self._settle()
+
+    def tick(self, now: float) -> None:
+        """Time went on to the frame time `now`: clips grow and close, what is owed is tried again."""
+        self._recorder.tick(now)
+        if self._owed and now >= self._retry_at:
+            self._retry_at = now + RETRY_S
+            self._settle()
+
+    def finish(self) -> None:
+        """The frames are over: close every clip. Ends of incidents are still accepted."""
+        self._recorder.finish()
+        self._settle()
+
+    def _snapshot(self, frame: Frame, update: IncidentUpdate) -> bytes | None:
+        from detector.alerts.snapshot import snapshot_jpeg
+
+        try:
+            return snapshot_jpeg(frame, update)
+        except Exception:  # an alert without its picture is better than none
+            logger.exception("no snapshot camera=%s incident=%s", self._camera.name, update.after.id)
+            return None
+
+    def _publish(self, fields: dict[str, Any]) -> None:
+        try:
+            self._outbox.put(fields)
+            self.published += 1
+        except WireError:  # it would never fit, however often it were tried
+            logger.exception("an alert can't be sent camera=%s", self._camera.name)
+
+    def _keep(self, segment: Segment) -> None:
+        self.clips += 1
+        told = {
+            "segment": segment.number,
+            "sha256": segment.sha256,
+            "bytes": segment.bytes,
+            "started_at": iso(segment.started_at),
+            "started_at_unix": round(segment.started_at, 3),
+            "duration_s": segment.duration_s,
+        }
+        self._segments.setdefault(segment.incident_id, []).append(told)
+        if self._config.hub.url is None:
+            return  # nowhere to bring it: the clip stays here
+        self._owed.append(
+            lambda: self._outbox.put_clip(
+                segment.incident_id,
+                segment.number,
+                segment.path,
+                segment.sha256,
+                segment.bytes,
+                segment.started_at,
+                segment.duration_s,
+                self._camera.name,
+            )
+        )
+
+    def _settle(self) -> None:
+        """Hand over what is owed, in order, as far as the outbox takes it."""
+        while self._owed:
+            try:
+                self._owed[0]()
+            except StoreError as error:
+                logger.error(
+                    "the outbox takes nothing camera=%s owed=%d: %s", self._camera.name, len(self._owed), error
+                )
+                return
+            self._owed.popleft()
+
+
+class CameraWorker:
+    """One camera's thread: frames from its source through its pipeline to its sink, until the source ends or `stop`.
+
+    A pipeline that raises is logged, ended and built anew after a pause; a source that raises is opened anew.
+
+    Args:
+        camera: Which.
+        build: Makes its pipeline, first and after a crash.
+        open_source: Opens its source, given where packets go.
+        sink: Who is told.
+        ring: Where packets go.
+        clock: Tells the time of crashes and of health.
+        stop: Ends it.
+        pause_s: How long to wait after a crash.
+        long_pause_s: How long after the third within a minute.
+
+    Attributes:
+        frames: Frames looked at.
+        crashes: Times the pipeline or the source raised.
+        failure: Why a recording could not be played; `None` when nothing is wrong.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        build: Callable[[], Pipeline],
+        open_source: OpenSource,
+        sink: AlertSink,
+        ring: PacketRing,
+        clock: Clock,
+        stop: threading.Event,
+        pause_s: float = 1.0,
+        long_pause_s: float = 60.0,
+    ) -> None:
+        self.camera = camera
+        self.sink = sink
+        self.frames = 0
+        self.crashes = 0
+        self.failure: str | None = None
+        self._build = build
+        self._open_source = open_source
+        self._ring = ring
+        self._clock = clock
+        self._stop = stop
+        self._pauses = pause_s, long_pause_s
+        self._crashed_at: deque[float] = deque(maxlen=3)
+        self._trouble: str | None = None
+        self._source: MeasuredSource | None = None
+        self._pipeline: Pipeline | None = None
+        self._last_frame: Frame | None = None
+        self._reported = (clock.now(), 0)
+        self._thread = threading.Thread(target=self._run, name=f"camera-{camera.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end, at most so many seconds; tells whether it has ended."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def running(self) -> bool:
+        """Whether it still has frames to look at."""
+        return self._thread.is_alive()
+
+    def health(self, now: float) -> dict[str, Any]:
+        """Fields for the health message; rates are since the last call."""
+        stats = self._source.stats if self._source else None
+        (before, frames_before), frames_in = self._reported, stats.frames_in if stats else 0
+        self._reported = now, frames_in
+        last = stats.last_frame_at if stats else None
+        state = "failing" if self._trouble else stats.state if stats else "connecting"
+        return {
+            "title": self.camera.title or self.camera.name,
+            "state": "ok" if state == "online" else state,
+            "reason": self._trouble
+            or self.failure
+            or (stats.last_error if stats and state != "online" else None)
+            or "",
+            "fps": round(max(0, frames_in - frames_before) / max(now - before, 0.001), 1),
+            "analysed": self.frames,
+            "dropped": stats.dropped if stats else 0,
+            "decode_errors": stats.decode_errors if stats else 0,
+            "reconnects": stats.reconnects if stats else 0,
+            "crashes": self.crashes,
+            "age_s": round(max(0.0, now - last), 1) if last is not None else None,
+        }
+
+    def _run(self) -> None:
+        try:
+            self.sink.salvage()
+        except Exception as error:  # old clips must not keep the camera from being watched
+            logger.exception("clips can't be salvaged camera=%s: %s", self.camera.name, error)
+        while not self._stop.is_set() and not self._watched_to_the_end():
+            pass
+        self._end_pipeline()
+
+    def _watched_to_the_end(self) -> bool:
+        """Open the source and look at its frames; false when it has to be opened once more."""
+        try:
+            self._source = self._open_source(self._ring.append)
+            try:
+                for frame in self._source:
+                    self._look(frame)
+            finally:
+                self._source.close()
+        except SourceError as error:
+            logger.warning("camera can't be played camera=%s: %s", self.camera.name, error)
+            self.failure = str(error)
+            if self.camera.loop:
+                self._stop.wait(self._pauses[1])
+            return not self.camera.loop
+        except Exception as error:  # noqa: BLE001 - the camera must come back whatever happened
+            self._crashed("source", error)
+            return False
+        return True
+
+    def _look(self, frame: Frame) -> None:
+        self.failure = None
+        self._last_frame = frame
+        try:
+            if self._pipeline is None:
+                self._pipeline = self._build()
+            for update in self._pipeline.process(frame):
+                self.sink.accept(update, frame)
+            self.sink.tick(frame.captured_at)
+            self.frames += 1
+            self._trouble = None
+        except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
+            self._crashed("pipeline", error)
+
+    def _crashed(self, what: str, error: Exception) -> None:
+        logger.exception("%s failed camera=%s, crash %d", what, self.camera.name, self.crashes + 1)
+        self.crashes += 1
+        self._trouble = f"{what}: {type(error).__name__}: {error}"
+        self._end_pipeline()
+        self._crashed_at.append(self._clock.now())
+        often = len(self._crashed_at) == 3 and self._crashed_at[-1] - self._crashed_at[0] < 60.0
+        self._stop.wait(self._pauses[1] if often else self._pauses[0])
+
+    def _end_pipeline(self) -> None:
+        """Close clips and end open incidents, in this order: the end of an incident lists its clips."""
+        pipeline, self._pipeline = self._pipeline, None
+        try:
+            self.sink.finish()
+            if pipeline is not None and self._last_frame is not None:
+                for update in pipeline.finish():
+                    self.sink.accept(update, self._last_frame)
+        except Exception:  # what a crash left may be beyond ending; the camera goes on
+            logger.exception("open incidents can't be ended camera=%s", self.camera.name)
+
+
+def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None = None) -> int:
+    """Watch every camera until told to stop, or until recordings that don't loop have been played.
+
+    Then, too, `worker-summary.json` is written to the data folder: `frames` looked at, `incidents` by kind,
+    `published` alerts, `waiting` alerts that the hub has not confirmed, `clips`, and `cameras`.
+
+    Args:
+        config: The edge's configuration.
+        once: Play looping recordings once.
+        stop: Ends it when set, beside SIGTERM and SIGINT; open incidents are ended and everything is kept.
+
+    Returns:
+        0; 1 when a recording could not be played.
+
+    Raises:
+        LabelwatchError: It can't begin: no model, a data folder that can't be used.
+    """
+    stop = stop or threading.Event()
+    _stop_on_signals(stop)
+    _one_thread_each()
+    clock = SystemClock()
+    # Alerts of an earlier run go out while the model is still being loaded.
+    with _delivery(config, clock) as (outbox, link):
+        cameras = _cameras(config, once, outbox, clock, stop)
+        try:
+            for camera in cameras:
+                camera.start()
+            _watch(cameras, outbox, link, config, clock, stop)
+            if not stop.is_set():
+                drained = _drained(outbox, link, clock, stop)
+                _write_summary(config.data_dir / "worker-summary.json", cameras, outbox, drained)
+        finally:
+            stop.set()
+            _join(cameras, clock)
+    return 1 if any(camera.failure for camera in cameras) else 0
+
+
+@contextmanager
+def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[tuple[Outbox, MqttLink]]:
+    """The outbox and what empties it, running."""
+    from detector.alerts.identity import load_identity
+    from detector.alerts.mqtt import MqttLink
+    from detector.alerts.outbox import Outbox
+    from detector.alerts.uploads import ClipUploads
+
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    key = load_identity(config.data_dir)
+    topics = wire.Topics(config.site, config.edge)
+    with ExitStack() as stack:
+        outbox = Outbox(config.data_dir / "outbox.db", key, clock=clock)
+        stack.callback(outbox.close)
+        link = MqttLink(outbox, topics, config.broker, clock, wire.public_key_text(key))
+        link.start()
+        stack.callback(link.stop, 1.0)
+        if config.hub.url:
+            uploads = ClipUploads(outbox, config.hub.url, topics, key, clock)
+            uploads.start()
+            stack.callback(uploads.stop, 1.0)
+        yield outbox, link
+
+
+def _cameras(config: EdgeConfig, once: bool, outbox: Outbox, clock: Clock, stop: threading.Event) -> list[CameraWorker]:
+    from detector.assembly import build_pipeline
+    from detector.inference import load_detector
+    from detector.sources import open_source
+
+    detector = load_detector(config.analysis)
+
+    def worker(camera: Camera) -> CameraWorker:
+        ring = PacketRing(config.incidents.pre_roll_s + LOOK_BACK_S)
+        return CameraWorker(
+            camera,
+            build=lambda: build_pipeline(config, camera, detector),
+            open_source=lambda on_packet: open_source(
+                camera, fps=config.analysis.fps, clock=clock, stop=stop, on_packet=on_packet
+            ),
+            sink=AlertSink(config, camera, outbox, ring),
+            ring=ring,
+            clock=clock,
+            stop=stop,
+        )
+
+    return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]
+
+
+def _watch(
+    cameras: list[CameraWorker],
+    outbox: Outbox,
+    link: MqttLink,
+    config: EdgeConfig,
+    clock: Clock,
+    stop: threading.Event,
+) -> None:
+    """Tell of everyone's health until all cameras have ended, or `stop`."""
+    report_at = clock.now()
+    while any(camera.running for camera in cameras) and not stop.wait(0.2):
+        if (now := clock.now()) >= report_at:
+            report_at = now + HEALTH_EVERY_S
+            link.publish_health(_health(cameras, outbox, config, now))
+    link.publish_health(_health(cameras, outbox, config, clock.now()))
+
+
+def _join(cameras: list[CameraWorker], clock: Clock) -> None:
+    """Wait for the cameras to end, some seconds all together."""
+    deadline = clock.now() + STOP_S
+    for camera in cameras:
+        if not camera.join(max(0.0, deadline - clock.now())):
+            logger.warning("does not stop in time camera=%s", camera.camera.name)
+
+
+def _health(cameras: list[CameraWorker], outbox: Outbox, config: EdgeConfig, now: float) -> dict[str, Any]:
+    try:
+        counts = outbox.counts()
+    except StoreError as error:
+        logger.warning("the outbox can't be counted: %s", error)
+        counts = {}
+    reports = {camera.camera.name: camera.health(now) for camera in cameras}
+    return {"site": config.site, "edge": config.edge, "cameras": reports, **counts}
+
+
+def _drained(outbox: Outbox, link: MqttLink, clock: Clock, stop: threading.Event) -> bool:
+    """Wait until the hub has everything, as long as there is a broker that could bring it there."""
+    began = linked_at = clock.now()
+    while not outbox.wait_drained(0.5):
+        now = clock.now()
+        linked_at = now if link.connected else linked_at
+        if stop.is_set() or now - began > DRAIN_S or now - linked_at > LINK_UP_S:
+            return False
+    return True
+
+
+def _write_summary(path: Path, cameras: list[CameraWorker], outbox: Outbox, drained: bool) -> None:
+    incidents: Counter[str] = sum((camera.sink.incidents for camera in cameras), Counter())
+    summary = {
+        "frames": sum(camera.frames for camera in cameras),
+        "incidents": dict(incidents),
+        "published": sum(camera.sink.published for camera in cameras),
+        "waiting": outbox.counts()["backlog"],
+        "drained": drained,
+        "clips": sum(camera.sink.clips for camera in cameras),
+        "cameras": {
+            camera.camera.name: {"frames": camera.frames, "crashes": camera.crashes, "failure": camera.failure}
+            for camera in cameras
+        },
+    }
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
+    draft.replace(path)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and SIGINT set `stop`; only the main thread may ask for that."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+
+
+def _one_thread_each() -> None:
+    """Cameras share the cores by threads of their own; libraries that start more of them only get in their way."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    import cv2
+
+    cv2.setNumThreads(1)

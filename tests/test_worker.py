@@ -1,0 +1,377 @@
+"""The edge worker: a camera's trouble stays its own, and nothing that was seen is lost on the way out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detector import assembly, inference, worker
+from detector.alerts.identity import load_identity
+from detector.alerts.outbox import Outbox
+from detector.clock import SystemClock
+from detector.config import Broker, Camera, EdgeConfig
+from detector.errors import SourceUnavailable, StoreError
+from detector.hub.ingest import Ingest
+from detector.hub.store import Store
+from detector.packets import PacketRing
+from detector.sources.stats import SourceStats
+from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity
+from detector.worker import AlertSink, CameraWorker, run
+from tests.parts_mosquitto import Mosquitto, soon
+from tests.sources.footage import make_video, shown_s
+
+
+class ScriptedPipeline:
+    """One incident: new at frame 5, more at frame 10, over at the end. `fails` names the calls that raise."""
+
+    def __init__(self, fails: Callable[[int], bool] = lambda call: False) -> None:
+        self.fails = fails
+        self.calls = 0
+        self.open: Incident | None = None
+
+    def process(self, frame: Frame) -> list[IncidentUpdate]:
+        self.calls += 1
+        if self.fails(self.calls):
+            raise RuntimeError("scripted")
+        before = self.open
+        if self.calls == 5:
+            self.open = incident(frame.camera, frame.captured_at)
+            return [IncidentUpdate(Phase.NEW, None, self.open)]
+        if self.calls == 10 and before:
+            return [IncidentUpdate(Phase.UPDATE, before, before)]
+        return []
+
+    def finish(self) -> list[IncidentUpdate]:
+        incident, self.open = self.open, None
+        return [IncidentUpdate(Phase.END, incident, incident)] if incident else []
+
+
+def incident(camera: str, at: float) -> Incident:
+    id_ = hashlib.sha256(f"{camera}{at}".encode()).hexdigest()[:24]
+    return Incident(
+        id_, camera, IncidentKind.LABEL_PHOTOGRAPHY, Severity.WARNING, 0.9, "bulk", at - 1.0, at,
+        boxes=(("phone", (10.0, 10.0, 40.0, 40.0)),),
+    )  # fmt: skip
+
+
+class ListedSource:
+    """Frames from a list; an exception in it is raised in its place."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.stats = SourceStats("online")
+        self.items = items
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        while self.items:
+            item = self.items.pop(0)
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class ImpatientEvent(threading.Event):
+    """An event that waits for nobody and remembers how long it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        return self.is_set()
+
+
+def frames(count: int, camera: str = "dock") -> list[Any]:
+    image = np.zeros((48, 64, 3), np.uint8)
+    return [Frame(camera, n, 1_800_000_000.0 + n / 5, image) for n in range(count)]
+
+
+def edge(tmp_path: Path, *cameras: Camera, **more: Any) -> EdgeConfig:
+    return EdgeConfig(site="north", edge="box-1", data_dir=tmp_path / "data", cameras=list(cameras), **more)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    box = Outbox(tmp_path / "outbox.db", load_identity(tmp_path), clock=SystemClock())
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
+    """Runs one camera over listed items to the end."""
+
+    def go(
+        items: list[Any],
+        build: Callable[[], Any] = ScriptedPipeline,
+        stop: threading.Event | None = None,
+        camera: Camera | None = None,
+    ) -> CameraWorker:
+        camera = camera or Camera(name="dock", source="a.mp4")
+        ring = PacketRing(10)
+        sink = AlertSink(edge(tmp_path, camera), camera, outbox, ring)
+        it = CameraWorker(
+            camera,
+            build=build,
+            open_source=lambda _: ListedSource(items),
+            sink=sink,
+            ring=ring,
+            clock=SystemClock(),
+            stop=stop or ImpatientEvent(),
+        )
+        it.start()
+        assert it.join(30)
+        return it
+
+    return go
+
+
+def sent(outbox: Outbox) -> list[dict[str, Any]]:
+    return [json.loads(row.payload) for row in outbox.take_due(100)]
+
+
+def test_an_incident_becomes_signed_envelopes(watch: Callable[..., CameraWorker], outbox: Outbox) -> None:
+    camera = watch(frames(30))
+    envelopes = sent(outbox)
+    assert [e["phase"] for e in envelopes] == ["new", "update", "end"]
+    assert [e["seq"] for e in envelopes] == [1, 2, 3]
+    assert envelopes[0]["snapshot"]
+    assert envelopes[2]["snapshot"] is None
+    assert envelopes[0]["after"]["boxes"] == [{"what": "phone", "box": [0.1562, 0.2083, 0.625, 0.8333]}]
+    assert (camera.frames, camera.crashes, camera.sink.published) == (30, 0, 3)
+    assert camera.sink.incidents == {"label_photography": 1}
+
+
+def test_a_frame_that_breaks_the_pipeline_costs_a_pause_and_no_more(
+    watch: Callable[..., CameraWorker], outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipelines: list[ScriptedPipeline] = []
+
+    def build() -> ScriptedPipeline:
+        fails = (lambda call: call == 7) if not pipelines else (lambda call: False)
+        pipelines.append(ScriptedPipeline(fails))
+        return pipelines[-1]
+
+    camera = watch(frames(30), build)
+    assert (camera.crashes, camera.frames, len(pipelines)) == (1, 29, 2)
+    # The first pipeline's incident was ended, the second one found its own.
+    assert [e["phase"] for e in sent(outbox)] == ["new", "end", "new", "update", "end"]
+    assert "pipeline failed camera=dock" in caplog.text
+
+
+def test_the_third_crash_within_a_minute_waits_longer(watch: Callable[..., CameraWorker]) -> None:
+    stop = ImpatientEvent()
+    camera = watch(frames(5), lambda: ScriptedPipeline(lambda call: True), stop)
+    assert stop.waits == [1.0, 1.0, 60.0, 60.0, 60.0]
+    assert camera.health(0.0)["state"] == "failing"
+    assert "scripted" in camera.health(0.0)["reason"]
+
+
+def test_a_pipeline_that_can_not_be_built_is_tried_again(watch: Callable[..., CameraWorker]) -> None:
+    tries = iter([RuntimeError("no"), RuntimeError("no"), ScriptedPipeline()])
+
+    def build() -> ScriptedPipeline:
+        made = next(tries)
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    camera = watch(frames(10), build)
+    assert (camera.crashes, camera.frames) == (2, 8)
+
+
+def test_a_source_that_raises_is_opened_anew(watch: Callable[..., CameraWorker], outbox: Outbox) -> None:
+    items = [*frames(8), ZeroDivisionError("a bug"), *frames(20)[8:]]
+    camera = watch(items, camera=Camera(name="dock", source="rtsp://10.0.0.1/x"))
+    assert (camera.crashes, camera.frames) == (1, 20)
+    assert [e["phase"] for e in sent(outbox)] == ["new", "end", "new", "update", "end"]
+
+
+def test_a_recording_that_can_not_be_played_ends_its_camera_only(watch: Callable[..., CameraWorker]) -> None:
+    camera = watch([SourceUnavailable("a.mp4: no such file")])
+    assert camera.failure == "a.mp4: no such file"
+    assert camera.crashes == 0
+    assert camera.health(0.0)["reason"] == "a.mp4: no such file"
+
+
+def test_a_looping_recording_is_waited_for(watch: Callable[..., CameraWorker]) -> None:
+    stop = ImpatientEvent()
+    items = [SourceUnavailable("a.mp4: no such file"), *frames(5)]
+    endless = Camera(name="dock", source="a.mp4", loop=True)
+    camera = watch(items, stop=stop, camera=endless)
+    assert (camera.failure, camera.frames) == (None, 5)
+    assert stop.waits == [60.0]
+
+
+def test_an_outbox_that_refuses_delays_alerts_and_loses_none(
+    tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = Camera(name="dock", source="a.mp4")
+    sink = AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))
+    put = outbox.put
+
+    def full(fields: Any) -> str:
+        raise StoreError("no room")
+
+    monkeypatch.setattr(outbox, "put", full)
+    seen, pipeline = frames(30), ScriptedPipeline()
+    for frame in seen:
+        for update in pipeline.process(frame):
+            sink.accept(update, frame)
+        sink.tick(frame.captured_at)
+    assert sink.published == 0
+    monkeypatch.setattr(outbox, "put", put)
+    sink.tick(seen[-1].captured_at + 60)
+    assert [e["phase"] for e in sent(outbox)] == ["new", "update"]
+    assert "takes nothing" in caplog.text
+
+
+def test_a_snapshot_that_fails_does_not_keep_the_alert(
+    watch: Callable[..., CameraWorker], outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(frame: Frame, update: IncidentUpdate) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr("detector.alerts.snapshot.snapshot_jpeg", fail)
+    watch(frames(30))
+    assert [e["snapshot"] for e in sent(outbox)] == [None, None, None]
+
+
+def test_an_alert_that_can_never_be_sent_holds_up_no_other(watch: Callable[..., CameraWorker], outbox: Outbox) -> None:
+    class Strange(ScriptedPipeline):
+        def process(self, frame: Frame) -> list[IncidentUpdate]:
+            updates = super().process(frame)
+            if self.calls == 3:
+                odd = incident(frame.camera, frame.captured_at)
+                object.__setattr__(odd, "facts", {"nan": float("nan")})
+                return [IncidentUpdate(Phase.NEW, None, odd)]
+            return updates
+
+    watch(frames(30), Strange)
+    assert [e["phase"] for e in sent(outbox)] == ["new", "update", "end"]
+
+
+def test_starting_is_light() -> None:
+    heavy = "import detector.worker, sys; print([m for m in ('av', 'cv2', 'onnxruntime', 'paho') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "load_detector", lambda settings: None)
+    monkeypatch.setattr(assembly, "build_pipeline", lambda config, camera, detector: ScriptedPipeline())
+
+
+@pytest.mark.usefixtures("scripted")
+def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    store = Store(f"sqlite:///{tmp_path / 'hub.db'}")
+    ingest = Ingest(store, Broker(port=broker.port), SystemClock(), lambda ids: None)
+    ingest.start()
+    try:
+        good = Camera(name="dock", source=str(make_video(tmp_path / "a.mp4", seconds=4)), title="东门")
+        looped = Camera(name="gate", source=str(make_video(tmp_path / "b.mp4", seconds=3)), loop=True)
+        config = edge(tmp_path, good, looped, broker=Broker(port=broker.port))
+        assert run(config, once=True) == 0
+    finally:
+        ingest.stop()
+        broker.kill()
+    summary = json.loads((config.data_dir / "worker-summary.json").read_text())
+    assert summary["frames"] == 35
+    assert summary["incidents"] == {"label_photography": 2}
+    assert (summary["published"], summary["waiting"], summary["drained"]) == (6, 0, True)
+    assert summary["clips"] == 2
+    assert not list(config.data_dir.glob(".*draft"))
+    edges = {e.edge: e for e in store.edges()}
+    assert set(edges["box-1"].health["cameras"]) == {"dock", "gate"}  # type: ignore[index]
+    assert edges["box-1"].health["cameras"]["dock"]["title"] == "东门"  # type: ignore[index]
+    for name in ("dock", "gate"):
+        (clip,) = (config.data_dir / "clips" / name).glob("*.mp4")
+        assert len(shown_s(clip)) >= 60
+    store.close()
+
+
+@pytest.mark.usefixtures("scripted")
+def test_without_a_broker_it_ends_and_keeps_the_alerts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LINK_UP_S", 1.0)
+    video = make_video(tmp_path / "a.mp4", seconds=2)
+    config = edge(tmp_path, Camera(name="dock", source=str(video)), broker=Broker(port=1))
+    assert run(config) == 0
+    summary = json.loads((config.data_dir / "worker-summary.json").read_text())
+    assert (summary["waiting"], summary["drained"]) == (3, False)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_recording_that_is_missing_is_a_failure_of_the_run_and_of_no_other_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LINK_UP_S", 0.5)
+    good = Camera(name="dock", source=str(make_video(tmp_path / "a.mp4", seconds=2)))
+    config = edge(tmp_path, good, Camera(name="gone", source=str(tmp_path / "gone.mp4")), broker=Broker(port=1))
+    assert run(config) == 1
+    summary = json.loads((config.data_dir / "worker-summary.json").read_text())
+    assert summary["cameras"]["dock"] == {"frames": 10, "crashes": 0, "failure": None}
+    assert "no such file" in summary["cameras"]["gone"]["failure"]
+
+
+LONG_RUN = """
+    import sys
+    from pathlib import Path
+    from detector import assembly, inference
+    from detector.config import Broker, Camera
+    from detector.worker import run
+    from tests.test_worker import ScriptedPipeline, edge
+    inference.load_detector = lambda settings: None
+    assembly.build_pipeline = lambda config, camera, detector: ScriptedPipeline()
+    cameras = [Camera(name="dock", source=sys.argv[2], loop=True), Camera(name="gone", source="rtsp://127.0.0.1:1/x")]
+    sys.exit(run(edge(Path(sys.argv[1]), *cameras, broker=Broker(port=1))))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_incidents_and_clips_first(tmp_path: Path, number: signal.Signals) -> None:
+    video = make_video(tmp_path / "a.mp4", seconds=4)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", textwrap.dedent(LONG_RUN), str(tmp_path), str(video)]
+    parts = tmp_path / "data" / "clips" / "dock"
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert soon(lambda: list(parts.glob("*.part")))
+            time.sleep(1.5)
+            asked = time.monotonic()
+            process.send_signal(number)
+            _, told = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, told
+    # Promised are five seconds; a busy machine may need more.
+    assert time.monotonic() - asked < 15
+    outbox = Outbox(tmp_path / "data" / "outbox.db", load_identity(tmp_path / "data"), clock=SystemClock())
+    envelopes = sent(outbox)
+    outbox.close()
+    assert [e["phase"] for e in envelopes] in (["new", "end"], ["new", "update", "end"])
+    (announced,) = envelopes[-1]["clips"]
+    (clip,) = parts.glob("*")
+    assert clip.suffix == ".mp4"
+    assert hashlib.sha256(clip.read_bytes()).hexdigest() == announced["sha256"]
+    assert announced["bytes"] == clip.stat().st_size
+    assert len(shown_s(clip)) > 20
+    assert not (tmp_path / "data" / "worker-summary.json").exists()
