@@ -19,7 +19,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_URL_LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s'\"@]+(?:@[^/\s'\"@]*)*@", re.IGNORECASE)
+# A password may hold what an address may not ("/", "'", "@"): then everything up to the last @ goes. Digits and a
+# slash after the colon are a port and a path. One slash after the scheme is a slip of the hand, no less a secret.
+_URL_LOGIN = re.compile(
+    r"""(?P<scheme>[a-z][a-z0-9+.-]+:/+)
+    (?: [^\s/:@"]+ : (?!\d+(?:[/?\s'"]|$)) [^\s"]* @  |  [^/\s'"@]+ (?:@[^/\s'"@]*)* @ )""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def redacted(text: object) -> str:
