@@ -1,0 +1,46 @@
+"""Time at the edges: it never steps back, and goes to text and back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.clock import SystemClock, iso, unix
+
+
+def test_a_time_correction_does_not_step_the_clock_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    before = clock.now()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert clock.now() >= before
+
+
+@given(st.floats(0, 4e9))
+def test_text_keeps_a_time_to_the_millisecond(seconds: float) -> None:
+    text = iso(seconds)
+    assert len(text) == len("2026-11-01T09:26:13.250Z")
+    assert unix(text) == pytest.approx(seconds, abs=0.00051)
+    assert iso(unix(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:01Z", 1),
+        ("1970-01-01T00:00:01", 1),
+        ("1970-01-01T08:00:01+08:00", 1),
+        ("1970-01-02", 86400),
+        ("1970-01-01T00:00:00.250Z", 0.25),
+    ],
+)
+def test_a_time_is_read(text: str, seconds: float) -> None:
+    assert unix(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "1700000000.5x"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        unix(text)
