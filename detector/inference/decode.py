@@ -47,7 +47,9 @@ def suppress(boxes: FloatArray, scores: FloatArray, class_ids: NDArray[np.int64]
     """
     if not len(boxes):
         return np.zeros(0, np.int64)
-    corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+    # OpenCV keeps the classes apart by moving each class beyond the largest coordinate; below zero they would meet.
+    corners = boxes[:, :2] - boxes[:, :2].min(0)
+    corner_and_size = np.concatenate([corners, boxes[:, 2:] - boxes[:, :2]], 1)
     kept = cv2.dnn.NMSBoxesBatched(corner_and_size.tolist(), scores.tolist(), class_ids.tolist(), 0.0, iou)
     order = np.asarray(kept, np.int64).reshape(-1)
     return order[np.argsort(-scores[order], kind="stable")]
