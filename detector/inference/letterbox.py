@@ -16,16 +16,20 @@ GREY = 114
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a picture lies in the network's input: input = picture * scale + offset, pixels."""
+    """Where a picture lies in the network's input: input = picture * scale + offset, pixels.
 
-    scale: float
+    The scales differ by the rounding to whole pixels, which is much for a very long and narrow picture.
+    """
+
+    scale_x: float
+    scale_y: float
     offset_x: float
     offset_y: float
 
     def to_picture(self, boxes: FloatArray) -> FloatArray:
         """Boxes `(N, 4)` from input pixels to picture pixels."""
         shift = np.array([self.offset_x, self.offset_y] * 2, np.float32)
-        return ((boxes - shift) / self.scale).astype(np.float32)
+        return ((boxes - shift) / np.array([self.scale_x, self.scale_y] * 2, np.float32)).astype(np.float32)
 
 
 def letterbox(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], Placement]:
@@ -46,4 +50,4 @@ def letterbox(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32],
     canvas = np.full((full_height, full_width, 3), GREY, np.uint8)
     canvas[top : top + new_height, left : left + new_width] = cv2.resize(image, (new_width, new_height))
     tensor = cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True)
-    return np.asarray(tensor, np.float32), Placement(scale, left, top)
+    return np.asarray(tensor, np.float32), Placement(new_width / width, new_height / height, left, top)

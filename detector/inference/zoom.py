@@ -21,10 +21,10 @@ def zoom_square(box: Box) -> tuple[float, float, float]:
 
 
 def cut_square(image: NDArray[np.uint8], x: float, y: float, side: float) -> tuple[NDArray[np.uint8], int, int]:
-    """Part of the square inside the picture, and the picture coordinates of its top left corner."""
+    """Part of the square inside the picture, maybe none, and the picture coordinates of its top left corner."""
     height, width = image.shape[:2]
     left, top = max(0, round(x)), max(0, round(y))
-    right, bottom = min(width, round(x + side)), min(height, round(y + side))
+    right, bottom = max(0, min(width, round(x + side))), max(0, min(height, round(y + side)))
     return image[top:bottom, left:right], left, top
 
 

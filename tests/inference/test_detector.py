@@ -1,0 +1,136 @@
+"""Two looks at a frame: the whole, and each person closely."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from detector.config import Analysis
+from detector.inference.detector import SceneDetector, merged
+from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
+from detector.values import LABELS, Box, Detections
+from tests.builders import detections, frame
+from tests.inference.tiny_models import Row, raw_output
+
+THRESHOLDS = dict.fromkeys(LABELS, 0.25)
+SETTINGS = Analysis(frame_side=640, zoom_side=320, zooms=2)
+
+
+class ScriptedNetwork:
+    """Answers by the long side of its input: 640 is the whole frame, 320 a close look."""
+
+    def __init__(self, whole: list[Row], close: list[Row]) -> None:
+        self.answers = {640: raw_output(whole), 320: raw_output(close)}
+        self.asked: list[int] = []
+
+    def __call__(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.asked.append(max(tensor.shape[2:]))
+        return self.answers[self.asked[-1]]
+
+
+def names(found: Detections) -> list[str]:
+    return [LABELS[k] for k in found.class_ids]
+
+
+def test_a_close_look_finds_the_phone_and_puts_it_where_it_is() -> None:
+    network = ScriptedNetwork([("person", 220, 150, 40, 100, 0.9, {})], [("phone", 160, 160, 32, 32, 0.8, {})])
+    found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)))
+    assert network.asked == [640, 320]
+    assert names(found) == ["person", "phone"]
+    x, y, side = zoom_square((400, 200, 480, 400))
+    middle = (found.boxes[1, :2] + found.boxes[1, 2:]) / 2
+    np.testing.assert_allclose(middle, [x + side / 2, y + side / 2], atol=1)
+
+
+def test_a_close_look_says_nothing_of_people_and_parcels() -> None:
+    network = ScriptedNetwork(
+        [("person", 220, 150, 40, 100, 0.9, {})],
+        [("person", 160, 160, 99, 99, 0.9, {}), ("parcel", 60, 60, 50, 50, 0.9, {})],
+    )
+    assert names(SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)))) == ["person"]
+
+
+def test_people_known_from_before_are_looked_at_though_missed_now() -> None:
+    network = ScriptedNetwork([], [("phone", 160, 160, 32, 32, 0.8, {})])
+    found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0), [(400, 200, 480, 400)])
+    assert names(found) == ["phone"]
+
+
+def test_a_person_seen_and_known_is_looked_at_once() -> None:
+    network = ScriptedNetwork([("person", 220, 150, 40, 100, 0.9, {})], [])
+    SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)), [(402, 200, 480, 398)])
+    assert network.asked == [640, 320]
+
+
+def test_boxes_end_at_the_border_of_the_picture() -> None:
+    network = ScriptedNetwork([("parcel", 0, 0, 100, 100, 0.9, {})], [])
+    found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)))
+    assert found.boxes.tolist() == [[0, 0, 100, 100]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1)])
+def test_a_picture_of_one_line_holds_nothing(size: tuple[int, int]) -> None:
+    network = ScriptedNetwork([("parcel", 50, 50, 100, 100, 0.9, {})], [])
+    assert len(SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, size))) == 0
+
+
+def test_a_person_wholly_outside_the_picture_is_not_looked_at() -> None:
+    network = ScriptedNetwork([], [("phone", 160, 160, 32, 32, 0.8, {})])
+    outside: list[Box] = [(-400, 100, -300, 300), (2000, 100, 2100, 300)]
+    found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0), outside)
+    assert network.asked == [640]
+    assert len(found) == 0
+
+
+@given(
+    st.tuples(st.floats(-500, 900), st.floats(-500, 700), st.floats(0, 600)),
+    st.tuples(st.integers(2, 400), st.integers(2, 300)),
+)
+def test_a_cut_square_is_the_part_inside_the_picture(square: tuple[float, float, float], size: tuple[int, int]) -> None:
+    width, height = size
+    ys, xs = np.mgrid[:height, :width]
+    image = np.stack([xs % 256, ys % 256, xs // 256 + 2 * (ys // 256)], 2).astype(np.uint8)
+    crop, left, top = cut_square(image, *square)
+    x, y, side = square
+    right, bottom = min(width, round(x + side)), min(height, round(y + side))
+    wide, high = max(0, right - max(0, round(x))), max(0, bottom - max(0, round(y)))
+    if wide == 0 or high == 0:
+        assert crop.size == 0
+        return
+    assert crop.shape == (high, wide, 3)
+    assert (crop[0, 0] == image[top, left]).all()
+
+
+def test_the_largest_people_are_looked_at_first() -> None:
+    seen = np.array([(0, 0, 10, 50), (100, 0, 110, 90)], np.float32)
+    tracked = np.array([(200, 0, 210, 70), (101, 0, 111, 88)], np.float32)
+    assert people_to_zoom(seen, tracked, 2).tolist() == [[100, 0, 110, 90], [200, 0, 210, 70]]
+    assert people_to_zoom(seen, tracked, 0).shape == (0, 4)
+    assert len(people_to_zoom(seen[:0], tracked[:0], 4)) == 0
+    assert len(people_to_zoom(seen[:0], tracked, 4)) == 2
+
+
+PHONE = ("phone", (100, 100, 120, 140), 0.6)
+
+
+@pytest.mark.parametrize(
+    ("close", "kept"),
+    [
+        pytest.param(("phone", (100, 100, 121, 141), 0.9), ["phone 0.9"], id="the same, surer"),
+        pytest.param(("phone", (100, 100, 121, 141), 0.4), ["phone 0.6"], id="the same, less sure"),
+        pytest.param(("scanner", (101, 101, 120, 140), 0.9), ["scanner 0.9"], id="another kind, surer"),
+        pytest.param(("phone", (102, 104, 118, 124), 0.4), ["phone 0.6"], id="inside"),
+        pytest.param(("phone", (120, 100, 140, 140), 0.4), ["phone 0.6", "phone 0.4"], id="touching"),
+        pytest.param(("scanner", (500, 100, 520, 140), 0.9), ["scanner 0.9", "phone 0.6"], id="elsewhere"),
+    ],
+)
+def test_one_device_at_one_place(close: tuple[str, Box, float], kept: list[str]) -> None:
+    both = merged(detections([PHONE]), detections([close]))
+    assert [f"{LABELS[k]} {s:.1f}" for k, s in zip(both.class_ids, both.scores, strict=True)] == kept
+
+
+def test_merging_nothing_gives_nothing() -> None:
+    assert len(merged(Detections.empty(), Detections.empty())) == 0
