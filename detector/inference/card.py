@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from detector.errors import ModelError
 from detector.resources import resource
 from detector.values import LABELS, TRAITS
+
+Score = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _for_every_label(thresholds: dict[str, float]) -> dict[str, float]:
+    if unknown := thresholds.keys() - set(LABELS):
+        raise ValueError(f"threshold of no label: {min(unknown)}")
+    return dict.fromkeys(LABELS, 0.25) | thresholds
 
 
 class ModelCard(BaseModel):
     """What a model file is, and where its scores become detections.
 
     `thresholds` are the scores, by label, at which the worker believes a detection; `models/evaluate.py` chooses them
-    on held-out scenes. Figures and origin are for people.
+    on held-out scenes; 0.25 for those left out. Figures and origin are for people.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -28,7 +36,7 @@ class ModelCard(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     labels: list[str]
     traits: list[str] = []
-    thresholds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0.25))
+    thresholds: Annotated[dict[str, Score], AfterValidator(_for_every_label)] = dict.fromkeys(LABELS, 0.25)
     path: Path = Path()
 
 
@@ -36,15 +44,20 @@ def find_card(model: str) -> ModelCard:
     """The card of a model by name (in `models/`) or by the path of its card.
 
     Raises:
+        MissingPart: No card of this name in `models/`.
         ModelError: No such card, or it isn't one; or the file's checksum isn't the card's.
     """
     path = Path(model) if model.endswith((".yaml", ".yml")) else resource("models", f"{model}.yaml")
     try:
         tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        card = ModelCard.model_validate(tree).model_copy(update={"path": path.parent / str(tree["file"])})
+        card = ModelCard.model_validate(tree).model_copy(update={"path": path.parent / tree["file"]})
     except OSError as error:
         raise ModelError(f"no model card {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValidationError, TypeError, KeyError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise ModelError(f"{path} is not a model card: {where}: {first['msg']}") from error
+    except (yaml.YAMLError, ValueError) as error:  # no YAML, no UTF-8, or an impossible date
         raise ModelError(f"{path} is not a model card: {str(error).splitlines()[0]}") from error
     if tuple(card.labels) != LABELS or tuple(card.traits) != TRAITS:
         raise ModelError(f"{path}: this version needs labels {', '.join(LABELS)} and traits {', '.join(TRAITS)}")
