@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,16 +60,56 @@ max_inflight_count = 500
 dynamic_filters = true
 """
 
-# Runs mosquitto until it ends or our end of the pipe on stdin closes, which it does whatever kills us. The death
+# Runs a program until it ends or our end of the pipe on stdin closes, which it does whatever kills us. The death
 # signal of Linux would do too, but it fires when the *thread* that started the child ends.
 KEEPER = """
 exec 3<&0
-"$0" -c "$1" 3<&- </dev/null & broker=$!
-(read -r _ <&3; kill "$broker") & reader=$!
-wait "$broker"; code=$?
+"$0" "$@" 3<&- </dev/null & child=$!
+(read -r _ <&3; kill "$child") & reader=$!
+wait "$child"; code=$?
 kill "$reader" 2>/dev/null
 exit $code
 """
+
+
+class Kept:
+    """A child process that is told to stop (SIGTERM) when this process does, however this one ends.
+
+    Ctrl-C does not reach it: whoever started it stops it, in the right order.
+
+    Args:
+        command: Program and arguments.
+        log: Takes its output; made anew, readable by its owner only.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        log.unlink(missing_ok=True)
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            self._keeper = subprocess.Popen(
+                ["/bin/sh", "-c", KEEPER, *command],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    def poll(self) -> int | None:
+        """Its exit status; `None` while it runs."""
+        return self._keeper.poll()
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, and return at once."""
+        if self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+
+    def stop(self, timeout_s: float) -> None:
+        """Send SIGTERM, and SIGKILL if it is still there after so many seconds; safe to call twice."""
+        self.ask_to_stop()
+        try:
+            self._keeper.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._keeper.pid, signal.SIGKILL)
+            self._keeper.wait()
 
 
 class _Runner(Protocol):
@@ -122,36 +163,22 @@ class _Mosquitto:
     def __init__(self, folder: Path, program: str) -> None:
         self._folder = folder
         self._program = program
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._process: Kept | None = None
 
     def start(self, port: int) -> bool:
         config = self._folder / "mosquitto.conf"
         config.write_text(MOSQUITTO.format(port=port, largest=LARGEST_PACKET), encoding="utf-8")
-        with (self._folder / LOG).open("wb") as log:
-            keeper = self._keeper = subprocess.Popen(
-                ["/bin/sh", "-c", KEEPER, self._program, str(config)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us: the broker stops after those who use it
-            )
+        self._process = Kept([self._program, "-c", str(config)], self._folder / LOG)
         deadline = time.monotonic() + START_S
-        while keeper.poll() is None and time.monotonic() < deadline:
+        while self._process.poll() is None and time.monotonic() < deadline:
             if is_listening(port):
                 return True
             time.sleep(0.02)
         return False
 
     def stop(self) -> None:
-        keeper, self._keeper = self._keeper, None
-        if keeper is None or keeper.stdin is None:
-            return
-        keeper.stdin.close()
-        try:
-            keeper.wait(3.0)
-        except subprocess.TimeoutExpired:
-            os.killpg(keeper.pid, signal.SIGKILL)
-            keeper.wait()
+        if self._process is not None:
+            self._process.stop(3.0)
 
 
 class _Iotcore:

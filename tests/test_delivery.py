@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,9 +14,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from detector import wire
+from detector.alerts.identity import load_identity
+from detector.alerts.mqtt import MqttLink
+from detector.alerts.outbox import Outbox
+from detector.alerts.uploads import ClipUploads
+from detector.clock import SystemClock
+from detector.config import Broker, HubConfig
+from detector.hub.server import Hub
 from tests.alerts.conftest import make_fields
 from tests.parts_mosquitto import Mosquitto, soon
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 EDGE = """
     import json, sys, time
@@ -137,3 +149,39 @@ def test_nothing_is_lost_or_doubled_when_each_is_killed(
     assert total <= len(kept) <= total + 1  # the edge may have died between the commit and writing the id down
     told = lines(hub_dir / "told.txt")
     assert len(told) == len(set(told))
+
+
+def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path) -> None:
+    clock, key, topics = SystemClock(), load_identity(tmp_path / "edge"), wire.Topics("north", "box-1")
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    hub = Hub(HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=broker.port)), port=0, hasher=CHEAP)
+    outbox = Outbox(tmp_path / "edge" / "outbox.db", key, clock=clock)
+    link = MqttLink(outbox, topics, Broker(port=broker.port), clock, wire.public_key_text(key))
+    clips = ClipUploads(outbox, hub.url, topics, key, clock)
+    content = b"\0\0\0 ftypisom" + bytes(1_000_000)
+    path, sha256 = tmp_path / "clip.mp4", hashlib.sha256(content).hexdigest()
+    path.write_bytes(content)
+    try:
+        hub.start()
+        clips.start()
+        link.start()
+        outbox.put(make_fields("i1"))
+        outbox.put_clip("i1", 0, path, sha256, len(content), clock.now(), 3.0, "cam-1")
+        outbox.put(make_fields("i1", phase="end"))
+        link.publish_health({"cameras": {}})
+        assert outbox.wait_drained(60.0)
+        assert soon(lambda: hub.store.edges()[0].health_at)
+        incident, clip, (edge,) = hub.store.incident("i1"), hub.store.clip("i1", 0), hub.store.edges()
+    finally:
+        assert link.stop(10.0)
+        assert clips.stop(10.0)
+        hub.stop()
+        outbox.close()
+        broker.kill()
+    assert incident is not None
+    assert incident.phase == "end"
+    assert clip is not None
+    assert (tmp_path / "hub" / "clips" / clip.file).read_bytes() == content
+    assert (edge.state, edge.key, edge.missing) == ("online", wire.public_key_text(key), 0)
+    assert not path.exists()

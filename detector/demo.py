@@ -1,0 +1,265 @@
+"""The shipped clip comes in, a whole labelwatch runs on this machine: broker, hub and edge; a summary leaves.
+
+Hub and edge are the ordinary `labelwatch hub` and `labelwatch run`, each in a process of its own, so what the demo
+shows is what an installation does. Progress goes to stderr, what was asked for to stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import quote
+
+import httpx
+import yaml
+
+from detector.broker import EmbeddedBroker, Kept, free_port
+from detector.errors import LabelwatchError, StoreError
+from detector.resources import resource
+
+HUB_START_S = 60.0
+LONGEST_RUN_S = 1800.0  # a machine too slow for this is too slow for a camera
+TELL_EVERY_S = 5.0
+STOP_S = 4.0
+
+
+class DemoFailedError(LabelwatchError):
+    """A part of the demo ended or did not come up; the text ends with what it said last."""
+
+
+def run_demo(*, once: bool, as_json: bool, data_dir: Path | None) -> int:
+    """Run the demo.
+
+    Args:
+        once: Stop when the clip is through and everything has reached the hub, and print a summary; else until Ctrl-C.
+        as_json: The summary is JSON and nothing else goes to stdout.
+        data_dir: Where everything is kept; a temporary folder that is removed at the end when left out.
+
+    Returns:
+        0; 1 when with `once` something was not analysed or not stored.
+
+    Raises:
+        LabelwatchError: Broker, hub or edge does not come up.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_terminated_like_interrupted())
+        folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelwatch-demo-")))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            return _Demo(folder.resolve(), stack).run(once=once, as_json=as_json)
+        except KeyboardInterrupt:
+            _tell("stopping")
+            return 130 if once else 0
+
+
+class _Demo:
+    """Three processes and where they keep their things."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._hub_data = folder / "hub"
+        self._edge_data = folder / "edge"
+
+    def run(self, *, once: bool, as_json: bool) -> int:
+        began = time.time()
+        broker = EmbeddedBroker(self._folder / "broker")
+        self._stack.callback(broker.stop)
+        broker_port = broker.start()
+        _tell(f"broker: {broker.name} on 127.0.0.1:{broker_port}")
+        hub, page = self._start_hub(broker_port)
+        login = _read_json(self._hub_data / "first-login.json")
+        edge = self._start_edge(broker_port, page, loop=not once)
+        self._stack.callback(_stop_all, hub, edge)
+
+        out = sys.stderr if as_json else sys.stdout
+        _say(f"page: {page}", out)
+        if login:
+            _say(f"login: {login['user']}  password: {login['password']}", out)
+        if not once:
+            _say("Ctrl-C stops it", out)
+            self._wait(hub, edge, None)
+            raise DemoFailedError(f"the edge ended\n{_last_lines(self._folder / 'edge.log')}")
+
+        _tell("the clip plays once, at its own speed")
+        code = self._wait(hub, edge, LONGEST_RUN_S)
+        done = _read_json(self._edge_data / "worker-summary.json")
+        if not done:
+            raise DemoFailedError(f"the edge ended with status {code}\n{_last_lines(self._folder / 'edge.log')}")
+        summary = {
+            "frames": done["frames"],
+            **stored_since(self._hub_data / "hub.sqlite", began),
+            "published": done["published"],
+            "page": page,
+            "broker": broker.name,
+            "seconds": round(time.time() - began, 1),
+        }
+        _say(json.dumps(summary, ensure_ascii=False) if as_json else _readable(summary), sys.stdout)
+        whole = code == 0 and done["frames"] > 0 and summary["stored"] >= done["published"]
+        return 0 if whole else 1
+
+    def _start_hub(self, broker_port: int) -> tuple[Kept, str]:
+        config = self._write_config(
+            "hub.yaml", {"data_dir": str(self._hub_data), "broker": {"host": "127.0.0.1", "port": broker_port}}
+        )
+        port = free_port()
+        log = self._folder / "hub.log"
+        hub = Kept([sys.executable, "-m", "detector", "hub", str(config), "--port", str(port)], log)
+        self._stack.callback(hub.stop, STOP_S)
+        page = f"http://127.0.0.1:{port}/"
+        deadline = time.monotonic() + HUB_START_S
+        while not _answers(page):
+            if hub.poll() is not None or time.monotonic() > deadline:
+                raise DemoFailedError(f"the hub does not come up\n{_last_lines(log)}")
+            time.sleep(0.1)
+        return hub, page
+
+    def _start_edge(self, broker_port: int, page: str, *, loop: bool) -> Kept:
+        shipped = resource("configs", "demo", "demo.yaml")
+        settings = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+        for camera in settings["cameras"]:
+            camera["source"] = str(resource("configs", "demo", camera["source"]))
+            camera["loop"] = loop
+        settings |= {
+            "data_dir": str(self._edge_data),
+            "broker": {"host": "127.0.0.1", "port": broker_port},
+            "hub": {"url": page.rstrip("/")},
+        }
+        config = self._write_config("edge.yaml", settings)
+        (self._edge_data / "worker-summary.json").unlink(missing_ok=True)  # of an earlier run in the same folder
+        return Kept([sys.executable, "-m", "detector", "run", str(config)], self._folder / "edge.log")
+
+    def _write_config(self, name: str, settings: Mapping[str, Any]) -> Path:
+        path = self._folder / name
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            yaml.safe_dump(dict(settings), file, allow_unicode=True)
+        return path
+
+    def _wait(self, hub: Kept, edge: Kept, timeout_s: float | None) -> int:
+        """Wait for the edge to end; its exit status."""
+        began = told_at = time.monotonic()
+        told = ""
+        while (code := edge.poll()) is None:
+            now = time.monotonic()
+            if hub.poll() is not None:
+                raise DemoFailedError(f"the hub ended\n{_last_lines(self._folder / 'hub.log')}")
+            if timeout_s is not None and now - began > timeout_s:
+                raise DemoFailedError(f"the edge is not done after {timeout_s:.0f} s")
+            if timeout_s is not None and now - told_at > TELL_EVERY_S:
+                found = stored_since(self._hub_data / "hub.sqlite", 0.0)
+                line = f"{found['stored']} alerts stored, {found['clips']} clips"
+                if line != told:
+                    _tell(f"{now - began:.0f} s: {line}")
+                told, told_at = line, now
+            time.sleep(0.1)
+        return code
+
+
+def stored_since(database: Path, since: float) -> dict[str, Any]:
+    """What a hub's SQLite database holds of alerts that came since a time (Unix seconds); it is only read.
+
+    Returns:
+        `stored`: alerts; `incidents`: their incidents by kind; `clips`: segments of these that are here.
+
+    Raises:
+        StoreError: The database can't be read.
+    """
+    from sqlalchemy import create_engine, func, select
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    from detector.hub.schema import alerts, clips, incidents
+
+    engine = create_engine(f"sqlite:///file:{quote(str(database))}?mode=ro&uri=true", poolclass=NullPool)
+    of_run = select(alerts.c.incident).where(alerts.c.received_at >= since)
+    kinds = (
+        select(incidents.c.kind, func.count().label("number"))
+        .where(incidents.c.id.in_(of_run))
+        .group_by(incidents.c.kind)
+    )
+    try:
+        with engine.connect() as connection:
+            return {
+                "incidents": {row.kind: row.number for row in connection.execute(kinds)},
+                "stored": connection.execute(
+                    select(func.count()).select_from(alerts).where(alerts.c.received_at >= since)
+                ).scalar_one(),
+                "clips": connection.execute(
+                    select(func.count()).select_from(clips).where(clips.c.incident.in_(of_run))
+                ).scalar_one(),
+            }
+    except SQLAlchemyError as error:
+        raise StoreError(f"the hub's database {database} can't be read: {error}") from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM stops the demo as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _stop_all(*processes: Kept) -> None:
+    """Stop together, so that all of it takes no longer than the slowest."""
+    for process in processes:
+        process.ask_to_stop()
+    until = time.monotonic() + STOP_S
+    for process in processes:
+        process.stop(max(0.0, until - time.monotonic()))
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=2.0, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty when there is none."""
+    if not path.exists():
+        return {}
+    fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return fields
+
+
+def _last_lines(log: Path, n: int = 15) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-n:])
+
+
+def _readable(summary: Mapping[str, Any]) -> str:
+    found = [f"{kind}: {count}" for kind, count in sorted(summary["incidents"].items())] or ["no incidents"]
+    counts = (
+        f"{summary['frames']} frames, {summary['published']} alerts sent, {summary['stored']} stored,"
+        f" {summary['clips']} clips, {summary['seconds']:.0f} s"
+    )
+    return "\n".join([*found, counts])
+
+
+def _tell(line: str) -> None:
+    _say(f"demo: {line}", sys.stderr)
+
+
+def _say(line: str, out: TextIO) -> None:
+    out.write(line + "\n")
+    out.flush()
