@@ -30,7 +30,7 @@ def hour_bars(counts: dict[int, dict[str, int]], midnight: float, hour_now: int)
         found = counts.get(hour, {})
         count = sum(found.values())
         severity = next((s for s in ("critical", "warning", "info") if found.get(s)), "")
-        height = count / max(tallest, 3)
+        height = count / max(tallest, 2)
         bars.append(HourBar(hour, count, severity, height, midnight + (hour + 1) * 3600, hour == hour_now))
     return bars
 
@@ -58,7 +58,7 @@ class Timeline:
 
 def timeline(incident: StoredIncident, clips: list[Clip]) -> Timeline:
     """From the first of incident, acts and video to the last of them."""
-    acts = [act for act in incident.record["acts"] if _is_act(act)][:FEW_ACTS]
+    acts = sorted(filter(_is_act, incident.record["acts"]), key=lambda act: float(act["started_at_unix"]))[:FEW_ACTS]
     starts = [incident.started_at, *(c.started_at for c in clips), *(a["started_at_unix"] for a in acts)]
     ends = [
         incident.ended_at, *(c.started_at + c.duration_s for c in clips), *(a["ended_at_unix"] for a in acts)

@@ -143,9 +143,9 @@ class View:
         """A fact as an edge told it, for people."""
         if name.endswith("_rate"):
             return self.percent(value)
-        if isinstance(value, float) and not isinstance(value, bool):
-            return f"{value:.4g}" if value or name != "p_value" else "< 0.00001"
-        return str(value)[:200]
+        if name == "p_value" and isinstance(value, int | float):
+            return f"1/{round(1 / value):,}" if value > 0 else "< 1/100,000"
+        return f"{value:.4g}" if isinstance(value, float) else str(value)[:200]
 
     @staticmethod
     def asset(name: str) -> str:

@@ -41,7 +41,7 @@ function place(card) {
   const next = cardBefore(card);
   if (next) feed.insertBefore(card, next);
   else if (feed.querySelector("[data-more]")) return; // older than all that is shown; it comes with its page
-  else feed.insertBefore(card, feed.querySelector(":scope > .more"));
+  else feed.insertBefore(card, feed.querySelector(":scope > .older"));
   card.classList.add("fresh");
   document.getElementById("empty")?.remove();
   if (document.hidden) document.title = "● " + document.title.replace(/^● /, "");
@@ -77,7 +77,7 @@ async function refreshFeed(ids) {
 }
 
 async function showMore(link) {
-  const more = link.closest(".more");
+  const more = link.closest(".older");
   const fresh = await fragment(link.href);
   const first = fresh.querySelector(".card a");
   more.replaceWith(fresh);
@@ -91,8 +91,11 @@ async function refreshIncident() {
   const answer = await fetch(location.href);
   if (!answer.ok || answer.redirected) return location.reload();
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const told = document.querySelector(".told");
-  if (!told.contains(document.activeElement)) told.replaceWith(fresh.querySelector(".told"));
+  for (const id of ["told", "more"]) {
+    const part = document.getElementById(id);
+    // Not under the hands of somebody who is writing a note.
+    if (!part.contains(document.activeElement)) part.replaceWith(fresh.getElementById(id));
+  }
   const before = document.getElementById("video")?.dataset.playlist;
   const now = fresh.getElementById("video")?.dataset.playlist;
   const video = document.getElementById("video");
