@@ -8,13 +8,14 @@ ending in `_file` a file that holds the secret.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from detector.errors import ConfigError, Problem, redacted
 
@@ -95,7 +96,8 @@ class Camera(Settings):
     @field_validator("source")
     @classmethod
     def _no_password_inside(cls, source: str) -> str:
-        if "://" in source and redacted(source) != source:
+        unbroken = re.sub(r"""[\s'"]""", "", source)  # a password may hold what would end an address in running text
+        if redacted(unbroken) != unbroken:
             raise ValueError("a user name or password stands in the URL")
         return source
 
@@ -174,13 +176,6 @@ class EdgeConfig(Settings):
     rules: Rules = Rules()
     incidents: Incidents = Incidents()
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> EdgeConfig:
-        names = [camera.name for camera in self.cameras]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"cameras: the name {twice[0]} is given twice")
-        return self
-
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -226,7 +221,9 @@ def secret(env: str | None, file: Path | None) -> str | None:
         try:
             return file.read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise ConfigError([Problem(str(file), "", f"can't be read: {error.strerror}")]) from error
+            raise ConfigError([Problem(str(file), "", f"can't be read: {error.strerror}", "check the path")]) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError([Problem(str(file), "", "is not UTF-8 text", "save it as UTF-8")]) from error
     return None
 
 
@@ -238,7 +235,9 @@ HINTS: dict[str, str] = {
     "too_short": "a zone needs at least three points, a list at least one entry",
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
     "literal_error": "use one of the values named",
+    "less_than_equal": "a zone's corners are shares, 0 to 1; `labelwatch check --schema` lists every limit",
 }
+ELSEWISE = "configs/site.yaml shows every key with its meaning"
 
 
 def load_edge(path: Path) -> EdgeConfig:
@@ -271,10 +270,25 @@ def load_hub(path: Path) -> HubConfig:
 
 def _load(path: Path, kind: type[S]) -> S:
     tree = _read(path)
+    # Asked of the raw tree: a validator would be silent on it while anything else is wrong.
+    twice = _named_twice(path, tree.get("cameras"))
     try:
-        return kind.model_validate(tree)
+        config = kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError([_problem(path, found) for found in error.errors()]) from error
+        raise ConfigError([_problem(path, found) for found in error.errors()] + twice) from error
+    if twice:
+        raise ConfigError(twice)
+    return config
+
+
+def _named_twice(path: Path, cameras: Any) -> list[Problem]:
+    listed = cameras if isinstance(cameras, list) else []
+    names = [camera.get("name") if isinstance(camera, dict) else None for camera in listed]
+    return [
+        Problem(str(path), f"cameras[{n}].name", f"the name {name} is given twice", "each camera needs its own name")
+        for n, name in enumerate(names)
+        if isinstance(name, str) and name in names[:n]
+    ]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -286,6 +300,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError([Problem(str(path), "", "is not UTF-8 text", "save it as UTF-8")]) from error
     except yaml.YAMLError as error:
         raise ConfigError([_yaml_problem(path, error)]) from error
+    except ValueError as error:  # what looks like a date but is none
+        raise ConfigError([Problem(str(path), "", str(error), "put quotes round what is no date")]) from error
     if not isinstance(tree, dict):
         raise ConfigError([Problem(str(path), "", "must be a mapping of keys to values", "see configs/site.yaml")])
     return tree
@@ -311,7 +327,7 @@ def _yaml_problem(path: Path, error: yaml.YAMLError) -> Problem:
     reason = getattr(error, "problem", None) or str(error).split("\n")[0]
     where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     hint = "YAML allows no tabs: indent with spaces" if "\\t" in reason or "tab" in reason else "check the indentation"
-    return Problem(str(path), where, redacted(reason), hint)
+    return Problem(str(path), where, reason, hint)
 
 
 def _problem(path: Path, found: Any) -> Problem:
@@ -319,12 +335,12 @@ def _problem(path: Path, found: Any) -> Problem:
     for part in found["loc"]:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
     reason = str(found["msg"]).removeprefix("Value error, ")
-    hint = HINTS.get(found["type"], "")
+    hint = HINTS.get(found["type"], ELSEWISE)
     if "stands in the URL" in reason:
         hint = "give username and password_env or password_file instead"
     elif found["type"] == "extra_forbidden":
         reason = "unknown key"
-    return Problem(str(path), key, redacted(reason[:1].lower() + reason[1:]), hint)
+    return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)
 
 
 def _beside(path: Path, other: Path) -> Path:

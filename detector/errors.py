@@ -49,6 +49,10 @@ class Problem:
     reason: str
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("key", "reason"):  # what stands in a configuration may hold a password
+            object.__setattr__(self, name, redacted(getattr(self, name)))
+
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.key else self.file
         return f"{where}: {self.reason}" + (f" ({self.hint})" if self.hint else "")

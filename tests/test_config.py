@@ -1,0 +1,323 @@
+"""Configurations: every problem is found at once and said with file, key, reason and hint; exit code 2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from detector.cli import main
+from detector.config import EdgeConfig, HubConfig, load_edge, load_hub, secret
+from detector.errors import ConfigError
+from tests.conftest import REPOSITORY
+
+PASSWORD = "hunter2"
+
+EDGE: dict[str, Any] = {
+    "site": "bulk",
+    "edge": "edge1",
+    "cameras": [
+        {
+            "name": "cam1",
+            "source": "rtsp://10.0.0.2/1",
+            "zones": [{"name": "floor", "kind": "storage", "polygon": [[0, 0], [1, 0], [1, 1]]}],
+        },
+        {"name": "cam2", "source": "rtsp://10.0.0.3/1"},
+    ],
+}
+
+
+def changed(**changes: Any) -> str:
+    """The configuration with values put at dotted paths: `cameras__0__name="x"`."""
+    tree = json.loads(json.dumps(EDGE))
+    for path, value in changes.items():
+        *way, last = (int(part) if part.isdigit() else part for part in path.split("__"))
+        place = tree
+        for part in way:
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
+        place[last] = value
+    return yaml.safe_dump(tree)
+
+
+def checked(path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    """Problems that `labelwatch check --json` tells."""
+    code = main(["check", str(path), "--json"])
+    problems: list[dict[str, str]] = json.loads(capsys.readouterr().out)
+    assert code == (2 if problems else 0)
+    return problems
+
+
+ZONE = "cameras__0__zones__0"
+BAD_EDGES = [
+    pytest.param("site: a\n\tedge: b\n", "line 2, column 1", "\\t", "no tabs", id="tab"),
+    pytest.param("site: [a\nedge: b\n", "line 2", "", "indentation", id="unclosed"),
+    pytest.param("site: a\nsite: b\n", "line 2", "site is given twice", "", id="key twice"),
+    pytest.param(
+        changed() + "broker:\n  port: 1\n  port: 2\n", "line", "port is given twice", "", id="key twice further in"
+    ),
+    pytest.param("site: a\nedge: 2026-13-45\n", "", "month", "quotes", id="impossible date"),
+    pytest.param("", "", "must be a mapping", "site.yaml", id="empty"),
+    pytest.param("# nothing\n", "", "must be a mapping", "site.yaml", id="comment only"),
+    pytest.param("- a\n- b\n", "", "must be a mapping", "site.yaml", id="list"),
+    pytest.param("just words", "", "must be a mapping", "site.yaml", id="words"),
+    pytest.param(changed(frobnicate=1), "frobnicate", "unknown key", "--schema", id="unknown key"),
+    pytest.param(changed(rules__photo__lest_s=1), "rules.photo.lest_s", "unknown key", "--schema", id="in a rule"),
+    pytest.param(changed(**{f"{ZONE}__hue": 1}), "cameras[0].zones[0].hue", "unknown key", "", id="in a zone"),
+    pytest.param(changed(cameras__1__password=PASSWORD), "cameras[1].password", "unknown key", "", id="password"),
+    pytest.param("edge: e\ncameras:\n- {name: c, source: s.mp4}\n", "site", "required", "add it", id="no site"),
+    pytest.param(changed(cameras=[]), "cameras", "at least 1", "one entry", id="no camera"),
+    pytest.param(changed(cameras="cam1"), "cameras", "list", "", id="text for a list"),
+    pytest.param(changed(cameras__0=7), "cameras[0]", "dictionary", "", id="number for a camera"),
+    pytest.param(changed(analysis__fps="fast"), "analysis.fps", "number", "", id="text for a number"),
+    pytest.param(changed(analysis__fps=0), "analysis.fps", "greater than 0", "", id="no pictures a second"),
+    pytest.param(changed(analysis__frame_side=650), "analysis.frame_side", "multiple of 32", "", id="odd side"),
+    pytest.param(changed(broker__port=70000), "broker.port", "65535", "--schema", id="port"),
+    pytest.param(changed(rules__sweep__least_acts=1), "rules.sweep.least_acts", "2", "", id="one act is no sweep"),
+    pytest.param(changed(site="bulk area"), "site", "pattern", "letters, digits", id="name with a space"),
+    pytest.param(changed(cameras__0__name=""), "cameras[0].name", "pattern", "letters, digits", id="no name"),
+    pytest.param(changed(cameras__1__name="cam1"), "cameras[1].name", "cam1 is given twice", "own name", id="twice"),
+    pytest.param(changed(timezone="Asia/Peking"), "timezone", "no such time zone: Asia/Peking", "", id="time zone"),
+    pytest.param(
+        changed(**{f"{ZONE}__polygon": [[0, 0], [1, 1]]}),
+        "cameras[0].zones[0].polygon", "at least 3", "three points", id="two points",
+    ),
+    pytest.param(
+        changed(**{f"{ZONE}__polygon": [[0, 0], [1, 1], [0.5, 0.5]]}),
+        "cameras[0].zones[0].polygon", "no area", "", id="all on a line",
+    ),
+    pytest.param(
+        changed(**{f"{ZONE}__polygon": [[0, 0], [640, 0], [1, 1]]}),
+        "cameras[0].zones[0].polygon[1][0]", "less than or equal to 1", "shares", id="pixels",
+    ),
+    pytest.param(
+        changed(**{f"{ZONE}__kind": "storeroom"}), "cameras[0].zones[0].kind", "'storage'", "one of", id="zone kind"
+    ),
+    pytest.param(changed(cameras__0__source="gone.mp4"), "cameras[0].source", "no such file", "path", id="no file"),
+    pytest.param(
+        changed(cameras__0__password_env="NO_SUCH_VARIABLE_HERE"),
+        "cameras[0].password_env", "NO_SUCH_VARIABLE_HERE is not set", "export", id="no variable",
+    ),
+    pytest.param(
+        changed(cameras__0__password_file="gone"), "cameras[0].password_file", "no such file", "path", id="no secret"
+    ),
+    pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "key", "reason", "hint"), BAD_EDGES)
+def test_a_problem_is_said_with_file_key_reason_and_hint(
+    text: str, key: str, reason: str, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(text, encoding="utf-8")
+    problems = checked(path, capsys)
+    assert len(problems) == 1
+    told = problems[0]
+    assert told["file"] == str(path)
+    assert told["key"] == key or (key.startswith("line") and told["key"].startswith(key))
+    assert reason in told["reason"]
+    assert hint in told["hint"]
+    assert told["hint"]
+    assert PASSWORD not in json.dumps(problems)
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(
+        changed(
+            site="",
+            frobnicate=1,
+            timezone="Mars",
+            cameras__1__name="cam1",
+            cameras__0__zones__0__polygon=[[0, 0], [1, 1]],
+            rules__photo__least_s=-1,
+        )
+    )
+    assert main(["check", str(path)]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(f"{path}: ") and line.endswith(")") for line in lines)
+    assert [line.removeprefix(f"{path}: ").split(":")[0] for line in lines] == [
+        "site", "timezone", "cameras[0].zones[0].polygon", "rules.photo.least_s", "frobnicate", "cameras[1].name",
+    ]  # fmt: skip
+
+
+def test_missing_files_and_secrets_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(cameras__0__source="gone.mp4", cameras__1__password_file="gone", broker__key_file="gone"))
+    assert [p["key"] for p in checked(path, capsys)] == [
+        "cameras[0].source", "cameras[1].password_file", "broker.key_file",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://admin:hunter2@10.0.0.2/1",
+        "rtsp://hunter2@10.0.0.2/1",
+        "rtsp://admin:a@hunter2@10.0.0.2/1",
+        "rtsp://admin:a/hunter2@10.0.0.2/1",
+        "rtsp://admin:a hunter2@10.0.0.2/1",
+        "rtsp://admin:a'hunter2@10.0.0.2/1",
+        "rtsp:/admin:hunter2@10.0.0.2/1",
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_never_printed(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(cameras__0__source=source))
+    for arguments in (["check", str(path)], ["check", str(path), "--json"], ["run", str(path)]):
+        assert main(arguments) == 2
+        output = "".join(capsys.readouterr())
+        assert PASSWORD not in output
+        assert "cameras[0].source" in output
+        assert "stands in the URL" in output
+        assert "password_file instead" in output
+
+
+@pytest.mark.parametrize("key", ["rtsp://admin:hunter2@cam/1", "site"])
+def test_a_password_in_an_unlikely_place_is_not_printed(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(**{key: {"rtsp://admin:hunter2@cam/2": 1}}))
+    assert main(["check", str(path)]) == 2
+    assert PASSWORD not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(None, "can't be read: No such file", id="not there"),
+        pytest.param("站点: 大仓".encode("gbk"), "is not UTF-8", id="GBK"),
+        pytest.param("site: a".encode("utf-16"), "is not UTF-8", id="UTF-16"),
+        pytest.param(b"site: \x00a", "special characters", id="NUL"),
+    ],
+)
+def test_a_file_that_is_no_text(
+    content: bytes | None, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    problems = checked(path, capsys)
+    assert len(problems) == 1
+    assert reason in problems[0]["reason"]
+    assert problems[0]["hint"]
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "directory" in checked(tmp_path, capsys)[0]["reason"]
+
+
+def test_a_file_saved_by_notepad_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_bytes(changed().replace("\n", "\r\n").encode("utf-8-sig"))
+    assert checked(path, capsys) == []
+
+
+def test_a_configuration_without_problems_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed())
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: fine\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("port: 80000\n", "port"),
+        ("langauge: en\n", "langauge"),
+        ("language: fr\n", "language"),
+        ("timezone: Mars\n", "timezone"),
+        ("broker: {password_file: gone}\n", "broker.password_file"),
+    ],
+)
+def test_a_hub_configuration_is_known_by_its_keys(
+    text: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_text(text)
+    assert [p["key"] for p in checked(path, capsys)] == [key]
+
+
+def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    path = folder / "edge.yaml"
+    path.write_text(
+        changed(data_dir="../data", cameras__0__source="clip.mp4", cameras__1__password_file="pw", broker__ca_file="ca")
+    )
+    config = load_edge(path)
+    assert config.data_dir == tmp_path / "data"
+    assert config.cameras[0].source == str(folder / "clip.mp4")
+    assert config.cameras[1].source == "rtsp://10.0.0.3/1"
+    assert config.cameras[1].password_file == folder / "pw"
+    assert config.broker.ca_file == folder / "ca"
+    (folder / "hub.yaml").write_text("data_dir: hub\n")
+    assert load_hub(folder / "hub.yaml").data_dir == folder / "hub"
+
+
+def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELWATCH_TEST_SECRET", PASSWORD)
+    file = tmp_path / "secret"
+    file.write_text("from file\n")
+    assert secret("LABELWATCH_TEST_SECRET", None) == PASSWORD
+    assert secret(None, file) == "from file"
+    assert secret(None, None) is None
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_a_secret_that_cannot_be_read_is_a_problem(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=str(file)):
+        secret(None, file)
+    with pytest.raises(ConfigError, match="NO_SUCH_VARIABLE_HERE: is not set"):
+        secret("NO_SUCH_VARIABLE_HERE", None)
+
+
+def test_the_schema_of_both_files_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--schema"]) == 0
+    schemas = json.loads(capsys.readouterr().out)
+    assert schemas["edge"]["properties"].keys() == EdgeConfig.model_fields.keys()
+    assert schemas["hub"]["properties"].keys() == HubConfig.model_fields.keys()
+    assert schemas["edge"]["additionalProperties"] is False
+
+
+def test_check_without_a_file_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 2
+    assert "labelwatch check configs/site.yaml" in capsys.readouterr().err
+
+
+SITE = REPOSITORY / "configs" / "site.yaml"
+
+
+def test_the_example_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked(SITE, capsys) == []
+
+
+def keys_of(schema: Any) -> Iterator[str]:
+    """Every key of a JSON schema, however deep."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            yield from schema["properties"]
+        for value in schema.values():
+            yield from keys_of(value)
+
+
+def test_the_example_shows_every_key() -> None:
+    text = SITE.read_text(encoding="utf-8")
+    assert {key for key in keys_of(EdgeConfig.model_json_schema()) if f"{key}:" not in text} == set()
+
+
+def test_the_example_gives_the_defaults() -> None:
+    config = load_edge(SITE)
+    given = EdgeConfig(site="a", edge="b", cameras=[{"name": "c", "source": "d"}])
+    for section in ("analysis", "rules", "incidents", "broker", "hub"):
+        assert getattr(config, section) == getattr(given, section)
