@@ -52,9 +52,14 @@ class PeopleTracker:
         track but starts none (the idea of ByteTrack, Zhang et al. 2022). What overlaps nothing may still be the same
         person who moved far between two frames: near centres of like size count as well.
 
+        Someone unseen for longer than `keep_s` is forgotten, also when nothing was looked at meanwhile: whoever stands
+        there after a camera was away is somebody new.
+
         Returns:
             People seen in this frame, confirmed ones only, and ids of confirmed tracks that ended now.
         """
+        gone = [t for t in self._tracks if at - t.last_seen_at > self._keep_s]
+        self._tracks = [t for t in self._tracks if t not in gone]
         sure = people.scores >= self._least_score
         left = self._matched(people[sure], self._tracks, at)
         free = [track for track in self._tracks if track.last_seen_at < at]
@@ -65,8 +70,7 @@ class PeopleTracker:
                        float(people[sure].scores[k]), at, at)
             )  # fmt: skip
             self._next_id += 1
-        gone = [t for t in self._tracks if at - t.last_seen_at > (self._keep_s if self._confirmed(t) else 0.7)]
-        self._tracks = [t for t in self._tracks if t not in gone]
+        self._tracks = [t for t in self._tracks if self._confirmed(t) or at - t.last_seen_at <= 0.7]
         seen = tuple(
             Person(t.id, as_box(t.box), t.score, t.first_seen_at, t.last_seen_at)
             for t in self._tracks
