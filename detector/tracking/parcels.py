@@ -19,14 +19,15 @@ class _Slot:
     first_seen_at: float
     last_seen_at: float
     missed_since: float | None = None
-    sightings: int = 1
+    sightings: int = 0
+    judged: float = 0.0
     looks: int = 0
     up: float = 0.5
 
     @property
     def facing(self) -> Facing:
-        """Verdict: unknown until three looks could judge it and agree by a margin."""
-        if self.looks < 3 or self.looks < 0.3 * self.sightings or 0.35 < self.up < 0.65:
+        """Verdict: unknown until three looks, and enough of the recent ones, could judge it and agree by a margin."""
+        if self.looks < 3 or self.judged < 0.3 or 0.35 < self.up < 0.65:
             return Facing.UNKNOWN
         return Facing.UP if self.up >= 0.65 else Facing.NOT_UP
 
@@ -77,12 +78,15 @@ class ParcelSlots:
     def _see(self, slot: _Slot, parcels: Detections, k: int, at: float) -> None:
         slot.box = (0.8 * slot.box + 0.2 * parcels.boxes[k]).astype(np.float32)
         slot.last_seen_at = at
-        slot.sightings += 1
         self._look(slot, parcels, k)
 
     def _look(self, slot: _Slot, parcels: Detections, k: int) -> None:
         up, not_up = float(parcels.traits[k, UP]), float(parcels.traits[k, NOT_UP])
-        if max(up, not_up) < self._judged_at:
+        could = max(up, not_up) >= self._judged_at
+        slot.sightings += 1
+        # An hour in which it couldn't be judged mustn't outweigh the seconds after it was turned.
+        slot.judged += max(1 / slot.sightings, 0.02) * (could - slot.judged)
+        if not could:
             return
         share = up / (up + not_up)
         slot.looks += 1
