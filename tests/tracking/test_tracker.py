@@ -1,0 +1,64 @@
+"""Detections to a scene: people, parcels, and whose hand each device is in."""
+
+from __future__ import annotations
+
+import pytest
+
+from detector.tracking import SceneTracker
+from detector.tracking.tracker import holder_of
+from detector.values import Box, Detections
+from tests.builders import detections, frame, person
+
+LEFT, RIGHT = person(1, (100, 100, 200, 400)), person(2, (250, 100, 350, 400))
+
+
+@pytest.mark.parametrize(
+    ("device", "holder"),
+    [
+        pytest.param((140, 200, 160, 220), 1, id="before the chest"),
+        pytest.param((205, 200, 213, 220), 1, id="arm's length"),
+        pytest.param((214, 200, 222, 220), None, id="a little beyond"),
+        pytest.param((238, 200, 250, 220), 2, id="nearer to the other"),
+        pytest.param((240, 460, 260, 480), None, id="below the feet of nobody"),
+        pytest.param((600, 200, 620, 220), None, id="on a table"),
+    ],
+)
+def test_whose_hand_a_device_is_in(device: Box, holder: int | None) -> None:
+    assert holder_of(device, [LEFT, RIGHT]) == holder
+    assert holder_of(device, [RIGHT, LEFT]) == holder
+    assert holder_of(device, []) is None
+
+
+def test_of_two_people_who_overlap_the_one_in_line_holds_it() -> None:
+    behind = person(3, (150, 80, 230, 380))
+    assert holder_of((180, 200, 196, 220), [LEFT, behind]) == 3
+    assert holder_of((146, 200, 160, 220), [LEFT, behind]) == 1
+
+
+def test_a_scene_holds_all_that_was_seen() -> None:
+    tracker = SceneTracker()
+    seen = detections(
+        [
+            ("person", (100, 100, 200, 400), 0.9),
+            ("phone", (140, 200, 160, 220), 0.8, {"photo": 0.7, "call": 0.1}),
+            ("scanner", (700, 200, 720, 220), 0.6),
+            ("parcel", (300, 380, 380, 440), 0.9, {"up": 0.9}),
+            ("label", (320, 400, 350, 420), 0.5),
+        ]
+    )
+    scenes = [tracker.update(frame(at, (800, 600)), seen) for at in (10.0, 10.2, 10.4)]
+    assert [len(scene.people) for scene in scenes] == [0, 0, 1]
+    scene = scenes[-1]
+    assert (scene.camera, scene.at, scene.size) == ("cam", 10.4, (800, 600))
+    assert (scene.people[0].first_seen_at, scene.people[0].last_seen_at) == (10.0, 10.4)
+    assert [(d.label, d.holder) for d in scene.devices] == [("phone", 1), ("scanner", None)]
+    assert scene.devices[0].photo == pytest.approx(0.7)
+    assert scene.devices[0].call == pytest.approx(0.1)
+    assert [p.id for p in scene.parcels] == [1]
+    assert scene.labels == ((320, 400, 350, 420),)
+    assert tracker.people == ((100, 100, 200, 400),)
+
+
+def test_an_empty_frame_gives_an_empty_scene() -> None:
+    scene = SceneTracker().update(frame(0), Detections.empty())
+    assert (scene.people, scene.devices, scene.parcels, scene.labels, scene.ended) == ((), (), (), (), frozenset())
