@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import part_missing
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 
 from detector.broker import EmbeddedBroker, find_mosquitto, is_listening
 from detector.errors import MissingPart
+from tests.conftest import part_missing
+from tests.parts_mosquitto import soon
 
 
 @pytest.fixture(params=["mosquitto", "iotcore"])
@@ -28,15 +28,6 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedB
     assert broker.name == request.param
     yield broker
     broker.stop()
-
-
-def soon(true: Callable[[], bool], timeout_s: float = 20.0) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_a_retained_message_reaches_who_subscribes_later(broker: EmbeddedBroker) -> None:

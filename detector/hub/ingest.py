@@ -40,6 +40,7 @@ SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that i
 LONGEST_BACK_OFF_S = 30.0
 COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
+OTHERS = ("…", "and others")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 
 
@@ -109,6 +110,7 @@ class Ingest:
         self._greeted = False
         self._inbox: list[MQTTMessage] = []
         self._refused: Counter[tuple[str, str]] = Counter()
+        self._recorded_at: dict[tuple[str, str], float] = {}
         self._complained_at = float("-inf")
 
     @property
@@ -346,10 +348,15 @@ class Ingest:
         So a flood of them costs neither a commit each nor memory without end.
         """
         kind = (topic[:200], reason[:200])
-        if kind in self._refused or len(self._refused) < KINDS_AT_ONCE:
-            self._refused[kind] += 1
-            if self._refused[kind] == 1:
-                self._store.add_refusal(*kind, at)
+        self._refused[kind if kind in self._refused or len(self._refused) < KINDS_AT_ONCE else OTHERS] += 1
+        now = time.monotonic()
+        if now - self._recorded_at.get(kind, float("-inf")) < COMPLAIN_EVERY_S:
+            return
+        if len(self._recorded_at) >= KINDS_AT_ONCE:
+            self._recorded_at = {k: t for k, t in self._recorded_at.items() if now - t < COMPLAIN_EVERY_S}
+        if len(self._recorded_at) < KINDS_AT_ONCE:
+            self._store.add_refusal(*kind, at)
+            self._recorded_at[kind] = now
 
     def _complain(self) -> None:
         """Log what was refused, at most once a minute however much comes."""

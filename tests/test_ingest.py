@@ -1,0 +1,298 @@
+"""The hub's intake against a real mosquitto: what it believes, what it acknowledges, and what it survives."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from detector import wire
+from detector.clock import SystemClock
+from detector.config import Broker
+from detector.hub import ingest as ingest_module
+from detector.hub.ingest import Ingest
+from tests.alerts.conftest import make_fields
+from tests.parts_mosquitto import Mosquitto, soon
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+THIEF = Ed25519PrivateKey.from_private_bytes(bytes(32))
+PUBLIC = wire.public_key_text(KEY)
+ONE = wire.Topics("north", "box-1")
+
+
+class MemoryStore:
+    """What the ingest wants of a store, kept in memory; `broken` makes every write fail as a lost database does."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[str, Mapping[str, Any]] = {}
+        self.refusals: list[tuple[str, str]] = []
+        self.keys: dict[tuple[str, str], str] = {}
+        self.states: list[tuple[str, str, str, float]] = []
+        self.health: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.batches: list[int] = []
+        self.broken = False
+        self.poison: set[str] = set()
+
+    def _write(self) -> None:
+        if self.broken:
+            raise ConnectionError("the database went away")
+
+    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+        self._write()
+        if self.poison & {fields["id"] for fields in fields_list}:
+            raise OverflowError("a number too large")
+        self.batches.append(len(fields_list))
+        came = {fields["id"]: fields for fields in fields_list}
+        new = [id_ for id_ in came if id_ not in self.alerts]
+        self.alerts.update(came)
+        return new
+
+    def add_refusal(self, topic: str, reason: str, at: float) -> None:
+        self._write()
+        self.refusals.append((topic, reason))
+
+    def edge_key(self, site: str, edge: str) -> str | None:
+        return self.keys.get((site, edge))
+
+    def pin_edge_key(self, site: str, edge: str, key: str) -> None:
+        self._write()
+        self.keys.setdefault((site, edge), key)
+
+    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
+        self._write()
+        self.states.append((site, edge, state, at))
+
+    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        self._write()
+        self.health[site, edge] = fields
+
+
+class Sender:
+    """An edge's end of the broker: says what it is told to, and collects acknowledgements."""
+
+    def __init__(self, port: int) -> None:
+        self.acked: list[str] = []
+        ready = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_message = lambda c, u, message: self.acked.extend(wire.acked_ids(message.payload))
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe("labelwatch/+/+/ack", qos=1)
+        assert ready.wait(20)
+
+    def say(self, topic: str, payload: bytes | dict[str, Any], retain: bool = False) -> None:
+        content = wire.encode(payload) if isinstance(payload, dict) else payload
+        self._client.publish(topic, content, qos=1, retain=retain).wait_for_publish(20)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def alert(id_: str, key: Ed25519PrivateKey = KEY, **more: Any) -> dict[str, Any]:
+    whole = {"id": id_, "seq": 1, "epoch": "e", "sent_at": "", "sent_at_unix": 1.0, "key": wire.public_key_text(key)}
+    return wire.signed({**make_fields(), **whole, **more}, key)
+
+
+def status(state: str, key: str | None = PUBLIC, at: float = 1000.0) -> dict[str, Any]:
+    return {"schema": 1, "state": state, "at": "", "at_unix": at, "public_key": key, "version": "0"}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def told() -> list[list[str]]:
+    return []
+
+
+@pytest.fixture
+def start(broker: Mosquitto, store: MemoryStore, told: list[list[str]]) -> Iterator[Callable[..., Ingest]]:
+    started: list[Ingest] = []
+
+    def start(on_stored: Callable[[list[str]], None] = told.append) -> Ingest:
+        started.append(Ingest(store, Broker(port=broker.port), SystemClock(), on_stored))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for one in started:
+        assert one.stop(10.0)
+
+
+@pytest.fixture
+def sender(broker: Mosquitto, start: Callable[..., Ingest]) -> Iterator[Sender]:
+    """With an ingest already listening."""
+    one = start()
+    assert soon(lambda: one.connected)
+    with closing(Sender(broker.port)) as sender:
+        yield sender
+
+
+def test_an_alert_is_stored_told_and_acknowledged(sender: Sender, store: MemoryStore, told: list[list[str]]) -> None:
+    sender.say(ONE.alerts, alert("a"))
+    assert soon(lambda: sender.acked == ["a"])
+    assert list(store.alerts) == ["a"]
+    assert told == [["a"]]
+    assert store.keys == {("north", "box-1"): PUBLIC}
+
+
+def test_a_double_is_acknowledged_again_but_not_told_again(
+    sender: Sender, store: MemoryStore, told: list[list[str]]
+) -> None:
+    for _ in range(3):
+        sender.say(ONE.alerts, alert("a"))
+    assert soon(lambda: sender.acked == ["a", "a", "a"])
+    assert told == [["a"]]
+
+
+def test_many_share_one_commit(sender: Sender, store: MemoryStore) -> None:
+    for n in range(300):
+        sender._client.publish(ONE.alerts, wire.encode(alert(f"{n}")), qos=1)
+    assert soon(lambda: len(sender.acked) == 300)
+    assert sender.acked == [f"{n}" for n in range(300)]
+    assert len(store.batches) < 150
+    assert max(store.batches) <= ingest_module.BATCH
+
+
+def nested(depth: int) -> bytes:
+    return b'{"schema":1,"x":' + b"[" * depth + b"]" * depth + b"}"
+
+
+FORGED = alert("f")
+FORGED["after"]["severity"] = "info"
+REFUSED: list[tuple[str, bytes | dict[str, Any], str]] = [
+    (ONE.alerts, b"\x00noise", "not JSON"),
+    (ONE.alerts, b"{}", "schema None"),
+    (ONE.alerts, nested(900), "alert: id is missing"),
+    (ONE.alerts, FORGED, "signature does not fit"),
+    (ONE.alerts, {**alert("f"), "signature": "AAAA"}, "signature does not fit"),
+    (ONE.alerts, alert("f", THIEF), "not the one this hub knows"),
+    (ONE.alerts, {**alert("f"), "key": 7}, "not the one this hub knows"),
+    ("labelwatch/north/box-2/alerts", alert("f"), "not those of the topic"),
+    ("labelwatch/north/b x/alerts", alert("f"), "no name that a configuration may give"),
+    (ONE.status, {"schema": 1, "state": "dancing"}, "neither online nor offline"),
+    (ONE.status, status("online", key="short"), "public_key is none"),
+    (ONE.status, status("online", key=wire.public_key_text(THIEF)), "not the one this hub knows"),
+    (ONE.health, b"[]", "not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("topic", "payload", "reason"), REFUSED, ids=[r for _, _, r in REFUSED])
+def test_what_is_not_believed_is_put_on_record_and_holds_up_nothing(
+    sender: Sender, store: MemoryStore, topic: str, payload: Any, reason: str
+) -> None:
+    sender.say(ONE.status, status("online"))
+    sender.say(topic, payload)
+    sender.say(ONE.alerts, alert("good"))
+    assert soon(lambda: sender.acked == ["good"])
+    ((of, why),) = store.refusals
+    assert of == topic
+    assert reason in why
+    assert list(store.alerts) == ["good"]
+    assert store.keys == {("north", "box-1"): PUBLIC}
+
+
+def test_an_alert_without_any_key_of_an_unknown_edge_is_refused(sender: Sender, store: MemoryStore) -> None:
+    fields = alert("a")
+    del fields["key"]
+    sender.say(ONE.alerts, wire.signed(fields, KEY))
+    assert soon(lambda: store.refusals)
+    assert store.keys == {}
+
+
+def test_a_flood_of_one_kind_is_put_on_record_once(sender: Sender, store: MemoryStore) -> None:
+    for _ in range(50):
+        sender._client.publish(ONE.alerts, b"noise", qos=1)
+    sender.say(ONE.alerts, alert("good"))
+    assert soon(lambda: sender.acked == ["good"])
+    assert store.refusals == [(ONE.alerts, "not JSON")]
+
+
+def test_status_counts_from_when_it_happened(
+    broker: Mosquitto, start: Callable[..., Ingest], store: MemoryStore
+) -> None:
+    with closing(Sender(broker.port)) as sender:
+        sender.say(ONE.status, status("online", at=1000.0), retain=True)
+        start()
+        assert soon(lambda: store.states == [("north", "box-1", "online", 1000.0)])
+        sender.say(ONE.status, status("offline", at=1000.0), retain=True)  # a last will, written long before
+        assert soon(lambda: len(store.states) == 2)
+        assert store.states[1][2] == "offline"
+        assert store.states[1][3] > 1_600_000_000
+
+
+def test_health_is_kept(sender: Sender, store: MemoryStore) -> None:
+    sender.say(ONE.health, {"schema": 1, "backlog": 3})
+    assert soon(lambda: store.health == {("north", "box-1"): {"schema": 1, "backlog": 3}})
+
+
+def test_what_came_while_the_hub_was_away_is_taken_in_later(
+    broker: Mosquitto, start: Callable[..., Ingest], store: MemoryStore
+) -> None:
+    first = start()
+    assert soon(lambda: first.connected)
+    assert first.stop(10.0)
+    with closing(Sender(broker.port)) as sender:
+        for n in range(50):
+            sender.say(ONE.alerts, alert(f"{n}"))
+        start()
+        assert soon(lambda: len(sender.acked) == 50)
+
+
+def test_a_database_that_goes_away_and_comes_back_loses_nothing(sender: Sender, store: MemoryStore) -> None:
+    store.broken = True
+    for n in range(5):
+        sender.say(ONE.alerts, alert(f"{n}"))
+    assert not soon(lambda: sender.acked, 0.5)
+    store.broken = False
+    assert soon(lambda: sorted(store.alerts) == ["0", "1", "2", "3", "4"])
+    assert soon(lambda: sorted(set(sender.acked)) == ["0", "1", "2", "3", "4"])
+
+
+def test_an_alert_that_the_store_cannot_take_holds_up_no_other(sender: Sender, store: MemoryStore) -> None:
+    store.poison = {"3"}
+    for n in range(6):
+        sender._client.publish(ONE.alerts, wire.encode(alert(f"{n}")), qos=1)
+    assert soon(lambda: sorted(sender.acked) == ["0", "1", "2", "4", "5"])
+    assert any("3 can't be stored: OverflowError" in reason for _, reason in store.refusals)
+
+
+def test_a_listener_that_fails_costs_nothing(
+    broker: Mosquitto, start: Callable[..., Ingest], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(ids: list[str]) -> None:
+        raise RuntimeError(f"no one listens to {ids}")
+
+    one = start(fail)
+    assert soon(lambda: one.connected)
+    with closing(Sender(broker.port)) as sender:
+        sender.say(ONE.alerts, alert("a"))
+        sender.say(ONE.alerts, alert("b"))
+        assert soon(lambda: sender.acked == ["a", "b"])
+    assert "what waits for new alerts failed" in caplog.text
+
+
+def test_refusals_are_logged_with_their_number(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
+    sender.say(ONE.alerts, b"noise\n2027 ERROR forged line")
+    assert soon(lambda: "refused 1 messages" in caplog.text)
+    assert json.dumps(ONE.alerts).strip('"') in caplog.text
