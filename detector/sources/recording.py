@@ -105,8 +105,8 @@ class Recording:
 class _Timeline:
     """Seconds since a stream began, strictly increasing.
 
-    Missing times, and times that stand still, are filled in by the frame rate; where time jumps back (joined files), it goes on from where it was.
-    Jumps ahead stand: recorders that record on motion have real gaps.
+    Missing times, and times that stand still, are filled in by the frame rate; where time jumps back (joined files),
+    it goes on from where it was. Jumps ahead stand: recorders that record on motion have real gaps.
     """
 
     def __init__(self, start_s: float | None) -> None:

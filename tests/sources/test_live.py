@@ -6,15 +6,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from detector.alerts.clips import ClipRecorder, Segment
 from detector.clock import SystemClock
 from detector.config import Camera
 from detector.packets import Packet, PacketRing
 from detector.sources.live import LiveSource, Patience
 from detector.values import Frame
-from tests.sources.conftest import RtspServer, free_port
+from tests.sources.conftest import CAMERA_FPS, RtspServer, free_port
+from tests.sources.footage import shown_s
 
 Servers = Callable[..., RtspServer]
 
@@ -92,6 +95,26 @@ def test_frames_come_with_the_time_of_arrival(rtsp_server: Servers, watch: Calla
     assert abs(ring.since(times[-1])[-1].packet.at - times[-1]) < 2
     watcher.end()
     assert watcher.source.stats.state == "ended"
+
+
+def test_a_clip_is_cut_from_what_a_live_camera_sent(
+    rtsp_server: Servers, watch: Callable[..., Watcher], tmp_path: Path
+) -> None:
+    ring = PacketRing(10)
+    segments: list[Segment] = []
+    recorder = ClipRecorder(tmp_path, ring, pre_roll_s=1.0, post_roll_s=1.0, on_segment=segments.append)
+    watcher = watch(Camera(name="dock", source=rtsp_server().url), on_packet=ring.append)
+    assert watcher.sees_more(12)
+    at = watcher.frames[-1].captured_at
+    recorder.start_or_extend("i1", at)
+    assert watcher.sees_more(8)
+    recorder.tick(watcher.frames[-1].captured_at)
+    (segment,) = segments
+    assert segment.started_at <= at - 1.0
+    times = shown_s(segment.path)
+    assert times == sorted(set(times))
+    assert len(times) >= 2 * CAMERA_FPS
+    assert segment.duration_s == pytest.approx(len(times) / CAMERA_FPS, rel=0.3)
 
 
 def test_a_camera_that_was_killed_comes_back(rtsp_server: Servers, watch: Callable[..., Watcher]) -> None:
