@@ -176,7 +176,12 @@ class LiveSource:
         return self._last_at
 
     def _opened(self) -> Video:
-        options = {"rtsp_transport": "tcp", "timeout": str(int(self._patience.read_s * 1e6))}
+        options = {
+            "rtsp_transport": "tcp",
+            "timeout": str(int(self._patience.read_s * 1e6)),
+            # FFmpeg would first watch for seconds (measured: 5) to estimate a frame rate that nobody asks for.
+            "fpsprobesize": "0",
+        }
         try:
             timeout = (self._patience.open_s, self._patience.read_s)
             container = av.open(self._address(), options=options, timeout=timeout, metadata_errors="replace")
