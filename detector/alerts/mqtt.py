@@ -121,14 +121,17 @@ class MqttLink:
             try:
                 self._session(version)
                 return
-            except Exception as error:  # noqa: BLE001  (whatever goes wrong with a connection: the next may do better)
-                failures = 1 if self._ready.is_set() else failures + 1
-                self._ready.clear()
+            except Exception as error:  # whatever goes wrong with a connection, the next may do better
+                if self._ready.is_set():
+                    self._ready.clear()
+                    failures, said = 0, ""
+                failures += 1
                 other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
                 version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
                 if str(error) != said and not self._stopping.is_set():
                     said = str(error)
-                    logger.warning("no link to the broker at %s: %s", self._where(), said)
+                    odd = not isinstance(error, LabelwatchError | OSError)
+                    logger.warning("no link to the broker at %s: %s", self._where(), said, exc_info=odd)
             self._stopping.wait(back_off_s(failures))
 
     def _session(self, version: MQTTProtocolVersion) -> None:
@@ -146,7 +149,7 @@ class MqttLink:
             self._waiting_since = None
             self._unconfirmed.clear()
             while not self._stopping.is_set():
-                self._loop(client)
+                self._loop(client, 0.0 if self._outbox.new_alert.is_set() else POLL_S)
                 self._send_due(client)
                 self._send_health(client)
                 self._doubt_silence()
@@ -165,9 +168,7 @@ class MqttLink:
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_S
-        client.max_inflight_messages_set(
-            WINDOW + 2
-        )  # paho must hold none back: we keep the window, and status goes too
+        client.max_inflight_messages_set(2 * WINDOW)  # we keep the window; paho must not hold back what is due
         broker = self._broker
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password())
@@ -190,7 +191,7 @@ class MqttLink:
         self._greeted = False
         while not self._ready.is_set():
             try:
-                self._loop(client)
+                self._loop(client, POLL_S)
             except Exception as error:
                 if self._greeted:
                     raise
@@ -199,8 +200,8 @@ class MqttLink:
             if self._stopping.is_set() or self._clock.now() > deadline:
                 raise _LinkError("the broker does not answer")
 
-    def _loop(self, client: Client) -> None:
-        rc = client.loop(POLL_S if not self._outbox.new_alert.is_set() else 0.0)
+    def _loop(self, client: Client, timeout_s: float) -> None:
+        rc = client.loop(timeout_s)
         if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise _LinkError(error_string(rc).rstrip(".").lower())
 
@@ -268,7 +269,7 @@ class MqttLink:
         info = client.publish(self._topics.status, self._status("offline"), qos=1, retain=True)
         deadline = self._clock.now() + 2.0
         while not info.is_published() and self._clock.now() < deadline:
-            self._loop(client)
+            self._loop(client, POLL_S)
         self._ready.clear()
 
     def _status(self, state: str) -> bytes:

@@ -141,13 +141,16 @@ class Ingest:
         while not self._stopping.is_set():
             try:
                 self._session(version)
-            except Exception as error:  # noqa: BLE001  (broker or store failed, however: the next session may do better)
-                failures = 1 if self._ready.is_set() else failures + 1
+            except Exception as error:  # broker or store failed, however: the next session may do better
+                if self._ready.is_set():
+                    failures, said = 0, ""
+                failures += 1
                 other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
                 version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
                 if str(error) != said and not self._stopping.is_set():
                     said = str(error)
-                    logger.warning("messages of the edges do not come in: %s", LabelwatchError(error))
+                    odd = not isinstance(error, LabelwatchError | OSError)
+                    logger.warning("messages of the edges do not come in: %s", LabelwatchError(said), exc_info=odd)
             self._ready.clear()
             self._stopping.wait(_back_off_s(failures))
 
