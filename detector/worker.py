@@ -92,6 +92,7 @@ class AlertSink:
         if saved := self._recorder.salvage():
             logger.info("clips left unfinished were salvaged camera=%s count=%d", self._camera.name, saved)
         self._segments.clear()
+        self._settle()
 
     def accept(self, update: IncidentUpdate, frame: Frame) -> None:
         """Tell of a step in an incident's life; `frame` is the frame it arose from."""
