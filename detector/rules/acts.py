@@ -180,9 +180,10 @@ def step(memory: Memory, reading: Reading | None, at: float, settings: PhotoRule
     told: list[Spell] = []
     spell = memory.spell
     if spell is not None:
-        spell = weighed(spell, reading, look_s, at)
-        gone = at - spell.last_at > settings.gap_s or distance(memory.feet, spell.feet) > MOVED_ON * memory.height
-        if gone or spell.against_s >= CONTRADICTED_S:
+        lost = at - spell.last_at > settings.gap_s and not takes_up(spell, reading)
+        spell = spell if lost else weighed(spell, reading, look_s, at)
+        gone = distance(memory.feet, spell.feet) > MOVED_ON * memory.height
+        if lost or gone or spell.against_s >= CONTRADICTED_S:
             if spell.confirmed:
                 told.append(spell)
                 memory = replace(memory, past=spell)
@@ -193,6 +194,11 @@ def step(memory: Memory, reading: Reading | None, at: float, settings: PhotoRule
     if spell is None and reading is not None and reading.kind is not ActKind.UNCLEAR:
         spell = begun(memory, reading, at)
     return replace(memory, spell=spell), told
+
+
+def takes_up(spell: Spell, reading: Reading | None) -> bool:
+    """Whether somebody who was hidden goes on with the same act at the same parcel, rather than with the next one."""
+    return reading is not None and reading.kind is spell.kind and reading.parcel == spell.target
 
 
 def weighed(spell: Spell, reading: Reading | None, look_s: float, at: float) -> Spell:

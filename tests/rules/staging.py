@@ -1,0 +1,64 @@
+"""People with devices before parcels, as plain numbers over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from detector.geometry import centre, head
+from detector.values import Box, Device, Facing, Parcel, Scene
+from tests.builders import box_at, moved, parcel, person, phone, scene
+
+# Someone 200 pixels tall, so that heights are easily told.
+STANDING: Box = (600, 300, 680, 500)
+AHEAD: Box = (690, 480, 750, 520)
+BEHIND: Box = (530, 480, 590, 520)
+FURTHER: Box = (760, 470, 820, 510)
+PLACES = {1: AHEAD, 2: BEHIND, 3: FURTHER, 4: (460, 470, 520, 510)}
+
+
+def aimed(who: Box, at: Box) -> Box:
+    """A phone held on the line from a person's head to a parcel."""
+    (hx, hy), (px, py) = head(who), centre(at)
+    return box_at((hx + 0.4 * (px - hx), hy + 0.4 * (py - hy)), 12, 20)
+
+
+def parcels(facing: Facing = Facing.UP, numbers: Iterable[int] = PLACES) -> list[Parcel]:
+    return [parcel(n, PLACES[n], facing) for n in numbers]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A phone aimed at a parcel by a person from `start` to `end`."""
+
+    start: float
+    end: float
+    parcel: int
+    by: int = 1
+
+
+def photographed(
+    photos: Sequence[Photo],
+    at: Iterable[float],
+    *,
+    on_floor: Sequence[Parcel] | None = None,
+    who: Callable[[float, int], Box] = lambda t, n: moved(STANDING, (4 * (n - 1), 0)),
+) -> list[Scene]:
+    """Scenes of people who stand before parcels the whole time and photograph them by turns."""
+    everyone = sorted({p.by for p in photos}) or [1]
+    lying = parcels() if on_floor is None else on_floor
+    scenes = []
+    for t in at:
+        people = [person(n, who(t, n), t, since=0.0) for n in everyone]
+        devices = [
+            phone(aimed(who(t, p.by), PLACES[p.parcel]), p.by) for p in photos if p.start - 1e-9 <= t <= p.end + 1e-9
+        ]
+        scenes.append(scene(t, people, devices, lying))
+    return scenes
+
+
+def carried(
+    device: Callable[[Box], Device], at: Iterable[float], who: Callable[[float], Box] = lambda t: STANDING
+) -> list[Scene]:
+    """Scenes of one person with a device in the hand the whole time."""
+    return [scene(t, [person(1, who(t), t)], [device(who(t))], parcels()) for t in at]
