@@ -29,7 +29,7 @@ import numpy as np
 PERSON, PHONE, SCANNER, PARCEL, LABEL, PARCEL_UP, PARCEL_NOT_UP, PHONE_PHOTO, PHONE_CALL, PHONE_READ = range(10)
 PHONE_USES = {"photo": PHONE_PHOTO, "call": PHONE_CALL, "text": PHONE_READ}
 DEVICES = (PHONE, SCANNER, PHONE_PHOTO, PHONE_CALL, PHONE_READ)
-DEVICE_COPIES = 3
+DEVICE_COPIES = 5
 TILE = 416
 FRAME_SIDE = 640
 ZOOM_SIDE = 320
@@ -134,17 +134,17 @@ def cut(image, objects, x: float, y: float, side: float, out: int = TILE):
     return tile, boxes[(np.prod(size, axis=1) > 0.4 * area) & (size.min(1, initial=9e9) >= 2.5)]
 
 
-def tiles(image, objects, rng: random.Random, *, rendered: bool, close_ups: bool):
+def tiles(image, objects, rng: random.Random, *, rendered: bool):
     """Frame tiles and person tiles of one picture, as (name suffix, tile, objects).
 
-    Real pictures come whole as well, close-ups only so. People with a device in hand, few and what matters most, are
-    cut several times, each a little differently.
+    Real pictures, mostly of near things, come whole instead. People with a device in hand, few and what matters most,
+    are cut several times, each a little differently.
     """
     height, width = image.shape[:2]
     whole, frame_side = max(height, width), TILE * max(height, width) / FRAME_SIDE
     if not rendered:
         yield "whole", *cut(image, objects, (width - whole) / 2, (height - whole) / 2, whole)
-    if rendered or (whole > 1.2 * TILE and not close_ups):
+    else:
         y = (height - frame_side) / 2
         for name, x in (("left", 0.0), ("right", width - frame_side)):
             yield name, *cut(image, objects, x, y, frame_side)
@@ -211,9 +211,7 @@ def main() -> None:
             if name.startswith("rendered") and is_held_out(name):
                 continue
             source = name.split("--")[0]
-            for suffix, tile, inside in tiles(
-                image, objects, rng, rendered=source == "rendered", close_ups=source == "leigh"
-            ):
+            for suffix, tile, inside in tiles(image, objects, rng, rendered=source == "rendered"):
                 stem = f"{name}-{suffix}"
                 cv2.imwrite(str(args.out / "images" / f"{stem}.jpg"), tile, [cv2.IMWRITE_JPEG_QUALITY, 92])
                 centre, size = (inside[:, 1:3] + inside[:, 3:5]) / 2 / TILE, (inside[:, 3:5] - inside[:, 1:3]) / TILE

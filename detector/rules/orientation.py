@@ -6,6 +6,9 @@ spatial scan statistic (Kulldorff, 1997, Bernoulli model) with the zone's usual 
 comes from simulation: the same places, facings drawn at the usual rate, where the rate of each draw varies because
 parcels of one throw land alike (beta-binomial, `CORRELATION`).
 
+A parcel that can't be judged counts as not up, since those are mostly ones without a label on top: the patch must be
+surprising even so.
+
 The p-value is that of one look. It is looked at again whenever the parcels change, so over a long day false alarms
 come more often than `level` says; the wish for an hour-proof test is not met here.
 """
@@ -57,7 +60,7 @@ class OrientationRule:
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone where a patch has stood long enough, told once until it has cleared."""
-        for zone, parcels in self._judged(scene).values():
+        for zone, parcels in self._settled(scene).values():
             state = self._states.setdefault(zone.name, _ZoneState())
             facings = tuple((p.id, p.facing is Facing.UP) for p in parcels)
             if facings != state.facings:
@@ -73,16 +76,15 @@ class OrientationRule:
                 state.told = True
                 yield self._signal(zone, patch, parcels, state.since, scene)
 
-    def _judged(self, scene: Scene) -> dict[str, tuple[Zone, list[Parcel]]]:
-        """Parcels whose facing is known and that have lain long enough, by name of their storage zone."""
+    def _settled(self, scene: Scene) -> dict[str, tuple[Zone, list[Parcel]]]:
+        """Parcels that have lain long enough, by name of their storage zone."""
         found: dict[str, tuple[Zone, list[Parcel]]] = {}
         for parcel in scene.parcels:
             zone = self._zones.at(centre(parcel.box), scene.size)
             if zone is None or zone.kind != "storage":
                 continue
             _, parcels = found.setdefault(zone.name, (zone, []))
-            settled = scene.at - parcel.first_seen_at >= self._settings.settle_s
-            if settled and parcel.facing is not Facing.UNKNOWN:
+            if scene.at - parcel.first_seen_at >= self._settings.settle_s:
                 parcels.append(parcel)
         return found
 
@@ -97,7 +99,7 @@ class OrientationRule:
     def _signal(self, zone: Zone, patch: Patch, parcels: list[Parcel], since: float, scene: Scene) -> Signal:
         rate = zone.label_up_rate if zone.label_up_rate is not None else self._settings.usual_rate
         members = [parcels[k] for k in patch.members]
-        boxes = [("up" if p.facing is Facing.UP else "not_up", p.box) for p in members]
+        boxes = [(p.facing.value, p.box) for p in members]
         return Signal(
             IncidentKind.ORIENTATION_PATTERN,
             scene.camera,
@@ -109,9 +111,9 @@ class OrientationRule:
             labels_exposed=CountRange(0, 0, 0),
             facts={
                 "up": patch.up,
-                "judged": len(members),
+                "judged": sum(p.facing is not Facing.UNKNOWN for p in members),
                 "zone_up": sum(p.facing is Facing.UP for p in parcels),
-                "zone_judged": len(parcels),
+                "zone_judged": sum(p.facing is not Facing.UNKNOWN for p in parcels),
                 "usual_rate": rate,
                 "p_value": round(patch.p_value, 5),
             },
