@@ -21,10 +21,12 @@ from detector.alerts.identity import load_identity
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
+from detector.broker import EmbeddedBroker, find_mosquitto
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig
 from detector.hub.server import Hub
 from tests.alerts.conftest import make_fields
+from tests.conftest import part_missing
 from tests.parts_mosquitto import Mosquitto, soon
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -151,13 +153,17 @@ def test_nothing_is_lost_or_doubled_when_each_is_killed(
     assert len(told) == len(set(told))
 
 
-def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
+def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> None:
+    program = find_mosquitto() if kind == "mosquitto" else None
+    if kind == "mosquitto" and program is None:
+        part_missing("mosquitto", "mosquitto")
     clock, key, topics = SystemClock(), load_identity(tmp_path / "edge"), wire.Topics("north", "box-1")
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    hub = Hub(HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=broker.port)), port=0, hasher=CHEAP)
+    embedded = EmbeddedBroker(tmp_path / "broker", program)
+    broker = Broker(port=embedded.start())
+    hub = Hub(HubConfig(data_dir=tmp_path / "hub", broker=broker), port=0, hasher=CHEAP)
     outbox = Outbox(tmp_path / "edge" / "outbox.db", key, clock=clock)
-    link = MqttLink(outbox, topics, Broker(port=broker.port), clock, wire.public_key_text(key))
+    link = MqttLink(outbox, topics, broker, clock, wire.public_key_text(key))
     clips = ClipUploads(outbox, hub.url, topics, key, clock)
     content = b"\0\0\0 ftypisom" + bytes(1_000_000)
     path, sha256 = tmp_path / "clip.mp4", hashlib.sha256(content).hexdigest()
@@ -178,7 +184,7 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path) -> None:
         assert clips.stop(10.0)
         hub.stop()
         outbox.close()
-        broker.kill()
+        embedded.stop()
     assert incident is not None
     assert incident.phase == "end"
     assert clip is not None
