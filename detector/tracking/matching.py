@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import lap
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from detector.values import FloatArray
 
@@ -12,14 +12,14 @@ def best_pairs(gain: FloatArray, least: float) -> list[tuple[int, int]]:
     """One-to-one pairs (row, column) that maximise the summed gain, those below `least` left out.
 
     Args:
-        gain: `(N, M)`, e.g. IoU of tracks and detections.
+        gain: `(N, M)` 0..1, e.g. IoU of tracks and detections.
         least: Smallest gain worth a pair.
 
     Returns:
-        Pairs in order of row. Source: Hungarian method (Kuhn, 1955).
+        Pairs in order of row. Source: Jonker and Volgenant, 1987 (package `lap`).
     """
     if not gain.size:
         return []
-    usable = np.where(gain >= least, gain, -1e3)
-    rows, columns = linear_sum_assignment(-usable)
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if gain[r, c] >= least]
+    usable = np.where(gain >= least, gain, 0.0).astype(np.float64)
+    _, column_of, _ = lap.lapjv(1.0 - usable, extend_cost=True)
+    return [(row, int(k)) for row, k in enumerate(column_of) if k >= 0 and gain[row, k] >= least]
