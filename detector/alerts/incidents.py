@@ -21,6 +21,7 @@ class IncidentBook:
         self._site = site
         self._settings = settings
         self._open: dict[tuple[str, str | None], Incident] = {}
+        self._ended: dict[tuple[str, str | None], Incident] = {}
 
     def admit(self, signals: Iterable[Signal], at: float) -> list[IncidentUpdate]:
         """Updates that these signals cause, and ends that are due at frame time `at`."""
@@ -28,7 +29,10 @@ class IncidentBook:
         for signal in signals:
             key = (signal.kind.value, signal.zone)
             before = self._open.get(key)
-            after = grown(before, signal) if before else begun(self._site, signal)
+            fresh = untold(signal, self._ended[key]) if key in self._ended else signal
+            if fresh is None:
+                continue
+            after = grown(before, fresh) if before else begun(self._site, fresh)
             self._open[key] = after
             updates.append(IncidentUpdate(Phase.UPDATE if before else Phase.NEW, before, after))
         return updates
@@ -42,8 +46,35 @@ class IncidentBook:
         return quiet > self._settings.join_s or long > self._settings.longest_s
 
     def _end(self, key: tuple[str, str | None]) -> IncidentUpdate:
-        incident = self._open.pop(key)
+        incident = self._ended[key] = self._open.pop(key)
         return IncidentUpdate(Phase.END, incident, incident)
+
+
+def untold(signal: Signal, ended: Incident) -> Signal | None:
+    """What a signal says beyond the incident that ended before it; `None` when that is nothing.
+
+    A rule tells a finding from its beginning every time. Of a finding that outlives its incident, the next one has
+    only what came after, and so an id of its own and no photo counted twice.
+    """
+    told = {(act.track, act.started_at) for act in ended.acts}
+    acts = tuple(a for a in signal.acts if a.started_at >= ended.started_at and (a.track, a.started_at) not in told)
+    if not signal.acts:
+        return replace(signal, started_at=max(signal.started_at, ended.ended_at))
+    if not acts:
+        return None
+    if len(acts) == len(signal.acts):
+        return signal
+    count = signal.labels_exposed
+    own = len({parcel for act in acts for parcel in act.parcels})
+    earlier = max(0, count.best - own)
+    return replace(
+        signal,
+        started_at=min(act.started_at for act in acts),
+        tracks=tuple(sorted({act.track for act in acts})),
+        acts=acts,
+        labels_exposed=CountRange(max(0, count.low - earlier), own, max(own, count.high - earlier)),
+        facts={**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)},
+    )
 
 
 def incident_id(site: str, signal: Signal) -> str:
