@@ -66,7 +66,8 @@ def counter(edge: Edge, name: str) -> int:
 
 def _reported(edge: Edge) -> list[tuple[str, Mapping[str, Any]]]:
     found = (edge.health or {}).get("cameras")
-    pairs = found.items() if isinstance(found, dict) else [(None, item) for item in found or []]
+    unnamed = found if isinstance(found, list) else []
+    pairs = found.items() if isinstance(found, dict) else [(None, item) for item in unnamed]
     named = [(key or item.get("camera") or item.get("name"), item) for key, item in pairs if isinstance(item, dict)]
     return [(str(name), item) for name, item in named if name]
 

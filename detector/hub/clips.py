@@ -84,37 +84,45 @@ class ClipFolder:
 
     async def held(self, incident: str, segment: int, headers: Mapping[str, str]) -> Answer:
         """How much of a claimed segment is here."""
-        try:
-            claim = await run_sync(self._believed, incident, segment, headers)
-            whole = await run_sync(self._is_whole, claim)
-        except _Refused as refused:
-            return refused.answer
-        return Answer(201, claim["size"]) if whole else Answer(200, self._part(claim).offset)
+        return await self._answered(incident, segment, headers, None)
 
     async def take(self, incident: str, segment: int, headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Answer:
         """Take a piece of a segment, or all of it."""
+        return await self._answered(incident, segment, headers, body)
+
+    async def _answered(
+        self, incident: str, segment: int, headers: Mapping[str, str], body: AsyncIterator[bytes] | None
+    ) -> Answer:
         try:
             claim = await run_sync(self._believed, incident, segment, headers)
             if await run_sync(self._is_whole, claim):
                 return Answer(201, claim["size"])
-            part = self._part(claim)
-            end = self._expected_end(claim, headers, part.offset)
-            if part.name in self._busy:
-                raise _Refused(409, "this segment is being sent already", part.offset)
-            self._busy.add(part.name)
-            try:
-                await part.append(body, end)
-                if part.offset < claim["size"]:
-                    return Answer(202, part.offset)
-                await run_sync(self._complete, part, claim)
-            finally:
-                self._busy.discard(part.name)
+            return await self._grown(claim, headers, body)
         except _Refused as refused:
             logger.warning("clip %s/%s refused: %s", _shown(incident), segment, refused)
             return refused.answer
         except OSError as error:
             logger.error("clip %s/%s can't be written: %s", _shown(incident), segment, error.strerror)
             return Answer(507, reason="no room, or the disk is broken")
+
+    async def _grown(
+        self, claim: dict[str, Any], headers: Mapping[str, str], body: AsyncIterator[bytes] | None
+    ) -> Answer:
+        part = self._part(claim)
+        if part.name in self._busy:
+            if body is None:
+                return Answer(200, part.offset)
+            raise _Refused(409, "this segment is being sent already", part.offset)
+        self._busy.add(part.name)
+        try:
+            # All may be here already, when the hub died between the last byte and the record.
+            if body is not None and part.offset < claim["size"]:
+                await part.append(body, self._expected_end(claim, headers, part.offset))
+            if part.offset < claim["size"]:
+                return Answer(200 if body is None else 202, part.offset)
+            await run_sync(self._complete, part, claim)
+        finally:
+            self._busy.discard(part.name)
         return Answer(201, claim["size"])
 
     def _believed(self, incident: str, segment: int, headers: Mapping[str, str]) -> dict[str, Any]:

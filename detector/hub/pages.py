@@ -50,7 +50,7 @@ TEMPLATES = Environment(
 TEMPLATES.globals.update(
     count_range=count_range, explanation=explanation, VERDICTS=VERDICTS, program_version=program_version
 )  # fmt: skip
-router = APIRouter(default_response_class=Response)
+router = APIRouter()
 
 
 class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)

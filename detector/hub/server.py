@@ -155,11 +155,8 @@ def serve(config: HubConfig, *, port: int | None = None) -> int:
         hub = Hub(config, port=port)
         try:
             hub.start()
-            _say(f"labelwatch hub: {hub.url}")
-            if hub.first_login:
-                file = config.data_dir / FIRST_LOGIN
-                _say(f"first login: user {hub.first_login['user']}, password {hub.first_login['password']}")
-                _say(f"  (made just now, shown this once; also in {file}, which only you can read)")
+            sys.stdout.write(_greeting(hub, config))
+            sys.stdout.flush()
             while hub.is_running and not stopping.wait(0.5):
                 pass
             return 0 if stopping.is_set() else 1
@@ -185,6 +182,12 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def _greeting(hub: Hub, config: HubConfig) -> str:
+    """The address, and once in a hub's life the first login."""
+    address = f"labelwatch hub: {hub.url}\n"
+    if not hub.first_login:
+        return address
+    return (
+        f"{address}first login: user {hub.first_login['user']}, password {hub.first_login['password']}\n"
+        f"  (made just now, shown this once; also in {config.data_dir / FIRST_LOGIN}, which only you can read)\n"
+    )

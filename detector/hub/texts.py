@@ -9,12 +9,10 @@ from detector.hub.store import StoredIncident
 
 # In a text "one|many", `n` decides which is said.
 ZH = {
-    "language_name": "中文",
     "other_language": "English",
     "html_lang": "zh-CN",
     "feed": "告警",
     "cameras": "摄像机",
-    "menu": "菜单",
     "skip": "跳到内容",
     "theme_dark": "深色",
     "theme_light": "浅色",
@@ -30,7 +28,6 @@ ZH = {
     "password_new": "新密码",
     "password_rule": "至少 {n} 个字符",
     "password_change": "修改密码",
-    "password_changed": "密码已修改，请重新登录。",
     "password_short": "新密码太短",
     "password_wrong": "现在的密码不对",
     "signed_in_as": "当前用户：{user}",
@@ -109,7 +106,6 @@ ZH = {
     "history_none": "还没有人判断过",
     "withdrawn": "已由 {user} 撤销",
     "timeline": "动作时间线",
-    "timeline_none": "没有记录到单个动作",
     "act_photo": "拍照",
     "act_scan": "扫码",
     "act_call": "通话",
@@ -194,12 +190,10 @@ ZH = {
 }
 
 EN = {
-    "language_name": "English",
     "other_language": "中文",
     "html_lang": "en",
     "feed": "Alerts",
     "cameras": "Cameras",
-    "menu": "Menu",
     "skip": "Skip to content",
     "theme_dark": "Dark",
     "theme_light": "Light",
@@ -215,7 +209,6 @@ EN = {
     "password_new": "New password",
     "password_rule": "At least {n} characters",
     "password_change": "Change password",
-    "password_changed": "Password changed. Please log in again.",
     "password_short": "The new password is too short",
     "password_wrong": "The present password is wrong",
     "signed_in_as": "Signed in as {user}",
@@ -295,7 +288,6 @@ EN = {
     "history_none": "Nobody has judged this yet",
     "withdrawn": "withdrawn by {user}",
     "timeline": "Acts on the time line",
-    "timeline_none": "No single act was recorded",
     "act_photo": "Photo",
     "act_scan": "Scan",
     "act_call": "Call",

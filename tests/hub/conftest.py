@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 import shutil
 import subprocess
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from detector import wire
 from detector.clock import iso
+from detector.config import HubConfig
+from detector.hub.auth import Gate
+from detector.hub.events import Live
+from detector.hub.server import create_app
 from detector.hub.store import Store
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette would like another client than httpx
+    from starlette.testclient import TestClient
 
 NOON = 1_793_505_600.0  # 2026-11-01 12:00 in Shanghai
 EPOCH = "0001"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 def part_missing(what: str, packages: str) -> None:
@@ -171,3 +185,89 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store = Store(url)
     yield store
     store.close()
+
+
+class SteppedClock:
+    """A clock that stands still until told otherwise."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self.at += seconds
+
+
+class Site:
+    """A hub's application without a network: its parts, and a browser-like client that is logged in."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clock = SteppedClock(NOON)
+        self.store = Store(f"sqlite:///{folder / 'hub.sqlite'}")
+        self.gate = Gate(self.store, CHEAP)
+        self.live = Live(self.store, heartbeat_s=0.2)
+        self.login = self.gate.make_first_user(folder, NOON) or {}
+        config = HubConfig(data_dir=folder, **settings)
+        self.app = create_app(config, store=self.store, clock=self.clock, gate=self.gate, live=self.live)
+        self.client = self.visitor()
+        answer = self.client.post("/login", data=self.login)
+        assert answer.status_code == 303
+        self.key = Ed25519PrivateKey.generate()
+        self.store.pin_edge_key("shanghai", "box1", wire.public_key_text(self.key))
+
+    def visitor(self, **headers: str) -> TestClient:
+        """Somebody who is not logged in; sends `Sec-Fetch-Site` as a browser on our own page would."""
+        headers = {"Sec-Fetch-Site": "same-origin", **headers}
+        return TestClient(self.app, base_url="http://hub.test", headers=headers, follow_redirects=False)
+
+    def claim(self, content: bytes, incident: str = "inc-1", segment: int = 0, **changes: Any) -> dict[str, str]:
+        """Headers of an upload."""
+        fields: dict[str, Any] = {
+            "site": "shanghai", "edge": "box1", "camera": "cam3", "incident": incident, "segment": segment,
+            "sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "started_at": NOON, "duration_s": 4.0,
+            "at": self.clock.now(), "key": self.key,
+        }  # fmt: skip
+        return wire.clip_headers(**{**fields, **changes})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A hub's application with its parts."""
+    site = Site(tmp_path, largest_clip_mb=1)
+    yield site
+    site.client.close()
+    site.store.close()
+
+
+@pytest.fixture(scope="session")
+def mp4(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A clip that browsers play: four seconds of H.264."""
+    return make_mp4(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+def make_mp4(path: Path, seconds: int = 4, rate: int = 10) -> bytes:
+    """H.264 with a moving bar, index in front."""
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "g": str(rate)})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for n in range(seconds * rate):
+            image = np.full((180, 320, 3), 60, np.uint8)
+            image[:, 8 * n % 300 : 8 * n % 300 + 20] = 220
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    """A small JPEG that browsers can show."""
+    return make_jpeg()

@@ -50,12 +50,13 @@ def test_an_edge_cannot_change_anothers_incident(store: Store, envelope: Build) 
     assert (found := store.incident("inc-1")) and (found.edge, found.severity) == ("box1", "critical")
 
 
-def test_the_newest_picture_is_shown_with_its_own_boxes(store: Store, envelope: Build) -> None:
-    new_box = [{"what": "phone", "box": [0.1, 0.1, 0.2, 0.2]}]
-    store.add_alerts([envelope(5, snapshot=JPEG + b"5", boxes=new_box)], NOON)
-    store.add_alerts([envelope(2, snapshot=JPEG + b"2"), envelope(6, boxes=[])], NOON)
+def test_the_newest_picture_is_shown(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(5, snapshot=JPEG + b"5")], NOON)
+    store.add_alerts([envelope(2, snapshot=JPEG + b"2"), envelope(6)], NOON)
     assert store.snapshot("inc-1") == JPEG + b"5"
-    assert (found := store.incident("inc-1")) and found.boxes == new_box
+    assert (found := store.incident("inc-1")) and found.snapshot == 1
+    store.add_alerts([envelope(7, snapshot="bm90IGEgcGljdHVyZQ==")], NOON)
+    assert store.snapshot("inc-1") == JPEG + b"5"
     assert store.snapshot("inc-2") is None
 
 
@@ -169,6 +170,7 @@ def test_changes_are_numbered_and_asked_for_by_number(
     assert store.changed_since(start) == ([(4, "b"), (5, "a")], True)
     assert store.changed_since(0, limit=1) == ([(4, "b")], False)
     assert store.changed_since(store.last_change()) == ([], True)
+    assert store.changed_since(store.last_change() + 1) == ([], False)
     monkeypatch.setattr("detector.hub.store.KEPT_CHANGES", 2)
     store.add_alerts([envelope(5, incident="a")], NOON)
     assert store.changed_since(0)[1] is False

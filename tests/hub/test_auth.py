@@ -1,0 +1,183 @@
+"""Nobody comes in without a password, and no other site's page may act in a visitor's name."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from detector.hub.auth import SESSION_S, Gate, TokenBucket, TooManyTries
+from detector.hub.store import Store
+
+NOON = 1_793_505_600.0
+CLOSED = [
+    "/",
+    "/cameras",
+    "/account",
+    "/incidents/x",
+    "/incidents/x/snapshot",
+    "/clips/x/0",
+    "/feed/head",
+    "/feed/cards",
+]
+
+
+def test_the_first_login_is_made_once_and_for_its_owner_alone(site: Any, tmp_path: Path) -> None:
+    file = tmp_path / "first-login.json"
+    assert json.loads(file.read_text()) == site.login and site.login["user"] == "owner"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert site.gate.make_first_user(tmp_path, NOON) is None
+
+
+@pytest.mark.parametrize("path", CLOSED)
+def test_pages_ask_for_a_login(site: Any, path: str) -> None:
+    answer = site.visitor().get(path)
+    assert answer.status_code == 303 and answer.headers["location"].startswith("/login")
+    assert site.visitor().get(path, headers={"X-Fragment": "1"}).status_code == 401
+
+
+def test_login_leads_back_to_the_page_asked_for(site: Any) -> None:
+    visitor = site.visitor()
+    assert visitor.get("/incidents/inc-1").headers["location"] == "/login?next=/incidents/inc-1"
+    answer = visitor.post("/login", data={**site.login, "next": "/incidents/inc-1"})
+    assert answer.headers["location"] == "/incidents/inc-1"
+
+
+@pytest.mark.parametrize("wanted", ["//evil.test/", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", ""])
+def test_login_leads_nowhere_else(site: Any, wanted: str) -> None:
+    assert site.visitor().post("/login", data={**site.login, "next": wanted}).headers["location"] == "/"
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_the_database_holds_only_a_hash(site: Any) -> None:
+    answer = site.visitor().post("/login", data=site.login)
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=lax" in cookie and cookie.startswith("labelwatch=")
+    token = answer.cookies["labelwatch"]
+    with site.store._engine.connect() as connection:
+        assert token not in str(connection.exec_driver_sql("SELECT * FROM sessions").all())
+
+
+def test_over_https_the_cookie_is_tied_to_the_host(site: Any) -> None:
+    visitor = site.visitor()
+    visitor.base_url = "https://hub.test"
+    cookie = visitor.post("/login", data=site.login).headers["set-cookie"]
+    assert cookie.startswith("__Host-labelwatch=") and "Secure" in cookie and "Path=/" in cookie
+
+
+def test_wrong_user_and_wrong_password_look_alike(site: Any) -> None:
+    answers = [
+        site.visitor().post("/login", data={"user": user, "password": password})
+        for user, password in [("owner", "wrong"), ("nobody", site.login["password"]), ("", ""), ("owner", "x" * 5000)]
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    shown = {answer.text.replace('value="owner"', "").replace('value="nobody"', "") for answer in answers[:2]}
+    assert len(shown) == 1
+
+
+def test_a_session_slides_and_ends(site: Any) -> None:
+    site.clock.at += SESSION_S - 60
+    assert site.client.get("/").status_code == 200
+    site.clock.at += SESSION_S - 60
+    assert site.client.get("/").status_code == 200
+    site.clock.at += SESSION_S + 1
+    assert site.client.get("/").status_code == 303
+
+
+def test_logging_out_ends_the_session_for_good(site: Any) -> None:
+    token = site.client.cookies["labelwatch"]
+    assert site.client.post("/logout").status_code == 303
+    visitor = site.visitor()
+    visitor.cookies.set("labelwatch", token)
+    assert visitor.get("/").status_code == 303
+
+
+def test_changing_the_password_ends_every_session(site: Any) -> None:
+    other = site.visitor()
+    other.post("/login", data=site.login)
+    form = {"old": site.login["password"], "new": "a much better one"}
+    assert site.client.post("/account/password", data={**form, "new": "short"}).status_code == 400
+    assert site.client.post("/account/password", data={**form, "old": "wrong"}).status_code == 400
+    assert site.client.post("/account/password", data=form).status_code == 303
+    assert site.client.get("/").status_code == other.get("/").status_code == 303
+    assert site.visitor().post("/login", data=site.login).status_code == 401
+    assert site.visitor().post("/login", data={"user": "owner", "password": form["new"]}).status_code == 303
+
+
+def test_guessing_is_slowed_down_and_a_right_password_is_not(site: Any) -> None:
+    visitor = site.visitor()
+    statuses = [visitor.post("/login", data={"user": f"u{n}", "password": "x"}).status_code for n in range(12)]
+    assert statuses[:10] == [401] * 10 and statuses[10:] == [429] * 2
+    assert visitor.post("/login", data=site.login).status_code == 429
+    site.clock.at += 60
+    for _ in range(20):
+        assert visitor.post("/login", data=site.login).status_code == 303
+
+
+def test_a_user_is_guarded_against_guessing_from_many_addresses(sqlite_store: Store) -> None:
+    gate = Gate(sqlite_store, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    for n in range(30):
+        assert gate.log_in("owner", "x", f"10.0.0.{n}", NOON) is None
+    with pytest.raises(TooManyTries):
+        gate.log_in("owner", "x", "10.0.0.99", NOON)
+
+
+def test_a_token_bucket_refills_and_stays_small() -> None:
+    bucket = TokenBucket(size=2, every_s=10, names=3)
+    assert [bucket.take("a", 0), bucket.take("a", 0), bucket.take("a", 0)] == [True, True, False]
+    assert not bucket.take("a", 9) and bucket.take("a", 10)
+    bucket.give_back("a", 10)
+    assert bucket.take("a", 10)
+    for n in range(100):
+        assert bucket.take(f"name-{n}", 10)
+    assert len(bucket._spent) == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://hub.test"}, False),
+        ({"Origin": "http://hub.test"}, True),
+        ({"Origin": "http://evil.test"}, False),
+        ({"Origin": "http://hub.test.evil.test"}, False),
+        ({"Origin": "null"}, False),
+        ({}, False),
+    ],
+)
+def test_another_sites_page_cannot_act(site: Any, headers: dict[str, str], allowed: bool) -> None:
+    site.client.headers.pop("Sec-Fetch-Site")
+    answer = site.client.post("/preferences", data={"theme": "dark"}, headers=headers)
+    assert answer.status_code == (303 if allowed else 403)
+    assert ("set-cookie" in answer.headers) is allowed
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/nothing", "/static/style.css", "/incidents/nothing"])
+def test_every_answer_carries_security_headers(site: Any, path: str) -> None:
+    headers = site.client.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+    assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin"
+
+
+def test_a_crash_says_nothing_and_keeps_the_headers(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from starlette.testclient import TestClient
+
+    def boom(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(site.store, "feed", boom)
+    quiet = TestClient(site.app, base_url="http://hub.test", raise_server_exceptions=False, cookies=site.client.cookies)
+    answer = quiet.get("/")
+    assert answer.status_code == 500 and "secret" not in answer.text and "content-security-policy" in answer.headers
+
+
+@pytest.mark.parametrize("body", [b"a" * 20_000, b"\xff\xfe=\xff", b"&".join(b"a%d=1" % n for n in range(100))])
+def test_a_form_that_is_none_is_refused(site: Any, body: bytes) -> None:
+    assert site.visitor().post("/login", content=body).status_code in (400, 401, 413)

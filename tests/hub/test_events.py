@@ -1,0 +1,98 @@
+"""Open pages hear of every change once, also after they were away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from detector.hub.events import Live
+from detector.hub.store import Store
+
+NOON = 1_793_505_600.0
+Build = Callable[..., dict[str, Any]]
+
+
+async def until(stream: AsyncIterator[str], wanted: str) -> list[str]:
+    """Events up to the first that contains the words."""
+    seen: list[str] = []
+    async with asyncio.timeout(20):
+        async for event in stream:
+            seen.append(event)
+            if wanted in event:
+                return seen
+    raise AssertionError(f"the stream ended: {seen}")
+
+
+def ids(events: list[str]) -> list[str]:
+    """Numbers of the events that have one."""
+    return [event.split("\n")[0].removeprefix("id: ") for event in events if event.startswith("id: ")]
+
+
+def test_a_change_reaches_a_waiting_page(sqlite_store: Store, envelope: Build) -> None:
+    async def scene() -> None:
+        live = Live(sqlite_store)
+        stream = live.stream(0, lambda: True)
+        assert (await anext(stream)).startswith(": hello")
+        waiting = asyncio.create_task(until(stream, "inc-2"))
+        await asyncio.to_thread(sqlite_store.add_alerts, [envelope(1, incident="inc-1")], NOON)
+        live.poke()
+        await asyncio.to_thread(sqlite_store.add_alerts, [envelope(2, incident="inc-2")], NOON)
+        await asyncio.to_thread(live.poke)
+        assert ids(await waiting) == ["1", "2"]
+        live.close()
+        assert [event async for event in stream] == []
+
+    asyncio.run(scene())
+
+
+def test_a_page_that_was_away_gets_what_it_missed_and_nothing_twice(sqlite_store: Store, envelope: Build) -> None:
+    async def scene() -> None:
+        live = Live(sqlite_store)
+        for n in range(1, 6):
+            sqlite_store.add_alerts([envelope(n, incident=f"inc-{n}")], NOON)
+        assert ids(await until(live.stream(3, lambda: True), "inc-5")) == ["4", "5"]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("after", [0, 99_999])
+def test_a_page_that_was_away_too_long_is_told_to_reload(
+    sqlite_store: Store, envelope: Build, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    monkeypatch.setattr("detector.hub.store.KEPT_CHANGES", 2)
+
+    async def scene() -> None:
+        for n in range(1, 6):
+            sqlite_store.add_alerts([envelope(n, incident=f"inc-{n}")], NOON)
+        seen = await until(Live(sqlite_store).stream(after, lambda: True), "event: reload")
+        assert ids(seen) == ["5"]
+
+    asyncio.run(scene())
+
+
+def test_heartbeats_come_until_the_session_ends(sqlite_store: Store) -> None:
+    async def scene() -> None:
+        welcome = [True, True, False]
+        live = Live(sqlite_store, heartbeat_s=0.01)
+        seen = [event async for event in live.stream(0, lambda: welcome.pop(0))]
+        assert seen[1:] == [": still here\n\n"] * 2
+        assert not live._pokes
+
+    asyncio.run(scene())
+
+
+def test_streams_are_limited(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.hub.events.STREAMS_AT_ONCE", 1)
+
+    async def scene() -> None:
+        live = Live(sqlite_store)
+        stream = live.stream(0, lambda: True)
+        await anext(stream)
+        assert live.is_full
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert not live.is_full
+
+    asyncio.run(scene())

@@ -1,0 +1,192 @@
+"""The pages say what the store holds, to people who are logged in."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+NOON = 1_793_505_600.0
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def text_of(answer: Any) -> str:
+    """What a page says, without its mark-up."""
+    assert answer.status_code == 200
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+
+
+def test_an_empty_feed_says_that_somebody_is_watching(site: Any) -> None:
+    assert "还没有摄像机接入" in text_of(site.client.get("/"))
+    cameras = {f"cam{n}": {"age_s": n, "fps": 5} for n in range(2, 8)}
+    site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+    page = text_of(site.client.get("/"))
+    assert "6 台摄像机正常" in page and "上次 2 秒前" in page and "一切安静" in page
+
+
+def test_silence_is_not_taken_for_peace(site: Any) -> None:
+    cameras = [{"camera": "cam1", "title": "东门", "age_s": 1}, {"camera": "cam2", "age_s": 500, "reason": "refused"}]
+    site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+    assert "1 台摄像机没有画面" in text_of(site.client.get("/"))
+    page = text_of(site.client.get("/cameras"))
+    assert page.index("没有画面") < page.index("东门") and "refused" in page
+    site.clock.at += 300
+    assert text_of(site.client.get("/cameras")).count("边缘设备没有消息") == 2
+    site.store.set_edge_status("shanghai", "box1", "offline", site.clock.now())
+    assert "边缘设备离线" in text_of(site.client.get("/cameras"))
+
+
+@pytest.mark.parametrize("cameras", [None, "x", 5, [1, {}], {"a": {"age_s": "old", "fps": []}}])
+def test_odd_health_reports_break_no_page(site: Any, cameras: Any) -> None:
+    site.store.set_health("shanghai", "box1", {"cameras": cameras, "backlog": "?"}, site.clock.now())
+    assert site.client.get("/").status_code == site.client.get("/cameras").status_code == 200
+
+
+def test_the_cameras_page_shows_that_nothing_is_missing(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1), envelope(2)], NOON)
+    assert re.search(r"缺号.*shanghai / box1.*? 0 ", text_of(site.client.get("/cameras")))
+    site.store.add_alerts([envelope(9)], NOON)
+    assert '<td class="number bad">6</td>' in site.client.get("/cameras").text
+
+
+def test_the_feed_tells_what_happened(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    page = text_of(site.client.get("/"))
+    assert "今天 1 起" in page and "暴露面单 3–6 张" in page
+    assert "严重" in page and "东区 3 号机" in page and "12:00:00" in page
+    site.clock.at += 86400
+    site.client.post("/login", data=site.login)
+    page = text_of(site.client.get("/"))
+    assert "今天 没有告警" in page and "11-01" in page
+
+
+def test_the_feed_pages_through_everything(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - n) for n in range(1, 46)], NOON)
+    seen: list[str] = []
+    address = "/"
+    while address:
+        page = site.client.get(address, headers={"X-Fragment": "1"}).text
+        seen += re.findall(r'data-incident="(\w+)"', page)
+        link = re.search(r'data-more href="([^"]+)"', page)
+        address = link.group(1) if link else ""
+    assert seen == [f"i{n}" for n in range(1, 46)]
+    assert site.client.get("/?before=nonsense").status_code == site.client.get("/?before=1e9,").status_code == 200
+
+
+def test_an_incident_page_has_everything(site: Any, envelope: Any, mp4: bytes) -> None:
+    headers = site.claim(mp4)
+    clip = {
+        "segment": 0,
+        "sha256": headers["X-Labelwatch-Sha256"],
+        "bytes": len(mp4),
+        "started_at": NOON,
+        "duration_s": 4,
+    }
+    later = {**clip, "segment": 1}
+    site.store.add_alerts(
+        [envelope(1, phase="end", clips=[clip, later], snapshot=b"\xff\xd8\xff", facts={"photos": 3, "new_fact": "x"})],
+        NOON,
+    )
+    assert "片段还在从边缘设备传来" in text_of(site.client.get("/incidents/inc-1"))
+    site.client.put("/api/clips/inc-1/0", content=mp4, headers=headers)
+    page = site.client.get("/incidents/inc-1")
+    words = text_of(page)
+    for expected in (
+        "1 人在",
+        "把握 93 %",
+        "3–6 张",
+        "new_fact x",
+        "拍照",
+        "与边缘设备签名的记录一致",
+        "还没送到",
+        "人 1",
+    ):
+        assert expected in words.replace("\u00a0", " "), expected
+    assert page.text.count('class="act photo"') == 3 and "/clips/inc-1/0" in page.text
+
+
+def test_a_recording_that_differs_from_the_signed_record_is_pointed_out(site: Any, envelope: Any, mp4: bytes) -> None:
+    clip = {"segment": 0, "sha256": "0" * 64, "bytes": 1, "started_at": NOON, "duration_s": 4}
+    site.store.add_alerts([envelope(1, phase="end", clips=[clip])], NOON)
+    site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4))
+    assert "与边缘设备签名的记录不一致" in text_of(site.client.get("/incidents/inc-1"))
+
+
+def test_verdicts_are_kept_with_their_history(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    url = "/incidents/inc-1/verdict"
+    assert site.client.post(url, data={"verdict": "unclear"}).headers["location"] == "/incidents/inc-1"
+    fragment = site.client.post(url, data={"verdict": "false", "note": "盘点"}, headers={"X-Fragment": "verdict"})
+    assert "盘点" in fragment.text and "owner" in fragment.text and "误报" in fragment.text
+    assert "今天 没有告警" in text_of(site.client.get("/"))
+    card = site.client.post("/incidents/inc-1/undo", headers={"X-Fragment": "card"})
+    assert "不确定" in card.text and 'data-incident="inc-1"' in card.text
+    assert "已由 owner 撤销" in text_of(site.client.get("/incidents/inc-1"))
+    assert site.client.post(url, data={"verdict": "maybe"}).status_code == 400
+    assert site.client.post("/incidents/none/verdict", data={"verdict": "true"}).status_code == 404
+
+
+def test_what_edges_and_people_write_is_never_markup(site: Any, envelope: Any) -> None:
+    names = dict.fromkeys(["incident", "camera_title", "kind", "severity", "zone", "phase"], HOSTILE)
+    acts = [{"kind": HOSTILE}, 5, *envelope()["after"]["acts"]]
+    boxes = [{"what": HOSTILE, "box": []}, 7]
+    hostile = envelope(1, **names, facts={HOSTILE: HOSTILE}, acts=acts, boxes=boxes, clips=[{"segment": HOSTILE}])
+    site.store.add_alerts([{**hostile, "snapshot": "/9j/IA=="}], NOON)
+    address = "/incidents/" + quote(HOSTILE, safe="")
+    site.client.post(address + "/verdict", data={"verdict": "true", "note": HOSTILE})
+    site.store.add_refusal(HOSTILE, HOSTILE, NOON)
+    site.store.set_health(
+        HOSTILE, HOSTILE, {"cameras": [{"camera": HOSTILE, "title": HOSTILE, "reason": HOSTILE}]}, NOON
+    )  # fmt: skip
+    for page in ("/", address.replace("%2F", "/"), "/cameras", "/login?next=" + quote(HOSTILE), "/" + quote(HOSTILE)):
+        answer = site.client.get(page)
+        assert answer.status_code < 500 and "<script>alert" not in answer.text, page
+
+
+def test_pages_have_no_inline_script_or_style(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    for path in ("/", "/incidents/inc-1", "/cameras", "/account", "/source"):
+        page = site.client.get(path).text
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*src=)", page), path
+        assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", page), path
+
+
+def test_language_and_theme_are_remembered(site: Any) -> None:
+    assert 'lang="zh-CN"' in site.client.get("/").text
+    answer = site.client.post("/preferences", data={"language": "en", "next": "/cameras"})
+    assert answer.headers["location"] == "/cameras"
+    site.client.post("/preferences", data={"theme": "dark"})
+    page = site.client.get("/").text
+    assert 'lang="en"' in page and 'data-theme="dark"' in page and "No camera connected yet" in page
+    site.client.cookies.set("language", "xx")
+    assert site.client.get("/").status_code == 200
+
+
+def test_the_source_code_is_offered_to_everybody(site: Any) -> None:
+    visitor = site.visitor()
+    link = re.search(r'href="(/source/[^"]+)"', visitor.get("/source").text)
+    assert link and "/source" in visitor.get("/login").text
+    with tarfile.open(fileobj=io.BytesIO(visitor.get(link.group(1)).content)) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+        member = tar.extractfile(next(n for n in tar.getnames() if n.endswith("detector/hub/source.py")))
+        assert member and member.read() == (Path(__file__).parents[2] / "detector/hub/source.py").read_bytes()
+    assert {"detector/hub/templates/base.html", "detector/pipeline.py", "LICENSE", "pyproject.toml"} <= names
+    assert not any("__pycache__" in name for name in names)
+    assert visitor.get("/source/../../etc/passwd").status_code == 404
+
+
+def test_snapshots_are_served_to_people_who_are_logged_in(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1, snapshot=b"\xff\xd8\xff picture")], NOON)
+    answer = site.client.get("/incidents/inc-1/snapshot")
+    assert answer.content == b"\xff\xd8\xff picture" and answer.headers["content-type"] == "image/jpeg"
+    assert "private" in answer.headers["cache-control"]
+    assert site.client.get("/incidents/none/snapshot").status_code == 404
+
+
+def test_healthz_needs_no_login(site: Any) -> None:
+    assert site.visitor().get("/healthz").json() == {"ok": True}

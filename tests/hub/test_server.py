@@ -1,0 +1,164 @@
+"""The hub as a program: it starts with nothing prepared, and stops when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+
+from detector.config import Broker, HubConfig, load_hub
+from detector.errors import LabelwatchError, StoreError
+from detector.hub.server import Hub
+
+REPOSITORY = Path(__file__).parents[2]
+PROGRAM = """
+import sys
+from pathlib import Path
+from detector.config import load_hub
+from detector.hub.server import serve
+sys.exit(serve(load_hub(Path(sys.argv[1])), port=0))
+"""
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A hub process without a broker in reach, and its address."""
+    config = folder / "hub.yaml"
+    config.write_text(f"data_dir: data\nbroker: {{port: {free_port()}}}\n")
+    command = [sys.executable, "-c", PROGRAM, config]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=REPOSITORY, **pipes)
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        found = re.fullmatch(r"labelwatch hub: (http://127\.0\.0\.1:\d+/)\n", line)
+        assert found, (line, process.poll())
+        yield process, found.group(1)
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            assert pipe
+            pipe.close()
+
+
+def rest(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process that has ended still had to say on its two streams."""
+    assert process.stdout and process.stderr
+    return process.stdout.read(), process.stderr.read()
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_it_starts_with_nothing_prepared_and_stops_with_pages_open(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, url):
+        login = json.loads((tmp_path / "data/first-login.json").read_text())
+        with httpx.Client(base_url=url, headers={"Origin": url.rstrip("/")}) as client:
+            assert client.get("healthz").json() == {"ok": True}
+            assert client.post("login", data=login).status_code == 303
+            with client.stream("GET", "events") as stream:
+                assert next(stream.iter_lines()).startswith(":")
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(timeout=30) == 0
+        output, errors = rest(process)
+        assert login["password"] in output and "Traceback" not in errors
+
+
+def test_a_second_start_shows_no_password(tmp_path: Path) -> None:
+    outputs = []
+    for _ in range(2):
+        with running(tmp_path) as (process, _url):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+            outputs.append(rest(process)[0])
+    assert "password" in outputs[0] and "password" not in outputs[1]
+
+
+def test_it_needs_no_computer_vision(tmp_path: Path) -> None:
+    code = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {{"cv2", "onnxruntime", "av", "scipy", "openvino"}}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocked())
+from pathlib import Path
+from detector.config import HubConfig, Broker
+from detector.hub.server import Hub
+hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(port={free_port()})), port=0)
+hub.start()
+hub.stop()
+others = [name for name in sys.modules if name.startswith("detector.")]
+allowed = {{"values", "geometry", "clock", "errors", "wire", "config", "hub"}}
+assert {{name.split(".")[1] for name in others}} <= allowed, others
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY, timeout=120)
+
+
+def test_a_port_that_is_taken_is_an_error_with_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LabelwatchError, match=f"can't listen on 127.0.0.1:{port}"):
+            Hub(HubConfig(data_dir=tmp_path / "data"), port=port)
+
+
+def test_a_data_folder_that_cannot_be_made_is_an_error_with_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be made"):
+        Hub(HubConfig(data_dir=tmp_path / "file" / "data"), port=0)
+
+
+def test_stopping_twice_and_without_starting_is_fine(tmp_path: Path) -> None:
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    hub = Hub(HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port())), port=0, hasher=cheap)
+    hub.stop()
+    hub.stop()
+
+
+def test_an_event_stream_honours_last_event_id(tmp_path: Path, envelope: Any) -> None:
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    hub = Hub(HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port())), port=0, hasher=cheap)
+    try:
+        hub.start()
+        assert hub.first_login
+        for n in range(1, 5):
+            hub.store.add_alerts([envelope(n, incident=f"inc-{n}")], time.time())
+        with httpx.Client(base_url=hub.url, headers={"Origin": hub.url.rstrip("/")}) as client:
+            client.post("login", data=hub.first_login)
+            with client.stream("GET", "events?after=0", headers={"Last-Event-ID": "3"}) as stream:
+                lines = stream.iter_lines()
+                assert stream.headers["content-type"].startswith("text/event-stream")
+                assert next(line for line in lines if line.startswith("id:")) == "id: 4"
+                hub.store.add_verdict("inc-1", "owner", "true", "", time.time())
+                hub.live.poke()
+                assert next(line for line in lines if line.startswith("id:")) == "id: 5"
+            assert httpx.get(hub.url + "events").status_code == 401
+    finally:
+        hub.stop()
+
+
+def test_the_example_configuration_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (REPOSITORY / "configs/hub.yaml").read_text()
+    for key in HubConfig.model_fields:
+        assert f"{key}:" in text, f"{key} is not explained"
+    for name in re.findall(r"^\s*#?\s*\w+_env: (\w+)", text, re.M):
+        monkeypatch.setitem(os.environ, name, "secret")
+    assert load_hub(REPOSITORY / "configs/hub.yaml").language == "zh"
