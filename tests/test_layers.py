@@ -1,0 +1,136 @@
+"""The arrows of the design hold: read from the imports of every module."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
+BOTTOM = ("values", "geometry", "clock", "errors", "wire", "config", "packets", "resources")
+FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(tree: ast.AST, *, only_when_loaded: bool = False) -> Iterator[str]:
+    """Modules that a tree imports; with `only_when_loaded`, those outside functions and `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if only_when_loaded and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if only_when_loaded and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            yield from imported(node, only_when_loaded=only_when_loaded)
+
+
+TREES = {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+IMPORTS = {name: set(imported(tree)) for name, tree in TREES.items()}
+
+
+def is_in(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def users_of(package: str) -> set[str]:
+    return {name for name, found in IMPORTS.items() if any(is_in(other, package) for other in found)}
+
+
+def test_there_is_something_to_read() -> None:
+    assert {"detector.pipeline", "detector.rules.acts", "detector.hub.store"} <= IMPORTS.keys()
+    assert "detector.values" in IMPORTS["detector.pipeline"]
+
+
+def own_imports(package: str, *allowed: str) -> set[tuple[str, str]]:
+    """Modules of this project that a package imports beside those allowed, with the importer."""
+    fine = [f"detector.{name}" for name in ("__version__", *allowed)]
+    return {
+        (name, other)
+        for name, found in IMPORTS.items()
+        for other in found
+        if is_in(name, f"detector.{package}") and other.startswith("detector.") and not is_in(other, *fine)
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_neighbouring_stages_never_import_each_other(stage: str) -> None:
+    assert own_imports(stage, stage, *BOTTOM) == set()
+
+
+@pytest.mark.parametrize("module", BOTTOM)
+def test_the_bottom_row_rests_on_itself(module: str) -> None:
+    assert own_imports(module, *BOTTOM) == set()
+
+
+def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
+    assert own_imports("pipeline", *BOTTOM) == set()
+
+
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [
+        ("av", ["detector.sources", "detector.alerts.clips"]),
+        ("onnxruntime", ["detector.inference.session"]),
+        ("openvino", ["detector.inference.session"]),
+        ("paho", ["detector.alerts.mqtt", "detector.hub.ingest"]),
+        ("iotcore", ["detector.broker"]),
+        ("ultralytics", []),
+        ("torch", []),
+        ("sqlalchemy", ["detector.hub", "detector.demo"]),
+        ("fastapi", ["detector.hub"]),
+    ],
+)
+def test_packages_have_their_homes(package: str, homes: list[str]) -> None:
+    assert {name for name in users_of(package) if not is_in(name, *homes)} == set()
+
+
+BETWEEN = [
+    "detector.pipeline",
+    "detector.tracking",
+    "detector.rules",
+    "detector.inference",
+    "detector.alerts.incidents",
+]
+
+
+def test_nothing_between_source_and_sink_asks_what_time_it_is() -> None:
+    clocks = ("time", "datetime", "detector.clock")
+    assert {
+        (name, other)
+        for name, found in IMPORTS.items()
+        for other in found
+        if is_in(name, *BETWEEN) and is_in(other, *clocks)
+    } == set()
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    found = {name for name in imported(TREES["detector.cli"], only_when_loaded=True) if name.startswith("detector.")}
+    assert {name.split(".")[1] for name in found} <= {"errors", "__version__"}
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("detector.hub.server", ["cv2", "onnxruntime", "av"]),
+        ("detector.cli", ["cv2", "onnxruntime", "av", "fastapi", "sqlalchemy", "numpy", "pydantic"]),
+        ("detector.assembly", ["fastapi", "sqlalchemy", "paho"]),
+    ],
+)
+def test_a_part_starts_without_what_it_does_not_need(module: str, unwanted: list[str]) -> None:
+    code = f"import {module}, sys; print(*[name for name in {unwanted!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
