@@ -8,6 +8,7 @@ A camera's trouble stays its own: a source connects again by itself, and a pipel
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -361,6 +362,7 @@ def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None 
     stop = stop or threading.Event()
     _stop_on_signals(stop)
     _one_thread_each()
+    _return_freed_memory()
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
     with _delivery(config, clock) as (outbox, link):
@@ -505,3 +507,19 @@ def _one_thread_each() -> None:
     import cv2
 
     cv2.setNumThreads(1)
+
+
+def _return_freed_memory() -> None:
+    """Have large blocks mapped and unmapped singly, and two heaps instead of one a thread (glibc; elsewhere nothing).
+
+    Frames and network inputs of some megabytes come and go in every camera's thread; kept in heaps they cost a tenth
+    of the worker's memory. Measured on the demo clip: 260 MB without, 239 MB with, at the same CPU time.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    arenas, mmap_threshold, trim_threshold = -8, -3, -1  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+    mallopt(arenas, 2)
+    mallopt(mmap_threshold, 500_000)
+    mallopt(trim_threshold, 1_000_000)

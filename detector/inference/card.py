@@ -62,7 +62,8 @@ def find_card(model: str) -> ModelCard:
     if tuple(card.labels) != LABELS or tuple(card.traits) != TRAITS:
         raise ModelError(f"{path}: this version needs labels {', '.join(LABELS)} and traits {', '.join(TRAITS)}")
     try:
-        found = hashlib.sha256(card.path.read_bytes()).hexdigest()
+        with card.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(f"no model file {card.path}: {error.strerror}") from error
     if found != card.sha256:
