@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from zoneinfo import ZoneInfo
 
 from detector.config import Camera, EdgeConfig
 
-# 20261101_0926, 2026-11-01T09-26-13, 20261101092613 …: a date and a time of day, seconds optional.
-_STAMP = re.compile(r"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,2}(\d\d)[-_.:]?(\d\d)(?:[-_.:]?(\d\d))?(?!\d)")
+# 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: a date and a time of day; seconds and
+# milliseconds optional, the latter not read.
+_STAMP = re.compile(
+    r"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,2}(\d\d)[-_.:]?(\d\d)(?:[-_.:]?(\d\d)(?:[-_.]?\d{3})?)?(?!\d)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def camera_of(path: Path, cameras: Sequence[Camera]) -> Camera:
     named = [c for c in cameras if re.match(rf"{re.escape(c.name)}(?![A-Za-z0-9])", path.stem)]
     if named:
         return max(named, key=lambda camera: len(camera.name))
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.")[:64] or "recording"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-._")[:64] or "recording"
     return Camera(name=name, title=path.stem, source=str(resolved))
 
 
@@ -74,8 +78,7 @@ def sessions(paths: Iterable[Path], config: EdgeConfig, start: float | None) -> 
             out, each file's name tells, or else its date.
     """
     found: dict[str, list[Piece]] = {}
-    for path in paths:
-        camera = camera_of(path, config.cameras)
+    for path, camera in apart([(path, camera_of(path, config.cameras)) for path in paths], config.cameras):
         stamp = stamp_in(path.stem, config.timezone)
         others = found.setdefault(camera.name, [])
         if start is not None:
@@ -85,6 +88,25 @@ def sessions(paths: Iterable[Path], config: EdgeConfig, start: float | None) -> 
         else:
             others.append(Piece(path, camera, float(int(path.stat().st_mtime)), "file date"))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
+
+
+def apart(files: Sequence[tuple[Path, Camera]], known: Sequence[Camera]) -> list[tuple[Path, Camera]]:
+    """Files and their cameras, where no two cameras made from file names share a name, nor take that of a known one.
+
+    `a/0001.mp4` and `b/0001.mp4` are two cameras, and so are `大门.mp4` and `后门.mp4`, whose names have no letter that
+    a camera's name may have: taken for one camera, what they show of the same time would be looked at once.
+    """
+    taken: dict[str, set[str]] = {camera.name: {""} for camera in known}
+    for _, camera in files:
+        if camera not in known:
+            taken.setdefault(camera.name, set()).add(camera.source)
+    told_apart = []
+    for path, camera in files:
+        if camera not in known and len(taken[camera.name]) > 1:
+            mark = hashlib.sha256(str(path).encode()).hexdigest()[:6]
+            camera = camera.model_copy(update={"name": f"{camera.name[:57]}-{mark}"})
+        told_apart.append((path, camera))
+    return told_apart
 
 
 def in_order(pieces: Sequence[Piece]) -> tuple[Piece, ...]:

@@ -1,0 +1,148 @@
+"""Which camera recorded a file, and when."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.clock import unix
+from detector.config import Camera, EdgeConfig
+from detector.recordings import Session, camera_of, sessions, stamp_in
+
+
+def config(*names: str, timezone: str = "Asia/Shanghai") -> EdgeConfig:
+    cameras = [Camera(name=name, source=f"rtsp://10.0.0.1/{name}") for name in names]
+    return EdgeConfig(
+        site="s", edge="e", timezone=timezone, cameras=cameras or [Camera(name="none", source="rtsp://x/1")]
+    )
+
+
+def files(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    return [folder / name for name in names]
+
+
+def told(found: list[Session]) -> dict[str, list[tuple[str, float | None, str]]]:
+    return {s.camera.name: [(p.path.name, p.start_at, p.known_by) for p in s.pieces] for s in found}
+
+
+@pytest.mark.parametrize(
+    ("name", "local"),
+    [
+        ("cam3_20261101_0926.mp4", "2026-11-01T09:26:00"),
+        ("cam3_20261101_092613.mp4", "2026-11-01T09:26:13"),
+        ("20261101092613.mp4", "2026-11-01T09:26:13"),
+        ("ch120261101092613.mp4", "2026-11-01T09:26:13"),
+        ("2026-11-01T09-26-13.mp4", "2026-11-01T09:26:13"),
+        ("2026-11-01 09.26.13.mkv", "2026-11-01T09:26:13"),
+        ("PXL_20261101_092613250.mp4", "2026-11-01T09:26:13"),
+        ("RecM01_20261101_092613_093000.mp4", "2026-11-01T09:26:13"),
+        ("20261101_0926-0930.mp4", "2026-11-01T09:26:00"),
+        ("20261399_9999_20261101_0926.mp4", "2026-11-01T09:26:00"),
+        ("20261101.mp4", None),
+        ("20261301_0926.mp4", None),
+        ("20261101_2560.mp4", None),
+        ("clip.mp4", None),
+        ("serial-2026110109261312345678.mp4", None),
+    ],
+)
+@pytest.mark.parametrize(("timezone", "offset"), [("Asia/Shanghai", "+08:00"), ("UTC", "Z")])
+def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone: str, offset: str) -> None:
+    assert stamp_in(Path(name).stem, timezone) == (unix(local + offset) if local else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "camera"),
+    [
+        ("cam1_20261101_0926.mp4", "cam1"),
+        ("cam1.mp4", "cam1"),
+        ("cam10_20261101_0926.mp4", "cam10"),
+        ("cam10-north-2.mp4", "cam10-north"),
+        ("cam2.mp4", "cam2"),
+        ("Cam1.mp4", "Cam1"),
+        ("camera.mp4", "camera"),
+    ],
+)
+def test_a_file_belongs_to_the_camera_it_is_named_after(name: str, camera: str) -> None:
+    assert camera_of(Path(name), config("cam1", "cam10", "cam10-north").cameras).name == camera
+
+
+def test_a_file_belongs_to_the_camera_whose_source_it_is_or_lies_in(tmp_path: Path) -> None:
+    one, two = files(tmp_path, "north/0001.mp4", "gate.mp4")
+    cameras = [
+        Camera(name="bulk", source=str(tmp_path / "north")),
+        Camera(name="dock", source=str(two)),
+        Camera(name="gate", source="rtsp://10.0.0.1/1"),
+    ]
+    assert camera_of(one, cameras).name == "bulk"
+    assert camera_of(two, cameras).name == "dock"
+
+
+@given(st.text(min_size=1, max_size=90).filter(lambda s: "/" not in s and "\0" not in s and s not in (".", "..")))
+def test_a_file_of_any_name_has_a_camera(stem: str) -> None:
+    camera = camera_of(Path(f"{stem}.mp4"), [])
+    assert camera.title == Path(f"{stem}.mp4").stem
+    assert camera.zones[0].kind == "storage"
+    assert camera.zones[0].policy.phones == "forbidden"
+
+
+def test_files_of_a_camera_are_one_session_in_order_of_time(tmp_path: Path) -> None:
+    paths = files(tmp_path, "cam1_20261101_0930.mp4", "cam2_20261101_0926.mp4", "cam1_20261101_0926.mp4")
+    found = told(sessions(paths, config("cam1", "cam2", timezone="UTC"), None))
+    assert found == {
+        "cam1": [
+            ("cam1_20261101_0926.mp4", unix("2026-11-01T09:26:00Z"), "name"),
+            ("cam1_20261101_0930.mp4", unix("2026-11-01T09:30:00Z"), "name"),
+        ],
+        "cam2": [("cam2_20261101_0926.mp4", unix("2026-11-01T09:26:00Z"), "name")],
+    }
+
+
+def test_a_given_start_holds_for_the_first_file_of_each_camera(tmp_path: Path) -> None:
+    paths = files(tmp_path, "cam1_b.mp4", "cam1_a.mp4", "cam2_20261101_0926.mp4")
+    assert told(sessions(paths, config("cam1", "cam2"), 5.0)) == {
+        "cam1": [("cam1_b.mp4", 5.0, "option"), ("cam1_a.mp4", None, "file before")],
+        "cam2": [("cam2_20261101_0926.mp4", 5.0, "option")],
+    }
+
+
+def test_without_a_name_that_tells_the_file_date_does(tmp_path: Path) -> None:
+    found = told(sessions(files(tmp_path, "clip.mp4"), config(), None))
+    assert found == {"clip": [("clip.mp4", 1_700_000_000.0, "file date")]}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["a/0001.mp4", "b/0001.mp4"], id="one name in two folders"),
+        pytest.param(["大门.mp4", "后门.mp4"], id="names of Chinese letters only"),
+        pytest.param(["东区 3.mp4", "西区 3.mp4"], id="names that differ in Chinese letters only"),
+        pytest.param(["gate!.mp4", "gate?.mp4"], id="names that differ in signs only"),
+        pytest.param(["x" * 70 + "1.mp4", "x" * 70 + "2.mp4"], id="very long names"),
+        pytest.param(["东区 cam1.mp4", "cam1.mp4"], id="the name of a known camera"),
+    ],
+)
+def test_files_of_unknown_cameras_are_never_taken_for_one_camera(names: list[str], tmp_path: Path) -> None:
+    paths = files(tmp_path, *names)
+    found = sessions(paths, config("cam1"), None)
+    assert [len(session.pieces) for session in found] == [1, 1]
+    assert len({session.camera.name for session in found}) == 2
+    assert all(Camera.model_validate(session.camera.model_dump()) for session in found)
+    assert told(sessions(paths, config("cam1"), None)) == told(found)
+
+
+def test_a_file_named_twice_is_no_second_camera(tmp_path: Path) -> None:
+    paths = files(tmp_path, "clip.mp4")
+    assert list(told(sessions([*paths, *paths], config(), None))) == ["clip"]
+
+
+def test_no_files_make_no_sessions() -> None:
+    assert sessions([], config(), None) == []
