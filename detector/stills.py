@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.config import Analysis
 from detector.errors import SourceUnavailable
@@ -34,7 +35,7 @@ def pictures_in(paths: Iterable[Path]) -> list[Path]:
             continue
         if not path.is_dir():
             raise SourceUnavailable(f"{path}: no such file or folder")
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
         if not inside:
             raise SourceUnavailable(f"{path}: no picture in this folder")
         found += inside
@@ -73,16 +74,29 @@ def detect_pictures(
     out.parent.mkdir(parents=True, exist_ok=True)
     with draft.open("w", encoding="utf-8") as file:
         for n, path in enumerate(pictures):
-            data = np.fromfile(path, np.uint8)
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-            if image is None:
-                unread.append(f"{path}: {'empty' if not data.size else 'not a picture that can be read'}")
-                continue
-            found = detector.look(np.asarray(image, np.uint8), np.zeros((0, 4), np.float32), thresholds)
-            file.write(json.dumps(picture_record(path.name, image.shape, found), ensure_ascii=False) + "\n")
+            picture = read_picture(path)
+            if isinstance(picture, str):
+                unread.append(f"{path}: {picture}")
+            else:
+                found = detector.look(picture, np.zeros((0, 4), np.float32), thresholds)
+                file.write(json.dumps(picture_record(path.name, picture.shape, found), ensure_ascii=False) + "\n")
             progress(n + 1, len(pictures))
     draft.replace(out)
     return unread
+
+
+def read_picture(path: Path) -> NDArray[np.uint8] | str:
+    """A picture as BGR, or why it can't be read."""
+    try:
+        data = np.fromfile(path, np.uint8)  # unlike imread, at home with every name on every system
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    except cv2.error:
+        return "larger than can be read"
+    if image is None:
+        return "not a picture that can be read" if data.size else "empty"
+    return np.asarray(image, np.uint8)
 
 
 def picture_record(name: str, shape: tuple[int, ...], found: Detections) -> dict[str, Any]:

@@ -1,0 +1,181 @@
+"""Pictures to detections, one JSON line each; what can't be read is named, the rest is done."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.cli import main
+from detector.stills import facing_of, pictures_in
+from tests.builders import detections
+from tests.inference.tiny_models import card_file, model_file, raw_output
+
+SAID = [
+    ("person", 100.0, 100.0, 40.0, 80.0, 0.9, {}),
+    ("parcel", 300.0, 200.0, 60.0, 40.0, 0.8, {"up": 0.9, "not_up": 0.1}),
+]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(card_file(model_file(tmp_path / "model" / "tiny.onnx", raw_output(SAID))))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder for pictures."""
+    path = tmp_path / "pictures"
+    path.mkdir()
+    return path
+
+
+def picture(path: Path, size: tuple[int, int] = (1280, 640)) -> Path:
+    fine, data = cv2.imencode(path.suffix, np.full((size[1], size[0], 3), 90, np.uint8))
+    assert fine
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def endless_png(path: Path) -> Path:
+    """A PNG of a few bytes that says it is 100,000 pixels wide and high."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_picture_becomes_a_line_of_the_format(folder: Path, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "found.jsonl"
+    assert main(["detect", str(picture(folder / "大门.png")), "--out", str(out), "--model", model]) == 0
+    assert lines(out) == [
+        {
+            "image": "大门.png",
+            "width": 1280,
+            "height": 640,
+            "detections": [
+                {
+                    "label": "person", "score": 0.9, "box": [160.0, 120.0, 240.0, 280.0],
+                    "facing": None, "corners": None, "keypoints": None,
+                },
+                {
+                    "label": "parcel", "score": 0.8, "box": [540.0, 360.0, 660.0, 440.0],
+                    "facing": "up", "corners": None, "keypoints": None,
+                },
+            ],
+        }
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_done(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(folder / "a.jpg")
+    (folder / "b_empty.jpg").touch()
+    (folder / "c_text.jpg").write_text("no picture")
+    (folder / "d_cut.jpg").write_bytes((folder / "a.jpg").read_bytes()[:100])
+    endless_png(folder / "e_endless.png")
+    (folder / "f_folder.jpg").mkdir()
+    (folder / "notes.txt").write_text("not even by name")
+    picture(folder / "z.png", (64, 48))
+    out = tmp_path / "found.jsonl"
+    assert main(["detect", str(folder), "--out", str(out), "--model", model]) == 1
+    assert [line["image"] for line in lines(out)] == ["a.jpg", "z.png"]
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "not read" in line] == [
+        f"labelwatch: not read: {folder / 'b_empty.jpg'}: empty",
+        f"labelwatch: not read: {folder / 'c_text.jpg'}: not a picture that can be read",
+        f"labelwatch: not read: {folder / 'd_cut.jpg'}: not a picture that can be read",
+        f"labelwatch: not read: {folder / 'e_endless.png'}: larger than can be read",
+    ]
+    assert "6 of 6 pictures" in told
+
+
+def test_a_file_named_is_read_whatever_its_name(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = folder / "notes.txt"
+    text.write_text("hello")
+    odd = folder / "picture.bin"
+    odd.write_bytes(picture(folder / "a.png").read_bytes())
+    out = tmp_path / "found.jsonl"
+    assert main(["detect", str(text), str(odd), "--out", str(out), "--model", model]) == 1
+    assert f"not read: {text}" in capsys.readouterr().err
+    assert [line["image"] for line in lines(out)] == ["picture.bin"]
+
+
+@pytest.mark.parametrize(("least", "labels"), [("0.25", ["person", "parcel"]), ("0.85", ["person"]), ("1", [])])
+def test_the_least_score_holds_for_every_label(
+    least: str, labels: list[str], folder: Path, model: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "found.jsonl"
+    arguments = ["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", model, "--conf", least]
+    assert main(arguments) == 0
+    assert [found["label"] for found in lines(out)[0]["detections"]] == labels
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3000, 4), (4, 3000)])
+def test_a_picture_of_any_shape_is_read(size: tuple[int, int], folder: Path, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "found.jsonl"
+    assert main(["detect", str(picture(folder / "a.png", size)), "--out", str(out), "--model", model]) == 0
+    (line,) = lines(out)
+    assert (line["width"], line["height"]) == size
+    for found in line["detections"]:
+        x1, y1, x2, y2 = found["box"]
+        assert 0 <= x1 <= x2 <= size[0]
+        assert 0 <= y1 <= y2 <= size[1]
+
+
+def test_a_run_that_fails_leaves_the_earlier_file_alone(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.jsonl"
+    out.write_text("earlier\n")
+    gone = str(tmp_path / "gone.yaml")
+    assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", gone]) == 1
+    assert out.read_text() == "earlier\n"
+
+
+def test_pictures_come_in_order_folders_by_name(folder: Path) -> None:
+    b, a = picture(folder / "b.PNG"), picture(folder / "a.jpeg")
+    assert pictures_in([b, folder]) == [b, a, b]
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "empty_folder"])
+def test_a_path_without_a_picture_is_named(
+    name: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty_folder").mkdir()
+    out = tmp_path / "found.jsonl"
+    assert main(["detect", str(tmp_path / name), "--out", str(out), "--model", model]) == 1
+    assert name in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("label", "traits", "facing"),
+    [
+        ("person", {"up": 0.9}, None),
+        ("label", {"up": 0.9}, None),
+        ("parcel", {"up": 0.9, "not_up": 0.1}, "up"),
+        ("parcel", {"up": 0.1, "not_up": 0.9}, "not_up"),
+        ("parcel", {"up": 0.4, "not_up": 0.1}, "unknown"),
+        ("parcel", {"up": 0.8, "not_up": 0.7}, "unknown"),
+        ("parcel", {}, "unknown"),
+    ],
+)
+def test_facing_belongs_to_parcels(label: str, traits: dict[str, float], facing: str | None) -> None:
+    assert facing_of(detections([(label, (0, 0, 9, 9), 0.9, traits)]), 0) == facing
