@@ -1,0 +1,133 @@
+"""The command line: usage, exit codes, and errors that are one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from detector import __version__
+from detector.cli import build_parser, main, progress_count, progress_seconds
+
+CONFIG = """
+site: s
+edge: e
+analysis: {model: MODEL}
+cameras: [{name: c, source: rtsp://10.0.0.1/1}]
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([], id="no command"),
+        pytest.param(["frobnicate"], id="no such command"),
+        pytest.param(["detect"], id="no picture"),
+        pytest.param(["detect", "a.jpg"], id="no out"),
+        pytest.param(["detect", "a.jpg", "--out", "o", "--conf", "1.5"], id="score above one"),
+        pytest.param(["detect", "a.jpg", "--out", "o", "--conf", "nan"], id="score no number"),
+        pytest.param(["detect", "a.jpg", "--out", "o", "--conf", "high"], id="score in words"),
+        pytest.param(["replay", "a.mp4", "--out", "o"], id="replay without configuration"),
+        pytest.param(["replay", "a.mp4", "--config", "c", "--out", "o", "--jobs", "0"], id="no jobs"),
+        pytest.param(["replay", "a.mp4", "--config", "c", "--out", "o", "--jobs", "two"], id="jobs in words"),
+        pytest.param(["run"], id="run without configuration"),
+        pytest.param(["hub", "c", "--port", "high"], id="port in words"),
+        pytest.param(["check", "--nonsense"], id="no such option"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("usage: labelwatch")
+    assert "error:" in told
+    assert "_share" not in told
+    assert "_positive" not in told
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"labelwatch {__version__}\n"
+
+
+@pytest.mark.parametrize("verb", ["demo", "run", "hub", "replay", "detect", "check"])
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([verb, "--help"])
+    assert left.value.code == 0
+    assert verb in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        pytest.param(["run", "gone.yaml"], 2, "gone.yaml: can't be read", id="no configuration"),
+        pytest.param(["hub", "gone.yaml"], 2, "gone.yaml: can't be read", id="no hub configuration"),
+        pytest.param(
+            ["replay", "gone.mp4", "--config", "edge.yaml", "--out", "o", "--start", "noon"],
+            2, "--start: not a time: noon", id="no time",
+        ),
+        pytest.param(
+            ["replay", "gone.mp4", "--config", "edge.yaml", "--out", "o"], 1, "gone.mp4", id="no recording"
+        ),
+        pytest.param(["detect", "gone.jpg", "--out", "o"], 1, "gone.jpg: no such file", id="no picture"),
+        pytest.param(
+            ["detect", "a.jpg", "--out", "o", "--model", "nosuch"], 2, "nosuch.yaml is missing", id="no model"
+        ),
+        pytest.param(
+            ["detect", "a.jpg", "--out", "o", "--model", "gone.yaml"], 1, "no model card gone.yaml", id="no card"
+        ),
+    ],
+)  # fmt: skip
+def test_an_error_is_one_line(
+    arguments: list[str], code: int, words: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "edge.yaml").write_text(CONFIG)
+    (tmp_path / "a.jpg").touch()
+    assert main(arguments) == code
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("labelwatch: ")
+    assert output.err.count("\n") == 1
+    assert words in output.err
+
+
+def test_no_password_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check"])
+    try:
+        raise OSError("rtsp://admin:hunter2@10.0.0.2/1 timed out")
+    except OSError:
+        logging.getLogger("detector.test").exception("lost %s", "rtsp://admin:hunter2@10.0.0.2/1")
+    told = capsys.readouterr().err
+    assert "Traceback" in told
+    assert "rtsp://***@10.0.0.2/1" in told
+    assert "hunter2" not in told
+
+
+def test_progress_elsewhere_than_on_a_terminal_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_count("pictures") as count:
+        for n in range(250):
+            count(n + 1, 250)
+    assert capsys.readouterr().err.splitlines() == [f"{n} of 250 pictures" for n in (100, 200, 250)]
+    with progress_seconds() as seconds:
+        for _ in range(130):
+            seconds("cam1", 1.0)
+    assert capsys.readouterr().err.splitlines() == ["cam1: 1 min done", "cam1: 2 min done"]
+
+
+def test_check_as_json_is_json_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "gone.yaml"), "--json"]) == 2
+    output = capsys.readouterr()
+    assert json.loads(output.out)[0]["hint"] == "check the path"
+    assert output.err == ""
+
+
+def test_every_verb_is_known_to_the_parser() -> None:
+    assert build_parser().parse_args(["check", "a.yaml"]).config == Path("a.yaml")
