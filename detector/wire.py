@@ -95,8 +95,8 @@ def incident_record(incident: Incident, site: str, edge: str, title: str, size: 
         },
         "facts": dict(incident.facts),
         "boxes": [
-            {"what": what, "box": [round(b[0] / width, 4), round(b[1] / height, 4), round(b[2] / width, 4), round(b[3] / height, 4)]}
-            for what, b in incident.boxes
+            {"what": what, "box": [round(v / side, 4) for v, side in zip(box, (width, height) * 2, strict=True)]}
+            for what, box in incident.boxes
         ],
     }  # fmt: skip
 

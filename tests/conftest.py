@@ -1,4 +1,4 @@
-"""Fixtures that start real parts: each fails in CI, and elsewhere skips with the command that installs it, when missing."""
+"""Fixtures that start real parts: one that is missing fails the test in CI, and elsewhere skips it."""
 
 from __future__ import annotations
 

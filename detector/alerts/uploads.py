@@ -80,7 +80,9 @@ class ClipUploads:
 
     def _run(self) -> None:
         said = ""
-        with httpx.Client(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S)) as client:
+        # Certificates of the whole web are 10 MB in memory, and of no use to a hub spoken to in plain HTTP.
+        verify = self._hub_url.startswith("https:")
+        with httpx.Client(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), verify=verify) as client:
             while not self._stopping.is_set():
                 self._outbox.new_clip.clear()
                 try:
