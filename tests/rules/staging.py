@@ -20,7 +20,7 @@ PLACES = {1: AHEAD, 2: BEHIND, 3: FURTHER, 4: (460, 470, 520, 510)}
 def aimed(who: Box, at: Box) -> Box:
     """A phone held on the line from a person's head to a parcel."""
     (hx, hy), (px, py) = head(who), centre(at)
-    return box_at((hx + 0.4 * (px - hx), hy + 0.4 * (py - hy)), 12, 20)
+    return box_at((hx + 0.3 * (px - hx), hy + 0.3 * (py - hy)), 12, 20)
 
 
 def parcels(facing: Facing = Facing.UP, numbers: Iterable[int] = PLACES) -> list[Parcel]:

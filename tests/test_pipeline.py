@@ -1,0 +1,190 @@
+"""From frames to incident updates, with a detector that is told what to see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from detector.assembly import build_pipeline
+from detector.config import Camera, EdgeConfig, Policy, Zone
+from detector.geometry import centre
+from detector.pipeline import Pipeline
+from detector.values import Box, Detections, Frame, IncidentKind, IncidentUpdate, Phase, Severity
+from tests.builders import SIZE, box_at, detections, frame, moved, times
+from tests.rules.staging import PLACES, STANDING, Photo, aimed
+
+START = 1_793_525_160.0  # 2026-11-01T09:26:00Z
+Rows = list[tuple[str, Box, float, dict[str, float]]]
+Script = Callable[[float], Rows]
+
+PARCELS: Rows = [("parcel", box, 0.85, {"up": 0.9, "not_up": 0.05}) for box in PLACES.values()]
+LABELS: Rows = [("label", box_at(centre(box), 20, 14), 0.7, {}) for box in PLACES.values()]
+
+
+class ScriptedDetector:
+    """Sees what the script says, by seconds since the start."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.people: list[tuple[Box, ...]] = []
+
+    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+        self.people.append(tuple(people))
+        return detections(self.script(round(frame.captured_at - START, 3)))
+
+
+def pipeline_of(detector: ScriptedDetector, zones: Sequence[Zone] = ()) -> Pipeline:
+    camera = Camera(name="cam", source="rtsp://10.0.0.1/1", **({"zones": list(zones)} if zones else {}))
+    config = EdgeConfig(site="site", edge="edge", cameras=[camera])
+    return build_pipeline(config, camera, detector)
+
+
+def photographer(photos: Sequence[Photo]) -> Script:
+    """Somebody who stands before parcels and photographs some of them."""
+
+    def script(t: float) -> Rows:
+        phones: Rows = [
+            ("phone", aimed(STANDING, PLACES[p.parcel]), 0.8, {"photo": 0.9}) for p in photos if p.start <= t <= p.end
+        ]
+        return [("person", STANDING, 0.9, {}), *phones, *PARCELS, *LABELS]
+
+    return script
+
+
+def frames(seconds: float, fps: float = 5) -> list[Frame]:
+    picture = frame(0)
+    return [replace(picture, index=n, captured_at=START + t) for n, t in enumerate(times(0, seconds, fps))]
+
+
+def run(script: Script, shown: Iterable[Frame], zones: Sequence[Zone] = ()) -> list[IncidentUpdate]:
+    pipeline = pipeline_of(ScriptedDetector(script), zones)
+    updates = [update for each in shown for update in pipeline.process(each)]
+    return updates + pipeline.finish()
+
+
+SWEEP = photographer([Photo(3, 5, 1), Photo(7, 9, 2), Photo(11, 13, 3)])
+
+
+def test_three_photos_become_one_incident_with_a_beginning_and_an_end() -> None:
+    updates = run(SWEEP, frames(18))
+    assert updates[0].phase is Phase.NEW
+    assert updates[-1].phase is Phase.END
+    assert {u.phase for u in updates[1:-1]} == {Phase.UPDATE}
+    assert len({u.after.id for u in updates}) == 1
+    last = updates[-1].after
+    assert (last.kind, last.camera, last.zone) == (IncidentKind.LABEL_PHOTOGRAPHY, "cam", "all")
+    assert last.severity is Severity.WARNING
+    assert [act.parcels for act in last.acts] == [(1,), (2,), (3,)]
+    assert [round(act.started_at - START, 1) for act in last.acts] == [3, 7, 11]
+    assert last.labels_exposed.best == 3
+    assert last.started_at - START == pytest.approx(3)
+    assert sum(what == "label" for what, _ in last.boxes) == len(PLACES)
+
+
+def test_the_first_word_comes_while_the_second_photo_is_being_taken() -> None:
+    pipeline = pipeline_of(ScriptedDetector(SWEEP))
+    first = next(each.captured_at - START for each in frames(18) if pipeline.process(each))
+    assert 7 < first < 9
+
+
+def test_live_and_replay_give_equal_updates_and_ids() -> None:
+    """A recording knows its file and offset, a camera has been running for a while: no stage may look at either."""
+    live = [replace(each, index=each.index + 70_000) for each in frames(18)]
+    recorded = [replace(each, file="cam.mp4", offset_s=each.captured_at - START) for each in frames(18)]
+    assert run(SWEEP, live) == run(SWEEP, recorded)
+
+
+def test_twice_the_frame_rate_gives_the_same_incident() -> None:
+    slow, fast = (run(SWEEP, frames(18, fps))[-1].after for fps in (5, 10))
+    assert slow.id == fast.id
+    assert [act.parcels for act in slow.acts] == [act.parcels for act in fast.acts]
+    assert slow.labels_exposed == fast.labels_exposed
+    for a, b in zip(slow.acts, fast.acts, strict=True):
+        assert a.ended_at == pytest.approx(b.ended_at, abs=0.201)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shaky_boxes_and_missed_phones_change_nothing_that_matters(seed: int) -> None:
+    random = np.random.default_rng(seed)
+
+    def shaky(t: float) -> Rows:
+        return [
+            (label, tuple(float(v) for v in np.add(box, random.normal(0, 1, 4))), score, traits)
+            for label, box, score, traits in SWEEP(t)
+            if random.random() > (0.3 if label == "phone" else 0.05)
+        ]
+
+    last = run(shaky, frames(18))[-1].after
+    assert [act.parcels for act in last.acts] == [(1,), (2,), (3,)]
+
+
+def walking_with_a_phone(t: float) -> Rows:
+    who = moved(STANDING, (-500 + 150 * t, 0))
+    return [("person", who, 0.9, {}), ("phone", aimed(who, moved(who, (60, 180))), 0.8, {"photo": 0.8}), *PARCELS]
+
+
+def scanning(t: float) -> Rows:
+    target = PLACES[1 + int(t // 3) % 4]
+    return [("person", STANDING, 0.9, {}), ("scanner", aimed(STANDING, target), 0.8, {}), *PARCELS]
+
+
+def calling(t: float) -> Rows:
+    return [("person", STANDING, 0.9, {}), ("phone", box_at((655, 318), 12, 20), 0.8, {"call": 0.8}), *PARCELS]
+
+
+def reading(t: float) -> Rows:
+    phone = aimed(STANDING, PLACES[1 + int(t // 3) % 4])
+    return [("person", STANDING, 0.9, {}), ("phone", phone, 0.8, {"photo": 0.1}), *PARCELS]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(lambda t: [], id="nobody"),
+        pytest.param(walking_with_a_phone, id="walking past with a phone"),
+        pytest.param(scanning, id="scanning one parcel after the other"),
+        pytest.param(calling, id="on the phone"),
+        pytest.param(reading, id="reading the phone"),
+        pytest.param(photographer([Photo(3, 5, 1)]), id="one photo"),
+        pytest.param(photographer([Photo(3, 5, 1), Photo(15, 17, 1)]), id="two photos of one parcel"),
+    ],
+)
+def test_ordinary_work_raises_nothing(script: Script) -> None:
+    assert run(script, frames(20)) == []
+
+
+def test_where_phones_are_allowed_a_sweep_raises_nothing() -> None:
+    polygon = [(0, 0), (1, 0), (1, 1), (0, 1)]
+    allowed = Zone(name="packing", kind="packing", polygon=polygon, policy=Policy(phones="allowed"))
+    assert run(SWEEP, frames(18), [allowed]) == []
+    assert run(SWEEP, frames(18), [Zone(name="packing", kind="packing", polygon=polygon)]) != []
+
+
+def test_an_incident_ends_by_itself_when_nothing_more_is_seen() -> None:
+    def leaving(t: float) -> Rows:
+        return SWEEP(t) if t < 18 else []
+
+    pipeline = pipeline_of(ScriptedDetector(leaving))
+    shown = [*frames(18), *(replace(frame(0), captured_at=START + t) for t in range(19, 240))]
+    ends = [each.captured_at - START for each in shown for u in pipeline.process(each) if u.phase is Phase.END]
+    assert len(ends) == 1
+    assert 13 + 180 <= ends[0] <= 16 + 180
+    assert pipeline.finish() == []
+
+
+def test_people_known_from_before_are_shown_to_the_detector() -> None:
+    detector = ScriptedDetector(lambda t: [("person", STANDING, 0.9, {})] if t < 1 else [])
+    pipeline = pipeline_of(detector)
+    for each in frames(6):
+        pipeline.process(each)
+    assert detector.people[0] == ()
+    assert detector.people[1] == (STANDING,)
+    assert detector.people[-1] == (), "forgotten after a while"
+
+
+def test_pipelines_do_not_share_anything() -> None:
+    assert run(SWEEP, frames(18)) == run(SWEEP, frames(18))
+    assert frame(0).size == SIZE
