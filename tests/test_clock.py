@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.clock import SystemClock, iso, unix
@@ -18,6 +18,7 @@ def test_a_time_correction_does_not_step_the_clock_back(monkeypatch: pytest.Monk
     assert clock.now() >= before
 
 
+@settings(deadline=None)
 @given(st.floats(0, 4e9))
 def test_text_keeps_a_time_to_the_millisecond(seconds: float) -> None:
     text = iso(seconds)

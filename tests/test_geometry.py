@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import geometry
@@ -32,6 +32,7 @@ def slow_iou(a: Box, b: Box) -> float:
     return common / union if union > 0 else 0.0
 
 
+@settings(deadline=None)
 @given(box_lists, box_lists)
 def test_iou_is_bounded_and_the_same_from_either_side(a: list[Box], b: list[Box]) -> None:
     there, back = (geometry.iou(geometry.as_array(p), geometry.as_array(q)) for p, q in ((a, b), (b, a)))
@@ -41,6 +42,7 @@ def test_iou_is_bounded_and_the_same_from_either_side(a: list[Box], b: list[Box]
     np.testing.assert_allclose(there, back.T, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(boxes())
 def test_iou_of_a_box_with_itself_is_one_unless_it_is_empty(box: Box) -> None:
     array = geometry.as_array([box])
@@ -50,6 +52,7 @@ def test_iou_of_a_box_with_itself_is_one_unless_it_is_empty(box: Box) -> None:
 whole_boxes = st.tuples(*[st.integers(0, 50)] * 4).map(lambda v: (float(v[0]), float(v[1]), v[0] + v[2], v[1] + v[3]))
 
 
+@settings(deadline=None)
 @given(st.lists(whole_boxes, min_size=1, max_size=5), st.lists(whole_boxes, min_size=1, max_size=5))
 def test_iou_agrees_with_the_schoolbook(a: list[Box], b: list[Box]) -> None:
     found = geometry.iou(geometry.as_array(a), geometry.as_array(b))
@@ -96,6 +99,7 @@ def test_covered_share(cover: Box, share: float) -> None:
     assert geometry.covered_share((3, 3, 3, 3), cover) == 0
 
 
+@settings(deadline=None)
 @given(boxes(), st.floats(0, 2))
 def test_a_grown_box_keeps_its_centre_and_holds_the_old_one(box: Box, share: float) -> None:
     larger = geometry.grown(box, share)
@@ -140,6 +144,7 @@ def clear_of_edges(point: tuple[float, float], polygon: list[tuple[float, float]
     return True
 
 
+@settings(deadline=None)
 @given(stars(), st.lists(st.tuples(st.floats(-11, 11), st.floats(-11, 11)), min_size=1, max_size=8))
 def test_polygon_agrees_with_the_sum_of_angles(
     polygon: list[tuple[float, float]], points: list[tuple[float, float]]
@@ -184,6 +189,7 @@ def test_ray_and_box(through: tuple[float, float], distance: float | None) -> No
 points = st.tuples(st.floats(-100, 100), st.floats(-100, 100))
 
 
+@settings(deadline=None)
 @given(points, points, st.tuples(st.floats(-100, 100), st.floats(-100, 100), st.floats(1, 50), st.floats(1, 50)))
 def test_ray_meets_the_box_where_it_says(
     origin: tuple[float, float], through: tuple[float, float], place: tuple[float, float, float, float]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.clock import unix
@@ -86,6 +86,7 @@ def test_a_file_belongs_to_the_camera_whose_source_it_is_or_lies_in(tmp_path: Pa
     assert camera_of(two, cameras).name == "dock"
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=90).filter(lambda s: "/" not in s and "\0" not in s and s not in (".", "..")))
 def test_a_file_of_any_name_has_a_camera(stem: str) -> None:
     camera = camera_of(Path(f"{stem}.mp4"), [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.alerts.incidents import IncidentBook, incident_id
@@ -95,6 +95,7 @@ def test_severity_score_and_counts_never_fall() -> None:
 severities = st.lists(st.sampled_from(Severity), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(severities)
 def test_the_severest_word_stays(said: list[Severity]) -> None:
     mine = book()
@@ -161,6 +162,7 @@ def test_equal_times_give_equal_ids_and_others_differ() -> None:
     assert all(len(each) == 24 for each in others)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 4e9), st.floats(0, 4e9))
 def test_ids_are_equal_exactly_for_equal_milliseconds(a: float, b: float) -> None:
     same = f"{a:.3f}" == f"{b:.3f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.geometry import iou
@@ -30,6 +30,7 @@ rows = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows, st.randoms(use_true_random=False))
 def test_suppression_agrees_with_the_schoolbook(
     found: list[tuple[int, int, int, int, int]], random: np.random.RandomState

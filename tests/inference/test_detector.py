@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -85,6 +85,7 @@ def test_a_person_wholly_outside_the_picture_is_not_looked_at() -> None:
     assert len(found) == 0
 
 
+@settings(deadline=None)
 @given(
     st.tuples(st.floats(-500, 900), st.floats(-500, 700), st.floats(0, 600)),
     st.tuples(st.integers(2, 400), st.integers(2, 300)),

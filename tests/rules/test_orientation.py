@@ -74,6 +74,7 @@ def test_no_label_up_is_no_surprise() -> None:
     assert most_surprising_patch(places, np.zeros(12, bool), RATE, 8, draws=99).p_value == 1
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(0, 200), st.floats(0.01, 0.99))
 def test_surprise_is_never_negative_and_zero_up_to_the_usual_share(size: int, count: int, rate: float) -> None:
     count = min(count, size)
@@ -83,6 +84,7 @@ def test_surprise_is_never_negative_and_zero_up_to_the_usual_share(size: int, co
         assert value == 0
 
 
+@settings(deadline=None)
 @given(st.integers(3, 60), st.floats(0.05, 0.9))
 def test_surprise_grows_with_every_further_label_up(size: int, rate: float) -> None:
     counts = np.arange(size + 1, dtype=np.float32)
@@ -91,6 +93,7 @@ def test_surprise_grows_with_every_further_label_up(size: int, rate: float) -> N
     assert values[-1] == pytest.approx(-size * np.log(rate), rel=1e-3)
 
 
+@settings(deadline=None)
 @given(st.integers(3, 20), st.integers(0, 300))
 def test_patches_grow_from_the_least_to_all(least: int, more: int) -> None:
     sizes = patch_sizes(least, least + more)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import WHOLE_FRAME, Policy, Rules, SweepRule, Zone
@@ -131,6 +131,7 @@ def test_how_many_acts_and_parcels_make_a_sweep(acts: list[Act], sweep: bool) ->
     assert is_sweep(acts, 2, 2) is sweep
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=8))
 def test_the_score_is_a_chance_and_never_falls_with_another_act(scores: list[float]) -> None:
     acts = [act(n, n + 1, [n], score=score) for n, score in enumerate(scores)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.geometry import as_array
@@ -162,6 +162,7 @@ gains = st.integers(0, 5).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(gains)
 def test_pairs_are_one_to_one_and_worth_it(gain: np.ndarray) -> None:
     pairs = best_pairs(gain, 0.4)
@@ -178,6 +179,7 @@ boxes = st.tuples(*[st.floats(0, 500, width=32)] * 2, *[st.floats(1, 300, width=
 )
 
 
+@settings(deadline=None)
 @given(st.lists(boxes, max_size=4), st.lists(boxes, max_size=4))
 def test_closeness_is_bounded_and_one_for_the_same_box(a: list[Box], b: list[Box]) -> None:
     found = closeness(as_array(a), as_array(b))
