@@ -13,6 +13,7 @@ from typing import Any
 from detector.hub.store import Edge
 
 SILENT_S = 20.0  # age of the last frame when it was reported
+MUCH = 1e12  # beyond it nothing is a count or an age
 QUIET_S = 120.0  # age of the report itself
 
 
@@ -97,4 +98,5 @@ def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> Came
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MUCH
+    return float(value) if is_number else None  # type: ignore[arg-type]

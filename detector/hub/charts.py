@@ -58,7 +58,7 @@ class Timeline:
 
 def timeline(incident: StoredIncident, clips: list[Clip]) -> Timeline:
     """From the first of incident, acts and video to the last of them."""
-    acts = sorted(filter(_is_act, incident.record["acts"]), key=lambda act: float(act["started_at_unix"]))[:FEW_ACTS]
+    acts = incident.acts[:FEW_ACTS]
     starts = [incident.started_at, *(c.started_at for c in clips), *(a["started_at_unix"] for a in acts)]
     ends = [
         incident.ended_at, *(c.started_at + c.duration_s for c in clips), *(a["ended_at_unix"] for a in acts)
@@ -74,12 +74,6 @@ def timeline(incident: StoredIncident, clips: list[Clip]) -> Timeline:
         start + length,
         [bar(str(a.get("kind")), a["started_at_unix"], a["ended_at_unix"], a.get("score")) for a in acts],
         [bar("video", clip.started_at, clip.started_at + clip.duration_s) for clip in clips],
-    )
-
-
-def _is_act(act: Any) -> bool:
-    return isinstance(act, dict) and all(
-        isinstance(act.get(name), int | float) for name in ("started_at_unix", "ended_at_unix")
     )
 
 
@@ -103,7 +97,8 @@ def evidence(incident: StoredIncident, clips: list[Clip]) -> list[dict[str, Any]
 def marks(incident: StoredIncident) -> dict[str, int]:
     """How many of each thing the picture marks; labels are only there to be blurred."""
     found: dict[str, int] = {}
-    for box in incident.record.get("boxes", []):
+    boxes = incident.record.get("boxes")
+    for box in boxes if isinstance(boxes, list) else []:
         if isinstance(box, dict) and box.get("what") != "label":
             found[str(box.get("what"))] = found.get(str(box.get("what")), 0) + 1
     return found

@@ -24,12 +24,13 @@ from anyio.to_thread import run_sync
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
-from detector.hub.store import Clip, Store
+from detector.hub.store import Clip, Store, is_time
 
 logger = logging.getLogger(__name__)
 
 CLAIM_LIFE_S = 15 * 60.0
 ABANDONED_S = 14 * 86400.0  # a piece that nobody came back to complete
+LONGEST_S = 86400.0
 MAGIC_AT, MAGIC = 4, b"ftyp"  # how an mp4 begins, after a length of four bytes
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 
@@ -140,6 +141,8 @@ class ClipFolder:
         known = self._store.incident(incident)
         if known and (known.site, known.edge) != (claim["site"], claim["edge"]):
             raise _Refused(401, "the incident is another edge's")
+        if not is_time(claim["started_at"]) or claim["duration_s"] > LONGEST_S:
+            raise _Refused(422, "no sensible time or duration")
         if claim["size"] > self._largest_bytes:
             raise _Refused(413, f"larger than {self._largest_bytes} bytes")
         return claim

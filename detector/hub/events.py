@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 from anyio.to_thread import run_sync
 
@@ -37,7 +38,7 @@ class Live:
     def poke(self) -> None:
         """Something has changed; from any thread."""
         for event, loop in list(self._pokes.items()):
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the server has just stopped
                 loop.call_soon_threadsafe(event.set)
 
     def close(self) -> None:

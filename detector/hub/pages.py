@@ -25,7 +25,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 
 from detector.clock import Clock
 from detector.config import HubConfig
-from detector.hub.auth import SESSION_S, SHORTEST_PASSWORD, Gate, TooManyTries, cookie_name
+from detector.hub.auth import FIRST_LOGIN, SESSION_S, SHORTEST_PASSWORD, Gate, TooManyTries, cookie_name
 from detector.hub.cameras import camera_states, counter, look
 from detector.hub.charts import evidence, hour_bars, marks, timeline
 from detector.hub.clips import Answer, ClipFolder
@@ -83,7 +83,10 @@ class View:
         self.say = Phrases(language if language in LANGUAGES else parts.config.language)
         theme = request.cookies.get("theme", "")
         self.theme = theme if theme in THEMES else ""
-        self.session = parts.gate.session(request.cookies.get(cookie_name(request.url.scheme)), self.now)
+        # A page that only keeps itself fresh is no sign of a person.
+        in_use = not self.wants_fragment or request.method == "POST"
+        token = request.cookies.get(cookie_name(request.url.scheme))
+        self.session = parts.gate.session(token, self.now, extend=in_use)
 
     @property
     def user(self) -> str:
@@ -391,6 +394,7 @@ def change_password(view: Somebody, fields: Form) -> Response:
         wrong = "password_wrong"
     if wrong:
         return view.page("account.html", 400, wrong=wrong, shortest=SHORTEST_PASSWORD)
+    (view.parts.config.data_dir / FIRST_LOGIN).unlink(missing_ok=True)  # it opens nothing any more
     return RedirectResponse("/login", 303)
 
 

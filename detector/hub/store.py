@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from detector.errors import StoreError
+from detector.errors import StoreError, WireError
 from detector.hub.schema import (
     alerts,
     changes,
@@ -52,6 +52,7 @@ VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
+LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,24 @@ class StoredIncident:
     def cursor(self) -> tuple[float, str]:
         """Its place in the feed."""
         return self.started_at, self.id
+
+    @property
+    def title(self) -> str:
+        """The camera's name for people."""
+        return str(self.record.get("camera_title") or self.record.get("camera"))
+
+    @property
+    def acts(self) -> list[dict[str, Any]]:
+        """Acts that have their times, in order; an edge may send what this hub doesn't understand."""
+        acts = [act for act in self.record["acts"] if isinstance(act, dict)]
+        timed = [act for act in acts if is_time(act.get("started_at_unix")) and is_time(act.get("ended_at_unix"))]
+        return sorted(timed, key=lambda act: float(act["started_at_unix"]))
+
+    @property
+    def people(self) -> int:
+        """How many took part, by the tracks named; at least one."""
+        tracks = self.record.get("tracks")
+        return max(1, len(tracks) if isinstance(tracks, list) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +194,7 @@ class Store:
         """Store envelopes, each id once, and bring their incidents up to date, in one transaction.
 
         The newest envelope of an incident decides what it looks like, in whatever order they come: by `seq` within an
-        epoch of the edge's outbox, by `sent_at_unix` between epochs, whose names have no order. An envelope that can't
-        be stored at all (a number out of range, say) is put on record as refused: sending it again would not help.
+        epoch of the edge's outbox, by `sent_at_unix` between epochs, whose names have no order.
 
         Args:
             fields_list: Envelopes as `wire.decode_alert` returns them.
@@ -184,18 +202,12 @@ class Store:
 
         Returns:
             Ids that were not known before.
+
+        Raises:
+            WireError: One holds what no database takes (a number out of range, say); none of them is stored.
         """
-        rows: list[_AlertRow] = []
-        refused: list[dict[str, Any]] = []
-        for fields in fields_list:
-            try:
-                rows.append(_alert_row(fields, received_at))
-            except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
-                topic = f"{fields.get('site')}/{fields.get('edge')}/{fields.get('id')}"
-                refused.append(_refusal(topic, f"can't be stored: {error!r}", received_at))
+        rows = [_alert_row(fields, received_at) for fields in fields_list]
         with self._writer.begin() as connection:
-            if refused:
-                connection.execute(refusals.insert(), refused)
             return self._add_rows(connection, rows) if rows else []
 
     def _add_rows(self, connection: Connection, rows: list[_AlertRow]) -> list[str]:
@@ -285,9 +297,10 @@ class Store:
         self._upsert_edge({"site": site, "edge": edge, "state": state[:40], "state_at": at})
 
     def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
-        """Keep an edge's newest health report."""
+        """Keep an edge's newest health report; NaN and infinity, which JSON can't hold, become null."""
+        clean = json.loads(json.dumps(fields), parse_constant=lambda _: None)
         older = edges.c.health_at.is_(None) | (edges.c.health_at <= at)
-        self._upsert_edge({"site": site, "edge": edge, "health": dict(fields), "health_at": at}, where=older)
+        self._upsert_edge({"site": site, "edge": edge, "health": clean, "health_at": at}, where=older)
 
     def _upsert_edge(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
         insert = self._insert(edges).values(values)
@@ -542,6 +555,11 @@ class Store:
             connection.execute(delete(sessions).where(sessions.c.token_sha256 == token_sha256))
 
 
+def is_time(value: object) -> bool:
+    """Whether a value from outside is a time (Unix seconds) that can be shown."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME
+
+
 def migrate(connection: Connection) -> None:
     """Bring a database to the newest shape, within the connection's transaction."""
     config = Config()
@@ -589,11 +607,13 @@ class _AlertRow:
 
 
 def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
-    """Take an envelope apart.
+    try:
+        return _taken_apart(fields, received_at)
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
+        raise WireError(f"an alert that can't be stored: {error!r}") from error
 
-    Raises:
-        ValueError, KeyError, TypeError, OverflowError, AttributeError: It holds what no database takes.
-    """
+
+def _taken_apart(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
     after = fields["after"]
     labels = after["labels_exposed"]
     order = {"epoch": _text(fields["epoch"]), "seq": _whole(fields["seq"], 2**62)}
@@ -642,10 +662,9 @@ def _text(value: Any) -> str:
 
 
 def _time(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number) or not 0 <= number < 2**40:
-        raise ValueError(f"no time: {number}")
-    return number
+    if not is_time(value):
+        raise ValueError(f"no time: {value}")
+    return float(value)
 
 
 def _whole(value: Any, limit: int = 2**31 - 1) -> int:

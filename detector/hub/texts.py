@@ -422,22 +422,20 @@ def count_range(low: int, high: int) -> str:
 
 def explanation(incident: StoredIncident, say: Phrases) -> list[str]:
     """What happened, in one sentence, and perhaps one more that weighs it; without full stops."""
-    record, facts = incident.record, incident.record.get("facts", {})
     span = say.span(incident.ended_at - incident.started_at)
     if incident.kind == "label_photography":
         return [_photography(incident, say, span)]
     if incident.kind == "orientation_pattern":
-        return _orientation(facts, say)
-    people = max(1, len(record.get("tracks", [])))
-    values = {"people": people, "people_en": _people_en(people), "span": span}
+        return _orientation(incident.record["facts"], say)
+    values = {"people": incident.people, "people_en": _people_en(incident.people), "span": span}
     if f"say_{incident.kind}" in TEXTS[say.language]:
         return [say(f"say_{incident.kind}", **values)]
     return [say("say_other", kind=say.either(f"kind_{incident.kind}", incident.kind), span=span)]
 
 
 def _photography(incident: StoredIncident, say: Phrases, span: str) -> str:
-    photos = [act for act in incident.record["acts"] if act.get("kind") == "photo"]
-    people = max(1, len({act.get("track") for act in photos}))
+    photos = [act for act in incident.acts if act.get("kind") == "photo"]
+    people = max(1, len({str(act.get("track")) for act in photos}))
     exposed = incident.labels_high > 0
     return say(
         "say_label_photography" if exposed else "say_label_photography_uncounted",

@@ -87,6 +87,13 @@ def test_a_session_slides_and_ends(site: Any) -> None:
     assert site.client.get("/").status_code == 303
 
 
+def test_a_page_that_only_refreshes_itself_keeps_no_session_open(site: Any) -> None:
+    site.clock.at += SESSION_S - 60
+    assert site.client.get("/feed/head", headers={"X-Fragment": "part"}).status_code == 200
+    site.clock.at += 120
+    assert site.client.get("/feed/head", headers={"X-Fragment": "part"}).status_code == 401
+
+
 def test_logging_out_ends_the_session_for_good(site: Any) -> None:
     token = site.client.cookies["labelwatch"]
     assert site.client.post("/logout").status_code == 303
@@ -95,7 +102,7 @@ def test_logging_out_ends_the_session_for_good(site: Any) -> None:
     assert visitor.get("/").status_code == 303
 
 
-def test_changing_the_password_ends_every_session(site: Any) -> None:
+def test_changing_the_password_ends_every_session(site: Any, tmp_path: Path) -> None:
     other = site.visitor()
     other.post("/login", data=site.login)
     form = {"old": site.login["password"], "new": "a much better one"}
@@ -103,6 +110,7 @@ def test_changing_the_password_ends_every_session(site: Any) -> None:
     assert site.client.post("/account/password", data={**form, "old": "wrong"}).status_code == 400
     assert site.client.post("/account/password", data=form).status_code == 303
     assert site.client.get("/").status_code == other.get("/").status_code == 303
+    assert not (tmp_path / "first-login.json").exists()
     assert site.visitor().post("/login", data=site.login).status_code == 401
     assert site.visitor().post("/login", data={"user": "owner", "password": form["new"]}).status_code == 303
 

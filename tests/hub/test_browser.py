@@ -91,6 +91,7 @@ class Scene:
         page.fill("[name=password]", self.hub.first_login["password"])
         page.click("button.main")
         page.wait_for_selector("header nav")
+        page.wait_for_load_state("load")  # scripts run by then
         return page
 
     def _failed(self, request: Any) -> None:

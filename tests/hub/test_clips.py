@@ -117,6 +117,11 @@ def test_every_header_is_signed(site: Any, name: str) -> None:
     assert site.client.put(URL, content=CLIP, headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("changes", [{"started_at": 9e14}, {"duration_s": 1e6}])
+def test_a_clip_from_no_time_is_refused(site: Any, changes: dict[str, float]) -> None:
+    assert site.client.put(URL, content=CLIP, headers=site.claim(CLIP, **changes)).status_code == 422
+
+
 @pytest.mark.parametrize("late_s", [-16 * 60, 16 * 60])
 def test_an_old_claim_cannot_be_replayed(site: Any, late_s: float) -> None:
     headers = site.claim(CLIP)

@@ -148,6 +148,31 @@ def test_what_edges_and_people_write_is_never_markup(site: Any, envelope: Any) -
         assert answer.status_code < 500 and "<script>alert" not in answer.text, page
 
 
+@pytest.mark.parametrize("kind", ["label_photography", "orientation_pattern", "lingering", "unheard_of"])
+def test_an_alert_with_only_what_is_required_or_with_rubbish_breaks_no_page(
+    site: Any, envelope: Any, kind: str
+) -> None:
+    bare, odd = envelope(1, incident="bare", kind=kind), envelope(2, incident="odd", kind=kind)
+    for name in ("camera_title", "zone", "tracks", "boxes", "started_at", "ended_at", "site", "edge"):
+        del bare["after"][name]
+    far = {"kind": "photo", "track": [[]], "started_at_unix": 1e300, "ended_at_unix": 1}
+    odd["after"] |= {
+        "acts": [far, {"kind": "photo", "started_at_unix": True, "ended_at_unix": "x"}, None, 7, "x"],
+        "tracks": 5, "boxes": 7, "facts": {"up": [], "judged": None, "p_value": True, "x": {"y": [1]}}, "zone": 5,
+    }  # fmt: skip
+    assert len(site.store.add_alerts([bare, odd], NOON)) == 2
+    assert site.client.get("/").status_code == 200
+    for incident in ("bare", "odd"):
+        assert site.client.get(f"/incidents/{incident}").status_code == 200
+
+
+def test_health_with_numbers_that_are_none_breaks_no_page(site: Any) -> None:
+    nan, much = float("nan"), 10**400
+    cameras = [{"camera": "a", "age_s": nan, "fps": float("inf")}, {"camera": "b", "age_s": much, "reconnects": -much}]
+    site.store.set_health("shanghai", "box1", {"cameras": cameras, "backlog": nan, "dropped": much}, NOON)
+    assert site.client.get("/").status_code == site.client.get("/cameras").status_code == 200
+
+
 def test_pages_have_no_inline_script_or_style(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
     for path in ("/", "/incidents/inc-1", "/cameras", "/account", "/source"):

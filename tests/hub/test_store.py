@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
-from detector.errors import StoreError
+from detector.errors import StoreError, WireError
 from detector.hub.schema import metadata
 from detector.hub.store import Clip, Store
 
@@ -85,6 +85,7 @@ def test_gaps_are_counted_until_they_are_filled(store: Store, envelope: Build) -
     "broken",
     [
         {"started_at_unix": float("inf")},
+        {"started_at_unix": 1e15},
         {"labels_exposed": {"low": -1}},
         {"labels_exposed": {"low": 2**40}},
         {"id": "nul\0"},
@@ -92,13 +93,14 @@ def test_gaps_are_counted_until_they_are_filled(store: Store, envelope: Build) -
         {"kind": "\ud800"},
     ],
 )
-def test_what_no_database_takes_is_refused_and_the_rest_stored(
-    store: Store, broken: dict[str, Any], envelope: Build
-) -> None:
+def test_what_no_database_takes_is_refused_whole(store: Store, broken: dict[str, Any], envelope: Build) -> None:
     bad = envelope(1)
     bad["after"] |= broken
-    assert store.add_alerts([bad, envelope(2**70), envelope(2, incident="fine")], NOON) == ["box1-0001-2"]
-    assert store.refused()[0] == 2
+    with pytest.raises(WireError):
+        store.add_alerts([envelope(2, incident="fine"), bad], NOON)
+    with pytest.raises(WireError):
+        store.add_alerts([envelope(2**70)], NOON)
+    assert store.feed() == []
 
 
 def test_the_feed_pages_without_gap_or_repeat(store: Store, envelope: Build) -> None:
@@ -190,6 +192,9 @@ def test_late_health_does_not_replace_newer(store: Store) -> None:
     store.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
     store.set_health("shanghai", "box1", {"n": 1}, NOON)
     store.set_edge_status("shanghai", "box1", "offline", NOON)
+    store.set_health("shanghai", "box1", {"n": 2, "x": float("nan")}, NOON + 5)
+    assert store.edges()[0].health == {"n": 2, "x": None}
+    store.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
     (edge,) = store.edges()
     assert (edge.health, edge.health_at, edge.state) == ({"n": 2}, NOON + 5, "offline")
 

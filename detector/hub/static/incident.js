@@ -51,8 +51,9 @@ function begin() {
   video.addEventListener("seeked", showTime);
   video.addEventListener("ended", () => { if (current + 1 < clips.length) load(current + 1, 0, true); });
   video.addEventListener("error", () => { document.getElementById("trouble").hidden = false; });
-  // Opens a breath before the first act.
-  const first = document.querySelector("#timeline [data-at]");
+  // Opens a breath before the first photo, else before the first act.
+  const acts = document.getElementById("timeline");
+  const first = acts?.querySelector("[data-at]:has(.photo)") ?? acts?.querySelector("[data-at]");
   seek(first ? Number(first.dataset.at) - 1 : clips[0].start, false);
 }
 
