@@ -22,6 +22,8 @@ SECRET = "hunter2"
         ("rtsp://admin:hun?hunter2@cam:554/1", "rtsp://***@cam:554/1"),
         ("rtsp://admin:it'shunter2@cam/1", "rtsp://***@cam/1"),
         ("rtsp:/admin:hunter2@cam/1", "rtsp:/***@cam/1"),
+        ("1rtsp://admin:hunter2@cam/1", "1rtsp://***@cam/1"),
+        ("x" * 300_000 + "://admin:hunter2@cam/1", "x" * 300_000 + "://***@cam/1"),
         ("postgresql+psycopg://user:hunter2@db/hub", "postgresql+psycopg://***@db/hub"),
         (
             "[Errno 5] can't open 'rtsp://a:hunter2@cam/1': timed out",
