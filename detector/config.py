@@ -120,6 +120,11 @@ class Analysis(Settings):
     zoom_side: int = Field(320, ge=96, le=640, multiple_of=32)
     zooms: int = Field(4, ge=0, le=32, description="people looked at closely in one frame, at most")
 
+    @property
+    def model_is_file(self) -> bool:
+        """Whether `model` is the path of a card rather than a name."""
+        return self.model.endswith((".yaml", ".yml"))
+
 
 class PhotoRule(Settings):
     """When device and person add up to a photo act (`rules/acts.py`)."""
@@ -251,6 +256,7 @@ def load_edge(path: Path) -> EdgeConfig:
         update={
             "data_dir": _beside(path, config.data_dir),
             "broker": _broker_beside(path, config.broker),
+            "analysis": _analysis_beside(path, config.analysis),
             "cameras": [_camera_beside(path, camera) for camera in config.cameras],
         }
     )
@@ -352,6 +358,12 @@ def _broker_beside(path: Path, broker: Broker) -> Broker:
     return broker.model_copy(update={n: _beside(path, getattr(broker, n)) for n in names if getattr(broker, n)})
 
 
+def _analysis_beside(path: Path, analysis: Analysis) -> Analysis:
+    if not analysis.model_is_file:
+        return analysis
+    return analysis.model_copy(update={"model": str(_beside(path, Path(analysis.model)))})
+
+
 def _camera_beside(path: Path, camera: Camera) -> Camera:
     update: dict[str, Any] = {}
     if not camera.live:
@@ -381,6 +393,9 @@ def check_edge(config: EdgeConfig, path: Path, exists: Callable[[Path], bool] = 
         exists: Tells whether a path is there.
     """
     problems = []
+    model = config.analysis.model
+    if config.analysis.model_is_file and not exists(Path(model)):
+        problems.append(Problem(str(path), "analysis.model", f"no such file: {model}", "check the path"))
     for n, camera in enumerate(config.cameras):
         if not camera.live and not exists(Path(camera.source)):
             problems.append(

@@ -104,6 +104,7 @@ BAD_EDGES = [
     pytest.param(
         changed(cameras__0__password_file="gone"), "cameras[0].password_file", "no such file", "path", id="no secret"
     ),
+    pytest.param(changed(analysis__model="gone.yaml"), "analysis.model", "no such file", "path", id="no model card"),
     pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
 ]  # fmt: skip
 
@@ -250,9 +251,16 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     folder.mkdir()
     path = folder / "edge.yaml"
     path.write_text(
-        changed(data_dir="../data", cameras__0__source="clip.mp4", cameras__1__password_file="pw", broker__ca_file="ca")
+        changed(
+            data_dir="../data",
+            analysis__model="own/model.yaml",
+            cameras__0__source="clip.mp4",
+            cameras__1__password_file="pw",
+            broker__ca_file="ca",
+        )
     )
     config = load_edge(path)
+    assert config.analysis.model == str(folder / "own" / "model.yaml")
     assert config.data_dir == tmp_path / "data"
     assert config.cameras[0].source == str(folder / "clip.mp4")
     assert config.cameras[1].source == "rtsp://10.0.0.3/1"
