@@ -53,6 +53,13 @@ class HubLink(Settings):
 
     url: str | None = Field(None, description="address of the hub, e.g. http://10.0.0.2:8080; none: clips stay here")
 
+    @field_validator("url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^/\s]", url):
+            raise ValueError("must begin with http:// or https://")
+        return url
+
 
 class Policy(Settings):
     """What is fine in a zone."""

@@ -80,6 +80,7 @@ BAD_EDGES = [
     pytest.param(changed(site="bulk area"), "site", "pattern", "letters, digits", id="name with a space"),
     pytest.param(changed(cameras__0__name=""), "cameras[0].name", "pattern", "letters, digits", id="no name"),
     pytest.param(changed(cameras__1__name="cam1"), "cameras[1].name", "cam1 is given twice", "own name", id="twice"),
+    pytest.param(changed(hub__url="10.0.0.2:8080"), "hub.url", "must begin with http://", "", id="hub without http"),
     pytest.param(changed(timezone="Asia/Peking"), "timezone", "no such time zone: Asia/Peking", "", id="time zone"),
     pytest.param(
         changed(**{f"{ZONE}__polygon": [[0, 0], [1, 1]]}),
