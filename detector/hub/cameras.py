@@ -19,7 +19,10 @@ QUIET_S = 120.0  # age of the report itself
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """One camera: `state` is `ok`, `silent`, `edge_offline` or `edge_quiet`; `age_s` that of its last frame now."""
+    """One camera: `state` is `ok`, `silent`, `ended` (a recording is over), `edge_offline` or `edge_quiet`.
+
+    `age_s` is that of its last frame, now.
+    """
 
     site: str
     edge: str
@@ -80,6 +83,8 @@ def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> Came
         state = "edge_offline"
     elif since_report is None or since_report > QUIET_S:
         state = "edge_quiet"
+    elif fields.get("state") == "ended":
+        state = "ended"
     elif age is None or age > SILENT_S or fields.get("state", "ok") not in ("ok", "running"):
         state = "silent"
     else:

@@ -255,6 +255,19 @@ def test_older_incidents_are_added_below(scene: Scene) -> None:
     assert page.url == scene.hub.url
 
 
+def test_a_page_left_open_stays_light_and_nothing_is_lost(scene: Scene) -> None:
+    page = scene.page()
+    for n in range(230):
+        scene.alert(f"inc{n}", started_at_unix=time.time() - 300 + n, snapshot=None)
+    page.wait_for_selector("#card-inc229")
+    until(page, "document.querySelectorAll('.card').length <= 200")
+    before = page.locator(".card").count()
+    oldest = int(page.locator(".card").last.get_attribute("data-incident").removeprefix("inc"))
+    page.click("[data-more]")
+    page.wait_for_selector(f"#card-inc{oldest - 1}")
+    assert page.locator(".card").count() == before + min(20, oldest)
+
+
 @pytest.mark.parametrize("width", [320, 360, 768, 1440])
 def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scene, width: int, mp4: bytes) -> None:
     scene.alert("inc", camera_title="东区三号机 " * 12, facts={"a_rather_long_name_of_a_new_fact": "x" * 120})

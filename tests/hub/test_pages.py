@@ -35,6 +35,10 @@ def test_silence_is_not_taken_for_peace(site: Any) -> None:
     assert "1 台摄像机没有画面" in text_of(site.client.get("/"))
     page = text_of(site.client.get("/cameras"))
     assert page.index("没有画面") < page.index("东门") and "refused" in page
+    over = [{"camera": "cam1", "state": "ended", "age_s": 1}, {"camera": "cam2", "state": "failing", "age_s": 1}]
+    site.store.set_health("shanghai", "box1", {"cameras": over}, site.clock.now())
+    page = text_of(site.client.get("/cameras"))
+    assert "录像已播完" in page and "没有画面" in page
     site.clock.at += 300
     assert text_of(site.client.get("/cameras")).count("边缘设备没有消息") == 2
     site.store.set_edge_status("shanghai", "box1", "offline", site.clock.now())

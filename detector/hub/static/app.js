@@ -3,6 +3,7 @@
 "use strict";
 
 const page = document.body.dataset;
+const MOST_CARDS = 200;
 
 async function fragment(url, options = {}, what = "part") {
   const answer = await fetch(url, { ...options, headers: { "X-Fragment": what } });
@@ -47,6 +48,20 @@ function place(card) {
   if (document.hidden) document.title = "● " + document.title.replace(/^● /, "");
 }
 
+function trim() {
+  // A page left open for a day stays light; what falls off its end is behind the link for older ones.
+  const cards = document.querySelectorAll("#feed > .card");
+  if (cards.length <= MOST_CARDS) return;
+  [...cards].slice(MOST_CARDS / 2).forEach((card) => card.remove());
+  const last = cards[MOST_CARDS / 2 - 1].dataset;
+  const link = document.createElement("a");
+  link.className = "button";
+  link.dataset.more = "";
+  link.href = `/?before=${last.at},${encodeURIComponent(last.incident)}`;
+  link.textContent = page.older;
+  document.querySelector("#feed > .older").replaceChildren(link);
+}
+
 function markDays() {
   const feed = document.getElementById("feed");
   feed.querySelectorAll(":scope > .day").forEach((heading) => heading.remove());
@@ -72,6 +87,7 @@ async function refreshFeed(ids) {
   const fresh = await fragment("/feed/cards?" + query);
   // Oldest first, so that each finds its place among those already put.
   for (const card of [...fresh.querySelectorAll(".card")].reverse()) place(card);
+  trim();
   markDays();
   await refreshHead();
 }
@@ -112,7 +128,7 @@ const changed = new Set();
 let flushing = 0;
 
 function flushSoon() {
-  // A backlog arrives in bursts: one question for all of a quarter of a second.
+  // A backlog arrives in bursts: one question for all that come within a moment.
   flushing ||= setTimeout(async () => {
     flushing = 0;
     const ids = [...changed].slice(0, 50);
@@ -126,7 +142,7 @@ function flushSoon() {
       return;
     }
     if (changed.size) flushSoon();
-  }, 250);
+  }, 120);
 }
 
 function listen(after) {
