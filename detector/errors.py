@@ -71,7 +71,7 @@ class SourceError(LabelwatchError):
     """A file or camera can't be read."""
 
 
-class SourceUnavailable(SourceError):
+class SourceUnavailable(SourceError):  # noqa: N818 - these names say what happened
     """The file or camera can't be opened."""
 
 
@@ -79,7 +79,7 @@ class SourceRefused(SourceUnavailable):
     """The camera refused the user name or password."""
 
 
-class SourceLost(SourceError):
+class SourceLost(SourceError):  # noqa: N818
     """The stream was open and broke off."""
 
 
@@ -95,5 +95,5 @@ class StoreError(LabelwatchError):
     """A database can't be used."""
 
 
-class MissingPart(LabelwatchError):
+class MissingPart(LabelwatchError):  # noqa: N818
     """A program or library is not installed; the text says how to get it."""

@@ -160,7 +160,7 @@ def test_polygons_that_share_an_edge_share_no_point_of_it() -> None:
     right = left + np.array([5, 0], np.float32)
     on_edge = np.array([(5, y) for y in range(1, 10)], np.float32)
     counts = sum(geometry.points_in_polygon(on_edge, p).astype(int) for p in (left, right))
-    assert (counts == 1).all()
+    assert np.all(counts == 1)
 
 
 def test_no_points_lie_in_no_polygon() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from detector.assembly import build_pipeline
 from detector.config import Camera, EdgeConfig, Policy, Zone
-from detector.geometry import centre
+from detector.geometry import as_box, centre
 from detector.pipeline import Pipeline
 from detector.values import Box, Detections, Frame, IncidentKind, IncidentUpdate, Phase, Severity
 from tests.builders import SIZE, box_at, detections, frame, moved, times
@@ -112,7 +112,7 @@ def test_shaky_boxes_and_missed_phones_change_nothing_that_matters(seed: int) ->
 
     def shaky(t: float) -> Rows:
         return [
-            (label, tuple(float(v) for v in np.add(box, random.normal(0, 1, 4))), score, traits)
+            (label, as_box(np.add(box, random.normal(0, 1, 4)).astype(np.float32)), score, traits)
             for label, box, score, traits in SWEEP(t)
             if random.random() > (0.3 if label == "phone" else 0.05)
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def test_empty_detections_have_the_types_of_full_ones() -> None:
 
 @pytest.mark.parametrize("name", ["boxes", "scores", "class_ids", "traits"])
 def test_an_array_of_the_wrong_shape_is_refused_by_name(name: str) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "boxes": np.zeros((2, 4), np.float32),
         "scores": np.zeros(2, np.float32),
         "class_ids": np.zeros(2, np.int64),

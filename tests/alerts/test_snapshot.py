@@ -42,7 +42,7 @@ def test_it_is_at_most_640_wide_and_keeps_its_aspect(size: tuple[int, int], smal
 @pytest.mark.parametrize("size", [(640, 480), (1280, 960)])
 def test_a_label_carries_no_detail(size: tuple[int, int]) -> None:
     scale = size[0] / 640
-    label = tuple(v * scale for v in (200.0, 200.0, 280.0, 260.0))
+    label = (200 * scale, 200 * scale, 280 * scale, 260 * scale)
     image = shown(checkered(size), ("label", label))
     inside, outside = image[200:260, 200:280], image[200:260, 400:480]
     if scale == 1:

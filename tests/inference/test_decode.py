@@ -39,7 +39,7 @@ def test_suppression_agrees_with_the_schoolbook(
     kinds = np.array([kind for *_, kind in found], np.int64)
     order = list(range(len(found)))
     random.shuffle(order)
-    scores = (np.array(order, np.float32) + 1) / 20
+    scores = np.array([(n + 1) / 20 for n in order], np.float32)
     kept = suppress(boxes, scores, kinds, 0.4567)
     assert kept.tolist() == slow_suppress(boxes, scores, kinds, 0.4567)
 

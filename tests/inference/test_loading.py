@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from detector.inference.card import find_card
 from detector.inference.session import Session
 from detector.values import LABELS
 from tests.builders import frame
-from tests.inference.tiny_models import card_file, model_file, raw_output
+from tests.inference.tiny_models import Row, card_file, model_file, raw_output
 
-PERSON_AT = ("person", 100.0, 100.0, 40.0, 80.0, 0.9, {})
+PERSON_AT: Row = ("person", 100.0, 100.0, 40.0, 80.0, 0.9, {})
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_model_of_another_kind_is_refused(
-    tmp_path: Path, answer: np.ndarray, more: dict[str, object], reason: str
+    tmp_path: Path, answer: np.ndarray, more: dict[str, Any], reason: str
 ) -> None:
     path = model_file(tmp_path / "other.onnx", answer, **more)
     with pytest.raises(ModelError, match=reason):

@@ -8,7 +8,7 @@ import pytest
 
 from detector.config import PhotoRule
 from detector.rules.acts import ActRecogniser, aimed_at, at_ear
-from detector.values import Act, ActKind, Box, Device, Facing, Scene
+from detector.values import Act, ActKind, Box, Device, Facing, Parcel, Scene
 from tests.builders import box_at, moved, parcel, person, phone, scanner, scene, times
 from tests.rules.staging import AHEAD, BEHIND, FURTHER, STANDING, Photo, aimed, carried, parcels, photographed
 
@@ -129,7 +129,7 @@ def test_what_was_missed_between_looks_does_not_count_as_photographing() -> None
 
 
 def test_somebody_hidden_for_longer_than_the_gap_begins_anew() -> None:
-    before, after = (photographed([Photo(0, 9, n)], times(*span, 5)) for n, span in ((1, (0, 2)), (2, (4.6, 7))))
+    before, after = photographed([Photo(0, 9, 1)], times(0, 2, 5)), photographed([Photo(0, 9, 2)], times(4.6, 7, 5))
     acts = photos([*before, *after, scene(12, ended=[1])])
     assert [act.parcels for act in acts.values()] == [(1,), (2,)]
 
@@ -147,7 +147,7 @@ def test_somebody_hidden_for_longer_than_the_gap_begins_anew() -> None:
         pytest.param(5, aimed(STANDING, AHEAD), [*parcels(), parcel(5, (660, 410, 690, 440))], id="the nearer one"),
     ],
 )
-def test_which_parcel_is_aimed_at(target: int | None, device: Box, lying: list) -> None:
+def test_which_parcel_is_aimed_at(target: int | None, device: Box, lying: list[Parcel]) -> None:
     found = aimed_at(STANDING, device, lying)
     assert (found.id if found else None) == target
 
