@@ -43,7 +43,7 @@ ZH = {
     "cameras_fine": "{n} 台摄像机正常",
     "cameras_silent": "{n} 台摄像机没有画面",
     "cameras_none": "还没有摄像机接入",
-    "last_look": "上次 {ago}",
+    "last_look": "{ago}看过",
     "ago": "{span}前",
     "just_now": "刚刚",
     "never": "从未",
@@ -72,8 +72,8 @@ ZH = {
     "say_blind_corner": "{people} 人进入摄像机看不到的角落，{span} 后才出来",
     "say_tamper": "画面被遮挡或镜头被移动，持续 {span}",
     "say_other": "{kind}，持续 {span}",
-    "advice_label_photography": "先看片段确认，再找人。不要让他当场删除照片：手机里的照片和删除记录是证据。"
-    "片段已存好，可以交给警方。",
+    "advice_label_photography": "先看清楚，再找人。不要让他当场删除照片：手机里的照片和删除记录是证据。",
+    "advice_clip": "片段已存好，可以交给警方。",
     "advice_orientation_pattern": "有人把包裹翻成面单朝上，常常是拍照前的准备。去现场看一眼，再看这一片前后谁来过。",
     "advice_lingering": "单独看只是提示。若同一个人反复出现，请看片段。",
     "advice_blind_corner": "去那个角落看一眼，并考虑补一台摄像机。",
@@ -225,7 +225,7 @@ EN = {
     "cameras_fine": "{n} camera fine|{n} cameras fine",
     "cameras_silent": "{n} camera without picture|{n} cameras without picture",
     "cameras_none": "No camera connected yet",
-    "last_look": "last look {ago}",
+    "last_look": "seen {ago}",
     "ago": "{span} ago",
     "just_now": "just now",
     "never": "never",
@@ -254,8 +254,9 @@ EN = {
     "say_blind_corner": "{people_en} went where no camera looks and came out after {span}",
     "say_tamper": "The picture was covered or the camera moved for {span}",
     "say_other": "{kind}, for {span}",
-    "advice_label_photography": "Watch the clip first, then find the person. Don't let the photos be deleted "
-    "on the spot: the phone and its bin are evidence. The clip is kept and can go to the police.",
+    "advice_label_photography": "Make sure first, then find the person. Don't let the photos be deleted on the spot: "
+    "the phone and its bin are evidence.",
+    "advice_clip": "The clip is kept and can go to the police.",
     "advice_orientation_pattern": "Somebody turned parcels label up, which often comes before photographing them. "
     "Have a look on the floor, then at who was here before and after.",
     "advice_lingering": "Alone this is only a note. If the same person keeps turning up, watch the clip.",
