@@ -97,8 +97,13 @@ class Hub:
         self.url = f"http://{_reachable(config.host)}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
         gate = Gate(self.store, hasher)
-        self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
-        app = create_app(config, store=self.store, clock=self._clock, gate=gate, live=self.live)
+        try:
+            self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
+            app = create_app(config, store=self.store, clock=self._clock, gate=gate, live=self.live)
+        except OSError as error:
+            self._socket.close()
+            self.store.close()
+            raise StoreError(f"{config.data_dir} can't be written: {error.strerror}") from error
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,

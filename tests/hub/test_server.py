@@ -126,6 +126,13 @@ def test_a_data_folder_that_cannot_be_made_is_an_error_with_words(tmp_path: Path
         Hub(HubConfig(data_dir=tmp_path / "file" / "data"), port=0)
 
 
+def test_a_data_folder_that_cannot_be_written_is_an_error_with_words(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/clips").write_text("in the way")
+    with pytest.raises(StoreError, match="can't be written"):
+        Hub(HubConfig(data_dir=tmp_path / "data"), port=0)
+
+
 def test_stopping_twice_and_without_starting_is_fine(tmp_path: Path) -> None:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     hub = Hub(HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port())), port=0, hasher=cheap)
