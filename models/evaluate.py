@@ -172,10 +172,10 @@ def has_large_label(parcel: np.ndarray, labels: np.ndarray) -> bool:
     """Whether a label of at least 16 pixels on its side has its centre in the parcel's box."""
     for x1, y1, x2, y2 in labels:
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
-        if parcel[0] <= x <= parcel[2] and parcel[1] <= y <= parcel[3]:
-            # The box of a turned label is larger than the label: 0.7 of it on average.
-            if 0.7 * side_px([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) >= 16:
-                return True
+        # The box of a turned label is larger than the label: 0.7 of it on average.
+        large = 0.7 * side_px([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) >= 16
+        if large and parcel[0] <= x <= parcel[2] and parcel[1] <= y <= parcel[3]:
+            return True
     return False
 
 

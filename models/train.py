@@ -3,7 +3,7 @@
     python models/train.py --tiles OUT [OUT ...] --start yolo11n-coco.pt --epochs 12 --run RUN
 
 The network is YOLO11n with nine score channels: the five published classes, then four traits that speak only where
-their object is: *up* and *not up* of a parcel, *photo* and *call* of a phone. Three things differ from a stock training:
+their object is: *up* and *not up* of a parcel, *photo* and *call* of a phone. Three things differ from stock training:
 
 - **Unmarked is unknown.** The classification loss of a class is dropped on pictures of a source that does not mark
   it (`dataset.KNOWN_CLASSES`), so a courier's unmarked phone is never taught to be background.

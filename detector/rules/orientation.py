@@ -1,10 +1,10 @@
 """A patch where too many parcels lie label up: scenes enter, a signal for each zone's patch leaves.
 
 Thrown parcels land any way up, so a patch with nearly every label on top was made by hand. A zone may hold such a
-patch among ordinary parcels, so the rule looks for the most surprising patch rather than at the zone as a whole: a
-spatial scan statistic (Kulldorff, 1997, Bernoulli model) with the zone's usual rate as given. How surprising it is
-comes from simulation: the same places, facings drawn at the usual rate, where the rate of each draw varies because
-parcels of one throw land alike (beta-binomial, `CORRELATION`).
+patch among ordinary parcels, so the rule looks at every neighbourhood and takes the most surprising (a scan statistic,
+Kulldorff 1997). How surprising a neighbourhood is by itself is the tail of a beta-binomial: the zone's usual rate,
+which differs from throw to throw because parcels of one throw land alike (`CORRELATION`). How surprising the most
+surprising one is, after so many were looked at, comes from simulating the same places with ordinary throws.
 
 A parcel that can't be judged counts as not up, since those are mostly ones without a label on top: the patch must be
 surprising even so.
@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from math import lgamma
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,19 +147,20 @@ def most_surprising_patch(
     inside = np.zeros((n * len(sizes), n), np.float32)
     for k, size in enumerate(np.tile(sizes, n)):
         inside[k, nearest[k // len(sizes), :size]] = 1
-    size_of = inside.sum(1)
+    tails = np.stack([log_tail(size, rate, n) for size in sizes])
+    size_of = np.tile(np.arange(len(sizes)), n)
 
-    def statistic(facings: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Log-likelihood ratio of every patch, `(D, patches)` for facings `(D, N)`; 0 where the share is not above."""
-        counts = facings.astype(np.float32) @ inside.T
-        return surprise(counts, size_of, rate)
+    def surprise(facings: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Minus log of the tail of every patch, `(D, patches)` for facings `(D, N)`."""
+        counts = np.rint(facings.astype(np.float32) @ inside.T).astype(np.intp)
+        return np.asarray(-tails[size_of, counts], np.float64)
 
-    seen = statistic(up[None])[0]
+    seen = surprise(up[None])[0]
     members = np.flatnonzero(inside[int(seen.argmax())])
     random = np.random.default_rng(0)
     spread = 1 / CORRELATION - 1
     rates = random.beta(rate * spread, (1 - rate) * spread, draws)
-    largest = statistic(random.random((draws, n)) < rates[:, None]).max(1)
+    largest = surprise(random.random((draws, n)) < rates[:, None]).max(1)
     p_value = (1 + int((largest >= seen.max()).sum())) / (draws + 1)
     return Patch(tuple(int(k) for k in members), int(up[members].sum()), p_value)
 
@@ -170,13 +173,22 @@ def patch_sizes(least: int, most: int) -> list[int]:
     return sizes if sizes[-1] == most else [*sizes, most]
 
 
-def surprise(counts: NDArray[np.float32], sizes: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
-    """Log-likelihood ratio of `counts` up among `sizes` against the usual `rate`; 0 where the share isn't above it.
+@lru_cache(maxsize=4096)
+def log_tail(size: int, rate: float, longest: int) -> NDArray[np.float64]:
+    """Log of the chance that at least k of `size` parcels of ordinary throws lie label up, for k = 0 … `longest`.
 
-    Source: Kulldorff, A spatial scan statistic (1997), Bernoulli model with a known rate outside the patch.
+    Beta-binomial with mean `rate` and correlation `CORRELATION`; minus infinity where k is beyond `size`.
     """
-    share = counts / sizes
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gain = np.where(counts > 0, counts * np.log(share / rate), 0.0)
-        gain += np.where(counts < sizes, (sizes - counts) * np.log((1 - share) / (1 - rate)), 0.0)
-    return np.where(share > rate, gain, 0.0).astype(np.float32)
+    spread = 1 / CORRELATION - 1
+    a, b = rate * spread, (1 - rate) * spread
+    log_chance = np.array(
+        [
+            lgamma(size + 1) - lgamma(k + 1) - lgamma(size - k + 1)
+            + lgamma(k + a) + lgamma(size - k + b) - lgamma(size + a + b)
+            + lgamma(a + b) - lgamma(a) - lgamma(b)
+            for k in range(size + 1)
+        ]
+    )  # fmt: skip
+    tail = np.full(longest + 1, -np.inf)
+    tail[: size + 1] = np.logaddexp.accumulate(log_chance[::-1])[::-1]
+    return tail

@@ -66,6 +66,8 @@ class SweepRule:
             kept.insert(0, act)
             horizon = min(horizon, act.started_at)
         self._by_zone[zone] = {(act.track, act.started_at): act for act in kept}
+        remembered = {parcel for acts in self._by_zone.values() for act in acts.values() for parcel in act.parcels}
+        self._around = {parcel: beside for parcel, beside in self._around.items() if parcel in remembered}
         return tuple(kept)
 
     def _signal(self, zone: str, acts: tuple[Act, ...], scene: Scene) -> Signal:

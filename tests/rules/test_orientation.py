@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import OrientationRule, Zone
-from detector.rules.orientation import CORRELATION, most_surprising_patch, patch_sizes, surprise
+from detector.rules.orientation import CORRELATION, log_tail, most_surprising_patch, patch_sizes
 from detector.rules.orientation import OrientationRule as Rule
 from detector.rules.zones import ZoneMap
 from detector.values import Facing, IncidentKind, Parcel, Scene, Severity, Signal
@@ -38,7 +38,7 @@ def planted(n: int = 60, size: int = 20, up: int = 18) -> tuple[np.ndarray, np.n
 def test_a_planted_patch_is_found() -> None:
     places, up, patch = planted()
     found = most_surprising_patch(places, up, RATE, 8)
-    assert found.p_value <= 0.01
+    assert found.p_value <= 0.002
     both = patch & set(found.members)
     assert len(both) >= 0.7 * max(len(patch), len(found.members))
     assert found.up == up[list(found.members)].sum()
@@ -75,22 +75,20 @@ def test_no_label_up_is_no_surprise() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 200), st.integers(0, 200), st.floats(0.01, 0.99))
-def test_surprise_is_never_negative_and_zero_up_to_the_usual_share(size: int, count: int, rate: float) -> None:
-    count = min(count, size)
-    value = float(surprise(np.array([count], np.float32), np.array([size], np.float32), rate)[0])
-    assert value >= 0
-    if count / size < rate - 1e-6:
-        assert value == 0
+@given(st.integers(1, 80), st.floats(0.02, 0.98))
+def test_the_tail_of_a_patch_falls_from_certainty_and_ends_with_the_patch(size: int, rate: float) -> None:
+    tail = log_tail(size, rate, size + 3)
+    assert tail[0] == pytest.approx(0.0, abs=1e-9)
+    assert (np.diff(tail[: size + 1]) < 0).all()
+    assert (tail[size + 1 :] == -np.inf).all()
 
 
-@settings(deadline=None)
-@given(st.integers(3, 60), st.floats(0.05, 0.9))
-def test_surprise_grows_with_every_further_label_up(size: int, rate: float) -> None:
-    counts = np.arange(size + 1, dtype=np.float32)
-    values = surprise(counts, np.full(size + 1, size, np.float32), rate)
-    assert (np.diff(values) >= -1e-4).all()
-    assert values[-1] == pytest.approx(-size * np.log(rate), rel=1e-3)
+def test_the_tail_is_that_of_parcels_whose_rate_differs_from_throw_to_throw() -> None:
+    random = np.random.default_rng(3)
+    spread = 1 / CORRELATION - 1
+    ups = random.binomial(12, random.beta(RATE * spread, (1 - RATE) * spread, 200_000))
+    for k in (2, 5, 8):
+        assert np.exp(log_tail(12, RATE, 12)[k]) == pytest.approx((ups >= k).mean(), abs=0.004)
 
 
 @settings(deadline=None)
