@@ -170,8 +170,11 @@ class Incidents(Settings):
 
     join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")
     longest_s: float = Field(600.0, gt=0, description="a longer incident ends and a new one begins")
-    pre_roll_s: float = Field(5.0, ge=0, le=30)
-    post_roll_s: float = Field(4.0, ge=0, le=30)
+    pre_roll_s: float = Field(5.0, ge=0, le=30, description="a clip begins so long before the first act")
+    post_roll_s: float = Field(8.0, ge=0, le=30, description="and ends so long after the last sign")
+    segment_s: float = Field(
+        30.0, ge=5, le=600, description="a longer clip comes in segments, the first while it goes on"
+    )
 
 
 class EdgeConfig(Settings):

@@ -85,6 +85,7 @@ class AlertSink:
             ring,
             pre_roll_s=settings.pre_roll_s,
             post_roll_s=settings.post_roll_s,
+            longest_s=settings.segment_s,
             on_segment=self._keep,
         )
 

@@ -438,12 +438,14 @@ def explanation(incident: StoredIncident, say: Phrases) -> list[str]:
 
 def _photography(incident: StoredIncident, say: Phrases, span: str) -> str:
     photos = [act for act in incident.acts if act.get("kind") == "photo"]
-    people = max(1, len({str(act.get("track")) for act in photos}))
+    # A person who leaves and comes back is a new track, so tracks only say how many people it can have been at most.
+    most = max(1, len({str(act.get("track")) for act in photos}))
+    people = count_range(min(round(_number(incident.record["facts"], "people") or most), most), most)
     exposed = incident.labels_high > 0
     return say(
         "say_label_photography" if exposed else "say_label_photography_uncounted",
         people=people,
-        people_en=_people_en(people),
+        people_en="One person" if people == "1" else f"{people} people",
         photos=len(photos),
         span=span,
         count=count_range(incident.labels_low, incident.labels_high),

@@ -29,6 +29,7 @@ class SweepRule:
         self._acts = ActRecogniser(settings.photo)
         self._by_zone: dict[str, dict[tuple[int, float], Act]] = {}
         self._around: dict[int, frozenset[int]] = {}
+        self._together: dict[str, int] = {}
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone whose sweep this scene begins or adds to."""
@@ -84,9 +85,19 @@ class SweepRule:
             tracks=tuple(sorted({act.track for act in acts})),
             acts=acts,
             labels_exposed=CountRange(len(exposed), len(exposed), len(exposed | beside)),
-            facts={"photos": len(acts), "parcels": len(exposed), "people": len({act.track for act in acts})},
+            facts={"photos": len(acts), "parcels": len(exposed), "people": self._people(zone, acts, scene)},
             boxes=pictured(acts, scene),
         )
+
+    def _people(self, zone: str, acts: tuple[Act, ...], scene: Scene) -> int:
+        """How many people it took at least: those of the sweep in view together, at most so far.
+
+        Who leaves and comes back is a new track, so the number of tracks would count one person several times.
+        """
+        tracks = {act.track for act in acts}
+        now = sum(person.id in tracks for person in scene.people)
+        self._together[zone] = max(1, now, self._together.get(zone, 0) if len(acts) > 2 else 0)
+        return self._together[zone]
 
 
 def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
