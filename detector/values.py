@@ -240,7 +240,8 @@ class Signal:
     """What a rule says it sees: the state so far of one finding, not an opinion on urgency beyond `severity`.
 
     A rule may send the finding again as it grows; the incident policy merges by camera, kind, zone and time. `boxes`
-    are the places to look at in the frame of time `at`, as (caption key, box).
+    are the places to look at in the frame of time `at`, as (caption key, box); `private` are parcels, whose labels must
+    not be legible in a picture that is sent even where the label itself went undetected.
     """
 
     kind: IncidentKind
@@ -255,6 +256,7 @@ class Signal:
     labels_exposed: CountRange = CountRange(0, 0, 0)
     facts: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     boxes: tuple[tuple[str, Box], ...] = ()
+    private: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,7 @@ class Incident:
     labels_exposed: CountRange = CountRange(0, 0, 0)
     facts: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     boxes: tuple[tuple[str, Box], ...] = ()
+    private: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

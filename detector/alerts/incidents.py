@@ -88,6 +88,7 @@ def begun(site: str, signal: Signal) -> Incident:
     return Incident(
         incident_id(site, signal), signal.camera, signal.kind, signal.severity, signal.score, signal.zone,
         signal.started_at, signal.at, signal.tracks, signal.acts, signal.labels_exposed, signal.facts, signal.boxes,
+        signal.private,
     )  # fmt: skip
 
 
@@ -105,6 +106,7 @@ def grown(incident: Incident, signal: Signal) -> Incident:
         labels_exposed=CountRange(max(old.low, new.low), max(old.best, new.best), max(old.high, new.high)),
         facts=signal.facts,
         boxes=signal.boxes,
+        private=signal.private,
     )
 
 

@@ -5,6 +5,8 @@ All drawing is here. Captions are left to the page, which knows the reader's lan
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +25,11 @@ PLAIN = (190, 190, 190)
 def snapshot_jpeg(frame: Frame, update: IncidentUpdate) -> bytes:
     """The frame at most 640 pixels wide, every known label blurred, the incident's boxes drawn.
 
-    Blurring happens before anything else, on the full-size picture, so that no label is ever encoded.
+    Parcels are made coarse too, so that a label that went undetected can't be read either. All this happens before
+    anything else, on the full-size picture, so that no label is ever encoded.
     """
-    image = blurred(frame.image, [box for what, box in update.after.boxes if what == "label"])
+    image = coarse(frame.image, list(update.after.private))
+    image = blurred(image, [box for what, box in update.after.boxes if what == "label"])
     height, width = image.shape[:2]
     scale = min(1.0, WIDTH / width)
     small = cv2.resize(
@@ -42,16 +46,27 @@ def snapshot_jpeg(frame: Frame, update: IncidentUpdate) -> bytes:
 
 
 def blurred(image: NDArray[np.uint8], boxes: list[Box]) -> NDArray[np.uint8]:
-    """A copy of the picture with each box averaged down to a few blocks, beyond reading."""
+    """A copy of the picture with each box, grown a little, averaged down to four blocks, beyond reading."""
+    return _averaged(image, [grown(box, 0.15) for box in boxes], lambda _side: 2)
+
+
+def coarse(image: NDArray[np.uint8], boxes: list[Box]) -> NDArray[np.uint8]:
+    """A copy of the picture with each box averaged into blocks of 8 pixels or more, 14 across at most.
+
+    A parcel can still be told by its shape and colour; a label on it is a few blocks, its print gone.
+    """
+    return _averaged(image, boxes, lambda side: min(14, max(1, side // 8)))
+
+
+def _averaged(image: NDArray[np.uint8], boxes: list[Box], blocks: Callable[[int], int]) -> NDArray[np.uint8]:
     out = image.copy()
     height, width = image.shape[:2]
-    for box in boxes:
-        x1, y1, x2, y2 = grown(box, 0.15)
+    for x1, y1, x2, y2 in boxes:
         left, top = max(0, int(x1)), max(0, int(y1))
         right, bottom = min(width, int(x2) + 1), min(height, int(y2) + 1)
         if right - left < 1 or bottom - top < 1:
             continue
-        patch = out[top:bottom, left:right]
-        coarse = cv2.resize(patch, (2, 2), interpolation=cv2.INTER_AREA)
-        out[top:bottom, left:right] = cv2.resize(coarse, (right - left, bottom - top))
+        size = blocks(right - left), blocks(bottom - top)
+        few = cv2.resize(out[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
+        out[top:bottom, left:right] = cv2.resize(few, (right - left, bottom - top))
     return out

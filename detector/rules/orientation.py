@@ -120,6 +120,7 @@ class OrientationRule:
                 "p_value": round(patch.p_value, 5),
             },
             boxes=(*boxes, *(("label", box) for box in scene.labels)),
+            private=tuple(parcel.box for parcel in scene.parcels),
         )
 
 

@@ -87,6 +87,7 @@ class SweepRule:
             labels_exposed=CountRange(len(exposed), len(exposed), len(exposed | beside)),
             facts={"photos": len(acts), "parcels": len(exposed), "people": self._people(zone, acts, scene)},
             boxes=pictured(acts, scene),
+            private=tuple(parcel.box for parcel in scene.parcels),
         )
 
     def _people(self, zone: str, acts: tuple[Act, ...], scene: Scene) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -49,6 +51,14 @@ def test_a_label_carries_no_detail(size: tuple[int, int]) -> None:
         assert detail(outside) > 1000
     assert detail(inside) < 40
     assert detail(inside) < detail(outside) / 5 or scale > 1
+
+
+def test_a_label_that_went_undetected_is_illegible_on_its_parcel() -> None:
+    frame = checkered((640, 480))
+    told = replace(begun("site", signal(0, 1)), private=((200, 200, 320, 300),))
+    image = cv2.imdecode(np.frombuffer(snapshot_jpeg(frame, IncidentUpdate(Phase.NEW, None, told)), np.uint8), 1)
+    assert image is not None
+    assert detail(image[200:300, 200:320]) < 40
 
 
 def test_the_blur_reaches_a_little_beyond_the_label() -> None:
