@@ -72,10 +72,12 @@ def _article(out: Path, incident: dict[str, Any]) -> str:
     rows += [("时间 time (UTC)", f"{incident['started_at']} – {incident['ended_at']}")]
     rows += [("文件 file", f"{incident['file']} {incident['start_offset_s']:.1f}–{incident['end_offset_s']:.1f} s")]
     if incident["kind"] == "label_photography":
-        rows += [("暴露面单 labels exposed", f"{exposed['low']}–{exposed['high']}")]
+        low, high = exposed["low"], exposed["high"]
+        rows += [("暴露面单 labels exposed", str(low) if low == high else f"{low}–{high}")]
         acts = ", ".join(f"{a['start_offset_s']:.1f}–{a['end_offset_s']:.1f} s" for a in incident["acts"])
         rows += [(f"{len(incident['acts'])} 次拍摄 photos", acts)]
-    rows += [(key, value) for key, value in incident["facts"].items()]
+    else:
+        rows += [(key, value) for key, value in incident["facts"].items()]
     table = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in rows)
     clip = f"<p><a href='{escape(incident['clip'])}'>看片段 <small>clip</small></a></p>" if incident["clip"] else ""
     title = f"<h2><span class='{word}'>{severity}</span> {zh} <small>{en}, {word}</small></h2>"
