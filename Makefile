@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup setup-test setup-train check lock clean
+.PHONY: demo test setup setup-test setup-train test-train check lock clean
 
 demo: setup
 	$(BIN)/labelwatch demo
@@ -39,9 +39,16 @@ lock:
 	build/uv/bin/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -o requirements.lock
 	build/uv/bin/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -c requirements.lock -o requirements-dev.lock
 
-setup-train:
+# Training brings torch, some gigabytes of it on a machine with a GPU, and so has an environment of its own.
+setup-train: .venv-train/.done
+
+.venv-train/.done: models/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-train
-	.venv-train/bin/python -m pip install -q -r models/requirements.txt
+	.venv-train/bin/python -m pip install -q -e . -r models/requirements.txt
+	touch $@
+
+test-train: setup-train
+	.venv-train/bin/python -m pytest -q -W default models
 
 clean:
 	rm -rf $(VENV) .venv-train demo-data build *.egg-info
