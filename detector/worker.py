@@ -106,7 +106,8 @@ class AlertSink:
         else:
             since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
             self._recorder.start_or_extend(incident.id, frame.captured_at, since)
-            picture = self._snapshot(frame, update)
+            if update.before is None or incident.boxes is not update.before.boxes:
+                picture = self._snapshot(frame, update)
         if update.phase is Phase.NEW:
             self.incidents[incident.kind.value] += 1
         fields = wire.envelope(

@@ -93,8 +93,13 @@ def begun(site: str, signal: Signal) -> Incident:
 
 
 def grown(incident: Incident, signal: Signal) -> Incident:
-    """The incident with one more signal; severity and counts never fall, the newest facts and boxes stay."""
+    """The incident with one more signal; severity and counts never fall, the newest facts stay.
+
+    Boxes, and the picture drawn from them, show something happening: those of a signal that only says an act is over
+    would show somebody walking away.
+    """
     acts = {(act.track, act.started_at): act for act in (*incident.acts, *signal.acts)}
+    happening = not acts or len(acts) > len(incident.acts)
     old, new = incident.labels_exposed, signal.labels_exposed
     return replace(
         incident,
@@ -105,8 +110,8 @@ def grown(incident: Incident, signal: Signal) -> Incident:
         acts=tuple(sorted(acts.values(), key=_start)),
         labels_exposed=CountRange(max(old.low, new.low), max(old.best, new.best), max(old.high, new.high)),
         facts=signal.facts,
-        boxes=signal.boxes,
-        private=signal.private,
+        boxes=signal.boxes if happening else incident.boxes,
+        private=signal.private if happening else incident.private,
     )
 
 
