@@ -44,10 +44,13 @@ def find_card(model: str) -> ModelCard:
     """The card of a model by name (in `models/`) or by the path of its card.
 
     Raises:
-        MissingPart: No card of this name in `models/`.
+        MissingPart: There is no `models/`.
         ModelError: No such card, or it isn't one; or the file's checksum isn't the card's.
     """
-    path = Path(model) if model.endswith((".yaml", ".yml")) else resource("models", f"{model}.yaml")
+    path = Path(model) if model.endswith((".yaml", ".yml")) else resource("models") / f"{model}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(card.stem for card in resource("models").glob("*.yaml")))
+        raise ModelError(f"no model card {path} (models/ has: {known}; or name the path of a card)")
     try:
         tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         card = ModelCard.model_validate(tree).model_copy(update={"path": path.parent / tree["file"]})
