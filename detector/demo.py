@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ import yaml
 from detector.broker import EmbeddedBroker, Kept, free_port
 from detector.errors import LabelwatchError, StoreError
 from detector.resources import resource
+from detector.values import Phase
 
 HUB_START_S = 60.0
 LONGEST_RUN_S = 1800.0  # a machine too slow for this is too slow for a camera
@@ -168,7 +170,8 @@ def stored_since(database: Path, since: float) -> dict[str, Any]:
     """What a hub's SQLite database holds of alerts that came since a time (Unix seconds); it is only read.
 
     Returns:
-        `stored`: alerts; `incidents`: their incidents by kind; `clips`: segments of these that are here.
+        `stored`: alerts; `incidents`: their incidents by kind; `clips`: segments of these that are here;
+        `frame_to_hub_s`: median seconds from the frame an alert arose from to its coming in, `None` without alerts.
 
     Raises:
         StoreError: The database can't be read.
@@ -186,9 +189,15 @@ def stored_since(database: Path, since: float) -> dict[str, Any]:
         .where(incidents.c.id.in_(of_run))
         .group_by(incidents.c.kind)
     )
+    # An `end` says that nothing came for a while, so only the others tell how long an alert takes.
+    spoken = select(alerts.c.received_at, alerts.c.envelope).where(
+        alerts.c.received_at >= since, alerts.c.phase != Phase.END.value
+    )
     try:
         with engine.connect() as connection:
+            waits = [row.received_at - row.envelope["after"]["ended_at_unix"] for row in connection.execute(spoken)]
             return {
+                "frame_to_hub_s": round(statistics.median(waits), 2) if waits else None,
                 "incidents": {row.kind: row.number for row in connection.execute(kinds)},
                 "stored": connection.execute(
                     select(func.count()).select_from(alerts).where(alerts.c.received_at >= since)

@@ -164,8 +164,10 @@ def test_what_is_counted_is_what_the_hub_holds_of_this_run(tmp_path: Path) -> No
     for n, (incident, at) in enumerate([("old", 100.0), ("i1", 200.0), ("i1", 201.0), ("i2", 202.0)]):
         fields = make_fields(incident, id=f"{n}", seq=n, epoch="e", sent_at="", sent_at_unix=at, signature="")
         fields["after"]["kind"] = "lingering" if incident == "i2" else "label_photography"
+        fields["after"]["ended_at_unix"] = at - 0.5
         store.add_alerts([fields], at)
     assert stored_since(database, 150.0) == {
+        "frame_to_hub_s": 0.5,
         "incidents": {"label_photography": 1, "lingering": 1},
         "stored": 3,
         "clips": 0,
