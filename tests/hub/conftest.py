@@ -25,6 +25,7 @@ from detector.hub.auth import Gate
 from detector.hub.events import Live
 from detector.hub.server import create_app
 from detector.hub.store import Store
+from tests.conftest import part_missing
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would like another client than httpx
@@ -33,14 +34,6 @@ with warnings.catch_warnings():
 NOON = 1_793_505_600.0  # 2026-11-01 12:00 in Shanghai
 EPOCH = "0001"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-
-
-def part_missing(what: str, packages: str) -> None:
-    """Skip, or fail in CI, naming the command that installs what is missing."""
-    message = f"{what} is not installed: apt-get install {packages}  (make setup-test does it)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 def make_jpeg(width: int = 64, height: int = 36) -> bytes:

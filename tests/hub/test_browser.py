@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import time
@@ -14,10 +13,12 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from playwright.sync_api import sync_playwright
 
 from detector import wire
 from detector.config import Broker, HubConfig
 from detector.hub.server import Hub
+from tests.conftest import part_missing
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -33,12 +34,8 @@ def browser() -> Iterator[Any]:
     """Chromium without a window."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        message = "chromium is not installed: apt-get install chromium  (make setup-test does it)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
+        part_missing("Chromium", "chromium")
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
         browser.close()
