@@ -30,7 +30,6 @@ PERSON, PHONE, SCANNER, PARCEL, LABEL, PARCEL_UP, PARCEL_NOT_UP, PHONE_PHOTO, PH
 PHONE_USES = {"photo": PHONE_PHOTO, "call": PHONE_CALL, "text": PHONE_READ}
 DEVICES = (PHONE, SCANNER, PHONE_PHOTO, PHONE_CALL, PHONE_READ)
 DEVICE_COPIES = 5
-SMALL_COPIES = 2
 TILE = 416
 FRAME_SIDE = 640
 ZOOM_SIDE = 320
@@ -138,18 +137,13 @@ def cut(image, objects, x: float, y: float, side: float, out: int = TILE):
 def tiles(image, objects, rng: random.Random, *, rendered: bool):
     """Frame tiles and person tiles of one picture, as (name suffix, tile, objects).
 
-    Real pictures, mostly of near things, come whole instead, and again at a half to a third of that size, for a camera
-    sees them small. People with a device in hand, few and what matters most,
+    Real pictures, mostly of near things, come whole instead. People with a device in hand, few and what matters most,
     are cut several times, each a little differently.
     """
     height, width = image.shape[:2]
     whole, frame_side = max(height, width), TILE * max(height, width) / FRAME_SIDE
     if not rendered:
         yield "whole", *cut(image, objects, (width - whole) / 2, (height - whole) / 2, whole)
-        for copy in range(SMALL_COPIES):
-            side = whole * rng.uniform(1.4, 3.0)
-            x, y = rng.uniform(width - side, 0), rng.uniform(height - side, 0)
-            yield f"small{copy}", *cut(image, objects, x, y, side)
     else:
         y = (height - frame_side) / 2
         for name, x in (("left", 0.0), ("right", width - frame_side)):
