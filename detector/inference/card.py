@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from detector.errors import ModelError
+from detector.errors import MissingPart, ModelError
 from detector.resources import resource
 from detector.values import LABELS, TRAITS
 
@@ -44,13 +44,15 @@ def find_card(model: str) -> ModelCard:
     """The card of a model by name (in `models/`) or by the path of its card.
 
     Raises:
-        MissingPart: There is no `models/`.
+        MissingPart: There is no `models/`, or no model of this name in it.
         ModelError: No such card, or it isn't one; or the file's checksum isn't the card's.
     """
-    path = Path(model) if model.endswith((".yaml", ".yml")) else resource("models") / f"{model}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(card.stem for card in resource("models").glob("*.yaml")))
-        raise ModelError(f"no model card {path} (models/ has: {known}; or name the path of a card)")
+    path = Path(model)
+    if path.suffix not in (".yaml", ".yml"):
+        path = resource("models") / f"{model}.yaml"
+        if not path.exists():
+            known = ", ".join(sorted(card.stem for card in path.parent.glob("*.yaml")))
+            raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card)")
     try:
         tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         card = ModelCard.model_validate(tree).model_copy(update={"path": path.parent / tree["file"]})

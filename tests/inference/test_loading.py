@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detector.config import Analysis
-from detector.errors import ModelError
+from detector.errors import MissingPart, ModelError
 from detector.inference import load_detector
 from detector.inference.card import find_card
 from detector.inference.session import Session
@@ -38,7 +38,7 @@ def test_a_model_is_found_by_name_in_the_models_folder(model: Path, monkeypatch:
     card_file(model.rename(folder / model.name))
     monkeypatch.setenv("LABELWATCH_HOME", str(model.parent))
     assert find_card("tiny").path == folder / "tiny.onnx"
-    with pytest.raises(ModelError, match=r"nosuch\.yaml.*has: tiny"):
+    with pytest.raises(MissingPart, match=r"nosuch\.yaml.*there are: tiny"):
         find_card("nosuch")
 
 
@@ -61,7 +61,7 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model card .*gone\.yaml"):
+    with pytest.raises(ModelError, match=r"no model card .*gone\.yaml: No such file"):
         find_card(str(tmp_path / "gone.yaml"))
 
 
