@@ -77,7 +77,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         ),
         pytest.param(["detect", "gone.jpg", "--out", "o"], 1, "gone.jpg: no such file", id="no picture"),
         pytest.param(
-            ["detect", "a.jpg", "--out", "o", "--model", "nosuch"], 2, "nosuch.yaml is missing", id="no model"
+            ["detect", "a.jpg", "--out", "o", "--model", "nosuch"], 2, "there are: scene", id="no model"
         ),
         pytest.param(
             ["detect", "a.jpg", "--out", "o", "--model", "gone.yaml"], 1, "no model card gone.yaml", id="no card"
