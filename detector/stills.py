@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,24 @@ from detector.errors import SourceUnavailable
 from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
-from detector.values import LABELS, NOT_UP, PARCEL, UP, Detections, Facing
+from detector.values import (
+    ACT_TRAITS,
+    ANGLE_COS,
+    ANGLE_SIN,
+    LABEL,
+    LABELS,
+    NOT_UP,
+    PARCEL,
+    PERSON,
+    TRAITS,
+    UP,
+    Detections,
+    Facing,
+)
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 EVERYONE = 32
+ACTS = tuple(name.removeprefix("act_") for name in TRAITS[ACT_TRAITS])
 
 
 def pictures_in(paths: Iterable[Path]) -> list[Path]:
@@ -100,7 +115,15 @@ def read_picture(path: Path) -> NDArray[np.uint8] | str:
 
 
 def picture_record(name: str, shape: tuple[int, ...], found: Detections) -> dict[str, Any]:
-    """One line of the output."""
+    """One line of the output.
+
+    Every detection has all keys, `null` where one says nothing:
+
+    - `facing` of a parcel: up, not_up or unknown;
+    - `angle` of a label: 0..180 degrees, of its text lines from the picture's x axis, counter-clockwise as one sees it;
+    - `act` of a person that was seen closely: scores 0..1 of photo, scan, call and browse, all low for none of these;
+    - `keypoints` of a person, 17 of x, y, score, where the model is one of poses.
+    """
     return {
         "image": name,
         "width": shape[1],
@@ -111,8 +134,10 @@ def picture_record(name: str, shape: tuple[int, ...], found: Detections) -> dict
                 "score": round(float(found.scores[k]), 4),
                 "box": [round(float(v), 2) for v in found.boxes[k]],
                 "facing": facing_of(found, k),
+                "angle": angle_of(found, k),
+                "act": act_of(found, k),
                 "corners": None,
-                "keypoints": None,
+                "keypoints": keypoints_of(found, k),
             }
             for k in range(len(found))
         ],
@@ -127,3 +152,32 @@ def facing_of(found: Detections, k: int) -> str | None:
     if max(up, not_up) < 0.5 or 0.35 < up / (up + not_up) < 0.65:
         return Facing.UNKNOWN.value
     return Facing.UP.value if up > not_up else Facing.NOT_UP.value
+
+
+def angle_of(found: Detections, k: int) -> float | None:
+    """Axial angle of a label's text lines, 0..180 degrees counter-clockwise from the x axis as one sees the picture.
+
+    `None` for other labels, and where the model doesn't say or can't tell: where it is torn between two angles it gives
+    their mean vector, whose length falls to 0 (directional statistics; Mardia and Jupp, 2000).
+    """
+    if found.class_ids[k] != LABEL:
+        return None
+    x, y = (2 * float(found.traits[k, trait]) - 1 for trait in (ANGLE_COS, ANGLE_SIN))
+    if not math.hypot(x, y) >= 0.3:  # so that NaN, of a model that doesn't say, is none either
+        return None
+    return round(math.degrees(math.atan2(y, x)) / 2, 1) % 180
+
+
+def act_of(found: Detections, k: int) -> dict[str, float] | None:
+    """Scores of what a person does, by name; `None` for other labels and where nothing is known."""
+    scores = found.traits[k, ACT_TRAITS]
+    if found.class_ids[k] != PERSON or np.isnan(scores).any():
+        return None
+    return {name: round(float(score), 4) for name, score in zip(ACTS, scores, strict=True)}
+
+
+def keypoints_of(found: Detections, k: int) -> list[list[float]] | None:
+    """A person's keypoints as x, y in pixels and score; `None` for other labels and where the model has none."""
+    if found.keypoints is None or found.class_ids[k] != PERSON:
+        return None
+    return [[round(float(x), 2), round(float(y), 2), round(float(score), 4)] for x, y, score in found.keypoints[k]]

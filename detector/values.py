@@ -17,9 +17,19 @@ from numpy.typing import NDArray
 
 LABELS = ("person", "phone", "scanner", "parcel", "label")
 PERSON, PHONE, SCANNER, PARCEL, LABEL = range(5)
-# What is further said of a parcel (label up, label not up) and of a phone (photographing, at the ear).
-TRAITS = ("up", "not_up", "photo", "call")
-UP, NOT_UP, PHOTO, CALL = range(4)
+# What is further said of a parcel (label up, label not up), of a phone (photographing, at the ear), of a person (what
+# they do with a device; all low: nothing of these) and of a label (the way its text lines run: (1 + cos 2a) / 2 and
+# (1 + sin 2a) / 2 of their angle a from the picture's x axis, counter-clockwise as one sees it).
+TRAITS = (
+    "up", "not_up", "photo", "call",
+    "act_photo", "act_scan", "act_call", "act_browse", "angle_cos", "angle_sin",
+)  # fmt: skip
+UP, NOT_UP, PHOTO, CALL, ACT_PHOTO, ACT_SCAN, ACT_CALL, ACT_BROWSE, ANGLE_COS, ANGLE_SIN = range(10)
+ACT_TRAITS = slice(ACT_PHOTO, ACT_BROWSE + 1)
+# What a row holds of traits that nothing is known of: 0 where a low score says just that, NaN (which is neither above
+# nor below any limit) where a low score says something.
+UNKNOWN_TRAITS = (0.0,) * 4 + (float("nan"),) * 6
+KEYPOINTS = 17  # of a person, in COCO's order
 
 Box = tuple[float, float, float, float]
 FloatArray = NDArray[np.float32]
@@ -104,18 +114,24 @@ class Detections:
         boxes: `(N, 4)` x1, y1, x2, y2 in pixels of the full frame.
         scores: `(N,)` 0..1.
         class_ids: `(N,)` indices into `LABELS`.
-        traits: `(N, 4)` scores 0..1 in the order of `TRAITS`; the first two mean something for parcels only, the
-            other two for phones only.
+        traits: `(N, 10)` scores 0..1 in the order of `TRAITS`, each with a meaning for its own label only;
+            `UNKNOWN_TRAITS` where the model says nothing.
+        keypoints: `(N, 17, 3)` x, y in pixels of the full frame and score 0..1, of people, NaN for all else; `None`
+            where no row has any.
     """
 
     boxes: FloatArray
     scores: FloatArray
     class_ids: IntArray
     traits: FloatArray
+    keypoints: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
-        for name, shape in (("boxes", (n, 4)), ("scores", (n,)), ("class_ids", (n,)), ("traits", (n, len(TRAITS)))):
+        shapes = {"boxes": (n, 4), "scores": (n,), "class_ids": (n,), "traits": (n, len(TRAITS))}
+        if self.keypoints is not None:
+            shapes["keypoints"] = (n, KEYPOINTS, 3)
+        for name, shape in shapes.items():
             found = getattr(self, name).shape
             if found != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {found}")
@@ -140,6 +156,7 @@ class Detections:
             np.concatenate([p.scores for p in parts]),
             np.concatenate([p.class_ids for p in parts]),
             np.concatenate([p.traits for p in parts]),
+            _joined_keypoints(parts),
         )
 
     def __len__(self) -> int:
@@ -147,11 +164,19 @@ class Detections:
 
     def __getitem__(self, keep: Any) -> Detections:
         """Rows chosen by a mask or index array."""
-        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.traits[keep])
+        keypoints = None if self.keypoints is None else self.keypoints[keep]
+        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.traits[keep], keypoints)
 
     def of(self, class_id: int) -> Detections:
         """Rows of one class."""
         return self[self.class_ids == class_id]
+
+
+def _joined_keypoints(parts: list[Detections]) -> FloatArray | None:
+    if all(part.keypoints is None for part in parts):
+        return None
+    none = np.full((1, KEYPOINTS, 3), np.nan, np.float32)
+    return np.concatenate([none.repeat(len(p), 0) if p.keypoints is None else p.keypoints for p in parts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 from detector.values import (
     LABELS,
     TRAITS,
+    UNKNOWN_TRAITS,
     Act,
     ActKind,
     Box,
@@ -41,11 +42,16 @@ def detections(rows: Iterable[tuple[str, Box, float] | tuple[str, Box, float, Ma
             np.array([box], np.float32),
             np.array([score], np.float32),
             np.array([LABELS.index(label)], np.int64),
-            np.array([[(traits[0] if traits else {}).get(name, 0.0) for name in TRAITS]], np.float32),
+            np.array([known_traits(traits[0] if traits else {})], np.float32),
         )
         for label, box, score, *traits in rows
     ]
     return Detections.joined(parts)
+
+
+def known_traits(traits: Mapping[str, float]) -> list[float]:
+    """A row of traits of which these are known."""
+    return [traits.get(name, unknown) for name, unknown in zip(TRAITS, UNKNOWN_TRAITS, strict=True)]
 
 
 def person(number: int, box: Box, at: float = 0.0, *, since: float | None = None, score: float = 0.9) -> Person:

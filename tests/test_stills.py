@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector.cli import main
-from detector.stills import facing_of, pictures_in
+from detector.stills import act_of, angle_of, facing_of, keypoints_of, pictures_in
 from tests.builders import detections
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
+PERSON_UNSEEN = ("person", (20, 0, 29, 9), 0.9)
 SAID = [
     ("person", 100.0, 100.0, 40.0, 80.0, 0.9, {}),
     ("parcel", 300.0, 200.0, 60.0, 40.0, 0.8, {"up": 0.9, "not_up": 0.1}),
@@ -71,11 +76,11 @@ def test_a_picture_becomes_a_line_of_the_format(folder: Path, model: str, tmp_pa
             "detections": [
                 {
                     "label": "person", "score": 0.9, "box": [160.0, 120.0, 240.0, 280.0],
-                    "facing": None, "corners": None, "keypoints": None,
+                    "facing": None, "angle": None, "act": None, "corners": None, "keypoints": None,
                 },
                 {
                     "label": "parcel", "score": 0.8, "box": [540.0, 360.0, 660.0, 440.0],
-                    "facing": "up", "corners": None, "keypoints": None,
+                    "facing": "up", "angle": None, "act": None, "corners": None, "keypoints": None,
                 },
             ],
         }
@@ -179,3 +184,44 @@ def test_a_path_without_a_picture_is_named(
 )
 def test_facing_belongs_to_parcels(label: str, traits: dict[str, float], facing: str | None) -> None:
     assert facing_of(detections([(label, (0, 0, 9, 9), 0.9, traits)]), 0) == facing
+
+
+axial = st.floats(0, 180, exclude_max=True)
+
+
+@given(axial)
+def test_the_angle_of_a_label_is_read_back(degrees: float) -> None:
+    twice = math.radians(2 * degrees)
+    said = {"angle_cos": (1 + math.cos(twice)) / 2, "angle_sin": (1 + math.sin(twice)) / 2}
+    angle = angle_of(detections([("label", (0, 0, 9, 9), 0.9, said)]), 0)
+    assert angle is not None
+    assert 0 <= angle < 180
+    assert abs((angle - degrees + 90) % 180 - 90) <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("label", "traits"),
+    [
+        ("parcel", {"angle_cos": 1.0, "angle_sin": 0.5}),
+        ("label", {}),
+        ("label", {"angle_cos": 0.6, "angle_sin": 0.55}),
+    ],
+)
+def test_no_angle_is_better_than_a_guess(label: str, traits: dict[str, float]) -> None:
+    assert angle_of(detections([(label, (0, 0, 9, 9), 0.9, traits)]), 0) is None
+
+
+def test_what_a_person_does_is_told_by_name() -> None:
+    said = {"act_photo": 0.8, "act_scan": 0.1, "act_call": 0.0, "act_browse": 0.25}
+    found = detections([("person", (0, 0, 9, 9), 0.9, said), ("phone", (0, 0, 9, 9), 0.9, said), PERSON_UNSEEN])
+    assert act_of(found, 0) == {"photo": 0.8, "scan": 0.1, "call": 0.0, "browse": 0.25}
+    assert act_of(found, 1) is None
+    assert act_of(found, 2) is None
+
+
+def test_keypoints_are_told_of_people() -> None:
+    found = detections([("person", (0, 0, 9, 9), 0.9), ("phone", (0, 0, 9, 9), 0.9)])
+    assert keypoints_of(found, 0) is None
+    found = replace(found, keypoints=np.full((2, 17, 3), 0.123456, np.float32))
+    assert keypoints_of(found, 0) == [[0.12, 0.12, 0.1235]] * 17
+    assert keypoints_of(found, 1) is None

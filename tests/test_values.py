@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_an_array_of_the_wrong_shape_is_refused_by_name(name: str) -> None:
         "boxes": np.zeros((2, 4), np.float32),
         "scores": np.zeros(2, np.float32),
         "class_ids": np.zeros(2, np.int64),
-        "traits": np.zeros((2, 4), np.float32),
+        "traits": np.zeros((2, 10), np.float32),
     }
     arrays[name] = np.zeros((2, 7), np.float32)
     with pytest.raises(ValueError, match=f"{name} must have shape .* got \\(2, 7\\)"):
@@ -42,6 +43,16 @@ def test_rows_are_chosen_and_joined_in_order() -> None:
     joined = Detections.joined([parcels, both])
     assert joined.class_ids.tolist() == [PARCEL, PERSON, PARCEL]
     assert len(Detections.joined([])) == 0
+
+
+def test_keypoints_stay_with_their_rows() -> None:
+    with_points = replace(detections([("person", (0, 0, 9, 9), 0.9)]), keypoints=np.ones((1, 17, 3), np.float32))
+    joined = Detections.joined([detections([("phone", (0, 0, 1, 1), 0.5)]), with_points])
+    assert joined.keypoints is not None
+    assert np.isnan(joined.keypoints[0]).all()
+    assert (joined.of(PERSON).keypoints == 1).all()
+    with pytest.raises(ValueError, match="keypoints must have shape"):
+        replace(joined, keypoints=np.ones((1, 17, 3), np.float32))
 
 
 def test_severities_have_an_order() -> None:

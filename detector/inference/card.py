@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from detector.errors import MissingPart, ModelError
+from detector.inference.decode import Layout
 from detector.resources import resource
 from detector.values import LABELS, TRAITS
 
@@ -26,7 +27,9 @@ class ModelCard(BaseModel):
     """What a model file is, and where its scores become detections.
 
     `thresholds` are the scores, by label, at which the worker believes a detection; `models/evaluate.py` chooses them
-    on held-out scenes; 0.25 for those left out. Figures and origin are for people.
+    on held-out scenes; 0.25 for those left out. `labels` and `traits` name the network's channels in their order;
+    `ours` says which of our labels a class of another name is, and classes that are none of ours are passed over.
+    Figures and origin are for people.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -36,8 +39,38 @@ class ModelCard(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     labels: list[str]
     traits: list[str] = []
+    ours: dict[str, str] = {}
+    keypoints: tuple[int, int] = (0, 0)
+    end2end: bool = False
     thresholds: Annotated[dict[str, Score], AfterValidator(_for_every_label)] = dict.fromkeys(LABELS, 0.25)
     path: Path = Path()
+
+    @model_validator(mode="after")
+    def _speaks_of_something_known(self) -> ModelCard:
+        if unknown := set(self.traits) - set(TRAITS):
+            raise ValueError(f"traits: there is no trait {min(unknown)} (there are: {', '.join(TRAITS)})")
+        if len(set(self.traits)) < len(self.traits):
+            raise ValueError("traits: one stands there twice")
+        if unknown := set(self.ours.values()) - set(LABELS):
+            raise ValueError(f"ours: there is no label {min(unknown)} (there are: {', '.join(LABELS)})")
+        if unknown := self.ours.keys() - set(self.labels):
+            raise ValueError(f"ours: {min(unknown)} is none of the model's labels")
+        if self.traits and self.end2end:
+            raise ValueError("traits: a network that chooses its boxes itself has none")
+        if set(self.layout.labels) == {-1} or not self.labels:
+            raise ValueError(f"labels: none is one of ours ({', '.join(LABELS)}), and ours says none either")
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        """What the channels of the network's output mean."""
+        ours = [self.ours.get(label, label) for label in self.labels]
+        return Layout(
+            tuple(LABELS.index(label) if label in LABELS else -1 for label in ours),
+            tuple(TRAITS.index(trait) for trait in self.traits),
+            self.keypoints,
+            self.end2end,
+        )
 
 
 def find_card(model: str) -> ModelCard:
@@ -60,12 +93,10 @@ def find_card(model: str) -> ModelCard:
         raise ModelError(f"no model card {path}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise ModelError(f"{path} is not a model card: {where}: {first['msg']}") from error
+        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        raise ModelError(f"{path} is not a model card: {where}{first['msg']}") from error
     except (yaml.YAMLError, ValueError) as error:  # no YAML, no UTF-8, or an impossible date
         raise ModelError(f"{path} is not a model card: {str(error).splitlines()[0]}") from error
-    if tuple(card.labels) != LABELS or tuple(card.traits) != TRAITS:
-        raise ModelError(f"{path}: this version needs labels {', '.join(LABELS)} and traits {', '.join(TRAITS)}")
     try:
         with card.path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

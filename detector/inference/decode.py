@@ -3,37 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.values import LABELS, TRAITS, Detections, FloatArray
-
-CHANNELS = 4 + len(LABELS) + len(TRAITS)
+from detector.values import KEYPOINTS, LABELS, PERSON, TRAITS, UNKNOWN_TRAITS, Detections, FloatArray
 
 
-def decode(raw: NDArray[np.float32], thresholds: Mapping[str, float], *, nms_iou: float = 0.5) -> Detections:
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the channels of a network's output mean; the first four are the box.
+
+    Attributes:
+        labels: For each class of the network, which of `LABELS` it is; -1 for one that nothing is made of.
+        traits: For each channel after the classes, which of `TRAITS` it is.
+        keypoints: How many keypoints follow, and how many numbers each is; `(17, 3)` are a person's, x and y in input
+            pixels and a score, others are passed over.
+        end2end: The network chooses among its boxes itself: `(1, N, C)` x1, y1, x2, y2, score, class, then keypoints,
+            instead of `(1, C, N)`.
+    """
+
+    labels: tuple[int, ...] = tuple(range(len(LABELS)))
+    traits: tuple[int, ...] = tuple(range(len(TRAITS)))
+    keypoints: tuple[int, int] = (0, 0)
+    end2end: bool = False
+
+    @property
+    def channels(self) -> int:
+        """How many numbers are said of each box."""
+        return 4 + (2 if self.end2end else len(self.labels)) + len(self.traits) + self.keypoints[0] * self.keypoints[1]
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a raw output of this shape can be decoded."""
+        return len(shape) == 3 and shape[0] == 1 and shape[2 if self.end2end else 1] == self.channels
+
+    def __str__(self) -> str:
+        return f"(1, N, {self.channels})" if self.end2end else f"(1, {self.channels}, N)"
+
+
+SCENE = Layout()
+
+
+def decode(
+    raw: NDArray[np.float32], thresholds: Mapping[str, float], layout: Layout = SCENE, *, nms_iou: float = 0.5
+) -> Detections:
     """Detections of one picture.
 
     Args:
-        raw: `(1, 13, N)`: centre x, centre y, width, height in input pixels, a score for each label, then traits.
+        raw: The network's output, of the shape its layout says; boxes are centre x, centre y, width and height in
+            input pixels, or corners where the network chooses itself.
         thresholds: Least score by label.
+        layout: What the channels mean.
         nms_iou: Of two boxes of a class that overlap more than this, the lower score goes.
 
     Returns:
         Detections in input pixels, highest score first.
     """
-    rows = raw[0].T
-    scores = rows[:, 4 : 4 + len(LABELS)]
-    class_ids = scores.argmax(1)
-    best = scores[np.arange(len(rows)), class_ids]
-    keep = best >= np.array([thresholds[label] for label in LABELS], np.float32)[class_ids]
-    rows, class_ids, best = rows[keep], class_ids[keep].astype(np.int64), best[keep]
-    half = rows[:, 2:4] / 2
-    boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], 1).astype(np.float32)
+    if layout.end2end:
+        rows, said = raw[0], 6
+        theirs, best = rows[:, 5].astype(np.int64), rows[:, 4]
+    else:
+        rows, said = raw[0].T, 4 + len(layout.labels)
+        theirs = rows[:, 4:said].argmax(1)
+        best = rows[np.arange(len(rows)), 4 + theirs]
+    class_ids = np.array(layout.labels, np.int64)[theirs]
+    # Class -1 meets the last of these, which no score reaches.
+    least = np.array([*(thresholds[label] for label in LABELS), np.inf], np.float32)
+    keep = best >= least[class_ids]
+    rows, class_ids, best = rows[keep], class_ids[keep], best[keep]
+    if layout.end2end:
+        boxes = rows[:, :4].astype(np.float32)
+    else:
+        half = rows[:, 2:4] / 2
+        boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], 1).astype(np.float32)
     chosen = suppress(boxes, best, class_ids, nms_iou)
-    return Detections(boxes[chosen], best[chosen], class_ids[chosen], rows[chosen, 4 + len(LABELS) :])
+    rows, class_ids = rows[chosen, said:], class_ids[chosen]
+    traits = np.tile(np.array(UNKNOWN_TRAITS, np.float32), (len(rows), 1))
+    traits[:, layout.traits] = rows[:, : len(layout.traits)]
+    keypoints = None
+    if layout.keypoints == (KEYPOINTS, 3):
+        keypoints = rows[:, len(layout.traits) :].reshape(-1, KEYPOINTS, 3).copy()
+        keypoints[class_ids != PERSON] = np.nan
+    return Detections(boxes[chosen], best[chosen], class_ids, traits, keypoints)
 
 
 def suppress(boxes: FloatArray, scores: FloatArray, class_ids: NDArray[np.int64], iou: float) -> NDArray[np.int64]:

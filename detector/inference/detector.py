@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.config import Analysis
-from detector.geometry import as_array, as_box, intersections
-from detector.inference.decode import decode, suppress
+from detector.geometry import as_array, as_box, intersections, iou
+from detector.inference.decode import Layout, decode, suppress
 from detector.inference.letterbox import letterbox
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
-from detector.values import PERSON, PHONE, SCANNER, Box, Detections, FloatArray, Frame
+from detector.values import (
+    ACT_BROWSE,
+    ACT_PHOTO,
+    ACT_TRAITS,
+    KEYPOINTS,
+    PERSON,
+    PHONE,
+    SCANNER,
+    Box,
+    Detections,
+    FloatArray,
+    Frame,
+)
 
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+class Network(Protocol):
+    """Raw output for an input `(1, 3, H, W)` RGB 0..1, and what its channels mean."""
+
+    layout: Layout
+
+    def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """Raw output, of the shape that `layout` says."""
 
 
 class SceneDetector:
@@ -40,28 +61,49 @@ class SceneDetector:
         if min(image.shape[:2]) < 2:
             return Detections.empty()
         whole = self._run(image, self._settings.frame_side, thresholds)
-        close = [
-            self._zoom(image, as_box(box), thresholds)
-            for box in people_to_zoom(whole.of(PERSON).boxes, people, self._settings.zooms)
-        ]
-        return merged(whole, Detections.joined(close))
+        acts = np.full_like(whole.traits[:, ACT_TRAITS], np.nan)
+        devices = []
+        for box in people_to_zoom(whole.of(PERSON).boxes, people, self._settings.zooms):
+            close = self._zoom(image, as_box(box), thresholds)
+            devices.append(close[(close.class_ids == PHONE) | (close.class_ids == SCANNER)])
+            # Exactly equal: the box to zoom at is a copy of the detection's, unless it is a tracked one's.
+            acts[(whole.class_ids == PERSON) & (whole.boxes == box).all(1)] = acts_of(box, close.of(PERSON))
+        # What the hands do shows from near alone: from afar nothing is said of it.
+        whole.traits[:, ACT_TRAITS] = acts
+        return merged(whole, Detections.joined(devices))
 
     def _zoom(self, image: NDArray[np.uint8], box: Box, thresholds: Mapping[str, float]) -> Detections:
         crop, left, top = cut_square(image, *zoom_square(box))
         if min(crop.shape[:2]) < 8:
             return Detections.empty()
         found = self._run(crop, self._settings.zoom_side, thresholds)
-        shift = np.array([left, top, left, top], np.float32)
-        found = Detections(found.boxes + shift, found.scores, found.class_ids, found.traits)
-        return found[(found.class_ids == PHONE) | (found.class_ids == SCANNER)]
+        return replace(found, boxes=found.boxes + np.array([left, top, left, top], np.float32), keypoints=None)
 
     def _run(self, image: NDArray[np.uint8], side: int, thresholds: Mapping[str, float]) -> Detections:
         tensor, placement = letterbox(image, side)
-        found = decode(self._network(tensor), thresholds)
-        boxes = placement.to_picture(found.boxes)
+        found = decode(self._network(tensor), thresholds, self._network.layout)
         height, width = image.shape[:2]
-        boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
-        return Detections(boxes, found.scores, found.class_ids, found.traits)
+        boxes = np.clip(placement.to_picture(found.boxes), 0, np.array([width, height] * 2, np.float32))
+        keypoints = found.keypoints
+        if keypoints is not None:
+            points = placement.to_picture(keypoints[..., [0, 1, 0, 1]].reshape(-1, 4))[:, :2]
+            keypoints = np.concatenate([points.reshape(-1, KEYPOINTS, 2), keypoints[..., 2:]], 2)
+        return replace(found, boxes=boxes, keypoints=keypoints)
+
+
+def acts_of(person: FloatArray, close: Detections) -> FloatArray:
+    """What the closer look at a person says of their act, `(4,)`; NaN where it doesn't see that person.
+
+    Args:
+        person: `(4,)` the box that was looked at.
+        close: People that the closer look found, in the same pixels; others may stand in it as well.
+    """
+    x, y, side = zoom_square(as_box(person))
+    within = np.clip(person, (x, y, x, y), (x + side, y + side, x + side, y + side)).astype(np.float32)
+    overlap = iou(within[None], close.boxes)[0]
+    if not len(close) or overlap.max() < 0.5:
+        return np.full(ACT_BROWSE - ACT_PHOTO + 1, np.nan, np.float32)
+    return close.traits[overlap.argmax(), ACT_TRAITS]
 
 
 def merged(whole: Detections, close: Detections) -> Detections:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from detector.errors import ModelError
 from detector.inference.card import ModelCard
-from detector.inference.decode import CHANNELS
 
 
 class Session:
@@ -20,6 +19,7 @@ class Session:
         Raises:
             ModelError: It can't be loaded, or its inputs or outputs aren't those of a scene model.
         """
+        self.layout = card.layout
         options = onnxruntime.SessionOptions()
         # A spinning thread pool loses half its work beside a busy neighbour; many cameras want one thread each.
         options.intra_op_num_threads = 1
@@ -38,8 +38,8 @@ class Session:
             found = self(np.zeros((1, 3, 64, 96), np.float32)).shape
         except Exception as error:  # a fixed input size shows here
             raise ModelError(f"{card.path} refuses a 96x64 input: {str(error).splitlines()[0]}") from error
-        if len(outputs) != 1 or len(found) != 3 or found[1] != CHANNELS:
-            raise ModelError(f"{card.path}: a scene model puts out (1, {CHANNELS}, N), this one {_shapes(outputs)}")
+        if len(outputs) != 1 or not self.layout.fits(found):
+            raise ModelError(f"{card.path}: its card means an output {self.layout}, the model's is {_shapes(outputs)}")
 
     def __call__(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw output `(1, C, N)` for an input `(1, 3, H, W)`."""

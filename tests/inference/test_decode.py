@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.geometry import iou
-from detector.inference.decode import decode, suppress
-from detector.values import LABELS
+from detector.inference.decode import Layout, decode, suppress
+from detector.values import ANGLE_COS, ANGLE_SIN, LABEL, LABELS, PERSON, PHONE
 from tests.inference.tiny_models import Row, raw_output
 
 QUARTER = dict.fromkeys(LABELS, 0.25)
@@ -81,7 +81,7 @@ def test_traits_stay_with_their_box() -> None:
         ("phone", 80, 80, 10, 10, 0.8, {"photo": 0.7, "call": 0.1}),
     ]
     result = decode(raw_output(said), QUARTER)
-    np.testing.assert_allclose(result.traits, [[0, 0, 0.7, 0.1], [0.9, 0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(result.traits[:, :4], [[0, 0, 0.7, 0.1], [0.9, 0, 0, 0]], rtol=1e-6)
 
 
 def test_each_label_has_its_own_threshold() -> None:
@@ -93,3 +93,54 @@ def test_each_label_has_its_own_threshold() -> None:
 def test_a_box_beyond_the_border_does_not_suppress_one_of_another_kind() -> None:
     boxes = np.array([(41, 41, 81, 81), (-60, -60, -20, -20), (90, 90, 100, 100)], np.float32)
     assert suppress(boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 1, 0]), 0.5).tolist() == [0, 1, 2]
+
+
+def test_traits_go_where_the_layout_says_and_the_others_are_unknown() -> None:
+    raw = np.zeros((1, 4 + 1 + 2, 1), np.float32)
+    raw[0, :, 0] = 50, 50, 20, 20, 0.9, 0.3, 0.8
+    result = decode(raw, QUARTER, Layout(labels=(LABEL,), traits=(ANGLE_SIN, ANGLE_COS)))
+    assert result.class_ids.tolist() == [LABEL]
+    known = np.array([0, 0, 0, 0, np.nan, np.nan, np.nan, np.nan, 0.8, 0.3], np.float32)
+    np.testing.assert_array_equal(result.traits, [known])
+
+
+def test_a_place_whose_best_class_is_none_of_ours_holds_nothing() -> None:
+    raw = np.zeros((1, 4 + 2, 2), np.float32)
+    raw[0, :, 0] = 50, 50, 20, 20, 0.8, 0.4
+    raw[0, :, 1] = 90, 50, 20, 20, 0.3, 0.4
+    result = decode(raw, QUARTER, Layout(labels=(-1, PHONE), traits=()))
+    assert result.boxes.tolist() == [[80, 40, 100, 60]]
+
+
+def test_people_have_keypoints_and_others_none() -> None:
+    raw = np.zeros((1, 4 + 2 + 51, 2), np.float32)
+    raw[0, :6, 0] = 50, 50, 20, 20, 0.9, 0
+    raw[0, :6, 1] = 150, 50, 20, 20, 0, 0.8
+    raw[0, 6:, 0] = np.arange(51)
+    result = decode(raw, QUARTER, Layout(labels=(PERSON, PHONE), traits=(), keypoints=(17, 3)))
+    assert result.keypoints is not None
+    assert result.keypoints[0].tolist() == np.arange(51).reshape(17, 3).tolist()
+    assert np.isnan(result.keypoints[1]).all()
+
+
+def test_a_network_that_chooses_itself_gives_corners_score_and_class() -> None:
+    raw = np.array([[(10, 20, 30, 60, 0.9, 1), (0, 0, 5, 5, 0.9, 0), (1, 1, 9, 9, 0.1, 1)]], np.float32)
+    result = decode(raw, QUARTER, Layout(labels=(-1, PHONE), traits=(), end2end=True))
+    assert result.boxes.tolist() == [[10, 20, 30, 60]]
+    assert result.class_ids.tolist() == [PHONE]
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "fits"),
+    [
+        (Layout(), (1, 19, 5), True),
+        (Layout(), (1, 5, 19), False),
+        (Layout(), (2, 19, 5), False),
+        (Layout(), (1, 19), False),
+        (Layout(labels=(0,) * 80, traits=(), keypoints=(17, 3)), (1, 135, 8400), True),
+        (Layout(labels=(0,) * 80, traits=(), end2end=True), (1, 300, 6), True),
+        (Layout(labels=(0,) * 80, traits=(), end2end=True), (1, 6, 300), False),
+    ],
+)
+def test_a_layout_knows_its_shape(layout: Layout, shape: tuple[int, ...], fits: bool) -> None:
+    assert layout.fits(shape) is fits

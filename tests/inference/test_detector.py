@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detector.config import Analysis
+from detector.inference.decode import Layout
 from detector.inference.detector import SceneDetector, merged
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
-from detector.values import LABELS, Box, Detections
+from detector.values import ACT_PHOTO, ACT_TRAITS, LABELS, PERSON, Box, Detections
 from tests.builders import detections, frame
 from tests.inference.tiny_models import Row, raw_output
 
@@ -21,6 +22,8 @@ SETTINGS = Analysis(frame_side=640, zoom_side=320, zooms=2)
 
 class ScriptedNetwork:
     """Answers by the long side of its input: 640 is the whole frame, 320 a close look."""
+
+    layout = Layout()
 
     def __init__(self, whole: list[Row], close: list[Row]) -> None:
         self.answers = {640: raw_output(whole), 320: raw_output(close)}
@@ -51,6 +54,49 @@ def test_a_close_look_says_nothing_of_people_and_parcels() -> None:
         [("person", 160, 160, 99, 99, 0.9, {}), ("parcel", 60, 60, 50, 50, 0.9, {})],
     )
     assert names(SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)))) == ["person"]
+
+
+NEAR = {"act_photo": 0.8, "act_scan": 0.1, "act_call": 0.05, "act_browse": 0.2}
+FAR = dict.fromkeys(NEAR, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("close", "acts"),
+    [
+        pytest.param([("person", 160, 177, 107, 286, 0.6, NEAR)], list(NEAR.values()), id="seen again"),
+        pytest.param(
+            [("person", 160, 177, 107, 286, 0.3, NEAR), ("person", 290, 177, 60, 286, 0.9, FAR)],
+            list(NEAR.values()),
+            id="beside somebody surer",
+        ),
+        pytest.param([("person", 290, 177, 60, 286, 0.9, NEAR)], [np.nan] * 4, id="only somebody else"),
+        pytest.param([("phone", 160, 177, 107, 286, 0.9, NEAR)], [np.nan] * 4, id="no person"),
+        pytest.param([], [np.nan] * 4, id="nothing"),
+    ],
+)
+def test_what_a_person_does_is_told_by_the_close_look_alone(close: list[Row], acts: list[float]) -> None:
+    # The person's box is (400, 200) to (480, 400): the square round it reaches from 355 to 524 and from 183 to 352.
+    network = ScriptedNetwork([("person", 220, 150, 40, 100, 0.9, FAR)], close)
+    found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640))).of(PERSON)
+    np.testing.assert_allclose(found.traits[:, ACT_TRAITS], [acts], rtol=1e-6)
+
+
+def test_people_beyond_the_number_of_close_looks_have_no_known_act() -> None:
+    people: list[Row] = [("person", 100.0 * n, 150, 40, 100 - n, 0.9, FAR) for n in (1, 2, 3)]
+    network = ScriptedNetwork(people, [("person", 160, 177, 107, 286, 0.6, NEAR)])
+    found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640))).of(PERSON)
+    assert sorted(np.isnan(found.traits[:, ACT_PHOTO])) == [False, False, True]
+
+
+def test_keypoints_come_in_pixels_of_the_frame() -> None:
+    network = ScriptedNetwork([], [])
+    network.layout = Layout(labels=(PERSON,), traits=(), keypoints=(17, 3))
+    raw = np.zeros((1, 5 + 51, 1), np.float32)
+    raw[0, :, 0] = [220, 150, 40, 100, 0.9, *[220, 150, 0.5] * 17]
+    network.answers = {640: raw, 320: raw}
+    found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)))
+    assert found.keypoints is not None
+    np.testing.assert_allclose(found.keypoints, [[[440, 300, 0.5]] * 17])
 
 
 def test_people_known_from_before_are_looked_at_though_missed_now() -> None:

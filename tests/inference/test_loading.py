@@ -13,7 +13,7 @@ from detector.errors import MissingPart, ModelError
 from detector.inference import load_detector
 from detector.inference.card import find_card
 from detector.inference.session import Session
-from detector.values import LABELS
+from detector.values import LABELS, UNKNOWN_TRAITS
 from tests.builders import frame
 from tests.inference.tiny_models import Row, card_file, model_file, raw_output
 
@@ -46,6 +46,24 @@ def test_figures_on_a_card_are_for_people(model: Path) -> None:
     card = find_card(str(card_file(model, licence="AGPL-3.0", figures={"ap50": 0.9}, thresholds={"person": 0.4})))
     assert card.thresholds["person"] == 0.4
     assert card.thresholds.keys() == set(LABELS)
+
+
+def test_a_card_of_fewer_traits_leaves_the_others_unknown(tmp_path: Path) -> None:
+    said = raw_output([PERSON_AT])[:, : 4 + len(LABELS) + 2]
+    said[0, -1] = 0.7
+    path = model_file(tmp_path / "older.onnx", said)
+    found = load_detector(Analysis(model=str(card_file(path, traits=["up", "call"])))).detect(frame(0, (1280, 640)))
+    np.testing.assert_allclose(found.traits, [[0, 0, 0, 0.7, *UNKNOWN_TRAITS[4:]]], rtol=1e-6)
+
+
+def test_a_class_of_another_name_becomes_ours(tmp_path: Path) -> None:
+    labels = ["cell phone", "cat", "scanner", "human", "label"]
+    card = card_file(model_file(tmp_path / "coco.onnx", raw_output([PERSON_AT])), labels=labels)
+    assert find_card(str(card)).layout.labels == (-1, -1, 2, -1, 4)
+    ours = {"cell phone": "phone", "human": "person"}
+    card = card_file(tmp_path / "coco.onnx", labels=labels, ours=ours)
+    found = load_detector(Analysis(model=str(card))).detect(frame(0, (1280, 640)))
+    assert [LABELS[k] for k in found.class_ids] == ["phone"]
 
 
 def test_another_file_than_the_card_describes_is_refused(model: Path) -> None:
@@ -87,9 +105,13 @@ def test_what_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        pytest.param({"labels": ["cat"]}, "needs labels person, phone", id="labels of another model"),
-        pytest.param({"traits": None}, "traits up, not_up", id="no traits"),
-        pytest.param({"labels": list(reversed(LABELS))}, "needs labels", id="labels in another order"),
+        pytest.param({"labels": ["cat"]}, "labels: none is one of ours", id="labels of another model"),
+        pytest.param({"labels": []}, "labels: none is one of ours", id="no labels"),
+        pytest.param({"traits": ["up", "down"]}, "no trait down", id="unknown trait"),
+        pytest.param({"traits": ["up", "up"]}, "twice", id="the same trait twice"),
+        pytest.param({"ours": {"label": "sticker"}}, "no label sticker", id="named after no label"),
+        pytest.param({"ours": {"cell phone": "phone"}}, "cell phone is none", id="name of a class it hasn't"),
+        pytest.param({"end2end": True}, "chooses its boxes itself", id="traits of an end-to-end model"),
         pytest.param({"sha256": None}, "not a model card: sha256: Field required", id="no checksum"),
         pytest.param({"file": None}, "not a model card: file: Field required", id="no file"),
         pytest.param({"thresholds": {"persn": 0.3}}, "thresholds: .* no label: persn", id="threshold of no label"),
@@ -111,8 +133,10 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "more", "reason"),
     [
-        pytest.param(np.zeros((1, 84, 5), np.float32), {}, r"puts out \(1, 13, N\)", id="another model's output"),
-        pytest.param(np.zeros((1, 13), np.float32), {}, r"puts out \(1, 13, N\)", id="too few dimensions"),
+        pytest.param(
+            np.zeros((1, 84, 5), np.float32), {}, r"means an output \(1, 19, N\)", id="another model's output"
+        ),
+        pytest.param(np.zeros((1, 13), np.float32), {}, r"means an output \(1, 19, N\)", id="too few dimensions"),
         pytest.param(raw_output([]), {"size": (640, 640)}, "refuses a 96x64 input", id="one size only"),
         pytest.param(raw_output([]), {"inputs": 2}, "has one input", id="two inputs"),
     ],

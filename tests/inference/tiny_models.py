@@ -20,7 +20,7 @@ Row = tuple[str, float, float, float, float, float, dict[str, float]]
 
 
 def raw_output(rows: Sequence[Row], *, least: int = 1) -> NDArray[np.float32]:
-    """Network output `(1, 13, N)` that says these rows and at least `least` columns."""
+    """Network output `(1, 19, N)` that says these rows and at least `least` columns."""
     out = np.zeros((1, 4 + len(LABELS) + len(TRAITS), max(least, len(rows))), np.float32)
     for k, (label, x, y, width, height, score, traits) in enumerate(rows):
         out[0, :4, k] = x, y, width, height
