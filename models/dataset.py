@@ -1,228 +1,317 @@
-"""Turn the real and rendered source sets into one training folder of pictures at the scales the model meets.
+"""Gather real and rendered picture sets into one manifest.
 
-    python models/dataset.py --data DATA [--rendered FOLDER ...] --out OUT
+    python models/dataset.py --out SET/manifest.jsonl [--data DATA] [--yolo FOLDER ...] [--rendered FOLDER ...]
+                             [--teacher yolo11n-coco.pt] [--leave-out leigh ...]
 
-The worker looks twice: at the whole frame, 640 pixels on its long side, and at a square cut round each person,
-320 pixels on its side (`detector/inference/zoom.py`). Training sees the same two scales, as 416-pixel tiles:
-frame tiles from the frame at 640, person tiles cut with more surroundings so that the person has its zoomed size.
-
-Ten label ids are written. The first five are the published classes; the others are parcels of known facing and
-phones of known use:
-
-    0 person  1 phone  2 scanner  3 parcel  4 label
-    5 parcel, label up  6 parcel, label not up  7 phone that photographs  8 phone at the ear  9 phone being read
-
-File names start with their source (`leigh--…`), since the loss must know which classes a source leaves unmarked
-(`KNOWN_CLASSES`, used by `train.py`): an unmarked object there is unknown, not background.
+- `DATA` holds `real/train`, `real/val` and `rendered` as `../shared/data` does. `real/val` becomes split *test*.
+- `--yolo`: more real sets, each a folder with `images/`, `labels/` (YOLO text), and `sources.yaml` in the form of
+  `models/sources.yaml`, which says by the beginnings of file names where a picture is from, under which licence, and
+  which classes are marked in it. An optional `groups.csv` (image, group) keeps copies and videos together; otherwise
+  every picture is its own group. A fifth of the groups becomes *val*.
+- `--rendered`: folders of `models/scenes` (pictures with their truth beside them). Split by seed, whole scenes at a
+  time: divisible by ten *val*, other multiples of five *test*.
+- `--teacher`: the network that marks the classes a source lists under `teacher`. Its boxes from 0.5 on are taken as
+  marked, those from 0.15 to 0.5 as doubtful. Without it those classes stay unknown.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import hashlib
 import json
-import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import yaml
+from manifest import SetError, Picture, Thing, run, write_manifest
+from rich.progress import track
 
-PERSON, PHONE, SCANNER, PARCEL, LABEL, PARCEL_UP, PARCEL_NOT_UP, PHONE_PHOTO, PHONE_CALL, PHONE_READ = range(10)
-PHONE_USES = {"photo": PHONE_PHOTO, "call": PHONE_CALL, "text": PHONE_READ}
-DEVICES = (PHONE, SCANNER, PHONE_PHOTO, PHONE_CALL, PHONE_READ)
-DEVICE_COPIES = 5
-TILE = 416
-FRAME_SIDE = 640
-ZOOM_SIDE = 320
-
-# Which of the five published classes each source marks completely; the rest of its pictures teaches nothing.
-KNOWN_CLASSES = {
-    "coco128": {PERSON, PHONE},
-    "tiny_coco": {PERSON, PHONE},
-    "leigh": {PERSON, PHONE},
-    "fuyi": {PERSON, PARCEL},
-    "rendered": {PERSON, PHONE, SCANNER, PARCEL, LABEL},
-}
-REAL_TO_IDS = {0: PERSON, 1: PHONE, 2: PARCEL, 3: LABEL}
+SOURCES = Path(__file__).resolve().with_name("sources.yaml")
+YOLO_LABELS = ("person", "phone", "parcel", "label", "scanner")
+USES = {"photo": "photo", "call": "call", "text": "browse", "browse": "browse"}
+TEACHER_COCO = {0: "person", 67: "phone"}
+SURE, DOUBTFUL = 0.5, 0.15
+Teacher = Callable[[np.ndarray], list[tuple[str, float, tuple[float, float, float, float]]]]
 
 
-def source_of(name: str) -> str | None:
-    """Source of a real picture by its file name, or `None` for a set this recipe leaves out."""
-    return next((source for source in KNOWN_CLASSES if name.startswith(source)), None)
+def read_sources(path: Path) -> dict[str, dict[str, Any]]:
+    """Picture sources by name.
 
-
-def zoom_square(box, rng: random.Random | None = None) -> tuple[float, float, float]:
-    """Square `(x, y, side)` of the zoom around a person box (x1, y1, x2, y2), pixels.
-
-    The same rule as the worker's; with `rng`, shifted and scaled a little, as a detector's boxes are.
+    Raises:
+        SetError: No such file, or a source lacks a key.
     """
-    x1, y1, x2, y2 = box
-    side = 1.3 * max(x2 - x1, 0.65 * (y2 - y1))
-    centre_x, top = (x1 + x2) / 2, y1 - 0.1 * side
-    if rng:
-        side *= rng.uniform(0.85, 1.25)
-        centre_x += rng.uniform(-0.1, 0.1) * side
-        top += rng.uniform(-0.1, 0.1) * side
-    return centre_x - side / 2, top, side
+    try:
+        sources = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SetError(f"{path}: {error.strerror} (form: see models/sources.yaml)") from error
+    for name, source in sources.items():
+        if missing := {"licence", "files", "known"} - source.keys():
+            raise SetError(f"{path}: source {name}: {min(missing)} is missing")
+    return sources
 
 
-def facing_class(parcel: dict, labels: dict[int, dict], parcels: list[dict]) -> int | None:
-    """Id of a rendered parcel: up, not up, plain parcel (nobody could tell), or `None` when hardly seen.
+def source_of(name: str, sources: dict[str, dict[str, Any]]) -> str | None:
+    """The source whose file names begin like this one, or `None`."""
+    return next((key for key, value in sources.items() if name.startswith(tuple(value["files"]))), None)
 
-    *Up*: a label on the top face is seen. *Not up*: the top face is seen and the parcel owns no label there.
-    Where the truth has no measure of the top face (older renders) it counts as seen when the parcel is nearly
-    whole and nothing stands in front of its upper half.
+
+def read_image(path: Path) -> np.ndarray:
+    """A picture as `(H, W, 3)` BGR.
+
+    Raises:
+        SetError: It can't be read.
+    """
+    image = cv2.imread(str(path))
+    if image is None:
+        raise SetError(f"{path} is not a picture that can be read (remove it, or fetch it anew)")
+    return image
+
+
+def read_yolo(
+    folder: Path, sources: dict[str, dict[str, Any]], split_of: Callable[[str], str], teacher: Teacher | None = None
+) -> Iterator[Picture]:
+    """Pictures of a YOLO-format folder whose source is listed.
+
+    Raises:
+        SetError: The folder holds no picture, a picture has no label file, or a label file is wrong.
+    """
+    paths = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not paths:
+        raise SetError(f"{folder}: no picture in images/")
+    groups: dict[str, str] = {}
+    if (folder / "groups.csv").exists():
+        with (folder / "groups.csv").open(encoding="utf-8") as file:
+            groups = {row["image"]: row["group"] for row in csv.DictReader(file)}
+    for path in track(paths, f"{folder}"):
+        source = source_of(path.name, sources)
+        if source is None or sources[source].get("use", "train") != "train":
+            continue
+        image = read_image(path)
+        things = read_labels(folder / "labels" / f"{path.stem}.txt", image.shape[1], image.shape[0])
+        known = list(sources[source]["known"])
+        things = [thing for thing in things if thing.label in known]
+        to_teach = sources[source].get("teacher", [])
+        if teacher and to_teach:
+            known += to_teach
+            for label, score, box in teacher(image):
+                if label in to_teach:
+                    things.append(Thing(label, box, doubtful=score < SURE))
+        group = groups.get(path.name, path.stem)
+        yield Picture(path, source, group, sources[source]["licence"], split_of(group), tuple(known), tuple(things))
+
+
+def read_labels(path: Path, width: int, height: int) -> list[Thing]:
+    """Objects of one YOLO label file, in pixels; an empty file marks none.
+
+    Raises:
+        SetError: There is no file; or a line has not five numbers, a class that isn't in `YOLO_LABELS`, a box
+            outside 0..1.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise SetError(f"{path}: {error.strerror} (a picture with nothing to mark has an empty file)") from error
+    things = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            class_id, x, y, w, h = (float(v) for v in line.split())
+            label = YOLO_LABELS[int(class_id)] if class_id >= 0 else ""
+        except (ValueError, IndexError) as error:
+            names = ", ".join(f"{k} {name}" for k, name in enumerate(YOLO_LABELS))
+            raise SetError(f"{path}, line {number}: not 'class x y w h' with a class of {names}: {line!r}") from error
+        box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+        if not label or min(box) < -0.01 or max(box) > 1.01 or w <= 0 or h <= 0:
+            raise SetError(f"{path}, line {number}: class or box out of range: {line!r}")
+        things.append(Thing(label, (box[0] * width, box[1] * height, box[2] * width, box[3] * height)))
+    return things
+
+
+def load_teacher(checkpoint: Path) -> Teacher:
+    """The starting network as a function of a picture that returns (label, score, box in pixels)."""
+    from ultralytics import YOLO
+
+    model = YOLO(str(checkpoint), task="detect")
+
+    def look(image: np.ndarray):
+        found = model.predict(image, imgsz=640, conf=DOUBTFUL, classes=list(TEACHER_COCO), verbose=False)[0].boxes
+        return [
+            (TEACHER_COCO[int(k)], float(score), tuple(map(float, box)))
+            for k, score, box in zip(found.cls, found.conf, found.xyxy, strict=True)
+        ]
+
+    return look
+
+
+def read_rendered(folder: Path) -> Iterator[Picture]:
+    """Pictures of a folder of rendered scenes; `images/` + `truth/`, or both side by side.
+
+    Raises:
+        SetError: No truth is there.
+    """
+    images = folder / "images" if (folder / "images").is_dir() else folder
+    truths = sorted((folder / "truth" if (folder / "truth").is_dir() else folder).glob("*.json"))
+    if not truths:
+        raise SetError(f"{folder}: no rendered truth (*.json) in it")
+    for path in truths:
+        picture = images / f"{path.stem}.jpg"
+        if not picture.exists():
+            continue  # its scene is still being rendered
+        try:
+            things = rendered_things(json.loads(path.read_text()))
+        except (ValueError, KeyError) as error:
+            raise SetError(f"{path} is not a scene's truth: {error!r} (render the scene again)") from error
+        seed = seed_of(path.stem)
+        split = "val" if seed % 10 == 0 else "test" if seed % 5 == 0 else "train"
+        yield Picture(picture, "rendered", str(seed), "our own renderings", split, LABELS_RENDERED, tuple(things))
+
+
+LABELS_RENDERED = ("person", "phone", "scanner", "parcel", "label")
+
+
+def seed_of(stem: str) -> int:
+    """Seed of a rendered picture's scene: the number in `r50001_03`, `m30001_00`, `synth_10001`."""
+    first, _, rest = stem.partition("_")
+    digits = "".join(c for c in first if c.isdigit()) or "".join(c for c in rest if c.isdigit())
+    return int(digits)
+
+
+def rendered_things(truth: dict[str, Any]) -> list[Thing]:
+    """Objects of one rendered frame."""
+    labels = {label["id"]: label for label in truth["labels"]}
+    devices = [*truth["phones"], *truth["scanners"]]
+    things = [
+        Thing("person", tuple(p["bbox"]), act=act_of(p, devices), doubtful=p["visible_fraction"] < 0.15)
+        for p in truth["people"]
+        if p["bbox"]
+    ]
+    for label, group in (("phone", truth["phones"]), ("scanner", truth["scanners"])):
+        for device in group:
+            if device["bbox"]:
+                small = side_of(device["bbox"]) < 5 or device["visible_fraction"] < 0.3
+                use = USES.get(str(device.get("use"))) if label == "phone" else None
+                things.append(Thing(label, tuple(device["bbox"]), use=use, doubtful=small))
+    for parcel in truth["parcels"]:
+        if parcel["bbox"]:
+            hidden = parcel["visible_fraction"] < 0.2 or side_of(parcel["bbox"]) < 6
+            facing = facing_of(parcel, labels, truth["parcels"])
+            things.append(Thing("parcel", tuple(parcel["bbox"]), facing=facing, doubtful=hidden))
+    for label in truth["labels"]:
+        corners = np.clip(np.array(label["polygon"], float), 0, truth["size"])
+        box = (*corners.min(0), *corners.max(0))
+        if box[2] - box[0] > 1 and box[3] - box[1] > 1 and label["visible_fraction"] > 0.05:
+            hidden = label["visible_fraction"] < 0.4 or label["cos_view"] < 0.12 or side_px(label["polygon"]) < 5
+            things.append(Thing("label", box, angle=label["angle_img"] % 180, doubtful=hidden))
+    return things
+
+
+def act_of(person: dict[str, Any], devices: list[dict[str, Any]]) -> str:
+    """What a rendered person does, from what is in the hand; `none` without a device in use."""
+    if "act" in person:
+        return person["act"]
+    uses = {device.get("use") for device in devices if device["holder"] == person["id"]}
+    return next(
+        (
+            act
+            for use, act in (("photo", "photo"), ("scan", "scan"), ("call", "call"), ("text", "browse"))
+            if use in uses
+        ),
+        "none",
+    )
+
+
+def facing_of(parcel: dict[str, Any], labels: dict[int, dict[str, Any]], parcels: list[dict[str, Any]]) -> str:
+    """Facing of a rendered parcel.
+
+    *Up*: a label on the top face is seen. *Not up*: the top face is seen and the parcel owns no label there. Otherwise
+    nobody could tell. Where the truth has no measure of the top face (older renders) it counts as seen when the parcel
+    is nearly whole and nothing stands in front of its upper half.
     """
     box = parcel["bbox"]
-    if box is None or parcel["visible_fraction"] < 0.2 or min(box[2] - box[0], box[3] - box[1]) < 6:
-        return None
     tops = [labels[i] for i in parcel["labels"] if i in labels and labels[i]["face"] == "top"]
     if any(t["visible_fraction"] > 0.5 and t["cos_view"] > 0.15 and side_px(t["polygon"]) >= 5 for t in tops):
-        return PARCEL_UP
+        return "up"
     if tops:
-        return PARCEL
+        return "unknown"
     if "top_visible" in parcel:
         seen = parcel["top_visible"] > 0.6 and parcel["top_cos"] > 0.25 and parcel["top_px"] >= 120
     else:
         upper = [box[0], box[1], box[2], (box[1] + box[3]) / 2]
         covered = any(overlap(upper, p["bbox"]) > 0.15 for p in parcels if p is not parcel and p["bbox"])
-        seen = parcel["visible_fraction"] > 0.85 and not covered and (box[2] - box[0]) * (box[3] - box[1]) > 500
-    return PARCEL_NOT_UP if seen else PARCEL
+        seen = parcel["visible_fraction"] > 0.85 and not covered and side_of(box) > 22
+    return "not_up" if seen else "unknown"
 
 
-def side_px(polygon) -> float:
+def side_px(polygon: Any) -> float:
     """Side of a square with the polygon's area, pixels."""
     return float(cv2.contourArea(np.asarray(polygon, np.float32))) ** 0.5
 
 
-def overlap(a, b) -> float:
+def side_of(box: Any) -> float:
+    """Side of a square with the box's area, pixels."""
+    return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0)) ** 0.5
+
+
+def overlap(a: Any, b: Any) -> float:
     """Share of box `a` that box `b` covers."""
     width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
     height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     return width * height / max((a[2] - a[0]) * (a[3] - a[1]), 1e-9)
 
 
-def rendered_objects(truth: dict) -> np.ndarray:
-    """Objects of one rendered frame as `(N, 5)` rows id, x1, y1, x2, y2 in pixels."""
-    labels = {label["id"]: label for label in truth["labels"]}
-    rows = []
-    for group, class_id, least in (("people", PERSON, 0.15), ("phones", PHONE, 0.3), ("scanners", SCANNER, 0.3)):
-        for thing in truth[group]:
-            if thing["bbox"] and thing["visible_fraction"] >= least:
-                use = PHONE_USES.get(thing.get("use"), PHONE) if class_id == PHONE else class_id
-                rows.append([use, *thing["bbox"]])
-    for parcel in truth["parcels"]:
-        class_id = facing_class(parcel, labels, truth["parcels"])
-        if class_id is not None:
-            rows.append([class_id, *parcel["bbox"]])
-    for label in truth["labels"]:
-        if label["visible_fraction"] > 0.4 and label["cos_view"] > 0.12:
-            corners = np.clip(np.array(label["polygon"]), 0, truth["size"])
-            rows.append([LABEL, *corners.min(0), *corners.max(0)])
-    return np.array(rows, np.float32).reshape(-1, 5)
+def a_fifth_to_val(group: str) -> str:
+    """Split of a group of real pictures: a fifth, by a hash of its name, is kept to choose by."""
+    return "val" if int(hashlib.sha256(group.encode()).hexdigest(), 16) % 5 == 0 else "train"
 
 
-def cut(image, objects, x: float, y: float, side: float, out: int = TILE):
-    """Square of the picture at (x, y) resized to `out` pixels, with the objects that stay at least 40 % inside."""
-    scale = out / side
-    matrix = np.float32([[scale, 0, -x * scale], [0, scale, -y * scale]])
-    tile = cv2.warpAffine(image, matrix, (out, out), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
-    boxes = objects.copy()
-    boxes[:, [1, 3]] = np.clip((boxes[:, [1, 3]] - x) * scale, 0, out)
-    boxes[:, [2, 4]] = np.clip((boxes[:, [2, 4]] - y) * scale, 0, out)
-    area = np.prod(objects[:, 3:5] - objects[:, 1:3], axis=1) * scale * scale
-    size = boxes[:, 3:5] - boxes[:, 1:3]
-    return tile, boxes[(np.prod(size, axis=1) > 0.4 * area) & (size.min(1, initial=9e9) >= 2.5)]
-
-
-def tiles(image, objects, rng: random.Random, *, rendered: bool):
-    """Frame tiles and person tiles of one picture, as (name suffix, tile, objects).
-
-    Real pictures, mostly of near things, come whole instead. People with a device in hand, few and what matters most,
-    are cut several times, each a little differently.
-    """
-    height, width = image.shape[:2]
-    whole, frame_side = max(height, width), TILE * max(height, width) / FRAME_SIDE
-    if not rendered:
-        yield "whole", *cut(image, objects, (width - whole) / 2, (height - whole) / 2, whole)
-    else:
-        y = (height - frame_side) / 2
-        for name, x in (("left", 0.0), ("right", width - frame_side)):
-            yield name, *cut(image, objects, x, y, frame_side)
-    people = objects[(objects[:, 0] == PERSON) & (objects[:, 4] - objects[:, 2] > 50)]
-    devices = objects[np.isin(objects[:, 0], DEVICES)]
-    centres = (devices[:, 1:3] + devices[:, 3:5]) / 2
-    rng.shuffle(order := list(range(len(people))))
-    for k in order[:4]:
-        box = people[k, 1:]
-        holds = rendered and bool(((centres > box[:2] - 8) & (centres < box[2:] + 8)).all(1).any())
-        for copy in range(DEVICE_COPIES if holds else 1):
-            x, y, side = zoom_square(box, rng)
-            more = side * (TILE / ZOOM_SIDE - 1) / 2
-            yield f"person{k}{copy}", *cut(image, objects, x - more, y - more, side + 2 * more)
-
-
-def read_real(folder: Path):
-    """Yield (name, image, objects) of a YOLO-format folder with the sources this recipe uses."""
-    for path in sorted((folder / "images").glob("*.jpg")):
-        source = source_of(path.name)
-        if source is None:
-            continue
-        image = cv2.imread(str(path))
-        height, width = image.shape[:2]
-        lines = (folder / "labels" / f"{path.stem}.txt").read_text().split("\n")
-        rows = np.array([line.split() for line in lines if line], np.float32).reshape(-1, 5)
-        objects = rows.copy()
-        objects[:, 0] = [REAL_TO_IDS[int(k)] for k in rows[:, 0]]
-        objects[:, 1:3] = (rows[:, 1:3] - rows[:, 3:5] / 2) * (width, height)
-        objects[:, 3:5] = (rows[:, 1:3] + rows[:, 3:5] / 2) * (width, height)
-        yield f"{source}--{path.stem}", image, objects
-
-
-def read_rendered(folder: Path):
-    """Yield (name, image, objects) of rendered stills; `images/` + `truth/` or both side by side."""
-    images = folder / "images" if (folder / "images").is_dir() else folder
-    truths = folder / "truth" if (folder / "truth").is_dir() else folder
-    for path in sorted(truths.glob("*.json")):
-        picture = images / f"{path.stem}.jpg"
-        if picture.exists():
-            yield f"rendered--{path.stem}", cv2.imread(str(picture)), rendered_objects(json.loads(path.read_text()))
-
-
-def is_held_out(name: str) -> bool:
-    """Whether a rendered scene is kept for evaluation: seeds divisible by five, whole scenes at a time."""
-    digits = "".join(c for c in name.split("--")[1].split("_", 1)[0] if c.isdigit())
-    seed = int(digits) if digits else int(name.rsplit("_", 1)[1])
-    return seed % 5 == 0
+def gathered(args: argparse.Namespace) -> Iterator[Picture]:
+    """All pictures of all sets named on the command line."""
+    teacher = load_teacher(args.teacher) if args.teacher else None
+    rendered: Iterable[Path] = args.rendered
+    if args.data:
+        ours = {name: source for name, source in read_sources(SOURCES).items() if name not in args.leave_out}
+        yield from read_yolo(args.data / "real" / "train", ours, lambda _group: "train", teacher)
+        yield from read_yolo(args.data / "real" / "val", ours, lambda _group: "test", teacher)
+        rendered = [args.data / "rendered", *rendered]
+    for folder in args.yolo:
+        theirs = {n: s for n, s in read_sources(folder / "sources.yaml").items() if n not in args.leave_out}
+        yield from read_yolo(folder, theirs, a_fifth_to_val, teacher)
+    for folder in rendered:
+        yield from read_rendered(folder)
 
 
 def main() -> None:
-    """Write `images/` and `labels/` of the training tiles; held-out scenes are left to the evaluation."""
+    """Write the manifest and say what is in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with real/ and rendered/")
+    parser.add_argument("--out", type=Path, required=True, help="the manifest to write")
+    parser.add_argument("--data", type=Path, help="folder with real/ and rendered/")
+    parser.add_argument("--yolo", type=Path, nargs="*", default=[], help="more real sets in YOLO format")
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="more rendered folders")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path, help="COCO network that marks people where a source doesn't")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="sources to leave out")
     args = parser.parse_args()
-    for name in ("images", "labels"):
-        (args.out / name).mkdir(parents=True, exist_ok=True)
-    rng, count = random.Random(1), {}
-    sets = [read_real(args.data / "real" / "train"), *map(read_rendered, [args.data / "rendered", *args.rendered])]
-    for pictures in sets:
-        for name, image, objects in pictures:
-            if name.startswith("rendered") and is_held_out(name):
-                continue
-            source = name.split("--")[0]
-            for suffix, tile, inside in tiles(image, objects, rng, rendered=source == "rendered"):
-                stem = f"{name}-{suffix}"
-                cv2.imwrite(str(args.out / "images" / f"{stem}.jpg"), tile, [cv2.IMWRITE_JPEG_QUALITY, 92])
-                centre, size = (inside[:, 1:3] + inside[:, 3:5]) / 2 / TILE, (inside[:, 3:5] - inside[:, 1:3]) / TILE
-                lines = [
-                    f"{int(k)} {c[0]:.5f} {c[1]:.5f} {s[0]:.5f} {s[1]:.5f}"
-                    for k, c, s in zip(inside[:, 0], centre, size, strict=True)
-                ]
-                (args.out / "labels" / f"{stem}.txt").write_text("\n".join(lines))
-                count[source] = count.get(source, 0) + 1
-    print(count)
+    count: Counter[tuple[str, str]] = Counter()
+    things: Counter[str] = Counter()
+
+    def counted() -> Iterator[Picture]:
+        for picture in gathered(args):
+            count[picture.split, picture.source] += 1
+            if picture.split == "train":
+                things.update(thing.label for thing in picture.things if not thing.doubtful)
+            yield picture
+
+    total = write_manifest(args.out, counted())
+    print(f"{args.out}: {total} pictures")
+    for (split, source), n in sorted(count.items()):
+        print(f"  {split:5} {source:12} {n}")
+    print("  marked for training:", ", ".join(f"{n} {label}" for label, n in things.most_common()))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,130 +1,102 @@
-"""Train the scene model from a COCO YOLO11n on the tiles of `dataset.py`.
+"""Train the scene model from a COCO YOLO11n on the pictures of a manifest.
 
-    python models/train.py --tiles OUT [OUT ...] --start yolo11n-coco.pt --epochs 12 --run RUN
+    python models/train.py --set SET/manifest.jsonl --start yolo11n-coco.pt --run RUN [--steps 6000] [--device cpu]
 
-The network is YOLO11n with nine score channels: the five published classes, then four traits that speak only where
-their object is: *up* and *not up* of a parcel, *photo* and *call* of a phone. Three things differ from stock training:
+The network is YOLO11n with fifteen score channels: the five classes, then ten traits that speak only where their object
+is (`looks.TRAITS`): facing of parcels, use of phones, act of people, text angle of labels. What differs from stock
+training, and why a loop of our own:
 
-- **Unmarked is unknown.** The classification loss of a class is dropped on pictures of a source that does not mark
-  it (`dataset.KNOWN_CLASSES`), so a courier's unmarked phone is never taught to be background.
-- **Facing and use are traits, not classes.** A parcel of any facing is a positive of *parcel*; on its positive anchors
-  alone the facing channels learn 1/0, 0/1 or, where nobody could tell, 0/0. Likewise a phone and its use. Only rendered
-  pictures, whose truth is exact, teach traits.
-- **COCO's class branch is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class.
+- **Unmarked is unknown.** The classification loss of a class is dropped on pictures of a source that does not mark it,
+  and inside doubtful objects: a courier's unmarked phone is never taught to be background.
+- **Traits, not classes.** A parcel of any facing is a positive of *parcel*; on its positive anchors alone its trait
+  channels learn what is known of it, and nothing where it is unknown.
+- **COCO's knowledge is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class, the
+  backbone learns at a fifth of the rate, and `--hold` pulls all but the head back towards where it started.
 
-Needs the extra `train`. Two threads do about 10 tiles a second on two 2024 server cores.
+Killed runs go on where the last save was: start the same command again. `RUN/last.pt` (the moving average) loads as an
+Ultralytics checkpoint. Needs the extra `train`.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import math
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
-from dataset import (
-    KNOWN_CLASSES,
-    PARCEL,
-    PARCEL_NOT_UP,
-    PARCEL_UP,
-    PHONE,
-    PHONE_CALL,
-    PHONE_PHOTO,
-)  # fmt: skip
+from looks import OWNER, TRAITS, Batch, Looks
+from manifest import LABELS, SetError, read_manifest, run
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from ultralytics import YOLO
-from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.cfg import get_cfg
 from ultralytics.utils.loss import v8DetectionLoss
 from ultralytics.utils.tal import make_anchors
 
-CHANNELS = 9
-FIRST_TRAIT = 5
-# Published class of each written label id.
-PUBLISHED = [0, 1, 2, 3, 4, PARCEL, PARCEL, PHONE, PHONE, PHONE]
-# Trait channel, the label id that makes it 1, and the class on whose anchors it is learnt.
-TRAITS = [(5, PARCEL_UP, PARCEL), (6, PARCEL_NOT_UP, PARCEL), (7, PHONE_PHOTO, PHONE), (8, PHONE_CALL, PHONE)]
-# Phones are few beside parcels, and their use decides what is an alert.
-TRAIT_WEIGHT = {PARCEL: 0.25, PHONE: 1.0}
-# Row of the COCO-80 output layer each channel starts from: person, cell phone, remote, suitcase, book; traits likewise.
-COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67]
+CHANNELS = len(LABELS) + len(TRAITS)
+# Row of the COCO-80 output layer each channel starts from: person, cell phone, remote, suitcase, book; traits as owners.
+COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
+# A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
+TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 0.25}
+BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.2
+SAVE_EVERY_S = 240.0
 
 
 class SceneLoss(v8DetectionLoss):
-    """YOLO loss with unknown classes masked per picture and facing learnt as an attribute of parcels."""
+    """YOLO loss with unknown classes masked and traits learnt on their owners; see the module's docstring."""
 
-    def get_assigned_targets_and_loss(self, preds, batch):
-        """Box, class and DFL loss as in the parent class, with the class part as this module's docstring says."""
-        distribution = preds["boxes"].permute(0, 2, 1).contiguous()
-        scores = preds["scores"].permute(0, 2, 1).contiguous()
-        anchors, strides = make_anchors(preds["feats"], self.stride, 0.5)
-        size = torch.tensor(preds["feats"][0].shape[2:], device=self.device, dtype=scores.dtype) * self.stride[0]
-        rows = torch.cat((batch["batch_idx"].view(-1, 1), batch["cls"].view(-1, 1), batch["bboxes"]), 1)
-        targets = self.preprocess(rows.to(self.device), scores.shape[0], scale_tensor=size[[1, 0, 1, 0]])
-        written, boxes = targets.split((1, 4), 2)
-        published = torch.tensor(PUBLISHED, device=self.device)[written.long()].to(written)
-        valid = boxes.sum(2, keepdim=True).gt_(0.0)
+    def measure(self, predictions, batch: Batch) -> torch.Tensor:
+        """Box, class (with traits) and DFL loss of one batch, `(3,)`, weighted and averaged per picture."""
+        predictions = self.parse_output(predictions)
+        distribution = predictions["boxes"].permute(0, 2, 1).contiguous()
+        scores = predictions["scores"].permute(0, 2, 1).contiguous()
+        anchors, strides = make_anchors(predictions["feats"], self.stride, 0.5)
+        size = torch.tensor(predictions["feats"][0].shape[2:], device=self.device, dtype=scores.dtype) * self.stride[0]
+        classes, boxes, traits, doubtful, known = (
+            torch.from_numpy(a).to(self.device)
+            for a in (batch.classes, batch.boxes, batch.traits, batch.doubtful, batch.known)
+        )
+        taught = (boxes.sum(2, keepdim=True) > 0) & ~doubtful[..., None]
         predicted = self.bbox_decode(anchors, distribution)
-        _, target_boxes, target_scores, positive, index = self.assigner(
+        _, target_boxes, targets, positive, index = self.assigner(
             scores.detach().sigmoid(),
-            (predicted.detach() * strides).type(boxes.dtype),
+            predicted.detach() * strides,
             anchors * strides,
-            published,
+            classes[..., None],
             boxes,
-            valid,
+            taught,
         )
-        total = target_scores.sum().clamp_(min=1)
-        weight = torch.stack([self.known(name) for name in batch["im_file"]])[:, None].expand_as(scores).clone()
-        weight[..., FIRST_TRAIT:] = 0.0
-        if written.shape[1]:
-            own = torch.where(positive, written[..., 0].gather(1, index), -1.0)
-            of_class = torch.where(positive, published[..., 0].gather(1, index), -1.0)
-            rendered = torch.tensor(
-                [source_of_tile(name) == "rendered" for name in batch["im_file"]], device=self.device
-            )
-            for channel, written_id, class_id in TRAITS:
-                target_scores[..., channel] = (own == written_id).to(target_scores)
-                weight[..., channel] = TRAIT_WEIGHT[class_id] * ((of_class == class_id) & rendered[:, None])
+        total = targets.sum().clamp(min=1)
+        places = anchors * strides
+        weight = known[:, None].expand(-1, scores.shape[1], -1).to(scores)
+        weight = weight * ~self._in_doubt(places, boxes, classes, doubtful)
+        own_class = torch.where(positive, classes.gather(1, index), -1)
+        own_traits = traits.gather(1, index[..., None].expand(-1, -1, traits.shape[2]))
+        trait_weight = torch.zeros_like(own_traits)
+        for label, channels in OWNER.items():
+            mine = (own_class == LABELS.index(label))[..., None] & ~own_traits[..., channels].isnan()
+            trait_weight[..., channels] = TRAIT_WEIGHT[label] * mine
         loss = torch.zeros(3, device=self.device)
-        loss[1] = (self.bce(scores, target_scores.to(scores.dtype)) * weight).sum() / total
-        class_only = target_scores.clone()
-        class_only[..., FIRST_TRAIT:] = 0.0
+        n = len(LABELS)
+        loss[1] = (self.bce(scores[..., :n], targets[..., :n].to(scores)) * weight).sum() / total
+        loss[1] += (self.bce(scores[..., n:], own_traits.nan_to_num(0.0)) * trait_weight).sum() / total
         loss[0], loss[2] = self.bbox_loss(
-            distribution, predicted, anchors, target_boxes / strides, class_only, total, positive, size, strides
+            distribution, predicted, anchors, target_boxes / strides, targets, total, positive, size, strides
         )
-        loss *= torch.tensor([self.hyp.box, self.hyp.cls, self.hyp.dfl], device=self.device)
-        assigned = (positive, index, target_boxes, anchors, strides)
-        return assigned, loss, dict(zip(self.loss_names, loss.detach(), strict=True))
+        return loss * torch.tensor([self.hyp.box, self.hyp.cls, self.hyp.dfl], device=self.device)
 
-    def known(self, name: str) -> torch.Tensor:
-        """Weights `(9,)` of a picture's channels: 1 where its source marks the class; traits are weighted elsewhere."""
-        known = KNOWN_CLASSES[source_of_tile(name)]
-        return torch.tensor([float(k in known) for k in range(CHANNELS)], device=self.device)
-
-
-def source_of_tile(name: str) -> str:
-    """Source that a tile's file name starts with."""
-    return Path(name).name.split("--")[0]
-
-
-class SceneTrainer(DetectionTrainer):
-    """Stock training loop on a network that was cut to `CHANNELS`; judging is `evaluate.py`'s."""
-
-    def get_model(self, cfg=None, weights=None, verbose=True):  # noqa: ARG002 - the parent's signature
-        """The starting network itself, its class branch cut to `CHANNELS` unless it already is."""
-        head = weights.model[-1]
-        if head.nc != CHANNELS:
-            cut_head(head)
-        weights.nc = CHANNELS
-        weights.names = self.data["names"]
-        for parameter in weights.parameters():
-            parameter.requires_grad = True
-        return weights.float()
-
-    def validate(self):
-        """Nothing: no threshold or epoch is chosen on a stock metric here."""
-        return {}, 0.0
-
-    def final_eval(self):
-        """Nothing: see `validate`."""
+    def _in_doubt(self, places, boxes, classes, doubtful):
+        """Whether each anchor `(B, A, 5)` lies in a doubtful object of each class."""
+        inside = (
+            (places[None, :, None] > boxes[:, None, :, :2]) & (places[None, :, None] < boxes[:, None, :, 2:])
+        ).all(3)
+        of_class = nn.functional.one_hot(classes, len(LABELS)).bool() & doubtful[..., None]
+        return torch.einsum("bam,bmc->bac", inside.float(), of_class.float()) > 0
 
 
 def cut_head(head: nn.Module) -> None:
@@ -132,41 +104,172 @@ def cut_head(head: nn.Module) -> None:
     for branch in head.cv3:
         old = branch[-1]
         new = nn.Conv2d(old.in_channels, CHANNELS, 1)
-        new.weight.data = old.weight.data[COCO_ROWS].clone()
-        new.bias.data = old.bias.data[COCO_ROWS].clone()
+        new.weight.data, new.bias.data = old.weight.data[COCO_ROWS].clone(), old.bias.data[COCO_ROWS].clone()
+        new.bias.data[len(LABELS) :] = 0.0  # a trait is judged on its owner: no prior against it
         branch[-1] = new
     head.nc, head.no = CHANNELS, CHANNELS + 4 * head.reg_max
 
 
-def main() -> None:
-    """Train and leave `weights/last.pt` (the moving average) under the run folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiles", type=Path, nargs="+", required=True)
-    parser.add_argument("--start", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
+def load_start(checkpoint: Path, device: str) -> nn.Module:
+    """The starting network with its head cut to `CHANNELS`, unless it already is.
+
+    Raises:
+        SetError: The file isn't there or holds another network.
+    """
+    if not checkpoint.is_file():
+        raise SetError(f"no starting weights {checkpoint} (a COCO YOLO11n detection checkpoint)")
+    model = YOLO(str(checkpoint), task="detect").model.float()
+    head = model.model[-1]
+    if head.nc not in (80, CHANNELS):
+        raise SetError(f"{checkpoint} has {head.nc} classes: start from COCO's 80, or from a scene model's {CHANNELS}")
+    if head.nc == 80:
+        cut_head(head)
+    model.nc, model.names = CHANNELS, dict(enumerate((*LABELS, *TRAITS)))
+    model.args = get_cfg()
+    return model.to(device).requires_grad_()
+
+
+def choose_device(name: str) -> str:
+    """The device asked for.
+
+    Raises:
+        SetError: A GPU is asked for and there is none.
+    """
+    if name != "cpu" and not torch.cuda.is_available():
+        raise SetError(f"--device {name}: no GPU that torch can use (leave the option out to train on the CPU)")
+    return name
+
+
+class Average:
+    """Exponential moving average of a network's weights; its first steps count more, as the start is soon left."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+
+    def update(self, model: nn.Module, step: int, decay: float = 0.9985) -> None:
+        """Take in the network after a step."""
+        keep = decay * (1 - math.exp(-step / 300))
+        with torch.no_grad():
+            for mean, new in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+                if mean.dtype.is_floating_point:
+                    mean.mul_(keep).add_(new, alpha=1 - keep)
+
+
+def saved(state: dict, path: Path) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        SetError: It can't be written; the one before is kept.
+    """
+    draft = path.with_suffix(".draft")
+    try:
+        torch.save(state, draft)
+        draft.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        draft.unlink(missing_ok=True)
+        raise SetError(
+            f"{path} can't be written ({error}); the save before it is kept, run the command again"
+        ) from error
+
+
+def train(args: argparse.Namespace) -> None:
+    """Run the training from the start or from its last save."""
     torch.set_num_threads(args.threads)
+    device = choose_device(args.device)
+    pictures = [picture for path in args.set for picture in read_manifest(path, ["train"])]
     args.run.mkdir(parents=True, exist_ok=True)
-    names = ["person", "phone", "scanner", "parcel", "label", "up", "not_up", "photo", "call", "read"]
-    folders = [str((folder / "images").resolve()) for folder in args.tiles]
-    recipe = args.run / "data.yaml"
-    recipe.write_text(f"train: {folders}\nval: {folders[:1]}\nnames: {names}\n")
+    model = load_start(args.start, device)
+    head = f"model.{len(model.model) - 1}."
+    start = {name: p.detach().clone() for name, p in model.named_parameters() if not name.startswith(head)}
+    average, loss_of = Average(model), SceneLoss(model)
+    groups: list[dict] = [{"params": [], "rate": 1.0}, {"params": [], "rate": BACKBONE_RATE}]
+    for name, parameter in model.named_parameters():
+        groups[int(name.split(".")[1]) < BACKBONE_LAYERS]["params"].append(parameter)
+    optimizer = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)
+    recipe = {key: str(value) for key, value in vars(args).items() if key not in ("threads", "device")}
+    state_path, done = args.run / "state.pt", 0
+    if state_path.exists():
+        state = torch.load(state_path, map_location=device, weights_only=False)
+        if state["recipe"] != recipe:
+            raise SetError(f"{args.run} holds a run with other options ({state['recipe']}): name another --run")
+        model.load_state_dict(state["model"])
+        average.model.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        done = state["done"]
+        print(f"goes on at step {done} of {args.steps}")
+    looks, kinds = Looks(pictures, seed=args.seed + done), np.random.default_rng(args.seed + done)
 
-    def use_scene_loss(trainer):
-        torch.set_num_threads(args.threads)
-        trainer.model.criterion = SceneLoss(trainer.model)
+    def save(step: int) -> None:
+        saved(
+            {
+                "model": model.state_dict(), "average": average.model.state_dict(), "optimizer": optimizer.state_dict(),
+                "done": step, "recipe": recipe,
+            },
+            state_path,
+        )  # fmt: skip
+        saved({"model": copy.deepcopy(average.model).half(), "train_args": {"task": "detect"}}, args.run / "last.pt")
 
-    model = YOLO(str(args.start), task="detect")
-    model.add_callback("on_train_start", use_scene_loss)
-    model.train(
-        trainer=SceneTrainer, data=str(recipe), epochs=args.epochs, imgsz=416, batch=16, device="cpu", workers=0,
-        optimizer="AdamW", lr0=args.rate, lrf=0.02, cos_lr=True, warmup_epochs=0.5, weight_decay=5e-4, amp=False,
-        mosaic=0.0, scale=0.35, translate=0.1, fliplr=0.5, hsv_h=0.02, hsv_s=0.6, hsv_v=0.4, val=False, plots=False,
-        project=str(args.run.parent.resolve()), name=args.run.name, exist_ok=True, seed=1, save_period=1,
-    )  # fmt: skip
+    def draw() -> Batch:
+        return looks.batch(args.batch, close=bool(kinds.random() < args.close))
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with ThreadPoolExecutor(1) as ahead, Progress(*columns) as progress:
+        task, mean, last_save = (
+            progress.add_task("training", total=args.steps, completed=done),
+            np.zeros(3),
+            time.monotonic(),
+        )
+        upcoming = ahead.submit(draw)
+        model.train()
+        for step in range(done, args.steps):
+            batch, upcoming = upcoming.result(), ahead.submit(draw)
+            share = min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / args.steps)))
+            for group in optimizer.param_groups:
+                group["lr"] = args.rate * share * group["rate"]
+            images = torch.from_numpy(batch.images).to(device).permute(0, 3, 1, 2).flip(1).float() / 255
+            loss = loss_of.measure(model(images), batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss.sum().backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+            optimizer.step()
+            if args.hold:
+                with torch.no_grad():
+                    for name, parameter in model.named_parameters():
+                        if name in start:
+                            parameter.lerp_(start[name], min(args.hold * args.rate * share, 1.0))
+            average.update(model, step + 1)
+            mean += (loss.detach().cpu().numpy() - mean) * max(0.01, 1 / (step + 1 - done))
+            said = " ".join(f"{name} {value:.3f}" for name, value in zip(("box", "cls", "dfl"), mean, strict=True))
+            progress.update(task, advance=1, description=said)
+            if (step + 1) % 50 == 0 and not progress.console.is_terminal:
+                print(f"step {step + 1}/{args.steps} {said}", flush=True)
+            if time.monotonic() - last_save > SAVE_EVERY_S:
+                save(step + 1)
+                last_save = time.monotonic()
+    save(args.steps)
+    print(args.run / "last.pt")
+
+
+def main() -> None:
+    """Read the options and train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", type=Path, nargs="+", required=True, help="manifests of dataset.py or label-export")
+    parser.add_argument("--start", type=Path, required=True, help="COCO YOLO11n, or a scene model to go on from")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--close", type=float, default=0.6, help="share of close looks")
+    parser.add_argument(
+        "--hold",
+        type=float,
+        default=0.0,
+        help="pull of all but the head towards the starting weights, per unit of rate",
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", default="cpu")
+    run(lambda: train(parser.parse_args()))
 
 
 if __name__ == "__main__":

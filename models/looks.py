@@ -1,0 +1,234 @@
+"""Training looks: a manifest's pictures enter, batches of squares at the two scales the worker looks at leave.
+
+The worker looks at the whole frame, 640 pixels on its long side, and at a square cut round each person's upper body and
+enlarged to 320 (`detector/inference/zoom.py`). Training draws, afresh for every batch:
+
+- *frame looks*: 416-pixel parts of a frame at about that scale, mirrored and coloured at random;
+- *close looks*: 320-pixel squares round a person, or round a phone where a picture shows no whole person. They are
+  sometimes blurred to the resolution that a person far from the camera has.
+
+People with a device in use are few and matter most, so they are drawn more often (`_worth`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from dataset import overlap, read_image, side_of
+from manifest import LABELS, SetError, Picture, Thing
+
+TRAITS = ("up", "not_up", "photo", "call", "act_photo", "act_scan", "act_call", "act_browse", "angle_cos", "angle_sin")
+OWNER = {"parcel": slice(0, 2), "phone": slice(2, 4), "person": slice(4, 8), "label": slice(8, 10)}
+FRAME, FRAME_SIDE, CLOSE = 416, 640, 320
+GREY = (114, 114, 114)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Squares of one size with their truth, padded to the most objects of one square.
+
+    Attributes:
+        images: `(B, S, S, 3)` BGR uint8.
+        classes: `(B, M)` indices into `LABELS`.
+        boxes: `(B, M, 4)` x1, y1, x2, y2 in pixels; all zero where padded.
+        traits: `(B, M, 10)` targets 0..1 in the order of `TRAITS`, NaN where unknown.
+        doubtful: `(B, M)` whether the object is neither to be learnt nor background.
+        known: `(B, 5)` whether a class is marked completely.
+    """
+
+    images: np.ndarray
+    classes: np.ndarray
+    boxes: np.ndarray
+    traits: np.ndarray
+    doubtful: np.ndarray
+    known: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Truth:
+    classes: np.ndarray
+    boxes: np.ndarray
+    traits: np.ndarray
+    doubtful: np.ndarray
+
+
+def traits_of(thing: Thing) -> np.ndarray:
+    """Targets `(10,)` of an object's traits, NaN where unknown or not its own."""
+    row = np.full(len(TRAITS), np.nan, np.float32)
+    said = {"parcel": thing.facing, "phone": thing.use, "person": thing.act}.get(thing.label)
+    if said is not None:
+        row[OWNER[thing.label]] = 0.0
+        name = f"act_{said}" if thing.label == "person" else said
+        if name in TRAITS:
+            row[TRAITS.index(name)] = 1.0
+    if thing.label == "label" and thing.angle is not None:
+        twice = np.radians(2 * thing.angle)
+        row[OWNER["label"]] = (1 + np.cos(twice)) / 2, (1 + np.sin(twice)) / 2
+    return row
+
+
+class Looks:
+    """Draws batches from the pictures of a set, all of them held in memory."""
+
+    def __init__(self, pictures: Sequence[Picture], seed: int) -> None:
+        """Read the pictures.
+
+        Raises:
+            SetError: There is none, or one can't be read.
+        """
+        if not pictures:
+            raise SetError("no picture to train on (is the split of this name empty?)")
+        self._rng = np.random.default_rng(seed)
+        self._pictures = list(pictures)
+        self._images = [read_image(picture.path) for picture in pictures]
+        self._truth = [
+            _Truth(
+                np.array([LABELS.index(thing.label) for thing in picture.things], np.int64),
+                np.array([thing.box for thing in picture.things], np.float32).reshape(-1, 4),
+                np.array([traits_of(thing) for thing in picture.things], np.float32).reshape(-1, len(TRAITS)),
+                np.array([thing.doubtful for thing in picture.things], bool),
+            )
+            for picture in pictures
+        ]
+        frames, close = [], []
+        for n, picture in enumerate(pictures):
+            frames.append((n, 1.0 if picture.source == "rendered" else 0.7))
+            close += [(n, box, worth) for box, worth in _worth(picture)]
+        self._frames, self._frame_odds = [n for n, _ in frames], _odds([worth for _, worth in frames])
+        self._close, self._close_odds = [(n, box) for n, box, _ in close], _odds([worth for *_, worth in close])
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def batch(self, size: int, *, close: bool) -> Batch:
+        """Draw one batch of frame looks or close looks."""
+        draw = self._draw_close if close and self._close else self._draw_frame
+        return collated([draw() for _ in range(size)])
+
+    def _draw_frame(self):
+        n = self._frames[self._rng.choice(len(self._frames), p=self._frame_odds)]
+        height, width = self._images[n].shape[:2]
+        side = max(height, width) * FRAME / FRAME_SIDE / self._rng.uniform(0.7, 1.4)
+        if self._pictures[n].source != "rendered" and self._rng.random() < 0.6:
+            side = max(height, width) * self._rng.uniform(1.0, 1.5)  # near things, seen whole
+        x = self._rng.uniform(*sorted((-0.1 * side, width - 0.9 * side)))
+        y = self._rng.uniform(*sorted((-0.1 * side, height - 0.9 * side)))
+        return self._square(n, x, y, side, FRAME, acts=False)
+
+    def _draw_close(self):
+        n, box = self._close[self._rng.choice(len(self._close), p=self._close_odds)]
+        x1, y1, x2, y2 = box
+        side = 1.3 * max(x2 - x1, 0.65 * (y2 - y1))
+        x, y = (x1 + x2 - side) / 2, y1 - 0.1 * side
+        larger = side * self._rng.uniform(0.8, 1.35)
+        x -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
+        y -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
+        return self._square(n, x, y, larger, CLOSE, acts=True)
+
+    def _square(self, n: int, x: float, y: float, side: float, out: int, *, acts: bool):
+        scale, rng, truth = out / side, self._rng, self._truth[n]
+        mirrored = rng.random() < 0.5
+        step = -scale if mirrored else scale
+        matrix = np.float32([[step, 0, out + x * scale if mirrored else -x * scale], [0, scale, -y * scale]])
+        way = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR
+        source = self._images[n]
+        if scale < 0.6:  # warping takes no averages: shrink first, as a sensor would
+            shrink = max(scale * 1.3, 0.02)
+            source = cv2.resize(source, None, fx=shrink, fy=shrink, interpolation=way)
+            matrix[:, :2] /= shrink
+        image = cv2.warpAffine(source, matrix, (out, out), flags=cv2.INTER_LINEAR, borderValue=GREY)
+        boxes = (truth.boxes - np.float32([x, y, x, y])) * scale
+        if mirrored:
+            boxes = np.stack([out - boxes[:, 2], boxes[:, 1], out - boxes[:, 0], boxes[:, 3]], 1)
+        area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+        boxes = np.clip(boxes, 0, out)
+        left = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+        inside = (left > 0) & (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
+        traits = truth.traits.copy()
+        if mirrored:
+            traits[:, 9] = 1 - traits[:, 9]  # the axial angle becomes its negative
+        if not acts:
+            traits[:, OWNER["person"]] = np.nan
+        cropped = left < 0.4 * area
+        small = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=9e9) < 2.5
+        doubtful = truth.doubtful | cropped | small
+        picture = self._pictures[n]
+        known = np.array([label in picture.known for label in LABELS])
+        seen = _Truth(truth.classes[inside], boxes[inside], traits[inside], doubtful[inside])
+        return _coloured(image, rng), seen, known
+
+
+def _worth(picture: Picture) -> list[tuple[tuple[float, float, float, float], float]]:
+    """Boxes of a picture that are worth a close look, and how often relative to others."""
+    people = [thing for thing in picture.things if thing.label == "person" and not thing.doubtful]
+    devices = [thing for thing in picture.things if thing.label in ("phone", "scanner") and not thing.doubtful]
+    rendered, found, held = picture.source == "rendered", [], set()
+    for person in people:
+        if side_of(person.box) < 24:
+            continue
+        own = [k for k, device in enumerate(devices) if overlap(device.box, person.box) > 0.5]
+        held.update(own)
+        if rendered:
+            worth = 2.5 if own and person.act != "none" else 1.0
+        else:
+            worth = 3.0 if own else 1.0 if "phone" in picture.known else 0.3
+        found.append((person.box, worth))
+    for k, device in enumerate(devices):
+        if k not in held and not rendered:
+            x1, y1, x2, y2 = device.box
+            reach = 3.0 * side_of(device.box)
+            # As if this were the body of who holds it: the square of a close look is 1.3 times as wide.
+            found.append(((x1 - reach, y1 - reach, x2 + reach, y2 + reach), 1.5))
+    return found
+
+
+def _odds(worths: list[float]) -> np.ndarray:
+    return np.array(worths) / np.sum(worths)
+
+
+def _coloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Light, colour, sharpness and compression as cameras differ in them."""
+    if rng.random() < 0.12:
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    elif rng.random() < 0.7:
+        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(rng.integers(-5, 6))) % 180
+        hsv[..., 1] = cv2.multiply(hsv[..., 1], float(rng.uniform(0.5, 1.4)))
+        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+    levels = np.linspace(0, 1, 256) ** rng.uniform(0.7, 1.45)
+    levels = (levels - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.uniform(-0.1, 0.1)
+    image = cv2.LUT(image, (np.clip(levels, 0, 1) * 255).astype(np.uint8))
+    if rng.random() < 0.35:
+        height, width = image.shape[:2]
+        small = cv2.resize(image, None, fx=(f := 1 / rng.uniform(1.3, 3.5)), fy=f, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.1:
+        kernel = np.zeros((7, 7), np.float32)
+        cv2.line(kernel, (3, 3), tuple(int(v) for v in 3 + rng.integers(-3, 4, 2)), 1.0)
+        image = cv2.filter2D(image, -1, kernel / kernel.sum())
+    if rng.random() < 0.25:
+        noise = rng.normal(0, rng.uniform(2, 12), image.shape).astype(np.float32)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))])
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return image
+
+
+def collated(looks) -> Batch:
+    """Single looks as one batch."""
+    most = max(1, *(len(truth.classes) for _, truth, _ in looks))
+    shape = (len(looks), most)
+    batch = Batch(
+        np.stack([image for image, _, _ in looks]), np.zeros(shape, np.int64), np.zeros((*shape, 4), np.float32),
+        np.full((*shape, len(TRAITS)), np.nan, np.float32), np.zeros(shape, bool),
+        np.stack([known for *_, known in looks]),
+    )  # fmt: skip
+    for row, (_, truth, _) in enumerate(looks):
+        n = len(truth.classes)
+        batch.classes[row, :n], batch.boxes[row, :n] = truth.classes, truth.boxes
+        batch.traits[row, :n], batch.doubtful[row, :n] = truth.traits, truth.doubtful
+    return batch

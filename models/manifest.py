@@ -1,0 +1,162 @@
+"""The manifest of a training set: one JSON line per picture, with what is marked in it and what nobody marked.
+
+    {"picture": "images/a.jpg", "source": "fuyi", "group": "a", "licence": "Apache-2.0", "split": "train",
+     "known": ["parcel"], "objects": [{"label": "parcel", "box": [10, 20, 90, 80], "facing": "up"}]}
+
+`picture` is relative to the manifest. `group` is the video, scene or original that a picture comes from: a group lies
+in one split, never across two. `known` names the classes that are marked completely; an unmarked object of any other
+class is unknown, not background. Boxes are x1, y1, x2, y2 in pixels. Of an object further may be said:
+
+- `facing` of a parcel: `up`, `not_up`, or `unknown` where a person could not tell either;
+- `use` of a phone: `photo` (pointed at a parcel), `call` (at the ear), `browse` (being read);
+- `act` of a person: `photo`, `scan`, `call`, `browse`, or `none` of these;
+- `angle` of a label: its text lines against the picture's x axis, degrees, counter-clockwise as seen, modulo 180;
+- `doubtful`: too small, hidden or unsure to be taught or judged: its place is neither object nor background.
+
+What is left out is unknown. `labelwatch label-export` writes the same format for a site's own footage.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+LABELS = ("person", "phone", "scanner", "parcel", "label")
+SPLITS = ("train", "val", "test")
+FACINGS = ("up", "not_up", "unknown")
+USES = ("photo", "call", "browse")
+ACTS = ("photo", "scan", "call", "browse", "none")
+
+
+class SetError(Exception):
+    """A training set that can't be used as it is: file, what is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One marked object; see the module's docstring."""
+
+    label: str
+    box: tuple[float, float, float, float]
+    facing: str | None = None
+    use: str | None = None
+    act: str | None = None
+    angle: float | None = None
+    doubtful: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """The JSON object of the manifest, without what is unknown."""
+        said = {
+            name: getattr(self, name) for name in ("facing", "use", "act", "angle") if getattr(self, name) is not None
+        }
+        box = [round(float(v), 2) for v in self.box]
+        return {"label": self.label, "box": box} | said | ({"doubtful": True} if self.doubtful else {})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a set; `path` is where it lies."""
+
+    path: Path
+    source: str
+    group: str
+    licence: str
+    split: str
+    known: tuple[str, ...]
+    things: tuple[Thing, ...] = field(default=())
+
+
+def write_manifest(path: Path, pictures: Iterable[Picture]) -> int:
+    """Write a manifest, whole or not at all, and return how many pictures it holds.
+
+    Raises:
+        SetError: There is no picture, or a group lies in two splits.
+    """
+    splits: dict[tuple[str, str], str] = {}
+    draft, count = path.with_suffix(".draft"), 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with draft.open("w", encoding="utf-8") as file:
+        for picture in pictures:
+            if splits.setdefault((picture.source, picture.group), picture.split) != picture.split:
+                raise SetError(f"{picture.path}: group {picture.group} of {picture.source} lies in two splits")
+            where = picture.path.resolve()
+            inside = where.is_relative_to(path.parent.resolve())
+            record = {
+                "picture": str(where.relative_to(path.parent.resolve()) if inside else where),
+                "source": picture.source, "group": picture.group, "licence": picture.licence,
+                "split": picture.split, "known": list(picture.known),
+                "objects": [thing.record() for thing in picture.things],
+            }  # fmt: skip
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    if not count:
+        draft.unlink()
+        raise SetError(f"{path}: no picture went in (are the folders right?)")
+    draft.replace(path)
+    return count
+
+
+def read_manifest(path: Path, splits: Iterable[str] = SPLITS) -> Iterator[Picture]:
+    """Pictures of a manifest that lie in the named splits.
+
+    Raises:
+        SetError: No such file; or a line is no picture: not JSON, a key missing, a class or a word that isn't known,
+            a box without extent.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SetError(f"no manifest {path}: {error.strerror} (make one with models/dataset.py)") from error
+    if not lines:
+        raise SetError(f"{path} is empty (make it again with models/dataset.py)")
+    wanted = set(splits)
+    for number, line in enumerate(lines, 1):
+        try:
+            picture = _picture(json.loads(line), path.parent)
+        except (ValueError, KeyError, TypeError) as error:
+            said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+            raise SetError(f"{path}, line {number}: {said}") from error
+        if picture.split in wanted:
+            yield picture
+
+
+def _picture(tree: dict[str, Any], folder: Path) -> Picture:
+    for label in tree["known"]:
+        _one_of(label, LABELS, "class")
+    return Picture(
+        folder / tree["picture"], str(tree["source"]), str(tree["group"]), str(tree["licence"]),
+        _one_of(tree["split"], SPLITS, "split"), tuple(tree["known"]), tuple(_thing(row) for row in tree["objects"]),
+    )  # fmt: skip
+
+
+def _thing(row: dict[str, Any]) -> Thing:
+    x1, y1, x2, y2 = (float(v) for v in row["box"])
+    if not (x2 > x1 and y2 > y1):
+        raise ValueError(f"box {row['box']} has no extent")
+    angle = row.get("angle")
+    return Thing(
+        _one_of(row["label"], LABELS, "class"), (x1, y1, x2, y2),
+        _one_of(row.get("facing"), (None, *FACINGS), "facing"), _one_of(row.get("use"), (None, *USES), "use"),
+        _one_of(row.get("act"), (None, *ACTS), "act"), None if angle is None else float(angle) % 180,
+        bool(row.get("doubtful", False)),
+    )  # fmt: skip
+
+
+def _one_of(word: Any, words: tuple[Any, ...], what: str) -> Any:
+    if word not in words:
+        raise ValueError(f"no {what} {word!r} (there are: {', '.join(w for w in words if w)})")
+    return word
+
+
+def run(main) -> None:
+    """Run a recipe; what is wrong with a set or a machine becomes one line and exit code 1."""
+    try:
+        main()
+    except SetError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'file'}: {error.strerror or error} (what was finished before is kept)")

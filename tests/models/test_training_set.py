@@ -1,0 +1,341 @@
+"""A training set: what is marked, what is unknown, what goes where; and that bad ones are refused with a reason."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from dataset import (
+    a_fifth_to_val,
+    act_of,
+    facing_of,
+    gathered,
+    read_rendered,
+    read_sources,
+    read_yolo,
+    rendered_things,
+    seed_of,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from looks import CLOSE, FRAME, OWNER, TRAITS, Looks, traits_of
+from manifest import ACTS, LABELS, Picture, SetError, Thing, read_manifest, write_manifest
+
+from detector.inference.zoom import zoom_square
+from detector.values import LABELS as WORKER_LABELS
+from detector.values import TRAITS as WORKER_TRAITS
+
+
+def a_picture(folder: Path, *things: Thing, **changes: Any) -> Picture:
+    """A grey picture of 640x360 on disk with these things in it."""
+    path = folder / f"{changes.pop('name', 'a')}.png"
+    cv2.imwrite(str(path), np.full((360, 640, 3), 90, np.uint8))
+    facts = {"source": "rendered", "group": "7", "licence": "ours", "split": "train", "known": LABELS} | changes
+    return Picture(path, things=things, **facts)
+
+
+def scene_truth(**changes: Any) -> dict[str, Any]:
+    """Truth of one rendered frame: a person who photographs the label on top of a parcel."""
+    return {
+        "size": [960, 540],
+        "people": [{"id": 1, "bbox": [400, 100, 480, 300], "visible_fraction": 1.0}],
+        "phones": [{"id": 2, "bbox": [430, 180, 455, 192], "visible_fraction": 1.0, "use": "photo", "holder": 1}],
+        "scanners": [],
+        "parcels": [{"id": 3, "bbox": [400, 330, 480, 400], "visible_fraction": 1.0, "labels": [4]}],
+        "labels": [
+            {
+                "id": 4, "parcel": 3, "face": "top", "visible_fraction": 1.0, "cos_view": 0.8, "angle_img": -30.0,
+                "polygon": [[420, 340], [450, 340], [450, 365], [420, 365]],
+            }
+        ],
+    } | changes  # fmt: skip
+
+
+def yolo_folder(folder: Path, labels: str | None, name: str = "fuyi_1") -> Path:
+    """A YOLO folder of one picture; `labels` is the text of its label file, `None` for no file."""
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / "images" / f"{name}.jpg"), np.full((100, 200, 3), 90, np.uint8))
+    if labels is not None:
+        (folder / "labels" / f"{name}.txt").write_text(labels)
+    return folder
+
+
+SOURCES = {"fuyi": {"licence": "Apache-2.0", "files": ["fuyi_"], "known": ["parcel"], "teacher": ["person"]}}
+
+
+def to_train(_group: str) -> str:
+    return "train"
+
+
+def test_recipes_and_worker_speak_of_the_same_labels_and_traits() -> None:
+    assert (LABELS, TRAITS) == (WORKER_LABELS, WORKER_TRAITS)
+
+
+def test_truth_becomes_things_with_what_is_known_of_them() -> None:
+    person, phone, parcel, label = rendered_things(scene_truth())
+    assert (person.act, phone.use, parcel.facing) == ("photo", "photo", "up")
+    assert label.angle == 150.0 and label.box == (420, 340, 450, 365)
+
+
+def test_what_is_hardly_seen_is_doubtful() -> None:
+    truth = scene_truth()
+    truth["phones"][0]["visible_fraction"] = 0.1
+    assert [thing.label for thing in rendered_things(truth) if thing.doubtful] == ["phone"]
+
+
+@pytest.mark.parametrize(
+    ("use", "act"), [("photo", "photo"), ("scan", "scan"), ("call", "call"), ("text", "browse"), (None, "none")]
+)
+def test_an_act_is_what_the_hand_does_with_its_device(use: str | None, act: str) -> None:
+    assert act_of({"id": 1}, [{"holder": 1, "use": use}, {"holder": 2, "use": "photo"}]) == act
+
+
+@pytest.mark.parametrize(
+    ("parcel", "facing"),
+    [
+        ({"top_visible": 0.2, "top_cos": 0.8, "top_px": 900}, "unknown"),
+        ({"top_visible": 0.9, "top_cos": 0.8, "top_px": 900}, "not_up"),
+        ({"top_visible": 0.9, "top_cos": 0.1, "top_px": 900}, "unknown"),
+        ({}, "not_up"),
+    ],
+)
+def test_a_bare_top_is_not_up_where_it_can_be_seen(parcel: dict[str, float], facing: str) -> None:
+    whole = {"bbox": [0, 0, 80, 80], "visible_fraction": 1.0, "labels": []} | parcel
+    assert facing_of(whole, {}, [whole]) == facing
+
+
+@pytest.mark.parametrize(("stem", "seed"), [("r50001_03", 50001), ("m30001_00", 30001), ("synth_10001", 10001)])
+def test_a_scene_is_known_by_its_seed(stem: str, seed: int) -> None:
+    assert seed_of(stem) == seed
+
+
+def test_whole_scenes_are_held_out(tmp_path: Path) -> None:
+    for seed in (50001, 50005, 50010):
+        (tmp_path / f"r{seed}_00.json").write_text(json.dumps(scene_truth()))
+        (tmp_path / f"r{seed}_00.jpg").write_bytes(b"")
+    assert {p.group: p.split for p in read_rendered(tmp_path)} == {"50001": "train", "50005": "test", "50010": "val"}
+
+
+@given(st.text(min_size=1))
+def test_the_split_of_a_group_is_always_the_same(group: str) -> None:
+    assert a_fifth_to_val(group) == a_fifth_to_val(group) in ("train", "val")
+
+
+def test_about_a_fifth_of_real_groups_is_kept_to_choose_by() -> None:
+    kept = sum(a_fifth_to_val(f"video{n}") == "val" for n in range(1000))
+    assert 150 < kept < 250
+
+
+def test_classes_the_makers_did_not_mark_are_left_to_the_teacher(tmp_path: Path) -> None:
+    folder = yolo_folder(tmp_path, "0 .5 .5 .2 .2\n2 .5 .5 .4 .4\n")
+    box = (1.0, 2.0, 30.0, 40.0)
+
+    def teacher(_image: np.ndarray) -> list[tuple[str, float, tuple[float, float, float, float]]]:
+        return [("person", 0.8, box), ("person", 0.2, box), ("phone", 0.9, box)]
+
+    (alone,) = read_yolo(folder, SOURCES, to_train)
+    (taught,) = read_yolo(folder, SOURCES, to_train, teacher)
+    assert (alone.known, [t.label for t in alone.things]) == (("parcel",), ["parcel"])
+    assert taught.known == ("parcel", "person")
+    assert [(t.label, t.doubtful) for t in taught.things] == [("parcel", False), ("person", False), ("person", True)]
+
+
+def test_pictures_of_unlisted_sources_stay_out(tmp_path: Path) -> None:
+    assert not list(read_yolo(yolo_folder(tmp_path, "", "stranger_1"), SOURCES, to_train))
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (None, "empty file"),
+        ("7 .5 .5 .1 .1", "class x y w h"),
+        ("-1 .5 .5 .1 .1", "out of range"),
+        ("0 .5 .5 .1", "class x y w h"),
+        ("0 .5 .5 1.5 .1", "out of range"),
+        ("0 .5 .5 0 .1", "out of range"),
+        ("person .5 .5 .1 .1", "class x y w h"),
+    ],
+)
+def test_a_wrong_label_file_is_named_with_its_line(tmp_path: Path, labels: str | None, reason: str) -> None:
+    folder = yolo_folder(tmp_path, labels)
+    with pytest.raises(SetError, match=reason) as error:
+        list(read_yolo(folder, SOURCES, to_train))
+    assert "fuyi_1.txt" in str(error.value)
+
+
+def test_a_corrupt_picture_is_named(tmp_path: Path) -> None:
+    folder = yolo_folder(tmp_path, "")
+    (folder / "images" / "fuyi_1.jpg").write_bytes(b"no picture")
+    with pytest.raises(SetError, match=r"fuyi_1\.jpg is not a picture"):
+        list(read_yolo(folder, SOURCES, to_train))
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match="no picture"):
+        list(read_yolo(tmp_path, SOURCES, to_train))
+    with pytest.raises(SetError, match="no rendered truth"):
+        list(read_rendered(tmp_path))
+
+
+def test_a_source_without_a_licence_line_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text("mine: {files: [x_], known: [phone]}")
+    with pytest.raises(SetError, match="source mine: licence is missing"):
+        read_sources(tmp_path / "sources.yaml")
+
+
+def test_every_listed_source_states_its_licence() -> None:
+    sources = read_sources(Path(__file__).resolve().parents[2] / "models" / "sources.yaml")
+    assert all(source["licence"] and set(source["known"]) <= set(LABELS) for source in sources.values())
+
+
+def test_groups_csv_keeps_copies_in_one_split(tmp_path: Path) -> None:
+    for n in range(12):
+        yolo_folder(tmp_path, "", f"fuyi_{n}")
+    (tmp_path / "groups.csv").write_text("image,group\n" + "".join(f"fuyi_{n}.jpg,video\n" for n in range(12)))
+    assert len({p.split for p in read_yolo(tmp_path, SOURCES, a_fifth_to_val)}) == 1
+
+
+def test_left_out_sources_do_not_go_in(tmp_path: Path) -> None:
+    yolo_folder(tmp_path, "")
+    (tmp_path / "sources.yaml").write_text("fuyi: {licence: Apache-2.0, files: [fuyi_], known: [parcel]}")
+    args = argparse.Namespace(teacher=None, data=None, yolo=[tmp_path], rendered=[], leave_out=["fuyi"])
+    assert not list(gathered(args))
+
+
+things = st.builds(
+    Thing,
+    st.sampled_from(LABELS),
+    st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(100, 200), st.integers(100, 200)).map(
+        lambda box: tuple(map(float, box))
+    ),
+    st.sampled_from([None, "up", "not_up", "unknown"]),
+    st.sampled_from([None, "photo", "call", "browse"]),
+    st.sampled_from([None, *ACTS]),
+    st.none() | st.floats(0, 179.9),
+    st.booleans(),
+)
+
+
+@given(st.lists(things, max_size=5))
+def test_a_manifest_says_back_what_was_written(tmp_path_factory: pytest.TempPathFactory, some: list[Thing]) -> None:
+    folder = tmp_path_factory.mktemp("set")
+    picture = Picture(folder / "a.png", "site:x", "g", "own footage", "val", ("person",), tuple(some))
+    write_manifest(folder / "manifest.jsonl", [picture])
+    assert list(read_manifest(folder / "manifest.jsonl")) == [picture]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"known": ["dog"]}, "no class 'dog'"),
+        ({"split": "dev"}, "no split 'dev'"),
+        ({"objects": [{"label": "cat", "box": [0, 0, 1, 1]}]}, "no class 'cat'"),
+        ({"objects": [{"label": "person", "box": [5, 0, 1, 1]}]}, "no extent"),
+        ({"objects": [{"label": "person", "box": [0, 0, 1, 1], "act": "steal"}]}, "no act 'steal'"),
+        ({"objects": [{"box": [0, 0, 1, 1]}]}, "'label' is missing"),
+    ],
+)
+def test_a_wrong_line_of_a_manifest_is_named(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    line = {
+        "picture": "a.png",
+        "source": "s",
+        "group": "g",
+        "licence": "l",
+        "split": "train",
+        "known": [],
+        "objects": [],
+    }
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(json.dumps(line) + "\n" + json.dumps(line | change) + "\n")
+    with pytest.raises(SetError, match=f"line 2: .*{reason}"):
+        list(read_manifest(path))
+
+
+def test_an_absent_or_empty_manifest_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    with pytest.raises(SetError, match=r"dataset\.py"):
+        list(read_manifest(path))
+    path.write_text("")
+    with pytest.raises(SetError, match="is empty"):
+        list(read_manifest(path))
+    with pytest.raises(SetError, match="no picture went in"):
+        write_manifest(path, [])
+    assert path.read_text() == "", "the file that was there is kept"
+
+
+def test_a_group_in_two_splits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match="lies in two splits"):
+        write_manifest(tmp_path / "m.jsonl", [a_picture(tmp_path), a_picture(tmp_path, name="b", split="val")])
+
+
+def test_what_is_unknown_of_a_thing_has_no_target() -> None:
+    box = (0.0, 0.0, 9.0, 9.0)
+    assert np.isnan(traits_of(Thing("phone", box))).all()
+    facing = traits_of(Thing("parcel", box, facing="unknown"))
+    assert facing[OWNER["parcel"]].tolist() == [0, 0] and np.isnan(facing[2:]).all()
+    assert traits_of(Thing("person", box, act="call"))[OWNER["person"]].tolist() == [0, 0, 1, 0]
+    assert traits_of(Thing("person", box, act="none"))[OWNER["person"]].tolist() == [0, 0, 0, 0]
+    assert traits_of(Thing("phone", box, use="browse"))[OWNER["phone"]].tolist() == [0, 0]
+
+
+@given(st.floats(0, 179.9), st.floats(0, 179.9))
+def test_a_labels_angle_is_the_same_half_a_turn_further(angle: float, _other: float) -> None:
+    box = (0.0, 0.0, 9.0, 9.0)
+    here, there = (traits_of(Thing("label", box, angle=a))[OWNER["label"]] for a in (angle, angle + 180))
+    assert np.allclose(here, there, atol=1e-5) and ((here >= 0) & (here <= 1)).all()
+
+
+def test_looks_keep_boxes_on_what_they_mark(tmp_path: Path) -> None:
+    picture = a_picture(
+        tmp_path, Thing("phone", (300, 150, 340, 190), use="photo"), Thing("person", (250, 50, 390, 350), act="photo")
+    )
+    image = np.full((360, 640, 3), 40, np.uint8)
+    image[150:190, 300:340] = 255
+    cv2.imwrite(str(picture.path), image)
+    looks = Looks([picture], seed=1)
+    for close, size in ((False, FRAME), (True, CLOSE)):
+        batch = looks.batch(24, close=close)
+        assert batch.images.shape == (24, size, size, 3)
+        seen = 0
+        for n in range(24):
+            for k in np.flatnonzero((batch.classes[n] == 1) & ~batch.doubtful[n] & (batch.boxes[n].sum(1) > 0)):
+                x1, y1, x2, y2 = batch.boxes[n, k].astype(int)
+                inside = batch.images[n, (y1 + y2) // 2, (x1 + x2) // 2].mean()
+                assert inside > np.median(batch.images[n]) + 40
+                seen += 1
+        assert seen >= 12
+
+
+def test_acts_are_learnt_from_close_looks_alone(tmp_path: Path) -> None:
+    looks = Looks([a_picture(tmp_path, Thing("person", (250, 50, 390, 350), act="scan"))], seed=2)
+    far, near = looks.batch(16, close=False), looks.batch(16, close=True)
+    assert np.isnan(far.traits[..., OWNER["person"]]).all()
+    assert not np.isnan(near.traits[near.classes == 0][:, OWNER["person"]]).all()
+
+
+def test_a_mirrored_label_leans_the_other_way(tmp_path: Path) -> None:
+    looks = Looks([a_picture(tmp_path, Thing("label", (300, 150, 340, 190), angle=30.0))], seed=3)
+    traits = looks.batch(40, close=False).traits[..., OWNER["label"]]
+    sines = {round(float(v), 3) for v in traits[..., 1].ravel() if not np.isnan(v)}
+    assert sines == {round((1 + np.sin(np.radians(60))) / 2, 3), round((1 - np.sin(np.radians(60))) / 2, 3)}
+
+
+def test_a_set_without_training_pictures_is_refused() -> None:
+    with pytest.raises(SetError, match="no picture to train on"):
+        Looks([], seed=1)
+
+
+def test_close_looks_are_cut_by_the_workers_rule(tmp_path: Path) -> None:
+    box = (250.0, 50.0, 390.0, 350.0)
+    looks = Looks([a_picture(tmp_path, Thing("person", box, act="none"))], seed=4)
+    batch = looks.batch(200, close=True)
+    _, _, side = zoom_square(box)
+    heights = batch.boxes[..., 3] - batch.boxes[..., 1]
+    widths = (batch.boxes[..., 2] - batch.boxes[..., 0])[heights > 0]
+    assert abs(np.median(widths) / (140 * CLOSE / (1.075 * side)) - 1) < 0.15
