@@ -28,7 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 import yaml
-from manifest import SetError, Picture, Thing, run, write_manifest
+from manifest import Picture, SetError, Thing, run, write_manifest
 from rich.progress import track
 
 SOURCES = Path(__file__).resolve().with_name("sources.yaml")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from dataset import overlap, read_image, side_of
-from manifest import LABELS, SetError, Picture, Thing
+from manifest import LABELS, Picture, SetError, Thing
 
 TRAITS = ("up", "not_up", "photo", "call", "act_photo", "act_scan", "act_call", "act_browse", "angle_cos", "angle_sin")
 OWNER = {"parcel": slice(0, 2), "phone": slice(2, 4), "person": slice(4, 8), "label": slice(8, 10)}

@@ -39,7 +39,7 @@ from ultralytics.utils.loss import v8DetectionLoss
 from ultralytics.utils.tal import make_anchors
 
 CHANNELS = len(LABELS) + len(TRAITS)
-# Row of the COCO-80 output layer each channel starts from: person, cell phone, remote, suitcase, book; traits as owners.
+# COCO-80 output row that each channel starts from: person, cell phone, remote, suitcase, book; traits as owners.
 COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
 # A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
 TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 0.25}
