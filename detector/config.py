@@ -122,6 +122,9 @@ class Analysis(Settings):
     """How often and how closely the worker looks."""
 
     model: str = Field("scene", description="name of a model in models/, or the path of a card")
+    precision: Literal["fp32", "bf16", "int8", "auto"] = Field(
+        "fp32", description="what the model computes in; auto: the fastest whose card says that it loses little"
+    )
     fps: float = Field(5.0, gt=0, le=30, description="frames analysed a second, per camera")
     frame_side: int = Field(640, ge=160, le=1920, multiple_of=32)
     zoom_side: int = Field(320, ge=96, le=640, multiple_of=32)

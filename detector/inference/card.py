@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +21,32 @@ def _for_every_label(thresholds: dict[str, float]) -> dict[str, float]:
     if unknown := thresholds.keys() - set(LABELS):
         raise ValueError(f"threshold of no label: {min(unknown)}")
     return dict.fromkeys(LABELS, 0.25) | thresholds
+
+
+class Variant(BaseModel):
+    """Another way to compute the same network: precision, runtime and, unless made while loading, a file of its own.
+
+    `loss` says what was measured against fp32 on the same pictures: name of a figure (a share, larger is better) to
+    fp32's minus this one's. Empty: not measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    precision: Literal["fp32", "bf16", "int8"]
+    runtime: Literal["onnxruntime", "openvino"]
+    file: str | None = None
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    loss: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Variant:
+        if (self.file is None) != (self.sha256 is None):
+            raise ValueError("a file and its sha256 come together")
+        if self.precision == "int8" and self.file is None:
+            raise ValueError("int8 needs a file")
+        if self.precision == "bf16" and self.runtime != "openvino":
+            raise ValueError("bf16 is run by openvino")
+        return self
 
 
 class ModelCard(BaseModel):
@@ -40,9 +66,10 @@ class ModelCard(BaseModel):
     labels: list[str]
     traits: list[str] = []
     ours: dict[str, str] = {}
+    thresholds: Annotated[dict[str, Score], AfterValidator(_for_every_label)] = dict.fromkeys(LABELS, 0.25)
     keypoints: tuple[int, int] = (0, 0)
     end2end: bool = False
-    thresholds: Annotated[dict[str, Score], AfterValidator(_for_every_label)] = dict.fromkeys(LABELS, 0.25)
+    variants: list[Variant] = []
     path: Path = Path()
 
     @model_validator(mode="after")
@@ -97,14 +124,32 @@ def find_card(model: str) -> ModelCard:
         raise ModelError(f"{path} is not a model card: {where}{first['msg']}") from error
     except (yaml.YAMLError, ValueError) as error:  # no YAML, no UTF-8, or an impossible date
         raise ModelError(f"{path} is not a model card: {str(error).splitlines()[0]}") from error
+    check_file(card.path, card.sha256)
+    return card
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, as cards hold it.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_file(path: Path, sha256: str | None) -> None:
+    """Make sure that a model file is the one its card describes.
+
+    Raises:
+        ModelError: It isn't, or isn't there.
+    """
     try:
-        with card.path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
-        raise ModelError(f"no model file {card.path}: {error.strerror}") from error
-    if found != card.sha256:
+        raise ModelError(f"no model file {path}: {error.strerror}") from error
+    if found != sha256:
         raise ModelError(
-            f"{card.path} is not the file its card describes: sha256 {found[:12]}…, the card says {card.sha256[:12]}… "
+            f"{path} is not the file its card describes: sha256 {found[:12]}…, the card says {str(sha256)[:12]}… "
             "(restore the file, or describe the new one with a card of its own)"
         )
-    return card

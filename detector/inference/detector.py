@@ -30,9 +30,10 @@ from detector.values import (
 
 
 class Network(Protocol):
-    """Raw output for an input `(1, 3, H, W)` RGB 0..1, and what its channels mean."""
+    """Raw output for an input `(1, 3, H, W)` RGB 0..1, what its channels mean, and the one H and W it takes, if any."""
 
     layout: Layout
+    input_size: tuple[int, int] | None
 
     def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
         """Raw output, of the shape that `layout` says."""
@@ -80,7 +81,7 @@ class SceneDetector:
         return replace(found, boxes=found.boxes + np.array([left, top, left, top], np.float32), keypoints=None)
 
     def _run(self, image: NDArray[np.uint8], side: int, thresholds: Mapping[str, float]) -> Detections:
-        tensor, placement = letterbox(image, side)
+        tensor, placement = letterbox(image, side, self._network.input_size)
         found = decode(self._network(tensor), thresholds, self._network.layout)
         height, width = image.shape[:2]
         boxes = np.clip(placement.to_picture(found.boxes), 0, np.array([width, height] * 2, np.float32))

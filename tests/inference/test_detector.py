@@ -24,6 +24,7 @@ class ScriptedNetwork:
     """Answers by the long side of its input: 640 is the whole frame, 320 a close look."""
 
     layout = Layout()
+    input_size = None
 
     def __init__(self, whole: list[Row], close: list[Row]) -> None:
         self.answers = {640: raw_output(whole), 320: raw_output(close)}

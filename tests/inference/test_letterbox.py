@@ -58,3 +58,12 @@ def test_colours_come_as_red_green_blue_from_0_to_1() -> None:
 def test_no_boxes_come_back_as_no_boxes() -> None:
     _, placement = letterbox(white(20, 10), 96)
     assert placement.to_picture(np.zeros((0, 4), np.float32)).shape == (0, 4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700), st.tuples(st.integers(32, 700), st.integers(32, 700)))
+def test_a_picture_fits_an_input_of_one_size(width: int, height: int, size: tuple[int, int]) -> None:
+    tensor, placement = letterbox(white(width, height), 640, size)
+    assert tensor.shape == (1, 3, *size)
+    back = placement.to_picture(np.array([content(tensor)], np.float32))
+    np.testing.assert_allclose(back, [[0, 0, width, height]], rtol=1e-4, atol=1e-2)

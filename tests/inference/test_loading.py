@@ -137,7 +137,8 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
             np.zeros((1, 84, 5), np.float32), {}, r"means an output \(1, 19, N\)", id="another model's output"
         ),
         pytest.param(np.zeros((1, 13), np.float32), {}, r"means an output \(1, 19, N\)", id="too few dimensions"),
-        pytest.param(raw_output([]), {"size": (640, 640)}, "refuses a 96x64 input", id="one size only"),
+        pytest.param(raw_output([]), {"size": (640, "width")}, "fixes one side.*dynamic=True", id="one side fixed"),
+        pytest.param(raw_output([]), {"batch": 8}, "wants 8 pictures at once", id="batches"),
         pytest.param(raw_output([]), {"inputs": 2}, "has one input", id="two inputs"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,13 @@ def raw_output(rows: Sequence[Row], *, least: int = 1) -> NDArray[np.float32]:
 
 
 def model_file(
-    path: Path, answer: NDArray[np.float32], *, size: Sequence[int | str] = ("height", "width"), inputs: int = 1
+    path: Path,
+    answer: NDArray[np.float32],
+    *,
+    size: Sequence[int | str] = ("height", "width"),
+    inputs: int = 1,
+    batch: int | str = 1,
+    metadata: Mapping[str, str] | None = None,
 ) -> Path:
     """A model that says `answer` whatever it is shown; a number in `size` is an input it insists on."""
     names = [f"images{n or ''}" for n in range(inputs)]
@@ -43,11 +49,12 @@ def model_file(
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, *size]) for name in names],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 3, *size]) for name in names],
         [helper.make_tensor_value_info("output0", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(answer, "answer"), numpy_helper.from_array(np.zeros(1, np.float32), "zero")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, dict(metadata or {}))
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(path))
     return path

@@ -1,0 +1,145 @@
+"""The runtimes that execute a network, each on one thread a call: a model file enters, a `Runtime` leaves."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import MissingPart, ModelError
+
+Shape = tuple[int | None, ...]
+OPENVINO_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
+
+
+class Runtime(Protocol):
+    """A loaded network. Several threads may call at once.
+
+    Attributes:
+        name: Runtime and version, for people.
+        inputs: Shape of each input; `None` for a side of any length.
+        outputs: Shape of each output.
+        metadata: What its exporter wrote into the file.
+    """
+
+    name: str
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+    metadata: dict[str, str]
+
+    def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """First output for one input `(1, 3, H, W)`."""
+
+
+class OnnxRuntime:
+    """onnxruntime, which is always installed; the precision is the file's."""
+
+    def __init__(self, path: Path) -> None:
+        """Load.
+
+        Raises:
+            ModelError: It can't be.
+        """
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # A spinning thread pool loses half its work beside a busy neighbour; many cameras want one thread each.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.enable_cpu_mem_arena = False  # the arena keeps the largest of every shape for ever
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a dozen unrelated types for one bad file
+            raise ModelError(f"{path} can't be loaded: {first_line(error)}") from error
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if odd := [node.type for node in inputs if node.type != "tensor(float)"]:
+            raise ModelError(f"{path}: its input is {odd[0]}, not tensor(float) (export it again without half)")
+        self._input = inputs[0].name if inputs else ""
+        self.inputs = tuple(_shape(node.shape) for node in inputs)
+        self.outputs = tuple(_shape(node.shape) for node in outputs)
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """First output for one input."""
+        raw: NDArray[np.float32] = self._session.run(None, {self._input: tensor})[0]
+        return raw
+
+
+class OpenVino:
+    """OpenVINO, the optional fast way on x86 (extra `fast`)."""
+
+    def __init__(self, path: Path, precision: str) -> None:
+        """Load for a precision; bf16 is made of the fp32 file while loading.
+
+        Raises:
+            MissingPart: OpenVINO isn't installed.
+            ModelError: The file can't be loaded, or the processor hasn't the precision.
+        """
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingPart(f"{precision} needs OpenVINO: pip install 'labelwatch[fast]'") from error
+        core = openvino.Core()
+        if precision == "bf16" and not _has_bf16(core):
+            raise ModelError("this processor has no bf16 (analysis.precision: fp32 runs everywhere)")
+        options = {
+            "INFERENCE_NUM_THREADS": 1,
+            "NUM_STREAMS": 1,
+            # Said outright, or OpenVINO takes bf16 by itself where the processor has it.
+            "INFERENCE_PRECISION_HINT": OPENVINO_HINTS[precision],
+        }
+        try:
+            model = core.read_model(str(path))
+            self._compiled = core.compile_model(model, "CPU", options)
+        except Exception as error:  # one RuntimeError for everything, in some versions others
+            raise ModelError(f"{path} can't be loaded by OpenVINO: {first_line(error)}") from error
+        self.name = f"openvino {openvino.__version__.split('-')[0]}"
+        self.inputs = tuple(_partial_shape(port) for port in self._compiled.inputs)
+        self.outputs = tuple(_partial_shape(port) for port in self._compiled.outputs)
+        self.metadata: dict[str, str] = {}
+        self._own = threading.local()
+
+    def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """First output for one input."""
+        request = getattr(self._own, "request", None)
+        if request is None:
+            request = self._own.request = self._compiled.create_infer_request()
+        request.infer([tensor])
+        return np.array(request.get_output_tensor(0).data)  # a copy: the next call writes into the same memory
+
+
+def usable(runtime: str, precision: str) -> bool:
+    """Whether this machine has a runtime that can compute so."""
+    if runtime == "onnxruntime":
+        return True
+    if importlib.util.find_spec("openvino") is None:
+        return False
+    import openvino
+
+    return precision != "bf16" or _has_bf16(openvino.Core())
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first; C++ runtimes go on for pages."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _has_bf16(core: Any) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _shape(sides: list[int | str | None]) -> Shape:
+    return tuple(side if isinstance(side, int) else None for side in sides)
+
+
+def _partial_shape(port: Any) -> Shape:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return ()
+    return tuple(None if side.is_dynamic else side.get_length() for side in shape)
