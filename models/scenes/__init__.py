@@ -1,0 +1,1 @@
+"""Rendered warehouse pictures with exact ground truth (see README.md)."""

@@ -1,0 +1,415 @@
+"""What people do: from an act and a place to a pose and the things in their hands.
+
+Every function returns an `Act`, whose pose the body already has. A thing in the hand is placed first, rigidly; the
+hand goes to it by inverse kinematics.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scenes.body import Body, Hand, Pose, Swing
+from scenes.devices import FLAT_OBJECTS, GRIPS, ROUND_OBJECTS, Hold, grip_end, grip_flat, grip_pistol, grip_wrap
+from scenes.vectors import UP, across, turn, unit, yaw_to
+
+OTHER = {"l": "r", "r": "l"}
+SIGN = {"l": 1.0, "r": -1.0}
+
+
+@dataclass
+class Act:
+    """A pose with what is held.
+
+    Attributes:
+        name: What the person does, with the posture (`photo_bend`, `walk` …).
+        pose: The pose.
+        holds: Things in the hands.
+        use: Of the phone or scanner: photo, scan, call or text.
+        carried: Of who carries a parcel: (foot point, yaw, size).
+        seat: Height of something to sit on at the person's place, metres.
+    """
+
+    name: str
+    pose: Pose
+    holds: list[Hold] = field(default_factory=list)
+    use: str | None = None
+    carried: tuple | None = None
+    seat: float | None = None
+
+
+def heading(yaw: float):
+    """Unit vectors forwards and to the right of someone with that yaw."""
+    frame = turn([0, 0, 1], yaw)
+    return frame @ [0, -1.0, 0], frame @ [-1.0, 0, 0]
+
+
+def stance(body: Body, kind: str, position, yaw: float, rng: random.Random) -> Pose:
+    """Legs and trunk of a posture: stand, lean, stoop, bend, crouch, kneel or sit."""
+    x, y = position
+    ahead, _ = heading(yaw)
+    hips = body.joint["pelvis"][2]
+    pose = Pose((x, y), yaw)
+    match kind:
+        case "stand":
+            pose.spine = (rng.uniform(2, 18), rng.uniform(-3, 3), rng.uniform(-6, 6))
+            pose.tilt = rng.uniform(0, 5)
+            step = rng.uniform(-0.09, 0.09)
+            pose.feet = {"l": (rng.uniform(0, 0.06), step, 0), "r": (-rng.uniform(0, 0.06), -step, 0)}
+        case "lean":  # weight on one leg, the other crossed over
+            pose.spine, pose.tilt = (rng.uniform(0, 10), rng.uniform(-8, 8), rng.uniform(-8, 8)), -rng.uniform(4, 10)
+            pose.feet = {"l": (0.0, -0.12, 0), "r": (rng.uniform(-0.02, 0.1), -rng.uniform(0.15, 0.25), 0)}
+            pose.hips = hips * 0.965
+        case "stoop":
+            pose.spine, pose.tilt = (rng.uniform(16, 32), rng.uniform(-3, 3), rng.uniform(-8, 8)), rng.uniform(6, 14)
+            step = rng.uniform(-0.12, 0.12)
+            pose.feet = {"l": (0.03, step, 0), "r": (-0.03, -step, 0)}
+        case "bend":
+            pose.position = (x - ahead[0] * 0.12, y - ahead[1] * 0.12)
+            pose.hips, pose.tilt = hips * 0.93, rng.uniform(18, 36)
+            pose.spine = (rng.uniform(28, 50), rng.uniform(-4, 4), rng.uniform(-8, 8))
+            pose.feet = {"l": (0.03, -0.02, 0), "r": (-0.03, rng.uniform(-0.14, 0.06), 0)}
+        case "crouch":
+            pose.hips, pose.tilt = hips * rng.uniform(0.34, 0.46), rng.uniform(4, 16)
+            pose.spine = (rng.uniform(16, 34), rng.uniform(-4, 4), rng.uniform(-6, 6))
+            front, back = ("l", "r") if rng.random() < 0.5 else ("r", "l")
+            pose.feet = {front: (SIGN[front] * 0.02, -0.12, 0), back: (SIGN[back] * 0.02, 0.04, 0)}
+            pose.foot_pitch = {front: rng.choice([0, 4, 25]), back: 38}
+            pose.knees = rng.uniform(0.2, 0.55)
+        case "kneel":
+            pose.hips, pose.tilt = hips * 0.55, rng.uniform(2, 8)
+            pose.spine = (rng.uniform(10, 28), 0, rng.uniform(-6, 6))
+            front, back = ("l", "r") if rng.random() < 0.5 else ("r", "l")
+            pose.feet = {front: (SIGN[front] * 0.03, -0.3, 0), back: (SIGN[back] * 0.02, 0.38, 0)}
+            pose.foot_pitch = {front: 0, back: 60}
+        case "sit":
+            seat = rng.uniform(0.36, 0.5)
+            pose.hips, pose.tilt = seat + 0.1, -rng.uniform(0, 10)
+            pose.spine = (rng.uniform(8, 30), 0, rng.uniform(-5, 5))
+            wide = rng.uniform(0.02, 0.1)
+            pose.feet = {"l": (wide, -rng.uniform(0.34, 0.46), 0), "r": (-wide, -rng.uniform(0.34, 0.46), 0)}
+            pose.knees = rng.uniform(0.1, 0.35)
+        case _:
+            raise ValueError(f"posture {kind!r}")
+    return pose
+
+
+def shoulders(body: Body) -> np.ndarray:
+    """The point between the shoulders."""
+    return 0.5 * (body.places["upperarm_l"] + body.places["upperarm_r"])
+
+
+def within_reach(body: Body, point, yaw: float, nearest: float = 0.27, furthest: float = 0.5) -> np.ndarray:
+    """The point moved to where the hands can comfortably be: in front of the chest, at an arm's bend."""
+    start, (ahead, _) = shoulders(body), heading(yaw)
+    way = np.asarray(point, float) - start
+    way += ahead * max(0.0, 0.16 - np.dot(way, ahead))
+    length = np.linalg.norm(way)
+    return start + way / length * np.clip(length, nearest, furthest)
+
+
+def free_hand(body: Body, pose: Pose, side: str, posture: str, rng: random.Random) -> None:
+    """Something for a hand that has nothing to do: hang, rest on the knee, lean on the thigh."""
+    ahead, right = heading(pose.yaw)
+    out = right if side == "r" else -right
+    low = posture in ("crouch", "sit", "kneel")
+    if low and rng.random() < 0.75:
+        knee, hip = body.places[f"calf_{side}"], body.places[f"thigh_{side}"]
+        down = unit(knee - hip)
+        pose.hands[side] = Hand(knee - down * 0.17 + UP * 0.085, -UP, across(down + ahead * 0.4, UP))
+        pose.curls[side] = GRIPS["flat"]
+    elif posture == "bend" and rng.random() < 0.5:
+        knee, hip = body.places[f"calf_{side}"], body.places[f"thigh_{side}"]
+        on = knee * 0.75 + hip * 0.25 + ahead * 0.075 + out * 0.02
+        pose.hands[side] = Hand(on + UP * 0.08, -ahead, unit(knee - hip))
+        pose.curls[side] = GRIPS["flat"]
+    else:
+        pose.hands[side] = Swing(rng.uniform(-8, 22), rng.uniform(8, 45), rng.uniform(6, 14))
+
+
+def photo(body: Body, position, label, rng: random.Random, posture: str) -> Act:
+    """Photograph a label: the back of the phone looks at it.
+
+    One- or two-handed, upright or across, from 0.2 m or as near as the arms get; mostly watching the screen.
+    """
+    target = label.centre
+    yaw = yaw_to(position, target) + rng.uniform(-12, 12)
+    pose = stance(body, posture, position, yaw, rng)
+    body.pose(pose)
+    start = shoulders(body)
+    away = unit(0.62 * unit(start + UP * 0.12 - target) + rng.uniform(0.1, 0.6) * label.normal)
+    centre = within_reach(body, target + away * rng.uniform(0.2, 0.6), yaw)
+    _, right = heading(yaw)
+    two, landscape, main = rng.random() < 0.45, rng.random() < 0.33, rng.choice("rrrl")
+    if not two:
+        centre = centre + right * (0.06 if main == "r" else -0.06)
+    back = turn([*rng.choices([-1, 1], k=2), 0.5], rng.gauss(0, 4)) @ unit(target - centre)
+    ahead, _ = heading(yaw)
+    up = turn(back, rng.gauss(0, 8)) @ across(UP + ahead * 0.9, back)
+    return hold_phone(body, pose, Hold("phone", centre, up, back), main, two, landscape, posture, rng, "photo")
+
+
+def hold_phone(body, pose, hold: Hold, main: str, two: bool, landscape: bool, posture: str, rng, use: str) -> Act:
+    """Hands on a phone that is already in place; `landscape` turns it across."""
+    if landscape:
+        hold.up = turn(hold.back, rng.choice([-90, 90])) @ hold.up
+    sides = (main, OTHER[main]) if two else (main,)
+    for side in sides:
+        pose.hands[side] = grip_end(hold, side) if landscape else grip_flat(hold, side)
+        pose.curls[side] = GRIPS["pinch" if landscape else "phone"]
+        pose.elbows[side] = (SIGN[side] * rng.uniform(0.25, 0.6), 0.3, -0.85)
+    if not two:
+        free_hand(body, pose, OTHER[main], posture, rng)
+    if rng.random() < 0.88:
+        pose.look = hold.centre - unit(hold.back) * 0.02
+    else:  # looks up, as if doing something else
+        pose.head = (rng.uniform(-45, 45), rng.uniform(-5, 15))
+    body.pose(pose)
+    seat = pose.hips - 0.1 if posture == "sit" else None
+    return Act(f"{use}_{posture}", pose, [hold], use, seat=seat)
+
+
+def browse(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
+    """Read or type on a phone: its screen faces the eyes."""
+    pose = stance(body, posture, position, yaw, rng)
+    body.pose(pose)
+    ahead, right = heading(yaw)
+    eyes = body.eye_point()
+    drop, reach = rng.uniform(0.2, 0.42), rng.uniform(0.2, 0.36)
+    centre = within_reach(body, eyes + ahead * reach - UP * drop, yaw, nearest=0.22)
+    two, landscape, main = rng.random() < 0.4, rng.random() < 0.18, rng.choice("rrl")
+    if not two:
+        centre = centre + right * (0.05 if main == "r" else -0.05)
+    back = turn(right, rng.gauss(0, 9)) @ -unit(eyes - centre)
+    up = across(UP + ahead, back)
+    return hold_phone(body, pose, Hold("phone", centre, up, back), main, two, landscape, posture, rng, "text")
+
+
+def call(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
+    """Phone at the left or right ear."""
+    pose = stance(body, posture, position, yaw, rng)
+    pose.head = (rng.uniform(-30, 30), rng.uniform(-5, 20))
+    body.pose(pose)
+    side = rng.choice("lr")
+    sign, skull = SIGN[side], body.turns["head"]
+    out = skull @ [sign, 0, 0]
+    centre = body.with_head(body.ears[side]) + out * 0.02 + skull @ [0, -0.03, -0.035]
+    back = unit(out + skull @ [0, -0.25, 0])
+    hold = Hold("phone", centre, across(skull @ [0, rng.uniform(0.1, 0.4), 1.0], back), back, lit=rng.random() < 0.4)
+    # at the ear the fingers lie on the back, the palm faces the cheek
+    fingers = unit(hold.frame[:, 1] * 0.9 + skull @ [0, -0.2, 0])
+    pose.hands[side] = Hand(centre + back * 0.026 - fingers * 0.085, across(-back, fingers), fingers)
+    pose.curls[side] = GRIPS["phone"]
+    pose.elbows[side] = (sign * 0.8, -0.25, -0.6)
+    free_hand(body, pose, OTHER[side], posture, rng)
+    if rng.random() < 0.25:
+        pose.hands[OTHER[side]] = Swing(rng.uniform(20, 40), rng.uniform(60, 100), 8)
+    body.pose(pose)
+    return Act(f"call_{posture}", pose, [hold], "call", seat=pose.hips - 0.1 if posture == "sit" else None)
+
+
+def scan(body: Body, position, label, rng: random.Random, posture: str) -> Act:
+    """Read a label with a scanner: a gun, or a PDA whose upper end points at the label."""
+    target = label.centre
+    yaw = yaw_to(position, target) + rng.uniform(-12, 12)
+    pose = stance(body, posture, position, yaw, rng)
+    body.pose(pose)
+    side = rng.choice("rrrl")
+    start = body.places[f"upperarm_{side}"]
+    gap = np.linalg.norm(target - start)
+    ahead, right = heading(yaw)
+    way = unit(target - start)
+    centre = start + way * np.clip(gap - rng.uniform(0.12, 0.4), 0.3, 0.48)
+    centre = centre + ahead * max(0.0, 0.18 - np.dot(centre - start, ahead))
+    aim = unit(target - centre)
+    if rng.random() < 0.5:
+        hold = Hold("gun", centre, across(UP + ahead * 0.6, aim), aim)
+        pose.hands[side], pose.curls[side] = grip_pistol(hold, side), GRIPS["pistol"]
+        pose.elbows[side] = (SIGN[side] * 0.5, 0.4, -0.75)
+    else:
+        eyes = body.eye_point()
+        up = unit(aim + 0.25 * unit(ahead))
+        hold = Hold("pda", centre, up, across(-(eyes - centre), up))
+        pose.hands[side], pose.curls[side] = grip_flat(hold, side, low=0.03), GRIPS["phone"]
+        pose.elbows[side] = (SIGN[side] * 0.6, 0.4, -0.7)
+    free_hand(body, pose, OTHER[side], posture, rng)
+    if rng.random() < 0.35:  # the other hand steadies the parcel
+        near = target + across(-ahead, label.normal) * 0.02 + np.cross(UP, aim) * (0.16 if side == "r" else -0.16)
+        if np.linalg.norm(near - body.places[f"upperarm_{OTHER[side]}"]) < 0.6:
+            pose.hands[OTHER[side]] = Hand(near + label.normal * 0.03 - ahead * 0.08, -label.normal, ahead)
+            pose.curls[OTHER[side]] = GRIPS["flat"]
+    pose.look = target
+    body.pose(pose)
+    return Act(f"scan_{posture}", pose, [hold], "scan")
+
+
+def read_object(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
+    """Look at something flat in the hand that is no phone: a wallet, a card, a sheet, a clipboard."""
+    act = browse(body, position, yaw, rng, posture)
+    hold, pose = act.holds[0], act.pose
+    hold.kind = rng.choice(FLAT_OBJECTS)
+    half_width = {"clipboard": 0.115, "sheet": 0.08, "wallet": 0.047, "card": 0.027, "notebook": 0.05}[hold.kind]
+    low = {"clipboard": 0.08, "sheet": 0.05}.get(hold.kind, 0.02)
+    ahead, _ = heading(yaw)
+    hold.up = across(UP + ahead, unit(hold.back))
+    holding = [s for s in "rl" if isinstance(pose.hands[s], Hand) and np.linalg.norm(pose.hands[s].wrist - hold.centre) < 0.17]  # fmt: skip
+    for side in holding:
+        pose.hands[side] = grip_flat(hold, side, low=low, half_width=half_width)
+        pose.curls[side] = GRIPS["phone"]
+    if hold.kind in ("clipboard", "notebook") and len(holding) == 1 and rng.random() < 0.6:  # writes on it
+        side = OTHER[holding[0]]
+        right, up, towards = hold.frame.T
+        out = right if side == "r" else -right
+        fingers = unit(-out * 0.6 + up * 0.5 - towards * 0.45)
+        pose.hands[side] = Hand(hold.centre + towards * 0.045 + out * 0.02 - fingers * 0.12, across(-towards - out * 0.4, fingers), fingers)  # fmt: skip
+        pose.curls[side] = GRIPS["wrap"]
+    body.pose(pose)
+    return Act(f"read_{hold.kind}_{posture}", pose, [hold], seat=act.seat)
+
+
+def hold_object(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
+    """Hold a cup, a bottle, a radio, a roll or a knife in front of the body, at the mouth or at the ear."""
+    pose = stance(body, posture, position, yaw, rng)
+    body.pose(pose)
+    ahead, right = heading(yaw)
+    side = rng.choice("rrl")
+    out = right if side == "r" else -right
+    kind = rng.choice(["cup", "cup", "bottle", "radio", "roll", "knife"])
+    where = rng.random()
+    eyes = body.eye_point()
+    if where < 0.3 and kind in ("cup", "bottle", "radio"):  # drinks, or speaks into the radio
+        centre = eyes + ahead * 0.13 - UP * 0.1 + out * 0.03
+    else:
+        centre = within_reach(body, shoulders(body) + ahead * rng.uniform(0.22, 0.4) - UP * rng.uniform(0.15, 0.35), yaw) + out * 0.09  # fmt: skip
+    hold = Hold(kind, centre, turn(right, rng.uniform(-15, 15)) @ UP, ahead)
+    if kind in ROUND_OBJECTS:
+        pose.hands[side], pose.curls[side] = grip_wrap(hold, side, ROUND_OBJECTS[kind]), GRIPS["wrap"]
+    else:
+        pose.hands[side], pose.curls[side] = grip_flat(hold, side, half_width=0.026), GRIPS["wrap"]
+    free_hand(body, pose, OTHER[side], posture, rng)
+    pose.head = (rng.uniform(-40, 40), rng.uniform(-5, 20))
+    body.pose(pose)
+    return Act(f"hold_{kind}_{posture}", pose, [hold], seat=pose.hips - 0.1 if posture == "sit" else None)
+
+
+def tape(body: Body, position, parcel, rng: random.Random, posture: str) -> Act:
+    """Tape a parcel with a tape gun, the other hand on the box."""
+    top = np.array([*parcel.foot[:2], parcel.top])
+    yaw = yaw_to(position, top) + rng.uniform(-8, 8)
+    pose = stance(body, posture, position, yaw, rng)
+    ahead, right = heading(yaw)
+    side = rng.choice("rrl")
+    out = right if side == "r" else -right
+    along = rng.uniform(-0.1, 0.1)
+    centre = top + UP * 0.15 + out * 0.03 + ahead * along
+    hold = Hold("tape_gun", centre, across(ahead + UP * 0.3, UP), -UP)
+    fingers = unit(ahead * 0.9 - UP * 0.35)
+    grip = centre - ahead * 0.035
+    pose.hands[side] = Hand(grip - fingers * 0.08 + UP * 0.045, across(-UP - out * 0.2, fingers), fingers)
+    pose.curls[side] = GRIPS["wrap"]
+    on_box = top - out * min(0.16, parcel.size[0] / 2) - ahead * 0.02
+    pose.hands[OTHER[side]] = Hand(on_box + UP * 0.03 - ahead * 0.09, -UP, unit(ahead - UP * 0.1))
+    pose.curls[OTHER[side]] = GRIPS["flat"]
+    pose.look = top
+    body.pose(pose)
+    return Act(f"tape_{posture}", pose, [hold])
+
+
+def handle(body: Body, position, point, rng: random.Random, posture: str) -> Act:
+    """Both empty hands at something: picking up, sorting, straightening."""
+    yaw = yaw_to(position, point) + rng.uniform(-10, 10)
+    pose = stance(body, posture, position, yaw, rng)
+    ahead, right = heading(yaw)
+    wide = rng.uniform(0.1, 0.22)
+    for side in "lr":
+        out = right if side == "r" else -right
+        fingers = unit(ahead * 0.8 - UP * 0.5)
+        pose.hands[side] = Hand(np.asarray(point) + out * wide - fingers * 0.09 + UP * 0.02, across(-out - UP * 0.3, fingers), fingers)  # fmt: skip
+        pose.curls[side] = GRIPS["flat"]
+    pose.look = np.asarray(point)
+    body.pose(pose)
+    return Act(f"handle_{posture}", pose)
+
+
+def rest(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
+    """Squat, sit or stand with nothing in the hands, looking about or down."""
+    pose = stance(body, posture, position, yaw, rng)
+    body.pose(pose)
+    for side in "lr":
+        free_hand(body, pose, side, posture, rng)
+    pose.head = (rng.uniform(-45, 45), rng.uniform(-5, 35))
+    body.pose(pose)
+    return Act(f"rest_{posture}", pose, seat=pose.hips - 0.1 if posture == "sit" else None)
+
+
+def point_at(body: Body, position, target, rng: random.Random) -> Act:
+    """Point at something with a finger."""
+    yaw = yaw_to(position, target) + rng.uniform(-25, 25)
+    pose = stance(body, "stand", position, yaw, rng)
+    body.pose(pose)
+    side = rng.choice("rl")
+    way = unit(np.asarray(target) - body.places[f"upperarm_{side}"])
+    pose.hands[side] = Hand(body.places[f"upperarm_{side}"] + way * rng.uniform(0.38, 0.52), across(-UP, way), way)
+    pose.curls[side] = GRIPS["point"]
+    pose.look = np.asarray(target)
+    body.pose(pose)
+    return Act("point", pose)
+
+
+def carry(body: Body, position, yaw: float, size, rng: random.Random) -> Act:
+    """Carry a parcel of `size` before the body, standing or walking."""
+    ahead, right = heading(yaw)
+    centre = np.array([*position, body.height * rng.uniform(0.52, 0.64)]) + ahead * (0.17 + size[1] / 2)
+    pose = Pose(tuple(position), yaw, spine=(-3, 0, 0))
+    if rng.random() < 0.6:
+        stride(body, pose, rng.random())
+    fingers = unit(ahead - UP * 0.5)
+    for side, out in (("r", right), ("l", -right)):
+        pose.hands[side] = Hand(centre + out * (size[0] / 2 + 0.02) - fingers * 0.09 - UP * size[2] * 0.2, -out, fingers)  # fmt: skip
+        pose.curls[side] = {"all": (8, 10, 8), "thumb": (10, 8, 8)}
+    pose.head = (rng.uniform(-10, 10), 12)
+    body.pose(pose)
+    return Act("carry", pose, carried=(centre - UP * size[2] / 2, yaw, size))
+
+
+def stride(body: Body, pose: Pose, phase: float, length: float = 0.62) -> None:
+    """Legs and arms of a walk at `phase` 0..1 of its cycle; 60 % of it a foot is on the ground."""
+    for side, shift in (("l", 0.0), ("r", 0.5)):
+        t = (phase + shift) % 1
+        if t < 0.6:
+            y, z, pitch = -length / 2 + length * t / 0.6, 0.0, max(0.0, (t - 0.42) / 0.18) * 32
+        else:
+            q = (t - 0.6) / 0.4
+            y, z = length / 2 - length * (0.5 - 0.5 * np.cos(np.pi * q)), 0.09 * np.sin(np.pi * q)
+            pitch = 32 * (1 - q) - 12 * q * (q > 0.6)
+        pose.feet[side], pose.foot_pitch[side] = (0, y, z), pitch
+    swing = 24 * np.cos(2 * np.pi * phase)
+    pose.hands = {"l": Swing(-swing, 22, 8), "r": Swing(swing, 22, 8)}
+    pose.hips = body.joint["pelvis"][2] * (0.955 + 0.014 * np.cos(4 * np.pi * phase))
+
+
+def walk(body: Body, position, yaw: float, rng: random.Random) -> Act:
+    """Walk with empty hands, or with something hanging in one of them."""
+    phase = rng.random()
+    pose = Pose(tuple(position), yaw, spine=(4, 0, 6 * np.cos(2 * np.pi * phase)))
+    stride(body, pose, phase)
+    pose.head = (rng.uniform(-20, 20), rng.uniform(-3, 18))
+    body.pose(pose)
+    act = Act("walk", pose)
+    if rng.random() < 0.4:
+        act.holds = [dangling(body, rng.choice("lr"), rng)]
+        pose.curls = {s: GRIPS["phone"] for s in "lr"}
+        body.pose(pose)
+    return act
+
+
+def dangling(body: Body, side: str, rng: random.Random) -> Hold:
+    """Something held at the end of a hanging arm, lying in the palm."""
+    frame = body.turns[f"hand_{side}"]
+    fingers, palm, _ = body.rest_hand(side)
+    along, inward = frame @ fingers, frame @ palm
+    centre = body.places[f"hand_{side}"] + along * 0.095 + inward * 0.03
+    kind = rng.choice(["phone", "phone", "pda", "roll", "wallet", "sheet", "bottle", "knife"])
+    return Hold(kind, centre, along, -inward, lit=rng.random() < 0.3)

@@ -1,0 +1,228 @@
+"""A frame's people: who does what where, put into a furnished room."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scenes import poses
+from scenes.blender import Block, Paint, Studio
+from scenes.body import Body
+from scenes.clothes import VESTS, dressed_person
+from scenes.devices import Props
+from scenes.parcels import Packer, Parcel
+from scenes.room import Room
+from scenes.textures import Textures
+from scenes.truth import Register, Thing, act_of
+from scenes.vectors import yaw_to
+
+# How often people do what: what concerns phones and scanners most, look-alikes next.
+ACTS = {
+    "photo": 30, "scan": 15, "browse": 14, "call": 9, "read": 9, "hold": 5, "tape": 5, "handle": 6, "rest": 4,
+    "point": 2, "carry": 5, "walk": 6,
+}  # fmt: skip
+LOW, HIGH = ("crouch", "crouch", "kneel", "bend", "bend", "stand"), ("stand", "stand", "stoop")
+HAIR_TINTS = ((0.22, 0.2, 0.2), (0.3, 0.25, 0.22), (0.12, 0.12, 0.13))
+HAIR_OWN = (1.0, 0.95, 0.9)  # some textures are dark already
+
+
+@dataclass
+class Person:
+    """Somebody in the frame."""
+
+    thing: Thing
+    body: Body
+    act: poses.Act
+
+
+class Stage:
+    """Puts people with their things into a room, one frame at a time."""
+
+    def __init__(self, studio: Studio, register: Register, textures: Textures, room: Room, assets: Path, camera):
+        self._studio, self._register, self._textures = studio, register, textures
+        self._room, self._assets, self._camera = room, assets, camera
+
+    def populate(self, rng: random.Random, focus, count: int, spread: float) -> list[Person]:
+        """Put up to `count` people around `focus` (m), those included who only stand by; fewer where it's full."""
+        self._rng = rng
+        self._props = Props(self._studio, self._register, self._textures, rng)
+        self._packer = Packer(self._studio, self._register, self._textures, rng)
+        self._targets = [p for p in self._room.parcels if p.label is not None and self._in_view(p.label.centre)]
+        rng.shuffle(self._targets)
+        people: list[Person] = []
+        for _ in range(count * 3):
+            if len(people) == count:
+                break
+            act = rng.choices(list(ACTS), ACTS.values())[0]
+            near = focus
+            if people and rng.random() < 0.35:  # close to somebody else: one covers the other
+                near = people[-1].act.pose.position
+                spread = 0.8
+            person = self._person(act, near, spread)
+            if person:
+                people.append(person)
+        return people
+
+    def _in_view(self, point, margin: float = 0.06) -> bool:
+        (pixel,), (depth,) = self._camera.project(point)
+        size = np.array(self._camera.size)
+        return bool(depth > 0.5 and (pixel > size * margin).all() and (pixel < size * (1 - margin)).all())
+
+    def _person(self, wanted: str, near, spread: float) -> Person | None:
+        body = dressed_person(self._assets, self._rng)
+        act, target, parcel = self._act(body, wanted, near, spread)
+        if act is None:
+            return None
+        self._room.floor.take(*act.pose.position, 0.22)
+        thing = self._register.add("person", action=act.name)
+        thing.facts["act"] = act_of(act.use, target)
+        thing.joints = body.keypoints()
+        self._build(body, thing)
+        self._give(act, thing, parcel)
+        return Person(thing, body, act)
+
+    def _act(self, body: Body, wanted: str, near, spread: float):
+        """The act with the kind of thing a device points at and the parcel concerned; (None, …) if there's no room."""
+        rng = self._rng
+        none = None, None, None
+        if wanted in ("photo", "scan"):
+            found = self._label_spot(near, spread)
+            if found is None:
+                return none
+            parcel, spot = found
+            height = parcel.label.centre[2]
+            posture = rng.choice(LOW if height < 0.5 else HIGH)
+            make = poses.photo if wanted == "photo" else poses.scan
+            return make(body, spot, parcel.label, rng, posture), "label", parcel
+        if wanted in ("tape", "handle"):
+            found = self._parcel_spot(near, spread)
+            if found is None:
+                return none
+            parcel, spot = found
+            posture = rng.choice(("crouch", "bend", "kneel") if parcel.top < 0.5 else ("stand",))
+            if wanted == "tape":
+                return poses.tape(body, spot, parcel, rng, posture), None, parcel
+            point = np.array([*parcel.foot[:2], parcel.top - 0.03])
+            return poses.handle(body, spot, point, rng, posture), None, parcel
+        spot = self._free_spot(near, spread)
+        if spot is None:
+            return none
+        yaw = rng.uniform(0, 360)
+        if rng.random() < 0.3:  # towards the camera
+            yaw = yaw_to(spot, self._camera.position) + rng.gauss(0, 40)
+        match wanted:
+            case "browse" | "read" | "hold":
+                posture = rng.choice(["stand", "stand", "stand", "lean", "sit", "crouch"])
+                make = {"browse": poses.browse, "read": poses.read_object, "hold": poses.hold_object}[wanted]
+                return make(body, spot, yaw, rng, posture), None, None
+            case "call":
+                return poses.call(body, spot, yaw, rng, rng.choice(["stand", "stand", "lean", "sit"])), None, None
+            case "rest":
+                return poses.rest(body, spot, yaw, rng, rng.choice(["crouch", "crouch", "kneel", "sit", "lean"])), None, None  # fmt: skip
+            case "point":
+                target = rng.choice(self._room.parcels).foot if self._room.parcels else np.array([0, 0, 1.0])
+                return poses.point_at(body, spot, target, rng), None, None
+            case "carry":
+                size = (rng.uniform(0.3, 0.5), rng.uniform(0.25, 0.38), rng.uniform(0.15, 0.38))
+                return poses.carry(body, spot, yaw, size, rng), None, None
+            case _:
+                return poses.walk(body, spot, yaw, rng), None, None
+
+    def _label_spot(self, near, spread: float):
+        """A parcel whose label is in view, with a place to stand before it; each parcel once a frame."""
+        for k, parcel in enumerate(self._targets):
+            label = parcel.label
+            if label.centre[2] > 1.7 or np.linalg.norm(label.centre[:2] - np.asarray(near)[:2]) > spread + 2.5:
+                continue
+            spot = self._spot_by(parcel, label.centre, label.normal)
+            if spot is not None:
+                self._targets.pop(k)
+                return parcel, spot
+        return None
+
+    def _parcel_spot(self, near, spread: float):
+        parcels = [p for p in self._room.parcels if p.top < 1.2 and self._in_view(p.foot)]
+        self._rng.shuffle(parcels)
+        for parcel in parcels[:20]:
+            if np.linalg.norm(parcel.foot[:2] - np.asarray(near)[:2]) < spread + 2.5:
+                spot = self._spot_by(parcel, parcel.foot, np.array([0, 0, 1.0]))
+                if spot is not None:
+                    return parcel, spot
+        return None
+
+    def _spot_by(self, parcel: Parcel, point, normal):
+        """Where to stand for a point on a parcel: before its face if that's a side, at arm's length, where it's free."""
+        rng = self._rng
+        high = point[2] > 0.5
+        for _ in range(24):
+            if abs(normal[2]) < 0.5:
+                angle = np.arctan2(normal[1], normal[0]) + rng.gauss(0, 0.35)
+            else:
+                angle = rng.uniform(0, 2 * np.pi)
+            distance = rng.uniform(0.5, 0.85) if high else rng.uniform(0.42, 0.75)
+            x, y = point[0] + distance * np.cos(angle), point[1] + distance * np.sin(angle)
+            if self._room.floor.gap(x, y) > 0.17 and self._in_view((x, y, 1.0), 0.02):
+                return x, y
+        return None
+
+    def _free_spot(self, near, spread: float):
+        for _ in range(60):
+            x, y = near[0] + self._rng.gauss(0, spread), near[1] + self._rng.gauss(0, spread)
+            if self._room.floor.gap(x, y) > 0.26 and self._in_view((x, y, 1.0), 0.03):
+                return x, y
+        return None
+
+    def _build(self, body: Body, thing: Thing) -> None:
+        """Meshes and paints of a person."""
+        rng = self._rng
+        vest, hair = rng.choice(VESTS), rng.choice(HAIR_TINTS)
+        dye = (0.5 + rng.choice([0, 0, rng.uniform(-0.5, 0.5)]), rng.uniform(0.3, 1.05), rng.uniform(0.5, 1.3))
+        glove = Paint(rng.choice([(0.6, 0.6, 0.56), (0.02, 0.02, 0.02), (0.5, 0.3, 0.05), (0.1, 0.15, 0.4), (0.5, 0.1, 0.08)]), rough=0.9)  # fmt: skip
+        for surface in body.surfaces:
+            files = surface.textures
+            match surface.kind:
+                case "skin":
+                    tone = rng.uniform(0.82, 1.0)
+                    paint = Paint((tone, tone * 0.98, tone * 0.96), files.get("colour"), rough=0.5)
+                case "hair":
+                    dark = files["colour"].stem.startswith(("short01", "short04"))
+                    paint = Paint(HAIR_OWN if dark else hair, files["colour"], rough=0.75, holes="texture")
+                case "vest":
+                    paint = Paint(texture=self._textures.vest(vest), rough=0.8, holes="cut")
+                case "glove":
+                    paint = glove
+                case "eye":
+                    paint = Paint((0.25, 0.2, 0.18), rough=0.2)
+                case _:
+                    is_cloth = surface.kind == "cloth"
+                    paint = Paint(
+                        texture=files.get("colour"), normal=files.get("normal"), rough=0.88 if is_cloth else 0.6,
+                        shade=files.get("ao") if is_cloth else None, hsv=dye if is_cloth else None,
+                    )  # fmt: skip
+            vertices = body.skin(surface)
+            uv = surface.uv[[i for face in surface.uv_faces for i in face]]
+            self._studio.mesh(
+                surface.kind, vertices, surface.faces, paint, uv=uv, smooth=True, index=thing.id, cut=surface.cut,
+                refine=surface.kind in ("cloth", "glove"),
+            )  # fmt: skip
+            thing.surfaces.append((vertices, surface.faces))
+
+    def _give(self, act: poses.Act, thing: Thing, parcel: Parcel | None) -> None:
+        """The things in a person's hands, the parcel carried, the seat."""
+        rng = self._rng
+        screen = "camera" if act.use == "photo" else rng.choice(["chat", "feed", "feed", "scan"])
+        for hold in act.holds:
+            held = self._props.make(hold, thing.id, screen)
+            if held.kind in ("phone", "scanner"):
+                pointed = act.use in ("photo", "scan") and parcel is not None
+                held.facts |= {"target": parcel.thing.id if pointed else None, "use": act.use}
+        if act.carried:
+            foot, yaw, size = act.carried
+            self._packer.put(foot, yaw, face=rng.choice(["-y", "top", "+x", None]), size=size)
+        if act.seat:
+            tone = rng.choice([(0.3, 0.2, 0.1), (0.05, 0.15, 0.4), (0.5, 0.5, 0.5), (0.6, 0.1, 0.05)])
+            back = np.array([*act.pose.position, 0]) - poses.heading(act.pose.yaw)[0] * 0.06
+            self._studio.blocks("stool", [Block((0.36, 0.34, act.seat), back + [0, 0, act.seat / 2])], Paint(tone, rough=0.6), bevel=0.01)  # fmt: skip

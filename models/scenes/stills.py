@@ -1,0 +1,160 @@
+"""Render stills of one warehouse with exact truth.
+
+    python models/scenes/stills.py --assets FOLDER --seed 60001 --n 10 --out OUT/s60001
+
+writes OUT/s60001_00.jpg with OUT/s60001_00.json and so on. The empty warehouse is rendered once; people are then
+placed afresh for each still, and only the regions around them are rendered and blended in. See README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+# Run as a script: the package's parent isn't on the path yet.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scenes import camera as cameras
+from scenes import parts, sensor
+from scenes.regions import blended, merged
+
+MODES = ("day",) * 12 + ("ir",) * 5 + ("backlight",) * 3
+PLATE_SAMPLES = 16
+CAMERA_NAMES = ("CAM 03  仓库东区", "Camera 01", "分拣线 2", "IPC-07 打包台", "通道 12", "出库口", "收货区 A")
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """`960x540` as (960, 540)."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} isn't WIDTHxHEIGHT, like 960x540")
+    return int(width), int(height)
+
+
+class Warehouse:
+    """One furnished hall seen by one camera, with its plate: what the camera sees when nobody is there."""
+
+    def __init__(self, seed: int, size, assets: Path, cache: Path, threads: int, scratch: Path):
+        from scenes.blender import Studio, quiet
+        from scenes.parcels import Packer
+        from scenes.room import Room, furnish
+        from scenes.stage import Stage
+        from scenes.textures import Textures
+        from scenes.truth import Register
+
+        quiet()
+        rng = random.Random(seed)
+        self.seed, self.scratch = seed, scratch
+        self.mode, self.near = rng.choice(MODES), rng.random() < 0.68
+        self.studio, self.register, self.textures = Studio(), Register(), Textures(cache)
+        packer = Packer(self.studio, self.register, self.textures, rng)
+        self.room = Room(self.studio, packer, self.textures, rng, self.mode)
+        self.focus = (rng.uniform(-0.22, 0.22) * self.room.width, rng.uniform(-0.22, 0.22) * self.room.depth)
+        furnish(self.room, self.focus)
+
+        def clear(position) -> bool:
+            knee, head = np.array([*self.focus, 0.9]), np.array([*self.focus, 1.8])
+            return self.room.floor.gap(*position[:2]) > 0.2 and not any(
+                self.studio.is_hit(position, position + (p - position) * 0.9) for p in (knee, head)
+            )
+
+        self.camera = cameras.hang(rng, self.room, self.focus, size, near=self.near, clear=clear)
+        self.studio.use_camera(self.camera)
+        if self.mode == "ir":
+            self.studio.dim(0.004, 0.01)
+            reach = np.linalg.norm(np.subtract(self.camera.target, self.camera.position))
+            above = np.add(self.camera.position, [0, 0, 0.06])
+            spread = min(140.0, self.camera.fov_deg * 1.25)
+            self.studio.lamp("SPOT", above, 40 * reach**2, spread=spread, aim=self.camera.target)
+        self.studio.set_up(threads)
+        self.studio.keep()
+        self.ids = set(self.register.things)
+        self.stage = Stage(self.studio, self.register, self.textures, self.room, assets, self.camera)
+        self.plate = self.studio.render(PLATE_SAMPLES, scratch)
+
+    def still(self, k: int, samples: int):
+        """The k-th picture (8-bit BGR) and its truth."""
+        from scenes.truth import annotate
+
+        rng = random.Random(self.seed * 1000 + k)
+        mark = self.room.floor.mark()
+        spread = 1.0 if self.near else 1.8
+        people = self.stage.populate(rng, self.focus, rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6]), spread)  # fmt: skip
+        colour, index, depth = (layer.copy() for layer in self.plate)
+        for x1, y1, x2, y2 in merged([self._region(p) for p in people]):
+            part = self.studio.render(samples, self.scratch, (x1, y1, x2, y2))
+            colour[y1:y2, x1:x2] = blended(colour[y1:y2, x1:x2], part[0])
+            index[y1:y2, x1:x2], depth[y1:y2, x1:x2] = part[1:]
+        colour = self.camera.distorted(colour, smooth=True)
+        index, depth = (self.camera.distorted(layer, smooth=False) for layer in (index, depth))
+        truth = annotate(self.register, index, depth, self.camera)
+        place = {"height": self.camera.position[2], "tilt_deg": self.camera.tilt_deg, "fov_deg": self.camera.fov_deg, "barrel": self.camera.barrel}  # fmt: skip
+        truth |= {"mode": self.mode, "near": self.near, "size": list(self.camera.size), "seed": self.seed, "k": k, "camera": place}  # fmt: skip
+        picture = sensor.look(colour, np.random.default_rng(self.seed * 1000 + k), self.mode)
+        if rng.random() < 0.75:
+            moment = datetime.datetime(2025, rng.randint(1, 12), rng.randint(1, 28), rng.randint(0, 23), rng.randint(0, 59), rng.randint(0, 59), tzinfo=datetime.UTC)  # fmt: skip
+            picture = self.textures.stamp(picture, f"{moment:%Y-%m-%d  %H:%M:%S}", rng.choice(CAMERA_NAMES), rng)
+        self.studio.clear_frame()
+        self.register.keep(self.ids)
+        self.room.floor.release(mark)
+        return picture, truth
+
+    def _region(self, person) -> list[float]:
+        """Part of the picture that a person with their things can change: shadows near them included."""
+        points = [vertices for vertices, _ in person.thing.surfaces]
+        holder = person.thing.id
+        points += [t.points for i, t in self.register.things.items() if t.facts.get("holder") == holder]
+        points += [t.points for i, t in self.register.things.items() if i not in self.ids and t.kind == "parcel"
+                   and np.linalg.norm(t.points.mean(0)[:2] - person.act.pose.position) < 1]  # fmt: skip
+        pixels, depth = self.camera.project(np.concatenate(points), distort=False)
+        pixels = pixels[depth > 0.1]
+        if not len(pixels):
+            return [0, 0, 0, 0]
+        width, height = self.camera.size
+        margin = 0.05 * width
+        low, high = pixels.min(0) - [margin, margin * 0.6], pixels.max(0) + [margin, margin * 0.6]
+        return [max(0, low[0]), max(0, low[1]), min(width, high[0]), min(height, high[1])]
+
+
+def main() -> None:
+    """Render the stills of one seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--assets", type=Path, required=True, help="MakeHuman system assets: clothes, hair, skins, eyes"
+    )
+    parser.add_argument("--seed", type=int, required=True, help="warehouse; equal seeds give equal pictures")
+    parser.add_argument("--n", type=int, default=10, help="stills of it")
+    parser.add_argument("--out", type=Path, required=True, help="folder and start of the file names")
+    parser.add_argument("--cache", type=Path, help="folder for drawn textures (or SCENES_CACHE)")
+    parser.add_argument("--size", type=size_of, default=(960, 540))
+    parser.add_argument("--spp", type=int, default=8, help="rays a pixel")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    try:
+        assets, cache = parts.assets_folder(args.assets), parts.cache_folder(args.cache)
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = args.out.with_name(args.out.name + "_part.exr")
+        start = time.perf_counter()
+        warehouse = Warehouse(args.seed, args.size, assets, cache, args.threads, scratch)
+        print(f"{args.out.name}: plate, {warehouse.mode}, {time.perf_counter() - start:.1f} s", flush=True)
+        for k in range(args.n):
+            start = time.perf_counter()
+            picture, truth = warehouse.still(k, args.spp)
+            name = f"{args.out}_{k:02d}"
+            cv2.imwrite(f"{name}.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+            Path(f"{name}.json").write_text(json.dumps(truth))
+            print(f"{Path(name).name}: {len(truth['people'])} people, {time.perf_counter() - start:.1f} s", flush=True)
+    except parts.MissingPart as missing:
+        sys.exit(f"stills: {missing}")
+
+
+if __name__ == "__main__":
+    main()
