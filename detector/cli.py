@@ -100,6 +100,31 @@ def build_parser() -> argparse.ArgumentParser:
     detect.add_argument("--conf", type=_share, default=0.25, help="least score, 0..1 (0.25)")
     detect.add_argument("--model", default="scene", help="a model's name in models/, or its card")
 
+    export = verb("label-export", run_label_export, "judged incidents of a hub to a training set")
+    export.add_argument("config", type=Path, metavar="HUB_CONFIG")
+    export.add_argument("--out", type=Path, required=True, help="folder: new, or an earlier export to bring up to date")
+    export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later")
+    export.add_argument("--until", metavar="ISO8601", help="incidents that began before then")
+    export.add_argument("--site", action="append", default=[], help="of this site; may be repeated; all when left out")
+    export.add_argument("--verdict", type=_teaching, metavar="LIST", help="of true,authorised,false (all three)")
+    export.add_argument("--per-incident", type=_positive, default=12, help="pictures of one incident, at most (12)")
+    export.add_argument("--model", default="scene", help="proposes the boxes: a model's name in models/, or its card")
+    export.add_argument("--force", action="store_true", help="write into a folder that holds other things")
+    export.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+    doctor = verb("doctor", run_doctor, "what this machine can do; with --camera, how far a camera sees")
+    doctor.add_argument("--json", action="store_true", help="findings as JSON")
+    doctor.add_argument("--data", type=Path, default=Path(), help="folder whose disk is looked at (the current one)")
+    doctor.add_argument("--camera", metavar="SOURCE", help="picture, video, rtsp://…, or a camera of --config")
+    doctor.add_argument("--config", type=Path, help="edge configuration with that camera")
+    doctor.add_argument("--height", type=float, metavar="M", help="of the lens above the ground, metres")
+    doctor.add_argument("--tilt", type=float, metavar="DEG", help="of the optical axis below the horizontal")
+    doctor.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
+    doctor.add_argument("--focal", type=float, metavar="MM", help="focal length, instead of --fov")
+    doctor.add_argument("--sensor", type=float, metavar="MM", help="width of the sensor (5.57: 1/2.8 inch)")
+    doctor.add_argument("--out", type=Path, default=Path("coverage.png"), help="picture to write (coverage.png)")
+    doctor.add_argument("--model", default="scene", help="a model's name in models/, or its card")
+
     check = verb("check", run_check, "every problem of a configuration")
     check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
     check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
@@ -121,6 +146,14 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
     return share
+
+
+def _teaching(text: str) -> tuple[str, ...]:
+    verdicts = tuple(text.split(","))
+    if wrong := [verdict for verdict in verdicts if verdict not in ("true", "authorised", "false")]:
+        why = "what is unclear to people teaches nothing" if "unclear" in wrong else f"no such verdict: {wrong[0]!r}"
+        raise argparse.ArgumentTypeError(f"{why} (of true, authorised, false, with commas between)")
+    return verdicts
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -155,18 +188,11 @@ def run_hub(options: argparse.Namespace) -> int:
 
 def run_replay(options: argparse.Namespace) -> int:
     """`labelwatch replay`."""
-    from detector.clock import unix
     from detector.config import load_edge
     from detector.replay import replay
 
     config = load_edge(options.config)
-    start = None
-    if options.start is not None:
-        try:
-            start = unix(options.start)
-        except ValueError as error:
-            hint = "ISO 8601, e.g. 2026-11-01T09:26:00+08:00"
-            raise ConfigError([Problem("--start", "", f"not a time: {options.start}", hint)]) from error
+    start = _time("--start", options.start)
     with progress_seconds() as progress:
         summary = replay(
             options.paths, config, options.out,
@@ -200,6 +226,75 @@ def run_detect(options: argparse.Namespace) -> int:
     return FAILED if unread else FINE
 
 
+def run_label_export(options: argparse.Namespace) -> int:
+    """`labelwatch label-export`."""
+    from dataclasses import asdict
+
+    from detector.config import load_hub
+    from detector.hub.training_set import TEACHING, Wanted
+    from detector.label_export import export
+
+    config = load_hub(options.config)
+    since, until = _time("--since", options.since), _time("--until", options.until)
+    wanted = Wanted(
+        options.verdict or TEACHING, tuple(options.site), since or 0.0, float("inf") if until is None else until
+    )  # fmt: skip
+    with progress_count("incidents") as progress:
+        made = export(
+            config, options.out, wanted=wanted, per_incident=options.per_incident, model=options.model,
+            force=options.force, progress=progress,
+        )  # fmt: skip
+    if options.json:
+        print(json.dumps(asdict(made), ensure_ascii=False))
+    else:
+        print("\n".join(made.lines()))
+        print(f"{options.out}: shows labels in full, for you alone to read; delete it when the model is trained")
+    for line in made.trouble:
+        print(f"labelwatch: not used: {line}", file=sys.stderr)
+    return FAILED if made.trouble else FINE
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """`labelwatch doctor`."""
+    from detector.doctor import BAD, examine
+
+    if options.camera is not None:
+        return _doctor_camera(options)
+    findings = []
+    for finding in examine(options.data):
+        findings.append(finding)
+        if not options.json:
+            print(finding)
+    if options.json:
+        print(json.dumps([finding.record() for finding in findings], ensure_ascii=False))
+    return FAILED if any(finding.state == BAD for finding in findings) else FINE
+
+
+def _doctor_camera(options: argparse.Namespace) -> int:
+    from detector.coverage import SENSOR_MM, fov_of
+    from detector.doctor import see_camera
+
+    missing = [f"--{name}" for name in ("height", "tilt") if getattr(options, name) is None]
+    if (options.fov is None) == (options.focal is None):
+        missing.append("either --fov or --focal")
+    if missing:
+        hint = "a tape measure and the camera's data sheet tell them"
+        raise ConfigError([Problem("--camera", "geometry", f"needs {', '.join(missing)}", hint)])
+    try:
+        fov = fov_of(options.focal, options.sensor or SENSOR_MM) if options.fov is None else options.fov
+    except ValueError as error:
+        raise ConfigError([Problem("--focal", "", str(error), "millimetres, as the data sheet says")]) from error
+    seen = see_camera(
+        options.camera, options.out, height_m=options.height, tilt_deg=options.tilt, fov_deg=fov,
+        model=options.model, config=options.config,
+    )  # fmt: skip
+    if options.json:
+        print(json.dumps(seen, ensure_ascii=False))
+    else:
+        print(f"{seen['sentence']['zh']}\n{seen['sentence']['en']}\n{seen['picture']}")
+    return FINE
+
+
 def run_check(options: argparse.Namespace) -> int:
     """`labelwatch check`."""
     from detector.config import EdgeConfig, HubConfig, check_file
@@ -219,6 +314,17 @@ def run_check(options: argparse.Namespace) -> int:
         if not problems:
             print(f"{options.config}: fine")
     return MISUSED if problems else FINE
+
+
+def _time(option: str, text: str | None) -> float | None:
+    """Unix seconds of an option's ISO 8601 time; `None` when it isn't given."""
+    from detector.clock import unix
+
+    try:
+        return None if text is None else unix(text)
+    except (ValueError, OverflowError) as error:
+        hint = "ISO 8601, e.g. 2026-11-01T09:26:00+08:00"
+        raise ConfigError([Problem(option, "", f"not a time: {text}", hint)]) from error
 
 
 @contextmanager
