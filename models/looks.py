@@ -64,6 +64,9 @@ def traits_of(thing: Thing) -> np.ndarray:
         name = f"act_{said}" if thing.label == "person" else said
         if name in TRAITS:
             row[TRAITS.index(name)] = 1.0
+    for name in (thing.not_use, thing.not_act and f"act_{thing.not_act}"):
+        if name in TRAITS:
+            row[TRAITS.index(name)] = 0.0
     if thing.label == "label" and thing.angle is not None:
         twice = np.radians(2 * thing.angle)
         row[OWNER["label"]] = (1 + np.cos(twice)) / 2, (1 + np.sin(twice)) / 2

@@ -10,6 +10,7 @@ class is unknown, not background. Boxes are x1, y1, x2, y2 in pixels. Of an obje
 - `facing` of a parcel: `up`, `not_up`, or `unknown` where a person could not tell either;
 - `use` of a phone: `photo` (pointed at a parcel), `call` (at the ear), `browse` (being read);
 - `act` of a person: `photo`, `scan`, `call`, `browse`, or `none` of these;
+- `not_use`, `not_act`: what a judged phone or person certainly did not do, where nothing else is known;
 - `angle` of a label: its text lines against the picture's x axis, degrees, counter-clockwise as seen, modulo 180;
 - `doubtful`: too small, hidden or unsure to be taught or judged: its place is neither object nor background.
 
@@ -30,6 +31,7 @@ SPLITS = ("train", "val", "test")
 FACINGS = ("up", "not_up", "unknown")
 USES = ("photo", "call", "browse")
 ACTS = ("photo", "scan", "call", "browse", "none")
+SAID = ("facing", "use", "act", "angle", "not_use", "not_act")
 
 
 class SetError(Exception):
@@ -47,12 +49,12 @@ class Thing:
     act: str | None = None
     angle: float | None = None
     doubtful: bool = False
+    not_use: str | None = None
+    not_act: str | None = None
 
     def record(self) -> dict[str, Any]:
         """The JSON object of the manifest, without what is unknown."""
-        said = {
-            name: getattr(self, name) for name in ("facing", "use", "act", "angle") if getattr(self, name) is not None
-        }
+        said = {name: getattr(self, name) for name in SAID if getattr(self, name) is not None}
         box = [round(float(v), 2) for v in self.box]
         return {"label": self.label, "box": box} | said | ({"doubtful": True} if self.doubtful else {})
 
@@ -142,7 +144,8 @@ def _thing(row: dict[str, Any]) -> Thing:
         _one_of(row["label"], LABELS, "class"), (x1, y1, x2, y2),
         _one_of(row.get("facing"), (None, *FACINGS), "facing"), _one_of(row.get("use"), (None, *USES), "use"),
         _one_of(row.get("act"), (None, *ACTS), "act"), None if angle is None else float(angle) % 180,
-        bool(row.get("doubtful", False)),
+        bool(row.get("doubtful", False)), _one_of(row.get("not_use"), (None, *USES), "use"),
+        _one_of(row.get("not_act"), (None, *ACTS), "act"),
     )  # fmt: skip
 
 

@@ -219,6 +219,8 @@ things = st.builds(
     st.sampled_from([None, *ACTS]),
     st.none() | st.floats(0, 179.9),
     st.booleans(),
+    st.sampled_from([None, "photo"]),
+    st.sampled_from([None, "photo"]),
 )
 
 
@@ -281,6 +283,8 @@ def test_what_is_unknown_of_a_thing_has_no_target() -> None:
     assert facing[OWNER["parcel"]].tolist() == [0, 0] and np.isnan(facing[2:]).all()
     assert traits_of(Thing("person", box, act="call"))[OWNER["person"]].tolist() == [0, 0, 1, 0]
     assert traits_of(Thing("person", box, act="none"))[OWNER["person"]].tolist() == [0, 0, 0, 0]
+    refuted = traits_of(Thing("person", box, not_act="photo"))
+    assert refuted[TRAITS.index("act_photo")] == 0 and np.isnan(refuted).sum() == len(TRAITS) - 1
     assert traits_of(Thing("phone", box, use="browse"))[OWNER["phone"]].tolist() == [0, 0]
 
 
