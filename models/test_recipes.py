@@ -3,31 +3,106 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from dataset import LABEL, PARCEL_UP, PERSON, PHONE_PHOTO, facing_class, rendered_objects, zoom_square
-from train import CHANNELS, SceneLoss, cut_head
+from looks import TRAITS, Batch
+from manifest import LABELS, SetError
+from train import CHANNELS, SceneLoss, choose_device, load_start
 from ultralytics import YOLO
 
 from detector.inference.card import find_card
 from detector.inference.session import Session
-from detector.inference.zoom import zoom_square as worker_zoom_square
 
 HERE = Path(__file__).resolve().parent
+PERSON, PHONE, PARCEL = 0, 1, 3
 
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network in the place of COCO's."""
     path = tmp_path_factory.mktemp("start") / "start.pt"
+    torch.manual_seed(0)
     YOLO("yolo11n.yaml", task="detect").save(str(path))
     return path
+
+
+def a_batch(known: set[str], things: list[tuple[int, list[float], dict[str, float], bool]]) -> Batch:
+    """One grey square of 64 pixels with things (class, box, traits, doubtful)."""
+    most = max(1, len(things))
+    batch = Batch(
+        np.full((1, 64, 64, 3), 90, np.uint8), np.zeros((1, most), np.int64), np.zeros((1, most, 4), np.float32),
+        np.full((1, most, len(TRAITS)), np.nan, np.float32), np.zeros((1, most), bool),
+        np.array([[label in known for label in LABELS]]),
+    )  # fmt: skip
+    for k, (class_id, box, traits, doubtful) in enumerate(things):
+        batch.classes[0, k], batch.boxes[0, k], batch.doubtful[0, k] = class_id, box, doubtful
+        for name, value in traits.items():
+            batch.traits[0, k, TRAITS.index(name)] = value
+    return batch
+
+
+def gradient(start: Path, batch: Batch) -> dict[str, float]:
+    """Size of the gradient at each score channel's bias, by name."""
+    model = load_start(start, "cpu").train()
+    torch.manual_seed(0)
+    SceneLoss(model).measure(model(torch.rand(1, 3, 64, 64)), batch).sum().backward()
+    size = sum(branch[-1].bias.grad.abs() for branch in model.model[-1].cv3)
+    assert size.shape == (CHANNELS,)
+    return dict(zip((*LABELS, *TRAITS), size.tolist(), strict=True))
+
+
+def test_a_class_that_a_source_does_not_mark_is_not_taught_to_be_background(start: Path) -> None:
+    marks_parcels, marks_all = gradient(start, a_batch({"parcel"}, [])), gradient(start, a_batch(set(LABELS), []))
+    assert marks_parcels["phone"] == 0 != marks_parcels["parcel"]
+    assert marks_all["phone"] != 0
+
+
+def test_without_an_owner_traits_learn_nothing(start: Path) -> None:
+    assert all(v == 0 for k, v in gradient(start, a_batch(set(LABELS), [])).items() if k in TRAITS)
+
+
+def test_only_what_is_known_of_a_thing_is_learnt(start: Path) -> None:
+    learnt = gradient(start, a_batch(set(LABELS), [(PARCEL, [8, 8, 56, 56], {"up": 1.0, "not_up": 0.0}, False)]))
+    assert {name for name in TRAITS if learnt[name] != 0} == {"up", "not_up"}
+    acts = {"act_photo": 0.0, "act_scan": 1.0, "act_call": 0.0, "act_browse": 0.0}
+    learnt = gradient(start, a_batch(set(LABELS), [(PERSON, [8, 8, 56, 56], acts, False)]))
+    assert {name for name in TRAITS if learnt[name] != 0} == set(acts)
+
+
+def test_a_doubtful_thing_is_neither_object_nor_background(start: Path) -> None:
+    whole = [-8.0, -8.0, 72.0, 72.0]
+    assert gradient(start, a_batch({"phone"}, [(PHONE, whole, {}, True)]))["phone"] == 0
+    assert gradient(start, a_batch({"phone"}, [(PERSON, whole, {}, True)]))["phone"] != 0
+
+
+def test_coco_knowledge_is_where_training_starts(start: Path) -> None:
+    stock = YOLO(str(start), task="detect").model.float().eval()
+    ours = load_start(start, "cpu").eval()
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        theirs, mine = stock(picture)[0], ours(picture)[0]
+    assert torch.allclose(theirs[:, [0, 1, 2, 3, 4, 4 + 67]], mine[:, [0, 1, 2, 3, 4, 5]], atol=1e-4)
+
+
+def test_a_gpu_that_is_not_there_is_said_so() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(SetError, match="no GPU"):
+        choose_device("cuda")
+
+
+def test_starting_weights_that_are_not_there_are_said_so(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match="no starting weights"):
+        load_start(tmp_path / "none.pt", "cpu")
 
 
 def scene_truth() -> dict:
@@ -35,77 +110,71 @@ def scene_truth() -> dict:
     return {
         "size": [960, 540],
         "people": [{"id": 1, "bbox": [400, 100, 480, 300], "visible_fraction": 1.0}],
-        "phones": [{"id": 2, "bbox": [430, 180, 455, 192], "visible_fraction": 1.0, "use": "photo"}],
+        "phones": [{"id": 2, "bbox": [430, 180, 455, 192], "visible_fraction": 1.0, "use": "photo", "holder": 1}],
         "scanners": [],
         "parcels": [{"id": 3, "bbox": [400, 330, 480, 400], "visible_fraction": 1.0, "labels": [4]}],
         "labels": [
             {
-                "id": 4, "parcel": 3, "face": "top", "visible_fraction": 1.0, "cos_view": 0.8,
+                "id": 4, "parcel": 3, "face": "top", "visible_fraction": 1.0, "cos_view": 0.8, "angle_img": 10.0,
                 "polygon": [[420, 340], [450, 340], [450, 365], [420, 365]],
             }
         ],
     }  # fmt: skip
 
 
-def test_truth_becomes_objects_with_their_traits() -> None:
-    assert rendered_objects(scene_truth())[:, 0].tolist() == [PERSON, PHONE_PHOTO, PARCEL_UP, LABEL]
-
-
-def test_a_parcel_whose_top_is_hidden_is_of_unknown_facing() -> None:
-    parcel = {
-        "bbox": [0, 0, 80, 80],
-        "visible_fraction": 1.0,
-        "labels": [],
-        "top_visible": 0.2,
-        "top_cos": 0.8,
-        "top_px": 900,
-    }
-    assert facing_class(parcel, {}, [parcel]) == 3
-    assert facing_class({**parcel, "top_visible": 0.9}, {}, [parcel]) == 6
-
-
-def test_training_tiles_are_cut_as_the_worker_zooms() -> None:
-    box = (100.0, 50.0, 180.0, 300.0)
-    assert zoom_square(box) == pytest.approx(worker_zoom_square(box))
-
-
-def loss_gradient(start: Path, name: str) -> torch.Tensor:
-    """Gradient of the class layer's bias for one empty picture of a source."""
-    torch.manual_seed(0)
-    model = YOLO(str(start), task="detect").model.train()
-    cut_head(model.model[-1])
-    model.args = type("Args", (), {"box": 7.5, "cls": 0.5, "dfl": 1.5})()
-    loss = SceneLoss(model)
-    batch = {"batch_idx": torch.zeros(0), "cls": torch.zeros(0, 1), "bboxes": torch.zeros(0, 4), "im_file": [name]}
-    loss(model.predict(torch.rand(1, 3, 64, 64)), batch)[0].sum().backward()
-    gradient = model.model[-1].cv3[0][-1].bias.grad
-    assert gradient is not None and gradient.shape == (CHANNELS,)
-    return gradient
-
-
-def test_a_class_that_a_source_does_not_mark_is_not_taught_to_be_background(start: Path) -> None:
-    phone, parcel = 1, 3
-    marks_parcels, marks_all = loss_gradient(start, "fuyi--1.jpg"), loss_gradient(start, "rendered--1.jpg")
-    assert marks_parcels[phone] == 0
-    assert marks_parcels[parcel] != 0
-    assert marks_all[phone] != 0
-    assert (marks_all[5:] == 0).all()  # no parcel and no phone: traits have nothing to learn from
-
-
-def test_pictures_become_a_model_that_the_worker_accepts(start: Path, tmp_path: Path) -> None:
-    rendered, data = tmp_path / "rendered", tmp_path / "data"
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """A manifest of four rendered pictures."""
+    rendered, random = tmp_path / "rendered", np.random.default_rng(0)
     rendered.mkdir()
-    for folder in ("real/train/images", "real/train/labels", "rendered/images", "rendered/truth"):
-        (data / folder).mkdir(parents=True)
-    random = np.random.default_rng(0)
     for k in range(4):
         cv2.imwrite(str(rendered / f"r7000{k}_00.jpg"), random.integers(0, 255, (540, 960, 3), np.uint8))
         (rendered / f"r7000{k}_00.json").write_text(json.dumps(scene_truth()))
+    subprocess.run(
+        [sys.executable, HERE / "dataset.py", "--rendered", rendered, "--out", tmp_path / "set.jsonl"], check=True
+    )
+    return tmp_path / "set.jsonl"
 
-    def recipe(name: str, *arguments: object) -> None:
-        subprocess.run([sys.executable, HERE / name, *map(str, arguments)], check=True, cwd=tmp_path)
 
-    recipe("dataset.py", "--data", data, "--rendered", rendered, "--out", tmp_path / "tiles")
-    recipe("train.py", "--tiles", tmp_path / "tiles", "--start", start, "--run", tmp_path / "run", "--epochs", 1)
-    recipe("export.py", tmp_path / "run" / "weights" / "last.pt", "--out", tmp_path)
+def train_command(start: Path, manifest: Path, run: Path, steps: int) -> list[str]:
+    options = {"--set": manifest, "--start": start, "--run": run, "--steps": steps, "--batch": 2}
+    return [sys.executable, str(HERE / "train.py"), *(str(word) for pair in options.items() for word in pair)]
+
+
+def test_pictures_become_a_model_that_the_worker_accepts(start: Path, manifest: Path, tmp_path: Path) -> None:
+    subprocess.run(train_command(start, manifest, tmp_path / "run", 3), check=True)
+    subprocess.run([sys.executable, HERE / "export.py", tmp_path / "run" / "last.pt", "--out", tmp_path], check=True)
     Session(find_card(str(tmp_path / "scene.yaml")))
+
+
+def test_a_killed_run_goes_on_from_its_last_save(start: Path, manifest: Path, tmp_path: Path) -> None:
+    run, hurried = tmp_path / "run", dict(os.environ, LABELWATCH_SAVE_EVERY_S="0")
+    command = train_command(start, manifest, run, 2000)
+    first = subprocess.Popen(command, env=hurried, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (run / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    done = torch.load(run / "state.pt", weights_only=False)["done"]
+    second = subprocess.Popen(command, env=hurried, stdout=subprocess.PIPE, text=True)
+    assert second.stdout is not None
+    assert second.stdout.readline() == f"goes on at step {done} of 2000\n"
+    second.kill()
+    second.communicate()
+
+
+def test_a_run_with_other_options_is_not_mixed_in(start: Path, manifest: Path, tmp_path: Path) -> None:
+    subprocess.run(train_command(start, manifest, tmp_path / "run", 1), check=True)
+    other = subprocess.run(train_command(start, manifest, tmp_path / "run", 2), capture_output=True, text=True)
+    assert other.returncode == 1 and "other options" in other.stderr and "Traceback" not in other.stderr
+
+
+def test_a_full_disk_keeps_the_save_before(start: Path, manifest: Path, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, a Linux device that is always full")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "state.draft").symlink_to("/dev/full")
+    full = subprocess.run(train_command(start, manifest, run, 1), capture_output=True, text=True)
+    assert full.returncode == 1 and "can't be written" in full.stderr and "Traceback" not in full.stderr

@@ -44,7 +44,7 @@ COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
 # A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
 TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 0.25}
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.2
-SAVE_EVERY_S = 240.0
+SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
 
 
 class SceneLoss(v8DetectionLoss):
@@ -196,7 +196,7 @@ def train(args: argparse.Namespace) -> None:
         average.model.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         done = state["done"]
-        print(f"goes on at step {done} of {args.steps}")
+        print(f"goes on at step {done} of {args.steps}", flush=True)
     looks, kinds = Looks(pictures, seed=args.seed + done), np.random.default_rng(args.seed + done)
 
     def save(step: int) -> None:
