@@ -1,0 +1,365 @@
+"""`labelwatch doctor`: this machine enters, what it can do leaves; or a camera enters, and how far it sees."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.broker import find_mosquitto
+from detector.errors import ConfigError, LabelwatchError, MissingPart, ModelError, Problem, SourceUnavailable
+from detector.resources import resource
+from detector.values import LABELS
+
+if TYPE_CHECKING:
+    from detector.inference.detector import SceneDetector
+
+FINE, NOTE, BAD = "fine", "note", "bad"
+# Instructions that make a network faster: wide floating point, then 8-bit and bfloat16 products.
+CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16", "avx512_bf16", "asimddp", "i8mm")
+LITTLE_DISK, NO_DISK = 10 * 2**30, 2**30
+UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+FIRST_PICTURE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `fine`, a `note` that nothing hangs on, or `bad`: a part of labelwatch can't work here."""
+
+    what: str
+    state: str
+    told: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        mark = {FINE: "ok  ", NOTE: "note", BAD: "BAD "}[self.state]
+        return f"{mark} {self.what}: {self.told}" + (f" ({self.hint})" if self.hint else "")
+
+    def record(self) -> dict[str, str]:
+        """As JSON."""
+        return asdict(self)
+
+
+def examine(data_dir: Path) -> Iterator[Finding]:
+    """Every finding, in the order in which a missing one would stop the next.
+
+    Args:
+        data_dir: Whose disk is looked at.
+    """
+    for look in (python, processor, opencv, video, runtimes):
+        yield look()
+    yield from models()
+    yield broker()
+    yield chinese_font()
+    yield disk(data_dir)
+    yield clock()
+
+
+def python() -> Finding:
+    """The interpreter."""
+    told = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    old = sys.version_info < (3, 11)
+    return Finding("python", BAD if old else FINE, told, "3.11 or newer is needed" if old else "")
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
+    """Cores this process may use, and instructions that matter to networks."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return Finding("processor", FINE, f"{cores} cores; its instructions aren't told by this system")
+    fields = [line.partition(":") for line in lines]
+    there = {word for key, _, value in fields if key.strip() in ("flags", "Features") for word in value.split()}
+    model = next((value.strip() for key, _, value in fields if key.strip() == "model name"), platform.machine())
+    known = [flag for flag in CPU_FLAGS if flag in there]
+    slow = platform.machine() in ("x86_64", "AMD64") and "avx2" not in there
+    return Finding(
+        "processor",
+        NOTE if slow else FINE,
+        f"{model}, {cores} cores, {' '.join(known) or 'no wide instructions'}",
+        "without AVX2 a look takes several times as long" if slow else "",
+    )
+
+
+def opencv() -> Finding:
+    """OpenCV, which needs system libraries that pip can't bring."""
+    try:
+        import cv2
+    except ImportError as error:
+        return Finding("opencv", BAD, f"can't be loaded: {error}", "apt-get install libgl1 libglib2.0-0 libxcb1")
+    return Finding("opencv", FINE, str(cv2.__version__))
+
+
+def video(clip: Path | None = None) -> Finding:
+    """FFmpeg's libraries inside PyAV, by decoding the first picture of a clip (the shipped one)."""
+    version = _version("av") or "missing"
+    try:
+        from detector.sources.recording import Recording
+
+        clip = clip or resource("configs", "demo", "sweep_near.mp4")
+        recording = Recording(clip, camera="doctor", start_at=0.0, fps=1.0)
+        try:
+            picture = next(iter(recording), None)
+        finally:
+            recording.close()
+    except (ImportError, LabelwatchError) as error:
+        return Finding("video", BAD, f"PyAV {version} can't decode: {error}", "make setup installs it")
+    if picture is None:
+        return Finding("video", BAD, f"PyAV {version} decodes no picture of {clip}", "restore the file")
+    width, height = picture.size
+    return Finding("video", FINE, f"PyAV {version} with its own FFmpeg decodes H.264 ({width}x{height})")
+
+
+def runtimes() -> Finding:
+    """What networks can run on."""
+    there = {name: _version(name) for name in ("onnxruntime", "openvino")}
+    told = ", ".join(f"{name} {version}" for name, version in there.items() if version)
+    if not there["onnxruntime"]:
+        return Finding("runtimes", BAD, told or "none", "make setup installs onnxruntime")
+    return Finding("runtimes", FINE, told + ("" if there["openvino"] else "; openvino (optional) is not installed"))
+
+
+def models() -> Iterator[Finding]:
+    """Each model card in `models/`: whether it loads, on what, and how long a look takes."""
+    from detector.config import Analysis
+    from detector.inference.card import find_card
+    from detector.inference.detector import SceneDetector
+    from detector.inference.session import Session, choose
+
+    try:
+        cards = sorted(resource("models").glob("*.yaml"))
+    except MissingPart as error:
+        yield Finding("models", BAD, str(error))
+        return
+    shown = 0
+    for path in cards:
+        if "sha256:" not in path.read_text(encoding="utf-8", errors="replace"):
+            continue  # no card: models/ holds other lists too
+        shown += 1
+        try:
+            card = find_card(str(path))
+            session = Session(card)
+            took_s = _least_s(SceneDetector(session, card.thresholds, Analysis()))
+            auto = choose(card, "auto")
+        except LabelwatchError as error:
+            yield Finding(f"model {path.stem}", BAD, str(error))
+            continue
+        size = card.path.stat().st_size / 1e6
+        yield Finding(
+            f"model {path.stem}",
+            FINE,
+            f"{card.file}, {size:.1f} MB, {session.precision} by {session.runtime}: {took_s * 1000:.0f} ms for a whole "
+            f"frame on one thread; analysis.precision auto takes {auto.precision} by {auto.runtime}",
+        )
+    if not shown:
+        yield Finding(
+            "models", BAD, f"no model card in {resource('models')}", "restore models/scene.yaml and scene.onnx"
+        )
+
+
+def _least_s(detector: SceneDetector) -> float:
+    """Shortest of four looks at an empty 1280x720 frame, seconds."""
+    picture, nobody, took = np.full((720, 1280, 3), 114, np.uint8), np.zeros((0, 4), np.float32), []
+    for _ in range(4):
+        began = time.perf_counter()
+        detector.look(picture, nobody, dict.fromkeys(LABELS, 1.0))
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def broker(find: Callable[[], str | None] = find_mosquitto) -> Finding:
+    """The MQTT broker: mosquitto for production, the one that pip brought for the demo."""
+    program = find()
+    if program:
+        return Finding("broker", FINE, program)
+    if version := _version("iotcore"):
+        hint = "for production: apt-get install mosquitto"
+        return Finding("broker", NOTE, f"no mosquitto; the demo uses iotcore {version}", hint)
+    return Finding("broker", BAD, "neither mosquitto nor iotcore", "apt-get install mosquitto")
+
+
+def chinese_font() -> Finding:
+    """A font with Chinese characters, for pages and reports opened or printed on this machine."""
+    program = shutil.which("fc-list")
+    if program is None:
+        return Finding("chinese font", NOTE, "can't be told: fc-list is missing", "apt-get install fontconfig")
+    listed = subprocess.run([program, ":lang=zh", "family"], capture_output=True, text=True, check=False).stdout
+    families = sorted({line.split(",")[0].strip() for line in listed.splitlines() if line.strip()})
+    if not families:
+        hint = "apt-get install fonts-wqy-zenhei; browsers on other machines have their own"
+        return Finding("chinese font", NOTE, "none: pages opened on this machine show boxes", hint)
+    return Finding("chinese font", FINE, families[0])
+
+
+def disk(data_dir: Path, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Finding:
+    """Room for clips and the outbox."""
+    there = next((p for p in (data_dir.resolve(), *data_dir.resolve().parents) if p.exists()), Path("/"))
+    free = free_bytes(there)
+    told = f"{free / 2**30:.1f} GiB free at {there}"
+    if free < NO_DISK:
+        return Finding("disk", BAD, told, "clips and alerts need room: free some, or set data_dir elsewhere")
+    return Finding("disk", NOTE if free < LITTLE_DISK else FINE, told, "little for clips" if free < LITTLE_DISK else "")
+
+
+def clock(state: Callable[[], int | None] | None = None) -> Finding:
+    """Whether the kernel holds its clock for synchronised; evidence carries its time."""
+    told = (state or _kernel_clock)()
+    if told is None:
+        return Finding("clock", NOTE, "can't be told on this system")
+    if told == UNSYNCHRONISED:
+        hint = "evidence carries this time: switch NTP on (timedatectl set-ntp true, or chrony)"
+        return Finding("clock", NOTE, "not known to be synchronised", hint)
+    return Finding("clock", FINE, "synchronised")
+
+
+def _kernel_clock() -> int | None:
+    """What adjtimex(2) returns when asked for nothing; `None` where there is none."""
+    try:
+        code = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)))
+    except (AttributeError, OSError):
+        return None
+    return code if code >= 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def see_camera(
+    source: str, out: Path, *, height_m: float, tilt_deg: float, fov_deg: float, model: str = "scene",
+    config: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Draw how far a camera can judge a phone on one of its pictures.
+
+    Args:
+        source: A picture, a video, an `rtsp://` address, or the name of a camera in `config`.
+        out: The picture to write.
+        height_m: Height of the lens above the ground.
+        tilt_deg: Tilt of the optical axis below the horizontal.
+        fov_deg: Horizontal field of view.
+        model: Whose card says how large a phone must be.
+        config: An edge configuration.
+
+    Returns:
+        What was found (`Coverage.record`), with the picture's size and path.
+
+    Raises:
+        ConfigError: A value lies outside, or the address holds a password.
+        ModelError: The model's card has no curve of phones by size, or no size is enough.
+        SourceUnavailable: There is no picture.
+    """
+    import cv2
+
+    from detector.coverage import LEAST_RECALL, View, coverage, draw, least_phone_px
+    from detector.inference.card import find_card
+
+    card = find_card(model)
+    curves = (card.model_extra or {}).get("curves") or {}
+    if "phone_recall_by_px" not in curves:
+        raise ModelError(
+            f"the card of {card.name} doesn't say how small a phone it finds "
+            "(models/evaluate.py --write measures that; a model of your own needs it too)"
+        )
+    least = least_phone_px(curves["phone_recall_by_px"])
+    if least is None:
+        raise ModelError(f"{card.name} finds {LEAST_RECALL:.0%} of the phones at no size that was measured")
+    picture = one_picture(source, config)
+    try:
+        covered = coverage(View(height_m, tilt_deg, fov_deg, picture.shape[1], picture.shape[0]), least)
+    except ValueError as error:
+        hint = "metres, degrees below the horizontal, degrees from left to right"
+        raise ConfigError([Problem("--camera", "geometry", str(error), hint)]) from error
+    out.parent.mkdir(parents=True, exist_ok=True)
+    written, data = cv2.imencode(out.suffix or ".png", draw(picture, covered)) if _writable(out) else (False, None)
+    if not written or data is None:
+        raise ConfigError([Problem("--out", "", f"no kind of picture: {out.name}", "name it .png or .jpg")])
+    out.write_bytes(data.tobytes())
+    return {"picture": str(out), "width": picture.shape[1], "height": picture.shape[0]} | covered.record()
+
+
+def _writable(out: Path) -> bool:
+    return out.suffix.lower() in ("", ".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
+    """One picture `(H, W, 3)` BGR of a picture file, a video, an address, or a camera of a configuration.
+
+    Raises:
+        ConfigError: The configuration has no such camera, or the address holds a password.
+        SourceUnavailable: There is none.
+    """
+    from pydantic import ValidationError
+
+    from detector.config import Camera, load_edge
+    from detector.stills import SUFFIXES, read_picture
+
+    camera = None
+    if config is not None:
+        cameras = {camera.name: camera for camera in load_edge(config).cameras}
+        if source not in cameras:
+            raise ConfigError(
+                [Problem(str(config), "cameras", f"no camera {source}", f"there are: {', '.join(cameras)}")]
+            )
+        camera, source = cameras[source], cameras[source].source
+    if "://" in source:
+        try:
+            return _live_picture(camera or Camera(name="doctor", source=source))
+        except ValidationError as error:
+            reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            hint = "put the camera into a configuration, and give --config and its name"
+            raise ConfigError([Problem("--camera", "", reason, hint)]) from error
+    path = Path(source)
+    if not path.is_file():
+        raise SourceUnavailable(f"{path}: no such picture or video")
+    if path.suffix.lower() in SUFFIXES:
+        picture = read_picture(path)
+        if isinstance(picture, str):
+            raise SourceUnavailable(f"{path}: {picture}")
+        return picture
+    from detector.sources.recording import Recording
+
+    recording = Recording(path, camera="doctor", start_at=0.0, fps=1.0)
+    try:
+        frame = next(iter(recording), None)
+    finally:
+        recording.close()
+    if frame is None:
+        raise SourceUnavailable(f"{path}: no picture in it that can be decoded")
+    return frame.image
+
+
+def _live_picture(camera: Any, patience_s: float = FIRST_PICTURE_S) -> NDArray[np.uint8]:
+    from detector.clock import SystemClock
+    from detector.sources.live import LiveSource
+
+    stop = threading.Event()
+    source = LiveSource(camera, fps=5.0, clock=SystemClock(), stop=stop)
+    alarm = threading.Timer(patience_s, stop.set)
+    alarm.start()
+    try:
+        frame = next(iter(source), None)
+    finally:
+        alarm.cancel()
+        stop.set()
+        source.close()
+    if frame is None:
+        trouble = source.stats.last_error or "no picture"
+        raise SourceUnavailable(f"{camera.source}: {trouble} (waited {patience_s:.0f} s)")
+    return frame.image

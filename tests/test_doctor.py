@@ -1,0 +1,244 @@
+"""What this machine can do, and how far a camera sees, as the command tells it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from detector import doctor
+from detector.cli import main
+from detector.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
+from tests.conftest import REPOSITORY
+from tests.inference.tiny_models import card_file, model_file, raw_output
+
+CURVE = [{"px": [8, 16], "found": 0, "phones": 10}, {"px": [16, 32], "found": 10, "phones": 10}]
+GEOMETRY = ["--height", "3", "--tilt", "30", "--fov", "90"]
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A model whose phones can be judged from 16 pixels on."""
+    return card_file(model_file(tmp_path / "tiny.onnx", raw_output([])), curves={"phone_recall_by_px": CURVE})
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "frame.png"
+    cv2.imwrite(str(path), np.full((720, 1280, 3), 120, np.uint8))
+    return path
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> Mapping[str, Any]:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_machine_that_runs_the_tests_can_run_labelwatch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code = main(["doctor", "--json", "--data", str(tmp_path)])
+    findings = {finding["what"]: finding for finding in json.loads(capsys.readouterr().out)}
+    bad = [finding for finding in findings.values() if finding["state"] == BAD]
+    assert (code, bad) == (0, [])
+    assert {
+        "python",
+        "processor",
+        "opencv",
+        "video",
+        "runtimes",
+        "model scene",
+        "broker",
+        "disk",
+        "clock",
+    } <= findings.keys()
+    assert "fp32 by onnxruntime" in findings["model scene"]["told"]
+    assert "1280x720" in findings["video"]["told"]
+
+
+def test_lines_for_people_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor"])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("ok  ", "note", "BAD ")) for line in lines)
+    assert any("python:" in line for line in lines)
+
+
+def test_a_missing_part_fails_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    assert main(["doctor"]) == 1
+    assert "BAD  models: " in capsys.readouterr().out
+
+
+def test_a_model_that_is_not_what_its_card_says_is_bad(
+    monkeypatch: pytest.MonkeyPatch, card: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    card.rename(tmp_path / "models" / "tiny.yaml")
+    (tmp_path / "models" / "tiny.onnx").write_bytes(b"something else")
+    (tmp_path / "models" / "sources.yaml").write_text("coco: {licence: x}\n")
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    (finding,) = doctor.models()
+    assert (finding.what, finding.state) == ("model tiny", BAD)
+    assert "not the file its card describes" in finding.told
+
+
+def test_a_models_folder_without_a_card_is_bad(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    (finding,) = doctor.models()
+    assert finding.state == BAD
+
+
+def test_a_clip_that_cannot_be_decoded_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"nothing like a video")
+    assert doctor.video(tmp_path / "clip.mp4").state == BAD
+
+
+@pytest.mark.parametrize(("free_gib", "state"), [(0.5, BAD), (5, NOTE), (50, FINE)])
+def test_room_on_the_disk(tmp_path: Path, free_gib: float, state: str) -> None:
+    finding = doctor.disk(tmp_path / "not" / "made", free_bytes=lambda _path: int(free_gib * 2**30))
+    assert finding.state == state
+    assert str(tmp_path) in finding.told
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, FINE), (UNSYNCHRONISED, NOTE), (None, NOTE)])
+def test_the_clock(code: int | None, state: str) -> None:
+    assert doctor.clock(lambda: code).state == state
+
+
+def test_the_broker_for_production_and_the_one_for_the_demo() -> None:
+    assert doctor.broker(lambda: "/usr/sbin/mosquitto") == Finding("broker", FINE, "/usr/sbin/mosquitto")
+    assert doctor.broker(lambda: None).state == NOTE
+
+
+def test_instructions_that_matter_are_named(tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("model name\t: A Core\nflags\t\t: fpu avx2 avx512_vnni\n")
+    told = doctor.processor(info).told
+    assert "A Core" in told
+    assert "avx2 avx512_vnni" in told
+
+
+def test_a_processor_that_tells_nothing_is_no_trouble(tmp_path: Path) -> None:
+    assert doctor.processor(tmp_path / "none").state == FINE
+
+
+def test_the_line_is_drawn_on_a_picture(
+    card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "made" / "coverage.png"
+    arguments = ["--camera", str(picture), *GEOMETRY, "--model", str(card), "--out", str(out), "--json"]
+    assert main(["doctor", *arguments]) == 0
+    seen = told(capsys)
+    assert seen["least_phone_px"] == 16.0
+    assert seen["limit_m"] == pytest.approx((640 * 0.10607 / 16 - 2.5 * 0.5) / 0.8660, abs=0.01)
+    drawn = cv2.imread(str(out))
+    assert drawn is not None
+    assert drawn.shape == (720, 1280, 3)
+    assert drawn[int(seen["limit_row"]), 640, 2] > 200
+
+
+def test_the_sentence_is_told_in_both_languages(
+    card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["doctor", "--camera", str(picture), *GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png")])
+    out = capsys.readouterr().out
+    assert "手机" in out
+    assert "a phone is smaller than about 16 pixels" in out
+
+
+def test_a_focal_length_does_instead_of_the_field_of_view(
+    card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--camera", str(picture), "--height", "3", "--tilt", "30", "--model", str(card), "--json"]
+    main(["doctor", *common, "--focal", "2.8", "--sensor", "5.6", "--out", str(tmp_path / "c.png")])
+    assert told(capsys)["fov_deg"] == 90.0
+
+
+def test_a_video_shows_its_first_picture(card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
+    out = tmp_path / "c.jpg"
+    assert main(["doctor", "--camera", str(clip), *GEOMETRY, "--model", str(card), "--out", str(out), "--json"]) == 0
+    assert (told(capsys)["width"], out.read_bytes()[:2]) == (1280, b"\xff\xd8")
+
+
+def test_a_camera_of_a_configuration_is_found_by_name(
+    card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "edge.yaml"
+    clip = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
+    config.write_text(f"site: s\nedge: e\ncameras: [{{name: bulk, source: {clip}}}]\n")
+    common = [*GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png"), "--config", str(config)]
+    assert main(["doctor", "--camera", "bulk", *common]) == 0
+    assert main(["doctor", "--camera", "other", *common]) == 2
+    assert "no camera other (there are: bulk)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        pytest.param(["--height", "3", "--tilt", "30"], "either --fov or --focal", 2, id="no lens"),
+        pytest.param([*GEOMETRY, "--focal", "4"], "either --fov or --focal", 2, id="two lenses"),
+        pytest.param(["--tilt", "30", "--fov", "90"], "--height", 2, id="no height"),
+        pytest.param(["--height", "-3", "--tilt", "30", "--fov", "90"], "height must be", 2, id="below ground"),
+        pytest.param(["--height", "3", "--tilt", "95", "--fov", "90"], "tilt must be", 2, id="upside down"),
+        pytest.param(["--height", "3", "--tilt", "30", "--focal", "0"], "above 0 mm", 2, id="no focal length"),
+        pytest.param([*GEOMETRY, "--out", "c.txt"], "no kind of picture", 2, id="no picture"),
+    ],
+)
+def test_wrong_geometry_is_told(
+    card: Path, picture: Path, arguments: list[str], said: str, code: int, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "--camera", str(picture), "--model", str(card), *arguments]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_model_without_a_curve_says_how_to_get_one(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = card_file(model_file(tmp_path / "plain.onnx", raw_output([])))
+    assert main(["doctor", "--camera", str(picture), *GEOMETRY, "--model", str(plain)]) == 1
+    assert "models/evaluate.py --write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture"])
+def test_a_picture_that_is_not_there_is_told(
+    card: Path, tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gone.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["doctor", "--camera", str(path), *GEOMETRY, "--model", str(card)]) == 1
+    assert "gone.jpg" in capsys.readouterr().err
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated(card: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    address = "rtsp://admin:geheim@127.0.0.1:9/1"
+    assert main(["doctor", "--camera", address, *GEOMETRY, "--model", str(card)]) == 2
+    error = capsys.readouterr().err
+    assert "geheim" not in error
+    assert "--config" in error
+
+
+def test_a_camera_that_never_answers_is_given_up(
+    card: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "FIRST_PICTURE_S", 0.5)
+    assert main(["doctor", "--camera", "rtsp://127.0.0.1:9/1", *GEOMETRY, "--model", str(card)]) == 1
+    assert "rtsp://127.0.0.1:9/1" in capsys.readouterr().err
+
+
+def test_a_broken_opencv_does_not_keep_the_doctor_from_telling() -> None:
+    code = "import detector.doctor, sys; print('cv2' in sys.modules, 'onnxruntime' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    assert done.stdout.split() == ["False", "False"]
