@@ -1,0 +1,293 @@
+"""From counts to figures: thresholds chosen, sets judged, contenders compared, and what of it goes into the card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from detector.values import LABELS
+from evaluation.acts import (
+    BOTH,
+    DETECTION,
+    LEAST_PX,
+    MISSED,
+    NEEDS,
+    PERSON_TRAITS,
+    PHONE_TRAITS,
+    TOLD,
+    TRUE,
+    UNCLEAR,
+    Choice,
+    Doer,
+    choose,
+    choose_clear,
+    confusion,
+    macro_f1,
+)
+from evaluation.figures import Bin, Estimate, Share, binned, bootstrapped, false_alarm_curve
+from evaluation.measure import Measured
+from evaluation.sets import CHOOSE, RENDERED, WALLET
+
+# Acts add up looks, and a look that missed the phone says nothing: for devices recall counts twice.
+RECALL_WEIGHT = {"phone": 2.0, "scanner": 2.0}
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.1, 0.6
+WALLET_RECALL = 0.6
+LABEL_BINS = (0, 8, 12, 16, 24, 32, 48, 64)
+FACING_PX = 16
+
+
+def chosen_thresholds(choosing: Measured, shipped: Mapping[str, float]) -> dict[str, float]:
+    """Thresholds with the largest F-measure on the choosing scenes; those shipped where a class was never found."""
+    thresholds = dict(shipped)
+    for label, count in choosing.classes.items():
+        best = count.best_threshold(RECALL_WEIGHT.get(label, 1.0))
+        if best is not None:
+            thresholds[label] = round(min(max(best, LOWEST_THRESHOLD), HIGHEST_THRESHOLD), 2)
+    return {label: thresholds[label] for label in LABELS}
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class on one set."""
+
+    label: str
+    objects: int
+    ap50: Estimate
+    recall: Share
+    precision: Share
+    by_teacher: bool
+
+
+def class_rows(measured: Measured, thresholds: Mapping[str, float]) -> list[ClassRow]:
+    """Classes that the set holds, with the figures at the thresholds."""
+    return [
+        ClassRow(
+            label, count.total, count.ap50(), count.recall(thresholds[label]), count.precision(thresholds[label]),
+            label in measured.judged.teacher,
+        )
+        for label, count in measured.classes.items()
+        if count.total
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ActResult:
+    """One contender: how it decides, and how well, on people of the reported scenes."""
+
+    choice: Choice
+    large: Estimate
+    everyone: Estimate
+
+
+@dataclass(frozen=True)
+class Acts:
+    """All contenders, the best of them on the choosing scenes, and its confusion with *unclear* allowed.
+
+    Attributes:
+        results: One for each contender that the model's traits allow.
+        not_offered: Contenders the model has no traits for.
+        best: The contender with the highest macro-F1 on the choosing scenes.
+        clear: Factor by which the best act must stand out to be told.
+        people: The reported people, large devices and none.
+        told: What the best contender tells of them, each one told.
+        table: Confusion of those.
+        table_clear: Confusion where unclear ones stay untold.
+    """
+
+    results: tuple[ActResult, ...]
+    not_offered: tuple[str, ...]
+    best: str
+    clear: float
+    people: int
+    told: tuple[str, ...]
+    table: np.ndarray
+    table_clear: np.ndarray
+    table_all: np.ndarray
+
+
+def judge_acts(choosing: Sequence[Doer], reported: Sequence[Doer], traits: Sequence[str]) -> Acts | None:
+    """Contenders chosen on some people and judged on others; `None` where either are missing.
+
+    Thresholds are chosen on people whose device can be seen, `Doer.large`: others carry no evidence to choose by.
+    """
+    base, large = [d for d in choosing if d.large], [d for d in reported if d.large]
+    if not base or not large:
+        return None
+    names = [n for n in (DETECTION, PHONE_TRAITS, PERSON_TRAITS, BOTH) if set(NEEDS[n]) <= set(traits)]
+    choices = {name: choose(name, base) for name in names}
+    at_home = {name: macro_f1(confusion(base, choice.told(base))) for name, choice in choices.items()}
+    best = max(names, key=lambda name: at_home[name])
+    clear = choose_clear(choices[best], base)
+    told = choices[best].told(reported)
+    return Acts(
+        tuple(ActResult(c, _f1(large, c.told(large)), _f1(reported, c.told(reported))) for c in choices.values()),
+        tuple(n for n in (PHONE_TRAITS, PERSON_TRAITS, BOTH) if n not in names),
+        best, clear, len(large), tuple(told),
+        confusion(large, choices[best].told(large)),
+        confusion(large, choices[best].told(large, clear)),
+        confusion(reported, told),
+    )  # fmt: skip
+
+
+def _f1(people: Sequence[Doer], told: Sequence[str]) -> Estimate:
+    groups = sorted({doer.group for doer in people})
+    tables = np.zeros((len(groups), len(TRUE), len(TOLD)))
+    for doer, word in zip(people, told, strict=True):
+        tables[groups.index(doer.group), TRUE.index(doer.truth), TOLD.index(word)] += 1
+    return bootstrapped(lambda weights: macro_f1(np.tensordot(weights, tables, 1)), len(groups))
+
+
+def told_share(table: np.ndarray) -> tuple[Share, Share]:
+    """Of the people found: how many are told an act at all; and of those, how many rightly."""
+    found = int(table.sum() - table[:, TOLD.index(MISSED)].sum())
+    told = found - int(table[:, TOLD.index(UNCLEAR)].sum())
+    return Share(told, found), Share(int(np.trace(table[:, : len(TRUE)])), told)
+
+
+@dataclass(frozen=True)
+class FacingBin:
+    """Parcels by the side of their label: told rightly among those told, and left unknown among all."""
+
+    low: float
+    high: float
+    right: Share
+    unknown: Share
+
+
+def facing_of_bins(facings: Sequence[tuple[float, str, str]], edges: Sequence[float] = LABEL_BINS) -> list[FacingBin]:
+    """Facing by label side, and last of all from `FACING_PX` pixels on."""
+    spans = [(low, edges[k + 1] if k + 1 < len(edges) else float("inf")) for k, low in enumerate(edges)]
+    bins = []
+    for low, high in [*spans, (FACING_PX, float("inf"))]:
+        here = [(truth, told) for px, truth, told in facings if low <= px < high]
+        judged = [(truth, told) for truth, told in here if told != "unknown"]
+        if here:
+            right = Share(sum(a == b for a, b in judged), len(judged))
+            bins.append(FacingBin(low, high, right, Share(len(here) - len(judged), len(here))))
+    return bins
+
+
+@dataclass(frozen=True)
+class AngleBin:
+    """Labels by side: number, and axial error in degrees."""
+
+    low: float
+    high: float
+    labels: int
+    median: float
+    ninetieth: float
+
+
+def angle_bins(angles: Sequence[tuple[float, float]], edges: Sequence[float] = LABEL_BINS) -> list[AngleBin]:
+    """Angle error by label side."""
+    bins = []
+    for k, low in enumerate(edges):
+        high = edges[k + 1] if k + 1 < len(edges) else float("inf")
+        here = [error for px, error in angles if low <= px < high]
+        if here:
+            bins.append(AngleBin(low, high, len(here), float(np.median(here)), float(np.percentile(here, 90))))
+    return bins
+
+
+@dataclass(frozen=True)
+class WalletResult:
+    """False phones against phones found: the curve, and where `WALLET_RECALL` of the true ones are found.
+
+    `threshold` and `false` are `None` where so many are found at no threshold; `most` is the highest recall there is.
+    """
+
+    curve: tuple[np.ndarray, np.ndarray, np.ndarray]
+    threshold: float | None
+    false: Share | None
+    most: float
+    at_shipped: tuple[Share, Share]
+
+
+def wallet_result(measured: Measured, shipped: float) -> WalletResult:
+    """The look-alike test of one set."""
+    count, loudest = measured.with_phones, measured.loudest
+    thresholds, recall, false = false_alarm_curve(count.scores, count.hits, count.total, loudest)
+    enough = np.flatnonzero(recall >= WALLET_RECALL - 1e-9)
+    threshold = float(thresholds[enough[0]]) if len(enough) else None
+    share = None if threshold is None else Share(sum(s >= threshold for s in loudest), len(loudest))
+    at_shipped = (count.recall(shipped), Share(sum(s >= shipped for s in loudest), len(loudest)))
+    return WalletResult((thresholds, recall, false), threshold, share, float(recall.max(initial=0.0)), at_shipped)
+
+
+def phone_bins(measured: Measured, threshold: float, *, long_side: bool = False) -> list[Bin]:
+    """Recall of phones by the side of their box (or its longer side), pixels of the frame."""
+    sizes = [phone[1 if long_side else 0] for phone in measured.phones]
+    return binned(sizes, [phone[2] >= threshold for phone in measured.phones])
+
+
+def card_figures(
+    sets: Sequence[Measured], thresholds: Mapping[str, float], acts: Acts | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a card carries: `figures` by set, and `curves`, of which `phone_recall_by_px` tells how far one sees."""
+    figures: dict[str, Any] = {}
+    curves: dict[str, Any] = {}
+    for measured in sets:
+        if measured.judged.purpose == CHOOSE:
+            continue
+        figures[measured.judged.name] = {"pictures": len(measured.judged.samples)} | {
+            row.label: {
+                "objects": row.objects, "ap50": round(row.ap50.value, 3),
+                "ap50_interval": [round(row.ap50.low, 3), round(row.ap50.high, 3)],
+                "recall": round(row.recall.value, 3),
+                "precision": round(row.precision.value, 3) if row.precision.of else None,
+            } | ({"marked_by": "the stock model"} if row.by_teacher else {})
+            for row in class_rows(measured, thresholds)
+        }  # fmt: skip
+        if measured.judged.name == RENDERED:
+            curves["phone_recall_by_px"] = [
+                {"px": [b.low, None if np.isinf(b.high) else b.high], "phones": b.share.of, "found": b.share.hits}
+                for b in phone_bins(measured, thresholds["phone"])
+            ]
+            if measured.facings:
+                last = facing_of_bins(measured.facings)[-1]
+                figures[RENDERED]["facing"] = {
+                    "label_px": FACING_PX, "judged": last.right.of,
+                    "right": round(last.right.value, 3), "unknown": round(last.unknown.value, 3),
+                }  # fmt: skip
+            if measured.angles:
+                figures[RENDERED]["label_angle"] = [
+                    {"px": [b.low, None if np.isinf(b.high) else b.high], "labels": b.labels,
+                     "median_deg": round(b.median, 1), "ninetieth_deg": round(b.ninetieth, 1)}
+                    for b in angle_bins(measured.angles)
+                ]  # fmt: skip
+        elif measured.judged.name == WALLET:
+            result = wallet_result(measured, thresholds["phone"])
+            figures[WALLET]["look_alikes"] = {
+                "recall": WALLET_RECALL,
+                "threshold": None if result.threshold is None else round(result.threshold, 3),
+                "false_pictures": None if result.false is None else round(result.false.value, 3),
+            }
+    if acts and RENDERED in figures:
+        figures[RENDERED]["acts"] = {
+            "least_px": LEAST_PX, "people": acts.people, "best": acts.best,
+            "macro_f1": {r.choice.contender: r.large.record() for r in acts.results},
+            "thresholds": {r.choice.contender: list(r.choice.thresholds) for r in acts.results},
+        }  # fmt: skip
+    return figures, curves
+
+
+def compared_figures(sets: Sequence[Measured], acts: Acts | None) -> dict[str, float]:
+    """Figures that two precisions of one model are compared by: shares, larger is better; at the same thresholds."""
+    figures = {
+        f"{measured.judged.name}: {label} AP50": count.ap50_value()
+        for measured in sets
+        if measured.judged.purpose != CHOOSE
+        for label, count in measured.classes.items()
+        if count.total and label not in measured.judged.teacher
+    }
+    rendered = next((m for m in sets if m.judged.name == RENDERED), None)
+    if rendered is not None and rendered.facings:
+        figures[f"{RENDERED}: facing right"] = facing_of_bins(rendered.facings)[-1].right.value
+    if rendered is not None and acts is not None:
+        choice = next(result.choice for result in acts.results if result.choice.contender == acts.best)
+        large = [doer for doer in rendered.people if doer.large]
+        figures[f"{RENDERED}: acts macro-F1"] = macro_f1(confusion(large, choice.told(large)))
+    return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -1,0 +1,256 @@
+"""The picture sets a model is judged by: folders enter, `Sample`s with their exact or stated truth leave.
+
+- `rendered`: scenes held out as wholes. Seeds divisible by ten choose thresholds and are reported nowhere; seeds that
+  leave 5 are reported.
+- `DATA/real/val`, by source (`models/sources.yaml`). Classes that a teacher marked are named so: there the figure is
+  the agreement with the stock model, not with a person.
+- `DATA/real_check/phone` (held and CCTV phones, by video) and `DATA/real_check/wallet` (phones and look-alikes).
+- further folders with `images/`, `labels/` (YOLO text) and `sources.yaml` in the form of `models/sources.yaml`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from dataset import SOURCES, act_of, facing_of, read_image, read_labels, read_sources, seed_of, source_of
+from manifest import SetError
+
+from detector.stills import SUFFIXES
+from detector.values import LABELS
+
+CHOOSE, REPORT = "choose", "report"
+COCO = ("coco128", "tiny_coco")
+WALLET, RENDERED = "wallet", "rendered"
+# A parcel that shows no label is put where its label would be: labels are about 0.4 of a top face's side.
+LABEL_OF_PARCEL = 0.4
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One object of a picture; what is left out is unknown.
+
+    Attributes:
+        label: One of `LABELS`.
+        box: x1, y1, x2, y2, pixels (of the picture 0..1 until it has been opened).
+        doubtful: Neither to be found nor to be called false.
+        px: The size that figures are drawn over, pixels: of a phone, scanner or person the side of a square of the
+            box's area; of a label that of its polygon; of a parcel that of the largest label seen on its top.
+        facing: Of a parcel, `up`, `not_up` or `unknown`.
+        act: Of a person, `photo`, `scan`, `call`, `browse` or `none`.
+        device_px: Of a person, side of the device in use as it is seen; 0 where nothing is seen of it.
+        angle: Of a label, its text lines against the x axis, degrees counter-clockwise, modulo 180.
+    """
+
+    label: str
+    box: tuple[float, float, float, float]
+    doubtful: bool = False
+    px: float = 0.0
+    facing: str | None = None
+    act: str | None = None
+    device_px: float = 0.0
+    angle: float | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture with its truth; `group` names the scene or video it shares with others."""
+
+    path: Path
+    group: str
+    truths: tuple[Truth, ...]
+    in_shares: bool = False
+
+    def opened(self) -> tuple[np.ndarray, tuple[Truth, ...]]:
+        """The picture `(H, W, 3)` BGR and its truth in pixels.
+
+        Raises:
+            SetError: It can't be read.
+        """
+        image = read_image(self.path)
+        if not self.in_shares:
+            return image, self.truths
+        scale = np.array([image.shape[1], image.shape[0]] * 2)
+        boxes = [tuple(float(v) for v in np.array(truth.box) * scale) for truth in self.truths]
+        return image, tuple(replace(t, box=b, px=side(b)) for t, b in zip(self.truths, boxes, strict=True))
+
+
+@dataclass(frozen=True)
+class JudgedSet:
+    """Samples of one kind; `known` are the classes marked completely, `teacher` those the stock model marked."""
+
+    name: str
+    title: str
+    known: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    teacher: tuple[str, ...] = ()
+    purpose: str = REPORT
+    passed_over: tuple[str, ...] = field(default=())
+
+
+def gathered(data: Path | None, rendered: Iterable[Path], real: Iterable[Path]) -> list[JudgedSet]:
+    """All sets of a command line.
+
+    Raises:
+        SetError: A folder is empty, a picture has no label file, a label is out of range; or there is no set at all.
+    """
+    folders, sets = list(rendered), []
+    if data:
+        if not data.is_dir():
+            raise SetError(f"{data}: no such folder (it holds real/, real_check/ and rendered/)")
+        if (data / "rendered").is_dir():
+            folders.insert(0, data / "rendered")
+        if (data / "real" / "val").is_dir():
+            sets += real_sets(data / "real" / "val", read_sources(SOURCES))
+        for name, title in (("phone", "held and CCTV phones"), (WALLET, "phones and look-alikes")):
+            if (data / "real_check" / name).is_dir():
+                samples = tuple(yolo_samples(data / "real_check" / name, lambda stem: stem.rpartition("_f")[0] or stem))
+                label = "real_check" if name == "phone" else WALLET
+                sets.append(JudgedSet(label, title, ("phone",), samples))
+    for folder in real:
+        sets += real_sets(folder, read_sources(folder / "sources.yaml"))
+    if folders:
+        sets += rendered_sets(folders)
+    if not sets:
+        raise SetError("no set to judge by: give --data, --rendered or --real (models/README.md says what they hold)")
+    return sets
+
+
+def real_sets(folder: Path, sources: dict[str, dict[str, Any]]) -> list[JudgedSet]:
+    """Pictures of a YOLO-format folder, a set for each source; those of no listed source are left out.
+
+    Raises:
+        SetError: As `yolo_samples`; or no picture is of a listed source.
+    """
+    groups = _groups(folder / "groups.csv")
+    by_source: dict[str, list[Sample]] = {}
+    for sample in yolo_samples(folder, lambda stem: groups.get(stem, stem)):
+        source = source_of(sample.path.name, sources)
+        if source is not None and sources[source].get("use", "judge") != "none":
+            by_source.setdefault("coco" if source in COCO else source, []).append(sample)
+    if not by_source:
+        raise SetError(f"{folder}: no picture of a source that is listed ({', '.join(sources)})")
+    sets = []
+    for name, samples in sorted(by_source.items()):
+        stated = sources[COCO[0] if name == "coco" else name]
+        teacher = tuple(stated.get("teacher", ()))
+        known = tuple(label for label in LABELS if label in (*stated["known"], *teacher))
+        sets.append(
+            JudgedSet(name, stated.get("title", stated.get("repository", name)), known, tuple(samples), teacher)
+        )
+    return sets
+
+
+def _groups(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8") as file:
+        return {Path(row["image"]).stem: row["group"] for row in csv.DictReader(file)}
+
+
+def yolo_samples(folder: Path, group_of) -> Iterator[Sample]:
+    """Pictures of a folder with `images/` and `labels/`, boxes in shares of the picture.
+
+    Raises:
+        SetError: No picture, a picture without label file, a class or box out of range.
+    """
+    paths = pictures_in(folder / "images")
+    for path in paths:
+        things = read_labels(folder / "labels" / f"{path.stem}.txt", 1, 1)
+        truths = tuple(Truth(thing.label, thing.box) for thing in things)
+        yield Sample(path, group_of(path.stem), truths, in_shares=True)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Pictures of a folder in order of their names.
+
+    Raises:
+        SetError: There is none.
+    """
+    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise SetError(f"{folder}: no picture in this folder")
+    return found
+
+
+def rendered_sets(folders: list[Path]) -> list[JudgedSet]:
+    """Held-out rendered scenes, those that choose and those that are reported; what has no picture yet is listed.
+
+    Raises:
+        SetError: A folder holds no truth, a truth file is no scene's, or no scene is held out.
+    """
+    samples: dict[str, list[Sample]] = {CHOOSE: [], REPORT: []}
+    without_picture: list[str] = []
+    for folder in folders:
+        images = folder / "images" if (folder / "images").is_dir() else folder
+        truths = sorted((folder / "truth" if (folder / "truth").is_dir() else folder).glob("*.json"))
+        if not truths:
+            raise SetError(f"{folder}: no rendered truth (*.json) in it")
+        for path in truths:
+            picture = images / f"{path.stem}.jpg"
+            if not picture.exists():
+                without_picture.append(f"{path}: its picture {picture.name} is missing")
+                continue
+            try:
+                seed = seed_of(path.stem)
+                if seed % 5 == 0:
+                    truth = rendered_truths(json.loads(path.read_text(encoding="utf-8")))
+                    samples[CHOOSE if seed % 10 == 0 else REPORT].append(Sample(picture, str(seed), tuple(truth)))
+            except (ValueError, KeyError, TypeError) as error:
+                raise SetError(f"{path} is not a scene's truth: {error!r} (render the scene again)") from error
+    if not samples[CHOOSE] and not samples[REPORT]:
+        raise SetError(f"{folders[0]}: no scene is held out (seeds divisible by five are)")
+    return [
+        JudgedSet(f"{RENDERED} {purpose}" if purpose == CHOOSE else RENDERED, "held-out rendered scenes", LABELS,
+                  tuple(found), purpose=purpose, passed_over=tuple(without_picture) if purpose == REPORT else ())
+        for purpose, found in samples.items()
+        if found
+    ]  # fmt: skip
+
+
+def rendered_truths(scene: dict[str, Any]) -> Iterator[Truth]:
+    """Objects of one rendered frame, from its exact truth."""
+    labels = {label["id"]: label for label in scene["labels"]}
+    devices = [*scene["phones"], *scene["scanners"]]
+    for person in scene["people"]:
+        if person["bbox"]:
+            act = act_of(person, devices)
+            held = [d for d in devices if d["holder"] == person["id"] and d["bbox"] and d["visible_fraction"] >= 0.3]
+            seen = max((side(d["bbox"]) for d in held), default=0.0)
+            hidden = person["visible_fraction"] < 0.15
+            yield Truth("person", tuple(person["bbox"]), hidden, side(person["bbox"]), act=act, device_px=seen)
+    for label, group in (("phone", scene["phones"]), ("scanner", scene["scanners"])):
+        for device in group:
+            if device["bbox"]:
+                px = side(device["bbox"])
+                yield Truth(label, tuple(device["bbox"]), device["visible_fraction"] < 0.3 or px < 5, px)
+    for parcel in scene["parcels"]:
+        if parcel["bbox"]:
+            box, facing = parcel["bbox"], facing_of(parcel, labels, scene["parcels"])
+            hidden = parcel["visible_fraction"] < 0.2 or side(box) < 6
+            tops = [labels[i] for i in parcel["labels"] if i in labels and labels[i]["face"] == "top"]
+            seen = [polygon_side(t["polygon"]) for t in tops if t["visible_fraction"] > 0.5]
+            size = max(seen, default=LABEL_OF_PARCEL * min(box[2] - box[0], box[3] - box[1]))
+            yield Truth("parcel", tuple(box), hidden, size, facing=facing)
+    for label in scene["labels"]:
+        corners = np.clip(np.array(label["polygon"], float), 0, scene["size"])
+        box, px = (*map(float, corners.min(0)), *map(float, corners.max(0))), polygon_side(label["polygon"])
+        if side(box) > 1 and label["visible_fraction"] > 0.05:
+            hidden = label["visible_fraction"] < 0.4 or label["cos_view"] < 0.12 or px < 5
+            yield Truth("label", box, hidden, px, angle=label["angle_img"] % 180)
+
+
+def side(box: Any) -> float:
+    """Side of a square with the box's area, pixels."""
+    return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0)) ** 0.5
+
+
+def polygon_side(polygon: Any) -> float:
+    """Side of a square with the polygon's area, pixels."""
+    return float(cv2.contourArea(np.asarray(polygon, np.float32))) ** 0.5

@@ -1,0 +1,67 @@
+"""Small picture sets on disk, as the evaluation reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+
+def picture(path: Path, size: tuple[int, int] = (640, 384)) -> Path:
+    """A grey picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((size[1], size[0], 3), 120, np.uint8))
+    return path
+
+
+def yolo_set(folder: Path, pictures: dict[str, str]) -> Path:
+    """`images/` and `labels/` with a label text for each picture's stem."""
+    (folder / "labels").mkdir(parents=True, exist_ok=True)
+    for stem, text in pictures.items():
+        picture(folder / "images" / f"{stem}.jpg")
+        (folder / "labels" / f"{stem}.txt").write_text(text)
+    return folder
+
+
+def person(number: int, box: Sequence[float], **more: Any) -> dict[str, Any]:
+    """A person of a rendered scene, wholly seen."""
+    return {"id": number, "bbox": list(box), "visible_fraction": 1.0, "action": "stand", **more}
+
+
+def device(number: int, box: Sequence[float], holder: int, use: str, **more: Any) -> dict[str, Any]:
+    """A phone or scanner in a hand, wholly seen."""
+    return {"id": number, "bbox": list(box), "visible_fraction": 1.0, "holder": holder, "use": use, **more}
+
+
+def parcel(number: int, box: Sequence[float], labels: Sequence[int] = (), **more: Any) -> dict[str, Any]:
+    """A parcel whose top face is seen."""
+    seen = {"top_visible": 1.0, "top_cos": 0.9, "top_px": 4000}
+    return {"id": number, "bbox": list(box), "visible_fraction": 1.0, "labels": list(labels), **seen, **more}
+
+
+def label(number: int, owner: int, corner: tuple[float, float], side: float, **more: Any) -> dict[str, Any]:
+    """A square label on top of a parcel."""
+    x, y = corner
+    polygon = [[x, y + side], [x + side, y + side], [x + side, y], [x, y]]
+    there = {"face": "top", "visible_fraction": 1.0, "cos_view": 0.9, "angle_img": 0.0}
+    return {"id": number, "parcel": owner, "polygon": polygon, **there, **more}
+
+
+def scene(**groups: Any) -> dict[str, Any]:
+    """Truth of a rendered frame; what is not given is empty."""
+    empty: dict[str, Any] = {"people": [], "phones": [], "scanners": [], "parcels": [], "labels": []}
+    return {"size": [640, 384], "mode": "day", **empty, **groups}
+
+
+def rendered_set(folder: Path, scenes: dict[str, dict[str, Any]], *, with_pictures: bool = True) -> Path:
+    """Rendered frames by stem, picture and truth side by side."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stem, truth in scenes.items():
+        (folder / f"{stem}.json").write_text(json.dumps(truth))
+        if with_pictures:
+            picture(folder / f"{stem}.jpg")
+    return folder
