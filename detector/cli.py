@@ -125,6 +125,19 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument("--out", type=Path, default=Path("coverage.png"), help="picture to write (coverage.png)")
     doctor.add_argument("--model", default="scene", help="a model's name in models/, or its card")
 
+    model = verb("model", run_model_add, "models of your own")
+    actions = model.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="a card for an Ultralytics detect or pose model, checked")
+    add.add_argument("file", type=Path, metavar="FILE", help=".onnx; or .pt (a program: only from people you trust)")
+    add.add_argument("--name", help="what analysis.model calls it; the file's name when left out")
+    add.add_argument(
+        "--as", dest="named", type=_meaning, action="append", default=[], metavar="CLASS=LABEL",
+        help="what a class of the model is to us; may be repeated",
+    )  # fmt: skip
+    add.add_argument("--into", type=Path, metavar="FOLDER", help="instead of models/")
+    add.add_argument("--licence", help="of the model, for its card")
+    add.add_argument("--force", action="store_true", help="replace a model of this name")
+
     check = verb("check", run_check, "every problem of a configuration")
     check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
     check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
@@ -154,6 +167,13 @@ def _teaching(text: str) -> tuple[str, ...]:
         why = "what is unclear to people teaches nothing" if "unclear" in wrong else f"no such verdict: {wrong[0]!r}"
         raise argparse.ArgumentTypeError(f"{why} (of true, authorised, false, with commas between)")
     return verdicts
+
+
+def _meaning(text: str) -> tuple[str, str]:
+    theirs, equals, ours = text.rpartition("=")
+    if not (theirs and equals and ours):
+        raise argparse.ArgumentTypeError(f"must be CLASS=LABEL, not {text}")
+    return theirs, ours
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -292,6 +312,31 @@ def _doctor_camera(options: argparse.Namespace) -> int:
         print(json.dumps(seen, ensure_ascii=False))
     else:
         print(f"{seen['sentence']['zh']}\n{seen['sentence']['en']}\n{seen['picture']}")
+    return FINE
+
+
+def run_model_add(options: argparse.Namespace) -> int:
+    """`labelwatch model add`."""
+    from detector.adding import add_model
+    from detector.values import LABELS
+
+    added = add_model(
+        options.file, name=options.name, named=dict(options.named), folder=options.into,
+        licence=options.licence, force=options.force,
+    )  # fmt: skip
+    card = added.card
+    passed = len(card.labels) - len(card.ours)
+    print(f"{added.path}: {card.name}, {', '.join(f'{theirs} → {ours}' for theirs, ours in card.ours.items())}")
+    if passed:
+        print(f"classes passed over: {passed}")
+    for line in added.told:
+        print(line)
+    if unseen := [label for label in LABELS if label not in card.ours.values()]:
+        print(f"it sees no {', no '.join(unseen)}")
+    if "photo" not in card.traits:
+        print("it doesn't tell photographing from reading: with it alone no photo act is found")
+    by_name = options.into is None
+    print(f"use it with analysis.model: {card.name if by_name else added.path}")
     return FINE
 
 

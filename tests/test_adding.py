@@ -1,0 +1,210 @@
+"""Models of one's own: an export becomes a model with a card that a worker takes, or is refused with the reason."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from detector.adding import add_model, comparable, meanings
+from detector.cli import main
+from detector.config import Analysis
+from detector.errors import ConfigError, ModelError
+from detector.inference import load_detector
+from detector.inference.card import find_card
+from detector.values import LABELS, TRAITS
+from tests.builders import frame
+from tests.inference.tiny_models import Row, model_file, raw_output
+
+COCO = {0: "person", 1: "bicycle", 2: "cell phone"}
+
+
+def export(path: Path, *, shape: tuple[int, ...] | None = None, names: object = COCO, **more: Any) -> Path:
+    """What Ultralytics would have written: a network that sees one person, and what it says of itself."""
+    metadata = {"task": "detect", "names": str(names), "license": "AGPL-3.0", **more.pop("metadata", {})}
+    answer = np.zeros(shape or (1, 4 + 3, 100), np.float32)
+    answer[0, :5, 0] = 100, 100, 40, 80, 0.9
+    return model_file(path, answer, metadata={k: v for k, v in metadata.items() if v}, **more)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def test_an_export_becomes_a_model_that_the_worker_takes(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    assert main(["model", "add", str(export(tmp_path / "coco.onnx")), "--licence", "ours", "--name", "own"]) == 0
+    told = capsys.readouterr().out
+    assert "own, person → person, cell phone → phone" in told
+    assert "classes passed over: 1" in told
+    assert "on noise: 1 person" in told
+    assert "it sees no scanner, no parcel, no label" in told
+    assert "use it with analysis.model: own" in told
+    found = load_detector(Analysis(model="own")).detect(frame(0, (1280, 640)))
+    assert [LABELS[k] for k in found.class_ids] == ["person"]
+    card = yaml.safe_load((folder / "own.yaml").read_text())
+    assert (card["licence"], card["task"], card["input"]) == ("ours", "detect", "any multiples of 32")
+    assert card["bytes"] == (tmp_path / "coco.onnx").stat().st_size
+    assert sorted(path.name for path in folder.iterdir()) == ["own.onnx", "own.yaml"]
+
+
+def test_a_pose_model_gives_keypoints(folder: Path, tmp_path: Path) -> None:
+    more = {"task": "pose", "kpt_shape": "[17, 3]"}
+    file = export(tmp_path / "pose.onnx", shape=(1, 5 + 51, 100), names={0: "person"}, metadata=more)
+    added = add_model(file, folder=folder)
+    picture, out = tmp_path / "a.png", tmp_path / "found.jsonl"
+    cv2.imwrite(str(picture), np.zeros((640, 1280, 3), np.uint8))
+    assert main(["detect", str(picture), "--out", str(out), "--model", str(added.path)]) == 0
+    (found,) = json.loads(out.read_text())["detections"]
+    assert found["keypoints"] == [[0, 0, 0]] * 17
+
+
+def test_a_model_that_chooses_its_boxes_itself_and_one_of_one_size_work(folder: Path, tmp_path: Path) -> None:
+    answer = np.zeros((1, 300, 6), np.float32)
+    answer[0, 0] = 300, 300, 340, 380, 0.9, 2
+    metadata = {"task": "detect", "names": str(COCO)}
+    file = model_file(tmp_path / "chosen.onnx", answer, size=(640, 640), metadata=metadata)
+    added = add_model(file, folder=folder)
+    assert added.card.end2end
+    found = load_detector(Analysis(model=str(added.path))).detect(frame(0, (1280, 640)))
+    assert [LABELS[k] for k in found.class_ids] == ["phone"]
+    np.testing.assert_allclose(found.boxes, [[600, 280, 680, 440]], atol=0.1)
+
+
+def test_a_scene_model_keeps_its_traits(folder: Path, tmp_path: Path) -> None:
+    said: list[Row] = [("person", 100.0, 100.0, 40.0, 80.0, 0.9, {})]
+    names = dict(enumerate((*LABELS, *TRAITS)))
+    metadata = {"task": "detect", "names": str(names)}
+    file = model_file(tmp_path / "scene.onnx", raw_output(said, least=100), metadata=metadata)
+    card = add_model(file, folder=folder).card
+    assert (tuple(card.labels), tuple(card.traits)) == (LABELS, TRAITS)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        pytest.param({"metadata": {"task": "segment"}}, "for the task segment; only detect and pose", id="segments"),
+        pytest.param({"metadata": {"names": ""}}, "no Ultralytics export", id="says nothing of itself"),
+        pytest.param({"metadata": {"names": "{0: person}"}}, "names can't be read", id="names unread"),
+        pytest.param({"names": {1: "person"}}, "aren't numbered from 0", id="names from one"),
+        pytest.param({"names": {}}, "aren't numbered from 0", id="no names"),
+        pytest.param({"shape": (1, 116, 100)}, r"puts out 1 arrays, .*116, 100.*\(1, 7, N\), or", id="another head"),
+        pytest.param({"metadata": {"task": "pose"}}, "kpt_shape can't be read", id="pose without keypoints"),
+        pytest.param({"metadata": {"task": "pose", "kpt_shape": "[5]"}}, "isn't two numbers", id="odd keypoints"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(more: dict[str, Any], reason: str, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=reason):
+        add_model(export(tmp_path / "bad.onnx", **more), folder=folder)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("text.onnx", b"hello", "can't be loaded"),
+        ("empty.onnx", b"", "can't be loaded"),
+        ("clip.mp4", b"", r"an \.onnx or an Ultralytics \.pt, not \.mp4"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(
+    name: str, content: bytes, reason: str, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=reason):
+        add_model(tmp_path / name, folder=folder)
+    with pytest.raises(ModelError, match="no model file"):
+        add_model(tmp_path / f"not-{name}", folder=folder)
+
+
+def test_a_model_cut_short_is_refused(folder: Path, tmp_path: Path) -> None:
+    file = export(tmp_path / "cut.onnx")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(ModelError, match="can't be loaded"):
+        add_model(file, folder=folder)
+
+
+def test_a_model_that_says_no_numbers_is_refused(folder: Path, tmp_path: Path) -> None:
+    answer = np.full((1, 7, 100), np.nan, np.float32)
+    file = model_file(tmp_path / "nan.onnx", answer, metadata={"task": "detect", "names": str(COCO)})
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        add_model(file, folder=folder)
+
+
+def test_a_name_that_is_taken_needs_force(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = export(tmp_path / "own.onnx")
+    add_model(first, folder=folder)
+    before = (folder / "own.yaml").read_bytes()
+    other = export(tmp_path / "other.onnx", names=dict(enumerate(["worker", "cat", "Cell_Phone"])))
+    again = ["model", "add", str(other), "--name", "own", "--into", str(folder)]
+    assert main(again) == 2
+    assert "own.onnx and a own.yaml already (another --name, or --force)" in capsys.readouterr().err
+    assert (folder / "own.yaml").read_bytes() == before
+    assert main([*again, "--force"]) == 0
+    assert find_card(str(folder / "own.yaml")).ours == {"worker": "person", "Cell_Phone": "phone"}
+
+
+def test_a_model_that_lies_in_the_folder_already_only_gets_its_card(folder: Path) -> None:
+    file = export(folder / "own.onnx")
+    before = file.read_bytes()
+    assert add_model(file, folder=folder).path == folder / "own.yaml"
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["../up", "a b", "", "card.yaml", "-x", "x" * 80])
+def test_what_cannot_be_a_name_is_refused(name: str, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a name for a model"):
+        add_model(export(tmp_path / "own.onnx"), name=name, folder=folder)
+
+
+def test_classes_are_ours_by_name_or_as_told() -> None:
+    labels = ["Mobile-Phone", "box", "remote", "手机"]
+    assert meanings(labels, {"box": "parcel"}) == {"Mobile-Phone": "phone", "box": "parcel", "手机": "phone"}
+    assert meanings(["person"], {"person": "scanner"}) == {"person": "scanner"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "named", "reason"),
+    [
+        (["cat", "dog"], {}, r"none of the model's classes.*--as CLASS=LABEL; it has: cat, dog"),
+        (["person"], {"cat": "phone"}, "no class cat .*it has: person"),
+        (["person"], {"person": "people"}, "no label people .*person, phone, scanner"),
+    ],
+)
+def test_a_meaning_that_cannot_be_is_refused(labels: list[str], named: dict[str, str], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        meanings(labels, named)
+
+
+@pytest.mark.parametrize("said", ["phone", "=phone", "cell phone="])
+def test_a_meaning_is_written_as_class_and_label(said: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["model", "add", str(tmp_path / "a.onnx"), "--as", said])
+    assert exit_.value.code == 2
+
+
+def test_a_checkpoint_without_ultralytics_says_what_to_install(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    (tmp_path / "own.pt").write_bytes(b"weights")
+    assert main(["model", "add", str(tmp_path / "own.pt"), "--into", str(folder)]) == 2
+    assert "pip install 'labelwatch[train]'" in capsys.readouterr().err
+
+
+def test_rows_are_compared_where_they_must_be_equal() -> None:
+    raw = np.arange(7 * 100, dtype=np.float32).reshape(1, 7, 100)
+    assert comparable(raw).shape == (100, 7)
+    chosen = np.zeros((1, 300, 6), np.float32)
+    chosen[0, :3, 4] = 0.9, 0.05, 0.04  # in any order from here on
+    assert len(comparable(chosen)) == 2
