@@ -30,7 +30,7 @@ from evaluation.results import (
     wallet_result,
 )
 from evaluation.sets import CHOOSE, RENDERED, WALLET
-from evaluation.svg import Series, chart
+from evaluation.svg import COLOURS, Series, chart
 
 CROP = 200
 TRUE_COLOUR, OTHER_COLOUR = (80, 200, 80), (60, 60, 240)
@@ -57,7 +57,7 @@ svg text{fill:currentColor}
 figcaption span{margin-right:1rem}
 figcaption i{display:inline-block;width:.8em;height:.8em;margin-right:.3em}
 .cases{display:flex;flex-wrap:wrap;gap:.6rem}
-.cases figure{margin:0;width:200px}
+.cases figure{margin:0;width:200px;overflow-wrap:anywhere}
 .cases img{width:200px;display:block}
 .no{opacity:.75;font-style:italic}
 nav a{margin-right:1rem}
@@ -103,6 +103,10 @@ class Evaluation:
     def reported(self) -> list[Measured]:
         """The sets that figures are told of."""
         return [m for m in self.sets if m.judged.purpose != CHOOSE]
+
+    def colour(self, measured: Measured) -> str:
+        """Colour of a set in every plot."""
+        return COLOURS[[m.judged.name for m in self.reported].index(measured.judged.name) % len(COLOURS)]
 
     def set_named(self, name: str) -> Measured | None:
         """A reported set, or `None`."""
@@ -198,11 +202,11 @@ def _classes(evaluation: Evaluation) -> str:
     return note + table(CLASS_HEAD, _class_table(evaluation)) + chosen + f"<ul>{sets}</ul>"
 
 
-def _bin_series(name: str, bins: Sequence[Bin]) -> Series:
+def _bin_series(name: str, bins: Sequence[Bin], colour: str = "") -> Series:
     x = [(max(b.low, 4) * (b.high if math.isfinite(b.high) else b.low * 1.5)) ** 0.5 for b in bins]
     told = [b.share.estimate() for b in bins]
     notes = [f"{span(b.low, b.high)} px: {of_share(b.share)}" for b in bins]
-    return Series(name, x, [e.value for e in told], [e.low for e in told], [e.high for e in told], notes)
+    return Series(name, x, [e.value for e in told], [e.low for e in told], [e.high for e in told], notes, colour=colour)
 
 
 def _phones(evaluation: Evaluation) -> str:
@@ -211,7 +215,10 @@ def _phones(evaluation: Evaluation) -> str:
     if not with_phones:
         return "<p class='no'>No set holds phones.</p>"
     for title, long_side in (("side √(width · height)", False), ("longer side", True)):
-        series = [_bin_series(m.judged.name, phone_bins(m, least, long_side=long_side)) for m in with_phones]
+        series = [
+            _bin_series(m.judged.name, phone_bins(m, least, long_side=long_side), evaluation.colour(m))
+            for m in with_phones
+        ]
         parts.append(chart(series, f"{title} of the phone's box, pixels of the frame", "recall", log=True))
     rows = [[m.judged.name, span(b.low, b.high), of_share(b.share)] for m in with_phones for b in phone_bins(m, least)]
     note = f"<p>Recall at the least score {least:.2f}, by the size of the phone's box in the frame.</p>"
@@ -343,9 +350,10 @@ def _calibration(evaluation: Evaluation) -> str:
                 continue
             estimates = [share.estimate() for _, share in told.bins]
             notes = [f"score {score:.2f}: {of_share(share)}" for score, share in told.bins]
+            colour = evaluation.colour(measured)
             series.append(
                 Series(measured.judged.name, [score for score, _ in told.bins], [e.value for e in estimates],
-                       [e.low for e in estimates], [e.high for e in estimates], notes)
+                       [e.low for e in estimates], [e.high for e in estimates], notes, colour=colour)
             )  # fmt: skip
             counts = " ".join(str(share.of) for _, share in told.bins)
             rows.append([f"{measured.judged.name}: {label}", f"{told.ece:.3f}", counts])
@@ -408,7 +416,8 @@ def crop(case: Case) -> bytes:
     """The place with its surroundings as a JPEG of `CROP` pixels, the object in green, or red where there is none."""
     image = cv2.imread(str(case.path))
     x1, y1, x2, y2 = case.box
-    side = max(2.2 * max(x2 - x1, y2 - y1), 80.0)
+    large = max(x2 - x1, y2 - y1)
+    side = max(min(2.2 * large, max(image.shape[:2])), 1.1 * large, 80.0)
     scale = CROP / side
     left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
     matrix = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-COLOURS = ("#2a6fb0", "#c05020", "#3a8a4a", "#8a4a9a", "#777777")
+COLOURS = ("#2a6fb0", "#c05020", "#3a8a4a", "#8a4a9a", "#777777", "#b08a10", "#108a9a", "#c04080")
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one line; `low` and `high` draw whiskers, `notes` say more of each point on hovering."""
+    """Points of one line; `low` and `high` draw whiskers, `notes` say more of each point on hovering.
+
+    Without a `colour` of its own a line has that of its place in the chart.
+    """
 
     name: str
     x: Sequence[float]
@@ -23,6 +26,7 @@ class Series:
     high: Sequence[float] = field(default=())
     notes: Sequence[str] = field(default=())
     dots: bool = True
+    colour: str = ""
 
 
 def chart(
@@ -76,13 +80,14 @@ def chart(
     for y, word in marks:
         parts.append(f"<line class='mark' x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{py(y):.1f}' y2='{py(y):.1f}'/>")
         parts.append(f"<text x='{WIDTH - RIGHT}' y='{py(y) - 3:.1f}' text-anchor='end'>{escape(word)}</text>")
-    for n, line in enumerate(series):
-        parts += _line(line, COLOURS[n % len(COLOURS)], px, py)
+    colours = [line.colour or COLOURS[n % len(COLOURS)] for n, line in enumerate(series)]
+    for line, colour in zip(series, colours, strict=True):
+        parts += _line(line, colour, px, py)
     parts.append("</svg>")
     legend = "".join(
-        f"<span><i style='background:{COLOURS[n % len(COLOURS)]}'></i>{escape(s.name)}</span>"
-        for n, s in enumerate(series)
-        if s.name
+        f"<span><i style='background:{colour}'></i>{escape(line.name)}</span>"
+        for line, colour in zip(series, colours, strict=True)
+        if line.name
     )
     return f"<figure>{''.join(parts)}<figcaption>{legend}</figcaption></figure>"
 
