@@ -74,6 +74,7 @@ def replay(
     _write(out / "incidents.jsonl", "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in incidents))
     children = sum(r["cpu_s"] for r in results) if jobs > 1 else 0.0
     summary = _summary(results, incidents, time.monotonic() - began, time.process_time() - cpu + children)
+    summary["model"] = _model(config)
     _write(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1))
     write_report(out, summary, incidents)
     return summary
@@ -274,11 +275,20 @@ def _summary(
     }
 
 
+def _model(config: EdgeConfig) -> dict[str, str]:
+    """The model that looks, and how this machine runs it: `auto` may mean another precision elsewhere."""
+    from detector.inference.card import find_card
+    from detector.inference.session import choose
+
+    card = find_card(config.analysis.model)
+    variant = choose(card, config.analysis.precision)
+    sha256 = variant.sha256 or card.sha256
+    return {"name": card.name, "sha256": sha256, "precision": variant.precision, "runtime": variant.runtime}
+
+
 def _fingerprint(session: Session, config: EdgeConfig) -> str:
     """Name of a session's finished work: its files, their sizes and times, and everything that shapes the result."""
-    from detector.inference.card import find_card
-
-    parts = [config.model_dump_json(), find_card(config.analysis.model).sha256, session.camera.model_dump_json()]
+    parts = [config.model_dump_json(), *_model(config).values(), session.camera.model_dump_json()]
     for piece in session.pieces:
         stat = piece.path.stat()
         parts.append(f"{piece.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{piece.start_at}")

@@ -106,6 +106,7 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert code == 1
     assert summary["files"] == 4
+    assert (summary["model"]["precision"], summary["model"]["runtime"]) == ("fp32", "onnxruntime")
     assert {Path(item["file"]).name for item in summary["unreadable"]} == {"empty.mp4", "notes.mp4", "cut.mp4"}
     assert all(item["why"] for item in summary["unreadable"])
     assert summary["frames_inferred"] > 40
