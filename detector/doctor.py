@@ -345,13 +345,13 @@ def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
     return frame.image
 
 
-def _live_picture(camera: Any, patience_s: float = FIRST_PICTURE_S) -> NDArray[np.uint8]:
+def _live_picture(camera: Any) -> NDArray[np.uint8]:
     from detector.clock import SystemClock
     from detector.sources.live import LiveSource
 
     stop = threading.Event()
     source = LiveSource(camera, fps=5.0, clock=SystemClock(), stop=stop)
-    alarm = threading.Timer(patience_s, stop.set)
+    alarm = threading.Timer(FIRST_PICTURE_S, stop.set)
     alarm.start()
     try:
         frame = next(iter(source), None)
@@ -361,5 +361,5 @@ def _live_picture(camera: Any, patience_s: float = FIRST_PICTURE_S) -> NDArray[n
         source.close()
     if frame is None:
         trouble = source.stats.last_error or "no picture"
-        raise SourceUnavailable(f"{camera.source}: {trouble} (waited {patience_s:.0f} s)")
+        raise SourceUnavailable(f"{camera.source}: {trouble} (waited {FIRST_PICTURE_S:.0f} s)")
     return frame.image
