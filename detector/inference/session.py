@@ -11,7 +11,7 @@ from detector.errors import ModelError
 from detector.inference.card import ModelCard, Variant, check_file
 from detector.inference.runtimes import OnnxRuntime, OpenVino, Runtime, Shape, first_line, usable
 
-# Fastest first; measured on one core of a server with AVX-512, VNNI and BF16 (models/README.md).
+# Fastest first, as measured on one core of a server with AVX-512, VNNI and BF16.
 FASTEST = (("int8", "openvino"), ("bf16", "openvino"), ("int8", "onnxruntime"))
 MOST_LOST = 0.02
 """Largest loss, of any figure on the card, at which `auto` takes a variant instead of fp32."""

@@ -1,0 +1,58 @@
+"""A checkpoint becomes what the worker runs: exported, made smaller, or added as one's own (`make test-train`)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from ultralytics import YOLO
+
+from detector.adding import add_model
+from detector.errors import ModelError
+from detector.inference.card import find_card
+from detector.inference.session import Session, choose
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network of 80 classes, the first of them called person."""
+    path = tmp_path_factory.mktemp("own") / "own.pt"
+    model = YOLO("yolo11n.yaml", task="detect")
+    model.model.names = {k: "person" if k == 0 else f"class {k}" for k in range(80)}
+    model.save(str(path))
+    return path
+
+
+def test_a_checkpoint_becomes_a_model_and_an_int8_variant(checkpoint: Path, tmp_path: Path) -> None:
+    for n in range(3):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.random.default_rng(n).integers(0, 255, (270, 480, 3), np.uint8))
+    command = [sys.executable, HERE / "export.py", checkpoint, "--out", tmp_path, "--name", "own", "--int8", tmp_path]
+    subprocess.run([*map(str, command)], check=True)
+    card = find_card(str(tmp_path / "own.yaml"))
+    assert {v.precision for v in card.variants} == {"bf16", "int8"}
+    assert choose(card, "auto").precision == "fp32"  # nothing is measured yet
+    tensor = np.random.default_rng(0).random((1, 3, 384, 640), np.float32)
+    whole, small = Session(card)(tensor), Session(card, "int8")(tensor)
+    assert whole.shape == small.shape
+    assert np.abs(whole[:, 4:] - small[:, 4:]).max() < 0.05
+
+
+def test_a_checkpoint_of_ones_own_is_exported_and_compared(checkpoint: Path, tmp_path: Path) -> None:
+    added = add_model(checkpoint, folder=tmp_path)
+    assert added.card.ours == {"person": "person"}
+    assert added.told[0].startswith("the ONNX differs from the .pt by at most ")
+
+
+def test_a_checkpoint_that_segments_or_is_none_is_refused(tmp_path: Path) -> None:
+    YOLO("yolo11n-seg.yaml", task="segment").save(str(tmp_path / "seg.pt"))
+    with pytest.raises(ModelError, match="for the task segment"):
+        add_model(tmp_path / "seg.pt", folder=tmp_path / "models")
+    (tmp_path / "text.pt").write_text("no weights")
+    with pytest.raises(ModelError, match="can't be exported"):
+        add_model(tmp_path / "text.pt", folder=tmp_path / "models")
