@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scenes.parts import MissingPart
+from scenes.parts import MissingPartError
 from scenes.vectors import basis, unit
 
 try:
@@ -16,7 +16,7 @@ try:
     import mathutils
     import OpenEXR
 except ImportError as missing:
-    raise MissingPart(f'{missing}; hint: pip install bpy==4.5.15 "numpy<2" OpenEXR, on Python 3.11') from missing
+    raise MissingPartError(f'{missing}; hint: pip install bpy==4.5.15 "numpy<2" OpenEXR, on Python 3.11') from missing
 
 # Corner numbers x*4 + y*2 + z of a box's faces, and its two in-face axes.
 BOX_FACES = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
@@ -177,9 +177,11 @@ class Studio:
         bpy.context.view_layer.update()
         way = np.asarray(end, float) - np.asarray(start, float)
         hit, *_ = self.scene.ray_cast(
-            bpy.context.evaluated_depsgraph_get(), mathutils.Vector(start), mathutils.Vector(unit(way)),
+            bpy.context.evaluated_depsgraph_get(),
+            mathutils.Vector(start),
+            mathutils.Vector(unit(way)),
             distance=float(np.linalg.norm(way)),
-        )  # fmt: skip
+        )
         return bool(hit)
 
     def _material(self, paint: Paint):

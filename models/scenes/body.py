@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from scenes.parts import body_data
-from scenes.vectors import across, basis, turn, unit
+from scenes.vectors import UP, across, basis, turn, unit
 
 BODY_VERTICES = 13380  # the first of the base mesh; the rest are helpers for fitting clothes
 FINGERS = ("index", "middle", "ring", "pinky")
@@ -186,9 +186,15 @@ def base_mesh() -> BaseMesh:
                     weights[i, bones.index(name)] += w
     weights /= np.maximum(weights.sum(1, keepdims=True), 1e-9)
     return BaseMesh(
-        vertices, uv, [faces[i] for i in body], [uv_faces[i] for i in body],
-        {k: sorted(v) for k, v in joints.items()}, rig, bones, weights,
-    )  # fmt: skip
+        vertices,
+        uv,
+        [faces[i] for i in body],
+        [uv_faces[i] for i in body],
+        {k: sorted(v) for k, v in joints.items()},
+        rig,
+        bones,
+        weights,
+    )
 
 
 @functools.cache
@@ -197,7 +203,8 @@ def morph_target(name: str):
     path = body_data() / "targets" / f"{name}.target.gz"
     if not path.exists():
         return np.zeros(0, int), np.zeros((0, 3))
-    rows = [line.split() for line in gzip.open(path, "rt")]
+    with gzip.open(path, "rt") as lines:
+        rows = [line.split() for line in lines]
     rows = [row for row in rows if len(row) == 4 and row[0][0] != "#"]
     offsets = np.array([[float(x) for x in row[1:]] for row in rows]).reshape(-1, 3)
     return np.array([int(row[0]) for row in rows], int), offsets
@@ -299,7 +306,7 @@ class Body:
         ground = np.array([*pose.position, 0.0])
         hips = self.joint["pelvis"][2] * 0.985 if pose.hips is None else pose.hips
         self.turns = {"Root": upright, "pelvis": upright @ turn([1, 0, 0], pose.tilt)}
-        self.places = {"Root": ground, "pelvis": ground + [0, 0, hips]}
+        self.places = {"Root": ground, "pelvis": ground + UP * hips}
         bend, side_bend, twist = (a / 3 for a in pose.spine)
         step = turn([1, 0, 0], bend) @ turn([0, 1, 0], side_bend) @ turn([0, 0, 1], twist)
         for name in ("spine_01", "spine_02", "spine_03"):
@@ -356,7 +363,7 @@ class Body:
             on_floor[2] = self.joint[ball][2] + offset[2]
             ankle = on_floor - foot_turn @ to_ball
         else:
-            ankle = ankle + [0, 0, rest[2] + offset[2]]
+            ankle = ankle + UP * (rest[2] + offset[2])
         forward = upright @ np.array([SIDES[side] * pose.knees, -1.0, 0])
         knee, ankle = two_bones(hip, ankle, upper, lower, forward)
         # a straight leg's hinge is the body's left-right axis
@@ -395,9 +402,9 @@ class Body:
         if np.linalg.norm(hinge) < 1e-4:
             hinge = np.cross(elbow - shoulder, chest @ np.array([0, -1.0, 0]))
         rest_hinge = self._elbow_axes[side]
-        self.turns[upper_arm] = basis(elbow - shoulder, hinge) @ basis(
-            self.joint[forearm] - self.joint[upper_arm], rest_hinge
-        ).T  # fmt: skip
+        self.turns[upper_arm] = (
+            basis(elbow - shoulder, hinge) @ basis(self.joint[forearm] - self.joint[upper_arm], rest_hinge).T
+        )
         untwisted = basis(wrist - elbow, hinge) @ basis(self.joint[hand] - self.joint[forearm], rest_hinge).T
         rest_fingers, rest_palm, _ = self._hand_axes[side]
         self.turns[hand] = basis(fingers, palm) @ basis(rest_fingers, rest_palm).T
@@ -415,8 +422,8 @@ class Body:
             for i, angle in enumerate(curls.get(name, curls["all"]), 1):
                 self._follow(f"{name}_0{i}_{side}", turn(to_pinky, inwards * angle))
         for i, angle in enumerate(curls.get("thumb", (15, 10, 10)), 1):
-            # the first thumb joint rolls the thumb over the palm, the others bend it
-            local = turn(fingers, -inwards * angle) if i == 1 else turn(to_pinky, inwards * angle)
+            # the first thumb joint rolls the thumb over the palm, the others bend it towards the fingers
+            local = turn(fingers, inwards * angle) if i == 1 else turn(palm, -inwards * angle)
             self._follow(f"thumb_0{i}_{side}", local)
 
     # ---- what a pose gives ----
@@ -443,7 +450,14 @@ class Body:
         for side, word in sides.items():
             points[f"{word}_eye"] = self.with_head(self.eyes[side])
             points[f"{word}_ear"] = self.with_head(self.ears[side])
-        bones = {"shoulder": "upperarm", "elbow": "lowerarm", "wrist": "hand", "hip": "thigh", "knee": "calf", "ankle": "foot"}  # fmt: skip
+        bones = {
+            "shoulder": "upperarm",
+            "elbow": "lowerarm",
+            "wrist": "hand",
+            "hip": "thigh",
+            "knee": "calf",
+            "ankle": "foot",
+        }
         for point, bone in bones.items():
             for side, word in sides.items():
                 points[f"{word}_{point}"] = self.places[f"{bone}_{side}"]

@@ -125,7 +125,7 @@ def hang(rng: random.Random, room, focus, size, *, near: bool, clear) -> Camera:
         x, y = focus[0] + across * np.cos(azimuth), focus[1] + across * np.sin(azimuth)
         if abs(x) > room.width / 2 - 0.25 or abs(y) > room.depth / 2 - 0.25:
             continue
-        camera = Camera((x, y, height), (focus[0], focus[1], rng.uniform(0.6, 1.1)), float(fov), size)
+        camera = Camera((x, y, height), (focus[0], focus[1], 0.9), float(fov), size)
         if clear(np.array(camera.position)):
             barrel = rng.uniform(0.04, 0.16) if rng.random() < 0.45 else 0.0
             return Camera(camera.position, camera.target, camera.fov_deg, size, barrel)

@@ -13,11 +13,23 @@ from scenes.body import Body, Shape, Surface, base_mesh, read_obj, to_metres
 
 # Outfits that someone in a warehouse might wear; the names are the assets' own.
 OUTFITS = {
-    "male": ("male_casualsuit02", "male_casualsuit03", "male_casualsuit04", "male_casualsuit05", "male_casualsuit06",
-             "male_worksuit01"),
-    "female": ("female_casualsuit01", "male_casualsuit02", "male_casualsuit05", "male_casualsuit06",
-               "female_sportsuit01", "male_worksuit01"),
-}  # fmt: skip
+    "male": (
+        "male_casualsuit02",
+        "male_casualsuit03",
+        "male_casualsuit04",
+        "male_casualsuit05",
+        "male_casualsuit06",
+        "male_worksuit01",
+    ),
+    "female": (
+        "female_casualsuit01",
+        "male_casualsuit02",
+        "male_casualsuit05",
+        "male_casualsuit06",
+        "female_sportsuit01",
+        "male_worksuit01",
+    ),
+}
 # Longer hair is bound to the head alone and would stick out of one who bends.
 HAIR = {"male": ("short01", "short02", "short03", "short04"), "female": ("bob02", "ponytail01", "short02")}
 SHOES = ("shoes02", "shoes04", "shoes05", "shoes06")
@@ -90,7 +102,12 @@ def fitted(body: Body, path: Path, kind: str) -> Surface:
         weights[:, body.number["head"]] = 1
     _, uv, faces, uv_faces, _ = read_obj(garment.obj)
     textures = {}
-    for use, pattern in (("colour", "*diffuse*.png"), ("colour", "*texture*.png"), ("normal", "*normal*.png"), ("ao", "*ao*.png")):  # fmt: skip
+    for use, pattern in (
+        ("colour", "*diffuse*.png"),
+        ("colour", "*texture*.png"),
+        ("normal", "*normal*.png"),
+        ("ao", "*ao*.png"),
+    ):
         found = sorted(path.parent.glob(pattern))
         if found and use not in textures:
             textures[use] = found[0]
@@ -119,7 +136,9 @@ def gloves(body: Body) -> Surface:
     hand = base.weights[:, [body.number[n] for n in names]].sum(1) > 0.35
     faces = [i for i, f in enumerate(base.faces) if hand[f].any()]
     thick = body.rest + normals(body.rest, base.faces) * 0.0028
-    return Surface("glove", thick, [base.faces[i] for i in faces], base.uv, [base.uv_faces[i] for i in faces], base.weights)  # fmt: skip
+    return Surface(
+        "glove", thick, [base.faces[i] for i in faces], base.uv, [base.uv_faces[i] for i in faces], base.weights
+    )
 
 
 def normals(vertices, faces) -> np.ndarray:
@@ -150,7 +169,12 @@ def dressed_person(assets: Path, rng: random.Random) -> Body:
         skin.textures["colour"] = rng.choice(found)
     outfit, shoes, hair = rng.choice(OUTFITS[gender]), rng.choice(SHOES), rng.choice(HAIR[gender])
     hidden: set[int] = set()
-    for kind, folder, name in (("cloth", "clothes", outfit), ("shoe", "clothes", shoes), ("hair", "hair", hair), ("eye", "eyes", "low-poly")):  # fmt: skip
+    for kind, folder, name in (
+        ("cloth", "clothes", outfit),
+        ("shoe", "clothes", shoes),
+        ("hair", "hair", hair),
+        ("eye", "eyes", "low-poly"),
+    ):
         path = next(iter(sorted((assets / folder / name).glob("*.mhclo"))), None)
         if path is None:
             continue

@@ -16,18 +16,32 @@ from scenes.body import Hand
 from scenes.truth import Register, Thing
 from scenes.vectors import across, turn, unit
 
-CASES = ((0.02, 0.02, 0.025), (0.02, 0.02, 0.025), (0.6, 0.6, 0.62), (0.04, 0.1, 0.3), (0.5, 0.07, 0.07), (0.75, 0.72, 0.65),
-         (0.8, 0.35, 0.45), (0.1, 0.35, 0.2), (0.75, 0.5, 0.05), (0.35, 0.2, 0.5), (0.3, 0.55, 0.7), (0.15, 0.15, 0.16))  # fmt: skip
+CASES = (
+    (0.02, 0.02, 0.025),
+    (0.02, 0.02, 0.025),
+    (0.6, 0.6, 0.62),
+    (0.04, 0.1, 0.3),
+    (0.5, 0.07, 0.07),
+    (0.75, 0.72, 0.65),
+    (0.8, 0.35, 0.45),
+    (0.1, 0.35, 0.2),
+    (0.75, 0.5, 0.05),
+    (0.35, 0.2, 0.5),
+    (0.3, 0.55, 0.7),
+    (0.15, 0.15, 0.16),
+)
 TRIMS = ((0.75, 0.5, 0.03), (0.02, 0.15, 0.5), (0.5, 0.05, 0.03), (0.25, 0.26, 0.28))
 BLACK = Paint((0.025, 0.025, 0.03), rough=0.45)
-# Bend of the finger joints by grip, degrees.
+PALM = 0.022  # from a hand's bones to the skin of the palm, metres
+# Bend of the finger joints by grip, degrees; hands at rest are a little bent already.
 GRIPS = {
-    "phone": {"all": (28, 42, 30), "index": (18, 30, 22), "thumb": (30, 12, 8)},
-    "pinch": {"all": (55, 60, 30), "index": (42, 48, 20), "thumb": (35, 15, 10)},
-    "pistol": {"all": (64, 72, 42), "index": (38, 50, 30), "thumb": (15, 15, 12)},
-    "wrap": {"all": (48, 55, 35), "thumb": (40, 20, 15)},
-    "flat": {"all": (8, 12, 8), "thumb": (10, 8, 8)},
-    "point": {"all": (75, 85, 50), "index": (3, 5, 3), "thumb": (40, 30, 20)},
+    "phone": {"all": (-10, -2, 52), "index": (-12, -4, 25), "thumb": (15, 28, 15)},
+    "behind": {"all": (-10, -10, -8), "thumb": (15, 22, 10)},
+    "across": {"all": (-10, -8, 4), "thumb": (15, 26, 12)},
+    "pistol": {"all": (64, 72, 42), "index": (38, 50, 30), "thumb": (25, 20, 15)},
+    "wrap": {"all": (48, 55, 35), "thumb": (35, 20, 15)},
+    "flat": {"all": (-4, 0, 0), "thumb": (0, 5, 5)},
+    "point": {"all": (75, 85, 50), "index": (3, 5, 3), "thumb": (35, 40, 25)},
 }
 
 
@@ -38,8 +52,9 @@ class Hold:
     Attributes:
         kind: phone, pda, gun, or one of `OBJECTS`.
         centre: `(3,)`.
-        up: Direction of its upper end (of a gun: upwards).
+        up: Direction of what its reader sees as its upper edge (of a gun: upwards).
         back: Direction its back looks, away from who reads it (of a gun: where it points).
+        across: Quarter turns in the reader's plane: 1 or -1 for a phone held across.
         lit: Whether the screen is on.
     """
 
@@ -47,37 +62,46 @@ class Hold:
     centre: np.ndarray
     up: np.ndarray
     back: np.ndarray
+    across: int = 0
     lit: bool = True
 
     @property
-    def frame(self) -> np.ndarray:
-        """Columns: right as its reader sees it, up, towards the reader."""
+    def axes(self) -> np.ndarray:
+        """Rows: right, up, and towards the reader, as the reader sees them."""
         back = unit(self.back)
         up = across(self.up, back)
-        return np.stack([np.cross(back, up), up, -back], 1)
+        return np.stack([np.cross(back, up), up, -back])
+
+    @property
+    def frame(self) -> np.ndarray:
+        """Columns: the thing's own right, upper end and front."""
+        return turn(self.back, 90 * self.across) @ self.axes.T
 
 
-def grip_flat(hold: Hold, side: str, *, low: float = 0.02, half_width: float = 0.036) -> Hand:
-    """A hand round the side and back of something flat, thumb along its edge, as phones are held upright."""
-    right, up, towards = hold.frame.T
+def grip_flat(hold: Hold, side: str, *, low: float = 0.02, half_width: float = 0.036, thick: float = 0.009) -> Hand:
+    """A hand that comes from the side and lies behind something flat: knuckles at its edge, fingers across its back.
+
+    Args:
+        hold: The thing.
+        side: Which hand.
+        low: How far below the thing's centre, metres.
+        half_width: From the centre to the edge on the hand's side, metres.
+        thick: Of the thing, metres.
+    """
+    right, up, towards = hold.axes
     out = right if side == "r" else -right
-    fingers = unit(up * 0.8 - out * 0.5 + towards * 0.05)
-    palm = across(towards * 0.92 - out * 0.4, fingers)
-    touch = hold.centre + out * (half_width - 0.008) - up * low - towards * 0.006
-    return Hand(touch - fingers * 0.078 - palm * 0.021, palm, fingers)
+    fingers = unit(up * 0.55 - out * 0.83)
+    knuckles = hold.centre + out * (half_width - 0.004) - up * low - towards * (thick / 2 + PALM)
+    return Hand(knuckles - fingers * 0.093, towards, fingers)
 
 
-def grip_end(hold: Hold, side: str, *, half_length: float = 0.078) -> Hand:
-    """A hand at the end of a phone held across: fingers behind, thumb in front."""
-    right, up, towards = hold.frame.T
-    # across, the phone's long axis runs left-right for its reader: the end on this hand's side
-    reader_right = up if np.dot(up, np.cross(-towards, [0, 0, 1])) > 0 else -up
-    out = reader_right if side == "r" else -reader_right
-    lift = across([0, 0, 1.0], towards)
-    fingers = unit(-towards * 0.62 + lift * 0.6 - out * 0.5)
-    palm = across(-out * 0.8 + towards * 0.5, fingers)
-    touch = hold.centre + out * (half_length - 0.012) - lift * 0.012 - towards * 0.004
-    return Hand(touch - fingers * 0.075 - palm * 0.026, palm, fingers)
+def grip_above(hold: Hold, side: str) -> Hand:
+    """A hand over the handle of something pushed along with the palm down, such as a tape gun."""
+    right, ahead, towards = hold.axes
+    out = right if side == "r" else -right
+    fingers = unit(ahead * 0.55 - out * 0.75)
+    knuckles = hold.centre - ahead * 0.035 + out * 0.02 + towards * 0.045
+    return Hand(knuckles - fingers * 0.085, -towards, fingers)
 
 
 def grip_pistol(hold: Hold, side: str) -> Hand:
@@ -92,7 +116,7 @@ def grip_pistol(hold: Hold, side: str) -> Hand:
 
 def grip_wrap(hold: Hold, side: str, radius: float) -> Hand:
     """A hand round something upright and round."""
-    right, up, towards = hold.frame.T
+    right, _, towards = hold.axes
     out = right if side == "r" else -right
     fingers = unit(-towards * 0.9 - out * 0.25)
     palm = across(-out, fingers)
@@ -108,7 +132,13 @@ class Props:
     def make(self, hold: Hold, holder: int, screen: str = "chat") -> Thing:
         """Build a held thing."""
         if hold.kind == "phone":
-            return self._slab(hold, "phone", holder, (0.074 + self._rng.uniform(-0.004, 0.004), 0.155 + self._rng.uniform(-0.01, 0.01), 0.009), screen)  # fmt: skip
+            return self._slab(
+                hold,
+                "phone",
+                holder,
+                (0.074 + self._rng.uniform(-0.004, 0.004), 0.155 + self._rng.uniform(-0.01, 0.01), 0.009),
+                screen,
+            )
         if hold.kind == "pda":
             return self._slab(hold, "scanner", holder, (0.077, self._rng.uniform(0.15, 0.18), 0.024), "scan")
         if hold.kind == "gun":
@@ -131,15 +161,36 @@ class Props:
         glass = Paint(texture=picture, rough=0.08, glow=rng.choice([0.6, 1.2, 2.0]) if hold.lit else 0.0)
         short = 0.92 if kind == "phone" else 0.62
         lift = 0.0 if kind == "phone" else length * 0.13
-        studio.quad("screen", at(0, lift, thick / 2 + 0.0004), frame @ [width * 0.46, 0, 0], frame @ [0, length / 2 * short, 0], glass, index=thing.id)  # fmt: skip
+        studio.quad(
+            "screen",
+            at(0, lift, thick / 2 + 0.0004),
+            frame @ [width * 0.46, 0, 0],
+            frame @ [0, length / 2 * short, 0],
+            glass,
+            index=thing.id,
+        )
         if kind == "phone":
             lens = Paint((0.01, 0.01, 0.012), rough=0.1)
             wide = rng.choice([0.018, 0.03, 0.03, 0.055])
-            studio.blocks("camera", [Block((wide, 0.032, 0.003), at(-width / 2 + wide / 2 + 0.006, length / 2 - 0.024, -thick / 2 - 0.001), frame)], lens, index=thing.id)  # fmt: skip
+            studio.blocks(
+                "camera",
+                [
+                    Block(
+                        (wide, 0.032, 0.003),
+                        at(-width / 2 + wide / 2 + 0.006, length / 2 - 0.024, -thick / 2 - 0.001),
+                        frame,
+                    )
+                ],
+                lens,
+                index=thing.id,
+            )
         else:
             trim = Paint(rng.choice(TRIMS), rough=0.4)
             sides = [Block((0.006, 0.03, 0.012), at(s * width / 2, 0.015, 0), frame) for s in (-1, 1)]
-            keys = [Block((width * 0.25, 0.012, 0.003), at(x * width * 0.3, -length * 0.36, thick / 2), frame) for x in (-1, 0, 1)]  # fmt: skip
+            keys = [
+                Block((width * 0.25, 0.012, 0.003), at(x * width * 0.3, -length * 0.36, thick / 2), frame)
+                for x in (-1, 0, 1)
+            ]
             studio.blocks("keys", sides + keys, trim, index=thing.id)
             window = Paint((0.25, 0.01, 0.01), rough=0.1, glow=0.6 if rng.random() < 0.5 else 0.0)
             studio.blocks("window", [Block((0.045, 0.004, 0.014), at(0, length / 2, 0), frame)], window, index=thing.id)
@@ -148,7 +199,7 @@ class Props:
     def _gun(self, hold: Hold, holder: int) -> Thing:
         """A scanner with a pistol grip: with a screen on top, or a plain one."""
         rng, studio = self._rng, self._studio
-        right, up, towards = hold.frame.T
+        right, up, towards = hold.axes
         ahead = -towards
         frame = np.stack([right, ahead, up], 1)
         trim = Paint(rng.choice(TRIMS), rough=0.5)
@@ -160,14 +211,21 @@ class Props:
         body = Block((0.072, 0.165, 0.032) if with_screen else (0.062, 0.11, 0.05), at(0, 0.03, 0.03), frame)
         handle = Block((0.034, 0.05, 0.12), at(0, -0.015, -0.04), frame @ turn([1, 0, 0], 11))
         nose = Block((0.074, 0.03, 0.036), at(0, 0.115 if with_screen else 0.09, 0.03), frame)
-        thing = self._register.add("scanner", np.concatenate([b.corners() for b in (body, handle, nose)]), holder=holder)  # fmt: skip
+        thing = self._register.add(
+            "scanner", np.concatenate([b.corners() for b in (body, handle, nose)]), holder=holder
+        )
         studio.blocks("gun", [body, handle], BLACK, index=thing.id, bevel=0.005)
         studio.blocks("nose", [nose], trim, index=thing.id, bevel=0.004)
         if with_screen:
             glass = Paint(texture=self._textures.screen("scan", rng.randrange(drawn.SCREENS)), rough=0.1, glow=1.0)
             studio.quad("screen", at(0, 0.01, 0.0465), right * 0.031, ahead * 0.055, glass, index=thing.id)
         beam = Paint((1, 0.05, 0.03), glow=2.0)
-        studio.blocks("beam", [Block((0.05, 0.004, 0.02), at(0, 0.131 if with_screen else 0.106, 0.03), frame)], beam, index=thing.id)  # fmt: skip
+        studio.blocks(
+            "beam",
+            [Block((0.05, 0.004, 0.02), at(0, 0.131 if with_screen else 0.106, 0.03), frame)],
+            beam,
+            index=thing.id,
+        )
         return thing
 
     def _object(self, hold: Hold, holder: int) -> Thing:
@@ -186,15 +244,27 @@ class Props:
             studio.blocks(hold.kind, [b], paint, index=index, bevel=bevel)
 
         def sheet(width, length, z, paint):
-            studio.quad(hold.kind, at(0, 0, z), frame @ [width / 2, 0, 0], frame @ [0, length / 2, 0], paint, index=index)  # fmt: skip
+            studio.quad(
+                hold.kind, at(0, 0, z), frame @ [width / 2, 0, 0], frame @ [0, length / 2, 0], paint, index=index
+            )
             outline.append(np.array([at(x * width / 2, y * length / 2, z) for x in (-1, 1) for y in (-1, 1)]))
 
         def tube(start, end, radius, paint, **more):
             studio.tube(hold.kind, at(*start), at(*end), radius, paint, index=index, **more)
-            outline.append(np.array([at(*(np.array(p) + radius * np.array(d))) for p in (start, end) for d in np.vstack([np.eye(3), -np.eye(3)])]))  # fmt: skip
+            outline.append(
+                np.array(
+                    [
+                        at(*(np.array(p) + radius * np.array(d)))
+                        for p in (start, end)
+                        for d in np.vstack([np.eye(3), -np.eye(3)])
+                    ]
+                )
+            )
 
         paper = Paint(texture=self._textures.paper(rng.randrange(6)), rough=0.8)
-        leather = Paint(rng.choice([(0.12, 0.05, 0.02), (0.02, 0.02, 0.02), (0.25, 0.12, 0.05), (0.3, 0.03, 0.05)]), rough=0.5)  # fmt: skip
+        leather = Paint(
+            rng.choice([(0.12, 0.05, 0.02), (0.02, 0.02, 0.02), (0.25, 0.12, 0.05), (0.3, 0.03, 0.05)]), rough=0.5
+        )
         match hold.kind:
             case "clipboard":
                 block(
@@ -209,24 +279,52 @@ class Props:
             case "wallet":
                 block((0.095, rng.choice([0.11, 0.19]), 0.014), (0, 0, 0), leather, 0.004)
             case "card":
-                block((0.054, 0.086, 0.0015), (0, 0, 0), Paint(rng.choice([(0.8, 0.8, 0.8), (0.1, 0.3, 0.6), (0.7, 0.5, 0.1)]), rough=0.3))  # fmt: skip
+                block(
+                    (0.054, 0.086, 0.0015),
+                    (0, 0, 0),
+                    Paint(rng.choice([(0.8, 0.8, 0.8), (0.1, 0.3, 0.6), (0.7, 0.5, 0.1)]), rough=0.3),
+                )
             case "notebook":
                 block((0.1, 0.145, 0.012), (0, 0, 0), Paint(rng.choice(CASES), rough=0.6), 0.002)
                 sheet(0.092, 0.136, 0.0064, paper)
             case "cup":
-                paint = Paint(rng.choice([(0.85, 0.85, 0.83), (0.5, 0.3, 0.15), (0.1, 0.3, 0.2), (0.7, 0.1, 0.1)]), rough=0.5)  # fmt: skip
+                paint = Paint(
+                    rng.choice([(0.85, 0.85, 0.83), (0.5, 0.3, 0.15), (0.1, 0.3, 0.2), (0.7, 0.1, 0.1)]), rough=0.5
+                )
                 tube((0, -0.05, 0), (0, 0.05, 0), 0.033, paint, radius_end=0.042)
             case "bottle":
-                tube((0, -0.1, 0), (0, 0.06, 0), 0.032, Paint(rng.choice([(0.6, 0.75, 0.8), (0.1, 0.4, 0.15), (0.05, 0.05, 0.06)]), rough=0.12))  # fmt: skip
+                tube(
+                    (0, -0.1, 0),
+                    (0, 0.06, 0),
+                    0.032,
+                    Paint(rng.choice([(0.6, 0.75, 0.8), (0.1, 0.4, 0.15), (0.05, 0.05, 0.06)]), rough=0.12),
+                )
                 tube((0, 0.06, 0), (0, 0.1, 0), 0.03, Paint((0.7, 0.8, 0.85), rough=0.12), radius_end=0.014)
                 tube((0, 0.1, 0), (0, 0.118, 0), 0.016, Paint(rng.choice(TRIMS), rough=0.4))
             case "tape_gun":
                 # up as of a gun: the handle hangs below, the blade looks along the back
-                block((0.055, 0.09, 0.012), (0, -0.03, 0.02), Paint(rng.choice([(0.6, 0.03, 0.03), (0.03, 0.1, 0.4), (0.05, 0.05, 0.05)]), rough=0.4), 0.003)  # fmt: skip
-                tube((-0.025, 0.035, -0.04), (0.025, 0.035, -0.04), 0.05, Paint(rng.choice([(0.6, 0.48, 0.28), (0.8, 0.78, 0.7)]), rough=0.3), sides=20)  # fmt: skip
+                block(
+                    (0.055, 0.09, 0.012),
+                    (0, -0.03, 0.02),
+                    Paint(rng.choice([(0.6, 0.03, 0.03), (0.03, 0.1, 0.4), (0.05, 0.05, 0.05)]), rough=0.4),
+                    0.003,
+                )
+                tube(
+                    (-0.025, 0.035, -0.04),
+                    (0.025, 0.035, -0.04),
+                    0.05,
+                    Paint(rng.choice([(0.6, 0.48, 0.28), (0.8, 0.78, 0.7)]), rough=0.3),
+                    sides=20,
+                )
                 block((0.056, 0.02, 0.05), (0, 0.02, -0.1), Paint((0.6, 0.6, 0.6), rough=0.3, metal=1.0))
             case "roll":
-                tube((-0.024, 0, 0), (0.024, 0, 0), 0.052, Paint(rng.choice([(0.6, 0.48, 0.28), (0.8, 0.78, 0.7), (0.75, 0.6, 0.1)]), rough=0.3), sides=20)  # fmt: skip
+                tube(
+                    (-0.024, 0, 0),
+                    (0.024, 0, 0),
+                    0.052,
+                    Paint(rng.choice([(0.6, 0.48, 0.28), (0.8, 0.78, 0.7), (0.75, 0.6, 0.1)]), rough=0.3),
+                    sides=20,
+                )
             case "knife":
                 block((0.022, 0.14, 0.012), (0, 0, 0), Paint(rng.choice(TRIMS), rough=0.4), 0.003)
                 block((0.014, 0.05, 0.001), (0, 0.09, 0), Paint((0.7, 0.7, 0.7), rough=0.2, metal=1.0))

@@ -10,7 +10,7 @@ import numpy as np
 from scenes import textures as drawn
 from scenes.blender import Block, Paint, Studio
 from scenes.truth import Register, Thing
-from scenes.vectors import turn, unit
+from scenes.vectors import UP, turn, unit
 
 # Face by name: outward normal, the face's two axes, numbers of those axes and of the normal's.
 FACES = {
@@ -21,8 +21,16 @@ FACES = {
     "-y": ((0, -1, 0), (1, 0, 0), (0, 0, 1), 0, 2, 1),
 }
 TAPES = ((0.55, 0.42, 0.26), (0.72, 0.66, 0.5), (0.6, 0.45, 0.2), (0.8, 0.8, 0.78), (0.2, 0.45, 0.2))
-BAGS = ((0.55, 0.56, 0.57), (0.75, 0.75, 0.74), (0.03, 0.03, 0.035), (0.6, 0.5, 0.15), (0.25, 0.3, 0.45),
-        (0.7, 0.45, 0.5), (0.35, 0.5, 0.3), (0.5, 0.3, 0.12))  # fmt: skip
+BAGS = (
+    (0.55, 0.56, 0.57),
+    (0.75, 0.75, 0.74),
+    (0.03, 0.03, 0.035),
+    (0.6, 0.5, 0.15),
+    (0.25, 0.3, 0.45),
+    (0.7, 0.45, 0.5),
+    (0.35, 0.5, 0.3),
+    (0.5, 0.3, 0.12),
+)
 LABEL_SIZES = ((0.10, 0.15), (0.10, 0.18), (0.076, 0.13), (0.076, 0.115), (0.10, 0.10))  # metres
 
 
@@ -73,7 +81,7 @@ class Packer:
         size = size or self.sized(shape)
         foot = np.asarray(foot, float)
         rotation = turn([0, 0, 1], yaw)
-        block = Block(size, foot + [0, 0, size[2] / 2], rotation)
+        block = Block(size, foot + UP * size[2] / 2, rotation)
         corners = block.corners()
         thing = self._register.add("parcel", corners, shape=shape)
         thing.top = corners[[1, 5, 7, 3]]
@@ -120,12 +128,16 @@ class Packer:
         along[long], wide[short] = size[long] / 2 - 0.001, 0.025
         at, rotation = np.asarray(block.centre), block.rotation
         sign = 1 if long == 0 else -1
-        self._studio.quad("tape", at + rotation @ [0, 0, half + 0.0008], rotation @ along, rotation @ wide * sign, paint, index=index)  # fmt: skip
+        self._studio.quad(
+            "tape", at + rotation @ [0, 0, half + 0.0008], rotation @ along, rotation @ wide * sign, paint, index=index
+        )
         drop = min(0.07, size[2] * 0.5)
         for end in (-1, 1):
             place = np.zeros(3)
             place[long], place[2] = end * (size[long] / 2 + 0.0008), half - drop / 2
-            self._studio.quad("tape", at + rotation @ place, rotation @ wide, rotation @ [0, 0, drop / 2], paint, index=index)  # fmt: skip
+            self._studio.quad(
+                "tape", at + rotation @ place, rotation @ wide, rotation @ [0, 0, drop / 2], paint, index=index
+            )
 
     def _sticker(self, block, face, angle, offset, half, paint, index, *, lift):
         """A flat rectangle on a face of a box; `half` its half-sizes, None a third of the face."""
@@ -189,7 +201,9 @@ class Packer:
         world = np.array(vertices) @ rotation.T + centre
         self._studio.mesh("bag", world, faces, paint, smooth=True, index=parcel.thing.id)
         parcel.thing.points = world[::3]
-        parcel.thing.top = (np.array([(-a, -b, h), (a, -b, h), (a, b, h), (-a, b, h)]) * [0.9, 0.9, 0.8]) @ rotation.T + centre  # fmt: skip
+        parcel.thing.top = (
+            np.array([(-a, -b, h), (a, -b, h), (a, b, h), (-a, b, h)]) * [0.9, 0.9, 0.8]
+        ) @ rotation.T + centre
         if not face:
             return
         angle = rng.choice([0, 90, 180, 270]) + rng.gauss(0, 8)
@@ -210,9 +224,13 @@ class Packer:
         place = bend or (lambda point: point)
         points = [place(centre + a * u + b * v) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
         thing = self._register.add(
-            "label", points, parcel=parcel.thing.id, face="top" if face == "top" else "side", face_name=face,
+            "label",
+            points,
+            parcel=parcel.thing.id,
+            face="top" if face == "top" else "side",
+            face_name=face,
             angle_in_face=angle % 360,
-        )  # fmt: skip
+        )
         thing.normal = np.asarray(normal, float)
         paint = Paint(texture=self._textures.label(self._rng.randrange(drawn.LABELS)), rough=0.45)
         self._studio.quad("label", centre, u, v, paint, index=thing.id, parts=6 if bend else 1, bend=bend)

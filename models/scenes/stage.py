@@ -17,13 +17,23 @@ from scenes.parcels import Packer, Parcel
 from scenes.room import Room
 from scenes.textures import Textures
 from scenes.truth import Register, Thing, act_of
-from scenes.vectors import yaw_to
+from scenes.vectors import UP, yaw_to
 
 # How often people do what: what concerns phones and scanners most, look-alikes next.
 ACTS = {
-    "photo": 30, "scan": 15, "browse": 14, "call": 9, "read": 9, "hold": 5, "tape": 5, "handle": 6, "rest": 4,
-    "point": 2, "carry": 5, "walk": 6,
-}  # fmt: skip
+    "photo": 30,
+    "scan": 15,
+    "browse": 14,
+    "call": 9,
+    "read": 9,
+    "hold": 5,
+    "tape": 5,
+    "handle": 6,
+    "rest": 4,
+    "point": 2,
+    "carry": 5,
+    "walk": 6,
+}
 LOW, HIGH = ("crouch", "crouch", "kneel", "bend", "bend", "stand"), ("stand", "stand", "stoop")
 HAIR_TINTS = ((0.22, 0.2, 0.2), (0.3, 0.25, 0.22), (0.12, 0.12, 0.13))
 HAIR_OWN = (1.0, 0.95, 0.9)  # some textures are dark already
@@ -111,7 +121,7 @@ class Stage:
         if spot is None:
             return none
         yaw = rng.uniform(0, 360)
-        if rng.random() < 0.3:  # towards the camera
+        if rng.random() < 0.45:  # towards the camera
             yaw = yaw_to(spot, self._camera.position) + rng.gauss(0, 40)
         match wanted:
             case "browse" | "read" | "hold":
@@ -121,7 +131,11 @@ class Stage:
             case "call":
                 return poses.call(body, spot, yaw, rng, rng.choice(["stand", "stand", "lean", "sit"])), None, None
             case "rest":
-                return poses.rest(body, spot, yaw, rng, rng.choice(["crouch", "crouch", "kneel", "sit", "lean"])), None, None  # fmt: skip
+                return (
+                    poses.rest(body, spot, yaw, rng, rng.choice(["crouch", "crouch", "kneel", "sit", "lean"])),
+                    None,
+                    None,
+                )
             case "point":
                 target = rng.choice(self._room.parcels).foot if self._room.parcels else np.array([0, 0, 1.0])
                 return poses.point_at(body, spot, target, rng), None, None
@@ -137,7 +151,7 @@ class Stage:
             label = parcel.label
             if label.centre[2] > 1.7 or np.linalg.norm(label.centre[:2] - np.asarray(near)[:2]) > spread + 2.5:
                 continue
-            spot = self._spot_by(parcel, label.centre, label.normal)
+            spot = self._spot_by(label.centre, label.normal)
             if spot is not None:
                 self._targets.pop(k)
                 return parcel, spot
@@ -148,13 +162,13 @@ class Stage:
         self._rng.shuffle(parcels)
         for parcel in parcels[:20]:
             if np.linalg.norm(parcel.foot[:2] - np.asarray(near)[:2]) < spread + 2.5:
-                spot = self._spot_by(parcel, parcel.foot, np.array([0, 0, 1.0]))
+                spot = self._spot_by(parcel.foot, np.array([0, 0, 1.0]))
                 if spot is not None:
                     return parcel, spot
         return None
 
-    def _spot_by(self, parcel: Parcel, point, normal):
-        """Where to stand for a point on a parcel: before its face if that's a side, at arm's length, where it's free."""
+    def _spot_by(self, point, normal):
+        """Free spot at arm's length of a point on a parcel, before its face if that is a side; or `None`."""
         rng = self._rng
         high = point[2] > 0.5
         for _ in range(24):
@@ -180,7 +194,10 @@ class Stage:
         rng = self._rng
         vest, hair = rng.choice(VESTS), rng.choice(HAIR_TINTS)
         dye = (0.5 + rng.choice([0, 0, rng.uniform(-0.5, 0.5)]), rng.uniform(0.3, 1.05), rng.uniform(0.5, 1.3))
-        glove = Paint(rng.choice([(0.6, 0.6, 0.56), (0.02, 0.02, 0.02), (0.5, 0.3, 0.05), (0.1, 0.15, 0.4), (0.5, 0.1, 0.08)]), rough=0.9)  # fmt: skip
+        glove = Paint(
+            rng.choice([(0.6, 0.6, 0.56), (0.02, 0.02, 0.02), (0.5, 0.3, 0.05), (0.1, 0.15, 0.4), (0.5, 0.1, 0.08)]),
+            rough=0.9,
+        )
         for surface in body.surfaces:
             files = surface.textures
             match surface.kind:
@@ -199,15 +216,25 @@ class Stage:
                 case _:
                     is_cloth = surface.kind == "cloth"
                     paint = Paint(
-                        texture=files.get("colour"), normal=files.get("normal"), rough=0.88 if is_cloth else 0.6,
-                        shade=files.get("ao") if is_cloth else None, hsv=dye if is_cloth else None,
-                    )  # fmt: skip
+                        texture=files.get("colour"),
+                        normal=files.get("normal"),
+                        rough=0.88 if is_cloth else 0.6,
+                        shade=files.get("ao") if is_cloth else None,
+                        hsv=dye if is_cloth else None,
+                    )
             vertices = body.skin(surface)
             uv = surface.uv[[i for face in surface.uv_faces for i in face]]
             self._studio.mesh(
-                surface.kind, vertices, surface.faces, paint, uv=uv, smooth=True, index=thing.id, cut=surface.cut,
+                surface.kind,
+                vertices,
+                surface.faces,
+                paint,
+                uv=uv,
+                smooth=True,
+                index=thing.id,
+                cut=surface.cut,
                 refine=surface.kind in ("cloth", "glove"),
-            )  # fmt: skip
+            )
             thing.surfaces.append((vertices, surface.faces))
 
     def _give(self, act: poses.Act, thing: Thing, parcel: Parcel | None) -> None:
@@ -225,4 +252,9 @@ class Stage:
         if act.seat:
             tone = rng.choice([(0.3, 0.2, 0.1), (0.05, 0.15, 0.4), (0.5, 0.5, 0.5), (0.6, 0.1, 0.05)])
             back = np.array([*act.pose.position, 0]) - poses.heading(act.pose.yaw)[0] * 0.06
-            self._studio.blocks("stool", [Block((0.36, 0.34, act.seat), back + [0, 0, act.seat / 2])], Paint(tone, rough=0.6), bevel=0.01)  # fmt: skip
+            self._studio.blocks(
+                "stool",
+                [Block((0.36, 0.34, act.seat), back + UP * act.seat / 2)],
+                Paint(tone, rough=0.6),
+                bevel=0.01,
+            )

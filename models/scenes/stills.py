@@ -53,7 +53,7 @@ class Warehouse:
         quiet()
         rng = random.Random(seed)
         self.seed, self.scratch = seed, scratch
-        self.mode, self.near = rng.choice(MODES), rng.random() < 0.68
+        self.mode, self.near = rng.choice(MODES), rng.random() < 0.78
         self.studio, self.register, self.textures = Studio(), Register(), Textures(cache)
         packer = Packer(self.studio, self.register, self.textures, rng)
         self.room = Room(self.studio, packer, self.textures, rng, self.mode)
@@ -87,7 +87,9 @@ class Warehouse:
         rng = random.Random(self.seed * 1000 + k)
         mark = self.room.floor.mark()
         spread = 1.0 if self.near else 1.8
-        people = self.stage.populate(rng, self.focus, rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6]), spread)  # fmt: skip
+        people = self.stage.populate(
+            rng, self.focus, rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6]), spread
+        )
         colour, index, depth = (layer.copy() for layer in self.plate)
         for x1, y1, x2, y2 in merged([self._region(p) for p in people]):
             part = self.studio.render(samples, self.scratch, (x1, y1, x2, y2))
@@ -96,11 +98,31 @@ class Warehouse:
         colour = self.camera.distorted(colour, smooth=True)
         index, depth = (self.camera.distorted(layer, smooth=False) for layer in (index, depth))
         truth = annotate(self.register, index, depth, self.camera)
-        place = {"height": self.camera.position[2], "tilt_deg": self.camera.tilt_deg, "fov_deg": self.camera.fov_deg, "barrel": self.camera.barrel}  # fmt: skip
-        truth |= {"mode": self.mode, "near": self.near, "size": list(self.camera.size), "seed": self.seed, "k": k, "camera": place}  # fmt: skip
+        place = {
+            "height": self.camera.position[2],
+            "tilt_deg": self.camera.tilt_deg,
+            "fov_deg": self.camera.fov_deg,
+            "barrel": self.camera.barrel,
+        }
+        truth |= {
+            "mode": self.mode,
+            "near": self.near,
+            "size": list(self.camera.size),
+            "seed": self.seed,
+            "k": k,
+            "camera": place,
+        }
         picture = sensor.look(colour, np.random.default_rng(self.seed * 1000 + k), self.mode)
         if rng.random() < 0.75:
-            moment = datetime.datetime(2025, rng.randint(1, 12), rng.randint(1, 28), rng.randint(0, 23), rng.randint(0, 59), rng.randint(0, 59), tzinfo=datetime.UTC)  # fmt: skip
+            moment = datetime.datetime(
+                2025,
+                rng.randint(1, 12),
+                rng.randint(1, 28),
+                rng.randint(0, 23),
+                rng.randint(0, 59),
+                rng.randint(0, 59),
+                tzinfo=datetime.UTC,
+            )
             picture = self.textures.stamp(picture, f"{moment:%Y-%m-%d  %H:%M:%S}", rng.choice(CAMERA_NAMES), rng)
         self.studio.clear_frame()
         self.register.keep(self.ids)
@@ -112,15 +134,20 @@ class Warehouse:
         points = [vertices for vertices, _ in person.thing.surfaces]
         holder = person.thing.id
         points += [t.points for i, t in self.register.things.items() if t.facts.get("holder") == holder]
-        points += [t.points for i, t in self.register.things.items() if i not in self.ids and t.kind == "parcel"
-                   and np.linalg.norm(t.points.mean(0)[:2] - person.act.pose.position) < 1]  # fmt: skip
+        points += [
+            t.points
+            for i, t in self.register.things.items()
+            if i not in self.ids
+            and t.kind == "parcel"
+            and np.linalg.norm(t.points.mean(0)[:2] - person.act.pose.position) < 1
+        ]
         pixels, depth = self.camera.project(np.concatenate(points), distort=False)
         pixels = pixels[depth > 0.1]
         if not len(pixels):
             return [0, 0, 0, 0]
         width, height = self.camera.size
-        margin = 0.05 * width
-        low, high = pixels.min(0) - [margin, margin * 0.6], pixels.max(0) + [margin, margin * 0.6]
+        margin = np.array([0.05, 0.03]) * width
+        low, high = pixels.min(0) - margin, pixels.max(0) + margin
         return [max(0, low[0]), max(0, low[1]), min(width, high[0]), min(height, high[1])]
 
 
@@ -152,7 +179,7 @@ def main() -> None:
             cv2.imwrite(f"{name}.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
             Path(f"{name}.json").write_text(json.dumps(truth))
             print(f"{Path(name).name}: {len(truth['people'])} people, {time.perf_counter() - start:.1f} s", flush=True)
-    except parts.MissingPart as missing:
+    except parts.MissingPartError as missing:
         sys.exit(f"stills: {missing}")
 
 

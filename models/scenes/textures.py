@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scenes.parts import MissingPart, font_file
+from scenes.parts import MissingPartError, font_file
 
 try:
     import barcode
@@ -19,7 +19,7 @@ try:
     from faker import Faker
     from PIL import Image, ImageDraw, ImageFont
 except ImportError as missing:
-    raise MissingPart(f"{missing}; hint: pip install pillow python-barcode qrcode Faker") from missing
+    raise MissingPartError(f"{missing}; hint: pip install pillow python-barcode qrcode Faker") from missing
 
 KRAFTS, LABELS, PRINTS, FLOORS, WALLS, SCREENS = 10, 90, 9, 6, 4, 6
 BOARD = ((176, 136, 94), (186, 148, 106), (160, 120, 80), (198, 164, 122), (150, 112, 76))
@@ -36,10 +36,15 @@ CARRIERS = (
     "极兔速递",
 )
 VEST_COLOURS = {
-    "yellow": (170, 200, 30), "orange": (215, 85, 20), "navy": (28, 36, 66), "red": (150, 25, 25),
-    "grey": (70, 74, 80), "lime": (120, 190, 60), "sky": (70, 130, 190),
-}  # fmt: skip
-VERSION = 1  # part of the file names: raise it when a drawing changes
+    "yellow": (170, 200, 30),
+    "orange": (215, 85, 20),
+    "navy": (28, 36, 66),
+    "red": (150, 25, 25),
+    "grey": (70, 74, 80),
+    "lime": (120, 190, 60),
+    "sky": (70, 130, 190),
+}
+VERSION = 2  # part of the file names: raise it when a drawing changes
 
 
 class Textures:
@@ -140,7 +145,8 @@ class Textures:
             image.paste(bars, (20, 68))
             write(70, 162, "  ".join(number[i : i + 4] for i in range(0, 13, 4)), 22)
             rule(196)
-            write(16, 204, f"{rng.choice(['755W', '571-A', '020-K', '021B'])}-{rng.randint(1, 99):02d} {rng.choice('ABCF')}{rng.randint(1, 9)}", 54)  # fmt: skip
+            area, gate = rng.choice(["755W", "571-A", "020-K", "021B"]), f"{rng.choice('ABCF')}{rng.randint(1, 9)}"
+            write(16, 204, f"{area}-{rng.randint(1, 99):02d} {gate}", 54)
             rule(272)
             y = 280
         else:
@@ -249,7 +255,7 @@ def concrete(rng: np.random.Generator, *, tone: float | None = None, lines: bool
         tint *= [(0.75, 1.0, 0.85), (0.8, 0.95, 1.1)][rng.integers(2)]
     field = tone * (1 + 0.1 * clouds(size, 7, rng, base=3) + 0.1 * clouds(size, 4, rng, base=2))
     image = (field * (1 + 0.02 * rng.standard_normal((size, size))))[..., None] * tint
-    stains = np.clip(clouds(size, 5, rng, base=5) - 0.55, 0, 1) * 1.2
+    stains = np.clip(clouds(size, 5, rng, base=5) - 0.55, 0, 1) * (1.2 if tone < 180 else 0.3)
     image = scratched(np.ascontiguousarray(image * (1 - 0.55 * stains)[..., None]), rng, 30, size // 4)
     for k in range(1, 4):
         at = k * size // 4

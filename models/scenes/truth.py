@@ -15,7 +15,14 @@ COCO_POINTS = (
     "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
     "right_ankle",
 )  # fmt: skip
-GROUPS = {"person": "people", "phone": "phones", "scanner": "scanners", "parcel": "parcels", "label": "labels", "held": "held"}  # fmt: skip
+GROUPS = {
+    "person": "people",
+    "phone": "phones",
+    "scanner": "scanners",
+    "parcel": "parcels",
+    "label": "labels",
+    "held": "held",
+}
 ACTS = ("photo", "scan", "call", "browse", "none")
 NEAREST = 0.05
 

@@ -204,7 +204,7 @@ def test_groups_csv_keeps_copies_in_one_split(tmp_path: Path) -> None:
 def test_left_out_sources_do_not_go_in(tmp_path: Path) -> None:
     yolo_folder(tmp_path, "")
     (tmp_path / "sources.yaml").write_text("fuyi: {licence: Apache-2.0, files: [fuyi_], known: [parcel]}")
-    args = argparse.Namespace(teacher=None, data=None, yolo=[tmp_path], rendered=[], leave_out=["fuyi"])
+    args = argparse.Namespace(teacher=None, pose=None, data=None, yolo=[tmp_path], rendered=[], leave_out=["fuyi"])
     assert not list(gathered(args))
 
 
