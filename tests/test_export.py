@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from export import after_last_convolutions, calibration_inputs, quantise
+from export import after_last_convolutions, before_convolution, calibration_inputs, quantise
 from onnx import TensorProto, helper, numpy_helper
 
 from detector.config import Analysis
@@ -55,11 +55,19 @@ def test_the_last_convolutions_and_what_follows_stay_float(network: Path) -> Non
     assert after_last_convolutions(onnx.load(network)) == ["conv2", "score", "mean"]
 
 
+@pytest.mark.parametrize(
+    ("count", "names"),
+    [(0, []), (1, ["conv0", "relu0"]), (9, ["conv0", "relu0", "conv1", "relu1", "conv2", "score", "mean"])],
+)
+def test_the_first_convolutions_stay_float(count: int, names: list[str], network: Path) -> None:
+    assert before_convolution(onnx.load(network), count) == names
+
+
 def test_int8_is_u8_activations_s8_weights_and_says_much_the_same(network: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     inputs = [random.random((1, 3, h, w), np.float32) for h, w in ((32, 64), (64, 32), (64, 64))]
     small = tmp_path / "small-int8.onnx"
-    quantise(network, small, iter(inputs))
+    quantise(network, small, iter(inputs), first_float=0)
     model = onnx.load(small)
     kinds = {array.name: array.data_type for array in model.graph.initializer}
     scaled = [node for node in model.graph.node if node.op_type == "DequantizeLinear"]
