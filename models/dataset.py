@@ -1,7 +1,7 @@
 """Gather real and rendered picture sets into one manifest.
 
     python models/dataset.py --out SET/manifest.jsonl [--data DATA] [--yolo FOLDER ...] [--rendered FOLDER ...]
-                             [--teacher yolo11n-coco.pt] [--leave-out leigh ...]
+                             [--teacher yolo11n-coco.pt] [--pose yolov8n-pose-coco.pt] [--leave-out leigh ...]
 
 - `DATA` holds `real/train`, `real/val` and `rendered` as `../shared/data` does. `real/val` becomes split *test*.
 - `--yolo`: more real sets, each a folder with `images/`, `labels/` (YOLO text), and `sources.yaml` in the form of
@@ -11,7 +11,9 @@
 - `--rendered`: folders of `models/scenes` (pictures with their truth beside them). Split by seed, whole scenes at a
   time: divisible by ten *val*, other multiples of five *test*.
 - `--teacher`: the network that marks the classes a source lists under `teacher`. Its boxes from 0.5 on are taken as
-  marked, those from 0.15 to 0.5 as doubtful. Without it those classes stay unknown.
+  marked, those from 0.15 to 0.5 as doubtful. Without it those classes stay unknown. It looks at whole pictures, then at
+  each person closely.
+- `--pose`: the network that finds the wrists of people in real pictures, where `looks.py` puts phones.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +34,16 @@ import yaml
 from manifest import Picture, SetError, Thing, run, write_manifest
 from rich.progress import track
 
+from detector.inference.zoom import cut_square, zoom_square
+
 SOURCES = Path(__file__).resolve().with_name("sources.yaml")
 YOLO_LABELS = ("person", "phone", "parcel", "label", "scanner")
 USES = {"photo": "photo", "call": "call", "text": "browse", "browse": "browse"}
 TEACHER_COCO = {0: "person", 67: "phone"}
 SURE, DOUBTFUL = 0.5, 0.15
 Teacher = Callable[[np.ndarray], list[tuple[str, float, tuple[float, float, float, float]]]]
+Pose = Callable[[np.ndarray], list[tuple[tuple[float, float, float, float], tuple[tuple[float, float], ...]]]]
+WRISTS = (9, 10)  # of COCO's seventeen keypoints
 
 
 def read_sources(path: Path) -> dict[str, dict[str, Any]]:
@@ -73,7 +80,11 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_yolo(
-    folder: Path, sources: dict[str, dict[str, Any]], split_of: Callable[[str], str], teacher: Teacher | None = None
+    folder: Path,
+    sources: dict[str, dict[str, Any]],
+    split_of: Callable[[str], str],
+    teacher: Teacher | None = None,
+    pose: Pose | None = None,
 ) -> Iterator[Picture]:
     """Pictures of a YOLO-format folder whose source is listed.
 
@@ -95,14 +106,29 @@ def read_yolo(
         things = read_labels(folder / "labels" / f"{path.stem}.txt", image.shape[1], image.shape[0])
         known = list(sources[source]["known"])
         things = [thing for thing in things if thing.label in known]
-        to_teach = sources[source].get("teacher", [])
-        if teacher and to_teach:
-            known += to_teach
+        # Where such a class isn't marked at all, it was overlooked: 100 pictures of people phoning, say.
+        overlooked = [c for c in sources[source].get("overlooked", []) if not any(t.label == c for t in things)]
+        known = [label for label in known if label not in overlooked]
+        if teacher:
+            taught = sources[source].get("teacher", [])
+            known += taught
             for label, score, box in teacher(image):
-                if label in to_teach:
+                if label in (*taught, *overlooked):
                     things.append(Thing(label, box, doubtful=score < SURE))
+        things = with_hands(things, pose(image)) if pose else things
         group = groups.get(path.name, path.stem)
         yield Picture(path, source, group, sources[source]["licence"], split_of(group), tuple(known), tuple(things))
+
+
+def with_hands(things: list[Thing], people: Iterable[tuple[Any, Any]]) -> list[Thing]:
+    """The things, people among them with the hands of the pose that fits them best."""
+    poses = list(people)
+    found = []
+    for thing in things:
+        fits = [(min(overlap(thing.box, box), overlap(box, thing.box)), hands) for box, hands in poses]
+        share, hands = max(fits, key=lambda fit: fit[0], default=(0.0, ()))
+        found.append(replace(thing, hands=hands) if thing.label == "person" and share > 0.6 else thing)
+    return found
 
 
 def read_labels(path: Path, width: int, height: int) -> list[Thing]:
@@ -139,11 +165,40 @@ def load_teacher(checkpoint: Path) -> Teacher:
 
     model = YOLO(str(checkpoint), task="detect")
 
-    def look(image: np.ndarray):
-        found = model.predict(image, imgsz=640, conf=DOUBTFUL, classes=list(TEACHER_COCO), verbose=False)[0].boxes
+    def predict(image: np.ndarray, side: int, left: float = 0.0, top: float = 0.0):
+        found = model.predict(image, imgsz=side, conf=DOUBTFUL, classes=list(TEACHER_COCO), verbose=False)[0].boxes
+        shift = np.array([left, top, left, top])
         return [
-            (TEACHER_COCO[int(k)], float(score), tuple(map(float, box)))
-            for k, score, box in zip(found.cls, found.conf, found.xyxy, strict=True)
+            (TEACHER_COCO[int(k)], float(score), tuple(float(v) for v in box.numpy() + shift))
+            for k, score, box in zip(found.cls.cpu(), found.conf.cpu(), found.xyxy.cpu(), strict=True)
+        ]
+
+    def look(image: np.ndarray):
+        whole, close = predict(image, 640), []
+        for label, score, box in whole:
+            if label == "person" and score >= SURE:
+                crop, left, top = cut_square(image, *zoom_square(box))
+                close += [found for found in predict(crop, 320, left, top) if found[0] == "phone"]
+        kept: list = []
+        for found in sorted(whole + close, key=lambda found: -found[1]):
+            if not any(k[0] == found[0] and overlap(found[2], k[2]) > 0.5 for k in kept):
+                kept.append(found)
+        return kept
+
+    return look
+
+
+def load_pose(checkpoint: Path) -> Pose:
+    """A COCO pose network as a function of a picture that returns people's boxes and their wrists in pixels."""
+    from ultralytics import YOLO
+
+    model = YOLO(str(checkpoint), task="pose")
+
+    def look(image: np.ndarray):
+        found = model.predict(image, imgsz=640, conf=0.3, verbose=False)[0]
+        return [
+            (tuple(map(float, box)), tuple((float(x), float(y)) for x, y, score in points[list(WRISTS)] if score > 0.5))
+            for box, points in zip(found.boxes.xyxy, found.keypoints.data, strict=True)
         ]
 
     return look
@@ -273,15 +328,16 @@ def a_fifth_to_val(group: str) -> str:
 def gathered(args: argparse.Namespace) -> Iterator[Picture]:
     """All pictures of all sets named on the command line."""
     teacher = load_teacher(args.teacher) if args.teacher else None
+    pose = load_pose(args.pose) if args.pose else None
     rendered: Iterable[Path] = args.rendered
     if args.data:
         ours = {name: source for name, source in read_sources(SOURCES).items() if name not in args.leave_out}
-        yield from read_yolo(args.data / "real" / "train", ours, lambda _group: "train", teacher)
+        yield from read_yolo(args.data / "real" / "train", ours, lambda _group: "train", teacher, pose)
         yield from read_yolo(args.data / "real" / "val", ours, lambda _group: "test", teacher)
         rendered = [args.data / "rendered", *rendered]
     for folder in args.yolo:
         theirs = {n: s for n, s in read_sources(folder / "sources.yaml").items() if n not in args.leave_out}
-        yield from read_yolo(folder, theirs, a_fifth_to_val, teacher)
+        yield from read_yolo(folder, theirs, a_fifth_to_val, teacher, pose)
     for folder in rendered:
         yield from read_rendered(folder)
 
@@ -294,6 +350,7 @@ def main() -> None:
     parser.add_argument("--yolo", type=Path, nargs="*", default=[], help="more real sets in YOLO format")
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="more rendered folders")
     parser.add_argument("--teacher", type=Path, help="COCO network that marks people where a source doesn't")
+    parser.add_argument("--pose", type=Path, help="COCO pose network that finds the wrists of people")
     parser.add_argument("--leave-out", nargs="*", default=[], help="sources to leave out")
     args = parser.parse_args()
     count: Counter[tuple[str, str]] = Counter()

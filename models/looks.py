@@ -5,7 +5,9 @@ enlarged to 320 (`detector/inference/zoom.py`). Training draws, afresh for every
 
 - *frame looks*: 416-pixel parts of a frame at about that scale, mirrored and coloured at random;
 - *close looks*: 320-pixel squares round a person, or round a phone where a picture shows no whole person. They are
-  sometimes blurred to the resolution that a person far from the camera has.
+  sometimes blurred to the resolution that a person far from the camera has. Real pictures of people with a phone are
+  few, and the renderer's phones are not like real ones: phones cut out of close-ups are put into real people's hands,
+  other things of the same outline too, so that an outline alone makes no phone (copy-paste, Ghiasi et al. 2021).
 
 People with a device in use are few and matter most, so they are drawn more often (`_worth`).
 """
@@ -13,7 +15,7 @@ People with a device in use are few and matter most, so they are drawn more ofte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -96,10 +98,20 @@ class Looks:
             )
             for picture in pictures
         ]
+        self._cutouts = [
+            (n, thing.box)
+            for n, picture in enumerate(pictures)
+            for thing in picture.things
+            if picture.source != "rendered"
+            and thing.label == "phone"
+            and not thing.doubtful
+            and side_of(thing.box) > 60
+        ]
         frames, close = [], []
         for n, picture in enumerate(pictures):
             frames.append((n, 1.0 if picture.source == "rendered" else 0.7))
-            close += [(n, box, worth) for box, worth in _worth(picture)]
+            height, width = self._images[n].shape[:2]
+            close += [(n, box, worth) for box, worth in _worth(picture, width, height)]
         self._frames, self._frame_odds = [n for n, _ in frames], _odds([worth for _, worth in frames])
         self._close, self._close_odds = [(n, box) for n, box, _ in close], _odds([worth for *_, worth in close])
 
@@ -129,9 +141,51 @@ class Looks:
         larger = side * self._rng.uniform(0.8, 1.35)
         x -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
         y -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
-        return self._square(n, x, y, larger, CLOSE, acts=True)
+        return self._square(n, x, y, larger, CLOSE, acts=True, hands=self._hands_of(n, box))
 
-    def _square(self, n: int, x: float, y: float, side: float, out: int, *, acts: bool):
+    def _hands_of(self, n: int, box) -> tuple[tuple[float, float, float], ...]:
+        """Free hands of a real person as x, y and the person's height, pixels; none where a phone is held already."""
+        picture = self._pictures[n]
+        if picture.source == "rendered" or "phone" not in picture.known or not self._cutouts:
+            return ()
+        if any(thing.label == "phone" and overlap(thing.box, box) > 0.5 for thing in picture.things):
+            return ()
+        return tuple((*hand, box[3] - box[1]) for thing in picture.things if thing.box == box for hand in thing.hands)
+
+    def _put_in_hand(self, image: np.ndarray, at: tuple[float, float], long_side: float) -> _Truth | None:
+        """Put a phone, or something else of its outline, at a hand; the phone's truth, or `None` for something else."""
+        rng, height = self._rng, image.shape[0]
+        n, (x1, y1, x2, y2) = self._cutouts[rng.integers(len(self._cutouts))]
+        source, real = self._images[n], rng.random() < 0.7
+        if not real:  # another part of some picture
+            source = self._images[rng.integers(len(self._images))]
+            w, h = min(x2 - x1, source.shape[1] - 1), min(y2 - y1, source.shape[0] - 1)
+            x1, y1 = rng.uniform(0, source.shape[1] - w), rng.uniform(0, source.shape[0] - h)
+            x2, y2 = x1 + w, y1 + h
+        cutout = source[max(0, int(y1)) : int(y2), max(0, int(x1)) : int(x2)]
+        if min(cutout.shape[:2]) < 8:
+            return None
+        scale = long_side / max(cutout.shape[:2])
+        small = cv2.resize(cutout, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        h, w = small.shape[:2]
+        turn = cv2.getRotationMatrix2D((w / 2, h / 2), rng.uniform(-40, 40), 1.0)
+        turn[:, 2] += (at[0] - w / 2, at[1] - h / 2)
+        mask = cv2.warpAffine(np.ones((h, w), np.float32), turn, image.shape[1::-1], flags=cv2.INTER_LINEAR)
+        if mask.sum() < 20:
+            return None
+        put = cv2.warpAffine(small, turn, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.GaussianBlur(mask, (0, 0), 0.7)[..., None]
+        image[:] = (image * (1 - mask) + put * mask * rng.uniform(0.6, 1.1)).clip(0, 255).astype(np.uint8)
+        if not real:
+            return None
+        xs, ys = np.flatnonzero(mask[..., 0].max(0) > 0.5), np.flatnonzero(mask[..., 0].max(1) > 0.5)
+        if not len(xs) or not len(ys):
+            return None
+        box = np.float32([[xs[0], ys[0], xs[-1] + 1, ys[-1] + 1]]).clip(0, height)
+        unknown = np.full((1, len(TRAITS)), np.nan, np.float32)
+        return _Truth(np.array([LABELS.index("phone")]), box, unknown, np.array([False]))
+
+    def _square(self, n: int, x: float, y: float, side: float, out: int, *, acts: bool, hands=()):
         scale, rng, truth = out / side, self._rng, self._truth[n]
         mirrored = rng.random() < 0.5
         step = -scale if mirrored else scale
@@ -161,10 +215,19 @@ class Looks:
         picture = self._pictures[n]
         known = np.array([label in picture.known for label in LABELS])
         seen = _Truth(truth.classes[inside], boxes[inside], traits[inside], doubtful[inside])
+        if hands and rng.random() < 0.6:
+            hand_x, hand_y, height = hands[rng.integers(len(hands))]
+            long_side = height * scale * rng.uniform(0.06, 0.13)
+            place = (hand_x - x) * scale, (hand_y - y) * scale
+            place = (out - place[0] if mirrored else place[0]) + rng.normal(0, 0.3) * long_side, place[1]
+            if long_side >= 8 and (phone := self._put_in_hand(image, place, long_side)):
+                seen = _Truth(
+                    *(np.concatenate([getattr(seen, f.name), getattr(phone, f.name)]) for f in fields(_Truth))
+                )
         return _coloured(image, rng), seen, known
 
 
-def _worth(picture: Picture) -> list[tuple[tuple[float, float, float, float], float]]:
+def _worth(picture: Picture, width: int, height: int) -> list[tuple[tuple[float, float, float, float], float]]:
     """Boxes of a picture that are worth a close look, and how often relative to others."""
     people = [thing for thing in picture.things if thing.label == "person" and not thing.doubtful]
     devices = [thing for thing in picture.things if thing.label in ("phone", "scanner") and not thing.doubtful]
@@ -183,8 +246,9 @@ def _worth(picture: Picture) -> list[tuple[tuple[float, float, float, float], fl
         if k not in held and not rendered:
             x1, y1, x2, y2 = device.box
             reach = 3.0 * side_of(device.box)
-            # As if this were the body of who holds it: the square of a close look is 1.3 times as wide.
-            found.append(((x1 - reach, y1 - reach, x2 + reach, y2 + reach), 1.5))
+            # As if this were the body of who holds it, as far as the picture goes.
+            around = (max(x1 - reach, 0), max(y1 - reach, 0), min(x2 + reach, width), min(y2 + reach, height))
+            found.append((around, 0.7))
     return found
 
 

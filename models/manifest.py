@@ -12,6 +12,7 @@ class is unknown, not background. Boxes are x1, y1, x2, y2 in pixels. Of an obje
 - `act` of a person: `photo`, `scan`, `call`, `browse`, or `none` of these;
 - `not_use`, `not_act`: what a judged phone or person certainly did not do, where nothing else is known;
 - `angle` of a label: its text lines against the picture's x axis, degrees, counter-clockwise as seen, modulo 180;
+- `hands` of a person: where the wrists are, x and y in pixels, as far as they are seen;
 - `doubtful`: too small, hidden or unsure to be taught or judged: its place is neither object nor background.
 
 What is left out is unknown. `labelwatch label-export` writes the same format for a site's own footage.
@@ -51,11 +52,14 @@ class Thing:
     doubtful: bool = False
     not_use: str | None = None
     not_act: str | None = None
+    hands: tuple[tuple[float, float], ...] = ()
 
     def record(self) -> dict[str, Any]:
         """The JSON object of the manifest, without what is unknown."""
         said = {name: getattr(self, name) for name in SAID if getattr(self, name) is not None}
         box = [round(float(v), 2) for v in self.box]
+        if self.hands:
+            said["hands"] = [[round(float(v), 1) for v in hand] for hand in self.hands]
         return {"label": self.label, "box": box} | said | ({"doubtful": True} if self.doubtful else {})
 
 
@@ -145,7 +149,7 @@ def _thing(row: dict[str, Any]) -> Thing:
         _one_of(row.get("facing"), (None, *FACINGS), "facing"), _one_of(row.get("use"), (None, *USES), "use"),
         _one_of(row.get("act"), (None, *ACTS), "act"), None if angle is None else float(angle) % 180,
         bool(row.get("doubtful", False)), _one_of(row.get("not_use"), (None, *USES), "use"),
-        _one_of(row.get("not_act"), (None, *ACTS), "act"),
+        _one_of(row.get("not_act"), (None, *ACTS), "act"), tuple((float(x), float(y)) for x, y in row.get("hands", ())),
     )  # fmt: skip
 
 

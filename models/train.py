@@ -11,7 +11,7 @@ training, and why a loop of our own:
 - **Traits, not classes.** A parcel of any facing is a positive of *parcel*; on its positive anchors alone its trait
   channels learn what is known of it, and nothing where it is unknown.
 - **COCO's knowledge is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class, the
-  backbone learns at a fifth of the rate, and `--hold` pulls all but the head back towards where it started.
+  backbone learns at a fifth of the rate, and `--hold` pulls all but the last class layer back towards where it started.
 
 Killed runs go on where the last save was: start the same command again. `RUN/last.pt` (the moving average) loads as an
 Ultralytics checkpoint. Needs the extra `train`.
@@ -75,6 +75,8 @@ class SceneLoss(v8DetectionLoss):
         places = anchors * strides
         weight = known[:, None].expand(-1, scores.shape[1], -1).to(scores)
         weight = weight * ~self._in_doubt(places, boxes, classes, doubtful)
+        # What was marked is learnt even where its class isn't marked completely.
+        weight = torch.maximum(weight, (targets[..., : len(LABELS)] > 0).to(weight))
         own_class = torch.where(positive, classes.gather(1, index), -1)
         own_traits = traits.gather(1, index[..., None].expand(-1, -1, traits.shape[2]))
         trait_weight = torch.zeros_like(own_traits)
@@ -179,8 +181,9 @@ def train(args: argparse.Namespace) -> None:
     pictures = [picture for path in args.set for picture in read_manifest(path, ["train"])]
     args.run.mkdir(parents=True, exist_ok=True)
     model = load_start(args.start, device)
-    head = f"model.{len(model.model) - 1}."
-    start = {name: p.detach().clone() for name, p in model.named_parameters() if not name.startswith(head)}
+    # The last layer of the class branch is new in part: it is free.
+    free = tuple(f"model.{len(model.model) - 1}.cv3.{k}.2." for k in range(3))
+    start = {name: p.detach().clone() for name, p in model.named_parameters() if not name.startswith(free)}
     average, loss_of = Average(model), SceneLoss(model)
     groups: list[dict] = [{"params": [], "rate": 1.0}, {"params": [], "rate": BACKBONE_RATE}]
     for name, parameter in model.named_parameters():
@@ -264,7 +267,7 @@ def main() -> None:
         "--hold",
         type=float,
         default=0.0,
-        help="pull of all but the head towards the starting weights, per unit of rate",
+        help="pull of all but the last class layer towards the starting weights, per unit of rate",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
