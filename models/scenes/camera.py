@@ -10,6 +10,8 @@ import numpy as np
 
 from scenes.vectors import unit
 
+AIM = 0.9  # height of what a camera is pointed at, metres
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -107,29 +109,38 @@ def hang(rng: random.Random, room, focus, size, *, near: bool, clear) -> Camera:
         ValueError: No place found; the room is too small or too full.
     """
     best = None
-    for attempt in range(4000):
-        fov = rng.uniform(50, 110) if attempt < 2000 else rng.uniform(75, 110)
-        focal = size[0] / 2 / np.tan(np.radians(fov) / 2)
+    # Size and height are drawn first and kept for a while: else most cameras would be low and see people small,
+    # as there is more room for those.
+    for _ in range(80):
         tall = rng.uniform(150, 400) if near else rng.uniform(60, 160)
         height = rng.uniform(2.5, min(6.0, room.height - 0.25))
-        # a standing person of 1.7 m shows 1.7 cos(tilt) at this distance
-        rise = height - 0.9
-        distance = focal * 1.7 * 0.85 / (tall * size[0] / 960)
-        if distance <= rise * 1.16:  # tilt above 60 degrees
-            continue
-        across = np.sqrt(distance**2 - rise**2)
-        tilt = np.degrees(np.arctan2(rise, across))
-        if not 10 <= tilt <= 60:
-            continue
-        azimuth = rng.uniform(0, 2 * np.pi)
-        x, y = focus[0] + across * np.cos(azimuth), focus[1] + across * np.sin(azimuth)
-        if abs(x) > room.width / 2 - 0.25 or abs(y) > room.depth / 2 - 0.25:
-            continue
-        camera = Camera((x, y, height), (focus[0], focus[1], 0.9), float(fov), size)
-        if clear(np.array(camera.position)):
+        for _ in range(50):
+            fov = rng.uniform(50, 110)
+            position = _position(rng, room, focus, height, tall, fov, size)
+            if position is None:
+                continue
             barrel = rng.uniform(0.04, 0.16) if rng.random() < 0.45 else 0.0
-            return Camera(camera.position, camera.target, camera.fov_deg, size, barrel)
-        best = camera
+            best = Camera(position, (focus[0], focus[1], AIM), fov, size, barrel)
+            if clear(np.array(position)):
+                return best
     if best is None:
         raise ValueError("no camera position fits the room")
     return best
+
+
+def _position(rng, room, focus, height: float, tall: float, fov: float, size) -> tuple[float, float, float] | None:
+    """A place in the room from where a person at the focus is `tall` (pixels at 960 wide), or `None`."""
+    focal = size[0] / 2 / np.tan(np.radians(fov) / 2)
+    rise = height - AIM
+    # A person of 1.7 m shows focal 1.7 cos(tilt) / distance pixels, and both follow from how far away the camera is on
+    # the level: a quadratic equation, of whose answers one sees the person flatter, the other steeper.
+    k = focal * 1.7 / (tall * size[0] / 960)
+    if k < 2 * rise:
+        return None
+    level = (k + rng.choice([1, 1, -1]) * np.sqrt(k**2 - 4 * rise**2)) / 2
+    if not np.tan(np.radians(10)) <= rise / level <= np.tan(np.radians(60)):
+        return None
+    azimuth = rng.uniform(0, 2 * np.pi)
+    x, y = focus[0] + level * np.cos(azimuth), focus[1] + level * np.sin(azimuth)
+    inside = abs(x) < room.width / 2 - 0.25 and abs(y) < room.depth / 2 - 0.25
+    return (float(x), float(y), height) if inside else None

@@ -104,7 +104,7 @@ def test_hung_cameras_keep_to_the_promised_ranges(seed, near):
     assert 2.5 <= camera.position[2] <= 6
     assert 10 <= camera.tilt_deg <= 60
     assert 50 <= camera.fov_deg <= 110
-    assert (120 if near else 40) < foot[1] - head[1] < (520 if near else 230)
+    assert (140 if near else 55) < foot[1] - head[1] < (420 if near else 170)
 
 
 def test_a_room_too_small_for_any_camera_is_an_error():
@@ -221,8 +221,11 @@ def test_exposure_makes_up_for_dim_light():
 def test_against_the_light_the_foreground_is_dark():
     scene = np.full((*SIZE[::-1], 3), 0.05, np.float32)
     scene[:60] = 8.0
-    pictures = {mode: look(scene, np.random.default_rng(3), mode) for mode in ("day", "backlight")}
-    assert pictures["backlight"][120:].mean() < pictures["day"][120:].mean()
+    tones = {
+        mode: np.mean([look(scene, np.random.default_rng(k), mode)[120:].mean() for k in range(8)])
+        for mode in ("day", "backlight")
+    }
+    assert tones["backlight"] < 0.9 * tones["day"]
 
 
 def test_an_unknown_look_is_an_error():
