@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,15 +179,28 @@ def _joined_keypoints(parts: list[Detections]) -> FloatArray | None:
     return np.concatenate([none.repeat(len(p), 0) if p.keypoints is None else p.keypoints for p in parts])
 
 
+class ActScores(NamedTuple):
+    """How much one closer look at a person looks like each act, 0..1; all low where none of them is done."""
+
+    photo: float
+    scan: float
+    call: float
+    browse: float
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A tracked person; `first_seen_at` and `last_seen_at` are frame times."""
+    """A tracked person; `first_seen_at` and `last_seen_at` are frame times.
+
+    `acts` is what the closer look of this frame says of the hands; `None` where there was none.
+    """
 
     id: int
     box: Box
     score: float
     first_seen_at: float
     last_seen_at: float
+    acts: ActScores | None = None
 
 
 @dataclass(frozen=True, slots=True)

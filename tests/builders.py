@@ -12,6 +12,7 @@ from detector.values import (
     UNKNOWN_TRAITS,
     Act,
     ActKind,
+    ActScores,
     Box,
     CountRange,
     Detections,
@@ -54,9 +55,17 @@ def known_traits(traits: Mapping[str, float]) -> list[float]:
     return [traits.get(name, unknown) for name, unknown in zip(TRAITS, UNKNOWN_TRAITS, strict=True)]
 
 
-def person(number: int, box: Box, at: float = 0.0, *, since: float | None = None, score: float = 0.9) -> Person:
+def person(
+    number: int,
+    box: Box,
+    at: float = 0.0,
+    *,
+    since: float | None = None,
+    score: float = 0.9,
+    acts: ActScores | None = None,
+) -> Person:
     """A tracked person seen at a time."""
-    return Person(number, box, score, at if since is None else since, at)
+    return Person(number, box, score, at if since is None else since, at, acts)
 
 
 def phone(box: Box, holder: int | None = 1, *, photo: float = 0.9, call: float = 0.0, score: float = 0.9) -> Device:

@@ -1,9 +1,9 @@
 """What a person does with the device in the hand: scenes enter, acts that were confirmed or have ended leave.
 
 Each look at a person gives one reading: *photo*, *scan*, *call*, *browse*, *unclear*, or nothing seen. A photo is a
-phone that the model takes to be photographing, not at an ear, on a line from the head to a parcel, held by someone
-whose feet stand still. Readings of a kind add up in seconds; enough of them confirm the act. It ends when other
-readings contradict it for a while, when nothing was read for a while, or when the feet have moved on.
+phone that looks as if it photographed, and whose holder does too, not at an ear, on a line from the head to a parcel,
+held by someone whose feet stand still. Readings of a kind add up in seconds; enough of them confirm the act. It ends
+when other readings contradict it for a while, when nothing was read for a while, or when the feet have moved on.
 """
 
 from __future__ import annotations
@@ -134,15 +134,26 @@ def read(person: Person, devices: Sequence[Device], parcels: Sequence[Parcel], s
     target = aimed_at(person.box, device.box, parcels)
     if device.label == "scanner":
         return Reading(ActKind.SCAN, device.score, target.id if target else None)
-    if device.call > max(device.photo, 0.4) or at_ear(person.box, device.box):
-        return Reading(ActKind.CALL, max(device.call, 0.5))
+    photo, call = opinion(device, person)
+    if call > max(photo, 0.4) or at_ear(person.box, device.box):
+        return Reading(ActKind.CALL, max(call, 0.5))
     if speed > WALKING:
         return Reading(ActKind.UNCLEAR, device.score)
-    if device.photo >= 0.5 and target is not None:
-        return Reading(ActKind.PHOTO, device.photo, target.id)
-    if device.photo < 0.35:
-        return Reading(ActKind.BROWSE, 1 - device.photo)
-    return Reading(ActKind.UNCLEAR, device.photo)
+    if photo >= 0.5 and target is not None:
+        return Reading(ActKind.PHOTO, photo, target.id)
+    if photo < 0.35:
+        return Reading(ActKind.BROWSE, 1 - photo)
+    return Reading(ActKind.UNCLEAR, photo)
+
+
+def opinion(phone: Device, holder: Person) -> tuple[float, float]:
+    """How much a phone looks like photographing and like calling, 0..1 each.
+
+    The mean of what the phone shows and what its holder does: each alone is more often wrong (`models/README.md`).
+    """
+    if holder.acts is None:
+        return phone.photo, phone.call
+    return (phone.photo + holder.acts.photo) / 2, (phone.call + holder.acts.call) / 2
 
 
 def at_ear(person: Box, phone: Box) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from detector.geometry import areas, as_array, as_box, iou
 from detector.tracking.matching import best_pairs
-from detector.values import Box, Detections, FloatArray, Person
+from detector.values import ACT_TRAITS, ActScores, Box, Detections, FloatArray, Person
 
 # How much of a new measurement a track believes, for box and for velocity (alpha-beta filter, Kalata 1984).
 ALPHA, BETA = 0.7, 0.3
@@ -23,6 +23,7 @@ class _Track:
     first_seen_at: float
     last_seen_at: float
     sightings: int = 1
+    acts: ActScores | None = None
 
     def at(self, time: float) -> FloatArray:
         """Box expected at a time; a person unseen for long is not extrapolated further than a second."""
@@ -67,12 +68,12 @@ class PeopleTracker:
         for k in left:
             self._tracks.append(
                 _Track(self._next_id, people[sure].boxes[k].copy(), np.zeros(4, np.float32),
-                       float(people[sure].scores[k]), at, at)
+                       float(people[sure].scores[k]), at, at, acts=act_scores(people[sure].traits[k]))
             )  # fmt: skip
             self._next_id += 1
         self._tracks = [t for t in self._tracks if self._confirmed(t) or at - t.last_seen_at <= 0.7]
         seen = tuple(
-            Person(t.id, as_box(t.box), t.score, t.first_seen_at, t.last_seen_at)
+            Person(t.id, as_box(t.box), t.score, t.first_seen_at, t.last_seen_at, t.acts)
             for t in self._tracks
             if t.last_seen_at == at and self._confirmed(t)
         )
@@ -92,10 +93,17 @@ class PeopleTracker:
             track.box = (expected[row] + ALPHA * error).astype(np.float32)
             track.velocity = (track.velocity + BETA * error / elapsed).astype(np.float32)
             track.score = float(people.scores[column])
+            track.acts = act_scores(people.traits[column])
             track.last_seen_at = at
             track.sightings += 1
         taken = {column for _, column in pairs}
         return [k for k in range(len(people)) if k not in taken]
+
+
+def act_scores(traits: FloatArray) -> ActScores | None:
+    """What a person's traits `(10,)` say of the act; `None` where nothing is known."""
+    scores = traits[ACT_TRAITS]
+    return None if np.isnan(scores).any() else ActScores(*map(float, scores))
 
 
 def closeness(expected: FloatArray, seen: FloatArray) -> FloatArray:

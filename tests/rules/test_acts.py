@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from detector.config import PhotoRule
-from detector.rules.acts import ActRecogniser, aimed_at, at_ear
-from detector.values import Act, ActKind, Box, Device, Facing, Parcel, Scene
+from detector.rules.acts import ActRecogniser, aimed_at, at_ear, opinion
+from detector.values import Act, ActKind, ActScores, Box, Device, Facing, Parcel, Scene
 from tests.builders import box_at, moved, parcel, person, phone, scanner, scene, times
 from tests.rules.staging import AHEAD, BEHIND, FURTHER, STANDING, Photo, aimed, carried, parcels, photographed
 
@@ -167,3 +167,15 @@ def test_whether_a_phone_is_at_the_ear(who: Box, device: Box, ear: bool) -> None
 
 def test_nobody_does_nothing() -> None:
     assert told([scene(t) for t in times(0, 2, 5)]) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "photo", "call"),
+    [
+        pytest.param(None, 0.8, 0.1, id="no closer look: the phone alone"),
+        pytest.param(ActScores(photo=0.2, scan=0.7, call=0.3, browse=0.0), 0.5, 0.2, id="both count alike"),
+    ],
+)
+def test_phone_and_holder_are_both_asked_what_is_done(said: ActScores | None, photo: float, call: float) -> None:
+    held = phone(box_at((640, 400), 12, 20), photo=0.8, call=0.1)
+    assert opinion(held, person(1, STANDING, acts=said)) == pytest.approx((photo, call))

@@ -187,3 +187,14 @@ def test_closeness_is_bounded_and_one_for_the_same_box(a: list[Box], b: list[Box
     assert ((found >= 0) & (found <= 1 + 1e-5)).all()
     for k, box in enumerate(a):
         assert closeness(as_array([box]), as_array([box]))[0, 0] == pytest.approx(1), k
+
+
+def test_what_the_closer_look_says_comes_from_this_frame_or_not_at_all() -> None:
+    tracker = PeopleTracker()
+    acts = {"act_photo": 0.75, "act_scan": 0.25, "act_call": 0.0, "act_browse": 0.5}
+    told = []
+    for t in times(0, 1, 5):
+        seen = ("person", box_at((300, 300), 60, 180), 0.9, *([acts] if t > 0.7 else []))
+        told += [person.acts for person in tracker.update(detections([seen]), t)[0]]
+    assert told[0] is None
+    assert told[-1] == (0.75, 0.25, 0.0, 0.5)
