@@ -37,6 +37,7 @@ LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.1, 0.6
 WALLET_RECALL = 0.6
 LABEL_BINS = (0, 8, 12, 16, 24, 32, 48, 64)
 FACING_PX = 16
+FEWEST_COMPARED = 50
 
 
 def chosen_thresholds(choosing: Measured, shipped: Mapping[str, float]) -> dict[str, float]:
@@ -275,13 +276,17 @@ def card_figures(
 
 
 def compared_figures(sets: Sequence[Measured], acts: Acts | None) -> dict[str, float]:
-    """Figures that two precisions of one model are compared by: shares, larger is better; at the same thresholds."""
+    """Figures that two precisions of one model are compared by: shares, larger is better; at the same thresholds.
+
+    Only of classes with `FEWEST_COMPARED` objects or more: of fewer, one object more or less found counts for more than
+    what a precision costs.
+    """
     figures = {
         f"{measured.judged.name}: {label} AP50": count.ap50_value()
         for measured in sets
         if measured.judged.purpose != CHOOSE
         for label, count in measured.classes.items()
-        if count.total and label not in measured.judged.teacher
+        if count.total >= FEWEST_COMPARED and label not in measured.judged.teacher
     }
     rendered = next((m for m in sets if m.judged.name == RENDERED), None)
     if rendered is not None and rendered.facings:

@@ -125,6 +125,8 @@ def gathered(data: Path | None, rendered: Iterable[Path], real: Iterable[Path]) 
 def real_sets(folder: Path, sources: dict[str, dict[str, Any]]) -> list[JudgedSet]:
     """Pictures of a YOLO-format folder, a set for each source; those of no listed source are left out.
 
+    So are pictures without a mark of a class that their source overlooked at times: what is found there may be right.
+
     Raises:
         SetError: As `yolo_samples`; or no picture is of a listed source.
     """
@@ -132,7 +134,10 @@ def real_sets(folder: Path, sources: dict[str, dict[str, Any]]) -> list[JudgedSe
     by_source: dict[str, list[Sample]] = {}
     for sample in yolo_samples(folder, lambda stem: groups.get(stem, stem)):
         source = source_of(sample.path.name, sources)
-        if source is not None and sources[source].get("use", "judge") != "none":
+        if source is None or sources[source].get("use", "judge") == "none":
+            continue
+        marked = {truth.label for truth in sample.truths}
+        if marked.issuperset(sources[source].get("overlooked", ())):
             by_source.setdefault("coco" if source in COCO else source, []).append(sample)
     if not by_source:
         raise SetError(f"{folder}: no picture of a source that is listed ({', '.join(sources)})")

@@ -159,7 +159,10 @@ def test_writing_puts_thresholds_figures_and_curves_into_the_card(card: Path, re
     find_card(str(card))
 
 
-def test_a_precision_is_measured_against_fp32_on_the_same_pictures(card: Path, rendered: Path, tmp_path: Path) -> None:
+def test_a_precision_is_measured_against_fp32_on_the_same_pictures(
+    card: Path, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluation.results.FEWEST_COMPARED", 1)
     # As if made whole numbers, this one has lost the parcels.
     worse = card_file(model_file(tmp_path / "int8.onnx", raw_output([PERSON, PHONE, LABEL])))
     tree = yaml.safe_load(card.read_text())
@@ -172,6 +175,14 @@ def test_a_precision_is_measured_against_fp32_on_the_same_pictures(card: Path, r
     assert compared.loss["rendered: parcel AP50"] == pytest.approx(51 / 101)
     write_card(card, told)
     assert find_card(str(card)).variants[0].loss["rendered: parcel AP50"] == pytest.approx(0.505, abs=1e-3)
+
+
+def test_a_class_of_few_objects_says_nothing_of_a_precision(card: Path, rendered: Path, tmp_path: Path) -> None:
+    tree = yaml.safe_load(card.read_text())
+    same = {"precision": "int8", "runtime": "onnxruntime", "file": tree["file"], "sha256": tree["sha256"]}
+    card.write_text(yaml.safe_dump(tree | {"variants": [same]}))
+    (compared,) = evaluated(card, rendered=rendered, choose=True).variants
+    assert not [name for name in compared.loss if name.endswith("AP50")]
 
 
 def test_a_precision_that_cannot_run_here_says_so(card: Path, rendered: Path) -> None:

@@ -65,6 +65,12 @@ def test_the_data_folder_gives_its_sets_by_source(tmp_path: Path) -> None:
     assert sets["fuyi"].teacher == ("person",)
 
 
+def test_a_picture_that_overlooked_a_class_is_not_judged_by(tmp_path: Path) -> None:
+    yolo_set(tmp_path / "real" / "val", {"leigh_1": "1 0.5 0.5 0.2 0.2", "leigh_2": ""})
+    (judged,) = gathered(tmp_path, [], [])
+    assert [sample.path.stem for sample in judged.samples] == ["leigh_1"]
+
+
 def only(label_of: str, **groups: list[dict]) -> Truth:
     (found,) = (truth for truth in rendered_truths(scene(**groups)) if truth.label == label_of)
     return found
