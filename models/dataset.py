@@ -4,10 +4,10 @@
                              [--teacher yolo11n-coco.pt] [--pose yolov8n-pose-coco.pt] [--leave-out leigh ...]
 
 - `DATA` holds `real/train`, `real/val` and `rendered` as `../shared/data` does. `real/val` becomes split *test*.
-- `--yolo`: more real sets, each a folder with `images/`, `labels/` (YOLO text), and `sources.yaml` in the form of
-  `models/sources.yaml`, which says by the beginnings of file names where a picture is from, under which licence, and
-  which classes are marked in it. An optional `groups.csv` (image, group) keeps copies and videos together; otherwise
-  every picture is its own group. A fifth of the groups becomes *val*.
+- `--yolo`: more real sets, each a folder with `images/`, `labels/` (YOLO text), and maybe a `sources.yaml` in the form
+  of `models/sources.yaml`, which says by the beginnings of file names where a picture is from, under which licence, and
+  which classes are marked in it (else that one counts). An optional `groups.csv` (image, group) keeps copies and videos
+  together; otherwise every picture is its own group. A fifth of the groups becomes *val*.
 - `--rendered`: folders of `models/scenes` (pictures with their truth beside them). Split by seed, whole scenes at a
   time: divisible by ten *val*, other multiples of five *test*.
 - `--teacher`: the network that marks the classes a source lists under `teacher`. Its boxes from 0.5 on are taken as
@@ -336,7 +336,8 @@ def gathered(args: argparse.Namespace) -> Iterator[Picture]:
         yield from read_yolo(args.data / "real" / "val", ours, lambda _group: "test", teacher)
         rendered = [args.data / "rendered", *rendered]
     for folder in args.yolo:
-        theirs = {n: s for n, s in read_sources(folder / "sources.yaml").items() if n not in args.leave_out}
+        own = folder / "sources.yaml"
+        theirs = {n: s for n, s in read_sources(own if own.exists() else SOURCES).items() if n not in args.leave_out}
         yield from read_yolo(folder, theirs, a_fifth_to_val, teacher, pose)
     for folder in rendered:
         yield from read_rendered(folder)

@@ -238,7 +238,7 @@ def _worth(picture: Picture, width: int, height: int) -> list[tuple[tuple[float,
         own = [k for k, device in enumerate(devices) if overlap(device.box, person.box) > 0.5]
         held.update(own)
         if rendered:
-            worth = 2.5 if own and person.act != "none" else 1.0
+            worth = 4.0 if own and person.act != "none" else 1.0
         else:
             worth = 3.0 if own else 1.0 if "phone" in picture.known else 0.3
         found.append((person.box, worth))

@@ -11,7 +11,7 @@ training, and why a loop of our own:
 - **Traits, not classes.** A parcel of any facing is a positive of *parcel*; on its positive anchors alone its trait
   channels learn what is known of it, and nothing where it is unknown.
 - **COCO's knowledge is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class, the
-  backbone learns at a fifth of the rate, and `--hold` pulls all but the last class layer back towards where it started.
+  backbone learns at half the rate, and `--hold` pulls all but the last class layer back towards where it started.
 
 Killed runs go on where the last save was: start the same command again. `RUN/last.pt` (the moving average) loads as an
 Ultralytics checkpoint. Needs the extra `train`.
@@ -43,7 +43,7 @@ CHANNELS = len(LABELS) + len(TRAITS)
 COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
 # A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
 TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 0.25}
-BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.2
+BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
 
 

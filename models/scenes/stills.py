@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scenes import camera as cameras
 from scenes import parts, sensor
 from scenes.regions import blended, merged
+from scenes.vectors import unit
 
 MODES = ("day",) * 12 + ("ir",) * 5 + ("backlight",) * 3
 PLATE_SAMPLES = 16
@@ -61,6 +62,8 @@ class Warehouse:
         furnish(self.room, self.focus)
 
         def clear(position) -> bool:
+            if self.mode == "backlight" and not self._faces_door(position):
+                return False
             knee, head = np.array([*self.focus, 0.9]), np.array([*self.focus, 1.8])
             return self.room.floor.gap(*position[:2]) > 0.2 and not any(
                 self.studio.is_hit(position, position + (p - position) * 0.9) for p in (knee, head)
@@ -79,6 +82,11 @@ class Warehouse:
         self.ids = set(self.register.things)
         self.stage = Stage(self.studio, self.register, self.textures, self.room, assets, self.camera)
         self.plate = self.studio.render(PLATE_SAMPLES, scratch)
+
+    def _faces_door(self, position) -> bool:
+        """Whether the open door stands behind the people, as seen from there (within 30 degrees of the focus)."""
+        to_focus, to_door = (unit(np.subtract(p, position[:2])) for p in (self.focus, self.room.door[0][:2]))
+        return float(np.dot(to_focus, to_door)) > np.cos(np.radians(30))
 
     def still(self, k: int, samples: int):
         """The k-th picture (8-bit BGR) and its truth."""
