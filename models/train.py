@@ -42,7 +42,7 @@ CHANNELS = len(LABELS) + len(TRAITS)
 # COCO-80 output row that each channel starts from: person, cell phone, remote, suitcase, book; traits as owners.
 COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
 # A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
-TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 0.25}
+TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 1.0}
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
 
