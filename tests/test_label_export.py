@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,12 +19,9 @@ import yaml
 from manifest import read_manifest
 
 from detector.cli import main
-from detector.config import load_hub
-from detector.errors import LabelwatchError
 from detector.geometry import as_array, iou
 from detector.hub.store import Clip, Store
-from detector.hub.training_set import Wanted
-from detector.label_export import actor_among, export, is_changed, joined
+from detector.label_export import actor_among, is_changed, joined
 from detector.values import Box
 from tests.builders import detections
 from tests.conftest import REPOSITORY
@@ -348,52 +345,46 @@ def test_a_manifest_of_others_is_left_alone(line: str, hub: Hub, clip: bytes, ca
     assert (hub.out / "manifest.jsonl").read_text() == line + "\n"
 
 
-def full_disk(limit: int) -> Any:
-    """A progress that makes the disk full, as far as this process is concerned, once an incident is done."""
-    return lambda done, of: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+def export_apart(hub: Hub, after_an_incident: str) -> subprocess.CompletedProcess[str]:
+    """An export in a process of its own, in which something happens once an incident is done."""
+    code = f"""
+import os, resource, signal
+from pathlib import Path
+from detector.config import load_hub
+from detector.hub.training_set import Wanted
+from detector.label_export import export
+export(load_hub(Path({str(hub.config)!r})), Path({str(hub.out)!r}), wanted=Wanted(), model={hub.model!r},
+       progress=lambda done, of: {after_an_incident})
+"""
+    return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Gives room again."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+# No file may grow beyond a kilobyte: as far as that process is concerned, the disk is full.
+DISK_FULL = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_disk_that_fills_up_leaves_no_half_a_set(hub: Hub, clip: bytes) -> None:
     hub.incident("inc-1", clip)
     hub.incident("inc-2", clip, at=NOON + 60)
-    with pytest.raises(LabelwatchError, match=r"can't be written: .*; no manifest was written"):
-        export(load_hub(hub.config), hub.out, wanted=Wanted(), model=hub.model, progress=full_disk(1000))
+    done = export_apart(hub, DISK_FULL)
+    assert done.returncode == 1
+    assert re.search(r"LabelwatchError: .*can't be written: .*; no manifest was written", done.stderr)
     assert hub.contents() == {}
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_disk_that_fills_up_leaves_the_earlier_set_whole(hub: Hub, clip: bytes) -> None:
     hub.incident("inc-1", clip)
     hub.run()
     before = hub.contents()
     hub.incident("inc-2", clip, at=NOON + 60)
-    with pytest.raises(LabelwatchError, match="the earlier export is as it was"):
-        export(load_hub(hub.config), hub.out, wanted=Wanted(), model=hub.model, progress=full_disk(1000))
+    assert "the earlier export is as it was" in export_apart(hub, DISK_FULL).stderr
     assert hub.contents() == before
 
 
 def test_an_export_that_was_killed_is_simply_run_again(hub: Hub, clip: bytes) -> None:
     hub.incident("inc-1", clip)
     hub.incident("inc-2", clip, at=NOON + 60)
-    code = f"""
-import os, signal
-from pathlib import Path
-from detector.config import load_hub
-from detector.hub.training_set import Wanted
-from detector.label_export import export
-export(load_hub(Path({str(hub.config)!r})), Path({str(hub.out)!r}), wanted=Wanted(), model={hub.model!r},
-       progress=lambda done, of: os.kill(os.getpid(), signal.SIGKILL))
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, check=False)
+    done = export_apart(hub, "os.kill(os.getpid(), signal.SIGKILL)")
     assert done.returncode == -9 and not (hub.out / "manifest.jsonl").exists() and len(hub.pictures) == 3
     hub.judge("inc-1", "unclear")
     assert hub.run() == 0
