@@ -441,7 +441,8 @@ def test_on_the_shipped_clip_the_photographer_is_told_from_the_passer_by(hub: Hu
     hub.incident("inc-1", SWEEP.read_bytes(), seconds=20.0, saw=[], acts=acts)
     assert main(["label-export", str(hub.config), "--out", str(hub.out), "--per-incident", "3"]) == 0
     pictures = list(zip(PHOTOGRAPHER, hub.manifest, strict=True))
-    assert all(len(people(record)) == 2 for _, record in pictures)
+    crowded = [people(record) for _, record in pictures if len(people(record)) >= 2]
+    assert len(crowded) >= 2, "there is somebody to tell him from"
     marked = [(truth, p["box"]) for truth, record in pictures for p in people(record) if p.get("act") == "photo"]
     assert len(marked) >= 2
     assert min(float(iou(as_array([truth]), as_array([box]))[0, 0]) for truth, box in marked) > 0.6
