@@ -35,6 +35,7 @@ from manifest import Picture, SetError, Thing, run, write_manifest
 from rich.progress import track
 
 from detector.inference.zoom import cut_square, zoom_square
+from detector.values import LABELS
 
 SOURCES = Path(__file__).resolve().with_name("sources.yaml")
 YOLO_LABELS = ("person", "phone", "parcel", "label", "scanner")
@@ -204,8 +205,8 @@ def load_pose(checkpoint: Path) -> Pose:
     return look
 
 
-def read_rendered(folder: Path) -> Iterator[Picture]:
-    """Pictures of a folder of rendered scenes; `images/` + `truth/`, or both side by side.
+def rendered_files(folder: Path) -> list[tuple[Path, Path]]:
+    """Truth and picture of every rendered still of a folder: `images/` + `truth/`, or both side by side.
 
     Raises:
         SetError: No truth is there.
@@ -214,8 +215,16 @@ def read_rendered(folder: Path) -> Iterator[Picture]:
     truths = sorted((folder / "truth" if (folder / "truth").is_dir() else folder).glob("*.json"))
     if not truths:
         raise SetError(f"{folder}: no rendered truth (*.json) in it")
-    for path in truths:
-        picture = images / f"{path.stem}.jpg"
+    return [(path, images / f"{path.stem}.jpg") for path in truths]
+
+
+def read_rendered(folder: Path) -> Iterator[Picture]:
+    """Pictures of a folder of rendered scenes.
+
+    Raises:
+        SetError: No truth is there, or a file is none.
+    """
+    for path, picture in rendered_files(folder):
         if not picture.exists():
             continue  # its scene is still being rendered
         try:
@@ -224,10 +233,7 @@ def read_rendered(folder: Path) -> Iterator[Picture]:
             raise SetError(f"{path} is not a scene's truth: {error!r} (render the scene again)") from error
         seed = seed_of(path.stem)
         split = "val" if seed % 10 == 0 else "test" if seed % 5 == 0 else "train"
-        yield Picture(picture, "rendered", str(seed), "our own renderings", split, LABELS_RENDERED, tuple(things))
-
-
-LABELS_RENDERED = ("person", "phone", "scanner", "parcel", "label")
+        yield Picture(picture, "rendered", str(seed), "our own renderings", split, LABELS, tuple(things))
 
 
 def seed_of(stem: str) -> int:

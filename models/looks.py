@@ -20,10 +20,17 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 from dataset import overlap, read_image, side_of
-from manifest import LABELS, Picture, SetError, Thing
+from manifest import Picture, SetError, Thing
 
-TRAITS = ("up", "not_up", "photo", "call", "act_photo", "act_scan", "act_call", "act_browse", "angle_cos", "angle_sin")
-OWNER = {"parcel": slice(0, 2), "phone": slice(2, 4), "person": slice(4, 8), "label": slice(8, 10)}
+from detector.inference.zoom import zoom_square
+from detector.values import ACT_TRAITS, ANGLE_COS, ANGLE_SIN, CALL, LABELS, NOT_UP, PHOTO, TRAITS, UP
+
+OWNER = {
+    "parcel": slice(UP, NOT_UP + 1),
+    "phone": slice(PHOTO, CALL + 1),
+    "person": ACT_TRAITS,
+    "label": slice(ANGLE_COS, None),
+}
 FRAME, FRAME_SIDE, CLOSE = 416, 640, 320
 GREY = (114, 114, 114)
 
@@ -135,9 +142,7 @@ class Looks:
 
     def _draw_close(self):
         n, box = self._close[self._rng.choice(len(self._close), p=self._close_odds)]
-        x1, y1, x2, y2 = box
-        side = 1.3 * max(x2 - x1, 0.65 * (y2 - y1))
-        x, y = (x1 + x2 - side) / 2, y1 - 0.1 * side
+        x, y, side = zoom_square(box)
         larger = side * self._rng.uniform(0.8, 1.35)
         x -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
         y -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
@@ -190,11 +195,10 @@ class Looks:
         mirrored = rng.random() < 0.5
         step = -scale if mirrored else scale
         matrix = np.float32([[step, 0, out + x * scale if mirrored else -x * scale], [0, scale, -y * scale]])
-        way = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR
         source = self._images[n]
         if scale < 0.6:  # warping takes no averages: shrink first, as a sensor would
             shrink = max(scale * 1.3, 0.02)
-            source = cv2.resize(source, None, fx=shrink, fy=shrink, interpolation=way)
+            source = cv2.resize(source, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             matrix[:, :2] /= shrink
         image = cv2.warpAffine(source, matrix, (out, out), flags=cv2.INTER_LINEAR, borderValue=GREY)
         boxes = (truth.boxes - np.float32([x, y, x, y])) * scale
@@ -206,7 +210,7 @@ class Looks:
         inside = (left > 0) & (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
         traits = truth.traits.copy()
         if mirrored:
-            traits[:, 9] = 1 - traits[:, 9]  # the axial angle becomes its negative
+            traits[:, ANGLE_SIN] = 1 - traits[:, ANGLE_SIN]  # the axial angle becomes its negative
         if not acts:
             traits[:, OWNER["person"]] = np.nan
         cropped = left < 0.4 * area

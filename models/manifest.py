@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LABELS = ("person", "phone", "scanner", "parcel", "label")
+from detector.values import LABELS
+
 SPLITS = ("train", "val", "test")
 FACINGS = ("up", "not_up", "unknown")
 USES = ("photo", "call", "browse")

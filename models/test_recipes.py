@@ -14,13 +14,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from looks import TRAITS, Batch
-from manifest import LABELS, SetError
+from looks import Batch
+from manifest import SetError
 from train import CHANNELS, SceneLoss, choose_device, load_start
 from ultralytics import YOLO
 
 from detector.inference.card import find_card
 from detector.inference.session import Session
+from detector.values import LABELS, TRAITS
 
 HERE = Path(__file__).resolve().parent
 PERSON, PHONE, PARCEL = 0, 1, 3

@@ -29,14 +29,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from looks import OWNER, TRAITS, Batch, Looks
-from manifest import LABELS, SetError, read_manifest, run
+from looks import OWNER, Batch, Looks
+from manifest import SetError, read_manifest, run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 from ultralytics.utils.loss import v8DetectionLoss
 from ultralytics.utils.tal import make_anchors
+
+from detector.values import LABELS, TRAITS
 
 CHANNELS = len(LABELS) + len(TRAITS)
 # COCO-80 output row that each channel starts from: person, cell phone, remote, suitcase, book; traits as owners.

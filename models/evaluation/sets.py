@@ -19,7 +19,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-from dataset import SOURCES, act_of, facing_of, read_image, read_labels, read_sources, seed_of, source_of
+from dataset import (
+    SOURCES,
+    act_of,
+    facing_of,
+    read_image,
+    read_labels,
+    read_sources,
+    rendered_files,
+    seed_of,
+    source_of,
+)
 from manifest import SetError
 
 from detector.stills import SUFFIXES
@@ -193,12 +203,7 @@ def rendered_sets(folders: list[Path]) -> list[JudgedSet]:
     samples: dict[str, list[Sample]] = {CHOOSE: [], REPORT: []}
     without_picture: list[str] = []
     for folder in folders:
-        images = folder / "images" if (folder / "images").is_dir() else folder
-        truths = sorted((folder / "truth" if (folder / "truth").is_dir() else folder).glob("*.json"))
-        if not truths:
-            raise SetError(f"{folder}: no rendered truth (*.json) in it")
-        for path in truths:
-            picture = images / f"{path.stem}.jpg"
+        for path, picture in rendered_files(folder):
             if not picture.exists():
                 without_picture.append(f"{path}: its picture {picture.name} is missing")
                 continue

@@ -23,12 +23,11 @@ from dataset import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from looks import CLOSE, FRAME, OWNER, TRAITS, Looks, traits_of
-from manifest import ACTS, LABELS, Picture, SetError, Thing, read_manifest, write_manifest
+from looks import CLOSE, FRAME, OWNER, Looks, traits_of
+from manifest import ACTS, Picture, SetError, Thing, read_manifest, write_manifest
 
 from detector.inference.zoom import zoom_square
-from detector.values import LABELS as WORKER_LABELS
-from detector.values import TRAITS as WORKER_TRAITS
+from detector.values import LABELS, TRAITS
 
 
 def a_picture(folder: Path, *things: Thing, **changes: Any) -> Picture:
@@ -71,10 +70,6 @@ SOURCES = {"fuyi": {"licence": "Apache-2.0", "files": ["fuyi_"], "known": ["parc
 
 def to_train(_group: str) -> str:
     return "train"
-
-
-def test_recipes_and_worker_speak_of_the_same_labels_and_traits() -> None:
-    assert (LABELS, TRAITS) == (WORKER_LABELS, WORKER_TRAITS)
 
 
 def test_truth_becomes_things_with_what_is_known_of_them() -> None:
