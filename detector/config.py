@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,6 +23,7 @@ from detector.errors import ConfigError, Problem, redacted
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Point = tuple[Share, Share]
+IncidentKindName = Literal["label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper"]
 ZoneKind = Literal["storage", "walkway", "packing", "blind_edge", "ignore"]
 
 
@@ -61,10 +63,49 @@ class HubLink(Settings):
         return url
 
 
-class Policy(Settings):
-    """What is fine in a zone."""
+Allowed = Literal["allowed", "forbidden"]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="time of day, HH:MM")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-    phones: Literal["allowed", "forbidden"] = Field("forbidden", description="photographing labels here is fine or not")
+
+class Shift(Settings):
+    """A span of working time; one that ends before it begins goes past midnight and belongs to the day it began."""
+
+    name: Name
+    begins: TimeOfDay
+    ends: TimeOfDay
+    days: list[Day] = Field(list(DAYS), min_length=1)
+
+
+class Calendar(Settings):
+    """When people work here. Without shifts it is always working time."""
+
+    shifts: list[Shift] = []
+    closed: list[date] = Field(
+        [], description="days without work, such as holidays; a night shift ends at midnight then"
+    )
+
+
+class Exemption(Settings):
+    """What is fine in a zone beyond its policy, at some times or for few people."""
+
+    reason: str = Field(min_length=1, description="why; shown by `check --explain`")
+    shifts: list[Name] = Field([], description="in these shifts only; in all when left out")
+    until: date | None = Field(None, description="last day on which it holds")
+    people: int | None = Field(None, ge=1, description="only while at most so many people do it; nobody is recognised")
+    phones: Allowed | None = None
+    scanners: Allowed | None = None
+    staying: Allowed | None = None
+
+
+class Policy(Settings):
+    """What is fine in a zone. The first exemption that holds wins over what stands here."""
+
+    phones: Allowed = Field("forbidden", description="photographing labels here is fine or not")
+    scanners: Allowed = Field("allowed", description="handheld scanners are fine here or not")
+    staying: Allowed = Field("forbidden", description="being here outside the calendar's shifts is fine or not")
+    exemptions: list[Exemption] = []
 
 
 class Zone(Settings):
@@ -99,6 +140,9 @@ class Camera(Settings):
     password_file: Path | None = None
     loop: bool = Field(False, description="play a file again and again as one stream with ever-increasing time")
     zones: list[Zone] = [WHOLE_FRAME]
+    least_score: dict[IncidentKindName, Share] = Field(
+        {}, description="as in incidents, for this camera alone; verdicts propose it"
+    )
 
     @field_validator("source")
     @classmethod
@@ -137,10 +181,13 @@ class Analysis(Settings):
 
 
 class PhotoRule(Settings):
-    """When device and person add up to a photo act (`rules/acts.py`)."""
+    """When looks at a person add up to an act (`rules/acts.py`)."""
 
-    least_s: float = Field(0.8, gt=0, description="shortest time the phone is held aimed and still")
-    gap_s: float = Field(1.2, gt=0, description="longest time the phone may be lost from sight within one act")
+    error: float = Field(
+        0.01, gt=0, lt=0.5, description="chance that one stretch of something else is taken for a photo"
+    )
+    least_s: float = Field(0.8, gt=0, description="shortest act")
+    gap_s: float = Field(1.2, gt=0, description="longest time without evidence within one act")
 
 
 class SweepRule(Settings):
@@ -154,10 +201,35 @@ class SweepRule(Settings):
 class OrientationRule(Settings):
     """When too many parcels lie label up (`rules/orientation.py`)."""
 
-    usual_rate: Share = Field(0.35, description="for zones without a label_up_rate of their own")
-    least_parcels: int = Field(8, ge=3)
-    level: float = Field(0.002, gt=0, lt=0.5, description="chance, at most, that ordinary parcels look like this once")
+    usual_rate: Share = Field(0.35, description="for zones without a label_up_rate of their own, until it is learned")
+    learn: bool = Field(True, description="learn each zone's usual rate from what lies there")
+    by_shift: bool = Field(False, description="a usual rate for each shift of the calendar")
+    least_parcels: int = Field(8, ge=3, description="fewest parcels of a patch")
+    false_alarms_per_month: float = Field(1.0, gt=0, le=1000, description="at most so many a zone, on average")
     settle_s: float = Field(4.0, ge=0, description="how long a parcel must have lain still before it counts")
+
+
+class LingeringRule(Settings):
+    """When somebody stays beside parcels without work (`rules/lingering.py`)."""
+
+    after_s: float = Field(120.0, gt=0, description="this long beside parcels is lingering")
+    crouched_after_s: float = Field(30.0, gt=0, description="crouching or bending there, already after this long")
+
+
+class BlindEdgeRule(Settings):
+    """When somebody stays out of sight (`rules/blind_edge.py`); needs zones of kind blind_edge."""
+
+    away_s: float = Field(180.0, gt=0, description="out of sight for this long is told")
+    visits: int = Field(3, ge=1, description="or for so many times a shift, by people with parcels")
+    visit_s: float = Field(30.0, gt=0, description="each of them this long at least")
+
+
+class TamperRule(Settings):
+    """When a camera no longer sees what it should (`rules/tamper.py`)."""
+
+    after_s: float = Field(8.0, gt=0, description="it must last this long before it is told")
+    frozen_s: float = Field(20.0, gt=0, description="a picture that doesn't change at all for this long is frozen")
+    clock_step_s: float = Field(60.0, gt=0, description="time that jumps by more than this is told")
 
 
 class Rules(Settings):
@@ -166,10 +238,17 @@ class Rules(Settings):
     photo: PhotoRule = PhotoRule()
     sweep: SweepRule = SweepRule()
     orientation: OrientationRule = OrientationRule()
+    lingering: LingeringRule = LingeringRule()
+    blind_edge: BlindEdgeRule = BlindEdgeRule()
+    tamper: TamperRule = TamperRule()
 
 
 class Incidents(Settings):
     """How signals become incidents, and what evidence is kept."""
+
+    least_score: dict[IncidentKindName, Share] = Field(
+        {}, description="signals of a kind scored lower raise no incident"
+    )
 
     join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")
     longest_s: float = Field(600.0, gt=0, description="a longer incident ends and a new one begins")
@@ -187,6 +266,7 @@ class EdgeConfig(Settings):
     edge: Name
     data_dir: Path = Path("data")
     timezone: str = "Asia/Shanghai"
+    calendar: Calendar = Calendar()
     broker: Broker = Broker()
     hub: HubLink = HubLink()
     analysis: Analysis = Analysis()
@@ -211,6 +291,8 @@ class HubConfig(Settings):
     language: Literal["zh", "en"] = "zh"
     broker: Broker = Broker()
     largest_clip_mb: int = Field(512, ge=1)
+    calendar: Calendar = Calendar()
+    alerts_per_shift: int = Field(12, ge=1, description="alert budget: what exceeds it goes to the digest")
 
     @field_validator("timezone")
     @classmethod

@@ -31,6 +31,11 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0), np.float32)
 
 
+def distance(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Distance of two points."""
+    return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)
+
+
 def centre(box: Box) -> tuple[float, float]:
     """Centre of a box."""
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

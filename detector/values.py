@@ -223,7 +223,9 @@ class Parcel:
     """A parcel slot that stays: its box, and its facing as accumulated so far.
 
     `up` is the running probability that a label is on its top face among looks that could judge it, `looks` their
-    number; `facing` is the verdict from both.
+    number; `facing` is the verdict from both. `turned_at` is when the verdict last went from `not_up` to `up` or back
+    while the slot stayed, `None` where it never did. `angle` is the way its label's text lines run, in radians modulo
+    pi, counter-clockwise from the picture's x axis as one sees it; `None` where no label says.
     """
 
     id: int
@@ -233,11 +235,36 @@ class Parcel:
     looks: int
     first_seen_at: float
     last_seen_at: float
+    turned_at: float | None = None
+    angle: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """How well the camera itself sees at one instant, from a small grey copy of the frame.
+
+    Attributes:
+        brightness: Mean grey, 0 black to 1 white.
+        contrast: Standard deviation of grey, 0 to 0.5.
+        sharpness: Energy of fine detail relative to contrast, 0 (none) upwards.
+        likeness: Correlation -1..1 of its edges with those usual for this camera; `None` while that is being learned.
+        still_s: Seconds since the picture last changed at all, sensor noise included.
+    """
+
+    brightness: float
+    contrast: float
+    sharpness: float
+    likeness: float | None
+    still_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a rule may know of the world at one instant."""
+    """All that a rule may know of the world at one instant.
+
+    `ended` are tracks that end here. `clock_step_s` is set on the first scene after time jumped: by how many seconds,
+    negative when it was set back; what was remembered before is void then.
+    """
 
     camera: str
     at: float
@@ -247,6 +274,8 @@ class Scene:
     parcels: tuple[Parcel, ...] = ()
     labels: tuple[Box, ...] = ()
     ended: frozenset[int] = frozenset()
+    view: CameraView | None = None
+    clock_step_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
-BOTTOM = ("values", "geometry", "clock", "errors", "wire", "config", "packets", "resources")
+BOTTOM = ("values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources")
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 
 

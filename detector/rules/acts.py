@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from detector.config import PhotoRule
-from detector.geometry import centre, contains, foot, grown, head, ray_enters
+from detector.geometry import centre, contains, distance, foot, grown, head, ray_enters
 from detector.rules.memory import TrackMemory
 from detector.values import Act, ActKind, Box, Device, Facing, Parcel, Person, Scene
 
@@ -111,11 +111,6 @@ def placed(memory: Memory, person: Person, at: float) -> Memory:
     now = distance(feet, memory.feet) / height / elapsed
     speed = memory.speed + min(1.0, elapsed / 0.5) * (now - memory.speed)
     return replace(memory, height=height, feet=feet, speed=speed)
-
-
-def distance(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Distance of two points."""
-    return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)
 
 
 def read(person: Person, devices: Sequence[Device], parcels: Sequence[Parcel], speed: float) -> Reading | None:

@@ -30,6 +30,7 @@ from detector.rules.zones import ZoneMap
 from detector.values import CountRange, Facing, IncidentKind, Parcel, Scene, Severity, Signal
 
 CORRELATION = 0.04
+LEVEL = 0.002
 DRAWS = 1999
 HOLD_S = 2.0  # a pattern must stand this long before it is told
 CLEAR = 0.05  # and be this unsurprising before it may be told again
@@ -68,7 +69,7 @@ class OrientationRule:
             if facings != state.facings:
                 state.facings, state.patch = facings, self._search(zone, parcels)
             patch = state.patch
-            if patch is None or patch.p_value > self._settings.level:
+            if patch is None or patch.p_value > LEVEL:
                 state.since = None
                 if patch is None or patch.p_value > CLEAR:
                     state.told = False

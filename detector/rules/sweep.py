@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from detector.config import Rules
-from detector.geometry import centre, foot
-from detector.rules.acts import ActRecogniser, distance
+from detector.geometry import centre, distance, foot
+from detector.rules.acts import ActRecogniser
 from detector.rules.zones import ZoneMap
 from detector.values import Act, ActKind, Box, CountRange, IncidentKind, Parcel, Scene, Severity, Signal
 

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from detector.config import OrientationRule
-from detector.rules.orientation import CORRELATION, most_surprising_patch
+from detector.rules.orientation import CORRELATION, LEVEL, most_surprising_patch
 
 RATE = 0.35
 
@@ -31,7 +31,7 @@ def main() -> None:
             turned[random.choice(20, 2, replace=False)] = False
             thrown = random.random(20 + others) < random.beta(RATE * spread, (1 - RATE) * spread)
             patch = most_surprising_patch(places, np.r_[turned, thrown[20:]], RATE, settings.least_parcels)
-            found += patch.p_value <= settings.level
+            found += patch.p_value <= LEVEL
             alarms += most_surprising_patch(places, thrown, RATE, settings.least_parcels).p_value <= 0.05
         print(f"{20 + others} parcels: found {found / runs:.0%}; thrown called surprising at 0.05 {alarms / runs:.0%}")
 
