@@ -5,7 +5,7 @@ from __future__ import annotations
 from detector.alerts.incidents import IncidentBook
 from detector.config import Camera, EdgeConfig
 from detector.inference import load_detector
-from detector.pipeline import Detector, Pipeline, Rule
+from detector.pipeline import Detector, Pipeline, Rule, Stages
 from detector.rules.orientation import OrientationRule
 from detector.rules.sweep import SweepRule
 from detector.rules.zones import ZoneMap
@@ -24,10 +24,9 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
         ModelError: The model can't be loaded.
     """
     zones = ZoneMap(camera.zones)
-    rules: list[Rule] = [SweepRule(zones, config.rules), OrientationRule(zones, config.rules.orientation)]
-    return Pipeline(
-        detector or load_detector(config.analysis),
-        SceneTracker(),
-        rules,
-        IncidentBook(config.site, config.incidents),
-    )
+
+    def stages() -> Stages:
+        rules: list[Rule] = [SweepRule(zones, config.rules), OrientationRule(zones, config.rules.orientation)]
+        return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents))
+
+    return Pipeline(detector or load_detector(config.analysis), stages, config.rules.tamper.clock_step_s)

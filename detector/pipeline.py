@@ -5,12 +5,17 @@
 `Source` and `Sink` stand at the two ends; `worker.py` (live) and `replay.py` (recordings) put them there. Both build
 the same `Pipeline` (`assembly.py`). It runs in one thread, does no I/O and asks no clock: time comes with the frame.
 To add a rule, write a class with `observe` in `rules/`, and name it in `assembly.build_pipeline`.
+
+Frame times are believed as far as they make sense (`Timeline`). Where they leap, incidents end and the stages are built
+anew, since what they remember is void; what they learned in days (`Learner`) is carried over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 from detector.values import Detections, Frame, IncidentUpdate, Scene, Signal
 
@@ -80,22 +85,117 @@ class Sink(Protocol):
         ...
 
 
-class Pipeline:
-    """The stages of one camera, in order."""
+@runtime_checkable
+class Learner(Protocol):
+    """A tracker, rule or policy that learns what is usual here, over days."""
 
-    def __init__(self, detector: Detector, tracker: Tracker, rules: Iterable[Rule], policy: IncidentPolicy) -> None:
+    def learned(self) -> dict[str, Any]:
+        """What it has learned, without frame times: it outlives a clock that was set."""
+        ...
+
+    def recall(self, learned: dict[str, Any]) -> None:
+        """Take up what an earlier one of its kind had learned."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What follows the detector: everything that remembers."""
+
+    tracker: Tracker
+    rules: tuple[Rule, ...]
+    policy: IncidentPolicy
+
+    @property
+    def learners(self) -> dict[str, Learner]:
+        """Those that learn, by the names of their classes."""
+        every = (self.tracker, *self.rules, self.policy)
+        return {type(stage).__name__: stage for stage in every if isinstance(stage, Learner)}
+
+
+class Timeline:
+    """Which frame times are believed, and where they leap.
+
+    A frame that comes twice, or up to `late_s` late, is left out. A time further back, or ahead by more than `leap_s`,
+    is believed as soon as a second frame goes on from it: a wrong time among right ones, or a second stream between the
+    frames of the first, moves nothing, and a leap costs one frame.
+    """
+
+    def __init__(self, leap_s: float, late_s: float = 2.0) -> None:
+        self._leap_s = leap_s
+        self._late_s = late_s
+        self._last: float | None = None
+        self._doubted: float | None = None
+
+    def leap(self, at: float) -> float | None:
+        """By how many seconds time leaps with a frame of this time: mostly 0; `None`: leave the frame out."""
+        if not math.isfinite(at):
+            return None
+        ahead = at - self._last if self._last is not None else 0.0
+        if self._last is None or 0 < ahead <= self._leap_s:
+            self._last, self._doubted = at, None
+            return 0.0
+        if -self._late_s <= ahead <= 0:
+            return None
+        doubted, self._doubted = self._doubted, at
+        if doubted is None or at <= doubted or (doubted < self._last) != (ahead < 0):
+            return None
+        self._last, self._doubted = at, None
+        return ahead
+
+
+class Pipeline:
+    """The stages of one camera, in order.
+
+    Args:
+        detector: What is in a frame.
+        build: Makes the other stages, first and after time leapt.
+        leap_s: Time that goes on by more than this between two frames leaps.
+
+    Attributes:
+        left_out: Frames not looked at, since their times make no sense or there is no picture in them.
+    """
+
+    def __init__(self, detector: Detector, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
         self.detector = detector
-        self.tracker = tracker
-        self.rules = tuple(rules)
-        self.policy = policy
+        self.left_out = 0
+        self._build = build
+        self._stages = build()
+        self._timeline = Timeline(leap_s)
+        self._size: tuple[int, int] | None = None
 
     def process(self, frame: Frame) -> list[IncidentUpdate]:
         """Take one frame through every stage."""
-        detections = self.detector.detect(frame, self.tracker.people)
-        scene = self.tracker.update(frame, detections)
-        signals = [signal for rule in self.rules for signal in rule.observe(scene)]
-        return self.policy.admit(signals, frame.captured_at)
+        leap = self._timeline.leap(frame.captured_at) if min(frame.size) > 0 else None
+        if leap is None:
+            self.left_out += 1
+            return []
+        detections = self.detector.detect(frame, self._stages.tracker.people)
+        # Boxes remembered in pixels mean nothing in a picture of another size.
+        resized, self._size = self._size not in (None, frame.size), frame.size
+        updates = self._begin_anew() if leap or resized else []
+        scene = self._stages.tracker.update(frame, detections)
+        if leap:
+            scene = replace(scene, clock_step_s=leap)
+        signals = [signal for rule in self._stages.rules for signal in rule.observe(scene)]
+        return updates + self._stages.policy.admit(signals, frame.captured_at)
 
     def finish(self) -> list[IncidentUpdate]:
         """The recording is over: end what is open."""
-        return self.policy.finish()
+        return self._stages.policy.finish()
+
+    def learned(self) -> dict[str, dict[str, Any]]:
+        """What the stages have learned, by the names of their classes."""
+        return {name: stage.learned() for name, stage in self._stages.learners.items()}
+
+    def recall(self, learned: dict[str, dict[str, Any]]) -> None:
+        """Take up what the stages of an earlier pipeline of this camera had learned."""
+        for name, stage in self._stages.learners.items():
+            if name in learned:
+                stage.recall(learned[name])
+
+    def _begin_anew(self) -> list[IncidentUpdate]:
+        ended, learned = self.finish(), self.learned()
+        self._stages = self._build()
+        self.recall(learned)
+        return ended
