@@ -8,6 +8,7 @@ import numpy as np
 
 from detector.config import Zone
 from detector.geometry import points_in_polygon
+from detector.values import FloatArray
 
 
 class ZoneMap:
@@ -17,11 +18,21 @@ class ZoneMap:
         ordered = sorted(zones, key=lambda zone: zone.kind != "ignore")
         self._zones = [(zone, np.asarray(zone.polygon, np.float32)) for zone in ordered]
 
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """Every zone, in order of precedence."""
+        return tuple(zone for zone, _ in self._zones)
+
     def at(self, point: tuple[float, float], size: tuple[int, int]) -> Zone | None:
         """Zone of a point in pixels of a frame of `size` (width, height); `None` outside all and where ignored."""
-        share = np.array([[point[0] / size[0], point[1] / size[1]]], np.float32)
-        share = np.clip(share, 1e-4, 1 - 1e-4)  # a point on the frame's border belongs to a whole-frame zone
-        for zone, polygon in self._zones:
-            if points_in_polygon(share, polygon)[0]:
-                return None if zone.kind == "ignore" else zone
-        return None
+        return self.of(np.array([point], np.float32), size)[0]
+
+    def of(self, points: FloatArray, size: tuple[int, int]) -> list[Zone | None]:
+        """Zones of points `(N, 2)`, as `at` tells them."""
+        found: list[Zone | None] = [None] * len(points)
+        # A point on the frame's border belongs to a whole-frame zone.
+        shares = np.clip(points / np.array(size, np.float32), 1e-4, 1 - 1e-4).astype(np.float32)
+        for zone, polygon in reversed(self._zones):  # the first in the list has the last word
+            for k in np.flatnonzero(points_in_polygon(shares, polygon)):
+                found[k] = None if zone.kind == "ignore" else zone
+        return found
