@@ -1,0 +1,205 @@
+"""What a detector makes of people and parcels: the truth of an instant enters, `Detections` leave.
+
+People are seen as the shipped model saw people who do the same, at like size, in held-out scenes (`looks.csv`, made by
+`looks.py`). Errors last: a person is mistaken as long as their pose stays, so a look is kept for `hold_s` on average
+and the next comes from the same scene where that has more. Parcels are found, and their tops read, at the rates of the
+model's card; a top that is misread stays misread.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from math import atan2, cos, exp, inf, log, sin
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import yaml
+
+from detector.geometry import centre, head
+from detector.values import (
+    ACT_TRAITS,
+    CALL,
+    LABELS,
+    PARCEL,
+    PERSON,
+    PHONE,
+    PHOTO,
+    SCANNER,
+    TRAITS,
+    UNKNOWN_TRAITS,
+    Box,
+    Detections,
+)
+
+LOOKS = Path(__file__).with_name("looks.csv")
+CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
+NEAREST = 60  # looks of like size to draw from
+SAME_SCENE = 0.8  # share of next looks that come from the scene of the look before
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One measured look at a person (`looks.py` explains the columns); NaN where nothing was seen."""
+
+    scene: str
+    act: str
+    device_px: float
+    found: float
+    phone: float
+    scanner: float
+    photo: float
+    call: float
+    acts: tuple[float, float, float, float]
+    x: float
+    y: float
+    reach: float
+    miss: float
+
+
+def read_looks(path: Path = LOOKS) -> list[Look]:
+    """The table of measured looks."""
+
+    def number(text: str) -> float:
+        return float(text) if text else float("nan")
+
+    with path.open(encoding="utf-8") as file:
+        return [
+            Look(
+                row["run"].rpartition("/")[0], row["act"],
+                *(number(row[key]) for key in ("device_px", "found", "phone", "scanner", "photo", "call")),
+                (number(row["act_photo"]), number(row["act_scan"]), number(row["act_call"]), number(row["act_browse"])),
+                *(number(row[key]) for key in ("x", "y", "reach", "miss")),
+            )
+            for row in csv.DictReader(file)
+        ]  # fmt: skip
+
+
+class Looks:
+    """The table, to draw from by act and size.
+
+    Args:
+        looks: Measured.
+        hold_s: How long a look lasts on average, seconds.
+        mixed: Share of looks that are taken from another act's instead: makes the detector worse than measured.
+        blinded: Share of looks in which nothing is seen in the hand though something was.
+    """
+
+    def __init__(self, looks: list[Look], *, hold_s: float = 0.6, mixed: float = 0.0, blinded: float = 0.0) -> None:
+        self.hold_s, self.mixed, self.blinded = hold_s, mixed, blinded
+        self._by_act: dict[str, list[Look]] = defaultdict(list)
+        for look in looks:
+            self._by_act[look.act].append(look)
+        self._near: dict[tuple[str, int], tuple[list[Look], dict[str, list[Look]]]] = {}
+
+    def draw(self, rng: Random, act: str, px: float, before: Look | None, elapsed: float) -> Look:
+        """The look `elapsed` seconds after the one `before` at somebody who does `act` with a device of `px` pixels."""
+        if before is not None and before.act == act and rng.random() < exp(-elapsed / self.hold_s):
+            return before
+        if self.mixed and rng.random() < self.mixed:
+            act = rng.choice(list(self._by_act))
+        near, by_scene = self._like(act, px)
+        if before is not None and before.act == act and rng.random() < SAME_SCENE:
+            near = by_scene.get(before.scene, near)
+        look = rng.choice(near)
+        return replace(look, phone=0.0, scanner=0.0) if self.blinded and rng.random() < self.blinded else look
+
+    def _like(self, act: str, px: float) -> tuple[list[Look], dict[str, list[Look]]]:
+        key = act, round(4 * log(max(px, 1.0)))
+        if key not in self._near:
+            size = exp(key[1] / 4)
+            # Who holds nothing has no size to go by.
+            order = sorted(
+                self._by_act[act], key=lambda look: abs(log(look.device_px / size)) if look.device_px else inf
+            )
+            near = self._by_act[act] if act == "none" else order[:NEAREST]
+            by_scene: dict[str, list[Look]] = defaultdict(list)
+            for look in near:
+                by_scene[look.scene].append(look)
+            self._near[key] = near, by_scene
+        return self._near[key]
+
+
+def person_rows(
+    look: Look, box: Box, target: Box | None, rng: np.random.Generator
+) -> list[tuple[int, Box, float, list[float]]]:
+    """What the detector says of one person: the person, and what it takes for a device in the hand.
+
+    A device that is pointed at a parcel is seen as far off the line from the head to the parcel's middle as it was in
+    the measured look; any other where it was in the person's box.
+
+    Returns:
+        Class, box (pixels), score and traits of each detection.
+    """
+    if look.found < 0.01:
+        return []
+    tall = box[3] - box[1]
+    shifted = np.asarray(box) + rng.normal(0, 0.012 * tall, 4)
+    seen: Box = (float(shifted[0]), float(shifted[1]), float(shifted[2]), float(shifted[3]))
+    traits = list(UNKNOWN_TRAITS)
+    traits[ACT_TRAITS] = look.acts
+    rows = [(PERSON, seen, look.found, traits)]
+    kind, score = (PHONE, look.phone) if look.phone >= look.scanner else (SCANNER, look.scanner)
+    if score < 0.01:
+        return rows
+    if target is not None and look.miss == look.miss:
+        (hx, hy), (tx, ty) = head(seen), centre(target)
+        way = atan2(ty - hy, tx - hx) + look.miss
+        x, y = hx + look.reach * tall * cos(way), hy + look.reach * tall * sin(way)
+    else:
+        x, y = centre(seen)[0] + look.x * tall, seen[1] + look.y * tall
+    half = max(look.device_px, 4.0) / 2.8
+    traits = list(UNKNOWN_TRAITS)
+    if kind == PHONE:
+        traits[PHOTO], traits[CALL] = look.photo, look.call
+    rows.append((kind, (x - half, y - half, x + half, y + half), score, traits))
+    return rows
+
+
+class ParcelNoise:
+    """What the detector makes of parcels that lie still.
+
+    Args:
+        boxes: `(N, 4)` where they are, pixels.
+        up: `(N,)` whether a label is on the top.
+        rng: Draws.
+    """
+
+    def __init__(self, boxes: np.ndarray, up: np.ndarray, rng: np.random.Generator) -> None:
+        figures = yaml.safe_load(CARD.read_text(encoding="utf-8"))["figures"]["rendered"]
+        self._recall, facing = float(figures["parcel"]["recall"]), figures["facing"]
+        self._boxes, self._rng = boxes.astype(np.float32), rng
+        right = rng.random(len(boxes)) < facing["right"]
+        told = np.where(right, up, ~up)
+        judged = rng.random(len(boxes)) >= facing["unknown"]
+        self._traits = np.zeros((len(boxes), len(TRAITS)), np.float32)
+        self._traits[:] = UNKNOWN_TRAITS
+        self._traits[:, 0] = np.where(judged, np.where(told, 0.9, 0.05), 0.1)
+        self._traits[:, 1] = np.where(judged, np.where(told, 0.05, 0.9), 0.1)
+        # Some parcels are seen nearly always and some hardly ever: beta of mean recall, with little weight.
+        self._seen = rng.beta(4 * self._recall, 4 * (1 - self._recall), len(boxes))
+
+    def __call__(self, there: np.ndarray) -> Detections:
+        """Detections of the parcels that are `there`, `(N,)` bool, this instant."""
+        shown = there & (self._rng.random(len(self._boxes)) < self._seen)
+        boxes, n = self._boxes[shown], int(shown.sum())
+        size = (boxes[:, 2] - boxes[:, 0])[:, None]
+        boxes = boxes + self._rng.normal(0, 0.03, (n, 4)).astype(np.float32) * size
+        scores = self._rng.uniform(0.4, 0.95, n).astype(np.float32)
+        return Detections(boxes, scores, np.full(n, PARCEL, np.int64), self._traits[shown])
+
+
+def as_detections(rows: list[tuple[int, Box, float, list[float]]]) -> Detections:
+    """Rows of `person_rows` as arrays."""
+    if not rows:
+        return Detections.empty()
+    kinds, boxes, scores, traits = zip(*rows, strict=True)
+    assert max(kinds) < len(LABELS)
+    return Detections(
+        np.array(boxes, np.float32),
+        np.array(scores, np.float32),
+        np.array(kinds, np.int64),
+        np.array(traits, np.float32),
+    )

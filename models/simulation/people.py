@@ -1,0 +1,345 @@
+"""People among parcels, without pixels: how often are sweeps found, and how often is ordinary work taken for one?
+
+    python models/simulation/people.py --hours 60 --sweeps 600 --out DIR
+
+Plans of visits (`crowd.py`) become detections with measured noise (`noise.py`), and these go through the worker's own
+tracker, rules and incidents. Writes DIR/people.md with plots, and people.json.
+
+A *camera-month* of ordinary work is 60 hours with somebody in the picture: 30 days of 10 hours, a fifth of the time.
+Sweeps are missed when no label-photography incident of warning or graver overlaps them. A false sweep is any such
+incident while nobody photographs more than one parcel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from evaluation.svg import Series, chart
+from simulation.crowd import PHONE_M, SIZE, STYLES, TALL_M, Hall, Plan, Step, hall, ordinary, sweep
+from simulation.intervals import count_interval, share_interval
+from simulation.noise import LOOKS, Look, Looks, ParcelNoise, as_detections, person_rows, read_looks
+
+from detector.assembly import build_pipeline
+from detector.config import Camera, EdgeConfig, Zone
+from detector.pipeline import Pipeline
+from detector.values import Box, Detections, Frame, Incident, IncidentKind, IncidentUpdate, Severity
+
+FPS = 5.0
+MONTH_H = 60.0
+START = 1_790_000_000.0
+TALL = (160.0, 240.0, 340.0, 460.0)  # pixels of a person near the camera: phones there are about 15 to 43 pixels
+CALM_S = 200.0  # after a visit, so that what comes later is another incident
+
+
+@dataclass
+class Visitor:
+    """One person carrying out a plan; `look` is what the detector made of them last."""
+
+    plan: Plan
+    begins: float
+    look: Look | None = None
+    looked_at: float = 0.0
+
+    @property
+    def ends(self) -> float:
+        """When they are gone."""
+        return self.begins + self.plan.seconds
+
+    def at(self, time_s: float) -> tuple[Step, tuple[float, float], Step | None] | None:
+        """Step, feet (pixels), and the step that has just ended; `None` when not there."""
+        left, feet, before = time_s - self.begins, self.plan.steps[0].feet, None
+        if not 0 <= left < self.plan.seconds:
+            return None
+        for step in self.plan.steps:
+            if left < step.seconds:
+                share = left / step.seconds
+                return (
+                    step,
+                    (feet[0] + share * (step.feet[0] - feet[0]), feet[1] + share * (step.feet[1] - feet[1])),
+                    before,
+                )
+            left, feet, before = left - step.seconds, step.feet, step
+        return None
+
+
+@dataclass
+class Told:
+    """What came of a simulation: incidents in their last state, and what ran."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    frames: int = 0
+    seconds: float = 0.0
+
+    def take(self, updates: Iterable[IncidentUpdate]) -> None:
+        """Remember the last word on each incident."""
+        for update in updates:
+            self.incidents[update.after.id] = update.after
+
+    @property
+    def sweeps(self) -> list[Incident]:
+        """Label photography of warning or graver."""
+        return [
+            i
+            for i in self.incidents.values()
+            if i.kind is IncidentKind.LABEL_PHOTOGRAPHY and i.severity.rank >= Severity.WARNING.rank
+        ]
+
+
+class GivenDetector:
+    """Stands where the network would: says what it was given."""
+
+    def __init__(self) -> None:
+        self.found = Detections.empty()
+
+    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:  # noqa: ARG002 - a detector's parameters
+        """What was given."""
+        return self.found
+
+
+class World:
+    """A hall, its camera's pipeline, and the people who come and go."""
+
+    def __init__(self, seed: int, looks: Looks, tall: float, start: float = START) -> None:
+        self._rng, self._noise = Random(seed), np.random.default_rng(seed)
+        self._looks, self.now = looks, start
+        self.hall = hall(self._rng, tall)
+        boxes = np.array(self.hall.parcels)
+        self._parcels = ParcelNoise(boxes, self._noise.random(len(boxes)) < 0.35, self._noise)
+        self._there = np.ones(len(boxes), bool)
+        self._gone: list[tuple[float, int]] = []
+        self._detector = GivenDetector()
+        whole = Zone(name="bulk", kind="storage", polygon=[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
+        camera = Camera(name="sim", source="sim.mp4", zones=[whole])
+        config = EdgeConfig(site="sim", edge="sim", data_dir=Path("sim"), cameras=[camera])
+        self.pipeline: Pipeline = build_pipeline(config, camera, self._detector)
+        self._pictures = [self._noise.integers(90, 160, (SIZE[1], SIZE[0], 3), dtype=np.uint8) for _ in range(3)]
+        self.told = Told()
+
+    def run(self, visitors: Sequence[Visitor], until: float) -> None:
+        """Let them carry out their plans."""
+        while self.now < until:
+            busy = [v for v in visitors if v.begins <= self.now < v.ends]
+            self._look(busy)
+            # While nobody is there a look a second is enough for tracks and incidents to end.
+            self.now += 1 / FPS if busy else 1.0
+
+    def _look(self, visitors: Sequence[Visitor]) -> None:
+        self._gone, back = [g for g in self._gone if g[0] > self.now], [n for t, n in self._gone if t <= self.now]
+        self._there[back] = True
+        rows = []
+        for visitor in visitors:
+            rows += self._seen(visitor)
+        self._detector.found = Detections.joined([as_detections(rows), self._parcels(self._there)])
+        picture = self._pictures[self.told.frames % len(self._pictures)]
+        began = time.perf_counter()
+        self.told.take(self.pipeline.process(Frame("sim", self.told.frames, self.now, picture)))
+        self.told.seconds += time.perf_counter() - began
+        self.told.frames += 1
+
+    def _seen(self, visitor: Visitor) -> list[tuple[int, Box, float, list[float]]]:
+        where = visitor.at(self.now)
+        if where is None:
+            return []
+        step, feet, before = where
+        if before is not None and before.takes and before.target is not None and self._there[before.target]:
+            self._there[before.target] = False
+            self._gone.append((self.now + self._rng.uniform(60, 600), before.target))
+        tall = self.hall.height(feet[1])
+        visitor.look = self._looks.draw(
+            self._rng, step.act, tall * PHONE_M / TALL_M, visitor.look, self.now - visitor.looked_at
+        )
+        visitor.looked_at = self.now
+        if step.hidden:
+            return []
+        width, height = (0.5 * tall, 0.62 * tall) if step.crouched else (0.36 * tall, tall)
+        box = (feet[0] - width / 2, feet[1] - height, feet[0] + width / 2, feet[1])
+        target = None if step.target is None else self.hall.parcels[step.target]
+        return person_rows(visitor.look, box, target, self._noise)
+
+
+def working_day(rng: Random, place: Hall, begins: float, hours: float) -> Iterator[Visitor]:
+    """Visits of ordinary work that fill so many hours, mostly one person at a time, two at others."""
+    now, end = begins, begins + hours * 3600
+    while now < end:
+        plan = ordinary(rng, place)
+        yield Visitor(plan, now)
+        now += plan.seconds * rng.choices((0.4, 1.0), (0.3, 0.7))[0] + rng.choices((2.0, 30.0), (0.7, 0.3))[0]
+
+
+def month_part(job: tuple[int, float, float, dict[str, float]]) -> dict[str, Any]:
+    """Hours of ordinary work of one camera: false sweeps, and whose they were."""
+    seed, tall, hours, settings = job
+    world = World(seed, Looks(read_looks(), **settings), tall)
+    visitors = list(working_day(Random(seed + 1), world.hall, world.now, hours))
+    last = max(v.ends for v in visitors)
+    # Few are there at a time: those of the past and the far future need no asking.
+    for k in range(0, len(visitors), 20):
+        near = visitors[max(0, k - 5) : k + 25]
+        world.run(near, visitors[k + 20].begins if k + 20 < len(visitors) else last + CALM_S)
+    world.told.take(world.pipeline.finish())
+    blamed: Counter[str] = Counter()
+    for incident in world.told.sweeps:
+        there = [v for v in visitors if v.begins <= incident.ended_at and v.ends >= incident.started_at]
+        blamed[" + ".join(sorted({v.plan.name for v in there}))] += 1
+    busy = sum(v.plan.seconds for v in visitors) / 3600
+    others = Counter(
+        f"{i.kind.value} {i.severity.value}" for i in world.told.incidents.values() if i not in world.told.sweeps
+    )
+    return {
+        "tall": tall, "hours": (last - START) / 3600, "person_hours": busy, "false": len(world.told.sweeps),
+        "blamed": blamed, "others": others, "frames": world.told.frames, "seconds": world.told.seconds,
+    }  # fmt: skip
+
+
+def one_sweep(job: tuple[int, float, str, dict[str, float]]) -> dict[str, Any]:
+    """One sweep of a style, at times with an ordinary worker about: was it found, and how many labels were counted?"""
+    seed, tall, style, settings = job
+    world = World(seed, Looks(read_looks(), **settings), tall)
+    rng = Random(seed + 1)
+    plan = sweep(rng, world.hall, style)
+    visitors = [Visitor(plan, world.now + 5)]
+    if rng.random() < 0.4:
+        visitors.append(Visitor(ordinary(rng, world.hall), world.now + rng.uniform(0, 30)))
+    world.run(visitors, visitors[0].ends + CALM_S)
+    world.told.take(world.pipeline.finish())
+    found = [
+        i for i in world.told.sweeps if i.started_at <= visitors[0].ends + 10 and i.ended_at >= visitors[0].begins - 10
+    ]
+    parcels = len({s.target for s in plan.steps if s.act == "photo"})
+    exposed = found[0].labels_exposed if found else None
+    return {
+        "tall": tall, "style": style, "photos": parcels, "found": bool(found), "incidents": len(found),
+        "exposed": None if exposed is None else [exposed.low, exposed.best, exposed.high],
+        "delay_s": None if not found else max(0.0, found[0].started_at - visitors[0].begins),
+    }  # fmt: skip
+
+
+def share(found: int, of: int) -> dict[str, float | int | None]:
+    """A share with its 95 % interval."""
+    if not of:
+        return {"found": 0, "of": 0, "share": None, "low": None, "high": None}
+    low, high = share_interval(found, of)
+    return {"found": found, "of": of, "share": round(found / of, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def rate(count: int, months: float) -> dict[str, float | int]:
+    """Events a month with their 95 % interval."""
+    low, high = (end / months for end in count_interval(count))
+    return {"count": count, "months": round(months, 3), "a_month": round(count / months, 3),
+            "low": round(low, 3), "high": round(high, 3)}  # fmt: skip
+
+
+def summary(parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of all runs, by how tall people are and by style."""
+    phone = {tall: round(tall * PHONE_M / TALL_M) for tall in TALL}
+    blamed, others = Counter[str](), Counter[str]()
+    for part in parts:
+        blamed.update(part["blamed"])
+        others.update(part["others"])
+    frames, seconds = sum(p["frames"] for p in parts), sum(p["seconds"] for p in parts)
+    return {
+        "false_sweeps": rate(sum(p["false"] for p in parts), sum(p["hours"] for p in parts) / MONTH_H)
+        if parts
+        else None,
+        "false_by_phone_px": {
+            phone[t]: rate(sum(p["false"] for p in parts if p["tall"] == t), hours / MONTH_H)
+            for t in TALL
+            if (hours := sum(p["hours"] for p in parts if p["tall"] == t))
+        },
+        "blamed": dict(blamed.most_common()),
+        "other_incidents": dict(others.most_common()),
+        "recall": share(sum(s["found"] for s in sweeps), len(sweeps)),
+        "recall_by_phone_px": {
+            phone[t]: share(sum(s["found"] for s in sweeps if s["tall"] == t), sum(s["tall"] == t for s in sweeps))
+            for t in TALL
+        },
+        "recall_by_style": {
+            style: share(
+                sum(s["found"] for s in sweeps if s["style"] == style), sum(s["style"] == style for s in sweeps)
+            )
+            for style in STYLES
+        },
+        "incidents_a_sweep": round(sum(s["incidents"] for s in sweeps) / max(1, sum(s["found"] for s in sweeps)), 3),
+        "pipeline_ms_a_frame": round(1000 * seconds / frames, 3) if frames else None,
+    }
+
+
+def page(figures: dict[str, Any]) -> str:
+    """The figures as Markdown with plots."""
+    by_px = figures["recall_by_phone_px"]
+    known = {px: s for px, s in by_px.items() if s["of"]}
+    plot = chart(
+        [Series("sweeps found", list(known), [s["share"] for s in known.values()],
+                [s["low"] for s in known.values()], [s["high"] for s in known.values()])],
+        "pixels of a phone near the camera", "share", marks=[(0.95, "wanted")],
+    )  # fmt: skip
+    false = figures["false_by_phone_px"]
+    top = max([1.5, *(r["high"] for r in false.values())])
+    false_plot = chart(
+        [Series("false sweeps a camera-month", list(false), [r["a_month"] for r in false.values()],
+                [r["low"] for r in false.values()], [r["high"] for r in false.values()])],
+        "pixels of a phone near the camera", "a camera-month", y_range=(0.0, top), marks=[(1.0, "at most")],
+    )  # fmt: skip
+    lines = ["# People among parcels, simulated", "", plot, "", false_plot, ""]
+    lines += ["| style | found | of | share | 95 % |", "| --- | --- | --- | --- | --- |"]
+    for style, s in figures["recall_by_style"].items():
+        lines.append(f"| {style} | {s['found']} | {s['of']} | {s['share']} | {s['low']} to {s['high']} |")
+    lines += ["", "```json", json.dumps(figures, indent=1), "```", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run both simulations and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=60.0, help="of ordinary work, all sizes together")
+    parser.add_argument("--sweeps", type=int, default=240)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--hold-s", type=float, default=0.6, help="how long the detector keeps an error")
+    parser.add_argument("--mixed", type=float, default=0.0, help="share of looks that are another act's")
+    parser.add_argument("--blinded", type=float, default=0.0, help="share of looks in which no device is seen")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    if not LOOKS.exists():
+        sys.exit(f"people: {LOOKS} is missing (looks.py makes it)")
+    settings = {"hold_s": args.hold_s, "mixed": args.mixed, "blinded": args.blinded}
+    args.out.mkdir(parents=True, exist_ok=True)
+    pieces = max(len(TALL), round(args.hours / 2 / len(TALL)) * len(TALL))
+    days = [(args.seed * 1000 + k, TALL[k % len(TALL)], args.hours / pieces, settings) for k in range(pieces)]
+    tries = [
+        (args.seed * 1_000_000 + k, TALL[k % len(TALL)], STYLES[k // len(TALL) % len(STYLES)], settings)
+        for k in range(args.sweeps)
+    ]
+    with ProcessPoolExecutor(args.jobs) as pool:
+        sweeps = list(counted(pool.map(one_sweep, tries), "sweep", len(tries)))
+        parts = list(counted(pool.map(month_part, days if args.hours else []), "stretch of work", len(days)))
+    figures = summary(parts, sweeps)
+    (args.out / "people.json").write_text(json.dumps(figures | {"sweeps": sweeps}, indent=1), encoding="utf-8")
+    (args.out / "people.md").write_text(page(figures), encoding="utf-8")
+    print(json.dumps({k: v for k, v in figures.items() if k != "sweeps"}, indent=1))
+
+
+def counted(results: Iterable[dict[str, Any]], what: str, of: int) -> Iterator[dict[str, Any]]:
+    """Tells of progress on standard error."""
+    for k, result in enumerate(results, 1):
+        if k % 10 == 0 or k == of:
+            print(f"{what} {k} of {of}", file=sys.stderr, flush=True)
+        yield result
+
+
+if __name__ == "__main__":
+    main()
