@@ -328,7 +328,11 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One thing that happened, as it is told to people; `ended_at` is its last sign so far."""
+    """One thing that happened, as it is told to people; `ended_at` is its last sign so far.
+
+    `findings` are the kinds of all findings that it is made of, gravest first; `kind`, `zone` and `score` are those of
+    the gravest.
+    """
 
     id: str
     camera: str
@@ -344,6 +348,7 @@ class Incident:
     facts: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     boxes: tuple[tuple[str, Box], ...] = ()
     private: tuple[Box, ...] = ()
+    findings: tuple[IncidentKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,3 +358,10 @@ class IncidentUpdate:
     phase: Phase
     before: Incident | None
     after: Incident
+
+    @property
+    def notify(self) -> bool:
+        """Whether people should be told now: of what is new, and again only when it has become more severe."""
+        if self.phase is Phase.END:
+            return False
+        return self.before is None or self.after.severity.rank > self.before.severity.rank

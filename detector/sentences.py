@@ -1,0 +1,373 @@
+"""What an incident says of itself: a record enters, one Chinese or English sentence built from its facts leaves.
+
+The edge writes it into the record, the hub and the report show it: the same words everywhere. What is not known is
+left out, and what makes no sense (an edge may be newer, or its memory torn) counts as not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from detector.clock import unix
+from detector.values import Incident, IncidentKind
+
+LANGUAGES = ("zh", "en")
+
+# In a text "one|many", the number decides which is said.
+ZH = {
+    "incident": "事件",
+    "seconds": "{n} 秒",
+    "minutes": "{n} 分钟",
+    "hours": "{n} 小时",
+    "hours_minutes": "{h} 小时 {m} 分",
+    "days": "{n} 天",
+    "people": "{n} 人",
+    "people_squatting": "{n} 人蹲着",
+    "people_bending": "{n} 人弯着腰",
+    "photos": "拍照 {n} 次",
+    "labels": "暴露面单约 {n} 张",
+    "pace": "每分钟 {n} 次",
+    "along_row": "沿着一排拍过去",
+    "scans": "另外扫码 {n} 次",
+    "staying": "停留在货堆旁",
+    "squatting_for": "其中蹲着 {span}",
+    "away": "走到看不见的地方 {span}",
+    "away_unknown": "走到看不见的地方",
+    "still_inside": "还没有出来",
+    "carried": "带着包裹进去",
+    "visits": "本班第 {n} 次",
+    "out_of_hours": "非工作时间",
+    "carries_on": "接上一条告警",
+    "patch": "这一片 {of} 件包裹中 {n} 件面单朝上",
+    "zone": "这个区域 {of} 件包裹中 {n} 件面单朝上",
+    "patch_unknown": "这一片包裹的面单异常地多朝上",
+    "turned_here": "其中 {n} 件是在这里翻的",
+    "arrived_up": "{n} 件来时就朝上",
+    "aligned": "摆得方向一致",
+    "regular": "排得整齐",
+    "usual": "平时 {of} 件中约 {n} 件",
+    "tamper_covered": "摄像机被遮挡",
+    "tamper_turned": "摄像机被转动",
+    "tamper_defocused": "摄像机失焦",
+    "tamper_frozen": "画面卡住不动",
+    "tamper_dark": "画面过暗",
+    "tamper_silent": "摄像机没有画面",
+    "tamper_clock": "摄像机时间跳变",
+    "tamper_unknown": "画面被遮挡或镜头被移动",
+    "lasting": "{what}，持续 {span}",
+    "clock_forward": "摄像机时间向前跳了 {span}",
+    "clock_back": "摄像机时间倒退了 {span}",
+}
+EN = {
+    "incident": "Incident",
+    "seconds": "{n} second|{n} seconds",
+    "minutes": "{n} minute|{n} minutes",
+    "hours": "{n} hour|{n} hours",
+    "hours_minutes": "{h} h {m} min",
+    "days": "{n} day|{n} days",
+    "people": "one person|{n} people",
+    "people_squatting": "one person squatting|{n} people squatting",
+    "people_bending": "one person bending down|{n} people bending down",
+    "photos": "{n} photo|{n} photos",
+    "labels": "{n} label exposed|{n} labels exposed",
+    "pace": "{n} a minute",
+    "along_row": "along a row",
+    "scans": "{n} scan besides|{n} scans besides",
+    "staying": "staying beside the parcels",
+    "squatting_for": "squatting for {span} of it",
+    "away": "out of sight for {span}",
+    "away_unknown": "out of sight",
+    "still_inside": "not back yet",
+    "carried": "went in with parcels",
+    "visits": "visit {n} of this shift",
+    "out_of_hours": "out of hours",
+    "carries_on": "carrying on from the alert before",
+    "patch": "{n} of {of} parcel in this patch was label up|{n} of {of} parcels in this patch were label up",
+    "zone": "{n} of {of} parcel in this zone was label up|{n} of {of} parcels in this zone were label up",
+    "patch_unknown": "unusually many parcels in this patch were label up",
+    "turned_here": "{n} of them turned here",
+    "arrived_up": "{n} arrived so",
+    "aligned": "all pointing the same way",
+    "regular": "laid out evenly",
+    "usual": "usual here: {n} of {of}",
+    "tamper_covered": "camera covered",
+    "tamper_turned": "camera turned away",
+    "tamper_defocused": "camera out of focus",
+    "tamper_frozen": "picture frozen",
+    "tamper_dark": "picture too dark",
+    "tamper_silent": "no picture from the camera",
+    "tamper_clock": "the camera's time jumped",
+    "tamper_unknown": "camera covered or moved",
+    "lasting": "{what} for {span}",
+    "clock_forward": "the camera's time jumped {span} forward",
+    "clock_back": "the camera's time jumped {span} back",
+}
+TEXTS: Mapping[str, Mapping[str, str]] = {"zh": ZH, "en": EN}
+COMMA = {"zh": "，", "en": ", "}
+SEMICOLON = {"zh": "；", "en": "; "}
+
+KIND_NAMES: Mapping[str, Mapping[str, str]] = {
+    "zh": {
+        "label_photography": "拍摄面单",
+        "orientation_pattern": "面单成片朝上",
+        "lingering": "停留",
+        "blind_corner": "进入无监控角落",
+        "tamper": "摄像机被动",
+    },
+    "en": {
+        "label_photography": "Labels photographed",
+        "orientation_pattern": "A patch of labels facing up",
+        "lingering": "Lingering",
+        "blind_corner": "Unwatched corner",
+        "tamper": "Camera tampered with",
+    },
+}
+SEVERITY_NAMES: Mapping[str, Mapping[str, str]] = {
+    "zh": {"info": "提示", "warning": "注意", "critical": "严重"},
+    "en": {"info": "Note", "warning": "Warning", "critical": "Critical"},
+}
+
+SQUATTING = frozenset({"squatting", "squatted", "crouching", "crouched", "crouch", "squat"})
+BENDING = frozenset({"bending", "bent", "bend"})
+MOSTLY = 0.5  # from this share of the photos or of the time on, a posture is said of the whole
+LARGEST = 1e9  # a count or a number of seconds beyond this is no fact
+LONGEST_KIND = 60
+LONGEST_SENTENCE = 300
+
+
+def sentence(told: Incident | Mapping[str, Any], language: str) -> str:
+    """One sentence on an incident, without a full stop.
+
+    Args:
+        told: An incident, its record on the wire (`wire.incident_record`), or its line in `incidents.jsonl`.
+        language: `zh` or `en`.
+    """
+    return SEMICOLON[language].join(clauses(told, language))
+
+
+def sentences(told: Incident | Mapping[str, Any]) -> dict[str, str]:
+    """The sentence in every language, as records hold it."""
+    return {language: sentence(told, language) for language in LANGUAGES}
+
+
+def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
+    """The parts of the sentence, which a page may set in lines; at least one, the first begins with a capital."""
+    record = _record(told)
+    say = _Words(language)
+    kinds = {str(record["kind"]), *(str(kind) for kind in _list(record.get("findings")))}
+    parts: list[str] = []
+    if kinds & {IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.LINGERING, IncidentKind.BLIND_CORNER}:
+        parts.append(COMMA[language].join(_people_items(record, kinds, say)))
+    if IncidentKind.ORIENTATION_PATTERN in kinds:
+        parts += _patch(record["facts"], say)
+    if IncidentKind.TAMPER in kinds:
+        parts.append(_tamper(record, say))
+    parts = [part for part in parts if part]
+    if not parts:
+        return [_other(record, language, say)]
+    return [parts[0][:1].upper() + parts[0][1:], *parts[1:]]
+
+
+def number(facts: Mapping[str, Any], name: str) -> float | None:
+    """A fact that is a number, finite and of a size that makes sense; `None` for all else."""
+    value = facts.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if isfinite(value) and abs(value) <= LARGEST else None
+
+
+def count(facts: Mapping[str, Any], name: str) -> int:
+    """A fact that counts things; 0 where it isn't known, 1 where it is only known that there are."""
+    if facts.get(name) is True:
+        return 1
+    return max(0, round(number(facts, name) or 0.0))
+
+
+def holds(facts: Mapping[str, Any], name: str) -> bool:
+    """Whether a fact says yes: true, or a number above nought."""
+    return count(facts, name) > 0
+
+
+def count_range(low: int, high: int) -> str:
+    """A count that may be uncertain: `4` or `3–6`."""
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def squats(facts: Mapping[str, Any], photos: int, span_s: float | None) -> bool:
+    """Whether somebody squatted for most of it: by posture, by the photos taken so, or by time."""
+    if str(facts.get("posture")) in SQUATTING or facts.get("crouched") is True:
+        return True
+    crouched, for_s = number(facts, "crouched") or 0.0, number(facts, "crouched_s") or 0.0
+    return (photos > 0 and crouched >= MOSTLY * photos) or (bool(span_s) and for_s >= MOSTLY * (span_s or 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The texts of one language."""
+
+    language: str
+
+    def __call__(self, key: str, *, plural: int | None = None, **values: Any) -> str:
+        text = TEXTS[self.language][key]
+        if "|" in text:
+            one, many = text.split("|")
+            text = one if (values["n"] if plural is None else plural) == 1 else many
+        return text.format(**values)
+
+    def span(self, seconds: float) -> str:
+        """A length of time in words: seconds up to one and a half minutes, then minutes, then hours."""
+        whole = max(0, round(seconds))
+        minutes = round(whole / 60)
+        if whole < 90:
+            return self("seconds", n=whole)
+        if minutes < 60:
+            return self("minutes", n=minutes)
+        if minutes >= 48 * 60:
+            return self("days", n=minutes // (24 * 60))
+        hours, m = divmod(minutes, 60)
+        return self("hours_minutes", h=hours, m=m) if m else self("hours", n=hours)
+
+
+def _record(told: Incident | Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that sentences need, each there and of its type; `span_s` may be `None`."""
+    if isinstance(told, Incident):
+        labels = (told.labels_exposed.low, told.labels_exposed.high)
+        return {
+            "kind": told.kind.value,
+            "findings": list(told.findings),
+            "facts": told.facts,
+            "span_s": max(0.0, told.ended_at - told.started_at),
+            "acts": [{"kind": act.kind.value, "track": act.track} for act in told.acts],
+            "tracks": list(told.tracks),
+            "labels": labels,
+        }
+    exposed = _mapping(told.get("labels_exposed"))
+    return {
+        "kind": told.get("kind") or "",
+        "findings": told.get("findings"),
+        "facts": _mapping(told.get("facts")),
+        "span_s": _span(told),
+        "acts": [act for act in _list(told.get("acts")) if isinstance(act, Mapping)],
+        "tracks": _list(told.get("tracks")),
+        "labels": (count(exposed, "low"), max(count(exposed, "low"), count(exposed, "high"))),
+        "sentence": _mapping(told.get("sentence")),
+    }
+
+
+def _span(record: Mapping[str, Any]) -> float | None:
+    for begin, end in (("started_at_unix", "ended_at_unix"), ("start_offset_s", "end_offset_s")):
+        # Unix seconds are beyond what a count may be.
+        values = [record.get(begin), record.get(end)]
+        if all(isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v) for v in values):
+            return max(0.0, float(values[1]) - float(values[0]))  # type: ignore[arg-type]
+    try:
+        return max(0.0, unix(str(record["ended_at"])) - unix(str(record["started_at"])))
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> list[str]:
+    facts, span_s = record["facts"], record["span_s"]
+    photos = _photos(record) if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0
+    away_s = number(facts, "away_s") if IncidentKind.BLIND_CORNER in kinds else None
+    if kinds == {IncidentKind.LINGERING}:
+        span_s = number(facts, "stay_s") or span_s
+    items = [] if span_s is None or kinds == {IncidentKind.BLIND_CORNER} else [say.span(span_s)]
+    items += _who(record, photos, span_s, say)
+    if photos:
+        items.append(say("photos", n=photos))
+        pace = round(number(facts, "pace_per_min") or 0.0)
+        items += [say("pace", n=pace)] if photos > 2 and pace > 1 else []
+        items += [say("along_row")] if holds(facts, "along_row") else []
+    low, high = record["labels"]
+    items += [say("labels", n=count_range(low, high), plural=high)] if high else []
+    if photos and (scans := count(facts, "scans")):
+        items.append(say("scans", n=scans))
+    if IncidentKind.LINGERING in kinds:
+        items += [] if photos else [say("staying")]
+        crouched_s = number(facts, "crouched_s") or 0.0
+        if crouched_s >= 1 and not squats(facts, photos, span_s):
+            items.append(say("squatting_for", span=say.span(crouched_s)))
+    if IncidentKind.BLIND_CORNER in kinds:
+        items.append(say("away", span=say.span(away_s)) if away_s and away_s > 0 else say("away_unknown"))
+        items += [say("still_inside")] if holds(facts, "still_inside") else []
+        items += [say("carried")] if holds(facts, "carried") else []
+        visits = count(facts, "visits")
+        items += [say("visits", n=visits)] if visits > 1 else []
+    items += [say("out_of_hours")] if holds(facts, "out_of_hours") else []
+    items += [say("carries_on")] if holds(facts, "acts_told_earlier") else []
+    return items
+
+
+def _photos(record: Mapping[str, Any]) -> int:
+    return sum(act.get("kind") == "photo" for act in record["acts"]) or count(record["facts"], "photos")
+
+
+def _who(record: Mapping[str, Any], photos: int, span_s: float | None, say: _Words) -> list[str]:
+    """How many people and in what posture; nothing where no number is known."""
+    facts = record["facts"]
+    photographers = {str(act.get("track")) for act in record["acts"] if act.get("kind") == "photo"}
+    # A person who leaves and comes back is a new track, so tracks only say how many people it can have been at most.
+    most = len(photographers) if photos and photographers else len({str(track) for track in record["tracks"]})
+    least = count(facts, "people") or count(facts, "people_inside") or most
+    most = max(least, most)
+    if not most:
+        return []
+    bends = str(facts.get("posture")) in BENDING
+    posture = "_squatting" if squats(facts, photos, span_s) else "_bending" if bends else ""
+    return [say(f"people{posture}", n=count_range(least, most), plural=most)]
+
+
+def _patch(facts: Mapping[str, Any], say: _Words) -> list[str]:
+    shares = (
+        (place, count(facts, up), count(facts, of))
+        for place, up, of in (("patch", "up", "judged"), ("zone", "zone_up", "zone_judged"))
+        if number(facts, up) is not None
+    )
+    place, up, of = next((share for share in shares if 0 < share[2] >= share[1]), ("", 0, 0))
+    if not place:
+        return [say("patch_unknown")]
+    items = [say(place, n=up, of=of, plural=of)]
+    turned, arrived = count(facts, "turned_here"), count(facts, "arrived_up")
+    items += [say("turned_here", n=turned)] if 0 < turned <= of else []
+    items += [say("arrived_up", n=arrived)] if 0 < arrived <= of and turned else []
+    items += [say("aligned")] if holds(facts, "aligned") else []
+    items += [say("regular")] if holds(facts, "regular") else []
+    told = [COMMA[say.language].join(items)]
+    rate = number(facts, "usual_rate")
+    if rate is not None and 0 <= rate <= 1:
+        told.append(say("usual", n=round(rate * of), of=of))
+    return told
+
+
+def _tamper(record: Mapping[str, Any], say: _Words) -> str:
+    facts = record["facts"]
+    what, step_s = str(facts.get("what")), number(facts, "step_s")
+    if what == "clock":
+        if not step_s:
+            return say("tamper_clock")
+        return say("clock_forward" if step_s > 0 else "clock_back", span=say.span(abs(step_s)))
+    said = say(f"tamper_{what}" if f"tamper_{what}" in ZH else "tamper_unknown")
+    lasted_s = number(facts, "lasted_s")
+    lasted_s = record["span_s"] if lasted_s is None else lasted_s
+    return said if not lasted_s or lasted_s < 0 else say("lasting", what=said, span=say.span(lasted_s))
+
+
+def _other(record: Mapping[str, Any], language: str, say: _Words) -> str:
+    """A kind that came from an edge newer than this program: the words it sent, or else its name."""
+    sent = record.get("sentence", {}).get(language)
+    if isinstance(sent, str) and sent.strip():
+        return sent.strip()[:LONGEST_SENTENCE]
+    kind = KIND_NAMES[language].get(record["kind"]) or str(record["kind"])[:LONGEST_KIND] or say("incident")
+    return COMMA[language].join([kind, *([say.span(record["span_s"])] if record["span_s"] is not None else [])])
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
