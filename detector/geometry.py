@@ -18,10 +18,10 @@ def areas(boxes: FloatArray) -> FloatArray:
 
 def intersections(a: FloatArray, b: FloatArray) -> FloatArray:
     """Common areas `(N, M)` of boxes `(N, 4)` and `(M, 4)`."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    size = np.clip(high - low, 0, None)
-    return np.asarray(size[..., 0] * size[..., 1], np.float32)
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T[:, :, None], b.T
+    width = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0)
+    height = np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0)
+    return np.asarray(width * height, np.float32)
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -1,10 +1,16 @@
-"""People over time: boxes of one frame enter, tracked people leave; a track is forgotten by elapsed seconds."""
+"""People over time: boxes of one frame enter, tracked people leave; a track is forgotten by elapsed seconds.
+
+Somebody who was out of sight for longer than a box can be followed is taken up again under the old id (*stitched*) if
+the new track begins where and when the old one could have got to, with a like height, and nobody else could be meant.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.geometry import areas, as_array, as_box, iou
 from detector.tracking.matching import best_pairs
@@ -12,92 +18,210 @@ from detector.values import ACT_TRAITS, ActScores, Box, Detections, FloatArray, 
 
 # How much of a new measurement a track believes, for box and for velocity (alpha-beta filter, Kalata 1984).
 ALPHA, BETA = 0.7, 0.3
+SAME = 0.15  # closeness from which a box is the track's
+DOUBTED_S = 0.7  # how long somebody not yet confirmed may go unseen
+AHEAD_S = 1.0  # how far ahead a box is extrapolated: who is unseen for longer may have stopped
+
+# Stitching. Lengths are in standing heights, so that they mean the same near and far. Somebody reappears around the
+# expected place, with a deviation of `NEAR` that grows by `DRIFT` a second, and by a share `STRAY` of their speed.
+NEAR, DRIFT, STRAY = 0.15, 0.12, 0.5
+FARTHEST = 2.0
+# Deviation of the log of the height, upwards and downwards: who crouches is shorter, but nobody grows.
+TALLER, SHORTER = 0.12, 0.45
+# Largest cost: beyond it somebody new is as likely, at 0.03 of them a square height in which the old one may be
+# expected (e^-5.5 / (2 pi NEAR^2)). A second candidate must cost more by `MARGIN`, odds of 7 to 1.
+COST, MARGIN = 5.5, 2.0
+FORGET_S = 60.0  # the standing height of somebody who only crouches is believed about so long
+LEAVING = 0.15  # heights a second towards the picture's border, at which somebody beside it has gone out
 
 
 @dataclass(slots=True)
 class _Track:
+    """One person.
+
+    `began` is the box at `began_at`, where this track began; `first_seen_at` is of the person, and earlier where the
+    track was stitched. `height` is the standing height, pixels. `out`: last seen going out of the picture.
+    """
+
     id: int
     box: FloatArray
     velocity: FloatArray
     score: float
     first_seen_at: float
     last_seen_at: float
-    sightings: int = 1
+    began_at: float
+    began: FloatArray
+    height: float
     acts: ActScores | None = None
+    confirmed: bool = False
+    out: bool = False
 
     def at(self, time: float) -> FloatArray:
-        """Box expected at a time; a person unseen for long is not extrapolated further than a second."""
-        return np.asarray(self.box + self.velocity * min(time - self.last_seen_at, 1.0), np.float32)
+        """Box expected at a time."""
+        return np.asarray(self.box + self.velocity * min(time - self.last_seen_at, AHEAD_S), np.float32)
 
 
 class PeopleTracker:
-    """Keeps ids of people through misses and short occlusions."""
+    """Keeps ids of people through misses and occlusions."""
 
-    def __init__(self, *, keep_s: float = 3.0, confirm_s: float = 0.3, least_score: float = 0.4) -> None:
-        """`keep_s`: how long an unseen person is kept; `confirm_s`: how long one is watched before it counts."""
+    def __init__(
+        self, *, keep_s: float = 3.0, stitch_s: float = 9.0, confirm_s: float = 0.3, least_score: float = 0.4
+    ) -> None:
+        """How long is what.
+
+        Args:
+            keep_s: An unseen person's box is followed so long.
+            stitch_s: And the person remembered so long, to be taken up again.
+            confirm_s: How long somebody is watched before they count.
+            least_score: Of a detection that may begin a track.
+        """
         self._keep_s = keep_s
+        self._stitch_s = max(stitch_s, keep_s)
         self._confirm_s = confirm_s
         self._least_score = least_score
         self._tracks: list[_Track] = []
+        self._lost: list[_Track] = []
         self._next_id = 1
 
     @property
     def boxes(self) -> tuple[Box, ...]:
-        """Last boxes of the people tracked now."""
+        """Last boxes of the people followed now."""
         return tuple(as_box(track.box) for track in self._tracks)
 
-    def update(self, people: Detections, at: float) -> tuple[tuple[Person, ...], frozenset[int]]:
-        """Match people seen at frame time `at`.
+    def update(
+        self, people: Detections, at: float, size: tuple[int, int] | None = None
+    ) -> tuple[tuple[Person, ...], frozenset[int]]:
+        """Match people seen at frame time `at` in a frame of `size` (width, height).
 
         Sure detections are matched first, then unsure ones to what is left, so that a half-hidden person keeps its
         track but starts none (the idea of ByteTrack, Zhang et al. 2022). What overlaps nothing may still be the same
         person who moved far between two frames: near centres of like size count as well.
 
-        Someone unseen for longer than `keep_s` is forgotten, also when nothing was looked at meanwhile: whoever stands
-        there after a camera was away is somebody new.
+        Someone unseen for longer than `stitch_s` is forgotten, also when nothing was looked at meanwhile: whoever
+        stands there after a camera was away is somebody new.
 
         Returns:
             People seen in this frame, confirmed ones only, and ids of confirmed tracks that ended now.
         """
-        gone = [t for t in self._tracks if at - t.last_seen_at > self._keep_s]
-        self._tracks = [t for t in self._tracks if t not in gone]
+        self._lost += [t for t in self._tracks if t.confirmed and at - t.last_seen_at > self._keep_s]
+        self._tracks = [t for t in self._tracks if at - t.last_seen_at <= (self._keep_s if t.confirmed else DOUBTED_S)]
+        ended = frozenset(t.id for t in self._lost if at - t.last_seen_at > self._stitch_s)
+        self._lost = [t for t in self._lost if t.id not in ended]
         sure = people.scores >= self._least_score
-        left = self._matched(people[sure], self._tracks, at)
+        left = self._matched(people[sure], self._tracks, at, size)
         free = [track for track in self._tracks if track.last_seen_at < at]
-        self._matched(people[~sure], free, at)
+        self._matched(people[~sure], free, at, size)
         for k in left:
-            self._tracks.append(
-                _Track(self._next_id, people[sure].boxes[k].copy(), np.zeros(4, np.float32),
-                       float(people[sure].scores[k]), at, at, acts=act_scores(people[sure].traits[k]))
-            )  # fmt: skip
-            self._next_id += 1
-        self._tracks = [t for t in self._tracks if self._confirmed(t) or at - t.last_seen_at <= 0.7]
+            self._begin(people[sure], k, at)
+        self._confirm()
         seen = tuple(
             Person(t.id, as_box(t.box), t.score, t.first_seen_at, t.last_seen_at, t.acts)
             for t in self._tracks
-            if t.last_seen_at == at and self._confirmed(t)
+            if t.last_seen_at == at and t.confirmed
         )
-        return seen, frozenset(t.id for t in gone if self._confirmed(t))
+        return seen, ended
 
-    def _confirmed(self, track: _Track) -> bool:
-        return track.sightings >= 2 and track.last_seen_at - track.first_seen_at >= self._confirm_s
+    def _begin(self, people: Detections, k: int, at: float) -> None:
+        box = people.boxes[k].copy()
+        height, score = float(max(box[3] - box[1], 1.0)), float(people.scores[k])
+        still, acts = np.zeros(4, np.float32), act_scores(people.traits[k])
+        self._tracks.append(_Track(self._next_id, box, still, score, at, at, at, box.copy(), height, acts))
+        self._next_id += 1
 
-    def _matched(self, people: Detections, tracks: list[_Track], at: float) -> list[int]:
+    def _matched(self, people: Detections, tracks: list[_Track], at: float, size: tuple[int, int] | None) -> list[int]:
         """Update the tracks that match; return indices of people that match none."""
+        if not len(people):
+            return []
         expected = as_array([as_box(track.at(at)) for track in tracks])
-        pairs = best_pairs(closeness(expected, people.boxes), 0.15)
-        for row, column in pairs:
+        rows, columns = best_pairs(closeness(expected, people.boxes), SAME)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             track, box = tracks[row], people.boxes[column]
             elapsed = max(at - track.last_seen_at, 1e-3)
             error = box - expected[row]
             track.box = (expected[row] + ALPHA * error).astype(np.float32)
             track.velocity = (track.velocity + BETA * error / elapsed).astype(np.float32)
+            track.height = max(float(box[3] - box[1]), track.height * float(np.exp(-elapsed / FORGET_S)), 1.0)
             track.score = float(people.scores[column])
             track.acts = act_scores(people.traits[column])
             track.last_seen_at = at
-            track.sightings += 1
-        taken = {column for _, column in pairs}
+            track.out = size is not None and leaves(track.box, track.velocity / track.height, size)
+        taken = set(columns.tolist())
         return [k for k in range(len(people)) if k not in taken]
+
+    def _confirm(self) -> None:
+        """Tracks watched for long enough count from now on: as somebody who was lost, or as somebody new."""
+        fresh = [t for t in self._tracks if not t.confirmed]
+        sure = [t for t in fresh if t.last_seen_at - t.began_at >= self._confirm_s]
+        if not sure:
+            return
+        lost = [t for t in (*self._tracks, *self._lost) if t.confirmed and not t.out]
+        for old, new in stitches(lost, fresh, self._stitch_s):
+            if new not in sure:
+                continue
+            new.id, new.first_seen_at, new.height = old.id, old.first_seen_at, max(new.height, old.height)
+            self._tracks = [t for t in self._tracks if t is not old]
+            self._lost = [t for t in self._lost if t is not old]
+        for track in sure:
+            track.confirmed = True
+
+
+def stitches(lost: Sequence[_Track], fresh: Sequence[_Track], within_s: float) -> list[tuple[_Track, _Track]]:
+    """Pairs of a track that was lost and the one that goes on with it, each of them beyond doubt.
+
+    Both must be the other's best candidate by `MARGIN`: of two people who disappeared in one place nobody is taken
+    for the other.
+    """
+    if not lost or not fresh:
+        return []
+    costs = np.array([[stitch_cost(old, new, within_s) for new in fresh] for old in lost])
+    pairs = []
+    for row, column in zip(*np.nonzero(costs <= COST), strict=True):
+        rivals = np.concatenate([np.delete(costs[row], column), np.delete(costs[:, column], row)])
+        if not (rivals < costs[row, column] + MARGIN).any():
+            pairs.append((lost[row], fresh[column]))
+    return pairs
+
+
+def stitch_cost(old: _Track, new: _Track, within_s: float) -> float:
+    """How ill a new track fits a lost one; infinity if it can't.
+
+    Minus log of the density of its place and height were both Gaussian, but for constants. The deviation of the place
+    grows with the time in between, and so does the cost where the place is just as expected: somebody who may by now
+    be anywhere is no better a candidate than a newcomer.
+    """
+    gap = new.began_at - old.last_seen_at
+    if not 0 < gap <= within_s:
+        return float("inf")
+    ahead, tall = old.at(new.began_at), max(old.height, 1.0)
+    away = float(np.hypot(*(_feet(ahead) - _feet(new.began)))) / tall
+    speed = float(np.hypot(*_feet(old.velocity))) / tall
+    if away > FARTHEST:
+        return float("inf")
+    spread = NEAR + (DRIFT + STRAY * speed) * gap
+    change = float(np.log(max(new.began[3] - new.began[1], 1.0) / tall))
+    place = 0.5 * (away / spread) ** 2 + 2 * float(np.log(spread / NEAR))
+    return place + 0.5 * (change / (TALLER if change > 0 else SHORTER)) ** 2
+
+
+def _feet(box: FloatArray) -> NDArray[np.float32]:
+    """Bottom centre: where the feet are, which stay when somebody crouches."""
+    return np.array([(box[0] + box[2]) / 2, box[3]], np.float32)
+
+
+def leaves(box: FloatArray, velocity: FloatArray, size: tuple[int, int]) -> bool:
+    """Whether somebody goes out of the picture: at its left or right border or its foot, and on the way out.
+
+    Args:
+        box: `(4,)` pixels.
+        velocity: `(4,)` of the box's sides, standing heights a second.
+        size: Width and height of the picture.
+    """
+    near_x, near_y = 0.01 * size[0], 0.01 * size[1]
+    return bool(
+        (box[0] <= near_x and velocity[2] < -LEAVING)
+        or (box[2] >= size[0] - near_x and velocity[0] > LEAVING)
+        or (box[3] >= size[1] - near_y and velocity[1] > LEAVING)
+    )
 
 
 def act_scores(traits: FloatArray) -> ActScores | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detector.geometry import as_box, centre, contains, grown
 from detector.tracking.parcels import ParcelSlots
 from detector.tracking.people import PeopleTracker
@@ -38,10 +41,15 @@ class SceneTracker:
         return self._people.boxes
 
     def update(self, frame: Frame, detections: Detections) -> Scene:
-        """Match a frame's detections to what was known; time is the frame's."""
-        at = frame.captured_at
-        people, ended = self._people.update(detections.of(PERSON), at)
-        parcels = self._parcels.update(detections.of(PARCEL), [person.box for person in people], at)
+        """Match a frame's detections to what was known; time is the frame's.
+
+        Detections without a box of some size, or without a score, are left out.
+        """
+        at, detections = frame.captured_at, detections[usable(detections)]
+        people, ended = self._people.update(detections.of(PERSON), at, frame.size)
+        parcels = self._parcels.update(
+            detections.of(PARCEL), [person.box for person in people], at, detections.of(LABEL)
+        )
         held = detections[(detections.class_ids == PHONE) | (detections.class_ids == SCANNER)]
         devices = tuple(
             Device(
@@ -54,8 +62,15 @@ class SceneTracker:
             )
             for k in range(len(held))
         )
-        labels = tuple(as_box(row) for row in detections.of(LABEL).boxes)
+        labels = tuple(map(tuple, detections.of(LABEL).boxes.tolist()))
         return Scene(frame.camera, at, frame.size, people, devices, parcels, labels, ended)
+
+
+def usable(detections: Detections) -> NDArray[np.bool_]:
+    """Which rows `(N,)` have a finite score and a box that encloses something."""
+    boxes = detections.boxes
+    whole = np.isfinite(boxes).all(axis=1) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+    return np.asarray(whole & np.isfinite(detections.scores), np.bool_)
 
 
 def holder_of(device: Box, people: Sequence[Person]) -> int | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from detector.tracking import SceneTracker
+from detector.tracking.parcels import ParcelSlots
+from detector.tracking.people import PeopleTracker
 from detector.tracking.tracker import holder_of
 from detector.values import Box, Detections
 from tests.builders import detections, frame, person
@@ -62,3 +65,53 @@ def test_a_scene_holds_all_that_was_seen() -> None:
 def test_an_empty_frame_gives_an_empty_scene() -> None:
     scene = SceneTracker().update(frame(0), Detections.empty())
     assert (scene.people, scene.devices, scene.parcels, scene.labels, scene.ended) == ((), (), (), (), frozenset())
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(("person", (100, 100, 200, 400), NAN), id="no score"),
+        pytest.param(("person", (100, NAN, 200, 400), 0.9), id="no box"),
+        pytest.param(("parcel", (300, 380, float("inf"), 440), 0.9), id="an endless box"),
+        pytest.param(("person", (200, 400, 100, 100), 0.9), id="inside out"),
+        pytest.param(("parcel", (300, 380, 300, 440), 0.9), id="without width"),
+    ],
+)
+def test_a_detection_that_means_nothing_is_left_out(row: tuple[str, Box, float]) -> None:
+    tracker = SceneTracker()
+    with np.errstate(all="raise"):
+        scenes = [tracker.update(frame(at), detections([row])) for at in (10.0, 10.2, 10.4)]
+    assert all((scene.people, scene.parcels, scene.devices) == ((), (), ()) for scene in scenes)
+
+
+def test_five_hundred_detections_are_five_hundred_parcels_and_people_no_more() -> None:
+    random = np.random.default_rng(4)
+    rows = []
+    for _ in range(500):
+        x, y = random.uniform(0, 1200), random.uniform(0, 650)
+        label = ("person", "phone", "parcel", "label")[random.integers(4)]
+        rows.append((label, (x, y, x + random.uniform(5, 80), y + random.uniform(5, 70)), float(random.uniform())))
+    tracker, seen = SceneTracker(), detections(rows)
+    for at in (10.0, 10.2, 10.4, 10.6):
+        scene = tracker.update(frame(at), seen)
+    assert 0 < len(scene.people) <= 500
+    assert len({p.id for p in scene.people}) == len(scene.people)
+    assert len(scene.parcels) == sum(row[0] == "parcel" for row in rows)
+    assert len({p.id for p in scene.parcels}) == len(scene.parcels)
+
+
+def test_a_month_of_coming_and_going_leaves_nothing_behind() -> None:
+    people, parcels = PeopleTracker(), ParcelSlots()
+    tracker = SceneTracker(people, parcels)
+    for n in range(3000):
+        x = (n * 137) % 1000
+        rows = [("person", (x, 100, x + 60, 300), 0.9), ("parcel", (x, 400, x + 60, 440), 0.9)]
+        tracker.update(frame(900.0 * n, (64, 36)), detections(rows))
+        tracker.update(frame(900.0 * n + 0.4, (64, 36)), detections(rows))
+        tracker.update(frame(900.0 * n + 20, (64, 36)), Detections.empty())
+        tracker.update(frame(900.0 * n + 40, (64, 36)), Detections.empty())
+    assert len(people.boxes) + len(people._lost) <= 2
+    assert len(parcels._slots) <= 2
