@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from detector.geometry import as_box, centre, contains, grown
 from detector.tracking.parcels import ParcelSlots
 from detector.tracking.people import PeopleTracker
+from detector.tracking.view import ViewMeter
 from detector.values import (
     CALL,
     LABEL,
@@ -34,6 +36,7 @@ class SceneTracker:
     def __init__(self, people: PeopleTracker | None = None, parcels: ParcelSlots | None = None) -> None:
         self._people = people or PeopleTracker()
         self._parcels = parcels or ParcelSlots()
+        self._view = ViewMeter()
 
     @property
     def people(self) -> tuple[Box, ...]:
@@ -63,7 +66,16 @@ class SceneTracker:
             for k in range(len(held))
         )
         labels = tuple(map(tuple, detections.of(LABEL).boxes.tolist()))
-        return Scene(frame.camera, at, frame.size, people, devices, parcels, labels, ended)
+        view = self._view.look(frame.image, at)
+        return Scene(frame.camera, at, frame.size, people, devices, parcels, labels, ended, view)
+
+    def learned(self) -> dict[str, Any]:
+        """What the camera usually shows."""
+        return self._view.learned()
+
+    def recall(self, learned: dict[str, Any]) -> None:
+        """Take up what an earlier tracker of this camera had learned."""
+        self._view.recall(learned)
 
 
 def usable(detections: Detections) -> NDArray[np.bool_]:

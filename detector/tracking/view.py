@@ -1,0 +1,171 @@
+"""How well the camera itself sees: frames enter, a `CameraView` of each leaves.
+
+Everything is measured on a small grey copy, but for sharpness: a blur that ruins labels is gone from a small copy, so
+lines of the full picture are read for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.values import CameraView, FloatArray
+
+SMALL = (160, 90)  # width and height of the small copy, whatever the picture's: learned edges outlive another size
+SAMPLED = 320  # the picture is sampled down to about this width first: averaging all of it takes several times as long
+LINES = 24  # rows of the full picture read for sharpness
+FINE, COARSE = 1, 8  # half distances, pixels, over which a step between light and dark is measured
+FAINTEST = 8  # grey levels: weaker steps say nothing of sharpness
+
+LEARN_S = 60.0  # the first usual view is known after so long
+MEMORY_S = 1800.0  # goods come and go: what was usual fades in about this time
+ADOPT_S = 1800.0  # another steady view this long is usual too: the camera was aimed anew, or it is night
+LIKE = 0.35  # correlation from which a view is taken for a usual one, and learned
+USUAL_VIEWS = 3  # remembered at most: by day, in infra-red, and one more
+LONGEST_LOOK_S = 1.0  # one look never counts for more, whatever was missed since the one before
+
+
+@dataclass(slots=True)
+class _UsualView:
+    """Mean edges `(90 * 160,)` of a view, how long it was looked at, and when last."""
+
+    edges: FloatArray
+    seen_s: float
+    seen_at: float
+
+    def learn(self, edges: FloatArray, seconds: float, at: float) -> None:
+        self.seen_s = min(self.seen_s + seconds, MEMORY_S)
+        self.edges = self.edges + np.float32(seconds / max(self.seen_s, 1e-3)) * (edges - self.edges)
+        self.seen_at = at
+
+
+class ViewMeter:
+    """Measures one camera's view, and learns what it usually shows.
+
+    Usual are up to three views. The first is learned in a minute. People pass, goods are moved and light changes, and
+    all of it is averaged away; a view quite unlike is not learned from at all, so that what hides the scene for some
+    minutes is never taken for it. Kept up for half an hour, it becomes a usual view itself.
+    """
+
+    def __init__(self) -> None:
+        self._usual: list[_UsualView] = []
+        self._other: _UsualView | None = None
+        self._before: NDArray[np.uint8] | None = None
+        self._at: float | None = None
+        self._changed_at = 0.0
+
+    def look(self, image: NDArray[np.uint8], at: float) -> CameraView:
+        """Measure one picture.
+
+        Args:
+            image: `(H, W, 3)` uint8 BGR, at least one pixel.
+            at: Frame time, seconds.
+        """
+        step = max(1, image.shape[1] // SAMPLED)
+        sample = np.ascontiguousarray(image[::step, ::step, 1])  # green: most of what grey is, and a third of the bytes
+        # Exactly equal, noise included: nothing a lens looks at is ever so still, though a codec may make it so.
+        if self._before is None or not np.array_equal(sample, self._before):
+            self._changed_at = at
+        seconds = min(max(at - self._at, 0.0), LONGEST_LOOK_S) if self._at is not None else 0.0
+        self._before, self._at = sample, at
+        grey = np.asarray(cv2.resize(sample, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
+        mean, deviation = cv2.meanStdDev(grey)
+        return CameraView(
+            brightness=float(mean[0, 0]) / 255,
+            contrast=float(deviation[0, 0]) / 255,
+            sharpness=sharpness(image),
+            likeness=self._likeness(edges_of(grey), seconds, at),
+            still_s=at - self._changed_at,
+        )
+
+    def learned(self) -> dict[str, Any]:
+        """The usual views."""
+        return {"usual": [(view.edges, view.seen_s) for view in self._usual]}
+
+    def recall(self, learned: dict[str, Any]) -> None:
+        """Take up usual views learned earlier."""
+        self._usual = [_UsualView(edges, seen_s, float("-inf")) for edges, seen_s in learned["usual"]]
+
+    def _likeness(self, edges: FloatArray, seconds: float, at: float) -> float | None:
+        """Correlation with the usual view most alike; learns from this one."""
+        alike = [correlation(view.edges, edges) for view in self._usual]
+        best = max(alike, default=-1.0)
+        if best >= LIKE:
+            self._usual[alike.index(best)].learn(edges, seconds, at)
+            self._other = None
+        else:
+            self._learn_other(edges, seconds, at)
+        return best if alike else None
+
+    def _learn_other(self, edges: FloatArray, seconds: float, at: float) -> None:
+        """A view that is none of the usual ones: it becomes one, once it has been kept up for long enough."""
+        if self._other is None or correlation(self._other.edges, edges) < LIKE:
+            self._other = _UsualView(edges, 0.0, at)  # noise, or nothing to see, is never like itself
+            return
+        self._other.learn(edges, seconds, at)
+        if self._other.seen_s >= (ADOPT_S if self._usual else LEARN_S):
+            self._usual = sorted([*self._usual, self._other], key=lambda view: view.seen_at)[-USUAL_VIEWS:]
+            self._other = None
+
+
+def edges_of(grey: NDArray[np.uint8]) -> FloatArray:
+    """Strength of the edges of a small grey picture, flattened, with mean 0 and length 1; all 0 where there are none.
+
+    The square root keeps a few strong edges from speaking for all; a blur of three pixels forgives a shaking mast.
+    Neither the brightness of the picture nor its contrast changes the result.
+    """
+    across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    strength = cv2.blur(np.sqrt(cv2.magnitude(across, down)), (3, 3)).ravel()
+    strength -= strength.mean()
+    length = float(np.linalg.norm(strength))
+    return np.asarray(strength / length if length > 0 else strength, np.float32)
+
+
+def correlation(a: FloatArray, b: FloatArray) -> float:
+    """Pearson correlation -1..1 of two arrays of mean 0; 0 where either is constant."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths > 0 else 0.0
+
+
+def sharpness(image: NDArray[np.uint8]) -> float:
+    """How steep the strongest steps between light and dark are, 0 (none, or all blurred) to about 1.
+
+    The energy of the grey differences over two pixels against those over sixteen, at the twentieth of places where the
+    latter are largest, less the energy that noise has. A Gaussian blur of sigma pixels leaves about 0.8 / sigma.
+
+    Args:
+        image: `(H, W, 3)` uint8 BGR; of its green lines about 24 are read.
+    """
+    height, width = image.shape[:2]
+    if width < 4 * COARSE:
+        return 0.0
+    lines = np.ascontiguousarray(image[height % LINES // 2 :: max(1, height // LINES), :, 1])
+    coarse = cv2.absdiff(lines[:, 2 * COARSE :], lines[:, : -2 * COARSE])
+    inner = lines[:, COARSE - FINE : FINE - COARSE]  # its steps have the same middles as the coarse ones
+    fine = cv2.absdiff(inner[:, 2 * FINE :], inner[:, : -2 * FINE])
+    coarse_counts, fine_counts = _counts(coarse), _counts(fine)
+    least = max(_quantile(coarse_counts, 0.95), FAINTEST)
+    if coarse_counts[least:].sum() < 16:
+        return 0.0
+    noise = (_quantile(fine_counts, 0.5) / 0.6745) ** 2
+    strong = (coarse >= least).astype(np.uint8)
+    fine_energy, coarse_energy = (_energy(_counts(steps, strong)) - noise for steps in (fine, coarse))
+    return float(np.sqrt(max(fine_energy, 0.0) / coarse_energy)) if coarse_energy > 0 else 0.0
+
+
+def _counts(steps: cv2.typing.MatLike, where: cv2.typing.MatLike | None = None) -> FloatArray:
+    """How often each grey difference 0..255 occurs; everything else follows from it at little cost."""
+    return np.asarray(cv2.calcHist([steps], [0], where, [256], [0, 256]).ravel(), np.float32)
+
+
+def _quantile(counts: FloatArray, share: float) -> int:
+    return int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
+
+
+def _energy(counts: FloatArray) -> float:
+    """Mean square."""
+    return float(counts @ np.square(np.arange(256, dtype=np.float32)) / max(counts.sum(), 1.0))
