@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detector.config import Analysis
 from detector.geometry import as_array, as_box, intersections, iou
+from detector.inference.axes import sharpened
 from detector.inference.decode import Layout, decode, suppress
 from detector.inference.letterbox import letterbox
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
@@ -71,7 +72,7 @@ class SceneDetector:
             acts[(whole.class_ids == PERSON) & (whole.boxes == box).all(1)] = acts_of(box, close.of(PERSON))
         # What the hands do shows from near alone: from afar nothing is said of it.
         whole.traits[:, ACT_TRAITS] = acts
-        return merged(whole, Detections.joined(devices))
+        return sharpened(merged(whole, Detections.joined(devices)), image)
 
     def _zoom(self, image: NDArray[np.uint8], box: Box, thresholds: Mapping[str, float]) -> Detections:
         crop, left, top = cut_square(image, *zoom_square(box))
