@@ -20,7 +20,7 @@ LEAST_PX = (
     12.0  # side of the square of a label's area: smaller ones show no axes (median error 20 degrees of at most 45)
 )
 LEAST_COHERENCE = 0.15  # below, edges run in all directions
-MOST = 24  # labels measured in one picture, the largest: a tenth of a millisecond each at 24 pixels
+MOST = 24  # labels measured in one picture, the largest; some 0.04 ms each
 
 
 def sharpened(found: Detections, image: NDArray[np.uint8]) -> Detections:
