@@ -10,6 +10,7 @@ from detector.rules.orientation import OrientationRule
 from detector.rules.sweep import SweepRule
 from detector.rules.zones import ZoneMap
 from detector.tracking import SceneTracker
+from detector.values import IncidentKind
 
 
 def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None = None) -> Pipeline:
@@ -24,9 +25,11 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
         ModelError: The model can't be loaded.
     """
     zones = ZoneMap(camera.zones)
+    # One for every book of this camera: what is changed while it runs outlives a leap of time.
+    least_score = {IncidentKind(k): v for k, v in {**config.incidents.least_score, **camera.least_score}.items()}
 
     def stages() -> Stages:
         rules: list[Rule] = [SweepRule(zones, config.rules), OrientationRule(zones, config.rules.orientation)]
-        return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents))
+        return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, least_score))
 
     return Pipeline(detector or load_detector(config.analysis), stages, config.rules.tamper.clock_step_s)

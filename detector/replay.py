@@ -23,6 +23,7 @@ from detector.clock import iso
 from detector.config import EdgeConfig
 from detector.errors import SourceError
 from detector.recordings import Piece, Session, sessions
+from detector.sentences import sentences
 from detector.values import Act, Frame, Incident, IncidentUpdate
 
 Progress = Callable[[str, float], None]
@@ -220,7 +221,9 @@ def _record(told: _Told, config: EdgeConfig, out: Path) -> dict[str, Any]:
         "id": incident.id,
         "camera": incident.camera,
         "kind": incident.kind.value,
+        "findings": [kind.value for kind in incident.findings],
         "severity": incident.severity.value,
+        "sentence": sentences(incident),
         "score": round(incident.score, 3),
         "zone": incident.zone,
         "started_at": iso(incident.started_at),

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from detector.clock import iso
 from detector.errors import WireError
+from detector.sentences import sentences
 from detector.values import Act, Incident, IncidentUpdate
 
 SCHEMA = 1
@@ -79,7 +80,9 @@ def incident_record(incident: Incident, site: str, edge: str, title: str, size: 
         "camera": incident.camera,
         "camera_title": title,
         "kind": incident.kind.value,
+        "findings": [kind.value for kind in incident.findings],
         "severity": incident.severity.value,
+        "sentence": sentences(incident),
         "score": round(incident.score, 3),
         "zone": incident.zone,
         "started_at": iso(incident.started_at),
@@ -143,6 +146,7 @@ def envelope(
         "edge": edge,
         "camera": update.after.camera,
         "phase": update.phase.value,
+        "notify": update.notify,
         "before": {"severity": before.severity.value, "acts": len(before.acts)} if before else None,
         "after": incident_record(update.after, site, edge, title, size),
         "snapshot": base64.b64encode(snapshot_jpeg).decode() if snapshot_jpeg else None,

@@ -1,53 +1,146 @@
 """Which incident a signal belongs to: signals enter, steps in the lives of incidents leave.
 
-Signals of one camera, kind and zone that follow each other within `join_s` are one incident. It speaks when it is
-new, when a signal adds to it, and when it ends.
+A signal is the state of one finding. Findings of one place, people and time are one incident:
+
+- of one kind in one zone, when they follow each other within `join_s`;
+- of different kinds in one zone, when they do so and share a track, or one of them names no tracks, or they overlap in
+  time;
+- in different zones, only when they are of different kinds and share a track.
+
+A camera that was tampered with is never joined with anything. The incident is told as the gravest of its kinds
+(`severity.GRAVITY`) and keeps the id of its first signal when that changes. Two incidents that are already told stay
+two, even when a later finding would fit both: it goes to the one with which it shares people, else to the latest.
+
+An incident speaks when it is new, when a signal adds to it, and when it ends.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
 
+from detector.alerts.severity import GRAVITY, severity
 from detector.config import Incidents
-from detector.values import Act, CountRange, Incident, IncidentUpdate, Phase, Signal
+from detector.sentences import number
+from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
+
+Key = tuple[IncidentKind, str | None]
+
+# Of two findings that state one of these, the larger counts: they tell of different people, or of different times.
+LARGEST = ("people", "people_inside", "stay_s", "crouched_s", "crouched", "carried", "visits", "out_of_hours")
+
+
+@dataclass(slots=True)
+class _Case:
+    """An open incident, the latest state of each of its findings, and when it was first told."""
+
+    incident: Incident
+    findings: dict[Key, Signal]
+    told_at: float
 
 
 class IncidentBook:
-    """Open incidents of one camera."""
+    """Open incidents of one camera.
 
-    def __init__(self, site: str, settings: Incidents) -> None:
+    Args:
+        site: Name of the site; it goes into ids.
+        settings: When findings belong together.
+        least_score: See the attribute; held, not copied, so that books which follow each other may share one.
+
+    Attributes:
+        least_score: Findings of a kind scored lower begin no incident and join none. The rule goes on to tell them, so
+            one whose score rises comes in whole, back to its beginning. It may be changed or replaced at any time.
+        held_back: How many findings were scored too low, by kind.
+    """
+
+    def __init__(self, site: str, settings: Incidents, least_score: dict[IncidentKind, float] | None = None) -> None:
+        self.least_score: dict[IncidentKind, float] = {} if least_score is None else least_score
+        self.held_back: Counter[IncidentKind] = Counter()
         self._site = site
         self._settings = settings
-        self._open: dict[tuple[str, str | None], Incident] = {}
-        self._ended: dict[tuple[str, str | None], Incident] = {}
+        self._open: list[_Case] = []
+        self._ended: dict[Key, Incident] = {}
+        self._too_low: dict[Key, float] = {}
 
     def admit(self, signals: Iterable[Signal], at: float) -> list[IncidentUpdate]:
         """Updates that these signals cause, and ends that are due at frame time `at`."""
-        updates = [self._end(key) for key, incident in list(self._open.items()) if self._is_over(incident, at)]
-        for signal in signals:
-            key = (signal.kind.value, signal.zone)
-            before = self._open.get(key)
-            fresh = untold(signal, self._ended[key]) if key in self._ended else signal
-            if fresh is None:
-                continue
-            after = grown(before, fresh) if before else begun(self._site, fresh)
-            self._open[key] = after
-            updates.append(IncidentUpdate(Phase.UPDATE if before else Phase.NEW, before, after))
+        updates = [self._end(case) for case in list(self._open) if self._is_over(case, at)]
+        for signal in map(sane, signals):
+            update = self._take(signal, at) if signal else None
+            if update:
+                updates.append(update)
         return updates
 
     def finish(self) -> list[IncidentUpdate]:
         """End every open incident."""
-        return [self._end(key) for key in list(self._open)]
+        return [self._end(case) for case in list(self._open)]
 
-    def _is_over(self, incident: Incident, at: float) -> bool:
-        quiet, long = at - incident.ended_at, at - incident.started_at
-        return quiet > self._settings.join_s or long > self._settings.longest_s
+    def _take(self, signal: Signal, at: float) -> IncidentUpdate | None:
+        key = (signal.kind, signal.zone)
+        case = next((case for case in self._open if key in case.findings), None)
+        if case is None and signal.score < self.least_score.get(signal.kind, 0.0):
+            self.held_back[signal.kind] += self._too_low.get(key) != signal.started_at
+            self._too_low[key] = signal.started_at
+            return None
+        fresh = untold(signal, self._ended[key]) if key in self._ended else signal
+        if fresh is None:
+            return None
+        case = case or self._fitting(fresh)
+        if case is None:
+            incident = begun(self._site, fresh)
+            self._open.append(_Case(incident, {key: fresh}, at))
+            return IncidentUpdate(Phase.NEW, None, incident)
+        before = case.incident
+        case.findings[key] = joined(case.findings[key], fresh) if key in case.findings else fresh
+        case.incident = grown(before, fresh, case.findings.values())
+        return IncidentUpdate(Phase.UPDATE, before, case.incident)
 
-    def _end(self, key: tuple[str, str | None]) -> IncidentUpdate:
-        incident = self._ended[key] = self._open.pop(key)
-        return IncidentUpdate(Phase.END, incident, incident)
+    def _fitting(self, signal: Signal) -> _Case | None:
+        """The open incident that a finding new to all of them belongs to."""
+        join_s = self._settings.join_s
+        cases = [c for c in self._open if any(belongs(f, signal, join_s) for f in c.findings.values())]
+        people = set(signal.tracks)
+        return max(cases, key=lambda c: (bool(people & {*c.incident.tracks}), c.incident.ended_at), default=None)
+
+    def _is_over(self, case: _Case, at: float) -> bool:
+        # A rule may tell of what began long ago: that must not end at once.
+        since = max(case.incident.started_at, case.told_at - self._settings.join_s)
+        quiet = abs(at - case.incident.ended_at)  # time may have been set back
+        return quiet > self._settings.join_s or at - since > self._settings.longest_s
+
+    def _end(self, case: _Case) -> IncidentUpdate:
+        self._open.remove(case)
+        self._ended.update(dict.fromkeys(case.findings, case.incident))
+        return IncidentUpdate(Phase.END, case.incident, case.incident)
+
+
+def sane(signal: Signal) -> Signal | None:
+    """The signal with nothing in it that is no number; `None` when it doesn't say when it was."""
+    if not (isfinite(signal.started_at) and isfinite(signal.at)):
+        return None
+    return replace(
+        signal,
+        started_at=min(signal.started_at, signal.at),
+        score=min(max(signal.score, 0.0), 1.0) if isfinite(signal.score) else 0.0,
+        facts={name: v for name, v in signal.facts.items() if not isinstance(v, float) or isfinite(v)},
+    )
+
+
+def belongs(finding: Signal, signal: Signal, join_s: float) -> bool:
+    """Whether a signal of another kind is of the same place, people and time as a finding."""
+    if finding.kind is signal.kind or IncidentKind.TAMPER in (finding.kind, signal.kind):
+        return False
+    apart = max(signal.started_at - finding.at, finding.started_at - signal.at)
+    if apart > join_s:
+        return False
+    shared = bool({*finding.tracks} & {*signal.tracks})
+    if finding.zone != signal.zone:
+        return shared
+    return shared or not finding.tracks or not signal.tracks or apart <= 0
 
 
 def untold(signal: Signal, ended: Incident) -> Signal | None:
@@ -57,9 +150,10 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     only what came after, and so an id of its own and no photo counted twice.
     """
     told = {(act.track, act.started_at) for act in ended.acts}
-    acts = tuple(a for a in signal.acts if a.started_at >= ended.started_at and (a.track, a.started_at) not in told)
+    since = min((act.started_at for act in ended.acts), default=ended.started_at)
+    acts = tuple(a for a in signal.acts if a.started_at >= since and (a.track, a.started_at) not in told)
     if not signal.acts:
-        return replace(signal, started_at=max(signal.started_at, ended.ended_at))
+        return replace(signal, started_at=min(signal.at, max(signal.started_at, ended.ended_at)))
     if not acts:
         return None
     if len(acts) == len(signal.acts):
@@ -77,6 +171,34 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     )
 
 
+def joined(finding: Signal, signal: Signal) -> Signal:
+    """A finding's state after a signal of the same kind and zone: its newest facts, all its people, its best score."""
+    others = bool(finding.tracks) and not {*finding.tracks} & {*signal.tracks}
+    return replace(
+        signal,
+        started_at=min(finding.started_at, signal.started_at),
+        at=max(finding.at, signal.at),
+        score=max(finding.score, signal.score),
+        tracks=_sorted({*finding.tracks, *signal.tracks}),
+        facts=united([finding.facts, signal.facts]) if others else signal.facts,
+    )
+
+
+def united(facts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Facts of several findings: of one that several state, the last one's, but the largest of `LARGEST`."""
+    together: dict[str, Any] = {}
+    for more in facts:
+        for name, value in more.items():
+            if name in LARGEST and name in together and _size(together, name) > _size(more, name):
+                continue
+            together[name] = value
+    return together
+
+
+def _size(facts: Mapping[str, Any], name: str) -> float:
+    return float(facts[name]) if isinstance(facts[name], bool) else number(facts, name) or 0.0
+
+
 def incident_id(site: str, signal: Signal) -> str:
     """Id of the incident that a signal begins: equal for equal timestamps, however often they are replayed."""
     first = f"{site}|{signal.camera}|{signal.kind.value}|{signal.zone or ''}|{signal.started_at:.3f}"
@@ -85,34 +207,60 @@ def incident_id(site: str, signal: Signal) -> str:
 
 def begun(site: str, signal: Signal) -> Incident:
     """A new incident from its first signal."""
-    return Incident(
+    incident = Incident(
         incident_id(site, signal), signal.camera, signal.kind, signal.severity, signal.score, signal.zone,
         signal.started_at, signal.at, signal.tracks, signal.acts, signal.labels_exposed, signal.facts, signal.boxes,
-        signal.private,
+        signal.private, (signal.kind,),
     )  # fmt: skip
+    return _weighed(incident)
 
 
-def grown(incident: Incident, signal: Signal) -> Incident:
-    """The incident with one more signal; severity and counts never fall, the newest facts stay.
+def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Incident:
+    """The incident with one more signal; severity and counts never fall.
 
-    Boxes, and the picture drawn from them, show something happening: those of a signal that only says an act is over
-    would show somebody walking away.
+    Kind, zone and score are those of the gravest finding. Boxes, and the picture drawn from them, show something
+    happening: those of a signal that only says an act is over would show somebody walking away.
+
+    Args:
+        incident: As it was.
+        signal: What is new.
+        findings: All findings of the incident as they are now.
     """
+    by_gravity = sorted(findings, key=lambda finding: (GRAVITY.index(finding.kind), -finding.at))
+    gravest = by_gravity[0]
     acts = {(act.track, act.started_at): act for act in (*incident.acts, *signal.acts)}
     happening = not acts or len(acts) > len(incident.acts)
     old, new = incident.labels_exposed, signal.labels_exposed
-    return replace(
-        incident,
-        severity=max(incident.severity, signal.severity, key=lambda severity: severity.rank),
-        score=max(incident.score, signal.score),
-        ended_at=max(incident.ended_at, signal.at),
-        tracks=tuple(sorted({*incident.tracks, *signal.tracks})),
-        acts=tuple(sorted(acts.values(), key=_start)),
-        labels_exposed=CountRange(max(old.low, new.low), max(old.best, new.best), max(old.high, new.high)),
-        facts=signal.facts,
-        boxes=signal.boxes if happening else incident.boxes,
-        private=signal.private if happening else incident.private,
+    return _weighed(
+        replace(
+            incident,
+            kind=gravest.kind,
+            zone=gravest.zone,
+            score=gravest.score,
+            severity=max(incident.severity, signal.severity, key=lambda severity: severity.rank),
+            started_at=min(incident.started_at, signal.started_at),
+            ended_at=max(incident.ended_at, signal.at),
+            tracks=_sorted({*incident.tracks, *signal.tracks}),
+            acts=tuple(sorted(acts.values(), key=_start)),
+            labels_exposed=CountRange(max(old.low, new.low), max(old.best, new.best), max(old.high, new.high)),
+            facts=united(finding.facts for finding in reversed(by_gravity)),
+            boxes=signal.boxes if happening else incident.boxes,
+            private=signal.private if happening else incident.private,
+            findings=tuple(dict.fromkeys(finding.kind for finding in by_gravity)),
+        )
     )
+
+
+def _weighed(incident: Incident) -> Incident:
+    """With its severity raised to what its harm comes to."""
+    photos = sum(act.kind is ActKind.PHOTO for act in incident.acts)
+    span_s = incident.ended_at - incident.started_at
+    harm = severity(incident.findings, photos, incident.labels_exposed, incident.facts, span_s)
+    return replace(incident, severity=harm) if harm.rank > incident.severity.rank else incident
+
+
+def _sorted(tracks: set[int]) -> tuple[int, ...]:
+    return tuple(sorted(tracks))
 
 
 def _start(act: Act) -> tuple[float, int]:

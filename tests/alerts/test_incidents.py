@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from detector.alerts.incidents import IncidentBook, incident_id
 from detector.config import Incidents
 from detector.values import CountRange, IncidentKind, IncidentUpdate, Phase, Severity, Signal
-from tests.builders import act, signal
+from tests.builders import CAMERA, act, signal
 
 SETTINGS = Incidents(join_s=100, longest_s=600)
 
@@ -74,10 +76,10 @@ def test_an_end_is_due_by_frame_time_without_any_signal() -> None:
     [
         pytest.param(signal(10, 12, zone="aisle"), id="zone"),
         pytest.param(signal(10, 12, zone=None), id="no zone"),
-        pytest.param(signal(10, 12, kind=IncidentKind.ORIENTATION_PATTERN), id="kind"),
+        pytest.param(signal(10, 12, kind=IncidentKind.TAMPER), id="tampering"),
     ],
 )
-def test_what_differs_in_place_or_kind_is_another_incident(other: Signal) -> None:
+def test_what_differs_in_place_is_another_incident_and_so_is_tampering(other: Signal) -> None:
     updates = book().admit([signal(10, 12), other], 12)
     assert phases(updates) == ["new", "new"]
     assert updates[0].after.id != updates[1].after.id
@@ -101,7 +103,8 @@ def test_the_severest_word_stays(said: list[Severity]) -> None:
     mine = book()
     for n, severity in enumerate(said):
         after = mine.admit([signal(0, n, severity=severity)], n)[0].after
-    assert after.severity.rank == max(severity.rank for severity in said)
+    harm = Severity.WARNING  # labels were photographed, whatever the rule says of it
+    assert after.severity.rank == max(harm.rank, *(severity.rank for severity in said))
 
 
 def test_an_act_told_again_is_replaced_by_what_is_known_now() -> None:
@@ -182,3 +185,196 @@ def test_the_picture_stays_that_of_the_last_act_when_an_act_ends() -> None:
     assert update.after.boxes == held
     (update,) = book.admit([signal(10, 20, acts=(over, act(18, 20)), boxes=gone)], 20)
     assert update.after.boxes == gone
+
+
+# Findings of several kinds
+
+
+def finding(
+    kind: IncidentKind,
+    start: float,
+    at: float,
+    *,
+    zone: str | None = "bulk",
+    tracks: tuple[int, ...] = (),
+    score: float = 0.9,
+    **facts: Any,
+) -> Signal:
+    """A finding without acts, whose rule thinks nothing of it."""
+    return Signal(kind, CAMERA, zone, start, at, score, Severity.INFO, tracks, facts=facts)
+
+
+PHOTOS, PATTERN, LINGERING, BLIND, TAMPER = (
+    IncidentKind.LABEL_PHOTOGRAPHY,
+    IncidentKind.ORIENTATION_PATTERN,
+    IncidentKind.LINGERING,
+    IncidentKind.BLIND_CORNER,
+    IncidentKind.TAMPER,
+)
+
+
+def test_lingering_then_a_pattern_then_photos_are_one_incident_told_as_the_gravest() -> None:
+    mine = book()
+    lingering = finding(LINGERING, 0, 120, tracks=(7,), people=2, crouched_s=90.0, stay_s=120.0, parcels=9)
+    (first,) = mine.admit([lingering], 120)
+    assert (first.phase, first.after.kind, first.after.severity) == (Phase.NEW, LINGERING, Severity.INFO)
+
+    (second,) = mine.admit([finding(PATTERN, 100, 130, up=18, judged=20, usual_rate=0.2)], 130)
+    assert (second.phase, second.after.kind, second.after.severity) == (Phase.UPDATE, PATTERN, Severity.WARNING)
+
+    photos = signal(140, 150, acts=[act(140, 142, [1], track=7), act(148, 150, [2], track=7)], exposed=2, score=0.8)
+    (third,) = mine.admit([replace(photos, facts={"photos": 2, "people": 1, "parcels": 2})], 150)
+    assert (third.phase, third.after.kind, third.after.severity) == (Phase.UPDATE, PHOTOS, Severity.CRITICAL)
+    assert third.after.findings == (PHOTOS, PATTERN, LINGERING)
+    assert third.after.score == 0.8, "it is the gravest finding that is believed so much"
+    assert third.after.id == second.after.id == first.after.id == incident_id("site", lingering)
+    assert (third.after.started_at, third.after.ended_at, third.after.tracks) == (0, 150, (7,))
+    assert dict(third.after.facts) == {
+        "photos": 2, "people": 2, "parcels": 2, "up": 18, "judged": 20, "usual_rate": 0.2, "crouched_s": 90.0,
+        "stay_s": 120.0,
+    }  # fmt: skip
+    assert [update.notify for update in (first, second, third)] == [True, True, True]
+    (end,) = mine.finish()
+    assert (end.phase, end.notify, end.after) == (Phase.END, False, third.after)
+
+
+@pytest.mark.parametrize(
+    ("other", "together"),
+    [
+        pytest.param(finding(LINGERING, 60, 100, tracks=(7,)), True, id="the same person a little later"),
+        pytest.param(finding(LINGERING, 60, 100, tracks=(8,)), False, id="somebody else a little later"),
+        pytest.param(finding(LINGERING, 5, 100, tracks=(8,)), True, id="somebody else at the same time"),
+        pytest.param(finding(PATTERN, 60, 70), True, id="a pattern a little later"),
+        pytest.param(finding(PATTERN, 60, 70, zone="aisle"), False, id="a pattern elsewhere"),
+        pytest.param(finding(LINGERING, 5, 20, zone="aisle", tracks=(8,)), False, id="somebody else elsewhere"),
+        pytest.param(finding(BLIND, 60, 100, zone="corner", tracks=(7,)), True, id="the same person elsewhere"),
+        pytest.param(finding(LINGERING, 111, 200, tracks=(7,)), False, id="the same person too long after"),
+        pytest.param(signal(5, 20, zone="aisle", acts=[act(5, 7, track=7)]), False, id="the same kind elsewhere"),
+        pytest.param(finding(TAMPER, 5, 20, zone="bulk", tracks=(7,)), False, id="tampering"),
+    ],
+)
+def test_what_belongs_together(other: Signal, together: bool) -> None:
+    mine = book()
+    (first,) = mine.admit([signal(0, 10, acts=[act(0, 2, track=7)])], 10)
+    (second,) = mine.admit([other], other.at)[-1:]
+    assert (second.after.id == first.after.id) is together
+    assert second.phase is (Phase.UPDATE if together else Phase.NEW)
+
+
+def test_a_finding_that_fits_two_incidents_goes_to_that_of_the_same_people() -> None:
+    mine = book()
+    own, other = finding(LINGERING, 0, 10, tracks=(7,)), finding(LINGERING, 0, 12, zone="aisle", tracks=(8,))
+    mine.admit([own, other], 12)
+    photos = signal(5, 20, zone="bulk", acts=[act(5, 7, track=8)])
+    (update,) = mine.admit([photos], 20)
+    assert (update.after.tracks, update.after.zone) == ((8,), "bulk")
+    assert update.after.id == incident_id("site", other)
+
+
+def test_facts_of_others_in_the_same_place_never_shrink() -> None:
+    mine = book()
+    mine.admit([finding(LINGERING, 0, 200, tracks=(7,), stay_s=200.0, people=1, out_of_hours=True)], 200)
+    (update,) = mine.admit([finding(LINGERING, 60, 210, tracks=(8,), stay_s=150.0, people=2)], 210)
+    assert dict(update.after.facts) == {"stay_s": 200.0, "people": 2, "out_of_hours": True}
+    (update,) = mine.admit([finding(LINGERING, 60, 220, tracks=(8,), stay_s=160.0)], 220)
+    assert update.after.facts == {"stay_s": 160.0}, "the same people: what is known now"
+
+
+def test_it_is_told_again_only_when_it_has_become_more_severe() -> None:
+    mine = book()
+    acts = [act(10 * n, 10 * n + 2, [n]) for n in range(6)]
+    updates = [mine.admit([signal(0, 10 * n + 2, acts=acts[: n + 1])], 10 * n + 2)[0] for n in range(1, 6)]
+    assert [u.after.severity.value for u in updates] == ["warning", "warning", "critical", "critical", "critical"]
+    assert [u.notify for u in updates] == [True, False, True, False, False]
+
+
+def test_a_finding_of_long_ago_is_not_over_at_once() -> None:
+    mine = book()
+    mine.admit([finding(BLIND, 0, 5000, tracks=(7,), away_s=5000.0)], 5000)
+    assert mine.admit([], 5001) == []
+    assert phases(mine.admit([], 5101)) == ["end"]
+
+
+# Scores
+
+
+def test_what_is_scored_too_low_raises_no_incident_and_joins_none() -> None:
+    mine = IncidentBook("site", SETTINGS, {PHOTOS: 0.6})
+    assert mine.admit([signal(0, 5, score=0.5), signal(0, 5, score=0.5, zone="aisle")], 5) == []
+    assert mine.admit([signal(0, 6, score=0.59)], 6) == []
+    assert mine.held_back == {PHOTOS: 2}, "a finding told again is still one"
+    lingering = finding(LINGERING, 0, 10, tracks=(1,), score=0.3)
+    assert phases(mine.admit([lingering, signal(0, 10, score=0.5, acts=[act(0, 2)])], 10)) == ["new"]
+    acts = [act(0, 2), act(8, 11)]
+    (risen,) = mine.admit([signal(0, 12, score=0.7, acts=acts)], 12)
+    assert (risen.after.kind, len(risen.after.acts)) == (PHOTOS, 2), "it comes in whole"
+    (still,) = mine.admit([signal(0, 13, score=0.4, acts=acts)], 13)
+    assert still.after.score == 0.7, "what is told already goes on"
+
+
+def test_the_least_score_may_be_changed_at_any_time() -> None:
+    shared = {PHOTOS: 0.95}
+    mine = IncidentBook("site", SETTINGS, shared)
+    assert mine.admit([signal(0, 5)], 5) == []
+    shared[PHOTOS] = 0.8
+    assert phases(mine.admit([signal(0, 6)], 6)) == ["new"]
+    mine.least_score = {PATTERN: 1.0}
+    assert mine.admit([finding(PATTERN, 0, 7, zone="aisle", score=0.99)], 7) == []
+    assert phases(mine.admit([finding(PATTERN, 0, 8, zone="aisle", score=1.0)], 8)) == ["new"]
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_none_do_no_harm(wrong: float) -> None:
+    mine = book()
+    assert mine.admit([signal(wrong, 5), signal(0, wrong)], 5) == []
+    (update,) = mine.admit([finding(LINGERING, 0, 5, score=wrong, stay_s=wrong, people=1)], 5)
+    assert (update.after.score, dict(update.after.facts)) == (0.0, {"people": 1})
+
+
+def test_a_clock_set_back_ends_what_was_open_and_ids_stay_in_the_present() -> None:
+    mine = book()
+    mine.admit([finding(LINGERING, 9990, 10_000, tracks=(7,))], 10_000)
+    updates = mine.admit([finding(LINGERING, 6390, 6400, tracks=(7,))], 6400)
+    assert phases(updates) == ["end", "new"]
+    assert updates[1].after.started_at <= updates[1].after.ended_at == 6400
+
+
+def test_an_incident_begins_when_its_earliest_finding_did_and_never_after_its_end() -> None:
+    mine = book()
+    (update,) = mine.admit([signal(50, 10)], 10)
+    assert (update.after.started_at, update.after.ended_at) == (10, 10)
+
+
+spans = st.tuples(st.floats(0, 900), st.floats(0, 120))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(IncidentKind), spans, st.sampled_from(["bulk", "aisle", None]),
+            st.sets(st.integers(1, 3), max_size=2), st.floats(0, 1),
+        ),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_every_incident_lives_once(told: list[Any]) -> None:
+    """Whatever comes: new once, then updates, one end; ids differ; severity never falls; the gravest kind is told."""
+    signals = [
+        finding(kind, start, start + length, zone=zone, tracks=tuple(tracks), score=score)
+        for kind, (start, length), zone, tracks, score in told
+    ]
+    lives: dict[str, list[IncidentUpdate]] = {}
+    for update in lived(signals, 1200):
+        lives.setdefault(update.after.id, []).append(update)
+    for life in lives.values():
+        assert phases(life) in (["new", "end"], ["new", *["update"] * (len(life) - 2), "end"])
+        assert [u.after.severity.rank for u in life] == sorted(u.after.severity.rank for u in life)
+        for update in life:
+            assert update.after.kind is update.after.findings[0]
+            assert len({*update.after.findings}) == len(update.after.findings)
+            assert TAMPER not in update.after.findings or update.after.findings == (TAMPER,)
+    assert {t for u in lived(signals, 1200) for t in u.after.tracks} == {t for s in signals for t in s.tracks}
