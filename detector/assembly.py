@@ -8,7 +8,10 @@ from detector.inference import load_detector
 from detector.pipeline import Detector, Pipeline, Rule, Stages
 from detector.rules.orientation import OrientationRule
 from detector.rules.sweep import SweepRule
+from detector.rules.tamper import TamperRule
 from detector.rules.zones import ZoneMap
+from detector.shifts import Shifts
+from detector.shifts import Shifts
 from detector.tracking import SceneTracker
 from detector.values import IncidentKind
 
@@ -25,11 +28,17 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
         ModelError: The model can't be loaded.
     """
     zones = ZoneMap(camera.zones)
+    shifts = Shifts(config.calendar, config.timezone)
+    shifts = Shifts(config.calendar, config.timezone)
     # One for every book of this camera: what is changed while it runs outlives a leap of time.
     least_score = {IncidentKind(k): v for k, v in {**config.incidents.least_score, **camera.least_score}.items()}
 
     def stages() -> Stages:
-        rules: list[Rule] = [SweepRule(zones, config.rules), OrientationRule(zones, config.rules.orientation)]
+        rules: list[Rule] = [
+            SweepRule(zones, config.rules),
+            OrientationRule(zones, config.rules.orientation, shifts),
+            TamperRule(config.rules.tamper, shifts),
+        ]
         return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, least_score))
 
     return Pipeline(detector or load_detector(config.analysis), stages, config.rules.tamper.clock_step_s)

@@ -1,0 +1,299 @@
+"""When a camera no longer sees what it should: scenes enter, one signal series for each disturbance leaves.
+
+    dark       black, or nearly, at a time of day when it usually isn't
+    covered    unlike every usual view, with less contrast or detail than usual
+    turned     unlike every usual view, and otherwise as good as ever
+    defocused  the usual view, but its edges are no longer steep
+    frozen     not a pixel changes, for far longer than this camera's pictures ever stayed the same
+    clock      frame times were set back
+
+All but the last are judged against what is usual for the camera itself, so nothing is said before it has been seen
+working for a minute. Three things keep ordinary changes quiet. A disturbance must last (`after_s`; longer while
+somebody fills the picture), and it is over only when the view is clearly right again. What comes back again and again
+is told ever more seldom. And what is usual is learned: views, pauses of the picture, hours in which the hall is dark.
+
+A hall without lamps at night blinds a camera without infra-red as a cap on its lens does; the picture can't tell which.
+It is therefore told where it is unusual: the first night once, as information when nobody works, and a bright hour that
+turns black always. Cameras with infra-red keep contrast at night and are never dark.
+
+A still picture is no frozen one: a codec repeats a scene without movement exactly, for seconds, and a rendered clip may
+never change. So a camera must have been lively for a minute, and be still for `frozen_s` and for thrice the longest
+pause that it has shown before it went on by itself.
+
+Times ahead are no clock that was set: recordings made on movement leap like this all day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from math import exp
+from typing import Any
+
+from detector.config import TamperRule as Settings
+from detector.geometry import covered_share
+from detector.shifts import Shifts
+from detector.values import CameraView, IncidentKind, Scene, Severity, Signal
+
+LEARN_S = 60.0  # working for so long, a camera is known
+MEMORY_S = 1800.0  # usual contrast and sharpness follow in about this time
+ACCEPT_S = 1800.0  # another aim or focus kept up for so long is the usual one; the tracker takes as long to learn it
+ACCEPTED = ("turned", "defocused")
+LONGEST_LOOK_S = 1.0  # one look never counts for more, whatever was missed since the one before
+
+UNLIKE = 0.2  # correlation with every usual view, below which the camera sees something else
+POOR = 0.5  # of the usual contrast or sharpness
+BLANK = 0.25  # of the usual contrast: covered, whatever the correlation of the noise that is left
+BLACK, FLAT = 0.08, 0.04  # brightness and contrast of a black picture, grey 0..1
+DIM = 0.2  # brightness below which noise hides what little there is
+EASE = 1.4  # to be over, each figure must be better by this factor
+FILLED = 0.4  # share of the picture that one person takes up who stands before the lens
+PATIENCE = 5.0  # times longer is waited then
+PAUSES = 3.0  # times the longest pause is frozen
+LONGEST_PAUSE_S = 600.0  # a pause that was told and went by itself counts for no more
+PAUSE_MEMORY_S = 12 * 3600.0  # and fades in about this time
+
+AGAIN_S = 150.0  # something that lasts is told again within this, to stay one incident
+TOLD_FOR_S = 560.0  # and for so long; it remains the one incident it was
+REST_S, LONGEST_REST_S = 300.0, 4 * 3600.0  # the same is not told again sooner, twice as late each time
+DARK_HOUR = 0.3  # share of an hour of the day that is usually dark
+HOUR_S, HOURS = 3600.0, 24
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What is usual for one camera.
+
+    Attributes:
+        contrast: As `CameraView`.
+        sharpness: As `CameraView`.
+        seen_s: How long it was seen working, at most `MEMORY_S`.
+        pause_s: The longest that its picture stayed exactly the same and then went on.
+        lively_s: How long its picture has been changing, at most `LEARN_S`.
+        dark: Share 0..1 of each hour of the day (UTC) that is dark.
+    """
+
+    contrast: float = 0.0
+    sharpness: float = 0.0
+    seen_s: float = 0.0
+    pause_s: float = 0.0
+    lively_s: float = 0.0
+    dark: tuple[float, ...] = (0.0,) * HOURS
+
+    @property
+    def known(self) -> bool:
+        """Whether anything can be compared with it."""
+        return self.seen_s >= LEARN_S
+
+    def dark_at(self, at: float) -> bool:
+        """Whether it is usually dark about frame time `at`: in this hour, or the one before or after."""
+        hour = int(at // HOUR_S)
+        return max(self.dark[(hour + k) % HOURS] for k in (-1, 0, 1)) >= DARK_HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A disturbance going on: what, how sure (0..1), since when; when it was first told, is due again, and calmed."""
+
+    what: str
+    score: float
+    since: float
+    told_at: float | None = None
+    again_at: float = 0.0
+    calm_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Until when a kind of disturbance is not told again, and how long that is after one."""
+
+    until: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Memory:
+    usual: Usual = field(default_factory=Usual)
+    spell: Spell | None = None
+    rests: dict[str, Rest] = field(default_factory=dict)
+    at: float | None = None
+    still_s: float = 0.0
+
+
+class TamperRule:
+    """Watches over one camera's view."""
+
+    def __init__(self, settings: Settings, shifts: Shifts) -> None:
+        self._settings = settings
+        self._shifts = shifts
+        self._memory = _Memory()
+        self._recalled: dict[str, tuple[float, float]] = {}
+
+    def observe(self, scene: Scene) -> Iterator[Signal]:
+        """A signal when a disturbance is sure, and again while it lasts, for ten minutes at most."""
+        memory, view, at = self._memory, scene.view, scene.at
+        if self._recalled:
+            memory.rests = {what: Rest(at + left_s, rest_s) for what, (rest_s, left_s) in self._recalled.items()}
+            self._recalled = {}
+        step = scene.clock_step_s or 0.0
+        if -step > self._settings.clock_step_s and self._may_tell("clock", at):
+            yield self._signal(scene, Spell("clock", 1.0, at), {"step_s": round(step, 1)})
+            self._begin_rest("clock", at)
+        if view is None:
+            return
+        seconds = min(max(at - memory.at, 0.0), LONGEST_LOOK_S) if memory.at is not None else 0.0
+        self._learn_pauses(view, seconds)
+        memory.at, memory.still_s = at, view.still_s
+        found = self._judged(view, 1.0)
+        spell = memory.spell
+        if spell is None:
+            if found is None:
+                memory.usual = learned(memory.usual, view, seconds, at)
+                return
+            spell = Spell(*found, since=at - view.still_s if found[0] == "frozen" else at)
+        memory.spell = spell = self._carried_on(spell, found, view, at)
+        if spell is not None and self._is_due(spell, scene):
+            told = spell.told_at is not None
+            memory.spell = replace(
+                spell,
+                told_at=spell.told_at if told else at,
+                again_at=min(at + AGAIN_S, spell.since + 2 * (at - spell.since)),
+            )
+            yield self._signal(scene, spell)
+
+    def learned(self) -> dict[str, Any]:
+        """What is usual, and how long what was told is not told again."""
+        memory = self._memory
+        at = memory.at or 0.0
+        rests = {what: (rest.seconds, max(0.0, rest.until - at)) for what, rest in memory.rests.items()}
+        return {"usual": memory.usual, "rests": rests or self._recalled}
+
+    def recall(self, learned: dict[str, Any]) -> None:
+        """Take up what an earlier rule of this camera had learned."""
+        self._memory.usual = learned["usual"]
+        self._recalled = learned["rests"]
+
+    def _judged(self, view: CameraView, ease: float) -> tuple[str, float] | None:
+        usual = self._memory.usual
+        frozen = self._settings.frozen_s / ease, PAUSES * usual.pause_s / ease
+        if usual.lively_s >= LEARN_S and view.still_s >= max(frozen):
+            return "frozen", 1 - max(frozen) / (2 * view.still_s)
+        return judged(view, usual, ease) if usual.known else None
+
+    def _learn_pauses(self, view: CameraView, seconds: float) -> None:
+        memory, usual = self._memory, self._memory.usual
+        if view.still_s > 0:
+            return
+        pause_s = max(usual.pause_s * exp(-seconds / PAUSE_MEMORY_S), min(memory.still_s, LONGEST_PAUSE_S))
+        memory.usual = replace(usual, pause_s=pause_s, lively_s=min(usual.lively_s + seconds, LEARN_S))
+
+    def _carried_on(self, spell: Spell, found: tuple[str, float] | None, view: CameraView, at: float) -> Spell | None:
+        """The spell after one more look; `None` when it is over, or is what is usual from now on."""
+        if found is not None:
+            spell = replace(spell, what=found[0], score=found[1], calm_since=None)
+            if spell.what not in ACCEPTED or at - spell.since <= ACCEPT_S + LEARN_S:
+                return spell
+        elif spell.told_at is None:
+            pass  # it was nothing
+        elif self._judged(view, EASE) is not None:
+            return replace(spell, calm_since=None)
+        elif spell.calm_since is None or at - spell.calm_since < self._settings.after_s:
+            return replace(spell, calm_since=at if spell.calm_since is None else spell.calm_since)
+        self._end(spell, at)
+        return None
+
+    def _end(self, spell: Spell, at: float) -> None:
+        usual = self._memory.usual
+        if spell.what == "dark":
+            self._memory.usual = with_dark_hours(usual, spell.since, at)
+        elif spell.what in ACCEPTED and at - spell.since >= ACCEPT_S:
+            self._memory.usual = replace(usual, seen_s=0.0)
+        if spell.told_at is not None:
+            self._begin_rest(spell.what, at)
+
+    def _is_due(self, spell: Spell, scene: Scene) -> bool:
+        lasted_s = scene.at - spell.since
+        if spell.told_at is not None:
+            return spell.calm_since is None and scene.at >= spell.again_at and lasted_s <= TOLD_FOR_S
+        if spell.what == "dark" and self._memory.usual.dark_at(scene.at):
+            return False
+        picture = (0.0, 0.0, float(scene.size[0]), float(scene.size[1]))
+        filled = any(covered_share(picture, person.box) >= FILLED for person in scene.people)
+        return lasted_s >= self._settings.after_s * (PATIENCE if filled else 1.0) and self._may_tell(
+            spell.what, scene.at
+        )
+
+    def _may_tell(self, what: str, at: float) -> bool:
+        rest = self._memory.rests.get(what)
+        return rest is None or at >= rest.until
+
+    def _begin_rest(self, what: str, at: float) -> None:
+        rest = self._memory.rests.get(what)
+        again = rest is not None and at - rest.until < 4 * rest.seconds
+        seconds = min(2 * rest.seconds, LONGEST_REST_S) if rest is not None and again else REST_S
+        self._memory.rests[what] = Rest(at + seconds, seconds)
+
+    def _signal(self, scene: Scene, spell: Spell, more: dict[str, Any] | None = None) -> Signal:
+        idle = spell.what == "dark" and not self._shifts.working(scene.at)
+        return Signal(
+            IncidentKind.TAMPER, scene.camera, None, spell.since, scene.at, spell.score,
+            Severity.INFO if idle else Severity.WARNING,
+            facts={"what": spell.what, "lasted_s": round(scene.at - spell.since, 1), **(more or {})},
+        )  # fmt: skip
+
+
+def judged(view: CameraView, usual: Usual, ease: float) -> tuple[str, float] | None:
+    """What is wrong with a view, and how sure that is (0..1); `None` when nothing is.
+
+    Args:
+        view: The view.
+        usual: What is usual for the camera, known.
+        ease: 1 to find a disturbance; above 1, so much better must each figure be for the view to be right again.
+    """
+    contrast = view.contrast / max(usual.contrast, 1e-6)
+    sharp = view.sharpness / max(usual.sharpness, 1e-6)
+    unlike = view.likeness is not None and view.likeness < ease * UNLIKE
+    black = view.brightness < ease * BLACK and view.contrast < ease * FLAT
+    if contrast < ease * POOR and (black or (unlike and view.brightness < ease * DIM)):
+        return "dark", 1 - view.brightness
+    poor = min(contrast, sharp) < ease * POOR
+    if contrast < ease * BLANK or (unlike and poor):
+        return "covered", 1 - min(contrast, sharp, 1.0) / 2
+    if unlike and view.likeness is not None:
+        return "turned", 1 - max(view.likeness, 0.0)
+    if sharp < ease * POOR:
+        return "defocused", 1 - sharp / 2
+    return None
+
+
+def learned(usual: Usual, view: CameraView, seconds: float, at: float) -> Usual:
+    """What is usual after `seconds` more of an undisturbed view at frame time `at`."""
+    if view.brightness < BLACK and view.contrast < FLAT:
+        return usual  # a camera that was never seen working has nothing to lose
+    seen_s = min(usual.seen_s + seconds, MEMORY_S)
+    weight = seconds / seen_s if seen_s > 0 else 0.0
+    hour = int(at // HOUR_S) % HOURS
+    dark = usual.dark
+    if dark[hour] > 0:
+        dark = (*dark[:hour], dark[hour] * exp(-seconds / HOUR_S), *dark[hour + 1 :])
+    return replace(
+        usual,
+        contrast=usual.contrast + weight * (view.contrast - usual.contrast),
+        sharpness=usual.sharpness + weight * (view.sharpness - usual.sharpness),
+        seen_s=seen_s,
+        dark=dark,
+    )
+
+
+def with_dark_hours(usual: Usual, since: float, until: float) -> Usual:
+    """What is usual after it was dark from `since` to `until`: those hours of the day are dark ones.
+
+    Learned when it is over, since an hour that is dark now mustn't excuse the next.
+    """
+    dark = list(usual.dark)
+    at, piece_s = max(since, until - HOURS * HOUR_S), HOUR_S / 6
+    while at < until:
+        hour = int(at // HOUR_S) % HOURS
+        dark[hour] += (1 - exp(-min(piece_s, until - at) / HOUR_S)) * (1 - dark[hour])
+        at += piece_s
+    return replace(usual, dark=tuple(dark))
