@@ -11,7 +11,6 @@ from detector.rules.sweep import SweepRule
 from detector.rules.tamper import TamperRule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
-from detector.shifts import Shifts
 from detector.tracking import SceneTracker
 from detector.values import IncidentKind
 
@@ -28,7 +27,6 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
         ModelError: The model can't be loaded.
     """
     zones = ZoneMap(camera.zones)
-    shifts = Shifts(config.calendar, config.timezone)
     shifts = Shifts(config.calendar, config.timezone)
     # One for every book of this camera: what is changed while it runs outlives a leap of time.
     least_score = {IncidentKind(k): v for k, v in {**config.incidents.least_score, **camera.least_score}.items()}
