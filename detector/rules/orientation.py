@@ -1,196 +1,305 @@
 """A patch where too many parcels lie label up: scenes enter, a signal for each zone's patch leaves.
 
-Thrown parcels land any way up, so a patch with nearly every label on top was made by hand. A zone may hold such a
-patch among ordinary parcels, so the rule looks at every neighbourhood and takes the most surprising (a scan statistic,
-Kulldorff 1997). How surprising a neighbourhood is by itself is the tail of a beta-binomial: the zone's usual rate,
-which differs from throw to throw because parcels of one throw land alike (`CORRELATION`). How surprising the most
-surprising one is, after so many were looked at, comes from simulating the same places with ordinary throws.
+Thrown parcels land any way up, so a patch with nearly every label on top was made by hand: by putting parcels down so,
+or by turning what lay there. A parcel is counted once, when it has come to lie still and its top was judged, and again
+when it is turned; while it stays it adds nothing. What is counted goes to the zone's `ZoneWatch`, which knows the usual
+rate and keeps the mean time between false alarms at what was set, however often one looks. Zones where labels lie up as
+a rule (a belt, a bench) are not judged; the log says so.
 
-A parcel that can't be judged counts as not up, since those are mostly ones without a label on top: the patch must be
-surprising even so.
-
-The p-value is that of one look. It is looked at again whenever the parcels change, so over a long day false alarms
-come more often than `level` says; the wish for an hour-proof test is not met here.
+A pattern that was told is told again while it grows. When the camera's time leaps, all but the usual rates is void.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
-from math import lgamma
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import isfinite, log10
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from detector.config import OrientationRule as Settings
 from detector.config import Zone
-from detector.geometry import centre
+from detector.geometry import as_array, centre, contains, grown, iou
+from detector.rules.edetector import Rows
+from detector.rules.layout import alignment, rows
+from detector.rules.zone_watch import Alarm, LearnedZone, ZoneWatch
 from detector.rules.zones import ZoneMap
-from detector.values import CountRange, Facing, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.shifts import Shifts
+from detector.values import Box, Facing, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
-CORRELATION = 0.04
-LEVEL = 0.002
-DRAWS = 1999
-HOLD_S = 2.0  # a pattern must stand this long before it is told
-CLEAR = 0.05  # and be this unsurprising before it may be told again
+LONGEST_LOOK_S = 60.0  # time between two scenes beyond this was not watched
+AGAIN_S = 3600.0  # a parcel that turns again within this is misread now so, now so
+SAME = 0.4  # overlap of a lost and a new parcel that are taken for one
+LOST_S = 3600.0  # how long a lost one is remembered
+MOST_LOST = 500
+NEAR_S = 20.0  # who was near so shortly before a parcel was turned has turned it
+REACH = 0.25  # beyond a person's box, in shares of it
+BY_HAND = 3  # parcels turned by people that raise the severity
+GROWS_S = 120.0  # for so long a pattern that was told is told again when it has grown
+LEAST_ORDERED = 8  # parcels that make it possible to speak of order
+SURE = 0.001  # chance of order among thrown parcels, below which it is spoken of
 
+_LEARNED = TypeAdapter(dict[str, LearnedZone])
 
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """The most surprising patch: which parcels (indices), how many of them up, and the p-value of one look."""
-
-    members: tuple[int, ...]
-    up: int
-    p_value: float
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _ZoneState:
-    facings: tuple[tuple[int, bool], ...] = ()
-    patch: Patch | None = None
-    since: float | None = None
-    told: bool = False
+class _Slot:
+    """A parcel as it was counted last: the zone (`None` outside those watched), its windows, whether up, since when.
+
+    `turned_at` is when it was last seen to be turned, `turners` who was near then; `lost_at` is when it was lost.
+    """
+
+    zone: Zone | None
+    windows: Rows
+    box: Box
+    up: bool
+    since: float
+    turned_at: float | None = None
+    turners: frozenset[int] = frozenset()
+    lost_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A pattern that was told, when and with how many labels up."""
+
+    alarm: Alarm
+    at: float
+    up: int
 
 
 class OrientationRule:
-    """Watches the zones of kind `storage`."""
+    """Watches the zones of kind `storage` of one camera."""
 
-    def __init__(self, zones: ZoneMap, settings: Settings) -> None:
+    def __init__(self, zones: ZoneMap, settings: Settings, shifts: Shifts) -> None:
         self._zones = zones
         self._settings = settings
-        self._states: dict[str, _ZoneState] = {}
+        self._shifts = shifts
+        self._watches: dict[str, ZoneWatch] = {}
+        self._told: dict[str, _Told] = {}
+        self._slots: dict[int, _Slot] = {}
+        self._lost: list[_Slot] = []
+        self._near: deque[tuple[float, tuple[Person, ...]]] = deque()
+        self._recalled: dict[str, LearnedZone] = {}
+        self._looked_at: float | None = None
+        self._unpassed_s = 0.0
+        self._leapt = False
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
-        """A signal for each zone where a patch has stood long enough, told once until it has cleared."""
-        for zone, parcels in self._settled(scene).values():
-            state = self._states.setdefault(zone.name, _ZoneState())
-            facings = tuple((p.id, p.facing is Facing.UP) for p in parcels)
-            if facings != state.facings:
-                state.facings, state.patch = facings, self._search(zone, parcels)
-            patch = state.patch
-            if patch is None or patch.p_value > LEVEL:
-                state.since = None
-                if patch is None or patch.p_value > CLEAR:
-                    state.told = False
-                continue
-            state.since = scene.at if state.since is None else state.since
-            if not state.told and scene.at - state.since >= HOLD_S:
-                state.told = True
-                yield self._signal(zone, patch, parcels, state.since, scene)
+        """A signal for each zone where a pattern has become plain, and again while it grows."""
+        if scene.clock_step_s is not None:
+            self._void()
+        self._pass(scene)
+        self._lose(scene)
+        come = [p for p in scene.parcels if p.id not in self._slots and self._settled(p, p.first_seen_at, scene.at)]
+        turned = [p for p in scene.parcels if self._was_turned(p, scene.at)]
+        if come or turned:
+            self._let_pass()
+            for zone in self._count(come, turned, scene):
+                yield from self._judge(zone, scene)
 
-    def _settled(self, scene: Scene) -> dict[str, tuple[Zone, list[Parcel]]]:
-        """Parcels that have lain long enough, by name of their storage zone."""
-        found: dict[str, tuple[Zone, list[Parcel]]] = {}
-        for parcel in scene.parcels:
-            zone = self._zones.at(centre(parcel.box), scene.size)
-            if zone is None or zone.kind != "storage":
-                continue
-            _, parcels = found.setdefault(zone.name, (zone, []))
-            if scene.at - parcel.first_seen_at >= self._settings.settle_s:
-                parcels.append(parcel)
-        return found
+    def learned(self) -> dict[str, Any]:
+        """Usual rates by zone and shift, and what is left of the allowance; plain values, as JSON has them."""
+        self._let_pass()
+        known = {**self._recalled, **{name: watch.learned() for name, watch in self._watches.items()}}
+        return {name: zone.model_dump() for name, zone in known.items()}
 
-    def _search(self, zone: Zone, parcels: list[Parcel]) -> Patch | None:
-        if len(parcels) < self._settings.least_parcels:
+    def recall(self, learned: Mapping[str, Any]) -> None:
+        """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""
+        try:
+            self._recalled = _LEARNED.validate_python(learned)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "all of it"
+            logger.warning("usual rates are learned anew, what was kept can't be read: %s: %s", where, first["msg"])
+
+    def _void(self) -> None:
+        """Time leapt: what lies here, and since when, is unknown; no allowance for a first look either."""
+        self._slots.clear()
+        self._lost.clear()
+        self._near.clear()
+        self._told.clear()
+        self._looked_at, self._leapt = None, True
+        for watch in self._watches.values():
+            watch.void()
+
+    def _pass(self, scene: Scene) -> None:
+        """Count the time that was watched, and remember who was where in the last seconds."""
+        if self._looked_at is not None:
+            self._unpassed_s += min(max(scene.at - self._looked_at, 0.0), LONGEST_LOOK_S)
+        self._looked_at = scene.at
+        if scene.people and (not self._near or scene.at - self._near[-1][0] >= 1):
+            self._near.append((scene.at, scene.people))
+        while self._near and not 0 <= scene.at - self._near[0][0] <= self._settings.settle_s + NEAR_S:
+            self._near.popleft()
+
+    def _let_pass(self) -> None:
+        for watch in self._watches.values():
+            watch.elapse(self._unpassed_s)
+        self._unpassed_s = 0.0
+
+    def _lose(self, scene: Scene) -> None:
+        """Set aside parcels that the tracker no longer knows: they may come back from the same place."""
+        here = {parcel.id for parcel in scene.parcels}
+        for number in [number for number in self._slots if number not in here]:
+            slot = self._slots.pop(number)
+            slot.lost_at = scene.at
+            self._lost.append(slot)
+            if slot.zone is not None:
+                self._watches[slot.zone.name].lie([(slot.windows, slot.up)], -1)
+        del self._lost[:-MOST_LOST]
+
+    def _settled(self, parcel: Parcel, since: float, at: float) -> bool:
+        return parcel.facing is not Facing.UNKNOWN and at - since >= self._settings.settle_s
+
+    def _was_turned(self, parcel: Parcel, at: float) -> bool:
+        """Whether a known parcel lies otherwise than it was counted, and has lain so long enough."""
+        slot = self._slots.get(parcel.id)
+        if slot is None or slot.zone is None or slot.up is (parcel.facing is Facing.UP):
+            return False
+        since = max(parcel.first_seen_at, parcel.turned_at or 0.0)
+        return since > slot.since and self._settled(parcel, since, at)
+
+    def _count(self, come: list[Parcel], turned: list[Parcel], scene: Scene) -> list[Zone]:
+        """Tell the watches of zones what came and was turned; returns the zones."""
+        zones: dict[str, Zone] = {}
+        arrived: dict[str, list[tuple[Rows, bool]]] = {}
+        turns: dict[tuple[str, bool], list[tuple[Rows, bool]]] = {}
+        for parcel in turned:
+            slot = self._slots[parcel.id]
+            assert slot.zone is not None
+            plain = slot.turned_at is None or not 0 <= scene.at - slot.turned_at <= AGAIN_S
+            slot.box, slot.up, slot.since = parcel.box, not slot.up, scene.at
+            slot.turned_at, slot.turners = scene.at, self._who_was_near(parcel.box, scene)
+            zones[slot.zone.name] = slot.zone
+            turns.setdefault((slot.zone.name, plain), []).append((slot.windows, slot.up))
+        for parcel in come:
+            slot = self._slots[parcel.id] = self._found_again(parcel, scene.at) or self._new(parcel, scene)
+            if slot.zone is None:
+                continue
+            if slot.since < scene.at:  # lost from sight for a while
+                self._watches[slot.zone.name].lie([(slot.windows, slot.up)])
+                continue
+            zones[slot.zone.name] = slot.zone
+            arrived.setdefault(slot.zone.name, []).append((slot.windows, slot.up))
+        shift = self._shift(scene.at)
+        for name in zones:
+            self._watches[name].begin_shift(shift)
+        # Turns first: their odds are those of what lay here before.
+        for (name, plain), parcels in turns.items():
+            self._watches[name].turn(parcels, scene.at, bet=plain)
+        for name, parcels in arrived.items():
+            self._watches[name].arrive(parcels, scene.at)
+        return list(zones.values())
+
+    def _who_was_near(self, box: Box, scene: Scene) -> frozenset[int]:
+        point, looks = centre(box), [*self._near, (scene.at, scene.people)]
+        return frozenset(p.id for _, people in looks for p in people if contains(grown(p.box, REACH), point))
+
+    def _found_again(self, parcel: Parcel, at: float) -> _Slot | None:
+        """The parcel that was lost from this place, if any.
+
+        This doesn't ask how either lies, or the bets on what is counted would no longer be fair.
+        """
+        self._lost = [slot for slot in self._lost if 0 <= at - slot.lost_at <= LOST_S]
+        if not self._lost:
             return None
-        places = np.array([centre(p.box) for p in parcels], np.float64)
-        up = np.array([p.facing is Facing.UP for p in parcels])
-        rate = zone.label_up_rate if zone.label_up_rate is not None else self._settings.usual_rate
-        return most_surprising_patch(places, up, rate, self._settings.least_parcels)
+        overlap = iou(as_array([parcel.box]), as_array([slot.box for slot in self._lost]))[0]
+        best = int(overlap.argmax())
+        return self._lost.pop(best) if overlap[best] > SAME else None
 
-    def _signal(self, zone: Zone, patch: Patch, parcels: list[Parcel], since: float, scene: Scene) -> Signal:
-        rate = zone.label_up_rate if zone.label_up_rate is not None else self._settings.usual_rate
-        members = [parcels[k] for k in patch.members]
-        boxes = [(p.facing.value, p.box) for p in members]
+    def _new(self, parcel: Parcel, scene: Scene) -> _Slot:
+        zone, windows = self._place(parcel, scene)
+        return _Slot(zone, windows, parcel.box, parcel.facing is Facing.UP, scene.at)
+
+    def _place(self, parcel: Parcel, scene: Scene) -> tuple[Zone | None, Rows]:
+        """The watched zone that a parcel lies in, and its windows there."""
+        point = centre(parcel.box)
+        zone = self._zones.at(point, scene.size) if all(map(isfinite, point)) else None
+        if zone is None or zone.kind != "storage":
+            return None, np.zeros(0, np.intp)
+        if zone.name not in self._watches:
+            self._watches[zone.name] = self._begun(zone)
+        place = (point[0] / scene.size[0], point[1] / scene.size[1])
+        return zone, self._watches[zone.name].windows_of(place)
+
+    def _begun(self, zone: Zone) -> ZoneWatch:
+        watch = ZoneWatch(zone, self._settings)
+        if zone.name in self._recalled:
+            watch.recall(self._recalled.pop(zone.name))
+        if self._leapt:
+            watch.void()
+        return watch
+
+    def _shift(self, at: float) -> str:
+        on = self._shifts.at(at) if self._settings.by_shift else None
+        return on.name if on else ""
+
+    def _judge(self, zone: Zone, scene: Scene) -> Iterator[Signal]:
+        watch, told = self._watches[zone.name], self._told.get(zone.name)
+        alarm = watch.judge(scene.at)
+        if alarm is None and told is not None and 0 <= scene.at - told.at <= GROWS_S:
+            window = watch.patch()
+            alarm = None if window is None else replace(told.alarm, window=window)
+        if alarm is None:
+            return
+        signal = self._signal(zone, alarm, scene)
+        up = signal.facts["up"]
+        if told is None or alarm.since != told.alarm.since or up > told.up:
+            self._told[zone.name] = _Told(alarm, scene.at, up)
+            yield signal
+
+    def _signal(self, zone: Zone, alarm: Alarm, scene: Scene) -> Signal:
+        watch = self._watches[zone.name]
+        here = [(p, slot) for p in scene.parcels if (slot := self._slots.get(p.id)) and slot.zone is zone]
+        patch = [(p, slot) for p, slot in here if alarm.window in slot.windows]
+        others = [(p, *self._place(p, scene)) for p in scene.parcels if p.id not in self._slots]
+        unjudged = [p for p, lies_in, windows in others if lies_in is zone and alarm.window in windows]
+        turned = [slot for _, slot in patch if slot.up and slot.turned_at is not None]
+        by_hand = [slot for slot in turned if slot.turners]
+        up = sum(slot.up for _, slot in patch)
+        grave = len(by_hand) >= BY_HAND or not self._shifts.working(scene.at)
+        boxes = [("up" if slot.up else "not_up", p.box) for p, slot in patch] + [("unknown", p.box) for p in unjudged]
+        facts = {
+            "up": up,
+            "judged": len(patch),
+            "zone_up": sum(slot.up for _, slot in here),
+            "zone_judged": len(here),
+            "usual_rate": round(watch.usual.mean, 3),
+            "evidence": round(log10(alarm.evidence), 2),
+            "false_alarms_per_month": self._settings.false_alarms_per_month,
+            "arrived_up": up - len(turned),
+            "turned_here": len(turned),
+            "turned_by_person": len(by_hand),
+            "watched_h": round(watch.watched_s / 3600, 1),
+        }
         return Signal(
             IncidentKind.ORIENTATION_PATTERN,
             scene.camera,
             zone.name,
-            started_at=since,
+            started_at=alarm.since,
             at=scene.at,
-            score=1 - patch.p_value,
-            severity=Severity.WARNING,
-            labels_exposed=CountRange(0, 0, 0),
-            facts={
-                "up": patch.up,
-                "judged": sum(p.facing is not Facing.UNKNOWN for p in members),
-                "zone_up": sum(p.facing is Facing.UP for p in parcels),
-                "zone_judged": sum(p.facing is not Facing.UNKNOWN for p in parcels),
-                "usual_rate": rate,
-                "p_value": round(patch.p_value, 5),
-            },
+            score=1 - 0.5 / alarm.evidence,
+            severity=Severity.CRITICAL if grave else Severity.WARNING,
+            tracks=tuple(sorted({track for slot in by_hand for track in slot.turners})),
+            facts=facts | _order([p for p, _ in patch]),
             boxes=(*boxes, *(("label", box) for box in scene.labels)),
             private=tuple(parcel.box for parcel in scene.parcels),
         )
 
 
-def most_surprising_patch(
-    places: NDArray[np.float64], up: NDArray[np.bool_], rate: float, least: int, *, draws: int = DRAWS
-) -> Patch:
-    """The neighbourhood with the most surprising share of parcels label up.
-
-    Args:
-        places: `(N, 2)` centres of the parcels, pixels.
-        up: `(N,)` whether each lies label up.
-        rate: Usual share, 0..1.
-        least: Fewest parcels of a patch.
-        draws: Simulated scenes; the smallest p-value is 1 / (draws + 1).
-
-    Returns:
-        The patch and its p-value, corrected for having looked at every patch. Equal input gives equal output.
-    """
-    rate = min(max(rate, 0.01), 0.99)
-    n = len(places)
-    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
-    nearest = np.argsort(apart, axis=1, kind="stable")  # each row: a parcel, then its neighbours by distance
-    sizes = patch_sizes(least, n)
-    # One row a patch: which parcels are in it.
-    inside = np.zeros((n * len(sizes), n), np.float32)
-    for k, size in enumerate(np.tile(sizes, n)):
-        inside[k, nearest[k // len(sizes), :size]] = 1
-    tails = np.stack([log_tail(size, rate, n) for size in sizes])
-    size_of = np.tile(np.arange(len(sizes)), n)
-
-    def surprise(facings: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Minus log of the tail of every patch, `(D, patches)` for facings `(D, N)`."""
-        counts = np.rint(facings.astype(np.float32) @ inside.T).astype(np.intp)
-        return np.asarray(-tails[size_of, counts], np.float64)
-
-    seen = surprise(up[None])[0]
-    members = np.flatnonzero(inside[int(seen.argmax())])
-    random = np.random.default_rng(0)
-    spread = 1 / CORRELATION - 1
-    rates = random.beta(rate * spread, (1 - rate) * spread, draws)
-    largest = surprise(random.random((draws, n)) < rates[:, None]).max(1)
-    p_value = (1 + int((largest >= seen.max()).sum())) / (draws + 1)
-    return Patch(tuple(int(k) for k in members), int(up[members].sum()), p_value)
-
-
-def patch_sizes(least: int, most: int) -> list[int]:
-    """Numbers of parcels a patch may have: from `least` in steps of about a sixth, and all of them."""
-    sizes = [least]
-    while (larger := sizes[-1] + max(1, sizes[-1] // 6)) < most:
-        sizes.append(larger)
-    return sizes if sizes[-1] == most else [*sizes, most]
-
-
-@lru_cache(maxsize=4096)
-def log_tail(size: int, rate: float, longest: int) -> NDArray[np.float64]:
-    """Log of the chance that at least k of `size` parcels of ordinary throws lie label up, for k = 0 … `longest`.
-
-    Beta-binomial with mean `rate` and correlation `CORRELATION`; minus infinity where k is beyond `size`.
-    """
-    spread = 1 / CORRELATION - 1
-    a, b = rate * spread, (1 - rate) * spread
-    log_chance = np.array(
-        [
-            lgamma(size + 1) - lgamma(k + 1) - lgamma(size - k + 1)
-            + lgamma(k + a) + lgamma(size - k + b) - lgamma(size + a + b)
-            + lgamma(a + b) - lgamma(a) - lgamma(b)
-            for k in range(size + 1)
-        ]
-    )  # fmt: skip
-    tail = np.full(longest + 1, -np.inf)
-    tail[: size + 1] = np.logaddexp.accumulate(log_chance[::-1])[::-1]
-    return tail
+def _order(parcels: list[Parcel]) -> dict[str, bool]:
+    """Whether labels run one way and parcels lie in rows; left out where too few could say."""
+    angles = [p.angle for p in parcels if p.angle is not None]
+    facts = {}
+    if len(angles) >= LEAST_ORDERED:
+        facts["aligned"] = alignment(angles).chance <= SURE
+    if len(parcels) >= LEAST_ORDERED:
+        facts["regular"] = rows(np.array([centre(p.box) for p in parcels])).chance <= SURE
+    return facts

@@ -1,0 +1,135 @@
+"""Has the rate of a stream gone up? Counts enter as they come; wealth leaves that may be looked at at any time.
+
+Wealth is bet on windows, each of which sees a part of the stream. It is paid in at a steady pace, `allowance_s` a
+second, split among the windows by weight. Every observation is a bet at odds that are fair, or worse than fair, as long
+as nothing is wrong: wealth is multiplied by how much likelier the observation is under an alternative than under the
+null. So wealth grows by no more than what is paid in, on average, however the windows overlap and whenever one looks:
+
+    E[wealth at T] <= paid in at the start + allowance_s * E[T]        for every stopping time T.
+
+Let an alarm cost all wealth, and be raised only when there is 1 or more. Then for N(t) alarms up to time t
+
+    E[N(t)] <= paid in at the start + allowance_s * t,
+
+and the mean time between false alarms is at least 1 / allowance_s. What was paid in last hour backs evidence of this
+hour, what was paid in a minute ago that of this minute: it is a sum of e-processes begun at every instant (an
+e-detector; Shin, Ramdas and Rinaldo, 2022; with a likelihood ratio the statistic of Shiryaev and Roberts). Wealth
+also fades, with time constant `memory_s`: that only lowers it, and keeps quiet weeks from being saved up.
+
+Observations that come together are alike: a *throw* of parcels has a rate of its own. Within one, the null is a Polya
+urn (beta-binomial, intra-class correlation `correlation`). Its ratio grows with the number of ups, so a null of a lower
+rate, which has fewer ups in the sense of stochastic order, makes the bets worse, never better: the null may be any rate
+up to the one given. A correlation higher than the one given is not covered by this; `models/simulation/zones.py`
+measures what it does.
+"""
+
+from __future__ import annotations
+
+from math import lgamma
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+CORRELATION = 0.04
+ALTERNATIVE = 0.9  # mean share under the alternative
+MOST = 1e12  # wealth beyond this says no more
+
+_lgamma = np.frompyfunc(lgamma, 1, 1)
+
+
+class EDetector:
+    """Wealth of windows over one kind of observation.
+
+    Args:
+        weights: `(W,)` share of each window in what is paid in; their sum is this detector's share.
+        allowance_s: Alarms that may be raised a second while nothing is wrong, of all detectors that share the alarm.
+        memory_s: Time constant of fading, seconds.
+        throw_s: Observations of a window within this of the first are one throw.
+    """
+
+    def __init__(self, weights: Floats, allowance_s: float, memory_s: float, throw_s: float) -> None:
+        self._weights = weights
+        self._rest = allowance_s * memory_s * weights  # where wealth comes to rest when nothing is observed
+        self._memory_s = memory_s
+        self._throw_s = throw_s
+        self._wealth = np.zeros(len(weights))
+        self._up = np.zeros(len(weights))
+        self._seen = np.zeros(len(weights))
+        self._began = np.full(len(weights), -np.inf)
+        self._ratio = np.zeros(len(weights))
+
+    @property
+    def wealth(self) -> float:
+        """Of all windows."""
+        return float(self._wealth.sum())
+
+    def set_wealth(self, total: float) -> None:
+        """Spread so much wealth over the windows by weight: at the start, or 0 after an alarm."""
+        self._wealth = total * self._weights
+
+    def elapse(self, seconds: float) -> None:
+        """Let watched time pass: wealth is paid in and fades."""
+        kept = float(np.exp(-max(seconds, 0.0) / self._memory_s))
+        self._wealth = self._rest + kept * (self._wealth - self._rest)
+
+    def observe(self, rows: Rows, up: Floats, not_up: Floats, null: Floats | float, at: float) -> float:
+        """Bet on what some windows saw together.
+
+        Args:
+            rows: `(R,)` which windows.
+            up: `(R,)` how many ups each saw now.
+            not_up: `(R,)` how many others.
+            null: Highest rate of ups, above 0 and below 1, at which nothing is wrong, of each window or of all.
+            at: Frame time, seconds.
+
+        Returns:
+            The largest log ratio of alternative to null, over these windows, of a throw so far.
+        """
+        age = at - self._began[rows]
+        over = rows[(age > self._throw_s) | (age < 0)]
+        self._up[over] = self._seen[over] = self._ratio[over] = 0
+        self._began[over] = at
+        step = log_ratio(up, not_up, null, self._up[rows], self._seen[rows])
+        self._wealth[rows] = np.minimum(self._wealth[rows] * np.exp(np.minimum(step, 60.0)), MOST)
+        self._ratio[rows] += step
+        self._up[rows] += up
+        self._seen[rows] += up + not_up
+        return float(self._ratio[rows].max(initial=-np.inf))
+
+
+def log_ratio(
+    up: Floats, not_up: Floats, null: Floats | float, up_before: Floats | float = 0.0, seen_before: Floats | float = 0.0
+) -> Floats:
+    """Log of how much likelier observations of one throw are under the alternative than under the null.
+
+    Both are Polya urns of the same correlation, which hold what was seen of the throw before. The alternative has a
+    mean of `ALTERNATIVE`, or that of the null where it is higher: then the ratio is 1 whatever is seen.
+
+    Args:
+        up: `(R,)` ups now.
+        not_up: `(R,)` others now.
+        null: Mean of the null, in (0, 1).
+        up_before: Ups seen of this throw before.
+        seen_before: All seen of it before.
+
+    Source: ratio of beta-binomial probabilities, e.g. Johnson, Kemp and Kotz, Univariate Discrete Distributions, 2005.
+    """
+    spread = 1 / CORRELATION - 1
+    low = np.asarray(null, float) * spread
+    high = np.maximum(low, ALTERNATIVE * spread)
+    down_before = np.asarray(seen_before - up_before, float)
+    return np.asarray(
+        _rising(high + up_before, up)
+        - _rising(low + up_before, up)
+        + _rising(spread - high + down_before, not_up)
+        - _rising(spread - low + down_before, not_up),
+        np.float64,
+    )
+
+
+def _rising(start: Floats, steps: Floats) -> Floats:
+    """Log of the rising factorial `start * (start + 1) * … ` of so many factors."""
+    return np.asarray(_lgamma(start + steps) - _lgamma(start), np.float64)
