@@ -100,7 +100,7 @@ class Exemption(Settings):
 
 
 class Policy(Settings):
-    """What is fine in a zone. The first exemption that holds wins over what stands here."""
+    """What is fine in a zone. The first exemption that holds and speaks of a thing wins over what stands here."""
 
     phones: Allowed = Field("forbidden", description="photographing labels here is fine or not")
     scanners: Allowed = Field("allowed", description="handheld scanners are fine here or not")

@@ -21,8 +21,9 @@ class Shifts:
     """The shifts of a site.
 
     A shift past midnight belongs to the day on which it began, except that a closed day is closed as a whole: a night
-    shift that runs into one ends at midnight. Times are the wall clock's, so that a shift is an hour longer or shorter
-    on the night when the clocks change.
+    shift that runs into one ends at midnight, and one that began on one is not on the morning after. A shift that ends
+    when it begins lasts a day. Times are the wall clock's, so that a shift is an hour longer or shorter on the night
+    when the clocks change, and one that begins in an hour that is left out begins after it.
     """
 
     def __init__(self, calendar: Calendar, timezone: str) -> None:
@@ -42,13 +43,19 @@ class Shifts:
         clock = f"{now:%H:%M}"
         for shift in self._calendar.shifts:
             for began in (now.date(), now.date() - timedelta(days=1)):
-                if DAYS[began.weekday()] in shift.days and began not in self._closed and _is_on(shift, began, now, clock):
+                if (
+                    DAYS[began.weekday()] in shift.days
+                    and began not in self._closed
+                    and _is_on(shift, began, now, clock)
+                ):
                     return OnDuty(shift.name, began)
         return None
 
     def working(self, at: float) -> bool:
-        """Whether it is working time; always, where no shifts are given."""
-        return not self._calendar.shifts or self.at(at) is not None
+        """Whether it is working time; where no shifts are given, always but on closed days."""
+        if not self._calendar.shifts:
+            return self.local(at).date() not in self._closed
+        return self.at(at) is not None
 
 
 def _is_on(shift: Shift, began: date, now: datetime, clock: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
-from detector.config import Exemption, Zone
+from detector.config import Exemption, Policy, Zone
 from detector.shifts import Shifts
 
 
@@ -18,7 +20,7 @@ class Permission:
         staying: Being here.
         working: Whether it is working time.
         shift: Name of the shift that is on, if any.
-        because: The exemption's reason where one holds, else empty.
+        because: Reasons of the exemptions that decide any of it, else empty.
     """
 
     phones: bool
@@ -38,23 +40,45 @@ class Policies:
     def at(self, zone: Zone, at: float, people: int = 1) -> Permission:
         """What is fine in a zone at frame time `at` for so many people doing it together."""
         duty = self._shifts.at(at)
-        working = self._shifts.working(at)
-        policy = zone.policy
-        shift = duty.name if duty else None
-        holding = (e for e in policy.exemptions if self._holds(e, shift, at, people))
-        exemption = next(holding, Exemption(reason="-"))
-        return Permission(
-            phones=(exemption.phones or policy.phones) == "allowed",
-            scanners=(exemption.scanners or policy.scanners) == "allowed",
-            staying=working or (exemption.staying or policy.staying) == "allowed",
-            working=working,
-            shift=shift,
-            because=exemption.reason if exemption.reason != "-" else "",
-        )
+        # A shift past midnight is still the day's on which it began, and so is an exemption of that day.
+        day = duty.day if duty else self._shifts.local(at).date()
+        return permission(zone.policy, duty.name if duty else None, self._shifts.working(at), day, people)
 
-    def _holds(self, exemption: Exemption, shift: str | None, at: float, people: int) -> bool:
-        if exemption.shifts and shift not in exemption.shifts:
-            return False
-        if exemption.until is not None and self._shifts.local(at).date() > exemption.until:
-            return False
-        return exemption.people is None or people <= exemption.people
+
+def permission(policy: Policy, shift: str | None, working: bool, day: date, people: int = 1) -> Permission:
+    """What a policy allows.
+
+    Of each of phones, scanners and staying, the first exemption decides that holds and speaks of it.
+
+    Args:
+        policy: Of the zone.
+        shift: Name of the shift that is on, `None` outside all.
+        working: Whether it is working time; then staying is always fine.
+        day: On which the shift began, or today.
+        people: How many do it together.
+    """
+    holding = [exemption for exemption in policy.exemptions if holds(exemption, shift, day, people)]
+
+    def deciding(name: str) -> Iterator[Exemption]:
+        return (exemption for exemption in holding if getattr(exemption, name) is not None)
+
+    deciders = {name: next(deciding(name), None) for name in ("phones", "scanners", "staying")}
+    allowed = {name: getattr(decider or policy, name) == "allowed" for name, decider in deciders.items()}
+    reasons = dict.fromkeys(decider.reason for decider in deciders.values() if decider)
+    return Permission(
+        phones=allowed["phones"],
+        scanners=allowed["scanners"],
+        staying=working or allowed["staying"],
+        working=working,
+        shift=shift,
+        because="; ".join(reasons),
+    )
+
+
+def holds(exemption: Exemption, shift: str | None, day: date, people: int) -> bool:
+    """Whether an exemption holds in a shift (`None`: outside all) of a day, for so many people."""
+    if exemption.shifts and shift not in exemption.shifts:
+        return False
+    if exemption.until is not None and day > exemption.until:
+        return False
+    return exemption.people is None or people <= exemption.people
