@@ -33,6 +33,7 @@ ZH = {
     "along_row": "沿着一排拍过去",
     "scans": "另外扫码 {n} 次",
     "staying": "停留在货堆旁",
+    "staying_here": "停留在这里",
     "squatting_for": "其中蹲着 {span}",
     "away": "走到看不见的地方 {span}",
     "away_unknown": "走到看不见的地方",
@@ -77,6 +78,7 @@ EN = {
     "along_row": "along a row",
     "scans": "{n} scan besides|{n} scans besides",
     "staying": "staying beside the parcels",
+    "staying_here": "staying here",
     "squatting_for": "squatting for {span} of it",
     "away": "out of sight for {span}",
     "away_unknown": "out of sight",
@@ -287,7 +289,8 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
     if photos and (scans := count(facts, "scans")):
         items.append(say("scans", n=scans))
     if IncidentKind.LINGERING in kinds:
-        items += [] if photos else [say("staying")]
+        alone = number(facts, "parcels") == 0
+        items += [] if photos else [say("staying_here" if alone else "staying")]
         crouched_s = number(facts, "crouched_s") or 0.0
         if crouched_s >= 1 and not squats(facts, photos, span_s):
             items.append(say("squatting_for", span=say.span(crouched_s)))

@@ -105,6 +105,12 @@ TABLE = [
         id="lingering",
     ),
     pytest.param(
+        record("lingering", 600, facts={"stay_s": 600, "people": 1, "parcels": 0, "out_of_hours": True}),
+        "10 分钟，1 人，停留在这里，非工作时间",
+        "10 minutes, one person, staying here, out of hours",
+        id="where nothing lies",
+    ),
+    pytest.param(
         record("lingering", 70, facts={"crouched_s": 65, "people": 1}),
         "70 秒，1 人蹲着，停留在货堆旁",
         "70 seconds, one person squatting, staying beside the parcels",
