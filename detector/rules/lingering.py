@@ -1,0 +1,455 @@
+"""Somebody stays beside parcels without work, or is here when nobody should be: scenes enter, a signal a zone leaves.
+
+A stay is somebody whose feet remain within `ROAM` of one place and within `BESIDE` of a parcel. What it is for can't be
+seen; work can, and each sign of it begins the stay anew:
+
+- parcels near them come or go (`ParcelChanges`): whoever sorts, loads or unloads moves parcels, whoever photographs or
+  turns them leaves them where they lie;
+- they scan: a scanner in the hand for `SCANNED_S`, unless the closer look says that it does something else;
+- they walk on: farther than `ROAM` from where they stood it is another stay.
+
+Zones of kind `packing` are places of work throughout.
+
+So `stay_s` is the time without any sign of work. What is not told apart: waiting, resting, or talking beside parcels,
+which is lingering by this measure, and is why a finding alone informs; and work that moves nothing for minutes
+(counting, cleaning), unless it walks about.
+
+Where the zone's policy forbids being there outside the shifts, everybody who is counts, whatever they do: work is no
+excuse then, nor are parcels needed, and the finding is a warning.
+
+A finding is all the people of one zone at one time. It is told when it begins, as it grows (`telling`), when it becomes
+graver or more people join, and once more, with its whole length, after the last of them has gone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.config import LingeringRule as Settings
+from detector.config import Zone
+from detector.geometry import areas, as_array, distance, foot, intersections, iou
+from detector.rules.bearing import Bearing
+from detector.rules.policy import Permission, Policies
+from detector.rules.telling import due_again
+from detector.rules.zones import ZoneMap
+from detector.values import Box, FloatArray, IncidentKind, Parcel, Person, Scene, Severity, Signal
+
+# Lengths in heights of the person standing (`bearing`).
+BESIDE = 0.6  # from the feet to a parcel's box: one step and an arm
+ROAM = 1.5  # from where the stay began: two or three steps
+TOGETHER = 2.0  # between two people who are here together
+WORK_REACH = 1.2  # from the feet to a parcel that comes or goes: it is told seconds later, a step or two away
+
+AWAY_S = 5.0  # out of reach of every parcel for so long: no longer beside them
+LOST_S = 12.0  # unseen for longer, somebody may have been anywhere; trackers hold on for less
+SCANNED_S = 1.0  # seconds of a scanner in the hand that make a scan
+COMPANY_S = 10.0  # whoever has been here so long beside a lingerer is with them
+RISE_S = 2.0  # how long somebody must stand taller than before to be believed so tall
+LOOK_EVERY_S = 0.45  # what lasts minutes needs no more than two looks a second
+LONGEST_LOOK_S = 1.5  # one look never counts for more, whatever was missed since the one before
+MOSTLY, HARDLY = 0.6, 0.1  # shares of a stay crouched, above and below which that or standing is told of the whole
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one scene says of one person.
+
+    Attributes:
+        person: The person.
+        zone: Where the feet are; `None` where nothing is watched.
+        beside: Whether a parcel is within reach.
+        worked: Whether a parcel near them came or went.
+        scanning: Whether they hold a scanner and nothing says that they do something else with it.
+        welcome: Whether being in this zone is allowed now.
+    """
+
+    person: Person
+    zone: Zone | None
+    beside: bool
+    worked: bool = False
+    scanning: bool = False
+    welcome: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Somebody at one place.
+
+    Attributes:
+        zone: Its zone; feet that now and then step over a border don't change it.
+        zone_at: When they were last in it.
+        bearing: How the person carries themselves.
+        upright: Their height when they stood tallest, and the row of their feet then, pixels.
+        place: Where the feet were when it began, pixels.
+        since: When their time beside parcels without work began; `None`: they are not beside any.
+        beside_at: When they were last beside a parcel.
+        unwelcome_since: Since when they have been where and when nobody should be.
+        unwelcome_at: When that was last so.
+        crouched_s: Seconds crouched or bent since `since`.
+        scanned_s: Seconds of scanning that no scan has been made of yet.
+        box: Where they were seen last.
+    """
+
+    zone: Zone | None
+    zone_at: float
+    bearing: Bearing
+    upright: tuple[float, float]
+    place: tuple[float, float]
+    since: float | None = None
+    beside_at: float = float("-inf")
+    unwelcome_since: float | None = None
+    unwelcome_at: float = float("-inf")
+    crouched_s: float = 0.0
+    scanned_s: float = 0.0
+    box: Box = (0.0, 0.0, 0.0, 0.0)
+
+    @property
+    def length_s(self) -> float:
+        """Seconds without work, or unwelcome, up to the last look."""
+        begun = [at for at in (self.since, self.unwelcome_since) if at is not None]
+        return self.bearing.at - min(begun) if begun else 0.0
+
+    def lingers(self, settings: Settings) -> bool:
+        """Whether it is long enough to be told."""
+        return self.length_s >= settings.after_s or self.crouched_s >= settings.crouched_after_s
+
+
+def step(before: Stay | None, look: Look, at: float) -> Stay:
+    """A stay after one more look at frame time `at`; `before` is `None` for somebody new."""
+    person, feet = look.person, foot(look.person.box)
+    now = max(person.box[3] - person.box[1], 1.0)
+    upright = risen(before.upright, now, feet[1], at - before.bearing.at) if before else (now, feet[1])
+    bearing = Bearing(at, standing(upright, feet[1]), now, feet)
+    if before is None:
+        before = Stay(look.zone, at, bearing, upright, feet)
+    elif distance(feet, before.place) > ROAM * bearing.height:
+        before = replace(before, zone=look.zone, zone_at=at, bearing=bearing, place=feet, since=None)
+    elif look.zone is before.zone:
+        before = replace(before, zone_at=at)
+    elif at - before.zone_at > AWAY_S:
+        before = replace(before, zone=look.zone, zone_at=at, since=None)
+    look_s = min(at - before.bearing.at, LONGEST_LOOK_S)
+    scanned_s = before.scanned_s + look_s if look.scanning else max(0.0, before.scanned_s - look_s / 2)
+    worked = look.worked or scanned_s >= SCANNED_S
+    beside_at = at if look.beside else before.beside_at
+    watched = before.zone is not None and before.zone.kind != "packing"
+    beside = watched and at - beside_at <= AWAY_S
+    since = None if not beside else at if before.since is None or worked else before.since
+    unwelcome_at = before.unwelcome_at if look.welcome else at
+    begun = at if before.unwelcome_since is None else before.unwelcome_since
+    return replace(
+        before,
+        bearing=bearing,
+        upright=upright,
+        since=since,
+        beside_at=beside_at,
+        unwelcome_since=begun if at - unwelcome_at <= AWAY_S else None,
+        unwelcome_at=unwelcome_at,
+        crouched_s=before.crouched_s + look_s * bearing.crouched if since is not None and since != at else 0.0,
+        scanned_s=0.0 if worked else scanned_s,
+        box=person.box,
+    )
+
+
+def standing(upright: tuple[float, float], row: float) -> float:
+    """Height standing, pixels, with the feet in a row of the picture.
+
+    Farther off the feet are higher in the picture and people are smaller. A camera above head height sees heights
+    shrink by less than the feet rise (they shrink in proportion to the distance from the horizon, which is above the
+    head), so that the rise is the most that standing farther off can explain. Somebody whose legs are hidden by parcels
+    is not taken to crouch either. Unlike a mean that fades, it outlasts a crouch of any length.
+    """
+    height, tallest_row = upright
+    return max(height - max(0.0, tallest_row - row), 1.0)
+
+
+def risen(upright: tuple[float, float], now: float, row: float, elapsed_s: float) -> tuple[float, float]:
+    """`upright` after a look at somebody `now` pixels tall; believed over `RISE_S`, lest one wrong box should stay."""
+    height = standing(upright, row)
+    return upright if now < height else (height + min(1.0, elapsed_s / RISE_S) * (now - height), row)
+
+
+@dataclass(slots=True)
+class _Finding:
+    """What lingers in one zone: as told last, the longest and most so far, and the last look that was not told."""
+
+    started_at: float
+    seen_at: float
+    told_s: float = 0.0
+    told_severity: Severity = Severity.INFO
+    told_people: int = 0
+    stay_s: float = 0.0
+    crouched_s: float = 0.0
+    people: int = 0
+    tracks: set[int] = field(default_factory=set)
+    untold: tuple[dict[int, Stay], Scene] | None = None
+
+
+class LingeringRule:
+    """Watches every zone but those to ignore."""
+
+    def __init__(self, zones: ZoneMap, settings: Settings, policies: Policies) -> None:
+        self._zones = zones
+        self._settings = settings
+        self._policies = policies
+        self._forget()
+
+    def _forget(self) -> None:
+        self._stays: dict[int, Stay] = {}
+        self._changes = ParcelChanges()
+        self._findings: dict[str, _Finding] = {}
+        self._asked: dict[tuple[str, int], tuple[float, Permission]] = {}
+        self._at = float("-inf")
+
+    def observe(self, scene: Scene) -> Iterable[Signal]:
+        """A signal for each zone whose finding begins, grows or ends in this scene."""
+        if not isfinite(scene.at):
+            return []
+        if scene.clock_step_s is not None or scene.at < self._at:
+            self._forget()
+        for track in scene.ended:
+            self._stays.pop(track, None)
+        if scene.at - self._at < LOOK_EVERY_S:
+            return []
+        self._at = scene.at
+        self._follow(scene)
+        return [*self._told(scene), *self._ended(scene.at)]
+
+    def _follow(self, scene: Scene) -> None:
+        """Bring the stays of the people in this scene up to its time."""
+        people = [person for person in scene.people if isfinite(sum(person.box))]
+        parcels = as_array([parcel.box for parcel in scene.parcels])
+        changed = self._changes.observe(scene, parcels, as_array([person.box for person in people]))
+        for track in [track for track, stay in self._stays.items() if scene.at - stay.bearing.at > LOST_S]:
+            del self._stays[track]
+        if not people:
+            return
+        feet = np.array([foot(person.box) for person in people], np.float32)
+        heights = np.array([self._height(person) for person in people], np.float32)
+        beside = np.asarray(within(feet, BESIDE * heights, parcels).any(axis=1))
+        worked = np.asarray(within(feet, WORK_REACH * heights, changed).any(axis=1))
+        zones = self._zones.of(feet, scene.size)
+        crowd = {zone.name: 0 for zone in zones if zone}
+        for zone in zones:
+            if zone:
+                crowd[zone.name] += 1
+        scanners = {device.holder for device in scene.devices if device.label == "scanner"}
+        for n, (person, zone) in enumerate(zip(people, zones, strict=True)):
+            welcome = zone is None or self._permission(zone, crowd[zone.name], scene.at).staying
+            scanning = person.id in scanners and may_scan(person)
+            look = Look(person, zone, bool(beside[n]), bool(worked[n]), scanning, welcome)
+            self._stays[person.id] = step(self._stays.get(person.id), look, scene.at)
+
+    def _height(self, person: Person) -> float:
+        stay = self._stays.get(person.id)
+        return max(stay.bearing.height if stay else 0.0, person.box[3] - person.box[1], 1.0)
+
+    def _permission(self, zone: Zone, people: int, at: float) -> Permission:
+        """As the policies say; asked once a minute, since they speak of hours and minutes."""
+        asked = self._asked.get((zone.name, people))
+        if asked is None or asked[0] != at // 60:
+            asked = (at // 60, self._policies.at(zone, at, people))
+            self._asked[zone.name, people] = asked
+        return asked[1]
+
+    def _told(self, scene: Scene) -> Iterable[Signal]:
+        here = {person.id: stay for person in scene.people if (stay := self._stays.get(person.id))}
+        by_zone: dict[str, dict[int, Stay]] = {}
+        for track, stay in here.items():
+            if stay.zone is not None and stay.bearing.at == scene.at and stay.lingers(self._settings):
+                by_zone.setdefault(stay.zone.name, {})[track] = stay
+        for zone, lingering in by_zone.items():
+            everyone = {**lingering, **company(lingering, here)}
+            finding = self._findings.get(zone)
+            if finding is None:
+                started_at = min(stay.bearing.at - stay.length_s for stay in lingering.values())
+                finding = self._findings[zone] = _Finding(started_at, scene.at)
+            finding.seen_at = scene.at
+            finding.people = max(finding.people, len(everyone))
+            finding.tracks |= set(everyone)
+            finding.stay_s = max(finding.stay_s, *(stay.length_s for stay in lingering.values()))
+            finding.crouched_s = max(finding.crouched_s, *(stay.crouched_s for stay in lingering.values()))
+            severity = severity_of(everyone)
+            graver = severity.rank > finding.told_severity.rank or finding.people > finding.told_people
+            if graver or due_again(finding.told_s, finding.stay_s):
+                finding.told_s, finding.untold = finding.stay_s, None
+                finding.told_severity, finding.told_people = severity, finding.people
+                yield self._signal(zone, finding, everyone, scene)
+            else:
+                finding.untold = (everyone, scene)
+
+    def _ended(self, at: float) -> Iterable[Signal]:
+        """What was not told yet of findings whose people have gone, as they were last."""
+        for zone in [zone for zone, finding in self._findings.items() if at - finding.seen_at > LOST_S]:
+            finding = self._findings.pop(zone)
+            if finding.untold is not None:
+                yield self._signal(zone, finding, *finding.untold)
+
+    def _signal(self, zone: str, finding: _Finding, everyone: dict[int, Stay], scene: Scene) -> Signal:
+        severity = severity_of(everyone)
+        near = near_parcels(everyone, scene.parcels)
+        asked = next(stay.zone for stay in everyone.values() if stay.zone is not None)
+        facts: dict[str, Any] = {
+            "stay_s": round(finding.stay_s, 1),
+            "crouched_s": round(finding.crouched_s, 1),
+            "posture": posture(finding.crouched_s, finding.stay_s),
+            "people": finding.people,
+            "out_of_hours": severity is Severity.WARNING,
+            "shift": self._permission(asked, len(everyone), scene.at).shift,
+            "parcels": len(near),
+        }
+        share = max(finding.stay_s / self._settings.after_s, finding.crouched_s / self._settings.crouched_after_s)
+        shown = [("person", stay.box) for stay in everyone.values()] + [("parcel", parcel.box) for parcel in near]
+        return Signal(
+            IncidentKind.LINGERING,
+            scene.camera,
+            zone,
+            started_at=finding.started_at,
+            at=scene.at,
+            score=share / (1 + share),
+            severity=severity,
+            tracks=tuple(sorted(finding.tracks)),
+            facts=facts,
+            boxes=(*shown, *(("label", box) for box in scene.labels)),
+            private=tuple(parcel.box for parcel in scene.parcels),
+        )
+
+
+def severity_of(everyone: dict[int, Stay]) -> Severity:
+    """Lingering informs; being here out of hours is a warning."""
+    unwelcome = any(stay.unwelcome_since is not None for stay in everyone.values())
+    return Severity.WARNING if unwelcome else Severity.INFO
+
+
+def may_scan(person: Person) -> bool:
+    """Whether somebody with a scanner in the hand scans, unless a closer look is surer of something else."""
+    acts = person.acts
+    return acts is None or max(acts.photo, acts.call, acts.browse) < max(acts.scan, 0.5)
+
+
+def posture(crouched_s: float, stay_s: float) -> str:
+    """How somebody spent a stay: `crouched`, `standing`, or `mixed`."""
+    share = crouched_s / stay_s if stay_s > 0 else 0.0
+    return "crouched" if share >= MOSTLY else "standing" if share <= HARDLY else "mixed"
+
+
+def company(lingering: dict[int, Stay], here: dict[int, Stay]) -> dict[int, Stay]:
+    """Those in view who are with somebody that lingers: near them, for a while, without work themselves."""
+    return {
+        track: stay
+        for track, stay in here.items()
+        if track not in lingering
+        and stay.length_s >= COMPANY_S
+        and any(
+            distance(stay.bearing.feet, other.bearing.feet) <= TOGETHER * other.bearing.height
+            for other in lingering.values()
+        )
+    }
+
+
+def near_parcels(stays: dict[int, Stay], parcels: Sequence[Parcel]) -> list[Parcel]:
+    """Parcels beside any of these people."""
+    feet = np.array([stay.bearing.feet for stay in stays.values()], np.float32)
+    reach = BESIDE * np.array([stay.bearing.height for stay in stays.values()], np.float32)
+    near = within(feet, reach, as_array([parcel.box for parcel in parcels])).any(axis=0)
+    return [parcels[int(k)] for k in np.flatnonzero(near)]
+
+
+def within(points: FloatArray, reach: FloatArray, boxes: FloatArray) -> NDArray[np.bool_]:
+    """Which boxes `(M, 4)` are within reach `(N,)` of which points `(N, 2)`, all pixels: `(N, M)`; NaN never is."""
+    low, high = boxes[None, :, :2], boxes[None, :, 2:]
+    apart = np.maximum(np.maximum(low - points[:, None], points[:, None] - high), 0.0)
+    near: NDArray[np.bool_] = (apart * apart).sum(axis=2) <= (reach * reach)[:, None]
+    return near
+
+
+SETTLED_S = 10.0  # a parcel that lay for so long can go
+JUDGED_S = 3.0  # a change is believed when it has stood so long
+PLAIN_S = 10.0  # a parcel comes to a place that lay in plain view, empty, within this long before
+GONE_S = 60.0  # a parcel found again after so long at most was there all the time
+SAME_PLACE = 0.3  # overlap (IoU) from which on two boxes are one place
+HIDES = 0.15  # share of a place that a person must cover to hide it
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    at: float
+    slot: int
+    box: FloatArray
+    came: bool
+
+
+class ParcelChanges:
+    """Parcels that came to a place or went from it, as against slots that come and go in the detector's eyes.
+
+    A slot that goes from sight and another that comes up in its place are one parcel, seen badly or turned. A slot that
+    comes up where somebody stood all the time was hidden. What is carried about lies nowhere for long.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[int, Parcel] | None = None
+        self._open: list[_Change] = []
+        self._gone: list[_Change] = []
+        self._views: deque[tuple[float, FloatArray]] = deque()
+
+    def observe(self, scene: Scene, parcels: FloatArray, people: FloatArray) -> FloatArray:
+        """Boxes `(K, 4)` of parcels that came or went, believed in this scene.
+
+        Args:
+            scene: The scene.
+            parcels: `(M, 4)` boxes of its parcels.
+            people: `(N, 4)` boxes of its people.
+        """
+        at, before = scene.at, self._slots
+        now = self._slots = {parcel.id: parcel for parcel in scene.parcels}
+        if before is not None and now.keys() != before.keys():
+            self._note(at, before, now)
+        if not self._views or at - self._views[-1][0] >= 1.0:
+            self._views.append((at, people))
+            while at - self._views[0][0] > PLAIN_S + JUDGED_S:
+                self._views.popleft()
+        due = [change for change in self._open if at - change.at >= JUDGED_S]
+        if not due:
+            return np.zeros((0, 4), np.float32)
+        self._open = [change for change in self._open if at - change.at < JUDGED_S]
+        ids = np.array([parcel.id for parcel in scene.parcels], np.int64)
+        believed = [change.box for change in due if self._is_real(change, now, ids, parcels)]
+        self._gone = [change for change in (*self._gone, *due) if not change.came and at - change.at <= GONE_S]
+        return np.array(believed, np.float32).reshape(-1, 4)
+
+    def _note(self, at: float, before: dict[int, Parcel], now: dict[int, Parcel]) -> None:
+        there = as_array([parcel.box for parcel in before.values()])
+        for slot in now.keys() - before.keys():
+            box = np.array(now[slot].box, np.float32)
+            if not (iou(box[None], there) > SAME_PLACE).any():
+                self._open.append(_Change(at, slot, box, came=True))
+        for slot in before.keys() - now.keys():
+            parcel = before[slot]
+            if at - parcel.first_seen_at >= SETTLED_S:
+                self._open.append(_Change(at, slot, np.array(parcel.box, np.float32), came=False))
+
+    def _is_real(
+        self, change: _Change, now: dict[int, Parcel], ids: NDArray[np.int64], parcels: FloatArray
+    ) -> bool:  # fmt: skip
+        others = parcels[ids != change.slot]
+        if (iou(change.box[None], others) > SAME_PLACE).any():
+            return False
+        if not change.came:
+            return True
+        parcel = now.get(change.slot)
+        if parcel is None or parcel.last_seen_at - parcel.first_seen_at < JUDGED_S / 2:
+            return False
+        if any(iou(change.box[None], gone.box[None])[0, 0] > SAME_PLACE for gone in self._gone):
+            return False
+        return any(
+            (intersections(change.box[None], people)[0] <= HIDES * areas(change.box[None])).all()
+            for at, people in self._views
+            if 0 < change.at - at <= PLAIN_S
+        )
