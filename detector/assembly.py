@@ -6,7 +6,9 @@ from detector.alerts.incidents import IncidentBook
 from detector.config import Camera, EdgeConfig
 from detector.inference import load_detector
 from detector.pipeline import Detector, Pipeline, Rule, Stages
+from detector.rules.lingering import LingeringRule
 from detector.rules.orientation import OrientationRule
+from detector.rules.policy import Policies
 from detector.rules.sweep import SweepRule
 from detector.rules.tamper import TamperRule
 from detector.rules.zones import ZoneMap
@@ -28,6 +30,7 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
     """
     zones = ZoneMap(camera.zones)
     shifts = Shifts(config.calendar, config.timezone)
+    policies = Policies(shifts)
     # One for every book of this camera: what is changed while it runs outlives a leap of time.
     least_score = {IncidentKind(k): v for k, v in {**config.incidents.least_score, **camera.least_score}.items()}
 
@@ -35,6 +38,7 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
         rules: list[Rule] = [
             SweepRule(zones, config.rules),
             OrientationRule(zones, config.rules.orientation, shifts),
+            LingeringRule(zones, config.rules.lingering, policies),
             TamperRule(config.rules.tamper, shifts),
         ]
         return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, least_score))
