@@ -229,7 +229,8 @@ class TamperRule(Settings):
 
     after_s: float = Field(8.0, gt=0, description="it must last this long before it is told")
     frozen_s: float = Field(20.0, gt=0, description="a picture that doesn't change at all for this long is frozen")
-    clock_step_s: float = Field(60.0, gt=0, description="time that jumps by more than this is told")
+    clock_step_s: float = Field(60.0, gt=0, description="frame times set back by more than this are told")
+    silent_s: float = Field(120.0, ge=20, description="a live camera without a picture for this long is silent")
 
 
 class Rules(Settings):

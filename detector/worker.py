@@ -17,16 +17,19 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from detector import wire
+from detector.alerts.incidents import begun
 from detector.clock import Clock, SystemClock, iso
 from detector.config import Camera, EdgeConfig
 from detector.errors import SourceError, StoreError, WireError
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
-from detector.values import Frame, IncidentUpdate, Phase
+from detector.rules.silence import Silence
+from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
 
 if TYPE_CHECKING:
     from detector.alerts.clips import Segment
@@ -62,6 +65,7 @@ class AlertSink:
     delays alerts and loses none.
 
     Attributes:
+        site: Name of the site, in ids of incidents.
         incidents: How many began, by kind.
         published: How many envelopes the outbox took.
         clips: How many segments were finished.
@@ -70,6 +74,7 @@ class AlertSink:
     def __init__(self, config: EdgeConfig, camera: Camera, outbox: Outbox, ring: PacketRing) -> None:
         from detector.alerts.clips import ClipRecorder
 
+        self.site = config.site
         self.incidents: Counter[str] = Counter()
         self.published = 0
         self.clips = 0
@@ -96,14 +101,14 @@ class AlertSink:
         self._segments.clear()
         self._settle()
 
-    def accept(self, update: IncidentUpdate, frame: Frame) -> None:
-        """Tell of a step in an incident's life; `frame` is the frame it arose from."""
+    def accept(self, update: IncidentUpdate, frame: Frame | None) -> None:
+        """Tell of a step in an incident's life; `frame` is the frame it arose from, `None` where none has come yet."""
         incident = update.after
         picture, clips = None, None
         if update.phase is Phase.END:
             self._recorder.finish(incident.id)
             clips = self._segments.pop(incident.id, None)
-        else:
+        elif frame is not None:
             since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
             self._recorder.start_or_extend(incident.id, frame.captured_at, since)
             if update.before is None or incident.boxes is not update.before.boxes:
@@ -115,7 +120,7 @@ class AlertSink:
             site=self._config.site,
             edge=self._config.edge,
             title=self._camera.title or self._camera.name,
-            size=frame.size,
+            size=frame.size if frame is not None else (1, 1),
             snapshot_jpeg=picture,
             clips=clips,
         )
@@ -192,7 +197,8 @@ class AlertSink:
 class CameraWorker:
     """One camera's thread: frames from its source through its pipeline to its sink, until the source ends or `stop`.
 
-    A pipeline that raises is logged, ended and built anew after a pause; a source that raises is opened anew.
+    A pipeline that raises is logged, ended and built anew after a pause; a source that raises is opened anew. A stream
+    that brings no picture for long is an incident of its own (`watch_silence`).
 
     Args:
         camera: Which.
@@ -204,6 +210,7 @@ class CameraWorker:
         stop: Ends it.
         pause_s: How long to wait after a crash.
         long_pause_s: How long after the third within a minute.
+        silent_s: A live camera without a picture for so long is silent.
 
     Attributes:
         frames: Frames looked at.
@@ -223,6 +230,7 @@ class CameraWorker:
         stop: threading.Event,
         pause_s: float = 1.0,
         long_pause_s: float = 60.0,
+        silent_s: float = 120.0,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -235,16 +243,23 @@ class CameraWorker:
         self._clock = clock
         self._stop = stop
         self._pauses = pause_s, long_pause_s
+        self._silent_s = silent_s
         self._crashed_at: deque[float] = deque(maxlen=3)
         self._trouble: str | None = None
         self._source: MeasuredSource | None = None
         self._pipeline: Pipeline | None = None
         self._last_frame: Frame | None = None
+        self._learned: dict[str, dict[str, Any]] = {}
+        self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
+        self._silence: Silence | None = None
+        self._silent: Incident | None = None
         self._reported = (clock.now(), 0)
         self._thread = threading.Thread(target=self._run, name=f"camera-{camera.name}", daemon=True)
 
     def start(self) -> None:
         """Begin."""
+        if self.camera.live:
+            self._silence = Silence(self._silent_s, self._clock.now())
         self._thread.start()
 
     def join(self, timeout_s: float) -> bool:
@@ -277,8 +292,33 @@ class CameraWorker:
             "decode_errors": stats.decode_errors if stats else 0,
             "reconnects": stats.reconnects if stats else 0,
             "crashes": self.crashes,
+            "left_out": self._pipeline.left_out if self._pipeline else 0,
             "age_s": round(max(0.0, now - last), 1) if last is not None else None,
         }
+
+    def watch_silence(self, now: float) -> None:
+        """Tell when no picture has come for long, and when pictures come again; ask often, from any thread."""
+        if self._silence is None or not self._telling.acquire(blocking=False):
+            return  # the camera is just being told of: it isn't silent
+        try:
+            change = self._silence.step(self._source.stats.last_frame_at if self._source else None, now)
+            if change == "begins":
+                self._silent = begun(self.sink.site, silence_of(self.camera.name, self._silence.heard_at, now))
+                self.sink.accept(IncidentUpdate(Phase.NEW, None, self._silent), self._last_frame)
+                self.sink.tick(now)  # no frame will come to close the clip of what was seen last
+            elif change == "ends":
+                self._end_silence(self._silence.steady_since)
+        except Exception:  # the watch over the others goes on
+            logger.exception("silence can't be told camera=%s", self.camera.name)
+        finally:
+            self._telling.release()
+
+    def _end_silence(self, at: float) -> None:
+        before, self._silent = self._silent, None
+        if before is not None:
+            facts = {**before.facts, "lasted_s": round(at - before.started_at, 1)}
+            after = replace(before, ended_at=at, facts=facts)
+            self.sink.accept(IncidentUpdate(Phase.END, before, after), self._last_frame)
 
     def _run(self) -> None:
         try:
@@ -288,6 +328,8 @@ class CameraWorker:
         while not self._stop.is_set() and not self._watched_to_the_end():
             pass
         self._end_pipeline()
+        with self._telling:
+            self._end_silence(self._clock.now())
 
     def _watched_to_the_end(self) -> bool:
         """Open the source and look at its frames; false when it has to be opened once more."""
@@ -315,9 +357,12 @@ class CameraWorker:
         try:
             if self._pipeline is None:
                 self._pipeline = self._build()
-            for update in self._pipeline.process(frame):
-                self.sink.accept(update, frame)
-            self.sink.tick(frame.captured_at)
+                self._pipeline.recall(self._learned)
+            updates = self._pipeline.process(frame)
+            with self._telling:
+                for update in updates:
+                    self.sink.accept(update, frame)
+                self.sink.tick(frame.captured_at)
             self.frames += 1
             self._trouble = None
         except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
@@ -330,18 +375,28 @@ class CameraWorker:
         self._end_pipeline()
         self._crashed_at.append(self._clock.now())
         often = len(self._crashed_at) == 3 and self._crashed_at[-1] - self._crashed_at[0] < 60.0
+        if often:
+            self._learned = {}  # it might be what was learned that makes it fail
         self._stop.wait(self._pauses[1] if often else self._pauses[0])
 
     def _end_pipeline(self) -> None:
         """Close clips and end open incidents, in this order: the end of an incident lists its clips."""
         pipeline, self._pipeline = self._pipeline, None
         try:
-            self.sink.finish()
-            if pipeline is not None and self._last_frame is not None:
-                for update in pipeline.finish():
-                    self.sink.accept(update, self._last_frame)
+            with self._telling:
+                self.sink.finish()
+                if pipeline is not None and self._last_frame is not None:
+                    for update in pipeline.finish():
+                        self.sink.accept(update, self._last_frame)
+                    self._learned = pipeline.learned()
         except Exception:  # what a crash left may be beyond ending; the camera goes on
             logger.exception("open incidents can't be ended camera=%s", self.camera.name)
+
+
+def silence_of(camera: str, heard_at: float, now: float) -> Signal:
+    """A camera that has brought no picture since `heard_at`, as a rule would tell it."""
+    facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
+    return Signal(IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts)
 
 
 def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None = None) -> int:
@@ -425,6 +480,7 @@ def _cameras(config: EdgeConfig, once: bool, outbox: Outbox, clock: Clock, stop:
             ring=ring,
             clock=clock,
             stop=stop,
+            silent_s=config.rules.tamper.silent_s,
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]
@@ -441,7 +497,10 @@ def _watch(
     """Tell of everyone's health until all cameras have ended, or `stop`."""
     report_at = clock.now()
     while any(camera.running for camera in cameras) and not stop.wait(0.2):
-        if (now := clock.now()) >= report_at:
+        now = clock.now()
+        for camera in cameras:
+            camera.watch_silence(now)
+        if now >= report_at:
             report_at = now + HEALTH_EVERY_S
             link.publish_health(_health(cameras, outbox, config, now))
     link.publish_health(_health(cameras, outbox, config, clock.now()))

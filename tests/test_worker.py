@@ -54,6 +54,14 @@ class ScriptedPipeline:
             return [IncidentUpdate(Phase.UPDATE, before, before)]
         return []
 
+    left_out = 0
+
+    def learned(self) -> dict[str, dict[str, Any]]:
+        return {"ScriptedPipeline": {"calls": self.calls}}
+
+    def recall(self, learned: dict[str, dict[str, Any]]) -> None:
+        self.recalled = learned
+
     def finish(self) -> list[IncidentUpdate]:
         incident, self.open = self.open, None
         return [IncidentUpdate(Phase.END, incident, incident)] if incident else []
