@@ -36,7 +36,7 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
 
     def stages() -> Stages:
         rules: list[Rule] = [
-            SweepRule(zones, config.rules),
+            SweepRule(zones, config.rules, policies),
             OrientationRule(zones, config.rules.orientation, shifts),
             LingeringRule(zones, config.rules.lingering, policies),
             TamperRule(config.rules.tamper, shifts),

@@ -1,104 +1,298 @@
 """Repeated photographing of labels: scenes enter, one growing signal for each zone's sweep leaves.
 
 A single photo is a note and raises nothing. Photo acts of people in one zone that follow each other within the
-window, at least two of them and of distinct parcels, are a sweep (design 4.2).
+window, enough of them and of enough distinct parcels, are a sweep (design 4.2), whether one track or several did them:
+somebody whose track breaks, or who is relieved, goes on with it.
+
+What doesn't count, but is told beside (`facts`):
+
+- acts of other kinds. Only where the zone's policy forbids scanners, scans count as photos do, since a scanner reads
+  labels as well; without any photo they warn at most;
+- photos that the policy allows there, then, and for so many people together;
+- photos that are over at once and whose parcel then moves on: that is how parcels are scanned, with a scanner that
+  looked like a phone. Who photographs in secret leaves parcels where they lie; who photographs each for less than
+  `QUICK_S` and then moves it within `MOVES_ON_S` goes unnoticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any, Protocol
 
-from detector.config import Rules
-from detector.geometry import centre, distance, foot
+import numpy as np
+
+from detector.config import Rules, Zone
+from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
+from detector.rules.bearing import Bearing, carried_on
+from detector.rules.exposure import Exposed, exposed, united
+from detector.rules.policy import Permission, Policies
 from detector.rules.zones import ZoneMap
-from detector.values import Act, ActKind, Box, CountRange, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import Act, ActKind, Box, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
-# A photo of one parcel may take in those beside it: within this many widths of the parcel's own box.
-NEIGHBOUR = 0.9
 # From here on it is no longer a chance pair of photos.
 CRITICAL_ACTS = 4
+QUICK_S, MOVES_ON_S = 2.0, 12.0
+FRESH_S = 0.5  # a scene shows the act if it was still going on so shortly before
+POSTURE_S = 60.0  # how long it is remembered who crouched when
+LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
+BESIDE = 1.5  # standing heights between two people who are together
+LOITERING = 0.35  # heights a second, below which somebody stays rather than walks by
+ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
+
+Key = tuple[int, float]
+
+
+class Recogniser(Protocol):
+    """Tells acts when they are sure and when they are over."""
+
+    def observe(self, scene: Scene) -> list[Act]:
+        """Acts that this scene confirms or ends."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An act and what was seen of it.
+
+    Attributes:
+        act: As told last.
+        zone: Where.
+        target: Box of the parcel aimed at, pixels; `None` where there is none.
+        crouched: Share of the act spent crouched or bent, 0..1.
+        beside: Tracks of others who stayed near.
+        exposed: Labels that it took.
+        may_count: Whether it is a photo or scan of a parcel that the policy doesn't allow a crowd there and then.
+        moved_on: Whether it was quick and its parcel then left its place.
+    """
+
+    act: Act
+    zone: Zone
+    target: Box | None
+    crouched: float
+    beside: frozenset[int]
+    exposed: Exposed
+    may_count: bool = True
+    moved_on: bool = False
+
+    def may_move_on(self, at: float) -> bool:
+        """Whether its parcel going now would say that it was work."""
+        act = self.act
+        quick = act.ended_at - act.started_at <= QUICK_S
+        watched = self.may_count and not self.moved_on and self.target is not None
+        return watched and quick and at - act.ended_at <= MOVES_ON_S
 
 
 class SweepRule:
     """Photo acts by zone, and the sweep they add up to."""
 
-    def __init__(self, zones: ZoneMap, settings: Rules) -> None:
+    def __init__(
+        self, zones: ZoneMap, settings: Rules, policies: Policies, recogniser: Recogniser | None = None
+    ) -> None:
+        """`recogniser` tells acts; that of `rules/acts.py` when left out."""
         self._zones = zones
         self._settings = settings.sweep
-        self._acts = ActRecogniser(settings.photo)
-        self._by_zone: dict[str, dict[tuple[int, float], Act]] = {}
-        self._around: dict[int, frozenset[int]] = {}
-        self._together: dict[str, int] = {}
+        self._policies = policies
+        self._recogniser = recogniser or ActRecogniser(settings.photo)
+        self._postures: dict[int, Posture] = {}
+        self._noted: dict[str, dict[Key, Noted]] = {}
+        self._quick: dict[Key, str] = {}
+        self._together: dict[str, tuple[float, int]] = {}
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone whose sweep this scene begins or adds to."""
-        changed: set[str] = set()
-        for act in self._acts.observe(scene):
-            zone = self._watched_zone(act, scene)
-            if act.kind is not ActKind.PHOTO or not act.parcels or zone is None:
-                continue
-            self._by_zone.setdefault(zone, {})[act.track, act.started_at] = act
-            self._around[act.parcels[0]] = neighbours(act.parcels[0], scene.parcels)
-            changed.add(zone)
-        for zone in sorted(changed):
-            acts = self._recent(zone, scene.at)
-            if is_sweep(acts, self._settings.least_acts, self._settings.least_parcels):
-                yield self._signal(zone, acts, scene)
+        for person in scene.people:
+            self._postures[person.id] = self._postures.get(person.id, NEW).after(person, scene.at)
+        self._watch_parcels(scene)
+        changed = {n.zone.name: n.zone for act in self._recogniser.observe(scene) for n in self._note(act, scene)}
+        for track in scene.ended:
+            self._postures.pop(track, None)
+        for _, zone in sorted(changed.items()):
+            signal = self._signal(zone, scene)
+            if signal:
+                yield signal
 
-    def _watched_zone(self, act: Act, scene: Scene) -> str | None:
-        """Zone of the act, by its parcel or else the person's feet; `None` where phones are fine or none watches."""
+    def _note(self, act: Act, scene: Scene) -> Iterator[Noted]:
+        """Remember an act; yields it if it may count."""
+        key = act.track, act.started_at
+        known = next((acts[key] for acts in self._noted.values() if key in acts), None)
+        zone = known.zone if known else self._zone_of(act, scene)
+        if zone is None or not isfinite(act.started_at + act.ended_at):
+            return
+        noted = self._seen(act, zone, scene, known)
+        self._noted.setdefault(zone.name, {})[key] = noted
+        if noted.may_move_on(scene.at):
+            self._quick[key] = zone.name
+        if noted.may_count:
+            yield noted
+        else:
+            self._prune(zone.name, scene.at)
+
+    def _zone_of(self, act: Act, scene: Scene) -> Zone | None:
+        """Zone of the act, by its parcel or else the person's feet."""
         places = [centre(p.box) for p in scene.parcels if p.id in act.parcels]
         places += [foot(p.box) for p in scene.people if p.id == act.track]
-        for place in places:
-            zone = self._zones.at(place, scene.size)
-            if zone is not None:
-                return zone.name if zone.policy.phones == "forbidden" else None
-        return None
+        return next((zone for place in places if (zone := self._zones.at(place, scene.size))), None)
 
-    def _recent(self, zone: str, at: float) -> tuple[Act, ...]:
-        """Acts of a zone, each within the window of the next; older ones are forgotten."""
-        acts = sorted(self._by_zone[zone].values(), key=lambda act: act.started_at)
-        kept: list[Act] = []
+    def _seen(self, act: Act, zone: Zone, scene: Scene, known: Noted | None) -> Noted:
+        person = next((p for p in scene.people if p.id == act.track), None)
+        target = next((p for p in scene.parcels if p.id in act.parcels), None)
+        posture = self._postures.get(act.track, NEW)
+        noted = Noted(
+            act,
+            zone,
+            target.box if target else known.target if known else None,
+            posture.crouched(act.started_at, act.ended_at),
+            self._beside(act.track) | (known.beside if known else frozenset()),
+            known.exposed if known else Exposed(),
+            bool(act.parcels) and (known.may_count if known and known.act.parcels else not self._fine(act, zone)),
+            known.moved_on if known else False,
+        )
+        if not noted.may_count:
+            return noted
+        aimed = frozenset(act.parcels[:1])
+        photo = Exposed(frozenset(), aimed, aimed)
+        if person and target and posture.bearing and scene.at - act.ended_at <= FRESH_S:
+            device = max((d for d in scene.devices if d.holder == act.track), key=lambda d: d.score, default=None)
+            phone = device.box if device else None
+            photo = exposed(person.box, posture.bearing.height, phone, target, scene.parcels, scene.labels)
+        return replace(noted, exposed=noted.exposed | photo)
+
+    def _beside(self, track: int) -> frozenset[int]:
+        """Others who stay near somebody now."""
+        own = self._postures.get(track, NEW).bearing
+        if own is None:
+            return frozenset()
+        others = ((t, p.bearing) for t, p in self._postures.items() if t != track)
+        return frozenset(
+            t
+            for t, other in others
+            if other is not None
+            and own.at - other.at <= FRESH_S
+            and other.speed < LOITERING
+            and distance(own.feet, other.feet) <= BESIDE * own.height
+        )
+
+    def _watch_parcels(self, scene: Scene) -> None:
+        """Note which parcels of quick acts left their places."""
+        if not self._quick:
+            return
+        slots = {parcel.id for parcel in scene.parcels}
+        for key, zone in list(self._quick.items()):
+            noted = self._noted.get(zone, {}).get(key)
+            if noted is None or not noted.may_move_on(scene.at):
+                del self._quick[key]
+            elif not slots & {*noted.act.parcels} and not is_taken(noted.target, scene.parcels):
+                self._noted[zone][key] = replace(noted, moved_on=True)
+
+    def _prune(self, zone: str, at: float) -> list[Noted]:
+        """Acts of a zone that may count, each within the window of the next; what is older is forgotten."""
+        acts = sorted(self._noted.get(zone, {}).values(), key=lambda noted: noted.act.started_at)
+        kept: list[Noted] = []
         horizon = at
-        for act in reversed(acts):
-            if horizon - act.ended_at > self._settings.window_s:
+        for noted in reversed(acts):
+            if not noted.may_count or noted.moved_on:
+                continue
+            if horizon - noted.act.ended_at > self._settings.window_s or at - noted.act.started_at > LONGEST_S:
                 break
-            kept.insert(0, act)
-            horizon = min(horizon, act.started_at)
-        self._by_zone[zone] = {(act.track, act.started_at): act for act in kept}
-        remembered = {parcel for acts in self._by_zone.values() for act in acts.values() for parcel in act.parcels}
-        self._around = {parcel: beside for parcel, beside in self._around.items() if parcel in remembered}
-        return tuple(kept)
+            kept.insert(0, noted)
+            horizon = min(horizon, noted.act.started_at)
+        since = min(horizon, at) - self._settings.window_s
+        self._noted[zone] = {(n.act.track, n.act.started_at): n for n in acts if n.act.ended_at >= since or n in kept}
+        return kept
 
-    def _signal(self, zone: str, acts: tuple[Act, ...], scene: Scene) -> Signal:
-        exposed = {parcel for act in acts for parcel in act.parcels}
-        beside = frozenset().union(*(self._around.get(parcel, frozenset()) for parcel in exposed))
+    def _fine(self, act: Act, zone: Zone, people: int = 10**6) -> bool:
+        """Whether the policy allows an act, done by so many people together; by a crowd when left out.
+
+        Calls, browsing and what is unclear take no labels.
+        """
+        if act.kind not in (ActKind.PHOTO, ActKind.SCAN):
+            return True
+        permission = self._policies.at(zone, act.started_at, people)
+        return permission.phones if act.kind is ActKind.PHOTO else permission.scanners
+
+    def _signal(self, zone: Zone, scene: Scene) -> Signal | None:
+        """The sweep of a zone; `None` where its acts are too few, of too few parcels, or fine."""
+        noted = self._prune(zone.name, scene.at)
+        if not noted:
+            return None
+        people = self._people(zone.name, noted, scene)
+        noted = [n for n in noted if not self._fine(n.act, zone, people)]
+        acts = [n.act for n in noted]
+        if not is_sweep(acts, self._settings.least_acts, self._settings.least_parcels):
+            return None
+        tracks = {act.track for act in acts}
+        aside = [
+            n
+            for n in self._noted[zone.name].values()
+            if n not in noted and n.act.track in tracks and n.act.ended_at >= acts[0].started_at
+        ]
+        photos = [n for n in noted if n.act.kind is ActKind.PHOTO]
+        permission = self._policies.at(zone, acts[0].started_at, people)
+        working = all(self._policies.at(zone, act.started_at, people).working for act in acts)
         return Signal(
             IncidentKind.LABEL_PHOTOGRAPHY,
             scene.camera,
-            zone,
+            zone.name,
             started_at=acts[0].started_at,
             at=scene.at,
             score=sweep_score(acts),
-            severity=Severity.CRITICAL if len(acts) >= CRITICAL_ACTS else Severity.WARNING,
-            tracks=tuple(sorted({act.track for act in acts})),
-            acts=acts,
-            labels_exposed=CountRange(len(exposed), len(exposed), len(exposed | beside)),
-            facts={"photos": len(acts), "parcels": len(exposed), "people": self._people(zone, acts, scene)},
+            severity=Severity.CRITICAL if len(photos) >= CRITICAL_ACTS else Severity.WARNING,
+            tracks=tuple(sorted(tracks)),
+            acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
+            labels_exposed=united(n.exposed for n in noted).count,
+            facts=facts(noted, aside, people, permission, out_of_hours=not working),
             boxes=pictured(acts, scene),
             private=tuple(parcel.box for parcel in scene.parcels),
         )
 
-    def _people(self, zone: str, acts: tuple[Act, ...], scene: Scene) -> int:
+    def _people(self, zone: str, noted: Sequence[Noted], scene: Scene) -> int:
         """How many people it took at least: those of the sweep in view together, at most so far.
 
-        Who leaves and comes back is a new track, so the number of tracks would count one person several times.
+        Who leaves and comes back may be a new track, so the number of tracks would count one person several times.
         """
-        tracks = {act.track for act in acts}
+        began = noted[0].act.started_at
+        since, before = self._together.get(zone, (began, 0))
+        tracks = {n.act.track for n in noted}
         now = sum(person.id in tracks for person in scene.people)
-        self._together[zone] = max(1, now, self._together.get(zone, 0) if len(acts) > 2 else 0)
-        return self._together[zone]
+        self._together[zone] = began, max(1, now, before if since == began else 0)
+        return self._together[zone][1]
+
+
+def facts(
+    noted: Sequence[Noted], aside: Sequence[Noted], people: int, permission: Permission, *, out_of_hours: bool
+) -> dict[str, Any]:
+    """What is told of a sweep beside its acts.
+
+    Args:
+        noted: Its acts, in order of time, at least one.
+        aside: What the same people did meanwhile that doesn't count.
+        people: How many they are, at least.
+        permission: What is fine there at its beginning.
+        out_of_hours: Whether any of it was.
+    """
+    acts = [n.act for n in noted]
+    span_s = acts[-1].started_at - acts[0].started_at
+    tracks = {act.track for act in acts}
+    near = [track for n in noted for track in n.beside - tracks]
+    kinds = [n.act.kind for n in (*noted, *aside)]
+    return {
+        "photos": sum(act.kind is ActKind.PHOTO for act in acts),
+        "parcels": len({parcel for act in acts for parcel in act.parcels}),
+        "people": people,
+        # Somebody who stays beside most of the acts without one of their own: a lookout, or a chance neighbour.
+        "beside": sum(2 * near.count(track) >= len(acts) for track in set(near)),
+        "pace_per_min": round(60 * (len(acts) - 1) / span_s, 1) if span_s > 0 else None,
+        "along_row": along_row(noted),
+        "crouched": round(crouched_share(noted), 2),
+        "shift": permission.shift,
+        "out_of_hours": out_of_hours,
+        "scans": kinds.count(ActKind.SCAN),
+        "unclear": kinds.count(ActKind.UNCLEAR),
+        "moved_on": sum(n.moved_on for n in aside),
+    }
 
 
 def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
@@ -109,22 +303,80 @@ def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
 def sweep_score(acts: Sequence[Act]) -> float:
     """How sure a sweep is, 0..1: the chance that at least two of its acts are real, taking scores as chances.
 
-    Acts are taken as independent, which flatters a model that is wrong in the same way each time.
+    Acts are taken as independent, which flatters a model that is wrong in the same way each time. A score that is no
+    number counts as 0.
     """
     none, one = 1.0, 0.0
     for act in acts:
-        none, one = none * (1 - act.score), one * (1 - act.score) + none * act.score
-    return 1 - none - one
+        chance = min(max(act.score, 0.0), 1.0) if isfinite(act.score) else 0.0
+        none, one = none * (1 - chance), one * (1 - chance) + none * chance
+    return min(max(1 - none - one, 0.0), 1.0)
 
 
-def neighbours(target: int, parcels: Sequence[Parcel]) -> frozenset[int]:
-    """Ids of the parcels so near to one that a photo of it may show their labels too."""
-    own = next((parcel for parcel in parcels if parcel.id == target), None)
-    if own is None:
-        return frozenset()
-    reach = NEIGHBOUR * (own.box[2] - own.box[0])
-    middle = centre(own.box)
-    return frozenset(p.id for p in parcels if p.id != target and distance(middle, centre(p.box)) <= reach)
+def is_taken(place: Box | None, parcels: Sequence[Parcel]) -> bool:
+    """Whether any parcel lies at a place."""
+    return place is not None and any(contains(place, centre(p.box)) for p in parcels)
+
+
+def along_row(noted: Sequence[Noted]) -> bool:
+    """Whether the parcels lie along a line and were taken in its order, one way or the other.
+
+    Of the middles of the distinct parcels, at least three, in the order of their first photos: they lie on the line
+    that fits them best (the first principal axis) with a root mean square distance of at most `ROW_WIDTH` of a usual
+    parcel's side, and Kendall's tau between their order along it and in time is `ROW_ORDER` at least, by size. Three
+    parcels in a line taken in any order would pass by chance one time in three, five one in four, seven one in eight.
+    """
+    boxes: dict[int, Box] = {}
+    for n in noted:
+        if n.target is not None:
+            boxes.setdefault(n.act.parcels[0], n.target)
+    if len(boxes) < 3:
+        return False
+    corners = np.array(list(boxes.values()), float)
+    places = (corners[:, :2] + corners[:, 2:]) / 2
+    side = float(np.median(np.sqrt(np.maximum((corners[:, 2:] - corners[:, :2]).prod(axis=1), 0))))
+    from_middle = places - places.mean(axis=0)
+    _, _, axes = np.linalg.svd(from_middle, full_matrices=False)
+    along, off = from_middle @ axes[0], from_middle @ axes[-1]
+    first, second = np.triu_indices(len(along), 1)
+    tau = float(np.sign(along[second] - along[first]).mean())
+    return bool(np.sqrt((off**2).mean()) <= ROW_WIDTH * side and abs(tau) >= ROW_ORDER)
+
+
+def crouched_share(noted: Sequence[Noted]) -> float:
+    """Share of the acts' time spent crouched or bent; of acts without length, of their number."""
+    lengths = [n.act.ended_at - n.act.started_at for n in noted]
+    if sum(lengths) <= 0:
+        return sum(n.crouched for n in noted) / len(noted)
+    return sum(n.crouched * length for n, length in zip(noted, lengths, strict=True)) / sum(lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class Posture:
+    """How somebody carried themselves of late: bearing now, and spans of time (from, to) crouched or bent."""
+
+    bearing: Bearing | None = None
+    spans: tuple[tuple[float, float], ...] = ()
+
+    def after(self, person: Person, at: float) -> Posture:
+        """The posture after one more look."""
+        before, bearing = self.bearing, carried_on(self.bearing, person, at)
+        spans = self.spans
+        if bearing.crouched:
+            on = before is not None and before.crouched and bool(spans) and at - before.at <= 1.0
+            spans = (*spans[:-1], (spans[-1][0], at)) if on else (*spans, (at, at))
+        if spans and at - spans[0][1] > POSTURE_S:
+            spans = spans[1:]
+        return Posture(bearing, spans)
+
+    def crouched(self, begin: float, end: float) -> float:
+        """Share 0..1 of a span of time spent crouched; of a moment, whether."""
+        if end <= begin:
+            return float(any(a <= begin <= b for a, b in self.spans))
+        return sum(max(0.0, min(b, end) - max(a, begin)) for a, b in self.spans) / (end - begin)
+
+
+NEW = Posture()
 
 
 def pictured(acts: Sequence[Act], scene: Scene) -> tuple[tuple[str, Box], ...]:
