@@ -9,11 +9,11 @@ import json
 import logging
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -26,12 +26,13 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub.auth import FIRST_LOGIN, SESSION_S, SHORTEST_PASSWORD, Gate, TooManyTries, cookie_name
+from detector.hub.budget import ALERT, DIGEST, Budget, budget_of
 from detector.hub.cameras import camera_states, counter, look
 from detector.hub.charts import evidence, hour_bars, marks, timeline
 from detector.hub.clips import Answer, ClipFolder
 from detector.hub.events import Live
 from detector.hub.source import archive, archive_name, program_version
-from detector.hub.store import VERDICTS, Store, StoredIncident
+from detector.hub.store import VERDICTS, Digested, Store, StoredIncident, Wanted
 from detector.hub.texts import LANGUAGES, Phrases, count_range, explanation
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )  # fmt: skip
 TEMPLATES.globals.update(
-    count_range=count_range, explanation=explanation, VERDICTS=VERDICTS, program_version=program_version
+    count_range=count_range, explanation=explanation, VERDICTS=VERDICTS, program_version=program_version,
+    one_day=timedelta(days=1),
 )  # fmt: skip
 router = APIRouter()
 
@@ -67,6 +69,11 @@ class Parts:
     clips: ClipFolder
     live: Live
     clock: Clock
+
+    @property
+    def budget(self) -> Budget:
+        """How many alerts a shift takes."""
+        return budget_of(self.config)
 
 
 class View:
@@ -123,15 +130,23 @@ class View:
 
     def day_words(self, at: float) -> str:
         """The day in words, `today` and `yesterday` where it is."""
-        local = self.local(at)
+        return self.date_words(self.local(at).date())
+
+    def date_words(self, day: date) -> str:
+        """A day in words, `today` and `yesterday` where it is."""
         words = self.say(
             "day_format",
-            month=self.say("months").split()[local.month - 1],
-            day=local.day,
-            weekday=self.say("weekdays").split()[local.weekday()],
+            month=self.say("months").split()[day.month - 1],
+            day=day.day,
+            weekday=self.say("weekdays").split()[day.weekday()],
         )
-        days = (self.local(self.now).date() - local.date()).days
+        days = (self.local(self.now).date() - day).days
         return f"{self.say(('today', 'yesterday')[days])} · {words}" if days in (0, 1) else words
+
+    def span_of(self, day: date) -> tuple[float, float]:
+        """Unix seconds at which a day of the site begins and ends."""
+        begins, ends = (datetime(d.year, d.month, d.day, tzinfo=self.zone) for d in (day, day + timedelta(days=1)))
+        return begins.timestamp(), ends.timestamp()
 
     def iso(self, at: float) -> str:
         """For the `datetime` of a `<time>`."""
@@ -259,29 +274,71 @@ def source_archive(name: str) -> Response:
 # Pages for people who are logged in
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which incidents a page lists, by its own address: all alerts, or the digest of one day, or a part of that."""
+
+    wanted: Wanted
+    day: date | None = None
+
+    @classmethod
+    def of(cls, view: View) -> Listing:
+        """What a request asks for."""
+        if not view.request.url.path.startswith("/digest"):
+            return cls(Wanted(ALERT))
+        asked = view.request.query_params
+        day = _day(view, asked.get("day", ""))
+        return cls(Wanted(DIGEST, *view.span_of(day), asked.get("kind"), asked.get("camera"), asked.get("zone")), day)
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """The part of a day's digest that is asked for."""
+        found = {"kind": self.wanted.kind, "camera": self.wanted.camera, "zone": self.wanted.zone}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def address(self, page: str = "") -> str:
+        """Address of this list or, by `page`, of its `/head` or `/cards`; ready for one more parameter."""
+        query = {"day": str(self.day), **self.filters} if self.day else {}
+        return f"{'/digest' if self.day else '/feed' if page else '/'}{page}?{urlencode(query)}{'&' if query else ''}"
+
+
 @router.get("/")
 def feed(view: Somebody, before: str = "") -> Response:
-    """Incidents, newest first; a script that asks for older ones gets their cards alone."""
+    """Alerts, newest first; a script that asks for older ones gets their cards alone."""
+    return _list(view, before)
+
+
+@router.get("/digest")
+def digest(view: Somebody, before: str = "") -> Response:
+    """What exceeded the alert budget on one day, and notes: counted by kind and zone, then one by one."""
+    return _list(view, before)
+
+
+def _list(view: View, before: str) -> Response:
+    listing = Listing.of(view)
     last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
-    incidents = view.store.feed(_place(before), PAGE_SIZE + 1)
+    incidents = view.store.feed(_place(before), PAGE_SIZE + 1, wanted=listing.wanted)
     more = incidents[PAGE_SIZE - 1].cursor if len(incidents) > PAGE_SIZE else None
-    values = {**_cards(view, incidents[:PAGE_SIZE]), "more": more}
+    values = {**_cards(view, incidents[:PAGE_SIZE]), "more": more, "listing": listing}
     if view.wants_fragment:
         return view.page("more.html", **values)
-    return view.page("feed.html", **values, **_head(view), before=before, last_change=last_change)
+    return view.page("feed.html", **values, **_head(view, listing), before=before, last_change=last_change)
 
 
 @router.get("/feed/head")
+@router.get("/digest/head")
 def feed_head(view: Somebody) -> Response:
-    """The lines above the feed."""
-    return view.page("head.html", **_head(view))
+    """The lines above the feed or the digest."""
+    listing = Listing.of(view)
+    return view.page("head.html", listing=listing, **_head(view, listing))
 
 
 @router.get("/feed/cards")
+@router.get("/digest/cards")
 def feed_cards(view: Somebody) -> Response:
-    """Cards of the incidents named by `id`."""
+    """Cards of those of the incidents named by `id` that belong on the list."""
     ids = view.request.query_params.getlist("id")[:50]
-    return view.page("cards.html", **_cards(view, view.store.incidents(ids)))
+    return view.page("cards.html", **_cards(view, view.store.incidents(ids, wanted=Listing.of(view).wanted)))
 
 
 @router.get("/events")
@@ -306,7 +363,8 @@ def incident_page(view: Somebody, incident_id: str) -> Response:
     last_change = view.store.last_change()
     incident = _known(view, incident_id)
     clips = view.store.clips(incident.id)
-    older = view.store.feed(incident.cursor, 1)
+    lane = Wanted(told=incident.told)
+    older = view.store.feed(incident.cursor, 1, wanted=lane)
     playlist = [
         {
             "url": f"/clips/{quote(incident.id, safe='')}/{clip.segment}",
@@ -323,7 +381,7 @@ def incident_page(view: Somebody, incident_id: str) -> Response:
         timeline=timeline(incident, clips),
         playlist=json.dumps(playlist),
         marks=marks(incident),
-        newer=view.store.newer(incident.cursor),
+        newer=view.store.newer(incident.cursor, wanted=lane),
         older=older[0] if older else None,
         last_change=last_change,
     )
@@ -440,14 +498,47 @@ def _cards(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
     return {"incidents": incidents, "with_clips": view.store.with_clips([incident.id for incident in incidents])}
 
 
-def _head(view: View) -> dict[str, Any]:
-    midnight = view.local(view.now).replace(hour=0, minute=0, second=0, microsecond=0)
-    start, end = midnight.timestamp(), (midnight + timedelta(days=1)).timestamp()
+def _head(view: View, listing: Listing) -> dict[str, Any]:
+    start, end = view.span_of(view.local(view.now).date())
+    budget = view.parts.budget
+    cameras = camera_states(view.store.edges(), view.now)
     return {
         "totals": view.store.totals(start, end),
         "hours": hour_bars(view.store.by_slot(start, end, 3600), start, view.local(view.now).hour),
-        "look": look(camera_states(view.store.edges(), view.now)),
+        "look": look(cameras),
+        "spent": view.store.alerts_in(budget.shift(view.now)),
+        "limit": budget.limit,
+        "digested": _digested(view, listing, {camera.name: camera.title for camera in cameras}) if listing.day else [],
     }
+
+
+def _digested(view: View, listing: Listing, titles: dict[str, str]) -> list[dict[str, Any]]:
+    """A day's digest by kind, the most first: how many, and how many in each zone, each with its address."""
+    start, end = view.span_of(listing.day) if listing.day else (0.0, 0.0)
+    by_kind: dict[str, list[Digested]] = {}
+    for found in view.store.digest(start, end):
+        by_kind.setdefault(found.kind, []).append(found)
+
+    def part(count: int, title: str, **filters: str) -> dict[str, Any]:
+        here = filters == listing.filters
+        query = {"day": str(listing.day), **({} if here else filters)}
+        return {"count": count, "title": title, "here": here, "address": f"/digest?{urlencode(query)}"}
+
+    kinds = [
+        {
+            **part(sum(zone.count for zone in zones), view.say.either(f"kind_{kind}", kind), kind=kind),
+            "zones": [
+                part(
+                    zone.count,
+                    " · ".join(filter(None, (titles.get(zone.camera, zone.camera), zone.zone))),
+                    kind=kind, camera=zone.camera, zone=zone.zone or "",
+                )
+                for zone in zones
+            ],
+        }
+        for kind, zones in by_kind.items()
+    ]  # fmt: skip
+    return sorted(kinds, key=lambda kind: -kind["count"])
 
 
 def _known(view: View, incident_id: str) -> StoredIncident:
@@ -472,6 +563,16 @@ def _own_path(wanted: str) -> str:
     parsed = urlsplit(wanted)
     is_own = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
     return wanted if is_own and not parsed.scheme and not parsed.netloc else "/"
+
+
+def _day(view: View, asked: str) -> date:
+    """A day from `2026-11-01`; today from anything else."""
+    today = view.local(view.now).date()
+    try:
+        day = date.fromisoformat(asked)
+    except ValueError:
+        return today
+    return day if date(1971, 1, 1) <= day <= today else today
 
 
 def _place(before: str) -> tuple[float, str] | None:

@@ -81,7 +81,15 @@ incidents = Table(
     Column("announced_clips", JSON, nullable=False),
     Column("snapshot", NUMBER),
     Column("verdict", Text),
+    Column("camera", Text, nullable=False),
+    Column("zone", Text),
+    Column("score", Float, nullable=False),
+    # `alert` or `digest`, and the shift whose alert budget it takes from: see `budget`.
+    Column("told", Text, nullable=False),
+    Column("shift", Text, nullable=False),
     Index("incidents_by_time", "started_at", "id"),
+    Index("incidents_by_lane", "told", "started_at", "id"),
+    Index("incidents_by_shift", "shift", "told"),
 )
 
 snapshots = Table(

@@ -20,6 +20,7 @@ from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
+from detector.hub.budget import budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
 from detector.hub.ingest import Ingest
@@ -88,7 +89,7 @@ class Hub:
             config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise StoreError(f"{config.data_dir} can't be made: {error.strerror}") from error
-        self.store = Store(config.database or f"sqlite:///{config.data_dir / 'hub.sqlite'}")
+        self.store = Store(config.database or f"sqlite:///{config.data_dir / 'hub.sqlite'}", budget_of(config))
         try:
             self._socket = _listening(config.host, config.port if port is None else port)
         except LabelwatchError:

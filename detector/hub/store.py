@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.errors import StoreError, WireError
+from detector.hub.budget import ALERT, DIGEST, Budget
 from detector.hub.schema import (
     alerts,
     changes,
@@ -52,6 +55,7 @@ VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
+INTAKE_LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 
 
@@ -60,7 +64,7 @@ class StoredIncident:
     """An incident as last told by its edge, with what people added.
 
     `record` is the envelope's `after`; `announced_clips` the segments its `end` envelope promised; `snapshot` the
-    number of the alert that brought the newest picture.
+    number of the alert that brought the newest picture; `told` the lane it is in, `alert` or `digest`.
     """
 
     id: str
@@ -78,6 +82,10 @@ class StoredIncident:
     announced_clips: list[dict[str, Any]]
     verdict: str | None
     snapshot: int | None
+    camera: str
+    zone: str | None
+    score: float
+    told: str
 
     @property
     def cursor(self) -> tuple[float, str]:
@@ -151,10 +159,51 @@ class Edge:
 class Totals:
     """What happened in a span of time, cleared incidents (authorised, false) left out."""
 
-    serious: int
-    informative: int
+    alerts: int
+    digest: int
     labels_low: int
     labels_high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digested:
+    """How many incidents of one kind in one zone of one camera went to the digest."""
+
+    kind: str
+    camera: str
+    zone: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which incidents are asked for: all that match what is given.
+
+    Times are Unix seconds, `until` excluded; an empty `zone` stands for those in no zone.
+    """
+
+    told: str | None = None
+    since: float | None = None
+    until: float | None = None
+    kind: str | None = None
+    camera: str | None = None
+    zone: str | None = None
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        """Its conditions on `incidents`."""
+        c = incidents.c
+        same = [(c.told, self.told), (c.kind, self.kind), (c.camera, self.camera), (c.zone, self.zone or None)]
+        clauses = [column == value for column, value in same if value is not None]
+        if self.zone == "":
+            clauses.append(c.zone.is_(None))
+        if self.since is not None:
+            clauses.append(c.started_at >= self.since)
+        if self.until is not None:
+            clauses.append(c.started_at < self.until)
+        return clauses
+
+
+EVERYTHING = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +218,16 @@ class Refusal:
 class Store:
     """Opens, and brings up to date, the database at a SQLAlchemy URL.
 
+    Args:
+        url: Of the database.
+        budget: How many alerts a shift takes, for what comes in; without one, as many as come.
+
     Raises:
         StoreError: It can't be opened, or its shape can't be brought up to date.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, budget: Budget | None = None) -> None:
+        self._budget = budget or Budget()
         try:
             self._engine = _engine(url)
             self._writer = self._engine.execution_options(writes=True)
@@ -211,6 +265,9 @@ class Store:
             return self._add_rows(connection, rows) if rows else []
 
     def _add_rows(self, connection: Connection, rows: list[_AlertRow]) -> list[str]:
+        if connection.dialect.name == "postgresql":
+            # One at a time, as on SQLite: who spends the last of a budget must not change while it is counted.
+            connection.execute(select(func.pg_advisory_xact_lock(INTAKE_LOCK)))
         added = (
             self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
         )
@@ -218,33 +275,46 @@ class Store:
         new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
         if not new:
             return []
-        newest: dict[str, _AlertRow] = {}
-        for row in new:
-            held = newest.get(row.alert["incident"])
-            if held is None or row.is_newer_than(held):
-                newest[row.alert["incident"]] = row
-        connection.execute(self._upsert_incident(), [newest[incident].incident for incident in sorted(newest)])
+        newest = self._choose_lanes(connection, new)
+        if newest:
+            connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
         pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
         if pictures:
             connection.execute(snapshots.insert(), pictures)
             connection.execute(_point_to_newest_snapshot(sorted({picture["incident"] for picture in pictures})))
         self._count_streams(connection, new)
-        _note_changes(connection, sorted(newest, key=lambda incident: numbers[newest[incident].alert["id"]]))
+        _note_changes(connection, list(dict.fromkeys(row.alert["incident"] for row in reversed(new)))[::-1])
         return [row.alert["id"] for row in new]
+
+    def _choose_lanes(self, connection: Connection, new: list[_AlertRow]) -> dict[str, dict[str, Any]]:
+        """The newest state of each incident that these envelopes bring up to date, with `told` and `shift`.
+
+        Envelope by envelope in the order they came, so that it makes no difference how they are batched.
+        """
+        wanted = {row.incident["id"] for row in new}
+        columns = [incidents.c[name] for name in ("id", "site", "edge", "epoch", "seq", "sent_at", *_LANE)]
+        known = connection.execute(select(*columns).where(incidents.c.id.in_(wanted)))
+        standing = {row.id: dict(row._mapping) for row in known}
+        spent: Counter[str] = Counter()
+        newest: dict[str, dict[str, Any]] = {}
+        for state in (row.incident for row in new):
+            before = standing.get(state["id"])
+            if before is not None and not (_same_edge(before, state) and _is_newer(state, before)):
+                continue
+            shift = before["shift"] if before else self._budget.shift(state["started_at"])
+            if shift not in spent:
+                spent[shift] = _alerts_in(connection, shift)
+            so_far = (before["severity"], before["told"]) if before else None
+            told = self._budget.lane(state["severity"], spent[shift], so_far)
+            spent[shift] += told == ALERT and (before is None or before["told"] != ALERT)
+            standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told}
+        return newest
 
     def _upsert_incident(self) -> Any:
         insert = self._insert(incidents)
-        sent = insert.excluded
-        fixed = {"id", "site", "edge", "snapshot", "verdict"}
-        same_epoch = incidents.c.epoch == sent.epoch
-        newer = (same_epoch & (incidents.c.seq < sent.seq)) | (~same_epoch & (incidents.c.sent_at < sent.sent_at))
-        # An edge can't touch another's incident, even knowing its id.
-        same_owner = (incidents.c.site == sent.site) & (incidents.c.edge == sent.edge)
-        return insert.on_conflict_do_update(
-            index_elements=["id"],
-            set_={column.name: sent[column.name] for column in incidents.c if column.name not in fixed},
-            where=same_owner & newer,
-        )
+        kept = {"id", "site", "edge", "snapshot", "verdict"}
+        newer = {column.name: insert.excluded[column.name] for column in incidents.c if column.name not in kept}
+        return insert.on_conflict_do_update(index_elements=["id"], set_=newer)
 
     def _count_streams(self, connection: Connection, rows: Iterable[_AlertRow]) -> None:
         seqs: dict[tuple[str, str, str], list[int]] = {}
@@ -341,27 +411,25 @@ class Store:
 
     # Incidents out
 
-    def feed(self, before: tuple[float, str] | None = None, limit: int = 20) -> list[StoredIncident]:
-        """Incidents from newest to oldest, those after the place `before` in that order; both keys are indexed."""
-        query = _incidents().order_by(incidents.c.started_at.desc(), incidents.c.id.desc()).limit(limit)
+    def feed(
+        self, before: tuple[float, str] | None = None, limit: int = 20, *, wanted: Wanted = EVERYTHING
+    ) -> list[StoredIncident]:
+        """Incidents from newest to oldest, those after the place `before` in that order."""
+        query = _incidents().where(*wanted.clauses()).limit(limit)
         if before:
             query = query.where(tuple_(incidents.c.started_at, incidents.c.id) < tuple_(*before))
-        return self._read(query)
+        return self._read(query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc()))
 
-    def newer(self, after: tuple[float, str]) -> StoredIncident | None:
+    def newer(self, after: tuple[float, str], *, wanted: Wanted = EVERYTHING) -> StoredIncident | None:
         """The next newer incident; `None` when there is none."""
-        query = (
-            _incidents()
-            .where(tuple_(incidents.c.started_at, incidents.c.id) > tuple_(*after))
-            .order_by(incidents.c.started_at, incidents.c.id)
-            .limit(1)
-        )
-        return next(iter(self._read(query)), None)
+        query = _incidents().where(*wanted.clauses(), tuple_(incidents.c.started_at, incidents.c.id) > tuple_(*after))
+        return next(iter(self._read(query.order_by(incidents.c.started_at, incidents.c.id).limit(1))), None)
 
-    def incidents(self, ids: Sequence[str]) -> list[StoredIncident]:
-        """Those of these incidents that are known, newest first."""
+    def incidents(self, ids: Sequence[str], *, wanted: Wanted = EVERYTHING) -> list[StoredIncident]:
+        """Those of these incidents that are known and wanted, newest first."""
         order = (incidents.c.started_at.desc(), incidents.c.id.desc())
-        return self._read(_incidents().where(incidents.c.id.in_(ids)).order_by(*order)) if ids else []
+        query = _incidents().where(incidents.c.id.in_(ids), *wanted.clauses())
+        return self._read(query.order_by(*order)) if ids else []
 
     def incident(self, incident: str) -> StoredIncident | None:
         """One incident."""
@@ -373,10 +441,9 @@ class Store:
 
     def totals(self, start: float, end: float) -> Totals:
         """What happened from `start` to before `end`."""
-        serious = case((incidents.c.severity != "info", 1), else_=0)
         query = select(
-            func.coalesce(func.sum(serious), 0),
-            func.coalesce(func.sum(1 - serious), 0),
+            func.count().filter(incidents.c.told == ALERT),
+            func.count().filter(incidents.c.told == DIGEST),
             func.coalesce(func.sum(incidents.c.labels_low), 0),
             func.coalesce(func.sum(incidents.c.labels_high), 0),
         ).where(*_counted(start, end))
@@ -384,14 +451,34 @@ class Store:
             return Totals(*(int(number) for number in connection.execute(query).one()))
 
     def by_slot(self, start: float, end: float, slot_s: float) -> dict[int, dict[str, int]]:
-        """Incidents from `start` to before `end`, counted by slot (0, 1, …) and severity."""
-        query = select(incidents.c.started_at, incidents.c.severity).where(*_counted(start, end))
+        """Alerts from `start` to before `end`, counted by slot (0, 1, …) and severity."""
+        query = select(incidents.c.started_at, incidents.c.severity).where(
+            *_counted(start, end), incidents.c.told == ALERT
+        )
         counts: dict[int, dict[str, int]] = {}
         with self._engine.connect() as connection:
             for at, severity in connection.execute(query):
                 slot = counts.setdefault(int((at - start) // slot_s), {})
                 slot[severity] = slot.get(severity, 0) + 1
         return counts
+
+    def digest(self, start: float, end: float) -> list[Digested]:
+        """What went to the digest from `start` to before `end`, by kind and zone, the most first; cleared ones too."""
+        c = incidents.c
+        place = (c.kind, c.camera, c.zone)
+        query = (
+            select(*place, func.count().label("count"))
+            .where(*Wanted(DIGEST, start, end).clauses())
+            .group_by(*place)
+            .order_by(func.count().desc(), *place)
+        )
+        with self._engine.connect() as connection:
+            return [Digested(**row._mapping) for row in connection.execute(query)]
+
+    def alerts_in(self, shift: str) -> int:
+        """How many alerts a shift has had (`Budget.shift` names it)."""
+        with self._engine.connect() as connection:
+            return _alerts_in(connection, shift)
 
     def snapshot(self, incident: str) -> bytes | None:
         """The newest picture of an incident, JPEG."""
@@ -562,10 +649,15 @@ def is_time(value: object) -> bool:
 
 def migrate(connection: Connection) -> None:
     """Bring a database to the newest shape, within the connection's transaction."""
+    command.upgrade(migration(connection), "head")
+
+
+def migration(connection: Connection) -> Config:
+    """How Alembic finds our migrations and the connection that it is to use."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
 
 
 def _engine(url: str) -> Engine:
@@ -599,11 +691,24 @@ class _AlertRow:
     incident: dict[str, Any]
     picture: dict[str, Any] | None
 
-    def is_newer_than(self, other: _AlertRow) -> bool:
-        one, two = self.alert, other.alert
-        if one["epoch"] == two["epoch"]:
-            return bool(one["seq"] > two["seq"])
-        return bool(one["sent_at"] > two["sent_at"])
+
+_LANE = ("severity", "told", "shift")
+
+
+def _same_edge(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """An edge can't touch another's incident, even knowing its id."""
+    return bool(one["site"] == two["site"] and one["edge"] == two["edge"])
+
+
+def _is_newer(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    if one["epoch"] == two["epoch"]:
+        return bool(one["seq"] > two["seq"])
+    return bool(one["sent_at"] > two["sent_at"])
+
+
+def _alerts_in(connection: Connection, shift: str) -> int:
+    query = select(func.count()).where(incidents.c.shift == shift, incidents.c.told == ALERT)
+    return connection.execute(query).scalar_one()
 
 
 def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
@@ -643,6 +748,9 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
         "labels_low": _whole(labels.get("low", 0)),
         "labels_best": _whole(labels.get("best", 0)),
         "labels_high": _whole(labels.get("high", 0)),
+        "camera": _text(after["camera"]),
+        "zone": _clean(str(after["zone"]))[:200] if after.get("zone") else None,
+        "score": _finite(after["score"]),
         "record": after,
         "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
     }
@@ -667,6 +775,13 @@ def _time(value: Any) -> float:
     return float(value)
 
 
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not a number")
+    return number
+
+
 def _whole(value: Any, limit: int = 2**31 - 1) -> int:
     number = int(value)
     if not 0 <= number <= limit:
@@ -686,12 +801,16 @@ def _jpeg(snapshot: object) -> bytes | None:
 
 
 def _refusal(topic: str, reason: str, at: float) -> dict[str, Any]:
-    clean = [text.encode("utf-8", "replace").decode().replace("\0", "?")[:300] for text in (topic, reason)]
-    return {"topic": clean[0], "reason": clean[1], "at": at}
+    return {"topic": _clean(topic)[:300], "reason": _clean(reason)[:300], "at": at}
+
+
+def _clean(text: str) -> str:
+    """Text that every database takes."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _incidents() -> Select[Any]:
-    columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at")]
+    columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at", "shift")]
     return select(*columns)
 
 

@@ -22,6 +22,7 @@ from detector import wire
 from detector.clock import iso
 from detector.config import HubConfig
 from detector.hub.auth import Gate
+from detector.hub.budget import budget_of
 from detector.hub.events import Live
 from detector.hub.server import create_app
 from detector.hub.store import Store
@@ -200,11 +201,11 @@ class Site:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.clock = SteppedClock(NOON)
-        self.store = Store(f"sqlite:///{folder / 'hub.sqlite'}")
+        config = HubConfig(data_dir=folder, **settings)
+        self.store = Store(f"sqlite:///{folder / 'hub.sqlite'}", budget_of(config))
         self.gate = Gate(self.store, CHEAP)
         self.live = Live(self.store, heartbeat_s=0.2)
         self.login = self.gate.make_first_user(folder, NOON) or {}
-        config = HubConfig(data_dir=folder, **settings)
         self.app = create_app(config, store=self.store, clock=self.clock, gate=self.gate, live=self.live)
         self.client = self.visitor()
         answer = self.client.post("/login", data=self.login)

@@ -230,6 +230,20 @@ def test_the_keyboard_judges_on_the_incident_page(scene: Scene) -> None:
     page.wait_for_selector("#verdict .history .withdrawn")
 
 
+def test_what_grows_worse_moves_from_the_digest_to_the_alerts(scene: Scene) -> None:
+    scene.alert("note", severity="info")
+    feed, digest = scene.page(), scene.page("digest")
+    digest.wait_for_selector("#card-note")
+    assert feed.locator("#card-note").count() == 0
+    until(feed, "document.querySelector('.lanes a:last-of-type b').textContent === '1'")
+    scene.alert("note", severity="critical", phase="update")
+    feed.wait_for_selector("#card-note.critical")
+    digest.wait_for_selector("#card-note", state="detached")
+    until(digest, "document.querySelector('#digest .counts') === null")
+    feed.click(".lanes a:last-of-type")
+    feed.wait_for_url("**/digest")
+
+
 def test_pages_work_without_scripts(scene: Scene) -> None:
     for n in range(25):
         scene.alert(f"inc{n}", started_at_unix=time.time() - n)
@@ -268,13 +282,14 @@ def test_a_page_left_open_stays_light_and_nothing_is_lost(scene: Scene) -> None:
 @pytest.mark.parametrize("width", [320, 360, 768, 1440])
 def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scene, width: int, mp4: bytes) -> None:
     scene.alert("inc", camera_title="东区三号机 " * 12, facts={"a_rather_long_name_of_a_new_fact": "x" * 120})
+    scene.alert("note", severity="info", zone="z" * 60)
     scene.upload("inc", 0, mp4, time.time() - 60)
     cameras = [{"camera": "c" * 60, "title": "很长的名字" * 10, "age_s": 1.0, "reason": "y" * 90}]
     scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
     page = scene.page(viewport={"width": width, "height": 800})
     for language in ("zh", "en"):
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
-        for path in ("", "incidents/inc", "cameras", "account", "source"):
+        for path in ("", "digest", "incidents/inc", "cameras", "account", "source"):
             page.goto(scene.hub.url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (language, path)
             small = page.evaluate(

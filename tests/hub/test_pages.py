@@ -147,7 +147,16 @@ def test_what_edges_and_people_write_is_never_markup(site: Any, envelope: Any) -
     site.store.set_health(
         HOSTILE, HOSTILE, {"cameras": [{"camera": HOSTILE, "title": HOSTILE, "reason": HOSTILE}]}, NOON
     )  # fmt: skip
-    for page in ("/", address.replace("%2F", "/"), "/cameras", "/login?next=" + quote(HOSTILE), "/" + quote(HOSTILE)):
+    site.store.add_alerts([envelope(2, **{**names, "incident": HOSTILE * 2, "severity": "info"})], NOON)
+    for page in (
+        "/",
+        "/digest",
+        "/digest?kind=" + quote(HOSTILE),
+        address.replace("%2F", "/"),
+        "/cameras",
+        "/login?next=" + quote(HOSTILE),
+        "/" + quote(HOSTILE),
+    ):
         answer = site.client.get(page)
         assert answer.status_code < 500 and "<script>alert" not in answer.text, page
 
@@ -179,7 +188,7 @@ def test_health_with_numbers_that_are_none_breaks_no_page(site: Any) -> None:
 
 def test_pages_have_no_inline_script_or_style(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
-    for path in ("/", "/incidents/inc-1", "/cameras", "/account", "/source"):
+    for path in ("/", "/digest", "/incidents/inc-1", "/cameras", "/account", "/source"):
         page = site.client.get(path).text
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*src=)", page), path
         assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", page), path

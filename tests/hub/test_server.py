@@ -107,7 +107,7 @@ hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(por
 hub.start()
 hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
-allowed = {{"values", "geometry", "clock", "errors", "wire", "config", "hub"}}
+allowed = {{"values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences"}}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY, timeout=120)

@@ -130,11 +130,11 @@ def test_totals_leave_out_what_was_cleared(store: Store, envelope: Build) -> Non
         NOON,
     )
     totals = store.totals(NOON - 60, NOON + 60)
-    assert (totals.serious, totals.informative, totals.labels_low, totals.labels_high) == (2, 1, 23, 36)
+    assert (totals.alerts, totals.digest, totals.labels_low, totals.labels_high) == (2, 1, 23, 36)
     store.add_verdict("b", "owner", "false", "", NOON)
     totals = store.totals(NOON - 60, NOON + 60)
-    assert (totals.serious, totals.labels_low, totals.labels_high) == (1, 3, 6)
-    assert store.by_slot(NOON - 3600, NOON + 3600, 3600) == {1: {"critical": 1, "info": 1}}
+    assert (totals.alerts, totals.labels_low, totals.labels_high) == (1, 3, 6)
+    assert store.by_slot(NOON - 3600, NOON + 3600, 3600) == {1: {"critical": 1}}
 
 
 def test_the_latest_verdict_counts_and_history_stays(store: Store, envelope: Build) -> None:

@@ -57,13 +57,14 @@ function trim() {
   const link = document.createElement("a");
   link.className = "button";
   link.dataset.more = "";
-  link.href = `/?before=${last.at},${encodeURIComponent(last.incident)}`;
+  link.href = `${page.list}before=${last.at},${encodeURIComponent(last.incident)}`;
   link.textContent = page.older;
   document.querySelector("#feed > .older").replaceChildren(link);
 }
 
 function markDays() {
   const feed = document.getElementById("feed");
+  if ("oneDay" in page) return; // it stands above already
   feed.querySelectorAll(":scope > .day").forEach((heading) => heading.remove());
   let day = "";
   for (const card of feed.querySelectorAll(":scope > .card")) {
@@ -77,14 +78,21 @@ function markDays() {
 }
 
 async function refreshHead() {
-  const head = document.getElementById("head");
-  const fresh = await fragment("/feed/head");
-  if (head && !head.contains(document.activeElement)) head.replaceWith(fresh);
+  const fresh = await fragment(page.head);
+  for (const part of [...fresh.children]) {
+    const old = document.getElementById(part.id);
+    if (old && !old.contains(document.activeElement)) old.replaceWith(part);
+  }
 }
 
 async function refreshFeed(ids) {
   const query = new URLSearchParams(ids.map((id) => ["id", id]));
-  const fresh = await fragment("/feed/cards?" + query);
+  const fresh = await fragment(page.cards + query);
+  // What has grown from digest to alert goes from the one list and comes to the other.
+  for (const id of ids) {
+    const card = `card-${id}`;
+    if (!fresh.getElementById(card)) document.getElementById(card)?.remove();
+  }
   // Oldest first, so that each finds its place among those already put.
   for (const card of [...fresh.querySelectorAll(".card")].reverse()) place(card);
   trim();
