@@ -1,238 +1,359 @@
 """What a person does with the device in the hand: scenes enter, acts that were confirmed or have ended leave.
 
-Each look at a person gives one reading: *photo*, *scan*, *call*, *browse*, *unclear*, or nothing seen. A photo is a
-phone that looks as if it photographed, and whose holder does too, not at an ear, on a line from the head to a parcel,
-held by someone whose feet stand still. Readings of a kind add up in seconds; enough of them confirm the act. It ends
-when other readings contradict it for a while, when nothing was read for a while, or when the feet have moved on.
+Each look at a person gives a log-likelihood ratio for each kind (`rules/evidence.py`). They add up in time as a CUSUM
+(Page 1954): a sum that never falls below nothing and so keeps its beginning. Looks near in time say the same thing
+again, hence each counts for its time over `tau_s`. An act is confirmed once the sum passes Wald's threshold
+log((1 - b) / a), with a the stated chance of taking something else for it and b that of missing it, and it has lasted.
+It ends when the same test against it passes log((1 - a) / b), when another kind is confirmed, after a while without
+evidence, when its person has moved on, or when another parcel has taken the place of its target for good.
+
+The error a holds for one stretch of something else, from the first look that speaks for the act until the sum is back
+at nothing. Lorden (1971): stretches follow each other, so that false acts are on average at least tau_s / a apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import exp, log
 
 from detector.config import PhotoRule
-from detector.geometry import centre, contains, distance, foot, grown, head, ray_enters
+from detector.geometry import distance
+from detector.rules.bearing import Bearing, carried_on
+from detector.rules.evidence import KINDS, Evidence, Weighing, load_weights, looks
 from detector.rules.memory import TrackMemory
-from detector.values import Act, ActKind, Box, Device, Facing, Parcel, Person, Scene
+from detector.values import Act, ActKind, Scene
 
-# Lengths are in heights of the person standing, so that they mean the same near and far.
-WALKING = 0.35  # speed of the feet a second, above which nobody photographs
-MOVED_ON = 0.35  # the feet this far from where the act began: it is another act
-REACH = 0.9  # how far beyond the phone, in the picture, a parcel may lie and still be its target
-CONTRADICTED_S = 0.5  # readings of another kind for this long end an act
+MISSED = 0.1  # b: an act may be missed, or ended though it goes on, so often
+MOVED_ON = 0.35  # standing heights from where an act began: it is another act
+TAKEN_OVER_S = 0.8  # looks at another parcel outweigh those at the target by so long: that one is photographed now
 RESUMED_S = 2.5  # the same parcel again within this, from the same place: the same act, lost from sight for a moment
-LONGEST_LOOK_S = 0.5  # one look never counts for more than this, whatever was missed since the one before
+UNCLEAR_S = 3.0  # a device in the hand for so long without any kind winning is told as unclear
+TOLD_KINDS = tuple((k, ActKind(name)) for k, name in enumerate(KINDS) if name != "none")
+IN_PLACE = (ActKind.PHOTO, ActKind.SCAN)  # what nobody does walking
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one look says of one person: an act, how sure (0..1), and the parcel aimed at."""
+class Rival:
+    """A parcel aimed at instead of the target: since when, net seconds, and the evidence since then."""
 
-    kind: ActKind
-    score: float
-    parcel: int | None = None
+    since: float
+    seconds: float = 0.0
+    evidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
-    """An act going on, or suspected: `evidence_s` and `against_s` are seconds of readings for and against it."""
+class Run:
+    """Looks that speak for one kind, since the sum of evidence was last at nothing.
+
+    Attributes:
+        kind: Of act.
+        started_at: Time of the first of them.
+        last_at: Time of the last that spoke for it.
+        begun: How the person stood at the first.
+        evidence: The CUSUM of log-likelihood ratios.
+        against: The CUSUM of their opposites, once it is confirmed.
+        total: Sum of all ratios, each by its weight.
+        weight: Of all looks; one far from the others in time weighs 1.
+        score: How sure, 0..1: the chance that one look like the mean of these gives, with even odds before it.
+        target: The parcel aimed at longest, as long as it isn't confirmed.
+        aims: Seconds that each parcel was aimed at.
+        aimed_at: When the target was last.
+        rivals: Parcels that may be about to take the target's place.
+        confirmed: Whether it is an act.
+    """
 
     kind: ActKind
     started_at: float
     last_at: float
-    feet: tuple[float, float]
-    evidence_s: float = 0.0
-    against_s: float = 0.0
-    score: float = 0.0
-    votes: tuple[int, ...] = ()
+    begun: Bearing
+    evidence: float = 0.0
+    against: float = 0.0
+    total: float = 0.0
+    weight: float = 0.0
+    score: float = 0.5
+    target: int | None = None
+    aims: Mapping[int, float] = field(default_factory=dict)
+    aimed_at: float = 0.0
+    rivals: Mapping[int, Rival] = field(default_factory=dict)
     confirmed: bool = False
-
-    @property
-    def target(self) -> int | None:
-        """The parcel most looks aimed at."""
-        return max(set(self.votes), key=self.votes.count) if self.votes else None
 
     def act(self, track: int) -> Act:
         """As it is told."""
-        target = self.target
-        parcels = () if target is None else (target,)
+        parcels = () if self.target is None else (self.target,)
         return Act(self.kind, track, self.started_at, self.last_at, self.score, parcels)
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What is remembered of one person."""
+class Undecided:
+    """A device in the hand that no kind has won: since when, until when, for how long it was seen."""
 
-    looked_at: float | None = None
-    height: float = 0.0
-    feet: tuple[float, float] = (0.0, 0.0)
-    speed: float = 0.0
-    spell: Spell | None = None
-    past: Spell | None = None
+    started_at: float
+    last_at: float
+    seconds: float = 0.0
+    confirmed: bool = False
+
+    def act(self, track: int) -> Act:
+        """As it is told: about nothing is it sure."""
+        return Act(ActKind.UNCLEAR, track, self.started_at, self.last_at, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of one person: runs that aren't acts yet by kind, the act going on, and the one before."""
+
+    bearing: Bearing | None = None
+    runs: Mapping[ActKind, Run] = field(default_factory=dict)
+    act: Run | None = None
+    past: Run | None = None
+    undecided: Undecided | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialTest:
+    """The sequential test: how much evidence confirms (`yes`) and ends (`no`) an act; times in seconds."""
+
+    yes: float
+    no: float
+    tau_s: float
+    longest_s: float
+    least_s: float
+    gap_s: float
+
+    @staticmethod
+    def of(settings: PhotoRule, weighing: Weighing) -> SequentialTest:
+        """Wald's thresholds for the stated error."""
+        a = settings.error
+        return SequentialTest(
+            log((1 - MISSED) / a), log((1 - a) / MISSED), weighing.tau_s, weighing.longest_s,
+            settings.least_s, settings.gap_s,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look as the test takes it: frame time, seconds it counts for, ratios by `KINDS`, what and whom it saw."""
+
+    at: float
+    seconds: float
+    ratios: list[float]
+    evidence: Evidence
+    bearing: Bearing
 
 
 class ActRecogniser:
     """Acts of the people of one camera."""
 
-    def __init__(self, settings: PhotoRule) -> None:
-        self._settings = settings
+    def __init__(self, settings: PhotoRule, weighing: Weighing | None = None) -> None:
+        """Weights are those of `models/acts.yaml` unless given.
+
+        Raises:
+            MissingPart: The card isn't there.
+            ModelError: It isn't one.
+        """
+        self._weighing = weighing or load_weights()
+        self._test = SequentialTest.of(settings, self._weighing)
         self._memory: TrackMemory[Memory] = TrackMemory(Memory)
 
     def observe(self, scene: Scene) -> list[Act]:
         """Acts confirmed in this scene and acts that ended in it.
 
-        An act is told twice, confirmed and ended, with the same track, kind and start.
+        An act is told twice, confirmed and ended, with the same track, kind and start; one that was lost from sight
+        for a moment is told again when confirmed again and when it ends.
         """
         told: list[Act] = []
-        for person in scene.people:
-            before = placed(self._memory[person.id], person, scene.at)
-            reading = read(person, scene.devices, scene.parcels, before.speed)
-            after, spells = step(before, reading, scene.at, self._settings)
+        before = [self._memory[person.id] for person in scene.people]
+        bearings = [
+            carried_on(memory.bearing, person, scene.at) for memory, person in zip(before, scene.people, strict=True)
+        ]
+        evidence = looks(scene, bearings)
+        for person, memory, bearing, look, ratios in zip(
+            scene.people, before, bearings, evidence, self._weighing.ratios(evidence), strict=True
+        ):
+            since = 0.0 if memory.bearing is None else scene.at - memory.bearing.at
+            seconds = min(max(since, 0.0), self._test.longest_s)
+            after, acts = step(memory, Look(scene.at, seconds, ratios, look, bearing), self._test)
             self._memory[person.id] = after
-            told += [spell.act(person.id) for spell in spells]
+            told += [act.act(person.id) for act in acts]
         for track, memory in self._memory.drop(scene.ended):
-            if memory.spell and memory.spell.confirmed:
-                told.append(memory.spell.act(track))
+            told += [act.act(track) for act in going_on(memory)]
         return told
 
 
-def placed(memory: Memory, person: Person, at: float) -> Memory:
-    """The memory with height, place and speed of the person brought up to frame time `at`.
-
-    The standing height is the largest seen, forgotten slowly, so that a crouch doesn't shorten the measure. Speed is
-    in heights a second, smoothed over half a second.
-    """
-    feet = foot(person.box)
-    height = max(person.box[3] - person.box[1], 0.995 * memory.height, 1.0)
-    if memory.looked_at is None or at - memory.looked_at > 2.0:
-        return replace(memory, height=height, feet=feet, speed=0.0)
-    elapsed = max(at - memory.looked_at, 1e-3)
-    now = distance(feet, memory.feet) / height / elapsed
-    speed = memory.speed + min(1.0, elapsed / 0.5) * (now - memory.speed)
-    return replace(memory, height=height, feet=feet, speed=speed)
+def going_on(memory: Memory) -> list[Run | Undecided]:
+    """What was told as begun and not yet as ended."""
+    return [act for act in (memory.act, memory.undecided) if act is not None and act.confirmed]
 
 
-def read(person: Person, devices: Sequence[Device], parcels: Sequence[Parcel], speed: float) -> Reading | None:
-    """One look at a person: what the surest device in the hand is used for; `None` when none is seen.
+def step(memory: Memory, look: Look, test: SequentialTest) -> tuple[Memory, list[Run | Undecided]]:
+    """One look at a person: the next memory, and acts to tell now (confirmed or ended)."""
+    if memory.bearing is not None and look.at < memory.bearing.at:  # the clock was set back
+        return Memory(look.bearing), going_on(memory)
+    act, past = memory.act, memory.past
+    told: list[Run | Undecided] = []
+    runs = {}
+    for k, kind in TOLD_KINDS:
+        if act is None or act.kind is not kind:
+            run = added_up(memory.runs.get(kind), kind, look.ratios[k], look, test)
+            if run is not None:
+                runs[kind] = run
+    if act is not None:
+        act, over, following = gone_on(act, look, test)
+        if over:
+            told.append(act)
+            past, act = act, None
+            if following is not None:
+                runs[following.kind] = following
+    ready = [run for run in runs.values() if is_act(run, test)]
+    if ready:
+        if act is not None:
+            told.append(past := cut_short(act, max(ready, key=_evidence).started_at))
+        act = resumed(runs.pop(max(ready, key=_evidence).kind), past)
+        told.append(act)
+    undecided, ended = waited(memory.undecided, act, look, test)
+    return Memory(look.bearing, runs, act, past, undecided), [*ended, *told]
 
-    Args:
-        person: The person.
-        devices: Every device of the scene.
-        parcels: Every parcel slot of the scene.
-        speed: Of the person's feet, heights a second.
-    """
-    held = [device for device in devices if device.holder == person.id]
-    if not held:
+
+def _evidence(run: Run) -> float:
+    return run.evidence
+
+
+def added_up(run: Run | None, kind: ActKind, ratio: float, look: Look, test: SequentialTest) -> Run | None:
+    """The run of a kind, not an act yet, after one more look; `None` while nothing speaks for it."""
+    if run is not None and (look.at - run.last_at > test.gap_s or gone(run, look.bearing)):
+        run = None
+    evidence = (run.evidence if run is not None else 0.0) + ratio * look.seconds / test.tau_s
+    if evidence <= 0:
         return None
-    device = max(held, key=lambda d: d.score)
-    target = aimed_at(person.box, device.box, parcels)
-    if device.label == "scanner":
-        return Reading(ActKind.SCAN, device.score, target.id if target else None)
-    photo, call = opinion(device, person)
-    if call > max(photo, 0.4) or at_ear(person.box, device.box):
-        return Reading(ActKind.CALL, max(call, 0.5))
-    if speed > WALKING:
-        return Reading(ActKind.UNCLEAR, device.score)
-    if photo >= 0.5 and target is not None:
-        return Reading(ActKind.PHOTO, photo, target.id)
-    if photo < 0.35:
-        return Reading(ActKind.BROWSE, 1 - photo)
-    return Reading(ActKind.UNCLEAR, photo)
+    run = with_look(run or Run(kind, look.at, look.at, look.bearing), ratio, look, test)
+    taking = taken_over(run)
+    if taking is not None:
+        run = begun_at(run, taking, look)
+    return run
 
 
-def opinion(phone: Device, holder: Person) -> tuple[float, float]:
-    """How much a phone looks like photographing and like calling, 0..1 each.
-
-    The mean of what the phone shows and what its holder does: each alone is more often wrong (`models/README.md`).
-    """
-    if holder.acts is None:
-        return phone.photo, phone.call
-    return (phone.photo + holder.acts.photo) / 2, (phone.call + holder.acts.call) / 2
-
-
-def at_ear(person: Box, phone: Box) -> bool:
-    """Whether a phone is beside the head of an upright person: in the top sixth of the box, near its middle."""
-    width, height = person[2] - person[0], person[3] - person[1]
-    if height < 1.6 * width:  # bent or crouched: the head may be anywhere in the box
-        return False
-    x, y = centre(phone)
-    return y < person[1] + 0.17 * height and abs(x - head(person)[0]) < 0.2 * height
+def with_look(run: Run, ratio: float, look: Look, test: SequentialTest) -> Run:
+    """The run and one more look."""
+    ratio_s, weight = ratio * look.seconds / test.tau_s, run.weight + look.seconds / test.tau_s
+    total = run.total + ratio_s
+    evidence, against = max(run.evidence + ratio_s, 0.0), max(run.against - ratio_s, 0.0)
+    if ratio <= 0:
+        return replace(run, evidence=evidence, against=against, total=total, weight=weight)
+    run = replace(
+        run, last_at=look.at, evidence=evidence, against=against, total=total, weight=weight,
+        score=chance(total / weight) if weight > 0 else 0.5,
+    )  # fmt: skip
+    if run.kind not in IN_PLACE or look.evidence.parcel is None:
+        return run
+    return aimed(run, look.evidence.parcel, ratio_s, look)
 
 
-def aimed_at(person: Box, phone: Box, parcels: Sequence[Parcel]) -> Parcel | None:
-    """The nearest parcel on the line from a person's head through the phone, as the picture shows it.
-
-    Only a parcel that may show a label counts: one whose top was judged to bear none is no target. Boxes are taken
-    larger by a fifth, since the head is only about where it is thought to be.
-    """
-    best: tuple[float, Parcel] | None = None
-    origin, through = head(person), centre(phone)
-    reach = REACH * (person[3] - person[1])
-    for parcel in parcels:
-        box = grown(parcel.box, 0.2)
-        if parcel.facing is Facing.NOT_UP or contains(box, origin):
-            continue
-        along = ray_enters(origin, through, box)
-        if along is not None and along <= reach and (best is None or along < best[0]):
-            best = (along, parcel)
-    return best[1] if best else None
+def aimed(run: Run, parcel: int, ratio_s: float, look: Look) -> Run:
+    """The run after a look that aimed at a parcel, whose ratio by its weight is `ratio_s`."""
+    aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
+    target = run.target
+    if target is None or (not run.confirmed and aims[parcel] > aims[target]):
+        target = parcel
+    rivals = {}
+    for rival in {*run.rivals, parcel} - {target}:
+        known = run.rivals.get(rival, Rival(look.at))
+        seconds = known.seconds + (look.seconds if rival == parcel else -look.seconds if parcel == target else 0.0)
+        if seconds > 0:
+            rivals[rival] = Rival(known.since, seconds, known.evidence + ratio_s)
+    return replace(run, aims=aims, target=target, rivals=rivals, aimed_at=look.at if parcel == target else run.aimed_at)
 
 
-def step(memory: Memory, reading: Reading | None, at: float, settings: PhotoRule) -> tuple[Memory, list[Spell]]:
-    """One look at frame time `at`: the next memory, and spells to tell now (confirmed or ended)."""
-    look_s = min(at - memory.looked_at, LONGEST_LOOK_S) if memory.looked_at is not None else 0.0
-    memory = replace(memory, looked_at=at)
-    told: list[Spell] = []
-    spell = memory.spell
-    if spell is not None:
-        lost = at - spell.last_at > settings.gap_s and not takes_up(spell, reading)
-        spell = spell if lost else weighed(spell, reading, look_s, at)
-        gone = distance(memory.feet, spell.feet) > MOVED_ON * memory.height
-        if lost or gone or spell.against_s >= CONTRADICTED_S:
-            if spell.confirmed:
-                told.append(spell)
-                memory = replace(memory, past=spell)
-            spell = None
-        elif spell.evidence_s >= settings.least_s and not spell.confirmed:
-            spell = replace(spell, confirmed=True)
-            told.append(spell)
-    if spell is None and reading is not None and reading.kind is not ActKind.UNCLEAR:
-        spell = begun(memory, reading, at)
-    return replace(memory, spell=spell), told
+def taken_over(run: Run) -> int | None:
+    """The parcel that has taken the place of the run's target for good, if one has."""
+    return next((parcel for parcel, rival in run.rivals.items() if rival.seconds >= TAKEN_OVER_S), None)
 
 
-def takes_up(spell: Spell, reading: Reading | None) -> bool:
-    """Whether somebody who was hidden goes on with the same act at the same parcel, rather than with the next one."""
-    return reading is not None and reading.kind is spell.kind and reading.parcel == spell.target
+def begun_at(run: Run, parcel: int, look: Look) -> Run:
+    """The run of the same kind at the parcel that took over, from when looks turned to it."""
+    rival = run.rivals[parcel]
+    share = min(1.0, rival.seconds / max(look.at - run.started_at, 1e-6))
+    return Run(
+        run.kind, rival.since, look.at, look.bearing,
+        evidence=max(rival.evidence, 0.0), total=share * run.total, weight=share * run.weight, score=run.score,
+        target=parcel, aims={parcel: rival.seconds}, aimed_at=look.at,
+    )  # fmt: skip
 
 
-def weighed(spell: Spell, reading: Reading | None, look_s: float, at: float) -> Spell:
-    """The spell after one more look, `look_s` seconds since the one before; nothing seen says nothing."""
-    if reading is None:
-        return spell
-    if reading.kind is not spell.kind:
-        return replace(spell, against_s=spell.against_s + look_s)
-    return replace(
-        spell,
-        last_at=at,
-        evidence_s=spell.evidence_s + look_s,
-        against_s=max(0.0, spell.against_s - look_s),
-        score=max(spell.score, reading.score),
-        votes=spell.votes if reading.parcel is None else (*spell.votes[-50:], reading.parcel),
-    )
+def gone_on(act: Run, look: Look, test: SequentialTest) -> tuple[Run, bool, Run | None]:
+    """An act after one more look, whether it is over, and what follows it of the same kind."""
+    ratio = look.ratios[KINDS.index(act.kind)]
+    if look.at - act.last_at > test.gap_s or gone(act, look.bearing):
+        return act, True, added_up(None, act.kind, ratio, look, test)
+    act = with_look(act, ratio, look, test)
+    if act.against >= test.no:
+        return act, True, None
+    parcel = taken_over(act)
+    if parcel is None:
+        return act, False, None
+    if act.target is not None and act.aims[act.target] < test.least_s:  # it was this one from the beginning
+        return replace(act, target=parcel, rivals={}), False, None
+    return cut_short(act, max(act.aimed_at, act.started_at)), True, begun_at(act, parcel, look)
 
 
-def begun(memory: Memory, reading: Reading, at: float) -> Spell:
-    """A new spell, or the past one taken up again when it was the same act lost from sight."""
-    past = memory.past
+def cut_short(act: Run, at: float) -> Run:
+    """The act, ended no later than this."""
+    return replace(act, last_at=max(act.started_at, min(act.last_at, at)))
+
+
+def is_act(run: Run, test: SequentialTest) -> bool:
+    """Whether a run is an act: enough evidence, and it has lasted."""
+    return run.evidence >= test.yes and run.last_at - run.started_at >= test.least_s - 1e-6
+
+
+def resumed(run: Run, past: Run | None) -> Run:
+    """The run confirmed; it carries on the act before where that was the same, lost from sight for a moment."""
+    run = replace(run, confirmed=True)
     if (
-        past is not None
-        and past.kind is reading.kind
-        and past.target == reading.parcel
-        and at - past.last_at <= RESUMED_S
-        and distance(memory.feet, past.feet) <= MOVED_ON * memory.height
+        past is None
+        or past.kind is not run.kind
+        or past.target != run.target
+        or run.started_at - past.last_at > RESUMED_S
+        or gone(past, run.begun)
     ):
-        return replace(past, last_at=at, against_s=0.0)
-    votes = () if reading.parcel is None else (reading.parcel,)
-    return Spell(reading.kind, at, at, memory.feet, score=reading.score, votes=votes)
+        return run
+    total, weight = past.total + run.total, past.weight + run.weight
+    return replace(run, started_at=past.started_at, total=total, weight=weight, score=max(past.score, run.score))
+
+
+def gone(run: Run, bearing: Bearing) -> bool:
+    """Whether the person has moved on since a run began, where its kind is of one place.
+
+    Feet and head must both have moved: crouching moves the head alone, and something before the legs the feet alone.
+    """
+    if run.kind not in IN_PLACE:
+        return False
+    least = MOVED_ON * bearing.height
+    top, top_then = (
+        (bearing.feet[0], bearing.feet[1] - bearing.now),
+        (run.begun.feet[0], run.begun.feet[1] - run.begun.now),
+    )
+    return distance(bearing.feet, run.begun.feet) > least and distance(top, top_then) > least
+
+
+def chance(log_odds: float) -> float:
+    """The chance that goes with log odds."""
+    return 1 / (1 + exp(-min(max(log_odds, -50.0), 50.0)))
+
+
+def waited(
+    undecided: Undecided | None, act: Run | None, look: Look, test: SequentialTest
+) -> tuple[Undecided | None, list[Run | Undecided]]:
+    """What is known of a device that no kind has won, after one more look, and what to tell of it now."""
+    known = undecided is not None and undecided.confirmed
+    ended: list[Run | Undecided] = [undecided] if undecided is not None and known else []
+    if act is not None or (undecided is not None and look.at - undecided.last_at > test.gap_s):
+        return None, ended
+    if not look.evidence.device:
+        return undecided, []
+    if undecided is None:
+        return Undecided(look.at, look.at), []
+    undecided = replace(undecided, last_at=look.at, seconds=undecided.seconds + look.seconds)
+    if known or undecided.seconds < UNCLEAR_S:
+        return undecided, []
+    undecided = replace(undecided, confirmed=True)
+    return undecided, [undecided]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from detector.geometry import centre, head
+from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing
 from detector.values import Box, Device, Facing, Parcel, Scene
 from tests.builders import box_at, moved, parcel, person, phone, scene
 
@@ -15,6 +17,37 @@ AHEAD: Box = (690, 480, 750, 520)
 BEHIND: Box = (530, 480, 590, 520)
 FURTHER: Box = (760, 470, 820, 510)
 PLACES = {1: AHEAD, 2: BEHIND, 3: FURTHER, 4: (460, 470, 520, 510)}
+
+# What speaks for what, as plainly as can be: independent of what has been learnt.
+PLAIN: Mapping[str, Mapping[str, float]] = {
+    "photo": {"phone_photo": 1.0, "act_photo": 1.0},
+    "scan": {"scanner": 1.0, "act_scan": 1.0},
+    "call": {"phone_call": 1.0, "act_call": 1.0, "at_ear": 4.0},
+    "browse": {"act_browse": 1.0},
+    "none": {"no_phone": 2.0, "no_scanner": 2.0},
+}
+
+
+def card(
+    weights: Mapping[str, Mapping[str, float]] = PLAIN, *, tau_s: float = 0.4, longest_s: float = 0.5, **more: Any
+) -> dict[str, Any]:
+    """A card of act weights, from weights by kind and feature; a scanner or a phone in the hand is usual."""
+    return {
+        "kinds": KINDS,
+        "features": FEATURES,
+        "means": [0.5 if name in ("no_phone", "no_scanner") else 0.0 for name in FEATURES],
+        "scales": [1.0] * len(FEATURES),
+        "weights": {kind: [weights[kind].get(name, 0.0) for name in FEATURES] for kind in KINDS},
+        "offsets": dict.fromkeys(KINDS, 0.0),
+        "tau_s": tau_s,
+        "longest_s": longest_s,
+        **more,
+    }
+
+
+def weighing(**changes: Any) -> Weighing:
+    """Plain weights, ready to use."""
+    return Weighing.of(ActWeights.model_validate(card(**changes)))
 
 
 def aimed(who: Box, at: Box) -> Box:

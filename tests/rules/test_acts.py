@@ -1,29 +1,52 @@
-"""What a person does with the device in the hand, told once when sure and once when over."""
+"""What a person does with the device in the hand, told once when sure and once when over.
+
+Most tests weigh looks plainly (`staging.PLAIN`), so that they hold whatever the shipped weights have learnt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detector.config import PhotoRule
-from detector.rules.acts import ActRecogniser, aimed_at, at_ear, opinion
-from detector.values import Act, ActKind, ActScores, Box, Device, Facing, Parcel, Scene
+from detector.rules.acts import ActRecogniser, Look, Memory, Run, SequentialTest, step
+from detector.rules.bearing import Bearing
+from detector.rules.evidence import FEATURES, KINDS, Evidence, Weighing
+from detector.values import Act, ActKind, ActScores, Box, Device, Scene
 from tests.builders import box_at, moved, parcel, person, phone, scanner, scene, times
-from tests.rules.staging import AHEAD, BEHIND, FURTHER, STANDING, Photo, aimed, carried, parcels, photographed
+from tests.rules.staging import (
+    AHEAD,
+    PLACES,
+    STANDING,
+    Photo,
+    aimed,
+    carried,
+    parcels,
+    photographed,
+    weighing,
+)
 
 EAR = box_at((650, 315), 12, 20)
 CROUCHED: Box = (590, 400, 690, 500)
 
 
-def told(scenes: Iterable[Scene]) -> list[tuple[float, Act]]:
-    recogniser = ActRecogniser(PhotoRule())
+def told(scenes: Iterable[Scene], weights: Weighing | None = None, **rule: float) -> list[tuple[float, Act]]:
+    recogniser = ActRecogniser(PhotoRule(**rule), weights or weighing())
     return [(found.at, act) for found in scenes for act in recogniser.observe(found)]
 
 
-def photos(scenes: Iterable[Scene]) -> dict[tuple[int, float], Act]:
+def photos(scenes: Iterable[Scene], weights: Weighing | None = None) -> dict[tuple[int, float], Act]:
     """Photo acts by track and start, as last told."""
-    return {(act.track, act.started_at): act for _, act in told(scenes) if act.kind is ActKind.PHOTO}
+    return {(act.track, act.started_at): act for _, act in told(scenes, weights) if act.kind is ActKind.PHOTO}
+
+
+def kinds(scenes: Iterable[Scene]) -> set[ActKind]:
+    return {act.kind for _, act in told(scenes)}
 
 
 @pytest.mark.parametrize("fps", [5, 10])
@@ -34,8 +57,8 @@ def test_a_photo_is_told_once_when_sure_and_once_when_over(fps: float) -> None:
     assert (sure.track, sure.started_at, sure.parcels) == (over.track, over.started_at, over.parcels) == (1, 2, (1,))
     assert 2.7 <= sure_at <= 3.3
     assert over.ended_at == pytest.approx(4, abs=0.01)
-    assert over_at == pytest.approx(4 + 1.2, abs=0.3)
-    assert over.score == pytest.approx(0.9)
+    assert 4 < over_at <= 4 + 1.3
+    assert over.score == pytest.approx(0.9, abs=0.01)
 
 
 def test_frame_rate_changes_an_act_by_no_more_than_a_look() -> None:
@@ -53,11 +76,17 @@ def test_frame_rate_changes_an_act_by_no_more_than_a_look() -> None:
     [
         pytest.param([Photo(1, 1.4, 1)], [], id="too short"),
         pytest.param([Photo(1, 3, 1)], [1], id="long enough"),
-        pytest.param([Photo(1, 2, 1), Photo(3, 4, 1)], [1], id="phone lost for a moment"),
-        pytest.param([Photo(1, 1.4, 1), Photo(2, 2.6, 1)], [1], id="lost before it was sure"),
+        pytest.param([Photo(1, 3, 1), Photo(4, 6, 1)], [1], id="phone lost for a moment"),
         pytest.param([Photo(1, 3, 1), Photo(5, 7, 1)], [1], id="the same parcel again soon"),
         pytest.param([Photo(1, 3, 1), Photo(15, 17, 1)], [1, 1], id="the same parcel much later"),
         pytest.param([Photo(1, 3, 1), Photo(5, 7, 2)], [1, 2], id="another parcel"),
+        pytest.param([Photo(1, 3, 1), Photo(3.2, 5.2, 2)], [1, 2], id="another parcel without a pause"),
+        pytest.param([Photo(1, 3, 1), Photo(3.2, 3.6, 2), Photo(3.8, 6, 1)], [1], id="another parcel for a moment"),
+        pytest.param(
+            [Photo(1, 3, 1), Photo(3.2, 5.2, 2), Photo(5.4, 7.4, 3), Photo(7.6, 9.6, 4)],
+            [1, 2, 3, 4],
+            id="four at once",
+        ),
         pytest.param([Photo(1, 3, 1), Photo(15, 17, 2)], [1, 2], id="another parcel later"),
         pytest.param([Photo(1, 3, 1, by=1), Photo(1, 3, 2, by=2)], [1, 2], id="two people at once"),
     ],
@@ -68,28 +97,51 @@ def test_photos_over_time(script: list[Photo], targets: list[int]) -> None:
         assert [parcel for act in acts.values() for parcel in act.parcels] == targets, fps
 
 
-def kinds(scenes: Iterable[Scene]) -> set[ActKind]:
-    return {act.kind for _, act in told(scenes)}
+def test_each_of_two_photos_without_a_pause_has_its_own_span() -> None:
+    first, second = photos(photographed([Photo(1, 3, 1), Photo(3.2, 5.2, 2)], times(0, 12, 5))).values()
+    assert (first.started_at, first.ended_at) == pytest.approx((1, 3), abs=0.21)
+    assert (second.started_at, second.ended_at) == pytest.approx((3.2, 5.2), abs=0.21)
+
+
+def test_aim_that_wavers_between_neighbours_is_one_photo() -> None:
+    """Every other look meets the parcel beside the target."""
+    scenes = [
+        scene(t, [person(1, STANDING, t)], [phone(aimed(STANDING, PLACES[1 if n % 3 else 3]))], parcels())
+        for n, t in enumerate(times(0, 8, 5))
+    ]
+    acts = photos([*scenes, scene(12, ended=[1])])
+    assert [act.parcels for act in acts.values()] == [(1,)]
 
 
 @pytest.mark.parametrize(
     ("device", "found"),
     [
         pytest.param(lambda who: phone(aimed(who, AHEAD)), {ActKind.PHOTO}, id="phone aimed"),
-        pytest.param(lambda who: phone(EAR, photo=0.9), {ActKind.CALL}, id="phone beside the head"),
+        pytest.param(lambda who: phone(EAR, photo=0.6, call=0.6), {ActKind.CALL}, id="phone beside the head"),
         pytest.param(lambda who: phone(aimed(who, AHEAD), photo=0.3, call=0.8), {ActKind.CALL}, id="taken for a call"),
         pytest.param(lambda who: scanner(aimed(who, AHEAD)), {ActKind.SCAN}, id="scanner aimed"),
-        pytest.param(lambda who: phone(aimed(who, AHEAD), photo=0.1), {ActKind.BROWSE}, id="phone read"),
-        pytest.param(lambda who: phone(aimed(who, AHEAD), photo=0.45), set(), id="hard to tell"),
-        pytest.param(lambda who: phone(box_at((640, 330), 12, 20)), {ActKind.CALL}, id="phone before the face"),
-        pytest.param(lambda who: phone(box_at((720, 330), 12, 20)), set(), id="aimed at no parcel"),
+        pytest.param(lambda who: phone(aimed(who, AHEAD), photo=0.45), {ActKind.UNCLEAR}, id="hard to tell"),
+        pytest.param(
+            lambda who: phone(aimed(who, AHEAD), photo=0.0), {ActKind.UNCLEAR}, id="a model that knows no acts"
+        ),
+        pytest.param(
+            lambda who: phone(aimed(who, AHEAD), photo=float("nan")), {ActKind.UNCLEAR}, id="a model that says NaN"
+        ),
         pytest.param(lambda who: phone(aimed(who, AHEAD), holder=None), set(), id="phone in nobody's hand"),
         pytest.param(lambda who: phone(aimed(who, AHEAD), holder=2), set(), id="phone of somebody else"),
     ],
 )
 def test_what_a_device_is_used_for(device: Callable[[Box], Device], found: set[ActKind]) -> None:
-    ended = [*carried(device, times(0, 5, 5)), scene(8, ended=[1])]
+    ended = [*carried(device, times(0, 8, 5)), scene(12, ended=[1])]
     assert kinds(ended) == found
+
+
+def test_a_person_alone_may_tell_the_act_of_a_phone_not_seen() -> None:
+    acts = ActScores(photo=0.97, scan=0.1, call=0.1, browse=0.2)
+    scenes = [scene(t, [person(1, STANDING, t, acts=acts)], [], parcels()) for t in times(0, 5, 5)]
+    weights = weighing(weights={kind: {"act_photo": 1.0} if kind == "photo" else {} for kind in KINDS})
+    found = photos([*scenes, scene(9, ended=[1])], weights)
+    assert [act.parcels for act in found.values()] == [()]
 
 
 @pytest.mark.parametrize("fps", [5, 10])
@@ -104,12 +156,38 @@ def test_walking_past_parcels_with_a_phone_is_no_photo(fps: float, heights_a_sec
     assert photos([*scenes, scene(20, ended=[1])]) == {}
 
 
+def test_a_call_goes_on_while_its_person_walks() -> None:
+    def who(t: float) -> Box:
+        return moved(STANDING, (160 * t - 500, 0))
+
+    scenes = carried(lambda box: phone(moved(EAR, (box[0] - 600, 0)), call=0.9), times(0, 6, 5), who)
+    acts = [act for _, act in told([*scenes, scene(9, ended=[1])])]
+    assert [act.kind for act in acts] == [ActKind.CALL] * 2
+    assert acts[-1].ended_at - acts[-1].started_at > 5
+
+
 def test_stepping_on_to_the_next_parcel_makes_another_act() -> None:
     def who(t: float, _: int) -> Box:
         return moved(STANDING, (0 if t < 4 else 120, 0))
 
     acts = photos(photographed([Photo(1, 3.9, 1), Photo(5, 7, 3)], times(0, 12, 5), who=who))
     assert [act.parcels for act in acts.values()] == [(1,), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("other", "acts"),
+    [
+        pytest.param(CROUCHED, 1, id="crouched"),
+        pytest.param((600, 300, 680, 400), 1, id="something before the legs"),
+        pytest.param(moved(STANDING, (100, 0)), 2, id="half a height further"),
+    ],
+)
+def test_crouching_is_not_moving_on(other: Box, acts: int) -> None:
+    scenes = [
+        scene(t, [person(1, STANDING if t < 3 else other, t)], [phone(aimed(STANDING, AHEAD))], parcels())
+        for t in times(0, 6, 5)
+    ]
+    assert len(photos([*scenes, scene(9, ended=[1])])) == acts
 
 
 def test_an_act_is_over_when_its_person_has_left() -> None:
@@ -128,54 +206,129 @@ def test_what_was_missed_between_looks_does_not_count_as_photographing() -> None
     assert photos([*photographed([Photo(0, 99, 1)], [0.0, 10.0])]) == {}
 
 
+def test_somebody_hidden_for_a_moment_goes_on_with_the_same_photo() -> None:
+    shown = [t for t in times(0, 8, 5) if not 3 < t < 4.8]
+    (act,) = photos([*photographed([Photo(1, 7, 1)], shown), scene(12, ended=[1])]).values()
+    assert (act.started_at, act.ended_at) == pytest.approx((1, 7), abs=0.01)
+
+
 def test_somebody_hidden_for_longer_than_the_gap_begins_anew() -> None:
     before, after = photographed([Photo(0, 9, 1)], times(0, 2, 5)), photographed([Photo(0, 9, 2)], times(4.6, 7, 5))
     acts = photos([*before, *after, scene(12, ended=[1])])
     assert [act.parcels for act in acts.values()] == [(1,), (2,)]
 
 
-@pytest.mark.parametrize(
-    ("target", "device", "lying"),
-    [
-        pytest.param(1, aimed(STANDING, AHEAD), parcels(), id="on the line"),
-        pytest.param(2, aimed(STANDING, BEHIND), parcels(), id="on the other side"),
-        pytest.param(None, aimed(STANDING, AHEAD), [], id="no parcels"),
-        pytest.param(None, aimed(STANDING, AHEAD), parcels(Facing.NOT_UP), id="no label on top"),
-        pytest.param(1, aimed(STANDING, AHEAD), parcels(Facing.UNKNOWN), id="perhaps a label on top"),
-        pytest.param(None, aimed(STANDING, AHEAD), [parcel(1, moved(AHEAD, (200, 200)))], id="out of reach"),
-        pytest.param(3, aimed(STANDING, FURTHER), parcels(), id="the one behind it"),
-        pytest.param(5, aimed(STANDING, AHEAD), [*parcels(), parcel(5, (660, 410, 690, 440))], id="the nearer one"),
-    ],
-)
-def test_which_parcel_is_aimed_at(target: int | None, device: Box, lying: list[Parcel]) -> None:
-    found = aimed_at(STANDING, device, lying)
-    assert (found.id if found else None) == target
+def test_contrary_evidence_ends_an_act_before_the_gap_does() -> None:
+    script = photographed([Photo(1, 3, 1)], times(0, 3, 5))
+    reading = [
+        scene(t, [person(1, STANDING, t)], [phone(aimed(STANDING, AHEAD), photo=0.02)], parcels())
+        for t in times(3.2, 4.4, 5)
+    ]
+    at, over = told([*script, *reading])[-1]
+    assert over.kind is ActKind.PHOTO
+    assert at < 3 + 1.2
+    assert over.ended_at == pytest.approx(3)
 
 
-@pytest.mark.parametrize(
-    ("who", "device", "ear"),
-    [
-        pytest.param(STANDING, EAR, True, id="beside the head"),
-        pytest.param(STANDING, box_at((690, 315), 12, 20), False, id="far to the side"),
-        pytest.param(STANDING, box_at((650, 350), 12, 20), False, id="before the chest"),
-        pytest.param(CROUCHED, box_at((650, 410), 12, 20), False, id="crouched: the head may be anywhere"),
-    ],
-)
-def test_whether_a_phone_is_at_the_ear(who: Box, device: Box, ear: bool) -> None:
-    assert at_ear(who, device) is ear
+def test_another_kind_that_is_confirmed_ends_an_act() -> None:
+    script = photographed([Photo(1, 3, 1)], times(0, 3, 5))
+    calling = carried(lambda who: phone(EAR, photo=0.3, call=0.9), times(3.2, 6, 5))
+    found = [(act.kind, round(act.ended_at, 1)) for _, act in told([*script, *calling, scene(9, ended=[1])])]
+    assert found[1:] == [(ActKind.PHOTO, 3.0), (ActKind.CALL, found[2][1]), (ActKind.CALL, 6.0)]
+
+
+def test_an_unclear_device_that_turns_out_to_photograph_is_told_as_both() -> None:
+    unclear = carried(lambda who: phone(aimed(who, AHEAD), photo=0.5), times(0, 5, 5))
+    clear = photographed([Photo(5.2, 9, 1)], times(5.2, 7, 5))
+    found = [act.kind for _, act in told([*unclear, *clear])]
+    assert found == [ActKind.UNCLEAR, ActKind.UNCLEAR, ActKind.PHOTO]
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_time_that_jumps_ends_what_was_and_begins_anew(jump: float) -> None:
+    before = photographed([Photo(0, 3, 1)], times(0, 3, 5))
+    after = [replace(each, at=each.at + jump) for each in photographed([Photo(3.2, 6, 1)], times(3.2, 6, 5))]
+    acts = photos([*before, *after, scene(20 + jump, ended=[1])])
+    assert len(acts) == 2
+    assert all(act.ended_at - act.started_at < 4 for act in acts.values())
 
 
 def test_nobody_does_nothing() -> None:
     assert told([scene(t) for t in times(0, 2, 5)]) == []
 
 
-@pytest.mark.parametrize(
-    ("said", "photo", "call"),
-    [
-        pytest.param(None, 0.8, 0.1, id="no closer look: the phone alone"),
-        pytest.param(ActScores(photo=0.2, scan=0.7, call=0.3, browse=0.0), 0.5, 0.2, id="both count alike"),
-    ],
-)
-def test_phone_and_holder_are_both_asked_what_is_done(said: ActScores | None, photo: float, call: float) -> None:
-    held = phone(box_at((640, 400), 12, 20), photo=0.8, call=0.1)
-    assert opinion(held, person(1, STANDING, acts=said)) == pytest.approx((photo, call))
+def test_five_hundred_devices_and_people_are_no_trouble() -> None:
+    crowd = [person(n, moved(STANDING, (n % 50, n % 40))) for n in range(500)]
+    held = [phone(aimed(STANDING, AHEAD), holder=n, photo=float("nan"), score=float("nan")) for n in range(500)]
+    recogniser = ActRecogniser(PhotoRule(), weighing())
+    for t in times(0, 1, 5):
+        assert recogniser.observe(scene(t, crowd, held, [parcel(n, AHEAD) for n in range(500)])) == []
+
+
+# ---- the test's stated error -------------------------------------------------------------------------------------
+
+NO_LOOK = Evidence((0.0,) * len(FEATURES), True, True, None)
+STILL = Bearing(0.0, 200.0, 200.0, (640.0, 500.0))
+
+
+def confirmed_in(ratios: Sequence[float], test: SequentialTest, kind: ActKind = ActKind.PHOTO) -> bool:
+    """Whether one stretch of looks, a second apart and up to the sum's return to nothing, confirms an act."""
+    memory = Memory()
+    began = False
+    for n, ratio in enumerate(ratios):
+        row = [ratio if name == kind.value else -5.0 for name in KINDS]
+        memory, acts = step(memory, Look(float(n), 1.0, row, NO_LOOK, replace(STILL, at=float(n))), test)
+        if any(isinstance(act, Run) for act in acts):
+            return True
+        if began and not memory.runs:
+            return False
+        began = bool(memory.runs)
+    return False
+
+
+@pytest.mark.parametrize("error", [0.1, 0.03, 0.01])
+@pytest.mark.parametrize("apart", [1.0, 2.0, 3.0])
+def test_a_stretch_of_something_else_is_taken_for_a_photo_no_more_often_than_stated(error: float, apart: float) -> None:
+    """Independent looks of two normal kinds, `apart` standard deviations from each other; the other one is true."""
+    test = SequentialTest.of(PhotoRule(error=error, least_s=0.001, gap_s=60), weighing(tau_s=1.0, longest_s=1.0))
+    rng = np.random.default_rng(7)
+    stretches = 2000
+    ratios = apart * rng.normal(-apart / 2, 1, (stretches, 60))
+    false = sum(confirmed_in(row, test) for row in ratios.tolist())
+    # Within three standard deviations of a binomial count.
+    assert false <= stretches * error + 3 * (stretches * error) ** 0.5
+
+
+def test_what_really_is_a_photo_is_found() -> None:
+    test = SequentialTest.of(PhotoRule(error=0.01, least_s=0.001, gap_s=60), weighing(tau_s=1.0, longest_s=1.0))
+    ratios = 2.0 * np.random.default_rng(7).normal(1.0, 1, (300, 60))
+    found = 0
+    for row in ratios.tolist():
+        memory = Memory()
+        for n, ratio in enumerate(row):
+            look = Look(float(n), 1.0, [ratio, -9.0, -9.0, -9.0, 0.0], NO_LOOK, replace(STILL, at=float(n)))
+            memory, acts = step(memory, look, test)
+            if acts:
+                found += 1
+                break
+    assert found == 300
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 2), st.lists(st.floats(-9, 9), min_size=5, max_size=5)), max_size=60))
+@settings(max_examples=200)
+def test_whatever_is_seen_acts_are_told_in_pairs(script: list[tuple[float, list[float]]]) -> None:
+    test = SequentialTest.of(PhotoRule(), weighing())
+    memory, at = Memory(), 0.0
+    open_acts: set[tuple[ActKind, float]] = set()
+    for wait, ratios in script:
+        at += wait
+        look = Look(at, min(wait, 0.5), ratios, NO_LOOK, replace(STILL, at=at))
+        memory, acts = step(memory, look, test)
+        for told_act in acts:
+            act = told_act.act(1)
+            assert 0 <= act.score <= 1
+            assert act.started_at <= act.ended_at <= at
+            open_acts ^= {(act.kind, act.started_at)}
+        assert len(open_acts) <= 1
+    assert open_acts == {(act.act(1).kind, act.started_at) for act in (memory.act, memory.undecided)
+                         if act is not None and act.confirmed}  # fmt: skip

@@ -1,0 +1,351 @@
+"""What one look at each person says of the act: a scene enters, features and log-likelihoods by kind leave.
+
+A look is described by `FEATURES`, finite whatever the detector said. Scores enter as log odds; lengths in standing
+heights (`rules/bearing.py`), so that they mean the same near and far. What isn't seen is 0, and a feature of its own
+says so; it is weighed as if it stood at its mean. Weights come from `models/acts.yaml`, learnt by
+`models/acts/learn.py`: a multinomial logistic regression, whose log-probabilities less the logarithms of the priors are
+log-likelihoods up to a constant common to all kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import hypot, isfinite, log
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from detector.errors import ModelError
+from detector.geometry import centre, head
+from detector.resources import resource
+from detector.rules.bearing import Bearing
+from detector.values import Box, Device, Facing, Parcel, Person, Scene
+
+KINDS = ("photo", "scan", "call", "browse", "none")
+FEATURES = (
+    "phone",  # log odds of the surest phone in the hand's score
+    "phone_photo",  # of its trait `photo`
+    "phone_call",  # of its trait `call`
+    "scanner",  # of the surest scanner in the hand's score
+    "act_photo",  # of what the closer look says of the person
+    "act_scan",
+    "act_call",
+    "act_browse",
+    "at_ear",  # 1 where the surest device is beside the head of an upright person
+    "from_head",  # its distance from the head
+    "aside",  # the horizontal part of it
+    "height",  # its height above the feet
+    "aimed",  # 1 where the line from the head through it enters a parcel within reach
+    "target_near",  # how near that parcel is: 1 at the device, 0 at the end of reach or without one
+    "speed",  # of the feet, heights a second, at most 2
+    "crouched",  # 1 where the person crouches or bends
+    "no_phone",  # 1 where none is in the hand
+    "no_scanner",
+    "no_look",  # 1 where the closer look says nothing of the person
+)
+REACH = 0.9  # how far beyond the device, in the picture, a parcel may lie and still be its target
+MARGIN = 0.2  # boxes of parcels are taken so much larger: the head is only about where it is thought to be
+LEAST_ODDS = 0.005  # scores are believed to lie between this and one minus this
+Floats = NDArray[np.float64]
+
+
+class Evidence(NamedTuple):
+    """One look at one person.
+
+    Attributes:
+        features: In the order of `FEATURES`, all finite.
+        device: Whether a phone or scanner was seen in the hand.
+        telling: Whether the model speaks about acts at all; a phone of a model without our traits tells nothing.
+        parcel: Id of the parcel aimed at, if any.
+    """
+
+    features: tuple[float, ...]
+    device: bool
+    telling: bool
+    parcel: int | None
+
+
+def looks(scene: Scene, bearings: Sequence[Bearing]) -> list[Evidence]:
+    """One look at each person of a scene.
+
+    Args:
+        scene: What is seen.
+        bearings: Of `scene.people`, in their order, this scene's look included.
+    """
+    held: dict[int, list[Device]] = {}
+    for device in scene.devices:
+        if device.holder is not None and isfinite(sum(device.box)):
+            held.setdefault(device.holder, []).append(device)
+    main = {holder: max(devices, key=_sureness) for holder, devices in held.items()}
+    aimers = [k for k, person in enumerate(scene.people) if person.id in main]
+    targets = aimed_at([scene.people[k].box for k in aimers], [main[scene.people[k].id].box for k in aimers],
+                       [REACH * bearings[k].height for k in aimers], scene.parcels)  # fmt: skip
+    aims = dict(zip(aimers, targets, strict=True))
+    return [
+        _look(person, bearings[k], held.get(person.id, []), main.get(person.id), aims.get(k))
+        for k, person in enumerate(scene.people)
+    ]
+
+
+def _look(person: Person, bearing: Bearing, held: list[Device], main: Device | None, aim: Aim | None) -> Evidence:
+    phones = [device for device in held if device.label == "phone"]
+    scanners = [device for device in held if device.label == "scanner"]
+    row = [0.0] * 8
+    telling = bool(scanners)
+    if phones:
+        phone = max(phones, key=_sureness)
+        row[:3] = log_odds(phone.score), log_odds(phone.photo), log_odds(phone.call)
+        telling = telling or phone.photo > 0 or phone.call > 0
+    if scanners:
+        row[3] = log_odds(max(map(_sureness, scanners)))
+    acts = person.acts if person.acts is not None and isfinite(sum(person.acts)) else None
+    if acts is not None:
+        row[4:8] = map(log_odds, acts)
+        telling = True
+    place = _place(person.box, bearing, main.box) if main is not None else (0.0,) * 4
+    speed = min(bearing.speed, 2.0) if isfinite(bearing.speed) else 0.0
+    row += [
+        *place,
+        float(aim is not None),
+        0.0 if aim is None else aim.nearness,
+        speed,
+        float(bearing.crouched),
+        float(not phones),
+        float(not scanners),
+        float(acts is None),
+    ]
+    return Evidence(tuple(row), main is not None, telling, None if aim is None else aim.parcel)
+
+
+def _sureness(device: Device) -> float:
+    return device.score if isfinite(device.score) else 0.0
+
+
+def _place(person: Box, bearing: Bearing, device: Box) -> tuple[float, float, float, float]:
+    """At the ear, distance from the head, the horizontal part of it, and height above the feet."""
+    (x, y), (hx, hy) = centre(device), head(person)
+    height = bearing.height
+    away, aside, above = hypot(x - hx, y - hy) / height, abs(x - hx) / height, (person[3] - y) / height
+    if not isfinite(away + aside + above):
+        return 0.0, 0.0, 0.0, 0.0
+    return float(at_ear(person, device)), min(away, 2.0), min(aside, 2.0), min(max(above, -2.0), 2.0)
+
+
+def log_odds(score: float) -> float:
+    """Logarithm of a score's odds, the score held within sane bounds; a score that is no number is a low one."""
+    p = min(max(score, LEAST_ODDS), 1 - LEAST_ODDS) if isfinite(score) else LEAST_ODDS
+    return log(p / (1 - p))
+
+
+def at_ear(person: Box, phone: Box) -> bool:
+    """Whether a phone is beside the head of an upright person: in the top sixth of the box, near its middle."""
+    width, height = person[2] - person[0], person[3] - person[1]
+    if height < 1.6 * width:  # bent or crouched: the head may be anywhere in the box
+        return False
+    x, y = centre(phone)
+    return y < person[1] + 0.17 * height and abs(x - head(person)[0]) < 0.2 * height
+
+
+class Aim(NamedTuple):
+    """The parcel a device is aimed at, and how near it is: 1 at the device, 0 at the end of reach."""
+
+    parcel: int
+    nearness: float
+
+
+def aimed_at(
+    people: Sequence[Box], devices: Sequence[Box], reach: Sequence[float], parcels: Sequence[Parcel]
+) -> list[Aim | None]:
+    """For each person the nearest parcel on the line from the head through the device, as the picture shows it.
+
+    Only a parcel that may show a label counts: one whose top was judged to bear none is no target, nor is one that the
+    head itself stands before.
+
+    Args:
+        people: P boxes.
+        devices: The device of each.
+        reach: How far beyond the device a parcel may lie, pixels, for each.
+        parcels: Every parcel slot of the scene.
+    """
+    targets = [parcel for parcel in parcels if parcel.facing is not Facing.NOT_UP]
+    if not people or not targets:
+        return [None] * len(people)
+    boxes = np.array([parcel.box for parcel in targets], np.float64)
+    with np.errstate(all="ignore"):  # a box that is no number is met by nothing
+        margin = MARGIN * (boxes[:, 2:] - boxes[:, :2])
+        low, high = boxes[:, :2] - margin, boxes[:, 2:] + margin
+    origins = np.array([head(person) for person in people], np.float64)[:, None]
+    throughs = np.array([centre(device) for device in devices], np.float64)[:, None]
+    along = rays_enter(origins, throughs, low, high)
+    behind = ((low <= origins) & (origins <= high)).all(2)
+    along[behind | ~(along <= np.asarray(reach, np.float64)[:, None])] = np.inf
+    nearest = along.argmin(1)
+    found = along[np.arange(len(people)), nearest]
+    return [
+        Aim(targets[k].id, 1.0 - far / limit) if far < np.inf else None
+        for k, far, limit in zip(nearest.tolist(), found.tolist(), reach, strict=True)
+    ]
+
+
+def rays_enter(origins: Floats, throughs: Floats, low: Floats, high: Floats) -> Floats:
+    """Distances `(P, N)` beyond `throughs` at which rays from `origins` through them meet boxes; infinite where missed.
+
+    As `geometry.ray_enters`, for many at once.
+
+    Args:
+        origins: `(P, 1, 2)`.
+        throughs: `(P, 1, 2)`.
+        low: `(N, 2)` left, top corners.
+        high: `(N, 2)` right, bottom corners.
+
+    Returns:
+        Infinite as well where the two points coincide or anything isn't a number. Source: slab method (Kay and Kajiya,
+        1986).
+    """
+    with np.errstate(all="ignore"):
+        step = throughs - origins
+        length = np.hypot(step[..., 0], step[..., 1])
+        step = step / length[..., None]
+        step = np.where(np.abs(step) < 1e-9, 1e-9, step)
+        a, b = (low - throughs) / step, (high - throughs) / step
+        near = np.maximum(np.minimum(a, b).max(2), 0.0)
+        far = np.maximum(a, b).min(2)
+        return np.asarray(np.where((near <= far) & (length >= 1e-6), near, np.inf), np.float64)
+
+
+def absent(features: Floats) -> NDArray[np.bool_]:
+    """Which of the features `(N, F)` of looks say nothing, because what they are about isn't there: `(N, F)`."""
+    at = FEATURES.index
+    phone, scanner, look, aimed = (
+        features[:, [at(name)]] > 0.5 for name in ("no_phone", "no_scanner", "no_look", "aimed")
+    )
+    missing = np.zeros(features.shape, bool)
+    missing[:, at("phone") : at("phone_call") + 1] = phone
+    missing[:, [at("scanner")]] = scanner
+    missing[:, at("act_photo") : at("act_browse") + 1] = look
+    missing[:, at("at_ear") : at("aimed") + 1] = phone & scanner
+    missing[:, [at("target_near")]] = ~aimed
+    return missing
+
+
+class ActWeights(BaseModel):
+    """The card `models/acts.yaml`: what the features weigh, and how looks that follow each other add up.
+
+    Attributes:
+        kinds: As `KINDS`.
+        features: As `FEATURES`: a card of another order would be read wrongly.
+        means: Of each feature where it says something, in training.
+        scales: Its standard deviation there.
+        weights: By kind, of each standardised feature.
+        offsets: By kind; the logarithms of the priors are already taken off.
+        tau_s: Looks nearer than this in time say the same thing again: each counts for its time over this.
+        longest_s: One look never counts for more than this time, whatever was missed since the one before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kinds: tuple[str, ...]
+    features: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    weights: dict[str, tuple[float, ...]]
+    offsets: dict[str, float]
+    tau_s: float = Field(gt=0, le=60)
+    longest_s: float = Field(gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ActWeights:
+        if self.kinds != KINDS:
+            raise ValueError(f"kinds must be {', '.join(KINDS)}")
+        if self.features != FEATURES:
+            raise ValueError("features are not those of this version: learn the weights again (models/acts/README.md)")
+        if self.weights.keys() != set(KINDS) or self.offsets.keys() != set(KINDS):
+            raise ValueError("weights and offsets need every kind and no other")
+        rows = [self.means, self.scales, *self.weights.values()]
+        if any(len(row) != len(FEATURES) for row in rows):
+            raise ValueError(f"means, scales and each of the weights need {len(FEATURES)} numbers")
+        if not all(isfinite(v) for v in [*(v for row in rows for v in row), *self.offsets.values()]):
+            raise ValueError("a number is not finite")
+        if min(self.scales) <= 0:
+            raise ValueError("scales must be above 0")
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighing:
+    """Weights ready to use: `means` `(F,)`, `slopes` `(F, K)` of raw features, `intercepts` `(K,)`, and two times."""
+
+    means: Floats
+    slopes: Floats
+    intercepts: Floats
+    tau_s: float
+    longest_s: float
+
+    @staticmethod
+    def of(card: ActWeights) -> Weighing:
+        """From a card."""
+        slopes = np.array([card.weights[kind] for kind in KINDS]).T / np.array(card.scales)[:, None]
+        means = np.array(card.means)
+        intercepts = np.array([card.offsets[kind] for kind in KINDS]) - means @ slopes
+        return Weighing(means, slopes, intercepts, card.tau_s, card.longest_s)
+
+    def likelihoods(self, features: Floats) -> Floats:
+        """Log-likelihoods `(N, K)` of looks `(N, F)`, by kind, up to a constant of each look."""
+        return np.asarray(np.where(absent(features), self.means, features) @ self.slopes + self.intercepts)
+
+    def ratios(self, evidence: Sequence[Evidence]) -> list[list[float]]:
+        """Log-likelihood ratios of each look, by kind; all 0 where the look doesn't tell."""
+        if not evidence:
+            return []
+        found = against_likeliest(self.likelihoods(np.array([look.features for look in evidence])))
+        found[[not look.telling for look in evidence]] = 0.0
+        rows: list[list[float]] = found.tolist()
+        return rows
+
+
+def against_likeliest(likelihoods: Floats) -> Floats:
+    """Log-likelihood ratios `(N, K)` of each kind against the likeliest of the others.
+
+    A sum of them over looks is at most the sum against any one other kind, so that a test built on it errs no more
+    often than is stated whichever of the others it really is. (Against a mixture of them, the test would gain log(K-1)
+    at each look from kinds that are out of the question.)
+    """
+    n, kinds = likelihoods.shape
+    best = likelihoods.argmax(1)
+    rows = np.arange(n)
+    rest = likelihoods.copy()
+    rest[rows, best] = -np.inf
+    against = np.broadcast_to(likelihoods[rows, best][:, None], (n, kinds)).copy()
+    against[rows, best] = rest.max(1)
+    return np.asarray(likelihoods - against)
+
+
+def load_weights(path: Path | None = None) -> Weighing:
+    """The weights of a card; those that ship with the project when left out.
+
+    Raises:
+        MissingPart: There is no `models/acts.yaml`.
+        ModelError: The card can't be read, or isn't one.
+    """
+    return _loaded(path or resource("models", "acts.yaml"))
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path) -> Weighing:
+    try:
+        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Weighing.of(ActWeights.model_validate(tree))
+    except OSError as error:
+        raise ModelError(f"no card of act weights {path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        raise ModelError(f"{path} is no card of act weights: {where}{first['msg']}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ModelError(f"{path} is no card of act weights: {str(error).splitlines()[0]}") from error

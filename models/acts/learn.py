@@ -1,0 +1,252 @@
+"""Learn what the features of a look at a person weigh, and write the card `models/acts.yaml`.
+
+    .venv/bin/python models/acts/learn.py --rendered RENDERED --clips CLIPS --cache CACHE --out models/acts.yaml
+
+`RENDERED` holds stills of `models/scenes` that the network was never trained on, `CLIPS` clips with their truth. Seeds
+divisible by five are judged by alone: nothing is fitted to them, nothing chosen by them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from fit import Fit, fit, softmax
+from judge import confusion, macro_f1, tally
+from looked import Clip, Looker, Row, clip_rows, read_clip, still_rows
+
+from detector.config import PhotoRule
+from detector.rules.acts import ActRecogniser
+from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent, against_likeliest
+
+RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0)
+LONGEST_S = 0.5
+FOLDS = 5
+LOOK = [FEATURES.index(f"act_{kind}") for kind in KINDS[:-1]]
+SPEED = FEATURES.index("speed")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as arrays: features `(N, F)`, kinds `(N,)`, seeds `(N,)`, and how many independent looks each is."""
+
+    rows: Sequence[Row]
+    features: np.ndarray
+    kinds: np.ndarray
+    seeds: np.ndarray
+    counts: np.ndarray
+
+    @staticmethod
+    def of(rows: Sequence[Row], tau_s: float) -> Table:
+        """Rows of clips count for their time over `tau_s`, at most 1 each, the two of a still for half a look each.
+
+        What isn't there is NaN, and so is the speed of people in stills.
+        """
+        features = np.array([row.look.features for row in rows], float).reshape(len(rows), len(FEATURES))
+        features[absent(features)] = np.nan
+        still = np.array([row.clip is None for row in rows], bool)
+        features[still, SPEED] = np.nan
+        counts = np.where(still, 0.5, min(1.0, LOOK_S / tau_s))
+        kinds = np.array([KINDS.index(row.kind) for row in rows], int)
+        return Table(rows, features, kinds, np.array([row.seed for row in rows], int), counts)
+
+    def __getitem__(self, keep: np.ndarray) -> Table:
+        rows = [self.rows[k] for k in np.flatnonzero(keep)]
+        return Table(rows, self.features[keep], self.kinds[keep], self.seeds[keep], self.counts[keep])
+
+
+LOOK_S = 0.2  # looks of a clip are so far apart
+
+
+def held_out(seed: int) -> bool:
+    """Whether a scene is for judging alone."""
+    return seed % 5 == 0
+
+
+def fit_to(table: Table, ridge: float) -> Fit:
+    """The fit to a table. Each look is there a second time, as a tenth of one, without what the closer look said.
+
+    The worker looks closely at few people at once, which stills hardly show.
+    """
+    blind = table.features.copy()
+    blind[:, LOOK] = np.nan
+    blind[:, FEATURES.index("no_look")] = 1.0
+    return fit(
+        np.vstack([table.features, blind]), np.tile(table.kinds, 2), len(KINDS), ridge,
+        np.concatenate([0.9 * table.counts, 0.1 * table.counts]),
+    )  # fmt: skip
+
+
+def out_of_fold(table: Table, ridge: float) -> np.ndarray:
+    """Log-likelihoods `(N, K)` of each row by a fit to the other folds; a scene stands in one fold as a whole."""
+    found = np.zeros((len(table.kinds), len(KINDS)))
+    scenes = np.unique(table.seeds)
+    fold_of = {int(seed): k % FOLDS for k, seed in enumerate(scenes)}
+    folds = np.array([fold_of[int(seed)] for seed in table.seeds])
+    for fold in range(FOLDS):
+        here = folds == fold
+        if here.any():
+            learnt = fit_to(table[~here], ridge)
+            found[here] = learnt.likelihoods(table.features[here])
+    return found
+
+
+def log_loss(likelihoods: np.ndarray, table: Table) -> float:
+    """Mean over kinds of the mean surprise at the truth, even odds before the look."""
+    p = softmax(likelihoods)[np.arange(len(table.kinds)), table.kinds]
+    losses = [np.average(-np.log(p[table.kinds == k]), weights=table.counts[table.kinds == k])
+              for k in range(len(KINDS)) if (table.kinds == k).any()]  # fmt: skip
+    return float(np.mean(losses))
+
+
+def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, list[float]]:
+    """How long looks say the same thing again: the integral of the autocorrelation of their log-likelihood ratios.
+
+    Residuals are ratios less the mean of their kind, within stretches of one person doing one thing. tau is the spacing
+    of looks times 1 + 2 sum of the correlations up to the first below 0.05 (Sokal 1997, section 3).
+
+    Returns:
+        tau in seconds, and the correlations by lag.
+    """
+    ratios = against_likeliest(likelihoods)[np.arange(len(table.kinds)), table.kinds]
+    ratios = np.clip(ratios, -8, 8)
+    for kind in range(len(KINDS)):
+        ratios[table.kinds == kind] -= ratios[table.kinds == kind].mean() if (table.kinds == kind).any() else 0.0
+    stretches: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
+    for row, ratio in zip(table.rows, ratios, strict=True):
+        if row.clip is not None:
+            stretches.setdefault((row.clip, row.who, row.kind), []).append((row.at, float(ratio)))
+    sums, counts = np.zeros(40), np.zeros(40)
+    for looks in stretches.values():
+        at, value = (np.array(column) for column in zip(*looks, strict=True))
+        lags = np.rint((at[:, None] - at[None]) / LOOK_S).astype(int)
+        for lag in range(40):
+            pairs = lags == lag
+            sums[lag] += (value[:, None] * value[None])[pairs].sum()
+            counts[lag] += pairs.sum()
+    rho = np.divide(sums, counts, out=np.zeros(40), where=counts > 0)
+    rho = rho / rho[0] if rho[0] > 0 else rho
+    low = np.flatnonzero(rho < 0.05)
+    end = int(low[0]) if len(low) else len(rho)
+    return LOOK_S * (1 + 2 * float(rho[1:end].sum())), [round(float(r), 3) for r in rho[:25]]
+
+
+def figures(table: Table, learnt: Fit) -> dict[str, Any]:
+    """How well single looks are told, and the table of confusions."""
+    told = (learnt.likelihoods(table.features) + np.log(learnt.priors)).argmax(1)
+    return {
+        "looks": len(table.kinds),
+        "scenes": len(np.unique(table.seeds)),
+        "macro_f1": round(macro_f1(table.kinds, told, len(KINDS)), 3),
+        "confusion": dict(zip(KINDS, confusion(table.kinds, told, len(KINDS), len(KINDS)), strict=True)),
+    }
+
+
+def gathered(folders: Sequence[Path], clips: Sequence[Path], looker: Looker) -> tuple[list[Row], list[Clip]]:
+    """Rows of every still, and every clip, whose picture is there."""
+    rows = [
+        row
+        for folder in folders
+        for path in sorted(folder.glob("*.json"))
+        if path.with_suffix(".jpg").exists()
+        for row in still_rows(path, looker)
+    ]
+    read = [
+        read_clip(path, looker)
+        for folder in clips
+        for path in sorted(folder.glob("*.json"))
+        if path.with_suffix(".mp4").exists()
+    ]
+    return rows, read
+
+
+def card_of(learnt: Fit, tau_s: float, more: dict[str, Any]) -> dict[str, Any]:
+    """The card's content; offsets are the biases less the logarithms of the priors."""
+    offsets = learnt.biases - np.log(learnt.priors)
+    return {
+        "name": "acts",
+        "kinds": list(KINDS),
+        "features": list(FEATURES),
+        "means": rounded(learnt.means),
+        "scales": rounded(learnt.scales),
+        "weights": {kind: rounded(learnt.weights[:, k]) for k, kind in enumerate(KINDS)},
+        "offsets": {kind: round(float(offsets[k]), 4) for k, kind in enumerate(KINDS)},
+        "tau_s": round(tau_s, 3),
+        "longest_s": LONGEST_S,
+        **more,
+    }
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    """Numbers for a card."""
+    return [round(float(v), 4) for v in values]
+
+
+def main() -> None:
+    """Learn, judge, write the card."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="folders of stills with their truth")
+    parser.add_argument("--clips", type=Path, nargs="*", default=[], help="folders of clips with their truth")
+    parser.add_argument("--cache", type=Path, required=True, help="where detections are kept")
+    parser.add_argument("--tau", type=float, default=1.0, help="seconds, taken as long as no clip is there to measure")
+    parser.add_argument("--ridge", type=float, help="taken instead of the one with the least cross-validated loss")
+    parser.add_argument("--out", type=Path, required=True, help="the card")
+    parser.add_argument("--made-on", required=True, help="date for the card, YYYY-MM-DD")
+    args = parser.parse_args()
+
+    looker = Looker(args.cache)
+    still, clips = gathered(args.rendered, args.clips, looker)
+    rows = still + [row for clip in clips for row in clip_rows(clip)]
+    tau_s, correlations = args.tau, []
+    for _ in range(2):  # the weights need tau, tau needs the weights
+        everything = Table.of(rows, tau_s)
+        train = everything[np.array([not held_out(row.seed) for row in rows], bool)]
+        losses = {ridge: log_loss(out_of_fold(train, ridge), train) for ridge in RIDGES}
+        ridge = args.ridge or min(losses, key=losses.__getitem__)
+        if any(row.clip is not None for row in train.rows):
+            tau_s, correlations = correlation_time(train, out_of_fold(train, ridge))
+    learnt = fit_to(train, ridge)
+    judged = [clip for clip in clips if held_out(clip.seed)]
+    test = everything[np.array([held_out(row.seed) for row in rows], bool)]
+    of_clip = np.array([row.clip is not None for row in test.rows], bool)
+    told = (out_of_fold(train, ridge) + np.log(learnt.priors)).argmax(1)
+    card = card_of(learnt, tau_s, {})
+    weighing = Weighing.of(ActWeights.model_validate(card))
+    clip_figures = tally(judged, lambda: ActRecogniser(PhotoRule(), weighing).observe).figures() if judged else {}
+    seeds = sorted({row.seed for row in train.rows})
+    more = {
+        "licence": "AGPL-3.0-or-later",
+        "made_on": args.made_on,
+        "scene_model": {"name": looker.card.name, "sha256": looker.card.sha256},
+        "origin": "rendered scenes of models/scenes on which the network was never trained, seen through the worker's "
+        "own stages; seeds divisible by five are kept for judging",
+        "seeds": f"{seeds[0]} to {seeds[-1]}, {len(seeds)} of them",
+        "stills": len({(r.seed, r.at) for r in train.rows if r.clip is None}),
+        "looks": {kind: int((train.kinds == k).sum()) for k, kind in enumerate(KINDS)},
+        "clips": len({row.clip for row in train.rows if row.clip}),
+        "ridge": ridge,
+        "log_loss_by_ridge": {str(r): round(v, 4) for r, v in losses.items()},
+        "correlation_by_lag_of_0.2_s": correlations,
+        "figures": {
+            "cross_validated macro_f1": round(macro_f1(train.kinds, told, len(KINDS)), 3),
+            "held-out stills": figures(test[~of_clip], learnt),
+            "held-out clips, look by look": figures(test[of_clip], learnt),
+            "held-out clips, photo acts": clip_figures,
+        },
+    }
+    text = yaml.safe_dump(card_of(learnt, tau_s, more), sort_keys=False, allow_unicode=True, width=118,
+                          default_flow_style=None)  # fmt: skip
+    args.out.write_text(text, encoding="utf-8")
+    print(yaml.safe_dump({k: more[k] for k in ("looks", "ridge", "log_loss_by_ridge", "figures")}, sort_keys=False,
+                         default_flow_style=None))  # fmt: skip
+    print("tau_s", tau_s, Counter(row.kind for row in test.rows))
+
+
+if __name__ == "__main__":
+    main()

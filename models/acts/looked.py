@@ -1,0 +1,227 @@
+"""Rendered stills and clips as rows of evidence: what the worker sees of each person, and what they really do.
+
+The pictures go through the worker's own stages: the shipped network (`detector.inference`), the tracker
+(`detector.tracking`) and `rules/evidence.py`. Detections are kept in a folder, so that only what is new is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from detector.config import Analysis
+from detector.geometry import as_array, iou
+from detector.inference import load_detector
+from detector.inference.card import find_card
+from detector.rules.bearing import Bearing, carried_on
+from detector.rules.evidence import KINDS, Evidence, looks
+from detector.sources.recording import Recording
+from detector.tracking import SceneTracker
+from detector.values import Box, Detections, Frame, Scene
+
+# A still is shown to the tracker so often, for it believes in nobody at first sight, nor in a parcel's facing.
+STILL_TIMES = tuple(0.2 * k for k in range(6))
+LEAST_IOU = 0.4  # a tracked person is one of the truth's from here on
+HIDDEN = 0.15  # of a person no more than this is seen: nobody could tell the act
+USES = {"photo": "photo", "scan": "scan", "call": "call", "text": "browse", "browse": "browse"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One look at one person of known act.
+
+    Attributes:
+        seed: Of the scene it is in.
+        clip: Name of the clip; `None` for a still.
+        who: The person's id in the truth.
+        at: Seconds since the clip began.
+        kind: What the person really does, one of `KINDS`.
+        look: What was seen.
+        on_target: Whether the parcel aimed at is the true target; `None` where there is none, or none was named.
+    """
+
+    seed: int
+    clip: str | None
+    who: int
+    at: float
+    kind: str
+    look: Evidence
+    on_target: bool | None = None
+
+
+class Looker:
+    """The shipped network, and the folder where what it saw is kept."""
+
+    def __init__(self, cache: Path, model: str = "scene") -> None:
+        self.card = find_card(model)
+        self._folder = cache / self.card.sha256[:12]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._detector = load_detector(Analysis(model=model))
+
+    def still(self, path: Path) -> list[Detections]:
+        """Detections of one picture, and of the same mirrored, laid back upon it."""
+
+        def look() -> list[tuple[float, Detections]]:
+            image = np.asarray(cv2.imread(str(path)), np.uint8)
+            plain = self._detector.detect(Frame("still", 0, 0.0, image))
+            other = self._detector.detect(Frame("still", 0, 0.0, np.ascontiguousarray(image[:, ::-1])))
+            boxes = other.boxes.copy()
+            boxes[:, [0, 2]] = image.shape[1] - other.boxes[:, [2, 0]]
+            return [(0.0, plain), (1.0, replace(other, boxes=boxes))]
+
+        return [found for _, found in self._kept(path, look)]
+
+    def clip(self, path: Path) -> list[tuple[float, Detections]]:
+        """Time and detections of each analysed frame; people tracked are looked at as the worker does."""
+
+        def look() -> list[tuple[float, Detections]]:
+            tracker, seen = SceneTracker(), []
+            recording = Recording(path, camera=path.stem, start_at=0.0, fps=Analysis().fps)
+            for frame in recording:
+                found = self._detector.detect(frame, tracker.people)
+                tracker.update(frame, found)
+                seen.append((frame.captured_at, found))
+            recording.close()
+            return seen
+
+        return self._kept(path, look)
+
+    def _kept(self, path: Path, look: Callable[[], list[tuple[float, Detections]]]) -> list[tuple[float, Detections]]:
+        file = self._folder / f"{path.stem}.npz"
+        if not file.exists():
+            seen = look()
+            everything = Detections.joined([found for _, found in seen])
+            np.savez(
+                file.with_suffix(".part.npz"),
+                times=[at for at, _ in seen],
+                counts=[len(found) for _, found in seen],
+                boxes=everything.boxes,
+                scores=everything.scores,
+                class_ids=everything.class_ids,
+                traits=everything.traits,
+            )
+            file.with_suffix(".part.npz").rename(file)
+        with np.load(file) as kept:
+            ends = np.cumsum(kept["counts"])
+            whole = Detections(kept["boxes"], kept["scores"], kept["class_ids"], kept["traits"])
+            return [
+                (float(at), whole[np.arange(end - n, end)])
+                for at, end, n in zip(kept["times"], ends, kept["counts"], strict=True)
+            ]
+
+
+def seed_of(path: Path) -> int:
+    """Seed of a rendered scene: the first number in the name of its file."""
+    return int(re.findall(r"\d+", path.stem)[0])
+
+
+def blank(size: Sequence[int], at: float, index: int) -> Frame:
+    """A frame without a picture: the tracker asks for its time and size alone."""
+    return Frame("rendered", index, at, np.zeros((int(size[1]), int(size[0]), 3), np.uint8))
+
+
+def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
+    """Rows of one still, seen plain and mirrored, from its truth; its picture lies beside it."""
+    truth = json.loads(truth_path.read_text(encoding="utf-8"))
+    rows: list[Row] = []
+    for found in looker.still(truth_path.with_suffix(".jpg")):
+        tracker = SceneTracker()
+        for n, at in enumerate(STILL_TIMES):
+            scene = tracker.update(blank(truth["size"], at, n), found)
+        bearings = [carried_on(None, person, scene.at) for person in scene.people]
+        rows += _matched(scene, looks(scene, bearings), truth, seed_of(truth_path), None, _act_of)
+    return rows
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip as the worker sees it: its scenes, and its truth."""
+
+    path: Path
+    scenes: tuple[Scene, ...]
+    truth: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Seed of its scene."""
+        return seed_of(self.path)
+
+
+def read_clip(truth_path: Path, looker: Looker) -> Clip:
+    """One clip, from its truth; its video lies beside it."""
+    truth = json.loads(truth_path.read_text(encoding="utf-8"))
+    tracker = SceneTracker()
+    scenes = [
+        tracker.update(blank(truth["size"], at, n), found)
+        for n, (at, found) in enumerate(looker.clip(truth_path.with_suffix(".mp4")))
+    ]
+    return Clip(truth_path, tuple(scenes), truth)
+
+
+def clip_rows(clip: Clip) -> Iterator[Row]:
+    """Rows of one clip: every look at every person whose truth is known then."""
+    frames = clip.truth["frames"]
+    times = np.array([frame["t"] for frame in frames])
+    before: dict[int, Bearing] = {}
+    for scene in clip.scenes:
+        bearings = [carried_on(before.get(person.id), person, scene.at) for person in scene.people]
+        seen = looks(scene, bearings)
+        before |= {person.id: bearing for person, bearing in zip(scene.people, bearings, strict=True)}
+        nearest = int(np.abs(times - scene.at).argmin())
+        if abs(times[nearest] - scene.at) < 0.15:
+            yield from _matched(
+                scene, seen, frames[nearest], clip.seed, clip.path.stem, lambda p, d, at=scene.at: event_of(clip, p, at)
+            )
+
+
+def event_of(clip: Clip, person: dict[str, Any], at: float) -> tuple[str, int | None] | None:
+    """What a person of a clip does at a time, and to which parcel; `None` while one thing passes into another."""
+    for event in clip.truth["events"]:
+        if event["person"] != person["id"] or event["act"] not in USES:
+            continue
+        if event["t0"] <= at <= event["t1"]:
+            return USES[event["act"]], event["parcel"]
+        if event["t0"] - 0.4 < at < event["t1"] + 0.4:
+            return None
+    return "none", None
+
+
+def _act_of(person: dict[str, Any], devices: list[dict[str, Any]]) -> tuple[str, int | None]:
+    target = next((d["target"] for d in devices if d["holder"] == person["id"] and d["target"] is not None), None)
+    return person["act"], target
+
+
+ActOf = Callable[[dict[str, Any], list[dict[str, Any]]], "tuple[str, int | None] | None"]
+
+
+def _matched(
+    scene: Scene, seen: Sequence[Evidence], truth: dict[str, Any], seed: int, clip: str | None, act_of: ActOf
+) -> Iterator[Row]:
+    people = [person for person in truth["people"] if person["bbox"]]
+    overlap = iou(as_array([person.box for person in scene.people]), as_array([tuple(p["bbox"]) for p in people]))
+    devices = [*truth["phones"], *truth["scanners"]]
+    boxes = {parcel["id"]: tuple(parcel["bbox"]) for parcel in truth["parcels"] if parcel["bbox"]}
+    for k, look in enumerate(seen):
+        if not people or overlap[k].max() < LEAST_IOU:
+            continue
+        who = people[int(overlap[k].argmax())]
+        act = act_of(who, devices)
+        if act is None or who["visible_fraction"] < HIDDEN:
+            continue
+        kind, target = act
+        assert kind in KINDS
+        yield Row(seed, clip, who["id"], scene.at, kind, look, _hits(scene, look, boxes.get(target)))
+
+
+def _hits(scene: Scene, look: Evidence, target: Box | None) -> bool | None:
+    if look.parcel is None or target is None:
+        return None
+    box = next(parcel.box for parcel in scene.parcels if parcel.id == look.parcel)
+    return bool(iou(as_array([box]), as_array([target]))[0, 0] > 0.4)
