@@ -32,6 +32,7 @@ ZH = {
     "pace": "每分钟 {n} 次",
     "along_row": "沿着一排拍过去",
     "scans": "另外扫码 {n} 次",
+    "scans_only": "扫码 {n} 次",
     "staying": "停留在货堆旁",
     "staying_here": "停留在这里",
     "squatting_for": "其中蹲着 {span}",
@@ -77,6 +78,7 @@ EN = {
     "pace": "{n} a minute",
     "along_row": "along a row",
     "scans": "{n} scan besides|{n} scans besides",
+    "scans_only": "{n} scan|{n} scans",
     "staying": "staying beside the parcels",
     "staying_here": "staying here",
     "squatting_for": "squatting for {span} of it",
@@ -134,7 +136,7 @@ SEVERITY_NAMES: Mapping[str, Mapping[str, str]] = {
 
 SQUATTING = frozenset({"squatting", "squatted", "crouching", "crouched", "crouch", "squat"})
 BENDING = frozenset({"bending", "bent", "bend"})
-MOSTLY = 0.5  # from this share of the photos or of the time on, a posture is said of the whole
+MOSTLY = 0.5  # from this share of the acts or of the time on, a posture is said of the whole
 LARGEST = 1e9  # a count or a number of seconds beyond this is no fact
 LONGEST_KIND = 60
 LONGEST_SENTENCE = 300
@@ -198,12 +200,13 @@ def count_range(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}–{high}"
 
 
-def squats(facts: Mapping[str, Any], photos: int, span_s: float | None) -> bool:
-    """Whether somebody squatted for most of it: by posture, by the photos taken so, or by time."""
+def squats(facts: Mapping[str, Any], span_s: float | None) -> bool:
+    """Whether somebody squatted for most of it: by posture, by the share of acts done so, or by time."""
     if str(facts.get("posture")) in SQUATTING or facts.get("crouched") is True:
         return True
-    crouched, for_s = number(facts, "crouched") or 0.0, number(facts, "crouched_s") or 0.0
-    return (photos > 0 and crouched >= MOSTLY * photos) or (bool(span_s) and for_s >= MOSTLY * (span_s or 0.0))
+    if (number(facts, "crouched") or 0.0) >= MOSTLY:
+        return True
+    return bool(span_s) and (number(facts, "crouched_s") or 0.0) >= MOSTLY * (span_s or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +289,13 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
         items += [say("along_row")] if holds(facts, "along_row") else []
     low, high = record["labels"]
     items += [say("labels", n=count_range(low, high), plural=high)] if high else []
-    if photos and (scans := count(facts, "scans")):
-        items.append(say("scans", n=scans))
+    if scans := count(facts, "scans") if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0:
+        items.append(say("scans" if photos else "scans_only", n=scans))
     if IncidentKind.LINGERING in kinds:
         alone = number(facts, "parcels") == 0
         items += [] if photos else [say("staying_here" if alone else "staying")]
         crouched_s = number(facts, "crouched_s") or 0.0
-        if crouched_s >= 1 and not squats(facts, photos, span_s):
+        if crouched_s >= 1 and not squats(facts, span_s):
             items.append(say("squatting_for", span=say.span(crouched_s)))
     if IncidentKind.BLIND_CORNER in kinds:
         items.append(say("away", span=say.span(away_s)) if away_s and away_s > 0 else say("away_unknown"))
@@ -306,7 +309,10 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
 
 
 def _photos(record: Mapping[str, Any]) -> int:
-    return sum(act.get("kind") == "photo" for act in record["acts"]) or count(record["facts"], "photos")
+    # An incident's acts may hold photos that are fine there, which its facts don't count.
+    if number(record["facts"], "photos") is not None:
+        return count(record["facts"], "photos")
+    return sum(act.get("kind") == "photo" for act in record["acts"])
 
 
 def _who(record: Mapping[str, Any], photos: int, span_s: float | None, say: _Words) -> list[str]:
@@ -320,7 +326,7 @@ def _who(record: Mapping[str, Any], photos: int, span_s: float | None, say: _Wor
     if not most:
         return []
     bends = str(facts.get("posture")) in BENDING
-    posture = "_squatting" if squats(facts, photos, span_s) else "_bending" if bends else ""
+    posture = "_squatting" if squats(facts, span_s) else "_bending" if bends else ""
     return [say(f"people{posture}", n=count_range(least, most), plural=most)]
 
 

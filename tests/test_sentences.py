@@ -71,6 +71,18 @@ TABLE = [
         id="goes on from an earlier incident",
     ),
     pytest.param(
+        record("label_photography", 60, acts=photos(5), facts={"photos": 3, "scans": 1, "crouched": 0.4}, tracks=[7]),
+        "60 秒，1 人，拍照 3 次，另外扫码 1 次",
+        "60 seconds, one person, 3 photos, 1 scan besides",
+        id="photos that are fine there don't count",
+    ),
+    pytest.param(
+        record("label_photography", 60, facts={"photos": 0, "scans": 6, "crouched": 0.6, "people": 1}),
+        "60 秒，1 人蹲着，扫码 6 次",
+        "60 seconds, one person squatting, 6 scans",
+        id="scans where scanners are forbidden",
+    ),
+    pytest.param(
         record("orientation_pattern", facts={"up": 9, "judged": 9, "usual_rate": 0.35, "p_value": 0.0}),
         "这一片 9 件包裹中 9 件面单朝上；平时 9 件中约 3 件",
         "9 of 9 parcels in this patch were label up; usual here: 3 of 9",

@@ -25,7 +25,7 @@ from typing import Any
 
 from detector.alerts.severity import GRAVITY, severity
 from detector.config import Incidents
-from detector.sentences import number
+from detector.sentences import count, number
 from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
 
 Key = tuple[IncidentKind, str | None]
@@ -119,15 +119,19 @@ class IncidentBook:
 
 
 def sane(signal: Signal) -> Signal | None:
-    """The signal with nothing in it that is no number; `None` when it doesn't say when it was."""
+    """The signal without facts that aren't known or are no number; `None` when it doesn't say when it was."""
     if not (isfinite(signal.started_at) and isfinite(signal.at)):
         return None
     return replace(
         signal,
         started_at=min(signal.started_at, signal.at),
         score=min(max(signal.score, 0.0), 1.0) if isfinite(signal.score) else 0.0,
-        facts={name: v for name, v in signal.facts.items() if not isinstance(v, float) or isfinite(v)},
+        facts={name: v for name, v in signal.facts.items() if _is_known(v)},
     )
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and (not isinstance(value, float) or isfinite(value))
 
 
 def belongs(finding: Signal, signal: Signal, join_s: float) -> bool:
@@ -158,16 +162,19 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
         return None
     if len(acts) == len(signal.acts):
         return signal
-    count = signal.labels_exposed
-    own = len({parcel for act in acts for parcel in act.parcels})
-    earlier = max(0, count.best - own)
+    exposed = signal.labels_exposed
+    own = min(exposed.best, len({parcel for act in acts for parcel in act.parcels}))
+    earlier = exposed.best - own
+    facts = {**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)}
+    if "photos" in facts:
+        facts["photos"] = min(count(facts, "photos"), _photos(acts))
     return replace(
         signal,
         started_at=min(act.started_at for act in acts),
         tracks=tuple(sorted({act.track for act in acts})),
         acts=acts,
-        labels_exposed=CountRange(max(0, count.low - earlier), own, max(own, count.high - earlier)),
-        facts={**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)},
+        labels_exposed=CountRange(max(0, exposed.low - earlier), own, max(own, exposed.high - earlier)),
+        facts=facts,
     )
 
 
@@ -253,10 +260,16 @@ def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Inc
 
 def _weighed(incident: Incident) -> Incident:
     """With its severity raised to what its harm comes to."""
-    photos = sum(act.kind is ActKind.PHOTO for act in incident.acts)
+    # Among the acts may be photos that are fine there, which the facts don't count.
+    known = number(incident.facts, "photos") is not None
+    photos = count(incident.facts, "photos") if known else _photos(incident.acts)
     span_s = incident.ended_at - incident.started_at
     harm = severity(incident.findings, photos, incident.labels_exposed, incident.facts, span_s)
     return replace(incident, severity=harm) if harm.rank > incident.severity.rank else incident
+
+
+def _photos(acts: Iterable[Act]) -> int:
+    return sum(act.kind is ActKind.PHOTO for act in acts)
 
 
 def _sorted(tracks: set[int]) -> tuple[int, ...]:

@@ -64,7 +64,7 @@ def severity(
 
     Args:
         kinds: Of its findings.
-        photos: Number of photo acts.
+        photos: Number of photo acts that count.
         labels: How many labels were exposed.
         facts: United facts of its findings; what makes no sense counts as not known.
         span_s: How long it has lasted, seconds.
@@ -91,7 +91,7 @@ def points(
         "turned_here": TURNED_HERE * holds(facts, "turned_here"),
         "out_of_hours": OUT_OF_HOURS * holds(facts, "out_of_hours"),
         "pair": PAIR * (max(count(facts, "people"), count(facts, "people_inside")) >= 2),
-        "squatting": SQUATTING * squats(facts, photos, span_s),
+        "squatting": SQUATTING * squats(facts, span_s),
         "carried": CARRIED * holds(facts, "carried"),
         "visits": VISITS * (count(facts, "visits") >= OFTEN),
     }

@@ -132,6 +132,7 @@ def test_a_sweep_longer_than_longest_s_becomes_incidents_of_their_own() -> None:
     told = [a.parcels[0] for e in ends for a in e.acts]
     assert sorted(told) == list(range(90)), "every act is told in one incident, none in two"
     assert sum(e.labels_exposed.best for e in ends) == 90
+    assert sum(e.facts["photos"] for e in ends) == 90
 
 
 def test_an_incident_taken_up_again_after_its_end_has_an_id_of_its_own() -> None:
