@@ -16,6 +16,9 @@ from tests.hub.conftest import NOON, Site, make_envelope
 
 BATCH = 200
 PICTURE = b"\xff\xd8\xff" + bytes(5000)
+SEVERITIES = ("info", "warning", "critical")
+KINDS = ("label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper")
+ZONES = ("bulk", "gate")
 
 
 def main() -> None:
@@ -28,13 +31,17 @@ def main() -> None:
             numbers = range(first, min(first + BATCH, incidents + 1))
             site.store.add_alerts(
                 [
-                    make_envelope(n, incident=f"i{n}", started_at_unix=NOON - (incidents - n) * 30.0, snapshot=PICTURE)
+                    make_envelope(
+                        n, incident=f"i{n}", started_at_unix=NOON - (incidents - n) * 30.0, snapshot=PICTURE,
+                        severity=SEVERITIES[n % 3], kind=KINDS[n % 5], zone=ZONES[n % 2],
+                    )
                     for n in numbers
                 ],
                 NOON,
-            )
+            )  # fmt: skip
         print(f"{incidents} incidents stored, {incidents / (time.perf_counter() - began):.0f} a second")
-        for path in ("/", f"/?before={NOON - incidents * 15},", f"/incidents/i{incidents // 2}", "/cameras"):
+        pages = ("/", f"/?before={NOON - incidents * 15},", "/digest", f"/incidents/i{incidents // 2}", "/cameras")
+        for path in pages:
             spent = []
             for _ in range(15):
                 began = time.perf_counter()
