@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import exp, log
+from typing import Any
 
 from detector.config import PhotoRule
 from detector.geometry import distance
@@ -234,22 +235,24 @@ def added_up(run: Run | None, kind: ActKind, ratio: float, look: Look, test: Seq
 
 def with_look(run: Run, ratio: float, look: Look, test: SequentialTest) -> Run:
     """The run and one more look."""
-    ratio_s, weight = ratio * look.seconds / test.tau_s, run.weight + look.seconds / test.tau_s
-    total = run.total + ratio_s
-    evidence, against = max(run.evidence + ratio_s, 0.0), max(run.against - ratio_s, 0.0)
+    weight = look.seconds / test.tau_s
+    weighted = ratio * weight
+    sums: dict[str, Any] = {
+        "evidence": max(run.evidence + weighted, 0.0),
+        "against": max(run.against - weighted, 0.0),
+        "total": run.total + weighted,
+        "weight": run.weight + weight,
+    }
     if ratio <= 0:
-        return replace(run, evidence=evidence, against=against, total=total, weight=weight)
-    run = replace(
-        run, last_at=look.at, evidence=evidence, against=against, total=total, weight=weight,
-        score=chance(total / weight) if weight > 0 else 0.5,
-    )  # fmt: skip
-    if run.kind not in IN_PLACE or look.evidence.parcel is None:
-        return run
-    return aimed(run, look.evidence.parcel, ratio_s, look)
+        return replace(run, **sums)
+    score = chance(sums["total"] / sums["weight"]) if sums["weight"] > 0 else 0.5
+    parcel = look.evidence.parcel
+    aims = aimed(run, parcel, weighted, look) if parcel is not None and run.kind in IN_PLACE else {}
+    return replace(run, last_at=look.at, score=score, **sums, **aims)
 
 
-def aimed(run: Run, parcel: int, ratio_s: float, look: Look) -> Run:
-    """The run after a look that aimed at a parcel, whose ratio by its weight is `ratio_s`."""
+def aimed(run: Run, parcel: int, weighted: float, look: Look) -> dict[str, Any]:
+    """What changes in a run with a look that aims at a parcel; `weighted` is its ratio by its weight."""
     aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
     target = run.target
     if target is None or (not run.confirmed and aims[parcel] > aims[target]):
@@ -259,8 +262,9 @@ def aimed(run: Run, parcel: int, ratio_s: float, look: Look) -> Run:
         known = run.rivals.get(rival, Rival(look.at))
         seconds = known.seconds + (look.seconds if rival == parcel else -look.seconds if parcel == target else 0.0)
         if seconds > 0:
-            rivals[rival] = Rival(known.since, seconds, known.evidence + ratio_s)
-    return replace(run, aims=aims, target=target, rivals=rivals, aimed_at=look.at if parcel == target else run.aimed_at)
+            rivals[rival] = Rival(known.since, seconds, known.evidence + weighted)
+    aimed_at = look.at if parcel == target else run.aimed_at
+    return {"aims": aims, "target": target, "rivals": rivals, "aimed_at": aimed_at}
 
 
 def taken_over(run: Run) -> int | None:

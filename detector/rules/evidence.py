@@ -176,14 +176,15 @@ def aimed_at(
     targets = [parcel for parcel in parcels if parcel.facing is not Facing.NOT_UP]
     if not people or not targets:
         return [None] * len(people)
-    boxes = np.array([parcel.box for parcel in targets], np.float64)
+    boxes = np.array([parcel.box for parcel in targets], np.float64).T
     with np.errstate(all="ignore"):  # a box that is no number is met by nothing
-        margin = MARGIN * (boxes[:, 2:] - boxes[:, :2])
-        low, high = boxes[:, :2] - margin, boxes[:, 2:] + margin
-    origins = np.array([head(person) for person in people], np.float64)[:, None]
-    throughs = np.array([centre(device) for device in devices], np.float64)[:, None]
-    along = rays_enter(origins, throughs, low, high)
-    behind = ((low <= origins) & (origins <= high)).all(2)
+        margin_x, margin_y = MARGIN * (boxes[2] - boxes[0]), MARGIN * (boxes[3] - boxes[1])
+        grown = boxes + np.stack([-margin_x, -margin_y, margin_x, margin_y])
+    origins = np.array([head(person) for person in people], np.float64)
+    throughs = np.array([centre(device) for device in devices], np.float64)
+    along = rays_enter(origins, throughs, grown)
+    x, y = origins[:, :1], origins[:, 1:]
+    behind = (grown[0] <= x) & (x <= grown[2]) & (grown[1] <= y) & (y <= grown[3])
     along[behind | ~(along <= np.asarray(reach, np.float64)[:, None])] = np.inf
     nearest = along.argmin(1)
     found = along[np.arange(len(people)), nearest]
@@ -193,16 +194,15 @@ def aimed_at(
     ]
 
 
-def rays_enter(origins: Floats, throughs: Floats, low: Floats, high: Floats) -> Floats:
+def rays_enter(origins: Floats, throughs: Floats, boxes: Floats) -> Floats:
     """Distances `(P, N)` beyond `throughs` at which rays from `origins` through them meet boxes; infinite where missed.
 
     As `geometry.ray_enters`, for many at once.
 
     Args:
-        origins: `(P, 1, 2)`.
-        throughs: `(P, 1, 2)`.
-        low: `(N, 2)` left, top corners.
-        high: `(N, 2)` right, bottom corners.
+        origins: `(P, 2)`.
+        throughs: `(P, 2)`.
+        boxes: `(4, N)` left, top, right, bottom.
 
     Returns:
         Infinite as well where the two points coincide or anything isn't a number. Source: slab method (Kay and Kajiya,
@@ -210,12 +210,13 @@ def rays_enter(origins: Floats, throughs: Floats, low: Floats, high: Floats) -> 
     """
     with np.errstate(all="ignore"):
         step = throughs - origins
-        length = np.hypot(step[..., 0], step[..., 1])
-        step = step / length[..., None]
+        length = np.hypot(step[:, :1], step[:, 1:])
+        step = step / length
         step = np.where(np.abs(step) < 1e-9, 1e-9, step)
-        a, b = (low - throughs) / step, (high - throughs) / step
-        near = np.maximum(np.minimum(a, b).max(2), 0.0)
-        far = np.maximum(a, b).min(2)
+        ax, bx = ((boxes[side] - throughs[:, :1]) / step[:, :1] for side in (0, 2))
+        ay, by = ((boxes[side] - throughs[:, 1:]) / step[:, 1:] for side in (1, 3))
+        near = np.maximum(np.maximum(np.minimum(ax, bx), np.minimum(ay, by)), 0.0)
+        far = np.minimum(np.maximum(ax, bx), np.maximum(ay, by))
         return np.asarray(np.where((near <= far) & (length >= 1e-6), near, np.inf), np.float64)
 
 

@@ -150,7 +150,7 @@ def test_many_rays_meet_what_each_alone_meets(boxes: list[Any], points: list[tup
     lying = [(x, y, x + w, y + h) for x, y, w, h in boxes]
     corners = np.array(lying, float).reshape(-1, 4)
     origins, throughs = points[:-1], points[1:]
-    found = rays_enter(np.array(origins)[:, None], np.array(throughs)[:, None], corners[:, :2], corners[:, 2:])
+    found = rays_enter(np.array(origins), np.array(throughs), corners.T)
     for row, origin, through in zip(found, origins, throughs, strict=True):
         alone = [ray_enters(origin, through, box) for box in lying]
         # A ray along a box's very edge may be taken either way.
