@@ -41,12 +41,12 @@ ACCEPT_S = 1800.0  # another aim or focus kept up for so long is the usual one; 
 ACCEPTED = ("turned", "defocused")
 LONGEST_LOOK_S = 1.0  # one look never counts for more, whatever was missed since the one before
 
-UNLIKE = 0.2  # correlation with every usual view, below which the camera sees something else
-POOR = 0.5  # of the usual contrast or sharpness
+UNLIKE = 0.25  # correlation with every usual view, below which the camera sees something else
+POOR, BLURRED = 0.5, 0.6  # shares of the usual contrast and of the usual sharpness
 BLANK = 0.25  # of the usual contrast: covered, whatever the correlation of the noise that is left
 BLACK, FLAT = 0.08, 0.04  # brightness and contrast of a black picture, grey 0..1
 DIM = 0.2  # brightness below which noise hides what little there is
-EASE = 1.4  # to be over, each figure must be better by this factor
+EASE = 1.25  # to be over, each figure must be better by this factor
 FILLED = 0.4  # share of the picture that one person takes up who stands before the lens
 PATIENCE = 5.0  # times longer is waited then
 PAUSES = 3.0  # times the longest pause is frozen
@@ -256,12 +256,12 @@ def judged(view: CameraView, usual: Usual, ease: float) -> tuple[str, float] | N
     black = view.brightness < ease * BLACK and view.contrast < ease * FLAT
     if contrast < ease * POOR and (black or (unlike and view.brightness < ease * DIM)):
         return "dark", 1 - view.brightness
-    poor = min(contrast, sharp) < ease * POOR
+    poor = contrast < ease * POOR or sharp < ease * POOR
     if contrast < ease * BLANK or (unlike and poor):
         return "covered", 1 - min(contrast, sharp, 1.0) / 2
     if unlike and view.likeness is not None:
         return "turned", 1 - max(view.likeness, 0.0)
-    if sharp < ease * POOR:
+    if sharp < ease * BLURRED:
         return "defocused", 1 - sharp / 2
     return None
 

@@ -20,6 +20,7 @@ SAMPLED = 320  # the picture is sampled down to about this width first: averagin
 LINES = 24  # rows of the full picture read for sharpness
 FINE, COARSE = 1, 8  # half distances, pixels, over which a step between light and dark is measured
 FAINTEST = 8  # grey levels: weaker steps say nothing of sharpness
+LARGEST_NOISE = 4.0  # mean square of the largest eighth of normal noise, in variances
 
 LEARN_S = 60.0  # the first usual view is known after so long
 MEMORY_S = 1800.0  # goods come and go: what was usual fades in about this time
@@ -103,8 +104,12 @@ class ViewMeter:
 
     def _learn_other(self, edges: FloatArray, seconds: float, at: float) -> None:
         """A view that is none of the usual ones: it becomes one, once it has been kept up for long enough."""
-        if self._other is None or correlation(self._other.edges, edges) < LIKE:
-            self._other = _UsualView(edges, 0.0, at)  # noise, or nothing to see, is never like itself
+        if self._other is None or self._other.seen_s < 0:
+            self._other = _UsualView(edges, 0.0, at)
+            return
+        if correlation(self._other.edges, edges) < LIKE:
+            # Somebody walks past, or there is nothing to see: noise is never like itself.
+            self._other.seen_s -= seconds
             return
         self._other.learn(edges, seconds, at)
         if self._other.seen_s >= (ADOPT_S if self._usual else LEARN_S):
@@ -115,14 +120,16 @@ class ViewMeter:
 def edges_of(grey: NDArray[np.uint8]) -> FloatArray:
     """Strength of the edges of a small grey picture, flattened, with mean 0 and length 1; all 0 where there are none.
 
-    The square root keeps a few strong edges from speaking for all; a blur of three pixels forgives a shaking mast.
-    Neither the brightness of the picture nor its contrast changes the result.
+    The square root keeps a few strong edges from speaking for all; a blur of three pixels forgives a shaking mast. What
+    lies round each place is taken off, since any floor has fewer edges than any rack and would be like any other floor:
+    it is where the edges run that tells views apart. Neither brightness nor contrast of the picture changes the result.
     """
     across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    strength = cv2.blur(np.sqrt(cv2.magnitude(across, down)), (3, 3)).ravel()
-    strength -= strength.mean()
-    length = float(np.linalg.norm(strength))
-    return np.asarray(strength / length if length > 0 else strength, np.float32)
+    strength = cv2.blur(np.sqrt(cv2.magnitude(across, down)), (3, 3))
+    relief = np.asarray(strength - cv2.blur(strength, (15, 15)), np.float32).ravel()
+    relief -= relief.mean()
+    length = float(np.linalg.norm(relief))
+    return relief / np.float32(length) if length > 0 else relief
 
 
 def correlation(a: FloatArray, b: FloatArray) -> float:
@@ -134,8 +141,9 @@ def correlation(a: FloatArray, b: FloatArray) -> float:
 def sharpness(image: NDArray[np.uint8]) -> float:
     """How steep the strongest steps between light and dark are, 0 (none, or all blurred) to about 1.
 
-    The energy of the grey differences over two pixels against those over sixteen, at the twentieth of places where the
-    latter are largest, less the energy that noise has. A Gaussian blur of sigma pixels leaves about 0.8 / sigma.
+    Where grey differs most over sixteen pixels there are steps; at the steepest eighth of these places (two pixels of
+    sixteen are at a step itself) the energy of the differences over two pixels is set against that over sixteen, less
+    what noise has of it. A Gaussian blur of sigma pixels, above 1, leaves about 1 / sigma.
 
     Args:
         image: `(H, W, 3)` uint8 BGR; of its green lines about 24 are read.
@@ -147,14 +155,15 @@ def sharpness(image: NDArray[np.uint8]) -> float:
     coarse = cv2.absdiff(lines[:, 2 * COARSE :], lines[:, : -2 * COARSE])
     inner = lines[:, COARSE - FINE : FINE - COARSE]  # its steps have the same middles as the coarse ones
     fine = cv2.absdiff(inner[:, 2 * FINE :], inner[:, : -2 * FINE])
-    coarse_counts, fine_counts = _counts(coarse), _counts(fine)
+    coarse_counts = _counts(coarse)
     least = max(_quantile(coarse_counts, 0.95), FAINTEST)
     if coarse_counts[least:].sum() < 16:
         return 0.0
-    noise = (_quantile(fine_counts, 0.5) / 0.6745) ** 2
-    strong = (coarse >= least).astype(np.uint8)
-    fine_energy, coarse_energy = (_energy(_counts(steps, strong)) - noise for steps in (fine, coarse))
-    return float(np.sqrt(max(fine_energy, 0.0) / coarse_energy)) if coarse_energy > 0 else 0.0
+    there = _counts(fine, (coarse >= least).astype(np.uint8))
+    there[: _quantile(there, 1 - FINE / COARSE)] = 0
+    noise = _quantile(_counts(fine), 0.5) / 0.6745  # standard deviation, by the median of a normal distribution
+    steep, high = _energy(there) - LARGEST_NOISE * noise**2, _energy(coarse_counts[least:], least)
+    return float(np.sqrt(max(steep, 0.0) / high))
 
 
 def _counts(steps: cv2.typing.MatLike, where: cv2.typing.MatLike | None = None) -> FloatArray:
@@ -166,6 +175,7 @@ def _quantile(counts: FloatArray, share: float) -> int:
     return int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
 
 
-def _energy(counts: FloatArray) -> float:
-    """Mean square."""
-    return float(counts @ np.square(np.arange(256, dtype=np.float32)) / max(counts.sum(), 1.0))
+def _energy(counts: FloatArray, first: int = 0) -> float:
+    """Mean square of differences from `first` on."""
+    values = np.arange(first, first + len(counts), dtype=np.float32)
+    return float(counts @ np.square(values) / max(counts.sum(), 1.0))
