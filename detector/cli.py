@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import tzinfo
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from detector import __version__
 from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, redacted
+
+if TYPE_CHECKING:
+    from detector.config import EdgeConfig
 
 FINE, FAILED, MISUSED = 0, 1, 2
 
@@ -141,7 +147,10 @@ def build_parser() -> argparse.ArgumentParser:
     check = verb("check", run_check, "every problem of a configuration")
     check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
     check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
-    check.add_argument("--json", action="store_true", help="problems as JSON")
+    check.add_argument("--explain", action="store_true", help="say what it means: what is fine, what raises what")
+    check.add_argument("--at", metavar="ISO8601", help="with --explain: what holds then, by the site's clock; else now")
+    check.add_argument("--language", choices=("zh", "en"), help="of --explain; that of the terminal when left out")
+    check.add_argument("--json", action="store_true", help="problems, and with --explain the explanation, as JSON")
     return parser
 
 
@@ -350,23 +359,61 @@ def run_check(options: argparse.Namespace) -> int:
     if options.config is None:
         raise ConfigError([Problem("check", "", "name a configuration", "labelwatch check configs/site.yaml")])
     problems = check_file(options.config)
+    config, at = _edge_at(options.config, options.at)
+    if config:
+        from detector.contradictions import contradictions
+        from detector.shifts import Shifts
+
+        today = Shifts(config.calendar, config.timezone).local(at).date()
+        problems += contradictions(config, options.config, today)
+    elif options.explain and not problems:
+        hint = "labelwatch check configs/site.yaml --explain"
+        problems = [Problem(str(options.config), "", "a hub's configuration has nothing to explain", hint)]
+    explained = _explained(config, at, options.language) if config and options.explain else None
     if options.json:
         fields = [{"file": p.file, "key": p.key, "reason": p.reason, "hint": p.hint} for p in problems]
-        print(json.dumps(fields, ensure_ascii=False))
-    else:
-        for problem in problems:
-            print(problem)
-        if not problems:
-            print(f"{options.config}: fine")
+        told = {"problems": fields, "explanation": explained} if options.explain else fields
+        print(json.dumps(told, ensure_ascii=False))
+        return MISUSED if problems else FINE
+    for problem in problems:
+        print(problem)
+    if explained:
+        from detector.explain import lines
+
+        print("\n".join(lines(explained)))
+    elif not problems:
+        print(f"{options.config}: fine")
     return MISUSED if problems else FINE
 
 
-def _time(option: str, text: str | None) -> float | None:
-    """Unix seconds of an option's ISO 8601 time; `None` when it isn't given."""
+def _edge_at(path: Path, text: str | None) -> tuple[EdgeConfig | None, float]:
+    """An edge's configuration, `None` where it is none or broken, and the time asked for; by the site's own clock."""
+    from zoneinfo import ZoneInfo
+
+    from detector.config import load_edge
+
+    try:
+        config = load_edge(path)
+    except ConfigError:
+        config = None
+    if text is None:
+        return config, time.time()
+    return config, _time("--at", text, ZoneInfo(config.timezone) if config else None) or 0.0
+
+
+def _explained(config: EdgeConfig, at: float, language: str | None) -> dict[str, Any]:
+    from detector.explain import explain
+
+    spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return explain(config, at, language or ("zh" if spoken.startswith("zh") else "en"))
+
+
+def _time(option: str, text: str | None, zone: tzinfo | None = None) -> float | None:
+    """Unix seconds of an option's ISO 8601 time, in `zone` or else UTC where it names none; `None` when not given."""
     from detector.clock import unix
 
     try:
-        return None if text is None else unix(text)
+        return None if text is None else unix(text, zone)
     except (ValueError, OverflowError) as error:
         hint = "ISO 8601, e.g. 2026-11-01T09:26:00+08:00"
         raise ConfigError([Problem(option, "", f"not a time: {text}", hint)]) from error

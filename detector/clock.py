@@ -6,7 +6,7 @@ Nothing between a source and a sink asks what time it is; frames bring their tim
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
 
@@ -43,11 +43,11 @@ def iso(seconds: float) -> str:
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def unix(text: str) -> float:
-    """ISO 8601 to Unix seconds; a time without a zone is taken as UTC.
+def unix(text: str, zone: tzinfo | None = None) -> float:
+    """ISO 8601 to Unix seconds; a time that names no zone is one of `zone`, or else UTC.
 
     Raises:
         ValueError: The text is no ISO 8601 time.
     """
     stamp = datetime.fromisoformat(text)
-    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=zone or UTC)).timestamp()

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from detector.config import DAYS, Calendar, Shift
 
+Date = date  # for rules, which handle days but have nothing that could ask for today's
+
 
 @dataclass(frozen=True, slots=True)
 class OnDuty:

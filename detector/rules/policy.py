@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 
 from detector.config import Exemption, Policy, Zone
-from detector.shifts import Shifts
+from detector.shifts import Date, Shifts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Policies:
         return permission(zone.policy, duty.name if duty else None, self._shifts.working(at), day, people)
 
 
-def permission(policy: Policy, shift: str | None, working: bool, day: date, people: int = 1) -> Permission:
+def permission(policy: Policy, shift: str | None, working: bool, day: Date, people: int = 1) -> Permission:
     """What a policy allows.
 
     Of each of phones, scanners and staying, the first exemption decides that holds and speaks of it.
@@ -75,7 +74,7 @@ def permission(policy: Policy, shift: str | None, working: bool, day: date, peop
     )
 
 
-def holds(exemption: Exemption, shift: str | None, day: date, people: int) -> bool:
+def holds(exemption: Exemption, shift: str | None, day: Date, people: int) -> bool:
     """Whether an exemption holds in a shift (`None`: outside all) of a day, for so many people."""
     if exemption.shifts and shift not in exemption.shifts:
         return False

@@ -1,0 +1,298 @@
+"""`check --explain` says what a configuration means, and `check` where it contradicts itself."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import detector.explain
+from detector.cli import main
+from detector.config import EdgeConfig, load_edge
+from detector.contradictions import contradictions
+from detector.explain import TEXTS, explain, lines
+from detector.sentences import LANGUAGES
+from tests.conftest import REPOSITORY
+
+SITE = REPOSITORY / "configs" / "site.yaml"
+WHOLE = [[0, 0], [1, 0], [1, 1], [0, 1]]
+DAY_NIGHT = [
+    {"name": "day", "begins": "08:00", "ends": "20:00"},
+    {"name": "night", "begins": "20:00", "ends": "02:00"},
+]
+TODAY = date(2026, 11, 25)
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
+
+
+def config(*zones: dict[str, Any], shifts: list[dict[str, Any]] | None = None, **more: Any) -> EdgeConfig:
+    calendar = {"shifts": DAY_NIGHT if shifts is None else shifts, **more.pop("calendar", {})}
+    camera = {"name": "cam", "source": "rtsp://10.0.0.1/1", "zones": list(zones)}
+    return EdgeConfig.model_validate({"site": "s", "edge": "e", "calendar": calendar, "cameras": [camera], **more})
+
+
+def zone(name: str = "bulk", kind: str = "storage", polygon: Any = WHOLE, **more: Any) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "polygon": polygon, **more}
+
+
+def exempt(*exemptions: dict[str, Any], **policy: Any) -> dict[str, Any]:
+    return {"policy": {**policy, "exemptions": [{"reason": "why", **e} for e in exemptions]}}
+
+
+def told(of: EdgeConfig, when: str = "2026-11-25T22:30", language: str = "en") -> str:
+    return "\n".join(lines(explain(of, at(when), language)))
+
+
+# What it means
+
+
+def test_the_sample_configuration_is_explained_in_both_languages() -> None:
+    site = load_edge(SITE)
+    english, chinese = told(site), told(site, language="zh")
+    assert "Wed 2026-11-25 22:30: shift night, working time" in english
+    assert "night: 20:00–02:00, Mon–Sat (past midnight, counted to the day it begins)" in english
+    assert "at most 1 % of stretches of anything else are taken for a photo" in english
+    assert "at most 1 false alarm a month and zone" in english
+    assert "blind corner: off" in english
+    assert "周三 2026-11-25 22:30：班次 night、工作时间" in chinese
+    assert "每区平均每月误报不超过 1 次" in chinese
+    assert len(english.splitlines()) == len(chinese.splitlines())
+
+
+def test_an_exemption_is_told_with_its_conditions_and_whether_it_holds_then() -> None:
+    inspector = {"phones": "allowed", "shifts": ["day"], "people": 1, "until": "2027-06-30"}
+    mine = config(zone(**exempt(inspector)))
+    noon, evening = told(mine, "2026-11-25T12:00"), told(mine)
+    assert (
+        "exemption “why”: photographing labels is fine, in shift day, while one person alone does it, "
+        "until 2027-06-30; holds then"
+    ) in noon
+    assert "does not hold then" in evening
+    assert "does not hold then" in told(mine, "2027-07-01T12:00")
+    assert "then (Wed 2026-11-25 12:00) (one person alone): fine: photographing labels, scanning, being here" in noon
+    assert (
+        "then (Wed 2026-11-25 12:00) (2 people or more): fine: scanning, being here; "
+        "raises: photographing labels → Warning (Critical from 4 on)"
+    ) in noon
+
+
+@pytest.mark.parametrize(
+    ("when", "phones", "staying", "shift"),
+    [
+        ("2026-11-25T12:00", False, True, "day"),
+        ("2026-11-26T01:00", False, True, "night"),
+        ("2026-11-26T05:00", False, False, None),
+        ("2026-12-25T12:00", False, False, None),
+    ],
+)
+def test_what_holds_at_a_time(when: str, phones: bool, staying: bool, shift: str | None) -> None:
+    explained = explain(config(zone(), calendar={"closed": ["2026-12-25"]}), at(when), "en")
+    assert explained["at"]["shift"] == shift
+    (then,) = explained["cameras"][0]["zones"][0]["then"]
+    assert (then["phones"], then["scanners"], then["staying"], then["people"]) == (phones, True, staying, [1, None])
+
+
+def test_the_severity_is_that_which_incidents_get() -> None:
+    explained = explain(config(zone("edge", "blind_edge")), at("2026-11-26T05:00"), "en")
+    shown = "\n".join(lines(explained))
+    assert "being here → Warning" in shown
+    assert "out of sight for long → Note (Warning out of hours with parcels)" in shown
+    assert "blind corner: out of sight for 3 min, or 3 times a shift with parcels, 30 s each at least" in shown
+
+
+def test_where_scanners_are_forbidden_scanning_raises() -> None:
+    assert "scanning label after label → Warning" in told(config(zone(policy={"scanners": "forbidden"})))
+
+
+def test_without_shifts_everything_holds_at_any_time() -> None:
+    shown = told(config(zone(), shifts=[]))
+    assert "none given: it is always working time" in shown
+    assert "at any time: fine: scanning, being here" in shown
+
+
+def test_low_scores_that_raise_nothing_are_named_and_the_camera_wins() -> None:
+    mine = config(zone(), incidents={"least_score": {"lingering": 0.3, "tamper": 0.5}})
+    camera = mine.cameras[0].model_copy(update={"least_score": {"lingering": 0.62}})
+    shown = told(mine.model_copy(update={"cameras": [camera]}))
+    assert "“Lingering” scored below 0.62 raises no incident" in shown
+    assert "“Camera tampered with” scored below 0.5 raises no incident" in shown
+
+
+def test_every_text_is_used_and_both_languages_use_the_same_values() -> None:
+    source = inspect.getsource(detector.explain)
+    code = source[source.index("WEEKDAYS") :]
+    begun = ("kind_", "makes_")
+    assert [key for key in TEXTS if f'"{key}"' not in code and not key.startswith(begun)] == []
+    for chinese, english in TEXTS.values():
+        # Chinese has no plural to choose.
+        assert set(re.findall(r"{(\w+)", chinese)) | {"n"} == set(re.findall(r"{(\w+)", english)) | {"n"}
+
+
+words = st.sampled_from(["allowed", "forbidden"])
+exemptions = st.fixed_dictionaries(
+    {"reason": st.just("why")},
+    optional={
+        "phones": words,
+        "scanners": words,
+        "staying": words,
+        "people": st.integers(1, 4),
+        "until": st.dates(date(2026, 11, 1), date(2026, 12, 31)),
+        "shifts": st.lists(st.sampled_from(["day", "night", "none"]), max_size=2),
+    },
+)
+zones = st.builds(
+    lambda kind, phones, exemptions: zone("z", kind, policy={"phones": phones, "exemptions": exemptions}),
+    st.sampled_from(["storage", "walkway", "packing", "blind_edge", "ignore"]),
+    words,
+    st.lists(exemptions, max_size=3),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(zones, max_size=3), st.booleans(), st.integers(0, 10**6), st.sampled_from(LANGUAGES))
+def test_any_configuration_is_explained(made: list[Any], with_shifts: bool, minutes: int, language: str) -> None:
+    mine = config(*made, shifts=None if with_shifts else [])
+    explained = explain(mine, at("2026-01-01T00:00") + 60 * minutes, language)
+    assert not re.search(r"None|[{}|]", "\n".join(lines(explained)))
+    json.dumps(explained, allow_nan=False)
+    for problem in contradictions(mine, SITE, TODAY):
+        assert problem.reason and problem.hint
+
+
+# Where it contradicts itself
+
+
+HALF = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+INNER = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.9]]
+CONTRADICTIONS = [
+    pytest.param(config(zone(**exempt({"phones": "allowed", "until": "2026-11-24"}))),
+                 "cameras[0].zones[0].policy.exemptions[0].until", "never will again", id="until is past"),
+    pytest.param(config(zone(**exempt({"phones": "allowed", "shifts": ["late"]}))),
+                 "cameras[0].zones[0].policy.exemptions[0].shifts", "no shift is called late", id="unknown shift"),
+    pytest.param(config(zone(**exempt({}))), "cameras[0].zones[0].policy.exemptions[0]", "says nothing", id="empty"),
+    pytest.param(config(zone(**exempt({"scanners": "forbidden"}, scanners="forbidden"))),
+                 "cameras[0].zones[0].policy.exemptions[0]", "changes nothing", id="as the policy"),
+    pytest.param(config(zone(**exempt({"staying": "allowed", "shifts": ["day"]}))),
+                 "cameras[0].zones[0].policy.exemptions[0].staying", "fine anyway", id="staying in a shift"),
+    pytest.param(config(zone(**exempt({"phones": "allowed"}, {"phones": "forbidden", "people": 2}))),
+                 "cameras[0].zones[0].policy.exemptions[1]", "exemptions[0] holds whenever", id="outdone"),
+    pytest.param(config(zone(policy={"staying": "allowed"}), shifts=[]),
+                 "cameras[0].zones[0].policy.staying", "always working time", id="staying without shifts"),
+    pytest.param(config(zone("a", polygon=INNER), zone("b", "ignore", HALF), zone("c")),
+                 "cameras[0].zones[0].polygon", "wholly in what is ignored (b)", id="ignored"),
+    pytest.param(config(zone("a", polygon=HALF), zone("b", "walkway", INNER)),
+                 "cameras[0].zones[1].polygon", "zones before it", id="hidden"),
+    pytest.param(config(zone("a", polygon=INNER), zone("a")), "cameras[0].zones[1].name", "given twice", id="twice"),
+    pytest.param(config(zone(), zone("b", "ignore", INNER, policy={"phones": "allowed"})),
+                 "cameras[0].zones[1].policy", "ignored zone", id="policy of what is ignored"),
+    pytest.param(config(zone(kind="walkway", label_up_rate=0.3)),
+                 "cameras[0].zones[0].label_up_rate", "only storage", id="rate of a walkway"),
+    pytest.param(config(zone(), shifts=[*DAY_NIGHT, {"name": "noon", "begins": "11:00", "ends": "13:00"}]),
+                 "calendar.shifts[2]", "noon is never on", id="shift never on"),
+    pytest.param(config(zone(), shifts=[], rules={"orientation": {"by_shift": True}}),
+                 "rules.orientation.by_shift", "no shifts", id="by shift without shifts"),
+    pytest.param(config(zone(), rules={"lingering": {"after_s": 20}}),
+                 "rules.lingering.crouched_after_s", "lingering already", id="crouching later than lingering"),
+    pytest.param(config(zone(), rules={"blind_edge": {"visit_s": 200}}),
+                 "rules.blind_edge.visit_s", "told already", id="visits longer than being away"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mine", "key", "reason"), CONTRADICTIONS)
+def test_a_contradiction_is_told_by_key_with_reason_and_hint(mine: EdgeConfig, key: str, reason: str) -> None:
+    (problem,) = contradictions(mine, SITE, TODAY)
+    assert (problem.file, problem.key) == (str(SITE), key)
+    assert reason in problem.reason
+    assert problem.hint
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        pytest.param(load_edge(SITE), id="the sample"),
+        pytest.param(load_edge(REPOSITORY / "configs/demo/demo.yaml"), id="the demo"),
+        pytest.param(config(zone(**exempt({"phones": "allowed", "until": "2026-11-25"}))), id="until today"),
+        pytest.param(
+            config(zone(**exempt({"phones": "forbidden", "people": 1}, {"phones": "allowed"}))), id="one alone may not"
+        ),
+        pytest.param(config(zone("a", polygon=HALF), zone("b")), id="zones that overlap"),
+        pytest.param(config(zone(**exempt({"phones": "allowed"}, {"staying": "allowed"}))), id="of other things"),
+        pytest.param(
+            config(zone(), shifts=[*DAY_NIGHT, {"name": "early", "begins": "01:00", "ends": "08:00"}]), id="overlapping"
+        ),
+        pytest.param(config(zone(), shifts=[{**DAY_NIGHT[0], "days": ["sat"]}, DAY_NIGHT[0]]), id="a shift twice"),
+    ],
+)  # fmt: skip
+def test_what_makes_sense_is_no_contradiction(mine: EdgeConfig) -> None:
+    assert contradictions(mine, SITE, TODAY) == []
+
+
+# The command
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    camera = {"name": "cam", "source": "rtsp://10.0.0.1/1", "zones": [zone(**changes.pop("zone", {}))]}
+    tree = {"site": "s", "edge": "e", "calendar": {"shifts": DAY_NIGHT}, "cameras": [camera], **changes}
+    path = folder / "edge.yaml"
+    path.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def test_a_time_without_a_zone_is_the_sites_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, timezone="America/New_York")
+    for when in ("2026-11-25T22:30", "2026-11-26T03:30:00+00:00"):
+        assert main(["check", str(path), "--explain", "--at", when, "--language", "en"]) == 0
+        assert "Wed 2026-11-25 22:30: shift night" in capsys.readouterr().out
+
+
+def test_the_language_is_that_of_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(write(tmp_path))
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    for locale, word in (("zh_CN.UTF-8", "摄像机 cam"), ("en_GB.UTF-8", "Camera cam"), ("C", "Camera cam")):
+        monkeypatch.setenv("LANG", locale)
+        assert main(["check", path, "--explain"]) == 0
+        assert word in capsys.readouterr().out
+
+
+def test_problems_come_with_the_explanation_and_exit_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write(tmp_path, zone=exempt({"phones": "allowed", "shifts": ["late"]})))
+    assert main(["check", path]) == 2
+    assert "no shift is called late" in capsys.readouterr().out
+    assert main(["check", path, "--explain", "--language", "en"]) == 2
+    shown = capsys.readouterr().out
+    assert "no shift is called late" in shown
+    assert "Camera cam" in shown
+    assert main(["check", path, "--explain", "--json"]) == 2
+    as_json = json.loads(capsys.readouterr().out)
+    assert as_json["problems"][0]["key"] == "cameras[0].zones[0].policy.exemptions[0].shifts"
+    assert as_json["explanation"]["cameras"][0]["zones"][0]["exemptions"] == [{"reason": "why", "holds": False}]
+
+
+def test_an_exemption_that_is_over_stops_no_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write(tmp_path, zone=exempt({"phones": "allowed", "until": date(2026, 11, 24)})))
+    assert main(["check", path, "--at", "2026-11-24T12:00"]) == 0
+    assert main(["check", path, "--at", "2026-11-25T12:00"]) == 2
+    load_edge(Path(path))
+
+
+def test_what_cannot_be_explained_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(REPOSITORY / "configs/hub.yaml"), "--explain"]) == 2
+    assert "nothing to explain" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "gone.yaml"), "--explain"]) == 2
+    assert "can't be read" in capsys.readouterr().out
+    assert main(["check", str(write(tmp_path)), "--explain", "--at", "tonight"]) == 2
+    assert "not a time: tonight" in capsys.readouterr().err
