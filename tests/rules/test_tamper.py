@@ -1,0 +1,233 @@
+"""Cameras that no longer see what they should, from views as plain numbers over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from detector.alerts.incidents import IncidentBook
+from detector.config import Calendar, Incidents, Shift
+from detector.config import TamperRule as Settings
+from detector.rules.tamper import ACCEPT_S, TamperRule
+from detector.shifts import Shifts
+from detector.values import CameraView, IncidentKind, Phase, Scene, Severity, Signal
+from tests.builders import person, scene, times
+
+MIDNIGHT = 1_793_491_200.0  # 2026-11-01T00:00:00Z
+NOON = MIDNIGHT + 12 * 3600
+FINE = CameraView(0.45, 0.2, 0.5, 0.9, 0.0)
+WRONG = {
+    "dark": CameraView(0.02, 0.01, 0.0, 0.02, 0.0),
+    "covered": CameraView(0.4, 0.03, 0.0, 0.0, 0.0),
+    "turned": CameraView(0.45, 0.2, 0.5, 0.05, 0.0),
+    "defocused": CameraView(0.45, 0.19, 0.15, 0.5, 0.0),
+}
+Views = Iterable[tuple[float, CameraView]]
+
+
+def shown(view: CameraView, since: float, until: float, fps: float = 2.0) -> list[tuple[float, CameraView]]:
+    return [(at, view) for at in times(since, until - 1 / fps, fps)]
+
+
+def frozen(since: float, until: float, fps: float = 2.0) -> list[tuple[float, CameraView]]:
+    """A picture that is the same from `since` on."""
+    return [(at, replace(FINE, still_s=at - since)) for at in times(since, until - 1 / fps, fps)]
+
+
+def rule(calendar: Calendar | None = None) -> TamperRule:
+    return TamperRule(Settings(), Shifts(calendar or Calendar(), "UTC"))
+
+
+def told(
+    views: Views, by: TamperRule | None = None, *, start: float = NOON, change: Callable[[Scene], Scene] = lambda s: s
+) -> list[Signal]:
+    by = by or rule()
+    return [s for at, view in views for s in by.observe(change(replace(scene(start + at), view=view)))]
+
+
+def disturbances(signals: Iterable[Signal]) -> list[tuple[str, float, float]]:
+    """What began when, and when it was first told, seconds."""
+    first: dict[float, Signal] = {}
+    for each in signals:
+        first.setdefault(each.started_at, each)
+    return [(str(s.facts["what"]), s.started_at, s.at) for s in first.values()]
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_disturbance_is_told_once_it_has_lasted(what: str) -> None:
+    signals = told([*shown(FINE, 0, 120), *shown(WRONG[what], 120, 200), *shown(FINE, 200, 400)])
+    assert disturbances(signals) == [(what, NOON + 120, NOON + 128)]
+    first = signals[0]
+    assert (first.kind, first.zone, first.severity) == (IncidentKind.TAMPER, None, Severity.WARNING)
+    assert first.facts == {"what": what, "lasted_s": 8.0}
+    assert 0 < first.score <= 1
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(replace(FINE, brightness=0.2, contrast=0.11), id="lamps off"),
+        pytest.param(replace(FINE, brightness=0.8, contrast=0.28, likeness=0.6), id="sun"),
+        pytest.param(CameraView(0.3, 0.12, 0.42, 0.45, 0.0), id="infra-red"),
+        pytest.param(CameraView(0.3, 0.15, 0.45, 0.35, 0.0), id="goods moved"),
+        pytest.param(replace(FINE, still_s=15.0), id="nothing moves for a moment"),
+    ],
+)
+def test_ordinary_changes_are_not_told(view: CameraView) -> None:
+    assert told([*shown(FINE, 0, 300), *shown(view, 300, 900), *shown(FINE, 900, 1200)]) == []
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_passes_close_to_the_lens_is_not_told(what: str) -> None:
+    views = shown(FINE, 0, 120)
+    for start in range(120, 600, 12):
+        views += [*shown(WRONG[what], start, start + 6), *shown(FINE, start + 6, start + 12)]
+    assert told(views) == []
+
+
+def test_somebody_who_fills_the_picture_has_longer() -> None:
+    near = [person(1, (100, 0, 1100, 720))]
+
+    def stood_before(s: Scene) -> Scene:
+        return replace(s, people=tuple(near)) if s.at >= NOON + 120 else s
+
+    views = [*shown(FINE, 0, 120), *shown(WRONG["turned"], 120, 200)]
+    assert [at - NOON for _, _, at in disturbances(told(views, change=stood_before))] == [160]
+
+
+def test_nothing_is_judged_before_the_camera_was_seen_for_a_minute() -> None:
+    for view in WRONG.values():
+        assert told([*shown(FINE, 0, 20), *shown(view, 20, 59)]) == []
+
+
+@pytest.mark.parametrize("view", [WRONG["dark"], replace(FINE, likeness=None)], ids=["black", "unlearned"])
+def test_a_camera_that_never_showed_anything_else_is_not_told(view: CameraView) -> None:
+    assert told(shown(view, 0, 3600)) == []
+
+
+def test_a_flickering_figure_does_not_end_a_disturbance() -> None:
+    nearly = replace(FINE, likeness=0.28)
+    views = shown(FINE, 0, 120)
+    for start in range(120, 320, 10):
+        views += [*shown(WRONG["turned"], start, start + 9), *shown(nearly, start + 9, start + 10)]
+    assert disturbances(told(views)) == [("turned", NOON + 120, NOON + 128)]
+
+
+def incidents(signals: list[Signal], until: float) -> int:
+    """How many incidents they become, with the settings as they come."""
+    book = IncidentBook("site", Incidents())
+    by_time = {s.at: s for s in signals}
+    updates = []
+    for at in sorted({*by_time, *(NOON + k * 10.0 for k in range(round(until / 10)))}):
+        updates += book.admit([by_time[at]] if at in by_time else [], at)
+    return sum(update.phase is Phase.NEW for update in updates)
+
+
+def test_a_camera_covered_for_hours_is_one_incident() -> None:
+    signals = told([*shown(FINE, 0, 120), *shown(WRONG["covered"], 120, 4 * 3600, 0.5), *shown(FINE, 14400, 15000)])
+    assert len(signals) < 12
+    assert [s.facts["lasted_s"] for s in signals] == sorted(s.facts["lasted_s"] for s in signals)
+    assert max(b.at - a.at for a, b in pairwise(signals)) < Incidents().join_s
+    assert incidents(signals, 15000) == 1
+
+
+def test_what_comes_back_again_and_again_is_told_ever_more_seldom() -> None:
+    views = shown(FINE, 0, 120)
+    for start in range(120, 24 * 3600, 60):
+        views += [*shown(WRONG["covered"], start, start + 30, 0.5), *shown(FINE, start + 30, start + 60, 0.5)]
+    signals = told(views)
+    began = [at for _, at, _ in disturbances(signals)]
+    assert 3 <= len(began) <= 12
+    assert incidents(signals, 24 * 3600) <= 12
+
+
+def test_what_lasts_is_told_though_the_same_was_told_a_moment_ago() -> None:
+    views = [
+        *shown(FINE, 0, 120), *shown(WRONG["covered"], 120, 150), *shown(FINE, 150, 180),
+        *shown(WRONG["covered"], 180, 900),
+    ]  # fmt: skip
+    assert [at - NOON for _, _, at in disturbances(told(views))] == [pytest.approx(128), pytest.approx(458, abs=2)]
+
+
+def test_a_camera_aimed_anew_is_accepted() -> None:
+    turned, other = WRONG["turned"], CameraView(0.7, 0.09, 0.9, 0.95, 0.0)
+    views = [*shown(FINE, 0, 120), *shown(turned, 120, 120 + ACCEPT_S, 0.5), *shown(other, 120 + ACCEPT_S, 5000, 0.5)]
+    assert len(disturbances(told(views))) == 1
+
+
+def test_a_frozen_picture_is_told_where_pictures_used_to_change() -> None:
+    signals = told([*shown(FINE, 0, 120), *frozen(120, 300)])
+    assert disturbances(signals) == [("frozen", NOON + 120, NOON + 140)]
+
+
+def test_a_picture_that_never_changed_is_not_frozen() -> None:
+    assert told(frozen(0, 3600)) == []
+
+
+def test_a_codec_that_repeats_still_scenes_exactly_is_not_frozen() -> None:
+    """Between two whole pictures 15 s apart nothing changes at night; now and then one of those is alike too."""
+    views = shown(FINE, 0, 120)
+    for k in range(100):
+        long = 30 if k % 7 == 6 else 15
+        views += frozen(views[-1][0] + 0.5, views[-1][0] + 0.5 + long)
+    assert told(views) == []
+    later = views[-1][0] + 0.5
+    assert [what for what, _, _ in disturbances(told([*views, *frozen(later, later + 120)]))] == ["frozen"]
+
+
+DAY = Calendar(shifts=[Shift(name="day", begins="08:00", ends="20:00")])
+
+
+def night(day: int, off: float = 21.0, on: float = 30.0) -> list[tuple[float, CameraView]]:
+    """One day from noon to noon with the lamps off from `off` to `on` o'clock, seconds since the first midnight."""
+    hours = [(12.0, off, FINE), (off, on, WRONG["dark"]), (on, 36.0, FINE)]
+    return [v for a, b, view in hours for v in shown(view, (24 * day + a) * 3600, (24 * day + b) * 3600, 0.1)]
+
+
+def test_a_hall_without_lamps_at_night_is_told_the_first_night_only() -> None:
+    views = [v for day in range(7) for v in night(day, off=21 + 0.2 * (day % 3))]
+    signals = told(views, rule(DAY), start=MIDNIGHT)
+    assert [what for what, _, _ in disturbances(signals)] == ["dark"]
+    assert signals[0].severity is Severity.INFO
+
+
+def test_a_bright_hour_that_turns_black_is_told_though_nights_are_dark() -> None:
+    views = [*night(0), *night(1), *night(2)]
+    noon = 24 * 3 * 3600 + 14 * 3600
+    views += [*shown(FINE, 24 * 3 * 3600 + 12 * 3600, noon, 0.1), *shown(WRONG["dark"], noon, noon + 600)]
+    signals = told(views, rule(DAY), start=MIDNIGHT)
+    assert disturbances(signals)[-1][1] == MIDNIGHT + noon
+    assert signals[-1].severity is Severity.WARNING
+
+
+def test_time_set_back_is_told_once_and_time_ahead_is_a_gap() -> None:
+    back = told([(0, FINE)], change=lambda s: replace(s, clock_step_s=-3600.04))
+    assert [(s.facts["what"], s.facts["step_s"], s.severity) for s in back] == [("clock", -3600.0, Severity.WARNING)]
+    for step in (3600.0, -30.0):
+        assert told([(0, FINE)], change=lambda s, step=step: replace(s, clock_step_s=step)) == []  # type: ignore[misc]
+
+
+def test_what_was_learned_is_carried_over_and_a_clock_set_back_all_day_is_no_storm() -> None:
+    count, learned = 0, rule().learned()
+    for k in range(1000):  # back by an hour every minute and a half
+        heir = rule()
+        heir.recall(learned)
+        signals = told(
+            shown(FINE, 0, 90, 0.5),
+            heir,
+            start=NOON - 3600.0 * k,
+            change=lambda s, k=k: replace(s, clock_step_s=-3600.0 if s.at == NOON - 3600.0 * k else None),  # type: ignore[misc]
+        )
+        count += len(signals)
+        learned = heir.learned()
+    assert 3 <= count <= 20
+    heir = rule()
+    heir.recall(learned)
+    assert disturbances(told(shown(WRONG["covered"], 0, 60), heir)) == [("covered", NOON, NOON + 8)]
+
+
+def test_a_scene_without_a_view_says_nothing() -> None:
+    assert list(rule().observe(scene(NOON))) == []
