@@ -14,16 +14,20 @@ from detector.rules.tamper import TamperRule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
-from detector.values import IncidentKind
+from detector.tuned import LeastScore, configured
 
 
-def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None = None) -> Pipeline:
+def build_pipeline(
+    config: EdgeConfig, camera: Camera, detector: Detector | None = None, least_score: LeastScore | None = None
+) -> Pipeline:
     """The pipeline of one camera.
 
     Args:
         config: The edge's configuration.
         camera: One of its cameras.
         detector: Shared by all cameras of a process; loaded when left out.
+        least_score: Of findings that become incidents, by kind; may change at any time. The configuration's when left
+            out.
 
     Raises:
         ModelError: The model can't be loaded.
@@ -32,7 +36,7 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
     shifts = Shifts(config.calendar, config.timezone)
     policies = Policies(shifts)
     # One for every book of this camera: what is changed while it runs outlives a leap of time.
-    least_score = {IncidentKind(k): v for k, v in {**config.incidents.least_score, **camera.least_score}.items()}
+    in_force = configured(config, camera) if least_score is None else least_score
 
     def stages() -> Stages:
         rules: list[Rule] = [
@@ -41,6 +45,6 @@ def build_pipeline(config: EdgeConfig, camera: Camera, detector: Detector | None
             LingeringRule(zones, config.rules.lingering, policies),
             TamperRule(config.rules.tamper, shifts),
         ]
-        return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, least_score))
+        return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, in_force))
 
     return Pipeline(detector or load_detector(config.analysis), stages, config.rules.tamper.clock_step_s)

@@ -1,4 +1,4 @@
-"""What travels between edge and hub: topics, the alert envelope and its signature, acknowledgements, health.
+"""What travels between edge and hub: topics, the alert envelope and its signature, acknowledgements, commands, health.
 
 JSON, UTF-8, `schema` 1. Times are ISO 8601 UTC and Unix seconds; boxes are normalised 0..1. An envelope is signed with
 the edge's Ed25519 key over its canonical form: all fields but `signature`, keys sorted, no spaces. Fields are only
@@ -56,6 +56,11 @@ class Topics:
     def ack(self) -> str:
         """Hub to edge: ids of envelopes stored."""
         return f"{ROOT}/{self.site}/{self.edge}/ack"
+
+    @property
+    def thresholds(self) -> str:
+        """Hub to edge, QoS 1, retained: the least scores that people have set."""
+        return f"{ROOT}/{self.site}/{self.edge}/cmd/thresholds"
 
 
 def topic_owner(topic: str) -> tuple[str, str]:
@@ -256,6 +261,43 @@ def acked_ids(payload: bytes) -> list[str]:
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
         raise WireError("an acknowledgement needs a list of ids")
     return ids
+
+
+ThresholdState = dict[str, dict[str, float]]  # least score by camera and kind
+LATEST_VERSION = 2**53  # what every reader of JSON counts exactly
+
+
+def thresholds_payload(version: int, state: Mapping[str, Mapping[str, float]], *, user: str, at: float) -> bytes:
+    """The hub's command to have these thresholds, and no others beside the configuration's, in force.
+
+    Args:
+        version: Grows with every change at this edge.
+        state: Least score, 0..1, by camera and kind of incident.
+        user: Who made the last change.
+        at: When, Unix seconds.
+    """
+    said = {"at": iso(at), "at_unix": round(at, 3), "user": user}
+    return encode({"schema": SCHEMA, "version": version, "state": state, **said})
+
+
+def decode_thresholds(payload: bytes) -> tuple[int, ThresholdState]:
+    """Version and state of such a command; whether cameras and kinds exist is for the edge to say.
+
+    Raises:
+        WireError: It is none: a field is missing or of a wrong type, or a score is not within 0..1.
+    """
+    fields = decode(payload)
+    _require(fields, {"version": int, "state": dict}, "thresholds")
+    version, state = fields["version"], fields["state"]
+    if not 0 < version <= LATEST_VERSION:
+        raise WireError(f"thresholds: no such version: {version}")
+    for camera, scores in state.items():
+        if not isinstance(scores, dict):
+            raise WireError(f"thresholds: {camera[:64]!r} is no mapping of kinds to scores")
+        for kind, score in scores.items():
+            if isinstance(score, bool) or not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
+                raise WireError(f"thresholds: {camera[:64]!r}, {kind[:64]!r}: not within 0..1")
+    return version, state
 
 
 _HEX = frozenset("0123456789abcdef")

@@ -29,6 +29,7 @@ from detector.errors import SourceError, StoreError, WireError
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.rules.silence import Silence
+from detector.tuned import Tuned
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
 
 if TYPE_CHECKING:
@@ -422,12 +423,12 @@ def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None 
     _return_freed_memory()
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
-    with _delivery(config, clock) as (outbox, link):
-        cameras = _cameras(config, once, outbox, clock, stop)
+    with _delivery(config, clock) as (outbox, link, tuned):
+        cameras = _cameras(config, once, outbox, tuned, clock, stop)
         try:
             for camera in cameras:
                 camera.start()
-            _watch(cameras, outbox, link, config, clock, stop)
+            _watch(cameras, outbox, link, tuned, config, clock, stop)
             if not stop.is_set():
                 drained = _drained(outbox, link, clock, stop)
                 _write_summary(config.data_dir / "worker-summary.json", cameras, outbox, drained)
@@ -438,8 +439,8 @@ def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None 
 
 
 @contextmanager
-def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[tuple[Outbox, MqttLink]]:
-    """The outbox and what empties it, running."""
+def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[tuple[Outbox, MqttLink, Tuned]]:
+    """The outbox and what empties it, running, and the thresholds that come in by the same way."""
     from detector.alerts.identity import load_identity
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
@@ -451,17 +452,20 @@ def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[tuple[Outbox, MqttLi
     with ExitStack() as stack:
         outbox = Outbox(config.data_dir / "outbox.db", key, clock=clock)
         stack.callback(outbox.close)
-        link = MqttLink(outbox, topics, config.broker, clock, wire.public_key_text(key))
+        tuned = Tuned(config)
+        link = MqttLink(outbox, topics, config.broker, clock, wire.public_key_text(key), tuned.accept)
         link.start()
         stack.callback(link.stop, 1.0)
         if config.hub.url:
             uploads = ClipUploads(outbox, config.hub.url, topics, key, clock)
             uploads.start()
             stack.callback(uploads.stop, 1.0)
-        yield outbox, link
+        yield outbox, link, tuned
 
 
-def _cameras(config: EdgeConfig, once: bool, outbox: Outbox, clock: Clock, stop: threading.Event) -> list[CameraWorker]:
+def _cameras(
+    config: EdgeConfig, once: bool, outbox: Outbox, tuned: Tuned, clock: Clock, stop: threading.Event
+) -> list[CameraWorker]:
     from detector.assembly import build_pipeline
     from detector.inference import load_detector
     from detector.sources import open_source
@@ -472,7 +476,7 @@ def _cameras(config: EdgeConfig, once: bool, outbox: Outbox, clock: Clock, stop:
         ring = PacketRing(config.incidents.pre_roll_s + LOOK_BACK_S)
         return CameraWorker(
             camera,
-            build=lambda: build_pipeline(config, camera, detector),
+            build=lambda: build_pipeline(config, camera, detector, tuned.least_score(camera.name)),
             open_source=lambda on_packet: open_source(
                 camera, fps=config.analysis.fps, clock=clock, stop=stop, on_packet=on_packet
             ),
@@ -490,6 +494,7 @@ def _watch(
     cameras: list[CameraWorker],
     outbox: Outbox,
     link: MqttLink,
+    tuned: Tuned,
     config: EdgeConfig,
     clock: Clock,
     stop: threading.Event,
@@ -500,10 +505,11 @@ def _watch(
         now = clock.now()
         for camera in cameras:
             camera.watch_silence(now)
-        if now >= report_at:
+        if now >= report_at or tuned.news.is_set():
             report_at = now + HEALTH_EVERY_S
-            link.publish_health(_health(cameras, outbox, config, now))
-    link.publish_health(_health(cameras, outbox, config, clock.now()))
+            tuned.news.clear()
+            link.publish_health(_health(cameras, outbox, tuned, config, now))
+    link.publish_health(_health(cameras, outbox, tuned, config, clock.now()))
 
 
 def _join(cameras: list[CameraWorker], clock: Clock) -> None:
@@ -514,14 +520,16 @@ def _join(cameras: list[CameraWorker], clock: Clock) -> None:
             logger.warning("does not stop in time camera=%s", camera.camera.name)
 
 
-def _health(cameras: list[CameraWorker], outbox: Outbox, config: EdgeConfig, now: float) -> dict[str, Any]:
+def _health(
+    cameras: list[CameraWorker], outbox: Outbox, tuned: Tuned, config: EdgeConfig, now: float
+) -> dict[str, Any]:
     try:
         counts = outbox.counts()
     except StoreError as error:
         logger.warning("the outbox can't be counted: %s", error)
         counts = {}
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
-    return {"site": config.site, "edge": config.edge, "cameras": reports, **counts}
+    return {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned.health(), **counts}
 
 
 def _drained(outbox: Outbox, link: MqttLink, clock: Clock, stop: threading.Event) -> bool:

@@ -1,4 +1,4 @@
-"""The outbox's envelopes leave for the broker; the hub's acknowledgements come in and empty the outbox.
+"""The outbox's envelopes leave for the broker; the hub's acknowledgements come in and empty the outbox; commands too.
 
 One thread owns the connection and everything paho: it connects, runs paho's loop, sends what is due, and after any
 failure begins anew with a fresh client. So no callback can kill a network thread unseen, nothing of a dead connection
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
@@ -56,18 +56,28 @@ class MqttLink:
         broker: Where the broker is.
         clock: Tells the time written into status and health messages.
         public_key: This edge's public key, base64, told in the status message.
+        on_thresholds: Called with the hub's threshold commands as they are, in the link's thread; must not raise.
 
     Attributes:
         last_ack_at: When the hub last acknowledged something, Unix seconds; `None` before the first time.
     """
 
-    def __init__(self, outbox: Outbox, topics: wire.Topics, broker: Broker, clock: Clock, public_key: str) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        topics: wire.Topics,
+        broker: Broker,
+        clock: Clock,
+        public_key: str,
+        on_thresholds: Callable[[bytes], None] = lambda _payload: None,
+    ) -> None:
         self.last_ack_at: float | None = None
         self._outbox = outbox
         self._topics = topics
         self._broker = broker
         self._clock = clock
         self._public_key = public_key
+        self._on_thresholds = on_thresholds
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -213,14 +223,17 @@ class MqttLink:
             raise _LinkError(f"the broker refused us: {reason}")
         self._largest = getattr(properties, "MaximumPacketSize", LARGEST_PACKET)
         self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
-        client.subscribe(self._topics.ack, qos=1)
+        client.subscribe([(self._topics.ack, 1), (self._topics.thresholds, 1)])
         client.publish(self._topics.status, self._status("online"), qos=1, retain=True)
 
     def _on_subscribe(
         self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            raise _LinkError(f"the broker does not let us subscribe to {self._topics.ack}")
+        for topic, reason in zip((self._topics.ack, self._topics.thresholds), reasons, strict=False):
+            if reason.is_failure and topic == self._topics.ack:
+                raise _LinkError(f"the broker does not let us subscribe to {topic}")
+            if reason.is_failure:
+                logger.warning("the broker does not let us subscribe to %s: thresholds stay as they are", topic)
         self._ready.set()
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, _reason: ReasonCode, _properties: Any) -> None:
@@ -228,6 +241,9 @@ class MqttLink:
         self._unconfirmed.discard(mid)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        if message.topic == self._topics.thresholds:
+            self._on_thresholds(bytes(message.payload))
+            return
         try:
             ids = wire.acked_ids(bytes(message.payload))
         except WireError as error:

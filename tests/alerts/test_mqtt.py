@@ -21,6 +21,7 @@ from detector import wire
 from detector.alerts import mqtt
 from detector.alerts.mqtt import MqttLink, back_off_s
 from detector.alerts.outbox import Outbox
+from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
 from detector.errors import WireError
@@ -58,8 +59,8 @@ class Peer:
     def of(self, topic: str) -> list[dict[str, Any]]:
         return [json.loads(payload) for at, payload, _ in list(self.heard) if at == topic]
 
-    def say(self, topic: str, payload: bytes) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(20)
+    def say(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(20)
 
     def acknowledge_all(self) -> None:
         self.say(TOPICS.ack, wire.ack_payload([fields["id"] for fields in self.of(TOPICS.alerts)]))
@@ -82,12 +83,18 @@ def outbox(open_outbox: Callable[..., Outbox]) -> Outbox:
 
 
 @pytest.fixture
-def link_to(outbox: Outbox, key: Ed25519PrivateKey) -> Iterator[Callable[..., MqttLink]]:
+def commands() -> list[bytes]:
+    """Threshold commands that reached the edge."""
+    return []
+
+
+@pytest.fixture
+def link_to(outbox: Outbox, key: Ed25519PrivateKey, commands: list[bytes]) -> Iterator[Callable[..., MqttLink]]:
     links: list[MqttLink] = []
 
     def link_to(port: int, **settings: Any) -> MqttLink:
         where = Broker(port=port, **settings)
-        links.append(MqttLink(outbox, TOPICS, where, SystemClock(), wire.public_key_text(key)))
+        links.append(MqttLink(outbox, TOPICS, where, SystemClock(), wire.public_key_text(key), commands.append))
         links[-1].start()
         return links[-1]
 
@@ -181,6 +188,41 @@ def test_status_is_retained_and_the_broker_tells_of_a_sudden_death(
         thief.disconnect()
         thief.loop(0.2)
         assert soon(lambda: peer.of(TOPICS.status)[-1]["state"] == "online")
+
+
+def test_a_command_kept_by_the_broker_reaches_an_edge_that_comes_later_and_the_next_one_at_once(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], commands: list[bytes], fields: Fields
+) -> None:
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        peer.say(TOPICS.thresholds, b"first", retain=True)
+        peer.say(wire.Topics("north", "box-2").thresholds, b"another's", retain=True)
+        link_to(broker.port)
+        assert soon(lambda: commands == [b"first"])
+        peer.say(TOPICS.thresholds, b"second", retain=True)
+        assert soon(lambda: commands == [b"first", b"second"])
+        outbox.put(fields())
+        assert soon(lambda: peer.of(TOPICS.alerts))
+        peer.acknowledge_all()
+        assert soon(lambda: outbox.counts()["backlog"] == 0)
+
+
+def test_the_broker_that_pip_brings_keeps_commands_too(
+    tmp_path: Path, link_to: Callable[..., MqttLink], commands: list[bytes]
+) -> None:
+    pytest.importorskip("iotcore")
+    broker = EmbeddedBroker(tmp_path, mosquitto=None)
+    port = broker.start()
+    try:
+        with closing(Peer(port)) as peer:
+            peer.say(TOPICS.thresholds, b"first", retain=True)
+            link = link_to(port)
+            assert soon(lambda: commands == [b"first"])
+            peer.say(TOPICS.thresholds, b"second", retain=True)
+            assert soon(lambda: commands == [b"first", b"second"])
+            assert link.stop(5.0)
+    finally:
+        broker.stop()
 
 
 def test_stopping_says_offline(broker: Mosquitto, link_to: Callable[..., MqttLink]) -> None:
