@@ -1,0 +1,397 @@
+"""Who goes where no camera looks, with a parcel or without, and does not come out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.config import BlindEdgeRule, Calendar, Shift, Zone
+from detector.rules.blind_edge import BlindEdgeRule as Rule
+from detector.rules.blind_edge import bears, distance_to, unsettled
+from detector.rules.zones import ZoneMap
+from detector.shifts import Shifts
+from detector.values import Box, IncidentKind, Parcel, Scene, Severity, Signal
+from tests.builders import SIZE, box_at, parcel, person, scene, times
+
+UTC = "Etc/UTC"
+FPS = 5
+# The corner behind the last rack: the left tenth of the picture.
+CORNER = Zone(name="corner", kind="blind_edge", polygon=[(0, 0.3), (0.1, 0.3), (0.1, 1), (0, 1)])
+DOOR = Zone(name="door", kind="blind_edge", polygon=[(0.9, 0.3), (1, 0.3), (1, 1), (0.9, 1)])
+DAY = Calendar(shifts=[Shift(name="day", begins="08:00", ends="20:00")])
+HEIGHT = 200.0
+KEPT_S = 9.0  # trackers tell so long after the last sight that a track ended
+
+
+def body(x: float, y: float = 500.0) -> Box:
+    """Somebody 200 pixels tall with the feet at a point."""
+    return x - 40, y - HEIGHT, x + 40, y
+
+
+def rule(
+    zones: Sequence[Zone] = (CORNER,), settings: BlindEdgeRule | None = None, calendar: Calendar | None = None
+) -> Rule:
+    return Rule(ZoneMap(zones), settings or BlindEdgeRule(), Shifts(calendar or Calendar(), UTC))
+
+
+class Stage:
+    """People on their ways over time, as a tracker tells of them."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._start = start
+        self._ways: list[tuple[int, float, float, Callable[[float], Box], bool]] = []
+        self._lying: list[Parcel] = []
+
+    def walks(
+        self, track: int, at: float, start: float, to: float, *, speed: float = 100.0, y: float = 500.0,
+        parcel: bool = False,
+    ) -> Stage:  # fmt: skip
+        """Somebody walks from x `start` to x `to` and is not seen afterwards; speed in pixels a second."""
+        sign = 1 if to > start else -1
+        seconds = abs(to - start) / speed
+        self._ways.append((track, at, at + seconds, lambda t: body(start + sign * speed * (t - at), y), parcel))
+        return self
+
+    def stands(self, track: int, at: float, until: float, x: float) -> Stage:
+        """Somebody stands."""
+        self._ways.append((track, at, until, lambda t: body(x), False))
+        return self
+
+    def lies(self, *parcels: Parcel) -> Stage:
+        """Parcels that lie there all the time."""
+        self._lying += parcels
+        return self
+
+    def scenes(self, until: float, *, start: float = 0.0) -> Iterable[Scene]:
+        """Scenes from `start` to `until`."""
+        for t in times(start, until, FPS):
+            at = self._start + t
+            here = [(n, way(t), bears) for n, begins, ends, way, bears in self._ways if begins <= t <= ends + 1e-6]
+            people = [person(n, box, at, since=at) for n, box, _ in here]
+            held = [
+                parcel(1000 + round(t * FPS), box_at(((box[0] + box[2]) / 2, box[1] + 90), 60, 40), since=at, at=at)
+                for _, box, bears in here
+                if bears
+            ]
+            ended = [n for n, _, ends, _, _ in self._ways if 0 <= t - ends - KEPT_S < 1 / FPS]
+            yield scene(at, people, (), [*self._lying, *held], ended=ended)
+
+
+def told(by: Rule, scenes: Iterable[Scene]) -> list[Signal]:
+    return [signal for one in scenes for signal in by.observe(one)]
+
+
+def first(signals: Sequence[Signal]) -> dict[str, Any]:
+    return dict(signals[0].facts)
+
+
+def test_nobody_who_went_in_comes_out() -> None:
+    signals = told(rule(), Stage().walks(1, 0, 600, 100).scenes(200))
+    assert len(signals) == 1
+    (signal,) = signals
+    assert (signal.kind, signal.zone, signal.severity) == (IncidentKind.BLIND_CORNER, "corner", Severity.INFO)
+    assert signal.started_at == pytest.approx(5, abs=0.2)
+    assert signal.at == pytest.approx(185, abs=0.5)
+    assert dict(signal.facts) == {
+        "away_s": pytest.approx(180, abs=0.5), "still_inside": 1, "carried": False, "visits": 0, "people_inside": 1,
+        "out_of_hours": False, "shift": None,
+    }  # fmt: skip
+    assert signal.tracks == (1,)
+    assert signal.score == pytest.approx(0.5, abs=0.01)
+    caption, box = signal.boxes[0]
+    assert caption == "blind_edge"
+    assert box == pytest.approx((0, 216, 128, 720))
+
+
+def test_whoever_comes_out_in_time_is_nothing() -> None:
+    stage = Stage().walks(1, 0, 600, 100).walks(2, 100, 100, 600)
+    assert told(rule(), stage.scenes(400)) == []
+
+
+def test_coming_out_late_ends_the_finding_with_its_whole_length() -> None:
+    stage = Stage().walks(1, 0, 600, 100).walks(2, 425, 100, 600)
+    signals = told(rule(), stage.scenes(700))
+    assert [signal.facts["still_inside"] for signal in signals] == [1, 1, 1, 1, 0]
+    assert signals[-1].facts["away_s"] == pytest.approx(420, abs=30)
+    assert {signal.started_at for signal in signals} == {signals[0].started_at}
+
+
+def test_one_presence_is_one_finding_told_ever_more_seldom_and_forgotten() -> None:
+    scenes = list(Stage().walks(1, 0, 600, 100).scenes(60))
+    scenes += [scene(t) for t in times(61, 6 * 3600, 0.5)]
+    by = rule()
+    signals = told(by, scenes)
+    assert len(signals) <= 12
+    assert len({signal.started_at for signal in signals}) == 1
+    assert signals[-1].at < 4 * 3600 + 10
+    assert all(signal.facts["still_inside"] == 1 for signal in signals)
+    assert by._places["corner"].inside == []
+
+
+@pytest.mark.parametrize(
+    ("to", "y", "speed", "goes_in"),
+    [
+        pytest.param(100, 500, 100, True, id="in the zone"),
+        pytest.param(128, 500, 100, True, id="on its border"),
+        pytest.param(220, 500, 100, True, id="on the way in, a second away"),
+        pytest.param(360, 500, 100, False, id="on the way in, but far"),
+        pytest.param(220, 500, 30, False, id="too slow to be in by now"),
+        pytest.param(10, 500, 100, True, id="at the picture's border"),
+        pytest.param(100, 100, 100, False, id="above the zone"),
+    ],
+)
+def test_a_track_goes_in_where_it_is_seen_last(to: float, y: float, speed: float, goes_in: bool) -> None:
+    signals = told(rule(), Stage().walks(1, 0, to + 400, to, y=y, speed=speed).scenes(220))
+    assert bool(signals) is goes_in
+
+
+def test_walking_out_of_the_mouth_is_not_going_in() -> None:
+    assert told(rule(), Stage().walks(1, 0, 160, 400).scenes(220)) == []
+
+
+def test_what_blinks_in_one_place_has_not_gone_in() -> None:
+    stage = Stage()
+    for n in range(6):
+        stage.stands(n, 30.0 * n, 30.0 * n + 3, 100)
+    assert told(rule(), stage.scenes(500)) == []
+
+
+@pytest.mark.parametrize(
+    ("hidden_s", "appears_at", "goes_in"),
+    [
+        pytest.param(4, 200, False, id="a step on"),
+        pytest.param(12, 400, False, id="walked back unseen"),
+        pytest.param(4, 1100, True, id="somebody else, too far off"),
+        pytest.param(60, 400, True, id="somebody else, long after"),
+    ],
+)
+def test_whoever_disappeared_on_the_way_and_is_there_again_was_hidden(
+    hidden_s: float, appears_at: float, goes_in: bool
+) -> None:
+    stage = Stage().walks(1, 0, 600, 210).walks(2, 3.9 + hidden_s, appears_at, appears_at + 100)
+    assert bool(told(rule(), stage.scenes(240))) is goes_in
+
+
+def test_a_track_broken_on_the_way_in_is_one_person() -> None:
+    stage = Stage().walks(1, 0, 600, 400).walks(2, 4, 330, 100)
+    (signal,) = told(rule(), stage.scenes(200))
+    assert signal.facts["people_inside"] == 1
+
+
+def test_a_track_lost_in_the_mouth_and_found_there_changes_no_count() -> None:
+    stage = Stage().walks(1, 0, 600, 100).stands(2, 8, 20, 100).stands(3, 23, 30, 100).walks(4, 32, 100, 600)
+    by = rule()
+    assert told(by, stage.scenes(300)) == []
+    assert by._places["corner"].inside == []
+
+
+def test_who_was_inside_before_we_looked_is_not_missed() -> None:
+    by = rule()
+    assert told(by, Stage().walks(1, 0, 100, 600).walks(2, 50, 100, 600).scenes(300)) == []
+    assert by._places["corner"].inside == []
+
+
+def test_people_who_swap_leave_one_inside_who_just_went_in() -> None:
+    """Whoever comes out is taken for the one longest inside."""
+    stage = Stage().walks(1, 0, 600, 100).walks(2, 100, 600, 100).walks(3, 120, 100, 600)
+    signals = told(rule(), stage.scenes(290))
+    assert [signal.facts["people_inside"] for signal in signals] == [1]
+    assert signals[0].started_at == pytest.approx(105, abs=0.5)
+
+
+def test_two_who_stay_are_counted() -> None:
+    stage = Stage().walks(1, 0, 600, 100).walks(2, 3, 600, 100)
+    signals = told(rule(), stage.scenes(200))
+    assert signals[-1].facts["people_inside"] == 2
+    assert signals[-1].facts["still_inside"] == 2
+    assert signals[-1].tracks == (1, 2)
+    assert {signal.started_at for signal in signals} == {signals[0].started_at}
+
+
+def test_a_look_out_of_the_corner_is_not_coming_out() -> None:
+    stage = Stage().walks(1, 0, 600, 100).stands(2, 100, 106, 100)
+    signals = told(rule(), stage.scenes(200))
+    assert signals[0].facts["away_s"] == pytest.approx(180, abs=1)
+
+
+def test_coming_out_for_a_while_is() -> None:
+    stage = Stage().walks(1, 0, 600, 100).walks(2, 100, 100, 600).walks(2, 105, 600, 100).walks(2, 110, 100, 600)
+    assert told(rule(), stage.walks(2, 115, 600, 100).scenes(250)) == []
+
+
+def test_mouths_of_one_name_are_one_place() -> None:
+    back = CORNER.model_copy(update={"polygon": DOOR.polygon})
+    stage = Stage().walks(1, 0, 600, 100).walks(2, 60, 1200, 700)
+    assert told(rule([CORNER, back]), stage.scenes(300)) == []
+
+
+def test_places_of_different_names_are_apart() -> None:
+    stage = Stage().walks(1, 0, 600, 100).walks(2, 60, 1200, 700)
+    assert [signal.zone for signal in told(rule([CORNER, DOOR]), stage.scenes(220))] == ["corner"]
+
+
+# With a parcel or without.
+
+
+def test_a_parcel_in_the_arms_makes_it_a_warning() -> None:
+    (signal,) = told(rule(), Stage().walks(1, 0, 600, 100, parcel=True).scenes(200))
+    assert (signal.facts["carried"], signal.severity) == (True, Severity.WARNING)
+
+
+def test_whoever_was_hardly_seen_walking_may_carry_anything() -> None:
+    (signal,) = told(rule(), Stage().walks(1, 0, 330, 100, speed=250).scenes(200))
+    assert (signal.facts["carried"], signal.severity) == (None, Severity.INFO)
+
+
+def test_parcels_one_walks_past_are_not_carried() -> None:
+    stack = [parcel(n, box_at((60.0 * n, 400), 60, 40), since=-60) for n in range(20)]
+    (signal,) = told(rule(), Stage().walks(1, 0, 700, 100).lies(*stack).scenes(200))
+    assert signal.facts["carried"] is False
+
+
+def test_a_parcel_seen_anew_where_one_lies_is_not_carried() -> None:
+    old = parcel(1, (100, 100, 160, 140), since=0)
+    assert unsettled([old, parcel(2, (104, 98, 166, 140), since=60, at=60)], 60) == []
+    assert [p.id for p in unsettled([old, parcel(3, (300, 100, 360, 140), since=60, at=60)], 60)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("where", "held"),
+    [((600, 400), True), ((640, 400), True), ((600, 490), False), ((600, 310), False), ((720, 400), False)],
+)
+def test_what_is_before_the_trunk_is_borne(where: tuple[float, float], held: bool) -> None:
+    assert bears(body(600), [parcel(1, box_at(where, 50, 40))]) is held
+
+
+def visits(stage: Stage, number: int, *, every: float = 200.0, seconds: float = 60.0, parcel: bool = True) -> Stage:
+    for n in range(number):
+        stage.walks(2 * n, every * n, 600, 100, parcel=parcel)
+        stage.walks(2 * n + 1, every * n + 5 + seconds, 100, 600)
+    return stage
+
+
+def test_being_there_often_is_told_though_nobody_stays() -> None:
+    signals = told(rule(), visits(Stage(), 3).scenes(700))
+    assert [signal.facts["visits"] for signal in signals] == [3]
+    assert signals[0].severity is Severity.WARNING
+    assert signals[0].started_at == pytest.approx(5, abs=0.3)
+
+
+def test_many_visits_are_no_storm() -> None:
+    signals = told(rule(), visits(Stage(), 24).scenes(4900))
+    assert [signal.facts["visits"] for signal in signals] == [3, 6, 12, 24]
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(visits(Stage(), 6, parcel=False), id="without parcels"),
+        pytest.param(visits(Stage(), 6, seconds=15), id="short ones"),
+    ],
+)
+def test_other_visits_do_not_count(stage: Stage) -> None:
+    assert told(rule(), stage.scenes(1300)) == []
+
+
+def clock(hour: int, minute: int = 0) -> float:
+    return datetime.fromisoformat(f"2026-11-02T{hour:02}:{minute:02}:00+00:00").timestamp()
+
+
+def test_visits_are_counted_by_shift() -> None:
+    calendar = Calendar(
+        shifts=[Shift(name="day", begins="08:00", ends="12:00"), Shift(name="late", begins="12:00", ends="20:00")]
+    )
+    stage = visits(Stage(clock(11, 54)), 4)  # two in each
+    assert told(rule(calendar=calendar), stage.scenes(900)) == []
+    assert told(rule(calendar=DAY), stage.scenes(900))[0].facts["shift"] == "day"
+
+
+def test_out_of_hours_it_is_a_warning() -> None:
+    (signal,) = told(rule(calendar=DAY), Stage(clock(3)).walks(1, 0, 600, 100).scenes(200))
+    assert (signal.severity, signal.facts["out_of_hours"], signal.facts["shift"]) == (Severity.WARNING, True, None)
+
+
+# Time and bad input.
+
+
+def test_three_hours_without_a_picture_void_who_is_inside() -> None:
+    by = rule()
+    assert told(by, Stage().walks(1, 0, 600, 100).scenes(60)) == []
+    assert told(by, [scene(60 + 3 * 3600 + t) for t in range(300)]) == []
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_clock_that_was_set_voids_what_was_remembered(step_s: float) -> None:
+    by = rule()
+    told(by, Stage(10_000).walks(1, 0, 600, 100).scenes(60))
+    later = [scene(10_061 + step_s + t) for t in range(300)]
+    later[0] = replace(later[0], clock_step_s=step_s)
+    assert told(by, later) == []
+
+
+def test_time_that_goes_back_unannounced_voids_it_too() -> None:
+    by = rule()
+    told(by, Stage(10_000).walks(1, 0, 600, 100).scenes(60))
+    assert told(by, [scene(9_000 + t) for t in range(300)]) == []
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_numbers_that_are_none_are_passed_over(bad: float) -> None:
+    by = rule()
+    scenes = list(Stage().walks(1, 0, 600, 100).scenes(200))
+    scenes.insert(3, scene(bad, [person(1, body(500), bad)]))
+    scenes.insert(5, replace(scenes[5], people=(*scenes[5].people, person(7, (bad, 0, bad, 9), 1.0))))
+    scenes.insert(7, replace(scenes[7], at=scenes[7].at + 0.01, parcels=(parcel(1, (bad, bad, bad, bad)),)))
+    assert len(told(by, scenes)) == 1
+
+
+def test_without_a_blind_edge_there_is_nothing_to_do() -> None:
+    zone = CORNER.model_copy(update={"kind": "storage"})
+    by = rule([zone])
+    assert told(by, Stage().walks(1, 0, 600, 100).scenes(200)) == []
+    assert by._walkers == {}
+
+
+def test_a_zone_that_covers_hardly_anything_is_borne() -> None:
+    sliver = CORNER.model_copy(update={"polygon": [(0.0, 0.0), (0.001, 0.0), (0.001, 1.0), (0.0, 1.0)]})
+    assert told(rule([sliver]), Stage().walks(1, 0, 600, 10).scenes(200))
+
+
+def test_tracks_whose_end_is_never_told_are_forgotten() -> None:
+    by = rule()
+    for n in range(500):
+        told(by, [scene(10.0 * n, [person(n, body(600), 10.0 * n)])])
+    assert len(by._walkers) <= 4
+
+
+def test_five_hundred_people_are_borne() -> None:
+    crowd = [person(n, body(200 + n), 0.0) for n in range(500)]
+    told(rule(), [scene(t, crowd) for t in (0.0, 0.2, 0.4)])
+
+
+@given(st.floats(-2, 3), st.floats(-2, 3))
+def test_the_distance_to_a_square(x: float, y: float) -> None:
+    square = np.array([(0.0, 0.0), (1, 0), (1, 1), (0, 1)])
+    expected = math.hypot(max(-x, 0, x - 1), max(-y, 0, y - 1))
+    assert distance_to(square, (x, y)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_frames_are_as_large_as_zones_are_drawn_for() -> None:
+    """Zones are shares of the picture: the same walk in a picture twice the size is the same."""
+    twice = [
+        replace(
+            s,
+            size=(2 * SIZE[0], 2 * SIZE[1]),
+            people=tuple(replace(p, box=tuple(2 * v for v in p.box)) for p in s.people),  # type: ignore[arg-type]
+        )
+        for s in Stage().walks(1, 0, 600, 100).scenes(200)
+    ]
+    assert len(told(rule(), twice)) == 1
