@@ -6,6 +6,7 @@ from detector.alerts.incidents import IncidentBook
 from detector.config import Camera, EdgeConfig
 from detector.inference import load_detector
 from detector.pipeline import Detector, Pipeline, Rule, Stages
+from detector.rules.blind_edge import BlindEdgeRule
 from detector.rules.lingering import LingeringRule
 from detector.rules.orientation import OrientationRule
 from detector.rules.policy import Policies
@@ -43,6 +44,7 @@ def build_pipeline(
             SweepRule(zones, config.rules, policies),
             OrientationRule(zones, config.rules.orientation, shifts),
             LingeringRule(zones, config.rules.lingering, policies),
+            BlindEdgeRule(zones, config.rules.blind_edge, shifts),
             TamperRule(config.rules.tamper, shifts),
         ]
         return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, in_force))
