@@ -212,7 +212,7 @@ class OrientationRule(Settings):
 class LingeringRule(Settings):
     """When somebody stays beside parcels without work (`rules/lingering.py`)."""
 
-    after_s: float = Field(120.0, gt=0, description="this long beside parcels is lingering")
+    after_s: float = Field(120.0, gt=0, description="this long beside parcels without work, or anywhere out of hours")
     crouched_after_s: float = Field(30.0, gt=0, description="crouching or bending there, already after this long")
 
 
@@ -220,7 +220,7 @@ class BlindEdgeRule(Settings):
     """When somebody stays out of sight (`rules/blind_edge.py`); needs zones of kind blind_edge."""
 
     away_s: float = Field(180.0, gt=0, description="out of sight for this long is told")
-    visits: int = Field(3, ge=1, description="or for so many times a shift, by people with parcels")
+    visits: int = Field(3, ge=1, description="or for so many times a shift, by people not seen without parcels")
     visit_s: float = Field(30.0, gt=0, description="each of them this long at least")
 
 
