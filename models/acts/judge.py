@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from looked import LEAST_IOU, USES, Clip
 
+from acts.looked import LEAST_IOU, USES, Clip
 from detector.geometry import as_array, iou
 from detector.values import Act, ActKind, Scene
 

@@ -9,6 +9,7 @@ divisible by five are judged by alone: nothing is fitted to them, nothing chosen
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from typing import Any
 
 import numpy as np
 import yaml
-from fit import Fit, fit, softmax
-from judge import confusion, macro_f1, tally
-from looked import Clip, Looker, Row, clip_rows, read_clip, still_rows
 
+# Run as a script: the package's parent isn't on the path yet.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from acts.fit import Fit, fit, softmax
+from acts.judge import confusion, macro_f1, tally
+from acts.looked import Clip, Looker, Row, clip_rows, read_clip, still_rows
 from detector.config import PhotoRule
 from detector.rules.acts import ActRecogniser
 from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent, against_likeliest
@@ -50,7 +54,7 @@ class Table:
         """
         features = np.array([row.look.features for row in rows], float).reshape(len(rows), len(FEATURES))
         features[absent(features)] = np.nan
-        still = np.array([row.clip is None for row in rows], bool)
+        still = np.array([not row.moving for row in rows], bool)
         features[still, SPEED] = np.nan
         counts = np.where(still, 0.5, min(1.0, LOOK_S / tau_s))
         kinds = np.array([KINDS.index(row.kind) for row in rows], int)
@@ -120,8 +124,8 @@ def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, list
         ratios[table.kinds == kind] -= ratios[table.kinds == kind].mean() if (table.kinds == kind).any() else 0.0
     stretches: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
     for row, ratio in zip(table.rows, ratios, strict=True):
-        if row.clip is not None:
-            stretches.setdefault((row.clip, row.who, row.kind), []).append((row.at, float(ratio)))
+        if row.moving:
+            stretches.setdefault((row.source, row.who, row.kind), []).append((row.at, float(ratio)))
     sums, counts = np.zeros(40), np.zeros(40)
     for looks in stretches.values():
         at, value = (np.array(column) for column in zip(*looks, strict=True))
@@ -209,12 +213,12 @@ def main() -> None:
         train = everything[np.array([not held_out(row.seed) for row in rows], bool)]
         losses = {ridge: log_loss(out_of_fold(train, ridge), train) for ridge in RIDGES}
         ridge = args.ridge or min(losses, key=losses.__getitem__)
-        if any(row.clip is not None for row in train.rows):
+        if any(row.moving for row in train.rows):
             tau_s, correlations = correlation_time(train, out_of_fold(train, ridge))
     learnt = fit_to(train, ridge)
     judged = [clip for clip in clips if held_out(clip.seed)]
     test = everything[np.array([held_out(row.seed) for row in rows], bool)]
-    of_clip = np.array([row.clip is not None for row in test.rows], bool)
+    of_clip = np.array([row.moving for row in test.rows], bool)
     told = (out_of_fold(train, ridge) + np.log(learnt.priors)).argmax(1)
     card = card_of(learnt, tau_s, {})
     weighing = Weighing.of(ActWeights.model_validate(card))
@@ -227,9 +231,9 @@ def main() -> None:
         "origin": "rendered scenes of models/scenes on which the network was never trained, seen through the worker's "
         "own stages; seeds divisible by five are kept for judging",
         "seeds": f"{seeds[0]} to {seeds[-1]}, {len(seeds)} of them",
-        "stills": len({(r.seed, r.at) for r in train.rows if r.clip is None}),
+        "stills": len({row.source for row in train.rows if not row.moving}),
         "looks": {kind: int((train.kinds == k).sum()) for k, kind in enumerate(KINDS)},
-        "clips": len({row.clip for row in train.rows if row.clip}),
+        "clips": len({row.source for row in train.rows if row.moving}),
         "ridge": ridge,
         "log_loss_by_ridge": {str(r): round(v, 4) for r, v in losses.items()},
         "correlation_by_lag_of_0.2_s": correlations,

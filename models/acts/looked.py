@@ -39,7 +39,8 @@ class Row:
 
     Attributes:
         seed: Of the scene it is in.
-        clip: Name of the clip; `None` for a still.
+        source: Name of the still or clip.
+        moving: Whether it is a clip.
         who: The person's id in the truth.
         at: Seconds since the clip began.
         kind: What the person really does, one of `KINDS`.
@@ -48,7 +49,8 @@ class Row:
     """
 
     seed: int
-    clip: str | None
+    source: str
+    moving: bool
     who: int
     at: float
     kind: str
@@ -136,7 +138,7 @@ def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
         for n, at in enumerate(STILL_TIMES):
             scene = tracker.update(blank(truth["size"], at, n), found)
         bearings = [carried_on(None, person, scene.at) for person in scene.people]
-        rows += _matched(scene, looks(scene, bearings), truth, seed_of(truth_path), None, _act_of)
+        rows += _matched(scene, looks(scene, bearings), truth, truth_path, False, _act_of)
     return rows
 
 
@@ -177,7 +179,7 @@ def clip_rows(clip: Clip) -> Iterator[Row]:
         nearest = int(np.abs(times - scene.at).argmin())
         if abs(times[nearest] - scene.at) < 0.15:
             yield from _matched(
-                scene, seen, frames[nearest], clip.seed, clip.path.stem, lambda p, d, at=scene.at: event_of(clip, p, at)
+                scene, seen, frames[nearest], clip.path, True, lambda p, d, at=scene.at: event_of(clip, p, at)
             )
 
 
@@ -202,7 +204,7 @@ ActOf = Callable[[dict[str, Any], list[dict[str, Any]]], "tuple[str, int | None]
 
 
 def _matched(
-    scene: Scene, seen: Sequence[Evidence], truth: dict[str, Any], seed: int, clip: str | None, act_of: ActOf
+    scene: Scene, seen: Sequence[Evidence], truth: dict[str, Any], path: Path, moving: bool, act_of: ActOf
 ) -> Iterator[Row]:
     people = [person for person in truth["people"] if person["bbox"]]
     overlap = iou(as_array([person.box for person in scene.people]), as_array([tuple(p["bbox"]) for p in people]))
@@ -217,7 +219,9 @@ def _matched(
             continue
         kind, target = act
         assert kind in KINDS
-        yield Row(seed, clip, who["id"], scene.at, kind, look, _hits(scene, look, boxes.get(target)))
+        yield Row(
+            seed_of(path), path.stem, moving, who["id"], scene.at, kind, look, _hits(scene, look, boxes.get(target))
+        )
 
 
 def _hits(scene: Scene, look: Evidence, target: Box | None) -> bool | None:

@@ -1,0 +1,1 @@
+"""How the weights of `models/acts.yaml` are learnt and judged (`README.md`)."""

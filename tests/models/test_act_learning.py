@@ -1,0 +1,100 @@
+"""How the weights of acts are learnt: the fit, and what counts as an act told rightly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from acts.fit import fit, softmax
+from acts.judge import Told, confusion, macro_f1, paired
+from acts.learn import Table, correlation_time
+from acts.looked import Row
+
+from detector.rules.evidence import FEATURES, KINDS, Evidence
+from detector.values import Act, ActKind
+
+
+def test_the_fit_finds_the_weights_that_made_the_kinds() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(20000, 3))
+    true = np.array([[1.5, -1.0, 0.0], [0.0, 1.0, -1.0], [-1.5, 0.0, 1.0]])
+    chances = softmax(features @ true + np.array([0.5, 0.0, -0.5]))
+    kinds = (chances.cumsum(1) < rng.random((20000, 1))).sum(1)
+    found = fit(features, kinds, 3, ridge=0.01)
+    weights = found.weights / found.scales[:, None]
+    assert weights - weights.mean(1, keepdims=True) == pytest.approx(true - true.mean(1, keepdims=True), abs=0.1)
+
+
+def test_how_common_a_kind_is_says_nothing() -> None:
+    """Thinning one kind to a tenth leaves the likelihoods where they were."""
+    rng = np.random.default_rng(4)
+    kinds = rng.integers(0, 2, 20000)
+    features = rng.normal(size=(20000, 1)) + kinds[:, None]
+    rare = (kinds == 0) | (rng.random(20000) < 0.1)
+    points = np.array([[-1.0], [0.5], [2.0]])
+    both = [fit(features[keep], kinds[keep], 2, 0.01).likelihoods(points) for keep in (rare, rare | True)]
+    ratio = [found[:, 1] - found[:, 0] for found in both]
+    assert ratio[0] == pytest.approx(points[:, 0] - 0.5, abs=0.2)
+    assert ratio[1] == pytest.approx(points[:, 0] - 0.5, abs=0.1)
+
+
+def test_what_is_unknown_stands_at_the_mean() -> None:
+    features = np.array([[1.0, 5.0], [3.0, np.nan], [1.0, 5.0], [3.0, 9.0]] * 10)
+    kinds = np.array([0, 1, 0, 1] * 10)
+    found = fit(features, kinds, 2, 1.0)
+    assert found.means == pytest.approx([2.0, 19 / 3])
+    assert found.likelihoods(np.array([[2.0, np.nan]])) == pytest.approx(found.likelihoods(np.array([found.means])))
+
+
+def test_a_kind_that_never_occurs_and_a_feature_that_never_varies_do_no_harm() -> None:
+    found = fit(np.array([[1.0, 0.0], [1.0, 1.0]] * 20), np.array([0, 1] * 20), 3, 1.0)
+    assert np.isfinite(found.likelihoods(np.array([[5.0, 0.5]]))).all()
+    assert found.weights[0] == pytest.approx(0.0)
+
+
+def row(at: float, ratio: float, clip: str = "c1") -> Row:
+    features = [0.0] * len(FEATURES)
+    features[FEATURES.index("speed")] = ratio
+    return Row(1, clip, True, 7, at, "photo", Evidence(tuple(features), True, True, None))
+
+
+@pytest.mark.parametrize(("memory", "tau"), [(0.0, 0.2), (0.8, 0.2 * 1.8 / 0.2)])
+def test_looks_count_as_one_for_as_long_as_they_repeat_each_other(memory: float, tau: float) -> None:
+    """A first-order autoregression of correlation r has an integrated time of (1 + r) / (1 - r) looks."""
+    rng = np.random.default_rng(5)
+    values = [0.0]
+    for noise in rng.normal(size=20000):
+        values.append(memory * values[-1] + noise * (1 - memory**2) ** 0.5)
+    table = Table.of([row(0.2 * n, value, f"c{n // 200}") for n, value in enumerate(values)], 1.0)
+    likelihoods = np.zeros((len(values), len(KINDS)))
+    likelihoods[:, 0] = 4 + np.array(values)
+    found, correlations = correlation_time(table, likelihoods)
+    assert found == pytest.approx(tau, rel=0.25)
+    assert correlations[0] == 1
+
+
+def told(start: float, end: float, who: int | None = 1) -> Told:
+    return Told(Act(ActKind.PHOTO, 3, start, end, 0.9), who)
+
+
+@pytest.mark.parametrize(
+    ("acts", "pairs"),
+    [
+        pytest.param([told(1, 3), told(4, 6)], 2, id="both"),
+        pytest.param([told(1.9, 3)], 1, id="more than half"),
+        pytest.param([told(2.1, 3)], 0, id="less than half"),
+        pytest.param([told(1, 6)], 1, id="merged"),
+        pytest.param([told(1, 2.2), told(2.3, 3)], 1, id="split"),
+        pytest.param([told(1, 3, who=2)], 0, id="somebody else"),
+        pytest.param([told(1, 3, who=None)], 0, id="nobody known"),
+        pytest.param([], 0, id="none"),
+    ],
+)
+def test_acts_are_paired_one_to_one(acts: list[Told], pairs: int) -> None:
+    events = [{"person": 1, "t0": 1.0, "t1": 3.0}, {"person": 1, "t0": 4.0, "t1": 6.0}]
+    assert paired(acts, events) == pairs
+
+
+def test_macro_f1_is_of_the_kinds_that_occur() -> None:
+    assert macro_f1([0, 0, 1], [0, 2, 1], 3) == pytest.approx((2 / 3 + 1) / 2)
+    assert np.isnan(macro_f1([], [], 3))
+    assert confusion([0, 1], [1, 1], 2, 2) == [[0, 1], [0, 1]]
