@@ -33,7 +33,8 @@ from detector.hub.clips import Answer, ClipFolder
 from detector.hub.events import Live
 from detector.hub.source import archive, archive_name, program_version
 from detector.hub.store import VERDICTS, Digested, Store, StoredIncident, Wanted
-from detector.hub.texts import LANGUAGES, Phrases, count_range, explanation
+from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
+from detector.sentences import count_range
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +50,11 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )  # fmt: skip
 TEMPLATES.globals.update(
-    count_range=count_range, explanation=explanation, VERDICTS=VERDICTS, program_version=program_version,
-    one_day=timedelta(days=1),
+    count_range=count_range, explanation=explanation, advice_on=advice, VERDICTS=VERDICTS, one_day=timedelta(days=1),
+    program_version=program_version,
 )  # fmt: skip
 router = APIRouter()
+NAMED = {"posture": "posture_", "what": "what_"}  # facts whose values are words of ours
 
 
 class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
@@ -157,13 +159,36 @@ class View:
         """A share in percent; what is none, as it is."""
         return f"{100 * share:.0f} %" if isinstance(share, int | float) else str(share)
 
+    def facts(self, incident: StoredIncident) -> list[tuple[str, str]]:
+        """Names and values of an incident's facts, for people; without those that say nothing."""
+        facts = {"findings": incident.record.get("findings"), **incident.record["facts"]}
+        rows = [(self.say.either(f"fact_{name}", name), self.fact(name, value)) for name, value in facts.items()]
+        return [(name, value) for name, value in rows if value]
+
     def fact(self, name: str, value: Any) -> str:
-        """A fact as an edge told it, for people."""
-        if name.endswith("_rate"):
+        """A fact as an edge told it, for people; empty where it says nothing to them."""
+        if value is None or name == "p_value":  # older edges told the chance of one look, which misleads
+            return ""
+        if name == "findings":
+            kinds = value if isinstance(value, list) and len(value) > 1 else []
+            return ", ".join(self.say.either(f"kind_{kind}", str(kind)) for kind in kinds)[:200]
+        if isinstance(value, bool):
+            return self.say("yes" if value else "no")
+        if isinstance(value, str) and name in NAMED:
+            return self.say.either(NAMED[name] + value, value)[:200]
+        if not isinstance(value, int | float) or not abs(value) < 1e9:
+            return str(value)[:200]
+        if name.endswith("_rate") or name == "crouched":
             return self.percent(value)
-        if name == "p_value" and isinstance(value, int | float):
-            return f"1/{round(1 / value):,}" if value > 0 else "< 1/100,000"
-        return f"{value:.4g}" if isinstance(value, float) else str(value)[:200]
+        if name.endswith("_s"):
+            return self.say.span(abs(value))
+        if name.endswith("_h"):
+            return self.say.span(3600 * abs(value))
+        if name == "pace_per_min":
+            return self.say("per_minute", n=f"{value:.3g}")
+        if name == "evidence":
+            return f"10^{value:.1f}"
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
 
     @staticmethod
     def asset(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Every word the pages say, in every language, and the sentences that tell what an incident is."""
+"""Every word the pages say, in every language; what an incident says of itself comes from `sentences`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from detector.hub.store import StoredIncident
+from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses
+from detector.sentences import TEXTS as SENTENCES
 
 # In a text "one|many", `n` decides which is said.
 ZH = {
@@ -65,28 +67,12 @@ ZH = {
     "older": "更早的告警",
     "to_newest": "回到最新",
     "no_older": "没有更早的了",
-    "severity_info": "提示",
-    "severity_warning": "注意",
-    "severity_critical": "严重",
-    "kind_label_photography": "拍摄面单",
-    "kind_orientation_pattern": "面单成片朝上",
-    "kind_lingering": "停留",
-    "kind_blind_corner": "进入无监控角落",
-    "kind_tamper": "摄像机被动",
-    "say_label_photography": "{people} 人在 {span}内拍照 {photos} 次，约暴露面单 {count} 张",
-    "say_label_photography_uncounted": "{people} 人在 {span}内拍照 {photos} 次",
-    "say_orientation_pattern": "{judged} 件包裹中 {up} 件面单朝上（平时约 {usual} 件）",
-    "say_orientation_pattern_unknown": "这一片包裹的面单异常地多朝上",
-    "say_odds": "碰巧这样摆放的可能性约为 1/{odds}",
-    "say_odds_least": "碰巧这样摆放的可能性低于 1/{odds}",
-    "say_lingering": "{people} 人在货堆旁停留了 {span}",
-    "say_blind_corner": "{people} 人进入摄像机看不到的角落，{span} 后才出来",
-    "say_tamper": "画面被遮挡或镜头被移动，持续 {span}",
-    "say_other": "{kind}，持续 {span}",
     "advice_label_photography": "先看清楚，再找人。不要让他当场删除照片：手机里的照片和删除记录是证据。",
     "advice_clip": "片段已存好，可以交给警方。",
     "advice_orientation_pattern": "有人把包裹翻成面单朝上，常常是拍照前的准备。去现场看一眼，再看这一片前后谁来过。",
     "advice_lingering": "单独看只是提示。若同一个人反复出现，请看片段。",
+    "advice_lingering_now": "现在去现场看一眼：是谁，手里拿着什么。",
+    "advice_blind_corner_now": "现在去那个角落看一眼：谁在里面，包裹还在不在。",
     "advice_blind_corner": "去那个角落看一眼，并考虑补一台摄像机。",
     "advice_tamper": "检查摄像机是否被遮挡或转动。修好之前，这里什么也看不见。",
     "snapshot_of": "{camera} 的画面，面单已打码",
@@ -142,7 +128,44 @@ ZH = {
     "fact_judged": "能判断的包裹",
     "fact_in_zone": "区域内包裹",
     "fact_usual_rate": "平时朝上的比例",
-    "fact_p_value": "碰巧的可能性",
+    "fact_pace_per_min": "拍照速度",
+    "fact_along_row": "沿着一排拍",
+    "fact_crouched": "蹲着拍的比例",
+    "fact_shift": "班次",
+    "fact_out_of_hours": "非工作时间",
+    "fact_scans": "扫码次数",
+    "fact_unclear": "看不清的动作",
+    "fact_moved_on": "拍后随即搬走",
+    "fact_beside": "旁边另有",
+    "fact_acts_told_earlier": "上一条已报的动作",
+    "fact_findings": "包含",
+    "fact_zone_up": "区域内面单朝上",
+    "fact_zone_judged": "区域内能判断的包裹",
+    "fact_evidence": "证据强度",
+    "fact_false_alarms_per_month": "设定的每月误报上限",
+    "fact_turned_here": "在这里翻的",
+    "fact_turned_by_person": "翻的时候旁边有人",
+    "fact_arrived_up": "来时就朝上",
+    "fact_aligned": "摆得方向一致",
+    "fact_regular": "排得整齐",
+    "fact_watched_h": "已观察",
+    "fact_stay_s": "停留",
+    "fact_crouched_s": "蹲着",
+    "fact_posture": "姿势",
+    "fact_away_s": "看不见的时间",
+    "fact_still_inside": "还没有出来",
+    "fact_carried": "带进去的包裹",
+    "fact_visits": "本班进入次数",
+    "fact_people_inside": "里面的人数",
+    "fact_what": "原因",
+    "fact_lasted_s": "持续",
+    "fact_step_s": "时间跳变",
+    "posture_crouched": "蹲着",
+    "posture_standing": "站着",
+    "posture_mixed": "时蹲时站",
+    "yes": "是",
+    "no": "否",
+    "per_minute": "每分钟 {n} 次",
     "fact_state": "状态",
     "state_open": "仍在进行",
     "state_ended": "已结束",
@@ -258,30 +281,14 @@ EN = {
     "older": "Older alerts",
     "to_newest": "Back to the newest",
     "no_older": "Nothing older",
-    "severity_info": "Note",
-    "severity_warning": "Warning",
-    "severity_critical": "Critical",
-    "kind_label_photography": "Labels photographed",
-    "kind_orientation_pattern": "A patch of labels facing up",
-    "kind_lingering": "Lingering",
-    "kind_blind_corner": "Unwatched corner",
-    "kind_tamper": "Camera tampered with",
-    "say_label_photography": "{people_en} took {photos} photos in {span}: about {count} labels exposed",
-    "say_label_photography_uncounted": "{people_en} took {photos} photos in {span}",
-    "say_orientation_pattern": "{up} of {judged} parcels lie label up (usually about {usual})",
-    "say_orientation_pattern_unknown": "Unusually many parcels here lie label up",
-    "say_odds": "By chance this happens about once in {odds} times",
-    "say_odds_least": "By chance this happens less than once in {odds} times",
-    "say_lingering": "{people_en} stayed beside the parcels for {span}",
-    "say_blind_corner": "{people_en} went where no camera looks and came out after {span}",
-    "say_tamper": "The picture was covered or the camera moved for {span}",
-    "say_other": "{kind}, for {span}",
     "advice_label_photography": "Make sure first, then find the person. Don't let the photos be deleted on the spot: "
     "the phone and its bin are evidence.",
     "advice_clip": "The clip is kept and can go to the police.",
     "advice_orientation_pattern": "Somebody turned parcels label up, which often comes before photographing them. "
     "Have a look on the floor, then at who was here before and after.",
     "advice_lingering": "Alone this is only a note. If the same person keeps turning up, watch the clip.",
+    "advice_lingering_now": "Go and look now: who is it, and what is in their hands?",
+    "advice_blind_corner_now": "Go and look into that corner now: who is in there, and are the parcels still there?",
     "advice_blind_corner": "Look into that corner, and think about a camera there.",
     "advice_tamper": "Check whether the camera is covered or turned. Until then nothing is seen here.",
     "snapshot_of": "Picture of {camera}, labels blurred",
@@ -337,7 +344,44 @@ EN = {
     "fact_judged": "Parcels that can be judged",
     "fact_in_zone": "Parcels in the zone",
     "fact_usual_rate": "Usual share label up",
-    "fact_p_value": "Chance of an accident",
+    "fact_pace_per_min": "Pace",
+    "fact_along_row": "Along a row",
+    "fact_crouched": "Share taken squatting",
+    "fact_shift": "Shift",
+    "fact_out_of_hours": "Out of hours",
+    "fact_scans": "Scans",
+    "fact_unclear": "Unclear acts",
+    "fact_moved_on": "Moved on right after",
+    "fact_beside": "Others beside them",
+    "fact_acts_told_earlier": "Acts told in the alert before",
+    "fact_findings": "Made of",
+    "fact_zone_up": "Label up in the zone",
+    "fact_zone_judged": "Judged in the zone",
+    "fact_evidence": "Weight of evidence",
+    "fact_false_alarms_per_month": "False alarms a month, at most",
+    "fact_turned_here": "Turned here",
+    "fact_turned_by_person": "Turned with somebody near",
+    "fact_arrived_up": "Arrived label up",
+    "fact_aligned": "Pointing the same way",
+    "fact_regular": "Laid out evenly",
+    "fact_watched_h": "Watched for",
+    "fact_stay_s": "Stayed",
+    "fact_crouched_s": "Squatting",
+    "fact_posture": "Posture",
+    "fact_away_s": "Out of sight",
+    "fact_still_inside": "Not back yet",
+    "fact_carried": "Parcels taken in",
+    "fact_visits": "Visits this shift",
+    "fact_people_inside": "People inside",
+    "fact_what": "Cause",
+    "fact_lasted_s": "Lasted",
+    "fact_step_s": "Time jumped by",
+    "posture_crouched": "squatting",
+    "posture_standing": "standing",
+    "posture_mixed": "now squatting, now standing",
+    "yes": "yes",
+    "no": "no",
+    "per_minute": "{n} a minute",
     "fact_state": "State",
     "state_open": "still going on",
     "state_ended": "over",
@@ -397,6 +441,13 @@ EN = {
     "stop": ".",
 }
 
+for _language, _texts in (("zh", ZH), ("en", EN)):
+    _texts.update({f"kind_{kind}": name for kind, name in KIND_NAMES[_language].items()})
+    _texts.update({f"severity_{severity}": name for severity, name in SEVERITY_NAMES[_language].items()})
+    _texts.update(
+        {key.replace("tamper_", "what_"): text for key, text in SENTENCES[_language].items() if "tamper_" in key}
+    )
+
 TEXTS: Mapping[str, Mapping[str, str]] = {"zh": ZH, "en": EN}
 LANGUAGES = tuple(TEXTS)
 
@@ -440,58 +491,12 @@ class Phrases:
         return self("just_now") if seconds < 1.5 else self("ago", span=self.span(seconds))
 
 
-def count_range(low: int, high: int) -> str:
-    """A count that may be uncertain: `4` or `3–6`."""
-    return str(low) if low == high else f"{low}–{high}"
-
-
 def explanation(incident: StoredIncident, say: Phrases) -> list[str]:
-    """What happened, in one sentence, and perhaps one more that weighs it; without full stops."""
-    span = say.span(incident.ended_at - incident.started_at)
-    if incident.kind == "label_photography":
-        return [_photography(incident, say, span)]
-    if incident.kind == "orientation_pattern":
-        return _orientation(incident.record["facts"], say)
-    values = {"people": incident.people, "people_en": _people_en(incident.people), "span": span}
-    if f"say_{incident.kind}" in TEXTS[say.language]:
-        return [say(f"say_{incident.kind}", **values)]
-    return [say("say_other", kind=say.either(f"kind_{incident.kind}", incident.kind), span=span)]
+    """What happened, in the incident's own words (`sentences`), clause by clause; without full stops."""
+    return clauses(incident.record, say.language)
 
 
-def _photography(incident: StoredIncident, say: Phrases, span: str) -> str:
-    photos = [act for act in incident.acts if act.get("kind") == "photo"]
-    # A person who leaves and comes back is a new track, so tracks only say how many people it can have been at most.
-    most = max(1, len({str(act.get("track")) for act in photos}))
-    people = count_range(min(round(_number(incident.record["facts"], "people") or most), most), most)
-    exposed = incident.labels_high > 0
-    return say(
-        "say_label_photography" if exposed else "say_label_photography_uncounted",
-        people=people,
-        people_en="One person" if people == "1" else f"{people} people",
-        photos=len(photos),
-        span=span,
-        count=count_range(incident.labels_low, incident.labels_high),
-    )
-
-
-def _orientation(facts: Mapping[str, Any], say: Phrases) -> list[str]:
-    up, judged = _number(facts, "up"), _number(facts, "judged")
-    if up is None or judged is None:
-        return [say("say_orientation_pattern_unknown")]
-    usual = round((_number(facts, "usual_rate") or 0.0) * judged)
-    sentences = [say("say_orientation_pattern", up=round(up), judged=round(judged), usual=usual)]
-    chance = _number(facts, "p_value")
-    if chance is not None and chance < 0.1:
-        # A chance is rounded by the edge, and so may come as nought.
-        key, odds = ("say_odds", round(1 / chance)) if chance > 0 else ("say_odds_least", 100_000)
-        sentences.append(say(key, odds=f"{odds:,}"))
-    return sentences
-
-
-def _number(facts: Mapping[str, Any], name: str) -> float | None:
-    value = facts.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _people_en(people: int) -> str:
-    return "One person" if people == 1 else f"{people} people"
+def advice(incident: StoredIncident, say: Phrases) -> str:
+    """What to do about it, in a line; empty where there is nothing to say."""
+    usual = say.either(f"advice_{incident.kind}", "")
+    return usual if incident.severity == "info" else say.either(f"advice_{incident.kind}_now", usual)

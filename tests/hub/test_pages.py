@@ -82,6 +82,26 @@ def test_the_feed_pages_through_everything(site: Any, envelope: Any) -> None:
     assert site.client.get("/?before=nonsense").status_code == site.client.get("/?before=1e9,").status_code == 200
 
 
+def test_facts_are_told_in_words_and_what_says_nothing_is_left_out(site: Any, envelope: Any) -> None:
+    facts = {
+        "p_value": 0.00002, "pace_per_min": 6.25, "away_s": 200.4, "watched_h": 3.5, "evidence": 3.24, "shift": None,
+        "crouched": 0.8, "out_of_hours": True, "posture": "crouched", "what": "hacked", "usual_rate": 0.2,
+    }  # fmt: skip
+    told = envelope(1, facts=facts)
+    told["after"]["findings"] = ["label_photography", "lingering"]
+    site.store.add_alerts([told], NOON)
+    words = text_of(site.client.get("/incidents/inc-1")).replace("\u00a0", " ")
+    for expected in (
+        "拍照速度 每分钟 6.25 次",
+        "看不见的时间 3 分 20 秒", "已观察 3 小时 30 分", "证据强度 10^3.2", "蹲着拍的比例 80 %",
+        "非工作时间 是", "姿势 蹲着", "原因 hacked", "平时朝上的比例 20 %", "包含 拍摄面单, 停留",
+    ):  # fmt: skip
+        assert expected in words, expected
+    assert "p_value" not in words
+    assert "None" not in words
+    assert "班次" not in words
+
+
 def test_an_incident_page_has_everything(site: Any, envelope: Any, mp4: bytes) -> None:
     headers = site.claim(mp4)
     clip = {
@@ -101,7 +121,7 @@ def test_an_incident_page_has_everything(site: Any, envelope: Any, mp4: bytes) -
     page = site.client.get("/incidents/inc-1")
     words = text_of(page)
     for expected in (
-        "1 人在",
+        "40 秒，1 人，拍照 3 次，暴露面单约 3–6 张",
         "把握 93 %",
         "3–6 张",
         "new_fact x",
