@@ -19,8 +19,8 @@ A phone's camera sees 66 by 52 degrees, any way up. A label on top of a parcel i
 
 low:  the parcel aimed at, if a label is seen on it.
 best: the parcel aimed at, and those label up within 32 degrees (a circle as large as the picture), at a tilt of 35.
-high: these, and all that may bear a label (none was judged to lie label down, unless a label is seen on it) within 50
-      degrees (the picture's corner is at 39, and the aim is known to about ten) and 3 m, at any tilt of 20, 35 or 50.
+high: these, and all that may bear a label (none was judged to lie label down, unless a label is seen on it) within 42
+      degrees (the picture's corner is at 39), at any tilt of 20, 35 or 50.
 
 What hides labels from the phone isn't known, nor are parcels on shelves told from those farther away on the floor.
 Labels of several photos are united by the slots they lie in, never added up.
@@ -41,8 +41,8 @@ STANDING_M, TOP_M, HELD_M = 1.7, 0.25, 0.4
 CHEST = 0.65  # of the height of a person's box, crouched or not: where a phone is that isn't seen
 LOWEST_M, HIGHEST_M = 0.35, 1.8  # of a phone
 TILT, TILTS = 35.0, (20.0, 35.0, 50.0)
-CONE, WIDE_CONE = 32.0, 50.0
-READ_M, WIDE_READ_M = 2.5, 3.0
+CONE, WIDE_CONE = 32.0, 42.0
+READ_M = 2.5
 SLANT = 75.0
 
 
@@ -92,10 +92,10 @@ def exposed(
     boxes = as_array([parcel.box for parcel in everything])
     middles = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(float)
     ids = np.array([parcel.id for parcel in everything])
-    near = in_view(person, height, phone, middles, TILT, CONE, READ_M)
+    near = in_view(person, height, phone, middles, TILT, CONE)
     wide = np.zeros(len(ids), bool)
     for tilt in TILTS:
-        wide |= in_view(person, height, phone, middles, tilt, WIDE_CONE, WIDE_READ_M)
+        wide |= in_view(person, height, phone, middles, tilt, WIDE_CONE)
     own = frozenset([target.id])
     low = own if bears[0] or up[0] else frozenset[int]()
     best = own | frozenset(ids[near & up].tolist())
@@ -118,7 +118,6 @@ def in_view(
     places: NDArray[np.float64],
     tilt: float,
     cone: float,
-    reach: float,
 ) -> NDArray[np.bool_]:
     """Which labels are in a phone's view, if the camera has this tilt.
 
@@ -129,7 +128,6 @@ def in_view(
         places: `(N, 2)` of labels on top of parcels in the picture, pixels; the phone is aimed at the first.
         tilt: Of the camera below the horizon, degrees.
         cone: Half the phone's angle of view, degrees.
-        reach: How far it reads, metres.
 
     Returns:
         `(N,)` booleans; none where a number is missing or the person has no height.
@@ -142,7 +140,7 @@ def in_view(
     away = np.linalg.norm(ways, axis=1)
     along = ways @ aim >= np.cos(np.radians(cone)) * away * np.linalg.norm(aim)
     above = -ways[:, 2] >= np.cos(np.radians(SLANT)) * away
-    return np.asarray(along & above & (away <= reach), np.bool_)
+    return np.asarray(along & above & (away <= READ_M), np.bool_)
 
 
 def on_floor(

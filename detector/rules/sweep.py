@@ -42,7 +42,9 @@ BESIDE = 1.5  # standing heights between two people who are together
 LOITERING = 0.35  # heights a second, below which somebody stays rather than walks by
 ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
 
-Key = tuple[int, float]
+CROWD = 1000  # people together, more than any exemption is for
+
+Key = tuple[int, ActKind, float]
 
 
 class Recogniser(Protocol):
@@ -64,7 +66,7 @@ class Noted:
         crouched: Share of the act spent crouched or bent, 0..1.
         beside: Tracks of others who stayed near.
         exposed: Labels that it took.
-        may_count: Whether it is a photo or scan of a parcel that the policy doesn't allow a crowd there and then.
+        permission: What is fine there and then for a crowd; exemptions may allow more to few people.
         moved_on: Whether it was quick and its parcel then left its place.
     """
 
@@ -74,8 +76,13 @@ class Noted:
     crouched: float
     beside: frozenset[int]
     exposed: Exposed
-    may_count: bool = True
+    permission: Permission
     moved_on: bool = False
+
+    @property
+    def may_count(self) -> bool:
+        """Whether it takes a label that a crowd may not take."""
+        return bool(self.act.parcels) and not is_fine(self.act, self.permission)
 
     def may_move_on(self, at: float) -> bool:
         """Whether its parcel going now would say that it was work."""
@@ -116,7 +123,7 @@ class SweepRule:
 
     def _note(self, act: Act, scene: Scene) -> Iterator[Noted]:
         """Remember an act; yields it if it may count."""
-        key = act.track, act.started_at
+        key = act.track, act.kind, act.started_at
         known = next((acts[key] for acts in self._noted.values() if key in acts), None)
         zone = known.zone if known else self._zone_of(act, scene)
         if zone is None or not isfinite(act.started_at + act.ended_at):
@@ -147,7 +154,7 @@ class SweepRule:
             posture.crouched(act.started_at, act.ended_at),
             self._beside(act.track) | (known.beside if known else frozenset()),
             known.exposed if known else Exposed(),
-            bool(act.parcels) and (known.may_count if known and known.act.parcels else not self._fine(act, zone)),
+            known.permission if known else self._policies.at(zone, act.started_at, CROWD),
             known.moved_on if known else False,
         )
         if not noted.may_count:
@@ -200,18 +207,8 @@ class SweepRule:
             kept.insert(0, noted)
             horizon = min(horizon, noted.act.started_at)
         since = min(horizon, at) - self._settings.window_s
-        self._noted[zone] = {(n.act.track, n.act.started_at): n for n in acts if n.act.ended_at >= since or n in kept}
+        self._noted[zone] = {(n.act.track, n.act.kind, n.act.started_at): n for n in acts if n.act.ended_at >= since}
         return kept
-
-    def _fine(self, act: Act, zone: Zone, people: int = 10**6) -> bool:
-        """Whether the policy allows an act, done by so many people together; by a crowd when left out.
-
-        Calls, browsing and what is unclear take no labels.
-        """
-        if act.kind not in (ActKind.PHOTO, ActKind.SCAN):
-            return True
-        permission = self._policies.at(zone, act.started_at, people)
-        return permission.phones if act.kind is ActKind.PHOTO else permission.scanners
 
     def _signal(self, zone: Zone, scene: Scene) -> Signal | None:
         """The sweep of a zone; `None` where its acts are too few, of too few parcels, or fine."""
@@ -219,19 +216,22 @@ class SweepRule:
         if not noted:
             return None
         people = self._people(zone.name, noted, scene)
-        noted = [n for n in noted if not self._fine(n.act, zone, people)]
+        if any(exemption.people for exemption in zone.policy.exemptions):
+            asked = (replace(n, permission=self._policies.at(zone, n.act.started_at, people)) for n in noted)
+            noted = [n for n in asked if n.may_count]
         acts = [n.act for n in noted]
         if not is_sweep(acts, self._settings.least_acts, self._settings.least_parcels):
             return None
-        tracks = {act.track for act in acts}
+        tracks, counted = {act.track for act in acts}, {(act.track, act.started_at) for act in acts}
         aside = [
             n
             for n in self._noted[zone.name].values()
-            if n not in noted and n.act.track in tracks and n.act.ended_at >= acts[0].started_at
+            if n.act.track in tracks
+            and n.act.ended_at >= acts[0].started_at
+            # What began with a photo and is called unclear or browsing besides is that photo.
+            and (n.act.track, n.act.started_at) not in counted
         ]
         photos = [n for n in noted if n.act.kind is ActKind.PHOTO]
-        permission = self._policies.at(zone, acts[0].started_at, people)
-        working = all(self._policies.at(zone, act.started_at, people).working for act in acts)
         return Signal(
             IncidentKind.LABEL_PHOTOGRAPHY,
             scene.camera,
@@ -243,7 +243,7 @@ class SweepRule:
             tracks=tuple(sorted(tracks)),
             acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
             labels_exposed=united(n.exposed for n in noted).count,
-            facts=facts(noted, aside, people, permission, out_of_hours=not working),
+            facts=facts(noted, aside, people),
             boxes=pictured(acts, scene),
             private=tuple(parcel.box for parcel in scene.parcels),
         )
@@ -261,17 +261,13 @@ class SweepRule:
         return self._together[zone][1]
 
 
-def facts(
-    noted: Sequence[Noted], aside: Sequence[Noted], people: int, permission: Permission, *, out_of_hours: bool
-) -> dict[str, Any]:
+def facts(noted: Sequence[Noted], aside: Sequence[Noted], people: int) -> dict[str, Any]:
     """What is told of a sweep beside its acts.
 
     Args:
         noted: Its acts, in order of time, at least one.
         aside: What the same people did meanwhile that doesn't count.
         people: How many they are, at least.
-        permission: What is fine there at its beginning.
-        out_of_hours: Whether any of it was.
     """
     acts = [n.act for n in noted]
     span_s = acts[-1].started_at - acts[0].started_at
@@ -287,12 +283,19 @@ def facts(
         "pace_per_min": round(60 * (len(acts) - 1) / span_s, 1) if span_s > 0 else None,
         "along_row": along_row(noted),
         "crouched": round(crouched_share(noted), 2),
-        "shift": permission.shift,
-        "out_of_hours": out_of_hours,
+        "shift": noted[0].permission.shift,
+        "out_of_hours": not all(n.permission.working for n in noted),
         "scans": kinds.count(ActKind.SCAN),
         "unclear": kinds.count(ActKind.UNCLEAR),
         "moved_on": sum(n.moved_on for n in aside),
     }
+
+
+def is_fine(act: Act, permission: Permission) -> bool:
+    """Whether an act is; calls, browsing and what is unclear take no labels."""
+    if act.kind is ActKind.PHOTO:
+        return permission.phones
+    return permission.scanners if act.kind is ActKind.SCAN else True
 
 
 def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:

@@ -87,7 +87,7 @@ def test_what_is_in_view_of_a_phone_held_over_parcels(place: tuple[float, float]
     camera = Overhead(tilt)
     labels = camera.pixels(np.array([(0.0, 0.9, TOP_M), (*place, TOP_M)]))
     phone = camera.box((0.0, 0.4, 1.2), 6)
-    assert in_view(camera.person, camera.height, phone, labels, tilt, 32, 2.5).tolist() == [True, taken]
+    assert in_view(camera.person, camera.height, phone, labels, tilt, 32).tolist() == [True, taken]
 
 
 def truly_taken(lens: Points, labels: Points, half: float, reach: float, slant: float) -> list[bool]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from detector.config import WHOLE_FRAME, Calendar, Exemption, Policy, Rules, Shift, SweepRule, Zone
 from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed
-from detector.rules.policy import Policies
+from detector.rules.policy import Permission, Policies
 from detector.rules.sweep import Noted, Posture, along_row, is_sweep, pictured, sweep_score
 from detector.rules.sweep import SweepRule as Rule
 from detector.rules.zones import ZoneMap
@@ -252,6 +252,7 @@ def test_an_exemption_holds_in_its_shift_and_for_its_number(hour: int, tracks: t
     watching = rule(acts, [bulk], None, DAY, NIGHT)
     found = [signal for each in scenes(acts, at + 15, begin=at) for signal in watching.observe(each)]
     assert bool(found) is told
+    assert all(s.acts == tuple(acts) for s in found[-1:])
 
 
 def test_where_scanners_are_forbidden_scans_count_but_never_more_than_warn() -> None:
@@ -273,6 +274,11 @@ def test_what_the_same_person_did_meanwhile_is_told_beside() -> None:
     assert [a.kind.value for a in last.acts] == ["photo", "photo", "scan", "unclear", "call", "photo"]
     assert (last.facts["photos"], last.facts["scans"], last.facts["unclear"]) == (3, 1, 1)
     assert last.labels_exposed.low == 3
+
+
+def test_what_begins_with_a_photo_takes_nothing_from_it() -> None:
+    beginning = [of_kind(ActKind.UNCLEAR, 2, 9), of_kind(ActKind.BROWSE, 6, 9)]
+    assert signals([*PAIR, *beginning])[-1].acts == tuple(PAIR)
 
 
 def test_what_does_not_count_tells_nothing_anew() -> None:
@@ -337,10 +343,13 @@ def test_who_walks_by_is_not_beside() -> None:
     assert signals(PAIR, seen=scenes(PAIR, 15, who, others=[2]))[-1].facts["beside"] == 0
 
 
+FREE = Permission(phones=False, scanners=True, staying=True, working=True, shift=None)
+
+
 def row(places: Sequence[tuple[float, float]]) -> list[Noted]:
     """Photos of parcels, 40 pixels wide, in the order of their places."""
     return [
-        Noted(act(n, n + 1, [n]), WHOLE_FRAME, box_at(place, 40, 30), 0.0, frozenset(), Exposed())
+        Noted(act(n, n + 1, [n]), WHOLE_FRAME, box_at(place, 40, 30), 0.0, frozenset(), Exposed(), FREE)
         for n, place in enumerate(places)
     ]
 
