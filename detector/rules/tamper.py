@@ -43,7 +43,7 @@ LONGEST_LOOK_S = 1.0  # one look never counts for more, whatever was missed sinc
 
 UNLIKE = 0.25  # correlation with every usual view, below which the camera sees something else
 POOR, BLURRED = 0.5, 0.6  # shares of the usual contrast and of the usual sharpness
-BLANK = 0.25  # of the usual contrast: covered, whatever the correlation of the noise that is left
+BLANK = 0.25  # of the usual contrast, where no usual view is known: covered
 BLACK, FLAT = 0.08, 0.04  # brightness and contrast of a black picture, grey 0..1
 DIM = 0.2  # brightness below which noise hides what little there is
 EASE = 1.25  # to be over, each figure must be better by this factor
@@ -257,18 +257,18 @@ def judged(view: CameraView, usual: Usual, ease: float) -> tuple[str, float] | N
     if contrast < ease * POOR and (black or (unlike and view.brightness < ease * DIM)):
         return "dark", 1 - view.brightness
     poor = contrast < ease * POOR or sharp < ease * POOR
-    if contrast < ease * BLANK or (unlike and poor):
+    if (unlike and poor) or (view.likeness is None and contrast < ease * BLANK):
         return "covered", 1 - min(contrast, sharp, 1.0) / 2
     if unlike and view.likeness is not None:
         return "turned", 1 - max(view.likeness, 0.0)
-    if sharp < ease * BLURRED:
+    if sharp < ease * BLURRED and contrast > POOR:  # a blur leaves contrast; in the dark, noise takes detail away
         return "defocused", 1 - sharp / 2
     return None
 
 
 def learned(usual: Usual, view: CameraView, seconds: float, at: float) -> Usual:
     """What is usual after `seconds` more of an undisturbed view at frame time `at`."""
-    if view.brightness < BLACK and view.contrast < FLAT:
+    if view.contrast < FLAT:
         return usual  # a camera that was never seen working has nothing to lose
     seen_s = min(usual.seen_s + seconds, MEMORY_S)
     weight = seconds / seen_s if seen_s > 0 else 0.0

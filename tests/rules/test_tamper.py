@@ -103,7 +103,11 @@ def test_nothing_is_judged_before_the_camera_was_seen_for_a_minute() -> None:
         assert told([*shown(FINE, 0, 20), *shown(view, 20, 59)]) == []
 
 
-@pytest.mark.parametrize("view", [WRONG["dark"], replace(FINE, likeness=None)], ids=["black", "unlearned"])
+@pytest.mark.parametrize(
+    "view",
+    [WRONG["dark"], replace(FINE, contrast=0.0, sharpness=0.0), replace(FINE, likeness=None)],
+    ids=["black", "grey", "unlearned"],
+)
 def test_a_camera_that_never_showed_anything_else_is_not_told(view: CameraView) -> None:
     assert told(shown(view, 0, 3600)) == []
 
