@@ -7,14 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-KINDS = {
-    "label_photography": ("连续拍摄面单", "Labels photographed"),
-    "orientation_pattern": ("面单异常朝上", "Labels turned up"),
-    "lingering": ("逗留", "Lingering"),
-    "blind_corner": ("监控死角", "Blind corner"),
-    "tamper": ("摄像机异常", "Camera tampered with"),
-}
-SEVERITIES = {"critical": ("■ 严重", "critical"), "warning": ("▲ 警告", "warning"), "info": ("● 提示", "info")}
+from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, sentence
+
+SHAPES = {"critical": "■", "warning": "▲", "info": "●"}
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8884}
@@ -60,8 +55,9 @@ def write_report(out: Path, summary: dict[str, Any], incidents: list[dict[str, A
 
 
 def _article(out: Path, incident: dict[str, Any]) -> str:
-    zh, en = KINDS[incident["kind"]]
-    severity, word = SEVERITIES[incident["severity"]]
+    zh, en = (KIND_NAMES[language][incident["kind"]] for language in ("zh", "en"))
+    word = incident["severity"]
+    severity = f"{SHAPES[word]} {SEVERITY_NAMES['zh'][word]}"
     picture = out / incident["snapshot"]
     image = ""
     if picture.exists():
@@ -71,14 +67,13 @@ def _article(out: Path, incident: dict[str, Any]) -> str:
     rows = [("摄像机 camera", incident["camera"]), ("区域 zone", incident["zone"] or "—")]
     rows += [("时间 time (UTC)", f"{incident['started_at']} – {incident['ended_at']}")]
     rows += [("文件 file", f"{incident['file']} {incident['start_offset_s']:.1f}–{incident['end_offset_s']:.1f} s")]
-    if incident["kind"] == "label_photography":
-        low, high = exposed["low"], exposed["high"]
-        rows += [("暴露面单 labels exposed", str(low) if low == high else f"{low}–{high}")]
-        acts = ", ".join(f"{a['start_offset_s']:.1f}–{a['end_offset_s']:.1f} s" for a in incident["acts"])
-        rows += [(f"{len(incident['acts'])} 次拍摄 photos", acts)]
-    else:
-        rows += [(key, value) for key, value in incident["facts"].items()]
+    if exposed["high"]:
+        rows += [("暴露面单 labels exposed", count_range(exposed["low"], exposed["high"]))]
+    photos = [f"{a['start_offset_s']:.1f}–{a['end_offset_s']:.1f} s" for a in incident["acts"] if a["kind"] == "photo"]
+    if photos:
+        rows += [(f"{len(photos)} 次拍照 photos", ", ".join(photos))]
     table = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in rows)
     clip = f"<p><a href='{escape(incident['clip'])}'>看片段 <small>clip</small></a></p>" if incident["clip"] else ""
-    title = f"<h2><span class='{word}'>{severity}</span> {zh} <small>{en}, {word}</small></h2>"
-    return f"<article><div>{image}</div><div>{title}<table>{table}</table>{clip}</div></article>"
+    title = f"<h2><span class='{word}'>{severity}</span> {zh} <small>{en}, {SEVERITY_NAMES['en'][word]}</small></h2>"
+    said = f"<p>{escape(sentence(incident, 'zh'))}。<br><small>{escape(sentence(incident, 'en'))}.</small></p>"
+    return f"<article><div>{image}</div><div>{title}{said}<table>{table}</table>{clip}</div></article>"
