@@ -1,19 +1,21 @@
 """What a person does with the device in the hand: scenes enter, acts that were confirmed or have ended leave.
 
-Each look at a person gives a log-likelihood ratio for each kind (`rules/evidence.py`). They add up in time as a CUSUM
-(Page 1954): a sum that never falls below nothing and so keeps its beginning. Looks near in time say the same thing
-again, hence each counts for its time over `tau_s`. An act is confirmed once the sum passes Wald's threshold
+Each look at a person gives a log-likelihood for each kind (`rules/evidence.py`). For each kind a run adds them up over
+the looks that began to speak for it; its evidence is the log-likelihood ratio of the run against the likeliest other
+kind. Looks near in time say the same thing again, hence each counts for its time over `tau_s`. A run whose evidence
+falls to nothing is forgotten (a CUSUM, Page 1954). It is an act once its evidence passes Wald's threshold
 log((1 - b) / a), with a the stated chance of taking something else for it and b that of missing it, and it has lasted.
 It ends when the same test against it passes log((1 - a) / b), when another kind is confirmed, after a while without
 evidence, when its person has moved on, or when another parcel has taken the place of its target for good.
 
-The error a holds for one stretch of something else, from the first look that speaks for the act until the sum is back
-at nothing. Lorden (1971): stretches follow each other, so that false acts are on average at least tau_s / a apart.
+The error a holds for one run and whichever kind it really is (Wald 1945: a likelihood ratio whose mean is 1 exceeds 1/a
+at some time with a chance of at most a). Runs follow each other, so that false acts are on average at least tau_s / a
+apart (Lorden 1971).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log
 from typing import Any
@@ -30,31 +32,33 @@ MOVED_ON = 0.35  # standing heights from where an act began: it is another act
 TAKEN_OVER_S = 0.8  # looks at another parcel outweigh those at the target by so long: that one is photographed now
 RESUMED_S = 2.5  # the same parcel again within this, from the same place: the same act, lost from sight for a moment
 UNCLEAR_S = 3.0  # a device in the hand for so long without any kind winning is told as unclear
-TOLD_KINDS = tuple((k, ActKind(name)) for k, name in enumerate(KINDS) if name != "none")
+TOLD_KINDS = tuple(ActKind(name) for name in KINDS if name != "none")
+PLACE_OF = {kind: k for k, kind in enumerate(TOLD_KINDS)}
+Sums = tuple[float, ...]
+NOTHING: Sums = (0.0,) * len(KINDS)
 IN_PLACE = (ActKind.PHOTO, ActKind.SCAN)  # what nobody does walking
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A parcel aimed at instead of the target: since when, net seconds, and the evidence since then."""
+    """A parcel aimed at instead of the target: since when, net seconds, and the log-likelihoods since then."""
 
     since: float
     seconds: float = 0.0
-    evidence: float = 0.0
+    sums: Sums = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Looks that speak for one kind, since the sum of evidence was last at nothing.
+    """Looks that speak for one kind, since its evidence was last at nothing.
 
     Attributes:
         kind: Of act.
         started_at: Time of the first of them.
         last_at: Time of the last that spoke for it.
         begun: How the person stood at the first.
-        evidence: The CUSUM of log-likelihood ratios.
-        against: The CUSUM of their opposites, once it is confirmed.
-        total: Sum of all ratios, each by its weight.
+        sums: Log-likelihoods of all looks by `KINDS`, each by its weight.
+        doubts: The same of late, since they last spoke against it more than for it.
         weight: Of all looks; one far from the others in time weighs 1.
         score: How sure, 0..1: the chance that one look like the mean of these gives, with even odds before it.
         target: The parcel aimed at longest, as long as it isn't confirmed.
@@ -68,9 +72,8 @@ class Run:
     started_at: float
     last_at: float
     begun: Bearing
-    evidence: float = 0.0
-    against: float = 0.0
-    total: float = 0.0
+    sums: Sums = NOTHING
+    doubts: Sums = NOTHING
     weight: float = 0.0
     score: float = 0.5
     target: int | None = None
@@ -78,6 +81,16 @@ class Run:
     aimed_at: float = 0.0
     rivals: Mapping[int, Rival] = field(default_factory=dict)
     confirmed: bool = False
+
+    @property
+    def evidence(self) -> float:
+        """For it, against the likeliest other kind."""
+        return margin(self.sums, self.kind)
+
+    @property
+    def against(self) -> float:
+        """Of late against it, for the likeliest other kind."""
+        return -margin(self.doubts, self.kind)
 
     def act(self, track: int) -> Act:
         """As it is told."""
@@ -133,11 +146,19 @@ class SequentialTest:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look as the test takes it: frame time, seconds it counts for, ratios by `KINDS`, what and whom it saw."""
+    """One look as the test takes it.
+
+    Attributes:
+        at: Frame time.
+        seconds: That it counts for.
+        likelihoods: Logarithms by `KINDS`, up to a common constant.
+        evidence: What it saw.
+        bearing: Of the person.
+    """
 
     at: float
     seconds: float
-    ratios: list[float]
+    likelihoods: Sequence[float]
     evidence: Evidence
     bearing: Bearing
 
@@ -168,12 +189,12 @@ class ActRecogniser:
             carried_on(memory.bearing, person, scene.at) for memory, person in zip(before, scene.people, strict=True)
         ]
         evidence = looks(scene, bearings)
-        for person, memory, bearing, look, ratios in zip(
-            scene.people, before, bearings, evidence, self._weighing.ratios(evidence), strict=True
+        for person, memory, bearing, look, likelihoods in zip(
+            scene.people, before, bearings, evidence, self._weighing.said(evidence), strict=True
         ):
             since = 0.0 if memory.bearing is None else scene.at - memory.bearing.at
             seconds = min(max(since, 0.0), self._test.longest_s)
-            after, acts = step(memory, Look(scene.at, seconds, ratios, look, bearing), self._test)
+            after, acts = step(memory, Look(scene.at, seconds, likelihoods, look, bearing), self._test)
             self._memory[person.id] = after
             told += [act.act(person.id) for act in acts]
         for track, memory in self._memory.drop(scene.ended):
@@ -193,9 +214,9 @@ def step(memory: Memory, look: Look, test: SequentialTest) -> tuple[Memory, list
     act, past = memory.act, memory.past
     told: list[Run | Undecided] = []
     runs = {}
-    for k, kind in TOLD_KINDS:
+    for kind in TOLD_KINDS:
         if act is None or act.kind is not kind:
-            run = added_up(memory.runs.get(kind), kind, look.ratios[k], look, test)
+            run = added_up(memory.runs.get(kind), kind, look, test)
             if run is not None:
                 runs[kind] = run
     if act is not None:
@@ -219,40 +240,56 @@ def _evidence(run: Run) -> float:
     return run.evidence
 
 
-def added_up(run: Run | None, kind: ActKind, ratio: float, look: Look, test: SequentialTest) -> Run | None:
+def margin(likelihoods: Sequence[float], kind: ActKind) -> float:
+    """How much likelier one kind is than the likeliest other, as a log-likelihood ratio.
+
+    Against any one kind the ratio is at least this, so that a test built on it errs no more often than is stated
+    whichever it really is. (Against a mixture of the others, each look would gain from kinds long out of the question.)
+    """
+    k = PLACE_OF[kind]
+    return likelihoods[k] - max(*likelihoods[:k], *likelihoods[k + 1 :])
+
+
+def added_up(run: Run | None, kind: ActKind, look: Look, test: SequentialTest) -> Run | None:
     """The run of a kind, not an act yet, after one more look; `None` while nothing speaks for it."""
     if run is not None and (look.at - run.last_at > test.gap_s or gone(run, look.bearing)):
         run = None
-    evidence = (run.evidence if run is not None else 0.0) + ratio * look.seconds / test.tau_s
-    if evidence <= 0:
+    if run is None:
+        if look.seconds <= 0 or margin(look.likelihoods, kind) <= 0:
+            return None
+        run = Run(kind, look.at, look.at, look.bearing)
+    run = with_look(run, look, test)
+    if run.evidence <= 0:
         return None
-    run = with_look(run or Run(kind, look.at, look.at, look.bearing), ratio, look, test)
     taking = taken_over(run)
-    if taking is not None:
-        run = begun_at(run, taking, look)
-    return run
+    return run if taking is None else begun_at(run, taking, look)
 
 
-def with_look(run: Run, ratio: float, look: Look, test: SequentialTest) -> Run:
+def with_look(run: Run, look: Look, test: SequentialTest) -> Run:
     """The run and one more look."""
-    weight = look.seconds / test.tau_s
-    weighted = ratio * weight
-    sums: dict[str, Any] = {
-        "evidence": max(run.evidence + weighted, 0.0),
-        "against": max(run.against - weighted, 0.0),
-        "total": run.total + weighted,
-        "weight": run.weight + weight,
-    }
-    if ratio <= 0:
-        return replace(run, **sums)
-    score = chance(sums["total"] / sums["weight"]) if sums["weight"] > 0 else 0.5
+    share = look.seconds / test.tau_s
+    added = [share * value for value in look.likelihoods]
+    sums, weight = plus(run.sums, added), run.weight + share
+    doubts = plus(run.doubts, added) if run.confirmed else NOTHING
+    if margin(doubts, run.kind) >= 0:
+        doubts = NOTHING
+    if margin(look.likelihoods, run.kind) <= 0:
+        return replace(run, sums=sums, doubts=doubts, weight=weight)
     parcel = look.evidence.parcel
-    aims = aimed(run, parcel, weighted, look) if parcel is not None and run.kind in IN_PLACE else {}
-    return replace(run, last_at=look.at, score=score, **sums, **aims)
+    return replace(
+        run, last_at=look.at, sums=sums, doubts=doubts, weight=weight,
+        score=chance(margin(sums, run.kind) / weight) if weight > 0 else 0.5,
+        **(aimed(run, parcel, added, look) if parcel is not None and run.kind in IN_PLACE else {}),
+    )  # fmt: skip
 
 
-def aimed(run: Run, parcel: int, weighted: float, look: Look) -> dict[str, Any]:
-    """What changes in a run with a look that aims at a parcel; `weighted` is its ratio by its weight."""
+def plus(sums: Sums, added: Sequence[float]) -> Sums:
+    """Sums with one look more."""
+    return tuple([a + b for a, b in zip(sums, added, strict=True)])
+
+
+def aimed(run: Run, parcel: int, added: Sequence[float], look: Look) -> dict[str, Any]:
+    """What changes in a run with a look that aims at a parcel; `added` are its log-likelihoods by its weight."""
     aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
     target = run.target
     if target is None or (not run.confirmed and aims[parcel] > aims[target]):
@@ -262,7 +299,7 @@ def aimed(run: Run, parcel: int, weighted: float, look: Look) -> dict[str, Any]:
         known = run.rivals.get(rival, Rival(look.at))
         seconds = known.seconds + (look.seconds if rival == parcel else -look.seconds if parcel == target else 0.0)
         if seconds > 0:
-            rivals[rival] = Rival(known.since, seconds, known.evidence + weighted)
+            rivals[rival] = Rival(known.since, seconds, plus(known.sums, added))
     aimed_at = look.at if parcel == target else run.aimed_at
     return {"aims": aims, "target": target, "rivals": rivals, "aimed_at": aimed_at}
 
@@ -278,17 +315,16 @@ def begun_at(run: Run, parcel: int, look: Look) -> Run:
     share = min(1.0, rival.seconds / max(look.at - run.started_at, 1e-6))
     return Run(
         run.kind, rival.since, look.at, look.bearing,
-        evidence=max(rival.evidence, 0.0), total=share * run.total, weight=share * run.weight, score=run.score,
+        sums=rival.sums, weight=share * run.weight, score=run.score,
         target=parcel, aims={parcel: rival.seconds}, aimed_at=look.at,
     )  # fmt: skip
 
 
 def gone_on(act: Run, look: Look, test: SequentialTest) -> tuple[Run, bool, Run | None]:
     """An act after one more look, whether it is over, and what follows it of the same kind."""
-    ratio = look.ratios[KINDS.index(act.kind)]
     if look.at - act.last_at > test.gap_s or gone(act, look.bearing):
-        return act, True, added_up(None, act.kind, ratio, look, test)
-    act = with_look(act, ratio, look, test)
+        return act, True, added_up(None, act.kind, look, test)
+    act = with_look(act, look, test)
     if act.against >= test.no:
         return act, True, None
     parcel = taken_over(act)
@@ -320,8 +356,10 @@ def resumed(run: Run, past: Run | None) -> Run:
         or gone(past, run.begun)
     ):
         return run
-    total, weight = past.total + run.total, past.weight + run.weight
-    return replace(run, started_at=past.started_at, total=total, weight=weight, score=max(past.score, run.score))
+    return replace(
+        run, started_at=past.started_at, sums=plus(past.sums, run.sums), weight=past.weight + run.weight,
+        score=max(past.score, run.score),
+    )  # fmt: skip
 
 
 def gone(run: Run, bearing: Bearing) -> bool:

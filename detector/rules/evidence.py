@@ -300,31 +300,14 @@ class Weighing:
         """Log-likelihoods `(N, K)` of looks `(N, F)`, by kind, up to a constant of each look."""
         return np.asarray(np.where(absent(features), self.means, features) @ self.slopes + self.intercepts)
 
-    def ratios(self, evidence: Sequence[Evidence]) -> list[list[float]]:
-        """Log-likelihood ratios of each look, by kind; all 0 where the look doesn't tell."""
+    def said(self, evidence: Sequence[Evidence]) -> list[list[float]]:
+        """Log-likelihoods of each look by kind, up to a constant of each; all 0 where the look doesn't tell."""
         if not evidence:
             return []
-        found = against_likeliest(self.likelihoods(np.array([look.features for look in evidence])))
+        found = self.likelihoods(np.array([look.features for look in evidence]))
         found[[not look.telling for look in evidence]] = 0.0
         rows: list[list[float]] = found.tolist()
         return rows
-
-
-def against_likeliest(likelihoods: Floats) -> Floats:
-    """Log-likelihood ratios `(N, K)` of each kind against the likeliest of the others.
-
-    A sum of them over looks is at most the sum against any one other kind, so that a test built on it errs no more
-    often than is stated whichever of the others it really is. (Against a mixture of them, the test would gain log(K-1)
-    at each look from kinds that are out of the question.)
-    """
-    n, kinds = likelihoods.shape
-    best = likelihoods.argmax(1)
-    rows = np.arange(n)
-    rest = likelihoods.copy()
-    rest[rows, best] = -np.inf
-    against = np.broadcast_to(likelihoods[rows, best][:, None], (n, kinds)).copy()
-    against[rows, best] = rest.max(1)
-    return np.asarray(likelihoods - against)
 
 
 def load_weights(path: Path | None = None) -> Weighing:

@@ -27,7 +27,7 @@ from acts.judge import confusion, macro_f1, tally
 from acts.looked import Clip, Looker, Row, clip_rows, read_clip, still_rows
 from detector.config import PhotoRule
 from detector.rules.acts import ActRecogniser
-from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent, against_likeliest
+from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent
 
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0)
 LONGEST_S = 0.5
@@ -107,6 +107,14 @@ def log_loss(likelihoods: np.ndarray, table: Table) -> float:
     losses = [np.average(-np.log(p[table.kinds == k]), weights=table.counts[table.kinds == k])
               for k in range(len(KINDS)) if (table.kinds == k).any()]  # fmt: skip
     return float(np.mean(losses))
+
+
+def against_likeliest(likelihoods: np.ndarray) -> np.ndarray:
+    """Log-likelihood ratios `(N, K)` of each kind against the likeliest of the others."""
+    ratios = np.empty_like(likelihoods)
+    for kind in range(likelihoods.shape[1]):
+        ratios[:, kind] = likelihoods[:, kind] - np.delete(likelihoods, kind, 1).max(1)
+    return ratios
 
 
 def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, list[float]]:

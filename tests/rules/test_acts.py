@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import PhotoRule
-from detector.rules.acts import ActRecogniser, Look, Memory, Run, SequentialTest, step
+from detector.rules.acts import ActRecogniser, Look, Memory, Run, SequentialTest, margin, step
 from detector.rules.bearing import Bearing
 from detector.rules.evidence import FEATURES, KINDS, Evidence, Weighing
 from detector.values import Act, ActKind, ActScores, Box, Device, Scene
@@ -276,7 +276,7 @@ def confirmed_in(ratios: Sequence[float], test: SequentialTest, kind: ActKind = 
     memory = Memory()
     began = False
     for n, ratio in enumerate(ratios):
-        row = [ratio if name == kind.value else -5.0 for name in KINDS]
+        row = [ratio if name == kind.value else 0.0 if name == "none" else -9.0 for name in KINDS]
         memory, acts = step(memory, Look(float(n), 1.0, row, NO_LOOK, replace(STILL, at=float(n))), test)
         if any(isinstance(act, Run) for act in acts):
             return True
@@ -312,6 +312,20 @@ def test_what_really_is_a_photo_is_found() -> None:
                 found += 1
                 break
     assert found == 300
+
+
+@given(st.lists(st.floats(-50, 50), min_size=5, max_size=5), st.floats(-9, 9))
+def test_a_kind_gains_what_the_likeliest_other_loses(likelihoods: list[float], constant: float) -> None:
+    told_kinds = [ActKind(name) for name in KINDS[:-1]]
+    margins = [margin(likelihoods, kind) for kind in told_kinds]
+    assert sum(found > 0 for found in margins) <= 1
+    for kind, found in zip(told_kinds, margins, strict=True):
+        own = likelihoods[KINDS.index(kind.value)]
+        pairs = [own - other for name, other in zip(KINDS, likelihoods, strict=True) if name != kind.value]
+        assert found == pytest.approx(min(pairs))
+        assert margin([value + constant for value in likelihoods], kind) == pytest.approx(found, abs=1e-9)
+    two = [likelihoods[0], *[-99.0] * 3, likelihoods[4]]
+    assert margin(two, ActKind.PHOTO) == pytest.approx(-margin([two[4], *two[1:4], two[0]], ActKind.PHOTO))
 
 
 @given(st.lists(st.tuples(st.floats(0.05, 2), st.lists(st.floats(-9, 9), min_size=5, max_size=5)), max_size=60))

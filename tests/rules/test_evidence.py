@@ -22,7 +22,6 @@ from detector.rules.evidence import (
     ActWeights,
     Evidence,
     absent,
-    against_likeliest,
     aimed_at,
     at_ear,
     load_weights,
@@ -108,8 +107,8 @@ def test_lengths_are_in_standing_heights_of_somebody_crouching() -> None:
 def test_whether_the_model_speaks_of_acts(device: Device, acts: ActScores | None, telling: bool) -> None:
     seen = look(person(1, STANDING, acts=acts), device)
     assert seen.telling is telling
-    ratios = weighing().ratios([seen])[0]
-    assert any(ratios) is telling
+    said = weighing().said([seen])[0]
+    assert any(said) is telling
 
 
 @given(st.tuples(anything, anything, anything, anything), anything, anything, st.tuples(*[anything] * 4),
@@ -122,7 +121,7 @@ def test_features_are_finite_whatever_the_detector_says(
     for device in (phone(box, photo=photo, score=score), scanner((600, 300, 610, 310), score=score)):
         seen = look(who, device, lying=[parcel(1, parcel_box), parcel(2, AHEAD)], bearing=bearing)
         assert all(math.isfinite(value) for value in seen.features)
-        assert all(math.isfinite(ratio) for ratio in weighing().ratios([seen])[0])
+        assert all(math.isfinite(value) for value in weighing().said([seen])[0])
 
 
 @pytest.mark.parametrize(
@@ -174,18 +173,6 @@ def test_whether_a_phone_is_at_the_ear(who: Box, device: Box, ear: bool) -> None
     assert head(who)[1] < who[3]
 
 
-@given(st.lists(st.lists(st.floats(-50, 50), min_size=5, max_size=5), min_size=1, max_size=6))
-def test_at_most_one_kind_is_likelier_than_the_likeliest_other(rows: list[list[float]]) -> None:
-    likelihoods = np.array(rows)
-    found = against_likeliest(likelihoods)
-    assert ((found > 0).sum(1) <= 1).all()
-    first, second = np.sort(found, 1)[:, -1], np.sort(likelihoods, 1)
-    assert first == pytest.approx(second[:, -1] - second[:, -2])
-    assert found.min(1) == pytest.approx(second[:, 0] - second[:, -1])
-    # A constant common to all kinds changes nothing.
-    assert against_likeliest(likelihoods + 7.0) == pytest.approx(found, abs=1e-9)
-
-
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_score_has_higher_odds(a: float, b: float) -> None:
     low, high = sorted((a, b))
@@ -199,7 +186,7 @@ def test_what_is_not_there_stands_at_its_mean() -> None:
     there = {name for name, gone in zip(FEATURES, missing, strict=True) if not gone}
     assert there == {"speed", "crouched", "no_phone", "no_scanner", "no_look"}
     heavy = weighing(weights={kind: {"act_photo": 9.0} if kind == "photo" else {} for kind in KINDS})
-    assert heavy.ratios([Evidence(nobody.features, False, True, None)])[0] == [0.0] * len(KINDS)
+    assert heavy.said([Evidence(nobody.features, False, True, None)])[0] == [0.0] * len(KINDS)
 
 
 def written(path: Path, tree: Any) -> Path:
