@@ -5,7 +5,7 @@ from __future__ import annotations
 from detector.alerts.incidents import IncidentBook
 from detector.config import Camera, EdgeConfig
 from detector.inference import load_detector
-from detector.pipeline import Detector, Pipeline, Rule, Stages
+from detector.pipeline import Detector, Pipeline, Rule, Stages, Tracker
 from detector.rules.blind_edge import BlindEdgeRule
 from detector.rules.lingering import LingeringRule
 from detector.rules.orientation import OrientationRule
@@ -50,3 +50,14 @@ def build_pipeline(
         return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, in_force))
 
     return Pipeline(detector or load_detector(config.analysis), stages, config.rules.tamper.clock_step_s)
+
+
+def build_tracking(config: EdgeConfig) -> tuple[Detector, Tracker]:
+    """The first stages alone, for those who want to know where people are and not what they do.
+
+    Nobody's hands are looked at closely, which is most of the work where there are people.
+
+    Raises:
+        ModelError: The model can't be loaded.
+    """
+    return load_detector(config.analysis.model_copy(update={"zooms": 0})), SceneTracker()
