@@ -158,7 +158,7 @@ def sentences(told: Incident | Mapping[str, Any]) -> dict[str, str]:
 
 
 def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
-    """The parts of the sentence, which a page may set in lines; at least one, the first begins with a capital."""
+    """The parts of the sentence, which a page may set in lines: people, parcels, camera; at least one."""
     record = _record(told)
     say = _Words(language)
     kinds = {str(record["kind"]), *(str(kind) for kind in _list(record.get("findings")))}
@@ -166,7 +166,7 @@ def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
     if kinds & {IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.LINGERING, IncidentKind.BLIND_CORNER}:
         parts.append(COMMA[language].join(_people_items(record, kinds, say)))
     if IncidentKind.ORIENTATION_PATTERN in kinds:
-        parts += _patch(record["facts"], say)
+        parts.append(SEMICOLON[language].join(_patch(record["facts"], say)))
     if IncidentKind.TAMPER in kinds:
         parts.append(_tamper(record, say))
     parts = [part for part in parts if part]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector import wire
 from detector.sentences import EN, KIND_NAMES, LANGUAGES, SEVERITY_NAMES, ZH, clauses, count_range, sentence, sentences
-from detector.values import CountRange, Incident, IncidentKind, Severity
+from detector.values import CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Severity
 from tests.builders import act
 
 NAMES = re.compile(r"{(\w+)")
@@ -208,6 +210,23 @@ def test_an_incident_its_record_and_its_line_in_a_replay_say_the_same() -> None:
     in_iso = {**in_replay, "started_at": "2026-11-01T09:26:13.250Z", "ended_at": "2026-11-01T09:26:43.250Z"}
     del in_iso["start_offset_s"]
     assert sentences(in_iso) == sentences(told)
+
+
+def test_what_is_sent_says_itself_and_whether_to_notify() -> None:
+    before = Incident(
+        "id", "cam", IncidentKind.LINGERING, Severity.INFO, 0.9, "bulk", 1000.0, 1030.0, facts={"people": 1}
+    )
+    after = replace(before, severity=Severity.WARNING, findings=(IncidentKind.LINGERING,))
+    for phase, earlier, notify in (
+        (Phase.NEW, None, True),
+        (Phase.UPDATE, before, True),
+        (Phase.UPDATE, after, False),
+        (Phase.END, after, False),
+    ):
+        sent = wire.envelope(IncidentUpdate(phase, earlier, after), site="s", edge="e", title="t", size=(10, 10))
+        assert (sent["notify"], sent["after"]["findings"]) == (notify, ["lingering"])
+        assert sent["after"]["sentence"] == sentences(after) == sentences(sent["after"])
+        wire.encode(sent)
 
 
 def test_what_an_older_edge_says_of_chance_is_not_repeated() -> None:

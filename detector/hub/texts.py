@@ -492,8 +492,8 @@ class Phrases:
 
 
 def explanation(incident: StoredIncident, say: Phrases) -> list[str]:
-    """What happened, in the incident's own words (`sentences`), clause by clause; without full stops."""
-    return clauses(incident.record, say.language)
+    """What happened, in the incident's own words (`sentences`), in lines; without full stops."""
+    return [line[:1].upper() + line[1:] for line in clauses(incident.record, say.language)]
 
 
 def advice(incident: StoredIncident, say: Phrases) -> str:

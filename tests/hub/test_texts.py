@@ -86,20 +86,19 @@ SENTENCES = [
             "findings": ["label_photography", "orientation_pattern"],
             "facts": {"up": 18, "judged": 20, "usual_rate": 0.2, "crouched": 0.8, "people": 1},
         },
-        ["40 秒，1 人蹲着，拍照 3 次，暴露面单约 3–6 张", "这一片 20 件包裹中 18 件面单朝上", "平时 20 件中约 4 件"],
+        ["40 秒，1 人蹲着，拍照 3 次，暴露面单约 3–6 张", "这一片 20 件包裹中 18 件面单朝上；平时 20 件中约 4 件"],
         [
             "40 seconds, one person squatting, 3 photos, 3–6 labels exposed",
-            "18 of 20 parcels in this patch were label up",
-            "usual here: 4 of 20",
+            "18 of 20 parcels in this patch were label up; usual here: 4 of 20",
         ],
     ),
     (
         {"kind": "orientation_pattern", "facts": {"up": 18, "judged": 20, "usual_rate": 0.2, "p_value": 0.00002}},
-        ["这一片 20 件包裹中 18 件面单朝上", "平时 20 件中约 4 件"],
-        ["18 of 20 parcels in this patch were label up", "usual here: 4 of 20"],
+        ["这一片 20 件包裹中 18 件面单朝上；平时 20 件中约 4 件"],
+        ["18 of 20 parcels in this patch were label up; usual here: 4 of 20"],
     ),
-    ({"kind": "something_new"}, ["something_new，40 秒"], ["something_new, 40 seconds"]),
-    ({"kind": "something_new", "sentence": {"en": "Somebody sang"}}, ["something_new，40 秒"], ["Somebody sang"]),
+    ({"kind": "something_new"}, ["Something_new，40 秒"], ["Something_new, 40 seconds"]),
+    ({"kind": "something_new", "sentence": {"en": "Somebody sang"}}, ["Something_new，40 秒"], ["Somebody sang"]),
 ]
 
 
