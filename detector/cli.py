@@ -131,6 +131,15 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument("--out", type=Path, default=Path("coverage.png"), help="picture to write (coverage.png)")
     doctor.add_argument("--model", default="scene", help="a model's name in models/, or its card")
 
+    track_map = verb("map", run_map, "where people go out of sight: where to put the next camera")
+    track_map.add_argument("config", type=Path, metavar="CONFIG")
+    sources = track_map.add_mutually_exclusive_group(required=True)
+    sources.add_argument("--recordings", type=Path, nargs="+", metavar="PATH", help="of a day; files and folders")
+    sources.add_argument("--tracks", type=Path, metavar="FILE.jsonl", help="as an earlier run wrote them")
+    track_map.add_argument("--camera", metavar="NAME", help="which camera's, where there are recordings of several")
+    track_map.add_argument("--out", type=Path, default=Path("map.png"), help="picture to write (map.png)")
+    track_map.add_argument("--json", action="store_true", help="print the places as JSON")
+
     model = verb("model", run_model_add, "models of your own")
     actions = model.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser("add", help="a card for an Ultralytics detect or pose model, checked")
@@ -321,6 +330,27 @@ def _doctor_camera(options: argparse.Namespace) -> int:
         print(json.dumps(seen, ensure_ascii=False))
     else:
         print(f"{seen['sentence']['zh']}\n{seen['sentence']['en']}\n{seen['picture']}")
+    return FINE
+
+
+def run_map(options: argparse.Namespace) -> int:
+    """`labelwatch map`."""
+    from detector.config import load_edge
+    from detector.track_map import make_map
+
+    with progress_seconds() as progress:
+        found, written = make_map(
+            load_edge(options.config), options.out,
+            recordings=options.recordings, tracks=options.tracks, camera=options.camera, progress=progress,
+        )  # fmt: skip
+    if options.json:
+        print(json.dumps(found.record() | {"files": [str(path) for path in written]}, ensure_ascii=False))
+        return FINE
+    for n, (zh, en) in enumerate(found.lines(), 1):
+        print(f"{n}. {zh}\n   {en}")
+    if not found.places:
+        print("没有人走出视线\nNobody went out of sight.")
+    print(*written, sep="\n")
     return FINE
 
 

@@ -1,0 +1,296 @@
+"""A day of tracks of one camera: recordings enter, or the file written of them; `Footage` leaves.
+
+The file has a line of JSON for the camera and one for each track (`Track`), with a picture of the camera beside it: the
+median of pictures of the whole day, in which nobody stands long enough to be seen, too coarse to read a label in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.config import EdgeConfig
+from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
+from detector.geometry import distance, foot
+from detector.recordings import Session, sessions
+from detector.values import Scene
+
+Point = tuple[float, float]
+Picture = NDArray[np.uint8]
+Progress = Callable[[str, float], None]
+
+BREAK_S = 5.0  # footage with a longer gap is two stretches
+HEADING_S = 1.0  # which way somebody goes is told by their last second
+PICTURES = 15  # of the day, for the one without people
+PICTURE_WIDTH = 960
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Somebody in view: from when to when, from where to where, in Unix seconds and pixels.
+
+    Attributes:
+        track: Id.
+        first_at: When it began.
+        last_at: When it ended.
+        first: Feet then.
+        last: Feet at the end.
+        heading: Velocity in the last second, pixels a second.
+        height: Of the box in the last second, at most.
+        farthest: Largest distance of the feet from where they began.
+    """
+
+    track: int
+    first_at: float
+    last_at: float
+    first: Point
+    last: Point
+    heading: Point
+    height: float
+    farthest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """Tracks of one camera, and what they were seen in.
+
+    Attributes:
+        camera: Its name.
+        size: Of its picture, width and height.
+        stretches: From when to when there is footage, Unix seconds.
+        tracks: Every track, in order of its end.
+        picture: Name of a picture of the camera, beside the file; `None`: there is none.
+    """
+
+    camera: str
+    size: tuple[int, int]
+    stretches: tuple[tuple[float, float], ...]
+    tracks: tuple[Track, ...]
+    picture: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How much footage there is."""
+        return sum(end - begin for begin, end in self.stretches)
+
+
+@dataclass(slots=True)
+class _Seen:
+    first_at: float
+    first: Point
+    recent: deque[tuple[float, Point, float]] = field(default_factory=deque)
+    farthest: float = 0.0
+
+
+class TrackLog:
+    """Scenes enter one by one, tracks leave."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, _Seen] = {}
+        self._tracks: list[Track] = []
+        self._stretches: list[tuple[float, float]] = []
+
+    def observe(self, scene: Scene) -> None:
+        """Take in a scene; times increase."""
+        if not self._stretches or scene.at - self._stretches[-1][1] > BREAK_S:
+            self._end(list(self._seen))
+            self._stretches.append((scene.at, scene.at))
+        self._stretches[-1] = (self._stretches[-1][0], scene.at)
+        self._end([track for track in self._seen if track in scene.ended])
+        for person in scene.people:
+            if not isfinite(sum(person.box)):
+                continue
+            feet, height = foot(person.box), person.box[3] - person.box[1]
+            seen = self._seen.setdefault(person.id, _Seen(scene.at, feet))
+            seen.farthest = max(seen.farthest, distance(feet, seen.first))
+            seen.recent.append((scene.at, feet, height))
+            while scene.at - seen.recent[0][0] > HEADING_S and len(seen.recent) > 2:
+                seen.recent.popleft()
+
+    def finish(self, camera: str, size: tuple[int, int]) -> Footage:
+        """Everything seen."""
+        self._end(list(self._seen))
+        tracks = sorted(self._tracks, key=lambda track: (track.last_at, track.track))
+        return Footage(camera, size, tuple(self._stretches), tuple(tracks))
+
+    def _end(self, ended: Iterable[int]) -> None:
+        for number in ended:
+            seen = self._seen.pop(number)
+            (before_at, before, _), (last_at, last, _) = seen.recent[0], seen.recent[-1]
+            elapsed = max(last_at - before_at, 1e-3)
+            heading = (last[0] - before[0]) / elapsed, (last[1] - before[1]) / elapsed
+            height = max(height for _, _, height in seen.recent)
+            self._tracks.append(
+                Track(number, seen.first_at, last_at, seen.first, last, heading, max(height, 1.0), seen.farthest)
+            )
+
+
+class _Backdrop:
+    """Pictures evenly over a time that nobody knows beforehand: when there are too many, every other is dropped."""
+
+    def __init__(self) -> None:
+        self._pictures: list[Picture] = []
+        self._every_s = 1.0
+        self._due = float("-inf")
+
+    def add(self, image: Picture, at: float) -> None:
+        """Take in a picture of the time `at`, if it is due."""
+        if at < self._due:
+            return
+        height, width = image.shape[:2]
+        scale = min(1.0, PICTURE_WIDTH / width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        if self._pictures and self._pictures[0].shape != small.shape:
+            return
+        self._pictures.append(np.asarray(small, np.uint8))
+        if len(self._pictures) > 2 * PICTURES:
+            self._pictures, self._every_s = self._pictures[::2], 2 * self._every_s
+        self._due = at + self._every_s
+
+    def picture(self) -> Picture:
+        """The median, with anything as fine as print smoothed away."""
+        chosen = np.linspace(0, len(self._pictures) - 1, min(PICTURES, len(self._pictures))).round().astype(int)
+        middle = np.median(np.stack([self._pictures[k] for k in chosen]), axis=0).astype(np.uint8)
+        return np.asarray(cv2.medianBlur(middle, 5), np.uint8)
+
+
+def watch(
+    paths: Iterable[Path], config: EdgeConfig, camera: str | None = None, progress: Progress = lambda name, s: None
+) -> tuple[Footage, Picture]:
+    """Look for people in recordings of one camera.
+
+    Args:
+        paths: Video files and folders of them.
+        config: Whose cameras, model and time zone apply.
+        camera: Which camera's, where there are those of several.
+        progress: Called with the camera's name and the seconds of footage done since the last call.
+
+    Returns:
+        The tracks, and a picture `(H, W, 3)` BGR of the camera, at most `PICTURE_WIDTH` wide.
+
+    Raises:
+        ConfigError: There are recordings of several cameras, or none of the one named.
+        SourceUnavailable: A path is no video file and no folder with any, or no picture can be decoded.
+    """
+    from detector.assembly import build_tracking
+    from detector.sources.recording import Recording, recordings_in
+
+    files = [file for path in paths for file in recordings_in(path)]
+    session = _of_camera(sessions(files, config, None), camera)
+    detector, tracker = build_tracking(config)
+    log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
+    last_at, ended_at = float("-inf"), 0.0
+    for piece in session.pieces:
+        start_at = piece.start_at if piece.start_at is not None else ended_at
+        try:
+            recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
+        except SourceError:
+            continue
+        reported = 0.0
+        try:
+            for frame in recording:
+                if frame.captured_at <= last_at:
+                    continue  # files that overlap: what was seen once isn't seen again
+                last_at, size = frame.captured_at, frame.size
+                log.observe(tracker.update(frame, detector.detect(frame, tracker.people)))
+                backdrop.add(frame.image, last_at)
+                if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
+                    progress(session.camera.name, frame.offset_s - reported)
+                    reported = frame.offset_s
+        finally:
+            recording.close()
+        ended_at = start_at + recording.end_s
+    if not isfinite(last_at):
+        raise SourceUnavailable(f"{', '.join(str(piece.path) for piece in session.pieces)}: no picture can be decoded")
+    return log.finish(session.camera.name, size), backdrop.picture()
+
+
+def _of_camera(found: list[Session], camera: str | None) -> Session:
+    names = [session.camera.name for session in found]
+    if camera is None and len(found) == 1:
+        return found[0]
+    if camera in names:
+        return found[names.index(camera)]
+    there = f"these recordings are of: {', '.join(names)}"
+    reason = "which of them? A map is of one camera" if camera is None else f"no recording is of the camera {camera}"
+    raise ConfigError([Problem("--camera", "", reason, there)])
+
+
+def write_footage(path: Path, footage: Footage, picture: Picture) -> None:
+    """Write the tracks, and the picture beside them, where `read_footage` finds it."""
+    beside = path.with_suffix(".picture.png")
+    beside.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    head = {
+        "labelwatch_tracks": FORMAT, "camera": footage.camera, "width": footage.size[0], "height": footage.size[1],
+        "stretches": [list(stretch) for stretch in footage.stretches], "picture": beside.name,
+    }  # fmt: skip
+    lines = [json.dumps(head), *(json.dumps(_rounded(asdict(track))) for track in footage.tracks)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _rounded(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: round(value, 3) if isinstance(value, float)
+        else [round(v, 1) for v in value] if isinstance(value, tuple) else value
+        for name, value in record.items()
+    }  # fmt: skip
+
+
+def read_footage(path: Path) -> tuple[Footage, Picture | None]:
+    """Tracks from a file of `write_footage`, and its picture where that is still there.
+
+    Raises:
+        SourceUnavailable: It can't be read, or a line of it is no track.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "not a file of tracks"
+        raise SourceUnavailable(f"{path}: {why}") from error
+    tracks, number = [], 1
+    try:
+        head = json.loads(lines[0])
+        if head["labelwatch_tracks"] != FORMAT:
+            raise ValueError(f"format {head['labelwatch_tracks']}")
+        stretches = tuple((_finite(begin), _finite(end)) for begin, end in head["stretches"])
+        size = int(head["width"]), int(head["height"])
+        if min(size) < 1:
+            raise ValueError("no size")
+        footage = Footage(str(head["camera"]), size, stretches, (), Path(str(head["picture"])).name)
+        for number, line in enumerate(lines[1:], 2):  # noqa: B007 - the message tells it
+            if line.strip():
+                tracks.append(_track(json.loads(line)))
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        what = "no tracks of labelwatch map" if number == 1 else "no track"
+        raise SourceUnavailable(f"{path}: line {number}: {what} ({error})") from error
+    picture = None
+    if footage.picture and (path.parent / footage.picture).is_file():
+        data = np.frombuffer((path.parent / footage.picture).read_bytes(), np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return replace(footage, tracks=tuple(tracks)), None if picture is None else np.asarray(picture, np.uint8)
+
+
+def _track(record: dict[str, Any]) -> Track:
+    points = {name: (_finite(record[name][0]), _finite(record[name][1])) for name in ("first", "last", "heading")}
+    rest = {name: _finite(record[name]) for name in ("first_at", "last_at", "height", "farthest")}
+    if rest["height"] <= 0:
+        raise ValueError("height must be above 0")
+    return Track(int(record["track"]), **points, **rest)  # type: ignore[arg-type]
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError(f"{number} is no number")
+    return number
