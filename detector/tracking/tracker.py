@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.geometry import as_box, centre, contains, grown
 from detector.tracking.parcels import ParcelSlots
@@ -21,6 +20,7 @@ from detector.values import (
     PHONE,
     PHOTO,
     SCANNER,
+    UNKNOWN_TRAITS,
     Box,
     Detections,
     Device,
@@ -46,9 +46,9 @@ class SceneTracker:
     def update(self, frame: Frame, detections: Detections) -> Scene:
         """Match a frame's detections to what was known; time is the frame's.
 
-        Detections without a box of some size, or without a score, are left out.
+        What makes no sense among the detections is put right or left out (`sound`).
         """
-        at, detections = frame.captured_at, detections[usable(detections)]
+        at, detections = frame.captured_at, sound(detections, frame.size)
         people, ended = self._people.update(detections.of(PERSON), at, frame.size)
         parcels = self._parcels.update(
             detections.of(PARCEL), [person.box for person in people], at, detections.of(LABEL)
@@ -78,11 +78,24 @@ class SceneTracker:
         self._view.recall(learned)
 
 
-def usable(detections: Detections) -> NDArray[np.bool_]:
-    """Which rows `(N,)` have a finite score and a box that encloses something."""
-    boxes = detections.boxes
-    whole = np.isfinite(boxes).all(axis=1) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
-    return np.asarray(whole & np.isfinite(detections.scores), np.bool_)
+def sound(detections: Detections, size: tuple[int, int]) -> Detections:
+    """The detections with nothing in them that later stages would have to doubt; here and nowhere else it is looked at.
+
+    Rows stay that have a label, a finite score and a finite box that encloses some of the picture. Boxes are cut to
+    the picture, scores and traits to 0..1; what is no number counts as not known (`UNKNOWN_TRAITS`).
+
+    Args:
+        detections: As a detector gave them.
+        size: Width and height of the picture, pixels.
+    """
+    ids, finite = detections.class_ids, np.isfinite(detections.boxes).all(axis=1) & np.isfinite(detections.scores)
+    found = detections[finite & (ids >= 0) & (ids < len(LABELS))]
+    boxes = np.clip(found.boxes, 0, np.array(size * 2, np.float32))
+    traits = np.where(np.isfinite(found.traits), np.clip(found.traits, 0, 1), np.array(UNKNOWN_TRAITS, np.float32))
+    points = found.keypoints
+    known = None if points is None else np.where(np.isfinite(points), points, np.float32(np.nan))
+    cut = Detections(boxes, np.clip(found.scores, 0, 1), found.class_ids, traits, known)
+    return cut[(boxes[:, :2] < boxes[:, 2:]).all(axis=1)]
 
 
 def holder_of(device: Box, people: Sequence[Person]) -> int | None:
