@@ -235,7 +235,7 @@ def main() -> None:
     more = {
         "licence": "AGPL-3.0-or-later",
         "made_on": args.made_on,
-        "scene_model": {"name": looker.card.name, "sha256": looker.card.sha256},
+        "scene_model": {"name": looker.card.name, "checksum": looker.card.sha256},
         "origin": "rendered scenes of models/scenes on which the network was never trained, seen through the worker's "
         "own stages; seeds divisible by five are kept for judging",
         "seeds": f"{seeds[0]} to {seeds[-1]}, {len(seeds)} of them",
