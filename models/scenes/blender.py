@@ -92,7 +92,8 @@ class Studio:
         thing = bpy.data.objects.new(name, data)
         thing.pass_index = index
         if refine:
-            thing.modifiers.new("refine", "SUBSURF").render_levels = 1
+            finer = thing.modifiers.new("refine", "SUBSURF")
+            finer.render_levels, finer.levels = 1, 0
         self.scene.collection.objects.link(thing)
         return thing
 
@@ -171,6 +172,32 @@ class Studio:
             data.energy *= lamps
         for material in self._materials.values():
             material.node_tree.nodes["Principled BSDF"].inputs["Emission Strength"].default_value *= glow
+
+    # ---- what moves from frame to frame ----
+
+    def objects(self) -> set:
+        """All objects there are; the difference of two such sets is what was made between them."""
+        return set(bpy.data.objects)
+
+    def reshape(self, thing, vertices) -> None:
+        """Give a mesh other vertices `(V, 3)`, in world coordinates."""
+        thing.data.vertices.foreach_set("co", np.asarray(vertices, np.float32).ravel())
+        thing.data.update()
+
+    def move(self, things, rotation, centre) -> None:
+        """Turn and shift objects from where they were made: x becomes `rotation` x + `centre`."""
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = rotation, centre
+        for thing in things:
+            thing.matrix_world = mathutils.Matrix(matrix.tolist())
+
+    def show(self, things, visible: bool) -> None:
+        """Show or hide objects, for the camera and for `is_hit`."""
+        for thing in things:
+            if thing.hide_render == visible:
+                thing.hide_render = thing.hide_viewport = not visible
+
+    # ---- asking ----
 
     def is_hit(self, start, end) -> bool:
         """Whether anything lies between two points."""

@@ -396,6 +396,22 @@ def carry(body: Body, position, yaw: float, size, rng: random.Random) -> Act:
     return Act("carry", pose, carried=(centre - UP * size[2] / 2, yaw, size))
 
 
+def set_down(body: Body, position, yaw: float, size, rng: random.Random) -> Act:
+    """Squat with both hands at the sides of a parcel of `size` that stands on the floor ahead."""
+    ahead, right = heading(yaw)
+    pose = stance(body, "crouch", position, yaw, rng)
+    pose.knees = 0.75
+    foot = np.array([*position, 0.001]) + ahead * (0.3 + size[1] / 2)
+    fingers = unit(ahead - UP * 0.45)
+    for side, out in (("r", right), ("l", -right)):
+        at = foot + out * (size[0] / 2 + 0.02) + UP * size[2] * 0.7 - ahead * size[1] * 0.15
+        pose.hands[side] = Hand(at - fingers * 0.09, -out, fingers)
+        pose.curls[side] = GRIPS["flat"]
+    pose.look = foot + UP * size[2]
+    body.pose(pose)
+    return Act("set_down", pose, carried=(foot, yaw, size))
+
+
 def stride(body: Body, pose: Pose, phase: float, length: float = 0.62) -> None:
     """Legs and arms of a walk at `phase` 0..1 of its cycle; 60 % of it a foot is on the ground."""
     for side, shift in (("l", 0.0), ("r", 0.5)):

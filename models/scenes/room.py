@@ -47,15 +47,16 @@ class Floor:
         """Something stands here."""
         self._taken.append((np.array([x, y]), np.array([half_x, half_x if half_y is None else half_y]), yaw))
 
-    def gap(self, x: float, y: float) -> float:
-        """Distance to the nearest thing or wall, metres; negative inside."""
-        nearest = float((self._half - np.abs([x, y])).min())
+    def gap(self, x, y):
+        """Distance from spots to the nearest thing or wall, metres; negative inside. Takes numbers or equal arrays."""
+        spots = np.stack(np.broadcast_arrays(np.asarray(x, float), y), -1)
+        nearest = (self._half - np.abs(spots)).min(-1)
         for centre, half, yaw in self._taken:
             c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-            dx, dy = np.array([x, y]) - centre
-            beyond = np.abs([c * dx + s * dy, -s * dx + c * dy]) - half
-            outside = float(np.linalg.norm(np.maximum(beyond, 0)))
-            nearest = min(nearest, outside if outside > 0 else float(beyond.max()))
+            dx, dy = np.moveaxis(spots - centre, -1, 0)
+            beyond = np.abs(np.stack([c * dx + s * dy, -s * dx + c * dy], -1)) - half
+            outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
+            nearest = np.minimum(nearest, np.where(outside > 0, outside, beyond.max(-1)))
         return nearest
 
 
@@ -559,6 +560,22 @@ class Room:
                     self.packer.put((x, y, 0.001), yaw + rng.uniform(-12, 12), face=face, shape=shape, size=size)
                 )
                 self.floor.take(x, y, size[0] / 2, size[1] / 2, yaw)
+
+    def row(self, near) -> None:
+        """A row of parcels to walk along, nearly all with the label up."""
+        rng = self.rng
+        yaw, count, step = rng.uniform(0, 180), rng.randint(4, 7), rng.uniform(0.5, 0.85)
+        along = turn([0, 0, 1], yaw) @ [1.0, 0, 0]
+        for k in range(count):
+            x, y = np.asarray(near) + along[:2] * (k - (count - 1) / 2) * step
+            shape = "bag" if rng.random() < 0.25 else "box"
+            size = tuple(min(s, step * 0.75) for s in self.packer.sized(shape))
+            if self.floor.gap(x, y) < 0.5 * max(size[:2]):
+                continue
+            face = "top" if rng.random() < 0.88 else rng.choice(["-y", "+y"])
+            turned = yaw + rng.uniform(-10, 10)
+            self.parcels.append(self.packer.put((x, y, 0.001), turned, face=face, shape=shape, size=size))
+            self.floor.take(x, y, size[0] / 2, size[1] / 2, turned)
 
     def throw(self, near, count: int, face_up: float) -> None:
         """Parcels thrown about, some on top of others."""

@@ -20,10 +20,12 @@ def expose(linear, *, grey: float = 0.40, highlights: float = 1.0) -> np.ndarray
     return np.clip(1.25 * x * (1 + x / 9) / (1 + x), 0, 1) ** (1 / 2.2)
 
 
-def look(linear, rng: np.random.Generator, mode: str = "day") -> np.ndarray:
+def look(linear, rng: np.random.Generator, mode: str = "day", grain: np.random.Generator | None = None) -> np.ndarray:
     """The camera's picture `(H, W, 3)`, 8-bit BGR, of a linear RGB rendering.
 
-    Exposure, contrast, colour, lens blur, vignette, noise, sharpening, JPEG blocks: all drawn from `rng`.
+    Exposure, contrast, colour, lens blur, vignette, noise, sharpening, JPEG blocks: all drawn from `rng`. With `grain`
+    the noise comes from there and there are no JPEG blocks: so frames with equal `rng` come from one camera, whose
+    noise differs, for a video encoder.
 
     Raises:
         ValueError: `mode` isn't one of `MODES`.
@@ -47,14 +49,16 @@ def look(linear, rng: np.random.Generator, mode: str = "day") -> np.ndarray:
     y, x = np.mgrid[0:height, 0:width]
     falloff = ((x - width / 2) / width) ** 2 + ((y - height / 2) / height) ** 2
     image *= (1 - rng.uniform(0.1, 0.6) * falloff)[..., None]
-    image += noise(rng, (height, width), rng.uniform(0.004, 0.018) * (2.2 if mode == "ir" else 1), colour=mode != "ir")
+    image += noise(
+        grain or rng, (height, width), rng.uniform(0.004, 0.018) * (2.2 if mode == "ir" else 1), colour=mode != "ir"
+    )
     image += (image - cv2.GaussianBlur(image, (0, 0), 1.2)) * rng.uniform(0.2, 1.1)
     picture = (np.clip(image, 0, 1) * 255).astype(np.uint8)[..., ::-1].copy()
     if rng.random() < 0.2:  # sub-stream scaled up by the recorder
         factor = rng.uniform(0.55, 0.85)
         small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         picture = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    return compressed(picture, int(rng.integers(32, 80)))
+    return picture if grain else compressed(picture, int(rng.integers(32, 80)))
 
 
 def noise(rng: np.random.Generator, shape, sigma: float, *, colour: bool) -> np.ndarray:

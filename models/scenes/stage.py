@@ -53,15 +53,15 @@ class Stage:
 
     def __init__(self, studio: Studio, register: Register, textures: Textures, room: Room, assets: Path, camera):
         self._studio, self._register, self._textures = studio, register, textures
-        self._room, self._assets, self._camera = room, assets, camera
+        self.room, self._assets, self.camera = room, assets, camera
 
     def populate(self, rng: random.Random, focus, count: int, spread: float) -> list[Person]:
         """Put up to `count` people around `focus` (m), those included who only stand by; fewer where it's full."""
         self._rng = rng
         self._props = Props(self._studio, self._register, self._textures, rng)
         self._packer = Packer(self._studio, self._register, self._textures, rng)
-        self._targets = [p for p in self._room.parcels if p.label is not None and self._in_view(p.label.centre)]
-        rng.shuffle(self._targets)
+        self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
+        rng.shuffle(self.targets)
         people: list[Person] = []
         for _ in range(count * 3):
             if len(people) == count:
@@ -76,9 +76,10 @@ class Stage:
                 people.append(person)
         return people
 
-    def _in_view(self, point, margin: float = 0.06) -> bool:
-        (pixel,), (depth,) = self._camera.project(point)
-        size = np.array(self._camera.size)
+    def in_view(self, point, margin: float = 0.06) -> bool:
+        """Whether a world point is in the picture, further than that share of it from its border."""
+        (pixel,), (depth,) = self.camera.project(point)
+        size = np.array(self.camera.size)
         return bool(depth > 0.5 and (pixel > size * margin).all() and (pixel < size * (1 - margin)).all())
 
     def _person(self, wanted: str, near, spread: float) -> Person | None:
@@ -86,7 +87,7 @@ class Stage:
         act, target, parcel = self._act(body, wanted, near, spread)
         if act is None:
             return None
-        self._room.floor.take(*act.pose.position, 0.22)
+        self.room.floor.take(*act.pose.position, 0.22)
         thing = self._register.add("person", action=act.name)
         thing.facts["act"] = act_of(act.use, target)
         thing.joints = body.keypoints()
@@ -108,7 +109,7 @@ class Stage:
             make = poses.photo if wanted == "photo" else poses.scan
             return make(body, spot, parcel.label, rng, posture), "label", parcel
         if wanted in ("tape", "handle"):
-            found = self._parcel_spot(near, spread)
+            found = self.parcel_spot(near, spread)
             if found is None:
                 return none
             parcel, spot = found
@@ -117,12 +118,12 @@ class Stage:
                 return poses.tape(body, spot, parcel, rng, posture), None, parcel
             point = np.array([*parcel.foot[:2], parcel.top - 0.03])
             return poses.handle(body, spot, point, rng, posture), None, parcel
-        spot = self._free_spot(near, spread)
+        spot = self.free_spot(near, spread)
         if spot is None:
             return none
         yaw = rng.uniform(0, 360)
         if rng.random() < 0.45:  # towards the camera
-            yaw = yaw_to(spot, self._camera.position) + rng.gauss(0, 40)
+            yaw = yaw_to(spot, self.camera.position) + rng.gauss(0, 40)
         match wanted:
             case "browse" | "read" | "hold":
                 posture = rng.choice(["stand", "stand", "stand", "lean", "sit", "crouch"])
@@ -137,7 +138,7 @@ class Stage:
                     None,
                 )
             case "point":
-                target = rng.choice(self._room.parcels).foot if self._room.parcels else np.array([0, 0, 1.0])
+                target = rng.choice(self.room.parcels).foot if self.room.parcels else np.array([0, 0, 1.0])
                 return poses.point_at(body, spot, target, rng), None, None
             case "carry":
                 size = (rng.uniform(0.3, 0.5), rng.uniform(0.25, 0.38), rng.uniform(0.15, 0.38))
@@ -147,27 +148,28 @@ class Stage:
 
     def _label_spot(self, near, spread: float):
         """A parcel whose label is in view, with a place to stand before it; each parcel once a frame."""
-        for k, parcel in enumerate(self._targets):
+        for k, parcel in enumerate(self.targets):
             label = parcel.label
             if label.centre[2] > 1.7 or np.linalg.norm(label.centre[:2] - np.asarray(near)[:2]) > spread + 2.5:
                 continue
-            spot = self._spot_by(label.centre, label.normal)
+            spot = self.spot_by(label.centre, label.normal)
             if spot is not None:
-                self._targets.pop(k)
+                self.targets.pop(k)
                 return parcel, spot
         return None
 
-    def _parcel_spot(self, near, spread: float):
-        parcels = [p for p in self._room.parcels if p.top < 1.2 and self._in_view(p.foot)]
+    def parcel_spot(self, near, spread: float):
+        """A low parcel around a spot, with a place to stand by it; or `None`."""
+        parcels = [p for p in self.room.parcels if p.top < 1.2 and self.in_view(p.foot)]
         self._rng.shuffle(parcels)
         for parcel in parcels[:20]:
             if np.linalg.norm(parcel.foot[:2] - np.asarray(near)[:2]) < spread + 2.5:
-                spot = self._spot_by(parcel.foot, np.array([0, 0, 1.0]))
+                spot = self.spot_by(parcel.foot, np.array([0, 0, 1.0]))
                 if spot is not None:
                     return parcel, spot
         return None
 
-    def _spot_by(self, point, normal):
+    def spot_by(self, point, normal):
         """Free spot at arm's length of a point on a parcel, before its face if that is a side; or `None`."""
         rng = self._rng
         high = point[2] > 0.5
@@ -178,20 +180,21 @@ class Stage:
                 angle = rng.uniform(0, 2 * np.pi)
             distance = rng.uniform(0.5, 0.85) if high else rng.uniform(0.42, 0.75)
             x, y = point[0] + distance * np.cos(angle), point[1] + distance * np.sin(angle)
-            if self._room.floor.gap(x, y) > 0.17 and self._in_view((x, y, 1.0), 0.02):
+            if self.room.floor.gap(x, y) > 0.17 and self.in_view((x, y, 1.0), 0.02):
                 return x, y
         return None
 
-    def _free_spot(self, near, spread: float):
+    def free_spot(self, near, spread: float):
+        """Somewhere to stand around a spot; or `None` where it's full."""
         for _ in range(60):
             x, y = near[0] + self._rng.gauss(0, spread), near[1] + self._rng.gauss(0, spread)
-            if self._room.floor.gap(x, y) > 0.26 and self._in_view((x, y, 1.0), 0.03):
+            if self.room.floor.gap(x, y) > 0.26 and self.in_view((x, y, 1.0), 0.03):
                 return x, y
         return None
 
-    def _build(self, body: Body, thing: Thing) -> None:
-        """Meshes and paints of a person."""
-        rng = self._rng
+    def _build(self, body: Body, thing: Thing) -> list:
+        """Meshes and paints of a person; gives the meshes, one a surface of the body."""
+        rng, meshes = self._rng, []
         vest, hair = rng.choice(VESTS), rng.choice(HAIR_TINTS)
         dye = (0.5 + rng.choice([0, 0, rng.uniform(-0.5, 0.5)]), rng.uniform(0.3, 1.05), rng.uniform(0.5, 1.3))
         glove = Paint(
@@ -224,7 +227,7 @@ class Stage:
                     )
             vertices = body.skin(surface)
             uv = surface.uv[[i for face in surface.uv_faces for i in face]]
-            self._studio.mesh(
+            mesh = self._studio.mesh(
                 surface.kind,
                 vertices,
                 surface.faces,
@@ -235,7 +238,9 @@ class Stage:
                 cut=surface.cut,
                 refine=surface.kind in ("cloth", "glove"),
             )
+            meshes.append(mesh)
             thing.surfaces.append((vertices, surface.faces))
+        return meshes
 
     def _give(self, act: poses.Act, thing: Thing, parcel: Parcel | None) -> None:
         """The things in a person's hands, the parcel carried, the seat."""

@@ -24,11 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scenes import camera as cameras
 from scenes import parts, sensor
-from scenes.regions import blended, merged
+from scenes.regions import around, covering, faded
 from scenes.vectors import unit
 
 MODES = ("day",) * 12 + ("ir",) * 5 + ("backlight",) * 3
 PLATE_SAMPLES = 16
+MARGIN = 0.035  # of the picture's width, around people, is rendered with them
+OVERLAP = 6  # pixels by which regions are rendered larger than they are used
 CAMERA_NAMES = ("CAM 03  仓库东区", "Camera 01", "分拣线 2", "IPC-07 打包台", "通道 12", "出库口", "收货区 A")
 
 
@@ -43,7 +45,8 @@ def size_of(text: str) -> tuple[int, int]:
 class Warehouse:
     """One furnished hall seen by one camera, with its plate: what the camera sees when nobody is there."""
 
-    def __init__(self, seed: int, size, assets: Path, cache: Path, threads: int, scratch: Path):
+    def __init__(self, seed: int, size, assets: Path, cache: Path, threads: int, scratch: Path, *, row: bool = False):
+        """Build and render it; with a `row` of parcels in the middle."""
         from scenes.blender import Studio, quiet
         from scenes.parcels import Packer
         from scenes.room import Room, furnish
@@ -59,6 +62,8 @@ class Warehouse:
         packer = Packer(self.studio, self.register, self.textures, rng)
         self.room = Room(self.studio, packer, self.textures, rng, self.mode)
         self.focus = (rng.uniform(-0.22, 0.22) * self.room.width, rng.uniform(-0.22, 0.22) * self.room.depth)
+        if row:
+            self.room.row(self.focus)
         furnish(self.room, self.focus)
 
         def clear(position) -> bool:
@@ -83,6 +88,16 @@ class Warehouse:
         self.stage = Stage(self.studio, self.register, self.textures, self.room, assets, self.camera)
         self.plate = self.studio.render(PLATE_SAMPLES, scratch)
 
+    @property
+    def camera_truth(self) -> dict:
+        """What the truth says of the camera."""
+        return {
+            "height": self.camera.position[2],
+            "tilt_deg": self.camera.tilt_deg,
+            "fov_deg": self.camera.fov_deg,
+            "barrel": self.camera.barrel,
+        }
+
     def _faces_door(self, position) -> bool:
         """Whether the open door stands behind the people, as seen from there (within 30 degrees of the focus)."""
         to_focus, to_door = (unit(np.subtract(p, position[:2])) for p in (self.focus, self.room.door[0][:2]))
@@ -98,27 +113,15 @@ class Warehouse:
         people = self.stage.populate(
             rng, self.focus, rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6]), spread
         )
-        colour, index, depth = (layer.copy() for layer in self.plate)
-        for x1, y1, x2, y2 in merged([self._region(p) for p in people]):
-            part = self.studio.render(samples, self.scratch, (x1, y1, x2, y2))
-            colour[y1:y2, x1:x2] = blended(colour[y1:y2, x1:x2], part[0])
-            index[y1:y2, x1:x2], depth[y1:y2, x1:x2] = part[1:]
-        colour = self.camera.distorted(colour, smooth=True)
-        index, depth = (self.camera.distorted(layer, smooth=False) for layer in (index, depth))
+        colour, index, depth = self.seen(self.repainted(self.plate, [self._outline(p) for p in people], samples))
         truth = annotate(self.register, index, depth, self.camera)
-        place = {
-            "height": self.camera.position[2],
-            "tilt_deg": self.camera.tilt_deg,
-            "fov_deg": self.camera.fov_deg,
-            "barrel": self.camera.barrel,
-        }
         truth |= {
             "mode": self.mode,
             "near": self.near,
             "size": list(self.camera.size),
             "seed": self.seed,
             "k": k,
-            "camera": place,
+            "camera": self.camera_truth,
         }
         picture = sensor.look(colour, np.random.default_rng(self.seed * 1000 + k), self.mode)
         if rng.random() < 0.75:
@@ -137,8 +140,33 @@ class Warehouse:
         self.room.floor.release(mark)
         return picture, truth
 
-    def _region(self, person) -> list[float]:
-        """Part of the picture that a person with their things can change: shadows near them included."""
+    def repainted(self, layers, outlines, samples: int):
+        """Colour, index and depth like `layers`, rendered anew around the outlines (world points, `(N, 3)` each).
+
+        Shadows further than `MARGIN` from an outline are lost.
+        """
+        flat = []
+        for points in outlines:
+            pixels, depth = self.camera.project(points, distort=False)
+            flat.append(pixels[depth > 0.1])
+        size = self.camera.size
+        cells = around([pixels for pixels in flat if len(pixels)], size, MARGIN * size[0])
+        painted, touched = [layer.copy() for layer in layers], np.zeros(size[::-1], bool)
+        for x1, y1, x2, y2 in covering(cells, size):
+            # a little more than wanted: the denoiser knows least at its picture's border, and seams would show
+            left, top = max(0, x1 - OVERLAP), max(0, y1 - OVERLAP)
+            box = left, top, min(size[0], x2 + OVERLAP), min(size[1], y2 + OVERLAP)
+            for layer, part in zip(painted, self.studio.render(samples, self.scratch, box), strict=True):
+                layer[y1:y2, x1:x2] = part[y1 - top : y2 - top, x1 - left : x2 - left]
+            touched[y1:y2, x1:x2] = True
+        return faded(layers[0], painted[0], touched), painted[1], painted[2]
+
+    def seen(self, layers):
+        """Colour, index and depth as the lens distorts them."""
+        return tuple(self.camera.distorted(layer, smooth=k == 0) for k, layer in enumerate(layers))
+
+    def _outline(self, person) -> np.ndarray:
+        """World points of a person and the things they brought."""
         points = [vertices for vertices, _ in person.thing.surfaces]
         holder = person.thing.id
         points += [t.points for i, t in self.register.things.items() if t.facts.get("holder") == holder]
@@ -149,14 +177,7 @@ class Warehouse:
             and t.kind == "parcel"
             and np.linalg.norm(t.points.mean(0)[:2] - person.act.pose.position) < 1
         ]
-        pixels, depth = self.camera.project(np.concatenate(points), distort=False)
-        pixels = pixels[depth > 0.1]
-        if not len(pixels):
-            return [0, 0, 0, 0]
-        width, height = self.camera.size
-        margin = np.array([0.05, 0.03]) * width
-        low, high = pixels.min(0) - margin, pixels.max(0) + margin
-        return [max(0, low[0]), max(0, low[1]), min(width, high[0]), min(height, high[1])]
+        return np.concatenate(points)
 
 
 def main() -> None:

@@ -25,6 +25,9 @@ GROUPS = {
 }
 ACTS = ("photo", "scan", "call", "browse", "none")
 NEAREST = 0.05
+# A phone's main camera: view across and along the phone (degrees), where it sits above the phone's centre (metres), how
+# far (metres) and how slanting (degrees) a label can be and still be of use.
+LENS_VIEW, LENS_UP, LENS_REACH, LENS_SLANT = (52.0, 66.0), 0.055, 2.5, 75.0
 
 
 @dataclass
@@ -78,6 +81,37 @@ def act_of(use: str | None, target_kind: str | None) -> str:
     if use == "photo":
         return "photo" if target_kind == "label" else "browse"
     return {"scan": "scan", "call": "call", "text": "browse"}.get(use or "", "none")
+
+
+def exposed(centre, frame, labels, is_hidden=lambda lens, point: False) -> list[int]:
+    """Ids of the labels that a phone's camera can see, in order.
+
+    A label counts whose centre lies in the frustum and within `LENS_REACH`, whose normal is within `LENS_SLANT` of the
+    direction to the lens, and which nothing hides.
+
+    Args:
+        centre: `(3,)` of the phone, metres.
+        frame: `(3, 3)` columns: the phone's right, its upper end, its screen's normal; the lens looks the other way.
+        labels: Things with a `normal`.
+        is_hidden: Function of the lens's place and a point just above a label: whether anything lies between.
+    """
+    right, upper, screen = np.asarray(frame, float).T
+    lens = np.asarray(centre, float) + upper * LENS_UP
+    wide, long = (np.tan(np.radians(a / 2)) for a in LENS_VIEW)
+    found = []
+    for label in labels:
+        point = label.points.mean(0)
+        way = point - lens
+        distance, depth = float(np.linalg.norm(way)), float(-way @ screen)
+        if depth <= NEAREST or distance > LENS_REACH:
+            continue
+        if abs(way @ right) > depth * wide or abs(way @ upper) > depth * long:
+            continue
+        if -way @ label.normal < distance * np.cos(np.radians(LENS_SLANT)):
+            continue
+        if not is_hidden(lens, point + label.normal * 0.02):
+            found.append(label.id)
+    return sorted(found)
 
 
 def hull_mask(pixels, size) -> np.ndarray:
