@@ -130,7 +130,7 @@ def test_sharpness_falls_as_the_blur_grows_and_noise_does_not_hide_it() -> None:
         assert figures[0] > 0.8
         assert figures[2] < 0.45 * figures[0]
     blurred = cv2.GaussianBlur(picture, (0, 0), 4)
-    assert sharpness(blurred) == pytest.approx(1 / 4, rel=0.25), "as the docstring says"
+    assert sharpness(blurred) == pytest.approx(1 / 4, rel=0.3), "as the docstring says"
     assert sharpness(picture) == pytest.approx(sharpness(picture // 3), abs=0.05)
 
 
