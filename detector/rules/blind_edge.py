@@ -17,10 +17,11 @@ whoever it was, and `away_s` is the least that somebody must have been away. It 
 there, of which none older lies in its place. `None`: they were not seen walking for long enough to say. A trolley, or a
 parcel on the far side of the body, is not seen, and so `False` means no parcel in view of the camera.
 
-A finding begins when somebody has been out of sight for `away_s` and is about everybody inside. It is told then, as it
-grows (`telling`), when it becomes graver or more go in, and when nobody is inside for so long any more. Being there
-often is told apart from that: at `visits` of `visit_s` in one shift, and at each doubling. Visits without a parcel
-don't count, those of which that is not known do.
+A finding begins when somebody has been out of sight for `away_s`, is about everybody inside, and lasts until the place
+is empty; after `FORGET_S` the count begins anew, since somebody must have gone another way. It is told when it begins,
+as it grows (`telling`), when it becomes graver or more go in, and when it ends. Being there often is told apart from
+that: at `visits` of `visit_s` in one shift, and at each doubling. Visits without a parcel don't count, those of which
+that is not known do.
 
 A door that people leave by for the day is no blind edge: everybody who goes home would be told.
 """
@@ -46,7 +47,7 @@ Point = tuple[float, float]
 # Lengths in heights of the person.
 MARGIN = 0.25  # feet so near to a zone are in it: whoever walks is last seen a little before they are gone
 WALKING = 0.2  # heights a second
-WALKED = 1.0  # how far from where they began somebody must have been to have gone anywhere
+WALKED = 0.5  # a step: how far from where they began somebody must have been to have gone anywhere
 AT_MOST = 0.8  # heights a second that somebody may have walked while hidden
 
 AHEAD_S = 1.0  # walking on for so long would have brought them in
@@ -54,7 +55,7 @@ HIDDEN_S = 15.0  # unseen for so long at most, somebody on their way was hidden 
 SHOWN_S = 15.0  # seen for no longer, somebody in the mouth has not come out
 ENDED_S = 20.0  # unseen for longer, a track has ended even if the tracker didn't say so
 GAP_S = 60.0  # without a scene for longer, people may have come out unseen: who is inside is no longer known
-FORGET_S = 4 * 3600.0  # who has not come out by then went another way
+FORGET_S = 4 * 3600.0  # not empty for so long, a count is no longer believed: somebody went another way
 YOUNG_S = 1.0  # a slot that has not lain anywhere for longer may be carried
 SETTLED_S = 3.0  # and one that has for longer lies there
 CARRIED_S = 0.6  # seconds of walking with a parcel that show it
@@ -161,6 +162,7 @@ class _Place:
     name: str
     mouths: list[NDArray[np.float64]] = field(default_factory=list)
     inside: list[_Absence] = field(default_factory=list)
+    occupied_since: float | None = None
     finding: _Finding | None = None
     visits: _Visits | None = None
 
@@ -191,7 +193,7 @@ class BlindEdgeRule:
         elif scene.at - self._at > GAP_S:
             self._walkers.clear()
             for place in self._places.values():
-                place.inside, place.finding = [], None
+                place.inside, place.finding, place.occupied_since = [], None, None
         self._at = scene.at
         self._follow(scene)
         over = [t for t, w in self._walkers.items() if t in scene.ended or scene.at - w.seen_at > ENDED_S]
@@ -281,17 +283,21 @@ class BlindEdgeRule:
         if not place.inside and place.finding is None:
             return
         at, finding = scene.at, place.finding
-        lost = [absence for absence in place.inside if at - absence.since > FORGET_S]
-        place.inside = [absence for absence in place.inside if absence not in lost]
         yield from self._often(place, scene)
-        overdue = [absence for absence in place.inside if at - absence.since >= self._settings.away_s]
-        if not overdue:
-            place.finding = None
-            if finding is not None and not lost:
+        if not place.inside:
+            place.finding = place.occupied_since = None
+            if finding is not None:
                 yield self._signal(place, scene, finding, 0)
             return
+        earliest = min(absence.since for absence in place.inside)
+        place.occupied_since = earliest if place.occupied_since is None else place.occupied_since
+        if at - place.occupied_since > FORGET_S:
+            place.inside, place.finding, place.occupied_since = [], None, None
+            return
+        if at - earliest < self._settings.away_s:
+            return
         if finding is None:
-            finding = place.finding = _Finding(min(absence.since for absence in overdue))
+            finding = place.finding = _Finding(earliest)
         finding.grow(place.inside, at, len(place.inside))
         severity = self._severity(place, finding, at)
         graver = severity.rank > finding.told_severity.rank or finding.people > finding.told_people

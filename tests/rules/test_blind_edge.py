@@ -199,6 +199,15 @@ def test_who_was_inside_before_we_looked_is_not_missed() -> None:
     assert by._places["corner"].inside == []
 
 
+def test_one_who_went_another_way_does_not_make_a_finding_of_everybody_after() -> None:
+    stage = Stage().walks(900, 0, 600, 100)
+    for n in range(20):
+        stage.walks(2 * n, 600.0 * (n + 1), 600, 100).walks(2 * n + 1, 600.0 * (n + 1) + 60, 100, 600)
+    signals = told(rule(), stage.scenes(12_800))
+    assert len({signal.started_at for signal in signals}) == 1
+    assert len(signals) <= 8
+
+
 def test_people_who_swap_leave_one_inside_who_just_went_in() -> None:
     """Whoever comes out is taken for the one longest inside."""
     stage = Stage().walks(1, 0, 600, 100).walks(2, 100, 600, 100).walks(3, 120, 100, 600)
