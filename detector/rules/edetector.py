@@ -20,7 +20,8 @@ Observations that come together are alike: a *throw* of parcels has a rate of it
 urn (beta-binomial, intra-class correlation `correlation`). Its ratio grows with the number of ups, so a null of a lower
 rate, which has fewer ups in the sense of stochastic order, makes the bets worse, never better: the null may be any rate
 up to the one given. A correlation higher than the one given is not covered by this; `models/simulation/zones.py`
-measures what it does.
+measures what it does. Observations that come at the same time may be bet on one after the other, in any order that
+knows nothing of what they are, and the alarm raised between them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 CORRELATION = 0.04
+SPREAD = 1 / CORRELATION - 1
 ALTERNATIVE = 0.9  # mean share under the alternative
 MOST = 1e12  # wealth beyond this says no more
 
@@ -75,59 +77,56 @@ class EDetector:
         kept = float(np.exp(-max(seconds, 0.0) / self._memory_s))
         self._wealth = self._rest + kept * (self._wealth - self._rest)
 
-    def observe(self, rows: Rows, up: Floats, not_up: Floats, null: Floats | float, at: float) -> float:
-        """Bet on what some windows saw together.
+    def observe(self, rows: Rows, up: bool, null: Floats | float, at: float) -> None:
+        """Bet on one observation.
 
         Args:
-            rows: `(R,)` which windows.
-            up: `(R,)` how many ups each saw now.
-            not_up: `(R,)` how many others.
-            null: Highest rate of ups, above 0 and below 1, at which nothing is wrong, of each window or of all.
+            rows: `(R,)` windows that see it.
+            up: What was seen.
+            null: Highest rate of ups, above 0 and below 1, at which nothing is wrong, of each of them or of all.
             at: Frame time, seconds.
-
-        Returns:
-            The largest log ratio of alternative to null, over these windows, of a throw so far.
         """
         age = at - self._began[rows]
         over = rows[(age > self._throw_s) | (age < 0)]
         self._up[over] = self._seen[over] = self._ratio[over] = 0
         self._began[over] = at
-        step = log_ratio(up, not_up, null, self._up[rows], self._seen[rows])
-        self._wealth[rows] = np.minimum(self._wealth[rows] * np.exp(np.minimum(step, 60.0)), MOST)
-        self._ratio[rows] += step
+        before = self._up[rows] if up else self._seen[rows] - self._up[rows]
+        low, high = _urns(null)
+        ratio = (high + before) / (low + before) if up else (SPREAD - high + before) / (SPREAD - low + before)
+        self._wealth[rows] = np.minimum(self._wealth[rows] * ratio, MOST)
+        self._ratio[rows] += np.log(ratio)
         self._up[rows] += up
-        self._seen[rows] += up + not_up
+        self._seen[rows] += 1
+
+    def likeness(self, rows: Rows) -> float:
+        """Largest log ratio of alternative to null of a throw that goes on, over these windows."""
         return float(self._ratio[rows].max(initial=-np.inf))
 
 
-def log_ratio(
-    up: Floats, not_up: Floats, null: Floats | float, up_before: Floats | float = 0.0, seen_before: Floats | float = 0.0
-) -> Floats:
-    """Log of how much likelier observations of one throw are under the alternative than under the null.
-
-    Both are Polya urns of the same correlation, which hold what was seen of the throw before. The alternative has a
-    mean of `ALTERNATIVE`, or that of the null where it is higher: then the ratio is 1 whatever is seen.
+def log_ratio(up: Floats, not_up: Floats, null: float) -> Floats:
+    """Log of how much likelier a throw is under the alternative than under the null.
 
     Args:
-        up: `(R,)` ups now.
-        not_up: `(R,)` others now.
-        null: Mean of the null, in (0, 1).
-        up_before: Ups seen of this throw before.
-        seen_before: All seen of it before.
+        up: `(R,)` ups seen.
+        not_up: `(R,)` others seen.
+        null: Mean of the null, above 0 and below 1.
 
     Source: ratio of beta-binomial probabilities, e.g. Johnson, Kemp and Kotz, Univariate Discrete Distributions, 2005.
     """
-    spread = 1 / CORRELATION - 1
-    low = np.asarray(null, float) * spread
-    high = np.maximum(low, ALTERNATIVE * spread)
-    down_before = np.asarray(seen_before - up_before, float)
+    low, high = _urns(null)
     return np.asarray(
-        _rising(high + up_before, up)
-        - _rising(low + up_before, up)
-        + _rising(spread - high + down_before, not_up)
-        - _rising(spread - low + down_before, not_up),
+        _rising(high, up) - _rising(low, up) + _rising(SPREAD - high, not_up) - _rising(SPREAD - low, not_up),
         np.float64,
     )
+
+
+def _urns(null: Floats | float) -> tuple[Floats, Floats]:
+    """Ups in the urns of null and alternative, of `SPREAD` balls.
+
+    The alternative has a mean of `ALTERNATIVE`, or that of the null where it is higher: then nothing is bet.
+    """
+    low = np.asarray(null, float) * SPREAD
+    return low, np.maximum(low, ALTERNATIVE * SPREAD)
 
 
 def _rising(start: Floats, steps: Floats) -> Floats:

@@ -26,13 +26,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from detector.config import OrientationRule as Settings
 from detector.config import Zone
 from detector.geometry import points_in_polygon
-from detector.rules.edetector import EDetector, Floats, Rows, log_ratio
+from detector.rules.edetector import ALTERNATIVE, EDetector, Rows, log_ratio
 from detector.rules.usual import UsualRate
 
 MONTH_S = 30 * 86400.0
-MEMORY_S = 86400.0
+MEMORY_S = 7 * 86400.0
+START_S = 86400.0  # allowance that a zone starts with, so that what lies there already can be told
+MOST_AT_REST = 0.5  # wealth; for levels so high that what gathers in quiet times would be an alarm
 THROW_S = 60.0
-MOST_AT_START = 0.5  # wealth; for levels so high that a day's allowance would be an alarm
 SIDES = (1.0, 0.5, 0.25)  # of windows, in shares of the zone's width and height; neighbours overlap by half
 RATES = (0.05, 0.75)  # labels are misread even in the tidiest zone; and above the second nothing would stand out
 DOUBTFUL = log(100)  # a throw so much likelier to be a pattern is not learned from
@@ -97,15 +98,17 @@ class ZoneWatch:
         weights = window_weights(self._windows)
         allowance_s = settings.false_alarms_per_month / MONTH_S
         self._arrivals, self._turns = (EDetector(weights / 2, allowance_s, MEMORY_S, THROW_S) for _ in range(2))
-        self._start = min(allowance_s * MEMORY_S, MOST_AT_START)
-        self._set_wealth(self._start)
+        self._rest = min(allowance_s * MEMORY_S, MOST_AT_REST)
+        self._set_wealth(min(allowance_s * START_S, MOST_AT_REST))
         self._rates: dict[str, UsualRate] = {}
         self._shift = ""
         self._throw: _Throw | None = None
         self._turning_since = -np.inf
         self._alarmed_s = -np.inf
+        self._peak = 0.0
         self._lying = np.zeros((2, len(weights)))  # parcels that lie not up, and up
         self._unjudgeable = False
+        self._order = np.random.default_rng(0)  # of parcels that come at once: whatever else may go with how they lie
         self.watched_s = 0.0
 
     @property
@@ -149,31 +152,39 @@ class ZoneWatch:
 
     def arrive(self, parcels: Sequence[Turnable], at: float) -> None:
         """Bet on parcels that have come to lie here together, and learn from them once their throw is over."""
-        counts = self._counts(parcels)
-        self._lying += counts
+        self._lying += self._counts(parcels)
         throw = self._throw_at(at)
-        ratio = self._bet(self._arrivals, counts, self._null(), at)
-        ups = sum(up for _, up in parcels)
-        throw.up += ups
-        throw.not_up += len(parcels) - ups
-        throw.doubtful |= ratio >= DOUBTFUL or self.watched_s - self._alarmed_s < QUARANTINE_S
+        null = self._null()
+        for k in self._order.permutation(len(parcels)):
+            rows, up = parcels[k]
+            throw.up += up
+            throw.not_up += not up
+            if self._judgeable(null):
+                self._arrivals.observe(rows, up, null, at)
+                self._peak = max(self._peak, self.wealth)
+        seen = np.flatnonzero(self._counts(parcels).sum(axis=0))
+        alike = self._arrivals.likeness(seen) >= DOUBTFUL
+        throw.doubtful |= alike or self.watched_s - self._alarmed_s < QUARANTINE_S
 
     def turn(self, parcels: Sequence[Turnable], at: float, *, bet: bool = True) -> None:
         """Bet on parcels that lay here and were turned, given as they lie now; `bet`: or only take note of it."""
-        counts = self._counts(parcels)
-        if bet:
-            not_up, up = self._lying
-            rate = self._null()
-            odds_up, odds_not_up = np.maximum(not_up, 1e-9) * rate, up * (1 - rate)
-            null = np.maximum(odds_up / (odds_up + odds_not_up), rate)
-            self._bet(self._turns, counts, np.minimum(null, 1 - 1e-6), at)
-            if not 0 <= at - self._turning_since <= THROW_S:
-                self._turning_since = at
-        self._lying += counts - counts[::-1]
+        rate = self._null()
+        for k in self._order.permutation(len(parcels)):
+            rows, up = parcels[k]
+            if bet and self._judgeable(rate):
+                not_ups, ups = self._lying[:, rows]
+                odds_up, odds_not_up = np.maximum(not_ups, 1e-9) * rate, ups * (1 - rate)
+                null = np.maximum(odds_up / (odds_up + odds_not_up), rate)
+                self._turns.observe(rows, up, np.minimum(null, ALTERNATIVE), at)
+                self._peak = max(self._peak, self.wealth)
+            self._lying[int(up), rows] += 1
+            self._lying[int(not up), rows] -= 1
+        if bet and not 0 <= at - self._turning_since <= THROW_S:
+            self._turning_since = at
 
     def judge(self, at: float) -> Alarm | None:
-        """An alarm, which uses up all evidence, or `None`."""
-        evidence = self.wealth
+        """An alarm, which uses up all evidence, or `None`; evidence is the most there was since it was asked last."""
+        evidence, self._peak = max(self._peak, self.wealth), 0.0
         patch = self.patch() if evidence >= 1 else None
         if patch is None:
             return None
@@ -198,7 +209,7 @@ class ZoneWatch:
     def recall(self, learned: LearnedZone) -> None:
         """Take up what was learned earlier; wealth that was used up by an alarm stays so."""
         self.watched_s = learned.watched_s
-        self._set_wealth(min(learned.wealth, self._start))
+        self._set_wealth(min(learned.wealth, self._rest))
         for shift, rate in learned.rates.items():
             self._rates[shift] = UsualRate(self._prior, rate.up, rate.not_up, rate.left_out)
 
@@ -217,19 +228,14 @@ class ZoneWatch:
         """The highest rate at which nothing is wrong."""
         return max(self.usual.bound if self._settings.learn else self._prior, RATES[0])
 
-    def _bet(self, detector: EDetector, counts: Floats, null: Floats | float, at: float) -> float:
-        unjudgeable = self._null() > RATES[1]
+    def _judgeable(self, null: float) -> bool:
+        """Whether to bet: not where labels lie up as a rule."""
+        unjudgeable = null > RATES[1]
         if unjudgeable is not self._unjudgeable:
             self._unjudgeable = unjudgeable
             what = "can't be judged" if unjudgeable else "can be judged again"
-            logger.info(
-                "zone %s: %.0f %% of labels lie up as a rule: patterns %s", self._name, 100 * self._null(), what
-            )
-        seen = np.flatnonzero(counts.sum(axis=0))
-        if unjudgeable or not len(seen):
-            return -np.inf
-        null = null[seen] if isinstance(null, np.ndarray) else null
-        return detector.observe(seen, counts[1, seen], counts[0, seen], null, at)
+            logger.info("zone %s: %.0f %% of labels lie up as a rule: patterns %s", self._name, 100 * null, what)
+        return not unjudgeable
 
     def _throw_at(self, at: float) -> _Throw:
         """The throw that parcels which come now belong to; one that is over is learned from."""

@@ -1,4 +1,4 @@
-"""Parcels in storage zones, without pixels: how often does a false pattern alarm, and how surely is a planted one found?
+"""Parcels in storage zones, without pixels: how often is there a false alarm, and is a planted pattern found?
 
     python models/simulation/zones.py --months 100 --plants 400 --out DIR
 
@@ -58,6 +58,7 @@ class Setting:
         by_shift: How far the rate of the night shift may be off, on the logit scale.
         misread: Chance that a judged top is taken for the other.
         unknown: Chance that a top stays unjudged.
+        sooner: How much sooner a top with a label is judged than one without, as a share of what the throw takes.
         rates: Ends of the range in which a zone's usual rate lies.
         throws: Ends of the range of throws a day.
         told: Whether the configuration gives each zone's true rate (as it is read), rather than the default.
@@ -70,6 +71,7 @@ class Setting:
     by_shift: float = 0.15
     misread: float = 0.0
     unknown: float = 0.0
+    sooner: float = 0.0
     rates: tuple[float, float] = (0.1, 0.5)
     throws: tuple[float, float] = (6.0, 60.0)
     told: bool = False
@@ -169,7 +171,8 @@ class Zone:
         read = up ^ (random.random(len(up)) < setting.misread)
         known = random.random(len(up)) >= setting.unknown
         stays = random.exponential(2 * HOUR_S, len(up))
-        for share in np.array_split(np.arange(len(up)), max(1, min(len(up), round(takes_s / 10)))):
+        order = np.argsort(random.random(len(up)) - setting.sooner * read)
+        for share in np.array_split(order, max(1, min(len(up), round(takes_s / 10)))):
             self.pass_until(at)
             come = [
                 Lying(self.watch.windows_of((x, y)), (x, y), bool(up[k]), bool(read[k]), self.now + stays[k])
@@ -186,12 +189,12 @@ class Zone:
     def turn(self, parcels: Sequence[Lying], at: float) -> None:
         """Parcels lie the other way now, or are read so."""
         self.pass_until(at)
-        for bet in (True, False):
-            now = [p for p in parcels if (self.now - p.turned_at > AGAIN_S) is bet]
-            for parcel in now:
+        plain = [p for p in parcels if self.now - p.turned_at > AGAIN_S]
+        again = [p for p in parcels if self.now - p.turned_at <= AGAIN_S]
+        for turned, bet in ((plain, True), (again, False)):
+            for parcel in turned:
                 parcel.read, parcel.turned_at = not parcel.read, self.now
-            if now:
-                self.watch.turn([(p.windows, p.read) for p in now], self.now, bet=bet)
+            self.watch.turn([(p.windows, p.read) for p in turned], self.now, bet=bet)
         self.judge()
 
     def handle(self, at: float) -> None:
@@ -243,10 +246,8 @@ def month(job: tuple[Setting, float, int, int]) -> dict[str, Any]:
     """Alarms of one zone in so many days, and those of the first day."""
     setting, level, days, seed = job
     zone = Zone(setting, level, np.random.default_rng(seed))
-    parcels = 0
     for _ in range(days):
         zone.day()
-        parcels += len(zone.lying)
     return {"days": days, "alarms": len(zone.alarms), "first_day": sum(at < DAY_S for at in zone.alarms)}
 
 
@@ -265,6 +266,7 @@ def plant(job: tuple[Setting, float, str, float, int]) -> dict[str, Any]:
         week = 7 * zone.throws * zone.size / (1 + zone.size * CORRELATION)
         read = zone.read_rate(12 * HOUR_S)
         learned = LearnedRate(up=week * read, not_up=week * (1 - read), left_out=0)
+        # As after a week: wealth at rest, which is the most that is recalled.
         zone.watch.recall(LearnedZone(watched_s=7 * DAY_S, wealth=1.0, rates={"": learned}))
         begins = WORK_H[0] * HOUR_S
         zone.pass_until(begins)
@@ -283,7 +285,8 @@ def plant(job: tuple[Setting, float, str, float, int]) -> dict[str, Any]:
         for k, parcel in enumerate(patch):
             if not parcel.up and k < 18:
                 parcel.up = True
-                zone.turn([parcel] if not parcel.read else [], zone.now + 5.0)
+                read = bool(random.random() >= setting.misread)
+                zone.turn([parcel] if parcel.read is not read else [], zone.now + 5.0)
     else:
         zone.put(zone.now, middle, spread, up, 1.0 if how == "found" else 90.0)
     seen_at = zone.now
@@ -321,6 +324,7 @@ def settings() -> dict[str, Setting]:
         "read without error": Setting(),
         "throws twice as alike": replace(usual, correlation=2 * CORRELATION),
         "throws half as alike": replace(usual, correlation=CORRELATION / 2),
+        "labels judged sooner than tops without": replace(usual, sooner=0.3),
         "rates drift fast": replace(usual, drift=0.5, drift_days=3.0),
         "a rate of 0.5 to 0.7, not told": replace(usual, rates=(0.5, 0.7)),
         "rates told, nothing learned": replace(usual, told=True, learn=False, drift=0.0, by_shift=0.0),
