@@ -7,6 +7,7 @@ median of pictures of the whole day, in which nobody stands long enough to be se
 from __future__ import annotations
 
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +28,8 @@ from detector.values import Scene
 Point = tuple[float, float]
 Picture = NDArray[np.uint8]
 Progress = Callable[[str, float], None]
+
+logger = logging.getLogger(__name__)
 
 BREAK_S = 5.0  # footage with a longer gap is two stretches
 HEADING_S = 1.0  # which way somebody goes is told by their last second
@@ -195,7 +198,8 @@ def watch(
         start_at = piece.start_at if piece.start_at is not None else ended_at
         try:
             recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
-        except SourceError:
+        except SourceError as error:
+            logger.warning("not read: %s", error)
             continue
         reported = 0.0
         try:

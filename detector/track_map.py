@@ -1,14 +1,15 @@
 """Where to put the next camera: a day of tracks enters, a map of where people go out of sight leaves.
 
 Journeys. A track that begins within a walk of where another was lost, no later than `HIDDEN_S`, goes on with it: that
-person was hidden by a pillar. What never got `WALKED` heights from where it began (a coat, a poster, a chair that is
-taken for somebody) is no journey.
+person was hidden by a pillar, unless one more second would have taken them out of the picture. What never got `WALKED`
+heights from where it began (a coat, a poster, a chair that is taken for somebody) is no journey.
 
 Vanishing. A journey ends at point p and time t, before the footage does. How long that person is out of sight can't be
 known, for nobody is recognised. It is taken to be the time until a journey begins within `NEAR` heights of p, each one
-for one vanishing, the earliest first; failing that, until one begins anywhere that is nobody's return yet; failing
-that, to the end of the footage. Which of several people comes back doesn't matter to the sum: any pairing of the same
-endings and beginnings has the same. Then it is capped at `CAP_S`, lest whoever goes home outweigh the day.
+for one vanishing, the latest before it; failing that, until one begins anywhere that is nobody's return yet; failing
+that, to the end of the footage. Before the cap of `CAP_S`, by which whoever goes home doesn't outweigh the day, the sum
+is the same for any pairing of the same endings and beginnings. The latest first, and so the least after the cap: with
+the earliest, one person who left for good would lend their time to everybody who came after.
 
 Heat. Each vanishing i is a bell over the floor about (p_i, q_i), sized by how tall that person was there (sigma `WIDE`
 and `DEEP` heights h_i: flat, as the floor is seen) and as high as it lasted:
@@ -18,13 +19,13 @@ and `DEEP` heights h_i: flat, as the floor is seen) and as high as it lasted:
 in minutes: about how long people were out of sight who vanished within a step of there. Places are its peaks, taken
 one after another with the vanishings within `REACH` sigma of them, until one has less than `LEAST` of the time.
 
-A door shows too, for nobody can tell from the picture what is behind it: how many came back there, and after how long,
-helps to tell a door from a corner.
+A door shows too, for nobody can tell from the picture what is behind it: how often somebody appeared there again, and
+after how long, helps to tell a door from a corner.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ from detector.geometry import distance, points_in_polygon
 from detector.track_log import Footage, Picture, Point, Progress, Track, read_footage, watch, write_footage
 
 # Lengths in heights of the person.
-WALKED = 1.0
+WALKED = 0.5  # a step
 NEAR = 1.5
 AT_MOST = 0.8  # heights a second that somebody may walk while hidden
 WIDE, DEEP = 0.5, 0.25
@@ -63,7 +64,7 @@ class Vanishing:
     Attributes:
         end: The last track of it.
         away_s: How long that person was out of sight, as far as can be said, capped.
-        back: Whether somebody came back here.
+        back: Whether somebody appeared here again, which ended it.
     """
 
     end: Track
@@ -71,14 +72,19 @@ class Vanishing:
     back: bool
 
 
-def journeys(tracks: Sequence[Track]) -> list[Track]:
-    """Tracks joined where somebody was only hidden for a moment, those left out that never walked, in order of end."""
+def journeys(tracks: Sequence[Track], size: tuple[int, int]) -> list[Track]:
+    """Tracks joined where somebody was only hidden for a moment, those left out that never walked, in order of end.
+
+    Args:
+        tracks: Of one stretch of footage.
+        size: Width and height of the picture.
+    """
     begun = sorted(tracks, key=lambda track: (track.first_at, track.track))
     ended = sorted(tracks, key=lambda track: (track.last_at, track.track))
     times = [track.last_at for track in ended]
     joined: dict[int, Track] = {}  # by position in `ended`: the journey that ends there
     where = {id(track): n for n, track in enumerate(ended)}
-    free = dict.fromkeys(range(len(ended)), True)
+    free = [not _leaves(track, size) for track in ended]
     for track in begun:
         before = None
         for n in range(bisect_right(times, track.first_at) - 1, -1, -1):
@@ -101,6 +107,12 @@ def journeys(tracks: Sequence[Track]) -> list[Track]:
     return [whole for _, whole in sorted(joined.items()) if whole.farthest >= WALKED * whole.height]
 
 
+def _leaves(track: Track, size: tuple[int, int]) -> bool:
+    """Whether somebody walks out of the picture, at its sides or its foot."""
+    x, y = track.last[0] + track.heading[0], track.last[1] + track.heading[1]
+    return not 0 <= x <= size[0] or y > size[1]
+
+
 def _walked_to(lost: Track, found: Track) -> bool:
     gap_s = found.first_at - lost.last_at
     return distance(lost.last, found.first) <= (1 + AT_MOST * gap_s) * lost.height
@@ -111,7 +123,7 @@ def vanishings(footage: Footage) -> tuple[list[Vanishing], int]:
     found: list[Vanishing] = []
     number = 0
     for begin, end in footage.stretches:
-        inside = journeys([t for t in footage.tracks if begin <= t.first_at and t.last_at <= end])
+        inside = journeys([t for t in footage.tracks if begin <= t.first_at and t.last_at <= end], footage.size)
         number += len(inside)
         gone = [journey for journey in inside if journey.last_at < end - EDGE_S]
         came = sorted((j for j in inside if j.first_at > begin + EDGE_S), key=lambda j: (j.first_at, j.track))
@@ -128,15 +140,14 @@ def vanishings(footage: Footage) -> tuple[list[Vanishing], int]:
 
 
 def _paired(gone: Sequence[Track], came: Sequence[Track], fits: Callable[[Track, Track], bool]) -> dict[int, int]:
-    """Each who came, in order, with the earliest gone before that fits and is not back yet: positions in both."""
+    """Each who came, in order, with the latest gone before that fits and is not back yet: positions in both."""
     pairs: dict[int, int] = {}
+    times = [track.last_at for track in gone]
     for m, one in enumerate(came):
-        for n, other in enumerate(gone):
-            if other.last_at >= one.first_at:
-                break
-            if n not in pairs and fits(other, one):
-                pairs[n] = m
-                break
+        before = range(bisect_left(times, one.first_at) - 1, -1, -1)
+        found = next((n for n in before if n not in pairs and fits(gone[n], one)), None)
+        if found is not None:
+            pairs[found] = m
     return pairs
 
 
@@ -236,7 +247,7 @@ class TrackMap:
             "y": round(share[1], 4),
             "zone": zone_at(self.camera.zones, share),
             "vanished": len(place.vanished),
-            "came_back": sum(vanishing.back for vanishing in place.vanished),
+            "appeared_again": sum(vanishing.back for vanishing in place.vanished),
             "total_away_s": round(place.away_s, 1),
             "median_away_s": round(median(vanishing.away_s for vanishing in place.vanished), 1),
             "share_of_journeys": round(len(place.vanished) / max(self.journeys, 1), 4),
@@ -265,10 +276,12 @@ def zone_at(zones: Sequence[Zone], share: Point) -> str | None:
 
 
 def _told(place: dict[str, Any]) -> tuple[str, str]:
-    count, back = place["vanished"], place["came_back"]
+    count, back = place["vanished"], place["appeared_again"]
     total, usual = place["total_away_s"], place["median_away_s"]
-    zh = f"{count} 次走出视线，{back} 次从这里回来，共 {_span_zh(total)}，一般 {_span_zh(usual)}"
-    en = f"{count} went out of sight, {back} came back here; {_span_en(total)} in all, usually {_span_en(usual)}"
+    zh = f"{count} 次走出视线，{back} 次随后有人从这里出现，共 {_span_zh(total)}"
+    en = f"{count} out of sight, {back} followed by somebody appearing here; {_span_en(total)} in all"
+    if count > 1:
+        zh, en = f"{zh}，一般 {_span_zh(usual)}", f"{en}, usually {_span_en(usual)}"
     return zh, en
 
 
@@ -397,14 +410,11 @@ def _zones(view: Picture, zones: Sequence[Zone]) -> None:
 def _mark(view: Picture, number: int, place: Place, scale: float) -> None:
     x, y = round(place.at[0] * scale), round(place.at[1] * scale)
     tall = median(vanishing.end.height for vanishing in place.vanished) * scale
-    wide, deep = max(24, round(2 * WIDE * tall)), max(16, round(2 * DEEP * tall))
+    wide, deep = (min(max(2 * share * tall, 16), WIDTH / 8) for share in (WIDE, DEEP))
     cv2.ellipse(view, ((x, y), (2 * wide, 2 * deep), 0), INK, 1, cv2.LINE_AA)
-    ahead = place.heading
-    if distance(ahead, (0.0, 0.0)) >= 0.3:
-        dx, dy = _direction(ahead)
-        edge = 1 / max(((dx / wide) ** 2 + (dy / deep) ** 2) ** 0.5, 1e-6)
-        start = round(x + dx * edge), round(y + dy * edge)
-        tip = round(x + dx * (edge + 44)), round(y + dy * (edge + 44))
+    if distance(place.heading, (0.0, 0.0)) >= 0.3:
+        dx, dy = _direction(place.heading)
+        start, tip = (round(x + dx * 20), round(y + dy * 20)), (round(x + dx * 66), round(y + dy * 66))
         cv2.arrowedLine(view, start, tip, INK, 2, cv2.LINE_AA, tipLength=0.3)
     _chip(view, number, (x, y))
 
@@ -424,7 +434,9 @@ def _legend(found: TrackMap, peak: float) -> Picture:
     zh_unit, en_unit = ("小时", "hours") if hours >= 0.95 else ("分钟", "minutes")
     _write(panel, f"人在哪里走出视线  {name}", (MARGIN, 52), 28, INK, bold=True, otherwise=name)
     _write(panel, f"录像 {span} {zh_unit}，{number} 段行走", (MARGIN, 84), 17, FAINT)
-    _write(panel, f"Where people go out of sight: {span} {en_unit}, {number} walks", (MARGIN, 108), 15, FAINT)
+    _write(
+        panel, f"Where people go out of sight: {span} {en_unit} of footage, walks: {number}", (MARGIN, 108), 15, FAINT
+    )
     _scale(panel, peak)
     y = 140
     cv2.line(panel, (MARGIN, y), (WIDTH - MARGIN, y), RULE, 1)
