@@ -53,7 +53,7 @@ def rows(places: NDArray[np.float64]) -> Order:
 
 
 def _rayleigh(angles: NDArray[np.float64], fold: int) -> Order:
-    angles = angles[np.isfinite(angles)]
+    angles = np.mod(angles[np.isfinite(angles)], 2 * np.pi)
     n = len(angles)
     if n == 0:
         return Order(0.0, 1.0)

@@ -35,8 +35,10 @@ START_S = 86400.0  # allowance that a zone starts with, so that what lies there 
 MOST_AT_REST = 0.5  # wealth; for levels so high that what gathers in quiet times would be an alarm
 THROW_S = 60.0
 SIDES = (1.0, 0.5, 0.25)  # of windows, in shares of the zone's width and height; neighbours overlap by half
-RATES = (0.05, 0.75)  # labels are misread even in the tidiest zone; and above the second nothing would stand out
+LEAST_RATE = 0.05  # labels are misread even in the tidiest zone
+UNJUDGEABLE = (0.75, 0.70)  # above this usual rate nothing would stand out; judged again below the second
 DOUBTFUL = log(100)  # a throw so much likelier to be a pattern is not learned from
+NEARLY = 0.75  # of the log ratio of the window that looks most like a pattern
 QUARANTINE_S = 3600.0  # nor is what comes so soon after an alarm
 
 Turnable = tuple[Rows, bool]  # a parcel: the windows that it lies in, and whether its label is up
@@ -194,12 +196,16 @@ class ZoneWatch:
         return Alarm(patch, min((t for t in began if 0 <= at - t <= THROW_S), default=at), evidence)
 
     def patch(self) -> int | None:
-        """The window in which what lies there now looks most like a pattern; `None` where nothing does."""
+        """The window to show: what lies there now looks like a pattern; `None` where nothing does.
+
+        Of windows that look nearly as much like one as the best does, that with the most labels up: the best alone
+        would leave out the few that lie the other way.
+        """
         not_up, up = self._lying
         ratio = log_ratio(up, not_up, self._null())
         ratio[up + not_up < self._settings.least_parcels] = 0
-        best = int(ratio.argmax())
-        return best if ratio[best] > 0 else None
+        most = ratio.max()
+        return int(np.where(ratio >= NEARLY * most, up, -1).argmax()) if most > 0 else None
 
     def learned(self) -> LearnedZone:
         """What outlives a restart."""
@@ -226,12 +232,12 @@ class ZoneWatch:
 
     def _null(self) -> float:
         """The highest rate at which nothing is wrong."""
-        return max(self.usual.bound if self._settings.learn else self._prior, RATES[0])
+        return max(self.usual.bound if self._settings.learn else self._prior, LEAST_RATE)
 
     def _judgeable(self, null: float) -> bool:
         """Whether to bet: not where labels lie up as a rule."""
-        unjudgeable = null > RATES[1]
-        if unjudgeable is not self._unjudgeable:
+        unjudgeable = null > UNJUDGEABLE[self._unjudgeable]
+        if unjudgeable != self._unjudgeable:
             self._unjudgeable = unjudgeable
             what = "can't be judged" if unjudgeable else "can be judged again"
             logger.info("zone %s: %.0f %% of labels lie up as a rule: patterns %s", self._name, 100 * null, what)

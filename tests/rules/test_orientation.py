@@ -1,173 +1,389 @@
-"""A patch with nearly every label up is surprising; thrown parcels are not."""
+"""A patch with nearly every label up is told; thrown parcels, and parcels that just stay, are not."""
 
 from __future__ import annotations
 
+import json
+import logging
+import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.config import OrientationRule, Zone
-from detector.rules.orientation import CORRELATION, log_tail, most_surprising_patch, patch_sizes
+from detector.config import Calendar, OrientationRule, Shift, Zone
+from detector.rules.orientation import AGAIN_S, LOST_S
 from detector.rules.orientation import OrientationRule as Rule
 from detector.rules.zones import ZoneMap
+from detector.shifts import Shifts
 from detector.values import Facing, IncidentKind, Parcel, Scene, Severity, Signal
-from tests.builders import box_at, parcel, scene, times
-
-RATE = 0.35
-
-
-def thrown(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Places and facings of thrown parcels of one throw: their rate varies as parcels of a throw land alike."""
-    random = np.random.default_rng(seed)
-    spread = 1 / CORRELATION - 1
-    rate = random.beta(RATE * spread, (1 - RATE) * spread)
-    return random.uniform(0, 1000, (n, 2)), random.random(n) < rate
-
-
-def planted(n: int = 60, size: int = 20, up: int = 18) -> tuple[np.ndarray, np.ndarray, set[int]]:
-    """Thrown parcels among which the `size` nearest to the middle were turned, `up` of them label up."""
-    places, facing = thrown(n)
-    patch = np.argsort(np.linalg.norm(places - 500, axis=1))[:size]
-    facing[patch] = [True] * up + [False] * (size - up)
-    return places, facing, set(patch.tolist())
-
-
-def test_a_planted_patch_is_found() -> None:
-    places, up, patch = planted()
-    found = most_surprising_patch(places, up, RATE, 8)
-    assert found.p_value <= 0.002
-    both = patch & set(found.members)
-    assert len(both) >= 0.7 * max(len(patch), len(found.members))
-    assert found.up == up[list(found.members)].sum()
-
-
-def test_thrown_parcels_are_called_surprising_no_more_often_than_said() -> None:
-    values = [most_surprising_patch(*thrown(12, seed), RATE, 8, draws=99).p_value for seed in range(200)]
-    # 200 scenes at 0.1: 20 expected, three standard deviations are 13.
-    assert 2 <= sum(p <= 0.1 for p in values) <= 33
-    assert 0.35 <= float(np.mean(values)) <= 0.75
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(3, 14), st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(3, 8))
-def test_equal_scenes_give_equal_answers_whatever_they_are(n: int, seed: int, rate: float, least: int) -> None:
-    random = np.random.default_rng(seed)
-    places, up = random.uniform(0, 100, (n, 2)), random.random(n) < 0.5
-    least = min(least, n)
-    first, again = (most_surprising_patch(places, up, rate, least, draws=19) for _ in range(2))
-    assert first == again
-    assert 0 < first.p_value <= 1
-    assert len(first.members) >= least
-    assert first.up == int(up[list(first.members)].sum())
-
-
-def test_parcels_all_in_one_place_can_be_searched() -> None:
-    found = most_surprising_patch(np.zeros((9, 2)), np.ones(9, bool), RATE, 8, draws=99)
-    assert found.p_value <= 0.05
-
-
-def test_no_label_up_is_no_surprise() -> None:
-    places, _ = thrown(12)
-    assert most_surprising_patch(places, np.zeros(12, bool), RATE, 8, draws=99).p_value == 1
-
-
-@settings(deadline=None)
-@given(st.integers(1, 80), st.floats(0.02, 0.98))
-def test_the_tail_of_a_patch_falls_from_certainty_and_ends_with_the_patch(size: int, rate: float) -> None:
-    tail = log_tail(size, rate, size + 3)
-    assert tail[0] == pytest.approx(0.0, abs=1e-9)
-    assert (np.diff(tail[: size + 1]) < 0).all()
-    assert (tail[size + 1 :] == -np.inf).all()
-
-
-def test_the_tail_is_that_of_parcels_whose_rate_differs_from_throw_to_throw() -> None:
-    random = np.random.default_rng(3)
-    spread = 1 / CORRELATION - 1
-    ups = random.binomial(12, random.beta(RATE * spread, (1 - RATE) * spread, 200_000))
-    for k in (2, 5, 8):
-        assert np.exp(log_tail(12, RATE, 12)[k]) == pytest.approx((ups >= k).mean(), abs=0.004)
-
-
-@settings(deadline=None)
-@given(st.integers(3, 20), st.integers(0, 300))
-def test_patches_grow_from_the_least_to_all(least: int, more: int) -> None:
-    sizes = patch_sizes(least, least + more)
-    assert sizes[0] == least
-    assert sizes[-1] == least + more
-    assert sizes == sorted(set(sizes))
-
-
-# The rule, over time.
+from tests.builders import box_at, parcel, person, scene, times
 
 STORAGE = Zone(name="bulk", kind="storage", polygon=[(0, 0), (0.5, 0), (0.5, 1), (0, 1)])
 WALKWAY = Zone(name="aisle", kind="walkway", polygon=[(0.5, 0), (1, 0), (1, 1), (0.5, 1)])
+U, N = Facing.UP, Facing.NOT_UP
+TURNED = [U] * 18 + [N] * 2
+ORDINARY = [U if n % 3 == 0 else N for n in range(20)]
+ALWAYS = Shifts(Calendar(), "UTC")
 
 
-def lying(facings: Sequence[Facing], *, since: float = 0.0, left: float = 60) -> list[Parcel]:
-    """Parcels in rows of six."""
+def lying(
+    facings: Sequence[Facing],
+    *,
+    since: float = 0.0,
+    left: float = 60,
+    first: int = 1,
+    turned: dict[int, float] | None = None,
+) -> list[Parcel]:
+    """Parcels in rows of six; `turned` says when each, by its place in the list, was turned."""
     return [
-        parcel(n + 1, box_at((left + 80 * (n % 6), 200 + 70 * (n // 6)), 60, 50), facing, since=since)
+        replace(
+            parcel(n + first, box_at((left + 80 * (n % 6), 200 + 70 * (n // 6)), 60, 50), facing, since=since),
+            turned_at=(turned or {}).get(n),
+        )
         for n, facing in enumerate(facings)
     ]
 
 
-TURNED = [Facing.UP] * 18 + [Facing.NOT_UP] * 2
-ORDINARY = [Facing.UP if n % 3 == 0 else Facing.NOT_UP for n in range(20)]
+def rule(zones: Sequence[Zone] = (STORAGE, WALKWAY), shifts: Shifts = ALWAYS, **keys: Any) -> Rule:
+    return Rule(ZoneMap(zones), OrientationRule(**keys), shifts)
 
 
-def signals(scenes: Iterable[Scene], zones: Sequence[Zone] = (STORAGE, WALKWAY)) -> list[Signal]:
-    rule = Rule(ZoneMap(zones), OrientationRule())
-    return [found for each in scenes for found in rule.observe(each)]
+def signals(scenes: Iterable[Scene], watch: Rule | None = None) -> list[Signal]:
+    watch = watch or rule()
+    return [found for each in scenes for found in watch.observe(each)]
 
 
-def test_a_turned_patch_is_told_once() -> None:
-    found = signals(scene(t, parcels=lying(TURNED), labels=[(1, 2, 3, 4)]) for t in times(0, 60, 2))
+def lay(watch: Rule, facings: Sequence[Facing], at: float) -> list[Signal]:
+    """After a while without any, new parcels come to lie there."""
+    first = 1 + 1000 * int(at)
+    empty = [scene(at - LOST_S - 1), scene(at - 1)]
+    return signals([*empty, *(scene(t, parcels=lying(facings, since=at, first=first)) for t in (at, at + 5))], watch)
+
+
+def test_a_patch_that_lies_there_at_first_sight_is_told_once() -> None:
+    found = signals(scene(t, parcels=lying(TURNED), labels=[(1, 2, 3, 4)]) for t in times(0, 600, 1))
     assert len(found) == 1
     told = found[0]
     assert (told.kind, told.zone, told.severity) == (IncidentKind.ORIENTATION_PATTERN, "bulk", Severity.WARNING)
-    assert told.started_at == 4
-    assert told.at == 6
-    assert told.facts["zone_up"] == 18
+    assert told.started_at == told.at == 4
+    assert 0.5 < told.score < 1
+    assert told.facts["zone_up"] == told.facts["arrived_up"] == 18
     assert told.facts["zone_judged"] == 20
-    assert told.facts["p_value"] <= 0.002
+    assert told.facts["turned_here"] == 0
+    assert told.facts["evidence"] > 0
+    assert told.facts["usual_rate"] == 0.35
+    assert "p_value" not in told.facts
+    json.dumps(dict(told.facts))
     assert ("label", (1, 2, 3, 4)) in told.boxes
     assert sum(what == "up" for what, _ in told.boxes) == told.facts["up"]
+    assert told.private == tuple(p.box for p in lying(TURNED))
 
 
 @pytest.mark.parametrize(
     "parcels",
     [
         pytest.param([], id="no parcels"),
+        pytest.param(lying([U]), id="one parcel"),
         pytest.param(lying(ORDINARY), id="thrown"),
-        pytest.param(lying([Facing.UP] * 7), id="too few"),
+        pytest.param(lying([U] * 7), id="too few"),
         pytest.param(lying([Facing.UNKNOWN] * 20), id="none could be judged"),
         pytest.param(lying(TURNED, left=700), id="in a walkway"),
-        pytest.param(lying([Facing.NOT_UP] * 20), id="none up"),
+        pytest.param(lying(TURNED, left=5000), id="beside the picture"),
+        pytest.param(lying([N] * 20), id="none up"),
+        pytest.param([replace(p, box=(float("nan"),) * 4) for p in lying(TURNED)], id="nowhere"),
     ],
 )
 def test_what_is_no_pattern(parcels: list[Parcel]) -> None:
-    assert signals(scene(t, parcels=parcels) for t in times(0, 20, 2)) == []
+    assert signals(scene(t, parcels=parcels) for t in times(0, 60, 1)) == []
 
 
-def test_a_pattern_of_a_moment_is_not_told() -> None:
-    assert signals(scene(t, parcels=lying(TURNED if 10 <= t < 11.5 else ORDINARY)) for t in times(0, 20, 2)) == []
-
-
-def test_a_cleared_pattern_that_comes_back_is_told_again() -> None:
-    def at(t: float) -> list[Parcel]:
-        return lying(ORDINARY) if 20 <= t < 40 else lying(TURNED)
-
-    assert [s.at for s in signals(scene(t, parcels=at(t)) for t in times(0, 60, 2))] == [6, 42]
-
-
-def test_a_zone_whose_parcels_usually_lie_label_up_is_not_surprising() -> None:
-    usual = Zone(name="bulk", kind="storage", polygon=STORAGE.polygon, label_up_rate=0.9)
-    assert signals((scene(t, parcels=lying(TURNED)) for t in times(0, 20, 2)), [usual]) == []
+def test_a_score_that_is_no_number_harms_nobody() -> None:
+    odd = [replace(p, up=float("nan"), angle=float("nan")) for p in lying(TURNED)]
+    assert len(signals(scene(t, parcels=odd) for t in times(0, 20, 1))) == 1
 
 
 def test_parcels_that_have_just_been_put_down_do_not_count_yet() -> None:
-    found = signals(scene(t, parcels=lying(TURNED, since=10)) for t in times(10, 30, 2))
+    found = signals(scene(t, parcels=lying(TURNED, since=10)) for t in times(10, 30, 1))
     assert [s.started_at for s in found] == [14]
+
+
+def test_parcels_that_stay_add_nothing() -> None:
+    some = lying([U] * 6 + [N] * 2)
+    watch = rule()
+    assert signals((scene(t, parcels=some) for t in times(0, 10, 1)), watch) == []
+    before = watch.learned()["bulk"]["wealth"]
+    assert signals((scene(t, parcels=some) for t in times(11, 2000, 1)), watch) == []
+    paid_in = 2000 / (30 * 86400)
+    assert watch.learned()["bulk"]["wealth"] <= before + paid_in
+
+
+def test_parcels_lost_from_sight_and_found_again_are_no_new_ones() -> None:
+    def at(t: float) -> list[Parcel]:
+        flicker = int(t) // 20
+        return [] if flicker % 2 else lying([U] * 6 + [N] * 3, since=20.0 * flicker, first=1 + 100 * flicker)
+
+    watch = rule()
+    signals((scene(t, parcels=at(t)) for t in times(0, 15, 1)), watch)
+    before = watch.learned()["bulk"]["wealth"]
+    assert signals((scene(t, parcels=at(t)) for t in times(16, LOST_S / 2, 1)), watch) == []
+    assert watch.learned()["bulk"]["wealth"] <= before + LOST_S / (30 * 86400)
+
+
+@pytest.mark.parametrize("rate", [0.8, 0.9, 1.0])
+def test_a_zone_where_labels_lie_up_as_a_rule_is_not_judged_and_the_log_says_so_once(
+    rate: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Zone(name="bench", kind="storage", polygon=STORAGE.polygon, label_up_rate=rate)
+    watch = rule([bench])
+    with caplog.at_level(logging.INFO):
+        for k in range(10):
+            assert lay(watch, TURNED, 7200.0 * k) == []
+    (said,) = caplog.records
+    assert "zone bench" in said.message
+    assert "can't be judged" in said.message
+
+
+def test_a_zone_where_no_label_ever_lies_up_is_judged_all_the_same() -> None:
+    tidy = Zone(name="bulk", kind="storage", polygon=STORAGE.polygon, label_up_rate=0.0)
+    assert len(signals((scene(t, parcels=lying(TURNED)) for t in times(0, 20, 1)), rule([tidy]))) == 1
+    assert signals((scene(t, parcels=lying([U, U] + [N] * 18)) for t in times(0, 20, 1)), rule([tidy])) == []
+
+
+# Turns.
+
+
+def turning(watch: Rule, *, people: bool, start: float = 0.0) -> list[Signal]:
+    """Thrown parcels that lie there for an hour; then one after another is turned label up, one every 5 s."""
+    found = signals((scene(start + t, parcels=lying(ORDINARY, since=start)) for t in times(0, 3600, 0.2)), watch)
+    assert found == []
+    begins, facings, turned = start + 3600, list(ORDINARY), dict[int, float]()
+    for k in range(20):
+        at = begins + 5 * k
+        if facings[k] is N and k < 18:
+            facings[k], turned[k] = U, at
+        there = [person(7, box_at((220, 300), 500, 400), at)] if people else []
+        for t in times(at, at + 5, 1):
+            found += watch.observe(scene(t, there, parcels=lying(facings, since=start, turned=turned)))
+    for t in times(begins + 100, begins + 120, 1):
+        found += watch.observe(scene(t, parcels=lying(facings, since=start, turned=turned)))
+    return found
+
+
+def test_parcels_turned_by_a_person_are_told_with_who_was_near_and_again_as_they_become_more() -> None:
+    found = turning(rule(), people=True)
+    assert len(found) >= 2
+    assert len({s.started_at for s in found}) == 1
+    ups = [s.facts["up"] for s in found]
+    assert ups == sorted(set(ups))
+    last = found[-1]
+    assert last.severity is Severity.CRITICAL
+    assert last.tracks == (7,)
+    assert last.facts["turned_here"] == last.facts["turned_by_person"] >= 8
+    assert last.facts["arrived_up"] == last.facts["up"] - last.facts["turned_here"]
+
+
+def test_parcels_that_turn_while_nobody_is_near_are_less_severe() -> None:
+    found = turning(rule(), people=False)
+    assert found
+    assert {s.severity for s in found} == {Severity.WARNING}
+    assert {s.tracks for s in found} == {()}
+    assert found[-1].facts["turned_here"] >= 8
+    assert found[-1].facts["turned_by_person"] == 0
+
+
+def test_one_parcel_read_now_so_now_so_is_no_pattern() -> None:
+    def at(t: float) -> list[Parcel]:
+        flips = int(t) // 30
+        facings = [U if flips % 2 else N, *ORDINARY[1:]]
+        return lying(facings, turned={0: 30.0 * flips} if flips else None)
+
+    assert signals(scene(t, parcels=at(t)) for t in times(0, 2 * AGAIN_S, 0.5)) == []
+
+
+def test_out_of_hours_a_pattern_is_graver() -> None:
+    day = Shifts(Calendar(shifts=[Shift(name="day", begins="08:00", ends="20:00")]), "UTC")
+    for hour, severity in ((9, Severity.WARNING), (23, Severity.CRITICAL)):
+        begins = hour * 3600.0
+        found = signals(
+            (scene(begins + t, parcels=lying(TURNED, since=begins)) for t in times(0, 10, 1)), rule(shifts=day)
+        )
+        assert [s.severity for s in found] == [severity]
+
+
+# Time.
+
+
+def test_after_a_leap_of_time_what_lies_there_is_no_news() -> None:
+    found = signals(
+        [replace(scene(1e6, parcels=lying(TURNED)), clock_step_s=-3600.0)]
+        + [scene(1e6 + t, parcels=lying(TURNED)) for t in times(1, 60, 1)]
+    )
+    assert found == []
+
+
+def test_a_leap_of_time_leaves_the_usual_rate_and_voids_the_rest() -> None:
+    watch = rule()
+    for k in range(10):
+        lay(watch, ORDINARY, 7200.0 * k)
+    before = watch.learned()["bulk"]
+    signals([replace(scene(10.0), clock_step_s=-450_000.0)], watch)
+    after = watch.learned()["bulk"]
+    assert after["rates"][""] == pytest.approx(before["rates"][""])
+    assert after["rates"][""]["up"] > 20
+    assert after["wealth"] == 0 < before["wealth"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e6, 1e6), st.lists(st.sampled_from(list(Facing)), max_size=30), st.booleans()),
+        max_size=12,
+    )
+)
+def test_times_in_any_order_do_no_harm(seen: list[tuple[float, list[Facing], bool]]) -> None:
+    watch = rule()
+    for at, facings, turned in seen:
+        parcels = lying(facings, since=at - 10, turned=dict.fromkeys(range(30), at - 5) if turned else None)
+        for found in watch.observe(scene(at, parcels=parcels)):
+            assert found.started_at <= found.at
+    for zone in watch.learned().values():
+        assert 0 <= zone["wealth"] < 1e12
+
+
+# What is learned.
+
+
+def test_a_usual_rate_is_learned_and_survives_a_restart() -> None:
+    watch = rule()
+    mostly = [U] * 11 + [N] * 9
+    for k in range(40):
+        lay(watch, mostly, 7200.0 * k)
+    kept = json.loads(json.dumps(watch.learned()))
+    again = rule()
+    again.recall(kept)
+    assert again.learned() == kept
+    learned = kept["bulk"]["rates"][""]
+    assert learned["up"] / (learned["up"] + learned["not_up"]) == pytest.approx(0.55, abs=0.01)
+
+
+def test_each_shift_has_its_rate_where_wanted() -> None:
+    two = Shifts(
+        Calendar(
+            shifts=[Shift(name="day", begins="08:00", ends="20:00"), Shift(name="night", begins="20:00", ends="08:00")]
+        ),
+        "UTC",
+    )
+    watch = rule(shifts=two, by_shift=True)
+    for k in range(20):
+        lay(watch, [U] * (3 if k % 2 else 8) + [N] * (17 if k % 2 else 12), 43_200.0 * k + 36_000)
+    rates = watch.learned()["bulk"]["rates"]
+    assert rates.keys() == {"day", "night"}
+    shares = {name: r["up"] / (r["up"] + r["not_up"]) for name, r in rates.items()}
+    assert shares == pytest.approx({"day": 0.4, "night": 0.15}, abs=0.02)
+
+
+def test_a_rate_that_was_given_stays_where_learning_is_off() -> None:
+    watch = rule(learn=False)
+    for k in range(20):
+        lay(watch, ORDINARY, 7200.0 * k)
+    assert all(rate["up"] == rate["not_up"] == 0 for rate in watch.learned()["bulk"]["rates"].values())
+
+
+def test_a_pattern_that_was_told_is_not_learned() -> None:
+    watch = rule()
+    assert len(signals((scene(t, parcels=lying(TURNED)) for t in times(0, 10, 1)), watch)) == 1
+    lay(watch, ORDINARY, 7200.0)
+    rate = watch.learned()["bulk"]["rates"][""]
+    assert rate["up"] == 0 < rate["left_out"]
+
+
+def test_what_was_learned_of_a_zone_not_seen_yet_is_kept() -> None:
+    zone = {"watched_s": 10.0, "wealth": 0.01, "rates": {"": {"up": 3.0, "not_up": 9.0, "left_out": 0.0}}}
+    watch = rule()
+    watch.recall({"bulk": zone})
+    assert watch.learned() == {"bulk": zone}
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {"bulk": 3},
+        {"bulk": {"watched_s": -1, "wealth": 0, "rates": {}}},
+        {"bulk": {"watched_s": 1, "wealth": float("nan"), "rates": {}}},
+        {"bulk": {"watched_s": 1, "wealth": 0, "rates": {"": {"up": "many", "not_up": 1, "left_out": 0}}}},
+        {"bulk": {"watched_s": 1, "wealth": 0, "rates": {}, "more": 1}},
+        [],
+        None,
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_recalled_is_left_out_with_one_reason(garbage: Any, caplog: pytest.LogCaptureFixture) -> None:
+    watch = rule()
+    watch.recall(garbage)
+    assert watch.learned() == {}
+    assert len(caplog.records) == 1
+    assert "learned anew" in caplog.records[0].message
+    assert len(signals((scene(t, parcels=lying(TURNED)) for t in times(0, 10, 1)), watch)) == 1
+
+
+def test_a_restart_gives_no_second_allowance_after_an_alarm() -> None:
+    watch = rule()
+    assert len(signals((scene(t, parcels=lying(TURNED)) for t in times(0, 10, 1)), watch)) == 1
+    again = rule()
+    again.recall(watch.learned())
+    assert signals((scene(t, parcels=lying(TURNED)) for t in times(20, 60, 1)), again) == []
+
+
+# What else is said.
+
+
+def test_rows_and_labels_that_run_one_way_are_said_where_enough_parcels_show_it() -> None:
+    neat = [replace(p, angle=0.3) for p in lying(TURNED)]
+    (found,) = signals(scene(t, parcels=neat) for t in times(0, 10, 1))
+    assert found.facts["aligned"] is True
+    assert found.facts["regular"] is True
+    (found,) = signals(scene(t, parcels=lying(TURNED)) for t in times(0, 10, 1))
+    assert "aligned" not in found.facts
+
+
+def test_a_patch_among_many_thrown_parcels_is_found_where_it_is() -> None:
+    tidy = Zone(name="bulk", kind="storage", polygon=STORAGE.polygon, label_up_rate=0.2)
+    random = np.random.default_rng(2)
+    around = [
+        parcel(
+            100 + n, box_at((20 + 560 * random.random(), 20 + 680 * random.random()), 20, 20), U if n % 5 == 0 else N
+        )
+        for n in range(120)
+    ]
+    patch = [
+        parcel(1000 + n, box_at((50 + 22 * (n % 5), 60 + 22 * (n // 5)), 20, 20), TURNED[n], since=7200)
+        for n in range(20)
+    ]
+    found = signals(
+        (scene(t, parcels=around + (patch if t >= 7200 else [])) for t in times(0, 7300, 0.2)), rule([tidy])
+    )
+    assert len(found) == 1
+    mine = {p.box for p in patch}
+    boxes = {box for _, box in found[0].boxes}
+    assert len(mine & boxes) >= 0.7 * max(len(mine), 1)
+    assert len(boxes) <= 60
+
+
+def test_five_hundred_parcels_at_once_and_a_hundred_in_every_frame_are_fast() -> None:
+    random = np.random.default_rng(1)
+    crowd = [
+        parcel(n, box_at((600 * random.random(), 700 * random.random()), 20, 20), U if n % 3 == 0 else N, since=-10)
+        for n in range(500)
+    ]
+    people = [person(n, box_at((60 * n, 300), 60, 200)) for n in range(10)]
+    watch = rule()
+    began = time.perf_counter()
+    signals([scene(0, people, parcels=crowd)], watch)
+    assert time.perf_counter() - began < 1.0
+    began = time.perf_counter()
+    signals((scene(0.2 * k, people, parcels=crowd[:100]) for k in range(1, 501)), watch)
+    assert (time.perf_counter() - began) / 500 < 0.001

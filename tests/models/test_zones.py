@@ -1,0 +1,41 @@
+"""The simulation of zones, small and with fixed seeds: alarms keep to the set rate, planted patterns are found."""
+
+from __future__ import annotations
+
+import pytest
+from simulation.zones import LEVELS, Setting, card_setting, month, page, plant, power_of, rate_of, settings
+
+
+def test_false_alarms_keep_to_the_set_rate() -> None:
+    """Two zone-months in which 200 are allowed; some must come, or the simulation shows nothing."""
+    realised = rate_of([month((card_setting(), 100.0, 10, seed)) for seed in range(6)], 100.0)
+    assert 0 < realised["alarms"] <= 200
+    assert realised["slack_high"] <= 1
+
+
+@pytest.mark.parametrize("how", ["put", "turned", "found"])
+def test_planted_patterns_are_found_soon(how: str) -> None:
+    found = power_of([plant((Setting(), 1.0, how, 0.2, seed)) for seed in range(20)])
+    assert found["told"] >= 18
+    assert found["last_s"] <= 60
+
+
+def test_the_same_seed_gives_the_same_zone() -> None:
+    one, again = (month((card_setting(), 100.0, 2, 7)) for _ in range(2))
+    assert one == again
+
+
+def test_the_page_says_every_figure() -> None:
+    realised, power = (
+        rate_of([{"days": 30, "alarms": 2, "first_day": 1}], 10.0),
+        power_of([{"told": True, "after_s": -5.0}]),
+    )
+    text = page(
+        {
+            "levels": {f"{level:g}": realised | {"set": level} for level in LEVELS},
+            "sites": dict.fromkeys(settings(), realised),
+            "planted": {"put at 0.2": power},
+        }
+    )
+    for word in (*settings(), "put at 0.2", "level 0.1", "svg"):
+        assert word in text

@@ -1,0 +1,119 @@
+"""Windows cover a zone, their weights sum to one, and what nobody watched pays nothing in."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.config import WHOLE_FRAME, OrientationRule, Zone
+from detector.geometry import points_in_polygon
+from detector.rules.zone_watch import MOST_AT_REST, ZoneWatch, window_weights, windows
+
+shares = st.floats(0, 1)
+
+
+def watch(zone: Zone = WHOLE_FRAME, **keys: float) -> ZoneWatch:
+    return ZoneWatch(zone, OrientationRule(**keys))
+
+
+@st.composite
+def zones(draw: st.DrawFn) -> Zone:
+    """Triangles and quadrangles with some area, convex or not."""
+    corners = draw(st.lists(st.tuples(shares, shares), min_size=3, max_size=4))
+    twice = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, corners[1:] + corners[:1], strict=True))
+    return Zone(name="z", kind="storage", polygon=corners if abs(twice) >= 2e-4 else WHOLE_FRAME.polygon)
+
+
+@settings(deadline=None)
+@given(zones(), st.lists(st.tuples(shares, shares), min_size=1, max_size=20))
+def test_every_place_lies_in_the_whole_and_in_up_to_four_windows_of_each_size(
+    zone: Zone, places: list[tuple[float, float]]
+) -> None:
+    one, boxes = watch(zone), windows(zone)
+    assert window_weights(boxes).sum() == pytest.approx(1)
+    inside = points_in_polygon(np.array(places, np.float32), np.array(zone.polygon, np.float32))
+    for place in np.array(places)[inside]:
+        rows = one.windows_of((float(place[0]), float(place[1])))
+        sides = np.round(boxes[rows, 2] - boxes[rows, 0], 6).tolist()
+        assert sides.count(1.0) == 1
+        assert len(rows) <= 9
+
+
+def test_a_whole_picture_has_one_window_nine_halves_and_forty_nine_quarters() -> None:
+    boxes = windows(WHOLE_FRAME)
+    sides, counts = np.unique(boxes[:, 2] - boxes[:, 0], return_counts=True)
+    assert dict(zip(sides.tolist(), counts.tolist(), strict=True)) == {0.25: 49, 0.5: 9, 1.0: 1}
+
+
+def test_windows_beside_the_zone_are_left_out() -> None:
+    corner = Zone(name="z", kind="storage", polygon=[(0, 0), (1, 0), (0, 1)])
+    assert len(windows(corner)) < 59
+    assert not any(left >= 0.6 and top >= 0.6 for left, top, _, _ in windows(corner))
+
+
+@pytest.mark.parametrize("level", [0.001, 0.1, 1, 10, 100, 1000])
+def test_no_zone_starts_with_an_alarm(level: float) -> None:
+    one = watch(false_alarms_per_month=level)
+    assert 0 < one.wealth <= MOST_AT_REST
+    one.arrive([(one.windows_of((0.5, 0.5)), False)] * 20, 0.0)
+    assert one.judge(0.0) is None
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_odds_of_turns_are_fair_where_parcels_are_misread_both_ways(up: bool) -> None:
+    """Of 20 parcels of which 4 lie up, at a rate of 0.2, as many turn up as down."""
+    one = watch(Zone(name="z", kind="storage", polygon=WHOLE_FRAME.polygon, label_up_rate=0.2), learn=False)
+    rows = np.array([0])
+    one.lie([(rows, k < 4) for k in range(20)])
+    before = one._turns.wealth
+    one.turn([(rows, up)], 0.0)
+    gain = (one._turns.wealth - before) / before / float(one._turns._weights[0] / 0.5)
+    assert gain == pytest.approx(0.9 / 0.5 - 1 if up else 0.1 / 0.5 - 1)
+
+
+def test_a_turn_that_is_not_bet_on_is_noted_all_the_same() -> None:
+    one = watch()
+    rows = one.windows_of((0.5, 0.5))
+    one.lie([(rows, False)] * 8)
+    before = one.wealth
+    one.turn([(rows, True)] * 8, 0.0, bet=False)
+    assert one.wealth == before
+    assert one.patch() in rows
+
+
+def test_parcels_that_are_gone_are_no_patch() -> None:
+    one = watch()
+    rows = one.windows_of((0.5, 0.5))
+    one.arrive([(rows, True)] * 12, 0.0)
+    assert one.patch() is not None
+    one.lie([(rows, True)] * 12, -1)
+    assert one.patch() is None
+    assert one.judge(0.0) is None
+
+
+def test_an_alarm_uses_up_all_evidence_and_says_since_when() -> None:
+    one = watch()
+    rows = one.windows_of((0.5, 0.5))
+    one.arrive([(rows, True)] * 10, 100.0)
+    one.arrive([(rows, True)] * 10, 130.0)
+    alarm = one.judge(130.0)
+    assert alarm is not None
+    assert alarm.since == 100
+    assert alarm.evidence >= 1
+    assert alarm.window in rows
+    assert one.wealth == 0
+    assert one.judge(131.0) is None
+
+
+def test_a_watch_over_ages_stays_finite() -> None:
+    one = watch(false_alarms_per_month=1000)
+    rows = one.windows_of((0.5, 0.5))
+    for k in range(50):
+        one.elapse(1e9)
+        one.arrive([(rows, k % 3 == 0)], 1e9 * k)
+    assert math.isfinite(one.wealth)
+    assert math.isfinite(one.usual.bound)
