@@ -284,7 +284,7 @@ def test_starting_is_light() -> None:
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "load_detector", lambda settings: None)
-    monkeypatch.setattr(assembly, "build_pipeline", lambda config, camera, detector: ScriptedPipeline())
+    monkeypatch.setattr(assembly, "build_pipeline", lambda config, camera, detector, least_score: ScriptedPipeline())
 
 
 @pytest.mark.usefixtures("scripted")
@@ -348,7 +348,7 @@ LONG_RUN = """
     from detector.worker import run
     from tests.test_worker import ScriptedPipeline, edge
     inference.load_detector = lambda settings: None
-    assembly.build_pipeline = lambda config, camera, detector: ScriptedPipeline()
+    assembly.build_pipeline = lambda config, camera, detector, least_score: ScriptedPipeline()
     cameras = [Camera(name="dock", source=sys.argv[2], loop=True), Camera(name="gone", source="rtsp://127.0.0.1:1/x")]
     sys.exit(run(edge(Path(sys.argv[1]), *cameras, broker=Broker(port=1))))
 """
