@@ -51,6 +51,18 @@ def test_a_kind_that_never_occurs_and_a_feature_that_never_varies_do_no_harm() -
     assert found.weights[0] == pytest.approx(0.0)
 
 
+def test_what_weights_share_is_learnt_from_few_looks() -> None:
+    """Each kind's own feature speaks for it alike; of the last kind no look was seen."""
+    rng = np.random.default_rng(6)
+    kinds = rng.integers(0, 3, 60)
+    features = rng.normal(size=(60, 4)) + 2 * np.eye(4)[kinds]
+    shared = np.eye(4)[None]
+    alone = fit(features, kinds, 4, 10.0).weights
+    together = fit(features, kinds, 4, 10.0, shared=shared).weights
+    assert together[3, 3] > 0.8 > 0.1 > abs(alone[3, 3])
+    assert together[0, 0] > alone[0, 0]
+
+
 def row(at: float, ratio: float, clip: str = "c1") -> Row:
     features = [0.0] * len(FEATURES)
     features[FEATURES.index("speed")] = ratio

@@ -346,3 +346,26 @@ def test_whatever_is_seen_acts_are_told_in_pairs(script: list[tuple[float, list[
         assert len(open_acts) <= 1
     assert open_acts == {(act.act(1).kind, act.started_at) for act in (memory.act, memory.undecided)
                          if act is not None and act.confirmed}  # fmt: skip
+
+
+# ---- the shipped weights -----------------------------------------------------------------------------------------
+
+
+def test_with_the_shipped_weights_plain_cases_come_out_right() -> None:
+    cases = {
+        ActKind.PHOTO: (phone(aimed(STANDING, AHEAD), photo=0.97, call=0.01), ActScores(0.95, 0.02, 0.01, 0.05)),
+        ActKind.SCAN: (scanner(aimed(STANDING, AHEAD)), ActScores(0.03, 0.95, 0.01, 0.02)),
+        ActKind.CALL: (phone(EAR, photo=0.02, call=0.97), ActScores(0.01, 0.01, 0.95, 0.02)),
+        ActKind.BROWSE: (phone(box_at((640, 400), 12, 20), photo=0.03, call=0.01), ActScores(0.03, 0.01, 0.01, 0.95)),
+    }
+    for kind, (device, acts) in cases.items():
+        recogniser = ActRecogniser(PhotoRule())
+        scenes = [scene(t, [person(1, STANDING, t, acts=acts)], [device], parcels()) for t in times(0, 20, 5)]
+        assert {act.kind for each in scenes for act in recogniser.observe(each)} - {ActKind.UNCLEAR} == {kind}
+
+
+def test_with_the_shipped_weights_empty_hands_do_nothing() -> None:
+    recogniser = ActRecogniser(PhotoRule())
+    acts = ActScores(0.02, 0.02, 0.02, 0.02)
+    for t in times(0, 20, 5):
+        assert recogniser.observe(scene(t, [person(1, STANDING, t, acts=acts)], [], parcels())) == []
