@@ -410,7 +410,8 @@ def _zones(view: Picture, zones: Sequence[Zone]) -> None:
 def _mark(view: Picture, number: int, place: Place, scale: float) -> None:
     x, y = round(place.at[0] * scale), round(place.at[1] * scale)
     tall = median(vanishing.end.height for vanishing in place.vanished) * scale
-    wide, deep = (min(max(2 * share * tall, 16), WIDTH / 8) for share in (WIDE, DEEP))
+    wide = min(max(2 * WIDE * tall, 24), WIDTH / 8)
+    deep = wide * DEEP / WIDE
     cv2.ellipse(view, ((x, y), (2 * wide, 2 * deep), 0), INK, 1, cv2.LINE_AA)
     if distance(place.heading, (0.0, 0.0)) >= 0.3:
         dx, dy = _direction(place.heading)
