@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +276,134 @@ def test_an_alert_that_can_never_be_sent_holds_up_no_other(watch: Callable[..., 
 
     watch(frames(30), Strange)
     assert [e["phase"] for e in sent(outbox)] == ["new", "update", "end"]
+
+
+class StandingClock:
+    """It is always half past one."""
+
+    def now(self) -> float:
+        return 1_800_000_000.0
+
+    def sleep(self, seconds: float) -> None:
+        pass
+
+
+class QueuedSource:
+    """A live stream whose pictures a test puts in, until `None`."""
+
+    def __init__(self) -> None:
+        self.stats = SourceStats("connecting")
+        self.queue: queue.Queue[Frame | None] = queue.Queue()
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self.queue.get()) is not None:
+            self.stats.last_frame_at = frame.captured_at
+            yield frame
+
+    def close(self) -> None:
+        pass
+
+
+class QuietPipeline(ScriptedPipeline):
+    """Sees nothing worth telling."""
+
+    def process(self, frame: Frame) -> list[IncidentUpdate]:
+        return []
+
+
+@pytest.fixture
+def stream(tmp_path: Path, outbox: Outbox) -> Iterator[tuple[CameraWorker, QueuedSource]]:
+    """A live camera whose pipeline never says anything."""
+    camera, source, ring = Camera(name="dock", source="rtsp://10.0.0.1/x"), QueuedSource(), PacketRing(10)
+    it = CameraWorker(
+        camera,
+        build=QuietPipeline,  # type: ignore[arg-type]
+        open_source=lambda _: source,
+        sink=AlertSink(edge(tmp_path, camera), camera, outbox, ring),
+        ring=ring,
+        clock=StandingClock(),
+        stop=threading.Event(),
+    )
+    it.start()
+    yield it, source
+    source.queue.put(None)
+    assert it.join(30)
+
+
+def seen(stream: tuple[CameraWorker, QueuedSource], *at: float) -> None:
+    """Pictures taken so many seconds after the start, each looked at."""
+    camera, source = stream
+    for t in at:
+        looked = camera.frames
+        source.queue.put(replace(frames(1)[0], captured_at=1_800_000_000.0 + t))
+        assert soon(lambda looked=looked: camera.frames > looked)  # type: ignore[misc]
+
+
+def test_a_camera_that_falls_silent_is_an_incident_until_pictures_are_steady_again(
+    stream: tuple[CameraWorker, QueuedSource], outbox: Outbox
+) -> None:
+    camera, _ = stream
+    now = 1_800_000_000.0
+    seen(stream, 0.2, 0.4, 0.6)
+    for t in (60, 119, 121, 122, 400, 900):
+        camera.watch_silence(now + t)
+    seen(stream, 1000)
+    camera.watch_silence(now + 1000)
+    (new,) = sent(outbox)  # and no end yet: it may go again
+    for t in range(1020, 1141, 20):
+        seen(stream, t)
+        camera.watch_silence(now + t)
+    (end,) = (e for e in sent(outbox) if e["phase"] == "end")
+    assert (new["phase"], end["phase"]) == ("new", "end")
+    assert new["after"]["kind"] == "tamper"
+    assert new["after"]["facts"] == {"what": "silent", "lasted_s": 120.4}
+    assert new["snapshot"], "what was seen last"
+    assert end["after"]["id"] == new["after"]["id"]
+    assert end["after"]["facts"] == {"what": "silent", "lasted_s": 999.4}
+    assert camera.sink.incidents == {"tamper": 1}
+
+
+def test_a_camera_that_never_comes_is_told_once_without_a_picture_and_ended_with_the_worker(
+    stream: tuple[CameraWorker, QueuedSource], outbox: Outbox
+) -> None:
+    camera, source = stream
+    late = iter(range(50, 72_000, 50))
+
+    def told() -> bool:
+        camera.watch_silence(1_800_000_000.0 + next(late))
+        return camera.sink.incidents["tamper"] > 0
+
+    assert soon(told)
+    for _ in range(100):
+        told()
+    assert [(e["phase"], e["snapshot"]) for e in sent(outbox)] == [("new", None)]
+    source.queue.put(None)
+    assert camera.join(30)
+    assert [e["phase"] for e in sent(outbox) if e["phase"] != "new"] == ["end"]
+
+
+def test_ordinary_reconnections_and_recordings_are_not_silent(
+    stream: tuple[CameraWorker, QueuedSource], watch: Callable[..., CameraWorker], outbox: Outbox
+) -> None:
+    camera, _ = stream
+    for t in range(0, 3000, 60):
+        seen(stream, t)
+        camera.watch_silence(1_800_000_000.0 + t + 55)
+    recording = watch(frames(3))
+    recording.watch_silence(1e12)
+    assert sent(outbox) == []
+
+
+def test_what_a_pipeline_had_learned_is_given_to_the_one_after_a_crash(watch: Callable[..., CameraWorker]) -> None:
+    made: list[ScriptedPipeline] = []
+
+    def build() -> ScriptedPipeline:
+        made.append(ScriptedPipeline(lambda call: len(made) < 4 and call == 3))
+        return made[-1]
+
+    watch(frames(30), build)
+    told = {"ScriptedPipeline": {"calls": 3}}
+    assert [p.recalled for p in made] == [{}, told, told, {}], "not after the third crash in a minute"
 
 
 def test_starting_is_light() -> None:
