@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from detector.hub.store import Clip, StoredIncident
+from detector.hub.tuning import Judged
 
 FEW_ACTS = 500  # drawn on one time line at most
+DOT_COLUMNS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,42 @@ def timeline(incident: StoredIncident, clips: list[Clip]) -> Timeline:
         [bar(str(a.get("kind")), a["started_at_unix"], a["ended_at_unix"], a.get("score")) for a in acts],
         [bar("video", clip.started_at, clip.started_at + clip.duration_s) for clip in clips],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A judged incident on the scale of scores: `left` in percent, `y` and `r` in pixels."""
+
+    id: str
+    score: float
+    verdict: str
+    left: float
+    y: float
+    r: float
+
+
+def dots(judged: list[Judged], height: float = 96.0) -> list[Dot]:
+    """True incidents stacked upwards from the middle, false ones downwards: dots of like scores beside each other."""
+    stacks: dict[tuple[str, int], int] = {}
+    placed = []
+    for one in judged:
+        if one.verdict in ("true", "false"):
+            stack = one.verdict, min(int(one.score * DOT_COLUMNS), DOT_COLUMNS - 1)
+            stacks[stack] = stacks.get(stack, 0) + 1
+            placed.append((one, stack, stacks[stack]))
+    tallest = max(stacks.values(), default=1)
+    step = min(8.0, (height / 2 - 4) / tallest)
+    return [
+        Dot(
+            one.id,
+            one.score,
+            one.verdict,
+            100 * (stack[1] + 0.5) / DOT_COLUMNS,
+            height / 2 + (-1 if one.verdict == "true" else 1) * (4 + (place - 0.5) * step),
+            max(1.5, min(3.2, step / 2 - 0.3)),
+        )
+        for one, stack, place in placed
+    ]
 
 
 def evidence(incident: StoredIncident, clips: list[Clip]) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""Messages of all edges come in from the broker, envelopes are stored, and their acknowledgements leave.
+"""Messages of all edges come in from the broker, envelopes are stored, and their acknowledgements leave; commands too.
 
     broker ─ batch ─ check ─ store (commit) ─ acknowledge to the edge ─ acknowledge to the broker
 
 In that order: whoever dies between two of these steps, the message comes again, and the store knows it by its id. One
 thread owns the connection; after any failure, the store's included, it begins anew with a fresh client, and the
-session that the broker keeps brings back what was not acknowledged.
+session that the broker keeps brings back what was not acknowledged. Commands are told anew in every session: they
+carry a whole state and a version, so that a double does nothing, and a broker that lost them has them again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import secrets
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
@@ -89,6 +90,7 @@ class Ingest:
         clock: Tells when a message came.
         on_stored: Called with the ids of envelopes that are new, after they are stored, in the ingest's thread.
         client_id: Names the broker's session for this hub; two hubs on one broker need two.
+        commands: Topics and payloads that the broker is to keep (retained); asked for in every session, and when told.
     """
 
     def __init__(
@@ -98,12 +100,15 @@ class Ingest:
         clock: Clock,
         on_stored: Callable[[list[str]], None],
         client_id: str = "labelwatch-hub",
+        commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
     ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
         self._on_stored = on_stored
         self._client_id = client_id
+        self._commands = commands
+        self._commands_changed = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -123,6 +128,10 @@ class Ingest:
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._thread.start()
+
+    def tell_commands(self) -> None:
+        """The commands have changed: send them as soon as there is a broker; from any thread."""
+        self._commands_changed.set()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """End; tells whether that took no longer than so many seconds. What was not stored comes again."""
@@ -161,14 +170,16 @@ class Ingest:
             self._connect(client)
             self._await_ready(client)
             logger.info("taking in from the broker at %s:%d", self._broker.host, self._broker.port)
+            self._commands_changed.set()
             while not self._stopping.is_set():
+                self._send_commands(client)
                 self._loop(client, POLL_S)
                 if self._inbox:
                     self._fill(client)
                     self._take_in(client)
                 self._complain()
         finally:
-            client.on_connect = client.on_message = client.on_subscribe = None
+            client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
             client.disconnect()
             client.loop(0.0)
 
@@ -194,6 +205,7 @@ class Ingest:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = lambda _client, _userdata, message: self._inbox.append(message)
+        client.on_publish = self._on_publish
         return client
 
     def _connect(self, client: Client) -> None:
@@ -232,6 +244,16 @@ class Ingest:
         if any(reason.is_failure for reason in reasons):
             raise _LinkError("the broker does not let us subscribe to the edges' topics")
         self._ready.set()
+
+    def _on_publish(self, _client: Client, _userdata: Any, _mid: int, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:  # brokers of 3.1.1 drop in silence what they forbid
+            logger.warning("the broker did not take a message to an edge: %s", reason)
+
+    def _send_commands(self, client: Client) -> None:
+        if self._commands_changed.is_set():
+            self._commands_changed.clear()  # before reading: what changes meanwhile is sent once more, not missed
+            for topic, payload in self._commands():
+                client.publish(topic, payload, qos=1, retain=True)
 
     def _loop(self, client: Client, timeout_s: float) -> None:
         rc = client.loop(timeout_s)

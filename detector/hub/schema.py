@@ -18,6 +18,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -28,7 +30,7 @@ NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 
 
-def _numbered(name: str, *columns: Column[object] | Index) -> Table:
+def _numbered(name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:
     number = Column("number", NUMBER, primary_key=True, autoincrement=True)
     return Table(name, metadata, number, *columns, sqlite_autoincrement=True)
 
@@ -90,6 +92,20 @@ incidents = Table(
     Index("incidents_by_time", "started_at", "id"),
     Index("incidents_by_lane", "told", "started_at", "id"),
     Index("incidents_by_shift", "shift", "told"),
+    # All that a least score is proposed from, without reading the few judged ones among the many.
+    Index(
+        "incidents_judged",
+        "started_at",
+        "verdict",
+        "site",
+        "edge",
+        "camera",
+        "kind",
+        "score",
+        "id",
+        sqlite_where=text("verdict IS NOT NULL"),
+        postgresql_where=text("verdict IS NOT NULL"),
+    ),
 )
 
 snapshots = Table(
@@ -130,6 +146,22 @@ verdicts = _numbered(
     Column("note", Text, nullable=False),
     Column("withdrawn_by", Text),
     Column("withdrawn_at", Float),
+)
+
+# Every change of a least score. One that is null leaves it to the edge's own configuration.
+thresholds = _numbered(
+    "thresholds",
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("least_score", Float),
+    Column("before", Float),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    UniqueConstraint("site", "edge", "version"),
 )
 
 edges = Table(

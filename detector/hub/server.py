@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -44,7 +45,9 @@ class _Static(StaticFiles):
         return answer
 
 
-def create_app(config: HubConfig, *, store: Store, clock: Clock, gate: Gate, live: Live) -> ASGIApp:
+def create_app(
+    config: HubConfig, *, store: Store, clock: Clock, gate: Gate, live: Live, tell: Callable[[], None] = lambda: None
+) -> ASGIApp:
     """The hub's pages as an ASGI application.
 
     Args:
@@ -53,10 +56,11 @@ def create_app(config: HubConfig, *, store: Store, clock: Clock, gate: Gate, liv
         clock: Tells the time for sessions, claims and ages.
         gate: Checks logins.
         live: Tells open pages of changes; whoever writes to the store pokes it.
+        tell: Called when commands to edges have changed.
     """
     app = FastAPI(title="labelwatch hub", openapi_url=None)
     clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, lambda _id: live.poke())
-    add_pages(app, Parts(config, store, gate, clips, live, clock))
+    add_pages(app, Parts(config, store, gate, clips, live, clock, tell))
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")
@@ -98,9 +102,15 @@ class Hub:
         self.url = f"http://{_reachable(config.host)}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
         gate = Gate(self.store, hasher)
+        self._ingest = Ingest(
+            self.store, config.broker, self._clock, lambda _ids: self.live.poke(),
+            commands=self.store.threshold_commands,
+        )  # fmt: skip
         try:
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
-            app = create_app(config, store=self.store, clock=self._clock, gate=gate, live=self.live)
+            app = create_app(
+                config, store=self.store, clock=self._clock, gate=gate, live=self.live, tell=self._ingest.tell_commands
+            )
         except OSError as error:
             self._socket.close()
             self.store.close()
@@ -112,7 +122,6 @@ class Hub:
             )
         )  # fmt: skip
         self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
-        self._ingest = Ingest(self.store, config.broker, self._clock, lambda _ids: self.live.poke())
 
     def start(self) -> None:
         """Begin to serve; returns when pages can be had. The broker may be out of reach: it is tried again and again.

@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from detector import wire
 from detector.errors import StoreError, WireError
 from detector.hub.budget import ALERT, DIGEST, Budget
 from detector.hub.schema import (
@@ -47,15 +48,17 @@ from detector.hub.schema import (
     sessions,
     snapshots,
     streams,
+    thresholds,
     users,
     verdicts,
 )
+from detector.hub.tuning import Judged
 
 VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
-INTAKE_LOCK = 0x1ABE1  # any number that nothing else on the database server locks
+LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 
 
@@ -153,6 +156,25 @@ class Edge:
     health: dict[str, Any] | None
     health_at: float | None
     missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A change of the least score of one camera and kind; `None` leaves it to the edge's configuration.
+
+    `version` is that of the whole edge's state, and `evidence` what the verdicts said when it was made.
+    """
+
+    site: str
+    edge: str
+    version: int
+    camera: str
+    kind: str
+    least_score: float | None
+    before: float | None
+    user: str
+    at: float
+    evidence: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +287,7 @@ class Store:
             return self._add_rows(connection, rows) if rows else []
 
     def _add_rows(self, connection: Connection, rows: list[_AlertRow]) -> list[str]:
-        if connection.dialect.name == "postgresql":
-            # One at a time, as on SQLite: who spends the last of a budget must not change while it is counted.
-            connection.execute(select(func.pg_advisory_xact_lock(INTAKE_LOCK)))
+        _one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
         added = (
             self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
         )
@@ -555,6 +575,73 @@ class Store:
                 for row in connection.execute(query)
             ]
 
+    def judged(self, since: float) -> list[Judged]:
+        """Judged incidents that began at `since` or later, newest first."""
+        names = ("site", "edge", "camera", "kind", "id", "score", "verdict")
+        query = select(*(incidents.c[name] for name in names)).where(
+            incidents.c.verdict.is_not(None), incidents.c.started_at >= since
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc()))
+            return [Judged(**row._mapping) for row in rows]
+
+    # Thresholds
+
+    def thresholds(self) -> list[Threshold]:
+        """Every change of a least score, latest first."""
+        with self._engine.connect() as connection:
+            return _thresholds(connection)
+
+    def threshold_commands(self) -> list[tuple[str, bytes]]:
+        """For every edge whose thresholds were ever set: topic and payload of the command that says how they stand."""
+        latest: dict[tuple[str, str], Threshold] = {}
+        states: dict[tuple[str, str], wire.ThresholdState] = {}
+        for change in reversed(self.thresholds()):
+            edge = change.site, change.edge
+            latest[edge], scores = change, states.setdefault(edge, {}).setdefault(change.camera, {})
+            scores.pop(change.kind, None)
+            if change.least_score is not None:
+                scores[change.kind] = change.least_score
+        return [
+            (
+                wire.Topics(*edge).thresholds,
+                wire.thresholds_payload(last.version, _filled(states[edge]), user=last.user, at=last.at),
+            )
+            for edge, last in latest.items()
+        ]
+
+    def set_threshold(
+        self,
+        site: str,
+        edge: str,
+        camera: str,
+        kind: str,
+        least_score: float | None,
+        *,
+        expected: float | None,
+        user: str,
+        at: float,
+        evidence: Mapping[str, Any],
+    ) -> bool:
+        """Change a least score; tells whether it was done, which it is not when it is no longer the `expected` one.
+
+        The new version is above all that the edge has told of, too: a database brought back from a backup would
+        command in vain otherwise.
+        """
+        with self._writer.begin() as connection:
+            _one_at_a_time(connection)
+            former = [one for one in _thresholds(connection) if (one.site, one.edge) == (site, edge)]
+            of_both = [one for one in former if (one.camera, one.kind) == (camera, kind)]
+            before = of_both[0].least_score if of_both else None
+            if before != expected or least_score == before:
+                return False
+            health = select(edges.c.health).where(edges.c.site == site, edges.c.edge == edge)
+            held = tuned_version(connection.execute(health).scalar_one_or_none())
+            version = max(held, former[0].version if former else 0) + 1
+            change = Threshold(site, edge, version, camera, kind, least_score, before, user, at, dict(evidence))
+            connection.execute(thresholds.insert(), {name: getattr(change, name) for name in Threshold.__slots__})
+            return True
+
     # Clips
 
     def add_clip(self, clip: Clip) -> bool:
@@ -647,6 +734,24 @@ def is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME
 
 
+def tuned_version(health: Mapping[str, Any] | None) -> int:
+    """Version of the thresholds that an edge says are in force; 0 when it says none."""
+    tuned = (health or {}).get("tuned")
+    version = tuned.get("version") if isinstance(tuned, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < wire.LATEST_VERSION:
+        return 0
+    return version
+
+
+def _filled(state: wire.ThresholdState) -> wire.ThresholdState:
+    return {camera: scores for camera, scores in state.items() if scores}
+
+
+def _thresholds(connection: Connection) -> list[Threshold]:
+    query = select(*(thresholds.c[name] for name in Threshold.__slots__)).order_by(thresholds.c.number.desc())
+    return [Threshold(**row._mapping) for row in connection.execute(query)]
+
+
 def migrate(connection: Connection) -> None:
     """Bring a database to the newest shape, within the connection's transaction."""
     command.upgrade(migration(connection), "head")
@@ -704,6 +809,12 @@ def _is_newer(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
     if one["epoch"] == two["epoch"]:
         return bool(one["seq"] > two["seq"])
     return bool(one["sent_at"] > two["sent_at"])
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Until this transaction ends, no other one of these goes on: what every writer is like on SQLite."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 def _alerts_in(connection: Connection, shift: str) -> int:

@@ -186,6 +186,13 @@ if (page.page === "feed") {
   setInterval(() => { if (!document.hidden) refreshHead().catch(() => {}); }, 15000);
   document.addEventListener("visibilitychange", () => { document.title = document.title.replace(/^● /, ""); });
 }
+if (page.page === "tuning") {
+  setInterval(async () => {
+    if (document.hidden || !document.querySelector("#edges .waiting")) return;
+    const fresh = await fragment("/tuning/edges").catch(() => null);
+    if (fresh) document.getElementById("edges").replaceWith(fresh.getElementById("edges"));
+  }, 2000);
+}
 addEventListener("pageshow", (event) => { if (event.persisted && "after" in page) location.reload(); });
 
 // Clicks and forms, wherever they come from

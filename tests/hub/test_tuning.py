@@ -1,0 +1,424 @@
+"""Least scores from verdicts: proposed when it is safe, set by people, commanded to edges, and answered by them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import threading
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from argon2 import PasswordHasher
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector import wire
+from detector.alerts.identity import load_identity
+from detector.alerts.mqtt import MqttLink
+from detector.alerts.outbox import Outbox
+from detector.broker import EmbeddedBroker
+from detector.clock import SystemClock
+from detector.config import Broker, Camera, EdgeConfig, HubConfig
+from detector.hub.server import Hub
+from detector.hub.store import Store
+from detector.hub.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
+from detector.tuned import Tuned
+from detector.values import IncidentKind
+from tests.parts_mosquitto import Mosquitto, soon
+
+Build = Callable[..., dict[str, Any]]
+NOON = 1_793_505_600.0
+PLACE = ("shanghai", "box1", "cam3", "label_photography")
+PHOTO = IncidentKind.LABEL_PHOTOGRAPHY
+
+
+def judged(true: list[float], false: list[float], **others: int) -> list[Judged]:
+    """Judged incidents of one camera and kind, by their scores."""
+    rows = [("true", s) for s in true] + [("false", s) for s in false]
+    rows += [(verdict, 0.5) for verdict, n in others.items() for _ in range(n)]
+    return [Judged(*PLACE, f"i{n}", score, verdict) for n, (verdict, score) in enumerate(rows)]
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (0, 19), (1, 19), (5, 60), (30, 500), (499, 500)])
+def test_the_bound_is_clopper_and_pearson_s(k: int, n: int) -> None:
+    p = Fraction(upper_bound(k, n))
+    so_few = sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
+    assert float(so_few) == pytest.approx(1 - SURE, rel=1e-3)
+
+
+def test_nothing_found_of_nothing_says_nothing() -> None:
+    assert upper_bound(0, 0) == upper_bound(7, 7) == 1.0
+
+
+def test_the_fewest_true_ones_are_just_enough() -> None:
+    assert upper_bound(0, fewest_true()) <= MOST_LOST < upper_bound(0, fewest_true() - 1)
+
+
+def test_scores_that_are_well_apart_are_parted_between_them() -> None:
+    advice = advise(judged([0.8] * 30, [0.3, 0.4, 0.45, 0.612], authorised=4, unclear=2))
+    proposal = advice.proposal
+    assert proposal is not None and advice.why_not is None
+    assert (proposal.least_score, proposal.spared, proposal.left, proposal.kept, proposal.lost) == (0.62, 4, 0, 30, 0)
+    assert proposal.lost_bound == pytest.approx(1 - 0.05 ** (1 / 30), abs=1e-5)
+    assert advice.counts == {"true": 30, "false": 4, "authorised": 4, "unclear": 2}
+
+
+def test_one_true_one_is_given_up_for_many_false_ones_but_not_for_a_few() -> None:
+    few = advise(judged([0.5, *[0.9] * 40], [0.3] * 20 + [0.6] * 5)).proposal
+    many = advise(judged([0.5, *[0.9] * 40], [0.3] * 20 + [0.6] * 11)).proposal
+    assert few and (few.least_score, few.spared, few.lost) == (0.31, 20, 0)
+    assert many and (many.least_score, many.spared, many.lost) == (0.61, 31, 1)
+
+
+@pytest.mark.parametrize(
+    ("true", "false", "why_not", "missing"),
+    [
+        ([], [], "few_false", 3),
+        ([0.9] * 40, [0.2, 0.2], "few_false", 1),
+        ([], [0.2] * 50, "few_true", 19),
+        ([0.9] * 18, [0.2] * 50, "few_true", 1),
+        ([0.3] * 40, [0.6] * 50, "mixed", 0),
+        ([0.5] * 40, [1.0] * 50, "mixed", 0),
+    ],
+)
+def test_it_says_why_it_proposes_nothing(true: list[float], false: list[float], why_not: str, missing: int) -> None:
+    advice = advise(judged(true, false))
+    assert (advice.proposal, advice.why_not, advice.missing) == (None, why_not, missing)
+
+
+def test_what_the_present_score_drops_already_counts_for_nothing() -> None:
+    advice = advise(judged([0.3] * 50 + [0.9] * 20, [0.2] * 50 + [0.5, 0.55, 0.6]), now=0.4)
+    proposal = advice.proposal
+    assert proposal and (proposal.least_score, proposal.spared, proposal.kept) == (0.61, 3, 20)
+
+
+SCORES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), max_size=60)
+
+
+@given(SCORES, SCORES)
+def test_a_proposal_keeps_what_it_says(true: list[float], false: list[float]) -> None:
+    advice = advise(judged(true, false))
+    for candidate in advice.candidates:
+        assert 0 < candidate.least_score <= 1
+        assert candidate.kept == sum(score >= candidate.least_score for score in true)
+        assert candidate.spared == sum(score < candidate.least_score for score in false)
+        assert candidate.kept + candidate.lost == len(true) and candidate.spared + candidate.left == len(false)
+    assert (advice.proposal is None) == (advice.why_not is not None)
+    if advice.proposal:
+        assert advice.proposal.lost_bound <= MOST_LOST and advice.proposal.spared > advice.proposal.lost
+
+
+def test_proposals_lose_more_than_they_may_no_more_often_than_they_say() -> None:
+    """Scores of true and false ones overlap; the share lost is read off the known law of the true ones."""
+    rng = np.random.default_rng(20261101)
+    bad = made = 0
+    for _ in range(400):
+        true, false = rng.random(60) ** (1 / 4), rng.random(200)  # the chance of a true one below x is x ** 4
+        proposal = advise(judged(true.tolist(), false.tolist())).proposal
+        if proposal is not None:
+            made += 1
+            bad += proposal.least_score**4 > MOST_LOST
+    assert made > 100 and bad <= (1 - SURE) * 400
+
+
+# What is kept
+
+
+def tell(store: Store, envelope: Build, true: int = 20, false: int = 5) -> None:
+    """Incidents of one camera, judged."""
+    rows = [(f"t{n}", 0.9, "true") for n in range(true)] + [(f"f{n}", 0.4, "false") for n in range(false)]
+    store.add_alerts([envelope(n + 1, incident=i, score=score) for n, (i, score, _) in enumerate(rows)], NOON)
+    for incident, _, verdict in rows:
+        store.add_verdict(incident, "owner", verdict, "", NOON)
+
+
+def test_judged_incidents_are_found_newest_first_and_old_ones_left_out(store: Store, envelope: Build) -> None:
+    store.add_alerts(
+        [
+            envelope(1, incident="a", score=0.5),
+            envelope(2, incident="b", score=0.7, started_at_unix=NOON + 5),
+            envelope(3, incident="old", started_at_unix=NOON - 86400),
+            envelope(4, incident="unjudged"),
+        ],
+        NOON,
+    )
+    for incident in ("a", "b", "old"):
+        store.add_verdict(incident, "owner", "true", "", NOON)
+    store.add_verdict("a", "owner", "false", "", NOON + 1)
+    assert store.judged(NOON - 60) == [Judged(*PLACE, "b", 0.7, "true"), Judged(*PLACE, "a", 0.5, "false")]
+
+
+def set_score(store: Store, score: float | None, expected: float | None, **changes: Any) -> bool:
+    place = dict(zip(("site", "edge", "camera", "kind"), PLACE, strict=True)) | changes
+    return store.set_threshold(
+        *place.values(), least_score=score, expected=expected, user="owner", at=NOON, evidence={"spared": 5, "lost": 0}
+    )
+
+
+def state(store: Store) -> list[tuple[str, int, Any]]:
+    commands = ((topic, json.loads(payload)) for topic, payload in store.threshold_commands())
+    return [(topic, fields["version"], fields["state"]) for topic, fields in commands]
+
+
+def test_changes_add_up_to_one_growing_state_for_each_edge(store: Store) -> None:
+    assert state(store) == []
+    assert set_score(store, 0.6, None) and set_score(store, 0.3, None, camera="cam1", kind="lingering")
+    assert set_score(store, 0.5, None, edge="box2")
+    assert state(store) == [
+        ("labelwatch/shanghai/box1/cmd/thresholds", 2, {"cam3": {PLACE[3]: 0.6}, "cam1": {"lingering": 0.3}}),
+        ("labelwatch/shanghai/box2/cmd/thresholds", 1, {"cam3": {PLACE[3]: 0.5}}),
+    ]
+    assert set_score(store, None, 0.6)
+    assert state(store)[0][1:] == (3, {"cam1": {"lingering": 0.3}})
+    history = [change for change in store.thresholds() if (change.edge, change.camera) == ("box1", "cam3")]
+    assert [(change.version, change.before, change.least_score, change.user) for change in history] == [
+        (3, 0.6, None, "owner"),
+        (1, None, 0.6, "owner"),
+    ]
+
+
+def test_whoever_is_late_changes_nothing(store: Store) -> None:
+    assert set_score(store, 0.6, None)
+    assert not set_score(store, 0.7, None)
+    assert not set_score(store, 0.6, 0.6)
+    assert [c.least_score for c in store.thresholds()] == [0.6]
+
+
+def test_of_many_at_once_one_wins(store: Store) -> None:
+    won: list[bool] = []
+    threads = [threading.Thread(target=lambda n=n: won.append(set_score(store, n / 10, None))) for n in range(1, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert won.count(True) == 1 and len(store.thresholds()) == 1
+
+
+def test_a_hub_brought_back_from_a_backup_still_gets_a_word_in(store: Store) -> None:
+    store.set_health("shanghai", "box1", {"tuned": {"version": 41, "refused": None}}, NOON)
+    assert set_score(store, 0.6, None)
+    assert store.thresholds()[0].version == 42
+    for odd in ({"tuned": 5}, {"tuned": {"version": "x"}}, {"tuned": {"version": True}}, {"tuned": {"version": 2**70}}):
+        store.set_health("shanghai", "box2", odd, NOON)
+        before = len(store.thresholds())
+        assert set_score(store, before / 100, None if before == 1 else (before - 1) / 100, edge="box2")
+    assert store.thresholds()[0].version == 4
+
+
+# The page
+
+
+def text_of(page: Any) -> str:
+    assert page.status_code == 200
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
+
+
+def form_of(page: Any, deed: str) -> dict[str, str]:
+    """Fields of the form that does a deed, as a browser would send them."""
+    forms = re.findall(r'<form method="post" action="/tuning">(.*?)</form>', page.text, re.DOTALL)
+    found = next(form for form in forms if f'value="{deed}"' in form)
+    return {**dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', found)), "do": deed}
+
+
+def test_a_proposal_is_shown_applied_and_taken_back(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    page = site.client.get("/tuning")
+    assert "提到 0.41：误报 5 起里会少 5 起，属实 20 起里会漏 0 起" in text_of(page)
+    assert page.text.count('<circle class="true"') == 20 and page.text.count('<circle class="false"') == 5
+    apply = form_of(page, "apply")
+    assert site.client.post("/tuning", data=apply).headers["location"] == "/tuning"
+    site.client.post("/tuning", data=apply)  # twice is once
+    (change,) = site.store.thresholds()
+    assert (change.least_score, change.before, change.user, change.at) == (0.41, None, "owner", NOON)
+    assert change.evidence["spared"] == 5 and change.evidence["lost"] == 0
+    page = site.client.get("/tuning")
+    assert "现在的门槛：0.41" in text_of(page) and "第 1 版还没送到" in text_of(page)
+    site.client.post("/tuning", data=form_of(page, "back"))
+    assert [c.least_score for c in site.store.thresholds()] == [None, 0.41]
+    assert "按边缘设备配置" in text_of(site.client.get("/tuning"))
+
+
+def test_nothing_but_the_proposal_can_be_applied(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    good = form_of(site.client.get("/tuning"), "apply")
+    for bad in ({"least_score": "1.00"}, {"now": "0.30"}, {"do": "delete"}, {"least_score": ""}):
+        assert site.client.post("/tuning", data={**good, **bad}).status_code == 303
+    assert site.client.post("/tuning", data={**good, "camera": "none"}).status_code == 404
+    assert site.client.post("/tuning", data={}).status_code == 404
+    site.store.add_verdict("t1", "owner", "unclear", "", NOON)
+    site.store.add_verdict("t2", "owner", "unclear", "", NOON)
+    assert site.client.post("/tuning", data=good).status_code == 303  # two true ones fewer: no longer safe
+    assert site.store.thresholds() == []
+
+
+def test_strangers_and_other_sites_set_nothing(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    good = form_of(site.client.get("/tuning"), "apply")
+    assert site.visitor().post("/tuning", data=good).headers["location"].startswith("/login")
+    assert site.visitor().get("/tuning").status_code == 303
+    assert site.client.post("/tuning", data=good, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert site.store.thresholds() == []
+
+
+@pytest.mark.parametrize(
+    ("tuned", "said"),
+    [
+        ({"version": 1, "refused": None}, "已采用第 1 版"),
+        ({"version": 0, "refused": "there is no camera <b>'cam3'</b> here"}, "拒绝了第 1 版"),
+        ({"version": 0, "refused": None}, "第 1 版还没送到"),
+        (None, "第 1 版还没送到"),
+        ({"version": 2}, "第 1 版还没送到"),
+        ([1], "第 1 版还没送到"),
+    ],
+)
+def test_the_page_says_whether_the_edge_took_it(site: Any, tuned: Any, said: str) -> None:
+    set_score(site.store, 0.6, None)
+    site.store.set_health("shanghai", "box1", {"tuned": tuned}, NOON + 1)
+    for path in ("/tuning", "/tuning/edges"):
+        page = site.client.get(path)
+        assert said in text_of(page) and "<b>'cam3'" not in page.text
+
+
+def test_verdicts_on_what_no_edge_can_tune_are_passed_over(site: Any, envelope: Build) -> None:
+    site.store.add_alerts([envelope(1, kind="unheard_of")], NOON)
+    site.store.add_verdict("inc-1", "owner", "true", "", NOON)
+    assert "还没有判断过的告警" in text_of(site.client.get("/tuning"))
+
+
+# From the page to the camera and back, by a real broker
+
+
+class Edge:
+    """The end of an edge: its link, its thresholds, and health as the worker reports it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        folder.mkdir(exist_ok=True)
+        cameras = [Camera(name="cam3", source="x.mp4")]
+        self.tuned = Tuned(EdgeConfig(site="shanghai", edge="box1", data_dir=folder, cameras=cameras))
+        self._key = load_identity(folder)
+        self._outbox = Outbox(folder / "outbox.db", self._key, clock=SystemClock())
+        self._link = MqttLink(
+            self._outbox, wire.Topics("shanghai", "box1"), Broker(port=port), SystemClock(),
+            wire.public_key_text(self._key), self.tuned.accept,
+        )  # fmt: skip
+        self._link.start()
+
+    def report(self, number: int) -> None:
+        self._link.publish_health({"cameras": {}, "number": number, "tuned": self.tuned.health()})
+
+    @property
+    def score(self) -> float:
+        return self.tuned.least_score("cam3")[PHOTO]
+
+    def stop(self) -> None:
+        assert self._link.stop(10.0)
+        self._outbox.close()
+
+
+class Running:
+    """A hub and an edge at one broker; each can be ended and begun again."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder, self._port = folder, port
+        self._reports = 0
+        self.begin_hub()
+        self.edge = Edge(folder / "edge", port)
+
+    def begin_hub(self) -> None:
+        config = HubConfig(data_dir=self._folder / "hub", broker=Broker(port=self._port))
+        self.hub = Hub(config, port=0, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        self.hub.start()
+
+    def begin_edge(self) -> None:
+        self.edge = Edge(self._folder / "edge", self._port)
+
+    def set(self, score: float | None, expected: float | None, **changes: Any) -> None:
+        """As the page does."""
+        assert set_score(self.hub.store, score, expected, **changes)
+        self.hub._ingest.tell_commands()
+
+    def heard(self, version: int, refused: str | None = None) -> bool:
+        """Whether the hub hears from the edge that it holds a version; what it heard before doesn't count."""
+        first = self._reports
+
+        def told() -> bool:
+            self._reports += 1
+            self.edge.report(self._reports)
+            health = next((edge.health for edge in self.hub.store.edges()), None) or {}
+            fresh = health.get("number", 0) > first
+            return fresh and health.get("tuned") == {"version": version, "refused": refused}
+
+        return soon(told)
+
+    def stop(self) -> None:
+        self.edge.stop()
+        self.hub.stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+def test_a_threshold_survives_restarts_of_edge_hub_and_broker(tmp_path: Path, broker: Mosquitto) -> None:
+    running = Running(tmp_path, broker.port)
+    try:
+        running.set(0.6, None)
+        assert running.heard(1) and running.edge.score == 0.6
+        running.edge.stop()
+        running.set(0.7, 0.6)  # while the edge is away
+        running.begin_edge()
+        assert running.edge.score == 0.6  # from its own file, before the broker is reached
+        assert running.heard(2) and running.edge.score == 0.7
+        running.hub.stop()
+        running.edge.stop()
+        (tmp_path / "edge" / "tuned.json").unlink()
+        running.begin_edge()  # without hub and file: the broker kept it
+        assert soon(lambda: running.edge.score == 0.7)
+        broker.kill()  # without persistence: all it kept is gone
+        running.edge.stop()
+        (tmp_path / "edge" / "tuned.json").unlink()
+        running.begin_edge()
+        broker.start()
+        assert running.edge.score == 0.0
+        running.begin_hub()
+        assert running.heard(2) and running.edge.score == 0.7
+    finally:
+        running.stop()
+
+
+def test_a_refusal_reaches_the_hub_and_a_better_command_mends_it(tmp_path: Path, broker: Mosquitto) -> None:
+    running = Running(tmp_path, broker.port)
+    try:
+        running.set(0.6, None)
+        assert running.heard(1)
+        running.set(0.5, None, camera="gone")
+        assert running.heard(1, "there is no camera 'gone' here")
+        running.set(None, 0.5, camera="gone")
+        assert running.heard(3) and running.edge.score == 0.6
+    finally:
+        running.stop()
+
+
+def test_the_broker_that_pip_brings_does_for_it_too(tmp_path: Path) -> None:
+    pytest.importorskip("iotcore")
+    broker = EmbeddedBroker(tmp_path, mosquitto=None)
+    running = Running(tmp_path, broker.start())
+    try:
+        running.set(0.6, None)
+        assert running.heard(1) and running.edge.score == 0.6
+        running.edge.stop()
+        (tmp_path / "edge" / "tuned.json").unlink()
+        running.begin_edge()
+        assert running.heard(1) and running.edge.score == 0.6
+    finally:
+        running.stop()
+        broker.stop()
