@@ -9,6 +9,10 @@ of
     (those that lie not up) * rate : (those that lie up) * (1 - rate),
 
 and at the usual rate at least: so it is when tops are misread now and then, and when parcels are thrown about again.
+
+The mean time between false alarms is what was set as long as the zone's rate is no higher than the bound that was
+learned. What it becomes while a zone is new, drifts, or throws are more alike than supposed is measured by
+`models/simulation/zones.py`.
 """
 
 from __future__ import annotations
