@@ -25,15 +25,18 @@ Times ahead are no clock that was set: recordings made on movement leap like thi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from math import exp
+from dataclasses import asdict, dataclass, field, replace
+from math import exp, isfinite
 from typing import Any
 
 from detector.config import TamperRule as Settings
 from detector.geometry import covered_share
 from detector.shifts import Shifts
 from detector.values import CameraView, IncidentKind, Scene, Severity, Signal
+
+logger = logging.getLogger(__name__)
 
 LEARN_S = 60.0  # working for so long, a camera is known
 MEMORY_S = 1800.0  # usual contrast and sharpness follow in about this time
@@ -58,6 +61,7 @@ TOLD_FOR_S = 560.0  # and for so long; it remains the one incident it was
 REST_S, LONGEST_REST_S = 300.0, 4 * 3600.0  # the same is not told again sooner, twice as late each time
 DARK_HOUR = 0.3  # share of an hour of the day that is usually dark
 HOUR_S, HOURS = 3600.0, 24
+PLAIN = ("contrast", "sharpness", "seen_s", "pause_s", "lively_s")  # fields of `Usual` that are one number
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +166,26 @@ class TamperRule:
             yield self._signal(scene, spell)
 
     def learned(self) -> dict[str, Any]:
-        """What is usual, and how long what was told is not told again."""
+        """What is usual, and how long what was told is not told again; plain values, as JSON has them."""
         memory = self._memory
         at = memory.at or 0.0
         rests = {what: (rest.seconds, max(0.0, rest.until - at)) for what, rest in memory.rests.items()}
-        return {"usual": memory.usual, "rests": rests or self._recalled}
+        return {"usual": asdict(memory.usual), "rests": rests or self._recalled}
 
     def recall(self, learned: dict[str, Any]) -> None:
-        """Take up what an earlier rule of this camera had learned."""
-        self._memory.usual = learned["usual"]
-        self._recalled = learned["rests"]
+        """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""
+        try:
+            usual = {name: float(learned["usual"][name]) for name in PLAIN}
+            dark = tuple(map(float, learned["usual"]["dark"]))
+            rests = {str(what): (float(rest_s), float(left_s)) for what, (rest_s, left_s) in learned["rests"].items()}
+            numbers = (*usual.values(), *dark, *(number for rest in rests.values() for number in rest))
+            if len(dark) != HOURS or not all(isfinite(number) and number >= 0 for number in numbers):
+                raise ValueError("numbers that make no sense")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            logger.warning("what is usual for a camera can't be taken up and is learned anew: %s", error)
+            return
+        self._memory.usual = Usual(**usual, dark=dark)
+        self._recalled = rests
 
     def _judged(self, view: CameraView, ease: float) -> tuple[str, float] | None:
         usual = self._memory.usual

@@ -6,6 +6,8 @@ lines of the full picture are read for it.
 
 from __future__ import annotations
 
+import logging
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.values import CameraView, FloatArray
+
+logger = logging.getLogger(__name__)
 
 SMALL = (160, 90)  # width and height of the small copy, whatever the picture's: learned edges outlive another size
 SAMPLED = 320  # the picture is sampled down to about this width first: averaging all of it takes several times as long
@@ -84,12 +88,17 @@ class ViewMeter:
         )
 
     def learned(self) -> dict[str, Any]:
-        """The usual views."""
-        return {"usual": [(view.edges, view.seen_s) for view in self._usual]}
+        """The usual views; plain values, as JSON has them."""
+        return {"usual": [{"edges": packed(view.edges), "seen_s": view.seen_s} for view in self._usual]}
 
     def recall(self, learned: dict[str, Any]) -> None:
-        """Take up usual views learned earlier."""
-        self._usual = [_UsualView(edges, seen_s, float("-inf")) for edges, seen_s in learned["usual"]]
+        """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""
+        try:
+            views = [(unpacked(view["edges"]), float(view["seen_s"])) for view in learned["usual"]]
+        except (KeyError, TypeError, ValueError) as error:
+            logger.warning("usual views of a camera can't be taken up and are learned anew: %s", error)
+            return
+        self._usual = [_UsualView(edges, seen_s, float("-inf")) for edges, seen_s in views[:USUAL_VIEWS]]
 
     def _likeness(self, edges: FloatArray, seconds: float, at: float) -> float | None:
         """Correlation with the usual view most alike; learns from this one."""
@@ -130,6 +139,24 @@ def edges_of(grey: NDArray[np.uint8]) -> FloatArray:
     relief -= relief.mean()
     length = float(np.linalg.norm(relief))
     return relief / np.float32(length) if length > 0 else relief
+
+
+def packed(edges: FloatArray) -> str:
+    """Edges `(14400,)` as text: one byte each, in base64."""
+    largest = max(float(np.abs(edges).max()), 1e-9)
+    return b64encode(np.round(edges * np.float32(127 / largest)).astype(np.int8).tobytes()).decode()
+
+
+def unpacked(text: str) -> FloatArray:
+    """Edges from `packed`, but for their scale, which no correlation depends on.
+
+    Raises:
+        ValueError: The text is none from `packed`.
+    """
+    edges = np.frombuffer(b64decode(text, validate=True), np.int8).astype(np.float32)
+    if edges.size != SMALL[0] * SMALL[1]:
+        raise ValueError(f"{edges.size} edges instead of {SMALL[0] * SMALL[1]}")
+    return edges / np.float32(max(float(np.linalg.norm(edges)), 1e-9))
 
 
 def correlation(a: FloatArray, b: FloatArray) -> float:

@@ -11,7 +11,8 @@ from detector.rules.silence import Silence
 
 def changes(heard: Callable[[float], bool], until: float, every: float = 1.0) -> list[tuple[float, str]]:
     """What is said over time, of a camera that brings pictures while `heard`."""
-    silence, last, said = Silence(120.0, 0.0), None, []
+    silence, last = Silence(120.0, 0.0), None
+    said: list[tuple[float, str]] = []
     for n in range(round(until / every)):
         at = n * every
         last = at if heard(at) else last

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -231,6 +233,38 @@ def test_what_was_learned_is_carried_over_and_a_clock_set_back_all_day_is_no_sto
     heir = rule()
     heir.recall(learned)
     assert disturbances(told(shown(WRONG["covered"], 0, 60), heir)) == [("covered", NOON, NOON + 8)]
+
+
+def kept(learned: dict[str, Any]) -> dict[str, Any]:
+    """As a file gives it back."""
+    return dict(json.loads(json.dumps(learned, allow_nan=False)))
+
+
+def test_what_is_usual_outlives_a_restart_and_dark_nights_with_it() -> None:
+    before = rule(DAY)
+    told([*night(0), *night(1)], before, start=MIDNIGHT)
+    heir = rule(DAY)
+    heir.recall(kept(before.learned()))
+    assert kept(heir.learned())["usual"] == kept(before.learned())["usual"]
+    assert told(night(2), heir, start=MIDNIGHT) == []
+
+
+@pytest.mark.parametrize(
+    "learned",
+    [
+        {}, {"usual": {}, "rests": {}}, {"usual": None, "rests": None}, {"usual": [], "rests": {}},
+        {"usual": {**rule().learned()["usual"], "dark": [0.0]}, "rests": {}},
+        {"usual": {**rule().learned()["usual"], "contrast": float("nan")}, "rests": {}},
+        {"usual": rule().learned()["usual"], "rests": {"clock": 5}},
+    ],
+)  # fmt: skip
+def test_what_was_learned_and_makes_no_sense_is_left_out(
+    learned: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh = rule()
+    fresh.recall(learned)
+    assert fresh.learned() == rule().learned()
+    assert "learned anew" in caplog.text
 
 
 def test_a_scene_without_a_view_says_nothing() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -20,8 +24,8 @@ def warehouse(seed: int = 0, size: tuple[int, int] = (320, 180)) -> Picture:
     random = np.random.default_rng(seed)
     picture = np.full((size[1], size[0], 3), 110, np.uint8)
     for _ in range(60):
-        x, y = random.integers(0, size[0]), random.integers(0, size[1])
-        w, h = random.integers(size[0] // 40, size[0] // 8, 2)
+        x, y = int(random.integers(0, size[0])), int(random.integers(0, size[1]))
+        w, h = (int(n) for n in random.integers(size[0] // 40, size[0] // 8, 2))
         cv2.rectangle(picture, (x, y), (x + w, y + h), [int(random.integers(30, 220))] * 3, -1)
     return picture
 
@@ -29,6 +33,10 @@ def warehouse(seed: int = 0, size: tuple[int, int] = (320, 180)) -> Picture:
 def noisy(picture: Picture, seed: int, by: float = 2.0) -> Picture:
     noise = np.random.default_rng(seed).normal(0, by, picture.shape[:2])[..., None]
     return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def blurred(picture: Picture, sigma: float) -> Picture:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
 
 
 def watched(meter: ViewMeter, picture: Picture, since: float, until: float, fps: float = 1.0) -> CameraView:
@@ -77,7 +85,9 @@ def test_nothing_is_usual_until_a_minute_was_seen() -> None:
         pytest.param(lambda p: np.zeros_like(p), -0.3, 0.25, id="a cap"),
     ],
 )
-def test_likeness_is_of_the_scene_and_not_of_its_light(changed, least: float, most: float) -> None:  # type: ignore[no-untyped-def]
+def test_likeness_is_of_the_scene_and_not_of_its_light(
+    changed: Callable[[Picture], Picture], least: float, most: float
+) -> None:
     meter = learned_meter()
     likeness = meter.look(noisy(changed(warehouse()), 1), 100).likeness
     assert likeness is not None
@@ -108,10 +118,23 @@ def test_a_view_without_anything_to_see_is_never_usual() -> None:
 
 def test_learned_views_outlive_the_meter_and_the_size_of_the_picture() -> None:
     heir = ViewMeter()
-    heir.recall(learned_meter().learned())
-    likeness = heir.look(cv2.resize(warehouse(), (1280, 720)), 5).likeness
+    heir.recall(json.loads(json.dumps(learned_meter().learned())))
+    likeness = heir.look(np.asarray(cv2.resize(warehouse(), (1280, 720)), np.uint8), 5).likeness
     assert likeness is not None
     assert likeness > 0.8
+
+
+@pytest.mark.parametrize(
+    "learned",
+    [{}, {"usual": None}, {"usual": [{"edges": "AAAA", "seen_s": 1}]}, {"usual": [{"edges": "no", "seen_s": 1}]}],
+)
+def test_learned_views_that_make_no_sense_are_left_out(
+    learned: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    meter = ViewMeter()
+    meter.recall(learned)
+    assert meter.look(warehouse(), 0).likeness is None
+    assert "learned anew" in caplog.text
 
 
 def test_stillness_counts_only_while_nothing_at_all_changes() -> None:
@@ -125,12 +148,11 @@ def test_stillness_counts_only_while_nothing_at_all_changes() -> None:
 def test_sharpness_falls_as_the_blur_grows_and_noise_does_not_hide_it() -> None:
     picture = warehouse(size=(1280, 720))
     for by in (0.0, 4.0):
-        figures = [sharpness(noisy(cv2.GaussianBlur(picture, (0, 0), s), 3, by)) for s in (0.5, 1.5, 3, 6)]
+        figures = [sharpness(noisy(blurred(picture, s), 3, by)) for s in (0.5, 1.5, 3, 6)]
         assert figures == sorted(figures, reverse=True)
         assert figures[0] > 0.8
         assert figures[2] < 0.45 * figures[0]
-    blurred = cv2.GaussianBlur(picture, (0, 0), 4)
-    assert sharpness(blurred) == pytest.approx(1 / 4, rel=0.3), "as the docstring says"
+    assert sharpness(blurred(picture, 4)) == pytest.approx(1 / 4, rel=0.3), "as the docstring says"
     assert sharpness(picture) == pytest.approx(sharpness(picture // 3), abs=0.05)
 
 
