@@ -292,6 +292,48 @@ def test_a_listener_that_fails_costs_nothing(
     assert "what waits for new alerts failed" in caplog.text
 
 
+def test_commands_are_left_with_the_broker_and_told_anew_when_they_change(
+    broker: Mosquitto, store: MemoryStore
+) -> None:
+    commands = [(ONE.thresholds, b"first")]
+    hub = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _ids: None, commands=lambda: list(commands))
+    hub.start()
+    heard: list[tuple[str, bytes, bool]] = []
+    try:
+        assert soon(lambda: hub.connected)
+        with closing(Sender(broker.port)) as edge:
+            edge._client.on_message = lambda c, u, m: heard.append((m.topic, m.payload, m.retain))
+            assert soon(lambda: edge._client.subscribe("labelwatch/north/box-1/cmd/#", qos=1) and heard)
+            commands[:] = [(ONE.thresholds, b"second")]
+            hub.tell_commands()
+            assert soon(lambda: heard[-1] == (ONE.thresholds, b"second", False))
+            assert heard[0][:2] == (ONE.thresholds, b"first")
+            broker.kill()
+            broker.start()
+            assert soon(lambda: edge._client.is_connected() and hub.connected)
+            assert soon(lambda: edge._client.subscribe("labelwatch/north/box-1/cmd/#", qos=1) and len(heard) > 2)
+            assert heard[-1][:2] == (ONE.thresholds, b"second")
+    finally:
+        assert hub.stop(10.0)
+
+
+def test_a_store_that_can_not_say_the_commands_is_asked_again(broker: Mosquitto, store: MemoryStore) -> None:
+    asked: list[int] = []
+
+    def commands() -> list[tuple[str, bytes]]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise ConnectionError("the database went away")
+        return [(ONE.thresholds, b"state")]
+
+    hub = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _ids: None, commands=commands)
+    hub.start()
+    try:
+        assert soon(lambda: len(asked) >= 2 and hub.connected)
+    finally:
+        assert hub.stop(10.0)
+
+
 def test_refusals_are_logged_with_their_number(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
     sender.say(ONE.alerts, b"noise\n2027 ERROR forged line")
     assert soon(lambda: "refused 1 messages" in caplog.text)

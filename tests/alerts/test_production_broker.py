@@ -89,8 +89,8 @@ class User:
         self._client.subscribe("labelwatch/#", qos=1)
         assert self._subscribed.wait(20)
 
-    def say(self, topic: str, payload: bytes) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(20)
+    def say(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(20)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -130,6 +130,19 @@ def test_an_edge_speaks_for_itself_only(login: Callable[[str], User]) -> None:
     ]
     assert one.heard == [("labelwatch/north/box-1/ack", b"hub: 1")]
     assert [payload for _, payload in two.heard] == [b"hub: 2", b"hub: end"]
+
+
+def test_only_the_hub_commands_and_an_edge_hears_its_own_commands_alone(login: Callable[[str], User]) -> None:
+    hub, one = login("hub"), login("north.box-1")
+    one_s, two_s = (wire.Topics("north", edge).thresholds for edge in ("box-1", "box-2"))
+    for topic in (one_s, two_s):
+        one.say(topic, b"forged", retain=True)
+    hub.say(two_s, b"for two", retain=True)
+    hub.say(one_s, b"for one", retain=True)
+    assert soon(lambda: one.heard == [(one_s, b"for one")])
+    late = login("north.box-2")  # what the broker kept comes with the subscription
+    assert soon(lambda: late.heard == [(two_s, b"for two")])
+    assert hub.heard == []
 
 
 def test_the_link_comes_in_by_tls_and_password(

@@ -19,6 +19,7 @@ from detector import wire
 from detector.config import Broker, HubConfig
 from detector.hub.server import Hub
 from tests.conftest import part_missing
+from tests.hub.test_tuning import set_score
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -244,6 +245,23 @@ def test_what_grows_worse_moves_from_the_digest_to_the_alerts(scene: Scene) -> N
     feed.wait_for_url("**/digest")
 
 
+def test_a_threshold_is_applied_and_the_page_learns_that_the_edge_took_it(scene: Scene) -> None:
+    for n, (score, verdict) in enumerate([(0.9, "true")] * 20 + [(0.4, "false")] * 5):
+        scene.alert(f"i{n}", score=score, severity="warning")
+        scene.hub.store.add_verdict(f"i{n}", "owner", verdict, "", time.time())
+    page = scene.page("tuning", viewport=PHONE, has_touch=True)
+    assert page.locator(".scores circle.true").count() == 20
+    page.locator("button[value=apply]").tap()
+    page.wait_for_selector("#edges .waiting")
+    (change,) = scene.hub.store.thresholds()
+    assert (change.least_score, change.user) == (0.41, "owner")
+    scene.hub.store.set_health("shanghai", "box1", {"tuned": {"version": 1, "refused": None}}, time.time())
+    page.wait_for_selector("#edges .taken")
+    page.locator("button[value=back]").tap()
+    page.wait_for_selector("#edges .waiting")
+    assert scene.hub.store.thresholds()[0].least_score is None
+
+
 def test_pages_work_without_scripts(scene: Scene) -> None:
     for n in range(25):
         scene.alert(f"inc{n}", started_at_unix=time.time() - n)
@@ -283,13 +301,15 @@ def test_a_page_left_open_stays_light_and_nothing_is_lost(scene: Scene) -> None:
 def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scene, width: int, mp4: bytes) -> None:
     scene.alert("inc", camera_title="东区三号机 " * 12, facts={"a_rather_long_name_of_a_new_fact": "x" * 120})
     scene.alert("note", severity="info", zone="z" * 60)
+    scene.hub.store.add_verdict("inc", "owner", "true", "", time.time())
+    set_score(scene.hub.store, 0.6, None)
     scene.upload("inc", 0, mp4, time.time() - 60)
     cameras = [{"camera": "c" * 60, "title": "很长的名字" * 10, "age_s": 1.0, "reason": "y" * 90}]
     scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
     page = scene.page(viewport={"width": width, "height": 800})
     for language in ("zh", "en"):
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
-        for path in ("", "digest", "incidents/inc", "cameras", "account", "source"):
+        for path in ("", "digest", "incidents/inc", "cameras", "tuning", "account", "source"):
             page.goto(scene.hub.url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (language, path)
             small = page.evaluate(

@@ -168,12 +168,16 @@ def test_what_edges_and_people_write_is_never_markup(site: Any, envelope: Any) -
         HOSTILE, HOSTILE, {"cameras": [{"camera": HOSTILE, "title": HOSTILE, "reason": HOSTILE}]}, NOON
     )  # fmt: skip
     site.store.add_alerts([envelope(2, **{**names, "incident": HOSTILE * 2, "severity": "info"})], NOON)
+    site.store.set_threshold(
+        HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.5, expected=None, user=HOSTILE, at=NOON, evidence={"spared": 1, "lost": 0}
+    )
     for page in (
         "/",
         "/digest",
         "/digest?kind=" + quote(HOSTILE),
         address.replace("%2F", "/"),
         "/cameras",
+        "/tuning",
         "/login?next=" + quote(HOSTILE),
         "/" + quote(HOSTILE),
     ):
@@ -208,7 +212,8 @@ def test_health_with_numbers_that_are_none_breaks_no_page(site: Any) -> None:
 
 def test_pages_have_no_inline_script_or_style(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
-    for path in ("/", "/digest", "/incidents/inc-1", "/cameras", "/account", "/source"):
+    site.store.add_verdict("inc-1", "owner", "true", "", NOON)
+    for path in ("/", "/digest", "/incidents/inc-1", "/cameras", "/tuning", "/account", "/source"):
         page = site.client.get(path).text
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*src=)", page), path
         assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", page), path
