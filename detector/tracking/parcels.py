@@ -80,7 +80,9 @@ class ParcelSlots:
         self._miss(rows, hidden, at)
         new = np.ones(len(parcels), bool)
         new[columns] = False
-        self._slots = self._slots[self._kept(at) & ~strayed]
+        kept = self._kept(at) & ~strayed
+        if not kept.all():
+            self._slots = self._slots[kept]
         moved = columns[strayed[rows]]
         self._begin(np.sort(np.concatenate([np.flatnonzero(new), moved])), parcels, labels, at)
         return self._told()

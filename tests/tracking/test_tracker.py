@@ -105,13 +105,12 @@ def test_five_hundred_detections_are_five_hundred_parcels_and_people_no_more() -
 
 def test_a_month_of_coming_and_going_leaves_nothing_behind() -> None:
     people, parcels = PeopleTracker(), ParcelSlots()
-    tracker = SceneTracker(people, parcels)
     for n in range(3000):
-        x = (n * 137) % 1000
-        rows = [("person", (x, 100, x + 60, 300), 0.9), ("parcel", (x, 400, x + 60, 440), 0.9)]
-        tracker.update(frame(900.0 * n, (64, 36)), detections(rows))
-        tracker.update(frame(900.0 * n + 0.4, (64, 36)), detections(rows))
-        tracker.update(frame(900.0 * n + 20, (64, 36)), Detections.empty())
-        tracker.update(frame(900.0 * n + 40, (64, 36)), Detections.empty())
-    assert len(people.boxes) + len(people._lost) <= 2
-    assert len(parcels._slots) <= 2
+        x, start = (n * 137) % 1000, 900.0 * n
+        for at in (start, start + 0.4, start + 20, start + 40):
+            there = at < start + 10
+            someone = detections([("person", (x, 100, x + 60, 300), 0.9)] if there else [])
+            people.update(someone, at, (1280, 720))
+            parcels.update(detections([("parcel", (x, 400, x + 60, 440), 0.9)] if there else []), [], at)
+        assert len(people.boxes) + len(people._lost) <= 2
+        assert len(parcels._slots) <= 2
