@@ -325,7 +325,7 @@ EN = {
     "tuning_history": "Changes",
     "lanes": "Alerts and digest",
     "digest": "Digest",
-    "digest_today": "Today's digest",
+    "digest_today": "Digest",
     "digest_why": "Notes, and what exceeded the shift's budget, are all here; none is lost.",
     "digest_empty": "Nothing went to the digest on this day",
     "digest_all": "Show the whole day",
