@@ -26,6 +26,7 @@ from detector.alerts.incidents import begun
 from detector.clock import Clock, SystemClock, iso
 from detector.config import Camera, EdgeConfig
 from detector.errors import SourceError, StoreError, WireError
+from detector.learned import Learned, LearnedFile
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.rules.silence import Silence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEALTH_EVERY_S = 10.0
+KEEP_EVERY_S = 600.0  # what is learned in days may lose some minutes when the power fails
 # What an incident is about may be long past when a rule is sure of it; the ring holds so much beyond the pre-roll.
 LOOK_BACK_S = 30.0
 DRAIN_S = 60.0
@@ -212,6 +214,7 @@ class CameraWorker:
         pause_s: How long to wait after a crash.
         long_pause_s: How long after the third within a minute.
         silent_s: A live camera without a picture for so long is silent.
+        learned: Where what its pipeline learns is kept over restarts; nowhere when left out.
 
     Attributes:
         frames: Frames looked at.
@@ -232,6 +235,7 @@ class CameraWorker:
         pause_s: float = 1.0,
         long_pause_s: float = 60.0,
         silent_s: float = 120.0,
+        learned: LearnedFile | None = None,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -250,7 +254,9 @@ class CameraWorker:
         self._source: MeasuredSource | None = None
         self._pipeline: Pipeline | None = None
         self._last_frame: Frame | None = None
-        self._learned: dict[str, dict[str, Any]] = {}
+        self._learned_file = learned
+        self._learned: Learned = {}
+        self._kept_at = clock.now()
         self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
         self._silence: Silence | None = None
         self._silent: Incident | None = None
@@ -323,12 +329,16 @@ class CameraWorker:
 
     def _run(self) -> None:
         try:
-            self.sink.salvage()
+            with self._telling:
+                self.sink.salvage()
         except Exception as error:  # old clips must not keep the camera from being watched
             logger.exception("clips can't be salvaged camera=%s: %s", self.camera.name, error)
+        if self._learned_file:
+            self._learned = self._learned_file.load()
         while not self._stop.is_set() and not self._watched_to_the_end():
             pass
         self._end_pipeline()
+        self._keep(self._learned)
         with self._telling:
             self._end_silence(self._clock.now())
 
@@ -366,6 +376,8 @@ class CameraWorker:
                 self.sink.tick(frame.captured_at)
             self.frames += 1
             self._trouble = None
+            if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
+                self._keep(self._pipeline.learned())
         except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
             self._crashed("pipeline", error)
 
@@ -379,6 +391,11 @@ class CameraWorker:
         if often:
             self._learned = {}  # it might be what was learned that makes it fail
         self._stop.wait(self._pauses[1] if often else self._pauses[0])
+
+    def _keep(self, learned: Learned) -> None:
+        self._kept_at = self._clock.now()
+        if self._learned_file:
+            self._learned_file.save(learned)
 
     def _end_pipeline(self) -> None:
         """Close clips and end open incidents, in this order: the end of an incident lists its clips."""
