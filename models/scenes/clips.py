@@ -28,6 +28,7 @@ from scenes import parts, scripts, sensor
 from scenes.stills import CAMERA_NAMES, PLATE_SAMPLES, Warehouse, size_of
 
 GOP_SECONDS = 2
+NEAR = 0.88  # chance that people are meant to be large
 
 
 class Film:
@@ -154,7 +155,9 @@ def main() -> None:
         start = time.process_time()
         rng = random.Random(args.seed)
         script = scripts.drawn(rng) if args.script == "auto" else args.script
-        warehouse = Warehouse(args.seed, args.size, assets, cache, args.threads, scratch, row=rng.random() < 0.55)
+        warehouse = Warehouse(
+            args.seed, args.size, assets, cache, args.threads, scratch, near=NEAR, row=rng.random() < 0.55
+        )
         film = Film(warehouse, script, args.seconds, assets)
         print(f"{args.out.name}: {script}, {warehouse.mode}, {time.process_time() - start:.1f} CPU s", flush=True)
         start, count = time.process_time(), max(1, round(args.seconds * args.fps))

@@ -35,13 +35,14 @@ from scenes.paths import Ground
 from scenes.scripts import Step
 from scenes.stage import HIGH, Stage
 from scenes.truth import Thing, act_of, exposed
-from scenes.vectors import UP, turn, yaw_to
+from scenes.vectors import UP, turn, unit, yaw_to
 
 OWN = -1  # instead of a parcel's id: the one that the person carries about
-APART = 0.55  # metres that two people should keep between them
+APART, TOUCHING = 0.55, 0.35  # metres that two people should keep between them, and that they must
 STEP = 0.3  # metres that somebody goes without walking, when squatting; twice as far when upright
 TURN = 50.0  # degrees that somebody turns while walking off; who turns more turns first
 TRIES = 8
+HEAD, LOW_HEAD = 1.65, 1.1  # heights that should be in the picture with somebody who stands, or squats, metres
 
 
 @dataclass
@@ -102,6 +103,10 @@ class Part:
         """The one at time `t`."""
         return next((s for s in self.segments if s.start <= t < s.end), self.segments[-1])
 
+    def key(self, t: float) -> Key:
+        """The key at time `t`."""
+        return self.segment(t).key(t)
+
 
 class Prop:
     """Something that moves as one piece: objects, and what the truth knows of them, made at the origin."""
@@ -152,23 +157,39 @@ class Director(Stage):
         self._packer = Packer(self._studio, self._register, self._textures, rng)
         self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
         self.ground = Ground(self.room.floor, self.room.width, self.room.depth)
-        parts: list[Part] = []
+        chosen: list[tuple[Part, np.ndarray]] = []
         for plan in plans:
             body = dressed_person(self._assets, rng)
+            others = [track for _, track in chosen]
             tried = []
             for _ in range(TRIES):
                 part = Planner(self, body, rng, focus, spread).part(plan, seconds)
                 if part is None:
                     continue
-                gap = closest(part, parts, seconds)
-                tried.append((gap, part))
-                if gap > APART:
+                track = np.array([part.key(t).position for t in np.arange(0, seconds, 0.4)])
+                tried.append((closest(track, others), part, track))
+                if tried[-1][0] > APART:
                     break
-            if tried:
-                gap, part = max(tried, key=lambda pair: pair[0])
-                if gap > 0.35 or not parts:
-                    parts.append(part)
-        return [self._built(part) for part in parts]
+            gap, part, track = max(tried, key=lambda one: one[0], default=(0.0, None, None))
+            if part and gap > TOUCHING:
+                chosen.append((part, track))
+        return [self._built(part) for part, _ in chosen]
+
+    def free_spot(self, near, spread: float):
+        """As on a `Stage`, but with the whole person in the picture if that can be had."""
+        spots = []
+        for _ in range(8):
+            spot = super().free_spot(near, spread)
+            if spot is None:
+                break
+            spots.append(spot)
+            if self.is_framed(spot):
+                return spot
+        return spots[0] if spots else None
+
+    def is_framed(self, spot, height: float = HEAD) -> bool:
+        """Whether somebody who stands there, or squats up to that height, is wholly in the picture."""
+        return self.in_view((*spot, 0.0), 0.01) and self.in_view((*spot, height), 0.01)
 
     def _built(self, part: Part) -> Actor:
         """Meshes, devices and the own parcel of a person."""
@@ -234,12 +255,12 @@ class Director(Stage):
         """Labels that the phone in the person's hand can see now."""
         frame, centre = actor.at.frame
         labels = [t for t in self._register.things.values() if t.kind == "label"]
+        return exposed(centre, frame, labels, self.is_hidden)
 
-        def is_hidden(lens, point) -> bool:
-            # short of the lens, where the fingers are
-            return self._studio.is_hit(point, point + (lens - point) * max(0.0, 1 - 0.1 / np.linalg.norm(lens - point)))
-
-        return exposed(centre, frame, labels, is_hidden)
+    def is_hidden(self, lens, point) -> bool:
+        """Whether something lies between a point and a phone's lens; short of the lens, where the fingers are."""
+        way = lens - point
+        return self._studio.is_hit(point, point + way * max(0.01, 1 - 0.1 / float(np.linalg.norm(way))))
 
     def events(self, actors: list[Actor], seconds: float) -> list[dict]:
         """What everybody does when, within the clip; moving left out."""
@@ -262,14 +283,9 @@ class Director(Stage):
         return sorted(found, key=lambda e: (e["t0"], e["person"]))
 
 
-def closest(part: Part, others: list[Part], seconds: float) -> float:
-    """How near a person comes to the others, metres; infinite without others."""
-    nearest = np.inf
-    for t in np.arange(0, seconds, 0.25):
-        here = part.segment(t).key(t).position
-        for other in others:
-            nearest = min(nearest, float(np.linalg.norm(here - other.segment(t).key(t).position)))
-    return nearest
+def closest(track, others) -> float:
+    """How near somebody comes to others, metres; infinite without others. Tracks are `(T, 2)`, of equal times."""
+    return min((float(np.linalg.norm(track - other, axis=1).min()) for other in others), default=np.inf)
 
 
 class Planner:
@@ -455,21 +471,22 @@ class Planner:
         """Photograph or scan the next label: the nearest not done yet."""
         rng, stage = self._rng, self._stage
         near = self._here() if self._last_label is None else self._last_label
-        todo = [
+        reach = self._spread + 2
+        near_enough = [
             p
             for p in stage.targets
-            if p.thing.id not in self._done
-            and p.label.centre[2] < 1.7
-            and np.linalg.norm(p.label.centre[:2] - self._focus) < self._spread + 2
+            if p.label.centre[2] < 1.7 and np.linalg.norm(p.label.centre[:2] - self._focus) < reach
         ]
-        if self._last_label is None:
-            rng.shuffle(todo)
-        else:
-            todo.sort(key=lambda p: np.linalg.norm(p.label.centre[:2] - near[:2]) + rng.uniform(0, 0.25))
-        for parcel in todo[:10]:
-            spot = self._spot(parcel.label.centre, parcel.label.normal)
-            if spot is None:
-                continue
+        if all(p.thing.id in self._done for p in near_enough):  # once more, but not the same one again
+            self._done &= {self._shot.parcel} if self._shot else set()
+        todo = [p for p in near_enough if p.thing.id not in self._done]
+        stray = 0.9 if self._last_label is None else 0.25
+        todo.sort(key=lambda p: np.linalg.norm(p.label.centre[:2] - near[:2]) + rng.uniform(0, stray))
+        height = HEAD if step.posture in ("stand", "stoop", "bend") else LOW_HEAD
+        spots = ((p, self._spot(p.label.centre, p.label.normal)) for p in todo[:14])
+        found = [(p, spot) for p, spot in spots if spot is not None]
+        found.sort(key=lambda pair: not stage.is_framed(pair[1], height))  # a stable sort: the nearest stays first
+        for parcel, spot in found:
             act = self._aimed(step, parcel.label, spot)
             self._done.add(parcel.thing.id)
             if act is None:
@@ -487,26 +504,39 @@ class Planner:
             gap = float(np.linalg.norm(way))
             if 0.45 < gap < 0.8 and (abs(normal[2]) > 0.5 or way @ normal[:2] > 0.5 * gap):
                 return tuple(here)
-        spots = [s for s in (stage.spot_by(point, normal) for _ in range(5)) if s is not None]
-        return min(spots, key=lambda s: float(np.linalg.norm(np.array(s) - here)), default=None)
+        to_camera = unit(np.asarray(stage.camera.position)[:2] - point[:2])
+
+        def cost(spot) -> float:
+            """Metres to go, and more for who turns the back on the camera, showing it no device, or is cut off."""
+            away = float(unit(np.array(spot) - point[:2]) @ to_camera)
+            return float(np.linalg.norm(np.array(spot) - here)) + max(0.0, away) + 3.0 * (not stage.is_framed(spot))
+
+        return min(
+            (s for s in (stage.spot_by(point, normal) for _ in range(6)) if s is not None), key=cost, default=None
+        )
 
     def _aimed(self, step: Step, label, spot) -> poses.Act | None:
         """The act, with the device in the person's own hand, and for a photo with the label in the phone's view."""
         rng = self._rng
         posture = step.posture if label.centre[2] < 0.5 else rng.choice(HIGH)
-        for _ in range(24):
-            make = poses.photo if step.act == "photo" else poses.scan
-            act = make(self._body, spot, label, rng, posture)
-            hold = act.holds[0]
-            if act.holding[0] != self._side or (step.act == "scan" and hold.kind != self._scanner):
-                continue
-            if step.act == "scan" or exposed(hold.centre, hold.frame, [label.thing]):
+        make = poses.photo if step.act == "photo" else poses.scan
+        misses = 0
+        while misses < 4:
+            for _ in range(24):
+                act = make(self._body, spot, label, rng, posture)
+                hold = act.holds[0]
+                if act.holding[0] == self._side and (step.act == "photo" or hold.kind == self._scanner):
+                    break
+            else:
+                return None
+            if step.act == "scan" or exposed(hold.centre, hold.frame, [label.thing], self._stage.is_hidden):
                 return act
+            misses += 1
         return None
 
     def _at_parcel(self, step: Step) -> Shot | None:
         rng, stage = self._rng, self._stage
-        found = stage.parcel_spot(self._here(), self._spread * 0.6)
+        found = stage.parcel_spot(self._here(), -1.2) or stage.parcel_spot(self._here(), self._spread - 1)
         if found is None:
             return None
         parcel, spot = found

@@ -45,8 +45,10 @@ def size_of(text: str) -> tuple[int, int]:
 class Warehouse:
     """One furnished hall seen by one camera, with its plate: what the camera sees when nobody is there."""
 
-    def __init__(self, seed: int, size, assets: Path, cache: Path, threads: int, scratch: Path, *, row: bool = False):
-        """Build and render it; with a `row` of parcels in the middle."""
+    def __init__(
+        self, seed: int, size, assets: Path, cache: Path, threads: int, scratch: Path, *, near=0.78, row=False
+    ):
+        """Build and render it; `near`: chance that people are large; with a `row` of parcels in the middle or not."""
         from scenes.blender import Studio, quiet
         from scenes.parcels import Packer
         from scenes.room import Room, furnish
@@ -57,7 +59,7 @@ class Warehouse:
         quiet()
         rng = random.Random(seed)
         self.seed, self.scratch = seed, scratch
-        self.mode, self.near = rng.choice(MODES), rng.random() < 0.78
+        self.mode, self.near = rng.choice(MODES), rng.random() < near
         self.studio, self.register, self.textures = Studio(), Register(), Textures(cache)
         packer = Packer(self.studio, self.register, self.textures, rng)
         self.room = Room(self.studio, packer, self.textures, rng, self.mode)
