@@ -31,6 +31,7 @@ from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absen
 
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 LONGEST_S = 0.5
+BIN_S = 0.2
 FOLDS = 5
 # What weights share: that a score speaks for its own kind, by whichever look it was given, and that an act needs its
 # device in the hand, a call an ear, and a photo or scan a parcel to be aimed at.
@@ -65,16 +66,14 @@ class Table:
         features[absent(features)] = np.nan
         still = np.array([not row.moving for row in rows], bool)
         features[still, SPEED] = np.nan
-        counts = np.where(still, 0.5, min(1.0, LOOK_S / tau_s))
+        seconds = np.array([min(row.seconds, LONGEST_S) for row in rows])
+        counts = np.where(still, 0.5, np.minimum(seconds / tau_s, 1.0))
         kinds = np.array([KINDS.index(row.kind) for row in rows], int)
         return Table(rows, features, kinds, np.array([row.seed for row in rows], int), counts)
 
     def __getitem__(self, keep: np.ndarray) -> Table:
         rows = [self.rows[k] for k in np.flatnonzero(keep)]
         return Table(rows, self.features[keep], self.kinds[keep], self.seeds[keep], self.counts[keep])
-
-
-LOOK_S = 0.2  # looks of a clip are so far apart
 
 
 def held_out(seed: int) -> bool:
@@ -135,19 +134,19 @@ def against_likeliest(likelihoods: np.ndarray) -> np.ndarray:
     return ratios
 
 
-def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, list[float]]:
+def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, dict[float, float]]:
     """How long looks say the same thing again: the integral of the autocorrelation of their log-likelihood ratios.
 
-    Residuals are ratios less the mean of their kind, within stretches of one person doing one thing. tau is the spacing
-    of looks times 1 + 2 sum of the correlations up to the first below 0.05 (Sokal 1997, section 3).
+    Residuals are ratios less the mean of their kind, within stretches of one person doing one thing. tau is twice the
+    integral of the correlations up to the first below 0.05 (Sokal 1997, section 3).
 
     Returns:
-        tau in seconds, and the correlations by lag.
+        tau in seconds, and the correlations by time apart.
     """
-    ratios = against_likeliest(likelihoods)[np.arange(len(table.kinds)), table.kinds]
-    ratios = np.clip(ratios, -8, 8)
+    ratios = np.clip(against_likeliest(likelihoods)[np.arange(len(table.kinds)), table.kinds], -8, 8)
     for kind in range(len(KINDS)):
-        ratios[table.kinds == kind] -= ratios[table.kinds == kind].mean() if (table.kinds == kind).any() else 0.0
+        if (table.kinds == kind).any():
+            ratios[table.kinds == kind] -= ratios[table.kinds == kind].mean()
     stretches: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
     for row, ratio in zip(table.rows, ratios, strict=True):
         if row.moving:
@@ -155,16 +154,18 @@ def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, list
     sums, counts = np.zeros(40), np.zeros(40)
     for looks in stretches.values():
         at, value = (np.array(column) for column in zip(*looks, strict=True))
-        lags = np.rint((at[:, None] - at[None]) / LOOK_S).astype(int)
+        apart = np.rint((at[:, None] - at[None]) / BIN_S).astype(int)
         for lag in range(40):
-            pairs = lags == lag
-            sums[lag] += (value[:, None] * value[None])[pairs].sum()
-            counts[lag] += pairs.sum()
-    rho = np.divide(sums, counts, out=np.zeros(40), where=counts > 0)
-    rho = rho / rho[0] if rho[0] > 0 else rho
+            sums[lag] += (value[:, None] * value[None])[apart == lag].sum()
+            counts[lag] += (apart == lag).sum()
+    lags = np.flatnonzero(counts)
+    rho = sums[lags] / counts[lags]
+    rho = rho / rho[0] if rho[0] > 0 else np.zeros(len(lags))
     low = np.flatnonzero(rho < 0.05)
-    end = int(low[0]) if len(low) else len(rho)
-    return LOOK_S * (1 + 2 * float(rho[1:end].sum())), [round(float(r), 3) for r in rho[:25]]
+    end = int(low[0]) + 1 if len(low) else len(rho)
+    at_s, rho_until = lags[:end] * BIN_S, np.maximum(rho[:end], 0.0)
+    tau_s = float((np.diff(at_s) * (rho_until[1:] + rho_until[:-1])).sum())
+    return max(tau_s, BIN_S), {round(float(k * BIN_S), 1): round(float(r), 3) for k, r in zip(lags, rho, strict=True)}
 
 
 def figures(table: Table, learnt: Fit) -> dict[str, Any]:
@@ -233,7 +234,7 @@ def main() -> None:
     looker = Looker(args.cache)
     still, clips = gathered(args.rendered, args.clips, looker)
     rows = still + [row for clip in clips for row in clip_rows(clip)]
-    tau_s, correlations = args.tau, []
+    tau_s, correlations = args.tau, {}
     for _ in range(2):  # the weights need tau, tau needs the weights
         everything = Table.of(rows, tau_s)
         train = everything[np.array([not held_out(row.seed) for row in rows], bool)]
@@ -263,7 +264,7 @@ def main() -> None:
         "tau": "measured on the clips" if correlations else "assumed: there was no clip to measure it on",
         "ridge": ridge,
         "log_loss_by_ridge": {str(r): round(v, 4) for r, v in losses.items()},
-        "correlation_by_lag_of_0.2_s": correlations,
+        "correlation_by_seconds_apart": correlations,
         "figures": {
             "cross_validated macro_f1": round(macro_f1(train.kinds, told, len(KINDS)), 3),
             "held-out stills": figures(test[~of_clip], learnt),

@@ -43,6 +43,7 @@ class Row:
         moving: Whether it is a clip.
         who: The person's id in the truth.
         at: Seconds since the clip began.
+        seconds: Since the look at this person before; 0 at the first.
         kind: What the person really does, one of `KINDS`.
         look: What was seen.
         on_target: Whether the parcel aimed at is the true target; `None` where there is none, or none was named.
@@ -53,6 +54,7 @@ class Row:
     moving: bool
     who: int
     at: float
+    seconds: float
     kind: str
     look: Evidence
     on_target: bool | None = None
@@ -138,7 +140,8 @@ def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
         for n, at in enumerate(STILL_TIMES):
             scene = tracker.update(blank(truth["size"], at, n), found)
         bearings = [carried_on(None, person, scene.at) for person in scene.people]
-        rows += _matched(scene, looks(scene, bearings), truth, truth_path, False, _act_of)
+        alone = [0.0] * len(bearings)
+        rows += _matched(scene, looks(scene, bearings), alone, truth, truth_path, False, _act_of)
     return rows
 
 
@@ -175,11 +178,12 @@ def clip_rows(clip: Clip) -> Iterator[Row]:
     for scene in clip.scenes:
         bearings = [carried_on(before.get(person.id), person, scene.at) for person in scene.people]
         seen = looks(scene, bearings)
+        since = [scene.at - before[p.id].at if p.id in before else 0.0 for p in scene.people]
         before |= {person.id: bearing for person, bearing in zip(scene.people, bearings, strict=True)}
         nearest = int(np.abs(times - scene.at).argmin())
         if abs(times[nearest] - scene.at) < 0.15:
             yield from _matched(
-                scene, seen, frames[nearest], clip.path, True, lambda p, d, at=scene.at: event_of(clip, p, at)
+                scene, seen, since, frames[nearest], clip.path, True, lambda p, _, at=scene.at: event_of(clip, p, at)
             )
 
 
@@ -204,7 +208,13 @@ ActOf = Callable[[dict[str, Any], list[dict[str, Any]]], "tuple[str, int | None]
 
 
 def _matched(
-    scene: Scene, seen: Sequence[Evidence], truth: dict[str, Any], path: Path, moving: bool, act_of: ActOf
+    scene: Scene,
+    seen: Sequence[Evidence],
+    since: Sequence[float],
+    truth: dict[str, Any],
+    path: Path,
+    moving: bool,
+    act_of: ActOf,
 ) -> Iterator[Row]:
     people = [person for person in truth["people"] if person["bbox"]]
     overlap = iou(as_array([person.box for person in scene.people]), as_array([tuple(p["bbox"]) for p in people]))
@@ -219,9 +229,8 @@ def _matched(
             continue
         kind, target = act
         assert kind in KINDS
-        yield Row(
-            seed_of(path), path.stem, moving, who["id"], scene.at, kind, look, _hits(scene, look, boxes.get(target))
-        )
+        hits = _hits(scene, look, boxes.get(target))
+        yield Row(seed_of(path), path.stem, moving, who["id"], scene.at, since[k], kind, look, hits)
 
 
 def _hits(scene: Scene, look: Evidence, target: Box | None) -> bool | None:

@@ -66,7 +66,7 @@ def test_what_weights_share_is_learnt_from_few_looks() -> None:
 def row(at: float, ratio: float, clip: str = "c1") -> Row:
     features = [0.0] * len(FEATURES)
     features[FEATURES.index("speed")] = ratio
-    return Row(1, clip, True, 7, at, "photo", Evidence(tuple(features), True, True, None))
+    return Row(1, clip, True, 7, at, 0.2, "photo", Evidence(tuple(features), True, True, None))
 
 
 @pytest.mark.parametrize(("memory", "tau"), [(0.0, 0.2), (0.8, 0.2 * 1.8 / 0.2)])
