@@ -23,15 +23,18 @@ class Order(NamedTuple):
 
 
 def alignment(angles: Sequence[float]) -> Order:
-    """How much the lines of labels run one way.
+    """How much labels lie square to each other.
 
     Args:
-        angles: Radians modulo pi; those that are not finite are left out.
+        angles: Of their text lines, radians; those that are not finite are left out.
 
-    Source: Rayleigh's test on doubled angles (Mardia and Jupp, Directional Statistics, 2000), with the chance as given
-    by Zar, Biostatistical Analysis, 2010, equation 27.4.
+    A label's axes are measured to a few degrees, but which of the two its text runs along is often mistaken
+    (`inference/axes.py`). So angles that differ by a right angle count as the same.
+
+    Source: Rayleigh's test on four times the angle (Mardia and Jupp, Directional Statistics, 2000), with the chance as
+    given by Zar, Biostatistical Analysis, 2010, equation 27.4.
     """
-    return _rayleigh(np.asarray(angles, float).reshape(-1), 2)
+    return _rayleigh(np.asarray(angles, float).reshape(-1), 4)
 
 
 def rows(places: NDArray[np.float64]) -> Order:

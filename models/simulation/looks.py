@@ -94,7 +94,8 @@ def _hits(people: list[dict[str, Any]], seen: Detections) -> dict[int, int]:
     """Which detection is whom: person id to row of `seen`, best overlaps first, each once."""
     there = [person for person in people if person["bbox"]]
     overlap = iou(as_array([tuple(person["bbox"]) for person in there]), seen.boxes)
-    return {there[row]["id"]: column for row, column in best_pairs(overlap, LEAST_OVERLAP)}
+    rows, columns = best_pairs(overlap, LEAST_OVERLAP)
+    return {there[row]["id"]: int(column) for row, column in zip(rows, columns, strict=True)}
 
 
 def _device(found: Detections, tracked: list[Person], who: int) -> dict[str, Any]:

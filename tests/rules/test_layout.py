@@ -42,8 +42,8 @@ def test_parcels_that_only_keep_apart_are_in_no_rows() -> None:
 @pytest.mark.parametrize("way", [0.0, 0.02, 1.5, 3.13])
 def test_labels_that_run_one_way_are_aligned_at_any_angle(way: float) -> None:
     random = np.random.default_rng(2)
-    # The two ends of a text line are the same way: half of the angles are told as their opposite.
-    angles = way + random.normal(0, 0.2, 12) + np.pi * random.integers(0, 2, 12)
+    # Half of the angles are those of the label's other axis.
+    angles = way + random.normal(0, 0.1, 12) + np.pi / 2 * random.integers(0, 2, 12)
     order = alignment((angles % np.pi).tolist())
     assert order.length > 0.8
     assert order.chance < 0.001
