@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from scenes.body import FINGERS, RELAXED, Body, Hand, Pose
-from scenes.poses import SIGN, stride
+from scenes.body import FINGERS, RELAXED, SIDES, Body, Hand, Pose, Swing
 from scenes.vectors import basis, turn
 
 STRIDE = 0.62  # how far a foot goes over the floor while it is down, metres
@@ -100,7 +99,7 @@ def captured(body: Body, pose: Pose) -> Key:
     ahead = chest.T @ skull @ [0, -1.0, 0]
     head = np.degrees([np.arctan2(ahead[0], -ahead[1]), np.arctan2(-ahead[2], np.hypot(ahead[0], ahead[1]))])
     arms, feet, curls = {}, {}, {}
-    for side, sign in SIGN.items():
+    for side, sign in SIDES.items():
         shoulder = body.places[f"upperarm_{side}"]
         fingers, palm, _ = body.rest_hand(side)
         arms[side] = Arm(
@@ -182,7 +181,7 @@ def blended(a: Key, b: Key, s: float, *, stepping: bool = True) -> Key:
         side: _stepped(a, b, side, (position, yaw), s, (0.0, 0.55) if side == first else (0.45, 1.0))
         if stepping
         else Foot(*(mixed(x, y) for x, y in zip(_parts(a.feet[side]), _parts(b.feet[side]), strict=True)))
-        for side in SIGN
+        for side in SIDES
     }
     arms = {
         side: Arm(
@@ -190,9 +189,9 @@ def blended(a: Key, b: Key, s: float, *, stepping: bool = True) -> Key:
             between(a.arms[side].frame, b.arms[side].frame, e),
             mixed(a.arms[side].elbow, b.arms[side].elbow),
         )
-        for side in SIGN
+        for side in SIDES
     }
-    curls = {side: mixed(a.curls[side], b.curls[side]) for side in SIGN}
+    curls = {side: mixed(a.curls[side], b.curls[side]) for side in SIDES}
     grip, load = a.grip or b.grip, a.load if b.load is None else b.load
     if a.grip and b.grip and a.grip.side == b.grip.side:
         centre, frame = mixed(a.grip.centre, b.grip.centre), between(a.grip.frame, b.grip.frame, e)
@@ -290,10 +289,26 @@ class Walk:
         return speed * (t - ramp / 2)
 
 
+def stride(body: Body, pose: Pose, phase: float, length: float = STRIDE) -> None:
+    """Legs and arms of a walk at `phase` 0..1 of its cycle; 60 % of it a foot is on the ground."""
+    for side, shift in (("l", 0.0), ("r", 0.5)):
+        t = (phase + shift) % 1
+        if t < 0.6:
+            y, z, pitch = -length / 2 + length * t / 0.6, 0.0, max(0.0, (t - 0.42) / 0.18) * 32
+        else:
+            q = (t - 0.6) / 0.4
+            y, z = length / 2 - length * (0.5 - 0.5 * np.cos(np.pi * q)), 0.09 * np.sin(np.pi * q)
+            pitch = 32 * (1 - q) - 12 * q * (q > 0.6)
+        pose.feet[side], pose.foot_pitch[side] = (0, y, z), pitch
+    swing = 24 * np.cos(2 * np.pi * phase)
+    pose.hands = {"l": Swing(-swing, 22, 8), "r": Swing(swing, 22, 8)}
+    pose.hips = body.joint["pelvis"][2] * (0.955 + 0.014 * np.cos(4 * np.pi * phase))
+
+
 def striding(body: Body, phase: float, hands: dict, lean: float = 4.0) -> Pose:
     """A walking pose at the origin; `hands` (per side a `Swing`) take the place of arms that swing."""
     pose = Pose(spine=(lean, 0, 6 * np.cos(2 * np.pi * phase)))
-    stride(body, pose, phase, STRIDE)
+    stride(body, pose, phase)
     pose.hands |= hands
     return pose
 

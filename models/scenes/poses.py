@@ -12,12 +12,12 @@ from functools import partial
 
 import numpy as np
 
-from scenes.body import Body, Hand, Pose, Swing
+from scenes.body import SIDES, Body, Hand, Pose, Swing
 from scenes.devices import FLAT_OBJECTS, GRIPS, ROUND_OBJECTS, Hold, grip_above, grip_flat, grip_pistol, grip_wrap
+from scenes.motion import stride
 from scenes.vectors import UP, across, turn, unit, yaw_to
 
 OTHER = {"l": "r", "r": "l"}
-SIGN = {"l": 1.0, "r": -1.0}
 
 
 @dataclass
@@ -78,14 +78,14 @@ def stance(body: Body, kind: str, position, yaw: float, rng: random.Random) -> P
             pose.hips, pose.tilt = hips * rng.uniform(0.34, 0.46), rng.uniform(4, 16)
             pose.spine = (rng.uniform(16, 34), rng.uniform(-4, 4), rng.uniform(-6, 6))
             front, back = ("l", "r") if rng.random() < 0.5 else ("r", "l")
-            pose.feet = {front: (SIGN[front] * 0.02, -0.12, 0), back: (SIGN[back] * 0.02, 0.04, 0)}
+            pose.feet = {front: (SIDES[front] * 0.02, -0.12, 0), back: (SIDES[back] * 0.02, 0.04, 0)}
             pose.foot_pitch = {front: rng.choice([0, 4, 25]), back: 38}
             pose.knees = rng.uniform(0.2, 0.55)
         case "kneel":
             pose.hips, pose.tilt = hips * 0.55, rng.uniform(2, 8)
             pose.spine = (rng.uniform(10, 28), 0, rng.uniform(-6, 6))
             front, back = ("l", "r") if rng.random() < 0.5 else ("r", "l")
-            pose.feet = {front: (SIGN[front] * 0.03, -0.3, 0), back: (SIGN[back] * 0.02, 0.38, 0)}
+            pose.feet = {front: (SIDES[front] * 0.03, -0.3, 0), back: (SIDES[back] * 0.02, 0.38, 0)}
             pose.foot_pitch = {front: 0, back: 60}
         case "sit":
             seat = rng.uniform(0.36, 0.5)
@@ -175,7 +175,7 @@ def hold_phone(body, pose, hold: Hold, main: str, two: bool, landscape: bool, po
         low = rng.uniform(0.0, 0.02) if landscape else rng.uniform(0.015, 0.04)
         grips[side] = partial(grip_flat, side=side, low=low, half_width=0.078 if landscape else 0.036)
         pose.curls[side] = GRIPS["across" if landscape else "behind" if two else "phone"]
-        pose.elbows[side] = (SIGN[side] * rng.uniform(0.25, 0.6), 0.3, -0.85)
+        pose.elbows[side] = (SIDES[side] * rng.uniform(0.25, 0.6), 0.3, -0.85)
     if not two:
         free_hand(body, pose, OTHER[main], posture, rng)
     if rng.random() < 0.88:
@@ -209,7 +209,7 @@ def call(body: Body, position, yaw: float, rng: random.Random, posture: str) -> 
     pose.head = (rng.uniform(-30, 30), rng.uniform(-5, 20))
     body.pose(pose)
     side = rng.choice("lr")
-    sign, skull = SIGN[side], body.turns["head"]
+    sign, skull = SIDES[side], body.turns["head"]
     out = skull @ [sign, 0, 0]
     centre = body.with_head(body.ears[side]) + out * 0.02 + skull @ [0, -0.03, -0.035]
     back = unit(out + skull @ [0, -0.25, 0])
@@ -243,13 +243,13 @@ def scan(body: Body, position, label, rng: random.Random, posture: str) -> Act:
     if rng.random() < 0.5:
         hold = Hold("gun", centre, across(UP + ahead * 0.6, aim), aim)
         grip, pose.curls[side] = partial(grip_pistol, side=side), GRIPS["pistol"]
-        pose.elbows[side] = (SIGN[side] * 0.5, 0.4, -0.75)
+        pose.elbows[side] = (SIDES[side] * 0.5, 0.4, -0.75)
     else:
         eyes = body.eye_point()
         up = unit(aim + 0.25 * unit(ahead))
         hold = Hold("pda", centre, up, across(-(eyes - centre), up))
         grip, pose.curls[side] = partial(grip_flat, side=side, low=0.03, thick=0.024), GRIPS["phone"]
-        pose.elbows[side] = (SIGN[side] * 0.6, 0.4, -0.7)
+        pose.elbows[side] = (SIDES[side] * 0.6, 0.4, -0.7)
     free_hand(body, pose, OTHER[side], posture, rng)
     if rng.random() < 0.35:  # the other hand steadies the parcel
         near = target + across(-ahead, label.normal) * 0.02 + np.cross(UP, aim) * (0.16 if side == "r" else -0.16)
@@ -410,22 +410,6 @@ def set_down(body: Body, position, yaw: float, size, rng: random.Random) -> Act:
     pose.look = foot + UP * size[2]
     body.pose(pose)
     return Act("set_down", pose, carried=(foot, yaw, size))
-
-
-def stride(body: Body, pose: Pose, phase: float, length: float = 0.62) -> None:
-    """Legs and arms of a walk at `phase` 0..1 of its cycle; 60 % of it a foot is on the ground."""
-    for side, shift in (("l", 0.0), ("r", 0.5)):
-        t = (phase + shift) % 1
-        if t < 0.6:
-            y, z, pitch = -length / 2 + length * t / 0.6, 0.0, max(0.0, (t - 0.42) / 0.18) * 32
-        else:
-            q = (t - 0.6) / 0.4
-            y, z = length / 2 - length * (0.5 - 0.5 * np.cos(np.pi * q)), 0.09 * np.sin(np.pi * q)
-            pitch = 32 * (1 - q) - 12 * q * (q > 0.6)
-        pose.feet[side], pose.foot_pitch[side] = (0, y, z), pitch
-    swing = 24 * np.cos(2 * np.pi * phase)
-    pose.hands = {"l": Swing(-swing, 22, 8), "r": Swing(swing, 22, 8)}
-    pose.hips = body.joint["pelvis"][2] * (0.955 + 0.014 * np.cos(4 * np.pi * phase))
 
 
 def walk(body: Body, position, yaw: float, rng: random.Random) -> Act:

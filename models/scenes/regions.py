@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-CELL = 8  # pixels; regions are made of cells of this size
+CELL = 16  # pixels; regions are made of cells of this size
 CALL = 4000  # pixels that could be rendered in the time that one more region costs
 RIM = 12  # pixels in which a region fades into the plate, where noise and light differ a little
 

@@ -33,7 +33,7 @@ class Floor:
 
     def __init__(self, width: float, depth: float):
         self._half = np.array([width, depth]) / 2
-        self._taken: list[tuple] = []
+        self._taken = np.zeros((0, 6))  # a row each: centre, half-sizes, cosine and sine of its turn
 
     def mark(self) -> int:
         """How much is taken, for `release`."""
@@ -41,23 +41,26 @@ class Floor:
 
     def release(self, mark: int) -> None:
         """Forget what was taken since `mark`."""
-        del self._taken[mark:]
+        self._taken = self._taken[:mark]
 
     def take(self, x: float, y: float, half_x: float, half_y: float | None = None, yaw: float = 0.0) -> None:
         """Something stands here."""
-        self._taken.append((np.array([x, y]), np.array([half_x, half_x if half_y is None else half_y]), yaw))
+        angle = np.radians(yaw)
+        row = x, y, half_x, half_x if half_y is None else half_y, np.cos(angle), np.sin(angle)
+        self._taken = np.vstack([self._taken, row])
 
     def gap(self, x, y):
         """Distance from spots to the nearest thing or wall, metres; negative inside. Takes numbers or equal arrays."""
         spots = np.stack(np.broadcast_arrays(np.asarray(x, float), y), -1)
         nearest = (self._half - np.abs(spots)).min(-1)
-        for centre, half, yaw in self._taken:
-            c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-            dx, dy = np.moveaxis(spots - centre, -1, 0)
-            beyond = np.abs(np.stack([c * dx + s * dy, -s * dx + c * dy], -1)) - half
-            outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
-            nearest = np.minimum(nearest, np.where(outside > 0, outside, beyond.max(-1)))
-        return nearest
+        if not len(self._taken):
+            return nearest
+        centre_x, centre_y, half_x, half_y, c, s = self._taken.T
+        dx, dy = spots[..., :1] - centre_x, spots[..., 1:] - centre_y
+        beyond_x, beyond_y = np.abs(c * dx + s * dy) - half_x, np.abs(-s * dx + c * dy) - half_y
+        outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
+        each = np.where(outside > 0, outside, np.maximum(beyond_x, beyond_y))
+        return np.minimum(nearest, each.min(-1))
 
 
 @dataclass

@@ -122,12 +122,27 @@ def hull_mask(pixels, size) -> np.ndarray:
     return mask
 
 
-def box_of(mask) -> list[int] | None:
-    """Box x1, y1, x2, y2 (exclusive) of a mask's pixels, or `None` of an empty one."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
+def extents(index) -> dict[int, np.ndarray]:
+    """By id in `(H, W)`: x1, y1, x2, y2 (exclusive) of its pixels and how many there are, `(5,)` whole numbers."""
+    at = np.flatnonzero(index)
+    ids = index.ravel()[at]
+    order = np.argsort(ids, kind="stable")
+    y, x = np.divmod(at[order], index.shape[1])
+    found, first, count = np.unique(ids[order], return_index=True, return_counts=True)
+    if not len(found):
+        return {}
+    low, high = ([f.reduceat(v, first) for v in (x, y)] for f in (np.minimum, np.maximum))
+    rows = np.stack([*low, high[0] + 1, high[1] + 1, count], 1)
+    return dict(zip(found.tolist(), rows, strict=True))
+
+
+def together(parts) -> tuple[int, list[int] | None]:
+    """Pixels, and box x1, y1, x2, y2 (exclusive) or `None`, of several `extents`."""
+    if not parts:
+        return 0, None
+    rows = np.array(parts)
+    box = [*rows[:, :2].min(0), *rows[:, 2:4].max(0)]
+    return int(rows[:, 4].sum()), [int(v) for v in box]
 
 
 def annotate(register: Register, index, depth, camera) -> dict:
@@ -143,14 +158,15 @@ def annotate(register: Register, index, depth, camera) -> dict:
         camera: The `Camera`, whose distortion `index` and `depth` already have.
     """
     truth: dict[str, list] = {group: [] for group in GROUPS.values()}
+    showing = extents(index)
     labels_of: dict[int, list[int]] = {}
     for thing in register.things.values():
         if thing.kind == "label":
             labels_of.setdefault(thing.facts["parcel"], []).append(thing.id)
     for thing in register.things.values():
         own = [thing.id, *labels_of.get(thing.id, [])]
-        mask = np.isin(index, own)
-        entry = {"id": thing.id, "kind": thing.kind, "visible_px": int(mask.sum()), "bbox": box_of(mask)}
+        visible, box = together([showing[i] for i in own if i in showing])
+        entry = {"id": thing.id, "kind": thing.kind, "visible_px": visible, "bbox": box}
         if thing.kind == "person":
             entry |= person_truth(thing, index, depth, camera, entry["visible_px"])
         else:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scenes.camera import Camera, hang
-from scenes.regions import merged
+from scenes.regions import CELL, around, covering, faded
 from scenes.sensor import look
-from scenes.truth import Register, act_of, annotate
+from scenes.truth import LENS_REACH, Register, act_of, annotate, exposed, extents, together
 
 SIZE = (320, 180)
 
@@ -176,22 +176,65 @@ def test_forgetting_a_frame_gives_its_ids_out_again():
     assert register.add("person").id == first
 
 
-boxes = st.lists(
-    st.tuples(st.integers(0, 200), st.integers(0, 200), st.integers(5, 80), st.integers(5, 80)).map(
-        lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
-    ),
-    max_size=12,
+marked = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 19)), max_size=40).map(
+    lambda cells: np.array([[(row, column) in cells for column in range(20)] for row in range(12)])
 )
 
 
-@given(boxes)
-def test_merged_regions_cover_every_box_and_never_overlap(given_boxes):
-    result = merged(given_boxes)
-    for box in given_boxes:
-        assert any(m[0] <= box[0] and m[1] <= box[1] and m[2] >= box[2] and m[3] >= box[3] for m in result)
-    for i, a in enumerate(result):
-        for b in result[:i]:
-            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+@given(marked)
+def test_regions_cover_every_marked_cell_within_the_picture(cells):
+    covered = np.zeros(SIZE[::-1], bool)
+    for x1, y1, x2, y2 in covering(cells, SIZE):
+        assert 0 <= x1 < x2 <= SIZE[0]
+        assert 0 <= y1 < y2 <= SIZE[1]
+        covered[y1:y2, x1:x2] = True
+    wanted = np.kron(cells, np.ones((CELL, CELL), bool))[: SIZE[1], : SIZE[0]]
+    assert covered[wanted].all()
+
+
+def test_regions_far_apart_stay_apart():
+    cells = np.zeros((12, 20), bool)
+    cells[0, 0] = cells[11, 19] = True
+    assert len(covering(cells, SIZE)) == 2
+
+
+def test_cells_around_an_outline_keep_the_margin():
+    (rows, columns), size = np.nonzero(around([np.array([(160.0, 90.0)] * 200)], SIZE, 40)), 40 + CELL
+    assert columns.min() * CELL <= 160 - 40
+    assert columns.max() * CELL + CELL >= 160 + 40
+    assert rows.min() * CELL >= 90 - size - CELL
+    assert rows.max() * CELL <= 90 + size
+
+
+def test_what_stands_beside_the_picture_still_touches_its_border():
+    assert around([np.array([(-10.0, 90.0)] * 200)], SIZE, 30)[:, 0].any()
+    assert not around([np.array([(-100.0, 90.0)] * 200)], SIZE, 30).any()
+
+
+def test_a_rendered_region_fades_at_its_rim_but_not_at_the_border():
+    plate, picture = np.zeros((*SIZE[::-1], 3), np.float32), np.ones((*SIZE[::-1], 3), np.float32)
+    touched = np.zeros(SIZE[::-1], bool)
+    touched[:90, :160] = True
+    result = faded(plate, picture, touched)[..., 0]
+    assert result[0, 0] == 1
+    assert result[45, 80] == 1
+    assert 0 <= result[89, 80] < 0.1
+    assert not result[~touched].any()
+
+
+@given(st.lists(st.integers(0, 4), min_size=12, max_size=12).map(lambda ids: np.array(ids).reshape(3, 4)))
+def test_extents_count_the_pixels_of_each_id(index):
+    found = extents(index)
+    assert set(found) == set(np.unique(index)) - {0}
+    for number, (x1, y1, x2, y2, count) in found.items():
+        rows, columns = np.nonzero(index == number)
+        assert (x1, y1, x2, y2) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert count == len(rows)
+
+
+def test_a_box_of_nothing_is_none():
+    assert together([]) == (0, None)
+    assert together([[1, 2, 3, 4, 2], [0, 3, 2, 6, 5]]) == (7, [0, 2, 3, 6])
 
 
 def grey_card() -> np.ndarray:
@@ -231,3 +274,51 @@ def test_against_the_light_the_foreground_is_dark():
 def test_an_unknown_look_is_an_error():
     with pytest.raises(ValueError, match="dusk"):
         look(grey_card(), np.random.default_rng(0), "dusk")
+
+
+PHONE_DOWN = np.stack([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]], 1)  # its screen looks up, its lens down
+LENS = np.array([0, 0.055, 0])  # of a phone at the origin
+
+
+def label_at(point, normal=(0, 0, 1.0), number: int = 1):
+    """A label of no size."""
+    return SimpleNamespace(id=number, points=np.array([point], float), normal=np.array(normal, float))
+
+
+@pytest.mark.parametrize(
+    ("way", "normal", "is_seen"),
+    [
+        ((0, 0, -0.4), (0, 0, 1), True),
+        ((0, 0, 0.4), (0, 0, -1), False),  # behind the screen
+        ((0, 0, -2.4), (0, 0, 1), True),
+        ((0, 0, -2.6), (0, 0, 1), False),  # too far to read
+        ((np.tan(np.radians(25)), 0, -1), (0, 0, 1), True),  # 52 degrees across the phone …
+        ((np.tan(np.radians(27)), 0, -1), (0, 0, 1), False),
+        ((0, np.tan(np.radians(32)), -1), (0, 0, 1), True),  # … and 66 along it
+        ((0, -np.tan(np.radians(34)), -1), (0, 0, 1), False),
+        ((0, 0, -1), (np.sin(np.radians(74)), 0, np.cos(np.radians(74))), True),
+        ((0, 0, -1), (np.sin(np.radians(76)), 0, np.cos(np.radians(76))), False),  # edge on
+        ((0, 0, -1), (0, 0, -1), False),  # its back
+    ],
+)
+def test_a_phone_sees_labels_in_its_frustum_that_face_it_and_are_near(way, normal, is_seen):
+    label = label_at(LENS + way, normal)
+    assert exposed(np.zeros(3), PHONE_DOWN, [label]) == ([1] if is_seen else [])
+
+
+@given(st.floats(-180, 180), points_ahead, points_ahead)
+def test_what_a_phone_sees_does_not_depend_on_where_the_world_s_axes_lie(angle, point, shift):
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    rotation, shift = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]), np.array(shift)
+    point = np.array(point) - [0, 0, 2.2]
+    if abs(np.linalg.norm(point - LENS) - LENS_REACH) < 1e-6:
+        return
+    here = exposed(np.zeros(3), PHONE_DOWN, [label_at(point)])
+    moved = label_at(rotation @ point + shift)
+    assert exposed(shift, rotation @ PHONE_DOWN, [moved]) == here
+
+
+def test_a_label_behind_something_is_not_exposed():
+    labels = [label_at((0, 0, -0.5), number=7), label_at((0.1, 0, -0.5), number=5)]
+    assert exposed(np.zeros(3), PHONE_DOWN, labels) == [5, 7]
+    assert exposed(np.zeros(3), PHONE_DOWN, labels, lambda lens, point: point[0] < 0.05) == [5]
