@@ -95,9 +95,9 @@ TABLE = [
             "orientation_pattern",
             facts={"up": 18, "judged": 20, "turned_here": 6, "arrived_up": 3, "aligned": 0.9, "regular": True},
         ),
-        "这一片 20 件包裹中 18 件面单朝上，其中 6 件是在这里翻的，3 件来时就朝上，摆得方向一致，排得整齐",
-        "18 of 20 parcels in this patch were label up, 6 of them turned here, 3 arrived so, all pointing the same way, "
-        "laid out evenly",
+        "这一片 20 件包裹中 18 件面单朝上，其中 6 件是在这里翻的，3 件来时就朝上，摆得整齐，排成行列",
+        "18 of 20 parcels in this patch were label up, 6 of them turned here, 3 arrived so, "
+        "all lying square to each other, laid out in rows",
         id="turned, arrived, aligned, regular",
     ),
     pytest.param(
