@@ -14,6 +14,7 @@ from scenes import poses
 from scenes.body import Body, Pose, Swing
 from scenes.clothes import dressed_person
 from scenes.devices import Hold, Props
+from scenes.floor import Ground
 from scenes.motion import (
     Key,
     Sway,
@@ -31,7 +32,6 @@ from scenes.motion import (
     striding,
 )
 from scenes.parcels import Packer
-from scenes.paths import Ground
 from scenes.scripts import Step
 from scenes.stage import HIGH, Stage
 from scenes.truth import Thing, act_of, exposed
@@ -156,7 +156,7 @@ class Director(Stage):
         self._props = Props(self._studio, self._register, self._textures, rng)
         self._packer = Packer(self._studio, self._register, self._textures, rng)
         self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
-        self.ground = Ground(self.room.floor, self.room.width, self.room.depth)
+        self.ground = Ground(self.room.floor)
         chosen: list[tuple[Part, np.ndarray]] = []
         for plan in plans:
             body = dressed_person(self._assets, rng)

@@ -9,6 +9,7 @@ import numpy as np
 
 from scenes import textures as drawn
 from scenes.blender import Block, Paint, Studio
+from scenes.floor import Floor
 from scenes.parcels import Packer, Parcel
 from scenes.vectors import UP, turn
 
@@ -26,41 +27,6 @@ SKIRTS = ((0.12, 0.2, 0.32), (0.18, 0.26, 0.2), (0.3, 0.3, 0.3), (0.4, 0.12, 0.0
 UPRIGHTS = ((0.03, 0.09, 0.35), (0.35, 0.36, 0.37), (0.05, 0.25, 0.12), (0.5, 0.5, 0.5))
 BEAMS = ((0.75, 0.22, 0.03), (0.75, 0.5, 0.03), (0.5, 0.52, 0.53))
 LIGHTS = ((1, 0.97, 0.92), (0.93, 0.97, 1), (1, 1, 1), (1, 0.88, 0.7), (0.88, 1.0, 0.94))
-
-
-class Floor:
-    """What stands where, as turned rectangles; asks whether there is room."""
-
-    def __init__(self, width: float, depth: float):
-        self._half = np.array([width, depth]) / 2
-        self._taken = np.zeros((0, 6))  # a row each: centre, half-sizes, cosine and sine of its turn
-
-    def mark(self) -> int:
-        """How much is taken, for `release`."""
-        return len(self._taken)
-
-    def release(self, mark: int) -> None:
-        """Forget what was taken since `mark`."""
-        self._taken = self._taken[:mark]
-
-    def take(self, x: float, y: float, half_x: float, half_y: float | None = None, yaw: float = 0.0) -> None:
-        """Something stands here."""
-        angle = np.radians(yaw)
-        row = x, y, half_x, half_x if half_y is None else half_y, np.cos(angle), np.sin(angle)
-        self._taken = np.vstack([self._taken, row])
-
-    def gap(self, x, y):
-        """Distance from spots to the nearest thing or wall, metres; negative inside. Takes numbers or equal arrays."""
-        spots = np.stack(np.broadcast_arrays(np.asarray(x, float), y), -1)
-        nearest = (self._half - np.abs(spots)).min(-1)
-        if not len(self._taken):
-            return nearest
-        centre_x, centre_y, half_x, half_y, c, s = self._taken.T
-        dx, dy = spots[..., :1] - centre_x, spots[..., 1:] - centre_y
-        beyond_x, beyond_y = np.abs(c * dx + s * dy) - half_x, np.abs(-s * dx + c * dy) - half_y
-        outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
-        each = np.where(outside > 0, outside, np.maximum(beyond_x, beyond_y))
-        return np.minimum(nearest, each.min(-1))
 
 
 @dataclass

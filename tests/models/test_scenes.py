@@ -1,19 +1,38 @@
-"""Scene generation, as far as it needs no Blender: projection, truth rules, regions, the sensor's look."""
+"""Scene generation, as far as it needs no Blender: projection, truth, regions, the look, and a clip's motion."""
 
 from __future__ import annotations
 
 import random
 from types import SimpleNamespace
 
+import av
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scenes import scripts
+from scenes.body import Pose
 from scenes.camera import Camera, hang
+from scenes.clips import Recorder, rounded
+from scenes.floor import Floor, Ground
+from scenes.motion import (
+    CYCLE,
+    Arm,
+    Foot,
+    Grip,
+    Key,
+    Sway,
+    Walk,
+    angle_between,
+    blended,
+    evenly,
+    stride,
+)
 from scenes.regions import CELL, around, covering, faded
 from scenes.sensor import look
 from scenes.truth import LENS_REACH, Register, act_of, annotate, exposed, extents, together
+from scenes.vectors import turn
 
 SIZE = (320, 180)
 
@@ -322,3 +341,216 @@ def test_a_label_behind_something_is_not_exposed():
     labels = [label_at((0, 0, -0.5), number=7), label_at((0.1, 0, -0.5), number=5)]
     assert exposed(np.zeros(3), PHONE_DOWN, labels) == [5, 7]
     assert exposed(np.zeros(3), PHONE_DOWN, labels, lambda lens, point: point[0] < 0.05) == [5]
+
+
+# ---- clips: floors, scripts, motion, the recorder ----
+
+
+def furnished_floor() -> Floor:
+    """A hall of 8 by 6 metres with a long table across its middle, open at one end."""
+    floor = Floor(8, 6)
+    floor.take(-1.0, 0.0, 2.6, 0.4)
+    return floor
+
+
+def test_gaps_are_measured_to_walls_and_to_turned_things():
+    floor = Floor(8, 6)
+    assert floor.gap(0, 0) == pytest.approx(3)
+    floor.take(2.0, 0.0, 1.0, 0.5, yaw=90)
+    assert floor.gap(0, 0) == pytest.approx(1.5)
+    assert floor.gap(2.0, 0.9) == pytest.approx(-0.1)
+    assert floor.gap(np.array([0.0, 2.0]), np.array([0.0, 0.9])) == pytest.approx([1.5, -0.1])
+
+
+def test_what_was_taken_since_a_mark_is_forgotten():
+    floor = furnished_floor()
+    mark = floor.mark()
+    before = floor.gap(2.5, 2.0)
+    floor.take(2.5, 2.0, 0.3)
+    floor.release(mark)
+    assert floor.gap(2.5, 2.0) == before
+
+
+def test_a_path_goes_round_the_table():
+    path = Ground(furnished_floor()).path((-1.0, -1.5), (-1.0, 1.5))
+    assert path[0] == pytest.approx([-1.0, -1.5])
+    assert path[-1] == pytest.approx([-1.0, 1.5])
+    assert furnished_floor().gap(*evenly(path, 0.05).T).min() > 0
+
+
+def test_a_path_with_nothing_in_its_way_is_straight():
+    assert len(Ground(Floor(8, 6)).path((-2, -1), (2, 1))) == 2
+
+
+def test_a_spot_walled_in_is_still_reached():
+    floor = Floor(8, 6)
+    for x, y, a, b in ((0, 1, 1, 0.2), (0, -1, 1, 0.2), (1, 0, 0.2, 1), (-1, 0, 0.2, 1)):
+        floor.take(x, y, a, b)
+    assert Ground(floor).path((0, 0), (3, 2))[-1] == pytest.approx([3, 2])
+
+
+@pytest.mark.parametrize("script", scripts.SCRIPTS)
+@given(seed=st.integers(0, 10_000), seconds=st.floats(4, 40))
+def test_scripts_fill_the_clip(script, seed, seconds):
+    for steps in scripts.written(script, random.Random(seed), seconds):
+        assert scripts.enough(steps, seconds)
+        assert all(step.seconds > 0 for step in steps)
+
+
+@given(st.integers(0, 10_000))
+def test_who_photographs_where_is_what_the_script_says(seed):
+    photographers = {
+        script: sum(any(s.act == "photo" for s in steps) for steps in scripts.written(script, random.Random(seed), 20))
+        for script in scripts.SCRIPTS
+    }
+    assert photographers["sweep"] == 1
+    assert photographers["sweep_two"] == 2
+    assert not any(photographers[script] for script in ("scanning", "phones", "work"))
+
+
+@given(st.integers(0, 10_000))
+def test_a_sweep_takes_each_parcel_for_one_and_a_half_to_four_seconds(seed):
+    steps = scripts.written("sweep", random.Random(seed), 20)[0]
+    photos = [s.seconds for s in steps if s.act == "photo"]
+    assert len(photos) >= 2
+    assert all(1.5 <= seconds <= 4 for seconds in photos)
+
+
+def test_an_honest_phone_user_looks_at_the_phone_before_a_parcel_once():
+    for seed in range(20):
+        acts = [s.act for s in scripts.phone_user(random.Random(seed), 20)]
+        assert acts.count("look") == 1
+
+
+def test_a_porter_puts_down_only_what_they_carry():
+    for seed in range(50):
+        carries = False
+        for step in scripts.porter(random.Random(seed), 30):
+            if step.act == "put":
+                assert carries
+            carries = {"carry": True, "lift": True, "put": False}.get(step.act, carries)
+
+
+def test_an_unknown_script_is_an_error():
+    with pytest.raises(ValueError, match="dance"):
+        scripts.written("dance", random.Random(1), 20)
+
+
+def key_at(x: float, y: float, yaw: float, *, hips: float = 0.9, grip: Grip | None = None) -> Key:
+    """A pose with feet at the body's sides and the hands in front."""
+    feet = {side: Foot(np.array([sign * 0.1, 0.0, 0.0]), 0.0, 0.0) for side, sign in (("l", 1), ("r", -1))}
+    arms = {side: Arm(np.array([0, -0.3, -0.2]), np.eye(3), np.array([0, 0, -1.0])) for side in "lr"}
+    curls = {side: np.zeros((5, 3)) for side in "lr"}
+    return Key(np.array([x, y]), yaw, np.array([hips, *[0.0] * 7]), feet, arms, curls, grip)
+
+
+def foot_on_floor(key: Key, side: str) -> np.ndarray:
+    """World place of an ankle."""
+    return turn([0, 0, 1], key.yaw) @ key.feet[side].place + [*key.position, 0]
+
+
+places = st.tuples(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.floats(-180, 180), st.floats(0.4, 0.95))
+
+
+@given(places, places)
+def test_a_blend_starts_and_ends_with_its_keys(start, end):
+    a, b = (key_at(x, y, yaw, hips=hips) for x, y, yaw, hips in (start, end))
+    for key, s in ((a, 0.0), (b, 1.0)):
+        got = blended(a, b, s)
+        assert got.position == pytest.approx(key.position)
+        assert abs(angle_between(got.yaw, key.yaw)) < 1e-6
+        assert got.trunk == pytest.approx(key.trunk)
+        for side in "lr":
+            assert foot_on_floor(got, side) == pytest.approx(foot_on_floor(key, side), abs=1e-6)
+
+
+@given(places, places, st.floats(0, 1))
+def test_while_one_foot_steps_the_other_stands(start, end, s):
+    a, b = (key_at(x, y, yaw, hips=hips) for x, y, yaw, hips in (start, end))
+    got = blended(a, b, s)
+    moving = 0
+    for side in "lr":
+        at = foot_on_floor(got, side)
+        stands = [np.allclose(at, foot_on_floor(key, side), atol=1e-6) for key in (a, b)]
+        moving += not any(stands)
+        assert at[2] >= 0
+    assert moving <= (2 if 0.45 <= s <= 0.55 else 1)
+
+
+def test_a_head_turns_the_shorter_way():
+    assert blended(key_at(0, 0, 170), key_at(0, 0, -170), 0.5).yaw % 360 == pytest.approx(180)
+
+
+def test_a_phone_stays_in_the_hand_that_has_it():
+    grip = Grip("r", np.array([0.0, 0.1, 0]), np.eye(3))
+    other = Grip("r", np.array([0.0, 0.2, 0]), turn([0, 0, 1], 90))
+    half = blended(key_at(0, 0, 0, grip=grip), key_at(0, 0, 0, grip=other), 0.5).grip
+    assert half.centre == pytest.approx([0, 0.15, 0])
+    assert half.frame == pytest.approx(turn([0, 0, 1], 45))
+    assert blended(key_at(0, 0, 0, grip=grip), key_at(0, 0, 0), 0.7).grip is grip
+
+
+@given(st.floats(0.8, 6.0), st.floats(0.7, 1.4))
+def test_a_walk_arrives_and_never_turns_back(length, speed):
+    start, end = key_at(0, 0, 90), key_at(length, 0, 90)
+    walk = Walk(start, end, [(0, 0), (length, 0)], speed, lambda phase: key_at(0, 0, 0))
+    way = [walk.at(s).position[0] for s in np.linspace(0, 1, 60)]
+    assert way[0] == pytest.approx(0, abs=1e-6)
+    assert way[-1] == pytest.approx(length, abs=1e-6)
+    assert (np.diff(way) > -1e-9).all()
+    assert np.diff(way).max() * 59 / walk.seconds <= speed * 1.05
+    assert walk.at(0.5).yaw == pytest.approx(90)
+
+
+def test_a_foot_on_the_ground_stays_there_while_the_body_walks_on():
+    body = SimpleNamespace(joint={"pelvis": np.array([0, 0, 0.95])})
+    on_floor = []
+    for phase in np.linspace(0.05, 0.4, 8):
+        pose = Pose()
+        stride(body, pose, phase)
+        on_floor.append(pose.feet["l"][1] - phase * CYCLE)  # ahead is -y
+    assert np.ptp(on_floor) < 1e-6
+
+
+def test_somebody_who_keeps_a_pose_still_sways_a_little():
+    key = key_at(0, 0, 0)
+    sway = Sway(np.arange(5.0), np.ones(5), {"r": np.array([0, 0.1, 0])})
+    moved = [sway.at(key, t) for t in np.linspace(0, 6, 30)]
+    assert 0 < np.ptp([m.trunk[2] for m in moved]) < 4
+    assert np.ptp([m.arms["r"].wrist[1] for m in moved]) > 0.1
+    assert all(m.arms["l"].wrist is key.arms["l"].wrist for m in moved)
+    assert (key.trunk == key_at(0, 0, 0).trunk).all()
+
+
+@pytest.mark.parametrize("fps", [5.0, 12.5])
+def test_recorded_frames_bear_their_times(tmp_path, fps):
+    path = tmp_path / "clip.mp4"
+    recorder = Recorder(path, SIZE, fps, 28)
+    for k in range(12):
+        recorder.write(np.full((*SIZE[::-1], 3), 20 * k, np.uint8))
+    recorder.close()
+    with av.open(str(path)) as clip:
+        frames = list(clip.decode(video=0))
+    assert [frame.time for frame in frames] == pytest.approx([k / fps for k in range(12)], abs=1e-3)
+    shades = [frame.to_ndarray(format="bgr24").mean() for frame in frames]
+    assert shades == pytest.approx([20 * k for k in range(12)], abs=6)
+
+
+def test_a_clip_s_truth_is_rounded_but_its_ids_are_whole():
+    assert rounded({"id": 3, "bbox": [1.23456, np.float64(2.0)], "act": "photo", "target": None}) == {
+        "id": 3,
+        "bbox": [1.235, 2.0],
+        "act": "photo",
+        "target": None,
+    }
+
+
+def test_frames_of_one_camera_differ_in_nothing_but_noise():
+    card = grey_card()
+    first, second, other = (
+        look(card, np.random.default_rng(seed), "day", np.random.default_rng(grain)).astype(float)
+        for seed, grain in ((1, 1), (1, 2), (2, 1))
+    )
+    assert (first != second).any()
+    assert abs(first.mean((0, 1)) - second.mean((0, 1))).max() < 0.5
+    assert abs(first.mean((0, 1)) - other.mean((0, 1))).max() > 0.5

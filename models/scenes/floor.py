@@ -1,4 +1,4 @@
-"""Ways over a furnished floor."""
+"""The floor of a hall: what stands where, where there is room, and the ways between."""
 
 from __future__ import annotations
 
@@ -11,11 +11,48 @@ FREE, CLOSE = 0.24, 0.12  # gap to the nearest thing: room for a person; squeeze
 COSTS = (1.0, 4.0, 25.0)  # of a metre with room, squeezed, over things
 
 
+class Floor:
+    """What stands where, as turned rectangles; asks whether there is room."""
+
+    def __init__(self, width: float, depth: float):
+        """A hall of that size, metres, centred on the origin."""
+        self.size, self._half = (width, depth), np.array([width, depth]) / 2
+        self._taken = np.zeros((0, 6))  # a row each: centre, half-sizes, cosine and sine of its turn
+
+    def mark(self) -> int:
+        """How much is taken, for `release`."""
+        return len(self._taken)
+
+    def release(self, mark: int) -> None:
+        """Forget what was taken since `mark`."""
+        self._taken = self._taken[:mark]
+
+    def take(self, x: float, y: float, half_x: float, half_y: float | None = None, yaw: float = 0.0) -> None:
+        """Something stands here."""
+        angle = np.radians(yaw)
+        row = x, y, half_x, half_x if half_y is None else half_y, np.cos(angle), np.sin(angle)
+        self._taken = np.vstack([self._taken, row])
+
+    def gap(self, x, y):
+        """Distance from spots to the nearest thing or wall, metres; negative inside. Takes numbers or equal arrays."""
+        spots = np.stack(np.broadcast_arrays(np.asarray(x, float), y), -1)
+        nearest = (self._half - np.abs(spots)).min(-1)
+        if not len(self._taken):
+            return nearest
+        centre_x, centre_y, half_x, half_y, c, s = self._taken.T
+        dx, dy = spots[..., :1] - centre_x, spots[..., 1:] - centre_y
+        beyond_x, beyond_y = np.abs(c * dx + s * dy) - half_x, np.abs(-s * dx + c * dy) - half_y
+        outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
+        each = np.where(outside > 0, outside, np.maximum(beyond_x, beyond_y))
+        return np.minimum(nearest, each.min(-1))
+
+
 class Ground:
     """The floor as a grid of cells that cost more where there is less room; nothing is quite impassable."""
 
-    def __init__(self, floor, width: float, depth: float):
-        """Measure a `Floor` of a hall of that size, metres, centred on the origin."""
+    def __init__(self, floor: Floor):
+        """Measure it."""
+        width, depth = floor.size
         self._corner = np.array([-width / 2, -depth / 2])
         self._shape = (int(width / CELL) + 1, int(depth / CELL) + 1)
         x, y = (self._corner[i] + CELL * np.arange(n) for i, n in enumerate(self._shape))
