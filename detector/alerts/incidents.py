@@ -153,9 +153,9 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     A rule tells a finding from its beginning every time. Of a finding that outlives its incident, the next one has
     only what came after, and so an id of its own and no photo counted twice.
     """
-    told = {(act.track, act.started_at) for act in ended.acts}
+    told = {(act.track, act.started_at, act.kind) for act in ended.acts}
     since = min((act.started_at for act in ended.acts), default=ended.started_at)
-    acts = tuple(a for a in signal.acts if a.started_at >= since and (a.track, a.started_at) not in told)
+    acts = tuple(a for a in signal.acts if a.started_at >= since and (a.track, a.started_at, a.kind) not in told)
     if not signal.acts:
         return replace(signal, started_at=min(signal.at, max(signal.started_at, ended.ended_at)))
     if not acts:
@@ -235,7 +235,7 @@ def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Inc
     """
     by_gravity = sorted(findings, key=lambda finding: (GRAVITY.index(finding.kind), -finding.at))
     gravest = by_gravity[0]
-    acts = {(act.track, act.started_at): act for act in (*incident.acts, *signal.acts)}
+    acts = {(act.track, act.started_at, act.kind): act for act in (*incident.acts, *signal.acts)}
     happening = not acts or len(acts) > len(incident.acts)
     old, new = incident.labels_exposed, signal.labels_exposed
     return _weighed(
