@@ -11,10 +11,13 @@ import cv2
 import numpy as np
 
 
-def picture(path: Path, size: tuple[int, int] = (640, 384)) -> Path:
-    """A grey picture."""
+def picture(path: Path, size: tuple[int, int] = (640, 384), polygons: Sequence[Any] = ()) -> Path:
+    """A grey picture with white polygons."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.full((size[1], size[0], 3), 120, np.uint8))
+    image = np.full((size[1], size[0], 3), 120, np.uint8)
+    for polygon in polygons:
+        cv2.fillPoly(image, [np.asarray(polygon, np.int32)], (240, 240, 240))
+    cv2.imwrite(str(path), image)
     return path
 
 
@@ -63,5 +66,5 @@ def rendered_set(folder: Path, scenes: dict[str, dict[str, Any]], *, with_pictur
     for stem, truth in scenes.items():
         (folder / f"{stem}.json").write_text(json.dumps(truth))
         if with_pictures:
-            picture(folder / f"{stem}.jpg")
+            picture(folder / f"{stem}.jpg", polygons=[each["polygon"] for each in truth["labels"]])
     return folder
