@@ -338,7 +338,8 @@ class CameraWorker:
         while not self._stop.is_set() and not self._watched_to_the_end():
             pass
         self._end_pipeline()
-        self._keep(self._learned)
+        if self._learned:  # what was put aside after crashes may have been innocent of them
+            self._keep(self._learned)
         with self._telling:
             self._end_silence(self._clock.now())
 
@@ -502,6 +503,7 @@ def _cameras(
             clock=clock,
             stop=stop,
             silent_s=config.rules.tamper.silent_s,
+            learned=LearnedFile(config.data_dir / "learned" / f"{camera.name}.json"),
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]

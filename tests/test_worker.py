@@ -28,6 +28,7 @@ from detector.config import Broker, Camera, EdgeConfig, HubLink
 from detector.errors import SourceUnavailable, StoreError
 from detector.hub.ingest import Ingest
 from detector.hub.store import Store
+from detector.learned import LearnedFile
 from detector.packets import PacketRing
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity
@@ -133,6 +134,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
         build: Callable[[], Any] = ScriptedPipeline,
         stop: threading.Event | None = None,
         camera: Camera | None = None,
+        learned: LearnedFile | None = None,
     ) -> CameraWorker:
         camera = camera or Camera(name="dock", source="a.mp4")
         ring = PacketRing(10)
@@ -145,6 +147,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
             ring=ring,
             clock=SystemClock(),
             stop=stop or ImpatientEvent(),
+            learned=learned,
         )
         it.start()
         assert it.join(30)
@@ -406,6 +409,36 @@ def test_what_a_pipeline_had_learned_is_given_to_the_one_after_a_crash(watch: Ca
     assert [p.recalled for p in made] == [{}, told, told, {}], "not after the third crash in a minute"
 
 
+def test_what_was_learned_is_kept_at_the_end_and_taken_up_at_the_next_start(
+    watch: Callable[..., CameraWorker], tmp_path: Path
+) -> None:
+    file = LearnedFile(tmp_path / "learned" / "dock.json")
+    made: list[ScriptedPipeline] = []
+
+    def build() -> ScriptedPipeline:
+        made.append(ScriptedPipeline())
+        return made[-1]
+
+    watch(frames(30), build, learned=file)
+    assert file.load() == {"ScriptedPipeline": {"calls": 30}}
+    watch(frames(7), build, learned=file)
+    assert [p.recalled for p in made] == [{}, {"ScriptedPipeline": {"calls": 30}}]
+    assert file.load() == {"ScriptedPipeline": {"calls": 7}}
+
+
+def test_a_camera_that_only_crashes_leaves_what_was_learned_before(
+    watch: Callable[..., CameraWorker], tmp_path: Path
+) -> None:
+    file = LearnedFile(tmp_path / "dock.json")
+    file.save({"ScriptedPipeline": {"calls": 9}})
+
+    def build() -> ScriptedPipeline:
+        raise RuntimeError("no memory left")
+
+    assert watch(frames(5), build, learned=file).crashes == 5
+    assert file.load() == {"ScriptedPipeline": {"calls": 9}}
+
+
 def test_starting_is_light() -> None:
     heavy = "import detector.worker, sys; print([m for m in ('av', 'cv2', 'onnxruntime', 'paho') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -438,6 +471,11 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
     assert (summary["published"], summary["waiting"], summary["drained"]) == (6, 0, True)
     assert summary["clips"] == 2
     assert not list(config.data_dir.glob(".*draft"))
+    kept = {path.name: json.loads(path.read_text()) for path in (config.data_dir / "learned").iterdir()}
+    assert kept == {
+        "dock.json": {"ScriptedPipeline": {"calls": 20}},
+        "gate.json": {"ScriptedPipeline": {"calls": 15}},
+    }
     edges = {e.edge: e for e in store.edges()}
     assert set(edges["box-1"].health["cameras"]) == {"dock", "gate"}  # type: ignore[index]
     assert edges["box-1"].health["cameras"]["dock"]["title"] == "东门"  # type: ignore[index]
