@@ -136,20 +136,16 @@ def runtimes() -> Finding:
 def models() -> Iterator[Finding]:
     """Each model card in `models/`: whether it loads, on what, and how long a look takes."""
     from detector.config import Analysis
-    from detector.inference.card import find_card
+    from detector.inference.card import cards_in, find_card
     from detector.inference.detector import SceneDetector
     from detector.inference.session import Session, choose
 
     try:
-        cards = sorted(resource("models").glob("*.yaml"))
+        cards = cards_in(resource("models"))
     except MissingPart as error:
         yield Finding("models", BAD, str(error))
         return
-    shown = 0
     for path in cards:
-        if "sha256:" not in path.read_text(encoding="utf-8", errors="replace"):
-            continue  # no card: models/ holds other lists too
-        shown += 1
         try:
             card = find_card(str(path))
             session = Session(card)
@@ -165,7 +161,7 @@ def models() -> Iterator[Finding]:
             f"{card.file}, {size:.1f} MB, {session.precision} by {session.runtime}: {took_s * 1000:.0f} ms for a whole "
             f"frame on one thread; analysis.precision auto takes {auto.precision} by {auto.runtime}",
         )
-    if not shown:
+    if not cards:
         yield Finding(
             "models", BAD, f"no model card in {resource('models')}", "restore models/scene.yaml and scene.onnx"
         )

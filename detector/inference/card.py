@@ -111,7 +111,7 @@ def find_card(model: str) -> ModelCard:
     if path.suffix not in (".yaml", ".yml"):
         path = resource("models") / f"{model}.yaml"
         if not path.exists():
-            known = ", ".join(sorted(card.stem for card in path.parent.glob("*.yaml")))
+            known = ", ".join(card.stem for card in cards_in(path.parent))
             raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card)")
     try:
         tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -126,6 +126,11 @@ def find_card(model: str) -> ModelCard:
         raise ModelError(f"{path} is not a model card: {str(error).splitlines()[0]}") from error
     check_file(card.path, card.sha256)
     return card
+
+
+def cards_in(folder: Path) -> list[Path]:
+    """Cards of networks in a folder, which holds other lists too: only they name a checksum."""
+    return [p for p in sorted(folder.glob("*.yaml")) if "sha256:" in p.read_text(encoding="utf-8", errors="replace")]
 
 
 def sha256_of(path: Path) -> str:
