@@ -14,6 +14,8 @@ from detector.alerts.severity import SERIAL_PHOTOS, severity
 from detector.config import DAYS, Calendar, Camera, EdgeConfig, Exemption, Policy, Shift, Zone
 from detector.rules.orientation import BY_HAND
 from detector.rules.policy import Permission, holds, permission
+from detector.rules.sweep import MOVES_ON_S, QUICK_S
+from detector.rules.zone_watch import UNJUDGEABLE
 from detector.sentences import KIND_NAMES, LANGUAGES, SEMICOLON, SEVERITY_NAMES
 from detector.shifts import Shifts
 from detector.values import CountRange, IncidentKind
@@ -37,15 +39,24 @@ TEXTS: dict[str, tuple[str, str]] = {
     "closed": ("停工日：{days}", "closed: {days}"),
     "rules": ("规则", "Rules"),
     "photo": (
-        "拍照：看人手里的动作，证据够了才算一次，至少 {least} 秒；别的动作每一段被当成拍照的概率不超过 {error}",
         (
-            "photo: looks at a person's hands add up until the evidence is enough, over {least} s at least; "
-            "at most {error} of stretches of anything else are taken for a photo"
+            "拍照：看人手里的动作，证据够了才算一次，至少 {least}，{gap}没有迹象就算结束；"
+            "别的动作每一段被当成拍照的概率不超过 {error}"
+        ),
+        (
+            "photo: looks at a person's hands add up until the evidence is enough, over {least} at least; "
+            "it ends {gap} after the last sign; at most {error} of stretches of anything else are taken for a photo"
         ),
     ),
     "sweep": (
-        "连续拍摄：{acts} 次拍照，涉及 {parcels} 件不同包裹，相邻间隔不超过 {window}",
-        "sweep: {acts} photos of {parcels} different parcels, each within {window} of the one before",
+        (
+            "连续拍摄：至少 {acts} 次拍照、{parcels} 件不同包裹，相邻间隔不超过 {window}；"
+            "{quick}以内拍完、{moves}内包裹被拿走的不算"
+        ),
+        (
+            "sweep: {acts} photos or more, of {parcels} different parcels or more, each within {window} of the one "
+            "before; those over within {quick} whose parcel moves on within {moves} don't count"
+        ),
     ),
     "orientation": (
         "面单朝上：一片至少 {least} 件、静置 {settle} 秒以上；每区平均每月误报不超过 {alarms} 次；平时比例{rate}",
@@ -58,27 +69,37 @@ TEXTS: dict[str, tuple[str, str]] = {
     "rate_by_shift": ("先按 {rate} 算，之后各班次自学", "{rate} until it is learned, shift by shift"),
     "rate_fixed": ("固定为 {rate}", "fixed at {rate}"),
     "lingering": (
-        "停留：在包裹旁 {after} 没有干活的迹象，蹲着或弯腰则 {crouched}",
-        "lingering: {after} beside parcels without any sign of work, or {crouched} squatting or bending there",
+        "停留：在包裹旁 {after}没有干活的迹象，其中蹲着或弯腰则 {crouched}；不允许停留时，在该区 {after}，不管做什么",
+        (
+            "lingering: {after} beside parcels without any sign of work, or {crouched} of it squatting or bending; "
+            "where and when nobody should be, {after} anywhere, whatever they do"
+        ),
     ),
     "blind_edge": (
-        "死角：从死角入口消失 {away}，或一班内带包裹进去 {visits} 次、每次至少 {visit}",
-        "blind corner: out of sight for {away}, or {visits} times a shift with parcels, {visit} each at least",
+        "死角：从死角入口消失 {away}，或一班内进去 {visits} 次、每次至少 {visit}（看得清没带包裹的不算）",
+        (
+            "blind corner: out of sight for {away}, or {visits} times a shift for {visit} at least; "
+            "times plainly without a parcel don't count"
+        ),
     ),
     "blind_edge_off": ("死角：未启用，没有 blind_edge 区域", "blind corner: off, no zone is of kind blind_edge"),
     "tamper": (
-        "摄像机：被遮挡、转动、失焦、过暗持续 {after}，画面不动 {frozen}，时间跳变超过 {step}",
+        "摄像机：被遮挡、转动、失焦、过暗持续 {after}，画面不动 {frozen}，时间倒退超过 {step}，实时画面中断 {silent}",
         (
             "camera: covered, turned, out of focus or too dark for {after}, not changing at all for {frozen}, "
-            "or its time jumps by more than {step}"
+            "its time set back by more than {step}, or, live, no picture for {silent}"
         ),
     ),
     "join": (
-        "同一地点、同一些人、间隔 {join} 内的发现合成一起事件，最长 {longest}；只有变得更严重时才再次提醒",
+        "同一地点、同一些人、间隔 {join}内的发现合成一起事件，最长 {longest}；只有变得更严重时才再次提醒",
         (
             "findings of one place, the same people and within {join} are one incident, of {longest} at most; "
             "people are notified again only when it has become more severe"
         ),
+    ),
+    "clips": (
+        "片段从开始前 {before}到最后迹象后 {after}，每段最长 {segment}",
+        "a clip runs from {before} before the beginning to {after} after the last sign, in pieces of {segment}",
     ),
     "camera": ("摄像机 {name}", "Camera {name}"),
     "least_score": ("得分低于 {score} 的「{kind}」不成事件", "“{kind}” scored below {score} raises no incident"),
@@ -108,25 +129,31 @@ TEXTS: dict[str, tuple[str, str]] = {
         "面单成片朝上 → {severity}（非工作时间，或 {n} 件以上是人翻的，为{more}）",
         "a patch of labels facing up → {severity} ({more} out of hours, or with {n} or more turned by people)",
     ),
+    "zone_rate": ("平时面单朝上比例：{rate}", "usual share of labels up: {rate}"),
+    "no_patch": (
+        "平时就有 {most} 以上朝上，不判断面单成片朝上",
+        "labels lie up here as a rule, more than {most} of them: no patch is told",
+    ),
     "linger": ("在包裹旁停留 → {severity}", "lingering beside parcels → {severity}"),
     "corner": (
-        "走进死角不出来 → {severity}（非工作时间带包裹为{more}）",
-        "out of sight for long → {severity} ({more} out of hours with parcels)",
+        "走进死角不出来 → {severity}（带着包裹、一班内多次或非工作时间为{more}）",
+        "out of sight for long → {severity} ({more} with parcels, often in a shift, or out of hours)",
     ),
-    "tampered": ("摄像机被动 → {severity}", "the camera tampered with → {severity}"),
+    "tampered": ("摄像机异常 → {severity}", "camera trouble → {severity}"),
+    "dark_is_less": ("（班次以外过暗为{less}）", " (too dark out of hours → {less})"),
     "more": (
         "面单越多、连拍、翻面单、非工作时间、多人、蹲着，越严重",
         "more labels, photo after photo, parcels turned, out of hours, company and squatting make any of it graver",
     ),
     "exemption": ("例外「{reason}」：{what}{when}；{state}", "exemption “{reason}”: {what}{when}; {state}"),
-    "makes_allowed": ("{what}允许", "{what} is fine"),
-    "makes_forbidden": ("{what}不允许", "{what} is not fine"),
+    "makes_allowed": ("允许{what}", "{what} is fine"),
+    "makes_forbidden": ("不允许{what}", "{what} is not fine"),
     "in_shifts": ("，限班次 {shifts}", ", in shift {shifts}|, in shifts {shifts}"),
     "at_most": ("，{n} 人以内", ", while one person alone does it|, while at most {n} people do it"),
     "until": ("，到 {day} 为止", ", until {day}"),
-    "holds": ("此刻有效", "holds then"),
-    "holds_not": ("此刻无效", "does not hold then"),
-    "then": ("此刻（{when}）", "then ({when})"),
+    "holds": ("此时有效", "holds then"),
+    "holds_not": ("此时无效", "does not hold then"),
+    "then": ("此时（{when}）", "then ({when})"),
     "line": ("{title}：{words}", "{title}: {words}"),
 }
 WEEKDAYS = {
@@ -197,6 +224,7 @@ def explain(config: EdgeConfig, at: float, language: str) -> dict[str, Any]:
     say = _Say(language)
     shifts = Shifts(config.calendar, config.timezone)
     moment = _Moment(shifts, at)
+    kept = config.incidents
     used = {zone.kind for camera in config.cameras for zone in camera.zones}
     return {
         "site": {
@@ -210,8 +238,14 @@ def explain(config: EdgeConfig, at: float, language: str) -> dict[str, Any]:
         "rules": {"title": say("rules"), "words": _rules(config, "blind_edge" in used, say)},
         "incidents": {
             "words": [
-                say("join", join=say.span(config.incidents.join_s), longest=say.span(config.incidents.longest_s)),
+                say("join", join=say.span(kept.join_s), longest=say.span(kept.longest_s)),
                 say("more"),
+                say(
+                    "clips",
+                    before=say.span(kept.pre_roll_s),
+                    after=say.span(kept.post_roll_s),
+                    segment=say.span(kept.segment_s),
+                ),
             ]
         },
         "cameras": [_camera(config, camera, moment, say) for camera in config.cameras],
@@ -281,17 +315,28 @@ def _shift(shift: Shift, say: _Say) -> str:
 def _rules(config: EdgeConfig, has_blind_edge: bool, say: _Say) -> list[str]:
     rules = config.rules
     sweep, orientation, blind, tamper = rules.sweep, rules.orientation, rules.blind_edge, rules.tamper
-    rate = "rate_fixed" if not orientation.learn else "rate_by_shift" if orientation.by_shift else "rate_learned"
     alarms = f"{orientation.false_alarms_per_month:g}"
     return [
-        say("photo", least=f"{rules.photo.least_s:g}", error=_percent(rules.photo.error)),
-        say("sweep", acts=sweep.least_acts, parcels=sweep.least_parcels, window=say.span(sweep.window_s)),
+        say(
+            "photo",
+            least=say.span(rules.photo.least_s),
+            gap=say.span(rules.photo.gap_s),
+            error=_percent(rules.photo.error),
+        ),
+        say(
+            "sweep",
+            acts=sweep.least_acts,
+            parcels=sweep.least_parcels,
+            window=say.span(sweep.window_s),
+            quick=say.span(QUICK_S),
+            moves=say.span(MOVES_ON_S),
+        ),
         say(
             "orientation",
             least=orientation.least_parcels,
             settle=f"{orientation.settle_s:g}",
             alarms=alarms if say.language == "zh" else f"{alarms} false alarm{'' if alarms == '1' else 's'}",
-            rate=say(rate, rate=_percent(orientation.usual_rate)),
+            rate=_rate(config, orientation.usual_rate, say),
         ),
         say(
             "lingering",
@@ -306,8 +351,15 @@ def _rules(config: EdgeConfig, has_blind_edge: bool, say: _Say) -> list[str]:
             after=say.span(tamper.after_s),
             frozen=say.span(tamper.frozen_s),
             step=say.span(tamper.clock_step_s),
+            silent=say.span(tamper.silent_s),
         ),
     ]
+
+
+def _rate(config: EdgeConfig, rate: float, say: _Say) -> str:
+    rule = config.rules.orientation
+    key = "rate_fixed" if not rule.learn else "rate_by_shift" if rule.by_shift else "rate_learned"
+    return say(key, rate=_percent(rate))
 
 
 def _percent(share: float) -> str:
@@ -317,7 +369,10 @@ def _percent(share: float) -> str:
 def _camera(config: EdgeConfig, camera: Camera, moment: _Moment, say: _Say) -> dict[str, Any]:
     name = f"{camera.name} · {camera.title}" if camera.title else camera.name
     least = {**config.incidents.least_score, **camera.least_score}
-    raises = [say("tampered", severity=say.severity(IncidentKind.TAMPER))]
+    tampered = say("tampered", severity=say.severity(IncidentKind.TAMPER))
+    if config.calendar.shifts or config.calendar.closed:
+        tampered += say("dark_is_less", less=say.severity(IncidentKind.TAMPER, what="dark"))
+    raises = [tampered]
     raises += [say("least_score", kind=KIND_NAMES[say.language][kind], score=f"{least[kind]:g}") for kind in least]
     return {
         "camera": camera.name,
@@ -341,7 +396,7 @@ def _zone(config: EdgeConfig, zone: Zone, moment: _Moment, say: _Say) -> dict[st
             _exemption(exemption, bool(found["holds"]), say) for exemption, found in zip(exemptions, held, strict=True)
         ],
         "hours": list(_hours(config, zone, moment.day, say)) if looked_at else [],
-        "raises": _raised(zone, say) if looked_at else [],
+        "raises": _raised(config, zone, say) if looked_at else [],
         "then": list(_at_moment(config, zone, moment, say)) if looked_at else [],
     }
 
@@ -439,17 +494,22 @@ def _forbidden(config: EdgeConfig, told: Permission, say: _Say) -> Iterator[str]
         yield say("to", what=say("staying"), severity=say.severity(IncidentKind.LINGERING, **hours))
 
 
-def _raised(zone: Zone, say: _Say) -> list[str]:
+def _raised(config: EdgeConfig, zone: Zone, say: _Say) -> list[str]:
     """What else a zone of its kind raises, whatever its policy says."""
-    critical = SEVERITY_NAMES[say.language]["critical"]
+    warning, critical = (SEVERITY_NAMES[say.language][name] for name in ("warning", "critical"))
     raises = []
     if zone.kind == "storage":
-        usual = say.severity(IncidentKind.ORIENTATION_PATTERN)
-        raises.append(say("raises", what=say("patch", n=BY_HAND, severity=usual, more=critical)))
+        given = zone.label_up_rate
+        if given is not None:
+            raises.append(say("zone_rate", rate=_rate(config, given, say)))
+        if (config.rules.orientation.usual_rate if given is None else given) > UNJUDGEABLE[0]:
+            raises.append(say("no_patch", most=_percent(UNJUDGEABLE[0])))
+        else:
+            usual = say.severity(IncidentKind.ORIENTATION_PATTERN)
+            raises.append(say("raises", what=say("patch", n=BY_HAND, severity=usual, more=critical)))
     if zone.kind != "packing":
         raises.append(say("raises", what=say("linger", severity=say.severity(IncidentKind.LINGERING))))
     if zone.kind == "blind_edge":
-        more = say.severity(IncidentKind.BLIND_CORNER, carried=1, out_of_hours=True)
         usual = say.severity(IncidentKind.BLIND_CORNER)
-        raises.append(say("raises", what=say("corner", severity=usual, more=more)))
+        raises.append(say("raises", what=say("corner", severity=usual, more=warning)))
     return raises

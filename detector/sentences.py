@@ -119,14 +119,14 @@ KIND_NAMES: Mapping[str, Mapping[str, str]] = {
         "orientation_pattern": "面单成片朝上",
         "lingering": "停留",
         "blind_corner": "进入无监控角落",
-        "tamper": "摄像机被动",
+        "tamper": "摄像机异常",
     },
     "en": {
         "label_photography": "Labels photographed",
         "orientation_pattern": "A patch of labels facing up",
         "lingering": "Lingering",
         "blind_corner": "Unwatched corner",
-        "tamper": "Camera tampered with",
+        "tamper": "Camera trouble",
     },
 }
 SEVERITY_NAMES: Mapping[str, Mapping[str, str]] = {

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import detector.explain
 from detector.cli import main
-from detector.config import EdgeConfig, load_edge
+from detector.config import EdgeConfig, Rules, load_edge
 from detector.contradictions import contradictions
 from detector.explain import TEXTS, explain, lines
 from detector.sentences import LANGUAGES
@@ -107,8 +107,41 @@ def test_the_severity_is_that_which_incidents_get() -> None:
     explained = explain(config(zone("edge", "blind_edge")), at("2026-11-26T05:00"), "en")
     shown = "\n".join(lines(explained))
     assert "being here → Warning" in shown
-    assert "out of sight for long → Note (Warning out of hours with parcels)" in shown
-    assert "blind corner: out of sight for 3 min, or 3 times a shift with parcels, 30 s each at least" in shown
+    assert "out of sight for long → Note (Warning with parcels, often in a shift, or out of hours)" in shown
+    assert "blind corner: out of sight for 3 min, or 3 times a shift for 30 s at least" in shown
+
+
+def test_the_usual_share_of_a_zone_is_its_own_and_one_too_high_to_judge_is_said() -> None:
+    tidy, bench = zone(label_up_rate=0.2), zone("bench", label_up_rate=0.9)
+    shown = told(config(tidy, bench, rules={"orientation": {"learn": False}}))
+    assert "usual share of labels up: fixed at 20 %" in shown
+    assert "usual share of labels up: fixed at 90 %" in shown
+    assert shown.count("a patch of labels facing up") == 1
+    assert "labels lie up here as a rule, more than 75 % of them: no patch is told" in shown
+
+
+def test_every_way_to_lose_a_camera_is_said_with_its_time() -> None:
+    shown = told(config(zone(), rules={"tamper": {"silent_s": 40, "frozen_s": 90, "clock_step_s": 120}}))
+    assert "not changing at all for 90 s, its time set back by more than 2 min, or, live, no picture for 40 s" in shown
+    assert "camera trouble → Warning (too dark out of hours → Note)" in shown
+    assert "too dark out of hours" not in told(config(zone(), shifts=[]))
+
+
+THRESHOLDS = [
+    (rule, key)
+    for rule, of in Rules.model_fields.items()
+    for key in of.annotation.model_fields  # type: ignore[union-attr]
+    if (rule, key) not in {("orientation", "learn"), ("orientation", "by_shift")}
+]
+
+
+@pytest.mark.parametrize(("rule", "key"), THRESHOLDS)
+def test_a_threshold_that_is_changed_is_explained_otherwise(rule: str, key: str) -> None:
+    edge = zone("edge", "blind_edge")
+    usual = getattr(getattr(Rules(), rule), key)
+    changed = config(edge, rules={rule: {key: usual / 2 if key in {"error", "usual_rate"} else usual + 1}})
+    for language in LANGUAGES:
+        assert told(changed, language=language) != told(config(edge), language=language)
 
 
 def test_where_scanners_are_forbidden_scanning_raises() -> None:
@@ -126,7 +159,7 @@ def test_low_scores_that_raise_nothing_are_named_and_the_camera_wins() -> None:
     camera = mine.cameras[0].model_copy(update={"least_score": {"lingering": 0.62}})
     shown = told(mine.model_copy(update={"cameras": [camera]}))
     assert "“Lingering” scored below 0.62 raises no incident" in shown
-    assert "“Camera tampered with” scored below 0.5 raises no incident" in shown
+    assert "“Camera trouble” scored below 0.5 raises no incident" in shown
 
 
 def test_every_text_is_used_and_both_languages_use_the_same_values() -> None:
