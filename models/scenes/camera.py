@@ -91,18 +91,15 @@ class Camera:
         return (1 - self.barrel * np.minimum(r, 1.3) ** 2) / (1 - self.barrel)
 
 
-def hang(rng: random.Random, room, focus, size, *, near: bool, clear) -> Camera:
-    """A camera drawn at random that sees a person at `focus` large (`near`) or small.
-
-    Heights 2.5 to 6 m, tilts 10 to 60 degrees, fields of view 50 to 110 degrees; a person at the focus is 150 to
-    400 pixels tall in a 960-pixel-wide picture when near, 60 to 160 otherwise.
+def hang(rng: random.Random, room, focus, size, *, tall: tuple[float, float], clear) -> Camera:
+    """A camera drawn at random: heights 2.5 to 6 m, tilts 10 to 60 degrees, fields of view 50 to 110 degrees.
 
     Args:
         rng: Source of chance.
         room: Has `width`, `depth`, `height` in metres, centred on the origin.
         focus: `(2,)` the spot on the floor to look at.
         size: Picture `(width, height)`, pixels.
-        near: Whether people are to be large.
+        tall: How tall a person at the focus is, from least to most: pixels in a 960-pixel-wide picture.
         clear: Function of a position that tells whether the view from there to the focus is free.
 
     Raises:
@@ -112,11 +109,11 @@ def hang(rng: random.Random, room, focus, size, *, near: bool, clear) -> Camera:
     # Size and height are drawn first and kept for a while: else most cameras would be low and see people small,
     # as there is more room for those.
     for _ in range(80):
-        tall = rng.uniform(150, 400) if near else rng.uniform(60, 160)
+        pixels = rng.uniform(*tall)
         height = rng.uniform(2.5, min(6.0, room.height - 0.25))
         for _ in range(50):
             fov = rng.uniform(50, 110)
-            position = _position(rng, room, focus, height, tall, fov, size)
+            position = _position(rng, room, focus, height, pixels, fov, size)
             if position is None:
                 continue
             barrel = rng.uniform(0.04, 0.16) if rng.random() < 0.45 else 0.0

@@ -28,7 +28,7 @@ from scenes import parts, scripts, sensor
 from scenes.stills import CAMERA_NAMES, PLATE_SAMPLES, Warehouse, size_of
 
 GOP_SECONDS = 2
-NEAR = 0.88  # chance that people are meant to be large
+NEAR, LARGE = 0.88, (150.0, 300.0)  # chance that people are large, and how large: pixels at 960 wide
 
 
 class Film:
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder and start of the file names")
     parser.add_argument("--cache", type=Path, help="folder for drawn textures (or SCENES_CACHE)")
     parser.add_argument("--size", type=size_of, default=(960, 540))
-    parser.add_argument("--spp", type=int, default=5, help="rays a pixel")
+    parser.add_argument("--spp", type=int, default=4, help="rays a pixel")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pictures", type=int, default=0, metavar="N", help="also every Nth frame as OUT_0000.png …")
     args = parser.parse_args()
@@ -156,7 +156,7 @@ def main() -> None:
         rng = random.Random(args.seed)
         script = scripts.drawn(rng) if args.script == "auto" else args.script
         warehouse = Warehouse(
-            args.seed, args.size, assets, cache, args.threads, scratch, near=NEAR, row=rng.random() < 0.55
+            args.seed, args.size, assets, cache, args.threads, scratch, near=NEAR, large=LARGE, row=rng.random() < 0.55
         )
         film = Film(warehouse, script, args.seconds, assets)
         print(f"{args.out.name}: {script}, {warehouse.mode}, {time.process_time() - start:.1f} CPU s", flush=True)

@@ -42,6 +42,7 @@ APART, TOUCHING = 0.55, 0.35  # metres that two people should keep between them,
 STEP = 0.3  # metres that somebody goes without walking, when squatting; twice as far when upright
 TURN = 50.0  # degrees that somebody turns while walking off; who turns more turns first
 TRIES = 8
+CROWDED = 0.8  # metres from where somebody else will be at some time: no place to choose
 HEAD, LOW_HEAD = 1.65, 1.1  # heights that should be in the picture with somebody who stands, or squats, metres
 
 
@@ -163,7 +164,7 @@ class Director(Stage):
             others = [track for _, track in chosen]
             tried = []
             for _ in range(TRIES):
-                part = Planner(self, body, rng, focus, spread).part(plan, seconds)
+                part = Planner(self, body, rng, focus, spread, others).part(plan, seconds)
                 if part is None:
                     continue
                 track = np.array([part.key(t).position for t in np.arange(0, seconds, 0.4)])
@@ -291,9 +292,11 @@ def closest(track, others) -> float:
 class Planner:
     """Turns one person's steps into segments."""
 
-    def __init__(self, stage: Director, body: Body, rng: random.Random, focus, spread: float):
+    def __init__(self, stage: Director, body: Body, rng: random.Random, focus, spread: float, others):
+        """Plan around `focus` (m), away from `others`: tracks `(T, 2)` of people planned already."""
         self._stage, self._body, self._rng = stage, body, rng
         self._focus, self._spread = np.asarray(focus, float), spread
+        self._others = np.concatenate([np.zeros((0, 2)), *others])
         self._side = rng.choice("rrrl")
         self._scanner = rng.choice(["gun", "pda"])
         self._hang = Swing(rng.uniform(4, 30), rng.uniform(25, 95), rng.uniform(6, 12))
@@ -481,7 +484,12 @@ class Planner:
             self._done &= {self._shot.parcel} if self._shot else set()
         todo = [p for p in near_enough if p.thing.id not in self._done]
         stray = 0.9 if self._last_label is None else 0.25
-        todo.sort(key=lambda p: np.linalg.norm(p.label.centre[:2] - near[:2]) + rng.uniform(0, stray))
+
+        def far(parcel) -> float:
+            point = parcel.label.centre[:2]
+            return float(np.linalg.norm(point - near[:2])) + rng.uniform(0, stray) + 2.5 * self._is_crowded(point)
+
+        todo.sort(key=far)
         height = HEAD if step.posture in ("stand", "stoop", "bend") else LOW_HEAD
         spots = ((p, self._spot(p.label.centre, p.label.normal)) for p in todo[:14])
         found = [(p, spot) for p, spot in spots if spot is not None]
@@ -496,20 +504,33 @@ class Planner:
             return Shot(key, key, act.name, act.use, parcel.thing.id, kind)
         return None
 
+    def _is_crowded(self, point) -> bool:
+        """Whether somebody planned already is there at some time."""
+        return bool((np.linalg.norm(self._others - np.asarray(point)[:2], axis=1) < CROWDED).any())
+
     def _spot(self, point, normal):
         """Where to stand for something: here if that will do, else the nearest of a few places."""
         here, stage = self._here(), self._stage
         if self._shot:
             way = here - point[:2]
             gap = float(np.linalg.norm(way))
-            if 0.45 < gap < 0.8 and (abs(normal[2]) > 0.5 or way @ normal[:2] > 0.5 * gap):
+            if (
+                0.45 < gap < 0.8
+                and not self._is_crowded(here)
+                and (abs(normal[2]) > 0.5 or way @ normal[:2] > 0.5 * gap)
+            ):
                 return tuple(here)
         to_camera = unit(np.asarray(stage.camera.position)[:2] - point[:2])
 
         def cost(spot) -> float:
             """Metres to go, and more for who turns the back on the camera, showing it no device, or is cut off."""
             away = float(unit(np.array(spot) - point[:2]) @ to_camera)
-            return float(np.linalg.norm(np.array(spot) - here)) + max(0.0, away) + 3.0 * (not stage.is_framed(spot))
+            return (
+                float(np.linalg.norm(np.array(spot) - here))
+                + max(0.0, away)
+                + 3.0 * (not stage.is_framed(spot))
+                + 3.0 * self._is_crowded(spot)
+            )
 
         return min(
             (s for s in (stage.spot_by(point, normal) for _ in range(6)) if s is not None), key=cost, default=None
@@ -567,12 +588,16 @@ class Planner:
                 break
         return act
 
+    def _free_spot(self, near, spread: float):
+        spots = [self._stage.free_spot(near, spread) for _ in range(5)]
+        return next((s for s in spots if s is not None and not self._is_crowded(s)), spots[0])
+
     def _standing_by(self, step: Step) -> Shot | None:
         """What needs no parcel, here or at a free spot near."""
         rng, body = self._rng, self._body
         move = self._shot is None or step.act == "leave" or rng.random() < 0.35
         near, spread = (self._focus, self._spread) if self._shot is None or step.act == "leave" else (self._here(), 0.9)
-        spot = self._stage.free_spot(near, spread) if move else tuple(self._here())
+        spot = self._free_spot(near, spread) if move else tuple(self._here())
         if spot is None:
             return None
         yaw = rng.uniform(0, 360) if self._shot is None else self._shot.leave.yaw + rng.gauss(0, 50)
@@ -618,7 +643,7 @@ class Planner:
         if is_at_odds:  # an earlier step found no room
             return None
         if step.act == "carry":
-            spot = self._stage.free_spot(self._focus, self._spread)
+            spot = self._free_spot(self._focus, self._spread)
             if spot is None:
                 return None
             yaw = yaw_to(self._here(), spot) if self._shot else rng.uniform(0, 360)

@@ -29,6 +29,7 @@ from scenes.vectors import unit
 
 MODES = ("day",) * 12 + ("ir",) * 5 + ("backlight",) * 3
 PLATE_SAMPLES = 16
+LARGE, SMALL = (150.0, 400.0), (60.0, 160.0)  # how tall people are, pixels in a 960-pixel-wide picture
 MARGIN = 0.035  # of the picture's width, around people, is rendered with them
 OVERLAP = 6  # pixels by which regions are rendered larger than they are used
 CAMERA_NAMES = ("CAM 03  仓库东区", "Camera 01", "分拣线 2", "IPC-07 打包台", "通道 12", "出库口", "收货区 A")
@@ -46,9 +47,19 @@ class Warehouse:
     """One furnished hall seen by one camera, with its plate: what the camera sees when nobody is there."""
 
     def __init__(
-        self, seed: int, size, assets: Path, cache: Path, threads: int, scratch: Path, *, near=0.78, row=False
+        self,
+        seed: int,
+        size,
+        assets: Path,
+        cache: Path,
+        threads: int,
+        scratch: Path,
+        *,
+        near=0.78,
+        large=LARGE,
+        row=False,
     ):
-        """Build and render it; `near`: chance that people are large; with a `row` of parcels in the middle or not."""
+        """Build and render it; `near`: chance that people are `large` (pixels); `row`: of parcels in the middle."""
         from scenes.blender import Studio, quiet
         from scenes.parcels import Packer
         from scenes.room import Room, furnish
@@ -76,7 +87,7 @@ class Warehouse:
                 self.studio.is_hit(position, position + (p - position) * 0.9) for p in (knee, head)
             )
 
-        self.camera = cameras.hang(rng, self.room, self.focus, size, near=self.near, clear=clear)
+        self.camera = cameras.hang(rng, self.room, self.focus, size, tall=large if self.near else SMALL, clear=clear)
         self.studio.use_camera(self.camera)
         if self.mode == "ir":
             self.studio.dim(0.004, 0.01)

@@ -31,6 +31,7 @@ from scenes.motion import (
 )
 from scenes.regions import CELL, around, covering, faded
 from scenes.sensor import look
+from scenes.stills import LARGE, SMALL
 from scenes.truth import LENS_REACH, Register, act_of, annotate, exposed, extents, together
 from scenes.vectors import turn
 
@@ -118,7 +119,8 @@ def test_barrel_keeps_the_corners():
 @given(st.integers(0, 10_000), st.booleans())
 def test_hung_cameras_keep_to_the_promised_ranges(seed, near):
     room = SimpleNamespace(width=14.0, depth=12.0, height=6.0)
-    camera = hang(random.Random(seed), room, (0.5, -0.5), (960, 540), near=near, clear=lambda position: True)
+    tall = LARGE if near else SMALL
+    camera = hang(random.Random(seed), room, (0.5, -0.5), (960, 540), tall=tall, clear=lambda position: True)
     (head, foot), _ = camera.project([(0.5, -0.5, 1.7), (0.5, -0.5, 0.0)], distort=False)
     assert 2.5 <= camera.position[2] <= 6
     assert 10 <= camera.tilt_deg <= 60
@@ -129,7 +131,7 @@ def test_hung_cameras_keep_to_the_promised_ranges(seed, near):
 def test_a_room_too_small_for_any_camera_is_an_error():
     room = SimpleNamespace(width=0.4, depth=0.4, height=3.0)
     with pytest.raises(ValueError, match="no camera position"):
-        hang(random.Random(1), room, (0, 0), SIZE, near=True, clear=lambda position: True)
+        hang(random.Random(1), room, (0, 0), SIZE, tall=LARGE, clear=lambda position: True)
 
 
 def test_a_phone_photographs_only_when_it_points_at_a_label():
