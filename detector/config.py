@@ -213,7 +213,7 @@ class LingeringRule(Settings):
     """When somebody stays beside parcels without work (`rules/lingering.py`)."""
 
     after_s: float = Field(120.0, gt=0, description="this long beside parcels without work, or anywhere out of hours")
-    crouched_after_s: float = Field(30.0, gt=0, description="crouching or bending there, already after this long")
+    crouched_after_s: float = Field(60.0, gt=0, description="crouching or bending there, already after this long")
 
 
 class BlindEdgeRule(Settings):
