@@ -126,7 +126,7 @@ class World:
         camera = Camera(name="sim", source="sim.mp4", zones=[whole])
         config = EdgeConfig(site="sim", edge="sim", data_dir=Path("sim"), cameras=[camera])
         self.pipeline: Pipeline = build_pipeline(config, camera, self._detector)
-        self._pictures = [self._noise.integers(90, 160, (SIZE[1], SIZE[0], 3), dtype=np.uint8) for _ in range(3)]
+        self._pictures = pictures(self._noise)
         self.told = Told()
 
     def run(self, visitors: Sequence[Visitor], until: float) -> None:
@@ -169,6 +169,15 @@ class World:
         box = (feet[0] - width / 2, feet[1] - height, feet[0] + width / 2, feet[1])
         target = None if step.target is None else self.hall.parcels[step.target]
         return person_rows(visitor.look, box, target, self._noise)
+
+
+def pictures(noise: np.random.Generator) -> list[np.ndarray]:
+    """Three pictures of one place with sensor noise, so that nothing seems wrong with the camera."""
+    place = np.full((SIZE[1], SIZE[0], 3), 120, np.int16)
+    for _ in range(150):
+        x, y = noise.integers(0, SIZE[0] - 40), noise.integers(0, SIZE[1] - 40)
+        place[y : y + noise.integers(10, 200), x : x + noise.integers(10, 200)] = noise.integers(30, 220)
+    return [np.clip(place + noise.normal(0, 4, place.shape), 0, 255).astype(np.uint8) for _ in range(3)]
 
 
 def working_day(rng: Random, place: Hall, begins: float, hours: float) -> Iterator[Visitor]:
