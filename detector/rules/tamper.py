@@ -134,14 +134,17 @@ class TamperRule:
         self._recalled: dict[str, tuple[float, float]] = {}
 
     def observe(self, scene: Scene) -> Iterator[Signal]:
-        """A signal when a disturbance is sure, and again while it lasts, for ten minutes at most."""
+        """A signal when a disturbance is sure, and again while it lasts and with its whole length when it is over.
+
+        What lasts longer than ten minutes is told for so long only.
+        """
         memory, view, at = self._memory, scene.view, scene.at
         if self._recalled:
             memory.rests = {what: Rest(at + left_s, rest_s) for what, (rest_s, left_s) in self._recalled.items()}
             self._recalled = {}
         step = scene.clock_step_s or 0.0
         if -step > self._settings.clock_step_s and self._may_tell("clock", at):
-            yield self._signal(scene, Spell("clock", 1.0, at), {"step_s": round(step, 1)})
+            yield self._signal(scene, Spell("clock", 1.0, at), at, {"step_s": round(step, 1)})
             self._begin_rest("clock", at)
         if view is None:
             return
@@ -155,15 +158,20 @@ class TamperRule:
                 memory.usual = learned(memory.usual, view, seconds, at)
                 return
             spell = Spell(*found, since=at - view.still_s if found[0] == "frozen" else at)
-        memory.spell = spell = self._carried_on(spell, found, view, at)
-        if spell is not None and self._is_due(spell, scene):
+        before, memory.spell = spell, self._carried_on(spell, found, view, at)
+        spell = memory.spell
+        if spell is None:
+            over_at = before.calm_since
+            if before.told_at is not None and over_at is not None and over_at - before.since <= TOLD_FOR_S:
+                yield self._signal(scene, before, over_at)
+        elif self._is_due(spell, scene):
             told = spell.told_at is not None
             memory.spell = replace(
                 spell,
                 told_at=spell.told_at if told else at,
                 again_at=min(at + AGAIN_S, spell.since + 2 * (at - spell.since)),
             )
-            yield self._signal(scene, spell)
+            yield self._signal(scene, spell, at)
 
     def learned(self) -> dict[str, Any]:
         """What is usual, and how long what was told is not told again; plain values, as JSON has them."""
@@ -247,12 +255,12 @@ class TamperRule:
         seconds = min(2 * rest.seconds, LONGEST_REST_S) if rest is not None and again else REST_S
         self._memory.rests[what] = Rest(at + seconds, seconds)
 
-    def _signal(self, scene: Scene, spell: Spell, more: dict[str, Any] | None = None) -> Signal:
+    def _signal(self, scene: Scene, spell: Spell, until: float, more: dict[str, Any] | None = None) -> Signal:
         idle = spell.what == "dark" and not self._shifts.working(scene.at)
         return Signal(
-            IncidentKind.TAMPER, scene.camera, None, spell.since, scene.at, spell.score,
+            IncidentKind.TAMPER, scene.camera, None, spell.since, until, spell.score,
             Severity.INFO if idle else Severity.WARNING,
-            facts={"what": spell.what, "lasted_s": round(scene.at - spell.since, 1), **(more or {})},
+            facts={"what": spell.what, "lasted_s": round(until - spell.since, 1), **(more or {})},
         )  # fmt: skip
 
 

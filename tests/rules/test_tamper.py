@@ -68,6 +68,15 @@ def test_a_disturbance_is_told_once_it_has_lasted(what: str) -> None:
     assert 0 < first.score <= 1
 
 
+def test_its_whole_length_is_told_when_it_is_over() -> None:
+    for lasts in (10, 40, 300, 540):
+        signals = told(
+            [*shown(FINE, 0, 120), *shown(WRONG["covered"], 120, 120 + lasts), *shown(FINE, 120 + lasts, 900)]
+        )
+        assert signals[-1].facts == {"what": "covered", "lasted_s": lasts}
+        assert incidents(signals, 1500) == 1
+
+
 @pytest.mark.parametrize(
     "view",
     [
