@@ -4,7 +4,8 @@
 
 The people simulator (`people.py`) draws its detector noise from this table: which act was taken for which, how often a
 device was missed, and how far off the line to the label it was seen, at every size of device. Only scenes whose seed is
-divisible by five are looked at: neither the network nor the act weights have learned from them.
+divisible by five are looked at: neither the network nor the act weights have learned from them. What is to be chosen by
+simulation is chosen on a table of the others (`--choose`).
 
 A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. Lengths are
 in heights of the person's detected box; angles in radians.
@@ -121,21 +122,26 @@ def _device(found: Detections, tracked: list[Person], who: int) -> dict[str, Any
     return row
 
 
-def stills(folders: list[Path]) -> Iterator[tuple[str, float, np.ndarray, dict[str, Any]]]:
-    """Run, time, picture and truth of each held-out still."""
+def wanted(seed: int, choose: bool) -> bool:
+    """Whether a scene is looked at."""
+    return bool(seed % 5) == choose
+
+
+def stills(folders: list[Path], choose: bool) -> Iterator[tuple[str, float, np.ndarray, dict[str, Any]]]:
+    """Run, time, picture and truth of each still."""
     for folder in folders:
         for path, picture in rendered_files(folder):
-            if seed_of(path.stem) % 5 == 0 and picture.exists():
+            if wanted(seed_of(path.stem), choose) and picture.exists():
                 yield path.stem, 0.0, cv2.imread(str(picture)), json.loads(path.read_text(encoding="utf-8"))
 
 
-def clips(folders: list[Path]) -> Iterator[tuple[str, float, np.ndarray, dict[str, Any]]]:
-    """Run, time, picture and truth of each frame of each held-out clip."""
+def clips(folders: list[Path], choose: bool) -> Iterator[tuple[str, float, np.ndarray, dict[str, Any]]]:
+    """Run, time, picture and truth of each frame of each clip."""
     for folder in folders:
         for path in sorted(folder.glob("*.json")):
             video = path.with_suffix(".mp4")
             truth = json.loads(path.read_text(encoding="utf-8"))
-            if truth["seed"] % 5 or not video.exists():
+            if not wanted(truth["seed"], choose) or not video.exists():
                 continue
             capture = cv2.VideoCapture(str(video))
             for frame in truth["frames"]:
@@ -151,18 +157,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="folders of stills (models/scenes)")
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="folders of clips (models/scenes/clips.py)")
+    parser.add_argument("--choose", action="store_true", help="of scenes that aren't held out, to choose settings on")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     detector = load_detector(Analysis())
     rows: list[dict[str, Any]] = []
-    for source in (stills(args.rendered), clips(args.clips)):
+    for source in (stills(args.rendered, args.choose), clips(args.clips, args.choose)):
         last, people = "", ()
         for run, t, picture, truth in source:
             found = detector.detect(Frame(run, 0, t, picture), people if run == last else ())
             last, people = run, tuple(as_box(box) for box in found.of(PERSON).boxes)
             rows += looks_in(found, truth, run, t)
     if not rows:
-        sys.exit("looks: no held-out scene in these folders (seeds divisible by five)")
+        sys.exit("looks: no such scene in these folders (held out are seeds divisible by five)")
     with args.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -94,6 +94,11 @@ class Looks:
             self._by_act[look.act].append(look)
         self._near: dict[tuple[str, int], tuple[list[Look], dict[str, list[Look]]]] = {}
 
+    @staticmethod
+    def read(path: Path = LOOKS, **settings: float) -> Looks:
+        """From a file; settings as of the class."""
+        return Looks(read_looks(path), **settings)
+
     def draw(self, rng: Random, act: str, px: float, before: Look | None, elapsed: float) -> Look:
         """The look `elapsed` seconds after the one `before` at somebody who does `act` with a device of `px` pixels."""
         if before is not None and before.act == act and rng.random() < exp(-elapsed / self.hold_s):

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from evaluation.svg import Series, chart
 from simulation.crowd import PHONE_M, SIZE, STYLES, TALL_M, Hall, Plan, Step, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import LOOKS, Look, Looks, ParcelNoise, as_detections, person_rows, read_looks
+from simulation.noise import LOOKS, Look, Looks, ParcelNoise, as_detections, person_rows
 
 from detector.assembly import build_pipeline
 from detector.config import Camera, EdgeConfig, Zone
@@ -189,10 +189,10 @@ def working_day(rng: Random, place: Hall, begins: float, hours: float) -> Iterat
         now += plan.seconds * rng.choices((0.4, 1.0), (0.3, 0.7))[0] + rng.choices((2.0, 30.0), (0.7, 0.3))[0]
 
 
-def month_part(job: tuple[int, float, float, dict[str, float]]) -> dict[str, Any]:
+def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
     """Hours of ordinary work of one camera: false sweeps, and whose they were."""
     seed, tall, hours, settings = job
-    world = World(seed, Looks(read_looks(), **settings), tall)
+    world = World(seed, Looks.read(**settings), tall)
     visitors = list(working_day(Random(seed + 1), world.hall, world.now, hours))
     last = max(v.ends for v in visitors)
     # Few are there at a time: those of the past and the far future need no asking.
@@ -214,10 +214,10 @@ def month_part(job: tuple[int, float, float, dict[str, float]]) -> dict[str, Any
     }  # fmt: skip
 
 
-def one_sweep(job: tuple[int, float, str, dict[str, float]]) -> dict[str, Any]:
+def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     """One sweep of a style, at times with an ordinary worker about: was it found, and how many labels were counted?"""
     seed, tall, style, settings = job
-    world = World(seed, Looks(read_looks(), **settings), tall)
+    world = World(seed, Looks.read(**settings), tall)
     rng = Random(seed + 1)
     plan = sweep(rng, world.hall, style)
     visitors = [Visitor(plan, world.now + 5)]
@@ -318,14 +318,15 @@ def main() -> None:
     parser.add_argument("--sweeps", type=int, default=240)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--looks", type=Path, default=LOOKS, help="table of measured looks (looks.py)")
     parser.add_argument("--hold-s", type=float, default=0.6, help="how long the detector keeps an error")
     parser.add_argument("--mixed", type=float, default=0.0, help="share of looks that are another act's")
     parser.add_argument("--blinded", type=float, default=0.0, help="share of looks in which no device is seen")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    if not LOOKS.exists():
-        sys.exit(f"people: {LOOKS} is missing (looks.py makes it)")
-    settings = {"hold_s": args.hold_s, "mixed": args.mixed, "blinded": args.blinded}
+    if not args.looks.exists():
+        sys.exit(f"people: {args.looks} is missing (looks.py makes it)")
+    settings = {"path": args.looks, "hold_s": args.hold_s, "mixed": args.mixed, "blinded": args.blinded}
     args.out.mkdir(parents=True, exist_ok=True)
     pieces = max(len(TALL), round(args.hours / 2 / len(TALL)) * len(TALL))
     days = [(args.seed * 1000 + k, TALL[k % len(TALL)], args.hours / pieces, settings) for k in range(pieces)]
