@@ -30,6 +30,7 @@ from detector.learned import Learned, LearnedFile
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.rules.silence import Silence
+from detector.rules.telling import due_again
 from detector.tuned import Tuned
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
 
@@ -315,17 +316,25 @@ class CameraWorker:
                 self.sink.tick(now)  # no frame will come to close the clip of what was seen last
             elif change == "ends":
                 self._end_silence(self._silence.steady_since)
+            else:
+                self._tell_again(self._silence.heard_at, now)
         except Exception:  # the watch over the others goes on
             logger.exception("silence can't be told camera=%s", self.camera.name)
         finally:
             self._telling.release()
 
+    def _tell_again(self, heard_at: float, now: float) -> None:
+        """Say how long a silence has grown, ever more seldom; without a frame, since none has come."""
+        before = self._silent
+        told_s = before.ended_at - before.started_at if before is not None else 0.0
+        if before is not None and heard_at <= before.started_at and due_again(told_s, now - before.started_at):
+            self._silent = lasting(before, now)
+            self.sink.accept(IncidentUpdate(Phase.UPDATE, before, self._silent), None)
+
     def _end_silence(self, at: float) -> None:
         before, self._silent = self._silent, None
         if before is not None:
-            facts = {**before.facts, "lasted_s": round(at - before.started_at, 1)}
-            after = replace(before, ended_at=at, facts=facts)
-            self.sink.accept(IncidentUpdate(Phase.END, before, after), self._last_frame)
+            self.sink.accept(IncidentUpdate(Phase.END, before, lasting(before, at)), self._last_frame)
 
     def _run(self) -> None:
         try:
@@ -416,6 +425,12 @@ def silence_of(camera: str, heard_at: float, now: float) -> Signal:
     """A camera that has brought no picture since `heard_at`, as a rule would tell it."""
     facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
     return Signal(IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts)
+
+
+def lasting(incident: Incident, until: float) -> Incident:
+    """A camera's silence that goes on until then."""
+    facts = {**incident.facts, "lasted_s": round(until - incident.started_at, 1)}
+    return replace(incident, ended_at=until, facts=facts)
 
 
 def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None = None) -> int:
