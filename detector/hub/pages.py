@@ -37,7 +37,7 @@ from detector.hub.source import archive, archive_name, program_version
 from detector.hub.store import VERDICTS, Digested, Edge, Store, StoredIncident, Threshold, Wanted, tuned_version
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.hub.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
-from detector.sentences import count_range
+from detector.sentences import count_range, number
 from detector.values import IncidentKind
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ TEMPLATES.globals.update(
     program_version=program_version,
 )  # fmt: skip
 router = APIRouter()
+# Facts that say nothing where they are nought: almost always they are.
+SILENT_AT_NOUGHT = {"scans", "unclear", "moved_on", "beside", "along_row", "acts_told_earlier", "visits", "watched_h"}
 NAMED = {"posture": "posture_", "what": "what_"}  # facts whose values are words of ours
 
 
@@ -169,18 +171,37 @@ class View:
 
     @staticmethod
     def percent(share: Any) -> str:
-        """A share in percent; what is none, as it is."""
-        return f"{100 * share:.0f} %" if isinstance(share, int | float) else str(share)
+        """A share in percent; what is none, as it is. Only what is certain is 100 %."""
+        if not isinstance(share, int | float):
+            return str(share)
+        return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
     def facts(self, incident: StoredIncident) -> list[tuple[str, str]]:
         """Names and values of an incident's facts, for people; without those that say nothing."""
         facts = {"findings": incident.record.get("findings"), **incident.record["facts"]}
+        facts["evidence"] = self.by_chance(facts)
         rows = [(self.say.either(f"fact_{name}", name), self.fact(name, value)) for name, value in facts.items()]
         return [(name, value) for name, value in rows if value]
+
+    def by_chance(self, facts: dict[str, Any]) -> str | None:
+        """How seldom as much evidence of a pattern comes by chance, in words; `None` where that isn't known.
+
+        `evidence` is the decimal logarithm of how many times longer than the mean time between the false alarms that
+        were set (`rules/zone_watch.py`).
+        """
+        evidence, alarms = number(facts, "evidence"), number(facts, "false_alarms_per_month")
+        if evidence is None or not alarms or alarms <= 0:
+            return None
+        months = 10 ** min(evidence, 6.0) / alarms
+        if months < 24:
+            return self.say("by_chance", n=max(1, int(months)))
+        return self.say("by_chance_rarely", n=min(int(months / 12), 1000))
 
     def fact(self, name: str, value: Any) -> str:
         """A fact as an edge told it, for people; empty where it says nothing to them."""
         if value is None or name == "p_value":  # older edges told the chance of one look, which misleads
+            return ""
+        if not value and name in SILENT_AT_NOUGHT:
             return ""
         if name == "findings":
             kinds = value if isinstance(value, list) and len(value) > 1 else []
@@ -199,8 +220,6 @@ class View:
             return self.say.span(3600 * abs(value))
         if name == "pace_per_min":
             return self.say("per_minute", n=f"{value:.3g}")
-        if name == "evidence":
-            return f"10^{value:.1f}"
         return f"{value:.4g}" if isinstance(value, float) else str(value)
 
     @staticmethod

@@ -107,12 +107,6 @@ class StoredIncident:
         timed = [act for act in acts if is_time(act.get("started_at_unix")) and is_time(act.get("ended_at_unix"))]
         return sorted(timed, key=lambda act: float(act["started_at_unix"]))
 
-    @property
-    def people(self) -> int:
-        """How many took part, by the tracks named; at least one."""
-        tracks = self.record.get("tracks")
-        return max(1, len(tracks) if isinstance(tracks, list) else 0)
-
 
 @dataclass(frozen=True, slots=True)
 class Clip:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from detector.hub.store import StoredIncident
-from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses
+from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, holds
 from detector.sentences import TEXTS as SENTENCES
+from detector.values import IncidentKind
 
 # In a text "one|many", `n` decides which is said.
 ZH = {
@@ -102,12 +103,19 @@ ZH = {
     "no_older": "没有更早的了",
     "advice_label_photography": "先看清楚，再找人。不要让他当场删除照片：手机里的照片和删除记录是证据。",
     "advice_clip": "片段已存好，可以交给警方。",
-    "advice_orientation_pattern": "有人把包裹翻成面单朝上，常常是拍照前的准备。去现场看一眼，再看这一片前后谁来过。",
+    "advice_orientation_pattern": "包裹放下时面单就朝上，常常是拍照前的准备。去现场看一眼，再看是谁摆的、前后谁来过。",
+    "advice_orientation_pattern_turned": "有人把包裹翻成面单朝上，常常是拍照前的准备。去现场看一眼，再看前后谁来过。",
     "advice_lingering": "单独看只是提示。若同一个人反复出现，请看片段。",
     "advice_lingering_now": "现在去现场看一眼：是谁，手里拿着什么。",
     "advice_blind_corner_now": "现在去那个角落看一眼：谁在里面，包裹还在不在。",
     "advice_blind_corner": "去那个角落看一眼，并考虑补一台摄像机。",
-    "advice_tamper": "检查摄像机是否被遮挡或转动。修好之前，这里什么也看不见。",
+    "advice_tamper": "检查摄像机是否被遮挡或转动。",
+    "advice_tamper_defocused": "检查镜头是否弄脏，或对焦被动过。",
+    "advice_tamper_dark": "检查灯光，以及镜头是否被盖住。",
+    "advice_tamper_silent": "检查摄像机的电源、网线和密码。",
+    "advice_tamper_frozen": "重启摄像机；若它经录像机转发，也检查录像机。",
+    "advice_tamper_clock": "检查摄像机的校时：证据上的时间靠它。",
+    "advice_tamper_unseen": "修好之前，这里什么也看不见。",
     "snapshot_of": "{camera} 的画面，面单已打码",
     "no_snapshot": "没有画面",
     "watch": "看片段",
@@ -174,13 +182,15 @@ ZH = {
     "fact_findings": "包含",
     "fact_zone_up": "区域内面单朝上",
     "fact_zone_judged": "区域内能判断的包裹",
-    "fact_evidence": "证据强度",
+    "fact_evidence": "碰巧出现",
+    "by_chance": "每区最多 {n} 个月一次",
+    "by_chance_rarely": "每区最多 {n} 年一次",
     "fact_false_alarms_per_month": "设定的每月误报上限",
     "fact_turned_here": "在这里翻的",
     "fact_turned_by_person": "翻的时候旁边有人",
     "fact_arrived_up": "来时就朝上",
-    "fact_aligned": "摆得整齐",
-    "fact_regular": "排得整齐",
+    "fact_aligned": "摆得横平竖直",
+    "fact_regular": "排成行列",
     "fact_watched_h": "已观察",
     "fact_stay_s": "停留",
     "fact_crouched_s": "蹲着",
@@ -210,6 +220,8 @@ ZH = {
     "box_label": "面单",
     "box_up": "面单朝上",
     "box_not_up": "面单不朝上",
+    "box_unknown": "看不清朝向",
+    "box_blind_edge": "死角入口",
     "newer_one": "较新一条",
     "older_one": "较早一条",
     "keys": "键盘：1–4 判断，U 撤销，空格 播放，← → 逐帧，J K L 速度，N 备注",
@@ -355,13 +367,21 @@ EN = {
     "advice_label_photography": "Make sure first, then find the person. Don't let the photos be deleted on the spot: "
     "the phone and its bin are evidence.",
     "advice_clip": "The clip is kept and can go to the police.",
-    "advice_orientation_pattern": "Somebody turned parcels label up, which often comes before photographing them. "
-    "Have a look on the floor, then at who was here before and after.",
+    "advice_orientation_pattern": "Parcels were put down label up, which often comes before photographing them. "
+    "Have a look on the floor, then at who laid them out and who was here before and after.",
+    "advice_orientation_pattern_turned": "Somebody turned parcels label up, which often comes before photographing "
+    "them. Have a look on the floor, then at who was here before and after.",
     "advice_lingering": "Alone this is only a note. If the same person keeps turning up, watch the clip.",
     "advice_lingering_now": "Go and look now: who is it, and what is in their hands?",
     "advice_blind_corner_now": "Go and look into that corner now: who is in there, and are the parcels still there?",
     "advice_blind_corner": "Look into that corner, and think about a camera there.",
-    "advice_tamper": "Check whether the camera is covered or turned. Until then nothing is seen here.",
+    "advice_tamper": "Check whether the camera is covered or turned.",
+    "advice_tamper_defocused": "Check whether the lens is dirty or its focus was touched.",
+    "advice_tamper_dark": "Check the lamps, and whether the lens is covered.",
+    "advice_tamper_silent": "Check the camera's power, its network and its password.",
+    "advice_tamper_frozen": "Restart the camera, and look at the recorder if its picture comes through one.",
+    "advice_tamper_clock": "Check how the camera's clock is set: evidence carries its time.",
+    "advice_tamper_unseen": "Until then nothing is seen here.",
     "snapshot_of": "Picture of {camera}, labels blurred",
     "no_snapshot": "No picture",
     "watch": "Watch the clip",
@@ -428,13 +448,15 @@ EN = {
     "fact_findings": "Made of",
     "fact_zone_up": "Label up in the zone",
     "fact_zone_judged": "Judged in the zone",
-    "fact_evidence": "Weight of evidence",
+    "fact_evidence": "By chance",
+    "by_chance": "once in {n} month a zone at most|once in {n} months a zone at most",
+    "by_chance_rarely": "once in {n} years a zone at most",
     "fact_false_alarms_per_month": "False alarms a month, at most",
     "fact_turned_here": "Turned here",
     "fact_turned_by_person": "Turned with somebody near",
     "fact_arrived_up": "Arrived label up",
     "fact_aligned": "Lying square to each other",
-    "fact_regular": "Laid out evenly",
+    "fact_regular": "Laid out in rows",
     "fact_watched_h": "Watched for",
     "fact_stay_s": "Stayed",
     "fact_crouched_s": "Squatting",
@@ -464,6 +486,8 @@ EN = {
     "box_label": "Label",
     "box_up": "Label up",
     "box_not_up": "Label not up",
+    "box_unknown": "Can't be judged",
+    "box_blind_edge": "Blind edge",
     "newer_one": "Newer",
     "older_one": "Older",
     "keys": "Keys: 1–4 verdict, U undo, space play, ← → frame, J K L speed, N note",
@@ -569,5 +593,11 @@ def explanation(incident: StoredIncident, say: Phrases) -> list[str]:
 
 def advice(incident: StoredIncident, say: Phrases) -> str:
     """What to do about it, in a line; empty where there is nothing to say."""
-    usual = say.either(f"advice_{incident.kind}", "")
+    facts, usual = incident.record["facts"], say.either(f"advice_{incident.kind}", "")
+    if incident.kind == IncidentKind.TAMPER:
+        told = say.either(f"advice_tamper_{facts.get('what')}", usual)
+        blind = incident.phase != "end" and facts.get("what") != "clock"
+        return " ".join([told, say("advice_tamper_unseen")]) if blind else told
+    if incident.kind == IncidentKind.ORIENTATION_PATTERN and holds(facts, "turned_here"):
+        return say("advice_orientation_pattern_turned")
     return usual if incident.severity == "info" else say.either(f"advice_{incident.kind}_now", usual)

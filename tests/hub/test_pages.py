@@ -84,8 +84,9 @@ def test_the_feed_pages_through_everything(site: Any, envelope: Any) -> None:
 
 def test_facts_are_told_in_words_and_what_says_nothing_is_left_out(site: Any, envelope: Any) -> None:
     facts = {
-        "p_value": 0.00002, "pace_per_min": 6.25, "away_s": 200.4, "watched_h": 3.5, "evidence": 3.24, "shift": None,
+        "p_value": 0.00002, "pace_per_min": 6.25, "away_s": 200.4, "watched_h": 3.5, "evidence": 2.09, "shift": None,
         "crouched": 0.8, "out_of_hours": True, "posture": "crouched", "what": "hacked", "usual_rate": 0.2,
+        "false_alarms_per_month": 1.0, "scans": 0, "along_row": False, "turned_here": 0,
     }  # fmt: skip
     told = envelope(1, facts=facts)
     told["after"]["findings"] = ["label_photography", "lingering"]
@@ -93,13 +94,38 @@ def test_facts_are_told_in_words_and_what_says_nothing_is_left_out(site: Any, en
     words = text_of(site.client.get("/incidents/inc-1")).replace("\u00a0", " ")
     for expected in (
         "拍照速度 每分钟 6.25 次",
-        "看不见的时间 3 分 20 秒", "已观察 3 小时 30 分", "证据强度 10^3.2", "蹲着拍的比例 80 %",
-        "非工作时间 是", "姿势 蹲着", "原因 hacked", "平时朝上的比例 20 %", "包含 拍摄面单, 停留",
+        "看不见的时间 3 分 20 秒", "已观察 3 小时 30 分", "碰巧出现 每区最多 10 年一次", "在这里翻的 0",
+        "蹲着拍的比例 80 %", "非工作时间 是", "姿势 蹲着", "原因 hacked", "平时朝上的比例 20 %", "包含 拍摄面单, 停留",
     ):  # fmt: skip
         assert expected in words, expected
     assert "p_value" not in words
     assert "None" not in words
     assert "班次" not in words
+    assert "扫码" not in words
+    assert "沿着一排" not in words
+
+
+@pytest.mark.parametrize(
+    ("evidence", "alarms", "words"),
+    [
+        (0.0, 1.0, "By chance once in 1 month a zone at most"),
+        (1.0, 2.0, "By chance once in 5 months a zone at most"),
+        (300.0, 1.0, "By chance once in 1000 years a zone at most"),
+        (2.0, None, None),
+        (2.0, 0.0, None),
+        ("much", 1.0, None),
+    ],
+)
+def test_evidence_of_a_pattern_is_told_by_how_seldom_chance_brings_it(
+    site: Any, envelope: Any, evidence: Any, alarms: Any, words: str | None
+) -> None:
+    facts = {"evidence": evidence, "false_alarms_per_month": alarms}
+    site.store.add_alerts([envelope(1, kind="orientation_pattern", score=0.996, facts=facts)], NOON)
+    site.client.cookies.set("language", "en")
+    shown = text_of(site.client.get("/incidents/inc-1"))
+    assert words is None or words in shown
+    assert ("By chance" in shown) is (words is not None)
+    assert "Confidence &gt; 99 %" in shown or "Confidence > 99 %" in shown
 
 
 def test_an_incident_page_has_everything(site: Any, envelope: Any, mp4: bytes) -> None:

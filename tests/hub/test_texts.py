@@ -128,3 +128,24 @@ def test_advice_goes_with_kind_and_severity(
     sqlite_store.add_alerts([envelope(1, kind=kind, severity=severity)], NOON)
     told = advice(sqlite_store.feed()[0], Phrases("en"))
     assert told.startswith(words) and bool(told) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "phase", "words"),
+    [
+        ("orientation_pattern", {"arrived_up": 18, "turned_here": 0}, "new", "Parcels were put down label up"),
+        ("orientation_pattern", {"arrived_up": 3, "turned_here": 9}, "new", "Somebody turned parcels"),
+        ("tamper", {"what": "silent"}, "new", "Check the camera's power, its network and its password. Until then"),
+        ("tamper", {"what": "silent"}, "end", "Check the camera's power, its network and its password."),
+        ("tamper", {"what": "clock"}, "new", "Check how the camera's clock is set: evidence carries its time."),
+        ("tamper", {"what": "stolen"}, "end", "Check whether the camera is covered or turned."),
+        ("tamper", {}, "new", "Check whether the camera is covered or turned. Until then nothing is seen here."),
+    ],
+)
+def test_advice_goes_with_what_was_seen(
+    sqlite_store: Store, envelope: Build, kind: str, facts: dict[str, Any], phase: str, words: str
+) -> None:
+    sqlite_store.add_alerts([envelope(1, kind=kind, severity="warning", facts=facts, phase=phase)], NOON)
+    told = advice(sqlite_store.feed()[0], Phrases("en"))
+    assert told.startswith(words)
+    assert ("Until then" in told) is ("Until then" in words)
