@@ -129,7 +129,7 @@ class SequentialTest:
 
     yes: float
     no: float
-    tau_s: float
+    tau_s: Mapping[str, float]
     longest_s: float
     least_s: float
     gap_s: float
@@ -267,7 +267,7 @@ def added_up(run: Run | None, kind: ActKind, look: Look, test: SequentialTest) -
 
 def with_look(run: Run, look: Look, test: SequentialTest) -> Run:
     """The run and one more look."""
-    share = look.seconds / test.tau_s
+    share = look.seconds / test.tau_s[run.kind]
     added = [share * value for value in look.likelihoods]
     sums, weight = plus(run.sums, added), run.weight + share
     doubts = plus(run.doubts, added) if run.confirmed else NOTHING

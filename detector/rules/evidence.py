@@ -9,12 +9,12 @@ log-likelihoods up to a constant common to all kinds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import hypot, isfinite, log
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -245,7 +245,8 @@ class ActWeights(BaseModel):
         scales: Its standard deviation there.
         weights: By kind, of each standardised feature.
         offsets: By kind; the logarithms of the priors are already taken off.
-        tau_s: Looks nearer than this in time say the same thing again: each counts for its time over this.
+        tau_s: By kind, `none` left out: looks nearer than this in time say the same thing again, so that each counts
+            for its time over this. Such that Wald's bound holds (`models/acts/README.md`).
         longest_s: One look never counts for more than this time, whatever was missed since the one before.
     """
 
@@ -257,7 +258,7 @@ class ActWeights(BaseModel):
     scales: tuple[float, ...]
     weights: dict[str, tuple[float, ...]]
     offsets: dict[str, float]
-    tau_s: float = Field(gt=0, le=60)
+    tau_s: dict[str, Annotated[float, Field(gt=0, le=60)]]
     longest_s: float = Field(gt=0, le=60)
 
     @model_validator(mode="after")
@@ -268,6 +269,8 @@ class ActWeights(BaseModel):
             raise ValueError("features are not those of this version: learn the weights again (models/acts/README.md)")
         if self.weights.keys() != set(KINDS) or self.offsets.keys() != set(KINDS):
             raise ValueError("weights and offsets need every kind and no other")
+        if self.tau_s.keys() != set(KINDS) - {"none"}:
+            raise ValueError("tau_s needs every kind but none")
         rows = [self.means, self.scales, *self.weights.values()]
         if any(len(row) != len(FEATURES) for row in rows):
             raise ValueError(f"means, scales and each of the weights need {len(FEATURES)} numbers")
@@ -285,7 +288,7 @@ class Weighing:
     means: Floats
     slopes: Floats
     intercepts: Floats
-    tau_s: float
+    tau_s: Mapping[str, float]
     longest_s: float
 
     @staticmethod

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +27,13 @@ from acts.looked import Clip, Looker, Row, clip_rows, read_clip, still_rows
 from detector.config import PhotoRule
 from detector.rules.acts import ActRecogniser
 from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent
+from detector.values import ActKind
 
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 LONGEST_S = 0.5
 BIN_S = 0.2
+PAUSE_S = 1.0  # looks at one thing that are farther apart are of two stretches
+TAUS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 FOLDS = 5
 # What weights share: that a score speaks for its own kind, by whichever look it was given, and that an act needs its
 # device in the hand, a call an ear, and a photo or scan a parcel to be aimed at.
@@ -57,8 +59,8 @@ class Table:
     counts: np.ndarray
 
     @staticmethod
-    def of(rows: Sequence[Row], tau_s: float) -> Table:
-        """Rows of clips count for their time over `tau_s`, at most 1 each, the two of a still for half a look each.
+    def of(rows: Sequence[Row], repeat_s: float) -> Table:
+        """Rows of clips count for their time over `repeat_s`, at most 1 each, the two of a still for half a look each.
 
         What isn't there is NaN, and so is the speed of people in stills.
         """
@@ -67,7 +69,7 @@ class Table:
         still = np.array([not row.moving for row in rows], bool)
         features[still, SPEED] = np.nan
         seconds = np.array([min(row.seconds, LONGEST_S) for row in rows])
-        counts = np.where(still, 0.5, np.minimum(seconds / tau_s, 1.0))
+        counts = np.where(still, 0.5, np.minimum(seconds / repeat_s, 1.0))
         kinds = np.array([KINDS.index(row.kind) for row in rows], int)
         return Table(rows, features, kinds, np.array([row.seed for row in rows], int), counts)
 
@@ -137,11 +139,12 @@ def against_likeliest(likelihoods: np.ndarray) -> np.ndarray:
 def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, dict[float, float]]:
     """How long looks say the same thing again: the integral of the autocorrelation of their log-likelihood ratios.
 
-    Residuals are ratios less the mean of their kind, within stretches of one person doing one thing. tau is twice the
-    integral of the correlations up to the first below 0.05 (Sokal 1997, section 3).
+    Residuals are ratios less the mean of their kind, within stretches of one person doing one thing. The time is twice
+    the integral of the correlations up to the first below 0.05 (Sokal 1997, section 3). It also holds what differs from
+    person to person and stays, so that a stretch counts for little more than one look when weights are learnt.
 
     Returns:
-        tau in seconds, and the correlations by time apart.
+        Seconds, and the correlations by time apart.
     """
     ratios = np.clip(against_likeliest(likelihoods)[np.arange(len(table.kinds)), table.kinds], -8, 8)
     for kind in range(len(KINDS)):
@@ -164,8 +167,55 @@ def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, dict
     low = np.flatnonzero(rho < 0.05)
     end = int(low[0]) + 1 if len(low) else len(rho)
     at_s, rho_until = lags[:end] * BIN_S, np.maximum(rho[:end], 0.0)
-    tau_s = float((np.diff(at_s) * (rho_until[1:] + rho_until[:-1])).sum())
-    return max(tau_s, BIN_S), {round(float(k * BIN_S), 1): round(float(r), 3) for k, r in zip(lags, rho, strict=True)}
+    repeat_s = float((np.diff(at_s) * (rho_until[1:] + rho_until[:-1])).sum())
+    return max(repeat_s, BIN_S), {
+        round(float(k * BIN_S), 1): round(float(r), 3) for k, r in zip(lags, rho, strict=True)
+    }
+
+
+def stretches_of(table: Table) -> list[np.ndarray]:
+    """Rows of the looks at one person of a clip doing one thing, for each such time, at least two looks."""
+    found: list[list[int]] = []
+    last: dict[tuple[str, int], int] = {}
+    for k, row in enumerate(table.rows):
+        if not row.moving:
+            continue
+        before = last.get((row.source, row.who))
+        goes_on = before is not None and table.rows[before].kind == row.kind
+        if goes_on and row.at - table.rows[before].at < PAUSE_S:
+            next(looks for looks in reversed(found) if looks[-1] == before).append(k)
+        else:
+            found.append([k])
+        last[row.source, row.who] = k
+    return [np.array(looks) for looks in found if len(looks) > 1]
+
+
+def wald_times(table: Table, likelihoods: np.ndarray) -> dict[str, tuple[float, float, int]]:
+    """How long looks must count as one for the stated error to hold, for each kind.
+
+    Wald's bound, that a false kind passes log(1 / a) with a chance of at most a, rests on the mean likelihood ratio of
+    false stretches being at most 1. Looks that repeat each other break it when each counts in full. tau is the least
+    time over which this mean, with a standard error on top, is at most 1 over the stretches of every other kind.
+
+    Returns:
+        By kind tau in seconds, the mean there, and of how many stretches.
+    """
+    seconds = np.array([min(row.seconds, LONGEST_S) for row in table.rows])
+    stretches = stretches_of(table)
+    found = {}
+    for k, kind in enumerate(KINDS[:-1]):
+        false = [looks for looks in stretches if table.kinds[looks[0]] != k]
+        sums = np.array([
+            (seconds[looks] * (likelihoods[looks, k] - likelihoods[looks, table.kinds[looks[0]]])).sum()
+            for looks in false
+        ])  # fmt: skip
+        for tau_s in TAUS:
+            ratios = np.exp(np.minimum(sums / tau_s, 50.0))
+            mean = float(ratios.mean()) if len(ratios) else np.inf
+            if len(ratios) > 1 and mean + ratios.std(ddof=1) / len(ratios) ** 0.5 <= 1:
+                break
+        found[kind] = tau_s, mean, len(ratios)
+    return found
 
 
 def figures(table: Table, learnt: Fit) -> dict[str, Any]:
@@ -197,7 +247,7 @@ def gathered(folders: Sequence[Path], clips: Sequence[Path], looker: Looker) -> 
     return rows, read
 
 
-def card_of(learnt: Fit, tau_s: float, more: dict[str, Any]) -> dict[str, Any]:
+def card_of(learnt: Fit, tau_s: dict[str, float], more: dict[str, Any]) -> dict[str, Any]:
     """The card's content; offsets are the biases less the logarithms of the priors."""
     offsets = learnt.biases - np.log(learnt.priors)
     return {
@@ -208,7 +258,7 @@ def card_of(learnt: Fit, tau_s: float, more: dict[str, Any]) -> dict[str, Any]:
         "scales": rounded(learnt.scales),
         "weights": {kind: rounded(learnt.weights[:, k]) for k, kind in enumerate(KINDS)},
         "offsets": {kind: round(float(offsets[k]), 4) for k, kind in enumerate(KINDS)},
-        "tau_s": round(tau_s, 3),
+        "tau_s": tau_s,
         "longest_s": LONGEST_S,
         **more,
     }
@@ -234,14 +284,18 @@ def main() -> None:
     looker = Looker(args.cache)
     still, clips = gathered(args.rendered, args.clips, looker)
     rows = still + [row for clip in clips for row in clip_rows(clip)]
-    tau_s, correlations = args.tau, {}
-    for _ in range(2):  # the weights need tau, tau needs the weights
-        everything = Table.of(rows, tau_s)
+    repeat_s, correlations = 1.0, {}
+    wald = {kind: (args.tau, float("nan"), 0) for kind in KINDS[:-1]}
+    for _ in range(2):  # the weights need the time, and the time the weights
+        everything = Table.of(rows, repeat_s)
         train = everything[np.array([not held_out(row.seed) for row in rows], bool)]
         losses = {ridge: log_loss(out_of_fold(train, ridge), train) for ridge in RIDGES}
         ridge = args.ridge or min(losses, key=losses.__getitem__)
         if any(row.moving for row in train.rows):
-            tau_s, correlations = correlation_time(train, out_of_fold(train, ridge))
+            likelihoods = out_of_fold(train, ridge)
+            repeat_s, correlations = correlation_time(train, likelihoods)
+            wald = wald_times(train, likelihoods)
+    tau_s = {kind: time for kind, (time, _, _) in wald.items()}
     learnt = fit_to(train, ridge)
     judged = [clip for clip in clips if held_out(clip.seed)]
     test = everything[np.array([held_out(row.seed) for row in rows], bool)]
@@ -249,7 +303,11 @@ def main() -> None:
     told = (out_of_fold(train, ridge) + np.log(learnt.priors)).argmax(1)
     card = card_of(learnt, tau_s, {})
     weighing = Weighing.of(ActWeights.model_validate(card))
-    clip_figures = tally(judged, lambda: ActRecogniser(PhotoRule(), weighing).observe).figures() if judged else {}
+    clip_figures = {
+        kind: tally(judged, lambda: ActRecogniser(PhotoRule(), weighing).observe, ActKind(kind)).figures()
+        for kind in KINDS[:-1]
+        if judged
+    }
     seeds = sorted({row.seed for row in train.rows})
     more = {
         "licence": "AGPL-3.0-or-later",
@@ -261,23 +319,29 @@ def main() -> None:
         "stills": len({row.source for row in train.rows if not row.moving}),
         "looks": {kind: int((train.kinds == k).sum()) for k, kind in enumerate(KINDS)},
         "clips": len({row.source for row in train.rows if row.moving}),
-        "tau": "measured on the clips" if correlations else "assumed: there was no clip to measure it on",
+        "tau": {
+            "by": "mean likelihood ratio of false stretches in clips, out of fold, at most 1 with a standard error"
+            if correlations
+            else "assumed: there was no clip to measure it on",
+            "mean_ratio": {kind: round(mean, 2) for kind, (_, mean, _) in wald.items()},
+            "stretches": {kind: count for kind, (_, _, count) in wald.items()},
+        },
+        "correlation_s": round(repeat_s, 2),
         "ridge": ridge,
         "log_loss_by_ridge": {str(r): round(v, 4) for r, v in losses.items()},
-        "correlation_by_seconds_apart": correlations,
+        "correlation_by_seconds_apart": {at: rho for at, rho in correlations.items() if at <= 3},
         "figures": {
             "cross_validated macro_f1": round(macro_f1(train.kinds, told, len(KINDS)), 3),
             "held-out stills": figures(test[~of_clip], learnt),
             "held-out clips, look by look": figures(test[of_clip], learnt),
-            "held-out clips, photo acts": clip_figures,
+            "held-out clips, acts": clip_figures,
         },
     }
     text = yaml.safe_dump(card_of(learnt, tau_s, more), sort_keys=False, allow_unicode=True, width=118,
                           default_flow_style=None)  # fmt: skip
     args.out.write_text(text, encoding="utf-8")
-    print(yaml.safe_dump({k: more[k] for k in ("looks", "ridge", "log_loss_by_ridge", "figures")}, sort_keys=False,
-                         default_flow_style=None))  # fmt: skip
-    print("tau_s", tau_s, Counter(row.kind for row in test.rows))
+    shown = {key: more[key] for key in ("looks", "clips", "tau", "ridge", "log_loss_by_ridge", "figures")}
+    print(yaml.safe_dump(shown, sort_keys=False, default_flow_style=None))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from acts.fit import fit, softmax
 from acts.judge import Told, confusion, macro_f1, paired
-from acts.learn import Table, correlation_time
+from acts.learn import Table, correlation_time, stretches_of, wald_times
 from acts.looked import Row
 
 from detector.rules.evidence import FEATURES, KINDS, Evidence
@@ -82,6 +82,28 @@ def test_looks_count_as_one_for_as_long_as_they_repeat_each_other(memory: float,
     found, correlations = correlation_time(table, likelihoods)
     assert found == pytest.approx(tau, rel=0.25)
     assert correlations[0] == 1
+
+
+@pytest.mark.parametrize("repeats", [1, 5])
+def test_looks_that_repeat_each_other_count_as_often_as_keeps_the_bound(repeats: int) -> None:
+    """Ratios of mean 1 a look, each look seen `repeats` times in a row: so often must count as once."""
+    rng = np.random.default_rng(8)
+    rows, ratios = [], []
+    for stretch in range(400):
+        for n, value in enumerate(np.repeat(rng.normal(-0.5, 1.0, 4), repeats)):
+            rows.append(row(0.2 * n, 0.0, f"c{stretch}"))
+            ratios.append(value)
+    likelihoods = np.full((len(rows), len(KINDS)), -99.0)
+    likelihoods[:, 0], likelihoods[:, 1] = 0.0, ratios  # photo is true, scan false
+    tau, mean, count = wald_times(Table.of(rows, 1.0), likelihoods)["scan"]
+    assert count == 400
+    assert mean <= 1
+    assert tau == pytest.approx(max(0.5, 0.2 * repeats), rel=0.35)
+
+
+def test_what_one_person_does_next_or_another_does_is_another_stretch() -> None:
+    rows = [row(0.2, 0), row(0.4, 0), row(0.6, 0, "c2"), row(0.8, 0, "c2"), row(4.0, 0), row(4.2, 0), row(9.0, 0)]
+    assert [looks.tolist() for looks in stretches_of(Table.of(rows, 1.0))] == [[0, 1], [2, 3], [4, 5]]
 
 
 def told(start: float, end: float, who: int | None = 1) -> Told:

@@ -39,7 +39,7 @@ def card(
         "scales": [1.0] * len(FEATURES),
         "weights": {kind: [weights[kind].get(name, 0.0) for name in FEATURES] for kind in KINDS},
         "offsets": dict.fromkeys(KINDS, 0.0),
-        "tau_s": tau_s,
+        "tau_s": dict.fromkeys(KINDS[:-1], tau_s),
         "longest_s": longest_s,
         **more,
     }

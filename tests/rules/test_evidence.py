@@ -212,7 +212,8 @@ def test_a_card_says_where_its_weights_are_from() -> None:
     ("change", "said"),
     [
         pytest.param(lambda c: c.pop("tau_s"), "tau_s", id="a key is missing"),
-        pytest.param(lambda c: c.update(tau_s=0), "tau_s", id="no time"),
+        pytest.param(lambda c: c["tau_s"].update(photo=0), "tau_s.photo", id="no time"),
+        pytest.param(lambda c: c["tau_s"].pop("scan"), "tau_s needs", id="a kind without a time"),
         pytest.param(lambda c: c["features"].reverse(), "features are not those", id="another order"),
         pytest.param(lambda c: c["kinds"].reverse(), "kinds must be photo", id="other kinds"),
         pytest.param(lambda c: c["weights"].pop("none"), "every kind", id="a kind without weights"),
