@@ -36,7 +36,7 @@ from simulation.noise import LOOKS, Look, Looks, ParcelNoise, as_detections, per
 from detector.assembly import build_pipeline
 from detector.config import Camera, EdgeConfig, Zone
 from detector.pipeline import Pipeline
-from detector.values import Box, Detections, Frame, Incident, IncidentKind, IncidentUpdate, Severity
+from detector.values import ActKind, Box, Detections, Frame, Incident, IncidentKind, IncidentUpdate, Severity
 
 FPS = 5.0
 MONTH_H = 60.0
@@ -210,6 +210,7 @@ def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
     )
     return {
         "tall": tall, "hours": (last - START) / 3600, "person_hours": busy, "false": len(world.told.sweeps),
+        "scores": [(round(i.score, 3), sum(a.kind is ActKind.PHOTO for a in i.acts)) for i in world.told.sweeps],
         "blamed": blamed, "others": others, "frames": world.told.frames, "seconds": world.told.seconds,
     }  # fmt: skip
 
@@ -233,6 +234,8 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "tall": tall, "style": style, "photos": parcels, "found": bool(found), "incidents": len(found),
         "exposed": None if exposed is None else [exposed.low, exposed.best, exposed.high],
+        "score": round(found[0].score, 3) if found else None,
+        "acts": sum(act.kind is ActKind.PHOTO for act in found[0].acts) if found else 0,
         "delay_s": None if not found else max(0.0, found[0].started_at - visitors[0].begins),
     }  # fmt: skip
 
@@ -338,7 +341,9 @@ def main() -> None:
         sweeps = list(counted(pool.map(one_sweep, tries), "sweep", len(tries)))
         parts = list(counted(pool.map(month_part, days if args.hours else []), "stretch of work", len(days)))
     figures = summary(parts, sweeps)
-    (args.out / "people.json").write_text(json.dumps(figures | {"sweeps": sweeps}, indent=1), encoding="utf-8")
+    (args.out / "people.json").write_text(
+        json.dumps(figures | {"sweeps": sweeps, "work": parts}, indent=1), encoding="utf-8"
+    )
     (args.out / "people.md").write_text(page(figures), encoding="utf-8")
     print(json.dumps({k: v for k, v in figures.items() if k != "sweeps"}, indent=1))
 
