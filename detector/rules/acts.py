@@ -2,7 +2,8 @@
 
 Each look at a person gives a log-likelihood for each kind (`rules/evidence.py`). For each kind a run adds them up over
 the looks that began to speak for it; its evidence is the log-likelihood ratio of the run against the likeliest other
-kind. Looks near in time say the same thing again, hence each counts for its time over `tau_s`. A run whose evidence
+kind. Looks near in time say the same thing again, hence each counts for its time over `tau_s`, and many of them for
+less by Kish's design effect. A run whose evidence
 falls to nothing is forgotten (a CUSUM, Page 1954). It is an act once its evidence passes Wald's threshold
 log((1 - b) / a), with a the stated chance of taking something else for it and b that of missing it, and it has lasted.
 It ends when the same test against it passes log((1 - a) / b), when another kind is confirmed, after a while without
@@ -82,10 +83,12 @@ class Run:
     rivals: Mapping[int, Rival] = field(default_factory=dict)
     confirmed: bool = False
 
-    @property
-    def evidence(self) -> float:
-        """For it, against the likeliest other kind."""
-        return margin(self.sums, self.kind)
+    def evidence(self, intraclass: float) -> float:
+        """For it, against the likeliest other kind: the log-likelihood ratio by Kish's design effect (1965).
+
+        Looks of one stretch stay alike however far apart they are, so that n of them are worth n / (1 + r (n - 1)).
+        """
+        return margin(self.sums, self.kind) / (1 + intraclass * max(self.weight - 1, 0.0))
 
     @property
     def against(self) -> float:
@@ -130,6 +133,7 @@ class SequentialTest:
     yes: float
     no: float
     tau_s: Mapping[str, float]
+    intraclass: float
     longest_s: float
     least_s: float
     gap_s: float
@@ -139,7 +143,8 @@ class SequentialTest:
         """Wald's thresholds for the stated error."""
         a = settings.error
         return SequentialTest(
-            log((1 - MISSED) / a), log((1 - a) / MISSED), weighing.tau_s, weighing.longest_s,
+            log((1 - MISSED) / a), log((1 - a) / MISSED), weighing.tau_s, weighing.intraclass,
+            weighing.longest_s,
             settings.least_s, settings.gap_s,
         )  # fmt: skip
 
@@ -228,16 +233,13 @@ def step(memory: Memory, look: Look, test: SequentialTest) -> tuple[Memory, list
                 runs[following.kind] = following
     ready = [run for run in runs.values() if is_act(run, test)]
     if ready:
+        best = max(ready, key=lambda run: run.evidence(test.intraclass))
         if act is not None:
-            told.append(past := cut_short(act, max(ready, key=_evidence).started_at))
-        act = resumed(runs.pop(max(ready, key=_evidence).kind), past)
+            told.append(past := cut_short(act, best.started_at))
+        act = resumed(runs.pop(best.kind), past)
         told.append(act)
     undecided, ended = waited(memory.undecided, act, look, test)
     return Memory(look.bearing, runs, act, past, undecided), [*ended, *told]
-
-
-def _evidence(run: Run) -> float:
-    return run.evidence
 
 
 def margin(likelihoods: Sequence[float], kind: ActKind) -> float:
@@ -259,7 +261,7 @@ def added_up(run: Run | None, kind: ActKind, look: Look, test: SequentialTest) -
             return None
         run = Run(kind, look.at, look.at, look.bearing)
     run = with_look(run, look, test)
-    if run.evidence <= 0:
+    if margin(run.sums, kind) <= 0:
         return None
     taking = taken_over(run)
     return run if taking is None else begun_at(run, taking, look)
@@ -342,7 +344,7 @@ def cut_short(act: Run, at: float) -> Run:
 
 def is_act(run: Run, test: SequentialTest) -> bool:
     """Whether a run is an act: enough evidence, and it has lasted."""
-    return run.evidence >= test.yes and run.last_at - run.started_at >= test.least_s - 1e-6
+    return run.evidence(test.intraclass) >= test.yes and run.last_at - run.started_at >= test.least_s - 1e-6
 
 
 def resumed(run: Run, past: Run | None) -> Run:

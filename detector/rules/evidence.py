@@ -247,6 +247,7 @@ class ActWeights(BaseModel):
         offsets: By kind; the logarithms of the priors are already taken off.
         tau_s: By kind, `none` left out: looks nearer than this in time say the same thing again, so that each counts
             for its time over this. Such that Wald's bound holds (`models/acts/README.md`).
+        intraclass: Correlation 0..1 that looks of one stretch keep however far apart they are.
         longest_s: One look never counts for more than this time, whatever was missed since the one before.
     """
 
@@ -259,6 +260,7 @@ class ActWeights(BaseModel):
     weights: dict[str, tuple[float, ...]]
     offsets: dict[str, float]
     tau_s: dict[str, Annotated[float, Field(gt=0, le=60)]]
+    intraclass: float = Field(ge=0, lt=1)
     longest_s: float = Field(gt=0, le=60)
 
     @model_validator(mode="after")
@@ -283,12 +285,13 @@ class ActWeights(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weighing:
-    """Weights ready to use: `means` `(F,)`, `slopes` `(F, K)` of raw features, `intercepts` `(K,)`, and two times."""
+    """Weights ready to use: `means` `(F,)`, `slopes` `(F, K)` of features, `intercepts` `(K,)`; how looks add up."""
 
     means: Floats
     slopes: Floats
     intercepts: Floats
     tau_s: Mapping[str, float]
+    intraclass: float
     longest_s: float
 
     @staticmethod
@@ -297,7 +300,7 @@ class Weighing:
         slopes = np.array([card.weights[kind] for kind in KINDS]).T / np.array(card.scales)[:, None]
         means = np.array(card.means)
         intercepts = np.array([card.offsets[kind] for kind in KINDS]) - means @ slopes
-        return Weighing(means, slopes, intercepts, card.tau_s, card.longest_s)
+        return Weighing(means, slopes, intercepts, card.tau_s, card.intraclass, card.longest_s)
 
     def likelihoods(self, features: Floats) -> Floats:
         """Log-likelihoods `(N, K)` of looks `(N, F)`, by kind, up to a constant of each look."""

@@ -33,7 +33,7 @@ RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 LONGEST_S = 0.5
 BIN_S = 0.2
 PAUSE_S = 1.0  # looks at one thing that are farther apart are of two stretches
-TAUS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
+TAUS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 FOLDS = 5
 # What weights share: that a score speaks for its own kind, by whichever look it was given, and that an act needs its
 # device in the hand, a call an ear, and a photo or scan a parcel to be aimed at.
@@ -146,10 +146,7 @@ def correlation_time(table: Table, likelihoods: np.ndarray) -> tuple[float, dict
     Returns:
         Seconds, and the correlations by time apart.
     """
-    ratios = np.clip(against_likeliest(likelihoods)[np.arange(len(table.kinds)), table.kinds], -8, 8)
-    for kind in range(len(KINDS)):
-        if (table.kinds == kind).any():
-            ratios[table.kinds == kind] -= ratios[table.kinds == kind].mean()
+    ratios = residuals(table, likelihoods)
     stretches: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
     for row, ratio in zip(table.rows, ratios, strict=True):
         if row.moving:
@@ -190,12 +187,39 @@ def stretches_of(table: Table) -> list[np.ndarray]:
     return [np.array(looks) for looks in found if len(looks) > 1]
 
 
-def wald_times(table: Table, likelihoods: np.ndarray) -> dict[str, tuple[float, float, int]]:
+def intraclass_of(table: Table, likelihoods: np.ndarray) -> float:
+    """Correlation that looks of one stretch keep however far apart: the share of variance between stretches.
+
+    Ratios are those of the truth, less the mean of their kind. Source: one-way analysis of variance (Fisher 1925).
+    """
+    ratios = residuals(table, likelihoods)
+    groups = [ratios[looks] for looks in stretches_of(table)]
+    if len(groups) < 2:
+        return 0.0
+    sizes = np.array([len(group) for group in groups])
+    total, every = sizes.sum(), np.concatenate(groups).mean()
+    between = sum(len(g) * (g.mean() - every) ** 2 for g in groups) / (len(groups) - 1)
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / max(total - len(groups), 1)
+    size = (total - (sizes**2).sum() / total) / (len(groups) - 1)
+    return float(np.clip((between - within) / (between + (size - 1) * within), 0.0, 0.95))
+
+
+def residuals(table: Table, likelihoods: np.ndarray) -> np.ndarray:
+    """Log-likelihood ratios `(N,)` of the true kinds, held within 8, less their means by kind."""
+    ratios = np.clip(against_likeliest(likelihoods)[np.arange(len(table.kinds)), table.kinds], -8, 8)
+    for kind in range(len(KINDS)):
+        if (table.kinds == kind).any():
+            ratios[table.kinds == kind] -= ratios[table.kinds == kind].mean()
+    return ratios
+
+
+def wald_times(table: Table, likelihoods: np.ndarray, intraclass: float) -> dict[str, tuple[float, float, int]]:
     """How long looks must count as one for the stated error to hold, for each kind.
 
     Wald's bound, that a false kind passes log(1 / a) with a chance of at most a, rests on the mean likelihood ratio of
     false stretches being at most 1. Looks that repeat each other break it when each counts in full. tau is the least
-    time over which this mean, with a standard error on top, is at most 1 over the stretches of every other kind.
+    time over which this mean, the design effect taken off and a standard error put on, is at most 1 over the stretches
+    of every other kind.
 
     Returns:
         By kind tau in seconds, the mean there, and of how many stretches.
@@ -209,8 +233,10 @@ def wald_times(table: Table, likelihoods: np.ndarray) -> dict[str, tuple[float, 
             (seconds[looks] * (likelihoods[looks, k] - likelihoods[looks, table.kinds[looks[0]]])).sum()
             for looks in false
         ])  # fmt: skip
+        spans = np.array([seconds[looks].sum() for looks in false])
         for tau_s in TAUS:
-            ratios = np.exp(np.minimum(sums / tau_s, 50.0))
+            effect = 1 + intraclass * np.maximum(spans / tau_s - 1, 0)
+            ratios = np.exp(np.minimum(sums / tau_s / effect, 50.0))
             mean = float(ratios.mean()) if len(ratios) else np.inf
             if len(ratios) > 1 and mean + ratios.std(ddof=1) / len(ratios) ** 0.5 <= 1:
                 break
@@ -247,7 +273,7 @@ def gathered(folders: Sequence[Path], clips: Sequence[Path], looker: Looker) -> 
     return rows, read
 
 
-def card_of(learnt: Fit, tau_s: dict[str, float], more: dict[str, Any]) -> dict[str, Any]:
+def card_of(learnt: Fit, tau_s: dict[str, float], intraclass: float, more: dict[str, Any]) -> dict[str, Any]:
     """The card's content; offsets are the biases less the logarithms of the priors."""
     offsets = learnt.biases - np.log(learnt.priors)
     return {
@@ -259,6 +285,7 @@ def card_of(learnt: Fit, tau_s: dict[str, float], more: dict[str, Any]) -> dict[
         "weights": {kind: rounded(learnt.weights[:, k]) for k, kind in enumerate(KINDS)},
         "offsets": {kind: round(float(offsets[k]), 4) for k, kind in enumerate(KINDS)},
         "tau_s": tau_s,
+        "intraclass": round(intraclass, 3),
         "longest_s": LONGEST_S,
         **more,
     }
@@ -284,7 +311,7 @@ def main() -> None:
     looker = Looker(args.cache)
     still, clips = gathered(args.rendered, args.clips, looker)
     rows = still + [row for clip in clips for row in clip_rows(clip)]
-    repeat_s, correlations = 1.0, {}
+    repeat_s, correlations, intraclass = 1.0, {}, 0.0
     wald = {kind: (args.tau, float("nan"), 0) for kind in KINDS[:-1]}
     for _ in range(2):  # the weights need the time, and the time the weights
         everything = Table.of(rows, repeat_s)
@@ -294,14 +321,15 @@ def main() -> None:
         if any(row.moving for row in train.rows):
             likelihoods = out_of_fold(train, ridge)
             repeat_s, correlations = correlation_time(train, likelihoods)
-            wald = wald_times(train, likelihoods)
+            intraclass = intraclass_of(train, likelihoods)
+            wald = wald_times(train, likelihoods, intraclass)
     tau_s = {kind: time for kind, (time, _, _) in wald.items()}
     learnt = fit_to(train, ridge)
     judged = [clip for clip in clips if held_out(clip.seed)]
     test = everything[np.array([held_out(row.seed) for row in rows], bool)]
     of_clip = np.array([row.moving for row in test.rows], bool)
     told = (out_of_fold(train, ridge) + np.log(learnt.priors)).argmax(1)
-    card = card_of(learnt, tau_s, {})
+    card = card_of(learnt, tau_s, intraclass, {})
     weighing = Weighing.of(ActWeights.model_validate(card))
     clip_figures = {
         kind: tally(judged, lambda: ActRecogniser(PhotoRule(), weighing).observe, ActKind(kind)).figures()
@@ -337,7 +365,7 @@ def main() -> None:
             "held-out clips, acts": clip_figures,
         },
     }
-    text = yaml.safe_dump(card_of(learnt, tau_s, more), sort_keys=False, allow_unicode=True, width=118,
+    text = yaml.safe_dump(card_of(learnt, tau_s, intraclass, more), sort_keys=False, allow_unicode=True, width=118,
                           default_flow_style=None)  # fmt: skip
     args.out.write_text(text, encoding="utf-8")
     shown = {key: more[key] for key in ("looks", "clips", "tau", "ridge", "log_loss_by_ridge", "figures")}

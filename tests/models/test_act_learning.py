@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from acts.fit import fit, softmax
 from acts.judge import Told, confusion, macro_f1, paired
-from acts.learn import Table, correlation_time, stretches_of, wald_times
+from acts.learn import Table, correlation_time, intraclass_of, stretches_of, wald_times
 from acts.looked import Row
 
 from detector.rules.evidence import FEATURES, KINDS, Evidence
@@ -95,10 +95,25 @@ def test_looks_that_repeat_each_other_count_as_often_as_keeps_the_bound(repeats:
             ratios.append(value)
     likelihoods = np.full((len(rows), len(KINDS)), -99.0)
     likelihoods[:, 0], likelihoods[:, 1] = 0.0, ratios  # photo is true, scan false
-    tau, mean, count = wald_times(Table.of(rows, 1.0), likelihoods)["scan"]
+    tau, mean, count = wald_times(Table.of(rows, 1.0), likelihoods, 0.0)["scan"]
     assert count == 400
     assert mean <= 1
-    assert tau == pytest.approx(max(0.5, 0.2 * repeats), rel=0.35)
+    assert tau == pytest.approx(0.2 * repeats, abs=0.21)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_what_looks_of_a_stretch_have_in_common_is_found(share: float) -> None:
+    rng = np.random.default_rng(9)
+    rows, values = [], []
+    for stretch in range(300):
+        own = rng.normal()
+        for n, noise in enumerate(rng.normal(size=rng.integers(2, 12))):
+            rows.append(row(0.2 * n, 0.0, f"c{stretch}"))
+            values.append(share**0.5 * own + (1 - share) ** 0.5 * noise)
+    likelihoods = np.zeros((len(rows), len(KINDS)))
+    likelihoods[:, 0] = 20 + np.array(values)
+    likelihoods[:, 1] = 18
+    assert intraclass_of(Table.of(rows, 1.0), likelihoods) == pytest.approx(share, abs=0.08)
 
 
 def test_what_one_person_does_next_or_another_does_is_another_stretch() -> None:

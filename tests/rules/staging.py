@@ -40,6 +40,7 @@ def card(
         "weights": {kind: [weights[kind].get(name, 0.0) for name in FEATURES] for kind in KINDS},
         "offsets": dict.fromkeys(KINDS, 0.0),
         "tau_s": dict.fromkeys(KINDS[:-1], tau_s),
+        "intraclass": 0.0,
         "longest_s": longest_s,
         **more,
     }

@@ -328,6 +328,19 @@ def test_a_kind_gains_what_the_likeliest_other_loses(likelihoods: list[float], c
     assert margin(two, ActKind.PHOTO) == pytest.approx(-margin([two[4], *two[1:4], two[0]], ActKind.PHOTO))
 
 
+def test_weak_looks_that_stay_alike_never_add_up_to_an_act() -> None:
+    """Correlation r among the looks of a stretch makes them worth 1 / r at most, however many there are."""
+    weak = 0.5
+    for intraclass, found in ((0.0, True), (0.5, False)):
+        test = SequentialTest.of(PhotoRule(error=0.05, least_s=0.1), weighing(tau_s=1.0, intraclass=intraclass))
+        memory, told_acts = Memory(), []
+        for n in range(300):
+            look = Look(0.2 * n, 0.2, [weak, -9, -9, -9, 0.0], NO_LOOK, replace(STILL, at=0.2 * n))
+            memory, acts = step(memory, look, test)
+            told_acts += [act for act in acts if isinstance(act, Run)]
+        assert bool(told_acts) is found
+
+
 @given(st.lists(st.tuples(st.floats(0.05, 2), st.lists(st.floats(-9, 9), min_size=5, max_size=5)), max_size=60))
 @settings(max_examples=200)
 def test_whatever_is_seen_acts_are_told_in_pairs(script: list[tuple[float, list[float]]]) -> None:
