@@ -11,10 +11,10 @@ import numpy as np
 from detector.config import Calendar, EdgeConfig, Exemption, Policy, Zone
 from detector.errors import Problem
 from detector.geometry import points_in_polygon
+from detector.rules.policy import SUBJECTS
 from detector.shifts import Shifts
 
 GRID = 100  # points a side that tell whether a zone is covered by others
-SUBJECTS = ("phones", "scanners", "staying")
 
 Found = tuple[str, str, str]
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from detector.config import Exemption, Policy, Zone
 from detector.shifts import Date, Shifts
 
+SUBJECTS = ("phones", "scanners", "staying")  # what policies speak of
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:
@@ -61,7 +63,7 @@ def permission(policy: Policy, shift: str | None, working: bool, day: Date, peop
     def deciding(name: str) -> Iterator[Exemption]:
         return (exemption for exemption in holding if getattr(exemption, name) is not None)
 
-    deciders = {name: next(deciding(name), None) for name in ("phones", "scanners", "staying")}
+    deciders = {name: next(deciding(name), None) for name in SUBJECTS}
     allowed = {name: getattr(decider or policy, name) == "allowed" for name, decider in deciders.items()}
     reasons = dict.fromkeys(decider.reason for decider in deciders.values() if decider)
     return Permission(
