@@ -29,7 +29,7 @@ class Step:
     """One act at one place.
 
     Attributes:
-        act: photo, scan, call, browse or none, as the scenes' truth names them.
+        act: photo, scan, call, browse or none, as the scenes' truth names them, or between (photos).
         seconds: How long.
         feet: Where it ends, pixels; somebody walks when the step before ended elsewhere.
         target: Number of the parcel that it is about.
@@ -196,10 +196,10 @@ def sweep(rng: Random, place: Hall, style: str, photos: int | None = None) -> Pl
         steps.append(Step("photo", seconds, here, number, crouched))
         if style == "interrupted" and rng.random() < 0.4:
             hidden = rng.random() < 0.5
-            steps.append(Step("none", rng.uniform(2, 6), here, None, not hidden and crouched, hidden=hidden))
+            steps.append(Step("between", rng.uniform(2, 6), here, None, not hidden and crouched, hidden=hidden))
         elif style != "hasty":
-            steps.append(Step("none", rng.uniform(0.2, 1.0), here, None, crouched))
-    return Plan(f"sweep, {style}", walked([*steps, _enter(rng)], place))
+            steps.append(Step("between", rng.uniform(0.2, 1.0), here, None, crouched))
+    return Plan(f"sweep, {style}", walked([*steps, _enter(rng)], place, "between"))
 
 
 def walked(steps: Sequence[Step], place: Hall, way: str = "none") -> tuple[Step, ...]:

@@ -40,11 +40,14 @@ COLUMNS = (
     "run", "t", "act", "device_px", "found", "phone", "scanner", "photo", "call",
     "act_photo", "act_scan", "act_call", "act_browse", "x", "y", "reach", "miss",
 )  # fmt: skip
+BETWEEN = "between"  # photos, with the phone in the hand
 LEAST_OVERLAP = 0.4  # IoU of a person and its detection
 LEAST_SEEN = 0.3  # of a person: who is hidden further is not looked at by anybody
 
 
-def looks_in(found: Detections, truth: dict[str, Any], run: str, t: float) -> Iterator[dict[str, Any]]:
+def looks_in(
+    found: Detections, truth: dict[str, Any], run: str, t: float, photographers: frozenset[int] = frozenset()
+) -> Iterator[dict[str, Any]]:
     """One row for each person of a frame who can be seen.
 
     Args:
@@ -52,6 +55,7 @@ def looks_in(found: Detections, truth: dict[str, Any], run: str, t: float) -> It
         truth: `people`, `phones`, `scanners`, `parcels` of the frame (`models/scenes/README.md`).
         run: Begin of the runs' names.
         t: Time of the frame, seconds.
+        photographers: Who photographs at some time; what they do between photos isn't how others carry and pack.
     """
     seen = found.of(PERSON)
     tracked = [Person(k, as_box(seen.boxes[k]), float(seen.scores[k]), 0.0, 0.0) for k in range(len(seen))]
@@ -63,9 +67,11 @@ def looks_in(found: Detections, truth: dict[str, Any], run: str, t: float) -> It
             continue
         held = [d for d in devices if d["holder"] == person["id"]]
         shown = [d for d in held if d["bbox"] and d["visible_fraction"] >= 0.3]
+        act = act_of(person, devices)
+        act = BETWEEN if act == "none" and person["id"] in photographers else act
         px = max((hypot(d["bbox"][2] - d["bbox"][0], d["bbox"][3] - d["bbox"][1]) for d in shown), default=0.0)
         row = dict.fromkeys(COLUMNS, "") | {
-            "run": f"{run}/{person['id']}", "t": round(t, 3), "act": act_of(person, devices), "device_px": round(px, 1),
+            "run": f"{run}/{person['id']}", "t": round(t, 3), "act": act, "device_px": round(px, 1),
             "found": 0, "phone": 0.0, "scanner": 0.0,
         }  # fmt: skip
         who = hits.get(person["id"])
@@ -127,28 +133,38 @@ def wanted(seed: int, choose: bool) -> bool:
     return bool(seed % 5) == choose
 
 
-def stills(folders: list[Path], choose: bool) -> Iterator[tuple[str, float, np.ndarray, dict[str, Any]]]:
-    """Run, time, picture and truth of each still."""
+Shown = tuple[str, float, np.ndarray, dict[str, Any], frozenset[int]]
+
+
+def stills(folders: list[Path], choose: bool) -> Iterator[Shown]:
+    """Run, time, picture and truth of each still, and nobody of whom more is known."""
     for folder in folders:
         for path, picture in rendered_files(folder):
             if wanted(seed_of(path.stem), choose) and picture.exists():
-                yield path.stem, 0.0, cv2.imread(str(picture)), json.loads(path.read_text(encoding="utf-8"))
+                yield (
+                    path.stem,
+                    0.0,
+                    cv2.imread(str(picture)),
+                    json.loads(path.read_text(encoding="utf-8")),
+                    frozenset(),
+                )
 
 
-def clips(folders: list[Path], choose: bool) -> Iterator[tuple[str, float, np.ndarray, dict[str, Any]]]:
-    """Run, time, picture and truth of each frame of each clip."""
+def clips(folders: list[Path], choose: bool) -> Iterator[Shown]:
+    """Run, time, picture and truth of each frame of each clip, and who photographs in it."""
     for folder in folders:
         for path in sorted(folder.glob("*.json")):
             video = path.with_suffix(".mp4")
             truth = json.loads(path.read_text(encoding="utf-8"))
             if not wanted(truth["seed"], choose) or not video.exists():
                 continue
+            photographers = frozenset(e["person"] for e in truth["events"] if e["act"] == "photo")
             capture = cv2.VideoCapture(str(video))
             for frame in truth["frames"]:
                 right, picture = capture.read()
                 if not right:
                     break
-                yield path.stem, float(frame["t"]), picture, frame
+                yield path.stem, float(frame["t"]), picture, frame, photographers
             capture.release()
 
 
@@ -164,10 +180,10 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for source in (stills(args.rendered, args.choose), clips(args.clips, args.choose)):
         last, people = "", ()
-        for run, t, picture, truth in source:
+        for run, t, picture, truth, photographers in source:
             found = detector.detect(Frame(run, 0, t, picture), people if run == last else ())
             last, people = run, tuple(as_box(box) for box in found.of(PERSON).boxes)
-            rows += looks_in(found, truth, run, t)
+            rows += looks_in(found, truth, run, t, photographers)
     if not rows:
         sys.exit("looks: no such scene in these folders (held out are seeds divisible by five)")
     with args.out.open("w", newline="", encoding="utf-8") as file:
