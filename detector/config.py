@@ -184,7 +184,7 @@ class PhotoRule(Settings):
     """When looks at a person add up to an act (`rules/acts.py`)."""
 
     error: float = Field(
-        0.05, gt=0, lt=0.5, description="chance that one stretch of something else is taken for a photo"
+        0.1, gt=0, lt=0.5, description="chance that one stretch of something else is taken for a photo"
     )
     least_s: float = Field(0.8, gt=0, description="shortest act")
     gap_s: float = Field(1.2, gt=0, description="longest time without evidence within one act")
@@ -248,7 +248,7 @@ class Incidents(Settings):
     """How signals become incidents, and what evidence is kept."""
 
     least_score: dict[IncidentKindName, Share] = Field(
-        {}, description="signals of a kind scored lower raise no incident"
+        {"label_photography": 0.9}, description="signals of a kind scored lower raise no incident"
     )
 
     join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")
