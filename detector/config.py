@@ -196,6 +196,7 @@ class SweepRule(Settings):
     least_acts: int = Field(2, ge=2)
     least_parcels: int = Field(2, ge=1)
     window_s: float = Field(180.0, gt=0, description="acts that follow each other within this are one sweep")
+    sure: Share = Field(0.9, description="a sweep scored lower is told as a note only, until it is surer")
 
 
 class OrientationRule(Settings):
@@ -248,7 +249,7 @@ class Incidents(Settings):
     """How signals become incidents, and what evidence is kept."""
 
     least_score: dict[IncidentKindName, Share] = Field(
-        {"label_photography": 0.9}, description="signals of a kind scored lower raise no incident"
+        {}, description="signals of a kind scored lower raise no incident"
     )
 
     join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")

@@ -49,11 +49,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "sweep": (
         (
             "连续拍摄：至少 {acts} 次拍照、{parcels} 件不同包裹，相邻间隔不超过 {window}；"
-            "{quick}以内拍完、{moves}内包裹被拿走的不算"
+            "{quick}以内拍完、{moves}内包裹被拿走的不算；得分低于 {sure} 只作提示"
         ),
         (
             "sweep: {acts} photos or more, of {parcels} different parcels or more, each within {window} of the one "
-            "before; those over within {quick} whose parcel moves on within {moves} don't count"
+            "before; those over within {quick} whose parcel moves on within {moves} don't count; "
+            "scored below {sure} it is only a note"
         ),
     ),
     "orientation": (
@@ -326,6 +327,7 @@ def _rules(config: EdgeConfig, has_blind_edge: bool, say: _Say) -> list[str]:
             acts=sweep.least_acts,
             parcels=sweep.least_parcels,
             window=say.span(sweep.window_s),
+            sure=f"{sweep.sure:g}",
             quick=say.span(QUICK_S),
             moves=say.span(MOVES_ON_S),
         ),

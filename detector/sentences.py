@@ -28,6 +28,7 @@ ZH = {
     "people_squatting": "{n} 人蹲着",
     "people_bending": "{n} 人弯着腰",
     "photos": "拍照 {n} 次",
+    "unsure": "不太确定",
     "labels": "暴露面单约 {n} 张",
     "pace": "每分钟 {n} 次",
     "along_row": "沿着一排拍过去",
@@ -74,6 +75,7 @@ EN = {
     "people_squatting": "one person squatting|{n} people squatting",
     "people_bending": "one person bending down|{n} people bending down",
     "photos": "{n} photo|{n} photos",
+    "unsure": "not sure",
     "labels": "{n} label exposed|{n} labels exposed",
     "pace": "{n} a minute",
     "along_row": "along a row",
@@ -284,6 +286,7 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
     items += _who(record, photos, span_s, say)
     if photos:
         items.append(say("photos", n=photos))
+        items += [say("unsure")] if holds(facts, "unsure") else []
         pace = round(number(facts, "pace_per_min") or 0.0)
         items += [say("pace", n=pace)] if photos > 2 and pace > 1 else []
         items += [say("along_row")] if holds(facts, "along_row") else []

@@ -140,7 +140,7 @@ THRESHOLDS = [
 def test_a_threshold_that_is_changed_is_explained_otherwise(rule: str, key: str) -> None:
     edge = zone("edge", "blind_edge")
     usual = getattr(getattr(Rules(), rule), key)
-    changed = config(edge, rules={rule: {key: usual / 2 if key in {"error", "usual_rate"} else usual + 1}})
+    changed = config(edge, rules={rule: {key: usual / 2 if key in {"error", "usual_rate", "sure"} else usual + 1}})
     for language in LANGUAGES:
         assert told(changed, language=language) != told(config(edge), language=language)
 

@@ -1,7 +1,7 @@
 """How much an incident matters, by the harm it tells of: findings, photos, labels and facts enter, points leave.
 
     what is known                                              points
-    labels were photographed                                        4
+    labels were photographed                                        4   (not surely: 1, however many)
     a patch was laid label up                                       4
     the camera no longer sees what it should                        4   (too dark, or its clock jumped: 1)
     somebody lingers; somebody went where no camera looks    1 each
@@ -79,6 +79,9 @@ def points(
     """What counts for how much, by name; arguments as of `severity`."""
     kinds = set(kinds)
     found = {kind.value: OF_KIND[kind] for kind in GRAVITY if kind in kinds}
+    if IncidentKind.LABEL_PHOTOGRAPHY in kinds and holds(facts, "unsure"):
+        found[IncidentKind.LABEL_PHOTOGRAPHY.value] = 1
+        photos, labels = 0, CountRange(0, 0, 0)
     if kinds == {IncidentKind.TAMPER} and facts.get("what") in MILD_TAMPER:
         found[IncidentKind.TAMPER.value] = 1
     if photos >= SERIAL_PHOTOS:

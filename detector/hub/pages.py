@@ -62,7 +62,8 @@ TEMPLATES.globals.update(
 )  # fmt: skip
 router = APIRouter()
 # Facts that say nothing where they are nought: almost always they are.
-SILENT_AT_NOUGHT = {"scans", "unclear", "moved_on", "beside", "along_row", "acts_told_earlier", "visits", "watched_h"}
+SILENT_AT_NOUGHT = {"scans", "unclear", "moved_on", "beside", "along_row", "acts_told_earlier", "visits", "watched_h",
+    "unsure"}  # fmt: skip
 NAMED = {"posture": "posture_", "what": "what_"}  # facts whose values are words of ours
 
 

@@ -1,8 +1,8 @@
 """Repeated photographing of labels: scenes enter, one growing signal for each zone's sweep leaves.
 
-A single photo is a note and raises nothing. Photo acts of people in one zone that follow each other within the
+A single photo raises nothing. Photo acts of people in one zone that follow each other within the
 window, enough of them and of enough distinct parcels, are a sweep (design 4.2), whether one track or several did them:
-somebody whose track breaks, or who is relieved, goes on with it.
+somebody whose track breaks, or who is relieved, goes on with it. Until it is sure it informs only.
 
 What doesn't count, but is told beside (`facts`):
 
@@ -231,19 +231,23 @@ class SweepRule:
             # What began with a photo and is called unclear or browsing besides is that photo.
             and (n.act.track, n.act.started_at) not in counted
         ]
-        photos = [n for n in noted if n.act.kind is ActKind.PHOTO]
+        photos = sum(n.act.kind is ActKind.PHOTO for n in noted)
+        score = sweep_score(acts)
+        is_sure = score >= self._settings.sure
+        # Who is told of many doubtful sweeps stops looking at those that are real.
+        severity = Severity.INFO if not is_sure else Severity.CRITICAL if photos >= CRITICAL_ACTS else Severity.WARNING
         return Signal(
             IncidentKind.LABEL_PHOTOGRAPHY,
             scene.camera,
             zone.name,
             started_at=acts[0].started_at,
             at=scene.at,
-            score=sweep_score(acts),
-            severity=Severity.CRITICAL if len(photos) >= CRITICAL_ACTS else Severity.WARNING,
+            score=score,
+            severity=severity,
             tracks=tuple(sorted(tracks)),
             acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
             labels_exposed=united(n.exposed for n in noted).count,
-            facts=facts(noted, aside, people),
+            facts={**facts(noted, aside, people), "unsure": not is_sure},
             boxes=pictured(acts, scene),
             private=tuple(parcel.box for parcel in scene.parcels),
         )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.alerts.severity import GRAVITY, points, severity
-from detector.values import CountRange, IncidentKind
+from detector.values import CountRange, IncidentKind, Severity
 
 PHOTOS, PATTERN, BLIND, LINGERING, TAMPER = GRAVITY
 NO_LABELS = CountRange(0, 0, 0)
@@ -67,3 +67,9 @@ def test_more_harm_is_never_less_severe(
     assert severity(found, photos + 1, CountRange(labels, labels + 1, labels + 1), facts).rank >= before.rank
     assert severity(found, photos, CountRange(labels, labels, labels), {**facts, more: 9}).rank >= before.rank
     severity(found, photos, CountRange(labels, labels, labels), {**facts, more: junk})
+
+
+def test_photos_that_are_not_sure_only_inform_however_many() -> None:
+    facts = {"photos": 6, "pace_per_min": 12.0, "unsure": True}
+    assert severity([PHOTOS], 6, CountRange(6, 20, 40), facts) is Severity.INFO
+    assert severity([PHOTOS, PATTERN], 6, CountRange(6, 20, 40), facts) is Severity.WARNING

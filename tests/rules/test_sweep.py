@@ -101,7 +101,7 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
     found = signals(PAIR)
     last = found[-1]
     assert (last.kind, last.camera, last.zone) == (IncidentKind.LABEL_PHOTOGRAPHY, "cam", "all")
-    assert last.severity is Severity.WARNING
+    assert last.severity is Severity.INFO, "each is a photo with a chance of 0.9: both are at 0.81"
     assert last.tracks == (1,)
     assert last.acts == tuple(PAIR)
     assert last.started_at == 2
@@ -109,9 +109,15 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
     assert dict(last.facts) == {
         "photos": 2, "parcels": 2, "people": 1, "beside": 0, "pace_per_min": 15.0, "along_row": False,
         "crouched": 0.0, "shift": None, "out_of_hours": False, "scans": 0, "unclear": 0, "moved_on": 0,
+        "unsure": True,
     }  # fmt: skip
     assert found[0].at == pytest.approx(6.8, abs=0.21)
     assert {s.started_at for s in found} == {last.started_at}
+
+
+def test_two_photos_that_are_sure_warn() -> None:
+    last = signals([act(2, 4, [1], score=0.98), act(6, 8, [2], score=0.98)])[-1]
+    assert (last.severity, last.facts["unsure"]) == (Severity.WARNING, False)
 
 
 def test_acts_come_from_the_recogniser() -> None:
@@ -178,7 +184,7 @@ def test_a_broken_track_is_still_one_sweep_of_one_person(hidden_s: float) -> Non
 
 def test_four_photos_are_no_chance_pair_any_more() -> None:
     found = signals([act(2, 4, [1]), act(6, 8, [2]), act(10, 12, [3]), act(14, 16, [4])], 20)
-    assert found[0].severity is Severity.WARNING
+    assert found[0].severity is Severity.INFO
     assert found[-1].severity is Severity.CRITICAL
     assert [len(s.acts) for s in found] == sorted(len(s.acts) for s in found)
 
