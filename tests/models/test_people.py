@@ -1,0 +1,129 @@
+"""The people simulator: plans that make sense, noise as measured, and every rule held to fixed seeds."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from simulation.crowd import ORDINARY, STYLES, hall, ordinary, sweep
+from simulation.intervals import count_interval, share_interval
+from simulation.noise import Looks, read_looks
+from simulation.people import TALL, Visitor, World, month_part, one_sweep, working_day
+
+from detector.values import IncidentKind
+
+SETTINGS = {"hold_s": 0.6}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sweep_photographs_distinct_parcels_one_after_another(style: str, seed: int) -> None:
+    rng = Random(seed)
+    plan = sweep(rng, hall(rng, 240.0), style, photos=6)
+    targets = [step.target for step in plan.steps if step.act == "photo"]
+    assert len(targets) == len(set(targets)) == 6
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ordinary_work_photographs_one_parcel_at_most(seed: int) -> None:
+    rng = Random(seed)
+    plan = ordinary(rng, hall(rng, 240.0))
+    assert sum(step.act == "photo" for step in plan.steps) <= 1
+    assert plan.seconds > 0
+
+
+def test_kinds_of_work_have_shares_of_one() -> None:
+    assert sum(weight for _, weight in ORDINARY) == pytest.approx(1.0)
+
+
+def test_a_person_is_where_the_plan_says() -> None:
+    rng = Random(3)
+    plan = sweep(rng, hall(rng, 240.0), "standing", photos=3)
+    visitor = Visitor(plan, 100.0)
+    assert visitor.at(99.9) is None
+    assert visitor.at(visitor.ends + 0.1) is None
+    gone, feet = 0.0, plan.steps[0].feet
+    for step in plan.steps:
+        told = visitor.at(100.0 + gone + 1e-6)
+        assert told is not None
+        assert told[0] is step
+        assert told[1] == pytest.approx(feet, abs=0.1)
+        gone, feet = gone + step.seconds, step.feet
+
+
+def test_looks_are_drawn_from_the_act_that_is_done() -> None:
+    looks = Looks(read_looks(), **SETTINGS)
+    rng, look = Random(1), None
+    for _ in range(200):
+        look = looks.draw(rng, "photo", 30.0, look, 0.2)
+        assert look.act == "photo"
+
+
+def test_a_look_lasts_as_long_as_is_said() -> None:
+    looks = Looks(read_looks(), hold_s=2.0)
+    rng, look, changes = Random(1), None, 0
+    for _ in range(2000):
+        before, look = look, looks.draw(rng, "none", 30.0, look, 0.2)
+        changes += look is not before
+    assert changes == pytest.approx(2000 * 0.095, rel=0.25)
+
+
+def test_a_blinded_detector_sees_no_device() -> None:
+    looks = Looks(read_looks(), blinded=1.0, **SETTINGS)
+    assert all(looks.draw(Random(k), "photo", 30.0, None, 0.2).phone == 0 for k in range(50))
+
+
+@pytest.mark.parametrize(
+    ("found", "of", "low", "high"), [(0, 10, 0.0, 0.3085), (10, 10, 0.6915, 1.0), (5, 10, 0.1871, 0.8129)]
+)
+def test_intervals_of_shares_are_those_of_the_tables(found: int, of: int, low: float, high: float) -> None:
+    assert share_interval(found, of) == pytest.approx((low, high), abs=1e-3)
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.39)])
+def test_intervals_of_counts_are_those_of_the_tables(count: int, low: float, high: float) -> None:
+    assert count_interval(count) == pytest.approx((low, high), abs=1e-2)
+
+
+def test_most_near_sweeps_of_fixed_seeds_are_found() -> None:
+    found = [one_sweep((700 + k, TALL[2 + k % 2], STYLES[k % 2], SETTINGS))["found"] for k in range(8)]
+    assert sum(found) >= 5
+
+
+def test_ordinary_work_of_fixed_seeds_is_no_sweep_and_raises_no_alarm() -> None:
+    part = month_part((41, TALL[1], 0.15, SETTINGS))
+    assert part["false"] == 0
+    assert not [name for name in part["others"] if not name.endswith("info")]
+
+
+def test_what_rules_remember_does_not_grow_with_the_days() -> None:
+    world = World(5, Looks(read_looks(), **SETTINGS), TALL[1])
+    sizes = []
+    for day in range(3):
+        visitors = list(working_day(Random(day), world.hall, world.now, 0.02))
+        world.run(visitors, max(v.ends for v in visitors) + 1200)
+        world.now += 20.0
+        sizes.append(remembered(world.pipeline._stages.rules) + remembered(world.pipeline._stages.tracker))
+    assert sizes[2] < 1.5 * sizes[0] + 100
+    assert {i.kind for i in world.told.incidents.values()} <= {IncidentKind.LINGERING}
+
+
+def remembered(thing: object, seen: set[int] | None = None) -> int:
+    """How many objects hang on a thing, arrays by their elements."""
+    seen = set() if seen is None else seen
+    if id(thing) in seen or isinstance(thing, type | str | int | float | bool | None):
+        return 0
+    seen.add(id(thing))
+    if hasattr(thing, "nbytes"):
+        return 1
+    inside: list[object] = []
+    if isinstance(thing, dict):
+        inside = list(thing.values())
+    elif isinstance(thing, list | tuple | set | frozenset):
+        inside = list(thing)
+    else:
+        names = list(getattr(thing, "__dict__", {})) + [
+            n for c in type(thing).__mro__ for n in getattr(c, "__slots__", ())
+        ]
+        inside = [getattr(thing, name, None) for name in names]
+    return 1 + sum(remembered(each, seen) for each in inside)
