@@ -84,7 +84,7 @@ def points_in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.boo
     ax, ay = polygon[:, 0], polygon[:, 1]
     bx, by = np.roll(ax, -1), np.roll(ay, -1)
     spans = (ay > y) != (by > y)
-    rise = np.where(by == ay, 1.0, by - ay)
+    rise = np.where(spans, by - ay, 1.0)  # an edge that isn't met may be as flat as it likes
     crossing = ax + (y - ay) * (bx - ax) / rise
     inside: NDArray[np.bool_] = (np.count_nonzero(spans & (x < crossing), axis=1) % 2).astype(bool)
     return inside

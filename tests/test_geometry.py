@@ -209,3 +209,12 @@ def test_ray_meets_the_box_where_it_says(
     if along is not None:
         entry = (through[0] + along * step[0], through[1] + along * step[1])
         assert geometry.contains(geometry.grown(box, 1e-3), entry)
+
+
+def test_an_edge_nearly_flat_is_no_trouble() -> None:
+    polygon = np.array([[0, 0], [0, 1], [1, 1e-45]], np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        assert geometry.points_in_polygon(np.array([[0.1, 0.5], [0.9, 0.5]], np.float32), polygon).tolist() == [
+            True,
+            False,
+        ]

@@ -30,6 +30,8 @@ from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, In
 
 Key = tuple[IncidentKind, str | None]
 
+SAME_S = 0.001  # findings that begin within this have the same id
+
 # Of two findings that state one of these, the larger counts: they tell of different people, or of different times.
 LARGEST = ("people", "people_inside", "stay_s", "crouched_s", "crouched", "carried", "visits", "out_of_hours")
 
@@ -157,7 +159,10 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     since = min((act.started_at for act in ended.acts), default=ended.started_at)
     acts = tuple(a for a in signal.acts if a.started_at >= since and (a.track, a.started_at, a.kind) not in told)
     if not signal.acts:
-        return replace(signal, started_at=min(signal.at, max(signal.started_at, ended.ended_at)))
+        since = max(signal.started_at, ended.ended_at)
+        if since - ended.started_at < SAME_S:  # that one was told at one instant: what follows has begun since
+            since = signal.at
+        return replace(signal, started_at=min(signal.at, since)) if since - ended.started_at >= SAME_S else None
     if not acts:
         return None
     if len(acts) == len(signal.acts):

@@ -349,6 +349,12 @@ def test_an_incident_begins_when_its_earliest_finding_did_and_never_after_its_en
     assert (update.after.started_at, update.after.ended_at) == (10, 10)
 
 
+def test_a_finding_told_once_and_again_long_after_is_two_incidents() -> None:
+    updates = lived([finding(PATTERN, 0, 0), finding(PATTERN, 0, 101)], 400)
+    assert phases(updates) == ["new", "end", "new", "end"]
+    assert len({update.after.id for update in updates}) == 2
+
+
 spans = st.tuples(st.floats(0, 900), st.floats(0, 120))
 
 
