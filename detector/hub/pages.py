@@ -62,8 +62,9 @@ TEMPLATES.globals.update(
 )  # fmt: skip
 router = APIRouter()
 # Facts that say nothing where they are nought: almost always they are.
-SILENT_AT_NOUGHT = {"scans", "unclear", "moved_on", "beside", "along_row", "acts_told_earlier", "visits", "watched_h",
-    "unsure"}  # fmt: skip
+SILENT_AT_NOUGHT = {
+    "scans", "unclear", "unsure", "moved_on", "beside", "along_row", "acts_told_earlier", "visits", "watched_h",
+}  # fmt: skip
 NAMED = {"posture": "posture_", "what": "what_"}  # facts whose values are words of ours
 
 
