@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from starlette import types
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
 
+from detector.hub.rights import Role, Scope
 from detector.hub.store import Store
 
 SESSION_S = 12 * 3600.0
@@ -50,6 +52,8 @@ class Session:
 
     user: str
     token: str
+    role: Role
+    scope: Scope
 
 
 class TooManyTries(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
@@ -180,10 +184,10 @@ class Gate:
         found = self._store.session(_digest(token), at)
         if found is None:
             return None
-        user, expires_at = found
+        user, role, scope, expires_at = found
         if extend and at + SESSION_S - expires_at > RENEW_S:
             self._store.extend_session(_digest(token), at + SESSION_S)
-        return Session(user, token)
+        return Session(user, token, role, scope)
 
     def log_out(self, session: Session) -> None:
         """End a session."""
@@ -219,7 +223,7 @@ class Guard:
         self._app = app
         self._signed_prefix = signed_prefix
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: types.Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)

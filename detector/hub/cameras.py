@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.store import Edge
 
 SILENT_S = 20.0  # age of the last frame when it was reported
@@ -49,9 +50,14 @@ class Look:
     age_s: float | None
 
 
-def camera_states(edges: Iterable[Edge], now: float) -> list[CameraState]:
-    """Every camera reported, those not seen first."""
-    states = [_state(edge, name, fields, now) for edge in edges for name, fields in _reported(edge)]
+def camera_states(edges: Iterable[Edge], now: float, scope: Scope = EVERYWHERE) -> list[CameraState]:
+    """Every camera reported that is in a scope, those not seen first."""
+    states = [
+        _state(edge, name, fields, now)
+        for edge in edges
+        for name, fields in _reported(edge)
+        if scope.sees(edge.site, name)
+    ]
     return sorted(states, key=lambda camera: (camera.is_fine, camera.site, camera.edge, camera.name))
 
 

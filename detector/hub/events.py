@@ -11,9 +11,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 
 from anyio.to_thread import run_sync
 
+from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.store import Store
 
 HEARTBEAT_S = 15.0
@@ -46,7 +48,7 @@ class Live:
         self._closed = True
         self.poke()
 
-    async def stream(self, after: int, is_welcome: Callable[[], bool]) -> AsyncIterator[str]:
+    async def stream(self, after: int, is_welcome: Callable[[], bool], scope: Scope = EVERYWHERE) -> AsyncIterator[str]:
         """Events of changes after number `after`, then as they come.
 
         `incident` events carry the incident's id; a `reload` event says that too much was missed to tell one by one.
@@ -54,14 +56,16 @@ class Live:
         Args:
             after: The last change the page has seen.
             is_welcome: Asked (in a thread) before each heartbeat; the stream ends when it says no.
+            scope: Incidents outside it are not told of.
         """
+        changes = partial(self._store.changed_since, scope=scope)
         poked = asyncio.Event()
         self._pokes[poked] = asyncio.get_running_loop()
         try:
             yield ": hello\nretry: 2000\n\n"
             while not self._closed:
                 poked.clear()
-                found, complete = await run_sync(self._store.changed_since, after)
+                found, complete = await run_sync(changes, after)
                 if not complete:
                     after = await run_sync(self._store.last_change)
                     yield f"id: {after}\n{RELOAD}"

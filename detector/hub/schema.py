@@ -189,6 +189,9 @@ users = Table(
     Column("name", Text, primary_key=True),
     Column("password_hash", Text, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("role", Text, nullable=False, server_default="owner"),
+    # Sites and cameras that they see, as `Scope.of` takes them; null is everywhere.
+    Column("scope", JSON(none_as_null=True)),
 )
 
 sessions = Table(
@@ -198,4 +201,14 @@ sessions = Table(
     Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False, index=True),
+)
+
+audit = _numbered(
+    "audit",
+    Column("at", Float, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False, index=True),
+    Column("details", JSON, nullable=False),
+    Column("hash", Text, nullable=False),
 )

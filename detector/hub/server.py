@@ -20,12 +20,14 @@ from starlette.types import ASGIApp
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
+from detector.hub.audit import Audit
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.budget import budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
 from detector.hub.ingest import Ingest
-from detector.hub.pages import STATIC, Parts, add_pages
+from detector.hub.pages import add_pages
+from detector.hub.pages.view import STATIC, Parts
 from detector.hub.store import Store
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ def create_app(
     """
     app = FastAPI(title="labelwatch hub", openapi_url=None)
     clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, lambda _id: live.poke())
-    add_pages(app, Parts(config, store, gate, clips, live, clock, tell))
+    add_pages(app, Parts(config, store, gate, Audit(store.database), clips, live, clock, tell))
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")

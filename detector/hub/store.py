@@ -12,32 +12,25 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Engine,
     Select,
     case,
-    create_engine,
     delete,
-    event,
     func,
-    make_url,
     select,
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
 from detector import wire
-from detector.errors import StoreError, WireError
+from detector.errors import WireError
 from detector.hub.budget import ALERT, DIGEST, Budget
+from detector.hub.database import Database, one_at_a_time
+from detector.hub.rights import EVERYWHERE, Role, Scope
 from detector.hub.schema import (
     alerts,
     changes,
@@ -58,7 +51,6 @@ VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
-LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 
 
@@ -204,6 +196,7 @@ class Wanted:
     kind: str | None = None
     camera: str | None = None
     zone: str | None = None
+    scope: Scope = EVERYWHERE
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """Its conditions on `incidents`."""
@@ -216,7 +209,7 @@ class Wanted:
             clauses.append(c.started_at >= self.since)
         if self.until is not None:
             clauses.append(c.started_at < self.until)
-        return clauses
+        return [*clauses, *self.scope.clauses(c.site, c.camera)]
 
 
 EVERYTHING = Wanted()
@@ -232,7 +225,7 @@ class Refusal:
 
 
 class Store:
-    """Opens, and brings up to date, the database at a SQLAlchemy URL.
+    """What edges told and what people made of it, in the `Database` at a SQLAlchemy URL.
 
     Args:
         url: Of the database.
@@ -244,19 +237,13 @@ class Store:
 
     def __init__(self, url: str, budget: Budget | None = None) -> None:
         self._budget = budget or Budget()
-        try:
-            self._engine = _engine(url)
-            self._writer = self._engine.execution_options(writes=True)
-            self._insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
-            with self._writer.begin() as connection:
-                migrate(connection)
-        except (SQLAlchemyError, ImportError, OSError) as error:
-            shown = error.orig if hasattr(error, "orig") else error
-            raise StoreError(f"the database can't be used: {shown}") from error
+        self.database = Database(url)
+        self._reading, self._writing = self.database.reading, self.database.writing
+        self._insert = self.database.insert
 
     def close(self) -> None:
         """Release connections."""
-        self._engine.dispose()
+        self.database.close()
 
     # Alerts in
 
@@ -277,11 +264,11 @@ class Store:
             WireError: One holds what no database takes (a number out of range, say); none of them is stored.
         """
         rows = [_alert_row(fields, received_at) for fields in fields_list]
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             return self._add_rows(connection, rows) if rows else []
 
     def _add_rows(self, connection: Connection, rows: list[_AlertRow]) -> list[str]:
-        _one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
+        one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
         added = (
             self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
         )
@@ -358,7 +345,7 @@ class Store:
 
     def add_refusal(self, topic: str, reason: str, at: float) -> None:
         """Put on record that a message was not believed; the last thousand are kept."""
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             number = connection.execute(
                 refusals.insert().returning(refusals.c.number), _refusal(topic, reason, at)
             ).scalar_one()
@@ -369,7 +356,7 @@ class Store:
     def edge_key(self, site: str, edge: str) -> str | None:
         """The public key (base64) held for an edge; `None` when it has never been pinned."""
         query = select(edges.c.key).where(edges.c.site == site, edges.c.edge == edge)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def pin_edge_key(self, site: str, edge: str, key: str) -> None:
@@ -389,13 +376,13 @@ class Store:
     def _upsert_edge(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
         insert = self._insert(edges).values(values)
         new = {name: insert.excluded[name] for name in values if name not in ("site", "edge")}
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             connection.execute(
                 insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new, where=where)
             )  # fmt: skip
 
-    def edges(self) -> list[Edge]:
-        """Every edge heard of."""
+    def edges(self, scope: Scope = EVERYWHERE) -> list[Edge]:
+        """Every edge heard of, of the sites in a scope; its report still tells of all its cameras."""
         missing = (
             select(
                 streams.c.site,
@@ -411,15 +398,14 @@ class Store:
             .select_from(both)
             .order_by(edges.c.site, edges.c.edge)
         )
-        with self._engine.connect() as connection:
-            return [
-                Edge(**{**row._mapping, "missing": int(row.missing)}) for row in connection.execute(query)
-            ]  # fmt: skip
+        with self._reading() as connection:
+            found = [Edge(**{**row._mapping, "missing": int(row.missing)}) for row in connection.execute(query)]
+        return [edge for edge in found if scope.sees(edge.site)]
 
     def refused(self) -> tuple[int, list[Refusal]]:
         """How many messages were ever refused, and the last twenty."""
         query = select(refusals).order_by(refusals.c.number.desc()).limit(20)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(query).all()
         return (rows[0].number if rows else 0), [Refusal(row.topic, row.reason, row.at) for row in rows]
 
@@ -445,59 +431,59 @@ class Store:
         query = _incidents().where(incidents.c.id.in_(ids), *wanted.clauses())
         return self._read(query.order_by(*order)) if ids else []
 
-    def incident(self, incident: str) -> StoredIncident | None:
-        """One incident."""
-        return next(iter(self.incidents([incident])), None)
+    def incident(self, incident: str, scope: Scope = EVERYWHERE) -> StoredIncident | None:
+        """One incident; `None` too where it is not in somebody's scope."""
+        return next(iter(self.incidents([incident], wanted=Wanted(scope=scope))), None)
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [StoredIncident(**row._mapping) for row in connection.execute(query)]
 
-    def totals(self, start: float, end: float) -> Totals:
+    def totals(self, start: float, end: float, scope: Scope = EVERYWHERE) -> Totals:
         """What happened from `start` to before `end`."""
         query = select(
             func.count().filter(incidents.c.told == ALERT),
             func.count().filter(incidents.c.told == DIGEST),
             func.coalesce(func.sum(incidents.c.labels_low), 0),
             func.coalesce(func.sum(incidents.c.labels_high), 0),
-        ).where(*_counted(start, end))
-        with self._engine.connect() as connection:
+        ).where(*_counted(start, end, scope))
+        with self._reading() as connection:
             return Totals(*(int(number) for number in connection.execute(query).one()))
 
-    def by_slot(self, start: float, end: float, slot_s: float) -> dict[int, dict[str, int]]:
+    def by_slot(self, start: float, end: float, slot_s: float, scope: Scope = EVERYWHERE) -> dict[int, dict[str, int]]:
         """Alerts from `start` to before `end`, counted by slot (0, 1, …) and severity."""
         query = select(incidents.c.started_at, incidents.c.severity).where(
-            *_counted(start, end), incidents.c.told == ALERT
+            *_counted(start, end, scope), incidents.c.told == ALERT
         )
         counts: dict[int, dict[str, int]] = {}
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             for at, severity in connection.execute(query):
                 slot = counts.setdefault(int((at - start) // slot_s), {})
                 slot[severity] = slot.get(severity, 0) + 1
         return counts
 
-    def digest(self, start: float, end: float) -> list[Digested]:
+    def digest(self, start: float, end: float, scope: Scope = EVERYWHERE) -> list[Digested]:
         """What went to the digest from `start` to before `end`, by kind and zone, the most first; cleared ones too."""
         c = incidents.c
         place = (c.kind, c.camera, c.zone)
         query = (
             select(*place, func.count().label("count"))
-            .where(*Wanted(DIGEST, start, end).clauses())
+            .where(*Wanted(DIGEST, start, end, scope=scope).clauses())
             .group_by(*place)
             .order_by(func.count().desc(), *place)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [Digested(**row._mapping) for row in connection.execute(query)]
 
     def alerts_in(self, shift: str) -> int:
         """How many alerts a shift has had (`Budget.shift` names it)."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return _alerts_in(connection, shift)
 
     def snapshot(self, incident: str) -> bytes | None:
         """The newest picture of an incident, JPEG."""
         query = select(snapshots.c.jpeg).join(incidents, incidents.c.snapshot == snapshots.c.alert)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(query.where(incidents.c.id == incident)).scalar_one_or_none()
 
     def envelopes(self, incident: str) -> list[dict[str, Any]]:
@@ -508,7 +494,7 @@ class Store:
             .where(alerts.c.incident == incident)
             .order_by(alerts.c.sent_at, alerts.c.seq)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(query).all()
         return [
             {**envelope, "snapshot": base64.b64encode(jpeg).decode()} if jpeg is not None else envelope
@@ -519,10 +505,12 @@ class Store:
 
     def last_change(self) -> int:
         """Number of the latest change; 0 when nothing has happened yet."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(select(func.max(changes.c.number))).scalar_one() or 0
 
-    def changed_since(self, number: int, limit: int = 200) -> tuple[list[tuple[int, str]], bool]:
+    def changed_since(
+        self, number: int, limit: int = 200, *, scope: Scope = EVERYWHERE
+    ) -> tuple[list[tuple[int, str]], bool]:
         """Incidents that changed after change `number`: each once, as (its latest change, id), in order.
 
         Returns:
@@ -537,7 +525,9 @@ class Store:
             .order_by(latest)
             .limit(limit + 1)
         )
-        with self._engine.connect() as connection:
+        if scope.places is not None:
+            query = query.join(incidents, incidents.c.id == changes.c.incident).where(*Wanted(scope=scope).clauses())
+        with self._reading() as connection:
             span = select(func.coalesce(func.min(changes.c.number), 0), func.coalesce(func.max(changes.c.number), 0))
             oldest, newest = connection.execute(span).one()
             found = [(row[0], row[1]) for row in connection.execute(query)]
@@ -548,14 +538,14 @@ class Store:
     def add_verdict(self, incident: str, user: str, verdict: str, note: str, at: float) -> None:
         """Judge an incident; earlier verdicts stay on record."""
         row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at}
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             connection.execute(verdicts.insert(), row)
             _settle_verdict(connection, incident)
 
     def withdraw_verdict(self, incident: str, user: str, at: float) -> None:
         """Take back the verdict that counts, so that the one before it counts again; without any, do nothing."""
         standing = select(func.max(verdicts.c.number)).where(*_standing(incident)).scalar_subquery()
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             withdrawal = update(verdicts).where(verdicts.c.number == standing)
             connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
             _settle_verdict(connection, incident)
@@ -563,19 +553,19 @@ class Store:
     def verdicts(self, incident: str) -> list[Verdict]:
         """Every verdict on an incident, latest first."""
         query = select(verdicts).where(verdicts.c.incident == incident).order_by(verdicts.c.number.desc())
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [
                 Verdict(row.number, row.user, row.at, row.verdict, row.note, row.withdrawn_by, row.withdrawn_at)
                 for row in connection.execute(query)
             ]
 
-    def judged(self, since: float) -> list[Judged]:
+    def judged(self, since: float, scope: Scope = EVERYWHERE) -> list[Judged]:
         """Judged incidents that began at `since` or later, newest first."""
         names = ("site", "edge", "camera", "kind", "id", "score", "verdict")
         query = select(*(incidents.c[name] for name in names)).where(
-            incidents.c.verdict.is_not(None), incidents.c.started_at >= since
+            incidents.c.verdict.is_not(None), *Wanted(since=since, scope=scope).clauses()
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc()))
             return [Judged(**row._mapping) for row in rows]
 
@@ -583,7 +573,7 @@ class Store:
 
     def thresholds(self) -> list[Threshold]:
         """Every change of a least score, latest first."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return _thresholds(connection)
 
     def threshold_commands(self) -> list[tuple[str, bytes]]:
@@ -622,8 +612,8 @@ class Store:
         The new version is above all that the edge has told of, too: a database brought back from a backup would
         command in vain otherwise.
         """
-        with self._writer.begin() as connection:
-            _one_at_a_time(connection)
+        with self._writing() as connection:
+            one_at_a_time(connection)
             former = [one for one in _thresholds(connection) if (one.site, one.edge) == (site, edge)]
             of_both = [one for one in former if (one.camera, one.kind) == (camera, kind)]
             before = of_both[0].least_score if of_both else None
@@ -646,7 +636,7 @@ class Store:
         """
         insert = self._insert(clips).on_conflict_do_nothing(index_elements=["incident", "segment"])
         values = {name: getattr(clip, name) for name in Clip.__slots__}
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             new = connection.execute(insert.returning(clips.c.segment), values).first() is not None
             if new:
                 _note_changes(connection, [clip.incident])
@@ -655,38 +645,42 @@ class Store:
     def clip(self, incident: str, segment: int) -> Clip | None:
         """One segment."""
         query = select(clips).where(clips.c.incident == incident, clips.c.segment == segment)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(query).one_or_none()
         return Clip(**row._mapping) if row else None
 
     def clips(self, incident: str) -> list[Clip]:
         """Segments of an incident in order."""
         query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [Clip(**row._mapping) for row in connection.execute(query)]
 
     def with_clips(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents that have a clip here."""
         query = select(clips.c.incident).where(clips.c.incident.in_(ids)).distinct()
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return set(connection.execute(query).scalars())
 
     # Logins
 
     def user_hash(self, name: str) -> str | None:
         """The password hash of a user."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(select(users.c.password_hash).where(users.c.name == name)).scalar_one_or_none()
 
     def has_users(self) -> bool:
         """Whether anybody could log in."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(select(users.c.name).limit(1)).first() is not None
 
-    def set_user(self, name: str, password_hash: str, at: float) -> None:
-        """Create a user or change the password; sessions of the user end."""
-        insert = self._insert(users).values(name=name, password_hash=password_hash, created_at=at)
-        with self._writer.begin() as connection:
+    def set_user(
+        self, name: str, password_hash: str, at: float, role: Role = Role.OWNER, scope: Scope = EVERYWHERE
+    ) -> None:
+        """Create a user, or change the password of one, whose role and scope stay; sessions of the user end."""
+        insert = self._insert(users).values(
+            name=name, password_hash=password_hash, created_at=at, role=role, scope=scope.names
+        )
+        with self._writing() as connection:
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=["name"], set_={"password_hash": insert.excluded.password_hash}
@@ -697,29 +691,31 @@ class Store:
     def add_session(self, token_sha256: str, user: str, at: float, expires_at: float) -> None:
         """Open a session; expired ones are removed on the way."""
         row = {"token_sha256": token_sha256, "user": user, "created_at": at, "expires_at": expires_at}
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= at))
             connection.execute(sessions.insert(), row)
 
-    def session(self, token_sha256: str, at: float) -> tuple[str, float] | None:
-        """User and expiry of a session that is open at this time."""
-        query = select(sessions.c.user, sessions.c.expires_at).where(
-            sessions.c.token_sha256 == token_sha256, sessions.c.expires_at > at
+    def session(self, token_sha256: str, at: float) -> tuple[str, Role, Scope, float] | None:
+        """User, role, scope and expiry of a session that is open at this time."""
+        query = (
+            select(sessions.c.user, users.c.role, users.c.scope, sessions.c.expires_at)
+            .join(users, users.c.name == sessions.c.user)
+            .where(sessions.c.token_sha256 == token_sha256, sessions.c.expires_at > at)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(query).one_or_none()
-        return (row.user, row.expires_at) if row else None
+        return (row.user, Role(row.role), Scope.of(row.scope), row.expires_at) if row else None
 
     def extend_session(self, token_sha256: str, expires_at: float) -> None:
         """Let a session live longer."""
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             connection.execute(
                 update(sessions).where(sessions.c.token_sha256 == token_sha256).values(expires_at=expires_at)
             )
 
     def end_session(self, token_sha256: str) -> None:
         """End one session."""
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             connection.execute(delete(sessions).where(sessions.c.token_sha256 == token_sha256))
 
 
@@ -746,42 +742,6 @@ def _thresholds(connection: Connection) -> list[Threshold]:
     return [Threshold(**row._mapping) for row in connection.execute(query)]
 
 
-def migrate(connection: Connection) -> None:
-    """Bring a database to the newest shape, within the connection's transaction."""
-    command.upgrade(migration(connection), "head")
-
-
-def migration(connection: Connection) -> Config:
-    """How Alembic finds our migrations and the connection that it is to use."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"{parsed.get_backend_name()} is no database the hub knows: sqlite or postgresql+psycopg")
-    engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() == "postgresql")
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin in _begin_sqlite, not where sqlite3 guesses
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its lock at once: a reader that turns writer half-way is refused without waiting.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 @dataclass(frozen=True, slots=True)
 class _AlertRow:
     """An envelope taken apart: what goes into `alerts`, into `incidents`, and (perhaps) into `snapshots`."""
@@ -803,12 +763,6 @@ def _is_newer(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
     if one["epoch"] == two["epoch"]:
         return bool(one["seq"] > two["seq"])
     return bool(one["sent_at"] > two["sent_at"])
-
-
-def _one_at_a_time(connection: Connection) -> None:
-    """Until this transaction ends, no other one of these goes on: what every writer is like on SQLite."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 def _alerts_in(connection: Connection, shift: str) -> int:
@@ -930,9 +884,9 @@ def _point_to_newest_snapshot(ids: list[str]) -> Any:
     return update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=newest)
 
 
-def _counted(start: float, end: float) -> tuple[ColumnElement[bool], ...]:
+def _counted(start: float, end: float, scope: Scope) -> list[ColumnElement[bool]]:
     cleared = incidents.c.verdict.in_(CLEARED)
-    return incidents.c.started_at >= start, incidents.c.started_at < end, incidents.c.verdict.is_(None) | ~cleared
+    return [*Wanted(since=start, until=end, scope=scope).clauses(), incidents.c.verdict.is_(None) | ~cleared]
 
 
 def _standing(incident: str) -> tuple[ColumnElement[bool], ...]:

@@ -24,6 +24,7 @@ from detector.config import HubConfig
 from detector.hub.auth import Gate
 from detector.hub.budget import budget_of
 from detector.hub.events import Live
+from detector.hub.rights import Role, Scope
 from detector.hub.server import create_app
 from detector.hub.store import Store
 from tests.conftest import part_missing
@@ -212,6 +213,14 @@ class Site:
         assert answer.status_code == 303
         self.key = Ed25519PrivateKey.generate()
         self.store.pin_edge_key("shanghai", "box1", wire.public_key_text(self.key))
+
+    def somebody(self, role: Role, scope: list[str] | None = None, name: str = "") -> TestClient:
+        """A browser-like client of a user made for it, logged in."""
+        login = {"user": name or f"a-{role}", "password": "correct horse battery"}
+        self.store.set_user(login["user"], CHEAP.hash(login["password"]), NOON, role, Scope.of(scope))
+        client = self.visitor()
+        assert client.post("/login", data=login).status_code == 303
+        return client
 
     def visitor(self, **headers: str) -> TestClient:
         """Somebody who is not logged in; sends `Sec-Fetch-Site` as a browser on our own page would."""

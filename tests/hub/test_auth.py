@@ -57,7 +57,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_the_database_holds_only_a_has
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and cookie.startswith("labelwatch=")
     token = answer.cookies["labelwatch"]
-    with site.store._engine.connect() as connection:
+    with site.store.database.reading() as connection:
         assert token not in str(connection.exec_driver_sql("SELECT * FROM sessions").all())
 
 

@@ -333,7 +333,7 @@ def test_language_and_theme_switch_in_place(scene: Scene) -> None:
 def test_a_session_that_ended_leads_to_the_login(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page()
-    with scene.hub.store._writer.begin() as connection:
+    with scene.hub.store.database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM sessions")
     page.locator("#card-inc [value=true]").click()
     page.wait_for_url("**/login**")

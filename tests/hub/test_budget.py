@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from detector.config import Calendar, HubConfig, Shift
 from detector.hub.budget import ALERT, DIGEST, Budget, budget_of
-from detector.hub.store import Digested, Store, Wanted, migration
+from detector.hub.database import migration
+from detector.hub.store import Digested, Store, Wanted
 from detector.shifts import Shifts
 from tests.hub.conftest import make_envelope
 
@@ -218,7 +219,7 @@ def test_incidents_of_before_lanes_get_theirs_when_the_hub_is_updated(tmp_path: 
     store = Store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
     old = [envelope(1, incident="a"), envelope(2, incident="b", severity="info", zone=None), envelope(3, incident="c")]
     store.add_alerts(old, NOON)
-    with store._writer.begin() as connection:
+    with store.database.writing() as connection:
         command.downgrade(migration(connection), "0001")
     store.close()
     again = Store(f"sqlite:///{tmp_path / 'hub.sqlite'}", Budget(2))

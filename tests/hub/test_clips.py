@@ -156,7 +156,7 @@ def test_paths_lead_nowhere(site: Any, path: str) -> None:
 def test_a_record_that_points_outside_the_folder_is_not_served(site: Any, tmp_path: Path) -> None:
     site.client.put(URL, content=CLIP, headers=site.claim(CLIP))
     (tmp_path / "secret.mp4").write_bytes(b"secret")
-    with site.store._writer.begin() as connection:
+    with site.store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE clips SET file = '../secret.mp4'")
     assert site.client.get("/clips/inc-1/0").status_code == 404
 

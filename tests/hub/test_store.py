@@ -241,13 +241,13 @@ def test_what_is_stored_survives_reopening(tmp_path: Path, envelope: Build) -> N
 
 
 def test_migrations_lead_to_the_tables_of_the_schema(store: Store) -> None:
-    with store._engine.connect() as connection:
+    with store.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
 def test_sqlite_keeps_what_it_committed_through_power_loss(sqlite_store: Store) -> None:
-    with sqlite_store._engine.connect() as connection:
+    with sqlite_store.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import detector.hub
 from detector.hub.store import VERDICTS, Store
-from detector.hub.texts import EN, TEXTS, ZH, Phrases, advice, explanation
+from detector.hub.texts import AREAS, EN, TEXTS, ZH, Phrases, advice, explanation
 from detector.values import ActKind, IncidentKind, Severity
 
 NEWER = ("findings", "sentence")  # fields of a record that the builder doesn't know
@@ -23,6 +24,11 @@ NAMES = re.compile(r"{(\w+)")
 
 def test_both_languages_have_the_same_texts() -> None:
     assert ZH.keys() == EN.keys()
+
+
+def test_no_two_areas_have_the_same_text() -> None:
+    keys = [key for area in AREAS for key in area.ZH]
+    assert [key for key, times in Counter(keys).items() if times > 1] == []
 
 
 @pytest.mark.parametrize("key", ZH)
@@ -43,8 +49,8 @@ def test_every_word_an_edge_may_say_has_a_text() -> None:
 
 def test_every_text_that_pages_ask_for_exists_and_no_other() -> None:
     folder = Path(detector.hub.__file__).parent
-    files = [*folder.glob("templates/*.html"), *(p for p in folder.glob("*.py") if p.name != "texts.py")]
-    sources = "".join(file.read_text() for file in files) + inspect.getsource(Phrases)
+    files = [*folder.glob("templates/*.html"), *folder.glob("*.py"), *folder.glob("pages/*.py")]
+    sources = "".join(file.read_text() for file in files) + inspect.getsource(detector.hub.texts)
     asked_for = set(re.findall(r"""say\(\s*["'](\w+[^\W_])["']""", sources))
     assert asked_for <= ZH.keys()
     quoted = set(re.findall(r"""["'](\w+)["']""", sources))

@@ -1,16 +1,5 @@
-"""Every word the pages say, in every language; what an incident says of itself comes from `sentences`."""
+"""Words that many pages say, and those of the first ones."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from detector.hub.store import StoredIncident
-from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, holds
-from detector.sentences import TEXTS as SENTENCES
-from detector.values import IncidentKind
-
-# In a text "one|many", `n` decides which is said.
 ZH = {
     "other_language": "English",
     "html_lang": "zh-CN",
@@ -252,6 +241,8 @@ ZH = {
     "source_download": "下载 {file}（{size} KB）",
     "licence": "许可证 AGPL-3.0-or-later",
     "back": "返回",
+    "error_403": "没有权限",
+    "error_403_text": "这个账号看不到或做不了这件事；需要时请找管理员。",
     "error_404": "没有这一页",
     "error_404_text": "链接可能旧了，或者这条告警不在这台服务器上。",
     "error_429": "请稍等",
@@ -520,6 +511,8 @@ EN = {
     "source_download": "Download {file} ({size} KB)",
     "licence": "Licence AGPL-3.0-or-later",
     "back": "Back",
+    "error_403": "Not allowed",
+    "error_403_text": "Your account may not see or do this; ask an administrator if you need to.",
     "error_404": "No such page",
     "error_404_text": "The link may be old, or the alert isn't on this server.",
     "error_429": "Wait a moment",
@@ -537,69 +530,3 @@ EN = {
     "span_d": "{d}\u00a0day|{d}\u00a0days",
     "stop": ".",
 }
-
-for _language, _texts in (("zh", ZH), ("en", EN)):
-    _texts.update({f"kind_{kind}": name for kind, name in KIND_NAMES[_language].items()})
-    _texts.update({f"severity_{severity}": name for severity, name in SEVERITY_NAMES[_language].items()})
-    _texts.update(
-        {key.replace("tamper_", "what_"): text for key, text in SENTENCES[_language].items() if "tamper_" in key}
-    )
-
-TEXTS: Mapping[str, Mapping[str, str]] = {"zh": ZH, "en": EN}
-LANGUAGES = tuple(TEXTS)
-
-
-class Phrases:
-    """The texts of one language: `phrases("exposed", count="3–5")`."""
-
-    def __init__(self, language: str) -> None:
-        self.language = language
-        self._texts = TEXTS[language]
-
-    def __call__(self, key: str, **values: Any) -> str:
-        """A text with its values put in; `n`, where given, chooses between one and many."""
-        text = self._texts[key]
-        if "|" in text:
-            one, many = text.split("|")
-            text = one if values.get("n", values.get("d")) == 1 else many
-        return text.format(**values)
-
-    def either(self, key: str, fallback: str) -> str:
-        """A text, or the fallback where there is none: for words that came from an edge newer than this hub."""
-        return self._texts.get(key, fallback)
-
-    def span(self, seconds: float) -> str:
-        """A length of time in words, to the second under an hour."""
-        whole = max(0, round(seconds))
-        minutes, s = divmod(whole, 60)
-        hours, m = divmod(minutes, 60)
-        if whole < 60:
-            return self("span_s", s=s)
-        if minutes < 60:
-            return self("span_m", m=m, s=s) if s else self("span_m_only", m=m)
-        if hours < 48:
-            return self("span_h", h=hours, m=m)
-        return self("span_d", d=hours // 24)
-
-    def ago(self, seconds: float | None) -> str:
-        """How long ago something was; `None` is never."""
-        if seconds is None:
-            return self("never")
-        return self("just_now") if seconds < 1.5 else self("ago", span=self.span(seconds))
-
-
-def explanation(incident: StoredIncident, say: Phrases) -> list[str]:
-    """What happened, in the incident's own words (`sentences`), in lines; without full stops."""
-    return [line[:1].upper() + line[1:] for line in clauses(incident.record, say.language)]
-
-
-def advice(incident: StoredIncident, say: Phrases) -> str:
-    """What to do about it, in a line; empty where there is nothing to say."""
-    facts, usual = incident.record["facts"], say.either(f"advice_{incident.kind}", "")
-    if incident.kind == IncidentKind.TAMPER:
-        told = say.either(f"advice_tamper_{facts.get('what')}", usual)
-        blind = incident.phase != "end" and facts.get("what") != "clock"
-        return " ".join([told, say("advice_tamper_unseen")]) if blind else told
-    if incident.kind == IncidentKind.ORIENTATION_PATTERN and holds(facts, "turned_here"):
-        return say("advice_orientation_pattern_turned")
-    return usual if incident.severity == "info" else say.either(f"advice_{incident.kind}_now", usual)

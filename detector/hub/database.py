@@ -1,0 +1,96 @@
+"""The hub's database: SQLite (WAL) or PostgreSQL, opened and brought to the newest shape; transactions are had here.
+
+What is kept where is in `schema`; who keeps it is in the modules that take a `Database` (`store`, `audit`, …).
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from detector.errors import StoreError
+
+LOCK = 0x1ABE1  # any number that nothing else on the database server locks
+
+
+class Database:
+    """Opens, and brings up to date, the database at a SQLAlchemy URL. Safe to use from any thread.
+
+    Attributes:
+        insert: `INSERT` as the database's own dialect has it, with `ON CONFLICT`.
+
+    Raises:
+        StoreError: It can't be opened, or its shape can't be brought up to date.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.engine = _engine(url)
+            self._writer = self.engine.execution_options(writes=True)
+            self.insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
+            with self.writing() as connection:
+                migrate(connection)
+        except (SQLAlchemyError, ImportError, OSError) as error:
+            shown = error.orig if hasattr(error, "orig") else error
+            raise StoreError(f"the database can't be used: {shown}") from error
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection that only reads."""
+        return self.engine.connect()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction: committed when the block ends, undone when it raises."""
+        return self._writer.begin()
+
+    def close(self) -> None:
+        """Release connections."""
+        self.engine.dispose()
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Until this transaction ends, no other one of these goes on: what every writer is like on SQLite."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+
+
+def migrate(connection: Connection) -> None:
+    """Bring a database to the newest shape, within the connection's transaction."""
+    command.upgrade(migration(connection), "head")
+
+
+def migration(connection: Connection) -> Config:
+    """How Alembic finds our migrations and the connection that it is to use."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"{parsed.get_backend_name()} is no database the hub knows: sqlite or postgresql+psycopg")
+    engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() == "postgresql")
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite, not where sqlite3 guesses
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: a reader that turns writer half-way is refused without waiting.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

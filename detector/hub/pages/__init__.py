@@ -1,0 +1,62 @@
+"""Requests come in, pages leave. Each module here is one part of the hub that people look at.
+
+Pages are rendered on the server and work without a script; the scripts ask for fragments of the same pages. A new part
+is a module with a `router`, named in `PARTS`.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from detector.hub.auth import TooManyTries
+from detector.hub.pages import cameras, entry, feed, incidents, tuning, uploads
+from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, View
+
+PARTS = (entry, feed, incidents, cameras, tuning, uploads)
+
+
+def to_login(request: Request, _error: Exception) -> Response:
+    """Send a person to log in, and come back; tell a script that it must."""
+    if "x-fragment" in request.headers or request.url.path == "/events":
+        return Response(status_code=401)
+    wanted = request.url.path if request.method == "GET" else "/"
+    return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", 303)
+
+
+def no_page(request: Request, error: Exception) -> Response:
+    """Say that there is no such page, or no such thing to do."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return View(request).page("error.html", status, kind="500" if status >= 500 else "404")
+
+
+def not_allowed(request: Request, _error: Exception) -> Response:
+    """Say that the visitor's role doesn't have the right."""
+    return View(request).page("error.html", 403, kind="403")
+
+
+def wait(request: Request, _error: Exception) -> Response:
+    """Say that there were too many tries."""
+    return View(request).page("error.html", 429, kind="429")
+
+
+def failed(_request: Request, _error: Exception) -> Response:
+    """Say that the server failed, with nothing that may fail again; the server logs the error itself."""
+    return Response("500\n", 500, media_type="text/plain")
+
+
+def add_pages(app: FastAPI, parts: Parts) -> None:
+    """Put all pages, and the answers when there is none, into an app."""
+    app.state.parts = parts
+    for part in PARTS:
+        app.include_router(part.router)
+    app.add_exception_handler(LoginNeeded, to_login)
+    app.add_exception_handler(NotAllowed, not_allowed)
+    app.add_exception_handler(TooManyTries, wait)
+    app.add_exception_handler(HTTPException, no_page)
+    app.add_exception_handler(RequestValidationError, no_page)
+    app.add_exception_handler(Exception, failed)

@@ -1,0 +1,110 @@
+"""Coming in and going out: logging in, the account, language and theme; the source code of this program."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from detector.hub.auth import FIRST_LOGIN, SESSION_S, SHORTEST_PASSWORD, TooManyTries, cookie_name
+from detector.hub.pages.view import THEMES, Anybody, Form, Somebody, own_path
+from detector.hub.source import archive, archive_name
+from detector.hub.texts import LANGUAGES
+
+logger = logging.getLogger(__name__)
+router = APIRouter()
+
+YEAR_S = 365 * 86400
+
+
+@router.get("/healthz")
+def healthz(request: Request) -> dict[str, bool]:
+    """For a supervisor: the server answers and the database can be read."""
+    request.app.state.parts.store.last_change()
+    return {"ok": True}
+
+
+@router.get("/login")
+def login_page(view: Anybody, next: str = "/") -> Response:  # noqa: A002  (the address says `next`)
+    """Where one logs in."""
+    if view.session:
+        return RedirectResponse(own_path(next), 303)
+    return view.page("login.html", wrong="", next=own_path(next), user="")
+
+
+@router.post("/login")
+def log_in(view: Anybody, fields: Form) -> Response:
+    """Open a session, or say generically that it didn't work."""
+    user, wanted = fields.get("user", "").strip(), own_path(fields.get("next", "/"))
+    address = view.request.client.host if view.request.client else ""
+    try:
+        token = view.parts.gate.log_in(user, fields.get("password", ""), address, view.now)
+    except TooManyTries:
+        logger.warning("login refused: too many tries, from %s", address)
+        return view.page("login.html", 429, wrong="login_wait", next=wanted, user=user)
+    if token is None:
+        logger.warning("login failed from %s", address)
+        return view.page("login.html", 401, wrong="login_wrong", next=wanted, user=user)
+    logger.info("login of %s from %s", ascii(user), address)
+    answer = RedirectResponse(wanted, 303)
+    scheme = view.request.url.scheme
+    answer.set_cookie(
+        cookie_name(scheme), token, max_age=int(SESSION_S), path="/", secure=scheme == "https", httponly=True,
+        samesite="lax",
+    )  # fmt: skip
+    return answer
+
+
+@router.post("/preferences")
+def prefer(fields: Form) -> Response:
+    """Remember language and theme in this browser."""
+    answer = RedirectResponse(own_path(fields.get("next", "/")), 303)
+    for name, known in (("language", LANGUAGES), ("theme", THEMES)):
+        if fields.get(name) in known:
+            answer.set_cookie(name, fields[name], max_age=YEAR_S, samesite="lax", httponly=True)
+    return answer
+
+
+@router.get("/source")
+def source(view: Anybody) -> Response:
+    """Where the source code of this very program is."""
+    return view.page("source.html", file=archive_name(), size_kb=-(-len(archive()) // 1024))
+
+
+@router.get("/source/{name}")
+def source_archive(name: str) -> Response:
+    """The source code."""
+    if name != archive_name():
+        raise HTTPException(404)
+    return Response(archive(), media_type="application/gzip")
+
+
+@router.get("/account")
+def account(view: Somebody) -> Response:
+    """Where one changes the password."""
+    return view.page("account.html", wrong="", shortest=SHORTEST_PASSWORD)
+
+
+@router.post("/account/password")
+def change_password(view: Somebody, fields: Form) -> Response:
+    """Change the password; one has to log in again everywhere."""
+    new = fields.get("new", "")
+    wrong = "password_short" if len(new) < SHORTEST_PASSWORD else ""
+    if not wrong and not view.parts.gate.change_password(view.user, fields.get("old", ""), new, view.now):
+        wrong = "password_wrong"
+    if wrong:
+        return view.page("account.html", 400, wrong=wrong, shortest=SHORTEST_PASSWORD)
+    (view.parts.config.data_dir / FIRST_LOGIN).unlink(missing_ok=True)  # it opens nothing any more
+    return RedirectResponse("/login", 303)
+
+
+@router.post("/logout")
+def log_out(view: Somebody) -> Response:
+    """End the session."""
+    if view.session:
+        view.parts.gate.log_out(view.session)
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(cookie_name(view.request.url.scheme), path="/")
+    return answer

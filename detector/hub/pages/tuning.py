@@ -1,0 +1,141 @@
+"""Least scores by camera and kind: what verdicts propose, what people set, and whether edges took it."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from detector.hub.cameras import camera_states
+from detector.hub.charts import dots
+from detector.hub.pages.view import Form, Somebody, View
+from detector.hub.store import Edge, Threshold, tuned_version
+from detector.hub.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
+from detector.values import IncidentKind
+
+logger = logging.getLogger(__name__)
+router = APIRouter()
+
+JUDGED_S = 90 * 86400.0  # older verdicts speak of a camera, and a model, that may be others by now
+MOST_CHANGES = 100
+KINDS = frozenset(kind.value for kind in IncidentKind)
+
+Place = tuple[str, str, str, str]  # site, edge, camera, kind
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """One camera and kind of incident: what its verdicts say, and what people set so far, latest first."""
+
+    place: Place
+    title: str
+    advice: Advice
+    judged: list[Judged]
+    changes: list[Threshold]
+
+    @property
+    def now(self) -> float | None:
+        """The least score that was set; `None` where the edge's configuration counts."""
+        return self.changes[0].least_score if self.changes else None
+
+
+@router.get("/tuning")
+def tuning_page(view: Somebody) -> Response:
+    """Least scores by camera and kind: what verdicts propose, what was set by whom, and whether edges took it."""
+    changes = view.store.thresholds()
+    found = sorted(_tunings(view, changes), key=lambda one: (one.advice.proposal is None, -one.advice.counts["false"]))
+    return view.page(
+        "tuning.html", tunings=found, changes=changes[:MOST_CHANGES], dots=dots, most_lost=MOST_LOST, sure=SURE,
+        days=round(JUDGED_S / 86400), titles=_titles(view), edges=_answers(view, changes),
+    )  # fmt: skip
+
+
+@router.get("/tuning/edges")
+def tuning_edges(view: Somebody) -> Response:
+    """Whether edges took what was set."""
+    return view.page("edges.html", edges=_answers(view, view.store.thresholds()))
+
+
+@router.post("/tuning")
+def tune(view: Somebody, fields: Form) -> Response:
+    """Take a proposal into force, or go back to the value before; nothing else can be set.
+
+    Where somebody else was quicker, or new verdicts have changed the proposal, nothing happens: the page shows how
+    things stand now.
+    """
+    place = (fields.get("site", ""), fields.get("edge", ""), fields.get("camera", ""), fields.get("kind", ""))
+    found = next((one for one in _tunings(view, view.store.thresholds()) if one.place == place), None)
+    if found is None:
+        raise HTTPException(404)
+    proposal, back = found.advice.proposal, fields.get("do") == "back"
+    evidence: dict[str, Any] = {"back": True}
+    if back:
+        wanted = found.changes[0].before if found.changes else None
+    elif fields.get("do") == "apply" and proposal and fields.get("least_score") == f"{proposal.least_score:.2f}":
+        wanted = proposal.least_score
+        evidence = {name: getattr(proposal, name) for name in ("kept", "lost", "spared", "left", "lost_bound")}
+    else:
+        return RedirectResponse("/tuning", 303)
+    if fields.get("now") == view.written(found.now) and view.store.set_threshold(
+        *place, wanted, expected=found.now, user=view.user, at=view.now, evidence=evidence
+    ):
+        logger.info("thresholds of %s/%s changed by %s", ascii(place[0]), ascii(place[1]), ascii(view.user))
+        view.parts.tell()
+    return RedirectResponse("/tuning", 303)
+
+
+def _tunings(view: View, changes: list[Threshold]) -> list[Tuning]:
+    """Every camera and kind that was judged or has a least score of its own; kinds that edges do not know left out."""
+    set_there: dict[Place, list[Threshold]] = defaultdict(list)
+    for change in changes:
+        set_there[change.site, change.edge, change.camera, change.kind].append(change)
+    judged: dict[Place, list[Judged]] = defaultdict(list)
+    for one in view.store.judged(view.now - JUDGED_S, view.scope):
+        if one.kind in KINDS:
+            judged[one.site, one.edge, one.camera, one.kind].append(one)
+    titles = _titles(view)
+    return [
+        Tuning(
+            place,
+            titles.get(place[:3], place[2]),
+            advise(judged[place][:MOST_JUDGED], (set_there[place][0].least_score or 0.0) if set_there[place] else 0.0),
+            judged[place][:MOST_JUDGED],
+            set_there[place],
+        )
+        for place in sorted({*set_there, *judged})
+    ]
+
+
+def _titles(view: View) -> dict[tuple[str, ...], str]:
+    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    return {(camera.site, camera.edge, camera.name): camera.title for camera in cameras}
+
+
+def _answers(view: View, changes: list[Threshold]) -> list[dict[str, Any]]:
+    """For every edge whose thresholds were set: the newest version, and whether it is `taken`, `refused` or awaited."""
+    wanted: dict[tuple[str, str], int] = {}
+    for change in changes:
+        wanted.setdefault((change.site, change.edge), change.version)
+    known: dict[tuple[str, str], Edge] = {(edge.site, edge.edge): edge for edge in view.store.edges()}
+    answers = []
+    for (site, edge), version in sorted(wanted.items()):
+        heard = known.get((site, edge))
+        health = heard.health if heard else None
+        tuned = (health or {}).get("tuned")
+        reason = tuned.get("refused") if isinstance(tuned, dict) else None
+        since = heard.health_at if heard and heard.health_at else 0.0
+        last = next(change for change in changes if (change.site, change.edge) == (site, edge))
+        state = "waiting"
+        if tuned_version(health) == version:
+            state = "taken"
+        elif reason and since >= last.at:
+            state = "refused"
+        answers.append(
+            {"site": site, "edge": edge, "version": version, "state": state, "reason": str(reason or "")[:300]}
+        )
+    return answers

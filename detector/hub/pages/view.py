@@ -1,0 +1,305 @@
+"""One request: who asks, what they may do and see, and how words and times are written there.
+
+Every page takes a `View`, by one of the dependencies below: `Anybody`, `Somebody`, or `needs(Right.JUDGE)`. Templates
+see it as `view`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
+
+from detector.clock import Clock
+from detector.config import HubConfig
+from detector.hub.audit import Audit
+from detector.hub.auth import Gate, cookie_name
+from detector.hub.budget import Budget, budget_of
+from detector.hub.clips import ClipFolder
+from detector.hub.events import Live
+from detector.hub.rights import RIGHTS, Right, Role, Scope
+from detector.hub.source import program_version
+from detector.hub.store import VERDICTS, Store, StoredIncident
+from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
+from detector.sentences import count_range, number
+
+LONGEST_FORM = 16 * 1024
+STATIC = Path(__file__).parent.parent / "static"
+THEMES = ("light", "dark")
+
+TEMPLATES = Environment(
+    loader=PackageLoader("detector.hub"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+    lstrip_blocks=True,
+)  # fmt: skip
+TEMPLATES.globals.update(
+    count_range=count_range, explanation=explanation, advice_on=advice, VERDICTS=VERDICTS, Right=Right,
+    one_day=timedelta(days=1), program_version=program_version,
+)  # fmt: skip
+# Facts that say nothing where they are nought: almost always they are.
+SILENT_AT_NOUGHT = {
+    "scans", "unclear", "unsure", "moved_on", "beside", "along_row", "acts_told_earlier", "visits", "watched_h",
+}  # fmt: skip
+NAMED = {"posture": "posture_", "what": "what_"}  # facts whose values are words of ours
+
+
+class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
+    """The page is for people who are logged in."""
+
+
+class NotAllowed(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
+    """The visitor's role lacks the right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the pages need."""
+
+    config: HubConfig
+    store: Store
+    gate: Gate
+    audit: Audit
+    clips: ClipFolder
+    live: Live
+    clock: Clock
+    tell: Callable[[], None] = lambda: None
+
+    @property
+    def budget(self) -> Budget:
+        """How many alerts a shift takes."""
+        return budget_of(self.config)
+
+
+class View:
+    """One request: who asks, in which language, and how times are written there."""
+
+    def __init__(self, request: Request) -> None:
+        parts: Parts = request.app.state.parts
+        self.request = request
+        self.parts = parts
+        self.store = parts.store
+        self.now = parts.clock.now()
+        self.zone = ZoneInfo(parts.config.timezone)
+        language = request.cookies.get("language", "")
+        self.say = Phrases(language if language in LANGUAGES else parts.config.language)
+        theme = request.cookies.get("theme", "")
+        self.theme = theme if theme in THEMES else ""
+        # A page that only keeps itself fresh is no sign of a person.
+        in_use = not self.wants_fragment or request.method == "POST"
+        token = request.cookies.get(cookie_name(request.url.scheme))
+        self.session = parts.gate.session(token, self.now, extend=in_use)
+
+    @property
+    def user(self) -> str:
+        """Who is logged in.
+
+        Raises:
+            LoginNeeded: Nobody is.
+        """
+        if self.session is None:
+            raise LoginNeeded
+        return self.session.user
+
+    @property
+    def scope(self) -> Scope:
+        """The places this visitor sees; goes into every query."""
+        return self.session.scope if self.session else Scope(())
+
+    @property
+    def role(self) -> Role | None:
+        """What the visitor is to the warehouse."""
+        return self.session.role if self.session else None
+
+    def may(self, right: Right) -> bool:
+        """Whether the visitor's role has a right."""
+        return self.role is not None and right in RIGHTS[self.role]
+
+    def did(self, action: str, subject: str = "", **details: Any) -> None:
+        """Leave a line in the audit log."""
+        self.parts.audit.record(self.now, self.user, action, subject, **details)
+
+    @property
+    def wants_fragment(self) -> bool:
+        """Whether a script of ours asks, which swaps a part of its page."""
+        return "x-fragment" in self.request.headers
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page, or a part of one."""
+        html = TEMPLATES.get_template(template).render(view=self, say=self.say, **values)
+        return HTMLResponse(html, status)
+
+    def local(self, at: float) -> datetime:
+        """A time in the site's zone."""
+        return datetime.fromtimestamp(at, self.zone)
+
+    def clock_time(self, at: float) -> str:
+        """`09:26:13` in the site's zone."""
+        return f"{self.local(at):%H:%M:%S}"
+
+    def day(self, at: float) -> str:
+        """`2026-11-01` in the site's zone."""
+        return f"{self.local(at):%Y-%m-%d}"
+
+    def day_words(self, at: float) -> str:
+        """The day in words, `today` and `yesterday` where it is."""
+        return self.date_words(self.local(at).date())
+
+    def date_words(self, day: date) -> str:
+        """A day in words, `today` and `yesterday` where it is."""
+        words = self.say(
+            "day_format",
+            month=self.say("months").split()[day.month - 1],
+            day=day.day,
+            weekday=self.say("weekdays").split()[day.weekday()],
+        )
+        days = (self.local(self.now).date() - day).days
+        return f"{self.say(('today', 'yesterday')[days])} · {words}" if days in (0, 1) else words
+
+    def span_of(self, day: date) -> tuple[float, float]:
+        """Unix seconds at which a day of the site begins and ends."""
+        begins, ends = (datetime(d.year, d.month, d.day, tzinfo=self.zone) for d in (day, day + timedelta(days=1)))
+        return begins.timestamp(), ends.timestamp()
+
+    def iso(self, at: float) -> str:
+        """For the `datetime` of a `<time>`."""
+        return self.local(at).isoformat(timespec="seconds")
+
+    @staticmethod
+    def written(least_score: float | None) -> str:
+        """A least score: `0.62`; empty where none is set."""
+        return "" if least_score is None else f"{least_score:.2f}"
+
+    @staticmethod
+    def percent(share: Any) -> str:
+        """A share in percent; what is none, as it is. Only what is certain is 100 %."""
+        if not isinstance(share, int | float):
+            return str(share)
+        return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+    def facts(self, incident: StoredIncident) -> list[tuple[str, str]]:
+        """Names and values of an incident's facts, for people; without those that say nothing."""
+        facts = {"findings": incident.record.get("findings"), **incident.record["facts"]}
+        facts["evidence"] = self.by_chance(facts)
+        rows = [(self.say.either(f"fact_{name}", name), self.fact(name, value)) for name, value in facts.items()]
+        return [(name, value) for name, value in rows if value]
+
+    def by_chance(self, facts: dict[str, Any]) -> str | None:
+        """How seldom as much evidence of a pattern comes by chance, in words; `None` where that isn't known.
+
+        `evidence` is the decimal logarithm of how many times longer than the mean time between the false alarms that
+        were set (`rules/zone_watch.py`).
+        """
+        evidence, alarms = number(facts, "evidence"), number(facts, "false_alarms_per_month")
+        if evidence is None or not alarms or alarms <= 0:
+            return None
+        months = 10 ** min(evidence, 6.0) / alarms
+        if months < 24:
+            return self.say("by_chance", n=max(1, int(months)))
+        return self.say("by_chance_rarely", n=min(int(months / 12), 1000))
+
+    def fact(self, name: str, value: Any) -> str:
+        """A fact as an edge told it, for people; empty where it says nothing to them."""
+        if value is None or name == "p_value":  # older edges told the chance of one look, which misleads
+            return ""
+        if not value and name in SILENT_AT_NOUGHT:
+            return ""
+        if name == "findings":
+            kinds = value if isinstance(value, list) and len(value) > 1 else []
+            return ", ".join(self.say.either(f"kind_{kind}", str(kind)) for kind in kinds)[:200]
+        if isinstance(value, bool):
+            return self.say("yes" if value else "no")
+        if isinstance(value, str) and name in NAMED:
+            return self.say.either(NAMED[name] + value, value)[:200]
+        if not isinstance(value, int | float) or not abs(value) < 1e9:
+            return str(value)[:200]
+        if name.endswith("_rate") or name == "crouched":
+            return self.percent(value)
+        if name.endswith("_s"):
+            return self.say.span(abs(value))
+        if name.endswith("_h"):
+            return self.say.span(3600 * abs(value))
+        if name == "pace_per_min":
+            return self.say("per_minute", n=f"{value:.3g}")
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    @staticmethod
+    def asset(name: str) -> str:
+        """Address of a static file, which changes with its content."""
+        return f"/static/{name}?v={_fingerprint(name)}"
+
+
+def anybody(request: Request) -> View:
+    """The view of a request from whoever it may be."""
+    return View(request)
+
+
+def somebody(request: Request) -> View:
+    """The view of a request from a person who is logged in.
+
+    Raises:
+        LoginNeeded: It is none.
+    """
+    view = View(request)
+    if view.session is None:
+        raise LoginNeeded
+    return view
+
+
+def needs(right: Right) -> Any:
+    """A dependency: the view of somebody whose role has a right. `view: Annotated[View, needs(Right.JUDGE)]`.
+
+    Raises:
+        LoginNeeded: Nobody is logged in.
+        NotAllowed: The role lacks it.
+    """
+
+    def allowed(request: Request) -> View:
+        view = somebody(request)
+        if not view.may(right):
+            raise NotAllowed
+        return view
+
+    return Depends(allowed)
+
+
+async def form(request: Request) -> dict[str, str]:
+    """Fields of a posted form."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_FORM:
+            raise HTTPException(413)
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
+    except ValueError as error:
+        raise HTTPException(400) from error
+
+
+Anybody = Annotated[View, Depends(anybody)]
+Somebody = Annotated[View, Depends(somebody)]
+Form = Annotated[dict[str, str], Depends(form)]
+
+
+def own_path(wanted: str) -> str:
+    """A path on this server, whatever was asked for."""
+    parsed = urlsplit(wanted)
+    is_own = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
+    return wanted if is_own and not parsed.scheme and not parsed.netloc else "/"
+
+
+_fingerprints: dict[str, str] = {}
+
+
+def _fingerprint(name: str) -> str:
+    if name not in _fingerprints:
+        _fingerprints[name] = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return _fingerprints[name]

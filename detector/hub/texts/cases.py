@@ -1,0 +1,5 @@
+"""Words about cases, evidence packs, shareable copies."""
+
+ZH: dict[str, str] = {}
+
+EN: dict[str, str] = {}

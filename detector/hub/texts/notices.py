@@ -1,0 +1,5 @@
+"""Words about notifications."""
+
+ZH: dict[str, str] = {}
+
+EN: dict[str, str] = {}

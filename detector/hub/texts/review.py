@@ -1,0 +1,5 @@
+"""Words about the review desk."""
+
+ZH: dict[str, str] = {}
+
+EN: dict[str, str] = {}
