@@ -90,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     hub = verb("hub", run_hub, "monitoring hub")
     hub.add_argument("config", type=Path, metavar="CONFIG")
     hub.add_argument("--port", type=int, help="instead of the configured one; 0 takes a free one")
+    hub.add_argument("--lan", action="store_true", help="for phones in this network: TLS, and a QR code")
 
     replay = verb("replay", run_replay, "recordings to incidents")
     replay.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="video files and folders of them")
@@ -221,7 +222,7 @@ def run_hub(options: argparse.Namespace) -> int:
     config = load_hub(options.config)
     if problems := check_broker(config.broker, options.config):
         raise ConfigError(problems)
-    return serve(config, port=options.port)
+    return serve(config, port=options.port, lan=options.lan)
 
 
 def run_replay(options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from detector.errors import ConfigError, Problem, redacted
+from detector.geometry import crosses_itself
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -54,6 +55,7 @@ class HubLink(Settings):
     """Where clips go."""
 
     url: str | None = Field(None, description="address of the hub, e.g. http://10.0.0.2:8080; none: clips stay here")
+    ca_file: Path | None = Field(None, description="certificate that vouches for the hub: its lan/ca.crt with --lan")
 
     @field_validator("url")
     @classmethod
@@ -123,6 +125,8 @@ class Zone(Settings):
         twice = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True))
         if abs(twice) < 2e-4:
             raise ValueError("encloses no area")
+        if crosses_itself(polygon):
+            raise ValueError("its edges cross or touch: give its corners in order, each once")
         return polygon
 
 
@@ -353,6 +357,7 @@ def load_edge(path: Path) -> EdgeConfig:
         update={
             "data_dir": _beside(path, config.data_dir),
             "broker": _broker_beside(path, config.broker),
+            "hub": _hub_beside(path, config.hub),
             "analysis": _analysis_beside(path, config.analysis),
             "cameras": [_camera_beside(path, camera) for camera in config.cameras],
         }
@@ -455,6 +460,10 @@ def _broker_beside(path: Path, broker: Broker) -> Broker:
     return broker.model_copy(update={n: _beside(path, getattr(broker, n)) for n in names if getattr(broker, n)})
 
 
+def _hub_beside(path: Path, hub: HubLink) -> HubLink:
+    return hub.model_copy(update={"ca_file": _beside(path, hub.ca_file)}) if hub.ca_file else hub
+
+
 def _analysis_beside(path: Path, analysis: Analysis) -> Analysis:
     if not analysis.model_is_file:
         return analysis
@@ -499,6 +508,9 @@ def check_edge(config: EdgeConfig, path: Path, exists: Callable[[Path], bool] = 
                 Problem(str(path), f"cameras[{n}].source", f"no such file or folder: {camera.source}", "check the path")
             )
         problems += _secret_problems(path, f"cameras[{n}]", camera.password_env, camera.password_file, exists)
+    if config.hub.ca_file and not exists(config.hub.ca_file):
+        hint = "copy ca.crt from the folder lan in the hub's data_dir"
+        problems.append(Problem(str(path), "hub.ca_file", f"no such file: {config.hub.ca_file}", hint))
     return problems + check_broker(config.broker, path, exists)
 
 

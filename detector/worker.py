@@ -490,7 +490,7 @@ def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[tuple[Outbox, MqttLi
         link.start()
         stack.callback(link.stop, 1.0)
         if config.hub.url:
-            uploads = ClipUploads(outbox, config.hub.url, topics, key, clock)
+            uploads = ClipUploads(outbox, config.hub.url, topics, key, clock, config.hub.ca_file)
             uploads.start()
             stack.callback(uploads.stop, 1.0)
         yield outbox, link, tuned

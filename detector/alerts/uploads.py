@@ -10,8 +10,10 @@ stays; everything else is tried again, ever later.
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -52,14 +54,27 @@ class ClipUploads:
         topics: Site and edge that the clips are claimed for.
         key: Signs the claims.
         clock: Tells the time written into them.
+        ca_file: Vouches for an https:// hub with a certificate of its own (PEM).
+
+    Raises:
+        LabelwatchError: `ca_file` can't be used.
     """
 
-    def __init__(self, outbox: Outbox, hub_url: str, topics: wire.Topics, key: Ed25519PrivateKey, clock: Clock) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        hub_url: str,
+        topics: wire.Topics,
+        key: Ed25519PrivateKey,
+        clock: Clock,
+        ca_file: Path | None = None,
+    ) -> None:
         self._outbox = outbox
         self._hub_url = hub_url.rstrip("/")
         self._topics = topics
         self._key = key
         self._clock = clock
+        self._verify = _trust(self._hub_url, ca_file)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
@@ -80,9 +95,7 @@ class ClipUploads:
 
     def _run(self) -> None:
         said = ""
-        # Certificates of the whole web are 10 MB in memory, and of no use to a hub spoken to in plain HTTP.
-        verify = self._hub_url.startswith("https:")
-        with httpx.Client(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), verify=verify) as client:
+        with httpx.Client(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), verify=self._verify) as client:
             while not self._stopping.is_set():
                 self._outbox.new_clip.clear()
                 try:
@@ -175,6 +188,17 @@ class ClipUploads:
             at=self._clock.now(),
             key=self._key,
         )
+
+
+def _trust(hub_url: str, ca_file: Path | None) -> bool | ssl.SSLContext:
+    """Whom to believe that they are the hub."""
+    # Certificates of the whole web are 10 MB in memory, and of no use to a hub spoken to in plain HTTP.
+    if not hub_url.startswith("https:") or ca_file is None:
+        return hub_url.startswith("https:")
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # an SSLError is one
+        raise LabelwatchError(f"hub.ca_file {ca_file} can't be used: {error.strerror or error}") from error
 
 
 def _judge(answer: httpx.Response) -> None:

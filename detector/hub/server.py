@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import segno
 import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
@@ -26,6 +28,7 @@ from detector.hub.budget import budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
 from detector.hub.ingest import Ingest
+from detector.hub.lan import Certificate, certificate, local_addresses
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import STATIC, Parts
 from detector.hub.store import Store
@@ -48,7 +51,14 @@ class _Static(StaticFiles):
 
 
 def create_app(
-    config: HubConfig, *, store: Store, clock: Clock, gate: Gate, live: Live, tell: Callable[[], None] = lambda: None
+    config: HubConfig,
+    *,
+    store: Store,
+    clock: Clock,
+    gate: Gate,
+    live: Live,
+    tell: Callable[[], None] = lambda: None,
+    certificate: Certificate | None = None,
 ) -> ASGIApp:
     """The hub's pages as an ASGI application.
 
@@ -59,10 +69,11 @@ def create_app(
         gate: Checks logins.
         live: Tells open pages of changes; whoever writes to the store pokes it.
         tell: Called when commands to edges have changed.
+        certificate: Of the server, when it is one of our own.
     """
     app = FastAPI(title="labelwatch hub", openapi_url=None)
     clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, lambda _id: live.poke())
-    add_pages(app, Parts(config, store, gate, Audit(store.database), clips, live, clock, tell))
+    add_pages(app, Parts(config, store, gate, Audit(store.database), clips, live, clock, tell, certificate))
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")
@@ -74,6 +85,7 @@ class Hub:
     Args:
         config: Its configuration; `data_dir` is made when missing.
         port: Instead of the configured one; 0 takes a free one.
+        lan: Listen on all addresses, with TLS and a certificate of our own (`hub.lan`).
         clock: Tells the time.
         hasher: Of passwords; argon2id with the library's defaults when left out.
 
@@ -87,6 +99,7 @@ class Hub:
         config: HubConfig,
         *,
         port: int | None = None,
+        lan: bool = False,
         clock: Clock | None = None,
         hasher: PasswordHasher | None = None,
     ) -> None:
@@ -97,11 +110,15 @@ class Hub:
             raise StoreError(f"{config.data_dir} can't be made: {error.strerror}") from error
         self.store = Store(config.database or f"sqlite:///{config.data_dir / 'hub.sqlite'}", budget_of(config))
         try:
-            self._socket = _listening(config.host, config.port if port is None else port)
+            addresses = local_addresses() if lan else []
+            self.certificate = certificate(config.data_dir / "lan", addresses, self._clock.now()) if lan else None
+            host = "0.0.0.0" if lan else config.host  # noqa: S104  (--lan asks for it)
+            self._socket = _listening(host, config.port if port is None else port)
         except LabelwatchError:
             self.store.close()
             raise
-        self.url = f"http://{_reachable(config.host)}:{self._socket.getsockname()[1]}/"
+        reachable = _reachable(str(addresses[0]) if addresses else host)
+        self.url = f"{'https' if lan else 'http'}://{reachable}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
         gate = Gate(self.store, hasher)
         self._ingest = Ingest(
@@ -111,7 +128,8 @@ class Hub:
         try:
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
             app = create_app(
-                config, store=self.store, clock=self._clock, gate=gate, live=self.live, tell=self._ingest.tell_commands
+                config, store=self.store, clock=self._clock, gate=gate, live=self.live,
+                tell=self._ingest.tell_commands, certificate=self.certificate,
             )
         except OSError as error:
             self._socket.close()
@@ -120,7 +138,8 @@ class Hub:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
-                timeout_graceful_shutdown=GRACE_S,
+                timeout_graceful_shutdown=GRACE_S, ssl_certfile=self.certificate.chain if self.certificate else None,
+                ssl_keyfile=self.certificate.key if self.certificate else None,
             )
         )  # fmt: skip
         self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
@@ -160,7 +179,7 @@ class Hub:
         self._server.run(sockets=[self._socket])
 
 
-def serve(config: HubConfig, *, port: int | None = None) -> int:
+def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> int:
     """Run the hub until SIGINT or SIGTERM; an exit status.
 
     Raises:
@@ -169,7 +188,7 @@ def serve(config: HubConfig, *, port: int | None = None) -> int:
     stopping = threading.Event()
     former = {sig: signal.signal(sig, lambda *_: stopping.set()) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:
-        hub = Hub(config, port=port)
+        hub = Hub(config, port=port, lan=lan)
         try:
             hub.start()
             sys.stdout.write(_greeting(hub, config))
@@ -202,6 +221,14 @@ def _reachable(host: str) -> str:
 def _greeting(hub: Hub, config: HubConfig) -> str:
     """The address, and once in a hub's life the first login."""
     address = f"labelwatch hub: {hub.url}\n"
+    if hub.certificate:
+        code = io.StringIO()
+        segno.make(hub.url, error="m").terminal(out=code, compact=True)
+        address += (
+            f"{code.getvalue()}\n"
+            f"certificate: SHA-256 {hub.certificate.fingerprint}\n"
+            f"  (install {hub.certificate.authority} on the phone, or get it there at {hub.url}certificate)\n"
+        )
     if not hub.first_login:
         return address
     return (

@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
-from detector.hub.pages import cameras, entry, feed, incidents, tuning, uploads
+from detector.hub.pages import cameras, entry, feed, incidents, lan, tuning, uploads
 from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, View
 
-PARTS = (entry, feed, incidents, cameras, tuning, uploads)
+PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads)
 
 
 def to_login(request: Request, _error: Exception) -> Response:

@@ -27,6 +27,7 @@ from detector.hub.auth import Gate, cookie_name
 from detector.hub.budget import Budget, budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
+from detector.hub.lan import Certificate
 from detector.hub.rights import RIGHTS, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.store import VERDICTS, Store, StoredIncident
@@ -72,6 +73,7 @@ class Parts:
     live: Live
     clock: Clock
     tell: Callable[[], None] = lambda: None
+    certificate: Certificate | None = None
 
     @property
     def budget(self) -> Budget:
