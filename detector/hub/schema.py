@@ -137,6 +137,23 @@ clips = Table(
     Column("stored_at", Float, nullable=False),
 )
 
+# What the models saw while a segment was recorded (`detector.sides`): one side file a segment, where its edge sends any.
+sides = Table(
+    "sides",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("segment", Integer, primary_key=True, autoincrement=False),
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("stored_at", Float, nullable=False),
+)
+
 verdicts = _numbered(
     "verdicts",
     Column("incident", Text, ForeignKey("incidents.id"), nullable=False, index=True),
