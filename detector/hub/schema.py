@@ -89,9 +89,25 @@ incidents = Table(
     # `alert` or `digest`, and the shift whose alert budget it takes from: see `budget`.
     Column("told", Text, nullable=False),
     Column("shift", Text, nullable=False),
+    # How bad it is, as one number that the review desk's queue is ordered by: see `harm`.
+    Column("harm", BigInteger, nullable=False, server_default="0"),
     Index("incidents_by_time", "started_at", "id"),
     Index("incidents_by_lane", "told", "started_at", "id"),
     Index("incidents_by_shift", "shift", "told"),
+    Index("incidents_by_camera", "site", "camera", "started_at", "id"),
+    # The review desk's queue, and all that it can be narrowed by.
+    Index(
+        "incidents_unjudged",
+        "harm",
+        "started_at",
+        "id",
+        "site",
+        "camera",
+        "kind",
+        "told",
+        sqlite_where=text("verdict IS NULL"),
+        postgresql_where=text("verdict IS NULL"),
+    ),
     # All that a least score is proposed from, without reading the few judged ones among the many.
     Index(
         "incidents_judged",
@@ -163,6 +179,16 @@ verdicts = _numbered(
     Column("note", Text, nullable=False),
     Column("withdrawn_by", Text),
     Column("withdrawn_at", Float),
+    # One of `reviews.REASONS`, or empty.
+    Column("reason", Text, nullable=False, server_default=""),
+)
+
+notes = _numbered(
+    "notes",
+    Column("incident", Text, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("text", Text, nullable=False),
 )
 
 # Every change of a least score. One that is null leaves it to the edge's own configuration.

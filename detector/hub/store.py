@@ -30,6 +30,7 @@ from detector import wire
 from detector.errors import WireError
 from detector.hub.budget import ALERT, DIGEST, Budget
 from detector.hub.database import Database, one_at_a_time
+from detector.hub.harm import harm
 from detector.hub.rights import EVERYWHERE, Role, Scope
 from detector.hub.schema import (
     alerts,
@@ -119,7 +120,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What somebody judged an incident to be; withdrawn ones no longer count but stay on record."""
+    """What somebody judged an incident to be; withdrawn ones no longer count but stay on record.
+
+    `reason` is one of `reviews.REASONS`, or empty.
+    """
 
     number: int
     user: str
@@ -128,6 +132,15 @@ class Verdict:
     note: str
     withdrawn_by: str | None
     withdrawn_at: float | None
+    reason: str = ""
+
+
+class Contested(Exception):  # noqa: N818  (an answer to a person, not an error of ours)
+    """A verdict of somebody else stands, which the judge didn't say to replace."""
+
+    def __init__(self, standing: Verdict) -> None:
+        super().__init__(f"{standing.user} judged it {standing.verdict}")
+        self.standing = standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,29 +548,61 @@ class Store:
 
     # Verdicts
 
-    def add_verdict(self, incident: str, user: str, verdict: str, note: str, at: float) -> None:
-        """Judge an incident; earlier verdicts stay on record."""
-        row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at}
-        with self._writing() as connection:
-            connection.execute(verdicts.insert(), row)
-            _settle_verdict(connection, incident)
+    def add_verdict(
+        self, incident: str, user: str, verdict: str, note: str, at: float, reason: str = "", *, over: int | None = None
+    ) -> int:
+        """Judge an incident; earlier verdicts stay on record.
 
-    def withdraw_verdict(self, incident: str, user: str, at: float) -> None:
-        """Take back the verdict that counts, so that the one before it counts again; without any, do nothing."""
+        Args:
+            incident: Its id.
+            user: Who judges.
+            verdict: One of `VERDICTS`.
+            note: In the judge's words, or empty.
+            at: When.
+            reason: One of `reviews.REASONS`, or empty.
+            over: The number of the verdict that this one may replace although it is somebody else's (0: none); `None`
+                asks nobody.
+
+        Returns:
+            The verdict's number.
+
+        Raises:
+            Contested: Another verdict of somebody else stands.
+        """
+        row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at, "reason": reason}
+        with self._writing() as connection:
+            _ask_over(connection, incident, user, over)
+            number = connection.execute(verdicts.insert().returning(verdicts.c.number), row).scalar_one()
+            _settle_verdict(connection, incident)
+        return int(number)
+
+    def withdraw_verdict(self, incident: str, user: str, at: float, *, over: int | None = None) -> None:
+        """Take back the verdict that counts, so that the one before it counts again; without any, do nothing.
+
+        Raises:
+            Contested: It is somebody else's, and not the one that `over` names (see `add_verdict`).
+        """
         standing = select(func.max(verdicts.c.number)).where(*_standing(incident)).scalar_subquery()
         with self._writing() as connection:
+            _ask_over(connection, incident, user, over)
             withdrawal = update(verdicts).where(verdicts.c.number == standing)
             connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
             _settle_verdict(connection, incident)
 
+    def set_reason(self, incident: str, number: int, user: str, reason: str) -> bool:
+        """Say why a verdict of one's own was given; tells whether it is one, and still counts."""
+        own = (verdicts.c.number == number, verdicts.c.user == user, *_standing(incident))
+        with self._writing() as connection:
+            changed = update(verdicts).where(*own).values(reason=reason).returning(verdicts.c.number)
+            found = connection.execute(changed).first() is not None
+            if found:
+                _note_changes(connection, [incident])
+        return found
+
     def verdicts(self, incident: str) -> list[Verdict]:
         """Every verdict on an incident, latest first."""
-        query = select(verdicts).where(verdicts.c.incident == incident).order_by(verdicts.c.number.desc())
         with self._reading() as connection:
-            return [
-                Verdict(row.number, row.user, row.at, row.verdict, row.note, row.withdrawn_by, row.withdrawn_at)
-                for row in connection.execute(query)
-            ]
+            return _verdicts(connection, incident)
 
     def judged(self, since: float, scope: Scope = EVERYWHERE) -> list[Judged]:
         """Judged incidents that began at `since` or later, newest first."""
@@ -807,6 +852,7 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
         "labels_low": _whole(labels.get("low", 0)),
         "labels_best": _whole(labels.get("best", 0)),
         "labels_high": _whole(labels.get("high", 0)),
+        "harm": harm(str(after["severity"]), _whole(labels.get("best", 0)), str(after["kind"])),
         "camera": _text(after["camera"]),
         "zone": _clean(str(after["zone"]))[:200] if after.get("zone") else None,
         "score": _finite(after["score"]),
@@ -869,7 +915,7 @@ def _clean(text: str) -> str:
 
 
 def _incidents() -> Select[Any]:
-    columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at", "shift")]
+    columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at", "shift", "harm")]
     return select(*columns)
 
 
@@ -891,6 +937,21 @@ def _counted(start: float, end: float, scope: Scope) -> list[ColumnElement[bool]
 
 def _standing(incident: str) -> tuple[ColumnElement[bool], ...]:
     return verdicts.c.incident == incident, verdicts.c.withdrawn_at.is_(None)
+
+
+def _verdicts(connection: Connection, incident: str) -> list[Verdict]:
+    columns = (verdicts.c[name] for name in Verdict.__slots__)
+    query = select(*columns).where(verdicts.c.incident == incident).order_by(verdicts.c.number.desc())
+    return [Verdict(**row._mapping) for row in connection.execute(query)]
+
+
+def _ask_over(connection: Connection, incident: str, user: str, over: int | None) -> None:
+    if over is None:
+        return
+    one_at_a_time(connection)  # nobody judges between the look and the verdict
+    standing = next((one for one in _verdicts(connection, incident) if one.withdrawn_at is None), None)
+    if standing is not None and standing.user != user and standing.number != over:
+        raise Contested(standing)
 
 
 def _settle_verdict(connection: Connection, incident: str) -> None:
