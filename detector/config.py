@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -133,6 +133,34 @@ class Zone(Settings):
 WHOLE_FRAME = Zone(name="all", kind="storage", polygon=[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
 
 
+class _OneLine(list[Any]):
+    """A list that YAML writes on one line."""
+
+
+class _ZoneDumper(yaml.SafeDumper):
+    """Writes zones as the configuration files that we ship do."""
+
+
+_ZoneDumper.add_representer(
+    _OneLine, lambda dumper, values: dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+)
+
+
+def zones_as_yaml(zones: Iterable[Zone]) -> str:
+    """Zones as they stand in a configuration file: the lines of a camera's `zones:`, what is usual left out."""
+    fields = [zone.model_dump(mode="json", exclude_defaults=True) for zone in zones]
+    shown = [zone | {"polygon": _OneLine(_OneLine(point) for point in zone["polygon"])} for zone in fields]
+    return yaml.dump({"zones": shown}, Dumper=_ZoneDumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+class Mounting(Settings):
+    """How a camera hangs; from it follows how far a phone can be judged (`coverage.py`)."""
+
+    height_m: float = Field(gt=0, lt=1000, description="of the lens above the ground")
+    tilt_deg: float = Field(ge=0, lt=90, description="of the optical axis below the horizontal")
+    fov_deg: float = Field(gt=0, lt=180, description="horizontal field of view")
+
+
 class Camera(Settings):
     """One camera: where its pictures come from, and what is where in them."""
 
@@ -144,6 +172,7 @@ class Camera(Settings):
     password_file: Path | None = None
     loop: bool = Field(False, description="play a file again and again as one stream with ever-increasing time")
     zones: list[Zone] = [WHOLE_FRAME]
+    mounting: Mounting | None = Field(None, description="draws on the hub's pages how far a phone can be judged")
     least_score: dict[IncidentKindName, Share] = Field(
         {}, description="as in incidents, for this camera alone; verdicts propose it"
     )

@@ -90,6 +90,49 @@ def points_in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.boo
     return inside
 
 
+def crosses_itself(polygon: Sequence[tuple[float, float]]) -> bool:
+    """Whether two edges of a closed polygon meet anywhere but at the corner they share, or a corner is there twice.
+
+    Args:
+        polygon: Corners in order, not closed; at least three. Of so few points that every pair of edges is looked at.
+    """
+    n = len(polygon)
+    edges = [(polygon[k], polygon[(k + 1) % n]) for k in range(n)]
+    if any(a == b for a, b in edges):
+        return True
+    for i, (a, b) in enumerate(edges):
+        for j in range(i + 1, n):
+            c, d = edges[j]
+            if j == i + 1 or (i == 0 and j == n - 1):  # neighbours: may only not run back over each other
+                shared, one, two = (b, a, d) if j == i + 1 else (a, b, c)
+                if _turn(shared, one, two) == 0 and _along(shared, one, two) > 0:
+                    return True
+            elif _meet(a, b, c, d):
+                return True
+    return False
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> int:
+    """Which way a path from a by b to c turns: 1, -1, or 0 where it goes straight on or back."""
+    area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    return (area > 1e-12) - (area < -1e-12)
+
+
+def _along(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    return (b[0] - a[0]) * (c[0] - a[0]) + (b[1] - a[1]) * (c[1] - a[1])
+
+
+def _meet(
+    a: tuple[float, float], b: tuple[float, float], c: tuple[float, float], d: tuple[float, float]
+) -> bool:  # fmt: skip
+    """Whether the segments a b and c d have a point in common."""
+    turns = _turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)
+    if turns[0] * turns[1] < 0 and turns[2] * turns[3] < 0:
+        return True
+    ends = ((a, b, c), (a, b, d), (c, d, a), (c, d, b))
+    return any(turn == 0 and _along(p, one, two) <= 0 for turn, (one, two, p) in zip(turns, ends, strict=True))
+
+
 def ray_enters(origin: tuple[float, float], through: tuple[float, float], box: Box) -> float | None:
     """Distance from `through` at which the ray from `origin` through it first meets a box, pixels.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ ROOT = "labelwatch"
 ALL_ALERTS = f"{ROOT}/+/+/alerts"
 ALL_STATUS = f"{ROOT}/+/+/status"
 ALL_HEALTH = f"{ROOT}/+/+/health"
+ALL_PICTURES = f"{ROOT}/+/+/picture"
+ALL_LAYOUTS = f"{ROOT}/+/+/layout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,26 @@ class Topics:
     def thresholds(self) -> str:
         """Hub to edge, QoS 1, retained: the least scores that people have set."""
         return f"{ROOT}/{self.site}/{self.edge}/cmd/thresholds"
+
+    @property
+    def zones(self) -> str:
+        """Hub to edge, QoS 1, retained: the zones that people have drawn."""
+        return f"{ROOT}/{self.site}/{self.edge}/cmd/zones"
+
+    @property
+    def picture(self) -> str:
+        """Edge to hub, QoS 0: a picture of a camera, labels blurred."""
+        return f"{ROOT}/{self.site}/{self.edge}/picture"
+
+    @property
+    def ask_picture(self) -> str:
+        """Hub to edge, QoS 0: a picture is wanted now."""
+        return f"{ROOT}/{self.site}/{self.edge}/cmd/picture"
+
+    @property
+    def layout(self) -> str:
+        """Edge to hub, QoS 1, retained: zones in force and how far a phone can be judged, of every camera."""
+        return f"{ROOT}/{self.site}/{self.edge}/layout"
 
 
 def topic_owner(topic: str) -> tuple[str, str]:
@@ -142,7 +164,8 @@ def envelope(
         title: The camera's name for people.
         size: Frame (width, height) in pixels that the update's boxes refer to.
         snapshot_jpeg: A small picture with labels blurred.
-        clips: In an `end` envelope, the segments recorded: `segment`, `sha256`, `bytes`, `started_at`, `duration_s`.
+        clips: In an `end` envelope, the segments recorded: `segment`, `sha256`, `bytes`, `started_at`, `duration_s`,
+            and `side_sha256` where there is a side file.
     """
     before = update.before
     return {
@@ -300,7 +323,49 @@ def decode_thresholds(payload: bytes) -> tuple[int, ThresholdState]:
     return version, state
 
 
+MOST_ZONES = 20  # of one camera that may be drawn
+MOST_POINTS = 40  # of one of them
+ZoneState = dict[str, list[dict[str, Any]]]  # all zones of each camera that people have drawn some for
+
+
+def zones_payload(version: int, state: Mapping[str, Sequence[Mapping[str, Any]]], *, user: str, at: float) -> bytes:
+    """The hub's command to have these zones in force; cameras not named keep those of the configuration.
+
+    Args:
+        version: Grows with every change at this edge.
+        state: All zones of a camera, as a configuration has them, by camera.
+        user: Who made the last change.
+        at: When, Unix seconds.
+    """
+    said = {"at": iso(at), "at_unix": round(at, 3), "user": user}
+    return encode({"schema": SCHEMA, "version": version, "state": state, **said})
+
+
+def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
+    """Version and state of such a command, and `user` and `at_unix` where they are told.
+
+    Whether the cameras exist, and whether these zones can be, is for the edge to say.
+
+    Raises:
+        WireError: It is none: a field is missing or of a wrong type, or there are too many zones or corners.
+    """
+    fields = decode(payload)
+    _require(fields, {"version": int, "state": dict}, "zones")
+    version, state = fields["version"], fields["state"]
+    if not 0 < version <= LATEST_VERSION:
+        raise WireError(f"zones: no such version: {version}")
+    for camera, zones in state.items():
+        if not isinstance(zones, list) or not all(isinstance(zone, dict) for zone in zones):
+            raise WireError(f"zones: {camera[:64]!r} has no list of zones")
+        corners = [zone.get("polygon") for zone in zones]
+        if len(zones) > MOST_ZONES or any(isinstance(c, list) and len(c) > MOST_POINTS for c in corners):
+            raise WireError(f"zones: {camera[:64]!r} has more than {MOST_ZONES} zones, or one of {MOST_POINTS} corners")
+    said = {name: fields[name] for name in ("user", "at_unix") if isinstance(fields.get(name), str | int | float)}
+    return version, state, said
+
+
 _HEX = frozenset("0123456789abcdef")
+SIDE = "side"  # what is claimed, where it isn't the clip
 
 
 def clip_headers(
@@ -316,8 +381,11 @@ def clip_headers(
     duration_s: float,
     at: float,
     key: Ed25519PrivateKey,
+    what: str | None = None,
 ) -> dict[str, str]:
     """Headers that an edge sends with a clip segment; `incident` and `segment` stand in the path but are signed too.
+
+    So is `what`: nobody can pass a side file off as the clip, or the clip as a side file.
 
     Args:
         site: Site name.
@@ -331,6 +399,7 @@ def clip_headers(
         duration_s: Length, seconds.
         at: Unix seconds now; the hub refuses a claim that is too old.
         key: The edge's key.
+        what: `SIDE` for the segment's side file, whose hash and size these then are; left out for the clip itself.
     """
     headers = {
         "X-Labelwatch-Site": site,
@@ -342,11 +411,13 @@ def clip_headers(
         "X-Labelwatch-Duration": f"{duration_s:.3f}",
         "X-Labelwatch-At": f"{at:.3f}",
     }
-    claim = clip_claim(headers, incident=incident, segment=segment)
+    claim = clip_claim(headers, incident=incident, segment=segment, what=what)
     return {**headers, "X-Labelwatch-Signature": str(signed(claim, key)["signature"])}
 
 
-def clip_claim(headers: Mapping[str, str], *, incident: str, segment: int) -> dict[str, Any]:
+def clip_claim(
+    headers: Mapping[str, str], *, incident: str, segment: int, what: str | None = None
+) -> dict[str, Any]:
     """What the headers of a clip upload say of it: the fields that are signed.
 
     The signature is not checked here: see `verify_clip`.
@@ -355,10 +426,11 @@ def clip_claim(headers: Mapping[str, str], *, incident: str, segment: int) -> di
         headers: Of the request; a plain mapping must spell names as `clip_headers` does.
         incident: Id of the incident, from the path.
         segment: Number of the segment, from the path.
+        what: From the path too: `SIDE` for a side file. A clip's claim has no such field, so that older hubs know it.
 
     Returns:
-        `at`, `camera`, `duration_s`, `edge`, `incident`, `segment`, `sha256`, `site`, `size`, `started_at`: times in
-        Unix seconds and the duration in seconds as floats, the size in bytes as an int.
+        `at`, `camera`, `duration_s`, `edge`, `incident`, `segment`, `sha256`, `site`, `size`, `started_at`, and `what`
+        if given: times in Unix seconds and the duration in seconds as floats, the size in bytes as an int.
 
     Raises:
         WireError: A header is missing or malformed.
@@ -375,20 +447,24 @@ def clip_claim(headers: Mapping[str, str], *, incident: str, segment: int) -> di
         "duration_s": _header_number(headers, "Duration"),
         "at": _header_number(headers, "At"),
     }
+    if what is not None:
+        claim["what"] = what
     if len(claim["sha256"]) != 64 or not _HEX.issuperset(claim["sha256"]):
         raise WireError("X-Labelwatch-Sha256 is not 64 lower-case hex digits")
     return claim
 
 
-def verify_clip(headers: Mapping[str, str], *, incident: str, segment: int, public_key: str) -> dict[str, Any]:
-    """The claim of a clip upload, when its signature fits the edge's key.
+def verify_clip(
+    headers: Mapping[str, str], *, incident: str, segment: int, public_key: str, what: str | None = None
+) -> dict[str, Any]:
+    """The claim of an upload, when its signature fits the edge's key.
 
     Whether `at` is recent is for the caller, who has a clock.
 
     Raises:
         WireError: A header is missing or malformed, or the signature does not fit.
     """
-    claim = clip_claim(headers, incident=incident, segment=segment)
+    claim = clip_claim(headers, incident=incident, segment=segment, what=what)
     verify({**claim, "signature": _header(headers, "Signature")}, public_key)
     return claim
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -49,6 +50,13 @@ alerts = _numbered(
     # The whole envelope as it was signed, but for the picture, which `snapshots` holds: `Store.envelope` joins them.
     Column("envelope", JSON, nullable=False),
     Index("alerts_by_incident", "incident", "sent_at", "seq"),
+    # Those that came late, for the page that tells of gaps: `health.LATE` is this condition, word by word.
+    Index(
+        "alerts_late",
+        "sent_at",
+        sqlite_where=text("received_at - sent_at > 60"),
+        postgresql_where=text("received_at - sent_at > 60"),
+    ),
 )
 
 streams = Table(
@@ -94,6 +102,7 @@ incidents = Table(
     Index("incidents_by_time", "started_at", "id"),
     Index("incidents_by_lane", "told", "started_at", "id"),
     Index("incidents_by_shift", "shift", "told"),
+    Index("incidents_by_kind", "kind", "severity"),
     Index("incidents_by_camera", "site", "camera", "started_at", "id"),
     # The review desk's queue, and all that it can be narrowed by.
     Index(
@@ -153,7 +162,7 @@ clips = Table(
     Column("stored_at", Float, nullable=False),
 )
 
-# What the models saw while a segment was recorded (`detector.sides`): one side file a segment, where its edge sends any.
+# What the models saw while a segment was recorded: a side file each, where its edge sends any (`detector.sides`).
 sides = Table(
     "sides",
     metadata,
@@ -217,6 +226,8 @@ edges = Table(
     Column("state_at", Float),
     Column("health", JSON),
     Column("health_at", Float),
+    # How far the edge's clock is ahead of the hub's, seconds: see `health`.
+    Column("clock_offset_s", Float),
 )
 
 refusals = _numbered(
@@ -254,4 +265,161 @@ audit = _numbered(
     Column("subject", Text, nullable=False, index=True),
     Column("details", JSON, nullable=False),
     Column("hash", Text, nullable=False),
+)
+
+
+# Cameras' pictures and zones
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("camera", Text, primary_key=True),
+    Column("large", Boolean, primary_key=True),
+    Column("taken_at", Float, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("jpeg", LargeBinary, nullable=False),
+)
+
+# What an edge says of its cameras: the zones in force, those of its file, and how far a phone can be judged.
+layouts = Table(
+    "layouts",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("fields", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# Every change of a camera's zones. Where they are null, those of the edge's own configuration count again.
+zone_changes = _numbered(
+    "zone_changes",
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("zones", JSON(none_as_null=True)),
+    Column("before", JSON(none_as_null=True)),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("site", "edge", "version"),
+)
+
+zone_proposals = _numbered(
+    "zone_proposals",
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("polygon", JSON, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("incident", Text),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", Float),
+    Column("reason", Text, nullable=False),
+    Index("zone_proposals_by_state", "state", "site", "edge", "camera"),
+)
+
+# Health: who has been watched from when on, and spans in which nobody watched. Edges themselves have no camera, the
+# hub has no site either.
+watched = Table(
+    "watched",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("camera", Text, primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+gaps = _numbered(
+    "gaps",
+    # `hub`, `broker`, `edge` or `camera`: whose absence it was.
+    Column("what", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("began_at", Float, nullable=False, index=True),
+    Column("ended_at", Float),
+    Index(
+        "gaps_open",
+        "what",
+        "site",
+        "edge",
+        "camera",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+# Notices: who is told, of what, and what became of it.
+notice_targets = _numbered(
+    "notice_targets",
+    Column("name", Text, nullable=False, unique=True),
+    Column("service", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    # The address, which is a secret: sealed with the key in the data folder, or the name of where it is found.
+    Column("sealed", Text),
+    Column("url_env", Text),
+    Column("url_file", Text),
+    Column("picture", Boolean, nullable=False),
+    # The places that its maker sees, as `Scope.of` takes them: it is told of no others.
+    Column("scope", JSON(none_as_null=True)),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    # After a failure nothing is tried before this time.
+    Column("rests_until", Float, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+)
+
+notice_rules = _numbered(
+    "notice_rules",
+    Column("target", NUMBER, ForeignKey("notice_targets.number", ondelete="CASCADE"), nullable=False, index=True),
+    Column("severity", Text, nullable=False),
+    Column("kinds", JSON(none_as_null=True)),
+    Column("places", JSON(none_as_null=True)),
+    Column("days", JSON(none_as_null=True)),
+    Column("hours", Text),
+    Column("quiet", Text),
+    Column("breaks_through", Boolean, nullable=False),
+    Column("per_hour", Integer, nullable=False),
+    Column("user", Text, nullable=False),
+    # Since when it holds: what came before is not told.
+    Column("at", Float, nullable=False),
+)
+
+# One row for each incident, target and severity; also summaries and tests. Both the queue and the log.
+notices = _numbered(
+    "notices",
+    Column("target", NUMBER, nullable=False),
+    Column("target_name", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("summary", NUMBER),
+    Column("created_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("tried_at", Float),
+    Column("answer", Text, nullable=False, server_default=""),
+    Index("notices_due", "state", "target", "due_at"),
+    Index("notices_by_summary", "summary"),
+    UniqueConstraint("incident", "target", "severity"),
+)
+
+# How far the changes have been looked through for what is to be told.
+notice_place = Table(
+    "notice_place",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("change", BigInteger, nullable=False),
 )
