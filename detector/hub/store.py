@@ -145,7 +145,10 @@ class Contested(Exception):  # noqa: N818  (an answer to a person, not an error 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An edge box as last heard of; `missing` counts alerts it numbered that never arrived."""
+    """An edge box as last heard of.
+
+    `missing` counts alerts it numbered that never arrived; its clock is `clock_offset_s` ahead of the hub's (`health`).
+    """
 
     site: str
     edge: str
@@ -155,6 +158,7 @@ class Edge:
     health: dict[str, Any] | None
     health_at: float | None
     missing: int
+    clock_offset_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
