@@ -5,9 +5,14 @@ Nothing between a source and a sink asks what time it is; frames bring their tim
 
 from __future__ import annotations
 
+import ctypes
+import struct
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
+
+UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 
 
 class Clock(Protocol):
@@ -35,6 +40,25 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelClock:
+    """How far the kernel trusts its clock: whether a time server disciplines it, and how wrong it may be, seconds."""
+
+    synchronised: bool
+    error_s: float
+
+
+def kernel_clock() -> KernelClock | None:
+    """What adjtimex(2) tells of this machine's clock; `None` where there is no such call, or it is forbidden."""
+    fields = ctypes.create_string_buffer(512)  # `modes` 0: only ask
+    try:
+        code = int(ctypes.CDLL(None).adjtimex(fields))
+    except (OSError, AttributeError):
+        return None
+    _modes, _offset, _frequency, error_us, _estimated = struct.unpack_from("@Illll", fields.raw)
+    return None if code < 0 else KernelClock(code != UNSYNCHRONISED, error_us / 1e6)
 
 
 def iso(seconds: float) -> str:

@@ -9,6 +9,7 @@ A camera's trouble stays its own: a source connects again by itself, and a pipel
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import logging
 import os
@@ -18,14 +19,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from detector import wire
 from detector.alerts.incidents import begun
-from detector.clock import Clock, SystemClock, iso
+from detector.clock import Clock, SystemClock, iso, kernel_clock
 from detector.config import Camera, EdgeConfig
-from detector.errors import SourceError, StoreError, WireError
+from detector.errors import LabelwatchError, SourceError, StoreError, WireError
 from detector.learned import Learned, LearnedFile
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
@@ -563,7 +565,34 @@ def _health(
         logger.warning("the outbox can't be counted: %s", error)
         counts = {}
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
-    return {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned.health(), **counts}
+    told = {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned.health(), **counts}
+    return {**told, **what_runs(config), "clock": _clock_told()}
+
+
+@cache
+def _model_sha256(model: str, precision: str) -> str | None:
+    from detector.inference.card import find_card
+    from detector.inference.session import choose
+
+    try:
+        card = find_card(model)
+        return choose(card, precision).sha256 or card.sha256
+    except LabelwatchError:
+        return None  # it was there when it was loaded
+
+
+def what_runs(config: EdgeConfig) -> dict[str, str | None]:
+    """What findings rest on, for evidence: SHA-256 of the model's file and of the configuration as canonical JSON."""
+    told = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {
+        "model_sha256": _model_sha256(config.analysis.model, config.analysis.precision),
+        "config_sha256": hashlib.sha256(told.encode()).hexdigest(),
+    }
+
+
+def _clock_told() -> dict[str, Any] | None:
+    kernel = kernel_clock()
+    return kernel and {"synchronised": kernel.synchronised, "error_s": round(kernel.error_s, 6)}
 
 
 def _drained(outbox: Outbox, link: MqttLink, clock: Clock, stop: threading.Event) -> bool:

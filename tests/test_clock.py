@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.clock import SystemClock, iso, unix
+from detector.clock import SystemClock, iso, kernel_clock, unix
 
 
 def test_a_time_correction_does_not_step_the_clock_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +45,13 @@ def test_a_time_is_read(text: str, seconds: float) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         unix(text)
+
+
+def test_the_kernel_says_how_far_it_trusts_its_clock() -> None:
+    told = kernel_clock()
+    assert told is not None and 0 <= told.error_s < 100
+
+
+def test_where_the_kernel_has_no_such_call_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    assert kernel_clock() is None

@@ -33,6 +33,7 @@ from detector.packets import PacketRing
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity
 from detector.worker import AlertSink, CameraWorker, run
+from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 from tests.sources.footage import make_video, shown_s
 
@@ -486,6 +487,8 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
     edges = {e.edge: e for e in store.edges()}
     assert set(edges["box-1"].health["cameras"]) == {"dock", "gate"}  # type: ignore[index]
     assert edges["box-1"].health["cameras"]["dock"]["title"] == "东门"  # type: ignore[index]
+    assert edges["box-1"].health.items() >= worker.what_runs(config).items()  # type: ignore[union-attr]
+    assert edges["box-1"].health["clock"] is None or edges["box-1"].health["clock"]["error_s"] >= 0  # type: ignore[index]
     for name in ("dock", "gate"):
         (clip,) = (config.data_dir / "clips" / name).glob("*.mp4")
         assert len(shown_s(clip)) >= 60
@@ -583,3 +586,13 @@ def test_killed_it_loses_neither_the_alert_nor_the_clip(tmp_path: Path, long_run
     assert clip.name == f"{new['after']['id']}.0.mp4"
     assert len(shown_s(clip)) > 20
     outbox.close()
+
+
+def test_a_health_report_names_model_and_configuration_by_their_hashes(tmp_path: Path) -> None:
+    one = edge(tmp_path, Camera(name="dock", source="dock.mp4"))
+    same, other = one.model_copy(deep=True), one.model_copy(update={"edge": "box-2"})
+    assert worker.what_runs(one) == worker.what_runs(same) != worker.what_runs(other)
+    model = REPOSITORY / "models" / "scene.onnx"
+    assert worker.what_runs(one)["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    nameless = one.model_copy(update={"analysis": one.analysis.model_copy(update={"model": "no-such"})})
+    assert worker.what_runs(nameless)["model_sha256"] is None
