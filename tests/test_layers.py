@@ -13,7 +13,10 @@ import pytest
 from tests.conftest import REPOSITORY
 
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
-BOTTOM = ("values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources")
+BOTTOM = (
+    "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources",
+    "pixelation",
+)  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 
 
@@ -83,7 +86,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("av", ["detector.sources", "detector.alerts.clips"]),
+        ("av", ["detector.sources", "detector.alerts.clips", "detector.hub.transcode"]),
         ("onnxruntime", ["detector.inference.runtimes"]),
         ("openvino", ["detector.inference.runtimes"]),
         ("paho", ["detector.alerts.mqtt", "detector.hub.ingest"]),

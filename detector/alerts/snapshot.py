@@ -5,15 +5,11 @@ All drawing is here. Captions are left to the page, which knows the reader's lan
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from detector.errors import LabelwatchError
-from detector.geometry import grown
-from detector.values import Box, Frame, IncidentUpdate
+from detector.pixelation import blurred, coarse
+from detector.values import Frame, IncidentUpdate
 
 WIDTH = 640
 QUALITY = 72
@@ -43,30 +39,3 @@ def snapshot_jpeg(frame: Frame, update: IncidentUpdate) -> bytes:
     if not fine:
         raise LabelwatchError("the snapshot can't be encoded")
     return bytes(data)
-
-
-def blurred(image: NDArray[np.uint8], boxes: list[Box]) -> NDArray[np.uint8]:
-    """A copy of the picture with each box, grown a little, averaged down to four blocks, beyond reading."""
-    return _averaged(image, [grown(box, 0.15) for box in boxes], lambda _side: 2)
-
-
-def coarse(image: NDArray[np.uint8], boxes: list[Box]) -> NDArray[np.uint8]:
-    """A copy of the picture with each box averaged into blocks of 8 pixels or more, 14 across at most.
-
-    A parcel can still be told by its shape and colour; a label on it is a few blocks, its print gone.
-    """
-    return _averaged(image, boxes, lambda side: min(14, max(1, side // 8)))
-
-
-def _averaged(image: NDArray[np.uint8], boxes: list[Box], blocks: Callable[[int], int]) -> NDArray[np.uint8]:
-    out = image.copy()
-    height, width = image.shape[:2]
-    for x1, y1, x2, y2 in boxes:
-        left, top = max(0, int(x1)), max(0, int(y1))
-        right, bottom = min(width, int(x2) + 1), min(height, int(y2) + 1)
-        if right - left < 1 or bottom - top < 1:
-            continue
-        size = blocks(right - left), blocks(bottom - top)
-        few = cv2.resize(out[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
-        out[top:bottom, left:right] = cv2.resize(few, (right - left, bottom - top))
-    return out

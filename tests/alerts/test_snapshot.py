@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from detector.alerts.incidents import begun
-from detector.alerts.snapshot import blurred, snapshot_jpeg
+from detector.alerts.snapshot import snapshot_jpeg
+from detector.pixelation import blurred
 from detector.values import Box, Frame, IncidentUpdate, Phase
 from tests.builders import signal
 
