@@ -179,6 +179,44 @@ sides = Table(
     Column("stored_at", Float, nullable=False),
 )
 
+# What a segment's video is, as a program of its own found out; `reason` says why it can't be read: see `derived`.
+clip_formats = Table(
+    "clip_formats",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("segment", Integer, primary_key=True, autoincrement=False),
+    Column("sha256", Text, nullable=False),
+    Column("codec", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    # Whether any browser plays it as it is.
+    Column("plays", Boolean, nullable=False),
+    Column("reason", Text),
+)
+
+# Copies made of segments, or to be made; `name` changes with all that a copy is made from.
+derived = Table(
+    "derived",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("segment", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # Somebody waits for it; the others are made ahead, not before `due_at`.
+    Column("urgent", Boolean, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Column("reason", Text),
+    Column("remarks", JSON, nullable=False),
+    Column("file", Text),
+    Column("size", BigInteger),
+    Column("sha256", Text),
+    Index("derived_waiting", "state", "due_at"),
+)
+
 verdicts = _numbered(
     "verdicts",
     Column("incident", Text, ForeignKey("incidents.id"), nullable=False, index=True),
@@ -246,6 +284,10 @@ users = Table(
     Column("role", Text, nullable=False, server_default="owner"),
     # Sites and cameras that they see, as `Scope.of` takes them; null is everywhere.
     Column("scope", JSON(none_as_null=True)),
+    Column("disabled_at", Float),
+    Column("last_seen", Float),
+    # Set while the password is one that somebody else made: until then it opens, and must be changed.
+    Column("one_time_until", Float),
 )
 
 sessions = Table(
@@ -255,13 +297,30 @@ sessions = Table(
     Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False, index=True),
+    Column("last_seen", Float),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("browser", Text, nullable=False, server_default=""),
+)
+
+# Revoked ones stay: a name in the audit log must never come to mean another token.
+tokens = _numbered(
+    "tokens",
+    Column("name", Text, nullable=False, unique=True),
+    Column("token_sha256", Text, nullable=False, unique=True),
+    Column("user", Text, ForeignKey("users.name"), nullable=False, index=True),
+    Column("role", Text, nullable=False),
+    Column("scope", JSON(none_as_null=True)),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("last_used", Float),
+    Column("revoked_at", Float),
 )
 
 audit = _numbered(
     "audit",
-    Column("at", Float, nullable=False),
-    Column("user", Text, nullable=False),
-    Column("action", Text, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("user", Text, nullable=False, index=True),
+    Column("action", Text, nullable=False, index=True),
     Column("subject", Text, nullable=False, index=True),
     Column("details", JSON, nullable=False),
     Column("hash", Text, nullable=False),
