@@ -6,7 +6,7 @@ is a module with a `router`, named in `PARTS`.
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,13 +15,18 @@ from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
 from detector.hub.pages import cameras, entry, feed, incidents, lan, tuning, uploads
-from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, View
+from detector.hub.pages.menu import Doors
+from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, View, own_path
 
 PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads)
 
 
 def to_login(request: Request, _error: Exception) -> Response:
     """Send a person to log in, and come back; tell a script that it must."""
+    if "hx-request" in request.headers:
+        shown = urlsplit(request.headers.get("hx-current-url", ""))
+        page = f"{shown.path}?{shown.query}" if shown.query else shown.path
+        return Response(status_code=401, headers={"HX-Redirect": f"/login?next={quote(own_path(page))}"})
     if "x-fragment" in request.headers or request.url.path == "/events":
         return Response(status_code=401)
     wanted = request.url.path if request.method == "GET" else "/"
@@ -52,6 +57,7 @@ def failed(_request: Request, _error: Exception) -> Response:
 def add_pages(app: FastAPI, parts: Parts) -> None:
     """Put all pages, and the answers when there is none, into an app."""
     app.state.parts = parts
+    app.state.doors = Doors(part.router for part in PARTS)
     for part in PARTS:
         app.include_router(part.router)
     app.add_exception_handler(LoginNeeded, to_login)

@@ -28,6 +28,7 @@ from detector.hub.budget import Budget, budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
 from detector.hub.lan import Certificate
+from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.rights import RIGHTS, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.store import VERDICTS, Store, StoredIncident
@@ -125,14 +126,20 @@ class View:
         """Whether the visitor's role has a right."""
         return self.role is not None and right in RIGHTS[self.role]
 
+    @property
+    def menu(self) -> tuple[list[Entry], list[Entry]]:
+        """Pages that the visitor may open: those of every day, and those of now and then."""
+        doors: Doors = self.request.app.state.doors
+        return doors.open_to(self.may, DAILY), doors.open_to(self.may, SELDOM)
+
     def did(self, action: str, subject: str = "", **details: Any) -> None:
         """Leave a line in the audit log."""
         self.parts.audit.record(self.now, self.user, action, subject, **details)
 
     @property
     def wants_fragment(self) -> bool:
-        """Whether a script of ours asks, which swaps a part of its page."""
-        return "x-fragment" in self.request.headers
+        """Whether a script of the page asks, which swaps a part of it."""
+        return "hx-request" in self.request.headers or "x-fragment" in self.request.headers
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page, or a part of one."""
@@ -256,6 +263,20 @@ def somebody(request: Request) -> View:
     return view
 
 
+class _Needs:
+    """Asks for a right; which one, the navigation reads here."""
+
+    def __init__(self, right: Right) -> None:
+        self.right = right
+
+    def __call__(self, request: Request) -> View:
+        """The view of a request."""
+        view = somebody(request)
+        if not view.may(self.right):
+            raise NotAllowed
+        return view
+
+
 def needs(right: Right) -> Any:
     """A dependency: the view of somebody whose role has a right. `view: Annotated[View, needs(Right.JUDGE)]`.
 
@@ -264,13 +285,7 @@ def needs(right: Right) -> Any:
         NotAllowed: The role lacks it.
     """
 
-    def allowed(request: Request) -> View:
-        view = somebody(request)
-        if not view.may(right):
-            raise NotAllowed
-        return view
-
-    return Depends(allowed)
+    return Depends(_Needs(right))
 
 
 async def form(request: Request) -> dict[str, str]:

@@ -29,7 +29,6 @@ ZH = {
     "today_some": "今天 {n} 起",
     "exposed": "暴露面单 {count} 张",
     "tuning": "告警门槛",
-    "tuning_short": "门槛",
     "tuning_why": "把握低于门槛的发现不再告警。建议只来自最近 {days} 天的判断；每次改动都记名，随时可以恢复。",
     "tuning_empty": "还没有判断过的告警",
     "tuning_empty_text": "在告警上点“属实”或“误报”，这里就会按摄像机和类型算出门槛。",
@@ -290,7 +289,6 @@ EN = {
     "today_some": "Today: {n} alert|Today: {n} alerts",
     "exposed": "{count} labels exposed",
     "tuning": "Thresholds",
-    "tuning_short": "Tuning",
     "tuning_why": "Findings scored below a threshold raise no alert. Proposals come from verdicts of the last {days} "
     "days alone; every change bears a name and can be taken back.",
     "tuning_empty": "No alert has been judged yet",
