@@ -154,11 +154,13 @@ class Pipeline:
 
     Attributes:
         left_out: Frames not looked at, since their times make no sense or there is no picture in them.
+        scene: What the newest frame looked at shows; `None` before the first.
     """
 
     def __init__(self, detector: Detector, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
         self.detector = detector
         self.left_out = 0
+        self.scene: Scene | None = None
         self._build = build
         self._stages = build()
         self._timeline = Timeline(leap_s)
@@ -177,6 +179,7 @@ class Pipeline:
         scene = self._stages.tracker.update(frame, detections)
         if leap:
             scene = replace(scene, clock_step_s=leap)
+        self.scene = scene
         signals = [signal for rule in self._stages.rules for signal in rule.observe(scene)]
         return updates + self._stages.policy.admit(signals, frame.captured_at)
 

@@ -364,6 +364,114 @@ def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
     return version, state, said
 
 
+PICTURE_SIDES = {False: 640, True: 1280}  # longest side of a camera's picture, pixels; the larger is to draw on
+LARGEST_JPEG = {False: 200_000, True: 600_000}  # bytes
+PICTURE_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "site": str, "edge": str, "camera": str, "taken_at_unix": (int, float), "jpeg": str, "signature": str,
+}  # fmt: skip
+
+
+LAYOUT_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "site": str, "edge": str, "version": int, "cameras": dict, "at_unix": (int, float), "signature": str,
+}  # fmt: skip
+
+
+def picture_payload(
+    topics: Topics, camera: str, jpeg: bytes, *, large: bool, taken_at: float, key: Ed25519PrivateKey
+) -> bytes:
+    """A picture of a camera, signed.
+
+    Args:
+        topics: Of the edge.
+        camera: Which camera's.
+        jpeg: The picture, labels blurred; no larger than `PICTURE_SIDES` and `LARGEST_JPEG` say.
+        large: Whether it is one to draw on.
+        taken_at: Unix seconds.
+        key: The edge's key.
+    """
+    fields = {
+        "schema": SCHEMA, "site": topics.site, "edge": topics.edge, "camera": camera, "large": large,
+        "taken_at": iso(taken_at), "taken_at_unix": round(taken_at, 3), "jpeg": base64.b64encode(jpeg).decode(),
+    }  # fmt: skip
+    return encode(signed(fields, key))
+
+
+def decode_picture(topic: str, payload: bytes) -> tuple[dict[str, Any], bytes]:
+    """Fields of such a picture, and its bytes; see `verify` for the signature, which the hub checks.
+
+    Raises:
+        WireError: It is none, or too large, or of another edge than the topic's.
+    """
+    if len(payload) > 2 * max(LARGEST_JPEG.values()):
+        raise WireError("picture: too large")
+    fields = decode(payload)
+    _require(fields, PICTURE_FIELDS, "picture")
+    if (fields["site"], fields["edge"]) != topic_owner(topic):
+        raise WireError("site and edge are not those of the topic")
+    large = fields.get("large")
+    if not isinstance(large, bool):
+        raise WireError("picture: large is missing or of a wrong type")
+    try:
+        jpeg = base64.b64decode(fields["jpeg"], validate=True)
+    except ValueError as error:
+        raise WireError("picture: jpeg is no base64") from error
+    if len(jpeg) > LARGEST_JPEG[large]:
+        raise WireError("picture: too large")
+    return fields, jpeg
+
+
+def ask_picture_payload(camera: str, *, large: bool) -> bytes:
+    """The hub's wish to have a picture of a camera now."""
+    return encode({"schema": SCHEMA, "camera": camera, "large": large})
+
+
+def asked_picture(payload: bytes) -> tuple[str, bool]:
+    """Camera and size of such a wish.
+
+    Raises:
+        WireError: It is none.
+    """
+    fields = decode(payload)
+    _require(fields, {"camera": str}, "wish for a picture")
+    return fields["camera"], fields.get("large") is True
+
+
+def layout_payload(
+    topics: Topics, cameras: Mapping[str, Mapping[str, Any]], *, version: int, at: float, key: Ed25519PrivateKey
+) -> bytes:
+    """What an edge says of its cameras, signed.
+
+    Args:
+        topics: Of the edge.
+        cameras: By name: `title`; `zones` in force and `file_zones` as configurations have them; `drawn`, whether the
+            former were drawn at the hub; `coverage` (`coverage.Coverage.record` with `limit_y`, the line as a share of
+            the picture's height), `None` where unknown.
+        version: Of the zones in force, 0 before the first command.
+        at: Unix seconds.
+        key: The edge's key.
+    """
+    fields = {"schema": SCHEMA, "site": topics.site, "edge": topics.edge, "version": version, "cameras": cameras}
+    return encode(signed({**fields, "at": iso(at), "at_unix": round(at, 3)}, key))
+
+
+def decode_layout(topic: str, payload: bytes) -> dict[str, Any]:
+    """Fields of such a word; see `verify` for the signature, which the hub checks.
+
+    Raises:
+        WireError: It is none, or of another edge than the topic's.
+    """
+    fields = decode(payload)
+    _require(fields, LAYOUT_FIELDS, "layout")
+    if (fields["site"], fields["edge"]) != topic_owner(topic):
+        raise WireError("site and edge are not those of the topic")
+    for camera, said in fields["cameras"].items():
+        if not isinstance(said, dict) or not all(isinstance(said.get(name), list) for name in ("zones", "file_zones")):
+            raise WireError(f"layout: {camera[:64]!r} has no list of zones")
+        if not isinstance(said.get("coverage"), dict | None):
+            raise WireError(f"layout: {camera[:64]!r} has a coverage of a wrong type")
+    return fields
+
+
 _HEX = frozenset("0123456789abcdef")
 SIDE = "side"  # what is claimed, where it isn't the clip
 

@@ -1,15 +1,19 @@
-"""The picture that goes with an alert: a frame and an update enter, a small JPEG with labels blurred leaves.
+"""Pictures that leave the box: a frame and where its labels and parcels are enter, a small blurred JPEG leaves.
 
 All drawing is here. Captions are left to the page, which knows the reader's language.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from detector.errors import LabelwatchError
 from detector.pixelation import blurred, coarse
-from detector.values import Frame, IncidentUpdate
+from detector.values import Box, Frame, IncidentUpdate, Scene
 
 WIDTH = 640
 QUALITY = 72
@@ -24,18 +28,50 @@ def snapshot_jpeg(frame: Frame, update: IncidentUpdate) -> bytes:
     Parcels are made coarse too, so that a label that went undetected can't be read either. All this happens before
     anything else, on the full-size picture, so that no label is ever encoded.
     """
-    image = coarse(frame.image, list(update.after.private))
-    image = blurred(image, [box for what, box in update.after.boxes if what == "label"])
-    height, width = image.shape[:2]
-    scale = min(1.0, WIDTH / width)
-    small = cv2.resize(
-        image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
+    labels = [box for what, box in update.after.boxes if what == "label"]
+    small, scale = _small(frame.image, labels, update.after.private, WIDTH)
     for what, box in update.after.boxes:
         if what != "label":
             x1, y1, x2, y2 = (round(v * scale) for v in box)
             cv2.rectangle(small, (x1, y1), (x2, y2), COLOURS.get(what, PLAIN), 2, cv2.LINE_AA)
-    fine, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return _encoded(small, QUALITY)
+
+
+def view_jpeg(scene: Scene, frame: Frame, side: int, most_bytes: int) -> bytes:
+    """What a camera sees, without boxes, redacted as a snapshot is: labels blurred and every known parcel coarse.
+
+    Args:
+        scene: What is in the frame.
+        frame: Of the same instant.
+        side: The longer side of the picture at most, pixels.
+        most_bytes: It is compressed the more until it is no larger.
+
+    Raises:
+        LabelwatchError: It can't be encoded, or not as small.
+    """
+    height, width = frame.image.shape[:2]
+    width_at_most = side if width >= height else max(1, side * width // height)
+    small, _ = _small(frame.image, scene.labels, [parcel.box for parcel in scene.parcels], width_at_most)
+    for quality in (QUALITY, 50, 25):
+        data = _encoded(small, quality)
+        if len(data) <= most_bytes:
+            return data
+    raise LabelwatchError("the picture can't be made small enough")
+
+
+def _small(
+    picture: NDArray[np.uint8], labels: Sequence[Box], parcels: Sequence[Box], at_most: int
+) -> tuple[NDArray[np.uint8], float]:
+    """A redacted picture of a width at most, and its scale. It is redacted first, at its full size."""
+    image = blurred(coarse(picture, list(parcels)), list(labels))
+    height, width = image.shape[:2]
+    scale = min(1.0, at_most / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
+def _encoded(picture: NDArray[np.uint8], quality: int) -> bytes:
+    fine, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not fine:
-        raise LabelwatchError("the snapshot can't be encoded")
+        raise LabelwatchError("the picture can't be encoded")
     return bytes(data)
