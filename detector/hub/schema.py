@@ -482,3 +482,57 @@ notice_place = Table(
     Column("name", Text, primary_key=True),
     Column("change", BigInteger, nullable=False),
 )
+
+
+# Cases and evidence packs
+
+cases = _numbered(
+    "cases",
+    # Grows with every change by hand, so that nobody overwrites what they haven't seen.
+    Column("version", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("people", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+)
+
+# With the place of each, so that who may see the case is known even when an incident is gone.
+case_incidents = Table(
+    "case_incidents",
+    metadata,
+    Column("case", NUMBER, ForeignKey("cases.number"), primary_key=True, autoincrement=False),
+    Column("incident", Text, primary_key=True, index=True),
+    Column("site", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", Float, nullable=False),
+)
+
+# Legal holds: incidents that are kept whatever retention says, in a case or not.
+holds = Table(
+    "holds",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+packs = _numbered(
+    "packs",
+    Column("case", NUMBER, ForeignKey("cases.number"), nullable=False, index=True),
+    Column("made_by", Text, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("state", Text, nullable=False),
+    # When its maker last said that it is at work, and how many bytes are done of how many.
+    Column("told_at", Float, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("size", BigInteger),
+    Column("sha256", Text),
+    Column("reason", Text, nullable=False),
+    # The places its incidents are of, as `Scope` has them.
+    Column("places", JSON, nullable=False),
+)
