@@ -1,17 +1,20 @@
-"""Who may come in: passwords, sessions, a limit on tries, and where a request comes from.
+"""Who may come in: passwords, sessions, API tokens, a limit on tries, and where a request comes from.
 
-A session is a random token in a cookie; the database holds only its SHA-256. Times come from the caller's clock.
+A session is a random token in a cookie, an API token one in a header; the database holds only their SHA-256. Times come
+from the caller's clock.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,11 +26,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 
-from detector.hub.rights import Role, Scope
-from detector.hub.store import Store
+from detector.hub.people import People, as_name
+from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 
 SESSION_S = 12 * 3600.0
-RENEW_S = 600.0  # a session in use is extended at most this often: each time costs an fsync
+RENEW_S = 600.0  # use of a session or token is noted at most this often: each time costs an fsync
+ONE_TIME_S = 7 * 86400.0  # a password that somebody else made opens for so long
+TOKEN_DAYS = 90
+LONGEST_TOKEN_DAYS = 3660
+TOKEN_PREFIX = "lw_"  # noqa: S105  (so that a leaked one is known for what it is)
 HASHES_AT_ONCE = 2  # 64 MiB and 0.4 s each with argon2's own defaults
 SHORTEST_PASSWORD = 10
 FIRST_USER = "owner"
@@ -47,13 +54,16 @@ SECURITY_HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Somebody who is logged in."""
+class Session(Principal):
+    """Somebody who is logged in; one with a one-time password has to choose another before anything else."""
 
-    user: str
     token: str
-    role: Role
-    scope: Scope
+    must_change: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """What the database knows it by."""
+        return _digest(self.token)
 
 
 class TooManyTries(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
@@ -79,6 +89,11 @@ class TokenBucket:
             self._put(name, spent + 1, at)
             return True
 
+    def has_left(self, name: str, at: float) -> bool:
+        """Whether a `take` would succeed."""
+        with self._lock:
+            return self._spent_now(name, at) + 1 <= self._size
+
     def give_back(self, name: str, at: float) -> None:
         """Undo a `take` whose try was a good one."""
         with self._lock:
@@ -96,20 +111,22 @@ class TokenBucket:
 
 
 class Gate:
-    """Checks passwords and sessions against the store.
+    """Checks passwords, sessions and API tokens, and makes them.
 
     Args:
-        store: Where users and sessions are.
+        people: Who there is.
         hasher: Of passwords; argon2id with the library's defaults when left out (tests use cheap ones).
     """
 
-    def __init__(self, store: Store, hasher: PasswordHasher | None = None) -> None:
-        self._store = store
+    def __init__(self, people: People, hasher: PasswordHasher | None = None) -> None:
+        self.people = people
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
         self._by_address = TokenBucket(size=10, every_s=6.0)
         # Wider than by address, so that a stranger can hardly keep the owner out by failing in the owner's name.
         self._by_user = TokenBucket(size=30, every_s=6.0)
+        self._unknown_tokens = TokenBucket(size=10, every_s=6.0)
+        self._made_by = TokenBucket(size=20, every_s=30.0)
         # What is checked for a user who doesn't exist, so that both take equally long.
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
@@ -119,17 +136,18 @@ class Gate:
         Returns:
             `user` and `password`, or `None` when users exist.
         """
-        if self._store.has_users():
+        if self.people.has_users():
             return None
         login = {"user": FIRST_USER, "password": secrets.token_urlsafe(12)}
         file = data_dir / FIRST_LOGIN
         file.unlink(missing_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             json.dump(login, out)
-        self._store.set_user(login["user"], self._hasher.hash(login["password"]), at)
+        hashed = self._hasher.hash(login["password"])
+        self.people.add(CONSOLE, login["user"], hashed, at, role=Role.OWNER, scope=EVERYWHERE)
         return login
 
-    def log_in(self, user: str, password: str, address: str, at: float) -> str | None:
+    def log_in(self, user: str, password: str, address: str, at: float, browser: str = "") -> str | None:
         """Open a session.
 
         Returns:
@@ -138,60 +156,139 @@ class Gate:
         Raises:
             TooManyTries: From this address or for this user, or too many are trying just now.
         """
-        user = user[:200]
-        if not self._by_address.take(address, at):
+        user = as_name(user[:200])
+        network = _network(address)
+        if not self._by_address.take(network, at):
             raise TooManyTries
         if not self._by_user.take(user, at):
             raise TooManyTries
-        if not self._is_password(user, password):
+        hashed = self._hash_of(user, password, at)
+        if hashed is None:
             return None
-        self._by_address.give_back(address, at)
+        self._by_address.give_back(network, at)
         self._by_user.give_back(user, at)
         token = secrets.token_urlsafe(32)
-        self._store.add_session(_digest(token), user, at, at + SESSION_S)
-        return token
+        opened = self.people.open_session(
+            _digest(token), user, hashed, at, at + SESSION_S, address=address, browser=browser
+        )
+        return token if opened else None
 
-    def _is_password(self, user: str, password: str) -> bool:
-        if len(password) > 1000:
-            return False
-        known = self._store.user_hash(user)
-        if not self._hashing.acquire(timeout=5):
-            raise TooManyTries
-        try:
-            return self._hasher.verify(known or self._nobody, password) and known is not None
-        except (VerificationError, InvalidHashError):
-            return False
-        finally:
-            self._hashing.release()
-
-    def change_password(self, user: str, old: str, new: str, at: float) -> bool:
-        """Change a password, which ends all sessions of the user; tells whether the old one was right.
+    def change_password(self, session: Session, old: str, new: str, at: float) -> bool:
+        """Change one's password, which ends all of one's sessions; tells whether the old one was right.
 
         Raises:
             TooManyTries: For this user.
         """
-        if not self._by_user.take(user, at):
+        if not self._by_user.take(session.user, at):
             raise TooManyTries
-        if not self._is_password(user, old):
+        if self._hash_of(session.user, old, at) is None:
             return False
-        self._store.set_user(user, self._hasher.hash(new), at)
+        self.people.set_password(session, session.user, self._hash(new), at)
         return True
 
-    def session(self, token: str | None, at: float, *, extend: bool = True) -> Session | None:
+    def add_user(self, by: Principal, name: str, at: float, *, role: Role, scope: Scope) -> str:
+        """Make a user with a one-time password, which is returned and kept nowhere.
+
+        Raises:
+            PeopleError: As `People.add`.
+            TooManyTries: Of this by the same person.
+        """
+        self._take_making(by, at)
+        password = secrets.token_urlsafe(12)
+        until = at + ONE_TIME_S
+        self.people.add(by, name, self._hash(password), at, role=role, scope=scope, one_time_until=until)
+        return password
+
+    def reset_password(self, by: Principal, name: str, at: float) -> str:
+        """Give a user a one-time password, which is returned and kept nowhere; their sessions end.
+
+        Raises:
+            PeopleError: As `People.set_password`.
+            TooManyTries: Of this by the same person.
+        """
+        self._take_making(by, at)
+        password = secrets.token_urlsafe(12)
+        self.people.set_password(by, name, self._hash(password), at, one_time_until=at + ONE_TIME_S)
+        return password
+
+    def make_token(self, by: Principal, name: str, at: float, *, role: Role, scope: Scope, days: int) -> str:
+        """Make an API token, which is returned and kept nowhere.
+
+        Raises:
+            PeopleError: As `People.add_token`.
+            TooManyTries: Of this by the same person.
+        """
+        self._take_making(by, at)
+        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        self.people.add_token(by, name, _digest(token), at, role=role, scope=scope, expires_at=at + days * 86400.0)
+        return token
+
+    def session(self, token: str | None, at: float, *, extend: bool = True, address: str = "") -> Session | None:
         """The session of a token; in use it slides on, twelve hours from the last time."""
         if not token:
             return None
-        found = self._store.session(_digest(token), at)
+        found = self.people.session(_digest(token), at)
         if found is None:
             return None
-        user, role, scope, expires_at = found
+        user, expires_at = found
         if extend and at + SESSION_S - expires_at > RENEW_S:
-            self._store.extend_session(_digest(token), at + SESSION_S)
-        return Session(user, token, role, scope)
+            self.people.extend_session(_digest(token), user.name, at, at + SESSION_S, address=address)
+        return Session(user.name, user.role, user.scope, token, user.one_time_until is not None)
 
-    def log_out(self, session: Session) -> None:
+    def bearer(self, token: str, address: str, at: float) -> Principal | None:
+        """Who an API token acts as; `None` when it doesn't work.
+
+        Raises:
+            TooManyTries: With tokens that don't, from this address.
+        """
+        network = _network(address)
+        if not self._unknown_tokens.has_left(network, at):
+            raise TooManyTries
+        found = self.people.token(_digest(token), at) if token.startswith(TOKEN_PREFIX) else None
+        if found is None:
+            self._unknown_tokens.take(network, at)
+            return None
+        if found.last_used is None or at - found.last_used > RENEW_S:
+            self.people.token_used(found.name, at)
+        return Principal(f"token:{found.name}", found.role, found.scope)
+
+    def log_out(self, session: Session, at: float) -> None:
         """End a session."""
-        self._store.end_session(_digest(session.token))
+        self.people.log_out(session.sha256, session.user, at)
+
+    def _hash_of(self, user: str, password: str, at: float) -> str | None:
+        """The hash that a user's password fits; `None` where it fits none."""
+        if len(password) > 1000:
+            return None
+        known = self.people.password_hash(user, at)
+        with self._one_of_few():
+            try:
+                return known if self._hasher.verify(known or self._nobody, password) else None
+            except (VerificationError, InvalidHashError):
+                return None
+
+    def _hash(self, password: str) -> str:
+        with self._one_of_few():
+            return self._hasher.hash(password)
+
+    @contextmanager
+    def _one_of_few(self) -> Iterator[None]:
+        if not self._hashing.acquire(timeout=5):
+            raise TooManyTries
+        try:
+            yield
+        finally:
+            self._hashing.release()
+
+    def _take_making(self, by: Principal, at: float) -> None:
+        if not self._made_by.take(by.user, at):
+            raise TooManyTries
+
+
+def bearer_token(path: str, headers: Mapping[str, str]) -> str | None:
+    """The API token that a request brings; `None` where it brings none. Pages are for people: there none counts."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if path.startswith("/api/") and scheme.lower() == "bearer" else None
 
 
 def cookie_name(scheme: str) -> str:
@@ -220,13 +317,13 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, signed_prefix: str) -> None:
-        self._app = app
+        self.app = app
         self._signed_prefix = signed_prefix
 
     async def __call__(self, scope: types.Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
 
         async def send_guarded(message: Message) -> None:
@@ -237,11 +334,24 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        signed = scope["path"].startswith(self._signed_prefix)
-        if scope["method"] in SAFE_METHODS or signed or is_same_origin(Headers(scope=scope)):
-            await self._app(scope, receive, send_guarded)
+        headers, path = Headers(scope=scope), scope["path"]
+        # What another site makes a browser send carries a cookie, and where a token is sent, no cookie counts.
+        signed = path.startswith(self._signed_prefix) or bearer_token(path, headers) is not None
+        if scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
+            await self.app(scope, receive, send_guarded)
         else:
             await PlainTextResponse("refused: the request comes from another site\n", 403)(scope, receive, send_guarded)
+
+
+def _network(address: str) -> str:
+    """What tries are counted by: an IPv6 host has a whole /64 of addresses to come from."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
 
 
 def _digest(token: str) -> str:

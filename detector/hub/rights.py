@@ -73,6 +73,13 @@ class Scope:
             for own_site, own_camera in self.places
         )
 
+    def covers(self, other: Scope) -> bool:
+        """Whether all that the other sees is in it."""
+        if self.places is None:
+            return True
+        own = set(self.places)
+        return other.places is not None and all(place in own or (place[0], None) in own for place in other.places)
+
     def clauses(self, site: ColumnElement[str], camera: ColumnElement[str]) -> list[ColumnElement[bool]]:
         """Its conditions on a table with these columns."""
         if self.places is None:
@@ -81,3 +88,20 @@ class Scope:
 
 
 EVERYWHERE = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts: somebody logged in (by name), an API token (`token:NAME`) or whoever sits at the hub's console."""
+
+    user: str
+    role: Role
+    scope: Scope
+
+    def may(self, right: Right) -> bool:
+        """Whether the role has a right."""
+        return right in RIGHTS[self.role]
+
+
+# Names of users and tokens hold no colon, so that neither passes for the other, nor for the console.
+CONSOLE = Principal("console:", Role.OWNER, EVERYWHERE)

@@ -29,8 +29,10 @@ from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
 from detector.hub.ingest import Ingest
 from detector.hub.lan import Certificate, certificate, local_addresses
+from detector.hub.lock import DataLock
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import STATIC, Parts
+from detector.hub.people import People
 from detector.hub.store import Store
 
 logger = logging.getLogger(__name__)
@@ -108,6 +110,14 @@ class Hub:
             config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise StoreError(f"{config.data_dir} can't be made: {error.strerror}") from error
+        self._lock = DataLock(config.data_dir)
+        try:
+            self._open(config, port, lan, hasher)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self, config: HubConfig, port: int | None, lan: bool, hasher: PasswordHasher | None) -> None:
         self.store = Store(config.database or f"sqlite:///{config.data_dir / 'hub.sqlite'}", budget_of(config))
         try:
             addresses = local_addresses() if lan else []
@@ -120,7 +130,7 @@ class Hub:
         reachable = _reachable(str(addresses[0]) if addresses else host)
         self.url = f"{'https' if lan else 'http'}://{reachable}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
-        gate = Gate(self.store, hasher)
+        gate = Gate(People(self.store.database), hasher)
         self._ingest = Ingest(
             self.store, config.broker, self._clock, lambda _ids: self.live.poke(),
             commands=self.store.threshold_commands,
@@ -174,6 +184,7 @@ class Hub:
             self._thread.join(GRACE_S + 2)
         self._socket.close()
         self.store.close()
+        self._lock.release()
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])

@@ -1,4 +1,4 @@
-"""The hub's memory: envelopes in; incidents, clips, verdicts, edges and logins out. SQLite (WAL) or PostgreSQL.
+"""The hub's memory: envelopes in; incidents, clips, verdicts and edges out. SQLite (WAL) or PostgreSQL.
 
 A method that writes has committed when it returns. All are safe to call from any thread.
 """
@@ -31,7 +31,7 @@ from detector.errors import WireError
 from detector.hub.budget import ALERT, DIGEST, Budget
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.harm import harm
-from detector.hub.rights import EVERYWHERE, Role, Scope
+from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
     alerts,
     changes,
@@ -39,11 +39,9 @@ from detector.hub.schema import (
     edges,
     incidents,
     refusals,
-    sessions,
     snapshots,
     streams,
     thresholds,
-    users,
     verdicts,
 )
 from detector.hub.tuning import Judged
@@ -454,7 +452,7 @@ class Store:
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
         with self._reading() as connection:
-            return [StoredIncident(**row._mapping) for row in connection.execute(query)]
+            return _read(connection, query)
 
     def totals(self, start: float, end: float, scope: Scope = EVERYWHERE) -> Totals:
         """What happened from `start` to before `end`."""
@@ -710,62 +708,11 @@ class Store:
         with self._reading() as connection:
             return set(connection.execute(query).scalars())
 
-    # Logins
 
-    def user_hash(self, name: str) -> str | None:
-        """The password hash of a user."""
-        with self._reading() as connection:
-            return connection.execute(select(users.c.password_hash).where(users.c.name == name)).scalar_one_or_none()
-
-    def has_users(self) -> bool:
-        """Whether anybody could log in."""
-        with self._reading() as connection:
-            return connection.execute(select(users.c.name).limit(1)).first() is not None
-
-    def set_user(
-        self, name: str, password_hash: str, at: float, role: Role = Role.OWNER, scope: Scope = EVERYWHERE
-    ) -> None:
-        """Create a user, or change the password of one, whose role and scope stay; sessions of the user end."""
-        insert = self._insert(users).values(
-            name=name, password_hash=password_hash, created_at=at, role=role, scope=scope.names
-        )
-        with self._writing() as connection:
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["name"], set_={"password_hash": insert.excluded.password_hash}
-                )
-            )
-            connection.execute(delete(sessions).where(sessions.c.user == name))
-
-    def add_session(self, token_sha256: str, user: str, at: float, expires_at: float) -> None:
-        """Open a session; expired ones are removed on the way."""
-        row = {"token_sha256": token_sha256, "user": user, "created_at": at, "expires_at": expires_at}
-        with self._writing() as connection:
-            connection.execute(delete(sessions).where(sessions.c.expires_at <= at))
-            connection.execute(sessions.insert(), row)
-
-    def session(self, token_sha256: str, at: float) -> tuple[str, Role, Scope, float] | None:
-        """User, role, scope and expiry of a session that is open at this time."""
-        query = (
-            select(sessions.c.user, users.c.role, users.c.scope, sessions.c.expires_at)
-            .join(users, users.c.name == sessions.c.user)
-            .where(sessions.c.token_sha256 == token_sha256, sessions.c.expires_at > at)
-        )
-        with self._reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return (row.user, Role(row.role), Scope.of(row.scope), row.expires_at) if row else None
-
-    def extend_session(self, token_sha256: str, expires_at: float) -> None:
-        """Let a session live longer."""
-        with self._writing() as connection:
-            connection.execute(
-                update(sessions).where(sessions.c.token_sha256 == token_sha256).values(expires_at=expires_at)
-            )
-
-    def end_session(self, token_sha256: str) -> None:
-        """End one session."""
-        with self._writing() as connection:
-            connection.execute(delete(sessions).where(sessions.c.token_sha256 == token_sha256))
+def read_incidents(connection: Connection, ids: Sequence[str]) -> list[StoredIncident]:
+    """Those of these incidents that are known, newest first."""
+    query = _incidents().where(incidents.c.id.in_(ids))
+    return _read(connection, query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc())) if ids else []
 
 
 def is_time(value: object) -> bool:
@@ -916,6 +863,10 @@ def _refusal(topic: str, reason: str, at: float) -> dict[str, Any]:
 def _clean(text: str) -> str:
     """Text that every database takes."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[StoredIncident]:
+    return [StoredIncident(**row._mapping) for row in connection.execute(query)]
 
 
 def _incidents() -> Select[Any]:

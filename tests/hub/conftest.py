@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -24,7 +26,8 @@ from detector.config import HubConfig
 from detector.hub.auth import Gate
 from detector.hub.budget import budget_of
 from detector.hub.events import Live
-from detector.hub.rights import Role, Scope
+from detector.hub.people import People
+from detector.hub.rights import CONSOLE, Role, Scope
 from detector.hub.server import create_app
 from detector.hub.store import Store
 from tests.conftest import part_missing
@@ -204,7 +207,8 @@ class Site:
         self.clock = SteppedClock(NOON)
         config = HubConfig(data_dir=folder, **settings)
         self.store = Store(f"sqlite:///{folder / 'hub.sqlite'}", budget_of(config))
-        self.gate = Gate(self.store, CHEAP)
+        self.people = People(self.store.database)
+        self.gate = Gate(self.people, CHEAP)
         self.live = Live(self.store, heartbeat_s=0.2)
         self.login = self.gate.make_first_user(folder, NOON) or {}
         self.app = create_app(config, store=self.store, clock=self.clock, gate=self.gate, live=self.live)
@@ -217,7 +221,9 @@ class Site:
     def somebody(self, role: Role, scope: list[str] | None = None, name: str = "") -> TestClient:
         """A browser-like client of a user made for it, logged in."""
         login = {"user": name or f"a-{role}", "password": "correct horse battery"}
-        self.store.set_user(login["user"], CHEAP.hash(login["password"]), NOON, role, Scope.of(scope))
+        hashed = CHEAP.hash(login["password"])
+        if self.people.user(login["user"]) is None:
+            self.people.add(CONSOLE, login["user"], hashed, NOON, role=role, scope=Scope.of(scope))
         client = self.visitor()
         assert client.post("/login", data=login).status_code == 303
         return client
@@ -268,6 +274,21 @@ def make_mp4(path: Path, seconds: int = 4, rate: int = 10) -> bytes:
         for packet in stream.encode():
             container.mux(packet)
     return path.read_bytes()
+
+
+def make_side(incident: str = "inc-1", segment: int = 0, *, seconds: float = 4.0, **changes: Any) -> bytes:
+    """The side file of such a clip: track 7 is the bar, which photographs more and more surely; `changes` go on top."""
+    looks = []
+    for n in range(round(seconds * 5)):
+        left = 16 * n % 300 / 320
+        boxes = [["person", 7, left, 0.0, left + 20 / 320, 1.0, 0.9], ["phone", 7, left, 0.4, left + 0.02, 0.5, 0.7],
+                 ["parcel", 12, 0.1, 0.6, 0.3, 0.9, 0.8], ["label", None, 0.15, 0.65, 0.2, 0.7, 0.6]]  # fmt: skip
+        looks.append({"t": n / 5, "boxes": boxes, "offender": [7], "score": {"7": round(n / (seconds * 5), 3)}})
+    fields = {
+        "schema": 1, "incident": incident, "segment": segment, "started_at_unix": NOON, "duration_s": seconds,
+        "size": [320, 180], "looks": looks, **changes,
+    }  # fmt: skip
+    return gzip.compress(json.dumps(fields).encode(), mtime=0)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector.hub.auth import SESSION_S, Gate, TokenBucket, TooManyTries
+from detector.hub.people import People
 from detector.hub.store import Store
 
 NOON = 1_793_505_600.0
@@ -126,7 +127,7 @@ def test_guessing_is_slowed_down_and_a_right_password_is_not(site: Any) -> None:
 
 
 def test_a_user_is_guarded_against_guessing_from_many_addresses(sqlite_store: Store) -> None:
-    gate = Gate(sqlite_store, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    gate = Gate(People(sqlite_store.database), PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     for n in range(30):
         assert gate.log_in("owner", "x", f"10.0.0.{n}", NOON) is None
     with pytest.raises(TooManyTries):

@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
-from detector.hub.pages import cameras, entry, feed, incidents, lan, tuning, uploads
+from detector.hub.pages import cameras, entry, feed, incidents, lan, sides, tuning, uploads
 from detector.hub.pages.menu import Doors
-from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, View, own_path
+from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, PasswordNeeded, View, own_path
 
-PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads)
+PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides)
 
 
 def to_login(request: Request, _error: Exception) -> Response:
@@ -31,6 +31,13 @@ def to_login(request: Request, _error: Exception) -> Response:
         return Response(status_code=401)
     wanted = request.url.path if request.method == "GET" else "/"
     return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", 303)
+
+
+def to_password(request: Request, _error: Exception) -> Response:
+    """Send a person to choose a password of their own; tell a script that they must."""
+    if "hx-request" in request.headers:
+        return Response(status_code=403, headers={"HX-Redirect": "/account"})
+    return Response(status_code=403) if "x-fragment" in request.headers else RedirectResponse("/account", 303)
 
 
 def no_page(request: Request, error: Exception) -> Response:
@@ -61,6 +68,7 @@ def add_pages(app: FastAPI, parts: Parts) -> None:
     for part in PARTS:
         app.include_router(part.router)
     app.add_exception_handler(LoginNeeded, to_login)
+    app.add_exception_handler(PasswordNeeded, to_password)
     app.add_exception_handler(NotAllowed, not_allowed)
     app.add_exception_handler(TooManyTries, wait)
     app.add_exception_handler(HTTPException, no_page)

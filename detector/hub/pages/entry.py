@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import FIRST_LOGIN, SESSION_S, SHORTEST_PASSWORD, TooManyTries, cookie_name
-from detector.hub.pages.view import THEMES, Anybody, Form, Somebody, own_path
+from detector.hub.pages.view import THEMES, Anybody, Form, LoginNeeded, Newcomer, own_path
 from detector.hub.source import archive, archive_name
 from detector.hub.texts import LANGUAGES
 
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 router = APIRouter()
 
 YEAR_S = 365 * 86400
+LONGEST_BROWSER = 300
 
 
 @router.get("/healthz")
@@ -38,9 +39,9 @@ def login_page(view: Anybody, next: str = "/") -> Response:  # noqa: A002  (the 
 def log_in(view: Anybody, fields: Form) -> Response:
     """Open a session, or say generically that it didn't work."""
     user, wanted = fields.get("user", "").strip(), own_path(fields.get("next", "/"))
-    address = view.request.client.host if view.request.client else ""
+    address, browser = view.address, view.request.headers.get("user-agent", "")[:LONGEST_BROWSER].replace("\0", "")
     try:
-        token = view.parts.gate.log_in(user, fields.get("password", ""), address, view.now)
+        token = view.parts.gate.log_in(user, fields.get("password", ""), address, view.now, browser)
     except TooManyTries:
         logger.warning("login refused: too many tries, from %s", address)
         return view.page("login.html", 429, wrong="login_wait", next=wanted, user=user)
@@ -82,17 +83,19 @@ def source_archive(name: str) -> Response:
 
 
 @router.get("/account")
-def account(view: Somebody) -> Response:
+def account(view: Newcomer) -> Response:
     """Where one changes the password."""
     return view.page("account.html", wrong="", shortest=SHORTEST_PASSWORD)
 
 
 @router.post("/account/password")
-def change_password(view: Somebody, fields: Form) -> Response:
+def change_password(view: Newcomer, fields: Form) -> Response:
     """Change the password; one has to log in again everywhere."""
+    if view.session is None:
+        raise LoginNeeded
     new = fields.get("new", "")
     wrong = "password_short" if len(new) < SHORTEST_PASSWORD else ""
-    if not wrong and not view.parts.gate.change_password(view.user, fields.get("old", ""), new, view.now):
+    if not wrong and not view.parts.gate.change_password(view.session, fields.get("old", ""), new, view.now):
         wrong = "password_wrong"
     if wrong:
         return view.page("account.html", 400, wrong=wrong, shortest=SHORTEST_PASSWORD)
@@ -101,10 +104,10 @@ def change_password(view: Somebody, fields: Form) -> Response:
 
 
 @router.post("/logout")
-def log_out(view: Somebody) -> Response:
+def log_out(view: Newcomer) -> Response:
     """End the session."""
     if view.session:
-        view.parts.gate.log_out(view.session)
+        view.parts.gate.log_out(view.session, view.now)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(cookie_name(view.request.url.scheme), path="/")
     return answer

@@ -23,13 +23,14 @@ from starlette.responses import HTMLResponse
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub.audit import Audit
-from detector.hub.auth import Gate, cookie_name
+from detector.hub.auth import Gate, Session, bearer_token, cookie_name
 from detector.hub.budget import Budget, budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
 from detector.hub.lan import Certificate
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
-from detector.hub.rights import RIGHTS, Right, Role, Scope
+from detector.hub.people import People
+from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.store import VERDICTS, Store, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
@@ -58,6 +59,10 @@ class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an err
     """The page is for people who are logged in."""
 
 
+class PasswordNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
+    """The visitor has to choose a password of their own first."""
+
+
 class NotAllowed(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
     """The visitor's role lacks the right."""
 
@@ -77,13 +82,23 @@ class Parts:
     certificate: Certificate | None = None
 
     @property
+    def people(self) -> People:
+        """Who there is."""
+        return self.gate.people
+
+    @property
     def budget(self) -> Budget:
         """How many alerts a shift takes."""
         return budget_of(self.config)
 
 
 class View:
-    """One request: who asks, in which language, and how times are written there."""
+    """One request: who asks, in which language, and how times are written there.
+
+    Attributes:
+        session: Of a person who is logged in; an API token has none.
+        principal: Who acts, person or token; `None` where nobody is logged in.
+    """
 
     def __init__(self, request: Request) -> None:
         parts: Parts = request.app.state.parts
@@ -98,33 +113,51 @@ class View:
         self.theme = theme if theme in THEMES else ""
         # A page that only keeps itself fresh is no sign of a person.
         in_use = not self.wants_fragment or request.method == "POST"
-        token = request.cookies.get(cookie_name(request.url.scheme))
-        self.session = parts.gate.session(token, self.now, extend=in_use)
+        token = bearer_token(request.url.path, request.headers)
+        cookie = None if token is not None else request.cookies.get(cookie_name(request.url.scheme))
+        self.session: Session | None = parts.gate.session(cookie, self.now, extend=in_use, address=self.address)
+        self.principal: Principal | None = self.session
+        if token is not None:
+            self.principal = parts.gate.bearer(token, self.address, self.now)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from; empty where that isn't known."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def acting(self) -> Principal:
+        """Who acts.
+
+        Raises:
+            LoginNeeded: Nobody is logged in.
+        """
+        if self.principal is None:
+            raise LoginNeeded
+        return self.principal
 
     @property
     def user(self) -> str:
-        """Who is logged in.
+        """The name of who acts: somebody's, or `token:NAME`.
 
         Raises:
-            LoginNeeded: Nobody is.
+            LoginNeeded: Nobody is logged in.
         """
-        if self.session is None:
-            raise LoginNeeded
-        return self.session.user
+        return self.acting.user
 
     @property
     def scope(self) -> Scope:
         """The places this visitor sees; goes into every query."""
-        return self.session.scope if self.session else Scope(())
+        return self.principal.scope if self.principal else Scope(())
 
     @property
     def role(self) -> Role | None:
         """What the visitor is to the warehouse."""
-        return self.session.role if self.session else None
+        return self.principal.role if self.principal else None
 
     def may(self, right: Right) -> bool:
         """Whether the visitor's role has a right."""
-        return self.role is not None and right in RIGHTS[self.role]
+        return self.principal is not None and self.principal.may(right)
 
     @property
     def menu(self) -> tuple[list[Entry], list[Entry]]:
@@ -135,6 +168,10 @@ class View:
     def did(self, action: str, subject: str = "", **details: Any) -> None:
         """Leave a line in the audit log."""
         self.parts.audit.record(self.now, self.user, action, subject, **details)
+
+    def saw(self, action: str, subject: str, **details: Any) -> None:
+        """Leave a line in the audit log, once an hour for the same person and subject: players ask in pieces."""
+        self.parts.audit.record_once(self.now, self.user, action, subject, **details)
 
     @property
     def wants_fragment(self) -> bool:
@@ -251,8 +288,8 @@ def anybody(request: Request) -> View:
     return View(request)
 
 
-def somebody(request: Request) -> View:
-    """The view of a request from a person who is logged in.
+def newcomer(request: Request) -> View:
+    """The view of a request from a person who is logged in, be it with a one-time password.
 
     Raises:
         LoginNeeded: It is none.
@@ -260,6 +297,21 @@ def somebody(request: Request) -> View:
     view = View(request)
     if view.session is None:
         raise LoginNeeded
+    return view
+
+
+def somebody(request: Request) -> View:
+    """The view of a request from a person who is logged in, or in the API from a token.
+
+    Raises:
+        LoginNeeded: It is neither.
+        PasswordNeeded: The person came with a one-time password.
+    """
+    view = View(request)
+    if view.principal is None:
+        raise LoginNeeded
+    if view.session and view.session.must_change:
+        raise PasswordNeeded
     return view
 
 
@@ -296,12 +348,13 @@ async def form(request: Request) -> dict[str, str]:
         if len(body) > LONGEST_FORM:
             raise HTTPException(413)
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500))
     except ValueError as error:
         raise HTTPException(400) from error
 
 
 Anybody = Annotated[View, Depends(anybody)]
+Newcomer = Annotated[View, Depends(newcomer)]
 Somebody = Annotated[View, Depends(somebody)]
 Form = Annotated[dict[str, str], Depends(form)]
 
