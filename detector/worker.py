@@ -13,8 +13,10 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import signal
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from detector import wire
+from detector import __version__, wire
 from detector.alerts.incidents import begun
 from detector.clock import Clock, SystemClock, iso, kernel_clock
 from detector.config import Camera, EdgeConfig
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOADED_AT = time.monotonic()
 HEALTH_EVERY_S = 10.0
 KEEP_EVERY_S = 600.0  # what is learned in days may lose some minutes when the power fails
 # What an incident is about may be long past when a rule is sure of it; the ring holds so much beyond the pre-roll.
@@ -263,7 +266,7 @@ class CameraWorker:
         self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
         self._silence: Silence | None = None
         self._silent: Incident | None = None
-        self._reported = (clock.now(), 0)
+        self._reported = (clock.now(), 0, 0)
         self._thread = threading.Thread(target=self._run, name=f"camera-{camera.name}", daemon=True)
 
     def start(self) -> None:
@@ -285,8 +288,10 @@ class CameraWorker:
     def health(self, now: float) -> dict[str, Any]:
         """Fields for the health message; rates are since the last call."""
         stats = self._source.stats if self._source else None
-        (before, frames_before), frames_in = self._reported, stats.frames_in if stats else 0
-        self._reported = now, frames_in
+        frames_in, looked_at = stats.frames_in if stats else 0, self.frames
+        before, in_before, looked_before = self._reported
+        self._reported = now, frames_in, looked_at
+        span_s = max(now - before, 0.001)
         last = stats.last_frame_at if stats else None
         state = "failing" if self._trouble else stats.state if stats else "connecting"
         return {
@@ -296,8 +301,9 @@ class CameraWorker:
             or self.failure
             or (stats.last_error if stats and state != "online" else None)
             or "",
-            "fps": round(max(0, frames_in - frames_before) / max(now - before, 0.001), 1),
-            "analysed": self.frames,
+            "fps": round(max(0, frames_in - in_before) / span_s, 1),
+            "analysed": looked_at,
+            "analysed_fps": round(max(0, looked_at - looked_before) / span_s, 1),
             "dropped": stats.dropped if stats else 0,
             "decode_errors": stats.decode_errors if stats else 0,
             "reconnects": stats.reconnects if stats else 0,
@@ -566,17 +572,32 @@ def _health(
         counts = {}
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
     told = {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned.health(), **counts}
-    return {**told, **what_runs(config), "clock": _clock_told()}
+    return {**told, **what_runs(config), "clock": _clock_told(), **_box_told(config)}
+
+
+def _box_told(config: EdgeConfig) -> dict[str, Any]:
+    """What a person asks first of a box that is far away: what it runs, since when, and whether its disk is full."""
+    told = {"version": __version__, "uptime_s": round(time.monotonic() - LOADED_AT, 1)}
+    model = _model(config.analysis.model, config.analysis.precision)
+    disk = shutil.disk_usage(config.data_dir)
+    return {
+        **told,
+        "model": {"name": model[0], "precision": model[1]} if model else None,
+        "disk_free": disk.free,
+        "disk_total": disk.total,
+    }
 
 
 @cache
-def _model_sha256(model: str, precision: str) -> str | None:
+def _model(model: str, precision: str) -> tuple[str, str, str | None] | None:
+    """Name of a model, what it computes in, and the SHA-256 of its file."""
     from detector.inference.card import find_card
     from detector.inference.session import choose
 
     try:
         card = find_card(model)
-        return choose(card, precision).sha256 or card.sha256
+        variant = choose(card, precision)
+        return card.name, variant.precision, variant.sha256 or card.sha256
     except LabelwatchError:
         return None  # it was there when it was loaded
 
@@ -584,8 +605,9 @@ def _model_sha256(model: str, precision: str) -> str | None:
 def what_runs(config: EdgeConfig) -> dict[str, str | None]:
     """What findings rest on, for evidence: SHA-256 of the model's file and of the configuration as canonical JSON."""
     told = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    model = _model(config.analysis.model, config.analysis.precision)
     return {
-        "model_sha256": _model_sha256(config.analysis.model, config.analysis.precision),
+        "model_sha256": model[2] if model else None,
         "config_sha256": hashlib.sha256(told.encode()).hexdigest(),
     }
 

@@ -73,6 +73,18 @@ class Store(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Who keeps an eye on the edges; told before the store keeps what they said."""
+
+    def status(self, site: str, edge: str, state: str, at: float) -> None:
+        """An edge is `online` or `offline`."""
+        ...
+
+    def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """An edge's health report came."""
+        ...
+
+
 class _LinkError(LabelwatchError):
     """The connection failed; the text says why."""
 
@@ -91,6 +103,7 @@ class Ingest:
         on_stored: Called with the ids of envelopes that are new, after they are stored, in the ingest's thread.
         client_id: Names the broker's session for this hub; two hubs on one broker need two.
         commands: Topics and payloads that the broker is to keep (retained); asked for in every session, and when told.
+        watch: Is told what edges say of themselves.
     """
 
     def __init__(
@@ -101,6 +114,7 @@ class Ingest:
         on_stored: Callable[[list[str]], None],
         client_id: str = "labelwatch-hub",
         commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
+        watch: Watch | None = None,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -108,6 +122,7 @@ class Ingest:
         self._on_stored = on_stored
         self._client_id = client_id
         self._commands = commands
+        self._watch = watch
         self._commands_changed = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -297,6 +312,8 @@ class Ingest:
             if topic.endswith("/status"):
                 self._note_status(site, edge, fields, at, retained=message.retain)
             else:
+                if self._watch:
+                    self._watch.report(site, edge, fields, at)
                 self._store.set_health(site, edge, fields, at)
         except WireError as error:
             reason = str(error)
@@ -338,6 +355,8 @@ class Ingest:
         # A last will was written when the edge connected, so the time in it is not when the edge went away.
         if retained and isinstance(said_at, int | float) and 0 < said_at < at:
             at = float(said_at)
+        if self._watch:
+            self._watch.status(site, edge, state, at)
         self._store.set_edge_status(site, edge, state, at)
 
     def _pin(self, site: str, edge: str, key: str) -> None:
