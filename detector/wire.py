@@ -523,9 +523,7 @@ def clip_headers(
     return {**headers, "X-Labelwatch-Signature": str(signed(claim, key)["signature"])}
 
 
-def clip_claim(
-    headers: Mapping[str, str], *, incident: str, segment: int, what: str | None = None
-) -> dict[str, Any]:
+def clip_claim(headers: Mapping[str, str], *, incident: str, segment: int, what: str | None = None) -> dict[str, Any]:
     """What the headers of a clip upload say of it: the fields that are signed.
 
     The signature is not checked here: see `verify_clip`.

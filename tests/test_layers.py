@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
-    "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources",
+    "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources", "sides",
     "pixelation",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))

@@ -4,6 +4,7 @@
         201 whole, 202 more to come, 401 not believed, 409 other offset expected (`Upload-Offset`), 413 too large,
         422 not what was claimed (sent bytes are thrown away), 507 disk full
     HEAD the same, signed too            200 or 201 and `Upload-Offset`: how much is here
+    .../{segment}/side                   the same for the segment's side file, claimed as such
 
 File names are made here, from a hash of the claim; nothing a client sends becomes part of a path.
 """
@@ -14,8 +15,10 @@ import hashlib
 import logging
 import os
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,14 +27,15 @@ from anyio.to_thread import run_sync
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
+from detector.hub.sides import LAST_SEGMENT, Sides
 from detector.hub.store import Clip, Store, is_time
+from detector.sides import LARGEST, read_side
 
 logger = logging.getLogger(__name__)
 
 CLAIM_LIFE_S = 15 * 60.0
 ABANDONED_S = 14 * 86400.0  # a piece that nobody came back to complete
 LONGEST_S = 86400.0
-MAGIC_AT, MAGIC = 4, b"ftyp"  # how an mp4 begins, after a length of four bytes
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 
 
@@ -42,6 +46,20 @@ class Answer:
     status: int
     offset: int | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sort:
+    """A sort of file: its suffix, how it begins after so many bytes, and what else is said of it."""
+
+    suffix: str
+    magic_at: int
+    magic: bytes
+    otherwise: str
+
+
+CLIP = _Sort(".mp4", 4, b"ftyp", "not an mp4 file")  # after a length of four bytes
+SIDE = _Sort(".json.gz", 0, b"\x1f\x8b", "not a gzip file")
 
 
 class _Refused(Exception):  # noqa: N818  (carries an answer; not an error of ours)
@@ -71,6 +89,8 @@ class ClipFolder:
         self._largest_bytes = largest_bytes
         self._on_stored = on_stored
         self._busy: set[str] = set()  # touched in the event loop's thread only
+        self._sides = Sides(store.database)
+        self._reading_side = threading.Lock()  # one of them may take some hundred MB while it is checked
         for part in self._folder.glob("*.part"):
             if clock.now() - part.stat().st_mtime > ABANDONED_S:
                 part.unlink()
@@ -78,32 +98,53 @@ class ClipFolder:
     def find(self, incident: str, segment: int) -> Path | None:
         """The file of a segment that is here whole."""
         clip = self._store.clip(incident, segment)
-        if clip is None:
-            return None
-        path = (self._folder / clip.file).resolve()
+        return None if clip is None else self._inside(clip.file)
+
+    def find_side(self, incident: str, segment: int) -> tuple[Clip, Path] | None:
+        """The record and the file of a segment's side file, where one is here."""
+        side = self._sides.find(incident, segment)
+        path = None if side is None else self._inside(side.file)
+        return None if side is None or path is None else (side, path)
+
+    def _inside(self, file: str) -> Path | None:
+        path = (self._folder / file).resolve()
         return path if path.is_relative_to(self._folder) and path.is_file() else None
 
-    async def held(self, incident: str, segment: int, headers: Mapping[str, str]) -> Answer:
-        """How much of a claimed segment is here."""
-        return await self._answered(incident, segment, headers, None)
+    async def held(self, incident: str, segment: int, headers: Mapping[str, str], *, what: str | None = None) -> Answer:
+        """How much of a claimed segment is here; with `wire.SIDE`, of its side file."""
+        return await self._answered(incident, segment, what, headers, None)
 
-    async def take(self, incident: str, segment: int, headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Answer:
-        """Take a piece of a segment, or all of it."""
-        return await self._answered(incident, segment, headers, body)
+    async def take(
+        self,
+        incident: str,
+        segment: int,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes],
+        *,
+        what: str | None = None,
+    ) -> Answer:
+        """Take a piece of a segment, or all of it; with `wire.SIDE`, of its side file."""
+        return await self._answered(incident, segment, what, headers, body)
 
     async def _answered(
-        self, incident: str, segment: int, headers: Mapping[str, str], body: AsyncIterator[bytes] | None
+        self,
+        incident: str,
+        segment: int,
+        what: str | None,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes] | None,
     ) -> Answer:
+        name = what or "clip"
         try:
-            claim = await run_sync(self._believed, incident, segment, headers)
+            claim = await run_sync(self._believed, incident, segment, what, headers)
             if await run_sync(self._is_whole, claim):
                 return Answer(201, claim["size"])
             return await self._grown(claim, headers, body)
         except _Refused as refused:
-            logger.warning("clip %s/%s refused: %s", _shown(incident), segment, refused)
+            logger.warning("%s %s/%s refused: %s", name, _shown(incident), segment, refused)
             return refused.answer
         except OSError as error:
-            logger.error("clip %s/%s can't be written: %s", _shown(incident), segment, error.strerror)
+            logger.error("%s %s/%s can't be written: %s", name, _shown(incident), segment, error.strerror)
             return Answer(507, reason="no room, or the disk is broken")
 
     async def _grown(
@@ -113,7 +154,7 @@ class ClipFolder:
         if part.name in self._busy:
             if body is None:
                 return Answer(200, part.offset)
-            raise _Refused(409, "this segment is being sent already", part.offset)
+            raise _Refused(409, "this is being sent already", part.offset)
         self._busy.add(part.name)
         try:
             # All may be here already, when the hub died between the last byte and the record.
@@ -126,14 +167,16 @@ class ClipFolder:
             self._busy.discard(part.name)
         return Answer(201, claim["size"])
 
-    def _believed(self, incident: str, segment: int, headers: Mapping[str, str]) -> dict[str, Any]:
+    def _believed(self, incident: str, segment: int, what: str | None, headers: Mapping[str, str]) -> dict[str, Any]:
         """The claim in the headers, when edge and signature are right and it is fresh and not too large."""
         try:
-            claim = wire.clip_claim(headers, incident=incident, segment=segment)
+            if "\0" in incident or not 0 <= segment <= LAST_SEGMENT:
+                raise WireError("no such incident or segment can be")
+            claim = wire.clip_claim(headers, incident=incident, segment=segment, what=what)
             key = self._store.edge_key(claim["site"], claim["edge"])
             if key is None:
                 raise _Refused(401, "the edge is not known")
-            wire.verify_clip(headers, incident=incident, segment=segment, public_key=key)
+            wire.verify_clip(headers, incident=incident, segment=segment, public_key=key, what=what)
         except WireError as error:
             raise _Refused(401, str(error)) from error
         if abs(claim["at"] - self._clock.now()) > CLAIM_LIFE_S:
@@ -143,21 +186,26 @@ class ClipFolder:
             raise _Refused(401, "the incident is another edge's")
         if not is_time(claim["started_at"]) or claim["duration_s"] > LONGEST_S:
             raise _Refused(422, "no sensible time or duration")
-        if claim["size"] > self._largest_bytes:
-            raise _Refused(413, f"larger than {self._largest_bytes} bytes")
+        largest = LARGEST if what == wire.SIDE else self._largest_bytes
+        if claim["size"] > largest:
+            raise _Refused(413, f"larger than {largest} bytes")
         return claim
 
     def _is_whole(self, claim: dict[str, Any]) -> bool:
-        clip = self._store.clip(claim["incident"], claim["segment"])
+        kept = self._sides.find if _is_side(claim) else self._store.clip
+        clip = kept(claim["incident"], claim["segment"])
         if clip is None:
             return False
         if clip.sha256 != claim["sha256"]:
-            raise _Refused(422, "another recording of this segment is kept already")
+            raise _Refused(422, "another one of this segment is kept already")
         return True
 
     def _part(self, claim: dict[str, Any]) -> _Part:
-        words = (claim["site"], claim["edge"], claim["incident"], str(claim["segment"]), claim["sha256"])
-        return _Part(self._folder, hashlib.sha256("\0".join(words).encode()).hexdigest())
+        words = [claim["site"], claim["edge"], claim["incident"], str(claim["segment"]), claim["sha256"]]
+        if _is_side(claim):
+            words.append(wire.SIDE)
+        name = hashlib.sha256("\0".join(words).encode()).hexdigest()
+        return _Part(self._folder, name, SIDE if _is_side(claim) else CLIP)
 
     def _expected_end(self, claim: dict[str, Any], headers: Mapping[str, str], held: int) -> int:
         size = claim["size"]
@@ -176,6 +224,8 @@ class ClipFolder:
         if part.sha256() != claim["sha256"]:
             part.remove()
             raise _Refused(422, "the checksum does not fit", 0)
+        if _is_side(claim):
+            self._check_side(part, claim)
         clip = Clip(
             incident=claim["incident"],
             segment=claim["segment"],
@@ -189,19 +239,35 @@ class ClipFolder:
             file=part.keep(),
             stored_at=self._clock.now(),
         )
-        if not self._store.add_clip(clip):  # another process was faster
+        add = self._sides.add if _is_side(claim) else self._store.add_clip
+        if not add(clip):  # another process was faster
             self._is_whole(claim)
         self._on_stored(clip.incident)
+
+    def _check_side(self, part: _Part, claim: dict[str, Any]) -> None:
+        try:
+            with self._reading_side, part.open() as file:
+                fields = read_side(file)
+            if (fields["incident"], fields["segment"]) != (claim["incident"], claim["segment"]):
+                raise WireError("side file: of another segment")
+            if any(
+                abs(fields[f] - claim[c]) > 0.002 for f, c in (("started_at_unix", "started_at"), ("duration_s",) * 2)
+            ):
+                raise WireError("side file: of another time")
+        except WireError as error:
+            part.remove()
+            raise _Refused(422, str(error), 0) from error
 
 
 class _Part:
     """The file of one claim while it grows, and its place when it is whole."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, sort: _Sort) -> None:
         self.name = name
         self._folder = folder
+        self._sort = sort
         self._growing = folder / f"{name}.part"
-        self._whole = folder / name[:2] / f"{name}.mp4"
+        self._whole = folder / name[:2] / f"{name}{sort.suffix}"
 
     @property
     def offset(self) -> int:
@@ -216,15 +282,20 @@ class _Part:
                     raise _Refused(413, "more bytes than announced", out.tell())
                 await run_sync(out.write, chunk)
             await run_sync(_sync, out)
-        with self._growing.open("rb") as begun:
-            head = begun.read(MAGIC_AT + len(MAGIC))
-        if len(head) == MAGIC_AT + len(MAGIC) and not head.endswith(MAGIC):
+        sort = self._sort
+        with self.open() as begun:
+            head = begun.read(sort.magic_at + len(sort.magic))
+        if len(head) == sort.magic_at + len(sort.magic) and not head.endswith(sort.magic):
             self.remove()
-            raise _Refused(422, "not an mp4 file", 0)
+            raise _Refused(422, sort.otherwise, 0)
+
+    def open(self) -> BufferedReader:
+        """What is here, to be read."""
+        return self._growing.open("rb")
 
     def sha256(self) -> str:
         """Of what is here, hex."""
-        with self._growing.open("rb") as file:
+        with self.open() as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def keep(self) -> str:
@@ -236,6 +307,10 @@ class _Part:
     def remove(self) -> None:
         """Throw away what is here."""
         self._growing.unlink(missing_ok=True)
+
+
+def _is_side(claim: Mapping[str, Any]) -> bool:
+    return claim.get("what") == wire.SIDE
 
 
 def _sync(file: BinaryIO) -> None:

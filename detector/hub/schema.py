@@ -99,8 +99,21 @@ incidents = Table(
     Column("shift", Text, nullable=False),
     # How bad it is, as one number that the review desk's queue is ordered by: see `harm`.
     Column("harm", BigInteger, nullable=False, server_default="0"),
-    Index("incidents_by_time", "started_at", "id"),
-    Index("incidents_by_lane", "told", "started_at", "id"),
+    # All that the feed, the day and the weeks are counted and narrowed by, without reading the rows themselves.
+    Index(
+        "incidents_by_time",
+        "started_at",
+        "id",
+        "told",
+        "kind",
+        "severity",
+        "verdict",
+        "site",
+        "camera",
+        "zone",
+        "labels_low",
+        "labels_high",
+    ),
     Index("incidents_by_shift", "shift", "told"),
     Index("incidents_by_kind", "kind", "severity"),
     Index("incidents_by_camera", "site", "camera", "started_at", "id"),
@@ -131,6 +144,16 @@ incidents = Table(
         sqlite_where=text("verdict IS NOT NULL"),
         postgresql_where=text("verdict IS NOT NULL"),
     ),
+)
+
+# Every place that anything was ever told of, for the feed's filters; an empty zone is none.
+places = Table(
+    "places",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("camera", Text, primary_key=True),
+    Column("zone", Text, primary_key=True),
+    Column("title", Text, nullable=False),
 )
 
 snapshots = Table(

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from detector import wire
 from detector.hub.clips import Answer, ClipFolder
 from detector.hub.pages.view import Parts
 
@@ -15,14 +16,35 @@ router = APIRouter()
 @router.head("/api/clips/{incident_id}/{segment}")
 async def clip_held(request: Request, incident_id: str, segment: int) -> Response:
     """How much of a segment is here."""
-    return _answered(await _clips(request).held(incident_id, segment, request.headers))
+    return await _held(request, incident_id, segment)
 
 
 @router.put("/api/clips/{incident_id}/{segment}")
 async def take_clip(request: Request, incident_id: str, segment: int) -> Response:
     """Take a piece of a segment."""
+    return await _taken(request, incident_id, segment)
+
+
+@router.head("/api/clips/{incident_id}/{segment}/side")
+async def side_held(request: Request, incident_id: str, segment: int) -> Response:
+    """How much of a segment's side file is here."""
+    return await _held(request, incident_id, segment, wire.SIDE)
+
+
+@router.put("/api/clips/{incident_id}/{segment}/side")
+async def take_side(request: Request, incident_id: str, segment: int) -> Response:
+    """Take a piece of a segment's side file."""
+    return await _taken(request, incident_id, segment, wire.SIDE)
+
+
+async def _held(request: Request, incident_id: str, segment: int, what: str | None = None) -> Response:
+    return _answered(await _clips(request).held(incident_id, segment, request.headers, what=what))
+
+
+async def _taken(request: Request, incident_id: str, segment: int, what: str | None = None) -> Response:
+    clips = _clips(request)
     try:
-        return _answered(await _clips(request).take(incident_id, segment, request.headers, request.stream()))
+        return _answered(await clips.take(incident_id, segment, request.headers, request.stream(), what=what))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it; what came is kept
 
