@@ -48,7 +48,13 @@ class Live:
         self._closed = True
         self.poke()
 
-    async def stream(self, after: int, is_welcome: Callable[[], bool], scope: Scope = EVERYWHERE) -> AsyncIterator[str]:
+    async def stream(
+        self,
+        after: int,
+        is_welcome: Callable[[], bool],
+        scope: Scope = EVERYWHERE,
+        aside: Callable[[], str] = lambda: "",
+    ) -> AsyncIterator[str]:
         """Events of changes after number `after`, then as they come.
 
         `incident` events carry the incident's id; a `reload` event says that too much was missed to tell one by one.
@@ -57,6 +63,7 @@ class Live:
             after: The last change the page has seen.
             is_welcome: Asked (in a thread) before each heartbeat; the stream ends when it says no.
             scope: Incidents outside it are not told of.
+            aside: Asked after each poke and heartbeat, in the event loop, for unnumbered events to add; empty for none.
         """
         changes = partial(self._store.changed_since, scope=scope)
         poked = asyncio.Event()
@@ -72,6 +79,8 @@ class Live:
                 for number, incident in found if complete else ():
                     after = number
                     yield f"id: {number}\nevent: incident\ndata: {json.dumps({'id': incident})}\n\n"
+                if told := aside():
+                    yield told
                 if not await self._wait(poked):
                     if not await run_sync(is_welcome):
                         return

@@ -29,6 +29,13 @@ from detector.values import ActKind, Box, IncidentKind
 TEACHING = ("true", "authorised", "false")
 APART_S = 1.0  # two pictures of one incident are at least so far apart, or they would show the same
 NONE = "none"
+# What a false alarm was, by its reason. Who writes a message looks at the phone as who reads one.
+ACT_OF_REASON = {
+    "scan": ActKind.SCAN.value,
+    "call": ActKind.CALL.value,
+    "browse": ActKind.BROWSE.value,
+    "texting": ActKind.BROWSE.value,
+}
 # Hundredths of the camera days that go into each split.
 SPLITS = (("train", 80), ("val", 10), ("test", 10))
 _PAGE = 500
@@ -157,19 +164,21 @@ def _lesson(store: Store, incident: StoredIncident, wanted: Wanted, zone: ZoneIn
     chosen = moments(photos, sights(store.envelopes(incident.id)), clips, per_incident)
     if not chosen:
         return "with acts outside of its clip"
-    note = next((v.note for v in store.verdicts(incident.id) if v.withdrawn_at is None), "")
-    return Lesson(incident, claim(incident.verdict, note), split_of(incident, zone), tuple(chosen))
+    standing = ((v.note, v.reason) for v in store.verdicts(incident.id) if v.withdrawn_at is None)
+    taught = claim(incident.verdict, *next(standing, ("", "")))
+    return Lesson(incident, taught, split_of(incident, zone), tuple(chosen))
 
 
-def claim(verdict: str, note: str) -> Claim:
+def claim(verdict: str, note: str, reason: str = "") -> Claim:
     """What a verdict says of the act.
 
-    A false alarm was no photo of labels; which act it was is known only where the note is nothing but the word for it,
-    in any language of the pages: `scan`, `扫码`, `call`, `通话`, `browse`, `看手机`, or `none`, `无`.
+    A false alarm was no photo of labels; which act it was is known where the reason tells (`reviews.REASONS`), or where
+    the note is nothing but the word for it, in any language of the pages: `scan`, `扫码`, `call`, `通话`, `browse`,
+    `看手机`, or `none`, `无`.
     """
     if verdict != "false":
         return Claim(ActKind.PHOTO.value)
-    act = _ACT_WORDS.get(note.strip().casefold())
+    act = ACT_OF_REASON.get(reason) or _ACT_WORDS.get(note.strip().casefold())
     return Claim(act) if act else Claim(None, not_act=ActKind.PHOTO.value)
 
 
