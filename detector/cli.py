@@ -92,6 +92,17 @@ def build_parser() -> argparse.ArgumentParser:
     hub.add_argument("--port", type=int, help="instead of the configured one; 0 takes a free one")
     hub.add_argument("--lan", action="store_true", help="for phones in this network: TLS, and a QR code")
 
+    backup = verb("backup", run_backup, "everything a hub keeps, running or not, to a folder of backups")
+    backup.add_argument("config", type=Path, metavar="HUB_CONFIG")
+    backup.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="on another disk; made when missing")
+    backup.add_argument("--keep", type=_positive, metavar="N", help="delete all but the newest N backups")
+    backup.add_argument("--json", action="store_true", help="what was done as JSON")
+
+    restore = verb("restore", run_restore, "a backup back into a hub's data folder, after all checksums are compared")
+    restore.add_argument("backup", type=Path, metavar="BACKUP.json", help="in the folder of backups")
+    restore.add_argument("--config", type=Path, required=True, metavar="HUB_CONFIG")
+    restore.add_argument("--force", action="store_true", help="move a data folder that isn't empty aside")
+
     replay = verb("replay", run_replay, "recordings to incidents")
     replay.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="video files and folders of them")
     replay.add_argument("--config", type=Path, required=True)
@@ -263,6 +274,44 @@ def run_detect(options: argparse.Namespace) -> int:
     for line in unread:
         print(f"labelwatch: not read: {line}", file=sys.stderr)
     return FAILED if unread else FINE
+
+
+def run_backup(options: argparse.Namespace) -> int:
+    """`labelwatch backup`."""
+    from dataclasses import asdict
+
+    from detector.clock import SystemClock
+    from detector.config import load_hub
+    from detector.hub.backup import back_up
+
+    config = load_hub(options.config)
+    with progress_count("files") as progress:
+        report = back_up(config, options.to, SystemClock().now(), keep=options.keep, progress=progress)
+    if options.json:
+        print(json.dumps({**asdict(report), "file": str(report.file)}))
+    else:
+        new = f"{report.copied} new, {report.copied_bytes / 2**20:.1f} MiB"
+        print(f"{report.file}: {report.files} files, {report.bytes / 2**20:.1f} MiB ({new})")
+        for word, paths in (("missing", report.missing), ("damaged", report.damaged)):
+            for path in paths:
+                print(f"{word}: {path}", file=sys.stderr)
+    return 0 if report.is_whole else 1
+
+
+def run_restore(options: argparse.Namespace) -> int:
+    """`labelwatch restore`."""
+    from detector.clock import SystemClock
+    from detector.config import load_hub
+    from detector.hub.backup import restore
+
+    config = load_hub(options.config)
+    with progress_count("files") as progress:
+        aside = restore(
+            options.backup, config, force=options.force, now=SystemClock().now(), progress=progress
+        )  # fmt: skip
+    print(f"brought back into {config.data_dir}" + (f"; what was there is now {aside}" if aside else ""))
+    print("edges sent no alert twice: what they handed over after the backup was made is not in it")
+    return 0
 
 
 def run_label_export(options: argparse.Namespace) -> int:

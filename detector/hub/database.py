@@ -11,10 +11,12 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from detector import __version__
 from detector.errors import StoreError
 
 LOCK = 0x1ABE1  # any number that nothing else on the database server locks
@@ -37,6 +39,9 @@ class Database:
             self.insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
             with self.writing() as connection:
                 migrate(connection)
+        except CommandError as error:  # Alembic knows no way from where the database stands
+            hint = "start that version, or bring a backup back"
+            raise StoreError(f"the database was made by a newer labelwatch than {__version__}: {hint}") from error
         except (SQLAlchemyError, ImportError, OSError) as error:
             shown = error.orig if hasattr(error, "orig") else error
             raise StoreError(f"the database can't be used: {shown}") from error

@@ -33,6 +33,8 @@ from detector.hub.lock import DataLock
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import STATIC, Parts
 from detector.hub.people import People
+from detector.hub.presence import Presence
+from detector.hub.reviews import Reviews
 from detector.hub.store import Store
 
 logger = logging.getLogger(__name__)
@@ -75,7 +77,10 @@ def create_app(
     """
     app = FastAPI(title="labelwatch hub", openapi_url=None)
     clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, lambda _id: live.poke())
-    add_pages(app, Parts(config, store, gate, Audit(store.database), clips, live, clock, tell, certificate))
+    add_pages(app, Parts(
+        config, store, gate, Audit(store.database), clips, live, clock,
+        reviews=Reviews(store.database), presence=Presence(), tell=tell, certificate=certificate,
+    ))  # fmt: skip
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")

@@ -1,0 +1,267 @@
+"""A hub that runs is copied whole, and comes back as it was; damage is found before anything is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from detector.config import Broker, HubConfig
+from detector.errors import StoreError
+from detector.hub.backup import back_up, restore
+from detector.hub.budget import budget_of
+from detector.hub.lock import DataLock
+from detector.hub.server import Hub
+from detector.hub.store import Clip, Store
+from tests.hub.conftest import CHEAP, NOON, make_envelope
+from tests.hub.test_server import REPOSITORY, free_port
+
+
+class Kept:
+    """A hub's data: a store, some clips, a key."""
+
+    def __init__(self, folder: Path, database: str | None) -> None:
+        self.config = HubConfig(data_dir=folder, database=database)
+        folder.mkdir(exist_ok=True)
+        self.store = self.open()
+        self.seq = 0
+        (folder / "hub.key").write_text("secret")
+        (folder / "hub.key").chmod(0o600)
+
+    def open(self) -> Store:
+        return Store(self.config.database or f"sqlite:///{self.config.data_dir / 'hub.sqlite'}", budget_of(self.config))
+
+    def add(self, incident: str, content: bytes | None = None) -> None:
+        self.seq += 1
+        self.store.add_alerts([make_envelope(self.seq, incident=incident)], NOON)
+        if content is None:
+            return
+        sha256 = hashlib.sha256(content).hexdigest()
+        file = self.config.data_dir / "clips" / sha256[:2] / f"{sha256}.mp4"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        place = f"{sha256[:2]}/{sha256}.mp4"
+        self.store.add_clip(
+            Clip(incident, 0, "shanghai", "box1", "cam3", NOON, 4.0, len(content), sha256, place, NOON)
+        )  # fmt: skip
+
+    @property
+    def clips(self) -> list[Path]:
+        return sorted((self.config.data_dir / "clips").rglob("*.mp4"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    url = request.getfixturevalue("postgres")() if request.param == "postgresql" else None
+    kept = Kept(tmp_path / "hub-data", url)
+    kept.add("first", b"one" * 1000)
+    kept.add("second", b"two" * 2000)
+    yield kept
+    kept.store.close()
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path / "hub-data", None)
+    kept.add("first", b"one" * 1000)
+    yield kept
+    kept.store.close()
+
+
+def test_what_was_backed_up_comes_back(kept: Kept, tmp_path: Path) -> None:
+    report = back_up(kept.config, tmp_path / "backups", NOON)
+    assert report.is_whole and report.files == 4 and report.file.name == "2026-11-01T040000Z.json"
+    kept.add("third", b"later")
+    kept.store.close()
+    aside = restore(report.file, kept.config, force=True, now=NOON + 60)
+    assert aside and aside.name == "hub-data.before-2026-11-01T040100Z" and (aside / "hub.key").exists()
+    kept.store = kept.open()
+    assert {one.id for one in kept.store.feed()} == {"first", "second"}
+    assert {path.read_bytes() for path in kept.clips} == {b"one" * 1000, b"two" * 2000}
+    key = kept.config.data_dir / "hub.key"
+    assert key.read_text() == "secret" and key.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_next_backup_copies_only_what_is_new(kept: Kept, tmp_path: Path) -> None:
+    back_up(kept.config, tmp_path / "backups", NOON)
+    kept.add("third", b"three" * 300)
+    report = back_up(kept.config, tmp_path / "backups", NOON + 3600)
+    assert report.copied == 2, "the clip and the database"
+
+
+def test_backups_are_kept_as_many_as_asked_and_all_that_are_kept_can_be_brought_back(
+    in_file: Kept, tmp_path: Path
+) -> None:
+    backups = tmp_path / "backups"
+    for n in range(4):
+        in_file.add(f"more-{n}", bytes([n]) * 100)
+        back_up(in_file.config, backups, NOON + n, keep=2)
+    lists = sorted(backups.glob("*.json"))
+    assert len(lists) == 2
+    listed = {one["sha256"] for file in lists for one in [*json.loads(file.read_text())["files"]]}
+    listed |= {json.loads(file.read_text())["database"]["sha256"] for file in lists}
+    assert {path.name for path in (backups / "files").glob("??/*")} == listed
+    for n, file in enumerate(lists):
+        restore(file, HubConfig(data_dir=tmp_path / f"again-{n}"), now=NOON)
+
+
+def test_a_running_hub_is_backed_up_while_alerts_come_in(tmp_path: Path) -> None:
+    config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port()))
+    hub = Hub(config, port=0, hasher=CHEAP)
+    hub.start()
+    stop, stored = threading.Event(), []
+
+    def come_in() -> None:
+        seq = 0
+        while not stop.is_set():
+            seq += 1
+            hub.store.add_alerts([make_envelope(seq, incident=f"inc-{seq}")], NOON)
+            stored.append(f"inc-{seq}")
+
+    writer = threading.Thread(target=come_in)
+    writer.start()
+    try:
+        while len(stored) < 20:
+            pass
+        before = len(stored)
+        report = back_up(config, tmp_path / "backups", NOON)
+        after = len(stored)
+    finally:
+        stop.set()
+        writer.join()
+        hub.stop()
+    restore(report.file, HubConfig(data_dir=tmp_path / "again"), now=NOON)
+    again = Store(f"sqlite:///{tmp_path / 'again/hub.sqlite'}")
+    held = {one.id for one in again.feed(limit=100_000)}
+    again.close()
+    assert set(stored[:before]) <= held <= set(stored[: after + 1])
+
+
+def test_a_running_hub_is_not_overwritten(tmp_path: Path) -> None:
+    config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port()))
+    hub = Hub(config, port=0, hasher=CHEAP)
+    try:
+        report = back_up(config, tmp_path / "backups", NOON)
+        with pytest.raises(StoreError, match="another hub"):
+            restore(report.file, config, force=True, now=NOON)
+    finally:
+        hub.stop()
+
+
+Damage = Callable[[Path, Path], object]
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "a byte of a clip flipped": (lambda _, clip: _flip(clip), "damaged"),
+    "a clip gone": (lambda _, clip: clip.unlink(), "isn't whole"),
+    "the list cut short": (lambda file, _: file.write_bytes(file.read_bytes()[:-30]), "can't be read"),
+    "the list empty": (lambda file, _: file.write_bytes(b""), "can't be read"),
+    "the list something else": (lambda file, _: file.write_text('{"a": 1}'), "can't be read"),
+    "a path leading out": (
+        lambda file, _: file.write_text(file.read_text().replace("hub.key", "../../hub.key")),
+        "outside the data folder",
+    ),
+    "no list": (lambda file, _: file.unlink(), "can't be read"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_found_before_anything_is_touched(in_file: Kept, tmp_path: Path, name: str) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    damage, reason = DAMAGES[name]
+    sha256 = in_file.clips[0].stem
+    damage(report.file, tmp_path / "backups/files" / sha256[:2] / sha256)
+    with pytest.raises(StoreError, match=reason):
+        restore(report.file, in_file.config, force=True, now=NOON)
+    assert in_file.store.incident("first") and len(in_file.clips) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backups", "hub-data"]
+
+
+def test_data_that_is_there_is_not_overwritten_unasked(in_file: Kept, tmp_path: Path) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    with pytest.raises(StoreError, match="--force"):
+        restore(report.file, in_file.config, now=NOON)
+
+
+def test_clips_that_are_missing_or_damaged_are_told(in_file: Kept, tmp_path: Path) -> None:
+    in_file.add("second", b"two" * 50)
+    first, second = in_file.clips
+    first.unlink()
+    _flip(second)
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    assert report.missing == [f"clips/{first.parent.name}/{first.name}"]
+    assert report.damaged == [f"clips/{second.parent.name}/{second.name}"]
+
+
+def test_a_backup_into_the_data_folder_is_refused(in_file: Kept) -> None:
+    with pytest.raises(StoreError, match="another disk"):
+        back_up(in_file.config, in_file.config.data_dir / "backups", NOON)
+
+
+def test_what_is_still_growing_is_left_out(in_file: Kept, tmp_path: Path) -> None:
+    (in_file.config.data_dir / "clips/abc.part").write_bytes(b"half")
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    assert "part" not in report.file.read_text()
+
+
+def test_without_a_hub_there_is_nothing_to_back_up(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no hub's database"):
+        back_up(HubConfig(data_dir=tmp_path / "none"), tmp_path / "backups", NOON)
+    assert not list((tmp_path / "backups").glob("*.json"))
+
+
+def test_the_commands_say_what_they_did(in_file: Kept, tmp_path: Path) -> None:
+    (tmp_path / "hub.yaml").write_text("data_dir: hub-data\n")
+
+    def labelwatch(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "detector", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+
+    made = labelwatch("backup", tmp_path / "hub.yaml", "--to", tmp_path / "backups", "--json")
+    assert made.returncode == 0, made.stderr
+    file = json.loads(made.stdout)["file"]
+    refused = labelwatch("restore", file, "--config", tmp_path / "hub.yaml")
+    assert refused.returncode == 1 and "--force" in refused.stderr and "Traceback" not in refused.stderr
+    back = labelwatch("restore", file, "--config", tmp_path / "hub.yaml", "--force")
+    assert back.returncode == 0 and "hub-data.before-" in back.stdout
+
+
+# One hub to a data folder
+
+
+def test_two_hubs_on_one_data_folder_are_told_apart(tmp_path: Path) -> None:
+    config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port()))
+    first = Hub(config, port=0, hasher=CHEAP)
+    with pytest.raises(StoreError, match=rf"another hub \(process {os.getpid()}\)"):
+        Hub(config, port=0, hasher=CHEAP)
+    first.stop()
+    Hub(config, port=0, hasher=CHEAP).stop()
+
+
+def test_a_killed_hub_leaves_no_lock(tmp_path: Path) -> None:
+    code = f"from detector.hub.lock import DataLock; from pathlib import Path; DataLock(Path({str(tmp_path)!r})); "
+    subprocess.run([sys.executable, "-c", code + "import os; os.kill(os.getpid(), 9)"], cwd=REPOSITORY, check=False)
+    DataLock(tmp_path).release()
+
+
+def test_a_database_from_a_newer_version_is_left_alone(store: Store) -> None:
+    with store.database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    url: Any = store.database.engine.url
+    with pytest.raises(StoreError, match="made by a newer labelwatch"):
+        Store(url.render_as_string(hide_password=False))
