@@ -4,85 +4,129 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from detector.hub.charts import evidence, marks, timeline
+from detector.hub.charts import FEW_ACTS, evidence, marks, timeline
 from detector.hub.pages.feed import cards_of
-from detector.hub.pages.view import Form, Somebody, View
-from detector.hub.store import VERDICTS, StoredIncident, Wanted
+from detector.hub.pages.view import Form, Somebody, View, needs, own_path
+from detector.hub.reviews import LONGEST_NOTE, REASONS, is_reason
+from detector.hub.rights import Right
+from detector.hub.store import VERDICTS, Clip, Contested, StoredIncident, Verdict, Wanted
 
 router = APIRouter()
 
-LONGEST_NOTE = 500
+LONGEST_VERDICT_NOTE = 500
+UNDO = "undo"
+# What the tables of verdicts and notes tell better than the audit log.
+TOLD_ELSEWHERE = {"verdict", "undo", "reason", "note"}
+
+Judge = Annotated[View, needs(Right.JUDGE)]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that somebody did with an incident: `what` is the key of its words, or the verdict that was given."""
+
+    at: float
+    user: str
+    what: str
+    verdict: str = ""
+    reason: str = ""
+    text: str = ""
+    withdrawn: bool = False
 
 
 @router.get("/incidents/{incident_id}")
-def incident_page(view: Somebody, incident_id: str) -> Response:
+def incident_page(view: Somebody, incident_id: str, asked: str = "") -> Response:
     """One incident: its clip, what happened when, and what people made of it."""
-    last_change = view.store.last_change()
-    incident = _known(view, incident_id)
-    clips = view.store.clips(incident.id)
-    lane = Wanted(told=incident.told, scope=view.scope)
-    older = view.store.feed(incident.cursor, 1, wanted=lane)
-    playlist = [
-        {
-            "url": f"/clips/{quote(incident.id, safe='')}/{clip.segment}",
-            "start": clip.started_at,
-            "length": clip.duration_s,
-        }
-        for clip in clips
-    ]
-    return view.page(
-        "incident.html",
-        incident=incident,
-        verdicts=view.store.verdicts(incident.id),
-        evidence=evidence(incident, clips),
-        timeline=timeline(incident, clips),
-        playlist=json.dumps(playlist),
-        marks=marks(incident),
-        newer=view.store.newer(incident.cursor, wanted=lane),
-        older=older[0] if older else None,
-        last_change=last_change,
-    )
+    return _page(view, incident_id, asked)
+
+
+@router.get("/incidents/{incident_id}/item")
+def incident_item(view: Somebody, incident_id: str) -> Response:
+    """Clip, verdict and facts alone, for a page that shows one incident after another."""
+    return view.page("item.html", **item_of(view, known(view, incident_id)))
 
 
 @router.get("/incidents/{incident_id}/snapshot")
 def snapshot(view: Somebody, incident_id: str) -> Response:
     """The newest picture of an incident."""
-    jpeg = view.store.snapshot(_known(view, incident_id).id)
+    jpeg = view.store.snapshot(known(view, incident_id).id)
     if jpeg is None:
         raise HTTPException(404)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @router.post("/incidents/{incident_id}/verdict")
-def judge(view: Somebody, incident_id: str, fields: Form) -> Response:
+def judge(view: Judge, incident_id: str, fields: Form) -> Response:
     """Say what an incident really was."""
-    verdict, note = fields.get("verdict", ""), fields.get("note", "").strip()[:LONGEST_NOTE].replace("\0", "")
-    if verdict not in VERDICTS:
+    verdict, reason = fields.get("verdict", ""), fields.get("reason", "")
+    if verdict not in VERDICTS or not is_reason(verdict, reason):
         raise HTTPException(400)
-    view.store.add_verdict(_known(view, incident_id).id, view.user, verdict, note, view.now)
-    return _judged(view, incident_id)
+    note = _written(fields.get("note", ""), LONGEST_VERDICT_NOTE)
+    incident = known(view, incident_id)
+    try:
+        view.store.add_verdict(incident.id, view.user, verdict, note, view.now, reason, over=_number(fields))
+    except Contested as contested:
+        return _ask(view, incident, contested.standing, verdict)
+    view.did("verdict", incident.id, verdict=verdict, reason=reason)
+    return _judged(view, incident_id, fields)
 
 
 @router.post("/incidents/{incident_id}/undo")
-def undo(view: Somebody, incident_id: str) -> Response:
+def undo(view: Judge, incident_id: str, fields: Form) -> Response:
     """Take back the verdict that counts."""
-    view.store.withdraw_verdict(_known(view, incident_id).id, view.user, view.now)
-    return _judged(view, incident_id)
+    incident = known(view, incident_id)
+    try:
+        view.store.withdraw_verdict(incident.id, view.user, view.now, over=_number(fields))
+    except Contested as contested:
+        return _ask(view, incident, contested.standing, UNDO)
+    if incident.verdict is not None:
+        view.did("undo", incident.id, verdict=incident.verdict)
+    return _judged(view, incident_id, fields)
+
+
+@router.post("/incidents/{incident_id}/reason")
+def give_reason(view: Judge, incident_id: str, fields: Form) -> Response:
+    """Say why one's own verdict, which still counts, was given."""
+    incident, number, reason = known(view, incident_id), _number(fields), fields.get("reason", "")
+    standing = _standing(view.store.verdicts(incident.id))
+    if standing is None or not is_reason(standing.verdict, reason):
+        raise HTTPException(400)
+    if not view.store.set_reason(incident.id, number, view.user, reason):
+        raise HTTPException(404)
+    view.did("reason", incident.id, reason=reason)
+    return _judged(view, incident_id, fields)
+
+
+@router.post("/incidents/{incident_id}/notes")
+def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
+    """Write something to an incident."""
+    incident, text = known(view, incident_id), _written(fields.get("text", ""), LONGEST_NOTE)
+    if not text:
+        raise HTTPException(400)
+    view.parts.reviews.add_note(incident.id, view.user, text, view.now)
+    view.did("note", incident.id)
+    view.parts.live.poke()
+    if view.wants_fragment:
+        return view.page("notes.html", incident=incident, notes=view.parts.reviews.notes(incident.id))
+    return RedirectResponse(_address(incident), 303)
 
 
 @router.get("/clips/{incident_id}/{segment}")
-def clip(view: Somebody, incident_id: str, segment: int) -> Response:
-    """A segment of an incident's recording, whole or in ranges."""
-    known = view.store.clip(incident_id, segment)  # its incident may not have been told of yet
+def clip(view: Annotated[View, needs(Right.FULL_PIXELS)], incident_id: str, segment: int) -> Response:
+    """A segment of an incident's recording as the camera made it, whole or in ranges."""
+    found = view.store.clip(incident_id, segment)  # its incident may not have been told of yet
     path = view.parts.clips.find(incident_id, segment)
-    if known is None or path is None or not view.scope.sees(known.site, known.camera):
+    if found is None or path is None or not view.scope.sees(found.site, found.camera):
         raise HTTPException(404)
+    view.saw("clip", found.incident, segment=segment)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", incident_id)[:80]
     return FileResponse(
         path, media_type="video/mp4", filename=f"{name}-{segment}.mp4", content_disposition_type="inline",
@@ -90,18 +134,142 @@ def clip(view: Somebody, incident_id: str, segment: int) -> Response:
     )  # fmt: skip
 
 
-def _known(view: View, incident_id: str) -> StoredIncident:
+def known(view: View, incident_id: str) -> StoredIncident:
+    """An incident that the visitor may see.
+
+    Raises:
+        HTTPException: There is none such (404).
+    """
     found = view.store.incident(incident_id, view.scope)
     if found is None:
         raise HTTPException(404)
     return found
 
 
-def _judged(view: View, incident_id: str) -> Response:
+def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[str, Any]:
+    """What `item.html` needs.
+
+    Args:
+        view: Who asks.
+        incident: Which one.
+        asked: The verdict that somebody else's stands in the way of, or `UNDO`.
+    """
+    clips, verdicts = view.store.clips(incident.id), view.store.verdicts(incident.id)
+    standing = _standing(verdicts)
+    line = timeline(incident, clips)
+    contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
+    return {
+        "incident": incident,
+        "clips": clips,
+        "standing": standing,
+        "reasons": REASONS,
+        "asked": asked,
+        "contested": contested,
+        "notes": view.parts.reviews.notes(incident.id),
+        "record": view.parts.reviews.record(incident, view.now),
+        "timeline": line,
+        "plan": json.dumps({**_plan(view, incident, clips), "start": line.start, "end": line.end}),
+        "may_judge": view.may(Right.JUDGE),
+    }
+
+
+def _plan(view: View, incident: StoredIncident, clips: list[Clip]) -> dict[str, Any]:
+    """What a player plays: segments, and the acts in them, in Unix seconds."""
+    full = view.may(Right.FULL_PIXELS)
+    with_side = {clip.segment for clip in clips if view.parts.clips.find_side(incident.id, clip.segment)}
+    address = f"/clips/{quote(incident.id, safe='')}/"
+    return {
+        "segments": [
+            {
+                "url": f"{address}{clip.segment}{'' if full else '/shared'}",
+                "side": f"{address}{clip.segment}/side" if clip.segment in with_side else None,
+                "start": clip.started_at,
+                "length": clip.duration_s,
+            }
+            for clip in clips
+        ],
+        "acts": [
+            {"start": act["started_at_unix"], "end": act["ended_at_unix"], "kind": str(act.get("kind"))}
+            for act in incident.acts[:FEW_ACTS]
+        ],
+        "shared": not full,
+        "zone": view.parts.config.timezone,
+    }
+
+
+def _page(view: View, incident_id: str, asked: str = "", status: int = 200) -> Response:
+    last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
+    incident = known(view, incident_id)
+    item = item_of(view, incident, asked=asked)
+    lane = Wanted(told=incident.told, scope=view.scope)
+    older = view.store.feed(incident.cursor, 1, wanted=lane)
+    return view.page(
+        "incident.html",
+        status,
+        **item,
+        evidence=evidence(incident, item["clips"]),
+        marks=marks(incident),
+        trail=_trail(view, incident),
+        newer=view.store.newer(incident.cursor, wanted=lane),
+        older=older[0] if older else None,
+        last_change=last_change,
+    )
+
+
+def _trail(view: View, incident: StoredIncident) -> list[Deed]:
+    """Who did what, latest first; who looked is told to those who may read the audit log."""
+    deeds = [Deed(note.at, note.user, "note", text=note.text) for note in view.parts.reviews.notes(incident.id)]
+    for verdict in view.store.verdicts(incident.id):
+        gone = verdict.withdrawn_at is not None
+        deeds.append(
+            Deed(verdict.at, verdict.user, "verdict", verdict.verdict, verdict.reason, verdict.note, withdrawn=gone)
+        )
+        if verdict.withdrawn_at is not None:
+            deeds.append(Deed(verdict.withdrawn_at, str(verdict.withdrawn_by), "undo", verdict.verdict))
+    if view.may(Right.AUDIT):
+        entries = view.parts.audit.entries(subject=incident.id)
+        deeds += [Deed(e.at, e.user, e.action) for e in entries if e.action not in TOLD_ELSEWHERE]
+    return sorted(deeds, key=lambda deed: -deed.at)
+
+
+def _judged(view: View, incident_id: str, fields: dict[str, str]) -> Response:
     view.parts.live.poke()
-    if not view.wants_fragment:
-        return RedirectResponse(f"/incidents/{quote(incident_id, safe='')}", 303)
-    incident = _known(view, incident_id)
-    if view.request.headers["x-fragment"] == "card":
+    incident = known(view, incident_id)
+    asks = view.request.headers.get("x-fragment", "")
+    if asks == "item":
+        return view.page("verdict.html", **item_of(view, incident))
+    if asks == "desk":
+        standing = _standing(view.store.verdicts(incident.id))
+        return view.page("judged.html", incident=incident, standing=standing, reasons=REASONS)
+    if view.wants_fragment:
         return view.page("cards.html", **cards_of(view, [incident]))
-    return view.page("verdict.html", incident=incident, verdicts=view.store.verdicts(incident_id))
+    return RedirectResponse(own_path(fields.get("next") or _address(incident)), 303)
+
+
+def _ask(view: View, incident: StoredIncident, standing: Verdict, asked: str) -> Response:
+    """Somebody else's verdict stands: ask whether it shall be replaced."""
+    if view.request.headers.get("x-fragment") in ("item", "desk"):
+        return view.page("contested.html", 409, incident=incident, contested=standing, asked=asked)
+    answer = _page(view, incident.id, asked, 409)
+    # A card in the feed has no room for the question; the incident's own page has.
+    answer.headers["HX-Redirect"] = f"{_address(incident)}?asked={asked}"
+    return answer
+
+
+def _standing(verdicts: list[Verdict]) -> Verdict | None:
+    return next((verdict for verdict in verdicts if verdict.withdrawn_at is None), None)
+
+
+def _address(incident: StoredIncident) -> str:
+    return f"/incidents/{quote(incident.id, safe='')}"
+
+
+def _number(fields: dict[str, str]) -> int:
+    """The number of the verdict that a form is about; 0 where it names none."""
+    told = fields.get("over", "")
+    return int(told) if re.fullmatch(r"[0-9]{1,15}", told) else 0
+
+
+def _written(text: str, longest: int) -> str:
+    """What somebody wrote, as every database takes it."""
+    return text.replace("\0", "").strip()[:longest]

@@ -48,7 +48,7 @@ class Doors:
 
     def __init__(self, routers: Iterable[APIRouter]) -> None:
         self._rights = {
-            route.path: [right for call in route.dependant.dependencies if (right := getattr(call.call, "right", None))]
+            route.path: [some for call in route.dependant.dependencies if (some := getattr(call.call, "rights", None))]
             for router in routers
             for route in router.routes
             if isinstance(route, APIRoute) and "GET" in (route.methods or ())
@@ -56,4 +56,8 @@ class Doors:
 
     def open_to(self, may: Callable[[Right], bool], entries: Iterable[Entry]) -> list[Entry]:
         """Those entries whose page is there and asks for nothing that the visitor may not."""
-        return [entry for entry in entries if entry.path in self._rights and all(map(may, self._rights[entry.path]))]
+
+        def is_open(asked: list[tuple[Right, ...]]) -> bool:
+            return all(any(map(may, some)) for some in asked)
+
+        return [entry for entry in entries if entry.path in self._rights and is_open(self._rights[entry.path])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -13,7 +13,8 @@ from starlette.responses import RedirectResponse, Response
 
 from detector.hub.cameras import camera_states
 from detector.hub.charts import dots
-from detector.hub.pages.view import Form, Somebody, View
+from detector.hub.pages.view import Form, View, needs
+from detector.hub.rights import Right
 from detector.hub.store import Edge, Threshold, tuned_version
 from detector.hub.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
 from detector.values import IncidentKind
@@ -25,6 +26,7 @@ JUDGED_S = 90 * 86400.0  # older verdicts speak of a camera, and a model, that m
 MOST_CHANGES = 100
 KINDS = frozenset(kind.value for kind in IncidentKind)
 
+Reader = Annotated[View, needs(Right.CONFIGURE, Right.JUDGE)]
 Place = tuple[str, str, str, str]  # site, edge, camera, kind
 
 
@@ -45,31 +47,31 @@ class Tuning:
 
 
 @router.get("/tuning")
-def tuning_page(view: Somebody) -> Response:
+def tuning_page(view: Reader) -> Response:
     """Least scores by camera and kind: what verdicts propose, what was set by whom, and whether edges took it."""
-    changes = view.store.thresholds()
+    changes = _changes(view)
     found = sorted(_tunings(view, changes), key=lambda one: (one.advice.proposal is None, -one.advice.counts["false"]))
     return view.page(
         "tuning.html", tunings=found, changes=changes[:MOST_CHANGES], dots=dots, most_lost=MOST_LOST, sure=SURE,
-        days=round(JUDGED_S / 86400), titles=_titles(view), edges=_answers(view, changes),
+        days=round(JUDGED_S / 86400), titles=_titles(view), edges=_answers(view),
     )  # fmt: skip
 
 
 @router.get("/tuning/edges")
-def tuning_edges(view: Somebody) -> Response:
+def tuning_edges(view: Reader) -> Response:
     """Whether edges took what was set."""
-    return view.page("edges.html", edges=_answers(view, view.store.thresholds()))
+    return view.page("edges.html", edges=_answers(view))
 
 
 @router.post("/tuning")
-def tune(view: Somebody, fields: Form) -> Response:
+def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Response:
     """Take a proposal into force, or go back to the value before; nothing else can be set.
 
     Where somebody else was quicker, or new verdicts have changed the proposal, nothing happens: the page shows how
     things stand now.
     """
     place = (fields.get("site", ""), fields.get("edge", ""), fields.get("camera", ""), fields.get("kind", ""))
-    found = next((one for one in _tunings(view, view.store.thresholds()) if one.place == place), None)
+    found = next((one for one in _tunings(view, _changes(view)) if one.place == place), None)
     if found is None:
         raise HTTPException(404)
     proposal, back = found.advice.proposal, fields.get("do") == "back"
@@ -84,9 +86,15 @@ def tune(view: Somebody, fields: Form) -> Response:
     if fields.get("now") == view.written(found.now) and view.store.set_threshold(
         *place, wanted, expected=found.now, user=view.user, at=view.now, evidence=evidence
     ):
+        view.did("threshold_set", f"{place[0]}/{place[1]}", camera=place[2], kind=place[3], least_score=wanted)
         logger.info("thresholds of %s/%s changed by %s", ascii(place[0]), ascii(place[1]), ascii(view.user))
         view.parts.tell()
     return RedirectResponse("/tuning", 303)
+
+
+def _changes(view: View) -> list[Threshold]:
+    """Every change of what the visitor sees, latest first."""
+    return [change for change in view.store.thresholds() if view.scope.sees(change.site, change.camera)]
 
 
 def _tunings(view: View, changes: list[Threshold]) -> list[Tuning]:
@@ -116,8 +124,9 @@ def _titles(view: View) -> dict[tuple[str, ...], str]:
     return {(camera.site, camera.edge, camera.name): camera.title for camera in cameras}
 
 
-def _answers(view: View, changes: list[Threshold]) -> list[dict[str, Any]]:
+def _answers(view: View) -> list[dict[str, Any]]:
     """For every edge whose thresholds were set: the newest version, and whether it is `taken`, `refused` or awaited."""
+    changes = [change for change in view.store.thresholds() if view.scope.sees(change.site)]
     wanted: dict[tuple[str, str], int] = {}
     for change in changes:
         wanted.setdefault((change.site, change.edge), change.version)

@@ -30,6 +30,8 @@ from detector.hub.events import Live
 from detector.hub.lan import Certificate
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.people import People
+from detector.hub.presence import Presence
+from detector.hub.reviews import Reviews
 from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.store import VERDICTS, Store, StoredIncident
@@ -78,6 +80,8 @@ class Parts:
     clips: ClipFolder
     live: Live
     clock: Clock
+    reviews: Reviews
+    presence: Presence
     tell: Callable[[], None] = lambda: None
     certificate: Certificate | None = None
 
@@ -316,28 +320,28 @@ def somebody(request: Request) -> View:
 
 
 class _Needs:
-    """Asks for a right; which one, the navigation reads here."""
+    """Asks for one of some rights; which, the navigation reads here."""
 
-    def __init__(self, right: Right) -> None:
-        self.right = right
+    def __init__(self, rights: tuple[Right, ...]) -> None:
+        self.rights = rights
 
     def __call__(self, request: Request) -> View:
         """The view of a request."""
         view = somebody(request)
-        if not view.may(self.right):
+        if not any(map(view.may, self.rights)):
             raise NotAllowed
         return view
 
 
-def needs(right: Right) -> Any:
-    """A dependency: the view of somebody whose role has a right. `view: Annotated[View, needs(Right.JUDGE)]`.
+def needs(*rights: Right) -> Any:
+    """A dependency: the view of somebody whose role has one of these. `view: Annotated[View, needs(Right.JUDGE)]`.
 
     Raises:
         LoginNeeded: Nobody is logged in.
-        NotAllowed: The role lacks it.
+        NotAllowed: The role has none of them.
     """
 
-    return Depends(_Needs(right))
+    return Depends(_Needs(rights))
 
 
 async def form(request: Request) -> dict[str, str]:
