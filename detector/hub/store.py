@@ -38,6 +38,7 @@ from detector.hub.schema import (
     clips,
     edges,
     incidents,
+    places,
     refusals,
     snapshots,
     streams,
@@ -202,7 +203,8 @@ class Digested:
 class Wanted:
     """Which incidents are asked for: all that match what is given.
 
-    Times are Unix seconds, `until` excluded; an empty `zone` stands for those in no zone.
+    Times are Unix seconds, `until` excluded; an empty `zone` stands for those in no zone, an empty `verdict` for those
+    that nobody has judged.
     """
 
     told: str | None = None
@@ -212,14 +214,20 @@ class Wanted:
     camera: str | None = None
     zone: str | None = None
     scope: Scope = EVERYWHERE
+    site: str | None = None
+    severity: str | None = None
+    verdict: str | None = None
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """Its conditions on `incidents`."""
         c = incidents.c
-        same = [(c.told, self.told), (c.kind, self.kind), (c.camera, self.camera), (c.zone, self.zone or None)]
+        same = [
+            (c.told, self.told), (c.kind, self.kind), (c.severity, self.severity), (c.verdict, self.verdict or None),
+            (c.site, self.site), (c.camera, self.camera), (c.zone, self.zone or None),
+        ]  # fmt: skip
         clauses = [column == value for column, value in same if value is not None]
-        if self.zone == "":
-            clauses.append(c.zone.is_(None))
+        empty = [(c.verdict, self.verdict), (c.zone, self.zone)]
+        clauses += [column.is_(None) for column, value in empty if value == ""]
         if self.since is not None:
             clauses.append(c.started_at >= self.since)
         if self.until is not None:
@@ -294,6 +302,7 @@ class Store:
         newest = self._choose_lanes(connection, new)
         if newest:
             connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
+            self._note_places(connection, newest.values())
         pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
         if pictures:
             connection.execute(snapshots.insert(), pictures)
@@ -331,6 +340,16 @@ class Store:
         kept = {"id", "site", "edge", "snapshot", "verdict"}
         newer = {column.name: insert.excluded[column.name] for column in incidents.c if column.name not in kept}
         return insert.on_conflict_do_update(index_elements=["id"], set_=newer)
+
+    def _note_places(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
+        found = {(state["site"], state["camera"], state["zone"] or ""): _title(state["record"]) for state in states}
+        insert = self._insert(places)
+        renamed = insert.excluded.title
+        upsert = insert.on_conflict_do_update(
+            index_elements=["site", "camera", "zone"], set_={"title": renamed}, where=places.c.title != renamed
+        )
+        names = ("site", "camera", "zone", "title")
+        connection.execute(upsert, [dict(zip(names, (*place, found[place]), strict=True)) for place in sorted(found)])
 
     def _count_streams(self, connection: Connection, rows: Iterable[_AlertRow]) -> None:
         seqs: dict[tuple[str, str, str], list[int]] = {}
@@ -430,10 +449,12 @@ class Store:
         self, before: tuple[float, str] | None = None, limit: int = 20, *, wanted: Wanted = EVERYTHING
     ) -> list[StoredIncident]:
         """Incidents from newest to oldest, those after the place `before` in that order."""
-        query = _incidents().where(*wanted.clauses()).limit(limit)
+        newest_first = (incidents.c.started_at.desc(), incidents.c.id.desc())
+        # Found in an index that holds all that is asked for, whose rows alone are then read.
+        found = select(incidents.c.id).where(*wanted.clauses()).order_by(*newest_first).limit(limit)
         if before:
-            query = query.where(tuple_(incidents.c.started_at, incidents.c.id) < tuple_(*before))
-        return self._read(query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc()))
+            found = found.where(tuple_(incidents.c.started_at, incidents.c.id) < tuple_(*before))
+        return self._read(_incidents().where(incidents.c.id.in_(found)).order_by(*newest_first))
 
     def newer(self, after: tuple[float, str], *, wanted: Wanted = EVERYTHING) -> StoredIncident | None:
         """The next newer incident; `None` when there is none."""
@@ -815,6 +836,10 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
     when = {"sent_at": alert["sent_at"], "seq": alert["seq"]}
     picture = {"incident": incident, **when, "jpeg": jpeg}
     return _AlertRow(alert, state, picture)
+
+
+def _title(record: Mapping[str, Any]) -> str:
+    return _clean(str(record.get("camera_title") or record["camera"]))[:200]
 
 
 def _text(value: Any) -> str:

@@ -1,62 +1,117 @@
-"""How long the hub takes for its pages with many incidents; run by hand: `python -m tests.bench.feed [N]`.
+"""How long the hub takes for its pages with many incidents; run by hand: `python -m tests.bench.feed [N [FOLDER]]`.
 
-Fills a SQLite hub with N incidents (100,000 when left out; about 0.7 GB, a minute), asks for each page 15 times in one
-process without a network, and prints the median and the worst time.
+Fills a SQLite hub with N incidents (100,000 when left out; about 0.7 GB, a few minutes), asks for the feed narrowed in
+every way, for the day, the weeks and other pages, each 15 times in one process without a network, and prints the median
+and the worst time. A folder that is named is kept, and found filled the next time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 from tests.hub.conftest import NOON, Site, make_envelope
 
 BATCH = 200
+TIMES = 15
 PICTURE = b"\xff\xd8\xff" + bytes(5000)
 SEVERITIES = ("info", "warning", "critical")
 KINDS = ("label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper")
 ZONES = ("bulk", "gate")
+SITES = ("shanghai", "suzhou")
+EVERY_S = 24.0  # so that 100,000 of them fill four weeks
+# What the feed can be narrowed by; of some values there are many, of others none.
+FILTERS = {
+    "told": ("all", "digest"),
+    "site": ("shanghai",),
+    "camera": ("cam3",),
+    "zone": ("bulk",),
+    "kind": ("tamper",),
+    "severity": ("critical",),
+    "verdict": ("open", "unclear"),
+    "day": ("2026-10-20",),
+}
 
 
 def main() -> None:
     """Fill and measure."""
     incidents = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    with tempfile.TemporaryDirectory() as folder:
-        site = Site(Path(folder))
-        began = time.perf_counter()
-        for first in range(1, incidents + 1, BATCH):
-            numbers = range(first, min(first + BATCH, incidents + 1))
-            site.store.add_alerts(
-                [
-                    make_envelope(
-                        n, incident=f"i{n}", started_at_unix=NOON - (incidents - n) * 30.0, snapshot=PICTURE,
-                        severity=SEVERITIES[n % 3], kind=KINDS[n % 5], zone=ZONES[n % 2],
-                    )
-                    for n in numbers
-                ],
-                NOON,
-            )  # fmt: skip
-        print(f"{incidents} incidents stored, {incidents / (time.perf_counter() - began):.0f} a second")
-        for n in range(1, incidents, max(1, incidents // 1000)):
-            site.store.add_verdict(f"i{n}", "owner", ("true", "false")[n % 7 > 0], "", NOON)
-        pages = (
-            "/",
-            f"/?before={NOON - incidents * 15},",
-            "/digest",
-            f"/incidents/i{incidents // 2}",
-            "/cameras",
-            "/tuning",
+    with contextlib.ExitStack() as stack:
+        folder = Path(sys.argv[2] if len(sys.argv) > 2 else stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(exist_ok=True)
+        filled = (folder / "hub.sqlite").exists()
+        site = Site(folder)
+        if not filled:
+            fill(site, incidents)
+        measure(site, incidents)
+
+
+def fill(site: Site, incidents: int) -> None:
+    """Store incidents of two sites with eight cameras each, and judge some."""
+    began = time.perf_counter()
+    for first in range(1, incidents + 1, BATCH):
+        numbers = range(first, min(first + BATCH, incidents + 1))
+        site.store.add_alerts([alert(n, incidents) for n in numbers], NOON)
+    print(f"{incidents} incidents stored, {incidents / (time.perf_counter() - began):.0f} a second")
+    for n in range(1, incidents, max(1, incidents // 1000)):
+        site.store.add_verdict(f"i{n}", "owner", ("true", "false")[n % 7 > 0], "", NOON)
+
+
+def alert(n: int, incidents: int) -> dict[str, object]:
+    """The n-th of so many alerts, the last of them now."""
+    fields = make_envelope(
+        n, incident=f"i{n}", started_at_unix=NOON - (incidents - n) * EVERY_S, snapshot=PICTURE,
+        severity=SEVERITIES[n // 3 % 3], kind=KINDS[n % 5], zone=ZONES[n // 7 % 2], site=SITES[n // 13 % 2],
+    )  # fmt: skip
+    fields["after"]["camera"] = f"cam{n // 11 % 8}"
+    return fields
+
+
+def measure(site: Site, incidents: int) -> None:
+    """Ask for pages and print how long they took."""
+    pages = {
+        "feed": ["/"],
+        "feed, paged": [f"/?before={NOON - incidents * EVERY_S / 2},", f"/feed/older?before={NOON - 86400},"],
+        "feed, live": ["/feed/live?seen=1&shown=20", "/feed/live?seen=1&shown=200"],
+        "digest": ["/digest"],
+        "day": ["/day", "/day?day=2026-10-20"],
+        "weeks": ["/weeks"],
+        "incident": [f"/incidents/i{incidents // 2}"],
+        "cameras": ["/cameras"],
+        "tuning": ["/tuning"],
+    }
+    for size in range(1, 4):
+        pages[f"feed by {size} filters"] = [
+            "/?" + urlencode(dict(zip(names, values, strict=True)))
+            for names in itertools.combinations(FILTERS, size)
+            for values in itertools.product(*(FILTERS[name] for name in names))
+        ]
+    every = itertools.product(*((None, *FILTERS[name]) for name in ("told", "zone", "severity", "verdict", "day")))
+    some = [dict(zip(("told", "zone", "severity", "verdict", "day"), values, strict=True)) for values in every]
+    whole = {"site": "shanghai", "camera": "cam3", "kind": "tamper"}
+    pages["feed by more filters"] = [
+        "/?" + urlencode({**whole, **{name: value for name, value in narrow.items() if value}}) for narrow in some
+    ]
+    for name, paths in pages.items():
+        times = TIMES if len(paths) < 5 else 3
+        spent = sorted((spent_on(site, path), path) for path in paths for _ in range(times))
+        median = statistics.median(ms for ms, _ in spent)
+        print(
+            f"{name:22} {len(paths):4} addresses: median {median:5.1f} ms, worst {spent[-1][0]:5.1f} ms {spent[-1][1]}"
         )
-        for path in pages:
-            spent = []
-            for _ in range(15):
-                began = time.perf_counter()
-                assert site.client.get(path).status_code == 200
-                spent.append((time.perf_counter() - began) * 1000)
-            print(f"{path:32} median {statistics.median(spent):5.1f} ms, worst {max(spent):5.1f} ms")
+
+
+def spent_on(site: Site, path: str) -> float:
+    """Milliseconds that a page takes."""
+    began = time.perf_counter()
+    assert site.client.get(path).status_code == 200, path
+    return (time.perf_counter() - began) * 1000
 
 
 if __name__ == "__main__":
