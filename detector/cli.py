@@ -130,6 +130,12 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--force", action="store_true", help="write into a folder that holds other things")
     export.add_argument("--json", action="store_true", help="print the summary as JSON")
 
+    verify = verb("verify", run_verify, "evidence pack: what holds, what does not")
+    verify.add_argument("pack", type=Path, metavar="PACK.zip")
+    verify.add_argument("--key", metavar="FINGERPRINT|FILE", help="that the hub's key must have, or a file with it")
+    verify.add_argument("--lang", choices=("zh", "en"), help="that of the terminal when left out")
+    verify.add_argument("--json", action="store_true", help="findings as JSON")
+
     doctor = verb("doctor", run_doctor, "what this machine can do; with --camera, how far a camera sees")
     doctor.add_argument("--json", action="store_true", help="findings as JSON")
     doctor.add_argument("--data", type=Path, default=Path(), help="folder whose disk is looked at (the current one)")
@@ -342,6 +348,23 @@ def run_label_export(options: argparse.Namespace) -> int:
     return FAILED if made.trouble else FINE
 
 
+def run_verify(options: argparse.Namespace) -> int:
+    """`labelwatch verify`: 0 all holds, 1 something doesn't, 2 it can't be read as a pack."""
+    from detector.verify import fingerprint_from, verify
+
+    try:
+        report = verify(options.pack, None if options.key is None else fingerprint_from(options.key))
+    except OSError as error:
+        raise ConfigError([Problem(str(options.pack), "", f"can't be read: {error.strerror}")]) from error
+    if options.json:
+        print(json.dumps(report.record()))
+    else:
+        print("\n".join(report.lines(options.lang or _spoken())))
+    if not report.readable:
+        return MISUSED
+    return FAILED if report.broken else FINE
+
+
 def run_doctor(options: argparse.Namespace) -> int:
     """`labelwatch doctor`."""
     from detector.doctor import BAD, examine
@@ -484,8 +507,13 @@ def _edge_at(path: Path, text: str | None) -> tuple[EdgeConfig | None, float]:
 def _explained(config: EdgeConfig, at: float, language: str | None) -> dict[str, Any]:
     from detector.explain import explain
 
+    return explain(config, at, language or _spoken())
+
+
+def _spoken() -> str:
+    """The terminal's language, of those that we speak."""
     spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return explain(config, at, language or ("zh" if spoken.startswith("zh") else "en"))
+    return "zh" if spoken.startswith("zh") else "en"
 
 
 def _time(option: str, text: str | None, zone: tzinfo | None = None) -> float | None:
