@@ -213,16 +213,42 @@ class Coverage:
     def record(self) -> dict[str, Any]:
         """As JSON."""
         zh, en = self.sentence()
+        row = self.view.row(self.limit_m) if self.kind == "part" else None
         marks = [m for m in MARKS_M if m > self.nearest_m and (self.farthest_m is None or m < self.farthest_m)]
         return {
             "judged": self.kind,
             "least_phone_px": round(self.least_px, 1),
             "limit_m": round(self.limit_m, 2) if self.limit_m > 0 else None,
-            "limit_row": round(self.view.row(self.limit_m), 1) if self.kind == "part" else None,
+            "limit_row": round(row, 1) if row is not None else None,
+            "limit_y": round(row / self.view.height, 4) if row is not None else 1.0 if self.kind == "none" else None,
             "phone_px_by_m": {str(m): round(self.view.phone_px(m), 1) for m in marks},
             "fov_deg": round(self.view.fov_deg, 1),
             "sentence": {"zh": zh, "en": en},
         }
+
+
+def least_px_of(model: str) -> float:
+    """The least phone that a model can judge, pixels of the frame.
+
+    Args:
+        model: Its name in models/, or the path of its card.
+
+    Raises:
+        ModelError: Its card has no curve of phones by size, or no size is enough.
+    """
+    from detector.inference.card import find_card
+
+    card = find_card(model)
+    curves = (card.model_extra or {}).get("curves") or {}
+    if "phone_recall_by_px" not in curves:
+        raise ModelError(
+            f"the card of {card.name} doesn't say how small a phone it finds "
+            "(models/evaluate.py --write measures that; a model of your own needs it too)"
+        )
+    least = least_phone_px(curves["phone_recall_by_px"])
+    if least is None:
+        raise ModelError(f"{card.name} finds {LEAST_RECALL:.0%} of the phones at no size that was measured")
+    return least
 
 
 def coverage(view: View, least_px: float) -> Coverage:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.broker import find_mosquitto
-from detector.errors import ConfigError, LabelwatchError, MissingPart, ModelError, Problem, SourceUnavailable
+from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, SourceUnavailable
 from detector.resources import resource
 from detector.values import LABELS
 
@@ -263,19 +263,9 @@ def see_camera(
     """
     import cv2
 
-    from detector.coverage import LEAST_RECALL, View, coverage, draw, least_phone_px
-    from detector.inference.card import find_card
+    from detector.coverage import View, coverage, draw, least_px_of
 
-    card = find_card(model)
-    curves = (card.model_extra or {}).get("curves") or {}
-    if "phone_recall_by_px" not in curves:
-        raise ModelError(
-            f"the card of {card.name} doesn't say how small a phone it finds "
-            "(models/evaluate.py --write measures that; a model of your own needs it too)"
-        )
-    least = least_phone_px(curves["phone_recall_by_px"])
-    if least is None:
-        raise ModelError(f"{card.name} finds {LEAST_RECALL:.0%} of the phones at no size that was measured")
+    least = least_px_of(model)
     picture = one_picture(source, config)
     try:
         covered = coverage(View(height_m, tilt_deg, fov_deg, picture.shape[1], picture.shape[0]), least)

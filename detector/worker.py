@@ -18,18 +18,20 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import __version__, wire
 from detector.alerts.incidents import begun
 from detector.clock import Clock, SystemClock, iso, kernel_clock
 from detector.config import Camera, EdgeConfig
-from detector.errors import LabelwatchError, SourceError, StoreError, WireError
+from detector.errors import LabelwatchError, ModelError, SourceError, StoreError, WireError
 from detector.learned import Learned, LearnedFile
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
@@ -37,11 +39,13 @@ from detector.rules.silence import Silence
 from detector.rules.telling import due_again
 from detector.tuned import Tuned
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
+from detector.zoned import Zoned, dumped
 
 if TYPE_CHECKING:
     from detector.alerts.clips import Segment
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
+    from detector.alerts.pictures import CameraPictures
     from detector.sources.stats import SourceStats
 
 logger = logging.getLogger(__name__)
@@ -221,6 +225,8 @@ class CameraWorker:
         long_pause_s: How long after the third within a minute.
         silent_s: A live camera without a picture for so long is silent.
         learned: Where what its pipeline learns is kept over restarts; nowhere when left out.
+        zones: What its pipeline is built for; when it becomes another object, the pipeline is ended and built anew.
+        pictures: Is offered every frame that was looked at.
 
     Attributes:
         frames: Frames looked at.
@@ -242,6 +248,8 @@ class CameraWorker:
         long_pause_s: float = 60.0,
         silent_s: float = 120.0,
         learned: LearnedFile | None = None,
+        zones: Callable[[], object] = lambda: None,
+        pictures: CameraPictures | None = None,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -262,6 +270,9 @@ class CameraWorker:
         self._last_frame: Frame | None = None
         self._learned_file = learned
         self._learned: Learned = {}
+        self._zones = zones
+        self._built_for: object = None
+        self._pictures = pictures
         self._kept_at = clock.now()
         self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
         self._silence: Silence | None = None
@@ -284,6 +295,11 @@ class CameraWorker:
     def running(self) -> bool:
         """Whether it still has frames to look at."""
         return self._thread.is_alive()
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of its pictures, pixels; `None` before the first."""
+        return self._last_frame.size if self._last_frame else None
 
     def health(self, now: float) -> dict[str, Any]:
         """Fields for the health message; rates are since the last call."""
@@ -384,10 +400,8 @@ class CameraWorker:
         self.failure = None
         self._last_frame = frame
         try:
-            if self._pipeline is None:
-                self._pipeline = self._build()
-                self._pipeline.recall(self._learned)
-            updates = self._pipeline.process(frame)
+            pipeline = self._ready()
+            updates = pipeline.process(frame)
             with self._telling:
                 for update in updates:
                     self.sink.accept(update, frame)
@@ -395,9 +409,25 @@ class CameraWorker:
             self.frames += 1
             self._trouble = None
             if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
-                self._keep(self._pipeline.learned())
+                self._keep(pipeline.learned())
+            if self._pictures is not None and pipeline.scene is not None:
+                self._pictures.offer(frame, pipeline.scene)
         except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
             self._crashed("pipeline", error)
+
+    def _ready(self) -> Pipeline:
+        """A pipeline for the zones in force; what one for others had found ends, what it had learned is kept."""
+        wanted = self._zones()
+        if self._pipeline is not None and wanted is not self._built_for:
+            logger.info("zones have changed camera=%s", self.camera.name)
+            self._end_pipeline()
+        if self._pipeline is None:
+            self._built_for = wanted
+            self._pipeline = self._build()
+            self._pipeline.recall(self._learned)
+            if self._pictures is not None:
+                self._pictures.begin_anew()
+        return self._pipeline
 
     def _crashed(self, what: str, error: Exception) -> None:
         logger.exception("%s failed camera=%s, crash %d", what, self.camera.name, self.crashes + 1)
@@ -464,12 +494,13 @@ def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None 
     _return_freed_memory()
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
-    with _delivery(config, clock) as (outbox, link, tuned):
-        cameras = _cameras(config, once, outbox, tuned, clock, stop)
+    with _delivery(config, clock) as delivery:
+        outbox, link = delivery.outbox, delivery.link
+        cameras = _cameras(config, once, delivery, clock, stop)
         try:
             for camera in cameras:
                 camera.start()
-            _watch(cameras, outbox, link, tuned, config, clock, stop)
+            _watch(cameras, delivery, clock, stop)
             if not stop.is_set():
                 drained = _drained(outbox, link, clock, stop)
                 _write_summary(config.data_dir / "worker-summary.json", cameras, outbox, drained)
@@ -479,12 +510,26 @@ def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None 
     return 1 if any(camera.failure for camera in cameras) else 0
 
 
+@dataclass(frozen=True)
+class _Delivery:
+    """The way to the hub and back: what goes out by it, and what people there have set."""
+
+    outbox: Outbox
+    link: MqttLink
+    tuned: Tuned
+    zoned: Zoned
+    pictures: Mapping[str, CameraPictures]
+    topics: wire.Topics
+    key: Ed25519PrivateKey
+
+
 @contextmanager
-def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[tuple[Outbox, MqttLink, Tuned]]:
-    """The outbox and what empties it, running, and the thresholds that come in by the same way."""
+def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[_Delivery]:
+    """The outbox and what empties it, running, and the commands that come in by the same way."""
     from detector.alerts.identity import load_identity
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
+    from detector.alerts.pictures import CameraPictures
     from detector.alerts.uploads import ClipUploads
 
     config.data_dir.mkdir(parents=True, exist_ok=True)
@@ -493,65 +538,124 @@ def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[tuple[Outbox, MqttLi
     with ExitStack() as stack:
         outbox = Outbox(config.data_dir / "outbox.db", key, clock=clock)
         stack.callback(outbox.close)
-        tuned = Tuned(config)
-        link = MqttLink(outbox, topics, config.broker, clock, wire.public_key_text(key), tuned.accept)
+        tuned, zoned = Tuned(config), Zoned(config, clock)
+        pictures: dict[str, CameraPictures] = {}
+        commands = {
+            topics.thresholds: tuned.accept,
+            topics.zones: zoned.accept,
+            topics.ask_picture: lambda payload: _ask_picture(pictures, payload),
+        }
+        link = MqttLink(outbox, topics, config.broker, clock, wire.public_key_text(key), commands)
+
+        def pictures_of(camera: str) -> CameraPictures:
+            def send(large: bool, jpeg: bytes, at: float) -> None:
+                link.publish_picture(wire.picture_payload(topics, camera, jpeg, large=large, taken_at=at, key=key))
+
+            return CameraPictures(send)
+
+        pictures |= {camera.name: pictures_of(camera.name) for camera in config.cameras}
         link.start()
         stack.callback(link.stop, 1.0)
         if config.hub.url:
             uploads = ClipUploads(outbox, config.hub.url, topics, key, clock, config.hub.ca_file)
             uploads.start()
             stack.callback(uploads.stop, 1.0)
-        yield outbox, link, tuned
+        yield _Delivery(outbox, link, tuned, zoned, pictures, topics, key)
+
+
+def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:
+    try:
+        camera, large = wire.asked_picture(payload)
+    except WireError as error:
+        logger.warning("a wish for a picture was not understood: %s", error)
+        return
+    if camera in pictures:
+        pictures[camera].ask(large=large)
 
 
 def _cameras(
-    config: EdgeConfig, once: bool, outbox: Outbox, tuned: Tuned, clock: Clock, stop: threading.Event
+    config: EdgeConfig, once: bool, delivery: _Delivery, clock: Clock, stop: threading.Event
 ) -> list[CameraWorker]:
     from detector.assembly import build_pipeline
     from detector.inference import load_detector
     from detector.sources import open_source
 
     detector = load_detector(config.analysis)
+    tuned, zoned = delivery.tuned, delivery.zoned
 
     def worker(camera: Camera) -> CameraWorker:
         ring = PacketRing(config.incidents.pre_roll_s + LOOK_BACK_S)
         return CameraWorker(
             camera,
-            build=lambda: build_pipeline(config, camera, detector, tuned.least_score(camera.name)),
+            build=lambda: build_pipeline(config, zoned.camera(camera.name), detector, tuned.least_score(camera.name)),
             open_source=lambda on_packet: open_source(
                 camera, fps=config.analysis.fps, clock=clock, stop=stop, on_packet=on_packet
             ),
-            sink=AlertSink(config, camera, outbox, ring),
+            sink=AlertSink(config, camera, delivery.outbox, ring),
             ring=ring,
             clock=clock,
             stop=stop,
             silent_s=config.rules.tamper.silent_s,
             learned=LearnedFile(config.data_dir / "learned" / f"{camera.name}.json"),
+            zones=lambda: zoned.camera(camera.name),
+            pictures=delivery.pictures[camera.name],
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]
 
 
-def _watch(
-    cameras: list[CameraWorker],
-    outbox: Outbox,
-    link: MqttLink,
-    tuned: Tuned,
-    config: EdgeConfig,
-    clock: Clock,
-    stop: threading.Event,
-) -> None:
-    """Tell of everyone's health until all cameras have ended, or `stop`."""
+def _watch(cameras: list[CameraWorker], delivery: _Delivery, clock: Clock, stop: threading.Event) -> None:
+    """Tell of everyone's health until all cameras have ended, or `stop`; and of their zones when these change."""
     report_at = clock.now()
+    news = delivery.tuned.news, delivery.zoned.news
+    told: object = None
     while any(camera.running for camera in cameras) and not stop.wait(0.2):
         now = clock.now()
         for camera in cameras:
             camera.watch_silence(now)
-        if now >= report_at or tuned.news.is_set():
+        if now >= report_at or any(one.is_set() for one in news):
             report_at = now + HEALTH_EVERY_S
-            tuned.news.clear()
-            link.publish_health(_health(cameras, outbox, tuned, config, now))
-    link.publish_health(_health(cameras, outbox, tuned, config, clock.now()))
+            for one in news:
+                one.clear()
+            delivery.link.publish_health(_health(cameras, delivery, now))
+        layout = delivery.zoned.version, tuple(camera.size for camera in cameras)
+        if layout != told:
+            told = layout
+            delivery.link.publish_layout(_layout(cameras, delivery, now))
+    delivery.link.publish_health(_health(cameras, delivery, clock.now()))
+
+
+def _layout(cameras: list[CameraWorker], delivery: _Delivery, now: float) -> bytes:
+    """Zones in force and how far a phone can be judged, for people who draw on a camera's picture."""
+    zoned = delivery.zoned
+    version, drawn, model = zoned.version, zoned.drawn, zoned.config.analysis.model
+    said = {
+        name: {
+            "title": camera.camera.title or name,
+            "zones": [dumped(zone) for zone in zoned.camera(name).zones],
+            "file_zones": [dumped(zone) for zone in camera.camera.zones],
+            "drawn": name in drawn,
+            "coverage": _coverage(camera, model),
+        }
+        for camera in cameras
+        if (name := camera.camera.name)
+    }
+    return wire.layout_payload(delivery.topics, said, version=version, at=now, key=delivery.key)
+
+
+def _coverage(camera: CameraWorker, model: str) -> dict[str, Any] | None:
+    """How far a camera sees well enough; `None` where nobody has said how it hangs, or it has shown nothing yet."""
+    mounting, size = camera.camera.mounting, camera.size
+    if mounting is None or size is None:
+        return None
+    from detector.coverage import View, coverage, least_px_of
+
+    try:
+        view = View(mounting.height_m, mounting.tilt_deg, mounting.fov_deg, *size)
+        return coverage(view, least_px_of(model)).record()
+    except (ModelError, ValueError) as error:
+        logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera.camera.name, error)
+        return None
 
 
 def _join(cameras: list[CameraWorker], clock: Clock) -> None:
@@ -562,17 +666,16 @@ def _join(cameras: list[CameraWorker], clock: Clock) -> None:
             logger.warning("does not stop in time camera=%s", camera.camera.name)
 
 
-def _health(
-    cameras: list[CameraWorker], outbox: Outbox, tuned: Tuned, config: EdgeConfig, now: float
-) -> dict[str, Any]:
+def _health(cameras: list[CameraWorker], delivery: _Delivery, now: float) -> dict[str, Any]:
+    config, tuned, zoned = delivery.zoned.config, delivery.tuned.health(), delivery.zoned.health()
     try:
-        counts = outbox.counts()
+        counts = delivery.outbox.counts()
     except StoreError as error:
         logger.warning("the outbox can't be counted: %s", error)
         counts = {}
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
-    told = {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned.health(), **counts}
-    return {**told, **what_runs(config), "clock": _clock_told(), **_box_told(config)}
+    told = {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned, "zoned": zoned}
+    return {**told, **counts, **what_runs(config), "clock": _clock_told(), **_box_told(config)}
 
 
 def _box_told(config: EdgeConfig) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class ScriptedPipeline:
         return []
 
     left_out = 0
+    scene = None
 
     def learned(self) -> dict[str, dict[str, Any]]:
         return {"ScriptedPipeline": {"calls": self.calls}}

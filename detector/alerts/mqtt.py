@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
@@ -35,6 +37,7 @@ LONGEST_BACK_OFF_S = 30.0
 SILENCE_S = 30.0  # rows sent and none acknowledged for so long: the connection is doubted
 LONGEST_SILENCE_S = 900.0  # while the hub is away, doubt grows slower each time up to this
 HEALTH_EXPIRY_S = 60
+PICTURES_KEPT = 16
 LARGEST_PACKET = 268_435_455  # what MQTT itself allows
 PACKET_OVERHEAD = 256  # topic, header and properties beside the payload
 
@@ -56,7 +59,7 @@ class MqttLink:
         broker: Where the broker is.
         clock: Tells the time written into status and health messages.
         public_key: This edge's public key, base64, told in the status message.
-        on_thresholds: Called with the hub's threshold commands as they are, in the link's thread; must not raise.
+        commands: What the hub's commands are given to as they come, by topic; in the link's thread; must not raise.
 
     Attributes:
         last_ack_at: When the hub last acknowledged something, Unix seconds; `None` before the first time.
@@ -69,7 +72,7 @@ class MqttLink:
         broker: Broker,
         clock: Clock,
         public_key: str,
-        on_thresholds: Callable[[bytes], None] = lambda _payload: None,
+        commands: Mapping[str, Callable[[bytes], None]] = MappingProxyType({}),
     ) -> None:
         self.last_ack_at: float | None = None
         self._outbox = outbox
@@ -77,11 +80,14 @@ class MqttLink:
         self._broker = broker
         self._clock = clock
         self._public_key = public_key
-        self._on_thresholds = on_thresholds
+        self._commands = commands
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._health: bytes | None = None
+        self._layout: bytes | None = None
+        self._layout_due = threading.Event()
+        self._pictures: deque[bytes] = deque(maxlen=PICTURES_KEPT)
         self._greeted = False
         self._largest = LARGEST_PACKET
         self._window = WINDOW
@@ -121,6 +127,15 @@ class MqttLink:
         except (TypeError, ValueError) as error:
             raise WireError(f"the health message can't be written as JSON: {error}") from error
 
+    def publish_layout(self, payload: bytes) -> None:
+        """Have the broker keep this as what the edge says of its cameras; any thread may call it."""
+        self._layout = payload
+        self._layout_due.set()
+
+    def publish_picture(self, payload: bytes) -> None:
+        """Send a picture, QoS 0, when connected; of many that wait the oldest are dropped. Any thread may call it."""
+        self._pictures.append(payload)
+
     # ---- inside: all below runs in the link's thread
 
     def _run(self) -> None:
@@ -158,10 +173,12 @@ class MqttLink:
             self._outbox.resend_all()
             self._waiting_since = None
             self._unconfirmed.clear()
+            self._layout_due.set()
             while not self._stopping.is_set():
                 self._loop(client, 0.0 if self._outbox.new_alert.is_set() else POLL_S)
                 self._send_due(client)
                 self._send_health(client)
+                self._send_views(client)
                 self._doubt_silence()
             self._say_goodbye(client)
         finally:
@@ -223,17 +240,17 @@ class MqttLink:
             raise _LinkError(f"the broker refused us: {reason}")
         self._largest = getattr(properties, "MaximumPacketSize", LARGEST_PACKET)
         self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
-        client.subscribe([(self._topics.ack, 1), (self._topics.thresholds, 1)])
+        client.subscribe([(self._topics.ack, 1), *((topic, 1) for topic in self._commands)])
         client.publish(self._topics.status, self._status("online"), qos=1, retain=True)
 
     def _on_subscribe(
         self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
-        for topic, reason in zip((self._topics.ack, self._topics.thresholds), reasons, strict=False):
+        for topic, reason in zip((self._topics.ack, *self._commands), reasons, strict=False):
             if reason.is_failure and topic == self._topics.ack:
                 raise _LinkError(f"the broker does not let us subscribe to {topic}")
             if reason.is_failure:
-                logger.warning("the broker does not let us subscribe to %s: thresholds stay as they are", topic)
+                logger.warning("the broker does not let us subscribe to %s: what it commands stays as it is", topic)
         self._ready.set()
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, _reason: ReasonCode, _properties: Any) -> None:
@@ -241,8 +258,8 @@ class MqttLink:
         self._unconfirmed.discard(mid)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        if message.topic == self._topics.thresholds:
-            self._on_thresholds(bytes(message.payload))
+        if message.topic in self._commands:
+            self._commands[message.topic](bytes(message.payload))
             return
         try:
             ids = wire.acked_ids(bytes(message.payload))
@@ -274,6 +291,16 @@ class MqttLink:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = HEALTH_EXPIRY_S
         client.publish(self._topics.health, payload, qos=0, properties=properties)
+
+    def _send_views(self, client: Client) -> None:
+        """What people draw on: the layout, kept by the broker, and one picture at a time, after all that is urgent."""
+        if self._layout is not None and self._layout_due.is_set():
+            self._layout_due.clear()
+            client.publish(self._topics.layout, self._layout, qos=1, retain=True)
+        if self._pictures and not self._outbox.new_alert.is_set():
+            payload = self._pictures.popleft()
+            if len(payload) + PACKET_OVERHEAD <= self._largest:
+                client.publish(self._topics.picture, payload, qos=0)
 
     def _doubt_silence(self) -> None:
         if self._waiting_since is not None and self._clock.now() - self._waiting_since > self._silence_s:

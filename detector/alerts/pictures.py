@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 
 from detector import wire
-from detector.errors import LabelwatchError
 from detector.values import Frame, Scene
 
 logger = logging.getLogger(__name__)
@@ -44,10 +43,12 @@ class CameraPictures:
         self._since = None
 
     def offer(self, frame: Frame, scene: Scene) -> None:
-        """Send a picture of this frame where one is due."""
+        """Send a picture of this frame where one is due; `scene` is what the frame shows."""
         from detector.alerts.snapshot import view_jpeg
 
         at = frame.captured_at
+        if scene.at != at:
+            return  # the frame was passed over: where its labels are isn't known
         if self._since is None or at < self._since:
             self._since = at
         if at - self._since < SETTLE_S:
@@ -59,8 +60,8 @@ class CameraPictures:
             self._sent_at[large] = at
             try:
                 jpeg = view_jpeg(scene, frame, wire.PICTURE_SIDES[large], wire.LARGEST_JPEG[large])
-            except LabelwatchError as error:
-                logger.warning("no picture camera=%s: %s", frame.camera, error)
+            except Exception:  # whatever is wrong with a picture, the watch goes on
+                logger.exception("no picture camera=%s", frame.camera)
                 continue
             self._send(large, jpeg, at)
 

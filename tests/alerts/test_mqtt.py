@@ -94,7 +94,8 @@ def link_to(outbox: Outbox, key: Ed25519PrivateKey, commands: list[bytes]) -> It
 
     def link_to(port: int, **settings: Any) -> MqttLink:
         where = Broker(port=port, **settings)
-        links.append(MqttLink(outbox, TOPICS, where, SystemClock(), wire.public_key_text(key), commands.append))
+        taken = {TOPICS.thresholds: commands.append}
+        links.append(MqttLink(outbox, TOPICS, where, SystemClock(), wire.public_key_text(key), taken))
         links[-1].start()
         return links[-1]
 
