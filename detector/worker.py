@@ -717,7 +717,7 @@ def what_runs(config: EdgeConfig) -> dict[str, str | None]:
 
 def _clock_told() -> dict[str, Any] | None:
     kernel = kernel_clock()
-    return kernel and {"synchronised": kernel.synchronised, "error_s": round(kernel.error_s, 6)}
+    return {"synchronised": kernel.synchronised, "error_s": round(kernel.error_s, 6)} if kernel else None
 
 
 def _drained(outbox: Outbox, link: MqttLink, clock: Clock, stop: threading.Event) -> bool:
