@@ -559,3 +559,20 @@ packs = _numbered(
     # The places its incidents are of, as `Scope` has them.
     Column("places", JSON, nullable=False),
 )
+
+# What happens to an incident's footage (clips, side files, copies, pictures): it is announced before it is deleted.
+# The incident itself stays, with all that people made of it.
+retention = Table(
+    "retention",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("announced_at", Float, nullable=False, index=True),
+    Column("deleted_at", Float, index=True),
+    # `age` or `space`, and by which rule: a key of `RetentionConfig`.
+    Column("why", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+# Files that no row speaks of any more; a row goes when its file is gone. Relative to the folder of clips.
+doomed = Table("doomed", metadata, Column("file", Text, primary_key=True))
