@@ -1,0 +1,170 @@
+"""Each role against each route: who is let in, and nobody sees what is beyond their scope.
+
+A route that is missing from `TABLE` makes a test fail: add a line that says who may use it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
+from tests.hub.conftest import CHEAP, NOON, Site, make_envelope, make_jpeg
+
+OWNER, ADMIN, REVIEWER, VIEWER = Role
+ALL = set(Role)
+GUARDS = {OWNER, REVIEWER}
+MANAGERS = {OWNER, ADMIN}
+OPEN = "to everybody"
+SIGNED = "to an edge that signs what it sends"  # `test_clips` tries to forge it
+
+TABLE: dict[str, set[Role] | str] = {
+    "GET /healthz": OPEN,
+    "GET /login": OPEN,
+    "POST /login": OPEN,
+    "POST /preferences": OPEN,
+    "GET /source": OPEN,
+    "GET /source/{name}": OPEN,
+    "GET /certificate": OPEN,
+    "GET /labelwatch-ca.crt": OPEN,
+    "GET /static": OPEN,
+    "GET /account": ALL,
+    "POST /account/password": ALL,
+    "POST /logout": ALL,
+    "GET /": ALL,
+    "GET /digest": ALL,
+    "GET /feed/head": ALL,
+    "GET /digest/head": ALL,
+    "GET /feed/cards": ALL,
+    "GET /digest/cards": ALL,
+    "GET /events": ALL,
+    "GET /incidents/{incident_id}": ALL,
+    "GET /incidents/{incident_id}/snapshot": ALL,
+    "POST /incidents/{incident_id}/verdict": GUARDS,
+    "POST /incidents/{incident_id}/undo": GUARDS,
+    "GET /clips/{incident_id}/{segment}": GUARDS,
+    "GET /clips/{incident_id}/{segment}/side": ALL,
+    "GET /cameras": ALL,
+    "GET /tuning": {OWNER, ADMIN, REVIEWER},
+    "GET /tuning/edges": {OWNER, ADMIN, REVIEWER},
+    "POST /tuning": MANAGERS,
+    "HEAD /api/clips/{incident_id}/{segment}": SIGNED,
+    "PUT /api/clips/{incident_id}/{segment}": SIGNED,
+}
+
+NAMED = {"incident_id": "inc-1", "segment": "0"}  # what stands in an address; anything else is unknown
+FORMS = {"POST /incidents/{incident_id}/verdict": {"verdict": "unclear"}}  # sent with a post; else an empty one
+ELSEWHERE = Scope.of(["suzhou"])
+SECRETS = ("shanghai", "cam3", "东区", "guard-of-cam3", "token-of-cam3")  # what nobody in Suzhou may read
+CLOSED = [route for route, who in TABLE.items() if isinstance(who, set)]
+
+
+class Town:
+    """A hub with one incident in Shanghai, and one user and API token of each kind."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        hashed = CHEAP.hash("correct horse battery")
+        kinds = {**{str(role): (role, EVERYWHERE) for role in Role}, "elsewhere": (OWNER, ELSEWHERE)}
+        kinds["guard-of-cam3"] = (REVIEWER, Scope.of(["shanghai/cam3"]))
+        self.tokens = {}
+        for name, (role, scope) in kinds.items():
+            if name != OWNER:
+                site.people.add(CONSOLE, name, hashed, NOON, role=role, scope=scope)
+            by = Principal(name, role, scope)
+            token = "token-of-cam3" if name == "guard-of-cam3" else f"t-{name}"
+            self.tokens[name] = site.gate.make_token(by, token, NOON, role=role, scope=scope, days=1)
+
+    def ask(self, route: str, name: str = "", *, token: str = "") -> Any:
+        """The answer to somebody who has just logged in, to a token, or to nobody."""
+        method, path = route.split(" ")
+        path = re.sub(r"{(\w+)[^}]*}", lambda found: NAMED.get(found[1], "unknown"), path)
+        visitor = self.site.visitor()
+        if name:
+            password = self.site.login["password"] if name == OWNER else "correct horse battery"
+            opened = self.site.gate.log_in(name, password, "10.0.0.1", NOON)
+            assert opened is not None
+            visitor.cookies.set("labelwatch", opened)
+        if token:
+            del visitor.headers["Sec-Fetch-Site"]
+            visitor.headers["Authorization"] = f"Bearer {self.tokens[token]}"
+        return visitor.request(method, path, data=FORMS.get(route))
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, mp4: bytes) -> Iterator[Town]:
+    folder = tmp_path_factory.mktemp("town")
+    site = Site(folder)
+    site.store.add_alerts([make_envelope(1, snapshot=make_jpeg())], NOON)
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机", "age_s": 1.0}}}, NOON)
+    assert site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4)).status_code in (200, 201)
+    site.live.close()  # a stream of events would never end
+    yield Town(site)
+    site.client.close()
+    site.store.close()
+
+
+def is_refused(answer: Any) -> bool:
+    """Whether the answer is that a login is needed, or a right."""
+    return answer.status_code in (401, 403) or answer.headers.get("location", "").startswith("/login")
+
+
+def test_every_route_is_in_the_table_and_nothing_else(town: Town) -> None:
+    routes = set()
+    for route in iter_route_contexts(town.site.app.app.routes):
+        routes |= {f"{method} {route.path}" for method in route.methods or {"GET"}}
+    assert routes == set(TABLE)
+
+
+@pytest.mark.parametrize("route", CLOSED)
+def test_nobody_comes_in_without_a_login(town: Town, route: str) -> None:
+    answer = town.ask(route)
+    assert is_refused(answer) and answer.status_code != 403
+
+
+@pytest.mark.parametrize("route", CLOSED)
+@pytest.mark.parametrize("role", Role)
+def test_a_role_is_let_in_where_it_belongs(town: Town, route: str, role: Role) -> None:
+    answer = town.ask(route, role)
+    if role not in TABLE[route]:
+        assert answer.status_code == 403
+    elif route == "POST /logout":
+        assert answer.status_code == 303
+    else:
+        assert not is_refused(answer) and (answer.status_code < 500 or route == "GET /events")
+
+
+@pytest.mark.parametrize("route", CLOSED)
+def test_another_sites_owner_gets_no_hint_of_this_one(town: Town, route: str) -> None:
+    answer = town.ask(route, "elsewhere")
+    if "{incident_id}" in route:
+        assert answer.status_code == 404
+    assert not [secret for secret in SECRETS if secret in answer.text]
+
+
+@pytest.mark.parametrize("route", CLOSED)
+@pytest.mark.parametrize("role", Role)
+def test_a_token_works_in_the_api_alone_and_as_its_role(town: Town, route: str, role: Role) -> None:
+    answer = town.ask(route, token=role)
+    if "/api/" not in route:
+        assert is_refused(answer)
+    elif role in TABLE[route]:
+        assert not is_refused(answer) and answer.status_code < 500
+    else:
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("route", [route for route, who in TABLE.items() if who == SIGNED])
+def test_edges_sign_what_they_send(town: Town, route: str) -> None:
+    assert town.ask(route, OWNER).status_code in (400, 401, 403)
+    assert town.ask(route, token=OWNER).status_code in (400, 401, 403)
+
+
+@pytest.mark.parametrize("route", [route for route, who in TABLE.items() if who == OPEN])
+def test_some_pages_are_open(town: Town, route: str) -> None:
+    answer = town.ask(route)
+    assert answer.status_code < 500 and (not is_refused(answer) or route == "POST /login")
