@@ -28,8 +28,6 @@ ROOT = "labelwatch"
 ALL_ALERTS = f"{ROOT}/+/+/alerts"
 ALL_STATUS = f"{ROOT}/+/+/status"
 ALL_HEALTH = f"{ROOT}/+/+/health"
-ALL_PICTURES = f"{ROOT}/+/+/picture"
-ALL_LAYOUTS = f"{ROOT}/+/+/layout"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ import re
 import secrets
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
@@ -41,6 +42,7 @@ SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that i
 LONGEST_BACK_OFF_S = 30.0
 COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
+MOST_WISHES = 100
 OTHERS = ("…", "and others")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 
@@ -104,6 +106,8 @@ class Ingest:
         client_id: Names the broker's session for this hub; two hubs on one broker need two.
         commands: Topics and payloads that the broker is to keep (retained); asked for in every session, and when told.
         watch: Is told what edges say of themselves.
+        others: What messages of other kinds are given to, with topic and time, by the last part of their topic; raises
+            `WireError` where one is not believed.
     """
 
     def __init__(
@@ -115,6 +119,7 @@ class Ingest:
         client_id: str = "labelwatch-hub",
         commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         watch: Watch | None = None,
+        others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._broker = broker
@@ -124,6 +129,8 @@ class Ingest:
         self._commands = commands
         self._watch = watch
         self._commands_changed = threading.Event()
+        self._others = others
+        self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -147,6 +154,11 @@ class Ingest:
     def tell_commands(self) -> None:
         """The commands have changed: send them as soon as there is a broker; from any thread."""
         self._commands_changed.set()
+
+    def ask(self, topic: str, payload: bytes) -> None:
+        """Send something once, QoS 0, if there is a broker now; from any thread."""
+        if self.connected:
+            self._wishes.append((topic, payload))
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """End; tells whether that took no longer than so many seconds. What was not stored comes again."""
@@ -253,7 +265,8 @@ class Ingest:
         self._greeted = reason != "Unsupported protocol version"
         if reason.is_failure:
             raise _LinkError(f"the broker refused us: {reason}")
-        client.subscribe([(wire.ALL_ALERTS, 1), (wire.ALL_STATUS, 1), (wire.ALL_HEALTH, 0)])
+        others = [(f"{wire.ROOT}/+/+/{name}", 1) for name in self._others]
+        client.subscribe([(wire.ALL_ALERTS, 1), (wire.ALL_STATUS, 1), (wire.ALL_HEALTH, 0), *others])
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
         if any(reason.is_failure for reason in reasons):
@@ -269,6 +282,8 @@ class Ingest:
             self._commands_changed.clear()  # before reading: what changes meanwhile is sent once more, not missed
             for topic, payload in self._commands():
                 client.publish(topic, payload, qos=1, retain=True)
+        while self._wishes:
+            client.publish(*self._wishes.popleft(), qos=0)
 
     def _loop(self, client: Client, timeout_s: float) -> None:
         rc = client.loop(timeout_s)
@@ -308,6 +323,9 @@ class Ingest:
                 raise WireError("site or edge is no name that a configuration may give")
             if topic.endswith("/alerts"):
                 return self._believed(topic, bytes(message.payload))
+            if (other := self._others.get(topic.rpartition("/")[2])) is not None:
+                other(topic, bytes(message.payload), at)
+                return None
             fields = wire.decode(bytes(message.payload))
             if topic.endswith("/status"):
                 self._note_status(site, edge, fields, at, retained=message.retain)

@@ -27,15 +27,20 @@ from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.budget import budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
+from detector.hub.health import Health
 from detector.hub.ingest import Ingest
 from detector.hub.lan import Certificate, certificate, local_addresses
 from detector.hub.lock import DataLock
+from detector.hub.metrics import Metrics, Timed
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import STATIC, Parts
 from detector.hub.people import People
+from detector.hub.pictures import Pictures
 from detector.hub.presence import Presence
 from detector.hub.reviews import Reviews
 from detector.hub.store import Store
+from detector.hub.views import Views
+from detector.hub.zones import Zones
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +67,9 @@ def create_app(
     gate: Gate,
     live: Live,
     tell: Callable[[], None] = lambda: None,
+    ask: Callable[[str, bytes], None] = lambda _topic, _payload: None,
     certificate: Certificate | None = None,
+    health: Health | None = None,
 ) -> ASGIApp:
     """The hub's pages as an ASGI application.
 
@@ -73,17 +80,29 @@ def create_app(
         gate: Checks logins.
         live: Tells open pages of changes; whoever writes to the store pokes it.
         tell: Called when commands to edges have changed.
+        ask: Given topic and payload of what is to be sent to an edge once, if it can be reached now.
         certificate: Of the server, when it is one of our own.
+        health: Who watches; one that hears of nobody when left out.
     """
     app = FastAPI(title="labelwatch hub", openapi_url=None)
     clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, lambda _id: live.poke())
+    health = health or Health(store, clock, config.data_dir, reserve_bytes=reserve_bytes(config))
+    metrics = Metrics(store, health, clock)
+    app.add_middleware(Timed, metrics=metrics)
     add_pages(app, Parts(
         config, store, gate, Audit(store.database), clips, live, clock,
-        reviews=Reviews(store.database), presence=Presence(), tell=tell, certificate=certificate,
+        reviews=Reviews(store.database), presence=Presence(), health=health, metrics=metrics, tell=tell,
+        zones=Zones(store.database), pictures=Pictures(store.database), ask=ask,
+        certificate=certificate,
     ))  # fmt: skip
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")
+
+
+def reserve_bytes(config: HubConfig) -> int:
+    """How much of the disk must stay free."""
+    return round(config.retention.reserve_gb * 1e9)
 
 
 class Hub:
@@ -136,15 +155,28 @@ class Hub:
         self.url = f"{'https' if lan else 'http'}://{reachable}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
         gate = Gate(People(self.store.database), hasher)
+        self.health = Health(
+            self.store, self._clock, config.data_dir, lambda: self._ingest.connected, reserve_bytes(config)
+        )  # fmt: skip
+        zones = Zones(self.store.database)
+        views = Views(zones, Pictures(self.store.database), self.store.edge_key)
         self._ingest = Ingest(
             self.store, config.broker, self._clock, lambda _ids: self.live.poke(),
-            commands=self.store.threshold_commands,
+            commands=lambda: [*self.store.threshold_commands(), *zones.commands()],
+            others={"picture": views.picture, "layout": views.layout}, watch=self.health,
         )  # fmt: skip
         try:
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
             app = create_app(
-                config, store=self.store, clock=self._clock, gate=gate, live=self.live,
-                tell=self._ingest.tell_commands, certificate=self.certificate,
+                config,
+                store=self.store,
+                clock=self._clock,
+                gate=gate,
+                live=self.live,
+                tell=self._ingest.tell_commands,
+                ask=self._ingest.ask,
+                certificate=self.certificate,
+                health=self.health,
             )
         except OSError as error:
             self._socket.close()
@@ -166,6 +198,7 @@ class Hub:
             LabelwatchError: The web server didn't start.
         """
         self._thread.start()
+        self.health.start()
         self._ingest.start()
         waiting_s = 0.0
         while not self._server.started:
@@ -185,6 +218,7 @@ class Hub:
         self.live.close()
         self._server.should_exit = True
         self._ingest.stop()
+        self.health.stop()
         if self._thread.is_alive():
             self._thread.join(GRACE_S + 2)
         self._socket.close()

@@ -27,15 +27,19 @@ from detector.hub.auth import Gate, Session, bearer_token, cookie_name
 from detector.hub.budget import Budget, budget_of
 from detector.hub.clips import ClipFolder
 from detector.hub.events import Live
+from detector.hub.health import Health
 from detector.hub.lan import Certificate
+from detector.hub.metrics import Metrics
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.people import People
+from detector.hub.pictures import Pictures
 from detector.hub.presence import Presence
 from detector.hub.reviews import Reviews
 from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.store import VERDICTS, Store, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
+from detector.hub.zones import Zones
 from detector.sentences import count_range, number
 
 LONGEST_FORM = 16 * 1024
@@ -82,7 +86,12 @@ class Parts:
     clock: Clock
     reviews: Reviews
     presence: Presence
+    health: Health
+    metrics: Metrics
+    zones: Zones
+    pictures: Pictures
     tell: Callable[[], None] = lambda: None
+    ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
     certificate: Certificate | None = None
 
     @property
