@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -315,6 +316,25 @@ class EdgeConfig(Settings):
         return _known_timezone(name)
 
 
+KeptAs = Literal["true_alarm", "authorised", "unclear", "false_alarm", "note"]
+Days = Annotated[int, Field(ge=1, le=36500)]
+
+
+class RetentionConfig(Settings):
+    """How long footage is kept, days after the incident's end; null is for ever. Incidents themselves stay."""
+
+    true_alarm: Days | None = Field(1095, description="judged true")
+    authorised: Days | None = 30
+    unclear: Days | None = 180
+    false_alarm: Days | None = Field(30, description="judged false")
+    note: Days | None = Field(90, description="notes that nobody judged; alerts that nobody judged are kept")
+    by_kind: dict[IncidentKindName, dict[KeptAs, Days | None]] = Field(
+        {}, description="other days for a kind, e.g. tamper: {true_alarm: 90}"
+    )
+    warn_days: int = Field(7, ge=0, le=365, description="announced so long before it is deleted")
+    reserve_gb: float = Field(5.0, ge=0, description="with less free on the disk, judged footage goes early")
+
+
 class HubConfig(Settings):
     """The monitoring hub."""
 
@@ -326,13 +346,26 @@ class HubConfig(Settings):
     language: Literal["zh", "en"] = "zh"
     broker: Broker = Broker()
     largest_clip_mb: int = Field(512, ge=1)
+    retention: RetentionConfig = RetentionConfig()
     calendar: Calendar = Calendar()
     alerts_per_shift: int = Field(12, ge=1, description="alert budget: what exceeds it goes to the digest")
+    metrics: Literal["token", "open", "off"] = Field("token", description="who may read /metrics")
+    public_url: str | None = Field(None, description="where people reach the hub, for links in notices")
 
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
         return _known_timezone(name)
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_page(cls, url: str | None) -> str | None:
+        found = urlsplit(url) if url else None
+        if found and (
+            found.scheme not in ("http", "https") or not found.hostname or found.query or "@" in found.netloc
+        ):
+            raise ValueError("begins with http:// or https://, names a host, and no user, password or query")
+        return url
 
 
 def _known_timezone(name: str) -> str:

@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
-from detector.hub.pages import cameras, entry, feed, incidents, lan, sides, tuning, uploads
+from detector.hub.pages import cameras, entry, feed, health, incidents, lan, sides, tuning, uploads
 from detector.hub.pages.menu import Doors
 from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, PasswordNeeded, View, own_path
 
-PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides)
+PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides, health)
 
 
 def to_login(request: Request, _error: Exception) -> Response:

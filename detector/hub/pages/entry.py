@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -18,13 +18,6 @@ router = APIRouter()
 
 YEAR_S = 365 * 86400
 LONGEST_BROWSER = 300
-
-
-@router.get("/healthz")
-def healthz(request: Request) -> dict[str, bool]:
-    """For a supervisor: the server answers and the database can be read."""
-    request.app.state.parts.store.last_change()
-    return {"ok": True}
 
 
 @router.get("/login")

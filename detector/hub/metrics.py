@@ -1,0 +1,192 @@
+"""What Prometheus may read: counts of the store when asked, and how long pages took since the hub started.
+
+No label takes values without bound: kinds and severities are those this program knows and `other`, pages are routes,
+and of edges and cameras only so many are told, by names that a configuration may give.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from detector.clock import Clock
+from detector.hub import rights
+from detector.hub.cameras import camera_states, counter
+from detector.hub.health import LATE, LATE_S, NAME, Health
+from detector.hub.schema import alerts, clips, edges, incidents, notices, refusals, streams
+from detector.hub.store import Edge, Store
+from detector.values import IncidentKind, Severity
+
+BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
+MOST_CAMERAS = 500
+MOST_EDGES = 200
+KINDS = frozenset(kind.value for kind in IncidentKind)
+SEVERITIES = frozenset(severity.value for severity in Severity)
+QUEUE = ("waiting", "sending", "held")
+ENDLESS = ("/events",)  # streams that last as long as their page is open
+NO_ROUTE = "none"
+
+
+class Metrics:
+    """The hub's figures in Prometheus' text format.
+
+    Args:
+        store: What is counted.
+        health: Knows how the hub itself stands.
+        clock: Tells the time for ages.
+    """
+
+    def __init__(self, store: Store, health: Health, clock: Clock) -> None:
+        self._store = store
+        self._health = health
+        self._clock = clock
+        self._registry = CollectorRegistry()
+        self._pages = Histogram(
+            "labelwatch_page_seconds", "Time from request to whole answer, by route", ["route"],
+            buckets=BUCKETS_S, registry=self._registry,
+        )  # fmt: skip
+
+    def took(self, route: str, seconds: float) -> None:
+        """A page has been answered."""
+        self._pages.labels(route).observe(seconds)
+
+    def page(self, scope: rights.Scope = rights.EVERYWHERE) -> bytes:
+        """All figures of the places in a scope; the hub's own are everybody's."""
+        counted = CollectorRegistry()
+        counted.register(_Counted(self._store, self._health, self._clock, scope))
+        return generate_latest(counted) + generate_latest(self._registry)
+
+
+class _Counted(Collector):
+    """The database's figures, at one moment."""
+
+    def __init__(self, store: Store, health: Health, clock: Clock, scope: rights.Scope) -> None:
+        self._store, self._health, self._clock, self._scope = store, health, clock, scope
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: else registering would ask the database."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every figure."""
+        now = self._clock.now()
+        known = [edge for edge in self._store.edges(self._scope) if NAME.fullmatch(edge.edge)][:MOST_EDGES]
+        yield from self._of_incidents()
+        yield from self._of_alerts(known)
+        yield from self._of_edges(known, now)
+        yield from self._of_the_hub()
+
+    def _of_incidents(self) -> Iterator[Metric]:
+        c = incidents.c
+        query = select(c.kind, c.severity, func.count()).group_by(c.kind, c.severity)
+        query = query.where(*self._scope.clauses(c.site, c.camera))
+        counts: Counter[tuple[str, str]] = Counter()
+        with self._store.database.reading() as connection:
+            for kind, severity, n in connection.execute(query):
+                kind, severity = kind if kind in KINDS else "other", severity if severity in SEVERITIES else "other"
+                counts[kind, severity] += n
+        told = CounterMetricFamily("labelwatch_incidents", "Incidents ever stored", labels=["kind", "severity"])
+        for labels, n in sorted(counts.items()):
+            told.add_metric(list(labels), n)
+        yield told
+
+    def _of_alerts(self, known: list[Edge]) -> Iterator[Metric]:
+        sites = {edge.site for edge in known}
+        offset = func.coalesce(edges.c.clock_offset_s, 0.0)
+        late = (
+            select(alerts.c.site, func.count())
+            .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
+            .where(LATE, alerts.c.received_at - alerts.c.sent_at + offset > LATE_S)
+            .group_by(alerts.c.site)
+        )
+        received = select(streams.c.site, func.sum(streams.c.received)).group_by(streams.c.site)
+        with self._store.database.reading() as connection:
+            received_by = {site: int(n) for site, n in connection.execute(received)}
+            late_by = {site: int(n) for site, n in connection.execute(late)}
+            refused = connection.execute(select(func.max(refusals.c.number))).scalar_one() or 0
+        is_seen = self._scope.places is None
+        counts = [
+            ("labelwatch_alerts_received", "Alerts ever stored", received_by),
+            ("labelwatch_alerts_late", "Alerts that came more than a minute after they were made", late_by),
+        ]
+        for name, words, by_site in counts:
+            yield CounterMetricFamily(
+                name, words, sum(n for site, n in by_site.items() if is_seen or site in sites)
+            )  # fmt: skip
+        yield CounterMetricFamily("labelwatch_messages_refused", "Messages not believed, one a kind a minute", refused)
+        missing = sum(edge.missing for edge in known)
+        yield GaugeMetricFamily("labelwatch_alerts_missing", "Alerts numbered by edges that never came", missing)
+
+    def _of_edges(self, known: list[Edge], now: float) -> Iterator[Metric]:
+        online = sum(edge.state == "online" for edge in known)
+        yield GaugeMetricFamily("labelwatch_edges", "Edges ever heard of", len(known))
+        yield GaugeMetricFamily("labelwatch_edges_online", "Edges that are online", online)
+        backlog = GaugeMetricFamily("labelwatch_edge_backlog", "Alerts waiting at the edge", labels=["site", "edge"])
+        skew = GaugeMetricFamily(
+            "labelwatch_edge_clock_offset_seconds", "How far the edge's clock is ahead", labels=["site", "edge"]
+        )
+        for edge in known:
+            backlog.add_metric([edge.site, edge.edge], counter(edge, "backlog"))
+            if edge.clock_offset_s is not None:
+                skew.add_metric([edge.site, edge.edge], edge.clock_offset_s)
+        yield from (backlog, skew)
+        labels = ["site", "edge", "camera"]
+        age = GaugeMetricFamily("labelwatch_camera_age_seconds", "Age of the camera's last frame", labels=labels)
+        fine = GaugeMetricFamily("labelwatch_camera_watched", "1 where the camera is watched", labels=labels)
+        cameras = [one for one in camera_states(known, now, self._scope) if NAME.fullmatch(one.name)]
+        for camera in cameras[:MOST_CAMERAS]:
+            place = [camera.site, camera.edge, camera.name]
+            fine.add_metric(place, camera.is_fine)
+            if camera.age_s is not None:
+                age.add_metric(place, round(camera.age_s, 1))
+        yield from (age, fine)
+
+    def _of_the_hub(self) -> Iterator[Metric]:
+        queued = select(func.count()).where(notices.c.state.in_(QUEUE))
+        with self._store.database.reading() as connection:
+            clip_bytes = int(connection.execute(select(func.coalesce(func.sum(clips.c.size), 0))).scalar_one())
+            waiting = connection.execute(queued).scalar_one()
+        hub = self._health.hub()
+        for name, words, value in (
+            ("labelwatch_clip_bytes", "Size of all clips kept", clip_bytes),
+            ("labelwatch_notices_queued", "Notices that wait to be sent", waiting),
+            ("labelwatch_broker_connected", "1 where the broker is there", hub.connected),
+            ("labelwatch_disk_free_bytes", "Free on the disk of the data folder", hub.disk_free),
+            ("labelwatch_uptime_seconds", "Since the hub started", round(hub.uptime_s)),
+        ):
+            yield GaugeMetricFamily(name, words, value)
+
+
+class Timed:
+    """Middleware: measures how long each page takes, until the last byte has left.
+
+    Args:
+        app: What is measured.
+        metrics: Is told.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http" or scope["path"] in ENDLESS:
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def send_timed(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                route = scope.get("route")
+                self._metrics.took(getattr(route, "path", None) or NO_ROUTE, time.perf_counter() - began)
+
+        await self.app(scope, receive, send_timed)

@@ -1,0 +1,314 @@
+"""Health of the promise: who watches and who didn't, what was lost or came late; probes for supervisors and Prometheus.
+
+Nought is shown as nought: a figure that an edge doesn't tell is a dash.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from detector.hub.cameras import CameraState, camera_states, counter
+from detector.hub.health import Gap
+from detector.hub.pages.view import Anybody, View, needs
+from detector.hub.rights import EVERYWHERE, Right, Scope
+from detector.hub.store import Edge
+
+router = APIRouter()
+
+DAY_S = 86400.0
+DAYS = 7
+FULL_DISK = 0.95  # from this share on, a disk is called nearly full
+BAD_CLOCK_S = 2.0  # evidence carries the edge's time
+FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
+LOOK = needs(Right.LOOK)
+
+
+@dataclass(frozen=True, slots=True)
+class GapLine:
+    """A gap in words: `text` says who was away and how many alerts came late for it."""
+
+    gap: Gap
+    text: str
+    began: str
+    ended: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still lasts."""
+        return self.gap.ended_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The last 24 hours of one place: spans of watching (`seen`) and of gaps, in thousandths of the width."""
+
+    spans: list[tuple[str, float, float, str]]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameraHealth:
+    """A camera as its edge last told; what isn't told is `None`."""
+
+    state: CameraState
+    strip: Strip
+    told: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeHealth:
+    """An edge box as last heard of, and its cameras."""
+
+    edge: Edge
+    state: str
+    told: dict[str, Any]
+    strip: Strip
+    cameras: list[CameraHealth]
+    late: int
+    refused: int
+
+
+@router.get("/health")
+def health(view: Annotated[View, LOOK]) -> Response:
+    """Whether anybody is watching, whether anything was lost, and when nobody watched."""
+    return view.page("health.html", **_page(view))
+
+
+@router.get("/health/part")
+def health_part(view: Annotated[View, LOOK]) -> Response:
+    """The same, for a page that keeps itself fresh."""
+    return view.page("health_part.html", **_page(view))
+
+
+def _page(view: View) -> dict[str, Any]:
+    kept = view.parts.health
+    edges = view.store.edges(view.scope)
+    cameras = camera_states(edges, view.now, view.scope)
+    since = view.now - DAY_S
+    days = _days(view, cameras)
+    recent = kept.gaps(since, view.now + 1, view.scope)
+    watched_since = kept.since()
+    late = kept.late(since, view.now + 1, view.scope)
+    refused = kept.refused_by()
+    found = [
+        EdgeHealth(
+            edge,
+            edge_state(edge, cameras),
+            _told(edge),
+            _strip(view, recent, watched_since, edge.site, edge.edge),
+            [
+                CameraHealth(
+                    camera,
+                    _strip(view, recent, watched_since, edge.site, edge.edge, camera.name),
+                    _camera_told(edge, camera.name),
+                )
+                for camera in sorted(cameras, key=lambda one: (one.is_fine, one.name))
+                if (camera.site, camera.edge) == (edge.site, edge.edge)
+            ],
+            sum((one.site, one.edge) == (edge.site, edge.edge) for one in late),
+            refused.get((edge.site, edge.edge), 0),
+        )
+        for edge in edges
+    ]
+    total, _ = view.store.refused()
+    return {
+        "edges": sorted(found, key=lambda one: (one.state == "online", one.edge.site, one.edge.edge)),
+        "online": sum(one.state == "online" for one in found),
+        "fine": sum(camera.is_fine for camera in cameras),
+        "cameras": len(cameras),
+        "open": [line for line in gap_lines(view, recent, cameras) if line.is_open],
+        "gaps_24h": len(recent),
+        "late_24h": len(late),
+        "hub": kept.hub(),
+        "hub_strip": _strip(view, recent, watched_since, "", ""),
+        "refused": total if view.scope.places is None else None,
+        "days": days,
+        "ticks": [view.clock_time(since + share * DAY_S)[:5] for share in (0, 0.25, 0.5, 0.75)],
+        "counter": counter,
+        "full_disk": FULL_DISK,
+        "bad_clock_s": BAD_CLOCK_S,
+        "gib": lambda size: f"{size / 2**30:.1f} GiB",
+    }
+
+
+def edge_state(edge: Edge, cameras: list[CameraState]) -> str:
+    """`online`, `offline`, or `quiet` where its reports have stopped or never came."""
+    if edge.state == "offline":
+        return "offline"
+    own = [camera for camera in cameras if (camera.site, camera.edge) == (edge.site, edge.edge)]
+    return "quiet" if edge.health_at is None or any(camera.state == "edge_quiet" for camera in own) else "online"
+
+
+def gap_lines(view: View, gaps: list[Gap], cameras: list[CameraState] | None = None) -> list[GapLine]:
+    """Gaps in words, for `gaps.html`; camera titles are taken from the states, or asked for."""
+    if cameras is None:
+        cameras = camera_states(view.store.edges(view.scope), view.now, view.scope) if gaps else []
+    titles = {(camera.site, camera.edge, camera.name): camera.title for camera in cameras}
+    return [_line(view, gap, titles) for gap in gaps]
+
+
+def _line(view: View, gap: Gap, titles: Mapping[tuple[str, str, str], str]) -> GapLine:
+    say = view.say
+    name = titles.get((gap.site, gap.edge, gap.camera), gap.camera) if gap.camera else f"{gap.site} / {gap.edge}"
+    span = say.span(gap.lasted_s(view.now))
+    text = {
+        "hub": say("gap_hub", span=span),
+        "broker": say("gap_broker", span=span),
+        "edge": say("gap_edge", name=name, span=span),
+        "camera": say("gap_camera", name=name, span=span),
+    }[gap.what]
+    if gap.late:
+        text += say("gap_late", n=gap.late)
+    same_day = gap.ended_at is not None and view.day(gap.began_at) == view.day(gap.ended_at)
+    ended = "" if gap.ended_at is None else view.clock_time(gap.ended_at)[:5]
+    if gap.ended_at is not None and not same_day:
+        ended = f"{view.day(gap.ended_at)[5:]} {ended}"
+    return GapLine(gap, text, view.clock_time(gap.began_at)[:5], ended)
+
+
+def _days(view: View, cameras: list[CameraState]) -> list[tuple[str, list[GapLine]]]:
+    """The last days, each with the gaps that began on it; days before the hub's first are left out."""
+    first = view.parts.health.since().get(("", "", ""), view.now)
+    begins, _ = view.span_of(view.local(view.now - (DAYS - 1) * DAY_S).date())
+    lines = gap_lines(view, view.parts.health.gaps(begins, view.now + 1, view.scope), cameras)
+    days = []
+    for n in range(DAYS):
+        day = view.local(view.now - n * DAY_S).date()
+        start, end = view.span_of(day)
+        if end > first:
+            own = [line for line in lines if start <= line.gap.began_at < end]
+            days.append((view.date_words(day), own))
+    return days
+
+
+def _strip(
+    view: View, gaps: list[Gap], since: Mapping[tuple[str, str, str], float], site: str, edge: str, camera: str = ""
+) -> Strip:
+    """A place's last 24 hours: what lies over it, the hub's own absence included."""
+    begins, now = view.now - DAY_S, view.now
+
+    def left(at: float) -> float:
+        return round(1000 * (min(max(at, begins), now) - begins) / DAY_S, 2)
+
+    first = since.get((site, edge, camera))
+    spans = [] if first is None else [("seen", left(first), round(1000 - left(first), 2), "")]
+    own = [gap for gap in gaps if _lies_over(gap, site, edge, camera)]
+    away_s = 0.0
+    for gap in own:
+        x, end = left(gap.began_at), left(now if gap.ended_at is None else gap.ended_at)
+        line = _line(view, gap, {})
+        spans.append((gap.what, x, round(max(end - x, 1.5), 2), f"{line.began}–{line.ended or view.say('until_now')}"))
+        away_s += (now if gap.ended_at is None else gap.ended_at) - max(gap.began_at, begins)
+    if first is None:
+        return Strip(spans, view.say("strip_unknown"))
+    words = view.say("strip_gaps", n=len(own), span=view.say.span(away_s)) if own else view.say("strip_whole")
+    return Strip(spans, words)
+
+
+def _lies_over(gap: Gap, site: str, edge: str, camera: str) -> bool:
+    if not gap.site:
+        return True
+    return (gap.site, gap.edge) == (site, edge) and (not gap.camera or gap.camera == camera)
+
+
+def _told(edge: Edge) -> dict[str, Any]:
+    """What an edge's report says of the box; `None` where it says nothing that can be read."""
+    health = edge.health or {}
+    model = health.get("model")
+    names = [str(model.get(name) or "")[:60] for name in ("name", "precision")] if isinstance(model, dict) else []
+    clock = health.get("clock")
+    return {
+        "version": _text(health.get("version")),
+        "model": " · ".join(filter(None, names)) or _text(model),
+        "model_sha256": _text(health.get("model_sha256")),
+        "uptime_s": _count(health.get("uptime_s")),
+        "disk_free": _count(health.get("disk_free")),
+        "disk_total": _count(health.get("disk_total")),
+        "oldest_s": _count(health.get("oldest_s")),
+        "clock_synchronised": clock.get("synchronised") if isinstance(clock, dict) else None,
+        **{name: _count(health.get(name)) for name in ("backlog", "clips", "dropped", "dead")},
+    }
+
+
+def _camera_told(edge: Edge, name: str) -> dict[str, Any]:
+    found = (edge.health or {}).get("cameras")
+    told = found.get(name) if isinstance(found, dict) else None
+    if isinstance(found, list):
+        named = (one for one in found if isinstance(one, dict) and name in (one.get("camera"), one.get("name")))
+        told = next(named, None)
+    told = told if isinstance(told, dict) else {}
+    names = ("fps", "analysed_fps", "dropped", "reconnects", "decode_errors", "crashes")
+    return {name: _count(told.get(name)) for name in names}
+
+
+def _count(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
+def _text(value: object) -> str | None:
+    return value[:80] if isinstance(value, str) and value else None
+
+
+# Probes
+
+
+@router.get("/healthz")
+def healthz(request: Request) -> dict[str, bool]:
+    """For a supervisor: the server answers and the database can be read."""
+    request.app.state.parts.store.last_change()
+    return {"ok": True}
+
+
+@router.get("/readyz")
+def readyz(request: Request) -> Response:
+    """For a load balancer: whether the database can be written, the disk has room, and the broker is there."""
+    ready = request.app.state.parts.health.ready()
+    return JSONResponse(ready, 200 if ready["ready"] else 503)
+
+
+@router.get("/metrics")
+def metrics(view: Anybody) -> Response:
+    """Figures for Prometheus, to the loopback and to tokens that may look, or as the setting `metrics` says."""
+    scope = _metrics_scope(view)
+    if scope is None:
+        words = "401: a token with the right to look, please\n"
+        return Response(words, 401, {"WWW-Authenticate": "Bearer"}, "text/plain")
+    return Response(view.parts.metrics.page(scope), media_type=CONTENT_TYPE_LATEST)
+
+
+def _metrics_scope(view: View) -> Scope | None:
+    """The places whose figures a visitor may read; `None` where none.
+
+    Raises:
+        HTTPException: 404, where there are no figures for anybody.
+    """
+    setting = view.parts.config.metrics
+    if setting == "off":
+        raise HTTPException(404)
+    if setting == "open":
+        return EVERYWHERE
+    scheme, _, token = view.request.headers.get("authorization", "").partition(" ")
+    who = view.principal
+    if scheme.lower() == "bearer":
+        who = view.parts.gate.bearer(token.strip(), view.address, view.now)
+    if who is not None:
+        return who.scope if who.may(Right.LOOK) else None
+    return EVERYWHERE if not scheme and is_local(view.request) else None
+
+
+def is_local(request: Request) -> bool:
+    """Whether a request comes from this very machine, and isn't passed on by a proxy on it for somebody else."""
+    try:
+        address = ipaddress.ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return False
+    return address.is_loopback and not any(name in request.headers for name in FORWARDED)
