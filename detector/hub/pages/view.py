@@ -35,6 +35,7 @@ from detector.hub.people import People
 from detector.hub.pictures import Pictures
 from detector.hub.presence import Presence
 from detector.hub.reviews import Reviews
+from detector.hub.retention import Retention
 from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.store import VERDICTS, Store, StoredIncident
@@ -87,6 +88,7 @@ class Parts:
     reviews: Reviews
     presence: Presence
     health: Health
+    retention: Retention
     metrics: Metrics
     zones: Zones
     pictures: Pictures
@@ -238,6 +240,17 @@ class View:
         return "" if least_score is None else f"{least_score:.2f}"
 
     @staticmethod
+    def gigabytes(size: int) -> str:
+        """A size for people: `4.2 GB`, `30 MB`, `< 1 MB`."""
+        if size < 2**20:
+            return "0 MB" if size == 0 else "< 1 MB"
+        return f"{size / 2**20:.0f} MB" if size < 2**29 else f"{size / 2**30:.1f} GB"
+
+    def days(self, days: int | None) -> str:
+        """How long something is kept."""
+        return self.say("retention_never") if days is None else self.say("days_long", n=days)
+
+    @staticmethod
     def percent(share: Any) -> str:
         """A share in percent; what is none, as it is. Only what is certain is 100 %."""
         if not isinstance(share, int | float):
@@ -361,9 +374,12 @@ async def form(request: Request) -> dict[str, str]:
         if len(body) > LONGEST_FORM:
             raise HTTPException(413)
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500))
+        fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500))
     except ValueError as error:
         raise HTTPException(400) from error
+    if any("\0" in field for pair in fields.items() for field in pair):  # no form has it, and no database takes it
+        raise HTTPException(400)
+    return fields
 
 
 Anybody = Annotated[View, Depends(anybody)]
