@@ -17,6 +17,7 @@ BOTTOM = (
     "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources", "sides",
     "pixelation",
     "evidence",
+    "keys",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 

@@ -1,26 +1,12 @@
-"""A data folder comes in, the edge's Ed25519 key leaves: made on first use, mode 0600, never replaced.
-
-The hub pins the public half on first sight. A key that can't be read is therefore an error, not a reason for a new one.
-"""
+"""A data folder comes in, the edge's Ed25519 key leaves; the hub pins its public half on first sight."""
 
 from __future__ import annotations
 
-import logging
-import os
-import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
-from detector.errors import StoreError
-
-logger = logging.getLogger(__name__)
+from detector.keys import load_key
 
 FILE_NAME = "identity.key"
 
@@ -31,38 +17,4 @@ def load_identity(data_dir: Path) -> Ed25519PrivateKey:
     Raises:
         StoreError: The file can't be read or written, or holds no Ed25519 key.
     """
-    path = data_dir / FILE_NAME
-    try:
-        if not path.exists():
-            _create(path)
-        text = path.read_bytes()
-        if path.stat().st_mode & 0o077:
-            logger.warning("%s could be read by others; its mode is now 0600", path)
-            path.chmod(0o600)
-    except OSError as error:
-        raise StoreError(f"the edge's key {path} can't be read or made: {error.strerror}") from error
-    try:
-        key = load_pem_private_key(text, password=None)
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"{path} holds no key; restore it from a backup (a new key is unknown to the hub)") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise StoreError(f"{path} holds a key of another kind than Ed25519")
-    return key
-
-
-def _create(path: Path) -> None:
-    """Write a new key so that a crash leaves none or a whole one, and of two processes one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)  # unlike rename, a link doesn't replace a key made meanwhile
-        logger.info("made the key of this edge: %s", path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
+    return load_key(data_dir / FILE_NAME, "the edge's key")

@@ -111,7 +111,7 @@ def time_line(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseLine:
         midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
         spans = []
         for incident, begins, ends in sorted(pieces[day], key=lambda piece: piece[1]):
-            photos = ((act["started_at_unix"] - midnight) / 3600 for act in incident.acts if act["kind"] == "photo")
+            photos = ((act["started_at_unix"] - midnight) / 3600 for act in incident.acts if act.get("kind") == "photo")
             ticks = tuple(place(hour) for hour in photos if begins <= hour <= ends)[:FEW_TICKS]
             spans.append(Span(incident, place(begins), place(ends) - place(begins), ticks))
         days.append(Day(day, tuple(spans)))

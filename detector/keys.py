@@ -1,0 +1,69 @@
+"""A path comes in, the Ed25519 key in that file leaves: made on first use, mode 0600, never replaced.
+
+Others know the public half and trust by it. A key that can't be read is therefore an error, not a reason for a new one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from detector.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+
+def load_key(path: Path, whose: str) -> Ed25519PrivateKey:
+    """The key in a file; file and folder are made when missing.
+
+    Args:
+        path: Of the file.
+        whose: To be told in errors and in the log: `the edge's key`.
+
+    Raises:
+        StoreError: The file can't be read or written, or holds no Ed25519 key.
+    """
+    try:
+        if not path.exists():
+            _create(path, whose)
+        text = path.read_bytes()
+        if path.stat().st_mode & 0o077:
+            logger.warning("%s could be read by others; its mode is now 0600", path)
+            path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(f"{whose} {path} can't be read or made: {error.strerror}") from error
+    try:
+        key = load_pem_private_key(text, password=None)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path} holds no key; restore it from a backup (a new key would be a stranger's)") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StoreError(f"{path} holds a key of another kind than Ed25519")
+    return key
+
+
+def _create(path: Path, whose: str) -> None:
+    """Write a new key so that a crash leaves none or a whole one, and of two processes one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # unlike rename, a link doesn't replace a key made meanwhile
+        logger.info("made %s: %s", whose, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
