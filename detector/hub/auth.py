@@ -26,7 +26,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 
-from detector.hub.people import People, as_name
+from detector.hub.people import HANDLE, People, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 
 SESSION_S = 12 * 3600.0
@@ -64,6 +64,11 @@ class Session(Principal):
     def sha256(self) -> str:
         """What the database knows it by."""
         return _digest(self.token)
+
+    @property
+    def handle(self) -> str:
+        """What names it without opening it."""
+        return self.sha256[:HANDLE]
 
 
 class TooManyTries(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from detector.errors import LabelwatchError
 from detector.hub.audit import Audit
 from detector.hub.database import Database, one_at_a_time
-from detector.hub.rights import RIGHTS, Principal, Role, Scope
+from detector.hub.rights import RIGHTS, Principal, Right, Role, Scope
 from detector.hub.schema import sessions, tokens, users
 
 # Letters of any script, and little else: a name is part of addresses and of `token:NAME`.
@@ -299,7 +299,7 @@ class People:
         """
         if not NAME.fullmatch(name):
             raise PeopleError("people_name_wrong")
-        if not RIGHTS[role] <= RIGHTS[by.role]:
+        if not _may_act_as(by, role):
             raise PeopleError("people_token_role")
         if not by.scope.covers(scope):
             raise PeopleError("people_wider_scope")
@@ -344,10 +344,9 @@ class People:
         """
         with self._writing() as connection:
             one_at_a_time(connection)
-            row = connection.execute(select(tokens).where(tokens.c.name == name)).one_or_none()
-            if row is None:
+            token = next((one for one in _tokens(connection) if one.name == name), None)
+            if token is None:
                 raise PeopleError("people_unknown")
-            token = _token(row)
             _check_may_change(by, _find(connection, token.user))
             self._revoke(connection, by, token, at)
 
@@ -358,13 +357,19 @@ class People:
 
 
 def may_change(by: Principal, user: User) -> bool:
-    """Whether somebody may change a user: themself, or one who is no more, and sees no more, than they."""
-    return by.user == user.name or (_may_make(by, user.role) and by.scope.covers(user.scope))
+    """Whether somebody may change a user: themself, or one who sees no more than they, and an owner only owners."""
+    manages = by.may(Right.PEOPLE) and _may_make(by, user.role) and by.scope.covers(user.scope)
+    return by.user == user.name or manages
 
 
 def roles_given_by(by: Principal) -> Sequence[Role]:
     """The roles that somebody may give to users."""
     return [role for role in Role if _may_make(by, role)]
+
+
+def token_roles_of(by: Principal) -> Sequence[Role]:
+    """The roles that a token made by somebody may have: those without a right that they lack."""
+    return [role for role in Role if _may_act_as(by, role)]
 
 
 def as_name(typed: str) -> str:
@@ -374,6 +379,10 @@ def as_name(typed: str) -> str:
 
 def _may_make(by: Principal, role: Role) -> bool:
     return role != Role.OWNER or by.role == Role.OWNER
+
+
+def _may_act_as(by: Principal, role: Role) -> bool:
+    return RIGHTS[role] <= RIGHTS[by.role]
 
 
 def _check_gift(by: Principal, role: Role, scope: Scope) -> None:
@@ -412,7 +421,7 @@ def _user(row: Row[Any]) -> User:
     )  # fmt: skip
 
 
-def _tokens(connection: Connection, user: str | None) -> list[Token]:
+def _tokens(connection: Connection, user: str | None = None) -> list[Token]:
     query = select(tokens).order_by(tokens.c.number.desc())
     return [_token(row) for row in connection.execute(query if user is None else query.where(tokens.c.user == user))]
 

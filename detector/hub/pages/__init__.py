@@ -11,18 +11,20 @@ from urllib.parse import quote, urlsplit
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
-from detector.hub.pages import cameras, entry, feed, health, incidents, lan, sides, tuning, uploads
+from detector.hub.pages import cameras, entry, feed, health, incidents, lan, people, retention, sides, tuning, uploads
 from detector.hub.pages.menu import Doors
 from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, PasswordNeeded, View, own_path
 
-PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides, health)
+PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides, health, retention, people)
 
 
 def to_login(request: Request, _error: Exception) -> Response:
-    """Send a person to log in, and come back; tell a script that it must."""
+    """Send a person to log in, and come back; tell a script, or a program, that it must."""
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"reason": "log in, or send a token that works"}, 401, {"WWW-Authenticate": "Bearer"})
     if "hx-request" in request.headers:
         shown = urlsplit(request.headers.get("hx-current-url", ""))
         page = f"{shown.path}?{shown.query}" if shown.query else shown.path

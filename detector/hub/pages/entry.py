@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import FIRST_LOGIN, SESSION_S, SHORTEST_PASSWORD, TooManyTries, cookie_name
-from detector.hub.pages.view import THEMES, Anybody, Form, LoginNeeded, Newcomer, own_path
+from detector.hub.pages.people import sessions_of
+from detector.hub.pages.view import THEMES, Anybody, Form, LoginNeeded, Newcomer, View, own_path
 from detector.hub.source import archive, archive_name
 from detector.hub.texts import LANGUAGES
 
@@ -77,8 +78,8 @@ def source_archive(name: str) -> Response:
 
 @router.get("/account")
 def account(view: Newcomer) -> Response:
-    """Where one changes the password."""
-    return view.page("account.html", wrong="", shortest=SHORTEST_PASSWORD)
+    """Where one changes the password, and sees where one is logged in."""
+    return _account(view)
 
 
 @router.post("/account/password")
@@ -88,10 +89,12 @@ def change_password(view: Newcomer, fields: Form) -> Response:
         raise LoginNeeded
     new = fields.get("new", "")
     wrong = "password_short" if len(new) < SHORTEST_PASSWORD else ""
+    if new == fields.get("old"):
+        wrong = "password_same"
     if not wrong and not view.parts.gate.change_password(view.session, fields.get("old", ""), new, view.now):
         wrong = "password_wrong"
     if wrong:
-        return view.page("account.html", 400, wrong=wrong, shortest=SHORTEST_PASSWORD)
+        return _account(view, wrong)
     (view.parts.config.data_dir / FIRST_LOGIN).unlink(missing_ok=True)  # it opens nothing any more
     return RedirectResponse("/login", 303)
 
@@ -104,3 +107,11 @@ def log_out(view: Newcomer) -> Response:
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(cookie_name(view.request.url.scheme), path="/")
     return answer
+
+
+def _account(view: View, wrong: str = "") -> Response:
+    tokens = view.parts.people.tokens(view.scope, view.user)
+    return view.page(
+        "account.html", 400 if wrong else 200, wrong=wrong, shortest=SHORTEST_PASSWORD, tokens=tokens,
+        **sessions_of(view, view.user),
+    )  # fmt: skip
