@@ -22,10 +22,12 @@ from starlette.types import ASGIApp
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
+from detector.hub.anchors import Anchors
 from detector.hub.audit import Audit
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.budget import budget_of
 from detector.hub.clips import ClipFolder
+from detector.hub.derived import Copies
 from detector.hub.events import Live
 from detector.hub.health import Health
 from detector.hub.ingest import Ingest
@@ -37,6 +39,7 @@ from detector.hub.pages.view import STATIC, Parts
 from detector.hub.people import People
 from detector.hub.pictures import Pictures
 from detector.hub.presence import Presence
+from detector.hub.retention import Janitor, Retention
 from detector.hub.reviews import Reviews
 from detector.hub.store import Store
 from detector.hub.views import Views
@@ -70,6 +73,8 @@ def create_app(
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None,
     certificate: Certificate | None = None,
     health: Health | None = None,
+    copies: Copies | None = None,
+    anchors: Anchors | None = None,
 ) -> ASGIApp:
     """The hub's pages as an ASGI application.
 
@@ -83,21 +88,40 @@ def create_app(
         ask: Given topic and payload of what is to be sent to an edge once, if it can be reached now.
         certificate: Of the server, when it is one of our own.
         health: Who watches; one that hears of nobody when left out.
+        anchors: Keeps heads of the audit log; one that isn't running when left out.
+        copies: Makes copies of clips; one that isn't running when left out.
     """
     app = FastAPI(title="labelwatch hub", openapi_url=None)
-    clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, lambda _id: live.poke())
+    copies = copies or _copies(config, store, clock)
+
+    def arrived(_incident: str) -> None:
+        live.poke()
+        copies.arrived()
+
+    clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, arrived)
+    audit = Audit(store.database)
     health = health or Health(store, clock, config.data_dir, reserve_bytes=reserve_bytes(config))
     metrics = Metrics(store, health, clock)
     app.add_middleware(Timed, metrics=metrics)
     add_pages(app, Parts(
-        config, store, gate, Audit(store.database), clips, live, clock,
-        reviews=Reviews(store.database), presence=Presence(), health=health, metrics=metrics, tell=tell,
+        config, store, gate, audit, anchors or Anchors(audit, config.data_dir, clock), clips, live, clock,
+        retention=retention_of(config, store), reviews=Reviews(store.database), presence=Presence(), health=health,
+        metrics=metrics, copies=copies, tell=tell,
         zones=Zones(store.database), pictures=Pictures(store.database), ask=ask,
         certificate=certificate,
     ))  # fmt: skip
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")
+
+
+def retention_of(config: HubConfig, store: Store) -> Retention:
+    """What decides how long footage is kept."""
+    return Retention(store.database, config.data_dir / "clips", config.retention, Audit(store.database))
+
+
+def _copies(config: HubConfig, store: Store, clock: Clock) -> Copies:
+    return Copies(config.data_dir / "clips", store, clock, config.timezone, reserve_bytes(config))
 
 
 def reserve_bytes(config: HubConfig) -> int:
@@ -155,9 +179,12 @@ class Hub:
         self.url = f"{'https' if lan else 'http'}://{reachable}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
         gate = Gate(People(self.store.database), hasher)
+        self.copies = _copies(config, self.store, self._clock)
         self.health = Health(
             self.store, self._clock, config.data_dir, lambda: self._ingest.connected, reserve_bytes(config)
         )  # fmt: skip
+        self.anchors = Anchors(Audit(self.store.database), config.data_dir, self._clock)
+        self._janitor = Janitor(retention_of(config, self.store), self._clock, self.live.poke)
         zones = Zones(self.store.database)
         views = Views(zones, Pictures(self.store.database), self.store.edge_key)
         self._ingest = Ingest(
@@ -177,6 +204,8 @@ class Hub:
                 ask=self._ingest.ask,
                 certificate=self.certificate,
                 health=self.health,
+                copies=self.copies,
+                anchors=self.anchors,
             )
         except OSError as error:
             self._socket.close()
@@ -199,6 +228,9 @@ class Hub:
         """
         self._thread.start()
         self.health.start()
+        self._janitor.start()
+        self.copies.start()
+        self.anchors.start()
         self._ingest.start()
         waiting_s = 0.0
         while not self._server.started:
@@ -219,8 +251,11 @@ class Hub:
         self._server.should_exit = True
         self._ingest.stop()
         self.health.stop()
+        self._janitor.stop()
+        self.copies.stop()
         if self._thread.is_alive():
             self._thread.join(GRACE_S + 2)
+        self.anchors.stop()
         self._socket.close()
         self.store.close()
         self._lock.release()

@@ -204,6 +204,7 @@ class Site:
     """A hub's application without a network: its parts, and a browser-like client that is logged in."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder = folder
         self.clock = SteppedClock(NOON)
         config = HubConfig(data_dir=folder, **settings)
         self.store = Store(f"sqlite:///{folder / 'hub.sqlite'}", budget_of(config))

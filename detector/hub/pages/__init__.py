@@ -14,11 +14,24 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
-from detector.hub.pages import cameras, entry, feed, health, incidents, lan, people, retention, sides, tuning, uploads
+from detector.hub.pages import (
+    cameras,
+    entry,
+    feed,
+    health,
+    incidents,
+    lan,
+    people,
+    retention,
+    sides,
+    tuning,
+    uploads,
+    zones,
+)
 from detector.hub.pages.menu import Doors
 from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, PasswordNeeded, View, own_path
 
-PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides, health, retention, people)
+PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides, health, retention, people, zones)
 
 
 def to_login(request: Request, _error: Exception) -> Response:

@@ -22,20 +22,23 @@ from starlette.responses import HTMLResponse
 
 from detector.clock import Clock
 from detector.config import HubConfig
+from detector.hub.anchors import Anchors
 from detector.hub.audit import Audit
 from detector.hub.auth import Gate, Session, bearer_token, cookie_name
 from detector.hub.budget import Budget, budget_of
 from detector.hub.clips import ClipFolder
+from detector.hub.derived import Copies
 from detector.hub.events import Live
 from detector.hub.health import Health
 from detector.hub.lan import Certificate
 from detector.hub.metrics import Metrics
+from detector.hub.overview import Overview
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.people import People
 from detector.hub.pictures import Pictures
 from detector.hub.presence import Presence
-from detector.hub.reviews import Reviews
 from detector.hub.retention import Retention
+from detector.hub.reviews import Reviews
 from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.store import VERDICTS, Store, StoredIncident
@@ -82,6 +85,7 @@ class Parts:
     store: Store
     gate: Gate
     audit: Audit
+    anchors: Anchors
     clips: ClipFolder
     live: Live
     clock: Clock
@@ -92,6 +96,7 @@ class Parts:
     metrics: Metrics
     zones: Zones
     pictures: Pictures
+    copies: Copies
     tell: Callable[[], None] = lambda: None
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
     certificate: Certificate | None = None
@@ -100,6 +105,11 @@ class Parts:
     def people(self) -> People:
         """Who there is."""
         return self.gate.people
+
+    @property
+    def overview(self) -> Overview:
+        """How much of what there is."""
+        return Overview(self.store.database)
 
     @property
     def budget(self) -> Budget:
@@ -242,9 +252,9 @@ class View:
     @staticmethod
     def gigabytes(size: int) -> str:
         """A size for people: `4.2 GB`, `30 MB`, `< 1 MB`."""
-        if size < 2**20:
+        if size < 1e6:
             return "0 MB" if size == 0 else "< 1 MB"
-        return f"{size / 2**20:.0f} MB" if size < 2**29 else f"{size / 2**30:.1f} GB"
+        return f"{size / 1e6:.0f} MB" if size < 5e8 else f"{size / 1e9:.1f} GB"
 
     def days(self, days: int | None) -> str:
         """How long something is kept."""

@@ -1,0 +1,249 @@
+"""Footage goes when its time is over, announced before; what somebody needs stays, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select
+
+from detector.config import RetentionConfig
+from detector.hub.audit import Audit
+from detector.hub.cases import CLOSED, Cases
+from detector.hub.retention import DAY_S, Retention
+from detector.hub.rights import Role, Scope
+from detector.hub.schema import doomed, sides
+from detector.hub.store import Clip, Store
+from tests.hub.conftest import NOON, make_envelope, make_jpeg
+
+END = NOON + 40  # of the builder's incidents
+DAYS = RetentionConfig(true_alarm=300, authorised=30, unclear=100, false_alarm=20, note=50, warn_days=7, reserve_gb=0)
+
+
+class Keeper:
+    """A store with incidents that have footage, and what decides about it."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+        self.audit = Audit(store.database)
+        self.cases = Cases(store.database, self.audit)
+        self.free = 100 * 10**9
+        self.seq = 0
+
+    def retention(self, config: RetentionConfig = DAYS) -> Retention:
+        return Retention(self.store.database, self.folder, config, self.audit, lambda _: (10**12, 0, self.free))
+
+    def add(self, name: str, verdict: str = "", *, size: int = 1000, **changes: Any) -> None:
+        self.seq += 1
+        usual: dict[str, Any] = {"incident": name, "snapshot": make_jpeg(16, 16), "phase": "end"}
+        self.store.add_alerts([make_envelope(self.seq, **{**usual, **changes})], NOON)
+        file = f"ab/{name}.mp4"
+        (self.folder / "ab").mkdir(exist_ok=True, parents=True)
+        (self.folder / file).write_bytes(bytes(size))
+        clip = Clip(name, 0, "shanghai", "box1", "cam3", NOON, 4.0, size, "00" * 32, file, NOON)
+        self.store.add_clip(clip)
+        if verdict:
+            self.judge(name, verdict)
+
+    def judge(self, name: str, verdict: str) -> None:
+        self.store.add_verdict(name, "li", verdict, "", NOON)
+
+    def has_footage(self, name: str) -> bool:
+        here = (self.folder / f"ab/{name}.mp4").exists()
+        known = bool(self.store.clips(name)) and self.store.snapshot(name) is not None
+        assert here == known
+        return here
+
+    def pass_days(self, days: float, config: RetentionConfig = DAYS) -> int:
+        """Run the janitor three times, a good week apart, the last time so many days after the incidents."""
+        return sum(self.retention(config).run(END + (days - ago) * DAY_S) for ago in (16, 8, 0))
+
+
+@pytest.fixture
+def keeper(store: Store, tmp_path: Path) -> Iterator[Keeper]:
+    yield Keeper(store, tmp_path / "clips")
+
+
+VERDICT_DAYS = [("true", 300), ("authorised", 30), ("unclear", 100), ("false", 20)]
+
+
+@pytest.mark.parametrize(("verdict", "days"), VERDICT_DAYS)
+def test_footage_goes_by_its_verdict_and_the_incident_stays(keeper: Keeper, verdict: str, days: int) -> None:
+    keeper.add("one", verdict)
+    keeper.retention().run(END + (days - 7.5) * DAY_S)
+    assert keeper.retention().announced() == []
+    keeper.retention().run(END + (days - 7) * DAY_S)
+    assert [due.due_at for due in keeper.retention().announced()] == [END + days * DAY_S]
+    assert keeper.retention().run(END + (days - 0.5) * DAY_S) == 0 and keeper.has_footage("one")
+    assert keeper.retention().run(END + days * DAY_S) == 1 and not keeper.has_footage("one")
+    kept = keeper.store.incident("one")
+    assert kept and kept.verdict == verdict and kept.snapshot is None
+    gone = keeper.retention().of("one")
+    assert gone and (gone.why, gone.bytes) == ("age", 1000)
+    assert [entry.subject for entry in keeper.audit.entries() if entry.action == "footage_deleted"] == ["one"]
+
+
+def test_nothing_goes_unannounced_even_when_long_overdue(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    late = END + 500 * DAY_S  # the hub was switched off, or the rule was just made stricter
+    assert keeper.retention().run(late) == 0 and keeper.has_footage("one")
+    assert [due.due_at for due in keeper.retention().announced()] == [late + 7 * DAY_S]
+    assert keeper.retention().run(late + 7 * DAY_S) == 1
+
+
+def test_an_alert_that_nobody_judged_is_never_deleted(keeper: Keeper) -> None:
+    keeper.add("alert")
+    keeper.add("warning", severity="warning")
+    keeper.free = 0
+    assert keeper.pass_days(2000, RetentionConfig(reserve_gb=50, warn_days=0)) == 0
+    assert keeper.has_footage("alert") and keeper.has_footage("warning")
+
+
+def test_a_note_that_nobody_judged_goes_after_its_own_time(keeper: Keeper) -> None:
+    keeper.add("note", severity="info")
+    keeper.add("open", severity="info", phase="update")
+    keeper.pass_days(49)
+    assert keeper.has_footage("note")
+    keeper.pass_days(60)
+    assert not keeper.has_footage("note") and keeper.has_footage("open")
+
+
+def test_a_legal_hold_keeps_it_and_its_end_announces_it_anew(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    keeper.pass_days(15)
+    assert len(keeper.retention().announced()) == 1
+    keeper.cases.hold("one", "the police asked", user="wang", at=NOON)
+    keeper.pass_days(60)
+    assert keeper.has_footage("one") and keeper.retention().announced() == []
+    keeper.cases.release("one", user="wang", at=NOON)
+    keeper.retention().run(END + 61 * DAY_S)
+    assert [due.due_at for due in keeper.retention().announced()] == [END + 68 * DAY_S]
+
+
+def test_an_open_case_keeps_it_and_a_closed_one_does_not(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    incident = keeper.store.incident("one")
+    assert incident
+    number = keeper.cases.make("theft", [incident], user="wang", at=NOON)
+    keeper.pass_days(60)
+    assert keeper.has_footage("one")
+    case = keeper.cases.case(number)
+    assert case and keeper.cases.change(case, {"state": CLOSED}, user="wang", at=NOON)
+    keeper.pass_days(60)
+    keeper.retention().run(END + 70 * DAY_S)
+    assert not keeper.has_footage("one")
+
+
+def test_a_new_verdict_counts_from_then_on(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    keeper.pass_days(15)
+    keeper.judge("one", "true")
+    keeper.pass_days(60)
+    assert keeper.has_footage("one")
+
+
+def test_a_kind_may_have_days_of_its_own(keeper: Keeper) -> None:
+    config = DAYS.model_copy(update={"by_kind": {"tamper": {"true_alarm": 10, "false_alarm": None}}})
+    keeper.add("tamper", "true", kind="tamper")
+    keeper.add("photos", "true")
+    keeper.add("wrong", "false", kind="tamper")
+    keeper.pass_days(100, config)
+    assert [keeper.has_footage(name) for name in ("tamper", "photos", "wrong")] == [False, True, True]
+
+
+def test_a_disk_that_runs_short_loses_judged_footage_the_least_needed_first(keeper: Keeper) -> None:
+    for n, verdict in enumerate(("true", "false", "unclear", "authorised", "false")):
+        keeper.add(f"{n}-{verdict}", verdict, started_at_unix=NOON - 100 * n)
+    keeper.add("unjudged")
+    order = []
+    retention = keeper.retention(RetentionConfig(reserve_gb=50))
+    while ids := retention._expendable():
+        order.append(ids)
+        retention._delete(ids, NOON, "space")
+    assert order == [["4-false", "1-false"], ["3-authorised"], ["2-unclear"], ["0-true"]]
+    retention.run(NOON)
+    assert keeper.has_footage("unjudged") and not keeper.has_footage("0-true")
+
+
+def test_room_is_made_only_until_there_is_enough(keeper: Keeper) -> None:
+    for n in range(25):
+        keeper.add(f"n{n:02}", "false")
+    retention = keeper.retention(RetentionConfig(reserve_gb=50))
+    keeper.free = 40 * 10**9
+    real = retention._remove_files
+
+    def freed() -> None:
+        real()
+        keeper.free += 6 * 10**9
+
+    retention._remove_files = freed  # type: ignore[method-assign]
+    assert retention.run(NOON) == 10
+    assert {gone.why for gone in retention.gone()} == {"space"}
+
+
+def test_files_that_a_crash_left_behind_go_the_next_time(keeper: Keeper) -> None:
+    keeper.add("one")
+    with keeper.store.database.writing() as connection:
+        connection.execute(insert(doomed), [{"file": "ab/one.mp4"}, {"file": "../outside"}, {"file": "ab/gone.mp4"}])
+    outside = keeper.folder.parent / "outside"
+    outside.write_text("not ours")
+    keeper.retention().run(NOON)
+    assert not (keeper.folder / "ab/one.mp4").exists() and outside.exists()
+    with keeper.store.database.reading() as connection:
+        assert connection.execute(select(doomed)).all() == []
+
+
+def test_side_files_go_with_their_clips(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    side = {
+        "incident": "one", "segment": 0, "site": "shanghai", "edge": "box1", "camera": "cam3", "started_at": NOON,
+        "duration_s": 4.0, "size": 9, "sha256": "11" * 32, "file": "ab/one.json.gz", "stored_at": NOON,
+    }  # fmt: skip
+    (keeper.folder / "ab/one.json.gz").write_bytes(b"looks")
+    with keeper.store.database.writing() as connection:
+        connection.execute(insert(sides), side)
+    keeper.pass_days(21)
+    assert not (keeper.folder / "ab/one.json.gz").exists()
+    with keeper.store.database.reading() as connection:
+        assert connection.execute(select(sides)).all() == []
+
+
+def test_judging_between_question_and_deletion_is_not_overlooked(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    retention = keeper.retention()
+    keeper.cases.hold("one", "just now", user="wang", at=NOON)
+    assert retention._delete(["one"], NOON, "age") == 0 and keeper.has_footage("one")
+
+
+def test_what_is_out_of_scope_is_not_told(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    keeper.pass_days(15)
+    assert keeper.retention().announced(Scope.of(["suzhou"])) == []
+    keeper.pass_days(23)
+    assert keeper.retention().gone(scope=Scope.of(["shanghai/cam4"])) == []
+    assert len(keeper.retention().gone(scope=Scope.of(["shanghai/cam3"]))) == 1
+
+
+def test_the_page_shows_rules_disk_and_days_ahead(site: Any) -> None:
+    keeper = Keeper(site.store, site.folder / "clips")
+    site.store.add_alerts([make_envelope(1, incident="one", snapshot=make_jpeg(16, 16), phase="end")], NOON)
+    keeper.judge("one", "false")
+    site.clock.at = END + 25 * DAY_S
+    retention = Retention(site.store.database, site.folder / "clips", RetentionConfig(reserve_gb=0), keeper.audit)
+    retention.run(site.clock.at)
+    page = site.somebody(Role.ADMIN).get("/retention").text
+    assert "/incidents/one" in page and "30 天" in page and "不删" in page
+    assert site.somebody(Role.REVIEWER).get("/retention").status_code == 403
+
+
+def test_a_snapshot_that_went_is_no_longer_shown(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    with keeper.store.database.writing() as connection:
+        connection.execute(delete(doomed))
+    keeper.pass_days(21)
+    assert keeper.store.snapshot("one") is None
+    incident = keeper.store.incident("one")
+    assert incident and incident.snapshot is None
