@@ -6,6 +6,7 @@ threshold commands do. What an edge then says is in force is its layout.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -22,6 +23,9 @@ from detector.hub.schema import edges, layouts, zone_changes, zone_proposals
 
 KINDS: tuple[str, ...] = get_args(ZoneKind)
 LEAST_AREA = 1e-4  # of the picture, as the configuration has it
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
+# Settings of a zone that contradict some kinds (`contradictions`).
+NOT_FOR = {"policy": {"ignore"}, "label_up_rate": {*KINDS} - {"storage"}}
 LONGEST_NOTE = 500
 MOST_OPEN = 50  # proposals for one camera that nobody has looked at
 
@@ -82,6 +86,15 @@ class Proposal:
         return self.site, self.edge, self.camera
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A zone of a draft: as configurations have it, its name in force before, and what of its settings falls away."""
+
+    zone: dict[str, Any]
+    was: str | None
+    lost: tuple[str, ...]
+
+
 class Zones:
     """Changes, proposals and layouts in a database. Any thread may call it; what writes has committed on return."""
 
@@ -134,7 +147,7 @@ class Zones:
             at: When, Unix seconds.
 
         Returns:
-            The change; `None` where somebody else was quicker or it would change nothing, and nothing was done.
+            The change; `None` where somebody else was quicker, and nothing was done.
         """
         site, edge, camera = place
         with self._database.writing() as connection:
@@ -143,7 +156,7 @@ class Zones:
             of_camera = [one for one in of_edge if one.camera == camera]
             before = of_camera[0].zones if of_camera else None
             wanted = None if zones is None else [dict(zone) for zone in zones]
-            if (of_camera[0].version if of_camera else 0) != expected or wanted == before:
+            if (of_camera[0].version if of_camera else 0) != expected:
                 return None
             # Above all that the edge has told of: a database brought back from a backup would command in vain.
             said = select(edges.c.health).where(edges.c.site == site, edges.c.edge == edge)
@@ -258,6 +271,46 @@ def checked_polygon(value: object) -> Polygon:
     if crosses_itself(polygon):
         raise BadZones("zones_crossing")
     return polygon
+
+
+def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+    """All zones of a camera as somebody drew them, with what can't be drawn taken from those in force.
+
+    A zone that was in force keeps its policy and its usual rate, by its name of then, where its kind can have them.
+
+    Args:
+        draft: A list of mappings with `name`, `kind`, `polygon`, and `was`: the name in force, where it had one.
+        known: The zones in force.
+
+    Raises:
+        BadZones: Something is wrong with one of them; the first is told.
+    """
+    if not isinstance(draft, list) or not all(isinstance(one, dict) for one in draft):
+        raise BadZones("zones_bad_draft")
+    if len(draft) > wire.MOST_ZONES:
+        raise BadZones("zones_many", n=wire.MOST_ZONES)
+    before = {zone["name"]: zone for zone in known}
+    drawn: list[Drawn] = []
+    for one in draft:
+        name, kind, was = one.get("name"), one.get("kind"), one.get("was")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise BadZones("zones_bad_name", name=str(name)[:64])
+        if kind not in KINDS:
+            raise BadZones("zones_bad_kind")
+        if any(other.zone["name"] == name for other in drawn):
+            raise BadZones("zones_twice", name=name)
+        former = before.get(was) if isinstance(was, str) else None
+        try:
+            same = former is not None and one.get("polygon") == former["polygon"]
+            corners = former["polygon"] if former and same else list(map(list, checked_polygon(one.get("polygon"))))
+        except BadZones as error:
+            raise BadZones("zones_one_bad", name=name, why=error) from error
+        whole = {**(former or {}), "name": name, "kind": kind, "polygon": corners}
+        lost = tuple(part for part, kinds in NOT_FOR.items() if part in whole and kind in kinds)
+        for part in lost:
+            del whole[part]
+        drawn.append(Drawn(whole, former["name"] if former else None, lost))
+    return drawn
 
 
 def zoned_version(health: Mapping[str, Any] | None) -> int:

@@ -15,14 +15,16 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
 from detector.hub.pages import (
+    audit,
     cameras,
-    entry,
+    derived, entry,
     feed,
     health,
     incidents,
     lan,
     people,
     retention,
+    review,
     sides,
     tuning,
     uploads,
@@ -31,7 +33,7 @@ from detector.hub.pages import (
 from detector.hub.pages.menu import Doors
 from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, PasswordNeeded, View, own_path
 
-PARTS = (lan, entry, feed, incidents, cameras, tuning, uploads, sides, health, retention, people, zones)
+PARTS = (lan, entry, feed, incidents, review, cameras, tuning, uploads, sides, derived, health, retention, people, audit, zones)
 
 
 def to_login(request: Request, _error: Exception) -> Response:

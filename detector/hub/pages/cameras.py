@@ -1,22 +1,130 @@
-"""Whether anybody is watching, and whether any alert was lost."""
+"""Cameras as people look at them: what each last showed, how old that is, and in words what is wrong."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from starlette.responses import Response
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from detector.hub.cameras import camera_states, counter
-from detector.hub.pages.view import Somebody
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from detector import wire
+from detector.hub.cameras import CameraState, camera_states
+from detector.hub.pages.view import View, needs
+from detector.hub.pictures import Glimpse
+from detector.hub.rights import Right
+from detector.hub.zones import Place
 
 router = APIRouter()
 
+LOOK = needs(Right.LOOK)
+EXPECTED_S = 900.0  # a picture comes every 5 minutes; one older than this is called old
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One camera: how it is, its last picture, what its edge says of it, and how many proposals wait."""
+
+    state: CameraState
+    picture: Glimpse | None
+    said: dict[str, Any]
+    proposals: int
+    path: str
+
+    @property
+    def zones(self) -> list[dict[str, Any]]:
+        """In force."""
+        return drawable(self.said.get("zones"))
+
+    @property
+    def too_far(self) -> float | None:
+        """Where in the picture, as a share of its height, a phone becomes too small to judge."""
+        return too_far(self.said)
+
 
 @router.get("/cameras")
-def cameras(view: Somebody) -> Response:
-    """Whether anybody is watching, and whether any alert was lost."""
-    edges = view.store.edges(view.scope)
-    refused, refusals = view.store.refused()
-    states = camera_states(edges, view.now, view.scope)
-    return view.page(
-        "cameras.html", edges=edges, cameras=states, refused=refused, refusals=refusals, counter=counter
-    )  # fmt: skip
+def cameras(view: Annotated[View, LOOK]) -> Response:
+    """What every camera last showed."""
+    return view.page("cameras.html", cards=_cards(view), expected_s=EXPECTED_S)
+
+
+@router.get("/cameras/part")
+def cameras_part(view: Annotated[View, LOOK]) -> Response:
+    """The same, to keep an open page fresh."""
+    return view.page("cameras_part.html", cards=_cards(view), expected_s=EXPECTED_S)
+
+
+@router.get("/cameras/{site}/{edge}/{camera}/picture")
+def picture(view: Annotated[View, LOOK], site: str, edge: str, camera: str, large: int = 0) -> Response:
+    """The newest picture of a camera, labels blurred by its edge; with `large=1` one to draw on, if there is any."""
+    found = (
+        view.parts.pictures.newest((site, edge, camera), large=bool(large)) if view.scope.sees(site, camera) else None
+    )
+    if found is None:
+        raise HTTPException(404)
+    etag = f'"{found.taken_at:.3f}-{found.width}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+    if etag in (one.strip() for one in view.request.headers.get("If-None-Match", "").split(",")):
+        return Response(status_code=304, headers=headers)
+    return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+
+
+@router.post("/cameras/{site}/{edge}/{camera}/picture")
+def ask_picture(view: Annotated[View, LOOK], site: str, edge: str, camera: str) -> Response:
+    """Ask a camera for a picture now; it comes when its edge can be reached."""
+    known(view, (site, edge, camera))
+    for large in (False, True):
+        view.parts.ask(wire.Topics(site, edge).ask_picture, wire.ask_picture_payload(camera, large=large))
+    return RedirectResponse("/cameras", 303)
+
+
+def path_of(place: Place) -> str:
+    """Where a camera's pages begin; names need no quoting (`config.Name`)."""
+    return "/cameras/" + "/".join(place)
+
+
+def known(view: View, place: Place) -> CameraState:
+    """A camera that a visitor sees.
+
+    Raises:
+        HTTPException: There is none (404).
+    """
+    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    found = next((one for one in cameras if (one.site, one.edge, one.name) == place), None)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def drawable(zones: object) -> list[dict[str, Any]]:
+    """Zones of which enough is understood to draw them."""
+    found = []
+    for zone in zones if isinstance(zones, list) else []:
+        corners = zone.get("polygon") if isinstance(zone, dict) else None
+        if not isinstance(corners, list) or not isinstance(zone.get("name"), str):
+            continue
+        if all(isinstance(p, list) and len(p) == 2 and all(_is_share(v) for v in p) for p in corners):
+            found.append({**zone, "kind": str(zone.get("kind"))})
+    return found
+
+
+def too_far(said: dict[str, Any]) -> float | None:
+    """Where in a picture a phone becomes too small to judge, by what an edge said; `None`: nowhere, or not known."""
+    limit = (said.get("coverage") or {}).get("limit_y")
+    return limit if isinstance(limit, int | float) and _is_share(limit) else None
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+
+
+def _cards(view: View) -> list[Card]:
+    zones, pictures = view.parts.zones, view.parts.pictures.glimpses(view.scope)
+    said, waiting = zones.layouts(view.scope), [one.place for one in zones.proposals(view.scope)]
+    cards = []
+    for state in camera_states(view.store.edges(view.scope), view.now, view.scope):
+        place = state.site, state.edge, state.name
+        count = waiting.count(place)
+        cards.append(Card(state, pictures.get(place), said.get(place, {}), count, path_of(place)))
+    return cards

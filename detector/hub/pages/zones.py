@@ -1,0 +1,306 @@
+"""Zones drawn on a camera's picture: a draft is looked at as a change of the configuration, sent, and answered."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from detector import wire
+from detector.config import zones_as_yaml
+from detector.hub.cameras import CameraState
+from detector.hub.pages.cameras import drawable, known, path_of, too_far
+from detector.hub.pages.view import Form, View, needs
+from detector.hub.rights import Right
+from detector.hub.texts import Phrases
+from detector.hub.zones import (
+    KINDS,
+    BadZones,
+    Drawn,
+    Place,
+    ZoneChange,
+    checked_zones,
+    understood,
+    zoned_version,
+)
+
+logger = logging.getLogger(__name__)
+router = APIRouter()
+
+FRESH_S = 60.0  # a picture to draw on that is older is asked for anew
+MOST_SHOWN = 50
+PATH = "/cameras/{site}/{edge}/{camera}/zones"
+
+Draft = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the zones of a camera stand: in force, in the file, as last set, and whether the edge took that."""
+
+    camera: CameraState
+    place: Place
+    said: dict[str, Any]
+    changes: list[ZoneChange]
+    answer: dict[str, Any] | None
+
+    @property
+    def in_force(self) -> Draft:
+        """Zones by which the edge goes, as it last said."""
+        return drawable(self.said.get("zones"))
+
+    @property
+    def in_file(self) -> Draft:
+        """Zones of the edge's configuration file."""
+        return drawable(self.said.get("file_zones"))
+
+    @property
+    def version(self) -> int:
+        """Of the latest change; 0 before the first."""
+        return self.changes[0].version if self.changes else 0
+
+    @property
+    def to_draw(self) -> Draft:
+        """What drawing begins with: what was set and is not in force yet, else what is."""
+        pending = self.answer and self.answer["state"] != "taken" and self.changes[0]
+        if not pending:
+            return self.in_force
+        return drawable(self.changes[0].zones) if self.changes[0].zones is not None else self.in_file
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A draft that can be sent: its zones (`None`: back to the file's) and how they are told, the draft as it came."""
+
+    zones: Draft | None
+    draft: Draft
+    sentences: list[str]
+    diff: list[str]
+
+
+@router.get(PATH)
+def zones_page(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, camera: str) -> Response:
+    """A camera's picture with its zones, to look at or to draw on."""
+    standing = _standing(view, (site, edge, camera))
+    large = view.parts.pictures.glimpses(view.scope, large=True).get(standing.place)
+    if view.may(Right.CONFIGURE) and (large is None or view.now - large.taken_at > FRESH_S):
+        view.parts.ask(wire.Topics(site, edge).ask_picture, wire.ask_picture_payload(camera, large=True))
+    draft = _draft(standing.to_draw)
+    wanted = _numbers(view.request.query_params.get("with", ""))
+    for one in view.parts.zones.proposals(view.scope, place=standing.place) if view.may(Right.CONFIGURE) else []:
+        if one.number in wanted:
+            draft.append({"name": f"{one.kind}-{one.number}", "kind": one.kind, "polygon": one.polygon, "was": None})
+    return _page(view, standing, draft, adopted=wanted)
+
+
+@router.get(PATH + "/answer")
+def zones_answer(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, camera: str) -> Response:
+    """Whether the edge took what was set."""
+    return view.page(
+        "zones_answer.html", standing=_standing(view, (site, edge, camera)), path=path_of((site, edge, camera))
+    )
+
+
+@router.post(PATH)
+def set_zones(
+    view: Annotated[View, needs(Right.CONFIGURE)], fields: Form, site: str, edge: str, camera: str
+) -> Response:  # fmt: skip
+    """Look at a draft as a change of the configuration (`do=look`, `do=look_back`), or send it (`do=send`).
+
+    Where somebody else was quicker nothing is sent: the draft stays, and the page asks once more.
+    """
+    standing = _standing(view, (site, edge, camera))
+    adopted = _numbers(fields.get("with", ""))
+    back = fields.get("do") == "look_back" or fields.get("back") == "1"
+    draft = standing.in_file if back else _parsed(fields.get("draft", ""))
+    try:
+        drawn = None if back else checked_zones(draft, standing.in_force)
+    except BadZones as error:
+        return _refused(view, standing, draft, in_words(view.say, error), adopted)
+    change = _change(view.say, standing, drawn)
+    if fields.get("do") != "send":
+        if "hx-request" in view.request.headers:
+            return view.page("zones_change.html", change=change, standing=standing, adopted=adopted)
+        return _page(view, standing, _draft(draft), change=change, adopted=adopted)
+    expected = fields.get("now", "")
+    done = view.parts.zones.set_zones(
+        standing.place, change.zones, expected=int(expected) if expected.isdecimal() and len(expected) < 17 else -1,
+        user=view.user, at=view.now,
+    )  # fmt: skip
+    if done is None:
+        latest = _standing(view, standing.place)
+        if latest.changes and latest.changes[0].user == view.user and latest.changes[0].zones == change.zones:
+            return RedirectResponse(path_of(standing.place) + "/zones", 303)  # sent twice
+        return _page(view, latest, _draft(draft), change=change, contested=True, status=409, adopted=adopted)
+    view.did("zones", "/".join(standing.place), version=done.version, back=back, zones=_names(change.zones))
+    for number in adopted:
+        if view.parts.zones.decide(standing.place, number, "accepted", "", user=view.user, at=view.now):
+            view.did("zone_proposal", "/".join(standing.place), number=number, decision="accepted")
+    view.parts.tell()
+    logger.info("zones of %s changed by %s, version %d", standing.place, ascii(view.user), done.version)
+    return RedirectResponse(path_of(standing.place) + "/zones", 303)
+
+
+@router.post(PATH + "/proposals")
+def propose(
+    view: Annotated[View, needs(Right.JUDGE)], fields: Form, site: str, edge: str, camera: str
+) -> Response:  # fmt: skip
+    """Propose a zone: `kind`, `polygon` as JSON, and, if you like, `note` and `incident`."""
+    standing = _standing(view, (site, edge, camera))
+    incident = fields.get("incident") or None
+    if incident and view.store.incident(incident, view.scope) is None:
+        raise HTTPException(404)
+    try:
+        number = view.parts.zones.propose(
+            standing.place, fields.get("kind", ""), _parsed(fields.get("polygon", "")), fields.get("note", ""),
+            user=view.user, at=view.now, incident=incident,
+        )  # fmt: skip
+    except BadZones as error:
+        return _refused(view, standing, standing.to_draw, in_words(view.say, error), [])
+    view.did("zone_proposal", "/".join(standing.place), number=number, decision="proposed", kind=fields["kind"])
+    return RedirectResponse(path_of(standing.place) + "/zones", 303)
+
+
+@router.post(PATH + "/proposals/{number}")
+def decide(
+    view: Annotated[View, needs(Right.CONFIGURE)], fields: Form, site: str, edge: str, camera: str, number: int
+) -> Response:  # fmt: skip
+    """Take a proposal into the draft (`do=accept`: it counts as accepted once that is sent), or decline it."""
+    standing = _standing(view, (site, edge, camera))
+    page = path_of(standing.place) + "/zones"
+    if not 0 < number < 2**53:
+        raise HTTPException(404)
+    if fields.get("do") == "accept":
+        return RedirectResponse(f"{page}?with={number}", 303)
+    reason = fields.get("reason", "").strip()
+    if fields.get("do") != "decline" or not reason:
+        return _refused(view, standing, standing.to_draw, view.say("zones_no_reason"), [])
+    if view.parts.zones.decide(standing.place, number, "declined", reason, user=view.user, at=view.now) is None:
+        raise HTTPException(404)
+    view.did("zone_proposal", "/".join(standing.place), number=number, decision="declined")
+    return RedirectResponse(page, 303)
+
+
+def in_words(say: Phrases, error: BadZones) -> str:
+    """What is wrong with zones, in the reader's language."""
+    values = {name: in_words(say, v) if isinstance(v, BadZones) else v for name, v in error.values.items()}
+    return say(error.key, **values)
+
+
+def answer_of(health: dict[str, Any] | None, version: int) -> dict[str, Any]:
+    """Whether an edge took a version, by its health report: `taken`, `refused` for a `reason`, or `waiting`."""
+    told = (health or {}).get("zoned")
+    told = told if isinstance(told, dict) else {}
+    if zoned_version(health) >= version:
+        return {"state": "taken", "reason": ""}
+    if told.get("refused") and told.get("refused_version") == version:
+        return {"state": "refused", "reason": str(told["refused"])[:500]}
+    return {"state": "waiting", "reason": ""}
+
+
+def _standing(view: View, place: Place) -> Standing:
+    camera = known(view, place)
+    changes = view.parts.zones.changes(place)
+    health = next((e.health for e in view.store.edges(view.scope) if (e.site, e.edge) == place[:2]), None)
+    # Every change at an edge has a version of its own; a later one, of another camera, carries this one along.
+    latest = [one.version for one in view.parts.zones.latest().values() if (one.site, one.edge) == place[:2]]
+    answer = answer_of(health, changes[0].version) if changes else None
+    if answer and answer["state"] == "waiting" and max(latest) > changes[0].version:
+        answer = answer_of(health, max(latest))
+    return Standing(camera, place, view.parts.zones.layouts(view.scope).get(place, {}), changes, answer)
+
+
+def _page(
+    view: View, standing: Standing, draft: Draft, *, change: Change | None = None, contested: bool = False,
+    trouble: str = "", status: int = 200, adopted: list[int],
+) -> Response:  # fmt: skip
+    pictures = view.parts.pictures
+    picture = pictures.glimpses(view.scope, large=True).get(standing.place)
+    picture = picture or pictures.glimpses(view.scope).get(standing.place)
+    proposals = view.parts.zones.proposals(view.scope, place=standing.place)
+    return view.page(
+        "zones.html", status, standing=standing, draft=draft, change=change, contested=contested, trouble=trouble,
+        adopted=adopted, picture=picture, proposals=[one for one in proposals if one.number not in adopted],
+        kinds=KINDS, path=path_of(standing.place), too_far=too_far(standing.said), most=MOST_SHOWN,
+        can_set=view.may(Right.CONFIGURE), can_propose=view.may(Right.JUDGE), dumps=json.dumps,
+        most_points=wire.MOST_POINTS, most_zones=wire.MOST_ZONES,
+    )  # fmt: skip
+
+
+def _refused(view: View, standing: Standing, draft: object, trouble: str, adopted: list[int]) -> Response:
+    """Say what is wrong, the draft kept."""
+    if "hx-request" in view.request.headers:
+        return view.page("zones_trouble.html", trouble=trouble)  # 200: htmx swaps nothing else
+    return _page(view, standing, _draft(drawable(draft)), trouble=trouble, status=422, adopted=adopted)
+
+
+def _draft(zones: Draft) -> Draft:
+    """What the drawing script is given: `was` is the name in force."""
+    return [
+        {"name": zone["name"], "kind": zone["kind"], "polygon": zone["polygon"], "was": zone.get("was", zone["name"])}
+        for zone in zones
+    ]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part.isdecimal() and len(part) < 16][:MOST_SHOWN]
+
+
+def _names(zones: Draft | None) -> list[str] | None:
+    return None if zones is None else [zone["name"] for zone in zones]
+
+
+def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None) -> Change:
+    before = standing.in_force
+    if drawn is None:
+        drawn = [Drawn(zone, zone["name"], ()) for zone in standing.in_file]
+        told, zones = [say("zones_back_told"), *_sentences(say, before, drawn)], None
+    else:
+        zones = [one.zone for one in drawn]
+        told = _sentences(say, before, drawn)
+    old, new = (zones_as_yaml(understood(some)).splitlines() for some in (before, [one.zone for one in drawn]))
+    diff = list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
+    names = [{**one.zone, "was": one.was} for one in drawn]
+    return Change(zones, _draft(names), told, [line for line in diff if not line.startswith("@@")])
+
+
+def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
+    """What changes, zone by zone, in plain words."""
+    former = {zone["name"]: zone for zone in before}
+    kept = [one.was for one in drawn if one.was]
+    told = [
+        say("zones_removed", name=name, kind=say.either(f"zone_{zone['kind']}", zone["kind"]))
+        for name, zone in former.items()
+        if name not in kept
+    ]
+    for one in drawn:
+        zone, name, kind = one.zone, one.zone["name"], say.either(f"zone_{one.zone['kind']}", one.zone["kind"])
+        old = former.get(one.was or "")
+        if old is None:
+            told.append(say("zones_added", name=name, kind=kind))
+            continue
+        if name != one.was:
+            told.append(say("zones_renamed", name=name, was=one.was))
+        if zone["kind"] != old["kind"]:
+            told.append(say("zones_kind_now", name=name, was=say.either(f"zone_{old['kind']}", old["kind"]), kind=kind))
+        if zone["polygon"] != old["polygon"]:
+            told.append(say("zones_reshaped", name=name))
+        if one.lost:
+            told.append(say("zones_lost", name=name))
+    in_order = [name for name in former if name in kept]
+    if in_order != kept:
+        told.append(say("zones_reordered"))
+    return told
