@@ -34,6 +34,8 @@ from detector.hub.ingest import Ingest
 from detector.hub.lan import Certificate, certificate, local_addresses
 from detector.hub.lock import DataLock
 from detector.hub.metrics import Metrics, Timed
+from detector.hub.pack import Archive
+from detector.hub.packs import Packs
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import STATIC, Parts
 from detector.hub.people import People
@@ -44,6 +46,7 @@ from detector.hub.reviews import Reviews
 from detector.hub.store import Store
 from detector.hub.views import Views
 from detector.hub.zones import Zones
+from detector.keys import load_key
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ def create_app(
     certificate: Certificate | None = None,
     health: Health | None = None,
     copies: Copies | None = None,
+    packs: Packs | None = None,
     anchors: Anchors | None = None,
 ) -> ASGIApp:
     """The hub's pages as an ASGI application.
@@ -90,6 +94,7 @@ def create_app(
         health: Who watches; one that hears of nobody when left out.
         anchors: Keeps heads of the audit log; one that isn't running when left out.
         copies: Makes copies of clips; one that isn't running when left out.
+        packs: Makes evidence packs.
     """
     app = FastAPI(title="labelwatch hub", openapi_url=None)
     copies = copies or _copies(config, store, clock)
@@ -98,7 +103,7 @@ def create_app(
         live.poke()
         copies.arrived()
 
-    clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, arrived)
+    clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, arrived, reserve_bytes(config) // 4)
     audit = Audit(store.database)
     health = health or Health(store, clock, config.data_dir, reserve_bytes=reserve_bytes(config))
     metrics = Metrics(store, health, clock)
@@ -106,7 +111,7 @@ def create_app(
     add_pages(app, Parts(
         config, store, gate, audit, anchors or Anchors(audit, config.data_dir, clock), clips, live, clock,
         retention=retention_of(config, store), reviews=Reviews(store.database), presence=Presence(), health=health,
-        metrics=metrics, copies=copies, tell=tell,
+        metrics=metrics, copies=copies, packs=packs or packs_of(config, store, clock), tell=tell,
         zones=Zones(store.database), pictures=Pictures(store.database), ask=ask,
         certificate=certificate,
     ))  # fmt: skip
@@ -122,6 +127,14 @@ def retention_of(config: HubConfig, store: Store) -> Retention:
 
 def _copies(config: HubConfig, store: Store, clock: Clock) -> Copies:
     return Copies(config.data_dir / "clips", store, clock, config.timezone, reserve_bytes(config))
+
+
+def packs_of(config: HubConfig, store: Store, clock: Clock) -> Packs:
+    """What makes evidence packs, with the key that signs them; both have their places in the data folder."""
+    clips = ClipFolder(config.data_dir / "clips", store, clock, 0, lambda _incident: None)  # only finds
+    key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
+    archive = Archive(store, clips, key, config.timezone)
+    return Packs(config.data_dir / "packs", archive, Audit(store.database), clock)
 
 
 def reserve_bytes(config: HubConfig) -> int:
@@ -194,6 +207,7 @@ class Hub:
         )  # fmt: skip
         try:
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
+            self.packs = packs_of(config, self.store, self._clock)
             app = create_app(
                 config,
                 store=self.store,
@@ -205,6 +219,7 @@ class Hub:
                 certificate=self.certificate,
                 health=self.health,
                 copies=self.copies,
+                packs=self.packs,
                 anchors=self.anchors,
             )
         except OSError as error:
@@ -253,6 +268,7 @@ class Hub:
         self.health.stop()
         self._janitor.stop()
         self.copies.stop()
+        self.packs.stop()
         if self._thread.is_alive():
             self._thread.join(GRACE_S + 2)
         self.anchors.stop()

@@ -26,6 +26,7 @@ from detector.hub.anchors import Anchors
 from detector.hub.audit import Audit
 from detector.hub.auth import Gate, Session, bearer_token, cookie_name
 from detector.hub.budget import Budget, budget_of
+from detector.hub.cases import Cases
 from detector.hub.clips import ClipFolder
 from detector.hub.derived import Copies
 from detector.hub.events import Live
@@ -33,6 +34,7 @@ from detector.hub.health import Health
 from detector.hub.lan import Certificate
 from detector.hub.metrics import Metrics
 from detector.hub.overview import Overview
+from detector.hub.packs import Packs
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.people import People
 from detector.hub.pictures import Pictures
@@ -97,6 +99,7 @@ class Parts:
     zones: Zones
     pictures: Pictures
     copies: Copies
+    packs: Packs
     tell: Callable[[], None] = lambda: None
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
     certificate: Certificate | None = None
@@ -105,6 +108,11 @@ class Parts:
     def people(self) -> People:
         """Who there is."""
         return self.gate.people
+
+    @property
+    def cases(self) -> Cases:
+        """Incidents that belong together, and what is kept."""
+        return Cases(self.store.database, self.audit)
 
     @property
     def overview(self) -> Overview:
