@@ -175,13 +175,12 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
 
 def _plan(view: View, incident: StoredIncident, clips: list[Clip]) -> dict[str, Any]:
     """What a player plays: segments, and the acts in them, in Unix seconds."""
-    full = view.may(Right.FULL_PIXELS)
     with_side = {clip.segment for clip in clips if view.parts.clips.find_side(incident.id, clip.segment)}
     address = f"/clips/{quote(incident.id, safe='')}/"
     return {
         "segments": [
             {
-                "url": f"{address}{clip.segment}{'' if full else '/shared'}",
+                "url": f"{address}{clip.segment}/play",
                 "side": f"{address}{clip.segment}/side" if clip.segment in with_side else None,
                 "start": clip.started_at,
                 "length": clip.duration_s,
@@ -192,7 +191,6 @@ def _plan(view: View, incident: StoredIncident, clips: list[Clip]) -> dict[str, 
             {"start": act["started_at_unix"], "end": act["ended_at_unix"], "kind": str(act.get("kind"))}
             for act in incident.acts[:FEW_ACTS]
         ],
-        "shared": not full,
         "zone": view.parts.config.timezone,
     }
 

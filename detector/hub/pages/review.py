@@ -1,0 +1,164 @@
+"""The review desk: what nobody has judged yet, the worst first, played and judged one after another."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+from detector.hub.budget import ALERT, DIGEST
+from detector.hub.cameras import camera_states
+from detector.hub.pages.incidents import item_of, known
+from detector.hub.pages.view import Form, View, needs
+from detector.hub.reviews import REASONS, left
+from detector.hub.rights import Right
+from detector.hub.store import StoredIncident, Wanted
+
+router = APIRouter()
+
+PAGE_SIZE = 30
+LANES = (ALERT, DIGEST)
+DESK = re.compile(r"[A-Za-z0-9-]{8,40}")
+
+Judge = Annotated[View, needs(Right.JUDGE)]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Which part of the queue a page works through, by its own address."""
+
+    camera: str = ""
+    kind: str = ""
+    lane: str = ""
+
+    @classmethod
+    def of(cls, view: View) -> Desk:
+        """What a request asks for."""
+        asked = view.request.query_params
+        lane = asked.get("lane", "")
+        return cls(asked.get("camera", "")[:200], asked.get("kind", "")[:200], lane if lane in LANES else "")
+
+    def wanted(self, view: View) -> Wanted:
+        """As the store takes it."""
+        return Wanted(told=self.lane or None, kind=self.kind or None, camera=self.camera or None, scope=view.scope)
+
+    def address(self, path: str = "/review", **more: str) -> str:
+        """Address of this part of the queue, or of a page that belongs to it."""
+        told = {"camera": self.camera, "kind": self.kind, "lane": self.lane}
+        query = urlencode({name: value for name, value in {**told, **more}.items() if value})
+        return f"{path}?{query}" if query else path
+
+
+@router.get("/review")
+def review(view: Judge, incident: str = "") -> Response:
+    """The queue, and the incident named or the first of it."""
+    last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
+    desk = Desk.of(view)
+    listed = _listed(view, desk)
+    shown = known(view, incident) if incident else next(iter(listed["queue"]), None)
+    return view.page(
+        "review.html",
+        desk=desk,
+        last_change=last_change,
+        cameras=_cameras(view, listed["waiting"]),
+        kinds=sorted({one.kind for one in listed["waiting"]} | ({desk.kind} if desk.kind else set())),
+        lanes=LANES,
+        **listed,
+        **(item_of(view, shown) if shown else {"incident": None}),
+    )
+
+
+@router.get("/review/queue")
+def queue(view: Judge, after: str = "") -> Response:
+    """The queue alone, or that part of it which follows a place."""
+    desk = Desk.of(view)
+    return view.page("queue.html", desk=desk, **_listed(view, desk, after))
+
+
+@router.post("/review/look")
+def look(view: Judge, fields: Form) -> Response:
+    """An open page tells which incident its guard looks at, so that others see it."""
+    desk = fields.get("desk", "")
+    if not DESK.fullmatch(desk):
+        raise HTTPException(400)
+    incident = known(view, fields.get("incident", ""))
+    view.parts.presence.look(view.user, desk, incident.id, (incident.site, incident.camera), view.now)
+    view.parts.live.poke()
+    return Response(status_code=204)
+
+
+@router.get("/review/events")
+def review_events(view: Judge, desk: str = "", after: int = 0) -> Response:
+    """Changes as they come, as `/events` has them, and who looks at what: `watching` events, each the whole of it."""
+    parts, token, user = view.parts, view.session.token if view.session else None, view.user
+    if parts.live.is_full:
+        return Response(status_code=503, headers={"Retry-After": "5"})
+    told = ""
+
+    def watching() -> str:
+        nonlocal told
+        parts.presence.renew(user, desk, parts.clock.now())
+        before, told = told, json.dumps(parts.presence.watching(parts.clock.now(), view.scope))
+        return f"event: watching\ndata: {told}\n\n" if told != before else ""
+
+    last_seen = view.request.headers.get("last-event-id", "")
+    changes = parts.live.stream(
+        int(last_seen) if re.fullmatch(r"[0-9]{1,15}", last_seen) else after,
+        lambda: parts.gate.session(token, parts.clock.now(), extend=False) is not None,
+        view.scope,
+        watching,
+    )
+
+    async def until_closed() -> Any:
+        try:
+            async for event in changes:
+                yield event
+        finally:
+            parts.presence.leave(user, desk)
+            parts.live.poke()
+
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(until_closed(), media_type="text/event-stream", headers=headers)
+
+
+def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
+    """What `queue.html` needs: one page of the queue, and how many are left."""
+    found = view.parts.reviews.queue(desk.wanted(view), _place(after), PAGE_SIZE + 1)
+    more = found[PAGE_SIZE - 1] if len(found) > PAGE_SIZE else None
+    waiting = view.parts.reviews.waiting(view.scope)
+    return {
+        "queue": [incident for _, incident in found[:PAGE_SIZE]],
+        "next_page": desk.address("/review/queue", after=_written_place(*more)) if more else "",
+        "waiting": waiting,
+        "left": left(waiting, camera=desk.camera, kind=desk.kind, told=desk.lane),
+        "reasons": REASONS,
+    }
+
+
+def _cameras(view: View, waiting: list[Any]) -> list[tuple[str, str]]:
+    """Names and titles of cameras that something waits at."""
+    titles = {state.name: state.title for state in camera_states(view.store.edges(view.scope), view.now, view.scope)}
+    return sorted({(one.camera, titles.get(one.camera, one.camera)) for one in waiting})
+
+
+def _written_place(harm: int, incident: StoredIncident) -> str:
+    return f"{harm},{incident.started_at!r},{incident.id}"
+
+
+def _place(after: str) -> tuple[int, float, str] | None:
+    """A place in the queue from `harm,time,id`; `None` for its top."""
+    harm, _, rest = after.partition(",")
+    at, _, incident = rest.partition(",")
+    try:
+        place = int(harm), float(at), incident
+    except ValueError:
+        return None
+    fits = abs(place[0]) < 2**62 and math.isfinite(place[1]) and incident and incident.isprintable()
+    return place if fits else None

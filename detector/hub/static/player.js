@@ -1,0 +1,406 @@
+// Plays an incident's clips, one after another, with what was seen in them: boxes over the untouched video, acts on a
+// time line, the score curve. Times are Unix seconds, except within a segment, where they count from its first picture.
+"use strict";
+
+const RATES = [0.25, 0.5, 1, 2, 4];
+const AROUND_S = 1; // an act is shown with a breath before and after it
+const BRIDGED_S = 2; // looks further apart than this say nothing of the time between
+const SHOWN_S = 0.5; // a box that isn't seen again lasts so long
+const PROBE_S = 1 / 60;
+const COLOURS = { person: "#ffb74a", phone: "#ff5248", scanner: "#58d68d", parcel: "#e8edf2", label: "#6cc5ff" };
+
+// What people choose in one player holds in the next.
+const choices = { boxes: true, loop: true, rate: 1 };
+
+// Boxes at a time between two looks. A thing that is in both moves on the straight way; what is in one alone is shown
+// near it. Things without a track of their own are taken by their order, where both looks have as many of a kind.
+function boxesAt(looks, t) {
+  let low = 0;
+  let high = looks.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (looks[middle].t <= t) low = middle + 1;
+    else high = middle;
+  }
+  const before = looks[low - 1];
+  const after = looks[low];
+  const bridged = before && after && after.t - before.t <= BRIDGED_S;
+  if (!bridged) {
+    const near = [before, after].find((look) => look && Math.abs(look.t - t) <= SHOWN_S);
+    return near ? near.boxes.map((box) => drawn(box, box, 0, near)) : [];
+  }
+  const share = (t - before.t) / (after.t - before.t);
+  const later = named(after);
+  const found = [];
+  for (const [name, box] of named(before)) {
+    const to = later.get(name);
+    later.delete(name);
+    if (to || share < 0.5) found.push(drawn(box, to ?? box, to ? share : 0, before));
+  }
+  if (share >= 0.5) for (const box of later.values()) found.push(drawn(box, box, 0, after));
+  return found;
+}
+
+function named(look) {
+  const counts = {};
+  return new Map(look.boxes.map((box) => {
+    const name = `${box[0]} ${box[1]}`;
+    counts[name] = (counts[name] ?? 0) + 1;
+    return [`${name} ${counts[name]}`, box];
+  }));
+}
+
+function drawn(from, to, share, look) {
+  const place = [2, 3, 4, 5].map((n) => from[n] + (to[n] - from[n]) * share);
+  return { what: from[0], track: from[1], place, offender: from[1] !== null && (look.offender ?? []).includes(from[1]) };
+}
+
+class Player {
+  constructor(root) {
+    this.root = root;
+    this.plan = JSON.parse(root.dataset.plan);
+    this.video = root.querySelector("video");
+    this.line = root.querySelector(".timeline");
+    this.sides = [];
+    this.index = -1;
+    this.act = null;
+    this.frameAt = null; // time of the picture that is shown
+    this.frameS = null; // how long one lasts
+    Player.of.set(root, this);
+    if (this.line) this.listenToLine();
+    if (!this.video) return;
+    this.canvas = root.querySelector("canvas");
+    this.video.removeAttribute("controls");
+    this.controls = root.querySelector(".controls");
+    this.controls.hidden = false;
+    this.controls.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-do]");
+      if (button) this.do(button.dataset.do);
+    });
+    this.video.addEventListener("click", () => this.do("play"));
+    for (const name of ["play", "pause", "ratechange"]) this.video.addEventListener(name, () => this.showState());
+    this.video.addEventListener("ended", () => this.goOn());
+    this.video.addEventListener("error", () => this.complain(this.trouble.dataset.broken));
+    this.video.addEventListener("seeked", () => this.drawSoon());
+    this.video.addEventListener("loadeddata", () => this.drawSoon());
+    new ResizeObserver(() => this.drawSoon()).observe(this.video);
+    if (this.video.requestVideoFrameCallback) this.follow();
+    else this.video.addEventListener("timeupdate", () => this.tick(this.video.currentTime));
+    this.showState();
+    this.open();
+  }
+
+  // Opens a breath before the first photo, else before the first act, else at the beginning.
+  open() {
+    const acts = this.plan.acts.filter((act) => this.segmentOf(act.start) >= 0);
+    this.act = acts.find((act) => act.kind === "photo") ?? acts[0] ?? null;
+    this.seek(this.act ? this.act.start - AROUND_S : this.plan.segments[0].start);
+    this.readSides();
+  }
+
+  async readSides() {
+    let any = false;
+    for (const [n, segment] of this.plan.segments.entries()) {
+      if (!segment.side) continue;
+      const answer = await fetch(segment.side).catch(() => null);
+      if (!answer?.ok) continue;
+      this.sides[n] = await answer.json();
+      any = true;
+      this.drawCurve();
+      if (n === this.index) this.drawSoon();
+    }
+    this.root.querySelector(".no-side").hidden = any;
+    this.root.dataset.sides = String(this.sides.filter(Boolean).length);
+  }
+
+  // The segment that shows a time; -1 where none does.
+  segmentOf(at) {
+    return this.plan.segments.findIndex((one) => at >= one.start - 0.05 && at < one.start + one.length);
+  }
+
+  get now() {
+    return this.index < 0 ? null : this.plan.segments[this.index].start + this.video.currentTime;
+  }
+
+  // In a gap, the segment that begins next; behind the last, its end.
+  seek(at, play = false) {
+    const { segments } = this.plan;
+    let index = segments.findIndex((one) => at < one.start + one.length);
+    if (index < 0) index = segments.length - 1;
+    const offset = Math.min(Math.max(0, at - segments[index].start), Math.max(0, segments[index].length - 0.05));
+    return this.load(index, offset, play);
+  }
+
+  async load(index, offset, play) {
+    const start = () => {
+      this.video.currentTime = offset;
+      this.video.playbackRate = choices.rate;
+      if (play) this.play();
+    };
+    if (index === this.index) return start();
+    this.index = index;
+    const url = await this.playable(index);
+    if (!url || this.index !== index) return undefined;
+    this.video.src = url;
+    this.video.load();
+    return this.video.addEventListener("loadedmetadata", start, { once: true });
+  }
+
+  // What of a segment may be seen here and can be played: itself or a copy, which is made when it is first asked for.
+  async playable(index) {
+    const segment = this.plan.segments[index];
+    while (!segment.playable && this.index === index) {
+      const answer = await fetch(segment.url, { headers: { Range: "bytes=0-0" } }).catch(() => null);
+      if (answer?.status === 200 || answer?.status === 206) {
+        segment.playable = answer.url;
+        break;
+      }
+      const told = await answer?.json().catch(() => null);
+      this.complain(told?.text ?? this.trouble.dataset.broken);
+      if (answer?.status !== 202) return null;
+      await new Promise((resolve) => { setTimeout(resolve, 2000); });
+    }
+    this.complain("");
+    return segment.playable;
+  }
+
+  get trouble() {
+    return this.root.querySelector(".trouble");
+  }
+
+  complain(words) {
+    this.trouble.hidden = !words;
+    this.trouble.textContent = words;
+  }
+
+  play() {
+    this.video.play().catch(() => {});
+  }
+
+  goOn() {
+    const next = this.index + 1;
+    if (choices.loop && this.act) this.seek(this.act.start - AROUND_S, true);
+    else if (next < this.plan.segments.length) this.load(next, 0, true);
+  }
+
+  do(what) {
+    const { video } = this;
+    if (!video) return;
+    const deeds = {
+      play: () => (video.paused ? this.play() : video.pause()),
+      back: () => this.step(-1),
+      forward: () => this.step(1),
+      slower: () => this.setRate(-1),
+      faster: () => this.setRate(1),
+      loop: () => this.choose("loop"),
+      boxes: () => this.choose("boxes"),
+      full: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.querySelector(".stage").requestFullscreen()),
+      earlier: () => this.toAct(-1),
+      later: () => this.toAct(1),
+    };
+    deeds[what]?.();
+  }
+
+  choose(what) {
+    choices[what] = !choices[what];
+    this.showState();
+    this.draw();
+  }
+
+  setRate(way) {
+    const place = RATES.indexOf(choices.rate) + way;
+    choices.rate = RATES[Math.min(Math.max(place, 0), RATES.length - 1)];
+    this.video.playbackRate = choices.rate;
+    this.showState();
+  }
+
+  toAct(way) {
+    const acts = this.plan.acts.filter((act) => this.segmentOf(act.start) >= 0);
+    if (!acts.length) return;
+    const at = acts.indexOf(this.act);
+    this.showAct(acts[Math.min(Math.max(at + way, 0), acts.length - 1)]);
+  }
+
+  showAct(act) {
+    this.act = act;
+    this.seek(act.start - AROUND_S, true);
+    this.showState();
+  }
+
+  showState() {
+    const pressed = { loop: choices.loop, boxes: choices.boxes };
+    for (const [name, is] of Object.entries(pressed)) {
+      this.root.querySelector(`[data-do=${name}]`).setAttribute("aria-pressed", String(is));
+    }
+    this.root.querySelector("[data-rate]").textContent = `${choices.rate}×`;
+    this.root.classList.toggle("playing", !this.video.paused);
+    this.line?.querySelectorAll(".spans [data-at]").forEach((link) => {
+      link.classList.toggle("current", Number(link.dataset.at) === this.act?.start);
+    });
+  }
+
+  // Frames
+
+  follow() {
+    this.video.requestVideoFrameCallback((_now, frame) => {
+      this.frameAt = frame.mediaTime;
+      this.tick(frame.mediaTime);
+      this.follow();
+    });
+  }
+
+  tick(at) {
+    if (choices.loop && this.act && !this.video.paused) {
+      const time = this.plan.segments[this.index].start + at;
+      if (time > this.act.end + AROUND_S) this.seek(this.act.start - AROUND_S, true);
+    }
+    this.draw();
+  }
+
+  // To the picture before or after the one that is shown, by the clip's own times: the one before is found a moment
+  // before this one begins; the one after by looking on until another picture is shown, once its length is known at once.
+  async step(way) {
+    this.video.pause();
+    if (!this.video.requestVideoFrameCallback) {
+      this.video.currentTime += way / 25;
+      return;
+    }
+    if (this.stepping) return;
+    this.stepping = true;
+    const from = this.frameAt ?? this.video.currentTime;
+    if (way < 0) await this.seekFrame(from - 0.002);
+    else if (this.frameS) await this.seekFrame(from + 1.5 * this.frameS);
+    else {
+      for (let n = 1; n <= 60 && Math.abs(this.frameAt - from) < 1e-4; n += 1) await this.seekFrame(from + n * PROBE_S);
+    }
+    const length = Math.abs(this.frameAt - from);
+    if (!this.frameS && length > 1e-4 && length < 1) this.frameS = length;
+    this.stepping = false;
+  }
+
+  seekFrame(at) {
+    return new Promise((resolve) => {
+      const end = Math.max(0, this.video.duration - 0.001);
+      this.video.addEventListener("seeked", () => {
+        // The picture's own time is told with it; where it is the same picture, that may never come.
+        const late = setTimeout(resolve, 80);
+        this.video.requestVideoFrameCallback((_now, frame) => {
+          this.frameAt = frame.mediaTime;
+          clearTimeout(late);
+          resolve();
+        });
+      }, { once: true });
+      this.video.currentTime = Math.min(Math.max(0, at), end);
+    });
+  }
+
+  // What is drawn
+
+  drawSoon() {
+    if (this.video.paused) requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.moveHead();
+    const { canvas, video } = this;
+    const ratio = window.devicePixelRatio || 1;
+    const width = Math.round(video.clientWidth * ratio);
+    const height = Math.round(video.clientHeight * ratio);
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const pen = canvas.getContext("2d");
+    pen.clearRect(0, 0, width, height);
+    const looks = this.sides[this.index]?.looks;
+    if (!choices.boxes || !looks || !video.videoWidth) return;
+    // The picture within the player, which may have bars beside it.
+    const scale = Math.min(width / video.videoWidth, height / video.videoHeight);
+    const area = [video.videoWidth * scale, video.videoHeight * scale];
+    const origin = [(width - area[0]) / 2, (height - area[1]) / 2];
+    const boxes = boxesAt(looks, this.frameAt ?? video.currentTime);
+    boxes.sort((one, two) => Number(one.offender) - Number(two.offender));
+    for (const box of boxes) this.drawBox(pen, box, area, origin, ratio);
+  }
+
+  drawBox(pen, { what, track, place, offender }, area, origin, ratio) {
+    const [x1, y1, x2, y2] = place.map((part, n) => origin[n % 2] + part * area[n % 2]);
+    const strong = offender && what === "person";
+    const thin = what === "label" || what === "parcel";
+    pen.setLineDash(what === "label" ? [3 * ratio, 2 * ratio] : []);
+    for (const [colour, wider] of [["rgb(0 0 0 / 55%)", 2], [strong ? COLOURS.phone : COLOURS[what] ?? "#bbb", 0]]) {
+      pen.strokeStyle = colour;
+      pen.lineWidth = ((strong ? 3 : thin ? 1 : 2) + wider) * ratio;
+      pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
+    }
+    if (!strong) return;
+    const words = `${this.root.dataset.offender} ${track}`;
+    pen.font = `600 ${13 * ratio}px system-ui, sans-serif`;
+    const wide = pen.measureText(words).width + 10 * ratio;
+    const top = Math.max(0, y1 - 20 * ratio);
+    pen.fillStyle = COLOURS.phone;
+    pen.fillRect(x1 - 1.5 * ratio, top, wide, 20 * ratio);
+    pen.fillStyle = "#1c0503";
+    pen.textBaseline = "middle";
+    pen.fillText(words, x1 + 4 * ratio, top + 10.5 * ratio);
+  }
+
+  moveHead() {
+    const at = this.now;
+    if (at === null || !this.line) return;
+    const { start, end, zone } = this.plan;
+    const head = this.line.querySelector(".playhead");
+    head.hidden = false;
+    head.style.left = `${(100 * (at - start)) / (end - start)}%`;
+    const words = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1 });
+    this.root.querySelector("[data-at-time]").textContent = words.format(at * 1000);
+  }
+
+  // The belief that each of the incident's tracks photographs now, over time.
+  drawCurve() {
+    const svg = this.line?.querySelector(".curve");
+    if (!svg) return;
+    const { start, end, segments } = this.plan;
+    const lines = new Map();
+    for (const [n, side] of this.sides.entries()) {
+      for (const look of side?.looks ?? []) {
+        for (const [track, score] of Object.entries(look.score ?? {})) {
+          const x = (1000 * (segments[n].start + look.t - start)) / (end - start);
+          const name = `${n} ${track}`;
+          if (!lines.has(name)) lines.set(name, []);
+          lines.get(name).push(`${x.toFixed(1)},${(38 - 36 * score).toFixed(1)}`);
+        }
+      }
+    }
+    svg.replaceChildren(...[...lines.values()].map((points) => {
+      const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+      line.setAttribute("points", points.join(" "));
+      return line;
+    }));
+    svg.toggleAttribute("hidden", !lines.size);
+  }
+
+  // A click on an act shows it, a drag along the line moves through the clip.
+  listenToLine() {
+    this.line.addEventListener("click", (event) => {
+      const act = event.target.closest("[data-at]");
+      if (!act) return;
+      event.preventDefault();
+      if (this.video) this.showAct(this.plan.acts.find((one) => one.start === Number(act.dataset.at)) ?? this.act);
+    });
+    const scrub = (event) => {
+      const box = this.line.getBoundingClientRect();
+      const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
+      this.act = null; // who looks elsewhere isn't taken back to the act
+      this.seek(this.plan.start + share * (this.plan.end - this.plan.start));
+      this.showState();
+    };
+    this.line.addEventListener("pointerdown", (event) => {
+      if (!this.video || event.button || event.target.closest("[data-at], figcaption")) return;
+      this.line.setPointerCapture(event.pointerId);
+      scrub(event);
+      this.line.onpointermove = scrub;
+      this.line.onpointerup = () => { this.line.onpointermove = null; };
+    });
+  }
+}
+
+Player.of = new WeakMap();
+Player.in = (place) => Player.of.get(place?.querySelector(".player"));

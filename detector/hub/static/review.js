@@ -1,0 +1,581 @@
+// Judges incidents by keyboard: on an incident's own page, and at the review desk, where the next one waits preloaded.
+// Without it, the same pages work by links and forms.
+"use strict";
+
+const page = document.body.dataset;
+const isDesk = page.page === "review";
+const at = document.getElementById("at");
+const last = document.getElementById("last");
+const desk = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2).padEnd(8, "0");
+const LIVELY = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+async function ask(url, fields, what = "item") {
+  const options = { headers: { "X-Fragment": what } };
+  if (fields) Object.assign(options, { method: "POST", body: new URLSearchParams(fields) });
+  const answer = await fetch(url, options);
+  if (answer.status === 401) {
+    location.assign("/login?next=" + encodeURIComponent(location.pathname));
+    return new Promise(() => {}); // the page is leaving
+  }
+  return answer;
+}
+
+function elements(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return document.importNode(template.content, true);
+}
+
+const path = (id, part) => `/incidents/${encodeURIComponent(id)}/${part}`;
+const shown = () => document.querySelector(".item");
+const player = () => Player.in(shown());
+
+// Items: fetched once, kept while they may be wanted soon. Each is a promise of an element with its player.
+
+const kept = new Map();
+
+function item(id) {
+  if (!kept.has(id)) {
+    const made = (async () => {
+      const answer = await ask(path(id, "item"));
+      if (!answer.ok) throw new Error(String(answer.status));
+      const found = elements(await answer.text()).querySelector(".item");
+      new Player(found.querySelector(".player"));
+      return found;
+    })();
+    made.catch(() => kept.delete(id));
+    kept.set(id, made);
+    // A few around the present one; an older one gives its video back.
+    for (const old of [...kept.keys()].slice(0, Math.max(0, kept.size - 6))) {
+      if (old !== shown()?.dataset.incident) kept.delete(old);
+    }
+  }
+  return kept.get(id);
+}
+
+const entries = () => [...document.querySelectorAll("#queue [data-incident]")];
+const entry = (id) => entries().find((one) => one.dataset.incident === id);
+
+let wanted = null; // the incident that is to be shown, while it is on its way
+
+async function show(id, { replace = false } = {}) {
+  wanted = id;
+  const began = performance.now();
+  const ready = item(id);
+  const slow = setTimeout(() => { at.dataset.slow = ""; }, 200);
+  let next;
+  try {
+    next = await ready;
+  } catch {
+    entry(id)?.closest("li").remove();
+    return showNext();
+  } finally {
+    clearTimeout(slow);
+    delete at.dataset.slow;
+  }
+  if (wanted !== id) return undefined;
+  player()?.video?.pause();
+  at.replaceChildren(next);
+  document.getElementById("empty").hidden = true;
+  at.hidden = false;
+  mark(id);
+  const now = player();
+  now?.showState();
+  if (now?.video) {
+    if (LIVELY) now.play();
+    now.drawSoon();
+    firstPicture(now.video, began);
+  }
+  const url = new URL(location.href);
+  url.searchParams.set("incident", id);
+  if (replace) history.replaceState(null, "", url);
+  look();
+  for (const one of neighbours(id)) item(one).catch(() => {});
+  return undefined;
+}
+
+// How long it took from the key to the next clip's picture, for whoever measures.
+function firstPicture(video, began) {
+  const done = () => { performance.measure("to-next-clip", { start: began, end: performance.now() }); };
+  if (video.requestVideoFrameCallback && !video.paused) video.requestVideoFrameCallback(done);
+  else requestAnimationFrame(done);
+}
+
+function mark(id) {
+  for (const one of entries()) {
+    if (one.dataset.incident === id) {
+      one.setAttribute("aria-current", "true");
+      one.scrollIntoView({ block: "nearest" });
+    } else one.removeAttribute("aria-current");
+  }
+}
+
+// Those that come after one, the nearest first.
+function neighbours(id, most = 2) {
+  const ids = entries().map((one) => one.dataset.incident).filter((one) => !judged.has(one));
+  const place = ids.indexOf(id);
+  return ids.slice(place + 1, place + 1 + most);
+}
+
+function following(id) {
+  const ids = entries().map((one) => one.dataset.incident);
+  const place = ids.indexOf(id);
+  const open = (one) => one !== id && !judged.has(one);
+  return ids.slice(place + 1).find(open) ?? ids.find(open) ?? null;
+}
+
+function showNext() {
+  const next = following(shown()?.dataset.incident ?? "");
+  if (next) return show(next, { replace: true });
+  wanted = null;
+  player()?.video?.pause();
+  at.replaceChildren();
+  at.hidden = true;
+  document.getElementById("empty").hidden = false;
+  return undefined;
+}
+
+// Verdicts. They are sent one after another; the page doesn't wait for them, and comes back to one that failed.
+
+const judged = new Map(); // by incident: number of one's verdict, 0 while it is on its way
+const past = []; // incidents judged here, the latest last
+let sending = Promise.resolve();
+
+function inTurn(deed) {
+  sending = sending.then(deed).catch(() => {});
+  return sending;
+}
+
+function countDown(by) {
+  const left = document.getElementById("left");
+  left.textContent = left.textContent.replace(/\d+/, (n) => String(Math.max(0, Number(n) - by)));
+}
+
+function judgeAtDesk(form, fields) {
+  const id = shown().dataset.incident;
+  if (wanted !== id || judged.has(id)) return; // the next one isn't there yet
+  judged.set(id, 0);
+  past.push(id);
+  entry(id)?.closest("li").classList.add("judged");
+  countDown(1);
+  showNext();
+  inTurn(async () => {
+    const answer = await ask(form.getAttribute("action"), fields, "desk").catch(() => null);
+    if (answer?.ok) {
+      const told = elements(await answer.text());
+      judged.set(id, Number(told.querySelector(".just").dataset.number));
+      last.replaceChildren(told);
+      kept.delete(id);
+      return;
+    }
+    await comeBack(id);
+    if (answer?.status === 409) contest(await answer.text());
+    else last.textContent = last.dataset.failed;
+  });
+}
+
+function forget(id) {
+  judged.delete(id);
+  const place = past.lastIndexOf(id);
+  if (place >= 0) past.splice(place, 1);
+  const line = entry(id)?.closest("li");
+  if (line?.classList.contains("judged")) {
+    line.classList.remove("judged");
+    countDown(-1);
+  }
+}
+
+async function comeBack(id) {
+  forget(id);
+  kept.delete(id);
+  await show(id, { replace: true });
+}
+
+function contest(html) {
+  const section = shown().querySelector("[data-part=verdict]");
+  section.querySelector(".contested")?.remove();
+  section.prepend(elements(html));
+  section.querySelector("[data-keep]").focus();
+}
+
+function undoAtDesk() {
+  const id = past.at(-1);
+  if (!id) return document.querySelector(".item [data-undo]")?.click();
+  return inTurn(async () => {
+    const answer = await ask(path(id, "undo"), {}, "desk").catch(() => null);
+    last.replaceChildren();
+    await comeBack(id);
+    if (answer?.status === 409) contest(await answer.text());
+    else if (!answer?.ok) last.textContent = last.dataset.failed;
+    return refreshQueueSoon();
+  });
+}
+
+async function sendHere(form, fields) {
+  const section = form.closest("[data-part]");
+  const answer = await ask(form.getAttribute("action"), fields).catch(() => null);
+  if (answer?.status === 409) return contest(await answer.text());
+  if (!answer?.ok) return form.submit(); // the server says what is wrong
+  section.replaceWith(elements(await answer.text()));
+  if (section.dataset.part === "notes") shown().querySelector("[data-part=notes] .note")?.blur();
+  return undefined;
+}
+
+async function reasonForLast(form, fields) {
+  return inTurn(async () => {
+    const answer = await ask(form.getAttribute("action"), fields, "desk").catch(() => null);
+    if (answer?.ok) last.replaceChildren(elements(await answer.text()));
+  });
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const { deed } = form.dataset;
+  if (!deed) return;
+  event.preventDefault();
+  const fields = Object.fromEntries(new FormData(form, event.submitter));
+  if (deed === "mask") sendMask(form, fields);
+  else if (deed === "undo-last") undoAtDesk();
+  else if (deed === "reason" && form.closest("#last")) reasonForLast(form, fields);
+  else if (isDesk && (deed === "verdict" || (deed === "replace" && fields.verdict))) judgeAtDesk(form, fields);
+  else sendHere(form, fields);
+});
+
+document.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const act = event.target.closest(".acts [data-at]");
+  if (act && player()?.video) {
+    const start = Number(act.dataset.at);
+    player().showAct(player().plan.acts.find((one) => one.start === start) ?? { start, end: start + 2 });
+    return;
+  }
+  if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
+  const keep = event.target.closest("[data-keep]");
+  if (keep) {
+    event.preventDefault();
+    keepTheirs();
+  }
+  const chosen = event.target.closest("#queue [data-incident]");
+  if (chosen) {
+    event.preventDefault();
+    show(chosen.dataset.incident, { replace: true });
+  }
+  const more = event.target.closest("#queue-more");
+  if (more) {
+    event.preventDefault();
+    showMore(more);
+  }
+});
+
+function keepTheirs() {
+  document.querySelector(".contested")?.remove();
+  if (!isDesk) return refresh(shown().dataset.incident);
+  const id = shown().dataset.incident;
+  judged.set(id, 0); // settled; not one's own, so not to be undone
+  return showNext();
+}
+
+// Keys
+
+const keys = {
+  k: () => player()?.do("play"),
+  " ": () => player()?.do("play"),
+  j: () => player()?.do("slower"),
+  l: () => player()?.do("faster"),
+  ArrowLeft: () => player()?.do("back"),
+  ArrowRight: () => player()?.do("forward"),
+  ",": () => player()?.do("earlier"),
+  ".": () => player()?.do("later"),
+  o: () => player()?.do("loop"),
+  b: () => player()?.do("boxes"),
+  f: () => player()?.do("full"),
+  u: () => (isDesk ? undoAtDesk() : document.querySelector(".item [data-undo]")?.click()),
+  n: () => shown()?.querySelector("[data-part=notes] .note")?.focus(),
+  c: () => shown()?.querySelector("[data-case]")?.click(),
+  m: () => {
+    const mask = shown()?.querySelector(".mask");
+    if (mask) mask.open = !mask.open;
+  },
+  y: () => document.querySelector(".contested [data-replace]")?.click(),
+  Escape: () => (document.querySelector(".contested") ? keepTheirs() : closeMask()),
+  "?": () => document.getElementById("help")?.showModal(),
+  ArrowDown: () => isDesk && go(1),
+  ArrowUp: () => isDesk && go(-1),
+};
+
+function go(way) {
+  const ids = entries().map((one) => one.dataset.incident);
+  const to = ids[ids.indexOf(shown()?.dataset.incident) + way];
+  if (to) {
+    judged.delete(to);
+    show(to, { replace: true });
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.getElementById("help")?.open) return;
+  if (event.target.matches("input, textarea, select")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (key === " " && event.target.matches("button, a, summary")) return;
+  const pressed =
+    document.querySelectorAll(".item .choices button")["1234".indexOf(key)] ??
+    document.querySelector(`#last [data-key="${CSS.escape(key)}"]`) ??
+    document.querySelector(`.item .reasons [data-key="${CSS.escape(key)}"]`);
+  if (pressed) {
+    event.preventDefault();
+    if (!event.repeat) pressed.click();
+  } else if (keys[key]) {
+    event.preventDefault();
+    keys[key]();
+  }
+});
+
+// "Never here": an area is drawn on the picture, point by point, or typed as a rectangle.
+
+function polygon(form) {
+  return JSON.parse(form.elements.polygon.value);
+}
+
+function closeMask() {
+  const mask = document.querySelector(".item .mask[open]");
+  if (mask) mask.open = false;
+}
+
+function drawMask(form, points) {
+  form.elements.polygon.value = JSON.stringify(points);
+  const svg = shown().querySelector(".stage .area");
+  if (!svg) return;
+  svg.querySelector("polygon").setAttribute("points", points.map(([x, y]) => `${100 * x},${100 * y}`).join(" "));
+  svg.querySelectorAll("ellipse").forEach((one) => one.remove());
+  const box = svg.getBoundingClientRect();
+  points.forEach(([x, y], n) => {
+    const corner = document.createElementNS(svg.namespaceURI, "ellipse");
+    const places = { cx: 100 * x, cy: 100 * y, rx: 700 / (box.width || 700), ry: 700 / (box.height || 400) };
+    for (const [name, value] of Object.entries(places)) corner.setAttribute(name, value);
+    corner.dataset.corner = n;
+    svg.append(corner);
+  });
+}
+
+function openMask(form) {
+  const stage = shown().querySelector(".stage");
+  const picture = stage.querySelector("video, img");
+  if (!picture) return;
+  if (picture.pause) picture.pause();
+  stage.querySelector(".area")?.remove();
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.classList.add("area");
+  svg.setAttribute("viewBox", "0 0 100 100");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", form.dataset.area);
+  svg.append(document.createElementNS(svg.namespaceURI, "polygon"));
+  stage.append(svg);
+  let fresh = true; // the first touch replaces the rectangle that is offered
+  let held = null;
+  const place = (event) => {
+    const box = svg.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
+      .map((part) => Math.round(1e4 * Math.min(Math.max(part, 0), 1)) / 1e4);
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    const points = fresh && !("corner" in event.target.dataset) ? [] : polygon(form);
+    fresh = false;
+    if ("corner" in event.target.dataset) held = Number(event.target.dataset.corner);
+    else held = points.push(place(event)) - 1;
+    svg.setPointerCapture(event.pointerId);
+    drawMask(form, points);
+  });
+  svg.addEventListener("pointermove", (event) => {
+    if (held === null) return;
+    const points = polygon(form);
+    points[held] = place(event);
+    drawMask(form, points);
+  });
+  svg.addEventListener("pointerup", () => { held = null; });
+  form.querySelector("[data-clear]").onclick = () => {
+    fresh = false;
+    drawMask(form, []);
+  };
+  form.querySelector("[data-cancel]").onclick = closeMask;
+  const sides = Object.fromEntries([...form.querySelectorAll("[data-side]")].map((one) => [one.dataset.side, one]));
+  const typed = () => {
+    const [left, top, width, height] = ["left", "top", "width", "height"].map((name) => Number(sides[name].value) / 100);
+    const right = Math.min(1, left + width);
+    const bottom = Math.min(1, top + height);
+    fresh = false;
+    drawMask(form, [[left, top], [right, top], [right, bottom], [left, bottom]]);
+  };
+  for (const one of Object.values(sides)) one.oninput = typed;
+  drawMask(form, polygon(form));
+}
+
+document.addEventListener("toggle", (event) => {
+  if (!event.target.matches?.(".mask")) return;
+  if (event.target.open) openMask(event.target.querySelector("form"));
+  else shown()?.querySelector(".stage .area")?.remove();
+}, true);
+
+async function sendMask(form, fields) {
+  const status = form.querySelector("[role=status]");
+  if (polygon(form).length < 3) {
+    status.textContent = status.dataset.small;
+    return;
+  }
+  const answer = await ask(form.getAttribute("action"), fields).catch(() => null);
+  status.textContent = answer?.ok ? status.dataset.sent : status.dataset.failed;
+  if (answer?.ok) shown().querySelector(".stage .area")?.remove();
+}
+
+// What others do
+
+let eyes = {};
+
+function showEyes() {
+  for (const place of document.querySelectorAll("[data-eyes]")) {
+    place.textContent = (eyes[place.dataset.eyes] ?? []).filter((user) => user !== page.user).join(", ");
+  }
+  const words = shown()?.querySelector("[data-watched]");
+  if (!words) return;
+  const others = (eyes[shown().dataset.incident] ?? []).filter((user) => user !== page.user);
+  words.hidden = !others.length;
+  words.textContent = others.length ? words.dataset.words.replace("%", others.join(", ")) : "";
+}
+
+function look() {
+  showEyes();
+  const id = shown()?.dataset.incident;
+  if (id && page.events.startsWith("/review")) ask("/review/look", { desk, incident: id }).catch(() => {});
+}
+
+// Redraws those parts of what is shown that changed, not under the hands of somebody who is writing.
+async function refresh(id) {
+  const answer = await ask(isDesk ? path(id, "item") : location.href).catch(() => null);
+  if (!answer?.ok || shown()?.dataset.incident !== id) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (shown()?.dataset.incident !== id) return;
+  for (const part of document.querySelectorAll(".item [data-part], #more [data-part]")) {
+    const other = fresh.querySelector(`[data-part=${part.dataset.part}]`);
+    const busy = part.contains(document.activeElement) && document.activeElement.matches("input");
+    if (other && !busy && !part.querySelector(".contested") && other.outerHTML !== part.outerHTML) {
+      const focus = part.contains(document.activeElement) ? document.activeElement.value : null;
+      part.replaceWith(other);
+      if (focus) other.querySelector(`button[value="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+    }
+  }
+  const old = shown().querySelector(".player");
+  const now = fresh.querySelector(".player");
+  if (old.dataset.plan !== now.dataset.plan && (player()?.video?.paused ?? true)) {
+    old.replaceWith(now);
+    new Player(now);
+  }
+}
+
+async function showMore(link) {
+  const answer = await ask(link.getAttribute("href"), null, "queue").catch(() => null);
+  if (!answer?.ok) return;
+  const more = elements(await answer.text()).querySelector("ol");
+  const list = document.querySelector("#queue ol");
+  list.append(...more.children);
+  setNext(more.dataset.next);
+  showEyes();
+}
+
+function setNext(next) {
+  const link = document.getElementById("queue-more");
+  link.href = next;
+  link.hidden = !next;
+}
+
+let refreshing = 0;
+
+function refreshQueueSoon() {
+  refreshing ||= setTimeout(async () => {
+    refreshing = 0;
+    await sending; // what is on its way would come back into the list
+    const pages = Math.ceil(entries().length / 30) || 1;
+    const list = document.querySelector("#queue ol");
+    let next = page.queue;
+    const lines = [];
+    let left = "";
+    for (let n = 0; n < pages && next; n += 1) {
+      const answer = await ask(next, null, "queue").catch(() => null);
+      if (!answer?.ok) return;
+      const found = elements(await answer.text()).querySelector("ol");
+      left ||= found.dataset.left;
+      next = found.dataset.next;
+      lines.push(...found.children);
+    }
+    const id = shown()?.dataset.incident;
+    // The one that is being looked at stays in its place, whoever judges it.
+    if (id && entry(id) && !lines.some((line) => line.firstElementChild.dataset.incident === id)) {
+      const place = entries().findIndex((one) => one.dataset.incident === id);
+      lines.splice(place, 0, entry(id).closest("li"));
+    }
+    list.replaceChildren(...lines);
+    setNext(next);
+    document.getElementById("left").textContent = left;
+    for (const known of [...judged.keys()]) if (!past.includes(known) && !entry(known)) judged.delete(known);
+    if (id) mark(id);
+    else if (lines.length) showNext();
+    showEyes();
+  }, 150);
+}
+
+function listen(after) {
+  const lost = document.getElementById("lost");
+  const source = new EventSource(`${page.events}?after=${after}&desk=${desk}`);
+  let known = after;
+  let complaint = 0;
+  source.addEventListener("open", () => {
+    clearTimeout(complaint);
+    lost.hidden = true;
+    look();
+  });
+  source.addEventListener("incident", (event) => {
+    known = event.lastEventId;
+    const { id } = JSON.parse(event.data);
+    if (id !== shown()?.dataset.incident) kept.delete(id);
+    else refresh(id);
+    if (isDesk) refreshQueueSoon();
+  });
+  source.addEventListener("watching", (event) => {
+    eyes = JSON.parse(event.data);
+    showEyes();
+  });
+  source.addEventListener("reload", () => location.reload());
+  source.addEventListener("error", () => {
+    clearTimeout(complaint);
+    complaint = setTimeout(() => { lost.hidden = false; }, 4000);
+    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    setTimeout(async () => {
+      await ask("/feed/head").catch(() => {}); // leads to the login when that is why
+      listen(known);
+    }, 5000);
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+if (shown()) {
+  const now = new Player(shown().querySelector(".player"));
+  wanted = shown().dataset.incident;
+  if (isDesk) {
+    kept.set(wanted, Promise.resolve(shown()));
+    mark(wanted);
+    if (now.video && LIVELY) now.play();
+    for (const one of neighbours(wanted)) item(one).catch(() => {});
+  }
+}
+if (isDesk) {
+  const filters = document.querySelector(".filters");
+  filters.addEventListener("change", () => filters.requestSubmit());
+  filters.querySelector("button").hidden = true;
+}
+listen(page.after);
