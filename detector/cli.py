@@ -19,6 +19,7 @@ from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, 
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
+    from detector.zoned import Zoned
 
 FINE, FAILED, MISUSED = 0, 1, 2
 
@@ -170,6 +171,13 @@ def build_parser() -> argparse.ArgumentParser:
     add.add_argument("--into", type=Path, metavar="FOLDER", help="instead of models/")
     add.add_argument("--licence", help="of the model, for its card")
     add.add_argument("--force", action="store_true", help="replace a model of this name")
+
+    zones = verb("zones", run_zones, "zones in force, of the file or drawn at the hub")
+    zones.add_argument("config", type=Path, metavar="CONFIG")
+    zones.add_argument("--camera", help="of this camera alone")
+    kinds = zones.add_mutually_exclusive_group()
+    kinds.add_argument("--yaml", action="store_true", help="as they stand in the configuration, to be put there")
+    kinds.add_argument("--json", action="store_true", help="as JSON, with where they come from")
 
     check = verb("check", run_check, "every problem of a configuration")
     check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
@@ -452,9 +460,41 @@ def run_model_add(options: argparse.Namespace) -> int:
     return FINE
 
 
+def run_zones(options: argparse.Namespace) -> int:
+    """`labelwatch zones`."""
+    from detector.config import load_edge, zones_as_yaml
+    from detector.zoned import Zoned, dumped
+
+    zoned = Zoned(load_edge(options.config))
+    cameras = [camera for camera in zoned.config.cameras if options.camera in (None, camera.name)]
+    if not cameras:
+        known = ", ".join(camera.name for camera in zoned.config.cameras)
+        raise ConfigError(
+            [Problem(str(options.config), "cameras", f"no camera {options.camera}", f"there are: {known}")]
+        )
+    if options.json:
+        told = {
+            camera.name: {"drawn": camera.name in zoned.drawn, "zones": [dumped(zone) for zone in camera.zones]}
+            for camera in cameras
+        }
+        print(json.dumps({"version": zoned.version, "cameras": told}, ensure_ascii=False))
+        return FINE
+    for camera in cameras:
+        origin = f"drawn at the hub, version {zoned.version}" if camera.name in zoned.drawn else "of this file"
+        if options.yaml:
+            print(f"# {camera.name}: {origin}")
+            print("\n".join(f"    {line}" for line in zones_as_yaml(camera.zones).splitlines()))
+            continue
+        print(f"{camera.name}: {origin}")
+        for zone in camera.zones:
+            print(f"  {zone.name}: {zone.kind}, {len(zone.polygon)} corners")
+    return FINE
+
+
 def run_check(options: argparse.Namespace) -> int:
     """`labelwatch check`."""
     from detector.config import EdgeConfig, HubConfig, check_file
+    from detector.zoned import Zoned, notices
 
     if options.schema:
         print(json.dumps({"edge": EdgeConfig.model_json_schema(), "hub": HubConfig.model_json_schema()}, indent=1))
@@ -472,7 +512,10 @@ def run_check(options: argparse.Namespace) -> int:
     elif options.explain and not problems:
         hint = "labelwatch check configs/site.yaml --explain"
         problems = [Problem(str(options.config), "", "a hub's configuration has nothing to explain", hint)]
-    explained = _explained(config, at, options.language) if config and options.explain else None
+    zoned = Zoned(config) if config else None
+    explained = _explained(zoned, at, options.language) if zoned and options.explain else None
+    if zoned:
+        print(*notices(zoned), sep="\n", end="\n" if zoned.drawn else "", file=sys.stderr)
     if options.json:
         fields = [{"file": p.file, "key": p.key, "reason": p.reason, "hint": p.hint} for p in problems]
         told = {"problems": fields, "explanation": explained} if options.explain else fields
@@ -504,10 +547,11 @@ def _edge_at(path: Path, text: str | None) -> tuple[EdgeConfig | None, float]:
     return config, _time("--at", text, ZoneInfo(config.timezone) if config else None) or 0.0
 
 
-def _explained(config: EdgeConfig, at: float, language: str | None) -> dict[str, Any]:
+def _explained(zoned: Zoned, at: float, language: str | None) -> dict[str, Any]:
+    """What holds at a time, by the zones in force."""
     from detector.explain import explain
 
-    return explain(config, at, language or _spoken())
+    return explain(zoned.config, at, language or _spoken(), zoned.drawn)
 
 
 def _spoken() -> str:

@@ -141,6 +141,10 @@ class _OneLine(list[Any]):
 class _ZoneDumper(yaml.SafeDumper):
     """Writes zones as the configuration files that we ship do."""
 
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Lists are indented, too."""
+        super().increase_indent(flow, False)  # type: ignore[no-untyped-call]
+
 
 _ZoneDumper.add_representer(
     _OneLine, lambda dumper, values: dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)

@@ -100,6 +100,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "片段从开始前 {before}到最后迹象后 {after}，每段最长 {segment}",
         "a clip runs from {before} before the beginning to {after} after the last sign, in pieces of {segment}",
     ),
+    "zones_drawn": (
+        "区域是在中心页面上画的，不是配置文件里的",
+        "its zones were drawn at the hub, not those of the file",
+    ),
     "camera": ("摄像机 {name}", "Camera {name}"),
     "least_score": ("得分低于 {score} 的「{kind}」不成事件", "“{kind}” scored below {score} raises no incident"),
     "kind_storage": ("堆放区", "parcels lie here"),
@@ -207,13 +211,16 @@ class _Say:
         return self.listed(words)
 
 
-def explain(config: EdgeConfig, at: float, language: str) -> dict[str, Any]:
+def explain(
+    config: EdgeConfig, at: float, language: str, drawn: frozenset[str] = frozenset()
+) -> dict[str, Any]:  # fmt: skip
     """What a configuration means, in words, and what holds at one time.
 
     Args:
         config: Of an edge.
         at: Unix seconds of the time asked for.
         language: `zh` or `en`.
+        drawn: Cameras whose zones were drawn at the hub (`zoned.py`); `config` has them.
 
     Returns:
         JSON-ready: `site`, `calendar`, `at`, `rules`, `incidents` and `cameras`, each of these with its `zones`.
@@ -247,7 +254,7 @@ def explain(config: EdgeConfig, at: float, language: str) -> dict[str, Any]:
                 ),
             ]
         },
-        "cameras": [_camera(config, camera, moment, say) for camera in config.cameras],
+        "cameras": [_camera(config, camera, moment, camera.name in drawn, say) for camera in config.cameras],
     }
 
 
@@ -366,17 +373,18 @@ def _percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
-def _camera(config: EdgeConfig, camera: Camera, moment: _Moment, say: _Say) -> dict[str, Any]:
+def _camera(config: EdgeConfig, camera: Camera, moment: _Moment, is_drawn: bool, say: _Say) -> dict[str, Any]:
     name = f"{camera.name} · {camera.title}" if camera.title else camera.name
     least = {**config.incidents.least_score, **camera.least_score}
     tampered = say("tampered", severity=say.severity(IncidentKind.TAMPER))
     if config.calendar.shifts or config.calendar.closed:
         tampered += say("dark_is_less", less=say.severity(IncidentKind.TAMPER, what="dark"))
-    raises = [tampered]
+    raises = [say("zones_drawn"), tampered] if is_drawn else [tampered]
     raises += [say("least_score", kind=KIND_NAMES[say.language][kind], score=f"{least[kind]:g}") for kind in least]
     return {
         "camera": camera.name,
         "title": camera.title,
+        "drawn": is_drawn,
         "words": say("camera", name=name),
         "raises": raises,
         "zones": [_zone(config, zone, moment, say) for zone in camera.zones],

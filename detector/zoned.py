@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from detector import wire
-from detector.clock import Clock, SystemClock
+from detector.clock import Clock, SystemClock, iso
 from detector.config import Camera, EdgeConfig, Zone
 from detector.contradictions import contradictions
 from detector.errors import WireError
@@ -28,6 +28,7 @@ from detector.shifts import Shifts
 logger = logging.getLogger(__name__)
 
 FILE = "zoned.json"
+LATEST_S = 2.0**37  # no calendar reaches as far
 ZONES = TypeAdapter(list[Zone])
 
 Drawn = dict[str, list[Zone]]
@@ -159,6 +160,17 @@ class Zoned:
             logger.warning("%s can't be used, so the hub's next command is awaited: %s", self._file.name, error)
             return
         self._apply(version, drawn, said)
+
+
+def notices(zoned: Zoned) -> list[str]:
+    """For whoever reads the configuration: which cameras go by other zones than it has, a line each."""
+    said = zoned.said
+    when = f", {iso(said.at)}" if said.at is not None and abs(said.at) < LATEST_S else ""
+    return [
+        f"{name}: its zones were drawn at the hub and win over this file's "
+        f"(version {zoned.version}{f', last by {said.user}' if said.user else ''}{when}; labelwatch zones prints them)"
+        for name in sorted(zoned.drawn)
+    ]
 
 
 def dumped(zone: Zone) -> dict[str, Any]:
