@@ -110,7 +110,12 @@ class _Demo:
 
     def _start_hub(self, broker_port: int) -> tuple[Kept, str]:
         config = self._write_config(
-            "hub.yaml", {"data_dir": str(self._hub_data), "broker": {"host": "127.0.0.1", "port": broker_port}}
+            "hub.yaml",
+            {
+                "data_dir": str(self._hub_data),
+                "broker": {"host": "127.0.0.1", "port": broker_port},
+                "retention": {"reserve_gb": 0},  # however full the disk is: one clip is shown, for a while
+            },
         )
         port = free_port()
         log = self._folder / "hub.log"

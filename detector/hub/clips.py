@@ -15,6 +15,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -77,10 +78,18 @@ class ClipFolder:
         clock: For the age of claims.
         largest_bytes: Longer files are refused.
         on_stored: Called with the incident's id when a segment has become whole; from any thread.
+        least_free_bytes: With less free on the disk no clip is taken, so that alerts still find room; edges keep theirs
+            and try again.
     """
 
     def __init__(
-        self, folder: Path, store: Store, clock: Clock, largest_bytes: int, on_stored: Callable[[str], None]
+        self,
+        folder: Path,
+        store: Store,
+        clock: Clock,
+        largest_bytes: int,
+        on_stored: Callable[[str], None],
+        least_free_bytes: int = 0,
     ) -> None:
         self._folder = folder.resolve()
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +97,7 @@ class ClipFolder:
         self._clock = clock
         self._largest_bytes = largest_bytes
         self._on_stored = on_stored
+        self._least_free_bytes = least_free_bytes
         self._busy: set[str] = set()  # touched in the event loop's thread only
         self._sides = Sides(store.database)
         self._reading_side = threading.Lock()  # one of them may take some hundred MB while it is checked
@@ -139,6 +149,8 @@ class ClipFolder:
             claim = await run_sync(self._believed, incident, segment, what, headers)
             if await run_sync(self._is_whole, claim):
                 return Answer(201, claim["size"])
+            if shutil.disk_usage(self._folder).free < self._least_free_bytes:
+                return Answer(507, reason="the hub's disk is nearly full")
             return await self._grown(claim, headers, body)
         except _Refused as refused:
             logger.warning("%s %s/%s refused: %s", name, _shown(incident), segment, refused)

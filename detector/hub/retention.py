@@ -29,6 +29,7 @@ from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
     changes,
+    clip_formats,
     clips,
     derived,
     doomed,
@@ -265,7 +266,7 @@ class Retention:
                     insert(doomed).on_conflict_do_nothing(), [{"file": file} for file in dict.fromkeys(files)]
                 )
             connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
-            for table in (clips, sides, derived, snapshots):
+            for table in (clips, sides, derived, clip_formats, snapshots):
                 connection.execute(delete(table).where(table.c.incident.in_(ids)))
             new = insert(retention)
             upsert = new.on_conflict_do_update(

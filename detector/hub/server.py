@@ -103,7 +103,9 @@ def create_app(
         live.poke()
         copies.arrived()
 
-    clips = ClipFolder(config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, arrived, reserve_bytes(config) // 4)
+    clips = ClipFolder(
+        config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, arrived, reserve_bytes(config) // 4
+    )  # fmt: skip
     audit = Audit(store.database)
     health = health or Health(store, clock, config.data_dir, reserve_bytes=reserve_bytes(config))
     metrics = Metrics(store, health, clock)

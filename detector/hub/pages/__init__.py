@@ -6,10 +6,12 @@ is a module with a `router`, named in `PARTS`.
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -17,7 +19,8 @@ from detector.hub.auth import TooManyTries
 from detector.hub.pages import (
     audit,
     cameras,
-    derived, entry,
+    derived,
+    entry,
     feed,
     health,
     incidents,
@@ -33,6 +36,10 @@ from detector.hub.pages import (
 from detector.hub.pages.menu import Doors
 from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, PasswordNeeded, View, own_path
 
+logger = logging.getLogger(__name__)
+
+# What SQLite (SQLITE_FULL) and PostgreSQL (disk_full) say when there is no room.
+FULL = frozenset({13, "53100"})
 PARTS = (lan, entry, feed, incidents, review, cameras, tuning, uploads, sides, derived, health, retention, people, audit, zones)
 
 
@@ -73,6 +80,17 @@ def wait(request: Request, _error: Exception) -> Response:
     return View(request).page("error.html", 429, kind="429")
 
 
+def full(request: Request, error: Exception) -> Response:
+    """Say that the disk is full, without asking the database for anything; other errors of it are ours."""
+    cause = getattr(error, "orig", None)
+    if not FULL & {getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)}:
+        logger.error("the database failed", exc_info=error)
+        return failed(request, error)
+    logger.error("the disk is full: nothing can be kept")
+    words = "磁盘已满，什么都没有改动。\nThe disk is full; nothing was changed.\n"
+    return Response(words, 507, media_type="text/plain")
+
+
 def failed(_request: Request, _error: Exception) -> Response:
     """Say that the server failed, with nothing that may fail again; the server logs the error itself."""
     return Response("500\n", 500, media_type="text/plain")
@@ -90,4 +108,5 @@ def add_pages(app: FastAPI, parts: Parts) -> None:
     app.add_exception_handler(TooManyTries, wait)
     app.add_exception_handler(HTTPException, no_page)
     app.add_exception_handler(RequestValidationError, no_page)
+    app.add_exception_handler(DBAPIError, full)
     app.add_exception_handler(Exception, failed)
