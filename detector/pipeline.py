@@ -13,11 +13,11 @@ anew, since what they remember is void; what they learned in days (`Learner`) is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-from detector.values import Detections, Frame, IncidentUpdate, Scene, Signal
+from detector.values import Detections, Frame, IncidentUpdate, Scene, Sight, Signal
 
 
 class Source(Protocol):
@@ -62,6 +62,15 @@ class Rule(Protocol):
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """Signals that this scene adds."""
+        ...
+
+
+@runtime_checkable
+class Believer(Protocol):
+    """A rule that has a belief of who photographs."""
+
+    def photographing(self, tracks: Iterable[int]) -> Mapping[int, float]:
+        """How far it is believed of each of these tracks, since the scene observed last, that it photographs, 0..1."""
         ...
 
 
@@ -155,12 +164,14 @@ class Pipeline:
     Attributes:
         left_out: Frames not looked at, since their times make no sense or there is no picture in them.
         scene: What the newest frame looked at shows; `None` before the first.
+        sight: What was seen in the frame taken last; `None` where that was left out.
     """
 
     def __init__(self, detector: Detector, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
         self.detector = detector
         self.left_out = 0
         self.scene: Scene | None = None
+        self.sight: Sight | None = None
         self._build = build
         self._stages = build()
         self._timeline = Timeline(leap_s)
@@ -168,19 +179,21 @@ class Pipeline:
 
     def process(self, frame: Frame) -> list[IncidentUpdate]:
         """Take one frame through every stage."""
+        self.sight = None
         leap = self._timeline.leap(frame.captured_at) if min(frame.size) > 0 else None
         if leap is None:
             self.left_out += 1
             return []
         detections = self.detector.detect(frame, self._stages.tracker.people)
         # Boxes remembered in pixels mean nothing in a picture of another size.
-        resized, self._size = self._size not in (None, frame.size), frame.size
+        first, resized, self._size = self._size is None, self._size not in (None, frame.size), frame.size
         updates = self._begin_anew() if leap or resized else []
         scene = self._stages.tracker.update(frame, detections)
         if leap:
             scene = replace(scene, clock_step_s=leap)
         self.scene = scene
         signals = [signal for rule in self._stages.rules for signal in rule.observe(scene)]
+        self.sight = Sight(scene, self._photographing(scene), bool(first or leap or resized))
         return updates + self._stages.policy.admit(signals, frame.captured_at)
 
     def finish(self) -> list[IncidentUpdate]:
@@ -196,6 +209,11 @@ class Pipeline:
         for name, stage in self._stages.learners.items():
             if name in learned:
                 stage.recall(learned[name])
+
+    def _photographing(self, scene: Scene) -> dict[int, float]:
+        tracks = [person.id for person in scene.people]
+        believers = [rule for rule in self._stages.rules if isinstance(rule, Believer)] if tracks else []
+        return {track: belief for rule in believers for track, belief in rule.photographing(tracks).items()}
 
     def _begin_anew(self) -> list[IncidentUpdate]:
         ended, learned = self.finish(), self.learned()

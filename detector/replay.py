@@ -3,7 +3,8 @@
 OUT/incidents.jsonl  one line an incident, its final state
 OUT/summary.json     what was covered, what could not be read and why, and what it cost
 OUT/report.html      the same for a person
-OUT/clips, OUT/snapshots
+OUT/clips            of each incident, and what was seen meanwhile (`detector.sides`)
+OUT/snapshots
 OUT/sessions         finished work, so that `--resume` repeats none of it
 """
 
@@ -20,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from detector.clock import iso
-from detector.config import EdgeConfig
+from detector.config import EdgeConfig, Incidents
 from detector.errors import SourceError
 from detector.recordings import Piece, Session, sessions
 from detector.sentences import sentences
-from detector.values import Act, Frame, Incident, IncidentUpdate
+from detector.sides import SUFFIX
+from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
 
 Progress = Callable[[str, float], None]
 
@@ -95,19 +97,29 @@ def _run_all(waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path,
 
 @dataclass(slots=True)
 class _Told:
-    """An incident as told so far, with what is needed to write it down."""
+    """An incident as told so far, with what is needed to write it down; its files once they are cut."""
 
     incident: Incident
     piece: Piece
     piece_start: float
+    ended: bool = False
+    clip: str | None = None
+    side: str | None = None
 
 
 class ReplaySink:
-    """Keeps the last word on each incident, and writes its snapshot when it is told first."""
+    """Keeps the last word on each incident, writes its snapshot when it is told first, and its clip when it is over."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, settings: Incidents) -> None:
+        from detector.alerts.looks import LONGEST_GROUP_S, LookRing
+
         self._out = out
+        self._settings = settings
+        # An incident is told long after it began; its clip begins where it did.
+        self._reach_s = settings.pre_roll_s + LONGEST_GROUP_S
+        self._looks = LookRing(settings.longest_s + self._reach_s)
         self.told: dict[str, _Told] = {}
+        self._uncut: list[_Told] = []
         self.piece: Piece | None = None
         self.piece_start = 0.0
 
@@ -120,9 +132,55 @@ class ReplaySink:
             raise ValueError("no recording is being read")
         if after.id not in self.told:
             self.told[after.id] = _Told(after, self.piece, self.piece_start)
+            self._uncut.append(self.told[after.id])
         self.told[after.id].incident = after
         if before is None or after.severity.rank > before.severity.rank:
             (self._out / "snapshots" / f"{after.id}.jpg").write_bytes(snapshot_jpeg(frame, update))
+        self.told[after.id].ended = update.phase is Phase.END
+
+    def see(self, sight: Sight) -> None:
+        """What was seen in a frame, after its updates; clips that end before it are cut."""
+        for told in list(self._uncut):
+            if told.ended and (sight.first or sight.scene.at > told.incident.ended_at + self._settings.post_roll_s):
+                self._cut(told)
+        begun = (told.incident.started_at - self._reach_s for told in self._uncut)
+        self._looks.hold_from = min(begun, default=None)
+        self._looks.append(sight)
+
+    def finish(self) -> None:
+        """The recordings are over: cut what isn't yet."""
+        for told in list(self._uncut):
+            self._cut(told)
+
+    def _cut(self, told: _Told) -> None:
+        """Cut an incident's clip from the file it begins in, and write the side file beside it."""
+        from detector.alerts.clips import cut_recording
+        from detector.alerts.looks import write_side
+
+        self._uncut.remove(told)
+        incident, settings = told.incident, self._settings
+        begin, end = incident.started_at - told.piece_start, incident.ended_at - told.piece_start
+        clip, side = f"clips/{incident.id}.mp4", f"clips/{incident.id}{SUFFIX}"
+        try:
+            cut = cut_recording(
+                told.piece.path,
+                max(0.0, begin - settings.pre_roll_s),
+                min(end + settings.post_roll_s, begin + settings.longest_s),
+                self._out / clip,
+            )
+        except SourceError:
+            return  # a damaged stretch; the incident stands without its clip
+        started_at = told.piece_start + cut.start_s
+        written = write_side(
+            self._out / side,
+            self._looks.between(started_at - 1.0, started_at + cut.duration_s + 1.0),
+            incident=incident.id,
+            segment=0,
+            started_at=started_at,
+            duration_s=cut.duration_s,
+            tracks=incident.tracks,
+        )
+        told.clip, told.side = clip, side if written else None
 
 
 def run_session(
@@ -140,7 +198,7 @@ def run_session(
 
     began = time.process_time()
     pipeline = build_pipeline(config, session.camera)
-    sink = ReplaySink(out)
+    sink = ReplaySink(out, config.incidents)
     files: list[dict[str, Any]] = []
     decoded = inferred = 0
     last_at, last_frame = float("-inf"), None
@@ -165,6 +223,8 @@ def run_session(
                 inferred += 1
                 for update in pipeline.process(frame):
                     sink.accept(update, frame)
+                if pipeline.sight is not None:
+                    sink.see(pipeline.sight)
                 if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
                     progress(session.camera.name, frame.offset_s - reported)
                     reported = frame.offset_s
@@ -183,7 +243,8 @@ def run_session(
     if last_frame is not None:
         for update in pipeline.finish():
             sink.accept(update, last_frame)
-    records = [_record(told, config, out) for told in sink.told.values()]
+    sink.finish()
+    records = [_record(told) for told in sink.told.values()]
     seconds = sum(entry["seconds"] for entry in files)
     result = {
         "camera": session.camera.name,
@@ -198,24 +259,10 @@ def run_session(
     return float(seconds)
 
 
-def _record(told: _Told, config: EdgeConfig, out: Path) -> dict[str, Any]:
-    """An incident's line in `incidents.jsonl`; its clip is cut from the file it begins in."""
-    from detector.alerts.clips import cut_recording
-
+def _record(told: _Told) -> dict[str, Any]:
+    """An incident's line in `incidents.jsonl`."""
     incident, start = told.incident, told.piece_start
     begin, end = incident.started_at - start, incident.ended_at - start
-    settings = config.incidents
-    clip: str | None = f"clips/{incident.id}.mp4"
-    try:
-        longest = begin + settings.longest_s
-        cut_recording(
-            told.piece.path,
-            max(0.0, begin - settings.pre_roll_s),
-            min(end + settings.post_roll_s, longest),
-            out / f"clips/{incident.id}.mp4",
-        )
-    except SourceError:
-        clip = None  # a damaged stretch; the incident stands without its clip
     exposed = incident.labels_exposed
     return {
         "id": incident.id,
@@ -235,7 +282,8 @@ def _record(told: _Told, config: EdgeConfig, out: Path) -> dict[str, Any]:
         "acts": [_act(act, start) for act in incident.acts],
         "labels_exposed": {"low": exposed.low, "best": exposed.best, "high": exposed.high},
         "facts": dict(incident.facts),
-        "clip": clip,
+        "clip": told.clip,
+        "side": told.side,
         "snapshot": f"snapshots/{incident.id}.jpg",
     }
 

@@ -8,7 +8,8 @@
                 "score": {"7": 0.83}}]}                 how far it is believed that a track photographs now
 
 A box is what it is of (`values.LABELS`), of which track or parcel slot (of a phone or scanner: in whose hand; `null`:
-nobody's), left, top, right and bottom of 0..1, and the model's score 0..1. It holds no picture and no text, so that
+nobody's), left, top, right and bottom of 0..1, and the model's score 0..1: 0 of a parcel that wasn't seen then, but is
+held to be there still, behind somebody. It holds no picture and no text, so that
 who may not see labels may read it. Fields are only ever added; a reader ignores those it doesn't know.
 """
 

@@ -225,7 +225,8 @@ class Parcel:
     `up` is the running probability that a label is on its top face among looks that could judge it, `looks` their
     number; `facing` is the verdict from both. `turned_at` is when the verdict last went from `not_up` to `up` or back
     while the slot stayed, `None` where it never did. `angle` is the way its label's text lines run, in radians modulo
-    pi, counter-clockwise from the picture's x axis as one sees it; `None` where no label says.
+    pi, counter-clockwise from the picture's x axis as one sees it; `None` where no label says. `score` is the model's
+    of this frame; 0 where the slot is only held to be there still.
     """
 
     id: int
@@ -237,6 +238,7 @@ class Parcel:
     last_seen_at: float
     turned_at: float | None = None
     angle: float | None = None
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +264,9 @@ class CameraView:
 class Scene:
     """All that a rule may know of the world at one instant.
 
-    `ended` are tracks that end here. `clock_step_s` is set on the first scene after time jumped: by how many seconds,
-    negative when it was set back; what was remembered before is void then.
+    `label_scores` are the model's, 0..1, of `labels`. `ended` are tracks that end here. `clock_step_s` is set on the
+    first scene after time jumped: by how many seconds, negative when it was set back; what was remembered before is
+    void then.
     """
 
     camera: str
@@ -276,6 +279,21 @@ class Scene:
     ended: frozenset[int] = frozenset()
     view: CameraView | None = None
     clock_step_s: float | None = None
+    label_scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the stages of a pipeline saw in one frame.
+
+    `photographing` is how far it is believed, 0..1, that a person in the scene photographs now, by track; people of
+    whom no rule knows are not in it. `first` is set on the first one of stages built anew: whoever bore a track's
+    number before was somebody else.
+    """
+
+    scene: Scene
+    photographing: Mapping[int, float]
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)

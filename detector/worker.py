@@ -38,11 +38,12 @@ from detector.pipeline import Pipeline, Source
 from detector.rules.silence import Silence
 from detector.rules.telling import due_again
 from detector.tuned import Tuned
-from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
+from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
 from detector.zoned import Zoned, dumped
 
 if TYPE_CHECKING:
     from detector.alerts.clips import Segment
+    from detector.alerts.looks import Side
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
     from detector.alerts.pictures import CameraPictures
@@ -86,6 +87,7 @@ class AlertSink:
 
     def __init__(self, config: EdgeConfig, camera: Camera, outbox: Outbox, ring: PacketRing) -> None:
         from detector.alerts.clips import ClipRecorder
+        from detector.alerts.looks import LONGEST_GROUP_S, LookRing
 
         self.site = config.site
         self.incidents: Counter[str] = Counter()
@@ -98,6 +100,7 @@ class AlertSink:
         self._owed: deque[Callable[[], object]] = deque(maxlen=10_000)
         self._retry_at = 0.0
         settings = config.incidents
+        self._looks = LookRing(settings.pre_roll_s + LOOK_BACK_S + LONGEST_GROUP_S)
         self._recorder = ClipRecorder(
             config.data_dir / "clips" / camera.name,
             ring,
@@ -105,6 +108,7 @@ class AlertSink:
             post_roll_s=settings.post_roll_s,
             longest_s=settings.segment_s,
             on_segment=self._keep,
+            looks=self._looks,
         )
 
     def salvage(self) -> None:
@@ -123,7 +127,7 @@ class AlertSink:
             clips = self._segments.pop(incident.id, None)
         elif frame is not None:
             since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
-            self._recorder.start_or_extend(incident.id, frame.captured_at, since)
+            self._recorder.start_or_extend(incident.id, frame.captured_at, since, incident.tracks)
             if update.before is None or incident.boxes is not update.before.boxes:
                 picture = self._snapshot(frame, update)
         if update.phase is Phase.NEW:
@@ -139,6 +143,10 @@ class AlertSink:
         )
         self._owed.append(lambda: self._publish(fields))
         self._settle()
+
+    def see(self, sight: Sight) -> None:
+        """Remember what was seen in a frame, for side files; after its updates, since it may void what was before."""
+        self._looks.append(sight)
 
     def tick(self, now: float) -> None:
         """Time went on to the frame time `now`: clips grow and close, what is owed is tried again."""
@@ -178,19 +186,28 @@ class AlertSink:
             "started_at_unix": round(segment.started_at, 3),
             "duration_s": segment.duration_s,
         }
+        side = segment.side
+        if side is not None:
+            told["side_sha256"] = side.sha256
         self._segments.setdefault(segment.incident_id, []).append(told)
         if self._config.hub.url is None:
             return  # nowhere to bring it: the clip stays here
+        self._owe(segment, segment)
+        if side is not None:
+            self._owe(segment, side, wire.SIDE)
+
+    def _owe(self, segment: Segment, file: Segment | Side, what: str | None = None) -> None:
         self._owed.append(
             lambda: self._outbox.put_clip(
                 segment.incident_id,
                 segment.number,
-                segment.path,
-                segment.sha256,
-                segment.bytes,
+                file.path,
+                file.sha256,
+                file.bytes,
                 segment.started_at,
                 segment.duration_s,
                 self._camera.name,
+                what,
             )
         )
 
@@ -405,6 +422,8 @@ class CameraWorker:
             with self._telling:
                 for update in updates:
                     self.sink.accept(update, frame)
+                if pipeline.sight is not None:
+                    self.sink.see(pipeline.sight)
                 self.sink.tick(frame.captured_at)
             self.frames += 1
             self._trouble = None

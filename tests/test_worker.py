@@ -30,9 +30,11 @@ from detector.hub.ingest import Ingest
 from detector.hub.store import Store
 from detector.learned import LearnedFile
 from detector.packets import PacketRing
+from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
-from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity
+from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import AlertSink, CameraWorker, run
+from tests.builders import person, scene
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 from tests.sources.footage import make_video, shown_s
@@ -50,6 +52,8 @@ class ScriptedPipeline:
         self.calls += 1
         if self.fails(self.calls):
             raise RuntimeError("scripted")
+        seen = scene(frame.captured_at, [person(1, (20, 20, 60, 100))], size=frame.size, camera=frame.camera)
+        self.sight = Sight(seen, {1: 0.5}, self.calls == 1)
         before = self.open
         if self.calls == 5:
             self.open = incident(frame.camera, frame.captured_at)
@@ -60,6 +64,7 @@ class ScriptedPipeline:
 
     left_out = 0
     scene = None
+    sight: Sight | None = None
 
     def learned(self) -> dict[str, dict[str, Any]]:
         return {"ScriptedPipeline": {"calls": self.calls}}
@@ -493,7 +498,20 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
     for name in ("dock", "gate"):
         (clip,) = (config.data_dir / "clips" / name).glob("*.mp4")
         assert len(shown_s(clip)) >= 60
+        with clip.with_name(clip.stem + SUFFIX).open("rb") as file:
+            side = read_side(file)
+        told = store.incident(side["incident"])
+        assert told and told.announced_clips[0]["side_sha256"] == sha256_of(clip.with_name(clip.stem + SUFFIX))
+        assert [look["t"] for look in side["looks"]] == [
+            pytest.approx(k / 5, abs=0.03) for k in range(len(side["looks"]))
+        ]
+        assert len(side["looks"]) >= 15 and side["looks"][0]["score"] == {"1": 0.5}
     store.close()
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.usefixtures("scripted")
@@ -563,9 +581,9 @@ def test_told_to_stop_it_ends_incidents_and_clips_first(
     outbox.close()
     assert [e["phase"] for e in envelopes] in (["new", "end"], ["new", "update", "end"])
     (announced,) = envelopes[-1]["clips"]
-    (clip,) = (tmp_path / "data" / "clips" / "dock").iterdir()
-    assert clip.suffix == ".mp4"
-    assert hashlib.sha256(clip.read_bytes()).hexdigest() == announced["sha256"]
+    clip, side = sorted((tmp_path / "data" / "clips" / "dock").iterdir())
+    assert (clip.suffix, side.name) == (".mp4", clip.stem + SUFFIX)
+    assert [sha256_of(clip), sha256_of(side)] == [announced["sha256"], announced["side_sha256"]]
     assert announced["bytes"] == clip.stat().st_size
     assert len(shown_s(clip)) > 20
     assert not (tmp_path / "data" / "worker-summary.json").exists()

@@ -5,7 +5,7 @@ before the moment asked for. H.264 and H.265 are both written; browsers play H.2
 
 A segment grows as a fragmented MP4 (`.part`): after a power cut it still plays up to its last key frame, and the next
 start makes a whole segment of it. Closed, it is rewritten with its index in front, so that a browser plays it while
-it loads.
+it loads. Beside it lies its side file (`looks`), of all but salvaged segments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, dropwhile, islice
@@ -23,8 +23,10 @@ from pathlib import Path
 import av
 import av.container
 
+from detector.alerts.looks import LookRing, Side, write_side
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, PacketRing, Stored, StreamFormat
+from detector.sides import SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Segment:
         bytes: Size of the file.
         started_at: When its first picture was taken, Unix seconds UTC.
         duration_s: Length, seconds.
+        side: Its side file, if it has one.
     """
 
     incident_id: str
@@ -57,6 +60,7 @@ class Segment:
     bytes: int
     started_at: float
     duration_s: float
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class ClipRecorder:
         post_roll_s: Seconds kept after its last signal.
         longest_s: A longer segment is closed at the next key frame and another begun there.
         on_segment: Is given every finished segment.
+        looks: What was seen in the camera's last seconds, for side files; none are written when left out.
     """
 
     def __init__(
@@ -94,8 +99,10 @@ class ClipRecorder:
         post_roll_s: float,
         longest_s: float = 600.0,
         on_segment: Callable[[Segment], None],
+        looks: LookRing | None = None,
     ) -> None:
         self._folder = folder
+        self._looks = looks
         self._ring = ring
         self._pre_roll_s = pre_roll_s
         self._post_roll_s = post_roll_s
@@ -112,13 +119,16 @@ class ClipRecorder:
                 saved += self._publish(part, named["incident"], int(named["number"]), int(named["started_ms"]) / 1000)
         return saved
 
-    def start_or_extend(self, incident_id: str, at: float, since: float | None = None) -> None:
+    def start_or_extend(
+        self, incident_id: str, at: float, since: float | None = None, tracks: Sequence[int] = ()
+    ) -> None:
         """A signal of an incident came.
 
         Args:
             incident_id: Which.
             at: Frame time of the signal; recording goes on for `post_roll_s` after the last one.
             since: When that which it is about began, if earlier; the clip begins `pre_roll_s` before it.
+            tracks: Who it is about, as far as is known by now.
         """
         take = self._takes.setdefault(incident_id, _Take())
         if not take.running:
@@ -127,6 +137,7 @@ class ClipRecorder:
             take.read_to = stored[0].number - 1 if stored else 0
             take.running = True
         take.last_signal_at = max(take.last_signal_at, at)
+        take.tracks = tracks
 
     def tick(self, now: float) -> None:
         """Write what came in; close what is over. Call it for every frame with its time."""
@@ -135,6 +146,7 @@ class ClipRecorder:
                 self._write(incident_id, take)
                 if now >= take.last_signal_at + self._post_roll_s:
                     self._close(incident_id, take)
+        self._hold_looks()
 
     def finish(self, incident_id: str | None = None) -> None:
         """Close the segments of one ended incident, or of all, with what the ring holds by now, and forget them."""
@@ -143,6 +155,11 @@ class ClipRecorder:
             if take and take.running:
                 self._write(id_, take)
                 self._close(id_, take)
+        self._hold_looks()
+
+    def _hold_looks(self) -> None:
+        if self._looks is not None:
+            self._looks.hold_from = min((t.part.started_at for t in self._takes.values() if t.part), default=None)
 
     def _write(self, incident_id: str, take: _Take) -> None:
         try:
@@ -180,11 +197,20 @@ class ClipRecorder:
         except (OSError, av.error.FFmpegError) as error:
             # What was written up to here may still be whole.
             logger.warning("clip of incident %s breaks off: %s", incident_id, error)
-        self._publish(part.path, incident_id, number, part.started_at)
+        self._publish(part.path, incident_id, number, part.started_at, take.tracks)
 
-    def _publish(self, part: Path, incident_id: str, number: int, started_at: float) -> bool:
+    def _publish(
+        self, part: Path, incident_id: str, number: int, started_at: float, tracks: Sequence[int] | None = None
+    ) -> bool:
+        """Make a segment of a part, with a side file if `tracks` are known: who the incident is about."""
+        beside = self._folder / f"{incident_id}.{number}{SUFFIX}"
+        side = None
         try:
             cut = cut_recording(part, 0.0, WHOLE, self._folder / f"{incident_id}.{number}.mp4")
+            # Before the part goes: killed in between, the next start makes the segment again, without a side file.
+            beside.unlink(missing_ok=True)
+            if tracks is not None:
+                side = self._write_side(beside, incident_id, number, started_at, cut.duration_s, tracks)
             part.unlink()
         except OSError as error:
             # The disk may have room at the next start.
@@ -195,9 +221,28 @@ class ClipRecorder:
             part.rename(part.with_suffix(".broken"))
             return False
         self._on_segment(
-            Segment(incident_id, number, cut.path, cut.sha256, cut.bytes, started_at, round(cut.duration_s, 3))
+            Segment(incident_id, number, cut.path, cut.sha256, cut.bytes, started_at, round(cut.duration_s, 3), side)
         )
         return True
+
+    def _write_side(
+        self, path: Path, incident_id: str, number: int, started_at: float, duration_s: float, tracks: Sequence[int]
+    ) -> Side | None:
+        if self._looks is None:
+            return None
+        try:
+            return write_side(
+                path,
+                self._looks.between(started_at - 1.0, started_at + duration_s + 1.0),
+                incident=incident_id,
+                segment=number,
+                started_at=started_at,
+                duration_s=duration_s,
+                tracks=tracks,
+            )
+        except OSError as error:
+            logger.warning("clip of incident %s has no side file: %s", incident_id, error)
+            return None
 
 
 @dataclass(slots=True)
@@ -205,6 +250,7 @@ class _Take:
     """One incident's recording: `part` is the segment being written, and there is none before the first key frame."""
 
     running: bool = False
+    tracks: Sequence[int] = ()
     number: int = 0
     last_signal_at: float = 0.0
     recorded_to: float = 0.0

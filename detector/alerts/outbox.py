@@ -49,9 +49,20 @@ CREATE TABLE IF NOT EXISTS clips (
     incident TEXT NOT NULL, segment INTEGER NOT NULL, camera TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
     size INTEGER NOT NULL, started_at REAL NOT NULL, duration_s REAL NOT NULL, put_at REAL NOT NULL,
     PRIMARY KEY (incident, segment));
+CREATE TABLE IF NOT EXISTS sides (
+    incident TEXT NOT NULL, segment INTEGER NOT NULL, camera TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, started_at REAL NOT NULL, duration_s REAL NOT NULL, put_at REAL NOT NULL,
+    PRIMARY KEY (incident, segment));
 CREATE TABLE IF NOT EXISTS dead (
     what TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, content BLOB NOT NULL);
 """
+_DUE = """SELECT incident, segment, camera, path, sha256, size, started_at, duration_s FROM {0}
+    WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.incident = {0}.incident) {1} ORDER BY put_at, segment"""
+DUE_CLIPS = _DUE.format("clips", "")
+DUE_SIDES = _DUE.format(
+    "sides",
+    "AND NOT EXISTS (SELECT 1 FROM clips WHERE clips.incident = sides.incident AND clips.segment = sides.segment)",
+)
 
 
 class DiskFull(StoreError):  # noqa: N818  (named like the rest of errors.py)
@@ -70,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip segment to upload; `size` in bytes, `started_at` Unix seconds."""
+    """A clip segment to upload, or its side file: `what` is `wire.SIDE`. `size` in bytes, `started_at` Unix seconds."""
 
     incident: str
     segment: int
@@ -80,6 +91,18 @@ class Clip:
     size: int
     started_at: float
     duration_s: float
+    what: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people and for dead letters."""
+        name = f"{self.incident}/{self.segment}"
+        return name if self.what is None else f"{name}/{self.what}"
+
+    @property
+    def key(self) -> tuple[str, int, str | None]:
+        """What tells it from all others."""
+        return self.incident, self.segment, self.what
 
 
 @dataclass(slots=True)
@@ -122,7 +145,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._sent: dict[int, _Sent] = {}
-        self._tried: dict[tuple[str, int], _Sent] = {}
+        self._tried: dict[tuple[str, int, str | None], _Sent] = {}
         self._highest_acked = 0
         self._dropping = False
         self.new_alert = threading.Event()
@@ -184,8 +207,9 @@ class Outbox:
         started_at: float,
         duration_s: float,
         camera: str,
+        what: str | None = None,
     ) -> None:
-        """Keep a clip segment for upload; the file stays where it is until the hub has it.
+        """Keep a clip segment, or its side file, for upload; the file stays where it is until the hub has it.
 
         Args:
             incident_id: The incident that it shows.
@@ -196,6 +220,7 @@ class Outbox:
             started_at: Unix seconds of the first picture.
             duration_s: Length, seconds.
             camera: Camera name.
+            what: `wire.SIDE` for the side file; left out for the clip.
 
         Raises:
             DiskFull: There is no room for it.
@@ -203,8 +228,8 @@ class Outbox:
         """
         row = (incident_id, segment, camera, str(path), sha256, size, started_at, duration_s, self._clock.now())
         with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO clips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            self._tried.pop((incident_id, segment), None)
+            db.execute(f"INSERT OR REPLACE INTO {_table(what)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
+            self._tried.pop((incident_id, segment, what), None)
             self._changed.notify_all()
         self.new_clip.set()
 
@@ -225,7 +250,7 @@ class Outbox:
             }
 
     def wait_drained(self, timeout_s: float) -> bool:
-        """Wait until the hub has every envelope and clip, at most so many seconds; tells whether it has."""
+        """Wait until the hub has every envelope, clip and side file, at most so many seconds; tells whether it has."""
         with self._changed:
             return self._changed.wait_for(self._is_empty, timeout_s)
 
@@ -292,29 +317,29 @@ class Outbox:
     # ---- for the sender of clips
 
     def next_clip(self) -> Clip | None:
-        """The oldest clip that is due and whose incident has no envelope waiting; `None` when there is none."""
+        """The oldest clip that is due and whose incident has no envelope waiting; `None` when there is none.
+
+        Where no clip is, the oldest side file that is due, and whose clip isn't waiting either.
+        """
         now = self._clock.now()
         with self._named_errors():
-            rows = self._query(
-                "SELECT incident, segment, camera, path, sha256, size, started_at, duration_s FROM clips WHERE NOT"
-                " EXISTS (SELECT 1 FROM alerts WHERE alerts.incident = clips.incident) ORDER BY put_at, segment"
-            )
-            for incident, segment, camera, path, sha256, size, started_at, duration_s in rows:
-                tried = self._tried.get((incident, segment))
-                if tried is None or tried.due_at <= now:
-                    return Clip(incident, segment, camera, Path(path), sha256, size, started_at, duration_s)
+            for what, rows in ((None, self._query(DUE_CLIPS)), (wire.SIDE, self._query(DUE_SIDES))):
+                for incident, segment, camera, path, sha256, size, started_at, duration_s in rows:
+                    tried = self._tried.get((incident, segment, what))
+                    if tried is None or tried.due_at <= now:
+                        return Clip(incident, segment, camera, Path(path), sha256, size, started_at, duration_s, what)
         return None
 
     def postpone_clip(self, clip: Clip, delay_s: float) -> None:
         """An upload failed: it is due again after so many seconds."""
         with self._lock:
             attempts = self.clip_attempts(clip)
-            self._tried[clip.incident, clip.segment] = _Sent(attempts + 1, self._clock.now() + delay_s)
+            self._tried[clip.key] = _Sent(attempts + 1, self._clock.now() + delay_s)
 
     def clip_attempts(self, clip: Clip) -> int:
         """How often its upload failed since the start."""
         with self._lock:
-            tried = self._tried.get((clip.incident, clip.segment))
+            tried = self._tried.get(clip.key)
             return tried.attempts if tried else 0
 
     def clip_done(self, clip: Clip) -> None:
@@ -324,7 +349,7 @@ class Outbox:
     def bury_clip(self, clip: Clip, reason: str) -> None:
         """Give a clip up for good; its file stays, its row becomes a dead letter."""
         self._remove_clip(clip, reason)
-        logger.error("clip %s/%d is given up: %s", clip.incident, clip.segment, reason)
+        logger.error("clip %s is given up: %s", clip.name, reason)
 
     # ---- inside
 
@@ -450,13 +475,13 @@ class Outbox:
         self._bytes -= size
 
     def _remove_clip(self, clip: Clip, reason: str | None) -> None:
-        name = f"{clip.incident}/{clip.segment}"
+        delete = f"DELETE FROM {_table(clip.what)} WHERE incident = ? AND segment = ?"  # noqa: S608
         with self._transaction() as db:
-            db.execute("DELETE FROM clips WHERE incident = ? AND segment = ?", (clip.incident, clip.segment))
+            db.execute(delete, (clip.incident, clip.segment))
             if reason is not None:
-                content = json.dumps(asdict(clip), default=str)
-                db.execute("INSERT INTO dead VALUES ('clip', ?, ?, ?, ?)", (name, reason, self._clock.now(), content))
-            self._tried.pop((clip.incident, clip.segment), None)
+                row = (clip.what or "clip", clip.name, reason, self._clock.now(), json.dumps(asdict(clip), default=str))
+                db.execute("INSERT INTO dead VALUES (?, ?, ?, ?, ?)", row)
+            self._tried.pop(clip.key, None)
             self._changed.notify_all()
 
     @contextmanager
@@ -493,12 +518,16 @@ class Outbox:
         return float(self._query("SELECT put_at FROM alerts ORDER BY seq LIMIT 1")[0][0])
 
     def _is_empty(self) -> bool:
-        return not self._rows and not self._one("SELECT COUNT(*) FROM clips")
+        return not self._rows and not self._one("SELECT (SELECT COUNT(*) FROM clips) + (SELECT COUNT(*) FROM sides)")
 
     def _named(self, error: sqlite3.Error) -> StoreError:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
             return DiskFull(f"no room left on the disk of the outbox {self._path}")
         return StoreError(f"the outbox {self._path} can't be used: {error}")
+
+
+def _table(what: str | None) -> str:
+    return "sides" if what == wire.SIDE else "clips"
 
 
 def _corrupt(found: str) -> sqlite3.DatabaseError:

@@ -1,7 +1,10 @@
 """Clips of the outbox leave for the hub by HTTP, each after its alert; the file is deleted once the hub has it.
 
+After each clip goes its side file, in the same way.
+
     HEAD /api/clips/{incident}/{segment}   how much is there already (`Upload-Offset`; 404: nothing; 201: all)
     PUT  the same, with the rest           200 or 201 when the hub has it whole and its checksum fits, 202 when not yet
+    .../{segment}/side                     likewise; a hub that took the clip and knows no such path is older than that
 
 Both carry the signed claim of `wire.clip_headers`. What the hub will never take becomes a dead letter, and its file
 stays; everything else is tried again, ever later.
@@ -34,6 +37,7 @@ LONGEST_BACK_OFF_S = 300.0
 WHOLE, MORE = (200, 201), 202
 # 401, 403: the hub may not have seen our key yet. 404: it may be another server, until somebody mends the address.
 # 409: another offset is expected, which the next HEAD tells.
+NO_SUCH_PATH = (404, 405)
 TRY_AGAIN = (401, 403, 404, 408, 409, 425, 429)
 
 
@@ -43,6 +47,10 @@ class _RefusedError(LabelwatchError):
 
 class _NotNowError(LabelwatchError):
     """It did not work this time."""
+
+
+class _OlderHubError(LabelwatchError):
+    """The hub knows no side files."""
 
 
 class ClipUploads:
@@ -77,6 +85,7 @@ class ClipUploads:
         self._verify = _trust(self._hub_url, ca_file)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._said_older = False
 
     def start(self) -> None:
         """Begin to upload; returns at once."""
@@ -114,17 +123,24 @@ class ClipUploads:
             self._upload(client, clip)
         except _RefusedError as error:
             self._outbox.bury_clip(clip, str(error))
+        except _OlderHubError:
+            if not self._said_older:
+                logger.info("the hub is older than side files: none are kept for it")
+            self._said_older = True
+            self._outbox.clip_done(clip)
+            clip.path.unlink(missing_ok=True)
         except (_NotNowError, httpx.HTTPError, OSError) as error:
             reason = str(LabelwatchError(error))
             if reason != said and not self._stopping.is_set():
-                logger.warning("clip %s/%d waits: %s", clip.incident, clip.segment, reason)
+                logger.warning("clip %s waits: %s", clip.name, reason)
             wait_s = back_off_s(self._outbox.clip_attempts(clip) + 1, LONGEST_BACK_OFF_S)
             self._outbox.postpone_clip(clip, wait_s)
             return reason
         else:
             self._outbox.clip_done(clip)
             clip.path.unlink(missing_ok=True)
-            logger.info("clip %s/%d is with the hub", clip.incident, clip.segment)
+            self._said_older = self._said_older and clip.what is None
+            logger.info("clip %s is with the hub", clip.name)
         return ""
 
     def _upload(self, client: httpx.Client, clip: Clip) -> None:
@@ -132,17 +148,18 @@ class ClipUploads:
 
         Raises:
             _RefusedError: It never will.
+            _OlderHubError: It knows no side files.
             _NotNowError: It does not yet.
             httpx.HTTPError: The hub is out of reach.
         """
         if not clip.path.is_file():
             raise _RefusedError(f"the file {clip.path} is gone")
-        url = f"{self._hub_url}/api/clips/{clip.incident}/{clip.segment}"
+        url = f"{self._hub_url}/api/clips/{clip.name}"
         answer = client.head(url, headers=self._headers(clip))
         if answer.status_code == 201:
             return
         offset = 0
-        if answer.status_code != 404:
+        if answer.status_code not in NO_SUCH_PATH:
             _judge(answer)
             offset = _offset(answer)
         while offset < clip.size:
@@ -150,9 +167,11 @@ class ClipUploads:
                 **self._headers(clip),
                 "Content-Range": f"bytes {offset}-{clip.size - 1}/{clip.size}",
                 "Content-Length": str(clip.size - offset),
-                "Content-Type": "video/mp4",
+                "Content-Type": "video/mp4" if clip.what is None else "application/gzip",
             }
             answer = client.put(url, headers=headers, content=self._rest(clip, offset))
+            if clip.what is not None and answer.status_code in NO_SUCH_PATH:
+                raise _OlderHubError("no such path")
             _judge(answer)
             if answer.status_code in WHOLE:
                 return
@@ -187,6 +206,7 @@ class ClipUploads:
             duration_s=clip.duration_s,
             at=self._clock.now(),
             key=self._key,
+            what=clip.what,
         )
 
 

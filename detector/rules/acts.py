@@ -16,9 +16,9 @@ apart (Lorden 1971).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, log
+from math import exp, log, tanh
 from typing import Any
 
 from detector.config import PhotoRule
@@ -205,6 +205,26 @@ class ActRecogniser:
         for track, memory in self._memory.drop(scene.ended):
             told += [act.act(track) for act in going_on(memory)]
         return told
+
+    def photographing(self, tracks: Iterable[int]) -> dict[int, float]:
+        """How far it is believed of each of these tracks that it photographs now, 0..1: see `belief`."""
+        return {track: belief(self._memory[track], self._test) for track in tracks}
+
+
+def belief(memory: Memory, test: SequentialTest) -> float:
+    """How far it is believed, 0..1, that somebody photographs now, read from the evidence as it stands.
+
+    That is tanh(e / 2) of the evidence e of the run, or act, of photographing: the chance of it less the chance of the
+    likeliest other kind, at even odds (the "soft bit" of Hagenauer, Offer and Papke, 1996). So it is 0 where the CUSUM
+    has forgotten all, and 0.98 at the threshold of an error of 0.01. While an act goes on it goes down with what of
+    late speaks against it, to 0 where that ends the act.
+    """
+    act = memory.act
+    run = act if act is not None and act.kind is ActKind.PHOTO else memory.runs.get(ActKind.PHOTO)
+    if run is None:
+        return 0.0
+    left = max(0.0, 1.0 - run.against / test.no) if run.confirmed else 1.0
+    return left * tanh(max(run.evidence(test.intraclass), 0.0) / 2)
 
 
 def going_on(memory: Memory) -> list[Run | Undecided]:

@@ -16,7 +16,7 @@ What doesn't count, but is told beside (`facts`):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Protocol
@@ -52,6 +52,10 @@ class Recogniser(Protocol):
 
     def observe(self, scene: Scene) -> list[Act]:
         """Acts that this scene confirms or ends."""
+        ...
+
+    def photographing(self, tracks: Iterable[int]) -> Mapping[int, float]:
+        """How far it is believed of each of these tracks that it photographs now, 0..1."""
         ...
 
 
@@ -120,6 +124,10 @@ class SweepRule:
             signal = self._signal(zone, scene)
             if signal:
                 yield signal
+
+    def photographing(self, tracks: Iterable[int]) -> Mapping[int, float]:
+        """How far it is believed of each of these tracks that it photographs now, 0..1."""
+        return self._recogniser.photographing(tracks)
 
     def _note(self, act: Act, scene: Scene) -> Iterator[Noted]:
         """Remember an act; yields it if it may count."""

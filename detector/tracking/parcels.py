@@ -43,6 +43,7 @@ _SLOT = np.dtype(
         ("seen_s", float), ("judged_s", float), ("judged", float), ("up", float), ("facing", np.int64),
         ("standing", np.int64), ("standing_s", float), ("stood_at", float), ("settled", np.int64),
         ("turned_at", float), ("angle_s", float), ("axis", float, 2),
+        ("score", np.float32),
     ]
 )  # fmt: skip
 
@@ -74,6 +75,7 @@ class ParcelSlots:
         """
         rows, columns = best_pairs(iou(self._slots["box"], parcels.boxes), SAME)
         hidden = self._hidden(people)
+        self._slots["score"] = 0
         self._see(rows, parcels.boxes[columns], hidden[rows], at)
         strayed = self._strayed(rows)
         self._look(rows, columns, parcels, labels, at)
@@ -123,6 +125,7 @@ class ParcelSlots:
         first = slots["seen_s"][rows] == 0
         look_s = np.where(first, FIRST_LOOK_S, np.minimum(at - slots["last_seen_at"][rows], LONGEST_LOOK_S))
         slots["last_seen_at"][rows] = at
+        slots["score"][rows] = parcels.scores[columns]
         self._judge(rows, columns, parcels, look_s, at)
         if labels is not None and len(labels):
             self._measure_angle(rows, parcels.boxes[columns], labels, look_s)
@@ -222,6 +225,7 @@ class ParcelSlots:
                 slots["last_seen_at"].tolist(),
                 turned,
                 starmap(axial_angle, slots["axis"].tolist()),
+                slots["score"].tolist(),
             )
         )
 

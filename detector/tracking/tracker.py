@@ -65,9 +65,10 @@ class SceneTracker:
             )
             for k in range(len(held))
         )
-        labels = tuple(map(tuple, detections.of(LABEL).boxes.tolist()))
+        found = detections.of(LABEL)
+        labels, scores = tuple(map(tuple, found.boxes.tolist())), tuple(found.scores.tolist())
         view = self._view.look(frame.image, at)
-        return Scene(frame.camera, at, frame.size, people, devices, parcels, labels, ended, view)
+        return Scene(frame.camera, at, frame.size, people, devices, parcels, labels, ended, view, label_scores=scores)
 
     def learned(self) -> dict[str, Any]:
         """What the camera usually shows."""
