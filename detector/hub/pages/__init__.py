@@ -40,7 +40,10 @@ logger = logging.getLogger(__name__)
 
 # What SQLite (SQLITE_FULL) and PostgreSQL (disk_full) say when there is no room.
 FULL = frozenset({13, "53100"})
-PARTS = (lan, entry, feed, incidents, review, cameras, tuning, uploads, sides, derived, health, retention, people, audit, zones)
+PARTS = (
+    lan, entry, feed, incidents, review, cameras, tuning, uploads, sides, derived, health, retention, people, audit,
+    zones,
+)  # fmt: skip
 
 
 def to_login(request: Request, _error: Exception) -> Response:
