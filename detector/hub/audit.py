@@ -2,8 +2,8 @@
 
     hash = SHA-256(hash before, newline, the entry as canonical JSON)
 
-So an entry that is changed, taken out or moved breaks the chain from there on. A chain alone doesn't show that its end
-was cut off: the head (number and hash of the last entry) must be kept elsewhere too, and `verify` is told it.
+So an entry that is changed, taken out or moved doesn't fit any more. A chain alone shows neither that its end was cut
+off nor that all of it was written anew: the head must be kept elsewhere too (`anchors`), and `verify` is told it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Text, cast, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.schema import audit
@@ -25,6 +27,9 @@ from detector.hub.schema import audit
 BEGINNING = "0" * 64
 ONCE_S = 3600.0  # what is looked at again and again leaves a line once in so long
 KEPT_ONCE = 10_000
+PAGE = 1000
+MOST_FLAWS = 100
+HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,60 @@ class Entry:
     subject: str
     details: dict[str, Any]
     hash: str
+
+    def follows(self, before: str) -> bool:
+        """Whether it is as it was written, after an entry with the hash `before`."""
+        told = {"at": self.at, "user": self.user, "action": self.action, "subject": self.subject}
+        try:
+            return chained(before, {**told, "details": self.details}) == self.hash
+        except (TypeError, ValueError):  # SQLite lets anything be written into a column
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Number and hash of an entry: with it kept elsewhere, nothing up to there can be changed unnoticed."""
+
+    number: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
+
+    @classmethod
+    def of(cls, text: str) -> Head:
+        """From `NUMBER:HASH`.
+
+        Raises:
+            ValueError: It is none.
+        """
+        found = HEAD.fullmatch(text)
+        if found is None:
+            raise ValueError(f"not a head, which is NUMBER:HASH: {text[:100]!r}")
+        return cls(int(found[1]), found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What doesn't hold of entries `number` to `until`.
+
+    `edited`: the entry doesn't follow the one before, so one of the two was changed, or one between them taken out.
+    `deleted`: their numbers are missing. `reordered`: they stand in another order than they were written. `rewritten`:
+    they follow each other, but a head kept elsewhere says that others stood there. `truncated`: such a head says that
+    they were there, at the end.
+    """
+
+    kind: str
+    number: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A chain that was followed to its end: the last entry, and all that doesn't hold."""
+
+    head: Head
+    flaws: tuple[Flaw, ...]
 
 
 class Audit:
@@ -79,15 +138,103 @@ class Audit:
         entry = plain({"at": float(at), "user": user, "action": action, "subject": subject, "details": details})
         connection.execute(audit.insert(), {**entry, "number": number + 1, "hash": chained(before, entry)})
 
-    def entries(self, before: int | None = None, limit: int = 100, *, subject: str | None = None) -> list[Entry]:
-        """Entries, latest first, those before a number."""
-        query = select(audit).order_by(audit.c.number.desc()).limit(limit)
-        if before is not None:
-            query = query.where(audit.c.number < before)
-        if subject is not None:
-            query = query.where(audit.c.subject == subject)
+    def entries(
+        self,
+        before: int | None = None,
+        limit: int = 100,
+        *,
+        user: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        users: Sequence[str] | None = None,
+    ) -> list[Entry]:
+        """Entries, latest first: those before a number, and by what else is given; `users` are all that may be seen."""
+        c = audit.c
+        same = ((c.user, user), (c.action, action), (c.subject, subject))
+        clauses = [column == value for column, value in same if value is not None]
+        clauses += [c.number < before] if before is not None else []
+        clauses += [c.at >= since] if since is not None else []
+        clauses += [c.at < until] if until is not None else []
+        clauses += [c.user.in_(users)] if users is not None else []
+        query = _ENTRIES.where(*clauses).order_by(c.number.desc()).limit(limit)
         with self._database.reading() as connection:
-            return [Entry(**row._mapping) for row in connection.execute(query)]
+            return [_entry(row) for row in connection.execute(query)]
+
+    def actions(self) -> list[str]:
+        """Every kind of act there is a line of, by name."""
+        with self._database.reading() as connection:
+            return sorted(connection.execute(select(audit.c.action).distinct()).scalars())
+
+    def head(self) -> Head | None:
+        """Number and hash of the last entry; `None` when there is none."""
+        query = select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return Head(row.number, row.hash) if row else None
+
+    def all_entries(self) -> Iterator[Entry]:
+        """Every entry, from the first to the last, a thousand at a time; one that can't be read comes empty."""
+        last: int | None = None
+        while True:
+            after = [] if last is None else [audit.c.number > last]
+            numbers = select(audit.c.number).where(*after).order_by(audit.c.number).limit(PAGE)
+            with self._database.reading() as connection:
+                page = connection.execute(numbers).scalars().all()
+                if not page:
+                    return
+                try:
+                    found = _between(connection, page[0], page[-1])
+                except SQLAlchemyError:  # bytes that are no text, say
+                    found = [entry for number in page for entry in self._one_by_one(number)]
+            yield from found
+            last = page[-1]
+
+    def _one_by_one(self, number: int) -> list[Entry]:
+        try:
+            with self._database.reading() as connection:
+                return _between(connection, number, number)
+        except SQLAlchemyError:
+            return [Entry(number, 0.0, "", "", "", {}, "")]
+
+
+def verify(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> Checked:
+    """Follow a chain from its first entry to its last, and compare it with heads that were kept elsewhere."""
+    known: dict[int, set[str]] = {}
+    for head in heads:
+        known.setdefault(head.number, set()).add(head.hash)
+    flaws: list[Flaw] = []
+    before, number, held = BEGINNING, 0, 0
+    torn: tuple[str, int] | None = None  # the hash that the first misfit should have followed, and its number
+    for entry in entries:
+        if entry.number != number + 1:
+            flaws.append(Flaw("deleted", number + 1, entry.number - 1))
+        if not entry.follows(before):
+            if entry.number == number + 1:
+                flaws.append(Flaw("edited", entry.number, entry.number))
+            if torn is None:
+                torn = before, entry.number
+            elif entry.follows(torn[0]):
+                flaws.append(Flaw("reordered", torn[1], entry.number))
+        del flaws[MOST_FLAWS:]
+        number, before = entry.number, entry.hash
+        if number in known:
+            if known.pop(number) == {before}:
+                held = number
+            else:
+                flaws.append(Flaw("rewritten", held + 1, number))
+    lost = max(known, default=0)
+    if lost > number:
+        flaws.append(Flaw("truncated", number + 1, lost))
+    moved = [(flaw.number, flaw.until) for flaw in flaws if flaw.kind == "reordered"]
+    # Each misfit within what was moved is told by the move.
+    flaws = [
+        flaw
+        for flaw in flaws
+        if flaw.kind != "edited" or not any(start <= flaw.number <= end + 1 for start, end in moved)
+    ]
+    return Checked(Head(number, before), tuple(sorted(flaws, key=lambda flaw: (flaw.number, flaw.kind))))
 
 
 def plain(value: Any) -> Any:
@@ -107,12 +254,18 @@ def chained(before: str, entry: dict[str, Any]) -> str:
     return hashlib.sha256(f"{before}\n{canonical}".encode()).hexdigest()
 
 
-def broken_at(entries: Iterable[Entry]) -> int | None:
-    """The number of the first entry (from the first to the last) that doesn't follow; `None` when all do."""
-    before = BEGINNING
-    for entry in entries:
-        told = {"at": entry.at, "user": entry.user, "action": entry.action, "subject": entry.subject}
-        if chained(before, {**told, "details": entry.details}) != entry.hash:
-            return entry.number
-        before = entry.hash
-    return None
+# Details as text: JSON that somebody has broken must not keep the rest from being read.
+_ENTRIES = select(*(one for one in audit.c if one.name != "details"), cast(audit.c.details, Text).label("text"))
+
+
+def _entry(row: Any) -> Entry:
+    try:
+        details = json.loads(row.text)
+    except (TypeError, ValueError):
+        details = {"": str(row.text)}
+    return Entry(row.number, row.at, row.user, row.action, row.subject, details, row.hash)
+
+
+def _between(connection: Connection, first: int, last: int) -> list[Entry]:
+    query = _ENTRIES.where(audit.c.number.between(first, last)).order_by(audit.c.number)
+    return [_entry(row) for row in connection.execute(query)]

@@ -132,6 +132,9 @@ class Gate:
         self._by_user = TokenBucket(size=30, every_s=6.0)
         self._unknown_tokens = TokenBucket(size=10, every_s=6.0)
         self._made_by = TokenBucket(size=20, every_s=30.0)
+        # Of failures on record: whoever fails on purpose must not fill the disk.
+        self._lines = TokenBucket(size=60, every_s=10.0)
+        self._unrecorded = 0
         # What is checked for a user who doesn't exist, so that both take equally long.
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
@@ -163,12 +166,12 @@ class Gate:
         """
         user = as_name(user[:200])
         network = _network(address)
-        if not self._by_address.take(network, at):
-            raise TooManyTries
-        if not self._by_user.take(user, at):
+        if not self._by_address.take(network, at) or not self._by_user.take(user, at):
+            self._note("login_refused", user, address, at)
             raise TooManyTries
         hashed = self._hash_of(user, password, at)
         if hashed is None:
+            self._note("login_failed", user, address, at)
             return None
         self._by_address.give_back(network, at)
         self._by_user.give_back(user, at)
@@ -260,6 +263,14 @@ class Gate:
     def log_out(self, session: Session, at: float) -> None:
         """End a session."""
         self.people.log_out(session.sha256, session.user, at)
+
+    def _note(self, action: str, user: str, address: str, at: float) -> None:
+        """Put a failure on record, or count it for the next line where there were too many."""
+        if self._lines.take("", at):
+            unrecorded, self._unrecorded = self._unrecorded, 0
+            self.people.note_failure(action, user, address, at, unrecorded)
+        else:
+            self._unrecorded += 1
 
     def _hash_of(self, user: str, password: str, at: float) -> str | None:
         """The hash that a user's password fits; `None` where it fits none."""

@@ -23,6 +23,7 @@ from detector.hub.schema import sessions, tokens, users
 
 # Letters of any script, and little else: a name is part of addresses and of `token:NAME`.
 NAME = re.compile(r"\w(?:[\w .@+-]{0,62}\w)?")
+NOBODY = "?"  # in the audit log: somebody who isn't known
 HANDLE = 16  # hexadecimal digits of a session's hash that name it
 
 
@@ -236,6 +237,12 @@ class People:
             connection.execute(update(users).where(users.c.name == name).values(last_seen=at))
             self._audit.add(connection, at, name, "login", sha256[:HANDLE], address=address)
             return True
+
+    def note_failure(self, action: str, typed: str, address: str, at: float, unrecorded: int) -> None:
+        """Put on record that somebody didn't come in; a name that is no user's is left out: it may be a password."""
+        known = self.user(typed)
+        more: dict[str, Any] = {"unrecorded": unrecorded} if unrecorded else {}
+        self._audit.record(at, known.name if known else NOBODY, action, address=address, **more)
 
     def session(self, sha256: str, at: float) -> tuple[User, float] | None:
         """User and expiry of a session that is open at this time."""
