@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, 
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
+    from detector.hub.audit import Head
     from detector.zoned import Zoned
 
 FINE, FAILED, MISUSED = 0, 1, 2
@@ -179,6 +181,29 @@ def build_parser() -> argparse.ArgumentParser:
     kinds.add_argument("--yaml", action="store_true", help="as they stand in the configuration, to be put there")
     kinds.add_argument("--json", action="store_true", help="as JSON, with where they come from")
 
+    user = verb("user", run_user_list, "people of a hub, running or not")
+    actions = user.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="with a one-time password, which is printed")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--role", required=True, choices=("owner", "admin", "reviewer", "viewer"))
+    add.add_argument("--scope", type=_places, metavar="LIST", help="shanghai,suzhou/cam3: sites and cameras; else all")
+    reset = actions.add_parser("reset", help="a new one-time password, which is printed; logs them out everywhere")
+    reset.add_argument("name", metavar="NAME")
+    listed = actions.add_parser("list", help="who there is")
+    listed.add_argument("--json", action="store_true", help="as JSON")
+    for action, run_action in ((add, run_user_add), (reset, run_user_reset), (listed, run_user_list)):
+        action.add_argument("config", type=Path, metavar="CONFIG")
+        action.set_defaults(run=run_action)
+
+    audit = verb("audit", run_audit_verify, "audit log of a hub, running or not")
+    actions = audit.add_subparsers(required=True, metavar="ACTION")
+    checked = actions.add_parser("verify", help="whether entries were changed, deleted, reordered or cut off")
+    checked.add_argument("--head", type=_head, action="append", default=[], metavar="NUMBER:HASH", help="written down")
+    head = actions.add_parser("head", help="the last entry's number and hash, to write down elsewhere")
+    for action, run_action in ((checked, run_audit_verify), (head, run_audit_head)):
+        action.add_argument("config", type=Path, metavar="CONFIG")
+        action.set_defaults(run=run_action)
+
     check = verb("check", run_check, "every problem of a configuration")
     check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
     check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
@@ -218,6 +243,22 @@ def _meaning(text: str) -> tuple[str, str]:
     if not (theirs and equals and ours):
         raise argparse.ArgumentTypeError(f"must be CLASS=LABEL, not {text}")
     return theirs, ours
+
+
+def _places(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if wrong := [name for name in names if not re.fullmatch(r"[^/\s]+(/[^/\s]+)?", name)]:
+        raise argparse.ArgumentTypeError(f"must be SITE or SITE/CAMERA, with commas between, not {wrong[0]!r}")
+    return names
+
+
+def _head(text: str) -> Head:
+    from detector.hub.audit import Head
+
+    try:
+        return Head.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -488,6 +529,66 @@ def run_zones(options: argparse.Namespace) -> int:
         print(f"{camera.name}: {origin}")
         for zone in camera.zones:
             print(f"  {zone.name}: {zone.kind}, {len(zone.polygon)} corners")
+    return FINE
+
+
+def run_user_add(options: argparse.Namespace) -> int:
+    """`labelwatch user add`."""
+    from detector.config import load_hub
+    from detector.hub.console import Console, database_of
+    from detector.hub.rights import Role, Scope
+
+    with database_of(load_hub(options.config), make=True) as database:
+        password = Console(database).add_user(options.name, Role(options.role), Scope.of(options.scope))
+    print(f"one-time password: {password}\n  (shown this once; at first login they choose their own)")
+    return FINE
+
+
+def run_user_reset(options: argparse.Namespace) -> int:
+    """`labelwatch user reset`."""
+    from detector.config import load_hub
+    from detector.hub.console import Console, database_of
+
+    with database_of(load_hub(options.config)) as database:
+        password = Console(database).reset(options.name)
+    print(f"one-time password: {password}\n  (shown this once; at first login they choose their own)")
+    return FINE
+
+
+def run_user_list(options: argparse.Namespace) -> int:
+    """`labelwatch user list`."""
+    from detector.config import load_hub
+    from detector.hub.console import Console, database_of, user_lines, user_record
+
+    with database_of(load_hub(options.config)) as database:
+        users = Console(database).users()
+    if options.json:
+        print(json.dumps([user_record(user) for user in users], ensure_ascii=False))
+    else:
+        print("\n".join(user_lines(users)))
+    return FINE
+
+
+def run_audit_verify(options: argparse.Namespace) -> int:
+    """`labelwatch audit verify`."""
+    from detector.config import load_hub
+    from detector.hub.console import check_audit
+
+    checked, words, heads = check_audit(load_hub(options.config), options.head)
+    print("\n".join(words) or f"the log holds: {checked.head.number} entries, compared with {heads} heads")
+    print(f"head: {checked.head}")
+    return FAILED if words else FINE
+
+
+def run_audit_head(options: argparse.Namespace) -> int:
+    """`labelwatch audit head`."""
+    from detector.config import load_hub
+    from detector.hub.audit import Audit
+    from detector.hub.console import database_of
+
+    with database_of(load_hub(options.config)) as database:
+        head = Audit(database).head()
+    print(head or "no entries yet")
     return FINE
 
 
