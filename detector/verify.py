@@ -34,7 +34,7 @@ _ODD = (KeyError, TypeError, ValueError, AttributeError, RecursionError, Overflo
 ZH = {
     "container": "容器：文件的每一个字节都与写出时一致（共 {size} 字节）",
     "container_differs": "容器：从第 {at} 字节起与写出时不一致",
-    "signature": "签名：清单由本监控中心的密钥签署，指纹 {key}",
+    "signature": "签名：清单由监控中心的密钥签署，指纹 {key}",
     "signature_broken": "签名：与清单不符；清单被改过，或签名被改过",
     "signature_missing": "签名：包内没有签名",
     "hub_key": "签名：包内没有可用的公钥，签名无法核对",

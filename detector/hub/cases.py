@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, 
 from detector.hub.audit import Audit
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
-from detector.hub.schema import case_incidents, cases, holds
-from detector.hub.store import StoredIncident
+from detector.hub.schema import case_incidents, cases, holds, incidents
+from detector.hub.store import CLEARED, StoredIncident
 
 OPEN, HANDED_OVER, CLOSED = "open", "handed_over", "closed"
 STATES = (OPEN, HANDED_OVER, CLOSED)
@@ -54,6 +54,17 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Sum:
+    """What a case comes to: how many incidents and labels, from when to when (Unix seconds)."""
+
+    incidents: int
+    labels_low: int
+    labels_high: int
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Why an incident is kept: by a case (its number and title), or by somebody's legal hold (`case` is `None`)."""
 
@@ -77,7 +88,7 @@ class Cases:
 
     # Cases
 
-    def make(self, title: str, incidents: Sequence[StoredIncident], *, user: str, at: float) -> int:
+    def make(self, title: str, inside: Sequence[StoredIncident], *, user: str, at: float) -> int:
         """Open a case; its number."""
         row = {
             "version": 1, "title": title, "note": "", "people": "", "state": OPEN, "made_by": user, "made_at": at,
@@ -85,7 +96,7 @@ class Cases:
         with self._writing() as connection:
             number = int(connection.execute(cases.insert().returning(cases.c.number), row).scalar_one())
             self._audit.add(connection, at, user, "case_opened", f"case/{number}")
-            self._put_in(connection, number, incidents, user, at)
+            self._put_in(connection, number, inside, user, at)
         return number
 
     def change(self, case: Case, changes: Mapping[str, str], *, user: str, at: float) -> bool:
@@ -102,7 +113,7 @@ class Cases:
             self._audit.add(connection, at, user, "case_changed", case.subject, changed=changed, **state)
         return True
 
-    def add(self, case: Case, incidents: Sequence[StoredIncident], *, user: str, at: float) -> list[str]:
+    def add(self, case: Case, more: Sequence[StoredIncident], *, user: str, at: float) -> list[str]:
         """Put incidents into a case; the ids of those that weren't in it.
 
         Raises:
@@ -111,7 +122,7 @@ class Cases:
         """
         with self._writing() as connection:
             self._must_be_open(connection, case)
-            return self._put_in(connection, case.number, incidents, user, at)
+            return self._put_in(connection, case.number, more, user, at)
 
     def remove(self, case: Case, incident: str, *, user: str, at: float) -> bool:
         """Take an incident out; tells whether it was in.
@@ -156,6 +167,26 @@ class Cases:
         numbers = select(case_incidents.c.case).where(case_incidents.c.incident == incident)
         return self._read(select(cases).where(cases.c.number.in_(numbers)).order_by(cases.c.number.desc()), scope, user)
 
+    def sums(self, numbers: Sequence[int]) -> dict[int, Sum]:
+        """What cases come to, cleared incidents left out; without those of which no incident is known any more."""
+        counted = incidents.c.verdict.is_(None) | ~incidents.c.verdict.in_(CLEARED)
+        query = (
+            select(
+                case_incidents.c.case,
+                func.count().filter(counted),
+                func.coalesce(func.sum(incidents.c.labels_low).filter(counted), 0),
+                func.coalesce(func.sum(incidents.c.labels_high).filter(counted), 0),
+                func.min(incidents.c.started_at),
+                func.max(incidents.c.ended_at),
+            )
+            .join(incidents, incidents.c.id == case_incidents.c.incident)
+            .where(case_incidents.c.case.in_(numbers))
+            .group_by(case_incidents.c.case)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query) if numbers else ()
+            return {row[0]: Sum(int(row[1]), int(row[2]), int(row[3]), row[4], row[5]) for row in rows}
+
     # What retention must keep
 
     def hold(self, incident: str, reason: str, *, user: str, at: float) -> None:
@@ -191,12 +222,12 @@ class Cases:
     # Inside
 
     def _put_in(
-        self, connection: Connection, number: int, incidents: Sequence[StoredIncident], user: str, at: float
+        self, connection: Connection, number: int, more: Sequence[StoredIncident], user: str, at: float
     ) -> list[str]:
         one_at_a_time(connection)  # or two, each of whom leaves room, would together exceed it
         insert = self._insert(case_incidents).on_conflict_do_nothing(index_elements=["case", "incident"])
         new = []
-        for incident in incidents:
+        for incident in more:
             row = {
                 "case": number, "incident": incident.id, "site": incident.site, "camera": incident.camera,
                 "added_by": user, "added_at": at,

@@ -17,14 +17,17 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
 from detector.hub.pages import (
+    api,
     audit,
     cameras,
+    cases,
     derived,
     entry,
     feed,
     health,
     incidents,
     lan,
+    notices,
     people,
     retention,
     review,
@@ -41,14 +44,14 @@ logger = logging.getLogger(__name__)
 # What SQLite (SQLITE_FULL) and PostgreSQL (disk_full) say when there is no room.
 FULL = frozenset({13, "53100"})
 PARTS = (
-    lan, entry, feed, incidents, review, cameras, tuning, uploads, sides, derived, health, retention, people, audit,
-    zones,
+    api, lan, entry, feed, incidents, review, cases, cameras, tuning, uploads, sides, derived, health, retention, people,
+    audit, zones, notices,
 )  # fmt: skip
 
 
 def to_login(request: Request, _error: Exception) -> Response:
     """Send a person to log in, and come back; tell a script, or a program, that it must."""
-    if request.url.path.startswith("/api/"):
+    if _is_program(request):
         return JSONResponse({"reason": "log in, or send a token that works"}, 401, {"WWW-Authenticate": "Bearer"})
     if "hx-request" in request.headers:
         shown = urlsplit(request.headers.get("hx-current-url", ""))
@@ -70,16 +73,25 @@ def to_password(request: Request, _error: Exception) -> Response:
 def no_page(request: Request, error: Exception) -> Response:
     """Say that there is no such page, or no such thing to do."""
     status = error.status_code if isinstance(error, HTTPException) else 404
+    if _is_program(request):
+        if isinstance(error, RequestValidationError):
+            wrong = [{"where": list(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+            return JSONResponse({"reason": wrong}, 422)
+        return JSONResponse({"reason": getattr(error, "detail", "")}, status, getattr(error, "headers", None))
     return View(request).page("error.html", status, kind="500" if status >= 500 else "404")
 
 
 def not_allowed(request: Request, _error: Exception) -> Response:
     """Say that the visitor's role doesn't have the right."""
+    if _is_program(request):
+        return JSONResponse({"reason": "the role lacks the right"}, 403)
     return View(request).page("error.html", 403, kind="403")
 
 
 def wait(request: Request, _error: Exception) -> Response:
     """Say that there were too many tries."""
+    if _is_program(request):
+        return JSONResponse({"reason": "too many tries"}, 429, {"Retry-After": "60"})
     return View(request).page("error.html", 429, kind="429")
 
 
@@ -97,6 +109,11 @@ def full(request: Request, error: Exception) -> Response:
 def failed(_request: Request, _error: Exception) -> Response:
     """Say that the server failed, with nothing that may fail again; the server logs the error itself."""
     return Response("500\n", 500, media_type="text/plain")
+
+
+def _is_program(request: Request) -> bool:
+    """Whether the answer is for a program: then errors are JSON too."""
+    return request.url.path.startswith("/api/")
 
 
 def add_pages(app: FastAPI, parts: Parts) -> None:

@@ -1,0 +1,244 @@
+"""Cases: what belongs together, what it comes to, and evidence packs of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter, Path
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, RedirectResponse, Response
+
+from detector.hub.audit import Entry
+from detector.hub.case_figures import time_line, totals
+from detector.hub.cases import CLOSED, LONGEST, OPEN, STATES, Case, CaseClosed, CaseFull
+from detector.hub.packs import MAKING, PackRecord
+from detector.hub.pages.incidents import known
+from detector.hub.pages.view import Form, Somebody, View, needs, own_path
+from detector.hub.rights import Right
+from detector.hub.store import StoredIncident
+
+router = APIRouter()
+
+PAGE_SIZE = 20
+FACES = 4  # pictures of a case in the list
+TRAIL = 60
+CHOICES = 20  # open cases that an alert may be put into, the newest
+LONGEST_REASON = 300
+
+Guard = Annotated[View, needs(Right.CASES)]
+Exporter = Annotated[View, needs(Right.EXPORT)]
+Number = Annotated[int, Path(ge=1, lt=2**31)]  # what every database takes
+
+
+@router.get("/cases")
+def cases_page(view: Somebody, state: str = "", before: str = "", incident: str = "") -> Response:
+    """Cases, the newest first; with an incident, those that it may be put into."""
+    wanted = known(view, incident) if incident and view.may(Right.CASES) else None
+    cases = view.parts.cases
+    if wanted:
+        found = cases.cases(view.scope, view.user, state=OPEN, limit=CHOICES)
+    else:
+        found = cases.cases(
+            view.scope, view.user, state=state if state in STATES else None,
+            before=int(before) if re.fullmatch("[0-9]{1,9}", before) else None, limit=PAGE_SIZE + 1,
+        )  # fmt: skip
+    shown = found[:PAGE_SIZE]
+    return view.page(
+        "cases.html", cases=shown, more=shown[-1].number if len(found) > PAGE_SIZE and not wanted else None,
+        sums=cases.sums([case.number for case in shown]), faces=_faces(view, shown), states=STATES,
+        state=state if state in STATES else "", wanted=wanted, longest=LONGEST,
+    )  # fmt: skip
+
+
+@router.post("/cases/add")
+def add(view: Guard, fields: Form) -> Response:
+    """Put incidents (`incidents`: ids or addresses, with white space between) into a case, or into a new one."""
+    ids = list(dict.fromkeys(map(_id, f"{fields.get('incidents', '')} {fields.get('incident', '')}".split())))
+    incidents = [known(view, one) for one in ids]
+    into, cases = fields.get("case", "new"), view.parts.cases
+    try:
+        if into == "new":
+            title = _text(fields, "title") or _default_title(view, incidents)
+            number = cases.make(title, incidents, user=view.user, at=view.now)
+        else:
+            case = _case(view, int(into) if re.fullmatch("[0-9]{1,9}", into) else 0)
+            cases.add(case, incidents, user=view.user, at=view.now)
+            number = case.number
+    except CaseClosed:
+        return view.page("error.html", 409, kind="409_closed")
+    except CaseFull:
+        return view.page("error.html", 409, kind="409_full")
+    wanted = own_path(fields.get("next", ""))
+    return RedirectResponse(f"/cases/{number}" if wanted == "/" else wanted, 303)
+
+
+@router.get("/cases/{number}")
+def case_page(view: Somebody, number: Number) -> Response:
+    """One case."""
+    return _shown(view, _case(view, number))
+
+
+@router.post("/cases/{number}")
+def change(view: Guard, number: Number, fields: Form) -> Response:
+    """Change title, note, people or state; whoever overlooked another's change is asked again."""
+    case = _case(view, number)
+    changes = {name: _text(fields, name) for name in LONGEST if name in fields}
+    if not changes.get("title", case.title):
+        changes.pop("title")
+    if fields.get("state") in STATES:
+        changes["state"] = fields["state"]
+    seen = fields.get("version", "")
+    if seen != str(case.version) or not view.parts.cases.change(case, changes, user=view.user, at=view.now):
+        return _shown(view, _case(view, number), draft=changes)
+    return RedirectResponse(f"/cases/{number}", 303)
+
+
+@router.post("/cases/{number}/remove")
+def remove(view: Guard, number: Number, fields: Form) -> Response:
+    """Take an incident out."""
+    case = _case(view, number)
+    try:
+        if not view.parts.cases.remove(case, fields.get("incident", ""), user=view.user, at=view.now):
+            raise HTTPException(404)
+    except CaseClosed:
+        return view.page("error.html", 409, kind="409_closed")
+    return RedirectResponse(f"/cases/{number}", 303)
+
+
+@router.post("/incidents/{incident_id}/hold")
+def hold(view: Guard, incident_id: str, fields: Form) -> Response:
+    """Put an incident on legal hold (`hold` = 1), or end that."""
+    incident = known(view, incident_id)
+    if fields.get("hold") == "1":
+        reason = fields.get("reason", "").strip()[:LONGEST_REASON]
+        view.parts.cases.hold(incident.id, reason, user=view.user, at=view.now)
+    else:
+        view.parts.cases.release(incident.id, user=view.user, at=view.now)
+    return RedirectResponse(f"/incidents/{quote(incident.id, safe='')}", 303)
+
+
+@router.post("/cases/{number}/pack")
+def make_pack(view: Exporter, number: Number) -> Response:
+    """Begin to make an evidence pack; while one is being made there is nothing to begin."""
+    case = _case(view, number)
+    if case.incidents:
+        view.parts.packs.ask(case, user=view.user, at=view.now)
+    return RedirectResponse(f"/cases/{number}#packs", 303)
+
+
+@router.get("/cases/{number}/packs")
+def packs(view: Somebody, number: Number) -> Response:
+    """How far its packs are."""
+    case = _case(view, number)
+    return view.page("packs.html", case=case, **_packs(view, case))
+
+
+@router.get("/cases/{number}/packs/{pack_number}")
+def download(view: Exporter, number: Number, pack_number: Number) -> Response:
+    """A pack's file."""
+    case = _case(view, number)
+    pack = _pack(view, case, pack_number)
+    path = view.parts.packs.path(pack)
+    if path is None:
+        raise HTTPException(404)
+    view.did("pack_downloaded", case.subject, pack=pack.number)
+    headers = {"Cache-Control": "private, no-store"}
+    return FileResponse(path, media_type="application/zip", filename=pack.name, headers=headers)
+
+
+@router.post("/cases/{number}/packs/{pack_number}/remove")
+def remove_pack(view: Exporter, number: Number, pack_number: Number) -> Response:
+    """Delete a pack's file; its line stays."""
+    case = _case(view, number)
+    view.parts.packs.remove(_pack(view, case, pack_number), case, user=view.user, at=view.now)
+    return RedirectResponse(f"/cases/{number}#packs", 303)
+
+
+def _case(view: View, number: int) -> Case:
+    case = view.parts.cases.case(number, view.scope, view.user)
+    if case is None:
+        raise HTTPException(404)
+    return case
+
+
+def _pack(view: View, case: Case, number: int) -> PackRecord:
+    pack = view.parts.packs.pack(case.number, number, view.scope, view.now)
+    if pack is None:
+        raise HTTPException(404)
+    return pack
+
+
+def _id(text: str) -> str:
+    """An incident's id, from itself or from the address of its page."""
+    _, marker, rest = text.partition("/incidents/")
+    return unquote(re.split("[/?#]", rest)[0]) if marker else text
+
+
+def _text(fields: dict[str, str], name: str) -> str:
+    """What somebody wrote, without what can't be printed, as long as there is room for."""
+    text = fields.get(name, "").replace("\r\n", "\n").strip()
+    return "".join(c for c in text if c.isprintable() or (c == "\n" and name != "title"))[: LONGEST[name]]
+
+
+def _default_title(view: View, incidents: list[StoredIncident]) -> str:
+    if not incidents:
+        return view.say("case_untitled")
+    return view.say("case_title_default", day=view.day(incidents[0].started_at), camera=incidents[0].title)[
+        : LONGEST["title"]
+    ]
+
+
+def _faces(view: View, cases: list[Case]) -> dict[int, list[StoredIncident]]:
+    """Incidents with a picture, some of each case."""
+    by_id = {one.id: one for one in view.store.incidents([one for case in cases for one in case.incidents[:FACES]])}
+    return {
+        case.number: [by_id[one] for one in case.incidents[:FACES] if one in by_id and by_id[one].snapshot is not None]
+        for case in cases
+    }
+
+
+def _packs(view: View, case: Case) -> dict[str, Any]:
+    found = view.parts.packs.of(case.number, view.scope, view.now)
+    return {"packs": found, "making": any(pack.state == MAKING for pack in found)}
+
+
+def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Response:
+    """The page; with what somebody meant to save, where another was faster."""
+    incidents = sorted(view.store.incidents(case.incidents), key=lambda one: (one.started_at, one.id))
+    here = {incident.id for incident in incidents}
+    trail = view.parts.audit.entries(subject=case.subject, limit=TRAIL)
+    return view.page(
+        "case.html",
+        409 if draft is not None else 200,
+        case=case,
+        draft=draft,
+        changed_by=next((entry.user for entry in trail if entry.action == "case_changed"), ""),
+        incidents=incidents,
+        gone=[one for one in case.incidents if one not in here],
+        totals=totals(incidents, view.zone),
+        line=time_line(incidents, view.zone),
+        trail=[(entry, _said(view, entry)) for entry in trail],
+        more_trail=len(trail) == TRAIL,
+        states=STATES,
+        is_open=case.state == OPEN,
+        is_kept=case.state != CLOSED,
+        longest=LONGEST,
+        key=view.parts.packs.key,
+        public_key=view.parts.packs.public_key,
+        **_packs(view, case),
+    )
+
+
+def _said(view: View, entry: Entry) -> str:
+    """A line of the trail in words."""
+    key, details = f"trail_{entry.action}", entry.details
+    if entry.action == "case_changed":
+        names = [view.say(f"case_{name}") for name in details.get("changed", ()) if name in (*LONGEST, "state")]
+        what = view.say("comma").join(names)
+        state = details.get("state")
+        return view.say(key, what=f"{what} → {view.say(f'case_{state}')}" if state in STATES else what)
+    if view.say.either(key, "") == "":
+        return entry.action
+    return view.say(key, incident=str(details.get("incident", ""))[:12], pack=details.get("pack", ""))
