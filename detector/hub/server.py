@@ -34,6 +34,8 @@ from detector.hub.ingest import Ingest
 from detector.hub.lan import Certificate, certificate, local_addresses
 from detector.hub.lock import DataLock
 from detector.hub.metrics import Metrics, Timed
+from detector.hub.notice_sender import NoticeSender
+from detector.hub.notices import Notices
 from detector.hub.pack import Archive
 from detector.hub.packs import Packs
 from detector.hub.pages import add_pages
@@ -76,6 +78,7 @@ def create_app(
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None,
     certificate: Certificate | None = None,
     health: Health | None = None,
+    sender: NoticeSender | None = None,
     copies: Copies | None = None,
     packs: Packs | None = None,
     anchors: Anchors | None = None,
@@ -92,6 +95,7 @@ def create_app(
         ask: Given topic and payload of what is to be sent to an edge once, if it can be reached now.
         certificate: Of the server, when it is one of our own.
         health: Who watches; one that hears of nobody when left out.
+        sender: Sends notices; one that isn't running when left out.
         anchors: Keeps heads of the audit log; one that isn't running when left out.
         copies: Makes copies of clips; one that isn't running when left out.
         packs: Makes evidence packs.
@@ -109,17 +113,24 @@ def create_app(
     audit = Audit(store.database)
     health = health or Health(store, clock, config.data_dir, reserve_bytes=reserve_bytes(config))
     metrics = Metrics(store, health, clock)
+    sender = sender or sender_of(config, store, clock)
     app.add_middleware(Timed, metrics=metrics)
     add_pages(app, Parts(
         config, store, gate, audit, anchors or Anchors(audit, config.data_dir, clock), clips, live, clock,
         retention=retention_of(config, store), reviews=Reviews(store.database), presence=Presence(), health=health,
         metrics=metrics, copies=copies, packs=packs or packs_of(config, store, clock), tell=tell,
+        notices=sender.notices, sender=sender,
         zones=Zones(store.database), pictures=Pictures(store.database), ask=ask,
         certificate=certificate,
     ))  # fmt: skip
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")
+
+
+def sender_of(config: HubConfig, store: Store, clock: Clock) -> NoticeSender:
+    """What sends notices."""
+    return NoticeSender(Notices(store.database, config.data_dir, config.timezone), store, config, clock)
 
 
 def retention_of(config: HubConfig, store: Store) -> Retention:
@@ -203,13 +214,14 @@ class Hub:
         zones = Zones(self.store.database)
         views = Views(zones, Pictures(self.store.database), self.store.edge_key)
         self._ingest = Ingest(
-            self.store, config.broker, self._clock, lambda _ids: self.live.poke(),
+            self.store, config.broker, self._clock, lambda _ids: self._arrived(),
             commands=lambda: [*self.store.threshold_commands(), *zones.commands()],
             others={"picture": views.picture, "layout": views.layout}, watch=self.health,
         )  # fmt: skip
         try:
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
             self.packs = packs_of(config, self.store, self._clock)
+            self.sender = sender_of(config, self.store, self._clock)
             app = create_app(
                 config,
                 store=self.store,
@@ -220,6 +232,7 @@ class Hub:
                 ask=self._ingest.ask,
                 certificate=self.certificate,
                 health=self.health,
+                sender=self.sender,
                 copies=self.copies,
                 packs=self.packs,
                 anchors=self.anchors,
@@ -245,6 +258,7 @@ class Hub:
         """
         self._thread.start()
         self.health.start()
+        self.sender.start()
         self._janitor.start()
         self.copies.start()
         self.anchors.start()
@@ -268,6 +282,7 @@ class Hub:
         self._server.should_exit = True
         self._ingest.stop()
         self.health.stop()
+        self.sender.stop()
         self._janitor.stop()
         self.copies.stop()
         self.packs.stop()
@@ -277,6 +292,10 @@ class Hub:
         self._socket.close()
         self.store.close()
         self._lock.release()
+
+    def _arrived(self) -> None:
+        self.live.poke()
+        self.sender.poke()
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])

@@ -33,6 +33,8 @@ from detector.hub.events import Live
 from detector.hub.health import Health
 from detector.hub.lan import Certificate
 from detector.hub.metrics import Metrics
+from detector.hub.notice_sender import NoticeSender
+from detector.hub.notices import Notices
 from detector.hub.overview import Overview
 from detector.hub.packs import Packs
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
@@ -96,6 +98,8 @@ class Parts:
     health: Health
     retention: Retention
     metrics: Metrics
+    notices: Notices
+    sender: NoticeSender
     zones: Zones
     pictures: Pictures
     copies: Copies
