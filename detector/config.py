@@ -141,9 +141,9 @@ class _OneLine(list[Any]):
 class _ZoneDumper(yaml.SafeDumper):
     """Writes zones as the configuration files that we ship do."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002  (theirs)
         """Lists are indented, too."""
-        super().increase_indent(flow, False)  # type: ignore[no-untyped-call]
+        super().increase_indent(flow, False)
 
 
 _ZoneDumper.add_representer(
