@@ -4,7 +4,8 @@ The models look five times a second, miss things, and see them where they were a
 lasts longer, than what was seen:
 
 - From one look to the next, all that lies on the way from box to box is hidden, one look earlier and later too.
-- What isn't seen again stays hidden for `HOLD_S` where it was last, and is hidden for as long before it was first seen.
+- What isn't seen again stays hidden for `HOLD_S` where it was last and on the way that it had, should it go on; and it
+  is hidden for as long before it was first seen.
 - What a tracker followed across a gap of up to `FOLLOWED_S` is hidden on the straight way between.
 - Boxes are grown: labels by a quarter, heads by a seventh, parcels by a twentieth, and all by 0.3 % of the picture.
 - Where the models didn't look for longer than `HOLD_S`, nothing is known, and the whole picture has to be hidden.
@@ -31,6 +32,7 @@ HOLD_S = 1.0
 FOLLOWED_S = 2.0
 LOOK_S = 0.2  # usual time between looks; a longer gap is crossed in steps of this
 LONGEST_LOOK_S = 0.5
+MOVES = 0.1  # of its shorter side from look to look: less is only where the models put its box
 MARGINS = {"label": 0.25, "head": 0.15, "parcel": 0.05}
 LEAST_MARGIN = 0.003  # of the picture's width and height
 HEAD_OF_HEIGHT = 0.36
@@ -84,6 +86,9 @@ class Redaction:
         (first_at, first), (last_at, last) = seen[0], seen[-1]
         yield _region(chain.what, first, first_at - HOLD_S, first_at + d)
         yield _region(chain.what, last, last_at - d, last_at + HOLD_S)
+        for last_two in (seen[:2][::-1], seen[-2:]):
+            for a, b, begins, ends in _going_on(last_two, d):
+                yield _region(chain.what, _hull(a, b), begins - d, ends + d)
         for (t1, one), (t2, two) in pairwise(seen):
             steps = max(1, round((t2 - t1) / max(d, LOOK_S)))
             for n in range(steps):
@@ -162,6 +167,21 @@ def _add_nearest(loose: list[_Chain], boxes: list[tuple[Hidden, Box]], t: float)
             taken.add(c)
             loose[c].seen.append((t, left.pop(b)[1]))
     return list(left.values())
+
+
+def _going_on(last_two: list[tuple[float, Box]], step_s: float) -> Iterator[tuple[Box, Box, float, float]]:
+    """How what moved from one place to another would go on (in time or against it), step by step, for `HOLD_S`."""
+    if len(last_two) < 2:
+        return
+    (t1, one), (t2, two) = last_two
+    per_step = step_s / abs(t2 - t1)
+    if distance(centre(one), centre(two)) * per_step < MOVES * min(two[2] - two[0], two[3] - two[1]):
+        return
+    way = step_s if t2 > t1 else -step_s
+    for n in range(round(HOLD_S / step_s)):
+        a, b = (_between(one, two, 1 + k * per_step) for k in (n, n + 1))
+        begins, ends = sorted((t2 + n * way, t2 + (n + 1) * way))
+        yield a, b, begins, ends
 
 
 def _region(what: Hidden, box: Box, begins: float, ends: float) -> Region:
