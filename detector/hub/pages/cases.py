@@ -233,7 +233,7 @@ def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Respo
 
 def _said(view: View, entry: Entry) -> str:
     """A line of the trail in words."""
-    key, details = f"trail_{entry.action}", entry.details
+    key, details = "trail_" + entry.action, entry.details
     if entry.action == "case_changed":
         names = [view.say(f"case_{name}") for name in details.get("changed", ()) if name in (*LONGEST, "state")]
         what = view.say("comma").join(names)
