@@ -26,6 +26,7 @@ from detector.config import HubConfig
 from detector.hub.auth import Gate
 from detector.hub.budget import budget_of
 from detector.hub.events import Live
+from detector.hub.pages.view import Parts
 from detector.hub.people import People
 from detector.hub.rights import CONSOLE, Role, Scope
 from detector.hub.server import create_app
@@ -220,6 +221,13 @@ class Site:
         assert answer.status_code == 303
         self.key = Ed25519PrivateKey.generate()
         self.store.pin_edge_key("shanghai", "box1", wire.public_key_text(self.key))
+
+    @property
+    def parts(self) -> Parts:
+        """What the pages have."""
+        found = self.app.app.state.parts
+        assert isinstance(found, Parts)
+        return found
 
     def somebody(self, role: Role, scope: list[str] | None = None, name: str = "") -> TestClient:
         """A browser-like client of a user made for it, logged in."""

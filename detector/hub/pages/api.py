@@ -1,0 +1,470 @@
+"""The same things as the pages, as JSON for programs: incidents, clips, verdicts, cases, cameras, figures.
+
+A program sends `Authorization: Bearer lw_…`; tokens are made on the page of people. What may be seen, and where, is
+the same as in the pages. `/api/openapi.json` describes it all. Lists come in pages: `next` is the `cursor` of the next
+one. Every answer to a GET carries an ETag; with `If-None-Match` it is 304 while nothing has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from detector import __version__
+from detector.clock import iso
+from detector.hub.cameras import camera_states
+from detector.hub.case_figures import totals
+from detector.hub.cases import Case
+from detector.hub.pages import derived, incidents
+from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, known
+from detector.hub.pages.view import View, needs
+from detector.hub.reviews import is_reason
+from detector.hub.rights import Right
+from detector.hub.store import Clip, Contested, StoredIncident, Wanted, is_time
+
+router = APIRouter(prefix="/api")
+
+MOST = 200
+DAY_S = 86400.0
+MOST_DAYS = 400
+
+Look = Annotated[View, needs(Right.LOOK)]
+Judge = Annotated[View, needs(Right.JUDGE)]
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+Name = Annotated[str | None, Query(max_length=200)]
+Moment = Annotated[datetime | None, Query(description="ISO 8601 with its offset from UTC")]
+Kind = Literal["label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper"]
+SeverityName = Literal["info", "warning", "critical"]
+VerdictName = Literal["true", "authorised", "false", "unclear"]
+
+
+class Error(BaseModel):
+    """Why there is no other answer."""
+
+    reason: Any
+
+
+class Count(BaseModel):
+    """A number that isn't known exactly."""
+
+    low: int
+    best: int
+    high: int
+
+
+class Act(BaseModel):
+    """What one person did in one stretch of time; `score` is how sure that is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    started_at_unix: float
+    ended_at_unix: float
+
+
+class Segment(BaseModel):
+    """A piece of the recording; `url` leads to what the asker may see of it."""
+
+    segment: int
+    started_at: str
+    duration_s: float
+    sha256: str
+    size: int
+    url: str
+
+
+class Incident(BaseModel):
+    """An incident as it stands now. Times are ISO 8601 (UTC) and Unix seconds."""
+
+    id: str
+    site: str
+    edge: str
+    camera: str
+    camera_title: str
+    zone: str | None
+    kind: str
+    severity: str
+    score: float
+    told: Literal["alert", "digest"]
+    ongoing: bool
+    started_at: str
+    ended_at: str
+    started_at_unix: float
+    ended_at_unix: float
+    labels_exposed: Count
+    sentence: dict[str, str]
+    verdict: str | None
+    snapshot: str | None
+    page: str
+
+
+class IncidentInFull(Incident):
+    """With all that is known of it."""
+
+    findings: list[str]
+    facts: dict[str, Any]
+    acts: list[Act]
+    clips: list[Segment]
+    verdicts: list[Judgement]
+
+
+class Judgement(BaseModel):
+    """What somebody judged it to be; one that was withdrawn no longer counts."""
+
+    number: int
+    user: str
+    at: str
+    verdict: str
+    reason: str
+    note: str
+    withdrawn_by: str | None
+
+
+class Incidents(BaseModel):
+    """Newest first; `next` is the cursor of the next page, null on the last."""
+
+    incidents: list[Incident]
+    next: str | None
+
+
+class Judging(BaseModel):
+    """A verdict to give. `over` names the verdict of somebody else that it may replace."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: VerdictName
+    reason: str = Field("", max_length=40)
+    note: str = Field("", max_length=LONGEST_VERDICT_NOTE)
+    over: int = Field(0, ge=0, le=2**62)
+
+
+class CaseTold(BaseModel):
+    """Incidents that belong together, and what they come to."""
+
+    number: int
+    title: str
+    state: str
+    note: str
+    people: str
+    made_by: str
+    made_at: str
+    incidents: list[str]
+
+
+class CaseInFull(CaseTold):
+    """With its totals; incidents judged authorised or false are left out of them."""
+
+    labels_exposed: Count
+    photos: int
+    seconds: float
+
+
+class Cases(BaseModel):
+    """Newest first; `next` is the cursor of the next page, null on the last."""
+
+    cases: list[CaseTold]
+    next: str | None
+
+
+class CameraTold(BaseModel):
+    """A camera as last reported; `age_s` is that of its last frame, now."""
+
+    site: str
+    edge: str
+    name: str
+    title: str
+    state: str
+    reason: str
+    age_s: float | None
+    fps: float | None
+
+
+class Cameras(BaseModel):
+    """Those that aren't watched first."""
+
+    cameras: list[CameraTold]
+
+
+class DayTold(BaseModel):
+    """One day of the site's time zone, incidents judged authorised or false left out."""
+
+    day: str
+    alerts: int
+    digest: int
+    labels_low: int
+    labels_high: int
+
+
+class Stats(BaseModel):
+    """What happened day by day."""
+
+    timezone: str
+    days: list[DayTold]
+
+
+IncidentInFull.model_rebuild()
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Error, "description": words}
+    for code, words in (
+        (401, "no token, or one that no longer opens"),
+        (403, "the role lacks the right"),
+        (422, "something in the request makes no sense: `reason` says where and what"),
+    )
+}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {**ERRORS, 404: {"model": Error, "description": "none such is in scope"}}
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "as it was when its ETag was given"}}
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi() -> Response:
+    """What there is, in OpenAPI's words."""
+    schema = get_openapi(
+        title="labelwatch", version=__version__, summary="Incidents of a labelwatch hub", routes=router.routes
+    )
+    schema.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    schema["security"] = [{"token": []}]
+    return JSONResponse(schema)
+
+
+@router.get("/incidents", response_model=Incidents, responses={**ERRORS, **UNCHANGED})
+def list_incidents(
+    view: Look,
+    site: Name = None,
+    camera: Name = None,
+    zone: Name = None,
+    kind: Kind | None = None,
+    severity: SeverityName | None = None,
+    verdict: Annotated[VerdictName | Literal["none"] | None, Query(description="`none`: not judged yet")] = None,
+    told: Literal["alert", "digest"] | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    cursor: Annotated[str, Query(max_length=300)] = "",
+    limit: Limit = 50,
+) -> Response:
+    """Incidents, newest first, that match all that is given; `since` and before `until` they began."""
+    wanted = Wanted(
+        told, _unix(since), _unix(until), kind, camera, zone, view.scope, site, severity,
+        "" if verdict == "none" else verdict,
+    )  # fmt: skip
+    found = view.store.feed(_place(cursor), limit + 1, wanted=wanted)
+    last = found[limit - 1] if len(found) > limit else None
+    following = f"{last.started_at!r},{last.id}" if last else None
+    return _answer(view, Incidents(incidents=[_told(one) for one in found[:limit]], next=following))
+
+
+@router.get("/incidents/{incident_id}", response_model=IncidentInFull, responses={**NOT_FOUND, **UNCHANGED})
+def one_incident(view: Look, incident_id: str) -> Response:
+    """One incident with its acts, facts, clips and verdicts."""
+    incident = known(view, incident_id)
+    record = incident.record
+    findings = record.get("findings")
+    return _answer(
+        view,
+        IncidentInFull(
+            **_told(incident).model_dump(),
+            findings=[str(kind) for kind in findings] if isinstance(findings, list) else [incident.kind],
+            facts=record["facts"] if isinstance(record["facts"], dict) else {},
+            acts=[Act.model_validate({**act, "kind": str(act.get("kind"))}) for act in incident.acts],
+            clips=[_segment(clip) for clip in view.store.clips(incident.id)],
+            verdicts=[
+                Judgement(
+                    number=one.number, user=one.user, at=iso(one.at), verdict=one.verdict, reason=one.reason,
+                    note=one.note, withdrawn_by=one.withdrawn_by,
+                )
+                for one in view.store.verdicts(incident.id)
+            ],
+        ),
+    )  # fmt: skip
+
+
+@router.get(
+    "/incidents/{incident_id}/clip",
+    response_class=Response,
+    responses={
+        **NOT_FOUND,
+        200: {"content": {"video/mp4": {}}, "description": "the segment, or the part that `Range` asks for"},
+        202: {"description": "the copy is being made: ask again"},
+        206: {"content": {"video/mp4": {}}, "description": "the part that `Range` asks for"},
+    },
+)
+def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> Response:
+    """A segment of the recording: as the camera made it for who may see that, otherwise its redacted copy."""
+    incident = known(view, incident_id)
+    if view.may(Right.FULL_PIXELS):
+        return incidents.clip(view, incident.id, segment)
+    return derived.shared(view, incident.id, segment)
+
+
+@router.get(
+    "/incidents/{incident_id}/snapshot",
+    response_class=Response,
+    responses={**NOT_FOUND, 200: {"content": {"image/jpeg": {}}, "description": "labels in it are blurred"}},
+)
+def incident_snapshot(view: Look, incident_id: str) -> Response:
+    """The newest picture of an incident."""
+    return incidents.snapshot(view, incident_id)
+
+
+@router.post(
+    "/incidents/{incident_id}/verdict",
+    response_model=Judgement,
+    status_code=201,
+    responses={**NOT_FOUND, 409: {"model": Error, "description": "somebody else's verdict stands: see `over`"}},
+)
+def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:
+    """Say what an incident really was."""
+    incident, note = known(view, incident_id), judging.note.strip()
+    if "\0" in note or (judging.reason and not is_reason(judging.verdict, judging.reason)):
+        raise HTTPException(422, "no such reason for this verdict, or a note that can't be kept")
+    try:
+        number = view.store.add_verdict(
+            incident.id, view.user, judging.verdict, note, view.now, judging.reason, over=judging.over
+        )
+    except Contested as contested:
+        standing = contested.standing
+        told = {"number": standing.number, "user": standing.user, "verdict": standing.verdict}
+        return JSONResponse({"reason": {"standing": told}}, 409)
+    view.did("verdict", incident.id, verdict=judging.verdict, reason=judging.reason)
+    view.parts.live.poke()
+    made = Judgement(
+        number=number, user=view.user, at=iso(view.now), verdict=judging.verdict, reason=judging.reason, note=note,
+        withdrawn_by=None,
+    )  # fmt: skip
+    return JSONResponse(made.model_dump(), 201)
+
+
+@router.get("/cases", response_model=Cases, responses={**ERRORS, **UNCHANGED})
+def list_cases(
+    view: Look,
+    state: Literal["open", "handed_over", "closed"] | None = None,
+    cursor: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    limit: Limit = 50,
+) -> Response:
+    """Cases whose incidents are all in scope, newest first."""
+    found = view.parts.cases.cases(view.scope, view.user, state=state, before=cursor, limit=limit + 1)
+    following = str(found[limit - 1].number) if len(found) > limit else None
+    return _answer(view, Cases(cases=[CaseTold(**_case(case)) for case in found[:limit]], next=following))
+
+
+@router.get("/cases/{number}", response_model=CaseInFull, responses={**NOT_FOUND, **UNCHANGED})
+def one_case(view: Look, number: Annotated[int, Field(ge=1, le=2**62)]) -> Response:
+    """One case with its totals."""
+    case = view.parts.cases.case(number, view.scope, view.user)
+    if case is None:
+        raise HTTPException(404)
+    sums = totals(view.store.incidents(case.incidents, wanted=Wanted(scope=view.scope)), view.zone)
+    labels = Count(low=sums.labels_low, best=sums.labels_best, high=sums.labels_high)
+    return _answer(
+        view, CaseInFull(**_case(case), labels_exposed=labels, photos=sums.photos, seconds=round(sums.seconds, 3))
+    )  # fmt: skip
+
+
+@router.get("/cameras", response_model=Cameras, responses={**ERRORS, **UNCHANGED})
+def list_cameras(view: Look) -> Response:
+    """Whether anybody is watching."""
+    states = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    fields = CameraTold.model_fields
+    return _answer(
+        view, Cameras(cameras=[CameraTold(**{name: getattr(state, name) for name in fields}) for state in states])
+    )  # fmt: skip
+
+
+@router.get("/stats", response_model=Stats, responses={**ERRORS, **UNCHANGED})
+def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
+    """Alerts and labels exposed day by day; the last four weeks where nothing is said."""
+    end = min(_unix(until) or view.now, view.now)
+    start = _unix(since)
+    start = end - 27 * DAY_S if start is None else start
+    if start > end or end - start > MOST_DAYS * DAY_S:
+        raise HTTPException(422, f"since must lie before until, by {MOST_DAYS} days at most")
+    days = []
+    day = view.local(start).date()
+    while day <= view.local(end).date():
+        begins, ends = view.span_of(day)
+        sums = view.store.totals(begins, ends, view.scope)
+        days.append(
+            DayTold(
+                day=str(day), alerts=sums.alerts, digest=sums.digest, labels_low=sums.labels_low,
+                labels_high=sums.labels_high,
+            )
+        )  # fmt: skip
+        day = day.fromordinal(day.toordinal() + 1)
+    return _answer(view, Stats(timezone=view.parts.config.timezone, days=days))
+
+
+def _told(incident: StoredIncident) -> Incident:
+    sentence = incident.record.get("sentence")
+    words = {str(k): str(v) for k, v in sentence.items()} if isinstance(sentence, dict) else {}
+    address = quote(incident.id, safe="")
+    return Incident(
+        id=incident.id, site=incident.site, edge=incident.edge, camera=incident.camera, camera_title=incident.title,
+        zone=incident.zone, kind=incident.kind, severity=incident.severity, score=incident.score,
+        told="digest" if incident.told == "digest" else "alert", ongoing=incident.phase != "end",
+        started_at=iso(incident.started_at), ended_at=iso(incident.ended_at), started_at_unix=incident.started_at,
+        ended_at_unix=incident.ended_at,
+        labels_exposed=Count(low=incident.labels_low, best=incident.labels_best, high=incident.labels_high),
+        sentence=words, verdict=incident.verdict, page=f"/incidents/{address}",
+        snapshot=f"/api/incidents/{address}/snapshot" if incident.snapshot else None,
+    )  # fmt: skip
+
+
+def _segment(clip: Clip) -> Segment:
+    return Segment(
+        segment=clip.segment, started_at=iso(clip.started_at), duration_s=clip.duration_s, sha256=clip.sha256,
+        size=clip.size, url=f"/api/incidents/{quote(clip.incident, safe='')}/clip?segment={clip.segment}",
+    )  # fmt: skip
+
+
+def _case(case: Case) -> dict[str, Any]:
+    same = ("number", "title", "state", "note", "people", "made_by")
+    made = {"made_at": iso(case.made_at), "incidents": list(case.incidents)}
+    return {**{name: getattr(case, name) for name in same}, **made}
+
+
+def _answer(view: View, content: BaseModel) -> Response:
+    """As JSON with its ETag; 304 where the asker has it already."""
+    body = json.dumps(content.model_dump(mode="json")).encode()  # in ASCII: edges may tell what is no whole character
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    known_tags = [one.strip().removeprefix("W/") for one in view.request.headers.get("if-none-match", "").split(",")]
+    if tag in known_tags or "*" in known_tags:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _unix(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    try:
+        at = moment.timestamp()
+    except (OverflowError, ValueError):
+        at = -1.0
+    if moment.tzinfo is None or not is_time(at):
+        raise HTTPException(
+            422, "a time needs its offset from UTC, e.g. 2026-11-01T09:00:00+08:00, and a sensible year"
+        )
+    return at
+
+
+def _place(cursor: str) -> tuple[float, str] | None:
+    """A place in the list from `time,id`."""
+    if not cursor:
+        return None
+    at, comma, incident = cursor.partition(",")
+    try:
+        place = float(at), incident
+    except ValueError:
+        place = -1.0, ""
+    if not comma or not is_time(place[0]) or "\0" in incident:
+        raise HTTPException(422, "no such cursor: take it from `next`")
+    return place
