@@ -44,8 +44,8 @@ logger = logging.getLogger(__name__)
 # What SQLite (SQLITE_FULL) and PostgreSQL (disk_full) say when there is no room.
 FULL = frozenset({13, "53100"})
 PARTS = (
-    api, lan, entry, feed, incidents, review, cases, cameras, tuning, uploads, sides, derived, health, retention, people,
-    audit, zones, notices,
+    api, lan, entry, feed, incidents, review, cases, cameras, tuning, uploads, sides, derived, health, retention,
+    people, audit, zones, notices,
 )  # fmt: skip
 
 
