@@ -1,0 +1,329 @@
+"""No entry of the audit log can be changed, taken out, moved or cut off without its being found."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from detector import cli
+from detector.hub.anchors import FILE, Anchors
+from detector.hub.audit import BEGINNING, ONCE_S, Audit, Checked, Entry, Flaw, Head, chained, verify
+from detector.hub.rights import Role
+from detector.hub.store import Store
+from tests.hub.conftest import NOON, Site, SteppedClock
+
+MADE = 12
+
+
+def make_chain(count: int = MADE) -> list[Entry]:
+    """Entries as they are written."""
+    entries: list[Entry] = []
+    for number in range(1, count + 1):
+        fields: dict[str, Any] = {
+            "at": NOON + number, "user": "owner", "action": "verdict", "subject": f"inc-{number}",
+            "details": {"n": number},
+        }  # fmt: skip
+        entries.append(Entry(number, **fields, hash=chained(entries[-1].hash if entries else BEGINNING, fields)))
+    return entries
+
+
+def numbered(entries: list[Entry]) -> list[Entry]:
+    """The same entries under numbers without gaps."""
+    return [replace(entry, number=number) for number, entry in enumerate(entries, 1)]
+
+
+def rechained(entries: list[Entry]) -> list[Entry]:
+    """The same entries with hashes that follow each other again."""
+    made: list[Entry] = []
+    for entry in entries:
+        fields = {name: getattr(entry, name) for name in ("at", "user", "action", "subject", "details")}
+        made.append(replace(entry, hash=chained(made[-1].hash if made else BEGINNING, fields)))
+    return made
+
+
+def head_of(entries: list[Entry], number: int) -> Head:
+    """What was written down when there were so many entries."""
+    return Head(number, entries[number - 1].hash)
+
+
+def first(checked: Checked) -> tuple[str, int]:
+    """Kind and number of the first flaw."""
+    return checked.flaws[0].kind, checked.flaws[0].number
+
+
+def test_an_untouched_chain_holds() -> None:
+    chain = make_chain()
+    heads = [head_of(chain, number) for number in (1, 5, MADE)]
+    assert verify(chain, heads) == Checked(head_of(chain, MADE), ())
+    assert verify([]) == Checked(Head(0, BEGINNING), ())
+
+
+@pytest.mark.parametrize("at", range(MADE))
+@pytest.mark.parametrize(
+    "change",
+    [{"at": NOON}, {"user": "eve"}, {"action": "login"}, {"subject": ""}, {"details": {}}, {"hash": "0" * 64}],
+)
+def test_an_edit_is_found(at: int, change: dict[str, Any]) -> None:
+    chain = make_chain()
+    chain[at] = replace(chain[at], **change)
+    assert first(verify(chain)) == ("edited", at + 1)
+
+
+@pytest.mark.parametrize("at", range(MADE - 1))
+def test_a_deletion_is_found_whether_or_not_its_gap_is_closed(at: int) -> None:
+    chain = make_chain()
+    del chain[at]
+    assert verify(chain).flaws == (Flaw("deleted", at + 1, at + 1),)
+    assert first(verify(numbered(chain))) == ("edited", at + 1)
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (3, 4), (2, 7), (0, MADE - 1), (MADE - 2, MADE - 1)])
+def test_a_changed_order_is_found(one: int, other: int) -> None:
+    chain = make_chain()
+    chain[one], chain[other] = chain[other], chain[one]
+    assert first(verify(numbered(chain))) == ("reordered", one + 1)
+
+
+@pytest.mark.parametrize(("source", "target"), [(2, 9), (9, 2), (0, MADE - 1), (MADE - 1, 0)])
+def test_a_moved_entry_is_found(source: int, target: int) -> None:
+    chain = make_chain()
+    chain.insert(target, chain.pop(source))
+    assert first(verify(numbered(chain))) == ("reordered", min(source, target) + 1)
+
+
+@pytest.mark.parametrize("left", range(MADE))
+def test_a_cut_off_end_is_found_by_a_head(left: int) -> None:
+    chain = make_chain()
+    assert verify(chain[:left], [head_of(chain, MADE)]).flaws == (Flaw("truncated", left + 1, MADE),)
+    assert verify(chain[:left]).flaws == ()  # which is why heads are kept
+
+
+@pytest.mark.parametrize("at", range(9))
+def test_a_chain_written_anew_is_found_by_a_head(at: int) -> None:
+    chain = make_chain()
+    forged = [*chain]
+    forged[at] = replace(chain[at], user="somebody else")
+    checked = verify(rechained(forged), [head_of(chain, 4), head_of(chain, 9)])
+    assert first(checked) == ("rewritten", 1 if at < 4 else 5)
+    assert verify(rechained(forged)).flaws == ()
+
+
+def test_an_end_cut_off_and_grown_again_is_found_by_a_head() -> None:
+    chain = make_chain()
+    grown = rechained([*chain[:6], *(replace(entry, user="mallory") for entry in chain[6:])])
+    assert verify(grown, [head_of(chain, 9)]).flaws == (Flaw("rewritten", 1, 9),)
+
+
+def test_a_chain_in_ruins_is_told_in_few_words() -> None:
+    ruins = [replace(entry, hash="") for entry in make_chain(500)]
+    assert first(verify(ruins)) == ("edited", 1) and len(verify(ruins).flaws) <= 101
+
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.text(st.sampled_from("abcdefghij"), min_size=1, max_size=6)
+ACTS = st.tuples(
+    st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12),
+    TEXTS,
+    TEXTS,
+    TEXTS,
+    st.dictionaries(NAMES, VALUES, max_size=3),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=st.lists(ACTS, min_size=1, max_size=4))
+def test_whatever_is_recorded_reads_back_the_same(store: Store, acts: list[Any]) -> None:
+    audit = Audit(store.database)
+    for at, user, action, subject, details in acts:
+        with store.database.writing() as connection:
+            audit.add(connection, at, user, action, subject, **{f"d_{name}": value for name, value in details.items()})
+    assert verify(audit.all_entries(), [found] if (found := audit.head()) else []).flaws == ()
+
+
+def test_both_databases_hash_alike(store: Store) -> None:
+    audit = Audit(store.database)
+    audit.record(
+        1793505600.1234567, "小王", "判断", "inc-é", share=0.1 + 0.2, n=10**30, none=None, deep={"b": [1.0, -0.0]}
+    )
+    audit.record(1793505601, "\0\ud800", "x", nan=float("nan"))
+    assert str(audit.head()) == "2:5b2e9d6319884902efa1b14b75b92693e6231df3a80dde52a6f7ee1e29d12054"
+
+
+def test_the_chain_is_followed_page_by_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.hub.audit.PAGE", 10)
+    audit = Audit(store.database)
+    with store.database.writing() as connection:
+        for n in range(33):
+            audit.add(connection, NOON + n, "owner", "login")
+    assert [entry.number for entry in audit.all_entries()] == list(range(1, 34))
+    assert verify(audit.all_entries()).flaws == ()
+
+
+TAMPERING = {
+    "an edit": ("UPDATE audit SET \"user\" = 'mallory' WHERE number = 3", Flaw("edited", 3, 3)),
+    "a deletion": ("DELETE FROM audit WHERE number IN (3, 4)", Flaw("deleted", 3, 4)),
+    "broken JSON": ("UPDATE audit SET details = '[1]' WHERE number = 2", Flaw("edited", 2, 2)),
+    "the end cut off": ("DELETE FROM audit WHERE number > 4", Flaw("truncated", 5, 6)),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERING)
+def test_tampering_with_the_database_is_found(store: Store, name: str, tmp_path: Path) -> None:
+    statement, flaw = TAMPERING[name]
+    audit = Audit(store.database)
+    for n in range(6):
+        audit.record(NOON + n, "owner", "verdict", f"inc-{n}", verdict="true")
+    anchors = Anchors(audit, tmp_path, SteppedClock(NOON))
+    anchors.anchor()
+    with store.database.writing() as connection:
+        connection.execute(text(statement))
+    assert anchors.check()[1].flaws[0] == flaw
+
+
+@pytest.mark.parametrize("value", ["x'ff00'", "'no json'", "42", "NULL || 'x'"])
+@pytest.mark.parametrize("column", ["details", "at", "user", "hash"])
+def test_what_no_entry_holds_is_told_like_an_edit(sqlite_store: Store, column: str, value: str) -> None:
+    audit = Audit(sqlite_store.database)
+    for n in range(4):
+        audit.record(NOON + n, "owner", "login")
+    with sqlite_store.database.writing() as connection:
+        connection.execute(text(f'UPDATE OR IGNORE audit SET "{column}" = coalesce({value}, 0) WHERE number = 2'))
+    assert first(verify(audit.all_entries())) == ("edited", 2)
+
+
+def test_heads_are_kept_in_a_file_for_its_owner_alone(sqlite_store: Store, tmp_path: Path) -> None:
+    audit, clock = Audit(sqlite_store.database), SteppedClock(NOON)
+    anchors = Anchors(audit, tmp_path, clock)
+    assert anchors.anchor() is None and not (tmp_path / FILE).exists()
+    audit.record(NOON, "owner", "login")
+    assert anchors.anchor() == anchors.anchor() == audit.head()
+    audit.record(NOON, "owner", "logout")
+    anchors.anchor()
+    lines = (tmp_path / FILE).read_text().splitlines()
+    assert [line.split()[1] for line in lines] == [str(Head(e.number, e.hash)) for e in audit.all_entries()]
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+
+
+def test_a_line_cut_off_by_a_full_disk_is_told_and_spoils_no_other(sqlite_store: Store, tmp_path: Path) -> None:
+    audit = Audit(sqlite_store.database)
+    audit.record(NOON, "owner", "login")
+    (tmp_path / FILE).write_bytes(b"2026-11-01T04:00:00.000Z 1:ab")
+    anchors = Anchors(audit, tmp_path, SteppedClock(NOON))
+    anchors.anchor()
+    _, checked, kept = anchors.check()
+    assert kept.unreadable == (1,) and kept.heads == (audit.head(),) and checked.flaws == ()
+
+
+def test_a_running_hub_keeps_heads_from_start_to_stop(sqlite_store: Store, tmp_path: Path) -> None:
+    audit = Audit(sqlite_store.database)
+    audit.record(NOON, "owner", "login")
+    anchors = Anchors(audit, tmp_path, SteppedClock(NOON))
+    anchors.start()
+    while anchors.last is None:
+        pass
+    audit.record(NOON, "owner", "logout")
+    anchors.stop()
+    anchors.stop()
+    assert [head.number for head in anchors.read().heads] == [1, 2]
+
+
+def test_what_is_seen_again_within_the_hour_leaves_one_line(sqlite_store: Store) -> None:
+    audit = Audit(sqlite_store.database)
+    for at in (NOON, NOON + 1, NOON + ONCE_S - 1, NOON + ONCE_S):
+        audit.record_once(at, "guard", "clip_viewed", "inc-1", segment=0)
+    audit.record_once(NOON, "guard", "clip_viewed", "inc-2")
+    audit.record_once(NOON, "other", "clip_viewed", "inc-1")
+    assert [entry.at - NOON for entry in audit.all_entries()] == [0, ONCE_S, 0, 0]
+
+
+@pytest.fixture
+def hub_file(tmp_path: Path) -> Path:
+    """A hub's configuration, and four entries in its audit log, the first two with a head."""
+    site = Site(tmp_path)
+    Anchors(Audit(site.store.database), tmp_path, site.clock).anchor()
+    for _ in range(2):
+        Audit(site.store.database).record(NOON, "owner", "verdict")
+    site.client.close()
+    site.store.close()
+    file = tmp_path / "hub.yaml"
+    file.write_text(f"data_dir: {tmp_path}\n")
+    return file
+
+
+def test_the_command_line_checks_the_log(hub_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["audit", "head", str(hub_file)]) == 0
+    head = capsys.readouterr().out.strip()
+    assert head.startswith("4:")
+    assert cli.main(["audit", "verify", str(hub_file), "--head", head]) == 0
+    assert "the log holds: 4 entries, compared with 2 heads" in capsys.readouterr().out
+    store = Store(f"sqlite:///{hub_file.parent / 'hub.sqlite'}")
+    with store.database.writing() as connection:
+        connection.execute(text("DELETE FROM audit WHERE number > 2"))
+    store.close()
+    assert cli.main(["audit", "verify", str(hub_file)]) == 0
+    assert cli.main(["audit", "verify", str(hub_file), "--head", head]) == 1
+    assert "Entries 3–4 were cut off the end" in capsys.readouterr().out
+
+
+A64 = "a" * 64
+
+
+@pytest.mark.parametrize(
+    "head", ["", "4", "4:", f":{A64}", f"x:{A64}", "4:" + "g" * 64, "1" * 19 + f":{A64}", f"-1:{A64}"]
+)
+def test_a_head_that_is_none_is_refused(hub_file: Path, head: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["audit", "verify", str(hub_file), "--head", head])
+    assert stopped.value.code == 2
+
+
+def test_the_page_shows_entries_by_who_what_about_and_when(site: Site) -> None:
+    audit = Audit(site.store.database)
+    audit.record(NOON - 86400, "guard", "verdict", "inc-7", verdict="false")
+    audit.record(NOON, "guard", "<script>", "inc-8")
+
+    def numbers(query: str) -> list[int]:
+        page = site.client.get(f"/audit?{query}").text
+        return [int(part.split('"')[0]) for part in page.split('<li id="n')[1:]]
+
+    assert numbers("") == [4, 3, 2, 1]
+    assert numbers("user=guard") == [4, 3] and numbers("action=verdict") == [3] and numbers("subject=inc-8") == [4]
+    assert numbers("day=2026-10-31") == [3] and numbers("user=guard&day=2026-11-01") == [4]
+    assert numbers("before=3") == [2, 1] and numbers("user=nobody") == []
+    assert "<script>" not in site.client.get("/audit").text.split("<main")[1]
+
+
+@pytest.mark.parametrize(
+    "query", ["before=x", "before=-1", f"before={10**30}", "day=9999-99-99", "day=0001-01-01", "day=2026-11-01%00"]
+)
+def test_an_absurd_question_about_the_log_is_no_failure(site: Site, query: str) -> None:
+    assert site.client.get(f"/audit?{query}").status_code == 200
+
+
+def test_the_page_says_whether_the_chain_holds(site: Site) -> None:
+    assert site.client.post("/audit/check").status_code == 303
+    assert "日志完整" in site.client.get("/audit").text
+    with site.store.database.writing() as connection:
+        connection.execute(text("UPDATE audit SET subject = 'x' WHERE number = 1"))
+    site.client.post("/audit/check")
+    page = site.client.get("/audit").text
+    assert "日志被改动过" in page and "第 1 条" in page
+
+
+def test_somebody_with_a_scope_reads_of_nobody_who_sees_more(site: Site) -> None:
+    site.somebody(Role.VIEWER, ["suzhou"], "in-suzhou")
+    page = site.somebody(Role.OWNER, ["suzhou"], "suzhou-owner").get("/audit").text
+    assert "in-suzhou" in page and "suzhou-owner" in page
+    assert ">owner<" not in page and "console:" not in page
