@@ -14,17 +14,16 @@ DOT_COLUMNS = 50
 
 @dataclass(frozen=True, slots=True)
 class HourBar:
-    """One hour of the day: how many, how bad, and where in the feed it ends."""
+    """One hour of the day: how many, and how bad."""
 
     hour: int
     count: int
     severity: str
     height: float
-    until: float
     is_now: bool
 
 
-def hour_bars(counts: dict[int, dict[str, int]], midnight: float, hour_now: int) -> list[HourBar]:
+def hour_bars(counts: dict[int, dict[str, int]], hour_now: int) -> list[HourBar]:
     """Twenty-four bars from counts by hour and severity; a day of few incidents doesn't fill the height."""
     tallest = max((sum(count.values()) for count in counts.values()), default=0)
     bars = []
@@ -33,7 +32,7 @@ def hour_bars(counts: dict[int, dict[str, int]], midnight: float, hour_now: int)
         count = sum(found.values())
         severity = next((s for s in ("critical", "warning", "info") if found.get(s)), "")
         height = count / max(tallest, 2)
-        bars.append(HourBar(hour, count, severity, height, midnight + (hour + 1) * 3600, hour == hour_now))
+        bars.append(HourBar(hour, count, severity, height, hour == hour_now))
     return bars
 
 

@@ -448,14 +448,22 @@ class Store:
     # Incidents out
 
     def feed(
-        self, before: tuple[float, str] | None = None, limit: int = 20, *, wanted: Wanted = EVERYTHING
+        self,
+        before: tuple[float, str] | None = None,
+        limit: int = 20,
+        *,
+        wanted: Wanted = EVERYTHING,
+        down_to: tuple[float, str] | None = None,
     ) -> list[StoredIncident]:
-        """Incidents from newest to oldest, those after the place `before` in that order."""
+        """Incidents from newest to oldest, those after the place `before` in that order, and none after `down_to`."""
+        place = tuple_(incidents.c.started_at, incidents.c.id)
         newest_first = (incidents.c.started_at.desc(), incidents.c.id.desc())
         # Found in an index that holds all that is asked for, whose rows alone are then read.
         found = select(incidents.c.id).where(*wanted.clauses()).order_by(*newest_first).limit(limit)
         if before:
-            found = found.where(tuple_(incidents.c.started_at, incidents.c.id) < tuple_(*before))
+            found = found.where(place < tuple_(*before))
+        if down_to:
+            found = found.where(place >= tuple_(*down_to))
         return self._read(_incidents().where(incidents.c.id.in_(found)).order_by(*newest_first))
 
     def newer(self, after: tuple[float, str], *, wanted: Wanted = EVERYTHING) -> StoredIncident | None:

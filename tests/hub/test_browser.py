@@ -130,7 +130,7 @@ def test_an_incident_appears_and_changes_without_reload(scene: Scene) -> None:
     scene.alert("second", camera_title="New Gate", severity="warning")
     page.wait_for_selector("#card-second.warning")
     assert [card.get_attribute("id") for card in page.locator(".card").all()] == ["card-second", "card-first"]
-    assert page.evaluate("document.querySelector('#card-second img').complete")
+    until(page, "document.querySelector('#card-second img').complete")
     scene.alert("second", camera_title="New Gate", severity="critical")
     page.wait_for_selector("#card-second.critical")
     assert page.locator(".card").count() == 2 and page.evaluate("window.stillHere")
@@ -279,7 +279,8 @@ def test_older_incidents_are_added_below(scene: Scene) -> None:
     for n in range(25):
         scene.alert(f"inc{n}", started_at_unix=time.time() - n)
     page = scene.page()
-    page.click("[data-more]")
+    assert page.locator(".card").count() == 20
+    page.locator("[data-more]").scroll_into_view_if_needed()
     until(page, "document.querySelectorAll('.card').length === 25")
     assert page.url == scene.hub.url
 

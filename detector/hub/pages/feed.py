@@ -1,105 +1,178 @@
-"""The owner's feed: alerts newest first, the digest of a day, and changes as they come."""
+"""The owner's feed: alerts newest first, narrowed by what the address says, the digest of a day, changes as they come.
+
+An open page keeps itself true by asking again for the list as it stands (`/feed/live`), whenever it hears that anything
+changed: what it shows depends on nothing but the answer, so that it misses nothing and doubles nothing, whatever was
+lost on the way.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
-from detector.hub.budget import ALERT, DIGEST
-from detector.hub.cameras import camera_states, look
+from detector.hub.budget import ALERT, DIGEST, LANES
+from detector.hub.cameras import CameraState, camera_states, look
 from detector.hub.charts import hour_bars
 from detector.hub.pages.view import Somebody, View
-from detector.hub.store import Digested, StoredIncident, Wanted
+from detector.hub.store import VERDICTS, Digested, StoredIncident, Wanted
+from detector.values import IncidentKind, Severity
 
 router = APIRouter()
 
 PAGE_SIZE = 20
+MOST_CARDS = 200  # on a page that stays open; what falls off its end is behind the link for older ones
+MOST_ASKED_FOR = 1000  # by a page that was told to show ever older ones
+LATEST_CHANGE = 2**53
+DAYS_OFFERED = 14
+LONGEST_VALUE = 200
+ALL = "all"
+UNJUDGED = "open"
+NO_ZONE = "-"
+NARROWED_BY = ("site", "camera", "zone", "kind", "severity", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which incidents a page lists, by its own address: all alerts, or the digest of one day, or a part of that."""
+    """Which incidents a page lists, by its own address.
 
+    Attributes:
+        is_digest: Whether it is the page of one day's digest.
+        told: `alert`, `digest` or `all`.
+        day: Of the site's calendar; `None` for any.
+        hour: Of that day, by the clock on the wall.
+        filters: Those of `NARROWED_BY` that are given, as the address has them.
+        wanted: All of that, for the store.
+    """
+
+    is_digest: bool
+    told: str
+    day: date | None
+    hour: int | None
+    filters: dict[str, str]
     wanted: Wanted
-    day: date | None = None
 
     @classmethod
     def of(cls, view: View) -> Listing:
-        """What a request asks for."""
-        if not view.request.url.path.startswith("/digest"):
-            return cls(Wanted(ALERT, scope=view.scope))
-        asked = view.request.query_params
-        day = _day(view, asked.get("day", ""))
-        part = asked.get("kind"), asked.get("camera"), asked.get("zone")
-        return cls(Wanted(DIGEST, *view.span_of(day), *part, scope=view.scope), day)
+        """What a request asks for; what makes no sense is left out."""
+        asked = {
+            name: value.replace("\0", "")[:LONGEST_VALUE] for name, value in view.request.query_params.items() if value
+        }
+        is_digest = view.request.url.path.startswith("/digest")
+        day = day_of(view, asked.get("day", ""), view.local(view.now).date() if is_digest else None)
+        hour = int(asked["hour"]) if day and re.fullmatch("[01]?[0-9]|2[0-3]", asked.get("hour", "")) else None
+        told = DIGEST if is_digest else asked["told"] if asked.get("told") in (*LANES, ALL) else ALERT
+        filters = {name: asked[name] for name in NARROWED_BY if name in asked}
+        since, until = _span(view, day, hour) if day else (None, None)
+        empty = {("zone", NO_ZONE): "", ("verdict", UNJUDGED): ""}
+        narrow = {name: empty.get((name, value), value) for name, value in filters.items()}
+        wanted = Wanted(None if told == ALL else told, since, until, scope=view.scope, **narrow)
+        return cls(is_digest, told, day, hour, filters, wanted)
 
     @property
-    def filters(self) -> dict[str, str]:
-        """The part of a day's digest that is asked for."""
-        found = {"kind": self.wanted.kind, "camera": self.wanted.camera, "zone": self.wanted.zone}
-        return {name: value for name, value in found.items() if value is not None}
+    def is_narrow(self) -> bool:
+        """Whether less is asked for than the page shows by itself."""
+        by_more = self.hour is not None or bool(self.filters)
+        return by_more or (not self.is_digest and (self.day is not None or self.told != ALERT))
 
-    def address(self, page: str = "") -> str:
-        """Address of this list or, by `page`, of its `/head` or `/cards`; ready for one more parameter."""
-        query = {"day": str(self.day), **self.filters} if self.day else {}
-        return f"{'/digest' if self.day else '/feed' if page else '/'}{page}?{urlencode(query)}{'&' if query else ''}"
+    def address(self, page: str = "", **changes: Any) -> str:
+        """Address of this list or, by `page`, of its `/older` or `/live`, with parameters set or (`None`) left out."""
+        path = "/digest" if self.is_digest else "/feed" if page else "/"
+        told = None if self.is_digest or self.told == ALERT else self.told
+        query = {"told": told, "day": self.day, "hour": self.hour, **self.filters, **changes}
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        return f"{path}{page}?{given}" if given else f"{path}{page}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One way to narrow the list: `options` are pairs of value and text, the first of which says what it narrows by."""
+
+    name: str
+    value: str
+    options: list[tuple[str, str]]
 
 
 @router.get("/")
 def feed(view: Somebody, before: str = "") -> Response:
-    """Alerts, newest first; a script that asks for older ones gets their cards alone."""
-    return _list(view, before)
+    """Alerts, newest first."""
+    return _page(view, before)
 
 
 @router.get("/digest")
 def digest(view: Somebody, before: str = "") -> Response:
     """What exceeded the alert budget on one day, and notes: counted by kind and zone, then one by one."""
-    return _list(view, before)
+    return _page(view, before)
 
 
-def _list(view: View, before: str) -> Response:
+def _page(view: View, before: str) -> Response:
     listing = Listing.of(view)
     last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
-    incidents = view.store.feed(_place(before), PAGE_SIZE + 1, wanted=listing.wanted)
-    more = incidents[PAGE_SIZE - 1].cursor if len(incidents) > PAGE_SIZE else None
-    values = {**cards_of(view, incidents[:PAGE_SIZE]), "more": more, "listing": listing}
-    if view.wants_fragment:
-        return view.page("more.html", **values)
-    return view.page("feed.html", **values, **_head(view, listing), before=before, last_change=last_change)
+    found = view.store.feed(_place(before), PAGE_SIZE + 1, wanted=listing.wanted)
+    head = _head(view, listing)
+    page = view.page(
+        "feed.html", **head, **_listed(view, listing, found, PAGE_SIZE), before=before, seen=last_change,
+        picks=_picks(view, listing, head["cameras"]),
+    )  # fmt: skip
+    # The address without what wasn't chosen, for whoever shares it.
+    page.headers["HX-Push-Url"] = listing.address()
+    return page
 
 
-@router.get("/feed/head")
-@router.get("/digest/head")
-def feed_head(view: Somebody) -> Response:
-    """The lines above the feed or the digest."""
+@router.get("/feed/older")
+@router.get("/digest/older")
+def older(view: Somebody, before: str = "", shown: str = "") -> Response:
+    """Cards of the incidents after a place, to be put below the `shown` ones."""
+    listing, place = Listing.of(view), _place(before)
+    found = view.store.feed(place, PAGE_SIZE + 1, wanted=listing.wanted)
+    above = _number(shown, MOST_ASKED_FOR)
+    # The day of the card above has its heading already.
+    day = view.day(place[0]) if place else ""
+    return view.page("more.html", **{**_listed(view, listing, found, PAGE_SIZE, above), "day_above": day})
+
+
+@router.get("/feed/live")
+@router.get("/digest/live")
+def live(view: Somebody, before: str = "", to: str = "", shown: str = "", seen: str = "") -> Response:
+    """The list as it stands now, from the place `before` down to the place `to`; and the lines above it.
+
+    `shown` is how many cards the page has, `seen` the last change that is in them. When nothing has changed since, the
+    lines above come alone.
+    """
     listing = Listing.of(view)
-    return view.page("head.html", listing=listing, **_head(view, listing))
-
-
-@router.get("/feed/cards")
-@router.get("/digest/cards")
-def feed_cards(view: Somebody) -> Response:
-    """Cards of those of the incidents named by `id` that belong on the list."""
-    ids = view.request.query_params.getlist("id")[:50]
-    return view.page("cards.html", **cards_of(view, view.store.incidents(ids, wanted=Listing.of(view).wanted)))
+    last_change = view.store.last_change()
+    known = _number(seen, LATEST_CHANGE)
+    head = _head(view, listing)
+    if known == last_change:
+        unchanged = view.page("head.html", **head, listing=listing)
+        unchanged.headers["HX-Reswap"] = "none"
+        return unchanged
+    last = _place(to)
+    most = min(max(_number(shown, MOST_ASKED_FOR), MOST_CARDS), MOST_ASKED_FOR)
+    found = view.store.feed(_place(before), most + 1, wanted=listing.wanted, down_to=last)
+    changed, _ = view.store.changed_since(known, scope=view.scope)
+    return view.page(
+        "live.html", **head, **_listed(view, listing, found, most, has_older=last is not None), before=before,
+        seen=last_change, fresh={incident for _, incident in changed},
+    )  # fmt: skip
 
 
 @router.get("/events")
-def events(view: Somebody, after: int = 0) -> Response:
+def events(view: Somebody, after: str = "") -> Response:
     """Changes as they come; the address tells the last one a page knows, `Last-Event-ID` overrides it."""
     parts = view.parts
     if parts.live.is_full:
         return Response(status_code=503, headers={"Retry-After": "5"})
     token = view.session.token if view.session else None
-    last_seen = view.request.headers.get("last-event-id", "")
+    last_seen = view.request.headers.get("last-event-id", "") or after
     stream = parts.live.stream(
-        int(last_seen) if re.fullmatch(r"[0-9]{1,15}", last_seen) else after,
+        _number(last_seen, LATEST_CHANGE),
         lambda: parts.gate.session(token, parts.clock.now(), extend=False) is not None,
         view.scope,
     )
@@ -112,25 +185,54 @@ def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
     return {"incidents": incidents, "with_clips": view.store.with_clips([incident.id for incident in incidents])}
 
 
+def day_of(view: View, asked: str, otherwise: date | None) -> date | None:
+    """A day from `2026-11-01`; `otherwise` from anything that is none or yet to come."""
+    try:
+        day = date.fromisoformat(asked)
+    except ValueError:
+        return otherwise
+    return day if date(1971, 1, 1) <= day <= view.local(view.now).date() else otherwise
+
+
+def _listed(
+    view: View, listing: Listing, found: list[StoredIncident], most: int, above: int = 0, *, has_older: bool = False
+) -> dict[str, Any]:
+    """What `more.html` needs to show at most so many of those found, below so many that are shown already."""
+    incidents = found[:most]
+    last = incidents[-1].cursor if incidents and (has_older or len(found) > most) else None
+    return {
+        **cards_of(view, incidents),
+        "listing": listing,
+        "last": f"{last[0]},{last[1]}" if last else "",
+        "shown": above + len(incidents),
+        "day_above": "",
+    }
+
+
 def _head(view: View, listing: Listing) -> dict[str, Any]:
+    """What stands above the list: today, how much was found, and a day's digest."""
     start, end = view.span_of(view.local(view.now).date())
     budget = view.parts.budget
     cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
     return {
         "totals": view.store.totals(start, end, view.scope),
-        "hours": hour_bars(view.store.by_slot(start, end, 3600, view.scope), start, view.local(view.now).hour),
+        "hours": hour_bars(view.store.by_slot(start, end, 3600, view.scope), view.local(view.now).hour),
+        "cameras": cameras,
         "look": look(cameras),
         "spent": view.store.alerts_in(budget.shift(view.now)),
         "limit": budget.limit,
-        "digested": _digested(view, listing, {camera.name: camera.title for camera in cameras}) if listing.day else [],
+        "found": view.parts.overview.found(listing.wanted) if listing.is_narrow else None,
+        "digested": _digested(view, listing, cameras) if listing.is_digest else [],
     }
 
 
-def _digested(view: View, listing: Listing, titles: dict[str, str]) -> list[dict[str, Any]]:
+def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list[dict[str, Any]]:
     """A day's digest by kind, the most first: how many, and how many in each zone, each with its address."""
-    start, end = view.span_of(listing.day) if listing.day else (0.0, 0.0)
+    if listing.day is None:
+        return []
+    titles = {camera.name: camera.title for camera in cameras}
     by_kind: dict[str, list[Digested]] = {}
-    for found in view.store.digest(start, end, view.scope):
+    for found in view.store.digest(*view.span_of(listing.day), view.scope):
         by_kind.setdefault(found.kind, []).append(found)
 
     def part(count: int, title: str, **filters: str) -> dict[str, Any]:
@@ -145,7 +247,7 @@ def _digested(view: View, listing: Listing, titles: dict[str, str]) -> list[dict
                 part(
                     zone.count,
                     " · ".join(filter(None, (titles.get(zone.camera, zone.camera), zone.zone))),
-                    kind=kind, camera=zone.camera, zone=zone.zone or "",
+                    kind=kind, camera=zone.camera, zone=zone.zone or NO_ZONE,
                 )
                 for zone in zones
             ],
@@ -155,20 +257,61 @@ def _digested(view: View, listing: Listing, titles: dict[str, str]) -> list[dict
     return sorted(kinds, key=lambda kind: -kind["count"])
 
 
-def _day(view: View, asked: str) -> date:
-    """A day from `2026-11-01`; today from anything else."""
+def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list[Pick]:
+    """The ways to narrow the list that leave a choice."""
+    say, chosen = view.say, listing.filters
+    places = view.parts.overview.places(view.scope)
+    sites = sorted({place.site for place in places})
+    here = [place for place in places if chosen.get("site") in (None, place.site)]
+    titles = {place.camera: place.title for place in here}
+    titles |= {camera.name: camera.title for camera in cameras if chosen.get("site") in (None, camera.site)}
+    zones = sorted({place.zone or NO_ZONE for place in here if chosen.get("camera") in (None, place.camera)})
     today = view.local(view.now).date()
-    try:
-        day = date.fromisoformat(asked)
-    except ValueError:
-        return today
-    return day if date(1971, 1, 1) <= day <= today else today
+    days = [today - timedelta(days=n) for n in range(DAYS_OFFERED)]
+    days += [listing.day] if listing.day and listing.day not in days else []
+    options: dict[str, list[tuple[str, str]]] = {
+        "day": [(str(day), view.date_words(day)) for day in days],
+        "severity": [(severity.value, say(f"severity_{severity.value}")) for severity in reversed(Severity)],
+        "kind": [(kind.value, say(f"kind_{kind.value}")) for kind in IncidentKind],
+        "site": [(site, site) for site in sites],
+        "camera": sorted(titles.items(), key=lambda camera: camera[1]),
+        "zone": [(zone, say("no_zone") if zone == NO_ZONE else zone) for zone in zones],
+        "verdict": [(UNJUDGED, say("unjudged")), *((verdict, say(f"verdict_{verdict}")) for verdict in VERDICTS)],
+    }
+    picks = []
+    for name, found in options.items():
+        value = str(listing.day or "") if name == "day" else chosen.get(name, "")
+        if value and value not in dict(found):
+            found.append((value, value))
+        if value or len(found) > 1:
+            every = [] if listing.is_digest and name == "day" else [("", say(f"every_{name}"))]
+            picks.append(Pick(name, value, [*every, *found]))
+    if not listing.is_digest:
+        picks.append(
+            Pick(
+                "told", listing.told, [(ALERT, say("told_alert")), (DIGEST, say("told_digest")), (ALL, say("told_all"))]
+            )
+        )
+    return picks
 
 
-def _place(before: str) -> tuple[float, str] | None:
+def _span(view: View, day: date, hour: int | None) -> tuple[float, float]:
+    """Unix seconds at which a day of the site, or an hour of it, begins and ends."""
+    if hour is None:
+        return view.span_of(day)
+    begins, ends = (datetime(day.year, day.month, day.day, hour, tzinfo=view.zone) + timedelta(hours=n) for n in (0, 1))
+    return begins.timestamp(), ends.timestamp()
+
+
+def _place(text: str) -> tuple[float, str] | None:
     """A place in the feed from `time,id`; `None` for its top."""
-    at, _, incident = before.partition(",")
+    at, _, incident = text.partition(",")
     try:
-        return (float(at), incident) if before else None
+        return (float(at), incident.replace("\0", "")) if text else None
     except ValueError:
         return None
+
+
+def _number(text: str, largest: int) -> int:
+    """A whole number; 0 from anything that is none."""
+    return min(int(text), largest) if re.fullmatch(r"[0-9]{1,15}", text) else 0
