@@ -10,7 +10,7 @@ from sqlalchemy import func, select, tuple_
 
 from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
-from detector.hub.schema import changes, incidents, notes, thresholds
+from detector.hub.schema import changes, incidents, notes, snapshots, thresholds
 from detector.hub.store import StoredIncident, Wanted, read_incidents
 
 # Why a verdict was given, by verdict. What a false alarm was instead is learnt from (`training_set.claim`).
@@ -22,6 +22,7 @@ REASONS: dict[str, tuple[str, ...]] = {
 }
 LONGEST_NOTE = 2000
 RECORD_DAYS = 30.0
+STILLS = 12
 LATEST = 24  # incidents of a camera that are shown one by one
 
 
@@ -124,6 +125,23 @@ class Reviews:
         query = select(notes.c.number, notes.c.user, notes.c.at, notes.c.text).where(notes.c.incident == incident)
         with self._database.reading() as connection:
             return [Note(**row._mapping) for row in connection.execute(query.order_by(notes.c.number.desc()))]
+
+    def stills(self, incident: str) -> list[tuple[int, float]]:
+        """Number and time of the newest pictures of an incident, in order of time; labels are blurred in them."""
+        query = (
+            select(snapshots.c.alert, snapshots.c.sent_at)
+            .where(snapshots.c.incident == incident)
+            .order_by(snapshots.c.sent_at.desc(), snapshots.c.seq.desc())
+            .limit(STILLS)
+        )
+        with self._database.reading() as connection:
+            return [(row.alert, row.sent_at) for row in connection.execute(query)][::-1]
+
+    def still(self, incident: str, number: int) -> bytes | None:
+        """One picture of an incident, JPEG."""
+        query = select(snapshots.c.jpeg).where(snapshots.c.incident == incident, snapshots.c.alert == number)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def record(self, incident: StoredIncident, now: float) -> Record:
         """What became of incidents like this one: same camera, same kind."""

@@ -63,6 +63,16 @@ def snapshot(view: Somebody, incident_id: str) -> Response:
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
+@router.get("/incidents/{incident_id}/stills/{number}")
+def still(view: Somebody, incident_id: str, number: int) -> Response:
+    """One of the pictures of an incident, each of which stays as it is."""
+    in_range = 0 <= number < 2**62
+    jpeg = view.parts.reviews.still(known(view, incident_id).id, number) if in_range else None
+    if jpeg is None:
+        raise HTTPException(404)
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
+
+
 @router.post("/incidents/{incident_id}/verdict")
 def judge(view: Judge, incident_id: str, fields: Form) -> Response:
     """Say what an incident really was."""
@@ -207,6 +217,7 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200) -> R
         **item,
         evidence=evidence(incident, item["clips"]),
         marks=marks(incident),
+        stills=view.parts.reviews.stills(incident.id),
         trail=_trail(view, incident),
         newer=view.store.newer(incident.cursor, wanted=lane),
         older=older[0] if older else None,

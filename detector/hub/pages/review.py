@@ -17,7 +17,7 @@ from detector.hub.budget import ALERT, DIGEST
 from detector.hub.cameras import camera_states
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, needs
-from detector.hub.reviews import REASONS, left
+from detector.hub.reviews import left
 from detector.hub.rights import Right
 from detector.hub.store import StoredIncident, Wanted
 
@@ -138,7 +138,6 @@ def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
         "next_page": desk.address("/review/queue", after=_written_place(*more)) if more else "",
         "waiting": waiting,
         "left": left(waiting, camera=desk.camera, kind=desk.kind, told=desk.lane),
-        "reasons": REASONS,
     }
 
 

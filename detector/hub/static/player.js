@@ -192,6 +192,7 @@ class Player {
       forward: () => this.step(1),
       slower: () => this.setRate(-1),
       faster: () => this.setRate(1),
+      rate: () => this.setRate(choices.rate === RATES.at(-1) ? 1 - RATES.length : 1),
       loop: () => this.choose("loop"),
       boxes: () => this.choose("boxes"),
       full: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.querySelector(".stage").requestFullscreen()),
