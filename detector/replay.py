@@ -214,6 +214,7 @@ def run_session(
             entry.update(seconds=0.0, unreadable=str(error))
             continue
         sink.piece, sink.piece_start = piece, start_at
+        promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
         reported = 0.0
         try:
             for frame in recording:
@@ -234,7 +235,7 @@ def run_session(
         ended_at = start_at + recording.end_s
         progress(session.camera.name, max(0.0, recording.end_s - reported))
         entry.update(seconds=round(recording.end_s, 3), damaged_pictures=recording.decode_errors)
-        missing = (recording.duration_s or 0.0) - recording.end_s
+        missing = promised_s - recording.end_s
         if not recording.frames_decoded:
             entry["unreadable"] = f"{piece.path}: no picture in it can be decoded"
         elif recording.broken_off or missing > 2.0:

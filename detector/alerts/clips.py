@@ -113,6 +113,8 @@ class ClipRecorder:
     def salvage(self) -> int:
         """Make segments of what an earlier run left unfinished; returns how many. Call it before anything else."""
         saved = 0
+        for draft in self._folder.glob(".*.draft"):
+            draft.unlink()
         for part in sorted(self._folder.glob("*.part")):
             named = _PART_NAME.fullmatch(part.name)
             if named:

@@ -12,14 +12,19 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
 from detector.alerts.clips import ClipRecorder, Segment, cut_recording
+from detector.alerts.looks import LookRing
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, PacketRing, StreamFormat
+from detector.sides import SUFFIX, read_side
 from detector.sources.recording import Recording
+from detector.values import Sight
+from tests.builders import scene
 from tests.sources.footage import first_picture, make_video, number_of, shown_s
 
 START = 1_800_000_000.0
@@ -45,16 +50,22 @@ class Bench:
     def __init__(self, folder: Path, *, ring_s: float = 20.0, **settings: float) -> None:
         self.segments: list[Segment] = []
         self.ring = PacketRing(ring_s)
+        self.looks = LookRing(ring_s)
         settings = {"pre_roll_s": 3.0, "post_roll_s": 4.0, **settings}
-        self.recorder = ClipRecorder(folder, self.ring, on_segment=self.segments.append, **settings)  # type: ignore[arg-type]
+        self.recorder = ClipRecorder(folder, self.ring, on_segment=self.segments.append, looks=self.looks, **settings)  # type: ignore[arg-type]
 
     def play(self, packets: list[Stored], signals: dict[float, str]) -> None:
-        """Feed packets, a tick after each; `signals` maps seconds since the start to incident ids."""
+        """Feed packets, a look and a tick after each; `signals` maps seconds since the start to incident ids.
+
+        Incidents are about the track whose number their id ends in.
+        """
         pending = sorted(signals.items())
         for packet, form in packets:
             self.ring.append(packet, form)
             while pending and START + pending[0][0] <= packet.at:
-                self.recorder.start_or_extend(pending.pop(0)[1], packet.at)
+                incident = pending.pop(0)[1]
+                self.recorder.start_or_extend(incident, packet.at, tracks=[int(incident[-1])])
+            self.looks.append(Sight(scene(packet.shown_at), {}, first=False))
             self.recorder.tick(packet.at)
 
 
@@ -78,6 +89,18 @@ def check(segment: Segment) -> None:
     assert segment.duration_s == pytest.approx(times[-1], abs=0.25)
 
 
+def seen(segment: Segment) -> dict[str, Any]:
+    """What the side file of a segment says, which lies beside it."""
+    assert segment.side is not None
+    assert segment.side.path == segment.path.with_name(segment.path.stem + SUFFIX)
+    with segment.side.path.open("rb") as file:
+        fields = read_side(file)
+    assert (fields["incident"], fields["segment"]) == (segment.incident_id, segment.number)
+    assert fields["started_at_unix"] == pytest.approx(segment.started_at, abs=0.001)
+    assert fields["duration_s"] == segment.duration_s
+    return fields
+
+
 def test_a_clip_holds_pre_roll_and_post_roll(bench: Callable[..., Bench], minute: list[Stored]) -> None:
     b = bench()
     b.play(minute, {20.0: "i1", 22.0: "i1"})
@@ -88,7 +111,7 @@ def test_a_clip_holds_pre_roll_and_post_roll(bench: Callable[..., Bench], minute
     assert segment.started_at == pytest.approx(START + 16.0)
     assert segment.duration_s == pytest.approx(10.2, abs=0.01)
     assert number_of(first_picture(segment.path)) == 16 * 5 % 12
-    assert sorted(p.name for p in segment.path.parent.iterdir()) == ["i1.0.mp4"]
+    assert sorted(p.name for p in segment.path.parent.iterdir()) == ["i1.0.mp4", "i1.0.side.json.gz"]
 
 
 def test_a_clip_reaches_back_to_where_the_incident_began(bench: Callable[..., Bench], minute: list[Stored]) -> None:
@@ -364,3 +387,91 @@ def test_a_cut_out_of_nothing_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(SourceUnavailable):
             cut_recording(source, start_s, end_s, tmp_path / "out.mp4")
     assert not list(tmp_path.glob("*out*"))
+
+
+# Side files
+
+
+def test_every_picture_of_a_clip_has_its_look(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench()
+    b.play(minute, {20.0: "i1", 30.0: "i1"})
+    for segment in b.segments:
+        fields = seen(segment)
+        assert [look["t"] for look in fields["looks"]] == pytest.approx(shown_s(segment.path), abs=0.002)
+        assert all(look["offender"] == [1] for look in fields["looks"])
+
+
+def test_two_incidents_at_once_have_a_side_file_each(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench()
+    b.play(minute, {20.0: "i1", 22.0: "i2"})
+    one, two = (seen(segment) for segment in sorted(b.segments, key=lambda s: s.incident_id))
+    assert [one["looks"][0]["offender"], two["looks"][0]["offender"]] == [[1], [2]]
+    assert (one["started_at_unix"], two["started_at_unix"]) == (pytest.approx(START + 16), pytest.approx(START + 18))
+
+
+def test_a_clip_longer_than_the_ring_has_all_its_looks(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench(ring_s=8.0, longest_s=21.0)
+    b.play(minute, {5.0 + n: "i1" for n in range(50)})
+    b.recorder.finish()
+    assert len(b.segments) == 3
+    for segment in b.segments:
+        shown = shown_s(segment.path)
+        assert [look["t"] for look in seen(segment)["looks"]][: len(shown)] == pytest.approx(shown, abs=0.002)
+    assert b.looks.hold_from is None
+
+
+def test_what_nobody_looked_at_has_a_clip_all_the_same(bench: Callable[..., Bench], minute: list[Stored]) -> None:
+    b = bench()
+    b.looks.append = lambda _sight: None  # type: ignore[method-assign]
+    b.play(minute, {20.0: "i1"})
+    (segment,) = b.segments
+    check(segment)
+    assert segment.side is None and [p.suffix for p in segment.path.parent.iterdir()] == [".mp4"]
+
+
+def test_a_disk_that_refuses_the_side_file_costs_it_and_not_the_clip(
+    bench: Callable[..., Bench], minute: list[Stored], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("detector.alerts.clips.write_side", full)
+    b = bench()
+    b.play(minute, {20.0: "i1"})
+    (segment,) = b.segments
+    check(segment)
+    assert segment.side is None and "has no side file" in caplog.text
+
+
+@pytest.mark.parametrize("where", ["looks.os.fsync", "clips.write_side"])
+def test_kill_9_between_clip_and_side_file_costs_the_side_file_alone(
+    bench: Callable[..., Bench], tmp_path: Path, where: str
+) -> None:
+    """Killed while the side file is written, and just after: the clip comes at the next start, without one."""
+    script = """
+        import os, signal, sys
+        from pathlib import Path
+        from detector.alerts import clips, looks
+        from tests.alerts.test_clips import Bench, packets_of
+        module, _, name = sys.argv[3].rpartition(".")
+        home = {"looks.os": looks.os, "clips": clips}[module]
+        real = getattr(home, name)
+        def killed(*args, **more):
+            if module == "clips" or ".side." in os.readlink(f"/proc/self/fd/{args[0]}"):
+                real(*args, **more)
+                os.kill(os.getpid(), signal.SIGKILL)
+        setattr(home, name, killed)
+        Bench(Path(sys.argv[1])).play(packets_of(Path(sys.argv[2])), {3.0: "i1"})
+    """
+    path = make_video(tmp_path / "a.mp4", seconds=12, fps=5, key_every=5)
+    folder = tmp_path / "clips"
+    command = [sys.executable, "-c", textwrap.dedent(script), str(folder), str(path), where]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = {p.name.split(".")[-1] for p in folder.iterdir()}
+    assert left == ({"part", "mp4", "draft"} if where == "looks.os.fsync" else {"part", "mp4", "gz"})
+    b = bench()
+    assert b.recorder.salvage() == 1
+    (segment,) = b.segments
+    check(segment)
+    assert segment.side is None and [p.name for p in folder.iterdir()] == ["i1.0.mp4"]
