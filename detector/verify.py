@@ -47,6 +47,7 @@ ZH = {
     "file_missing": "文件缺失：{name}",
     "file_extra": "多出清单以外的文件：{name}",
     "envelopes": "边缘设备 {edge}：{n} 条告警的签名全部成立",
+    "envelopes_missing": "没有边缘设备签名的记录：{name}",
     "envelope_broken": "边缘设备的签名不成立：{name} 第 {n} 条",
     "edge_unknown": "没有边缘设备 {edge} 的公钥，它的签名无法核对",
     "clips": "录像：{n} 个文件与边缘设备签署的哈希一致，一个字节也没有改动",
@@ -95,6 +96,7 @@ EN = {
     "file_missing": "a file is missing: {name}",
     "file_extra": "a file that isn't listed: {name}",
     "envelopes": "edge {edge}: the signatures of all {n} alerts hold",
+    "envelopes_missing": "an incident of which the edge signed nothing: {name}",
     "envelope_broken": "an edge's signature doesn't hold: {name}, number {n}",
     "edge_unknown": "no public key of the edge {edge}: its signatures can't be checked",
     "clips": "recordings: {n} files are as the edge signed them, to the byte",
@@ -201,10 +203,15 @@ def verify(path: Path, key: str | None = None) -> Report:
         OSError: The file can't be read.
     """
     with path.open("rb") as file:
-        try:
-            return Report(_Check(file, key).findings)
-        except NotAPack as error:
-            return Report([Finding(BROKEN, error.why, {"name": error.name})], readable=False)
+        return check(file, key)
+
+
+def check(file: BinaryIO, key: str | None = None) -> Report:
+    """Check a pack that is open and can be sought in; see `verify`."""
+    try:
+        return Report(_Check(file, key).findings)
+    except NotAPack as error:
+        return Report([Finding(BROKEN, error.why, {"name": error.name})], readable=False)
 
 
 def fingerprint_from(text: str) -> str:
@@ -351,7 +358,9 @@ class _Check:
         totals = _Totals()
         case = self._json(CASE)
         try:
-            incidents = [(str(i["folder"]), i["id"], (i["site"], i["edge"])) for i in (case or {})["incidents"]]
+            incidents = [(i["folder"], i["id"], (i["site"], i["edge"])) for i in (case or {})["incidents"]]
+            if not all(isinstance(folder, str) for folder, *_ in incidents):
+                raise TypeError("a folder is no text")
         except _ODD:
             if case is not None:
                 self.findings.append(Finding(BROKEN, "unreadable", {"name": CASE}))
@@ -369,6 +378,8 @@ class _Check:
     def _signed(self, folder: str, incident: str, edge: tuple[str, str], totals: _Totals) -> list[dict[str, Any]]:
         """Envelopes of an incident whose signatures hold."""
         name = f"{folder}/envelopes.jsonl"
+        if name not in self._entries:
+            self.findings.append(Finding(BROKEN, "envelopes_missing", {"name": folder}))
         if name not in self._good:
             return []
         if edge not in self._keys:

@@ -33,7 +33,6 @@ MAKING, READY, FAILED, REMOVED = "making", "ready", "failed", "removed"
 QUIET_S = 120.0
 TELL_EVERY_S = 0.5
 SPARE_BYTES = 256 * 2**20  # left free for alerts that come meanwhile
-REASONS = ("no_room", "disk", "incidents_gone", "interrupted", "error")
 
 
 class _Stopped(Exception):  # noqa: N818  (a signal between threads)
@@ -167,6 +166,10 @@ class Packs:
     def stop(self, timeout_s: float = 3.0) -> None:
         """End what is being made, and wait for it."""
         self._stopping.set()
+        self.wait(timeout_s)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait for what is being made."""
         for thread in list(self._mine.values()):
             thread.join(timeout_s)
 
@@ -174,27 +177,32 @@ class Packs:
 
     def _make(self, number: int, case: Case, user: str, at: float) -> None:
         part = self._folder / f"{number}.part"
-        reason = "error"
         try:
             with self._one_at_a_time:
-                self._write(number, case, part, user, at)
-            return
-        except PackStopped as error:
-            reason = str(error)
-        except _Stopped:
-            reason = "interrupted"
-        except OSError as error:
-            reason = "disk"
-            logger.error("evidence pack %d can't be written: %s", number, error.strerror)
+                reason = self._tried(number, case, part, user, at)
+            part.unlink(missing_ok=True)
+            if reason:
+                self._set(number, state=FAILED, reason=reason)
         except Exception:
-            logger.exception("evidence pack %d failed", number)
+            logger.exception("what became of evidence pack %d can't be put on record", number)
         finally:
             self._mine.pop(number, None)
-            part.unlink(missing_ok=True)
+
+    def _tried(self, number: int, case: Case, part: Path, user: str, at: float) -> str:
+        """Make it; why it couldn't be made, or nothing."""
         try:
-            self._set(number, state=FAILED, reason=reason)
+            self._write(number, case, part, user, at)
+        except PackStopped as error:
+            return str(error)
+        except _Stopped:
+            return "interrupted"
+        except OSError as error:
+            logger.error("evidence pack %d can't be written: %s", number, error.strerror)
+            return "disk"
         except Exception:
-            logger.exception("that evidence pack %d failed can't be put on record", number)
+            logger.exception("evidence pack %d failed", number)
+            return "error"
+        return ""
 
     def _write(self, number: int, case: Case, part: Path, user: str, at: float) -> None:
         def progress(done: int, total: int) -> None:
