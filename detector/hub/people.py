@@ -235,7 +235,7 @@ class People:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= at))
             connection.execute(sessions.insert(), row)
             connection.execute(update(users).where(users.c.name == name).values(last_seen=at))
-            self._audit.add(connection, at, name, "login", sha256[:HANDLE], address=address)
+            self._audit.add(connection, at, name, "login", address=address, session=sha256[:HANDLE])
             return True
 
     def note_failure(self, action: str, typed: str, address: str, at: float, unrecorded: int) -> None:
@@ -275,7 +275,7 @@ class People:
         """End the session that somebody leaves."""
         with self._writing() as connection:
             connection.execute(delete(sessions).where(sessions.c.token_sha256 == sha256))
-            self._audit.add(connection, at, name, "logout", sha256[:HANDLE])
+            self._audit.add(connection, at, name, "logout", session=sha256[:HANDLE])
 
     def end_sessions(self, by: Principal, name: str, at: float, handle: str | None = None) -> None:
         """End one session of a user, or all.
