@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -348,3 +349,74 @@ def test_whatever_happens_nothing_vanishes_unaccounted_for(operations: list[tupl
         clock.advance(61.0)
         assert [row.id for row in outbox.take_due()] == here
         outbox.close()
+
+
+# Side files
+
+
+def put_side(outbox: Outbox, incident: str = "i1", segment: int = 0) -> None:
+    outbox.put_clip(incident, segment, Path("/clips/a.side.json.gz"), "b" * 64, 5, 1.5, 2.5, "cam-1", wire.SIDE)
+
+
+def test_a_side_file_goes_after_its_clip_and_behind_all_other_clips(outbox: Outbox, fields: Fields) -> None:
+    id_ = outbox.put(fields(incident="i1"))
+    put_side(outbox)
+    assert outbox.next_clip() is None
+    outbox.acknowledge([id_])
+    put_clip(outbox)
+    put_clip(outbox, "i2")
+    names = []
+    while clip := outbox.next_clip():
+        names.append(clip.name)
+        outbox.clip_done(clip)
+    assert names == ["i1/0", "i2/0", "i1/0/side"]
+    assert outbox.wait_drained(0.0)
+
+
+def test_a_clip_that_waits_holds_up_its_own_side_file_alone(outbox: Outbox) -> None:
+    for incident in ("i1", "i2"):
+        put_side(outbox, incident)
+    put_clip(outbox, "i1")
+    clip = outbox.next_clip()
+    assert clip is not None and clip.what is None
+    outbox.postpone_clip(clip, 30.0)
+    side = outbox.next_clip()
+    assert side is not None and (side.name, side.what, side.path.name) == ("i2/0/side", wire.SIDE, "a.side.json.gz")
+    outbox.clip_done(side)
+    assert outbox.next_clip() is None and not outbox.wait_drained(0.0)
+
+
+def test_a_side_file_and_its_clip_fail_apart(outbox: Outbox, clock: Any) -> None:
+    put_side(outbox)
+    side = outbox.next_clip()
+    assert side is not None
+    outbox.postpone_clip(side, 30.0)
+    assert outbox.next_clip() is None
+    put_clip(outbox)
+    clip = outbox.next_clip()
+    assert clip is not None and (clip.what, outbox.clip_attempts(clip), outbox.clip_attempts(side)) == (None, 0, 1)
+    outbox.bury_clip(side, "no good")
+    assert outbox.counts()["clips"] == 1 and outbox.counts()["dead"] == 1
+    outbox.clip_done(clip)
+    assert outbox.wait_drained(0.0)
+
+
+def test_an_outbox_of_an_older_version_takes_side_files(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
+    """What an older version left in it is neither lost nor changed; and that version still finds its own."""
+    outbox = open_outbox()
+    outbox.put(fields())
+    put_clip(outbox, "i2")
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
+        db.execute("DROP TABLE sides")
+        db.commit()
+    outbox = open_outbox()
+    put_side(outbox, "i2")
+    clip = outbox.next_clip()
+    assert clip is not None and clip.name == "i2/0" and outbox.counts()["backlog"] == 1
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(clips)")]
+    assert columns == [
+        "incident", "segment", "camera", "path", "sha256", "size", "started_at", "duration_s", "put_at",
+    ]  # fmt: skip

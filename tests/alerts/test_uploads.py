@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,8 @@ class Hub:
         self.asked: list[str] = []
         self.script: list[int] = []
         self.take_at_most: int | None = None
+        self.knows_sides = True
+        self.no_such_path = 404
         self.key = wire.public_key_text(key)
         hub = self
 
@@ -51,12 +54,19 @@ class Hub:
                 self.end_headers()
 
             def claim(self) -> dict[str, Any] | None:
-                _, _, _, incident, segment = self.path.split("/")
-                hub.asked.append(f"{self.command} {incident}/{segment} {self.headers.get('Content-Range', '')}".strip())
+                incident, segment, *rest = self.path.removeprefix("/api/clips/").split("/")
+                name = "/".join([incident, segment, *rest])
+                hub.asked.append(f"{self.command} {name} {self.headers.get('Content-Range', '')}".strip())
                 if hub.script:
                     self.answer(hub.script.pop(0))
                     return None
-                return wire.verify_clip(self.headers, incident=incident, segment=int(segment), public_key=hub.key)
+                if rest and not hub.knows_sides:
+                    self.answer(hub.no_such_path)
+                    return None
+                what, key = (rest[0] if rest else None), hub.key
+                return wire.verify_clip(
+                    self.headers, incident=incident, segment=int(segment), public_key=key, what=what
+                )
 
             def do_HEAD(self) -> None:
                 if self.claim():
@@ -250,3 +260,77 @@ def test_stopping_breaks_an_upload_off_and_the_clip_stays(
     assert one.stop(5.0)
     assert outbox.counts()["clips"] == 1
     assert path.exists()
+
+
+# Side files
+
+
+def queue_side(outbox: Outbox, folder: Path, incident: str = "i1", content: bytes = b"\x1f\x8b looks") -> Path:
+    path = folder / f"{incident}.side.json.gz"
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    outbox.put_clip(incident, 0, path, digest, len(content), 1_800_000_000.1234, 9.5, "cam-1", wire.SIDE)
+    return path
+
+
+def test_a_side_file_follows_its_clip_with_a_claim_of_its_own(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    paths = [queue_side(outbox, tmp_path), queue_clip(outbox, tmp_path)]
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert next(name for name in hub.asked if name.startswith("PUT")).startswith("PUT i1/0 ")
+    claim = hub.whole["/api/clips/i1/0/side"]
+    assert (claim["what"], claim["size"], claim["duration_s"]) == ("side", 8, 9.5)
+    assert "what" not in hub.whole["/api/clips/i1/0"], "older hubs know of no such field"
+    assert soon(lambda: not any(path.exists() for path in paths))
+
+
+def test_a_side_file_that_broke_off_goes_on_where_it_broke(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.take_at_most = 300_000
+    queue_side(outbox, tmp_path, content=CONTENT)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert hub.held["/api/clips/i1/0/side"] == CONTENT
+    assert hub.asked[-1].startswith("PUT i1/0/side bytes 300000-")
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_an_older_hub_costs_side_files_and_no_clip_and_is_told_of_once(
+    tmp_path: Path,
+    outbox: Outbox,
+    hub: Hub,
+    upload_to: Callable[[str], ClipUploads],
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    caplog.set_level(logging.INFO)
+    hub.knows_sides, hub.no_such_path = False, status
+    sides = []
+    for incident in ("i1", "i2", "i3"):
+        queue_clip(outbox, tmp_path, incident)
+        sides.append(queue_side(outbox, tmp_path, incident))
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert sorted(hub.whole) == [f"/api/clips/{incident}/0" for incident in ("i1", "i2", "i3")]
+    assert outbox.counts()["dead"] == 0 and soon(lambda: not any(side.exists() for side in sides))
+    assert caplog.text.count("older than side files") == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    hub.knows_sides = True
+    queue_side(outbox, tmp_path, "i4")
+    assert outbox.wait_drained(20.0)
+    assert "/api/clips/i4/0/side" in hub.whole, "a hub that was renewed gets the next one"
+
+
+def test_a_side_file_that_is_refused_is_a_dead_letter_and_its_clip_is_not(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.script = [413]
+    side = queue_side(outbox, tmp_path)
+    upload_to(hub.url)
+    assert soon(lambda: outbox.counts()["dead"] == 1)
+    queue_clip(outbox, tmp_path)
+    assert outbox.wait_drained(20.0)
+    assert "/api/clips/i1/0" in hub.whole and side.exists()
