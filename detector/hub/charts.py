@@ -1,15 +1,21 @@
-"""Incidents and clips come in; what is drawn of them (bars, time line, lists of evidence) goes out as plain numbers."""
+"""Incidents, counts and clips come in; what is drawn of them (bars, grids, time lines) goes out as plain numbers."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from detector.hub.overview import Found, Happened
 from detector.hub.store import Clip, StoredIncident
 from detector.hub.tuning import Judged
+from detector.values import IncidentKind, Severity
 
 FEW_ACTS = 500  # drawn on one time line at most
 DOT_COLUMNS = 50
+WORST_FIRST = [severity.value for severity in reversed(Severity)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,109 @@ def hour_bars(counts: dict[int, dict[str, int]], hour_now: int) -> list[HourBar]
     for hour in range(24):
         found = counts.get(hour, {})
         count = sum(found.values())
-        severity = next((s for s in ("critical", "warning", "info") if found.get(s)), "")
+        severity = next((s for s in WORST_FIRST if found.get(s)), "")
         height = count / max(tallest, 2)
         bars.append(HourBar(hour, count, severity, height, hour == hour_now))
     return bars
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One hour of one camera: how many, and how bad the worst of them is."""
+
+    hour: int
+    count: int
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    """One camera's day, hour by hour."""
+
+    site: str
+    camera: str
+    title: str
+    count: int
+    cells: list[Cell]
+
+
+def day_rows(
+    happened: Iterable[Happened],
+    titles: Mapping[tuple[str, str], str],
+    known: Iterable[tuple[str, str]],
+    hour_of: Callable[[float], int],
+) -> list[DayRow]:
+    """A row for every camera that is known or told of something, the worst first.
+
+    Args:
+        happened: All of the day.
+        titles: Names for people of cameras, by site and camera.
+        known: Cameras that have a row even though nothing happened.
+        hour_of: The hour on the wall at a time.
+    """
+    found: dict[tuple[str, str], dict[int, Counter[str]]] = {camera: {} for camera in known}
+    for one in happened:
+        hours = found.setdefault((one.site, one.camera), {})
+        hours.setdefault(hour_of(one.at), Counter())[one.severity] += 1
+
+    def badness(camera: tuple[str, str]) -> tuple[list[int], str]:
+        told = sum(found[camera].values(), Counter())
+        return [-told[severity] for severity in WORST_FIRST], titles.get(camera, camera[1])
+
+    return [
+        DayRow(
+            *camera,
+            titles.get(camera, camera[1]),
+            sum(count.total() for count in found[camera].values()),
+            [_cell(hour, found[camera].get(hour, Counter())) for hour in range(24)],
+        )
+        for camera in sorted(found, key=badness)
+    ]
+
+
+def _cell(hour: int, counts: Counter[str]) -> Cell:
+    return Cell(hour, counts.total(), next((severity for severity in WORST_FIRST if counts[severity]), ""))
+
+
+@dataclass(frozen=True, slots=True)
+class TrendBar:
+    """One day of a trend: `low` and `high` are what is counted, `base` and `top` how high they are drawn (0..1)."""
+
+    day: date
+    low: int
+    high: int
+    base: float
+    top: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One thing counted day by day, a week to a list; `kind` is empty for the labels exposed."""
+
+    kind: str
+    weeks: list[list[TrendBar]]
+
+    @property
+    def totals(self) -> list[tuple[int, int]]:
+        """What each week comes to, at least and at most."""
+        return [(sum(bar.low for bar in week), sum(bar.high for bar in week)) for week in self.weeks]
+
+
+def trends(days: Sequence[date], by_day: Sequence[Mapping[str, Found]]) -> list[Trend]:
+    """Labels exposed, then each kind that we know or that happened, day by day."""
+    kinds = [kind.value for kind in IncidentKind]
+    kinds += sorted({kind for found in by_day for kind in found} - set(kinds))
+    labels = [(sum(f.labels_low for f in day.values()), sum(f.labels_high for f in day.values())) for day in by_day]
+    counts = {kind: [(day[kind].count,) * 2 if kind in day else (0, 0) for day in by_day] for kind in kinds}
+    return [_trend("", days, labels), *(_trend(kind, days, counts[kind]) for kind in kinds)]
+
+
+def _trend(kind: str, days: Sequence[date], ranges: Sequence[tuple[int, int]]) -> Trend:
+    tallest = max(2, *(high for _, high in ranges))  # what is little doesn't fill the height
+    bars = [
+        TrendBar(day, low, high, low / tallest, high / tallest) for day, (low, high) in zip(days, ranges, strict=True)
+    ]
+    return Trend(kind, [bars[n : n + 7] for n in range(0, len(bars), 7)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from detector.hub.pages import (
     incidents,
     lan,
     notices,
+    overview,
     people,
     retention,
     review,
@@ -44,8 +45,8 @@ logger = logging.getLogger(__name__)
 # What SQLite (SQLITE_FULL) and PostgreSQL (disk_full) say when there is no room.
 FULL = frozenset({13, "53100"})
 PARTS = (
-    api, lan, entry, feed, incidents, review, cases, cameras, tuning, uploads, sides, derived, health, retention,
-    people, audit, zones, notices,
+    api, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
+    retention, people, audit, zones, notices,
 )  # fmt: skip
 
 

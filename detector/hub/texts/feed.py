@@ -43,7 +43,19 @@ ZH: dict[str, str] = {
     "exposed_short": "面单 {count}",
     "day_short": "一天",
     "weeks_short": "四周",
+    "day_title": "一天总览",
+    "day_told": "告警 {n} 起",
+    "day_noted": "汇总 {n} 起",
+    "show": "显示",
+    "cell": "{hour}:00 {camera}：{n} 起",
+    "quiet": "这段时间很安静",
+    "weeks_title": "四周走势",
+    "weeks_why": "每格一天，每列一周，数字是一周合计；不含已授权和误报。点一下就看那一天。",
+    "labels_exposed": "暴露的面单",
+    "trend_bar": "{day}：{count}",
+    "from_day": "{month} 月 {day} 日起",
 }
+
 
 EN: dict[str, str] = {
     "navigation": "Main",
@@ -88,4 +100,16 @@ EN: dict[str, str] = {
     "exposed_short": "{count} labels",
     "day_short": "Day",
     "weeks_short": "Weeks",
+    "day_title": "The day at a glance",
+    "day_told": "{n} alert|{n} alerts",
+    "day_noted": "{n} in the digest",
+    "show": "Show",
+    "cell": "{hour}:00 {camera}: {n}",
+    "quiet": "It was quiet",
+    "weeks_title": "Four weeks",
+    "weeks_why": "A bar is a day, a column a week with its sum; authorised and false alerts left out. Tap a bar to see "
+    "that day.",
+    "labels_exposed": "Labels exposed",
+    "trend_bar": "{day}: {count}",
+    "from_day": "from {day} {month}",
 }

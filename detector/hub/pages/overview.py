@@ -1,0 +1,48 @@
+"""Much in one picture: a day by hours and cameras, and four weeks by kind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from detector.hub.cameras import camera_states, look
+from detector.hub.charts import day_rows, trends
+from detector.hub.pages.feed import ALL, day_of
+from detector.hub.pages.view import Somebody
+from detector.hub.store import Wanted
+
+router = APIRouter()
+
+DAYS = 28
+
+
+@router.get("/day")
+def day_page(view: Somebody, day: str = "") -> Response:
+    """Hours and cameras of a day: how many, and how bad."""
+    today = view.local(view.now).date()
+    shown = day_of(view, day, today) or today
+    start, end = view.span_of(shown)
+    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    titles = {(place.site, place.camera): place.title for place in view.parts.overview.places(view.scope)}
+    # Of a day gone by, which cameras there were is known only by what they told.
+    known = {(camera.site, camera.name): camera.title for camera in cameras} if shown == today else {}
+    happened = view.parts.overview.happened(Wanted(since=start, until=end, scope=view.scope))
+    page = view.page(
+        "day.html", day=shown, today=today, totals=view.store.totals(start, end, view.scope), look=look(cameras),
+        rows=day_rows(happened, {**titles, **known}, known, lambda at: view.local(at).hour),
+        hour_now=view.local(view.now).hour if shown == today else 23, told=ALL, seen=view.store.last_change(),
+    )  # fmt: skip
+    page.headers["HX-Push-Url"] = f"/day?day={shown}"
+    return page
+
+
+@router.get("/weeks")
+def weeks_page(view: Somebody) -> Response:
+    """Four weeks, day by day: labels exposed, and incidents by kind."""
+    today = view.local(view.now).date()
+    days = [today - timedelta(days=DAYS - 1 - n) for n in range(DAYS)]
+    by_day = view.parts.overview.by_kind([view.span_of(day) for day in days], Wanted(scope=view.scope))
+    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    return view.page("weeks.html", trends=trends(days, by_day), told=ALL, look=look(cameras))
