@@ -1,0 +1,525 @@
+"""Cameras' pictures and zones at the hub: what is kept, who may see and draw, what is believed, and what is refused."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector import wire
+from detector.errors import WireError
+from detector.geometry import crosses_itself
+from detector.hub.pictures import Pictures, jpeg_size
+from detector.hub.rights import Role, Scope
+from detector.hub.store import Store
+from detector.hub.views import Views
+from detector.hub.zones import BadZones, Zones, checked_polygon, checked_zones
+from tests.hub.conftest import NOON, Site, make_jpeg
+
+PLACE = ("shanghai", "box1", "cam3")
+PAGE = "/cameras/shanghai/box1/cam3/zones"
+TOPICS = wire.Topics("shanghai", "box1")
+WHOLE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+LEFT = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
+BOW_TIE = [[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.8]]
+
+
+def zone(name: str = "bulk", kind: str = "storage", polygon: list[list[float]] = WHOLE, **more: Any) -> dict[str, Any]:
+    """A zone as configurations and drafts have it."""
+    return {"name": name, "kind": kind, "polygon": polygon, **more}
+
+
+IN_FORCE = [zone("bulk", label_up_rate=0.3, policy={"phones": "allowed"}), zone("aisle", "walkway", LEFT)]
+
+
+def layout(key: Ed25519PrivateKey, zones: list[dict[str, Any]], camera: str = "cam3", **more: Any) -> bytes:
+    """What an edge says of its camera."""
+    said = {
+        "title": "东区 3 号机",
+        "zones": zones,
+        "file_zones": IN_FORCE,
+        "drawn": zones != IN_FORCE,
+        "coverage": None,
+    }
+    return wire.layout_payload(TOPICS, {camera: {**said, **more}}, version=0, at=NOON, key=key)
+
+
+class Stage:
+    """A hub that an edge has told of two cameras."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        database = site.store.database
+        self.zones, self.pictures = Zones(database), Pictures(database)
+        self.views = Views(self.zones, self.pictures, site.store.edge_key)
+        cameras = {name: {"title": name, "state": "ok", "age_s": 1.0, "fps": 5.0} for name in ("cam3", "cam9")}
+        self.report(cameras=cameras)
+        self.views.layout(TOPICS.layout, layout(site.key, IN_FORCE), NOON)
+
+    def report(self, **fields: Any) -> None:
+        """A health report."""
+        known = {edge.edge: edge.health or {} for edge in self.site.store.edges()}.get("box1", {})
+        self.site.store.set_edge_status("shanghai", "box1", "online", NOON)
+        self.site.store.set_health("shanghai", "box1", {**known, **fields}, self.site.clock.now())
+
+    def picture(self, jpeg: bytes, at: float = NOON, camera: str = "cam3", *, large: bool = False) -> None:
+        """A picture comes."""
+        payload = wire.picture_payload(TOPICS, camera, jpeg, large=large, taken_at=at, key=self.site.key)
+        self.views.picture(TOPICS.picture, payload, self.site.clock.now())
+
+    def draft(
+        self, *zones: dict[str, Any], do: str = "send", client: Any = None, now: int | str = 0, **more: str
+    ) -> Any:
+        """Post a draft; what is named as something in force is it."""
+        names = {one["name"] for one in IN_FORCE}
+        told = [{"was": one["name"] if one["name"] in names else None, **one} for one in zones]
+        fields = {"draft": json.dumps(told), "now": str(now), "do": do, **more}
+        return (client or self.site.client).post(PAGE, data=fields)
+
+
+@pytest.fixture
+def stage(site: Site) -> Stage:
+    return Stage(site)
+
+
+def text_of(answer: Any) -> str:
+    """What a page says, without tags."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
+
+
+# What is kept, on both databases
+
+
+def test_of_two_who_change_the_same_only_the_first_does(store: Store) -> None:
+    zones = Zones(store.database)
+    first = zones.set_zones(PLACE, [zone("a")], expected=0, user="anna", at=NOON)
+    assert first is not None and (first.version, first.before) == (1, None)
+    assert zones.set_zones(PLACE, [zone("b")], expected=0, user="ben", at=NOON) is None
+    second = zones.set_zones(PLACE, [zone("b")], expected=1, user="ben", at=NOON + 1)
+    assert second is not None and (second.version, second.before) == (2, [zone("a")])
+    assert [one.user for one in zones.changes(PLACE)] == ["ben", "anna"]
+
+
+def test_a_command_carries_all_cameras_of_an_edge_and_leaves_out_those_that_went_back(store: Store) -> None:
+    zones = Zones(store.database)
+    other, elsewhere = ("shanghai", "box1", "cam9"), ("suzhou", "box1", "cam3")
+    for place in (PLACE, other, elsewhere):
+        zones.set_zones(place, [zone(place[2])], expected=0, user="anna", at=NOON)
+    zones.set_zones(PLACE, None, expected=1, user="ben", at=NOON + 1)
+    commands = {topic: wire.decode_zones(payload) for topic, payload in zones.commands()}
+    version, state, said = commands[TOPICS.zones]
+    assert (version, state, said["user"]) == (3, {"cam9": [zone("cam9")]}, "ben")
+    assert commands[wire.Topics("suzhou", "box1").zones][:2] == (1, {"cam3": [zone("cam3")]})
+
+
+def test_a_version_is_above_all_that_the_edge_has_told_of(store: Store) -> None:
+    store.set_health("shanghai", "box1", {"zoned": {"version": 40}}, NOON)
+    change = Zones(store.database).set_zones(PLACE, [], expected=0, user="anna", at=NOON)
+    assert change is not None and change.version == 41
+
+
+def test_proposals_are_kept_decided_once_and_seen_in_scope_only(store: Store) -> None:
+    zones = Zones(store.database)
+    number = zones.propose(PLACE, "ignore", LEFT, " a screen\0 ", user="guard", at=NOON, incident="inc-1")
+    (found,) = zones.proposals(Scope.of(["shanghai/cam3"]))
+    assert (found.number, found.polygon, found.note, found.incident) == (number, LEFT, "a screen", "inc-1")
+    assert zones.proposals(Scope.of(["shanghai/cam9"])) == []
+    assert zones.decide(("shanghai", "box1", "cam9"), number, "declined", "no", user="a", at=NOON) is None
+    declined = zones.decide(PLACE, number, "declined", "it moves", user="anna", at=NOON)
+    assert declined is not None and (declined.state, declined.reason) == ("declined", "it moves")
+    assert zones.decide(PLACE, number, "accepted", "", user="anna", at=NOON) is None
+    assert zones.proposals() == [] and len(zones.proposals(state="declined")) == 1
+    for _ in range(50):
+        zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    with pytest.raises(BadZones, match="zones_many_proposals"):
+        zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+
+
+def test_the_newest_picture_is_kept_of_each_size(store: Store, picture: bytes) -> None:
+    pictures = Pictures(store.database)
+    keep: dict[str, Any] = {"jpeg": picture, "at": NOON}
+    assert pictures.newest(PLACE, large=False) is None
+    assert pictures.keep(PLACE, large=False, taken_at=NOON - 10, **keep)
+    assert not pictures.keep(PLACE, large=False, taken_at=NOON - 10, **keep)  # replayed
+    assert not pictures.keep(PLACE, large=False, taken_at=NOON - 20, **keep)
+    assert pictures.keep(PLACE, large=True, taken_at=NOON - 5, **keep)
+    small, large = pictures.newest(PLACE, large=False), pictures.newest(PLACE, large=True)
+    assert small and large and (small.taken_at, large.taken_at) == (NOON - 10, NOON - 5)
+    assert (small.width, small.height, small.jpeg) == (64, 36, picture)
+    assert list(pictures.glimpses(Scope.of(["shanghai/cam9"]))) == [] and list(pictures.glimpses()) == [PLACE]
+
+
+def test_a_picture_from_the_future_gives_way(store: Store, picture: bytes) -> None:
+    pictures = Pictures(store.database)
+    assert pictures.keep(PLACE, large=False, jpeg=picture, taken_at=NOON + 9e6, at=NOON)
+    assert pictures.keep(PLACE, large=False, jpeg=picture, taken_at=NOON, at=NOON + 1)
+
+
+# What is believed
+
+
+def test_what_isn_t_a_picture_of_the_edge_is_refused_and_the_former_stays(stage: Stage, picture: bytes) -> None:
+    stage.picture(picture)
+    key, stranger = stage.site.key, Ed25519PrivateKey.generate()
+
+    def payload(jpeg: bytes = picture, camera: str = "cam3", large: bool = False, **changes: Any) -> bytes:
+        fields = json.loads(wire.picture_payload(TOPICS, camera, jpeg, large=large, taken_at=NOON + 1, key=key))
+        return wire.encode(wire.signed({**fields, **changes}, key) if changes else fields)
+
+    plain = json.loads(payload())
+    bad = {
+        "forged": wire.picture_payload(TOPICS, "cam3", picture, large=False, taken_at=NOON + 1, key=stranger),
+        "changed": wire.encode({**plain, "taken_at_unix": NOON + 99}),
+        "of another edge": wire.encode(wire.signed({**plain, "edge": "box2"}, key)),
+        "not a JPEG": payload(b"GIF89a" + b"\0" * 50),
+        "cut off": payload(picture[:-10]),
+        "without a size": payload(b"\xff\xd8\xff\xda\0\x02" + b"\xff\xd9"),
+        "too many bytes": payload(picture[:-2] + b"\0" * 200_000 + b"\xff\xd9"),
+        "too many pixels": payload(make_jpeg(1280, 720)),
+        "no base64": wire.encode(wire.signed({**plain, "jpeg": "%%%"}, key)),
+        "a path": payload(camera="../../etc"),
+        "NUL": payload(camera="a\0b"),
+        "no time": payload(taken_at_unix=-1.0),
+        "no size told": payload(large="yes"),
+        "noise": b"\xff\x00{",
+        "nothing": b"",
+    }
+    for what, content in bad.items():
+        with pytest.raises(WireError):
+            stage.views.picture(TOPICS.picture, content, NOON + 2)
+            pytest.fail(what)
+    kept = stage.pictures.newest(PLACE, large=False)
+    assert kept and kept.taken_at == NOON and list(stage.pictures.glimpses()) == [PLACE]
+    stage.picture(make_jpeg(1280, 720), large=True)
+
+
+def test_an_edge_whose_key_isn_t_known_is_not_believed(stage: Stage, picture: bytes) -> None:
+    topics = wire.Topics("suzhou", "box9")
+    payload = wire.picture_payload(topics, "cam3", picture, large=False, taken_at=NOON, key=stage.site.key)
+    with pytest.raises(WireError, match="doesn't know"):
+        stage.views.picture(topics.picture, payload, NOON)
+
+
+def test_a_layout_is_believed_by_its_signature(stage: Stage) -> None:
+    with pytest.raises(WireError, match="signature"):
+        stage.views.layout(TOPICS.layout, layout(Ed25519PrivateKey.generate(), []), NOON)
+    with pytest.raises(WireError, match="no list"):
+        stage.views.layout(TOPICS.layout, layout(stage.site.key, None), NOON)  # type: ignore[arg-type]
+    with pytest.raises(WireError, match="camera"):
+        stage.views.layout(TOPICS.layout, layout(stage.site.key, [], camera="../x"), NOON)
+    assert stage.zones.layouts()[PLACE]["zones"] == IN_FORCE
+
+
+@given(st.binary(max_size=80))
+def test_noise_is_no_picture(noise: bytes) -> None:
+    for data in (noise, b"\xff\xd8\xff" + noise, b"\xff\xd8\xff" + noise + b"\xff\xd9"):
+        try:
+            width, height = jpeg_size(data)
+        except WireError:
+            continue
+        assert width > 0 and height > 0
+
+
+# Geometry
+
+
+@pytest.mark.parametrize(
+    ("polygon", "key"),
+    [
+        (BOW_TIE, "zones_crossing"),
+        ([[0, 0], [1, 0], [0.5, 0], [0, 1]], "zones_crossing"),
+        ([[0, 0], [1, 0], [1, 0], [0, 1]], "zones_crossing"),
+        ([[0, 0], [1, 0]], "zones_few_points"),
+        ([[0, 0], [0.001, 0], [0, 0.001]], "zones_no_area"),
+        ([[0, 0], [1.01, 0], [0, 1]], "zones_outside"),
+        ([[0, 0], [math.nan, 0], [0, 1]], "zones_outside"),
+        ([[0, 0], [math.inf, 0], [0, 1]], "zones_outside"),
+        ([[0, 0], [True, 0], [0, 1]], "zones_bad_polygon"),
+        ([[0, 0], ["1", 0], [0, 1]], "zones_bad_polygon"),
+        ([[0, 0], [1, 0, 0], [0, 1]], "zones_bad_polygon"),
+        ("[[0,0]]", "zones_bad_polygon"),
+        (None, "zones_bad_polygon"),
+        ([[k / 50, (k % 2) / 2] for k in range(41)], "zones_many_points"),
+    ],
+)
+def test_what_is_no_polygon_is_named(polygon: Any, key: str) -> None:
+    with pytest.raises(BadZones) as caught:
+        checked_polygon(polygon)
+    assert caught.value.key == key
+
+
+@given(st.lists(st.floats(0.1, 0.5), min_size=3, max_size=30))
+def test_a_star_about_a_point_never_crosses_itself(radii: list[float]) -> None:
+    n = len(radii)
+    star = [
+        (0.5 + r * math.cos(2 * math.pi * k / n), 0.5 + r * math.sin(2 * math.pi * k / n)) for k, r in enumerate(radii)
+    ]
+    assert not crosses_itself(star)
+    assert crosses_itself([*star, star[0]])  # a corner twice
+
+
+def test_what_can_t_be_drawn_stays_with_its_zone_where_the_kind_allows_it() -> None:
+    kept, ignored, new = checked_zones(
+        [zone("floor", polygon=LEFT, was="bulk"), zone("x", "ignore", was="bulk"), zone("n", was="nobody")], IN_FORCE
+    )
+    assert kept.zone == {**IN_FORCE[0], "name": "floor", "polygon": LEFT} and kept.lost == ()
+    assert ignored.zone == zone("x", "ignore") and set(ignored.lost) == {"policy", "label_up_rate"}
+    assert (new.zone, new.was) == (zone("n"), None)
+
+
+# Pages
+
+
+def test_the_cameras_page_shows_silent_ones_first_and_says_what_to_do(stage: Stage, picture: bytes) -> None:
+    stage.picture(picture)
+    stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    stage.report(
+        cameras={
+            "cam3": {"title": "东区 3 号机", "state": "ok", "age_s": 1.0},
+            "cam9": {"title": "后门", "state": "failing", "age_s": 500.0, "reason": "Connection refused"},
+        }
+    )
+    for path in ("/cameras", "/cameras/part"):
+        answer = stage.site.client.get(path)
+        page = text_of(answer)
+        assert page.index("后门") < page.index("东区 3 号机")
+        assert "已 8 分" in page.replace("\u00a0", " ") and "检查摄像机的电源" in page and "Connection refused" in page
+        assert "1 条建议" in page and 'class="zone walkway"' in answer.text
+        assert "/cameras/shanghai/box1/cam3/picture?at=" in answer.text and "还没有收到画面" in page
+
+
+def test_the_line_beyond_which_phones_are_too_small_is_drawn(stage: Stage, picture: bytes) -> None:
+    stage.picture(picture)
+    told = {"limit_y": 0.25, "sentence": {"zh": "太小", "en": "too small"}}
+    stage.views.layout(TOPICS.layout, layout(stage.site.key, IN_FORCE, coverage=told), NOON)
+    for path in ("/cameras", PAGE):
+        assert 'y1="140.6"' in stage.site.client.get(path).text  # of 562.5
+    assert "太小" in stage.site.client.get(PAGE).text
+
+
+def test_an_odd_word_of_an_edge_breaks_no_page(stage: Stage) -> None:
+    zones = [zone("a", polygon=[[0, 0], [9, 9]]), {"name": 7}, zone("b", "roof", LEFT), "x"]
+    for odd in ({"limit_y": "x"}, {"limit_y": 7}, {"sentence": 3}, {"limit_y": True}):
+        stage.views.layout(TOPICS.layout, layout(stage.site.key, zones, coverage=odd), NOON)  # type: ignore[arg-type]
+        for path in ("/cameras", PAGE):
+            assert stage.site.client.get(path).status_code == 200, odd
+
+
+def test_a_picture_is_had_once_and_then_only_when_it_is_new(stage: Stage, picture: bytes) -> None:
+    stage.picture(picture)
+    address = "/cameras/shanghai/box1/cam3/picture"
+    answer = stage.site.client.get(address)
+    assert (answer.content, answer.headers["content-type"]) == (picture, "image/jpeg")
+    again = stage.site.client.get(address, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    stage.picture(picture, NOON + 1)
+    again = stage.site.client.get(address, headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 200
+
+
+def test_a_draft_is_looked_at_as_a_change_and_then_sent(stage: Stage) -> None:
+    looked = stage.draft(zone("bulk", polygon=LEFT), zone("desk", "packing", LEFT), do="look")
+    page = text_of(looked)
+    assert looked.status_code == 200 and stage.zones.changes(PLACE) == []
+    for words in ("删除通道 aisle", "bulk 的边界有改动", "新增打包区 desk"):
+        assert words in page
+    assert "- polygon: [[0.0, 0.0], [1.0, 0.0]" in page and "+ polygon: [[0.0, 0.0], [0.5, 0.0]" in page
+    assert "label_up_rate" in page  # kept: it stands in the lines about the change
+    assert stage.draft(zone("bulk", polygon=LEFT), zone("desk", "packing", LEFT)).status_code == 303
+    (change,) = stage.zones.changes(PLACE)
+    assert change.zones == [{**IN_FORCE[0], "polygon": LEFT}, zone("desk", "packing", LEFT)]
+    page = text_of(stage.site.client.get(PAGE))
+    assert "等边缘盒回答" in page and "owner" in page
+
+
+def test_looking_by_script_brings_only_the_change(stage: Stage) -> None:
+    fields = {"draft": json.dumps([zone("bulk", was="bulk")]), "do": "look"}
+    answer = stage.site.client.post(PAGE, data=fields, headers={"HX-Request": "true"})
+    assert answer.status_code == 200 and "<html" not in answer.text and "删除通道 aisle" in answer.text
+    fields["draft"] = json.dumps([zone("bulk", polygon=BOW_TIE)])
+    answer = stage.site.client.post(PAGE, data=fields, headers={"HX-Request": "true"})
+    assert answer.status_code == 200 and "bulk：边线交叉" in answer.text
+
+
+def test_the_edge_s_answer_is_shown(stage: Stage) -> None:
+    stage.draft(zone("bulk", polygon=LEFT))
+    answer = PAGE + "/answer"
+    assert "等边缘盒回答" in stage.site.client.get(answer).text and "hx-trigger" in stage.site.client.get(answer).text
+    stage.report(zoned={"version": 0, "refused": "aisle lies wholly in <b>", "refused_version": 1})
+    told = stage.site.client.get(answer).text
+    assert "拒绝" in told and "aisle lies wholly in &lt;b&gt;" in told and "hx-trigger" not in told
+    assert json.loads(
+        html.unescape(re.search(r'id="draft"[^>]*>(.*?)</textarea>', stage.site.client.get(PAGE).text)[1])
+    ) == [zone("bulk", polygon=LEFT, was="bulk")]  # what was refused can be put right
+    stage.report(zoned={"version": 1, "refused": None, "refused_version": None})
+    assert "已按最新的区域工作" in stage.site.client.get(answer).text
+
+
+def test_of_two_admins_the_later_one_is_asked_with_the_draft_kept(stage: Stage) -> None:
+    anna, ben = (stage.site.somebody(Role.ADMIN, name=name) for name in ("anna", "ben"))
+    assert stage.draft(zone("bulk", polygon=LEFT), client=anna, now=0).status_code == 303
+    late = stage.draft(zone("mine"), client=ben, now=0)
+    page = text_of(late)
+    assert late.status_code == 409 and "anna 在" in page and "仍然用我的" in page and "新增堆放区 mine" in page
+    assert len(stage.zones.changes(PLACE)) == 1
+    now = re.search(r'name="now" value="(\d+)"', late.text)[1]  # type: ignore[index]
+    assert stage.draft(zone("mine"), client=ben, now=now).status_code == 303
+    assert [one.user for one in stage.zones.changes(PLACE)] == ["ben", "anna"]
+    assert stage.draft(zone("mine"), client=ben, now=1).status_code == 303  # sent twice
+    assert len(stage.zones.changes(PLACE)) == 2
+
+
+def test_one_can_go_back_to_the_file(stage: Stage) -> None:
+    stage.draft(zone("other"))
+    stage.views.layout(TOPICS.layout, layout(stage.site.key, [zone("other")]), NOON)
+    looked = stage.site.client.post(PAGE, data={"do": "look_back"})
+    assert "改回边缘盒配置文件里的" in looked.text and "新增堆放区 bulk" in looked.text
+    assert stage.site.client.post(PAGE, data={"do": "send", "back": "1", "now": "1"}).status_code == 303
+    assert stage.zones.changes(PLACE)[0].zones is None
+    assert wire.decode_zones(dict(stage.zones.commands())[TOPICS.zones])[:2] == (2, {})
+
+
+BAD_DRAFTS = [
+    ("", "看不懂"),
+    ("[", "看不懂"),
+    ("[" * 3000, "看不懂"),
+    ("{}", "看不懂"),
+    ("[7]", "看不懂"),
+    (json.dumps([zone("a b")]), "名字“a b”不行"),
+    (json.dumps([zone("../x")]), "不行"),
+    (json.dumps([zone("a\0")]), "不行"),
+    (json.dumps([zone("a" * 65)]), "不行"),
+    (json.dumps([zone("a", "roof")]), "没有这种用途"),
+    (json.dumps([zone("a"), zone("a")]), "都叫“a”"),
+    (json.dumps([zone("a", polygon=BOW_TIE)]), "a：边线交叉"),
+    (json.dumps([zone("a", polygon=WHOLE[:2])]), "a：至少要三个点"),
+    (json.dumps([zone("a", polygon=[[0, 0], [2, 0], [0, 1]])]), "a：有点在画面外面"),
+    ('[{"name":"a","kind":"storage","polygon":[[0,0],[NaN,0],[0,1]]}]', "a：有点在画面外面"),
+    ('[{"name":"a","kind":"storage","polygon":[[0,0],[1e999,0],[0,1]]}]', "a：有点在画面外面"),
+    (json.dumps([zone(f"z{n}") for n in range(21)]), "最多画 20 个"),
+]
+
+
+def test_a_bad_draft_is_refused_in_words_and_nothing_is_sent(stage: Stage) -> None:
+    for draft, words in BAD_DRAFTS:
+        for do in ("look", "send"):
+            answer = stage.site.client.post(PAGE, data={"draft": draft, "do": do, "now": "0"})
+            assert answer.status_code == 422 and words in html.unescape(answer.text), draft[:80]
+    assert stage.zones.changes(PLACE) == []
+
+
+def test_a_version_that_is_none_counts_as_another_s_change(stage: Stage) -> None:
+    for now in ["", "x", "-1", "9" * 30, "٣"]:
+        assert stage.draft(zone("a"), now=now).status_code == 409, now
+    assert stage.zones.changes(PLACE) == []
+
+
+# Proposals
+
+
+def test_a_guard_proposes_and_an_admin_takes_it_into_the_draft(stage: Stage) -> None:
+    guard, admin = stage.site.somebody(Role.REVIEWER), stage.site.somebody(Role.ADMIN)
+    fields = {"kind": "ignore", "polygon": json.dumps(LEFT), "note": "屏幕反光"}
+    assert guard.post(PAGE + "/proposals", data=fields).status_code == 303
+    assert "屏幕反光" in guard.get(PAGE).text
+    (proposal,) = stage.zones.proposals()
+    taken = admin.post(f"{PAGE}/proposals/{proposal.number}", data={"do": "accept"})
+    assert taken.headers["location"] == f"{PAGE}?with={proposal.number}"
+    assert f"ignore-{proposal.number}" in admin.get(taken.headers["location"]).text
+    assert len(stage.zones.proposals()) == 1  # only sent it counts
+    stage.draft(*IN_FORCE, zone("glare", "ignore", LEFT), client=admin, **{"with": str(proposal.number)})
+    assert stage.zones.proposals() == []
+    (accepted,) = stage.zones.proposals(state="accepted")
+    assert (accepted.decided_by, accepted.note) == ("a-admin", "屏幕反光")
+
+
+def test_declining_needs_a_reason(stage: Stage) -> None:
+    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    address = f"{PAGE}/proposals/{number}"
+    assert stage.site.client.post(address, data={"do": "decline", "reason": " "}).status_code == 422
+    assert stage.site.client.post(address, data={"do": "decline", "reason": "it moves"}).status_code == 303
+    assert stage.site.client.post(address, data={"do": "decline", "reason": "again"}).status_code == 404
+    assert stage.site.client.post(f"{PAGE}/proposals/{2**70}", data={"do": "decline", "reason": "x"}).status_code == 404
+
+
+def test_a_proposal_that_is_none_is_refused(stage: Stage) -> None:
+    polygons = [("roof", json.dumps(LEFT)), ("ignore", json.dumps(BOW_TIE)), ("ignore", "x"), ("ignore", '{"a":1}')]
+    for fields in [{}, *({"kind": kind, "polygon": polygon} for kind, polygon in polygons)]:
+        assert stage.site.client.post(PAGE + "/proposals", data=fields).status_code == 422, fields
+    assert stage.zones.proposals() == []
+
+
+def test_a_proposal_may_not_name_an_incident_out_of_sight(stage: Stage, envelope: Any) -> None:
+    stage.site.store.add_alerts([envelope(1, incident="far", site="suzhou")], NOON)
+    guard = stage.site.somebody(Role.REVIEWER, ["shanghai"])
+    fields = {"kind": "ignore", "polygon": json.dumps(LEFT), "incident": "far"}
+    assert guard.post(PAGE + "/proposals", data=fields).status_code == 404
+
+
+# Roles and scope
+
+ROUTES = [("GET", ""), ("GET", "/answer"), ("POST", ""), ("POST", "/proposals"), ("POST", "/proposals/1")]
+MAY = {
+    Role.OWNER: {0, 1, 2, 3, 4},
+    Role.ADMIN: {0, 1, 2, 4},
+    Role.REVIEWER: {0, 1, 3},
+    Role.VIEWER: {0, 1},
+}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_may_what_it_should(stage: Stage, role: Role) -> None:
+    client = stage.site.somebody(role)
+    for n, (method, path) in enumerate(ROUTES):
+        answer = client.request(method, PAGE + path, data={"do": "look", "draft": "[]"} if method == "POST" else None)
+        assert (answer.status_code == 403) == (n not in MAY[role]), (method, path)
+    page = client.get(PAGE).text
+    assert ("zones.js" in page) == (role is not Role.VIEWER)
+    assert ('id="look"' in page) == (role in (Role.OWNER, Role.ADMIN))
+
+
+@pytest.mark.parametrize("scope", [["shanghai/cam9"], ["suzhou"], []])
+def test_what_is_out_of_scope_isn_t_there(stage: Stage, picture: bytes, scope: list[str]) -> None:
+    stage.picture(picture)
+    stage.zones.propose(PLACE, "ignore", LEFT, "secret", user="guard", at=NOON)
+    admin = stage.site.somebody(Role.OWNER, scope)
+    page = admin.get("/cameras").text
+    assert "cam3" not in page and "条建议" not in page
+    assert admin.get("/cameras/shanghai/box1/cam3/picture").status_code == 404
+    assert admin.post("/cameras/shanghai/box1/cam3/picture").status_code == 404
+    for method, path in ROUTES:
+        answer = admin.request(
+            method, PAGE + path, data={"do": "send", "draft": "[]", "now": "0"} if method == "POST" else None
+        )
+        assert answer.status_code == 404, (method, path)
+    assert stage.zones.changes(PLACE) == [] and len(stage.zones.proposals()) == 1
+
+
+def test_nobody_gets_a_picture_without_logging_in(stage: Stage, picture: bytes) -> None:
+    stage.picture(picture)
+    answer = stage.site.visitor().get("/cameras/shanghai/box1/cam3/picture")
+    assert answer.status_code == 303 and answer.headers["location"].startswith("/login")
+
+
+def test_a_camera_that_isn_t_there_is_a_404(stage: Stage) -> None:
+    for camera in ("nobody", "..%2f..", "%00", "x" * 300):
+        for path in ("picture", "zones", "zones/answer"):
+            assert stage.site.client.get(f"/cameras/shanghai/box1/{camera}/{path}").status_code == 404, camera
+
+
+def test_a_change_and_a_proposal_leave_lines_in_the_audit_log(stage: Stage) -> None:
+    from detector.hub.audit import Audit
+
+    stage.draft(zone("bulk", polygon=LEFT))
+    fields = {"kind": "ignore", "polygon": json.dumps(LEFT)}
+    stage.site.client.post(PAGE + "/proposals", data=fields)
+    done = {entry.action: entry for entry in Audit(stage.site.store.database).entries()}
+    assert done["zones"].details == {"version": 1, "back": False, "zones": ["bulk"]}
+    assert done["zones"].subject == "shanghai/box1/cam3" and done["zone_proposal"].details["decision"] == "proposed"
