@@ -1,0 +1,204 @@
+"""Zones drawn in a real browser on the picture of a real camera, and put into force by a real edge."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from detector import worker
+from detector.config import Broker, Camera, EdgeConfig, HubConfig, Mounting, Zone
+from detector.hub.server import Hub
+from detector.hub.zones import Zones
+from tests.conftest import REPOSITORY
+from tests.hub.test_browser import DESK, PHONE, browser, until
+from tests.parts_mosquitto import Mosquitto, soon
+
+__all__ = ["browser"]  # a fixture
+
+PAGE = "cameras/shanghai/box1/cam3/zones"
+BULK = Zone(name="bulk", kind="storage", polygon=[(0.1, 0.5), (0.9, 0.5), (0.9, 0.95), (0.1, 0.95)], label_up_rate=0.3)
+
+
+class Live:
+    """A hub, a broker, and an edge that watches the demo clip."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker = Mosquitto(folder)
+        self.broker.start()
+        broker = Broker(port=self.broker.port)
+        hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        self.hub = Hub(HubConfig(data_dir=folder / "hub", broker=broker), port=0, hasher=hasher)
+        self.hub.start()
+        camera = Camera(
+            name="cam3", title="东区 3 号机", source=str(REPOSITORY / "configs/demo/sweep_near.mp4"), loop=True,
+            zones=[BULK], mounting=Mounting(height_m=3.2, tilt_deg=24, fov_deg=62),
+        )  # fmt: skip
+        self.config = EdgeConfig(
+            site="shanghai", edge="box1", data_dir=folder / "edge", broker=broker, cameras=[camera]
+        )
+        self._stop = threading.Event()
+        self._edge = threading.Thread(target=worker.run, args=(self.config,), kwargs={"stop": self._stop})
+        self._edge.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._edge.join(30)
+        self.hub.stop()
+        self.broker.kill()
+
+    def page(self, browser: Any, complaints: list[str], **options: Any) -> Any:
+        """The draw page, of the owner, once a picture to draw on has come."""
+        context = browser.new_context(**options)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(self.hub.url)
+        for name, value in (self.hub.first_login or {}).items():
+            page.fill(f"[name={name}]", value)
+        page.click("button.main")
+        page.wait_for_selector("header nav")
+        assert soon(lambda: page.request.get(f"{self.hub.url}cameras/shanghai/box1/cam3/picture?large=1").ok, 60)
+        page.goto(self.hub.url + PAGE)
+        page.wait_for_selector(".over.live")
+        until(page, "document.querySelector('.canvas img').complete")
+        return page
+
+    @property
+    def in_force(self) -> list[dict[str, Any]]:
+        """Zones by which the edge says that it goes."""
+        said = Zones(self.hub.store.database).layouts().get(("shanghai", "box1", "cam3"), {})
+        return said.get("zones", [])  # type: ignore[no-any-return]
+
+    @property
+    def analysed(self) -> int:
+        """Frames that the camera's pipelines have looked at, by the newest health report."""
+        health = next(iter(self.hub.store.edges())).health or {}
+        return int(health["cameras"]["cam3"]["analysed"])
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    live = Live(tmp_path_factory.mktemp("live"))
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What the browser complained of: nothing."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+def spots(page: Any, *shares: tuple[float, float]) -> list[tuple[float, float]]:
+    """Places in the window of shares of the picture."""
+    page.evaluate("scrollTo(0, 0)")
+    box = page.locator(".over.live").bounding_box()
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in shares]
+
+
+def drafted(page: Any) -> list[dict[str, Any]]:
+    return json.loads(page.input_value("#draft"))  # type: ignore[no-any-return]
+
+
+def test_a_zone_is_drawn_looked_at_and_in_force_at_the_edge(live: Live, browser: Any, complaints: list[str]) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    assert page.evaluate("document.querySelector('.canvas img').naturalWidth") == 1280
+    assert page.locator("line.far").count() == 2  # on the picture and in the words below it
+    page.click("[data-do=new]")
+    for x, y in spots(page, (0.1, 0.1), (0.4, 0.1), (0.4, 0.4), (0.1, 0.4), (0.1, 0.1)):
+        page.mouse.click(x, y)
+    (drawn,) = [zone for zone in drafted(page) if not zone["was"]]
+    assert [[round(v, 1) for v in point] for point in drawn["polygon"]] == [
+        [0.1, 0.1],
+        [0.4, 0.1],
+        [0.4, 0.4],
+        [0.1, 0.4],
+    ]
+    page.fill("#zone-name", "shelf")
+    page.select_option("#zone-kind", "walkway")
+    # A corner is dragged over the others: that can't be saved, and is undone.
+    (corner, across) = spots(page, (0.1, 0.1), (0.45, 0.3))
+    page.mouse.move(*corner)
+    page.mouse.down()
+    page.mouse.move(*across, steps=4)
+    page.mouse.up()
+    page.wait_for_selector("#wrong:visible")
+    assert page.is_disabled("#look button.main")
+    page.click("[data-do=undo]")
+    page.wait_for_selector("#wrong", state="hidden")
+    # By keyboard: a corner goes up by five hundredths.
+    page.focus("[data-key=point-0]")
+    for _ in range(5):
+        page.keyboard.press("ArrowUp")
+    page.click("#look button.main")
+    page.wait_for_selector("#looked .diff .plus")
+    assert "shelf" in page.inner_text("#looked ul") and "kind: walkway" in page.inner_text(".diff")
+    before = live.analysed
+    page.click("#looked button.main")
+    page.wait_for_selector("#answer .taken")
+    assert soon(lambda: [zone["name"] for zone in live.in_force] == ["bulk", "shelf"])
+    assert live.in_force[0]["label_up_rate"] == 0.3
+    assert live.in_force[1]["polygon"][0][1] == pytest.approx(0.05, abs=0.01)
+    assert soon(lambda: live.analysed > before)  # the same camera goes on, with a pipeline of its new zones
+    assert json.loads((live.config.data_dir / "zoned.json").read_text())["version"] == 1
+
+
+def test_the_edge_s_reason_for_refusing_is_shown_and_what_was_in_force_stays(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    former = live.in_force
+    page.locator("details.by-hand summary").click()
+    inside = [{"name": "all", "kind": "ignore", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "was": None}]
+    page.fill("#draft", json.dumps(inside + drafted(page)))
+    page.locator("#draft").blur()
+    page.click("#look button.main")
+    page.click("#looked button.main")
+    page.wait_for_selector("#answer .refused")
+    assert "lies wholly in what is ignored" in page.inner_text("#answer")
+    assert live.in_force == former
+    page.locator("#look [value=look_back]").click()
+    page.click("#looked button.main")
+    page.wait_for_selector("#answer .taken")
+    assert soon(lambda: [zone["name"] for zone in live.in_force] == ["bulk"])
+
+
+def test_a_thumb_moves_a_corner_on_a_phone(live: Live, browser: Any, complaints: list[str]) -> None:
+    page = live.page(browser, complaints, viewport=PHONE, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.locator("#zone-list button").first.tap()
+    page.wait_for_selector("[data-key=point-0]")
+    reach = page.locator("[data-key=point-0] .reach").bounding_box()
+    assert reach["width"] >= 40 and reach["height"] >= 40
+    first = drafted(page)[0]["polygon"][0]
+    touch = page.context.new_cdp_session(page)
+    (begin, end) = spots(page, tuple(first), (first[0] + 0.1, first[1] - 0.1))
+    moves = [(begin[0] + (end[0] - begin[0]) * k / 5, begin[1] + (end[1] - begin[1]) * k / 5) for k in range(6)]
+    for kind, places in [("touchStart", moves[:1]), *(("touchMove", [place]) for place in moves[1:]), ("touchEnd", [])]:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in places]})
+    moved = drafted(page)[0]["polygon"][0]
+    assert moved == pytest.approx([first[0] + 0.1, first[1] - 0.1], abs=0.02)
+    page.locator("[data-do=new]").tap()
+    for x, y in spots(page, (0.2, 0.1), (0.6, 0.1), (0.6, 0.3)):
+        page.touchscreen.tap(x, y)
+    page.locator("[data-do=done]").tap()
+    page.select_option("#zone-kind", "ignore")
+    page.locator("#look button.main").tap()
+    page.locator("#looked button.main").tap()
+    page.wait_for_selector("#answer .taken")
+    assert soon(lambda: [zone["kind"] for zone in live.in_force] == ["storage", "ignore"])
+    begun = time.monotonic()
+    page.goto(live.hub.url + "cameras")
+    page.wait_for_selector(".cameras .zone.ignore")
+    assert time.monotonic() - begun < 10
