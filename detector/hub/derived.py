@@ -261,7 +261,8 @@ class Copies:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
             for_somebody = _somebody_sees_no_labels(connection)
-            known = set(connection.execute(select(derived.c.incident, derived.c.segment, derived.c.name)).tuples())
+            query = select(derived.c.incident, derived.c.segment, derived.c.name)
+            known = {tuple(row) for row in connection.execute(query)}
         for row in rows:
             if self._stopping:
                 return
@@ -294,14 +295,14 @@ class Copies:
         unfinished = source.parent / f"{copy.name}{UNFINISHED}"
         try:
             said = self._said_of(clip, copy, source, unfinished)
-            if "remarks" in said:
-                self._finished(copy, clip, unfinished, said["remarks"])
+            if isinstance(remarks := said.get("remarks"), list):
+                self._finished(copy, clip, unfinished, [str(remark)[:40] for remark in remarks[:10]])
             elif self._stopping or self._giving_way:
                 self._keep(replace(copy, tries=copy.tries - 1))
-            elif said["reason"] in PASSING and copy.tries < MOST_TRIES:
+            elif (reason := said.get("reason", "broke_off")) in PASSING and copy.tries < MOST_TRIES:
                 logger.warning("copy %s: %s, trying once more", copy.name[:12], said)
             else:
-                self._failed(copy, said["reason"])
+                self._failed(copy, reason)
         finally:
             self._making = self._program = None
             unfinished.unlink(missing_ok=True)
@@ -344,12 +345,13 @@ class Copies:
 
     def _probed(self, clip: Clip) -> Format:
         said = self._run("probe", str(self._folder / clip.file), limit_s=PROBE_S)
-        if isinstance(said.get("codec"), str):
-            return Format(said["codec"][:40], int(said["width"]), int(said["height"]), said["plays"] is True, None)
-        return Format(None, None, None, plays=False, reason=said["reason"])
+        codec, width, height, plays = (said.get(name) for name in ("codec", "width", "height", "plays"))
+        if isinstance(codec, str) and type(width) is type(height) is int and max(width, height) < 2**16:
+            return Format(codec[:40], width, height, plays is True, None)
+        return Format(None, None, None, plays=False, reason=said.get("reason", "broke_off"))
 
     def _run(self, *arguments: str, limit_s: float, key: tuple[str, int, str] | None = None) -> dict[str, Any]:
-        """Run the program to its end, and take what it says for what it is: words of something that may be hijacked."""
+        """Run the program to its end: what it said last, or a reason. It may be hijacked: its words are only words."""
         program = subprocess.Popen(
             [sys.executable, "-m", "detector.hub.transcode", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -376,12 +378,12 @@ class Copies:
                 if pipe:
                     pipe.close()
             self._programs.discard(program)
-        remarks = said.get("remarks")
-        if status == 0 and ("codec" in said or isinstance(remarks, list)):
-            return {**said, "remarks": [str(remark)[:40] for remark in remarks[:10]]} if remarks is not None else said
+        if status == 0 and "reason" not in said:
+            return said
         if over_time:
             return {"reason": "too_long"}
-        return {"reason": said["reason"] if status == 1 and said.get("reason") in REASONS else "broke_off"}
+        told = said.get("reason")
+        return {"reason": told if status == 1 and isinstance(told, str) and told in REASONS else "broke_off"}
 
     def _tidy(self) -> None:
         """Delete copies that nobody asked for in long, and those of clips that are gone."""

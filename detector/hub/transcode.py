@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     except MemoryError:
         _say({"reason": "too_large"})
         return 1
-    except OSError as error:  # also FFmpeg's own
+    except (OSError, av.FFmpegError) as error:
         _say({"reason": "no_room" if error.errno in NO_ROOM else "unreadable", "text": ascii(error.strerror)[:200]})
         return 1
     return 0
