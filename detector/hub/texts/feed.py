@@ -53,7 +53,7 @@ ZH: dict[str, str] = {
     "weeks_why": "每格一天，每列一周，数字是一周合计；不含已授权和误报。点一下就看那一天。",
     "labels_exposed": "暴露的面单",
     "trend_bar": "{day}：{count}",
-    "from_day": "{month} 月 {day} 日起",
+    "from_day": "{month}/{day}",
 }
 
 
@@ -111,5 +111,5 @@ EN: dict[str, str] = {
     "that day.",
     "labels_exposed": "Labels exposed",
     "trend_bar": "{day}: {count}",
-    "from_day": "from {day} {month}",
+    "from_day": "{day} {month}",
 }
