@@ -58,8 +58,8 @@ class PackRecord:
 
     @property
     def percent(self) -> int:
-        """How far it is; 100 only when it is there."""
-        return min(99, 100 * self.done // self.total) if self.total and self.state == MAKING else 100
+        """How far it is; 100 only when it is no longer being made."""
+        return min(99, 100 * self.done // max(1, self.total)) if self.state == MAKING else 100
 
     @property
     def name(self) -> str:

@@ -1,0 +1,393 @@
+"""Evidence packs: recordings untouched, everything that is known beside them, a sheet that one can print."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import re
+import shutil
+import stat
+import threading
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from detector.clock import KernelClock
+from detector.errors import StoreError
+from detector.evidence import fingerprint, grouped
+from detector.hub import packs as packs_module
+from detector.hub.audit import Audit
+from detector.hub.pack import Pack, safe
+from detector.hub.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
+from detector.hub.rights import EVERYWHERE, Scope
+from detector.hub.store import Store
+from detector.keys import load_key
+from detector.verify import check, verify
+from tests.conftest import REPOSITORY
+from tests.hub.conftest import NOON, make_envelope, make_jpeg
+from tests.hub.evidence_parts import SIDE, Office, changed
+
+PICTURE = make_jpeg()
+ZH, EN = "说明.html", "README.html"
+
+
+@pytest.fixture
+def office(store: Store, tmp_path: Path) -> Office:
+    """On either database."""
+    return Office(store, tmp_path)
+
+
+@pytest.fixture
+def desk(sqlite_store: Store, tmp_path: Path) -> Office:
+    """On SQLite alone, for what no database has a part in."""
+    return Office(sqlite_store, tmp_path)
+
+
+def read(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def what(path: Path) -> dict[str, str]:
+    """What `verify` found, and whether it holds."""
+    return {finding.what: finding.state for finding in verify(path).findings}
+
+
+def test_recordings_are_those_of_the_edge_to_the_byte(office: Office, mp4: bytes) -> None:
+    demo = (REPOSITORY / "configs" / "demo" / "sweep_near.mp4").read_bytes()
+    incident = office.incident(clips=[demo, mp4], side=SIDE, picture=PICTURE)
+    found = read(office.pack(office.case(incident)))
+    folder = "incidents/001-inc-1"
+    assert found[f"{folder}/segment-000.mp4"] == demo
+    assert found[f"{folder}/segment-001.mp4"] == mp4
+    assert found[f"{folder}/segment-000.json.gz"] == SIDE
+    assert found[f"{folder}/snapshot-01.jpg"] == PICTURE
+
+
+def test_all_of_a_pack_holds_and_its_hash_is_on_record(office: Office, mp4: bytes) -> None:
+    incidents = [office.incident(f"inc-{n}", clips=[mp4], side=SIDE, picture=PICTURE) for n in range(3)]
+    case = office.case(*incidents)
+    pack = office.ask(case)
+    path = office.packs.path(pack)
+    assert path and (pack.state, pack.size) == (READY, path.stat().st_size)
+    assert what(path) == {
+        **dict.fromkeys(
+            ("files", "container", "signature", "envelopes", "clips", "pictures", "records", "log"), "holds"
+        ),
+        "key_unknown": "note",
+    }
+    made = office.audit.entries(subject=case.subject)[0]
+    assert (made.action, made.details) == ("pack_made", {"pack": pack.number, "sha256": pack.sha256})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_any_flipped_byte_of_a_real_pack_is_found(desk: Office, mp4: bytes) -> None:
+    content = desk.pack(desk.case(desk.incident(clips=[mp4], side=SIDE, picture=PICTURE))).read_bytes()
+    places = random.Random(7).sample(range(len(content)), 250)
+    missed = [at for at in places if not check(io.BytesIO(changed(content, at, at % 8))).broken]
+    assert missed == []
+
+
+def test_the_same_case_made_at_the_same_time_is_the_same_file(
+    office: Office, mp4: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.pack.kernel_clock", lambda: KernelClock(True, 0.01))
+    case = office.case(office.incident(clips=[mp4], picture=PICTURE))
+
+    def made() -> bytes:
+        out = io.BytesIO()
+        assert not Pack(office.archive, case, made_by="wang", made_at=NOON).write(out, lambda *_: None)
+        return out.getvalue()
+
+    assert made() == made()
+
+
+def test_verdicts_notes_and_who_saw_what_come_along(office: Office) -> None:
+    incident = office.incident()
+    case = office.case(incident, people="戴红帽子的快递员")
+    office.store.add_verdict(incident.id, "li", "true", "拍了三张", NOON)
+    office.archive.reviews.add_note(incident.id, "li", "报警了", NOON)
+    office.audit.record(NOON, "li", "clip", incident.id, segment=0)
+    office.audit.record(NOON, "li", "clip", "another-incident", segment=0)
+    found = read(office.pack(case))
+    told = json.loads(found["incidents/001-inc-1/incident.json"])
+    assert [(one["user"], one["verdict"], one["note"]) for one in told["verdicts"]] == [("li", "true", "拍了三张")]
+    assert [one["text"] for one in told["notes"]] == ["报警了"]
+    log = json.loads(found["access-log.json"])
+    assert [(one["user"], one["action"], one["subject"]) for one in log["entries"]] == [
+        ("wang", "case_opened", case.subject),
+        ("wang", "case_added", case.subject),
+        ("wang", "case_added", incident.id),
+        ("wang", "case_changed", case.subject),
+        ("li", "clip", incident.id),
+        ("wang", "pack_asked", case.subject),
+        ("wang", "export", incident.id),
+    ]
+    assert log["head"]["number"] >= log["entries"][-1]["number"]
+    assert json.loads(found["case.json"])["people"] == "戴红帽子的快递员"
+
+
+def test_what_the_edge_told_of_itself_comes_along_and_what_it_did_not_is_said_to_be_unknown(office: Office) -> None:
+    case = office.case(office.incident())
+    (told,) = json.loads(read(office.pack(case))["edges.json"])
+    assert told["public_key"] and told["quickest_alert_s"] == pytest.approx(0.25)
+    unknown = ("version", "model_sha256", "config_sha256", "clock_synchronised", "clock_error_s", "clock_offset_s")
+    assert {name: told[name] for name in unknown} == dict.fromkeys(unknown)
+    health = {
+        "version": "0.4", "model_sha256": "ab" * 32, "config_sha256": "cd" * 32,
+        "clock": {"synchronised": True, "error_s": 0.012},
+    }  # fmt: skip
+    office.store.set_health("shanghai", "box1", health, NOON)
+    found = read(office.pack(case))
+    (told,) = json.loads(found["edges.json"])
+    assert (told["model_sha256"], told["config_sha256"], told["version"]) == ("ab" * 32, "cd" * 32, "0.4")
+    assert (told["clock_synchronised"], told["clock_error_s"], told["reported_at"]) == (True, 0.012, NOON)
+    assert "时钟由时间服务器校准，最大误差 0.012 秒" in found[ZH].decode()
+    assert "ab" * 32 in found[EN].decode()
+
+
+@pytest.mark.parametrize("clock", [None, 7, [], {"synchronised": "yes", "error_s": True}, {"error_s": {}}])
+def test_an_odd_health_report_is_not_known(desk: Office, clock: Any) -> None:
+    desk.store.set_health("shanghai", "box1", {"clock": clock, "model_sha256": 7, "config_sha256": ""}, NOON)
+    found = read(desk.pack(desk.case(desk.incident())))
+    (told,) = json.loads(found["edges.json"])
+    assert told["clock_synchronised"] is told["clock_error_s"] is told["model_sha256"] is told["config_sha256"] is None
+    assert "时钟是否校准：不知道" in found[ZH].decode() and "not known" in found[EN].decode()
+
+
+def segments(found: dict[str, bytes]) -> list[tuple[str, str | None]]:
+    told = json.loads(found["incidents/001-inc-1/incident.json"])["segments"]
+    return [(one["state"], one["file"]) for one in told]
+
+
+def test_a_recording_that_is_gone_from_the_disk_is_said_to_be(desk: Office, mp4: bytes) -> None:
+    case = desk.case(desk.incident(clips=[mp4, mp4]))
+    found = desk.clips.find("inc-1", 1)
+    assert found
+    found.unlink()
+    path = desk.pack(case)
+    assert segments(read(path)) == [("matches", "incidents/001-inc-1/segment-000.mp4"), ("lost", None)]
+    assert what(path)["clip_absent"] == "note" and not verify(path).broken
+    assert "有 1 段录像不在包里" in read(path)[ZH].decode()
+
+
+def test_a_recording_that_was_changed_on_the_disk_is_handed_over_as_damaged(desk: Office, mp4: bytes) -> None:
+    case = desk.case(desk.incident(clips=[mp4]))
+    found = desk.clips.find("inc-1", 0)
+    assert found
+    found.write_bytes(changed(mp4, 2000))
+    path = desk.pack(case)
+    assert segments(read(path)) == [("damaged", "incidents/001-inc-1/segment-000.mp4")]
+    assert "已损坏" in read(path)[ZH].decode()
+    assert {finding.what for finding in verify(path).broken} == {"clip_differs"}
+
+
+def test_what_never_came_and_what_no_edge_signed_is_said(desk: Office, mp4: bytes) -> None:
+    desk.tell("inc-1", "new")
+    desk.keep("inc-1", 0, mp4)
+    ongoing = desk.store.incident("inc-1")
+    assert ongoing
+    path = desk.pack(desk.case(ongoing))
+    assert segments(read(path)) == [("unannounced", "incidents/001-inc-1/segment-000.mp4")]
+    assert what(path)["clip_unsigned"] == "note" and not verify(path).broken
+    desk.tell("inc-1", "end", [{"segment": 1, "sha256": "ab" * 32}])
+    assert segments(read(desk.pack(desk.found(1))))[1] == ("missing", None)
+
+
+def test_what_another_edge_told_of_the_same_id_stays_out(desk: Office) -> None:
+    incident = desk.incident()
+    foreign = make_envelope(9, incident="inc-1", site="suzhou", edge="box9")
+    desk.store.add_alerts([foreign], NOON + 9)
+    found = read(desk.pack(desk.case(incident)))
+    assert b"suzhou" not in b"".join(found.values())
+
+
+def test_ids_lead_nowhere(desk: Office) -> None:
+    ids = ["../../etc/passwd", "a/b", "面单", "x" * 180, "CON", ".."]
+    path = desk.pack(desk.case(*(desk.incident(one, started_at_unix=NOON + n) for n, one in enumerate(ids))))
+    folders = sorted({name.split("/")[1] for name in read(path) if name.startswith("incidents/")})
+    assert all(re.fullmatch(r"00[1-6]-[A-Za-z0-9_-]{1,40}", folder) for folder in folders) and len(folders) == 6
+    assert not verify(path).broken
+
+
+def test_an_id_as_a_file_name_is_itself_where_it_can_be() -> None:
+    assert safe("3f9a-b_1") == "3f9a-b_1"
+    assert safe("a/b") != safe("a_b") and safe("a/b") != safe("a\\b")
+
+
+# The sheet
+
+
+class Html(HTMLParser):
+    """Tags, and all addresses in them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+
+
+def test_the_sheet_needs_nothing_but_itself_and_says_what_the_police_ask(desk: Office, mp4: bytes) -> None:
+    incident = desk.incident(clips=[mp4], picture=PICTURE)
+    found = read(desk.pack(desk.case(incident, people="戴红帽子的快递员")))
+    key = grouped(fingerprint(desk.archive.key.public_key()))
+    for name in (ZH, EN):
+        sheet = found[name].decode()
+        html = Html(sheet)
+        assert html.addresses and all(address.startswith("data:image/jpeg;base64,") for address in html.addresses)
+        assert "script" not in html.tags and "url(" not in sheet and "@import" not in sheet
+        assert (key in sheet and "戴红帽子的快递员" in sheet and "Asia/Shanghai（UTC+08:00）" in sheet) or name == EN
+        assert "12:00:00" in sheet and "2026-11-01" in sheet and "3–6" in sheet and "labelwatch verify" in sheet
+    zh = found[ZH].decode()
+    assert "暴露面单约 3–6 张（最可能 4 张）" in zh and "拍照 3 次" in zh
+    assert all(f"{role}：" in zh for role in ("移交人", "接收人", "单位", "日期"))
+    assert json.loads(found["incidents/001-inc-1/incident.json"])["segments"][0]["sha256"] in zh
+
+
+def test_the_sheet_is_no_place_for_what_somebody_slipped_in(desk: Office) -> None:
+    nasty = "<script>alert(1)</script><img src=http://x.test/>"
+    incident = desk.incident(kind=nasty[:30], zone=nasty)
+    found = read(desk.pack(desk.case(incident, title=nasty, people=nasty, note=nasty)))
+    for name in (ZH, EN):
+        html = Html(found[name].decode())
+        assert "script" not in html.tags and not html.addresses
+
+
+def test_cleared_incidents_do_not_count_on_the_sheet(desk: Office) -> None:
+    one, two = desk.incident("one"), desk.incident("two", started_at_unix=NOON + 600)
+    desk.store.add_verdict(two.id, "li", "false", "", NOON)
+    sheet = read(desk.pack(desk.case(one, two)))[ZH].decode()
+    assert "拍照 3 次" in sheet and "另有 1 起判为误报或已授权，不计入。" in sheet
+
+
+# Making them
+
+
+def test_a_second_pack_of_a_case_waits_until_the_first_is_made(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    real = packs_module.write_pack
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        begun.set()
+        go_on.wait(10)
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(packs_module, "write_pack", slow)
+    case = desk.case(desk.incident())
+    number = desk.packs.ask(case, user="wang", at=NOON)
+    assert number and begun.wait(10)
+    assert desk.packs.ask(case, user="li", at=NOON) is None
+    (pack,) = desk.packs.of(case.number, EVERYWHERE, NOON + QUIET_S - 1)
+    assert pack.state == MAKING and pack.percent < 100 and desk.packs.path(pack) is None
+    go_on.set()
+    desk.packs.wait()
+    assert [pack.state for pack in desk.packs.of(case.number, EVERYWHERE, NOON)] == [READY]
+    assert desk.packs.ask(case, user="li", at=NOON)
+    desk.packs.wait()
+
+
+def test_progress_is_told_while_a_large_pack_is_written(desk: Office) -> None:
+    case = desk.case(desk.incident(clips=[bytes(3 * 2**20)]))
+    told: list[tuple[int, int]] = []
+    pack = Pack(desk.archive, case, made_by="wang", made_at=NOON)
+    pack.write(io.BytesIO(), lambda done, of: told.append((done, of)))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (pack.size, pack.size) and len({of for _, of in told}) == 1
+
+
+def test_a_full_disk_is_said_before_anything_is_written(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    pack = desk.ask(desk.case(desk.incident()))
+    assert (pack.state, pack.reason) == (FAILED, "no_room")
+    assert list((desk.folder / "packs").iterdir()) == []
+
+
+def test_a_disk_that_fails_half_way_leaves_nothing_behind(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_args: Any, **_kwargs: Any) -> None:
+        (desk.folder / "packs" / "1.part").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(packs_module, "write_pack", fails)
+    pack = desk.ask(desk.case(desk.incident()))
+    assert (pack.state, pack.reason) == (FAILED, "disk")
+    assert list((desk.folder / "packs").iterdir()) == []
+
+
+def test_incidents_that_are_gone_make_no_pack(desk: Office) -> None:
+    case = desk.case(desk.incident())
+    desk.store.incidents = lambda *_args, **_kwargs: []  # type: ignore[method-assign]
+    pack = desk.ask(case)
+    assert (pack.state, pack.reason) == (FAILED, "incidents_gone")
+
+
+def test_a_hub_that_stops_ends_what_it_makes_and_says_so(desk: Office) -> None:
+    case = desk.case(desk.incident())
+    desk.packs.stop()
+    pack = desk.ask(case)
+    assert (pack.state, pack.reason) == (FAILED, "interrupted")
+
+
+def test_what_a_hub_that_was_killed_left_counts_as_interrupted(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", lambda _: None)  # as if it had been killed at once
+    case = desk.case(desk.incident())
+    number = desk.packs.ask(case, user="wang", at=NOON)
+    assert number
+    (desk.folder / "packs" / f"{number}.part").write_bytes(b"half")
+    monkeypatch.undo()
+    again = Packs(desk.folder / "packs", desk.archive, desk.audit, desk.clock)
+    assert list((desk.folder / "packs").iterdir()) == []
+    (pack,) = again.of(case.number, EVERYWHERE, NOON + QUIET_S + 1)
+    assert (pack.state, pack.reason) == (FAILED, "interrupted")
+    assert again.ask(case, user="wang", at=NOON + QUIET_S + 1)
+    again.wait()
+
+
+def test_a_pack_that_is_deleted_stays_on_record_with_its_hash(office: Office) -> None:
+    case = office.case(office.incident())
+    pack = office.ask(case)
+    path = office.packs.path(pack)
+    assert path
+    office.packs.remove(pack, case, user="li", at=NOON)
+    (left,) = office.packs.of(case.number, EVERYWHERE, NOON)
+    assert (left.state, left.sha256, office.packs.path(left), path.exists()) == (REMOVED, pack.sha256, None, False)
+    assert office.audit.entries(subject=case.subject)[0].action == "pack_removed"
+
+
+def test_a_pack_is_seen_by_whoever_sees_all_that_is_in_it_whatever_the_case_holds_now(office: Office) -> None:
+    here = office.incident("here")
+    case = office.case(here)
+    pack = office.ask(case)
+    office.cases.remove(case, here.id, user="wang", at=NOON)
+    for places, seen in ((["shanghai"], True), (["shanghai/cam3"], True), (["shanghai/cam4"], False), ([], False)):
+        assert bool(office.packs.of(case.number, Scope.of(places), NOON)) is seen
+        assert bool(office.packs.pack(case.number, pack.number, Scope.of(places), NOON)) is seen
+    assert office.packs.pack(case.number + 1, pack.number, EVERYWHERE, NOON) is None
+
+
+def test_the_key_is_made_once_and_only_the_hub_reads_it(desk: Office) -> None:
+    assert stat.S_IMODE((desk.folder / "evidence.key").stat().st_mode) == 0o600
+    key = load_key(desk.folder / "evidence.key", "the key of evidence packs")
+    assert fingerprint(key.public_key()) == fingerprint(desk.archive.key.public_key())
+    assert desk.packs.key.replace(" ", "") == fingerprint(key.public_key())
+
+
+def test_a_folder_that_cannot_be_used_is_said_so(desk: Office) -> None:
+    (desk.folder / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be written"):
+        Packs(desk.folder / "file" / "packs", desk.archive, Audit(desk.store.database), desk.clock)
+
+
+def test_a_case_of_many_incidents_is_packed_in_little_time(desk: Office, mp4: bytes) -> None:
+    incidents = [desk.incident(f"inc-{n:03}", [mp4], picture=PICTURE, started_at_unix=NOON + 60 * n) for n in range(40)]
+    path = desk.pack(desk.case(*incidents))
+    assert what(path)["records"] == "holds" and not verify(path).broken
