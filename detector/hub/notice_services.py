@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -130,6 +132,7 @@ def without_secrets(text: str, found: str, *, keep_host: bool = False) -> str:
 
 def _send(found: str, message: Message) -> tuple[bool, bool, list[str]]:
     """Whether the message was taken, whether that isn't sure, and what was logged on the way."""
+    _load()
     from apprise import Apprise, AppriseAttachment, AppriseResultStatus, NotifyFormat, NotifyType
     from apprise.attachment.memory import AttachMemory
 
@@ -159,18 +162,30 @@ def _send(found: str, message: Message) -> tuple[bool, bool, list[str]]:
 
 
 def _plugin(found: str) -> Any:
+    """The library's service of an address; `None` where it is none."""
+    _load()
     from apprise import Apprise, AppriseAsset
 
-    # Below this level addresses are logged, by the library and by what it sends with.
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
-    library = logging.getLogger("apprise")
-    library.setLevel(logging.INFO)
-    library.propagate = False
     asset = AppriseAsset(
         app_id="labelwatch", app_desc="labelwatch", app_url="", image_url_mask="", image_url_logo="",
         service_timeout=LONGEST_S,
     )  # fmt: skip
     return Apprise.instantiate(found, asset=asset, suppress_exceptions=True)
+
+
+@cache
+def _load() -> None:
+    """Load the library when it is first needed: it has a hundred services. Have it and what it sends with be quiet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it still knows modules that Python is to drop
+        from apprise import Apprise
+
+        Apprise.instantiate("json://localhost")
+    # Below this level addresses are logged.
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    library = logging.getLogger("apprise")
+    library.setLevel(logging.INFO)
+    library.propagate = False
 
 
 # What each service asks for
@@ -222,7 +237,7 @@ def _webhook(fields: Mapping[str, str]) -> str:
     parsed = urlsplit(fields["url"])
     # The library takes parameters for its own; those of the address are marked by a minus.
     pairs = [pair.partition("=")[::2] for pair in parsed.query.split("&") if pair]
-    query = urlencode([(f"-{unquote(name)}", unquote(value)) for name, value in pairs])
+    query = urlencode([(f"-{unquote(name)}", unquote(value)) for name, value in pairs], quote_via=quote)
     return f"json{'s' if scheme == 'https' else ''}://{host}{parsed.path}{f'?{query}' if query else ''}"
 
 

@@ -1,0 +1,864 @@
+"""Notices reach real servers, once, in time, and never tell what they must not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import socket
+import socketserver
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from detector.config import HubConfig
+from detector.hub import notice_services
+from detector.hub.notice_sender import NoticeSender
+from detector.hub.notice_services import Answer, Message, NoticeError, address, send, without_secrets
+from detector.hub.notices import Notice, Notices, Rule, Target, is_inside, within
+from detector.hub.rights import EVERYWHERE, Role, Scope
+from detector.hub.store import Store
+from detector.values import Severity
+from tests.hub.conftest import NOON, SteppedClock, make_envelope
+
+SECRET = "zk9Qw7-planted-secret"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass
+class Received:
+    """A request that the web server got."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Its body."""
+        return dict(json.loads(self.body))
+
+
+@dataclass
+class Web:
+    """A web server of some messenger: keeps what comes, answers as it is told."""
+
+    url: str = ""
+    port: int = 0
+    status: int = 200
+    delay_s: float = 0.0
+    answer: bytes = b'{"ok": true, "errcode": 0, "code": 0, "result": {}}'
+    got: list[Received] = field(default_factory=list)
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A real HTTP server."""
+    state = Web()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            state.got.append(Received(self.path, dict(self.headers), body))
+            time.sleep(state.delay_s)
+            try:
+                self.send_response(state.status)
+                self.end_headers()
+                self.wfile.write(state.answer)
+            except OSError:
+                pass  # the client gave up
+
+        do_PUT = do_POST  # noqa: N815
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.port = server.server_port
+    state.url = f"http://127.0.0.1:{state.port}"
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def smtp() -> Iterator[tuple[int, list[str]]]:
+    """A server that speaks as much SMTP as a mail needs; its port, and the lines that it got."""
+    lines: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def say(self, text: str) -> None:
+            self.wfile.write(f"{text}\r\n".encode())
+
+        def handle(self) -> None:
+            self.say("220 mail.test ESMTP")
+            in_data = False
+            for raw in self.rfile:
+                line = raw.decode().rstrip("\r\n")
+                lines.append(line)
+                word = line.split(" ", 1)[0].upper()
+                if in_data:
+                    if line == ".":
+                        in_data = False
+                        self.say("250 taken")
+                elif word == "EHLO":
+                    self.say("250-mail.test")
+                    self.say("250 AUTH PLAIN")
+                elif word == "AUTH":
+                    self.say("235 welcome")
+                elif word == "DATA":
+                    in_data = True
+                    self.say("354 go on")
+                elif word == "QUIT":
+                    self.say("221 bye")
+                    return
+                else:
+                    self.say("250 fine")
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server.server_address[1], lines
+    server.shutdown()
+    server.server_close()
+
+
+HELLO = Message("[严重] 东区", "40 秒，拍照 3 次\n<b>&", "critical", b"\xff\xd8\xffpicture")
+
+
+# Services: what is sent, and how
+
+
+def test_a_webhook_gets_text_and_picture_and_its_own_query(web: Web) -> None:
+    found = address("webhook", {"url": f"{web.url}/hook/{SECRET}?key={SECRET}&b=x%20y"})
+    assert send(found, HELLO, service="webhook").ok
+    got = web.got[0]
+    assert got.path == f"/hook/{SECRET}?key={SECRET}&b=x+y"
+    assert got.json["title"] == HELLO.title and got.json["message"] == HELLO.body
+    assert base64.b64decode(got.json["attachments"][0]["base64"]) == HELLO.picture
+    assert "pprise" not in str(got.headers)
+
+
+def test_ntfy_gets_text_and_picture(web: Web) -> None:
+    found = address("ntfy", {"server": web.url, "topic": "warehouse", "token": f"tk_{SECRET}"})
+    assert send(found, HELLO, service="ntfy").ok
+    assert web.got[0].path.startswith("/warehouse") and web.got[0].body == HELLO.picture
+    assert web.got[0].headers["Authorization"] == f"Bearer tk_{SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("service", "fields", "module", "path", "told"),
+    [
+        (
+            "wecom",
+            {"key": f"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={SECRET}"},
+            "wecombot.NotifyWeComBot",
+            f"/send?key={SECRET}",
+            lambda body: body["text"]["content"],
+        ),
+        (
+            "dingtalk",
+            {"key": "0123456789abcdef", "secret": "SECsigned"},
+            "dingtalk.NotifyDingTalk",
+            "/robot?access_token=0123456789abcdef",
+            str,
+        ),
+        (
+            "feishu",
+            {"key": f"https://open.feishu.cn/open-apis/bot/v2/hook/{SECRET}"},
+            "feishu.NotifyFeishu",
+            SECRET,
+            str,
+        ),
+    ],
+)
+def test_robots_get_what_they_understand(
+    web: Web,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    fields: dict[str, str],
+    module: str,
+    path: str,
+    told: Callable[[Any], str],
+) -> None:
+    name, cls = module.split(".")
+    plugin = getattr(__import__(f"apprise.plugins.{name}", fromlist=[cls]), cls)
+    shape = {
+        "wecom": f"{web.url}/send?key={{key}}",
+        "dingtalk": f"{web.url}/robot?access_token={{token}}",
+        "feishu": f"{web.url}/hook/{{token}}/",
+    }
+    monkeypatch.setattr(plugin, "notify_url", shape[service])
+    assert send(address(service, fields), HELLO, service=service).ok
+    assert path in web.got[0].path
+    assert "东区" in told(web.got[0].json) and "拍照 3 次" in told(web.got[0].json)
+    assert ("sign=" in web.got[0].path) is (service == "dingtalk")
+
+
+def test_telegram_gets_text_and_picture(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    from apprise.plugins.telegram import NotifyTelegram
+
+    monkeypatch.setattr(NotifyTelegram, "notify_url", f"{web.url}/bot")
+    token = "123456789:abcdefg_hijklmnopqrstuvwxyzABCDEF"
+    assert send(address("telegram", {"token": token, "chat": "-100123"}), HELLO, service="telegram").ok
+    assert [got.path for got in web.got] == [f"/bot{token}/sendPhoto"]
+    assert HELLO.picture and HELLO.picture in web.got[0].body and "拍照 3 次".encode() in web.got[0].body
+
+
+def test_mail_arrives_with_its_login_and_its_picture(smtp: tuple[int, list[str]]) -> None:
+    port, lines = smtp
+    fields = {
+        "host": "127.0.0.1", "port": str(port), "security": "insecure", "user": "guard@shop.cn",
+        "password": f"p@ss/{SECRET}", "from": "hub@shop.cn", "to": "owner@shop.cn, wife@shop.cn",
+    }  # fmt: skip
+    answer = send(address("mail", fields), HELLO, service="mail")
+    assert answer.ok, answer
+    login = next(line for line in lines if line.startswith("AUTH PLAIN"))
+    assert base64.b64decode(login.split()[2]) == f"\0guard@shop.cn\0p@ss/{SECRET}".encode()
+    assert {"rcpt TO:<owner@shop.cn>", "rcpt TO:<wife@shop.cn>"} <= {line.split(" size")[0] for line in lines}
+    mail = "\n".join(lines)
+    assert "snapshot.jpg" in mail and base64.b64encode(HELLO.picture or b"").decode() in mail
+
+
+@pytest.mark.parametrize(
+    ("service", "fields"),
+    [
+        ("smoke", {}),
+        ("wecom", {}),
+        ("wecom", {"key": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"}),
+        ("wecom", {"key": "a/../../b"}),
+        ("wecom", {"key": "x\0y"}),
+        ("telegram", {"token": "no", "chat": "1"}),
+        ("telegram", {"token": "123456789:abc", "chat": "somebody"}),
+        ("webhook", {"url": "file:///etc/passwd"}),
+        ("webhook", {"url": "http://[bad"}),
+        ("webhook", {"url": "http://x:99999/"}),
+        ("ntfy", {"server": "ntfy.sh", "topic": "a b"}),
+        ("mail", {"host": "m", "from": "nobody", "to": "x@y.cn"}),
+        ("mail", {"host": "m:25", "from": "a@b.cn", "to": "x@y.cn"}),
+        ("mail", {"host": "m", "security": "none", "from": "a@b.cn", "to": "x@y.cn"}),
+        ("raw", {"url": "nonsense"}),
+        ("raw", {"url": "x" * 3000}),
+    ],
+)
+def test_fields_that_make_no_address_are_refused_without_telling_them(service: str, fields: dict[str, str]) -> None:
+    with pytest.raises(NoticeError) as caught:
+        address(service, fields)
+    assert re.fullmatch(r"notice_wrong_\w+", str(caught.value))
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+def test_a_service_that_refuses_is_told_with_its_answer(web: Web, status: int) -> None:
+    web.status, web.answer = status, f"go away {SECRET}".encode()
+    answer = send(address("webhook", {"url": f"{web.url}/{SECRET}"}), HELLO, service="webhook")
+    assert not answer.ok and str(status) in answer.text and SECRET not in answer.text
+
+
+def test_a_service_that_hangs_or_dribbles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notice_services, "READ_S", 0.3)
+    monkeypatch.setattr(notice_services, "LONGEST_S", 0.8)
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def dribble() -> None:
+            silent, _ = server.accept()
+            slow, _ = server.accept()
+            while not done.wait(0.1):
+                try:
+                    slow.sendall(b"H")
+                except OSError:
+                    break
+            silent.close()
+            slow.close()
+
+        threading.Thread(target=dribble, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}"
+        for unsure in (False, True):
+            began = time.monotonic()
+            answer = send(address("webhook", {"url": url}), HELLO, service="webhook")
+            assert not answer.ok and SECRET not in answer.text
+            assert time.monotonic() - began < 3
+            assert answer.unsure is unsure
+        done.set()
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "left"),
+    [
+        ("json://u:pa%2Fss@h.cn/p1234?-k=v1234", "u pa/ss pa%2Fss p1234 v1234 h.cn", "u *** *** *** *** h.cn"),
+        ("wecombot://KEY12345/", "no key12345", "no ***"),
+        ("tgram://123456789:abcdef/-100123/", "bot123456789:abcdef", "bot***"),
+    ],
+)
+def test_every_part_of_an_address_is_cut_out_of_answers(found: str, text: str, left: str) -> None:
+    assert without_secrets(text, found, keep_host=found.startswith("json")) == left
+
+
+# Rules and the queue
+
+
+class Desk:
+    """A store, targets and a sender whose messages are kept instead of sent."""
+
+    def __init__(self, store: Store, folder: Path, **config: Any) -> None:
+        self.store, self.folder = store, folder
+        self.clock = SteppedClock(NOON)
+        self.config = HubConfig(data_dir=folder, public_url="https://hub.example/", **config)
+        self.notices = Notices(store.database, folder, "Asia/Shanghai")
+        self.sent: list[Message] = []
+        self.answers: list[Answer] = []
+        self.sender = self.restarted()
+        self.notices.look_through(NOON)
+        self.seq = 0
+
+    def restarted(self) -> NoticeSender:
+        """A sender as a new hub has it."""
+        return NoticeSender(self.notices, self.store, self.config, self.clock, self.keep)
+
+    def keep(self, found: str, message: Message, *, service: str) -> Answer:
+        """Instead of a service; answers as it was told, by and by."""
+        assert found.startswith("json://") and service == "webhook"
+        answer = self.answers.pop(0) if self.answers else Answer(True, "thanks")
+        if answer.ok:
+            self.sent.append(message)
+        return answer
+
+    def target(self, name: str = "owner", *, scope: Scope = EVERYWHERE, rule: bool = True, **changes: Any) -> Target:
+        """A target with one rule."""
+        with self.store.database.writing() as connection:
+            number = self.notices.add_target(
+                connection, name, "webhook", changes.pop("language", "en"), address="json://h/x", scope=scope,
+                user="owner", at=self.clock.now(),
+            )  # fmt: skip
+            if rule:
+                self.notices.add_rule(connection, Rule(**{"target": number, "at": self.clock.now(), **changes}))
+        found = self.notices.target(number)
+        assert found
+        return found
+
+    def alert(self, incident: str = "inc-1", **changes: Any) -> None:
+        """An alert comes in now."""
+        self.seq += 1
+        usual = {"incident": incident, "started_at_unix": self.clock.now() - 45, "phase": "new"}
+        fields = make_envelope(self.seq, **{**usual, **changes})
+        fields["after"]["camera"] = fields["camera"]
+        self.store.add_alerts([fields], self.clock.now())
+
+    def step(self, seconds: float = 0.0) -> list[str]:
+        """Time goes on; titles of what was sent since the last step."""
+        self.clock.at += seconds
+        before = len(self.sent)
+        self.sender.step()
+        for thread in list(self.sender._busy.values()):
+            thread.join(5)
+        return [message.title for message in self.sent[before:]]
+
+    def states(self) -> list[tuple[str, str]]:
+        """State and reason of every notice, in order."""
+        log = self.notices.log([target.number for target in self.notices.targets()] or [1], limit=1000)
+        return [(notice.state, notice.reason) for notice in reversed(log)]
+
+
+@pytest.fixture
+def desk(store: Store, tmp_path: Path) -> Desk:
+    """On either database."""
+    return Desk(store, tmp_path)
+
+
+def test_an_incident_is_told_once_with_everything_and_no_more(desk: Desk) -> None:
+    desk.target(language="zh")
+    desk.target("wife", language="en")
+    desk.alert(snapshot=b"\xff\xd8\xffblurred")
+    assert sorted(desk.step()) == ["[Critical] 东区 3 号机 · Labels photographed", "[严重] 东区 3 号机 · 拍摄面单"]
+    message = next(one for one in desk.sent if "严重" in one.title)
+    assert message.body.splitlines() == [
+        "40 秒，1 人，拍照 3 次，暴露面单约 3–6 张",
+        "地点：shanghai / 东区 3 号机 / bulk",
+        "时间：2026-11-01 11:59:15",
+        "暴露面单：3–6 张",
+        "先看清楚，再找人。不要让他当场删除照片：手机里的照片和删除记录是证据。",
+        "https://hub.example/incidents/inc-1",
+    ]
+    assert message.picture == b"\xff\xd8\xffblurred" and message.severity == "critical"
+    desk.alert(phase="update")
+    desk.store.add_verdict("inc-1", "guard", "unclear", "", NOON)
+    assert desk.step(60) == [] and desk.states() == [("sent", ""), ("sent", "")]
+
+
+def test_it_is_told_again_only_when_it_grows_more_severe(desk: Desk) -> None:
+    desk.target(severity="info")
+    desk.alert(severity="info")
+    assert len(desk.step()) == 1
+    for severity in ("info", "warning", "info", "warning", "critical", "critical"):
+        desk.alert(severity=severity, phase="update")
+        desk.step(1)
+    assert [message.severity for message in desk.sent] == ["info", "warning", "critical"]
+
+
+def test_what_grew_more_severe_before_it_was_told_is_told_once(desk: Desk) -> None:
+    desk.target()
+    desk.alert(severity="warning")
+    desk.notices.look_through(NOON)
+    desk.alert(severity="critical", phase="update")
+    assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
+    assert desk.states() == [("risen", "risen"), ("sent", "")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "incident", "told"),
+    [
+        ({"severity": "critical"}, {"severity": "warning"}, False),
+        ({"severity": "warning"}, {"severity": "unheard of"}, True),
+        ({"kinds": ("lingering",)}, {}, False),
+        ({"kinds": ("label_photography",)}, {}, True),
+        ({"places": ("shanghai",)}, {}, True),
+        ({"places": ("shanghai/cam4",)}, {}, False),
+        ({"places": ("shanghai/cam3/bulk", "x")}, {}, True),
+        ({"places": ("shanghai/cam3/other",)}, {}, False),
+        ({"places": ("shanghai/cam3/bulk",)}, {"zone": None}, False),
+        ({"days": (6,)}, {}, True),  # 2026-11-01 is a Sunday
+        ({"days": (0, 1, 2, 3, 4, 5)}, {}, False),
+        ({"hours": "08:00-12:00"}, {}, False),
+        ({"hours": "12:00-13:00"}, {}, True),
+        ({"hours": "20:00-08:00"}, {}, False),
+        ({}, {"facts": {"replay": True}}, False),
+        ({}, {"severity": "info"}, False),
+    ],
+)
+def test_rules_choose(sqlite_store: Store, tmp_path: Path, rule: Any, incident: Any, told: bool) -> None:
+    desk = Desk(sqlite_store, tmp_path)
+    desk.target(**rule)
+    desk.alert(**incident)
+    assert bool(desk.step()) is told
+
+
+@pytest.mark.parametrize(
+    ("hours", "at", "inside"),
+    [
+        ("22:00-07:00", "23:30", True),
+        ("22:00-07:00", "06:59", True),
+        ("22:00-07:00", "07:00", False),
+        ("08:00-20:00", "08:00", True),
+        ("08:00-20:00", "20:00", False),
+    ],
+)
+def test_spans_may_go_past_midnight(hours: str, at: str, inside: bool) -> None:
+    assert within(hours, datetime.fromisoformat(f"2026-11-01T{at}").replace(tzinfo=SHANGHAI)) is inside
+
+
+def test_a_night_shift_after_midnight_is_that_of_the_day_before(sqlite_store: Store, tmp_path: Path) -> None:
+    desk = Desk(sqlite_store, tmp_path)
+    desk.target(days=(6,), hours="20:00-06:00")
+    desk.clock.at = NOON + 15 * 3600  # Monday, three in the morning
+    desk.alert()
+    assert len(desk.step()) == 1
+    desk.clock.at += 86400
+    desk.alert("later")
+    assert desk.step() == []
+
+
+def test_what_exceeds_the_budget_is_not_told_to_who_asks_for_warnings(store: Store, tmp_path: Path) -> None:
+    desk = Desk(store, tmp_path)
+    desk.target()
+    desk.target("all", severity="info")
+    desk.alert("note", severity="info")
+    assert len(desk.step()) == 1 and len(desk.notices.log([1])) == 0
+
+
+def test_quiet_hours_end_in_one_summary_and_critical_ones_break_through(desk: Desk) -> None:
+    desk.target(quiet="11:00-13:00")
+    for n in range(3):
+        desk.alert(f"w{n}", severity="warning")
+    assert desk.step() == []
+    desk.alert("c", severity="critical")
+    assert desk.step(60) == ["[Critical] 东区 3 号机 · Labels photographed"]
+    assert desk.step(3000) == []
+    desk.store.add_verdict("w1", "guard", "false", "", NOON)
+    assert desk.step(600) == ["[Warning] 2 in quiet hours"]
+    lines = desk.sent[-1].body.splitlines()
+    assert len(lines) == 3 and lines[-1] == "https://hub.example/" and "w1" not in desk.sent[-1].body
+    assert lines[0].startswith("11-01 11:59 [Warning] 东区 3 号机 · 40 seconds")
+    assert desk.states()[:3] == [("summed", "quiet")] * 3
+
+
+def test_one_that_waited_alone_is_told_as_it_is(desk: Desk) -> None:
+    desk.target(quiet="11:00-13:00", breaks_through=False)
+    desk.alert()
+    assert desk.step() == []
+    assert desk.step(3700) == ["[Critical] 东区 3 号机 · Labels photographed"]
+    assert "comes late" not in desk.sent[0].body  # it has not ended
+    desk.alert("long ago", phase="end", started_at_unix=desk.clock.at - 7200)
+    desk.step()
+    assert "comes late: it ended 1" in desk.sent[1].body
+
+
+def test_above_the_hourly_number_comes_a_summary_and_critical_ones_have_as_many(desk: Desk) -> None:
+    desk.target(per_hour=2)
+    for n in range(5):
+        desk.alert(f"w{n}", severity="warning")
+    assert len(desk.step()) == 2
+    for n in range(3):
+        desk.alert(f"c{n}", severity="critical")
+    assert len(desk.step(10)) == 2
+    assert desk.step(3500) == []
+    assert desk.step(200) == ["[Critical] 4 more within the hour"]
+
+
+def test_somebody_is_told_of_no_place_that_the_maker_does_not_see(desk: Desk) -> None:
+    desk.target(scope=Scope.of(["shanghai/cam3"]))
+    desk.alert("seen")
+    desk.alert("unseen", camera="cam4")
+    assert len(desk.step()) == 1
+    with pytest.raises(NoticeError, match="notice_wrong_place"), desk.store.database.writing() as connection:
+        desk.notices.add_rule(connection, Rule(target=1, places=("shanghai/cam4",)))
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "inside"),
+    [
+        (None, None, True),
+        (["a"], None, True),
+        (None, ["a"], False),
+        (["a/1"], ["a"], True),
+        (["a"], ["a/1"], False),
+        (["a/1", "b"], ["a/1"], False),
+    ],
+)
+def test_who_sees_less_does_not_see_targets_that_tell_more(inner: Any, outer: Any, inside: bool) -> None:
+    assert is_inside(Scope.of(inner), Scope.of(outer)) is inside
+
+
+def test_the_past_is_not_told(desk: Desk) -> None:
+    desk.alert("before")
+    desk.clock.at += 1
+    desk.target()
+    desk.store.add_verdict("before", "guard", "unclear", "", NOON)
+    assert desk.step(10) == []
+
+
+def test_judged_before_it_is_told_it_is_not_told(desk: Desk) -> None:
+    desk.target()
+    desk.alert()
+    desk.notices.look_through(NOON)
+    desk.store.add_verdict("inc-1", "guard", "authorised", "", NOON)
+    assert desk.step() == [] and desk.states() == [("dropped", "cleared")]
+
+
+def test_a_service_that_is_away_is_tried_ever_more_seldom_and_then_told_all_in_one(desk: Desk) -> None:
+    target = desk.target()
+    desk.answers = [Answer(False, "error=503")] * 3
+    desk.alert("a")
+    tries = []
+    for _ in range(12):
+        before = len(desk.answers)
+        desk.step(10)
+        tries += [desk.clock.at - NOON] * (before - len(desk.answers))
+    assert tries == [10, 40, 100]  # 30 s, then 60 s, then 120 s
+    for n in range(5):
+        desk.alert(f"b{n}")
+    desk.step(10)
+    found = desk.notices.target(target.number)
+    assert found and found.failures == 3 and desk.sent == []
+    assert desk.step(120) == ["[Critical] 6 while notices could not be sent"]
+    found = desk.notices.target(target.number)
+    assert found and found.failures == 0
+
+
+def test_what_can_not_be_told_for_a_day_is_given_up_in_sight(desk: Desk) -> None:
+    desk.target()
+    desk.answers = [Answer(False, "refused")] * 100
+    desk.alert()
+    desk.step()
+    for _ in range(26):
+        desk.step(3600)
+    assert desk.states() == [("failed", "")]
+    assert desk.notices.log([1])[0].answer == "refused" and desk.notices.log([1])[0].tries > 5
+
+
+def test_what_was_being_sent_when_the_hub_died_goes_again_and_says_so(desk: Desk) -> None:
+    desk.target()
+    desk.alert()
+    desk.notices.look_through(NOON)
+    assert desk.notices.begin(1, NOON)
+    assert desk.step() == []  # it is being sent, for all that this hub knows
+    desk.sender = desk.restarted()
+    assert desk.notices.take_up() == 1
+    assert len(desk.step()) == 1 and "May be a double" in desk.sent[0].body
+    assert desk.notices.take_up() == 0
+
+
+def test_a_time_out_is_no_certain_failure(desk: Desk) -> None:
+    desk.target()
+    desk.answers = [Answer(False, "timeout", unsure=True)]
+    desk.alert()
+    desk.step()
+    assert len(desk.step(60)) == 1 and "May be a double" in desk.sent[0].body
+
+
+DIES = """
+import os, sys
+from pathlib import Path
+from detector.hub.notice_sender import NoticeSender
+from detector.hub.notices import Notices
+from detector.hub.store import Store
+from detector.hub.notice_services import Answer
+from detector.config import HubConfig
+from detector.clock import SystemClock
+url, folder, out = sys.argv[1:]
+store = Store(url)
+def send(found, message, *, service):
+    with open(out, "a") as file:
+        file.write(message.body.splitlines()[-1] + "\\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if not Path(out).with_suffix(".died").exists():
+        Path(out).with_suffix(".died").touch()
+        os.kill(os.getpid(), 9)
+    return Answer(True, "")
+notices = Notices(store.database, Path(folder), "UTC")
+sender = NoticeSender(notices, store, HubConfig(data_dir=folder, public_url="http://h"), SystemClock(), send)
+sender.start()
+import time
+until = time.time() + 8
+while time.time() < until and notices.due(time.time()):
+    sender.poke()
+    time.sleep(0.02)
+sender.stop(5)
+"""
+
+
+def test_kill_9_between_sending_and_recording_loses_nothing_and_doubles_only_that_one(
+    store: Store, tmp_path: Path
+) -> None:
+    desk = Desk(store, tmp_path)
+    desk.clock.at = time.time()
+    desk.target(per_hour=100)
+    for n in range(5):
+        desk.alert(f"i{n}")
+    desk.notices.look_through(time.time())
+    url = store.database.engine.url.render_as_string(hide_password=False)
+    out = tmp_path / "sent"
+    codes = [
+        subprocess.run([sys.executable, "-c", DIES, url, str(tmp_path), str(out)], check=False).returncode
+        for _ in range(2)
+    ]
+    assert codes == [-9, 0]
+    told = out.read_text().split()
+    assert sorted(set(told)) == [f"http://h/incidents/i{n}" for n in range(5)]
+    assert len(told) == 6  # the one that was under way when it died, twice
+    assert [state for state, _ in desk.states()] == ["sent"] * 5
+
+
+def test_changes_that_are_no_longer_on_record_are_made_up_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    import detector.hub.store
+
+    desk.target(per_hour=100)
+    monkeypatch.setattr(detector.hub.store, "KEPT_CHANGES", 2)
+    for n in range(6):
+        desk.alert(f"i{n}")
+    assert len(desk.step()) == 6
+
+
+def test_a_service_that_hangs_keeps_only_itself_waiting(desk: Desk) -> None:
+    hangs, released = threading.Event(), threading.Event()
+    slow = desk.target("slow")
+    desk.target("quick")
+
+    def send_(found: str, message: Message, *, service: str) -> Answer:
+        if threading.current_thread().name == f"notice-{slow.number}":
+            hangs.set()
+            released.wait(10)
+        else:
+            desk.sent.append(message)
+        return Answer(True, "")
+
+    desk.sender._send = send_
+    for n in range(3):
+        desk.alert(f"i{n}")
+        began = time.monotonic()
+        desk.sender.step()
+        assert time.monotonic() - began < 2
+        hangs.wait(5)
+    until = time.monotonic() + 5
+    while len(desk.sent) < 3 and time.monotonic() < until:
+        desk.sender.step()
+        time.sleep(0.01)
+    assert len(desk.sent) == 3
+    assert sum(thread.name == f"notice-{slow.number}" for thread in threading.enumerate()) == 1
+    released.set()
+    for thread in list(desk.sender._busy.values()):
+        thread.join(5)
+
+
+# Pages
+
+
+FORM = {"service": "webhook", "name": "仓库群", "language": "zh", "picture": "on"}
+
+
+def add(site: Any, url: str, **changes: str) -> Any:
+    """A target by the form."""
+    return site.client.post("/notices/targets", data={**FORM, "url": url, **changes})
+
+
+def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: Web) -> None:
+    assert "还没有通知对象" in site.client.get("/notices").text
+    assert add(site, f"{web.url}/{SECRET}").status_code == 303
+    page = site.client.get("/notices").text
+    assert "仓库群" in page and "注意及以上" in page and SECRET not in page
+    tested = site.client.post("/notices/targets/1/test")
+    assert tested.status_code == 200 and "已发出" in tested.text and "Sent JSON" in tested.text
+    assert web.got[0].json["title"] == "labelwatch 测试消息"
+    web.status = 500
+    tested = site.client.post("/notices/targets/1/test").text
+    assert "没有发出" in tested and "500" in tested and SECRET not in tested
+    rule = {
+        "severity": "critical", "kind_lingering": "on", "day_0": "on", "places": "shanghai/cam3, suzhou",
+        "hours_from": "08:00", "hours_to": "20:00", "quiet_from": "22:00", "quiet_to": "07:00", "per_hour": "3",
+    }  # fmt: skip
+    assert site.client.post("/notices/targets/1/rules", data=rule).status_code == 303
+    page = site.client.get("/notices").text
+    for words in ("严重及以上", "shanghai/cam3 · suzhou", "08:00-20:00", "22:00-07:00 免打扰", "每小时最多 3 条"):
+        assert words in page, words
+    assert site.client.post("/notices/rules/1/remove").status_code == 303
+    assert site.client.post("/notices/targets/1/remove").status_code == 303
+    assert "还没有通知对象" in site.client.get("/notices").text
+    actions = [entry.action for entry in site.app.app.state.parts.audit.entries() if "notice" in entry.action]
+    assert actions[::-1] == [
+        "notice_target_added", "notice_target_tested", "notice_target_tested", "notice_rule_added",
+        "notice_rule_removed", "notice_target_removed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": ""}, "名称要填"),
+        ({"name": "x" * 61}, "名称要填"),
+        ({"name": "a\0b"}, ""),
+        ({"url": ""}, "有必填项没有填"),
+        ({"url": "ftp://x"}, "服务器地址或端口不对"),
+        ({"service": "raw", "where": "env", "url_env": "PATH"}, "环境变量名要以"),
+        ({"service": "raw", "where": "file", "url_file": "/etc/passwd"}, "文件只能在"),
+        ({"service": "raw", "where": "file", "url_file": "../notices.key"}, "文件只能在"),
+        ({"service": "raw", "where": "file", "url_file": "a\0"}, ""),
+    ],
+)
+def test_a_target_that_can_not_be_is_refused_with_the_reason(site: Any, changes: dict[str, str], words: str) -> None:
+    answer = add(site, **{"url": f"http://h/{SECRET}", **changes})
+    assert answer.status_code == 400 and words in answer.text and SECRET not in answer.text
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"severity": "dire"},
+        {"per_hour": "0"},
+        {"per_hour": "-1"},
+        {"per_hour": "99999"},
+        {"per_hour": "²"},
+        {"hours_from": "08:00"},
+        {"hours_from": "08:00", "hours_to": "08:00"},
+        {"quiet_from": "25:00", "quiet_to": "07:00"},
+        {"places": "a//b"},
+        {"places": "x" * 300},
+        {"places": "a\0"},
+    ],
+)
+def test_a_rule_that_can_not_be_is_refused(site: Any, rule: dict[str, str]) -> None:
+    add(site, "http://h/x")
+    assert site.client.post("/notices/targets/1/rules", data=rule).status_code == 400
+    assert len(site.app.app.state.parts.notices.rules()) == 1
+
+
+def test_two_targets_of_one_name_are_refused(site: Any) -> None:
+    assert add(site, "http://h/x").status_code == 303
+    assert "这个名称已经有了" in add(site, "http://h/x").text
+
+
+def test_addresses_by_environment_and_file(
+    site: Any, web: Web, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LABELWATCH_NOTICE_URL", f"json://127.0.0.1:{web.port}/{SECRET}")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "notice").write_text(f"json://127.0.0.1:{web.port}/{SECRET}\n")
+    raw = {"service": "raw", "url": ""}
+    assert add(site, **{**raw, "name": "e", "where": "env", "url_env": "LABELWATCH_NOTICE_URL"}).status_code == 303
+    assert add(site, **{**raw, "name": "f", "where": "file", "url_file": "notice"}).status_code == 303
+    for number in (1, 2):
+        assert "已发出" in site.client.post(f"/notices/targets/{number}/test").text
+    (tmp_path / "secrets" / "notice").unlink()
+    assert "没有地址" in site.client.post("/notices/targets/2/test").text
+
+
+def test_only_who_configures_sees_notices_and_only_in_their_scope(site: Any, web: Web) -> None:
+    add(site, f"{web.url}/x")
+    for role in (Role.REVIEWER, Role.VIEWER):
+        assert site.somebody(role).get("/notices").status_code == 403
+        assert site.somebody(role).post("/notices/targets/1/test").status_code == 403
+    admin = site.somebody(Role.ADMIN, ["suzhou"])
+    assert "仓库群" not in admin.get("/notices").text
+    for path in ("targets/1/test", "targets/1/remove", "targets/1/rules", "rules/1/remove", "targets/99/test"):
+        assert admin.post(f"/notices/{path}", data={}).status_code == 404, path
+    assert site.visitor().get("/notices").status_code == 303
+    assert web.got == []
+    for number in ("0", "x", str(2**70)):
+        assert site.client.post(f"/notices/targets/{number}/test").status_code == 404
+
+
+def test_a_planted_secret_is_in_no_log_page_or_table(
+    site: Any, web: Web, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    web.status = 503
+    add(site, f"{web.url}/{SECRET}?k={SECRET}")
+    sender = site.app.app.state.parts.sender
+    site.client.post("/notices/targets/1/test")
+    sender.step()
+    site.store.add_alerts([make_envelope(1)], NOON)
+    sender.step()
+    for thread in list(sender._busy.values()):
+        thread.join(5)
+    pages = [site.client.get(path).text for path in ("/notices", "/notices/log", "/audit", "/")]
+    assert len(web.got) == 2 and SECRET in web.got[0].path
+    assert "503" in pages[0]
+    dump = subprocess.run(
+        ["python3", "-c", DUMP, str(tmp_path / "hub.sqlite")], capture_output=True, text=True, check=True
+    )
+    assert "webhook" in dump.stdout
+    for where in (*pages, caplog.text, dump.stdout):
+        assert SECRET not in where
+    assert stat.S_IMODE((tmp_path / "notices.key").stat().st_mode) == 0o600
+
+
+DUMP = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).iterdump(), sep='\\n')"
+
+
+def test_with_another_key_a_sealed_address_is_asked_for_anew(desk: Desk, tmp_path: Path) -> None:
+    target = desk.target()
+    (tmp_path / "notices.key").unlink()
+    others = Notices(desk.store.database, tmp_path, "UTC")
+    with pytest.raises(NoticeError, match="notice_wrong_seal"):
+        others.address(target)
+
+
+def test_every_state_and_reason_has_words() -> None:
+    from detector.hub.texts import ZH
+
+    states = ("waiting", "sending", "held", "sent", "failed", "summed", "risen", "dropped")
+    assert all(f"notice_state_{state}" in ZH for state in states)
+    assert {severity.value for severity in Severity} == set(notice_services.SEVERITIES)
+    assert Notice.__slots__
