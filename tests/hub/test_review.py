@@ -1,0 +1,397 @@
+"""The review desk: the worst comes first, verdicts and reasons are kept, and two guards don't judge unawares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from alembic import command
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from detector.hub.database import migration
+from detector.hub.harm import harm
+from detector.hub.presence import LEASE_S, MOST_DESKS, Presence
+from detector.hub.reviews import RECORD_DAYS, Reviews, Share, left
+from detector.hub.rights import EVERYWHERE, Role, Scope
+from detector.hub.schema import incidents
+from detector.hub.store import Contested, Store, Wanted
+from detector.hub.training_set import Claim, claim
+
+NOON = 1_793_505_600.0
+DAY = 86400.0
+SCRIPT = {"X-Fragment": "item"}
+SEVERITIES = ("info", "warning", "critical")
+KINDS = ("lingering", "tamper", "blind_corner", "orientation_pattern", "label_photography")
+Build = Callable[..., dict[str, Any]]
+
+
+def labels(best: int) -> dict[str, int]:
+    """What an incident says of labels exposed."""
+    return {"low": best, "best": best, "high": best}
+
+
+def order(store: Store, **wanted: Any) -> list[str]:
+    """Ids of the whole queue."""
+    return [incident.id for _, incident in Reviews(store.database).queue(Wanted(**wanted), limit=1000)]
+
+
+@pytest.fixture
+def queue(store: Store, envelope: Build) -> Store:
+    """A store with incidents named by their place in the queue, told in another order."""
+    rows: list[tuple[str, dict[str, Any]]] = [
+        ("4 warning, many labels", {"severity": "warning", "labels_exposed": labels(900)}),
+        ("1 critical, labels", {"labels_exposed": labels(12)}),
+        ("6 newer", {"severity": "info", "kind": "lingering", "labels_exposed": labels(0)}),
+        ("3 critical, older", {"labels_exposed": labels(3), "started_at_unix": NOON - 60}),
+        ("2 critical, newer", {"labels_exposed": labels(3)}),
+        ("5 turned", {"severity": "info", "kind": "orientation_pattern", "labels_exposed": labels(0)}),
+        ("7 older", {"severity": "info", "kind": "lingering", "labels_exposed": labels(0),
+                     "started_at_unix": NOON - 60}),
+        ("8 unheard of", {"severity": "purple", "kind": "something_new"}),
+    ]  # fmt: skip
+    store.add_alerts([envelope(n, incident=name, **changes) for n, (name, changes) in enumerate(rows, 1)], NOON)
+    return store
+
+
+def test_the_most_harmful_comes_first_and_of_equals_the_newest(queue: Store) -> None:
+    found = order(queue)
+    assert found == sorted(found) and len(found) == 8
+
+
+def test_the_queue_pages_through_everything_once(queue: Store) -> None:
+    reviews, found, place = Reviews(queue.database), [], None
+    while page := reviews.queue(Wanted(), place, limit=3):
+        found += [incident.id for _, incident in page]
+        place = (page[-1][0], *page[-1][1].cursor)
+    assert found == order(queue)
+
+
+def test_what_is_judged_leaves_the_queue_and_comes_back_when_it_is_withdrawn(queue: Store) -> None:
+    first = order(queue)[0]
+    queue.add_verdict(first, "guard", "false", "", NOON)
+    assert first not in order(queue)
+    queue.withdraw_verdict(first, "guard", NOON)
+    assert order(queue)[0] == first
+
+
+def test_the_queue_is_narrowed_by_place_kind_and_lane_and_counts_what_is_left(queue: Store, envelope: Build) -> None:
+    far = envelope(20, incident="far", site="suzhou", edge="box9")
+    far["after"]["camera"] = far["camera"] = "cam9"
+    queue.add_alerts([far], NOON)
+    waiting = Reviews(queue.database).waiting()
+    assert order(queue, camera="cam9") == ["far"] == order(queue, scope=Scope.of(["suzhou"]))
+    assert left(waiting, camera="cam9") == 1 and left(waiting) == 9 == len(order(queue))
+    assert left(waiting, kind="lingering") == 2 == len(order(queue, kind="lingering"))
+    assert left(waiting, told="digest") == len(order(queue, told="digest"))
+    assert order(queue, scope=Scope(())) == [] == Reviews(queue.database).waiting(Scope(()))
+
+
+@given(st.tuples(st.sampled_from(range(3)), st.integers(0, 2**31 - 1), st.sampled_from(range(5))),
+       st.tuples(st.sampled_from(range(3)), st.integers(0, 2**31 - 1), st.sampled_from(range(5))))  # fmt: skip
+def test_severity_weighs_more_than_labels_and_those_more_than_kind(one: Any, two: Any) -> None:
+    def number(severity: int, best: int, kind: int) -> int:
+        return harm(SEVERITIES[severity], best, KINDS[kind])
+
+    clipped = [(severity, min(best, 10**9), kind) for severity, best, kind in (one, two)]
+    assert (number(*one) > number(*two)) == (clipped[0] > clipped[1])
+    assert 0 <= number(*one) < 2**62
+
+
+def test_incidents_of_an_older_database_find_their_place(queue: Store, envelope: Build) -> None:
+    queue.add_alerts([envelope(30, incident="huge", labels_exposed=labels(2**31 - 1))], NOON)
+    told = select(incidents.c.id, incidents.c.harm).order_by(incidents.c.id)
+    with queue.database.writing() as connection:
+        before = connection.execute(told).all()
+        command.downgrade(migration(connection), "0005")
+        command.upgrade(migration(connection), "head")
+        assert connection.execute(told).all() == before
+
+
+# Whose verdict stands, who judges or takes back, which verdict that is to replace, and whether it is asked about.
+REPLACING: list[tuple[str | None, str, int | str | None, bool]] = [
+    (None, "li", 0, False),
+    (None, "li", 99, False),
+    ("li", "li", 0, False),
+    ("wang", "li", None, False),
+    ("wang", "li", 0, True),
+    ("wang", "li", 99, True),
+    ("wang", "li", "the one that stands", False),
+]
+
+
+@pytest.mark.parametrize("undoes", [False, True])
+def test_a_verdict_of_somebody_else_is_asked_before_it_goes(store: Store, envelope: Build, undoes: bool) -> None:
+    for n, (standing, who, over, asks) in enumerate(REPLACING, 1):
+        incident = f"i{n}"
+        store.add_alerts([envelope(n, incident=incident)], NOON)
+        number = store.add_verdict(incident, standing, "false", "", NOON) if standing else 0
+        before = store.verdicts(incident)
+        known = number if isinstance(over, str) else over
+        try:
+            if undoes:
+                store.withdraw_verdict(incident, who, NOON + 1, over=known)
+            else:
+                store.add_verdict(incident, who, "true", "", NOON + 1, over=known)
+        except Contested as contested:
+            assert asks and contested.standing.user == standing and store.verdicts(incident) == before
+        else:
+            found = store.incident(incident)
+            assert not asks and found and found.verdict == (None if undoes else "true")
+
+
+def test_of_guards_who_judge_at_the_same_instant_all_but_one_are_asked(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(1)], NOON)
+
+    def judge(user: str) -> str:
+        try:
+            store.add_verdict("inc-1", user, "true", "", NOON, over=0)
+        except Contested as contested:
+            return contested.standing.user
+        return ""
+
+    with ThreadPoolExecutor(6) as pool:
+        told = list(pool.map(judge, [f"guard {n}" for n in range(6)]))
+    (verdict,) = store.verdicts("inc-1")
+    assert sorted(told) == ["", *[verdict.user] * 5]
+
+
+def test_a_reason_is_given_to_ones_own_verdict_while_it_counts(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(1)], NOON)
+    first = store.add_verdict("inc-1", "li", "false", "", NOON)
+    before = store.last_change()
+    assert not store.set_reason("inc-1", first, "wang", "scan") and store.last_change() == before
+    assert store.set_reason("inc-1", first, "li", "scan") and store.last_change() > before
+    assert not store.set_reason("another", first, "li", "call")
+    store.withdraw_verdict("inc-1", "li", NOON)
+    assert not store.set_reason("inc-1", first, "li", "call")
+    assert store.verdicts("inc-1")[0].reason == "scan"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "note", "reason", "taught"),
+    [
+        ("false", "", "scan", Claim("scan")), ("false", "", "call", Claim("call")),
+        ("false", "", "browse", Claim("browse")), ("false", "", "texting", Claim("browse")),
+        ("false", "", "reflection", Claim(None, "photo")), ("false", "", "", Claim(None, "photo")),
+        ("false", "通话", "", Claim("call")), ("false", "通话", "scan", Claim("scan")),
+        ("true", "", "sold", Claim("photo")), ("authorised", "", "damage", Claim("photo")),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_false_alarm_teaches_what_it_was(
+    verdict: str, note: str, reason: str, taught: Claim
+) -> None:  # fmt: skip
+    assert claim(verdict, note, reason) == taught
+
+
+def test_notes_are_kept_and_open_pages_are_told(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(1), envelope(2, incident="other")], NOON)
+    reviews, before = Reviews(store.database), store.last_change()
+    reviews.add_note("inc-1", "li", "看过现场", NOON)
+    reviews.add_note("inc-1", "wang", "second", NOON + 1)
+    assert [(note.user, note.text) for note in reviews.notes("inc-1")] == [("wang", "second"), ("li", "看过现场")]
+    assert reviews.notes("other") == [] and store.changed_since(before)[0][-1][1] == "inc-1"
+
+
+def test_a_cameras_record_compares_before_and_after_its_last_change(store: Store, envelope: Build) -> None:
+    reviews = Reviews(store.database)
+    verdicts = [
+        (-9, "false"),
+        (-8, "true"),
+        (-7, "false"),
+        (-6, "unclear"),
+        (-2, "true"),
+        (-1, "false"),
+        (-40, "false"),
+    ]
+    for n, (days, verdict) in enumerate(days_ago, 1):
+        store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - days * DAY)], NOON)
+        store.add_verdict(f"i{n}", "li", verdict, "", NOON)
+    store.add_alerts([envelope(20, incident="other kind", kind="lingering"), envelope(21, incident="now")], NOON)
+    now = store.incident("now")
+    assert now is not None
+    found = reviews.record(now, NOON)
+    assert (found.changed_at, found.before, found.after) == (None, Share(), Share())
+    assert found.share == Share(false=3, judged=5)  # what is unclear is no judgement; the oldest is too old
+    assert [one.id for one in found.latest] == ["i7", "i1", "i2", "i3", "i4", "i5", "i6", "now"]
+    place = ("shanghai", "box1", "cam3", "label_photography")
+    store.set_threshold(*place, 0.6, expected=None, user="owner", at=NOON - 5 * DAY, evidence={})
+    found = reviews.record(now, NOON)
+    assert found.changed_at == NOON - 5 * DAY
+    assert (found.before, found.after) == (Share(2, 3), Share(1, 2))
+    assert reviews.record(now, NOON + 300 * DAY).share == Share() and RECORD_DAYS < 300
+
+
+def test_a_look_ends_with_its_page_or_when_nobody_renews_it() -> None:
+    presence, place = Presence(), ("shanghai", "cam3")
+    presence.look("li", "desk-one", "a", place, NOON)
+    presence.look("wang", "desk-two", "a", place, NOON)
+    assert presence.watching(NOON, EVERYWHERE) == {"a": ["li", "wang"]}
+    assert presence.watching(NOON, Scope.of(["suzhou"])) == {}
+    presence.look("li", "desk-one", "b", place, NOON + 1)
+    assert presence.watching(NOON + 1, EVERYWHERE) == {"a": ["wang"], "b": ["li"]}
+    presence.leave("li", "desk-one")
+    presence.renew("li", "desk-one", NOON + 2)
+    presence.renew("wang", "desk-two", NOON + 10)
+    assert presence.watching(NOON + LEASE_S + 5, EVERYWHERE) == {"a": ["wang"]}
+    assert presence.watching(NOON + LEASE_S + 10, EVERYWHERE) == {}
+    for n in range(MOST_DESKS + 5):
+        presence.look(f"user {n}", "desk", str(n), place, NOON)
+    assert len(presence.watching(NOON, EVERYWHERE)) == MOST_DESKS
+
+
+def text_of(answer: Any) -> str:
+    """What a page says, without its mark-up."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+
+
+def test_the_desk_shows_the_worst_and_how_many_are_left(site: Any, envelope: Any) -> None:
+    assert "都判断完了" in site.client.get("/review").text
+    rows = [envelope(1, incident="mild", severity="warning"), envelope(2, incident="bad"), envelope(3, incident="more")]
+    site.store.add_alerts([*rows, envelope(4, incident="fourth", kind="lingering", severity="info")], NOON)
+    page = site.client.get("/review")
+    assert page.status_code == 200 and "还剩 4 条" in page.text and 'data-incident="more"' in page.text
+    narrowed = site.client.get("/review", params={"kind": "lingering"})
+    assert "还剩 1 条" in narrowed.text and re.findall(
+        r'<article class="item info" data-incident="(.*?)"', narrowed.text
+    )
+    assert "还剩 3 条" in site.client.get("/review/queue", params={"lane": "alert"}).text
+    chosen = site.client.get("/review", params={"incident": "mild"})
+    assert '<article class="item warning" data-incident="mild"' in chosen.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["after=x", "after=1,2", "after=1,nan,a", "after=9e9,1,a", f"after={10**40},1,a", "after=1,inf,a", "after=1,1,%00",
+     "lane=x", "camera=%00", "kind=%00", "camera=" + "x" * 5000],
+)  # fmt: skip
+def test_odd_questions_get_a_queue_and_no_failure(site: Any, envelope: Any, query: str) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    assert site.client.get(f"/review/queue?{query}").status_code == 200
+    assert site.client.get(f"/review?{query}").status_code == 200
+
+
+def test_every_page_of_the_queue_is_reached_by_its_links(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(n, incident=f"i{n}") for n in range(1, 76)], NOON)
+    found, address = [], "/review/queue?lane=alert"
+    while address:
+        page = site.client.get(address).text
+        found += re.findall(r'<a class="critical"[^>]*data-incident="(\w+)"', page)
+        address = re.search(r'data-next="(.*?)"', page)[1].replace("&amp;", "&")  # type: ignore[index]
+    assert sorted(found) == sorted(f"i{n}" for n in range(1, 76))
+
+
+def test_only_those_who_judge_come_to_the_desk_and_only_to_what_they_see(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    for role in (Role.VIEWER, Role.ADMIN):
+        somebody = site.somebody(role)
+        for method, path in (("GET", "/review"), ("GET", "/review/queue"), ("POST", "/review/look"),
+                             ("POST", "/incidents/inc-1/notes"), ("POST", "/incidents/inc-1/reason")):  # fmt: skip
+            assert somebody.request(method, path).status_code == 403
+        page = somebody.get("/incidents/inc-1").text
+        assert "/verdict" not in page and "/notes" not in page and "还没有人判断过" in page
+    far = site.somebody(Role.REVIEWER, ["suzhou"], "far")
+    assert "都判断完了" in far.get("/review").text and far.get("/review?incident=inc-1").status_code == 404
+    assert far.get("/incidents/inc-1/item").status_code == far.get("/incidents/inc-1/stills/1").status_code == 404
+    look = {"desk": "desk-of-far", "incident": "inc-1"}
+    assert far.post("/review/look", data=look).status_code == 404
+    for path in ("verdict", "undo", "notes", "reason"):
+        answer = far.post(f"/incidents/inc-1/{path}", data={"verdict": "true", "text": "x", "reason": "sold"})
+        assert answer.status_code == 404
+    assert site.store.verdicts("inc-1") == []
+
+
+def test_the_later_of_two_guards_is_asked_and_may_replace_or_keep(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    li, wang = site.somebody(Role.REVIEWER, name="li"), site.somebody(Role.REVIEWER, name="wang")
+    assert li.post("/incidents/inc-1/verdict", data={"verdict": "false"}, headers=SCRIPT).status_code == 200
+    site.clock.at += 10
+    asked = wang.post("/incidents/inc-1/verdict", data={"verdict": "true"}, headers=SCRIPT)
+    assert asked.status_code == 409 and "li 10 秒前判断过： 误报" in text_of(asked).replace("\u00a0", " ")
+    number = re.search(r'name="over" value="(\d+)"', asked.text)[1]  # type: ignore[index]
+    page = wang.post("/incidents/inc-1/verdict", data={"verdict": "true"})
+    assert page.status_code == 409 and "改为“属实”" in page.text and "<html" in page.text
+    card = wang.post("/incidents/inc-1/verdict", data={"verdict": "true"}, headers={"HX-Request": "true"})
+    assert card.status_code == 409 and card.headers["hx-redirect"] == "/incidents/inc-1?asked=true"
+    assert "改为“属实”" in wang.get(card.headers["hx-redirect"]).text
+    assert wang.post("/incidents/inc-1/undo", headers=SCRIPT).status_code == 409
+    assert [v.verdict for v in site.store.verdicts("inc-1")] == ["false"]
+    replaced = wang.post("/incidents/inc-1/verdict", data={"verdict": "true", "over": number}, headers=SCRIPT)
+    assert replaced.status_code == 200 and site.store.incident("inc-1").verdict == "true"
+    # Who agreed to replace that one hasn't agreed to replace this one.
+    assert li.post("/incidents/inc-1/undo", data={"over": number}, headers=SCRIPT).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [
+        ("verdict", {"verdict": "maybe"}, 400), ("verdict", {"verdict": "true", "reason": "scan"}, 400),
+        ("verdict", {"verdict": "true", "reason": "x" * 900}, 400),
+        ("verdict", {"verdict": "false", "reason": "scan"}, 303),
+        ("verdict", {"verdict": "true", "over": "-1"}, 303), ("verdict", {"verdict": "true", "over": "9" * 99}, 303),
+        ("reason", {"reason": "scan"}, 400), ("reason", {"over": "1", "reason": "scan"}, 400),
+        ("notes", {}, 400), ("notes", {"text": "   "}, 400), ("notes", {"text": "说明"}, 303),
+    ],
+)  # fmt: skip
+def test_forms_that_say_nothing_sensible_are_refused(
+    site: Any, envelope: Any, path: str, fields: dict[str, str], status: int
+) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    assert site.client.post(f"/incidents/inc-1/{path}", data=fields).status_code == status
+
+
+def test_reasons_and_notes_are_shown_on_the_incidents_page(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    guard = site.somebody(Role.REVIEWER, name="li")
+    judged = guard.post("/incidents/inc-1/verdict", data={"verdict": "false"}, headers={"X-Fragment": "desk"})
+    number = re.search(r'data-number="(\d+)"', judged.text)[1]  # type: ignore[index]
+    assert "在打电话" in judged.text
+    fields = {"over": number, "reason": "call"}
+    told = guard.post("/incidents/inc-1/reason", data=fields, headers={"X-Fragment": "desk"})
+    assert 'value="" data-key="w" aria-pressed="true"' in told.text  # pressed again, it is taken back
+    assert guard.post("/incidents/inc-1/notes", data={"text": "<b>到过现场</b>"}, headers=SCRIPT).status_code == 200
+    page = site.client.get("/incidents/inc-1")
+    assert "&lt;b&gt;到过现场" in page.text and "li 误报 在打电话" in text_of(page)
+    assert site.client.post("/incidents/inc-1/reason", data=fields).status_code == 404  # another's verdict
+    actions = [entry.action for entry in site.app.app.state.parts.audit.entries(subject="inc-1")]
+    assert actions == ["note", "reason", "verdict"]
+
+
+def test_full_pixels_need_the_right_and_leave_a_line_that_some_may_read(site: Any, envelope: Any, mp4: bytes) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4))
+    viewer, guard = site.somebody(Role.VIEWER), site.somebody(Role.REVIEWER, name="li")
+    assert viewer.get("/clips/inc-1/0").status_code == 403
+    page = viewer.get("/incidents/inc-1").text
+    assert "打码副本" in page and "download>" not in page
+    assert guard.get("/clips/inc-1/0").content == mp4 and "打码副本" not in guard.get("/incidents/inc-1").text
+    assert "li 看了原画面" in text_of(site.client.get("/incidents/inc-1"))
+    assert "看了原画面" not in guard.get("/incidents/inc-1").text
+
+
+def test_stills_are_those_of_the_incident(site: Any, envelope: Any, picture: bytes) -> None:
+    site.store.add_alerts([envelope(1, snapshot=picture), envelope(2, incident="other", snapshot=picture)], NOON)
+    page = site.client.get("/incidents/inc-1").text
+    (address,) = set(re.findall(r'"(/incidents/inc-1/stills/\d+)"', page))
+    assert site.client.get(address).content == picture
+    number = address.rsplit("/", 1)[1]
+    assert site.client.get(f"/incidents/other/stills/{number}").status_code == 404
+    for odd in ("-1", str(2**80), "x"):
+        assert site.client.get(f"/incidents/inc-1/stills/{odd}").status_code == 404
+
+
+def test_the_desk_works_without_a_script(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1, incident="a"), envelope(2, incident="b")], NOON)
+    page = site.client.get("/review?lane=alert").text
+    action, back = (
+        re.search(r'action="(/incidents/\w+/verdict)"', page),
+        re.search(r'name="next" value="(/review[?].*?)"', page),
+    )
+    assert action and back
+    answer = site.client.post(action[1], data={"verdict": "true", "next": back[1]})
+    assert answer.headers["location"] == "/review?lane=alert"
+    assert "还剩 1 条" in site.client.get(answer.headers["location"]).text
