@@ -27,6 +27,7 @@ let drawing = null; // points of a zone that is being drawn
 let cross = [0.5, 0.5]; // where the keyboard would put the next one
 let crossShown = false;
 let drag = null;
+let naming = false;
 const undone = [];
 
 svg.removeAttribute("aria-hidden");
@@ -279,7 +280,13 @@ box.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button) deeds[button.dataset.do]();
 });
-nameInput.addEventListener("change", () => change(() => { zones[selected].name = nameInput.value.trim(); }));
+nameInput.addEventListener("input", () => {
+  if (!naming) before(); // a name is one step to undo, not one for each letter
+  naming = true;
+  zones[selected].name = nameInput.value.trim();
+  render();
+});
+nameInput.addEventListener("blur", () => { naming = false; });
 kindInput.addEventListener("change", () => change(() => { zones[selected].kind = kindInput.value; }));
 draft.addEventListener("change", () => {
   try {
