@@ -171,12 +171,12 @@ def test_verdicts_are_kept_with_their_history(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
     url = "/incidents/inc-1/verdict"
     assert site.client.post(url, data={"verdict": "unclear"}).headers["location"] == "/incidents/inc-1"
-    fragment = site.client.post(url, data={"verdict": "false", "note": "盘点"}, headers={"X-Fragment": "verdict"})
-    assert "盘点" in fragment.text and "owner" in fragment.text and "误报" in fragment.text
+    fragment = site.client.post(url, data={"verdict": "false", "note": "盘点"}, headers={"X-Fragment": "item"})
+    assert "盘点" in fragment.text and "你判为" in fragment.text and "误报" in fragment.text
     assert "今天 没有告警" in text_of(site.client.get("/"))
     card = site.client.post("/incidents/inc-1/undo", headers={"X-Fragment": "card"})
     assert "不确定" in card.text and 'data-incident="inc-1"' in card.text
-    assert "已由 owner 撤销" in text_of(site.client.get("/incidents/inc-1"))
+    assert "owner 撤销判断 误报" in text_of(site.client.get("/incidents/inc-1"))
     assert site.client.post(url, data={"verdict": "maybe"}).status_code == 400
     assert site.client.post("/incidents/none/verdict", data={"verdict": "true"}).status_code == 404
 

@@ -199,15 +199,7 @@ def test_notes_are_kept_and_open_pages_are_told(store: Store, envelope: Build) -
 
 def test_a_cameras_record_compares_before_and_after_its_last_change(store: Store, envelope: Build) -> None:
     reviews = Reviews(store.database)
-    verdicts = [
-        (-9, "false"),
-        (-8, "true"),
-        (-7, "false"),
-        (-6, "unclear"),
-        (-2, "true"),
-        (-1, "false"),
-        (-40, "false"),
-    ]
+    days_ago = [(9, "false"), (8, "true"), (7, "false"), (6, "unclear"), (2, "true"), (1, "false"), (40, "false")]
     for n, (days, verdict) in enumerate(days_ago, 1):
         store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - days * DAY)], NOON)
         store.add_verdict(f"i{n}", "li", verdict, "", NOON)
