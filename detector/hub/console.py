@@ -61,6 +61,9 @@ class Console:
         """Everybody."""
         return self._people.users(EVERYWHERE)
 
+    def _gate(self) -> Gate:
+        return Gate(self._people, self._hasher)
+
 
 @contextmanager
 def database_of(config: HubConfig, *, make: bool = False) -> Iterator[Database]:

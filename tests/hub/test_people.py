@@ -1,0 +1,599 @@
+"""Who may let whom in: nobody gives away more than they have, and one owner of everything is always left."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector import cli
+from detector.clock import SystemClock
+from detector.hub.audit import Audit, verify
+from detector.hub.auth import ONE_TIME_S, RENEW_S, SESSION_S, Gate, TooManyTries, bearer_token
+from detector.hub.pages.people import device
+from detector.hub.people import People, PeopleError, as_name
+from detector.hub.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope
+from detector.hub.store import Store
+from tests.hub.conftest import CHEAP, NOON, Site
+
+OWNER = Principal("owner", Role.OWNER, EVERYWHERE)
+ADMIN = Principal("admin", Role.ADMIN, EVERYWHERE)
+SHANGHAI = Scope.of(["shanghai"])
+CAM3 = Scope.of(["shanghai/cam3"])
+DAY_S = 86400.0
+
+
+@pytest.fixture
+def gate(store: Store) -> Gate:
+    """A gate with an owner, on either database."""
+    gate = Gate(People(store.database), CHEAP)
+    gate.people.add(CONSOLE, "owner", CHEAP.hash("the owner's own"), NOON, role=Role.OWNER, scope=EVERYWHERE)
+    return gate
+
+
+def reason(act: Any, *arguments: Any, **named: Any) -> str:
+    """Why something isn't done; empty when it is."""
+    try:
+        act(*arguments, **named)
+    except PeopleError as error:
+        return error.reason
+    return ""
+
+
+def log_in(gate: Gate, name: str, password: str, at: float = NOON, address: str = "10.0.0.1") -> str:
+    """A session that must open."""
+    token = gate.log_in(name, password, address, at)
+    assert token is not None
+    return token
+
+
+def actions(store: Store) -> list[tuple[str, str, str]]:
+    """What the audit log says was done, first to last."""
+    return [(entry.user, entry.action, entry.subject) for entry in Audit(store.database).all_entries()]
+
+
+# What may be given to whom
+
+GIFTS = [
+    (OWNER, Role.OWNER, EVERYWHERE, ""),
+    (OWNER, Role.VIEWER, CAM3, ""),
+    (ADMIN, Role.ADMIN, EVERYWHERE, ""),
+    (ADMIN, Role.REVIEWER, SHANGHAI, ""),
+    (ADMIN, Role.OWNER, EVERYWHERE, "people_owner_only"),
+    (ADMIN, Role.OWNER, CAM3, "people_owner_only"),
+    (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, EVERYWHERE, "people_wider_scope"),
+    (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, Scope.of(["suzhou"]), "people_wider_scope"),
+    (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, Scope.of(["shanghai/cam3", "suzhou"]), "people_wider_scope"),
+    (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, CAM3, ""),
+    (Principal("a", Role.ADMIN, CAM3), Role.VIEWER, SHANGHAI, "people_wider_scope"),
+]
+
+
+def test_nobody_gives_away_more_than_they_have(gate: Gate) -> None:
+    for n, (by, role, scope, why) in enumerate(GIFTS):
+        by = Principal(f"by {n}", by.role, by.scope)  # each makes few enough
+        assert reason(gate.add_user, by, f"new {n}", NOON, role=role, scope=scope) == why
+        assert (gate.people.user(f"new {n}") is None) is bool(why)
+        gate.people.add(CONSOLE, f"old {n}", "x", NOON, role=Role.VIEWER, scope=CAM3)
+        assert reason(gate.people.change, by, f"old {n}", NOON, role=role, scope=scope) == why
+
+
+def test_a_token_may_do_no_more_than_who_made_it(gate: Gate) -> None:
+    for role in Role:
+        gate.people.add(CONSOLE, f"a-{role}", "x", NOON, role=role, scope=SHANGHAI)
+        maker = Principal(f"a-{role}", role, SHANGHAI)
+        for wanted in Role:
+            why = reason(gate.make_token, maker, f"{role}-{wanted}", NOON, role=wanted, scope=CAM3, days=1)
+            assert why == ("" if RIGHTS[wanted] <= RIGHTS[role] else "people_token_role")
+        assert reason(gate.make_token, maker, "u", NOON, role=role, scope=EVERYWHERE, days=1) == "people_wider_scope"
+
+
+DEEDS = {
+    "change": lambda people, by, name: people.change(by, name, NOON, role=Role.VIEWER, scope=CAM3),
+    "disable": lambda people, by, name: people.disable(by, name, NOON),
+    "enable": lambda people, by, name: people.enable(by, name, NOON),
+    "reset": lambda people, by, name: people.set_password(by, name, "x", NOON, one_time_until=NOON + 1),
+    "end sessions": lambda people, by, name: people.end_sessions(by, name, NOON),
+}
+TARGETS = [
+    (ADMIN, Role.OWNER, EVERYWHERE, "people_owner_only"),
+    (ADMIN, Role.OWNER, CAM3, "people_owner_only"),
+    (ADMIN, Role.ADMIN, EVERYWHERE, ""),
+    (OWNER, Role.OWNER, EVERYWHERE, ""),
+    (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, EVERYWHERE, "people_unknown"),
+    (Principal("a", Role.OWNER, SHANGHAI), Role.VIEWER, Scope.of(["suzhou"]), "people_unknown"),
+    (Principal("a", Role.REVIEWER, EVERYWHERE), Role.VIEWER, CAM3, "people_owner_only"),
+    (Principal("a", Role.VIEWER, EVERYWHERE), Role.VIEWER, CAM3, "people_owner_only"),
+]
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_who_may_change_whom(gate: Gate, deed: str) -> None:
+    for n, (by, role, scope, why) in enumerate(TARGETS):
+        gate.people.add(CONSOLE, f"target {n}", "x", NOON, role=role, scope=scope)
+        assert reason(DEEDS[deed], gate.people, by, f"target {n}") == why
+
+
+def test_nobody_changes_their_own_role_or_shuts_themselves_out(gate: Gate) -> None:
+    people = gate.people
+    assert reason(people.change, OWNER, "owner", NOON, role=Role.VIEWER, scope=EVERYWHERE) == "people_not_oneself"
+    people.add(CONSOLE, "admin", "x", NOON, role=Role.ADMIN, scope=EVERYWHERE)
+    assert reason(people.change, ADMIN, "admin", NOON, role=Role.OWNER, scope=EVERYWHERE) == "people_not_oneself"
+    assert reason(people.disable, OWNER, "owner", NOON) == "people_not_oneself"
+
+
+def test_one_owner_of_everything_is_always_left(gate: Gate) -> None:
+    people, second = gate.people, Principal("second", Role.OWNER, EVERYWHERE)
+    people.add(CONSOLE, "second", "x", NOON, role=Role.OWNER, scope=SHANGHAI)
+    assert reason(people.disable, CONSOLE, "owner", NOON) == "people_last_owner"
+    assert reason(people.change, second, "owner", NOON, role=Role.ADMIN, scope=EVERYWHERE) == "people_last_owner"
+    assert reason(people.change, second, "owner", NOON, role=Role.OWNER, scope=SHANGHAI) == "people_last_owner"
+    owner = people.user("owner")
+    assert owner and owner.role == Role.OWNER and owner.disabled_at is None
+    people.change(OWNER, "second", NOON, role=Role.OWNER, scope=EVERYWHERE)
+    assert reason(people.disable, second, "owner", NOON) == ""
+    assert reason(people.disable, OWNER, "second", NOON) == "people_last_owner"
+
+
+NAMES = {
+    "": ["小王", "张 三", "a", "ops+night@site.example", "x" * 64],
+    "people_name_wrong": [
+        "", "x" * 65, "token:x", "console:", "a/b", "..", "a\n", "a\0b", "a\u202eb", "<b>", "\ud800", " a",
+    ],
+    "people_name_taken": ["Owner", "owner", "OWNER"],
+}  # fmt: skip
+
+
+def test_names(gate: Gate) -> None:
+    add = {"role": Role.VIEWER, "scope": CAM3}
+    gate.make_token(OWNER, "owner", NOON, **add, days=1)
+    for n, (why, name) in enumerate((why, name) for why, names in NAMES.items() for name in names):
+        by = Principal(f"by {n}", Role.OWNER, EVERYWHERE)
+        assert reason(gate.add_user, by, name, NOON, **add) == why
+        by = OWNER if n % 2 else Principal("小王", Role.OWNER, EVERYWHERE)
+        assert reason(gate.make_token, by, name, NOON, **add, days=1) == why.replace("name_taken", "token_taken")
+
+
+def test_a_name_typed_in_wide_letters_is_the_same(gate: Gate) -> None:
+    assert as_name(" ｏｗｎｅｒ ") == "owner"
+    assert gate.log_in("ｏｗｎｅｒ", "the owner's own", "10.0.0.1", NOON)
+
+
+def test_an_absurd_name_logs_nobody_in(gate: Gate) -> None:
+    for name in ("a\0b", "\ud800", "x" * 5000, "' OR 1=1 --"):
+        assert gate.log_in(name, "the owner's own", "10.0.0.1", NOON) is None
+        assert gate.people.user(name) is None
+
+
+# One-time passwords, sessions
+
+
+def test_a_one_time_password_opens_for_a_week_and_must_be_changed(gate: Gate) -> None:
+    password = gate.add_user(OWNER, "guard", NOON, role=Role.REVIEWER, scope=SHANGHAI)
+    assert gate.log_in("guard", password, "10.0.0.1", NOON + ONE_TIME_S) is None
+    session = gate.session(log_in(gate, "guard", password), NOON)
+    assert session is not None and session.must_change
+    assert gate.change_password(session, password, "the guard's own", NOON)
+    assert gate.log_in("guard", password, "10.0.0.1", NOON) is None
+    session = gate.session(log_in(gate, "guard", "the guard's own", NOON + 99 * DAY_S), NOON + 99 * DAY_S)
+    assert session is not None and not session.must_change and session.scope == SHANGHAI
+
+
+def test_a_reset_ends_every_session_and_the_old_password(gate: Gate) -> None:
+    token = log_in(gate, "owner", "the owner's own")
+    password = gate.reset_password(CONSOLE, "owner", NOON)
+    assert gate.session(token, NOON) is None
+    assert gate.log_in("owner", "the owner's own", "10.0.0.1", NOON) is None
+    assert log_in(gate, "owner", password)
+    assert reason(gate.reset_password, CONSOLE, "nobody", NOON) == "people_unknown"
+
+
+def test_a_disabled_user_is_out_at_once_and_looks_like_a_wrong_password(gate: Gate) -> None:
+    password = gate.add_user(OWNER, "guard", NOON, role=Role.REVIEWER, scope=SHANGHAI)
+    token = log_in(gate, "guard", password)
+    gate.people.disable(OWNER, "guard", NOON)
+    assert gate.session(token, NOON) is None and gate.log_in("guard", password, "10.0.0.1", NOON) is None
+    gate.people.enable(OWNER, "guard", NOON)
+    assert gate.session(token, NOON) is None and log_in(gate, "guard", password)
+
+
+def test_a_password_changed_while_a_login_was_checked_opens_nothing(gate: Gate, store: Store) -> None:
+    old = gate.people.password_hash("owner", NOON)
+    assert old is not None
+    gate.reset_password(CONSOLE, "owner", NOON)
+    opened = gate.people.open_session("0" * 64, "owner", old, NOON, NOON + SESSION_S, address="", browser="")
+    assert not opened and gate.people.sessions("owner", NOON) == []
+
+
+def test_sessions_tell_where_from_and_end_one_by_one(gate: Gate) -> None:
+    tokens = [log_in(gate, "owner", "the owner's own", NOON + n, f"10.0.0.{n}") for n in range(3)]
+    gate.session(tokens[0], NOON + RENEW_S + 9, address="10.9.9.9")
+    found = gate.people.sessions("owner", NOON)
+    assert [(session.address, session.last_seen - NOON) for session in found] == [
+        ("10.9.9.9", RENEW_S + 9), ("10.0.0.2", 2), ("10.0.0.1", 1),
+    ]  # fmt: skip
+    gate.people.end_sessions(OWNER, "owner", NOON, found[1].handle)
+    assert [gate.session(token, NOON) is not None for token in tokens] == [True, True, False]
+    gate.people.end_sessions(OWNER, "owner", NOON)
+    assert not any(gate.session(token, NOON) for token in tokens)
+
+
+def test_an_unknown_session_ends_nothing(gate: Gate) -> None:
+    log_in(gate, "owner", "the owner's own")
+    for handle in ("", "x", "0" * 16, "'", "é" * 16):
+        gate.people.end_sessions(OWNER, "owner", NOON, handle)
+    assert len(gate.people.sessions("owner", NOON)) == 1
+
+
+# Tokens
+
+
+def test_a_token_works_until_it_expires_or_is_revoked(gate: Gate) -> None:
+    token = gate.make_token(OWNER, "erp", NOON, role=Role.VIEWER, scope=CAM3, days=2)
+    assert token.startswith("lw_") and len(token) > 40
+    principal = gate.bearer(token, "10.0.0.1", NOON + DAY_S)
+    assert principal == Principal("token:erp", Role.VIEWER, CAM3)
+    assert gate.people.tokens(EVERYWHERE)[0].last_used == NOON + DAY_S
+    assert gate.bearer(token, "10.0.0.1", NOON + 2 * DAY_S) is None
+    gate.people.revoke_token(OWNER, "erp", NOON)
+    assert gate.bearer(token, "10.0.0.1", NOON) is None
+    assert reason(gate.make_token, OWNER, "ERP", NOON, role=Role.VIEWER, scope=CAM3, days=2) == "people_token_taken"
+
+
+def test_the_database_holds_no_token_and_no_password(gate: Gate, store: Store) -> None:
+    secrets = [
+        gate.make_token(OWNER, "erp", NOON, role=Role.VIEWER, scope=CAM3, days=2),
+        gate.add_user(OWNER, "guard", NOON, role=Role.VIEWER, scope=CAM3),
+        log_in(gate, "owner", "the owner's own"),
+    ]
+    with store.database.reading() as connection:
+        for table in ("users", "sessions", "tokens", "audit"):
+            rows = str(connection.exec_driver_sql(f"SELECT * FROM {table}").all())
+            assert rows != "[]" and not any(secret in rows for secret in secrets)
+
+
+LOSSES = {
+    "a lower role": lambda people, name: people.change(OWNER, name, NOON, role=Role.VIEWER, scope=SHANGHAI),
+    "a narrower scope": lambda people, name: people.change(OWNER, name, NOON, role=Role.ADMIN, scope=CAM3),
+    "being disabled": lambda people, name: people.disable(OWNER, name, NOON),
+}
+
+
+def test_a_token_goes_with_what_its_maker_loses(gate: Gate) -> None:
+    for name, loss in LOSSES.items():
+        gate.people.add(CONSOLE, name, "x", NOON, role=Role.ADMIN, scope=SHANGHAI)
+        maker = Principal(name, Role.ADMIN, SHANGHAI)
+        token = gate.make_token(maker, name, NOON, role=Role.ADMIN, scope=SHANGHAI, days=9)
+        loss(gate.people, name)
+        assert gate.bearer(token, "10.0.0.1", NOON) is None
+        gate.people.enable(OWNER, name, NOON)
+        assert gate.bearer(token, "10.0.0.1", NOON) is None
+
+
+def test_a_token_stays_where_its_maker_still_covers_it(gate: Gate) -> None:
+    gate.people.add(CONSOLE, "maker", "x", NOON, role=Role.OWNER, scope=SHANGHAI)
+    token = gate.make_token(Principal("maker", Role.OWNER, SHANGHAI), "t", NOON, role=Role.VIEWER, scope=CAM3, days=9)
+    gate.people.change(OWNER, "maker", NOON, role=Role.ADMIN, scope=SHANGHAI)
+    assert gate.bearer(token, "10.0.0.1", NOON) is not None
+
+
+def test_guessing_tokens_is_slowed_down_and_good_ones_are_not(gate: Gate) -> None:
+    token = gate.make_token(OWNER, "erp", NOON, role=Role.VIEWER, scope=CAM3, days=9)
+    for _ in range(50):
+        assert gate.bearer(token, "10.0.0.1", NOON) is not None
+    for n in range(10):
+        assert gate.bearer(f"lw_{n}", "10.0.0.1", NOON) is None
+    with pytest.raises(TooManyTries):
+        gate.bearer("lw_x", "10.0.0.1", NOON)
+    assert gate.bearer(token, "10.0.0.2", NOON) is not None
+
+
+def test_making_users_tokens_and_resets_is_slowed_down(gate: Gate) -> None:
+    for n in range(10):
+        gate.add_user(OWNER, f"user{n}", NOON, role=Role.VIEWER, scope=CAM3)
+        gate.reset_password(OWNER, f"user{n}", NOON)
+    with pytest.raises(TooManyTries):
+        gate.make_token(OWNER, "t", NOON, role=Role.VIEWER, scope=CAM3, days=1)
+    with pytest.raises(TooManyTries):
+        gate.reset_password(OWNER, "user1", NOON)
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "token"),
+    [
+        ("/api/incidents", "Bearer lw_x", "lw_x"),
+        ("/api/incidents", "bearer  lw_x ", "lw_x"),
+        ("/api/incidents", "Basic eDp5", None),
+        ("/api/incidents", "", None),
+        ("/api/incidents", "Bearer", ""),
+        ("/incidents", "Bearer lw_x", None),
+        ("/", "Bearer lw_x", None),
+    ],
+)
+def test_where_a_token_counts(path: str, header: str, token: str | None) -> None:
+    assert bearer_token(path, {"authorization": header} if header else {}) == token
+
+
+# What is on record
+
+
+def test_every_change_of_people_is_on_record(gate: Gate, store: Store) -> None:
+    password = gate.add_user(OWNER, "guard", NOON, role=Role.VIEWER, scope=CAM3)
+    session = gate.session(log_in(gate, "guard", password), NOON)
+    assert session is not None
+    gate.change_password(session, password, "the guard's own", NOON)
+    gate.people.change(OWNER, "guard", NOON, role=Role.REVIEWER, scope=SHANGHAI)
+    gate.make_token(Principal("guard", Role.REVIEWER, SHANGHAI), "t", NOON, role=Role.VIEWER, scope=CAM3, days=1)
+    session = gate.session(log_in(gate, "guard", "the guard's own"), NOON)
+    assert session is not None
+    gate.log_out(session, NOON)
+    log_in(gate, "guard", "the guard's own")
+    gate.people.end_sessions(OWNER, "guard", NOON)
+    gate.reset_password(OWNER, "guard", NOON)
+    gate.people.disable(OWNER, "guard", NOON)
+    gate.people.enable(OWNER, "guard", NOON)
+    assert actions(store)[1:] == [
+        ("owner", "user_added", "guard"), ("guard", "login", ""), ("guard", "password_changed", "guard"),
+        ("owner", "user_changed", "guard"), ("guard", "token_made", "t"), ("guard", "login", ""),
+        ("guard", "logout", ""), ("guard", "login", ""), ("owner", "sessions_ended", "guard"),
+        ("owner", "password_reset", "guard"), ("owner", "user_disabled", "guard"), ("owner", "token_revoked", "t"),
+        ("owner", "user_enabled", "guard"),
+    ]  # fmt: skip
+    assert verify(Audit(store.database).all_entries()).flaws == ()
+
+
+def test_failed_logins_are_on_record_without_what_may_be_a_password(gate: Gate, store: Store) -> None:
+    gate.log_in("owner", "wrong", "10.0.0.1", NOON)
+    gate.log_in("my-secret-password", "", "10.0.0.2", NOON)
+    entries = Audit(store.database).entries(limit=2)
+    assert [(entry.user, entry.action, entry.details) for entry in entries] == [
+        ("?", "login_failed", {"address": "10.0.0.2"}), ("owner", "login_failed", {"address": "10.0.0.1"}),
+    ]  # fmt: skip
+
+
+def test_failures_from_everywhere_do_not_fill_the_log(sqlite_store: Store) -> None:
+    gate = Gate(People(sqlite_store.database), CHEAP)
+    for n in range(300):
+        gate.log_in(f"user{n}", "x", f"10.0.{n // 250}.{n % 250}", NOON)
+    assert len(actions(sqlite_store)) == 60
+    gate.log_in("user", "x", "10.1.0.1", NOON + 10)
+    assert Audit(sqlite_store.database).entries(limit=1)[0].details["unrecorded"] == 240
+
+
+@pytest.mark.parametrize(
+    ("addresses", "refused"),
+    [
+        ([f"10.0.0.{n}" for n in range(12)], False),
+        ([f"2001:db8::{n:x}" for n in range(12)], True),
+        ([f"2001:db8:0:{n:x}::1" for n in range(12)], False),
+        (["10.0.0.1"] * 12, True),
+        (["10.0.0.1", "::ffff:10.0.0.1"] * 6, True),
+    ],
+)
+def test_tries_are_counted_by_who_can_come_from_an_address(
+    sqlite_store: Store, addresses: list[str], refused: bool
+) -> None:
+    gate = Gate(People(sqlite_store.database), CHEAP)
+
+    def fails() -> None:
+        for n, address in enumerate(addresses):
+            gate.log_in(f"user{n}", "x", address, NOON)
+
+    if refused:
+        with pytest.raises(TooManyTries):
+            fails()
+    else:
+        fails()
+
+
+# Pages
+
+
+def one_time_password(page: str) -> str:
+    found = re.search(r'class="secret"[^>]*>([^<]+)<', page)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_somebody_is_added_and_chooses_a_password_before_anything_else(site: Site) -> None:
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机"}}}, NOON)
+    form = {"name": "小王", "role": "reviewer", "where": "places", "in:shanghai/cam3": "on", "in:elsewhere": "on"}
+    password = one_time_password(site.client.post("/people", data=form).text)
+    user = site.people.user("小王")
+    assert user and (user.role, user.scope) == (Role.REVIEWER, CAM3)
+    guard = site.visitor()
+    guard.post("/login", data={"user": "小王", "password": password})
+    assert guard.get("/").headers["location"] == "/account"
+    assert guard.get("/", headers={"HX-Request": "true"}).headers["hx-redirect"] == "/account"
+    assert guard.get("/api/unknown").status_code == 404
+    assert "请设一个自己的密码" in guard.get("/account").text
+    assert guard.post("/account/password", data={"old": password, "new": password}).status_code == 400
+    guard.post("/account/password", data={"old": password, "new": "the guard's own"})
+    guard.post("/login", data={"user": "小王", "password": "the guard's own"})
+    assert guard.get("/account").status_code == 200 and guard.get("/people").status_code == 403
+    assert password not in site.client.get("/people").text
+
+
+BAD_FORMS: list[dict[str, str]] = [
+    {},
+    {"name": "x"},
+    {"name": "x", "role": "god", "where": "everywhere"},
+    {"name": "x", "role": "viewer", "where": "places"},
+    {"name": "x", "role": "viewer", "where": "places", "in:elsewhere": "on"},
+    {"name": "", "role": "viewer", "where": "everywhere"},
+    {"name": "owner/", "role": "viewer", "where": "everywhere"},
+    {"name": "a\0b", "role": "viewer", "where": "everywhere"},
+]
+BAD_DAYS = ["", "0", "-1", "1.5", "99999", "9" * 400, "٣", "x"]
+
+
+def test_a_bad_form_makes_nobody(site: Site) -> None:
+    for form in BAD_FORMS:
+        assert site.client.post("/people", data=form).status_code == 400
+        assert site.client.post("/tokens", data={**form, "days": "9"}).status_code == 400
+    for days in BAD_DAYS:
+        form = {"name": "t", "role": "viewer", "where": "everywhere", "days": days}
+        assert site.client.post("/tokens", data=form).status_code == 400
+    assert [user.name for user in site.people.users(EVERYWHERE)] == ["owner"]
+    assert site.people.tokens(EVERYWHERE) == []
+
+
+OTHERS: dict[str, dict[str, str]] = {
+    "": {"role": "viewer", "where": "everywhere"},
+    "/password": {},
+    "/access": {"do": "disable"},
+    "/sessions": {"session": "all"},
+}
+
+
+def test_an_admin_neither_makes_nor_changes_an_owner(site: Site) -> None:
+    admin = site.somebody(Role.ADMIN)
+    form = {"name": "x", "role": "owner", "where": "everywhere"}
+    assert admin.post("/people", data=form).status_code == 403
+    assert admin.post("/tokens", data={**form, "days": "9"}).status_code == 400
+    for path, fields in OTHERS.items():
+        assert admin.post(f"/people/owner{path}", data=fields).status_code == 403
+    assert site.client.get("/account").status_code == 200 and 'value="owner"' not in admin.get("/people").text
+
+
+def test_whoever_sees_one_site_manages_nobody_of_another(site: Site) -> None:
+    site.somebody(Role.VIEWER, ["suzhou"], "in-suzhou")
+    local = site.somebody(Role.ADMIN, ["shanghai"], "local")
+    assert "in-suzhou" not in local.get("/people").text and ">owner<" not in local.get("/people").text
+    for path, fields in OTHERS.items():
+        assert local.post(f"/people/in-suzhou{path}", data=fields).status_code == 404
+    assert local.get("/people/in-suzhou").status_code == 404
+
+
+def test_a_role_changes_at_the_next_click(site: Site) -> None:
+    guard = site.somebody(Role.REVIEWER, None, "guard")
+    assert guard.get("/tuning").status_code == 200
+    answer = site.client.post("/people/guard", data={"role": "viewer", "where": "everywhere"})
+    assert answer.status_code == 303 and guard.get("/tuning").status_code == 403
+
+
+def test_nobody_of_an_unknown_name_is_managed(site: Site) -> None:
+    for name in ("nobody", "%00", "a%2fb", "x" * 3000, "é", "%ff"):
+        for path, fields in OTHERS.items():
+            assert site.client.post(f"/people/{name}{path}", data=fields).status_code in (404, 405)
+        assert site.client.post(f"/tokens/{name}/revoke").status_code == 404
+
+
+def test_ones_own_sessions_and_tokens_are_on_the_account_page(site: Site) -> None:
+    site.client.post("/tokens", data={"name": "erp", "role": "viewer", "where": "everywhere", "days": "9"})
+    other = site.visitor(**{"User-Agent": "Mozilla/5.0 (iPhone) MicroMessenger/8.0 Safari"})
+    other.post("/login", data=site.login)
+    page = site.client.get("/account").text
+    assert "erp" in page and "WeChat · iPhone" in page
+    handle = re.search(r'name="session" value="([0-9a-f]+)" aria-label="[^"]*WeChat', page)
+    assert handle is not None
+    site.client.post("/account/sessions", data={"session": handle[1]})
+    assert other.get("/account").status_code == 303 and site.client.get("/account").status_code == 200
+    assert site.client.post("/tokens/erp/revoke", data={"next": "//evil.test"}).headers["location"] == "/"
+    assert site.people.tokens(EVERYWHERE)[0].revoked_at == NOON
+
+
+def test_nobody_revokes_anothers_token_or_ends_anothers_session(site: Site) -> None:
+    site.client.post("/tokens", data={"name": "erp", "role": "viewer", "where": "everywhere", "days": "9"})
+    for role in (Role.VIEWER, Role.REVIEWER, Role.ADMIN):
+        assert site.somebody(role).post("/tokens/erp/revoke").status_code == 404
+    session = site.people.sessions("owner", NOON)[0]
+    site.somebody(Role.VIEWER).post("/account/sessions", data={"session": session.handle})
+    assert site.client.get("/account").status_code == 200
+
+
+@pytest.mark.parametrize("cookie", [False, True])
+def test_a_token_is_no_cookie(site: Site, cookie: bool) -> None:
+    """Another site's page can send a cookie, but no token; so where a token is sent, no cookie counts."""
+    visitor = site.visitor(Authorization="Bearer lw_wrong")
+    if cookie:
+        visitor.cookies.update(site.client.cookies)
+    del visitor.headers["Sec-Fetch-Site"]
+    answer = visitor.get("/api/unknown")
+    assert answer.status_code == 404
+    assert visitor.post("/preferences", data={"theme": "dark"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("browser", "words"),
+    [
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/130.0 Safari/537.36 Edg/130", "Edge · Windows"),
+        ("Mozilla/5.0 (Linux; Android 14) Chrome/130 Mobile Safari", "Chrome · Android"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X) Version/18 Safari/605", "Safari · macOS"),
+        ("curl/8", ""),
+        ("", ""),
+    ],
+)
+def test_devices_in_words(browser: str, words: str) -> None:
+    assert device(browser) == words
+
+
+# Scope, principal
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covers"),
+    [
+        (None, None, True), (None, ["a"], True), (["a"], None, False), (["a"], ["a/x"], True), (["a/x"], ["a"], False),
+        (["a/x"], ["a/y"], False), (["a", "b/x"], ["b/x", "a/y"], True), ([], [], True), ([], ["a"], False),
+        (["a"], [], True),
+    ],
+)  # fmt: skip
+def test_scopes_cover_each_other(wide: list[str] | None, narrow: list[str] | None, covers: bool) -> None:
+    assert Scope.of(wide).covers(Scope.of(narrow)) is covers
+
+
+def test_the_console_may_do_everything() -> None:
+    assert all(CONSOLE.may(right) for right in Right)
+
+
+# Command line
+
+
+@pytest.fixture
+def hub_file(tmp_path: Path) -> Path:
+    """A hub's configuration; the hub has never run."""
+    file = tmp_path / "hub.yaml"
+    file.write_text(f"data_dir: {tmp_path / 'data'}\n")
+    return file
+
+
+def test_the_console_adds_lists_and_resets(hub_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["user", "list", str(hub_file)]) == 1
+    assert "no database" in capsys.readouterr().err
+    add = ["user", "add", "guard", "--role", "reviewer", "--scope", "shanghai,suzhou/cam3", str(hub_file)]
+    assert cli.main(add) == 0
+    first = capsys.readouterr().out.split()[2]
+    assert cli.main(add) == 1 and "There is a user of this name" in capsys.readouterr().err
+    assert cli.main(["user", "reset", "guard", str(hub_file)]) == 0
+    second = capsys.readouterr().out.split()[2]
+    assert cli.main(["user", "reset", "nobody", str(hub_file)]) == 1
+    capsys.readouterr()
+    assert cli.main(["user", "list", "--json", str(hub_file)]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(user["name"], user["role"], user["scope"]) for user in listed] == [
+        ("guard", "reviewer", ["shanghai", "suzhou/cam3"])
+    ]
+    store = Store(f"sqlite:///{hub_file.parent / 'data' / 'hub.sqlite'}")
+    gate = Gate(People(store.database), CHEAP)
+    now = SystemClock().now()
+    assert gate.log_in("guard", first, "", now) is None and gate.log_in("guard", second, "", now)
+    assert all(
+        user.startswith("console:") for user, action, _ in actions(store) if action.startswith(("user", "password"))
+    )
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--role", "god"], [], ["--role", "viewer", "--scope", ""], ["--role", "viewer", "--scope", "a,,b"],
+     ["--role", "viewer", "--scope", "a/b/c"], ["--role", "viewer", "--scope", "/x"]],
+)  # fmt: skip
+def test_the_console_refuses_nonsense(hub_file: Path, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["user", "add", "guard", *arguments, str(hub_file)])
+    assert stopped.value.code == 2
