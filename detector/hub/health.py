@@ -218,7 +218,7 @@ class Health:
     def status(self, site: str, edge: str, state: str, at: float) -> None:
         """An edge said, or its last will said, `online` or `offline`; to be called before the store keeps it."""
         with self._lock:
-            self._meet(site, edge, "", at)
+            self._meet(site, edge, [""], at)
             place = ("edge", site, edge, "")
             if state == "online":
                 self._end(place, at)
@@ -230,13 +230,12 @@ class Health:
     def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
         """An edge's health report came: it is there, its clock can be read, and its cameras are told of."""
         with self._lock:
-            self._meet(site, edge, "", at)
             self._end(("edge", site, edge, ""), at)
             self._read_clock(site, edge, fields.get("at_unix"), at)
             told = camera_states([Edge(site, edge, None, "online", at, dict(fields), at, 0)], at)
             cameras = [camera for camera in told if NAME.fullmatch(camera.name)][:MOST_CAMERAS]
+            self._meet(site, edge, ["", *(camera.name for camera in cameras)], at)
             for camera in cameras:
-                self._meet(site, edge, camera.name, at)
                 place = ("camera", site, edge, camera.name)
                 if camera.state != "silent":
                     self._troubled.pop(place[1:], None)
@@ -259,24 +258,25 @@ class Health:
         ways.append(round(float(said) - at, 2))  # type: ignore[arg-type]
         offset = max(ways)
         if offset != before:
+            insert = self._database.insert(edges).values(site=site, edge=edge, clock_offset_s=offset)
+            new = {"clock_offset_s": insert.excluded.clock_offset_s}
             with self._database.writing() as connection:
-                of_edge = update(edges).where(edges.c.site == site, edges.c.edge == edge)
-                connection.execute(of_edge.values(clock_offset_s=offset))
+                connection.execute(insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new))
 
     def _heard_at(self, site: str, edge: str) -> float | None:
         query = select(edges.c.health_at).where(edges.c.site == site, edges.c.edge == edge)
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
-    def _meet(self, site: str, edge: str, camera: str, at: float) -> None:
-        """Note since when somebody is watched: before that, nothing can be missing."""
-        key = site, edge, camera
-        if key in self._known:
+    def _meet(self, site: str, edge: str, cameras: list[str], at: float) -> None:
+        """Note since when an edge ("") and its cameras are watched: before that, nothing can be missing."""
+        new = {(site, edge, camera) for camera in cameras} - self._known
+        if not new:
             return
-        insert = self._database.insert(watched).values(site=site, edge=edge, camera=camera, since=at, until=at)
+        rows = [{"site": site, "edge": edge, "camera": key[2], "since": at, "until": at} for key in sorted(new)]
         with self._database.writing() as connection:
-            connection.execute(insert.on_conflict_do_nothing(index_elements=["site", "edge", "camera"]))
-        self._known.add(key)
+            connection.execute(self._database.insert(watched).on_conflict_do_nothing(), rows)
+        self._known |= new
 
     def _begin(self, place: Place, at: float) -> None:
         if place in self._open:

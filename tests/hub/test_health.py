@@ -1,0 +1,327 @@
+"""Silence is put on record: who was away when, what came late, and how far clocks are off."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.hub.health import Gap, Health
+from detector.hub.rights import Role, Scope
+from detector.hub.store import Store
+from tests.hub.conftest import NOON, Site, SteppedClock, make_envelope
+
+MINUTE = 60.0
+
+
+class Watchtower:
+    """Health over a store, with a clock and a broker that do as they are told."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store, self.folder = store, folder
+        self.clock = SteppedClock(NOON)
+        self.connected = True
+        self.health = self.restarted()
+
+    def restarted(self) -> Health:
+        """As a new hub begins."""
+        self.health = Health(self.store, self.clock, self.folder, lambda: self.connected)
+        self.health.begin()
+        return self.health
+
+    def report(self, *, edge: str = "box1", ahead_s: float = 0.0, way_s: float = 0.0, **cameras: float | None) -> None:
+        """A health report comes; cameras are given with the age of their last frame."""
+        at = self.clock.now()
+        told = {name: {"age_s": age, "title": f"机 {name}"} for name, age in (cameras or {"cam3": 1.0}).items()}
+        fields = {"cameras": told, "at_unix": at + ahead_s - way_s, "backlog": 0}
+        self.health.report("shanghai", edge, fields, at)
+        self.store.set_health("shanghai", edge, fields, at)
+
+    def say(self, state: str, edge: str = "box1") -> None:
+        """An edge's status comes."""
+        self.health.status("shanghai", edge, state, self.clock.now())
+        self.store.set_edge_status("shanghai", edge, state, self.clock.now())
+
+    def watch(self, seconds: float, *, reports: bool = True, **cameras: float | None) -> None:
+        """Time goes on as a hub lives it."""
+        for _ in range(round(seconds / 10)):
+            self.clock.at += 10
+            if reports:
+                self.report(**cameras)
+            self.health.look_round()
+
+    def gaps(self, scope: Scope = Scope()) -> list[tuple[str, str, float, float | None]]:  # noqa: B008
+        """What, whom, from when, until when in minutes after noon; first one first."""
+        found = self.health.gaps(NOON - 86400, NOON + 86400, scope)
+        return [
+            (
+                gap.what,
+                gap.camera or gap.edge,
+                round((gap.began_at - NOON) / MINUTE, 1),
+                None if gap.ended_at is None else round((gap.ended_at - NOON) / MINUTE, 1),
+            )
+            for gap in reversed(found)
+        ]
+
+
+@pytest.fixture
+def tower(store: Store, tmp_path: Path) -> Watchtower:
+    """On either database."""
+    return Watchtower(store, tmp_path)
+
+
+def test_quiet_watching_leaves_no_gap(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(600)
+    assert tower.gaps() == []
+
+
+def test_an_edge_that_is_cut_off_leaves_a_gap_from_its_last_report_to_its_return(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(60)
+    tower.clock.at += 30  # the broker waits one and a half keep-alives
+    tower.say("offline")
+    assert tower.gaps() == [("edge", "box1", 1.0, None)]
+    tower.watch(600, reports=False)
+    tower.say("online")
+    tower.report()
+    assert tower.gaps() == [("edge", "box1", 1.0, 11.5)]
+
+
+def test_an_edge_that_only_falls_silent_leaves_one_too(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(60)
+    tower.watch(110, reports=False)
+    assert tower.gaps() == []
+    tower.watch(60, reports=False)
+    assert tower.gaps() == [("edge", "box1", 1.0, None)]
+    tower.watch(10)
+    assert tower.gaps() == [("edge", "box1", 1.0, 4.0)]
+
+
+def test_a_flapping_edge_leaves_one_gap(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(60)
+    for _ in range(5):
+        tower.clock.at += 5
+        tower.say("offline")
+        tower.clock.at += 5
+        tower.say("online")
+    assert tower.gaps() == [("edge", "box1", 1.0, 1.8)]
+
+
+def test_a_camera_without_a_picture_leaves_a_gap_from_its_last_frame(tower: Watchtower) -> None:
+    tower.watch(60, cam3=1.0, cam4=1.0)
+    for age in (10.0, 20.0, 30.0, 40.0):
+        tower.clock.at += 10
+        tower.report(cam3=1.0, cam4=age)
+    assert tower.gaps() == [("camera", "cam4", 1.0, None)]
+    tower.watch(20, cam3=1.0, cam4=1.0)
+    assert tower.gaps() == [("camera", "cam4", 1.0, 1.8)]
+
+
+def test_a_camera_that_never_brought_one_and_one_that_was_taken_away(tower: Watchtower) -> None:
+    tower.watch(60, cam3=1.0, cam4=None)
+    assert tower.gaps() == [("camera", "cam4", 0.2, None)]
+    tower.watch(10, cam3=1.0)
+    assert tower.gaps() == [("camera", "cam4", 0.2, 1.2)]
+
+
+def test_the_hubs_own_downtime_is_known_at_its_start_and_blamed_on_nobody_else(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(60)
+    tower.clock.at += 600
+    tower.restarted()
+    tower.watch(100, reports=False)
+    assert tower.gaps() == [("hub", "", 1.0, 11.0)]
+    tower.clock.at += 5
+    tower.restarted()
+    assert len(tower.gaps()) == 1  # merely restarted
+
+
+def test_without_a_broker_the_hub_calls_nobody_silent(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(60)
+    tower.connected = False
+    tower.watch(600, reports=False)
+    tower.connected = True
+    tower.watch(60)
+    assert tower.gaps() == [("broker", "", 1.2, 11.2)]
+
+
+def test_an_open_gap_outlives_the_hub(tower: Watchtower) -> None:
+    tower.watch(60)
+    tower.say("offline")
+    tower.clock.at += 10
+    tower.restarted()
+    tower.clock.at += 50
+    tower.say("online")
+    assert tower.gaps() == [("edge", "box1", 1.0, 2.0)]
+
+
+def test_alerts_that_came_late_are_counted_for_the_gap_that_held_them(tower: Watchtower) -> None:
+    tower.watch(60)
+    tower.say("offline")
+    began = tower.clock.at
+    sent = [began + 30 * n for n in range(5)]
+    tower.clock.at += 1200
+    tower.say("online")
+    late = [make_envelope(n, incident=f"i{n}", started_at_unix=at - 1) for n, at in enumerate(sent, 1)]
+    in_time = make_envelope(9, incident="i9", started_at_unix=tower.clock.at - 30)
+    other = make_envelope(1, edge="box2", incident="i10", started_at_unix=began)
+    tower.store.add_alerts([*late, in_time, other], tower.clock.now())
+    gap = tower.health.gaps(NOON, tower.clock.at)[0]
+    assert (gap.what, gap.late, gap.lasted_s(tower.clock.at)) == ("edge", 5, 1200.0)
+    assert len(tower.health.late(NOON, tower.clock.at)) == 6
+    assert tower.health.late(NOON, tower.clock.at, Scope.of(["suzhou"])) == []
+    assert len(tower.health.late(NOON, tower.clock.at, Scope.of(["shanghai/cam3"]))) == 6
+    assert tower.health.notes(NOON, tower.clock.at)[0].late == 5
+
+
+def test_a_slow_clock_makes_no_alert_late(tower: Watchtower) -> None:
+    tower.report(ahead_s=-300.0)
+    tower.store.add_alerts([make_envelope(1, started_at_unix=NOON - 301)], NOON)
+    assert tower.health.late(NOON - 3600, NOON + 3600) == []
+
+
+@pytest.mark.parametrize("offset", [0.0, -75.0, 3600.0])
+def test_an_edges_clock_is_read_from_its_quickest_report(tower: Watchtower, offset: float) -> None:
+    for way_s in (8.0, 0.4, 25.0, 0.02, 3.0):
+        tower.clock.at += 10
+        tower.report(ahead_s=offset, way_s=way_s)
+    edge = tower.store.edges()[0]
+    assert edge.clock_offset_s == pytest.approx(offset - 0.02, abs=0.011)
+    for _ in range(30):  # a clock that was set is followed once the old reports are forgotten
+        tower.clock.at += 10
+        tower.report(ahead_s=0.0, way_s=0.05)
+    assert tower.store.edges()[0].clock_offset_s == pytest.approx(-0.05, abs=0.011)
+
+
+@given(ways=st.lists(st.floats(0, 1000), min_size=1, max_size=30), offset=st.floats(-1e5, 1e5))
+def test_a_clock_is_never_off_by_more_than_the_quickest_way(ways: list[float], offset: float) -> None:
+    found = max(round(offset - way, 2) for way in ways)
+    assert offset - min(ways) - 0.006 <= found <= offset + 0.006
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"at_unix": "soon", "cameras": None},
+        {"at_unix": float("nan"), "cameras": {"a\0b": {"age_s": 999}}},
+        {"at_unix": -1e300, "cameras": {"../x": {"age_s": 999}}},
+        {"at_unix": 1e300, "cameras": [{"camera": "x" * 500, "age_s": 999}]},
+        {"cameras": {f"c{n}": {"age_s": 999} for n in range(5000)}},
+    ],
+)
+def test_odd_reports_leave_no_odd_rows(tower: Watchtower, fields: dict[str, Any]) -> None:
+    tower.health.report("shanghai", "box1", fields, NOON)
+    assert len(tower.health.gaps(NOON - 1e6, NOON + 1, limit=10_000)) <= 256
+    assert tower.store.edges() == [] or tower.store.edges()[0].clock_offset_s is None
+
+
+def test_late_alerts_are_found_by_their_index(sqlite_store: Store) -> None:
+    with sqlite_store.database.reading() as connection:
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT alerts.site FROM alerts "
+            "WHERE alerts.received_at - alerts.sent_at > 60 AND alerts.sent_at >= 5 AND alerts.sent_at < 9"
+        ).all()
+    assert "alerts_late" in str(plan)
+
+
+# The page
+
+
+def told(site: Site, **cameras: float) -> None:
+    """A report of an edge, as the ingest takes it."""
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    fields = {
+        "cameras": {name: {"age_s": age, "title": name, "fps": 12.5, "dropped": 0} for name, age in cameras.items()},
+        "at_unix": site.clock.now() + 7.5, "backlog": 0, "dropped": 0, "dead": 0, "version": "0.1.0",
+        "model": {"name": "scene", "precision": "fp32"}, "disk_free": 3 * 2**30, "disk_total": 100 * 2**30,
+        "uptime_s": 7200,
+    }  # fmt: skip
+    health.report("shanghai", "box1", fields, site.clock.now())
+    site.store.set_health("shanghai", "box1", fields, site.clock.now())
+
+
+def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: Site) -> None:
+    site.app.app.state.parts.health.begin()  # type: ignore[attr-defined]
+    assert "没有消息" in site.client.get("/health").text
+    told(site, cam3=1.0)
+    told(site, cam3=1.0)
+    page = site.client.get("/health").text
+    for words in (
+        "1 台边缘设备在线", "过去 24 小时没有中断，迟到告警 0 条", "<dt>缺号</dt><dd>0", "<dt>边缘丢弃</dt><dd>0",
+        "快 7.5 秒", "3.0 GiB / 共 100.0 GiB", "scene · fp32", "12.5", "没有中断",
+    ):  # fmt: skip
+        assert words in page, words
+    assert "<dt>待传片段</dt><dd>–" in page
+
+
+def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> None:
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    health.begin()
+    told(site, cam3=1.0)
+    health.status("shanghai", "box1", "offline", NOON)
+    site.store.set_edge_status("shanghai", "box1", "offline", NOON)
+    site.store.add_alerts([make_envelope(1, started_at_unix=NOON + 60)], NOON + 2220)
+    site.clock.at = NOON + 2220
+    page = site.client.get("/health").text.replace("\u00a0", " ")
+    assert "12:00–至今" in page and "边缘设备 shanghai / box1 断开 37 分钟，1 条告警迟到" in page
+    health.status("shanghai", "box1", "online", NOON + 2220)
+    site.store.set_edge_status("shanghai", "box1", "online", NOON + 2220)
+    told(site, cam3=1.0)
+    page = site.client.get("/health").text.replace("\u00a0", " ")
+    assert "12:00–12:37" in page and "过去 24 小时中断 1 次，迟到告警 1 条" in page
+    site.client.cookies.set("language", "en")
+    assert "was cut off for 37 min, 1 alert came late" in site.client.get("/health").text.replace("\u00a0", " ")
+
+
+def test_the_page_keeps_to_the_scope(site: Site) -> None:
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    health.begin()
+    told(site, cam3=1.0, cam4=900.0)
+    site.store.add_refusal("labelwatch/shanghai/box1/alerts", "forged", NOON)
+    assert "cam4" in site.client.get("/health").text
+    guard = site.somebody(Role.REVIEWER, ["shanghai/cam3"]).get("/health").text
+    assert "cam3" in guard and "cam4" not in guard and "没有画面" not in guard
+    other = site.somebody(Role.VIEWER, ["suzhou"], "other").get("/health").text
+    assert "box1" not in other and "还没有边缘设备接入" in other
+
+
+@pytest.mark.parametrize("health", [{"cameras": 5, "model": [], "clock": 1, "disk_free": "?"}, {"uptime_s": -1}])
+def test_odd_reports_break_no_health_page(site: Site, health: dict[str, Any]) -> None:
+    site.store.set_health("shanghai", "box1", health, NOON)
+    assert site.client.get("/health").status_code == site.client.get("/health/part").status_code == 200
+
+
+# Probes
+
+
+def test_probes_say_what_is_wrong(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger = site.visitor()
+    assert stranger.get("/healthz").json() == {"ok": True}
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10**12, 0, 10**12))
+    ready = stranger.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "database": True, "disk": True, "broker": True})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10**12, 10**12, 0))
+    ready = stranger.get("/readyz")
+    assert ready.status_code == 503 and ready.json()["disk"] is False and ready.json()["database"] is True
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10**12, 0, 10**12))
+    with site.store.database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE watched RENAME TO gone")
+    site.clock.at += 5
+    ready = stranger.get("/readyz")
+    assert ready.status_code == 503 and ready.json()["database"] is False
+
+
+def test_gaps_have_a_length_while_they_last() -> None:
+    gap = Gap(1, "edge", "s", "e", "", NOON, None)
+    assert gap.lasted_s(NOON + 5) == 5 and gap.lasted_s(NOON - 5) == 0
