@@ -36,7 +36,7 @@ class Console:
         self._database = database
         self._clock = clock or SystemClock()
         self._people = People(database)
-        self._gate = Gate(self._people, hasher)
+        self._hasher = hasher
         self._by = Principal(f"{CONSOLE.user}{getpass.getuser()}", Role.OWNER, EVERYWHERE)
 
     def add_user(self, name: str, role: Role, scope: Scope) -> str:
@@ -46,7 +46,7 @@ class Console:
             LabelwatchError: The name is taken or is none.
         """
         with _in_words():
-            return self._gate.add_user(self._by, as_name(name), self._clock.now(), role=role, scope=scope)
+            return self._gate().add_user(self._by, as_name(name), self._clock.now(), role=role, scope=scope)
 
     def reset(self, name: str) -> str:
         """Give a user a one-time password, which is returned.
@@ -55,7 +55,7 @@ class Console:
             LabelwatchError: There is no such user.
         """
         with _in_words():
-            return self._gate.reset_password(self._by, as_name(name), self._clock.now())
+            return self._gate().reset_password(self._by, as_name(name), self._clock.now())
 
     def users(self) -> list[User]:
         """Everybody."""
