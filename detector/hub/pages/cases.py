@@ -235,10 +235,10 @@ def _said(view: View, entry: Entry) -> str:
     """A line of the trail in words."""
     key, details = "trail_" + entry.action, entry.details
     if entry.action == "case_changed":
-        names = [view.say(f"case_{name}") for name in details.get("changed", ()) if name in (*LONGEST, "state")]
-        what = view.say("comma").join(names)
-        state = details.get("state")
-        return view.say(key, what=f"{what} → {view.say(f'case_{state}')}" if state in STATES else what)
+        changed = [view.say(f"case_{name}") for name in details.get("changed", ()) if name in LONGEST]
+        if details.get("state") in STATES:
+            changed.append(f"{view.say('case_state')} → {view.say('case_' + details['state'])}")
+        return view.say(key, what=view.say("comma").join(changed))
     if view.say.either(key, "") == "":
         return entry.action
     return view.say(key, incident=str(details.get("incident", ""))[:12], pack=details.get("pack", ""))
