@@ -264,9 +264,9 @@ class CameraView:
 class Scene:
     """All that a rule may know of the world at one instant.
 
-    `label_scores` are the model's, 0..1, of `labels`. `ended` are tracks that end here. `clock_step_s` is set on the
-    first scene after time jumped: by how many seconds, negative when it was set back; what was remembered before is
-    void then.
+    `ended` are tracks that end here. `clock_step_s` is set on the first scene after time jumped: by how many seconds,
+    negative when it was set back; what was remembered before is void then. `label_scores` are the model's, 0..1, of
+    `labels`. `newcomers` were seen for too short a time to count as people, and no rule heeds them.
     """
 
     camera: str
@@ -280,6 +280,7 @@ class Scene:
     view: CameraView | None = None
     clock_step_s: float | None = None
     label_scores: tuple[float, ...] = ()
+    newcomers: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

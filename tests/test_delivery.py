@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 
 from detector import wire
 from detector.alerts.identity import load_identity
+from detector.alerts.looks import Look, write_side
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
@@ -25,6 +26,8 @@ from detector.broker import EmbeddedBroker, find_mosquitto
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig
 from detector.hub.server import Hub
+from detector.hub.sides import Sides
+from detector.sides import read_side
 from tests.alerts.conftest import make_fields
 from tests.conftest import part_missing
 from tests.parts_mosquitto import Mosquitto, soon
@@ -173,12 +176,19 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
         clips.start()
         link.start()
         outbox.put(make_fields("i1"))
-        outbox.put_clip("i1", 0, path, sha256, len(content), clock.now(), 3.0, "cam-1")
+        seen = Look(now := clock.now(), (64, 48), 0, '"boxes":[]')
+        side = write_side(
+            tmp_path / "side", [seen], incident="i1", segment=0, started_at=now, duration_s=3.0, tracks=[1]
+        )
+        assert side is not None
+        outbox.put_clip("i1", 0, side.path, side.sha256, side.bytes, now, 3.0, "cam-1", wire.SIDE)
+        outbox.put_clip("i1", 0, path, sha256, len(content), now, 3.0, "cam-1")
         outbox.put(make_fields("i1", phase="end"))
         link.publish_health({"cameras": {}})
         assert outbox.wait_drained(60.0)
         assert soon(lambda: hub.store.edges()[0].health_at)
         incident, clip, (edge,) = hub.store.incident("i1"), hub.store.clip("i1", 0), hub.store.edges()
+        kept = Sides(hub.store.database).find("i1", 0)
     finally:
         assert link.stop(10.0)
         assert clips.stop(10.0)
@@ -190,4 +200,7 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
     assert clip is not None
     assert (tmp_path / "hub" / "clips" / clip.file).read_bytes() == content
     assert (edge.state, edge.key, edge.missing) == ("online", wire.public_key_text(key), 0)
-    assert not path.exists()
+    assert kept is not None and kept.sha256 == side.sha256
+    with (tmp_path / "hub" / "clips" / kept.file).open("rb") as file:
+        assert read_side(file)["looks"] == [{"t": 0.0, "boxes": [], "offender": [1]}]
+    assert not path.exists() and not side.path.exists()

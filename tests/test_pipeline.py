@@ -307,3 +307,30 @@ def test_people_known_from_before_are_shown_to_the_detector() -> None:
 def test_pipelines_do_not_share_anything() -> None:
     assert run(SWEEP, frames(18)) == run(SWEEP, frames(18))
     assert frame(0).size == SIZE
+
+
+# What is shown of it
+
+
+def test_what_was_seen_in_a_frame_is_told_with_who_is_believed_to_photograph() -> None:
+    pipeline = pipeline_of(ScriptedDetector(photographer([Photo(2, 4, 1)])))
+    beliefs: dict[float, float] = {}
+    for each in frames(8):
+        pipeline.process(each)
+        sight = pipeline.sight
+        assert sight is not None and sight.scene is pipeline.scene
+        assert sight.first == (each.captured_at == START)
+        assert sight.photographing.keys() == {person.id for person in sight.scene.people}
+        beliefs |= {round(each.captured_at - START, 1): belief for belief in sight.photographing.values()}
+    assert beliefs[1.8] == 0.0 and beliefs[3.6] > 0.9 and beliefs[7.8] == 0.0
+
+
+def test_what_was_left_out_was_not_seen_and_what_begins_anew_says_so() -> None:
+    pipeline = pipeline_of(ScriptedDetector(SWEEP))
+    told = []
+    for at in (0.0, 0.2, 0.1, 0.4, 1000.0, 1000.2, 1000.4):
+        pipeline.process(replace(frame(START + at), camera="cam"))
+        told.append(None if pipeline.sight is None else pipeline.sight.first)
+    assert told == [True, False, None, False, None, True, False]
+    pipeline.process(frame(START + 1000.6, (640, 480)))
+    assert pipeline.sight is not None and pipeline.sight.first

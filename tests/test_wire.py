@@ -312,6 +312,16 @@ def test_a_claim_holds_for_its_own_path_only(incident: str, segment: int) -> Non
         wire.verify_clip(wire.clip_headers(**CLIP, key=KEY), incident=incident, segment=segment, public_key=PUBLIC)
 
 
+def test_a_side_file_s_claim_is_none_of_the_clip_and_the_other_way_round() -> None:
+    side, clip = wire.clip_headers(**CLIP, key=KEY, what=wire.SIDE), wire.clip_headers(**CLIP, key=KEY)
+    about: dict[str, Any] = {"incident": "i1", "segment": 2, "public_key": PUBLIC}
+    assert wire.verify_clip(side, **about, what=wire.SIDE)["what"] == wire.SIDE
+    assert side.keys() == clip.keys(), "the path says what it is"
+    for headers, what in ((side, None), (clip, wire.SIDE), (side, "else")):
+        with pytest.raises(WireError):
+            wire.verify_clip(headers, **about, what=what)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -83,6 +83,12 @@ class PeopleTracker:
         self._tracks: list[_Track] = []
         self._lost: list[_Track] = []
         self._next_id = 1
+        self._at = float("-inf")
+
+    @property
+    def newcomers(self) -> tuple[Person, ...]:
+        """Who was seen in the last frame, but not for long enough yet to count."""
+        return tuple(_told(t) for t in self._tracks if t.last_seen_at == self._at and not t.confirmed)
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -104,6 +110,7 @@ class PeopleTracker:
         Returns:
             People seen in this frame, confirmed ones only, and ids of confirmed tracks that ended now.
         """
+        self._at = at
         self._lost += [t for t in self._tracks if t.confirmed and at - t.last_seen_at > self._keep_s]
         self._tracks = [t for t in self._tracks if at - t.last_seen_at <= (self._keep_s if t.confirmed else DOUBTED_S)]
         ended = frozenset(t.id for t in self._lost if at - t.last_seen_at > self._stitch_s)
@@ -115,12 +122,7 @@ class PeopleTracker:
         for k in left:
             self._begin(people[sure], k, at)
         self._confirm()
-        seen = tuple(
-            Person(t.id, as_box(t.box), t.score, t.first_seen_at, t.last_seen_at, t.acts)
-            for t in self._tracks
-            if t.last_seen_at == at and t.confirmed
-        )
-        return seen, ended
+        return tuple(_told(t) for t in self._tracks if t.last_seen_at == at and t.confirmed), ended
 
     def _begin(self, people: Detections, k: int, at: float) -> None:
         box = people.boxes[k].copy()
@@ -164,6 +166,10 @@ class PeopleTracker:
             self._lost = [t for t in self._lost if t is not old]
         for track in sure:
             track.confirmed = True
+
+
+def _told(track: _Track) -> Person:
+    return Person(track.id, as_box(track.box), track.score, track.first_seen_at, track.last_seen_at, track.acts)
 
 
 def stitches(lost: Sequence[_Track], fresh: Sequence[_Track], within_s: float) -> list[tuple[_Track, _Track]]:

@@ -68,7 +68,10 @@ class SceneTracker:
         found = detections.of(LABEL)
         labels, scores = tuple(map(tuple, found.boxes.tolist())), tuple(found.scores.tolist())
         view = self._view.look(frame.image, at)
-        return Scene(frame.camera, at, frame.size, people, devices, parcels, labels, ended, view, label_scores=scores)
+        return Scene(
+            frame.camera, at, frame.size, people, devices, parcels, labels, ended, view,
+            label_scores=scores, newcomers=self._people.newcomers,
+        )  # fmt: skip
 
     def learned(self) -> dict[str, Any]:
         """What the camera usually shows."""

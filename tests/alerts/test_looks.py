@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -110,15 +111,17 @@ def test_boxes_are_shares_of_the_picture_and_say_whose() -> None:
         labels=[(40, 30, 44, 32)],
         size=(64, 48),
     )
+    seen = replace(seen, newcomers=(person(8, (0, 0, 16, 48), score=0.5),), label_scores=(0.6,))
     look = read(Sight(seen, {7: 0.83125}, first=True))
     assert look == {
         "t": 0.0,
         "boxes": [
             ["person", 7, 0.25, 0.25, 0.5, 0.75, 0.91],
+            ["person", 8, 0, 0, 0.25, 1, 0.5],
             ["phone", 7, 0.4688, 0.5, 0.5312, 0.5833, 0.8],
             ["scanner", None, 0, 0, 0.0312, 0.0417, 0.4],
             ["parcel", 12, 0.5, 0.5, 1, 1, 0],
-            ["label", None, 0.625, 0.625, 0.6875, 0.6667, 0],
+            ["label", None, 0.625, 0.625, 0.6875, 0.6667, 0.6],
         ],
         "offender": [1],
         "score": {"7": 0.831},

@@ -382,3 +382,48 @@ def test_with_the_shipped_weights_empty_hands_do_nothing() -> None:
     acts = ActScores(0.02, 0.02, 0.02, 0.02)
     for t in times(0, 20, 5):
         assert recogniser.observe(scene(t, [person(1, STANDING, t, acts=acts)], [], parcels())) == []
+
+
+# How far it is believed
+
+
+def believed(scenes: Iterable[Scene], weights: Weighing | None = None) -> dict[float, float]:
+    """The belief that track 1 photographs, after each scene."""
+    recogniser = ActRecogniser(PhotoRule(), weights or weighing())
+    return {round(s.at, 1): (recogniser.observe(s), recogniser.photographing([1])[1])[1] for s in scenes}
+
+
+def test_belief_rises_to_the_photo_and_falls_to_nothing_after_it() -> None:
+    script = [Photo(2, 4, 1)]
+    beliefs = believed(photographed(script, times(0, 10, 5)))
+    (sure_at, _), (over_at, _) = told(photographed(script, times(0, 10, 5)))
+    assert all(belief == 0 for at, belief in beliefs.items() if at < 2)
+    rising = [belief for at, belief in beliefs.items() if 2.2 <= at <= 4]
+    assert rising == sorted(rising) and 0 < rising[0] < 1
+    test = SequentialTest.of(PhotoRule(), weighing())
+    assert beliefs[round(sure_at, 1)] >= np.tanh(test.yes / 2) > beliefs[2.2], "an act must have lasted, too"
+    falling = [belief for at, belief in beliefs.items() if 4 < at < over_at]
+    assert falling == sorted(falling, reverse=True) and falling[0] > falling[-1]
+    assert all(belief == 0 for at, belief in beliefs.items() if at >= over_at)
+
+
+def test_nothing_is_believed_of_who_was_never_seen_or_calls() -> None:
+    recogniser = ActRecogniser(PhotoRule(), weighing())
+    assert recogniser.photographing([7]) == {7: 0.0}
+    calls = [
+        scene(t, [person(1, STANDING, t)], [phone(EAR, 1, photo=0.05, call=0.9)], parcels()) for t in times(0, 6, 5)
+    ]
+    assert max(believed(calls).values()) == 0
+
+
+SCORES = st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(SCORES, SCORES, st.sampled_from([0.1, 0.2, 3.0])), max_size=40))
+def test_belief_is_a_share_whatever_is_seen(looks: list[tuple[float, float, float]]) -> None:
+    t, scenes = 0.0, []
+    for photo, call, step_s in looks:
+        t += step_s
+        device = phone(aimed(STANDING, PLACES[1]), 1, photo=photo, call=call)
+        scenes.append(scene(t, [person(1, STANDING, t)], [device], parcels()))
+    assert all(0 <= belief <= 1 for belief in believed(scenes).values())

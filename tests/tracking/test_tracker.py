@@ -51,6 +51,7 @@ def test_a_scene_holds_all_that_was_seen() -> None:
     )
     scenes = [tracker.update(frame(at, (800, 600)), seen) for at in (10.0, 10.2, 10.4)]
     assert [len(scene.people) for scene in scenes] == [0, 0, 1]
+    assert [[(p.id, p.box) for p in scene.newcomers] for scene in scenes] == [[(1, (100, 100, 200, 400))]] * 2 + [[]]
     scene = scenes[-1]
     assert (scene.camera, scene.at, scene.size) == ("cam", 10.4, (800, 600))
     assert (scene.people[0].first_seen_at, scene.people[0].last_seen_at) == (10.0, 10.4)
@@ -59,6 +60,9 @@ def test_a_scene_holds_all_that_was_seen() -> None:
     assert scene.devices[0].call == pytest.approx(0.1)
     assert [p.id for p in scene.parcels] == [1]
     assert scene.labels == ((320, 400, 350, 420),)
+    assert (scene.parcels[0].score, scene.label_scores) == (pytest.approx(0.9), (pytest.approx(0.5),))
+    unseen = tracker.update(frame(10.6, (800, 600)), detections([]))
+    assert ([p.score for p in unseen.parcels], unseen.newcomers, unseen.label_scores) == ([0.0], (), ())
     assert tracker.people == ((100, 100, 200, 400),)
 
 
