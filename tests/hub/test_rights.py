@@ -37,10 +37,12 @@ TABLE: dict[str, set[Role] | str] = {
     "POST /logout": ALL,
     "GET /": ALL,
     "GET /digest": ALL,
-    "GET /feed/head": ALL,
-    "GET /digest/head": ALL,
-    "GET /feed/cards": ALL,
-    "GET /digest/cards": ALL,
+    "GET /feed/older": ALL,
+    "GET /digest/older": ALL,
+    "GET /feed/live": ALL,
+    "GET /digest/live": ALL,
+    "GET /day": ALL,
+    "GET /weeks": ALL,
     "GET /events": ALL,
     "GET /incidents/{incident_id}": ALL,
     "GET /incidents/{incident_id}/snapshot": ALL,
@@ -72,16 +74,65 @@ TABLE: dict[str, set[Role] | str] = {
     "POST /cases/{number}/packs/{pack_number}/remove": GUARDS,
     "POST /incidents/{incident_id}/hold": GUARDS,
     "GET /cameras": ALL,
+    "GET /cameras/part": ALL,
+    "GET /cameras/{site}/{edge}/{camera}/picture": ALL,
+    "POST /cameras/{site}/{edge}/{camera}/picture": ALL,
+    "GET /cameras/{site}/{edge}/{camera}/zones": ALL,
+    "GET /cameras/{site}/{edge}/{camera}/zones/answer": ALL,
+    "POST /cameras/{site}/{edge}/{camera}/zones": MANAGERS,
+    "POST /cameras/{site}/{edge}/{camera}/zones/proposals": GUARDS,
+    "POST /cameras/{site}/{edge}/{camera}/zones/proposals/{number}": MANAGERS,
+    "GET /health": ALL,
+    "GET /health/part": ALL,
+    "GET /metrics": ALL,
+    "GET /readyz": OPEN,
+    "GET /retention": MANAGERS,
+    "GET /notices": MANAGERS,
+    "GET /notices/log": MANAGERS,
+    "POST /notices/targets": MANAGERS,
+    "POST /notices/targets/{number}/test": MANAGERS,
+    "POST /notices/targets/{number}/remove": MANAGERS,
+    "POST /notices/targets/{number}/rules": MANAGERS,
+    "POST /notices/rules/{number}/remove": MANAGERS,
+    "GET /people": MANAGERS,
+    "POST /people": MANAGERS,
+    "GET /people/{name}": MANAGERS,
+    "POST /people/{name}": MANAGERS,
+    "POST /people/{name}/password": MANAGERS,
+    "POST /people/{name}/access": MANAGERS,
+    "POST /people/{name}/sessions": MANAGERS,
+    "POST /tokens": MANAGERS,
+    "POST /tokens/{name}/revoke": ALL,
+    "POST /account/sessions": ALL,
+    "GET /audit": MANAGERS,
+    "POST /audit/check": MANAGERS,
+    "GET /api/openapi.json": OPEN,
+    "GET /api/incidents": ALL,
+    "GET /api/incidents/{incident_id}": ALL,
+    "GET /api/incidents/{incident_id}/clip": ALL,
+    "GET /api/incidents/{incident_id}/snapshot": ALL,
+    "POST /api/incidents/{incident_id}/verdict": GUARDS,
+    "GET /api/cases": ALL,
+    "GET /api/cases/{number}": ALL,
+    "GET /api/cameras": ALL,
+    "GET /api/stats": ALL,
     "GET /tuning": {OWNER, ADMIN, REVIEWER},
     "GET /tuning/edges": {OWNER, ADMIN, REVIEWER},
     "POST /tuning": MANAGERS,
     "HEAD /api/clips/{incident_id}/{segment}": SIGNED,
     "PUT /api/clips/{incident_id}/{segment}": SIGNED,
+    "HEAD /api/clips/{incident_id}/{segment}/side": SIGNED,
+    "PUT /api/clips/{incident_id}/{segment}/side": SIGNED,
 }
 
-NAMED = {"incident_id": "inc-1", "segment": "0"}  # what stands in an address; anything else is unknown
-FORMS = {"POST /incidents/{incident_id}/verdict": {"verdict": "unclear"}}  # sent with a post; else an empty one
-STREAMS = ("GET /events", "GET /review/events")  # closed here, or they would never end
+# What stands in an address; anything else is unknown.
+NAMED = {"incident_id": "inc-1", "segment": "0", "site": "shanghai", "edge": "box1", "camera": "cam3"}
+VERDICT = {"verdict": "unclear", "reason": "", "note": ""}
+FORMS = {"POST /incidents/{incident_id}/verdict": VERDICT}  # sent with a post; else an empty one
+DOCUMENTS = {"POST /api/incidents/{incident_id}/verdict": VERDICT}  # JSON
+# Streams are closed here, or they would never end; there is no broker to be ready.
+BUSY = ("GET /events", "GET /review/events", "GET /readyz")
+FOR_PROGRAMS = ("/api/", "/metrics")
 ELSEWHERE = Scope.of(["suzhou"])
 SECRETS = ("shanghai", "cam3", "东区", "guard-of-cam3", "token-of-cam3")  # what nobody in Suzhou may read
 CLOSED = [route for route, who in TABLE.items() if isinstance(who, set)]
@@ -116,7 +167,7 @@ class Town:
         if token:
             del visitor.headers["Sec-Fetch-Site"]
             visitor.headers["Authorization"] = f"Bearer {self.tokens[token]}"
-        return visitor.request(method, path, data=FORMS.get(route))
+        return visitor.request(method, path, data=FORMS.get(route), json=DOCUMENTS.get(route))
 
 
 @pytest.fixture(scope="module")
@@ -159,22 +210,23 @@ def test_a_role_is_let_in_where_it_belongs(town: Town, route: str, role: Role) -
     elif route == "POST /logout":
         assert answer.status_code == 303
     else:
-        assert not is_refused(answer) and (answer.status_code < 500 or route in STREAMS)
+        assert not is_refused(answer) and (answer.status_code < 500 or route in BUSY)
 
 
 @pytest.mark.parametrize("route", CLOSED)
 def test_another_sites_owner_gets_no_hint_of_this_one(town: Town, route: str) -> None:
     answer = town.ask(route, "elsewhere")
-    if "{incident_id}" in route:
+    if "{incident_id}" in route or "{site}" in route:
         assert answer.status_code == 404
-    assert not [secret for secret in SECRETS if secret in answer.text]
+    told = answer.text.replace(answer.request.url.path, "")  # what was asked may be said again
+    assert not [secret for secret in SECRETS if secret in told]
 
 
 @pytest.mark.parametrize("route", CLOSED)
 @pytest.mark.parametrize("role", Role)
 def test_a_token_works_in_the_api_alone_and_as_its_role(town: Town, route: str, role: Role) -> None:
     answer = town.ask(route, token=role)
-    if "/api/" not in route:
+    if not any(path in route for path in FOR_PROGRAMS):
         assert is_refused(answer)
     elif role in TABLE[route]:
         assert not is_refused(answer) and answer.status_code < 500
@@ -191,4 +243,4 @@ def test_edges_sign_what_they_send(town: Town, route: str) -> None:
 @pytest.mark.parametrize("route", [route for route, who in TABLE.items() if who == OPEN])
 def test_some_pages_are_open(town: Town, route: str) -> None:
     answer = town.ask(route)
-    assert answer.status_code < 500 and (not is_refused(answer) or route == "POST /login")
+    assert (answer.status_code < 500 or route in BUSY) and (not is_refused(answer) or route == "POST /login")
