@@ -1,0 +1,134 @@
+"""Everybody can use the pages: no serious finding of axe-core, whatever theme and width; no word left untranslated."""
+
+from __future__ import annotations
+
+import re
+import time
+from html.parser import HTMLParser
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from detector.hub.texts import LANGUAGES
+from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
+
+# Every page that somebody logged in may come to; a new one is one more line.
+PAGES = [
+    "/",
+    "/?told=all&verdict=open&severity=critical",
+    "/?camera=0-9",
+    "/digest",
+    "/day",
+    "/weeks",
+    "/incidents/inc",
+    "/review",
+    "/cases",
+    "/cameras",
+    "/health",
+    "/tuning",
+    "/notices",
+    "/people",
+    "/audit",
+    "/retention",
+    "/account",
+    "/source",
+    "/no-such-page",
+]
+WIDTHS = (360, 1440)
+SERIOUS = {"serious", "critical"}
+CJK = re.compile("[\u3400-\u9fff\uff00-\uffef\u3000-\u303f]")
+# Names and units that every language shares, what one types or looks for in a file, and the other language's own name.
+NAMES = {
+    "labelwatch", "agpl", "gnu", "or-later", "english", "fps", "kb", "mb", "gb", "gib", "tar", "gz", "console",
+    "telegram", "ntfy", "webhook", "apprise", "ssl", "starttls", "json", "yaml", "api", "secrets", "key", "hub", "retention", "run",
+}  # fmt: skip
+
+
+def test_no_page_has_a_serious_finding_of_axe(scene: Scene) -> None:  # noqa: F811
+    fill(scene)
+    axe, found = Axe(), set()
+    for width in WIDTHS:
+        # Its own script is none of ours. Only colours differ between the themes.
+        page = scene.page(viewport={"width": width, "height": 800}, bypass_csp=True, color_scheme="light")
+        for path in PAGES:
+            page.goto(scene.hub.url.rstrip("/") + path)
+            for theme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+                page.emulate_media(color_scheme=theme)
+                findings = axe.run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+                found |= {
+                    f"{path} {theme} {width}: {finding['id']}: {' '.join(node['html'].split())[:200]}"
+                    for finding in findings
+                    if finding["impact"] in SERIOUS
+                    for node in finding["nodes"]
+                }
+    scene.complaints.clear()  # of the page that isn't there
+    assert sorted(found) == []
+
+
+def fill(scene: Scene) -> None:  # noqa: F811
+    """Something of everything."""
+    for n, severity in enumerate(("critical", "warning", "info")):
+        scene.alert("inc" if n == 0 else f"inc{n}", severity=severity, started_at_unix=time.time() - 600 * n)
+    scene.hub.store.add_verdict("inc1", "owner", "false", "", time.time())
+    cameras = [{"camera": "cam3", "title": "东区 3 号机", "age_s": 1, "fps": 5}, {"camera": "cam4", "age_s": 900}]
+    scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    scene.hub.store.add_refusal("labelwatch/x", "not signed", time.time())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
+    # All that people and edges bring is neither Chinese nor a word: `0-0`.
+    envelope = make_envelope(1, incident="inc", camera_title="0-0", zone="0-1", phase="end")
+    envelope["after"] |= {"camera": "0-2", "facts": {"people": 1, "photos": 3}}
+    site.store.pin_edge_key("0-3", "0-4", "0-5")
+    site.store.add_alerts([{**envelope, "site": "0-3", "edge": "0-4"}], NOON)
+    site.store.set_health("0-3", "0-4", {"cameras": [{"camera": "0-2", "title": "0-0", "age_s": 1, "fps": 5}]}, NOON)
+    site.store.add_verdict("inc", site.login["user"], "true", "", NOON)
+    site.client.cookies.set("language", language)
+    brought = {site.login["user"], "shanghai", "testclient"}  # user, first site, and where the login came from
+    left = {path: untranslated(site.client.get(path).text, language) - brought for path in PAGES}
+    assert {path: words for path, words in left.items() if words} == {}
+
+
+def untranslated(html: str, language: str) -> set[str]:
+    """Chinese in an English page; Latin words in a Chinese one, but for names."""
+    text = _Text()
+    text.feed(html)
+    if language == "en":
+        return {part for part in text.parts if CJK.search(part)}
+    words = (word for part in text.parts for word in re.findall(r"(?<![\w-])[A-Za-z]{2,}(?:-[A-Za-z]+)*(?!\w)", part))
+    return {word for word in words if word.lower() not in NAMES}
+
+
+class _Text(HTMLParser):
+    """What a page says: its texts, and those of its attributes that are read out or shown."""
+
+    SAID = ("title", "alt", "placeholder", "aria-label")
+    SILENT = ("script", "style", "code", "kbd", "time", "q", "pre")
+    VOID = ("input", "img", "br", "meta", "link", "hr", "source")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._inside = [("", False)]  # open tags, and whether they are silent
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Words in attributes; what is in another language says so by `lang`."""
+        named = dict(attrs)
+        silent = self._inside[-1][1] or tag in self.SILENT or ("lang" in named and tag != "html")
+        if tag not in self.VOID:
+            self._inside.append((tag, silent))
+        if not silent:
+            self.parts += [named[name] or "" for name in self.SAID if name in named]
+
+    def handle_endtag(self, tag: str) -> None:
+        """Out of a tag, and of those within it that were never closed."""
+        if tag in [inside for inside, _ in self._inside]:
+            while self._inside.pop()[0] != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        """Words between tags."""
+        if not self._inside[-1][1] and data.strip():
+            self.parts.append(" ".join(data.split()))
