@@ -120,7 +120,7 @@ def _page(view: View) -> dict[str, Any]:
     ]
     total, _ = view.store.refused()
     return {
-        "edges": sorted(found, key=lambda one: (one.state == "online", one.edge.site, one.edge.edge)),
+        "edges": sorted(found, key=_trouble_first),
         "online": sum(one.state == "online" for one in found),
         "fine": sum(camera.is_fine for camera in cameras),
         "cameras": len(cameras),
@@ -137,6 +137,11 @@ def _page(view: View) -> dict[str, Any]:
         "bad_clock_s": BAD_CLOCK_S,
         "gib": lambda size: f"{size / 2**30:.1f} GiB",
     }
+
+
+def _trouble_first(one: EdgeHealth) -> tuple[bool, bool, str, str]:
+    all_seen = all(camera.state.is_fine for camera in one.cameras)
+    return one.state == "online", all_seen, one.edge.site, one.edge.edge
 
 
 def edge_state(edge: Edge, cameras: list[CameraState]) -> str:
