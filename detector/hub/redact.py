@@ -32,6 +32,7 @@ HOLD_S = 1.0
 FOLLOWED_S = 2.0
 LOOK_S = 0.2  # usual time between looks; a longer gap is crossed in steps of this
 LONGEST_LOOK_S = 0.5
+STILL = 0.1  # of its shorter side: a thing within that has kept its place
 MOVES = 0.1  # of its shorter side from look to look: less is only where the models put its box
 MARGINS = {"label": 0.25, "head": 0.15, "parcel": 0.05}
 LEAST_MARGIN = 0.003  # of the picture's width and height
@@ -83,22 +84,27 @@ class Redaction:
 
     def _regions(self, chain: _Chain) -> Iterator[Region]:
         seen, d = chain.seen, self._look_s
-        (first_at, first), (last_at, last) = seen[0], seen[-1]
-        yield _region(chain.what, first, first_at - HOLD_S, first_at + d)
-        yield _region(chain.what, last, last_at - d, last_at + HOLD_S)
+        yield from _merged(self._on_its_way(chain))
         for last_two in (seen[:2][::-1], seen[-2:]):
             for a, b, begins, ends in _going_on(last_two, d):
                 yield _region(chain.what, _hull(a, b), begins - d, ends + d)
+        for (t1, one), (t2, two) in pairwise(seen):
+            if not chain.is_tracked and not _touch(grown(one, 0.25), two):
+                # Perhaps not the same thing after all.
+                yield _region(chain.what, one, t1, t1 + HOLD_S)
+                yield _region(chain.what, two, t2 - HOLD_S, t2)
+
+    def _on_its_way(self, chain: _Chain) -> Iterator[Region]:
+        seen, d = chain.seen, self._look_s
+        (first_at, first), (last_at, last) = seen[0], seen[-1]
+        yield _region(chain.what, first, first_at - HOLD_S, first_at + d)
         for (t1, one), (t2, two) in pairwise(seen):
             steps = max(1, round((t2 - t1) / max(d, LOOK_S)))
             for n in range(steps):
                 a, b = _between(one, two, n / steps), _between(one, two, (n + 1) / steps)
                 begins, ends = t1 + (t2 - t1) * n / steps, t1 + (t2 - t1) * (n + 1) / steps
                 yield _region(chain.what, _hull(a, b), begins - d, ends + d)
-            if not chain.is_tracked and not _touch(grown(one, 0.25), two):
-                # Perhaps not the same thing after all.
-                yield _region(chain.what, one, t1, t1 + HOLD_S)
-                yield _region(chain.what, two, t2 - HOLD_S, t2)
+        yield _region(chain.what, last, last_at - d, last_at + HOLD_S)
 
 
 def head_of(person: Box, aspect: float) -> Box:
@@ -167,6 +173,19 @@ def _add_nearest(loose: list[_Chain], boxes: list[tuple[Hidden, Box]], t: float)
             taken.add(c)
             loose[c].seen.append((t, left.pop(b)[1]))
     return list(left.values())
+
+
+def _merged(regions: Iterator[Region]) -> Iterator[Region]:
+    """Regions of one thing that follow each other: one for as long as it keeps its place, so that there are few."""
+    begun = run = next(regions)
+    for region in regions:
+        room = STILL * min(begun.box[2] - begun.box[0], begun.box[3] - begun.box[1])
+        if all(abs(a - b) <= room for a, b in zip(begun.box, region.box, strict=True)):
+            run = Region(run.what, _hull(run.box, region.box), run.begins, region.ends)
+        else:
+            yield run
+            begun = run = region
+    yield run
 
 
 def _going_on(last_two: list[tuple[float, Box]], step_s: float) -> Iterator[tuple[Box, Box, float, float]]:
