@@ -216,8 +216,8 @@ def belief(memory: Memory, test: SequentialTest) -> float:
 
     That is tanh(e / 2) of the evidence e of the run, or act, of photographing: the chance of it less the chance of the
     likeliest other kind, at even odds (the "soft bit" of Hagenauer, Offer and Papke, 1996). So it is 0 where the CUSUM
-    has forgotten all, and 0.8 at the threshold that goes with an error of 0.1. While an act goes on it goes down with what of
-    late speaks against it, to 0 where that ends the act.
+    has forgotten all, and 0.8 at the threshold that goes with an error of 0.1. While an act goes on it goes down with
+    what of late speaks against it, to 0 where that ends the act; where nothing speaks either way it stays.
     """
     act = memory.act
     run = act if act is not None and act.kind is ActKind.PHOTO else memory.runs.get(ActKind.PHOTO)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import PhotoRule
-from detector.rules.acts import ActRecogniser, Look, Memory, Run, SequentialTest, margin, step
+from detector.rules.acts import ActRecogniser, Look, Memory, Run, SequentialTest, belief, margin, step
 from detector.rules.bearing import Bearing
 from detector.rules.evidence import FEATURES, KINDS, Evidence, Weighing
 from detector.values import Act, ActKind, ActScores, Box, Device, Scene
@@ -397,14 +397,29 @@ def test_belief_rises_to_the_photo_and_falls_to_nothing_after_it() -> None:
     script = [Photo(2, 4, 1)]
     beliefs = believed(photographed(script, times(0, 10, 5)))
     (sure_at, _), (over_at, _) = told(photographed(script, times(0, 10, 5)))
-    assert all(belief == 0 for at, belief in beliefs.items() if at < 2)
-    rising = [belief for at, belief in beliefs.items() if 2.2 <= at <= 4]
+    assert all(each == 0 for at, each in beliefs.items() if at < 2)
+    rising = [each for at, each in beliefs.items() if 2.2 <= at <= 4]
     assert rising == sorted(rising) and 0 < rising[0] < 1
     test = SequentialTest.of(PhotoRule(), weighing())
-    assert beliefs[round(sure_at, 1)] >= np.tanh(test.yes / 2) > beliefs[2.2], "an act must have lasted, too"
-    falling = [belief for at, belief in beliefs.items() if 4 < at < over_at]
-    assert falling == sorted(falling, reverse=True) and falling[0] > falling[-1]
-    assert all(belief == 0 for at, belief in beliefs.items() if at >= over_at)
+    assert beliefs[round(sure_at, 1)] >= np.tanh(test.yes / 2) > beliefs[2.0]
+    falling = [each for at, each in beliefs.items() if 4 < at < over_at]
+    assert falling == sorted(falling, reverse=True)
+    assert all(each == 0 for at, each in beliefs.items() if at >= over_at)
+
+
+def test_belief_in_a_photo_falls_with_what_speaks_against_it() -> None:
+    """Somebody who takes a photo and then plainly scans: looks against it come before the act is over."""
+    test, seen = SequentialTest.of(PhotoRule(), weighing()), Evidence((0.0,) * len(FEATURES), True, True, 1)
+    for_it, against = [[2.0 * (kind == one) for kind in KINDS] for one in ("photo", "scan")]
+    memory, beliefs = Memory(), []
+    for n in range(20):
+        bearing = Bearing(n / 5, 200.0, 200.0, (650.0, 500.0))
+        memory, _ = step(memory, Look(n / 5, 0.2, for_it if n < 10 else against, seen, bearing), test)
+        beliefs.append(belief(memory, test))
+    assert memory.act is None or memory.act.kind is not ActKind.PHOTO
+    falling = beliefs[9:]
+    assert falling[0] > 0.99 > falling[1] > falling[2] and falling == sorted(falling, reverse=True)
+    assert falling[-1] == 0
 
 
 def test_nothing_is_believed_of_who_was_never_seen_or_calls() -> None:
@@ -426,4 +441,4 @@ def test_belief_is_a_share_whatever_is_seen(looks: list[tuple[float, float, floa
         t += step_s
         device = phone(aimed(STANDING, PLACES[1]), 1, photo=photo, call=call)
         scenes.append(scene(t, [person(1, STANDING, t)], [device], parcels()))
-    assert all(0 <= belief <= 1 for belief in believed(scenes).values())
+    assert all(0 <= each <= 1 for each in believed(scenes).values())
