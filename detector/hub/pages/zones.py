@@ -61,6 +61,16 @@ class Standing:
         return drawable(self.said.get("file_zones"))
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether those in force were drawn here."""
+        return self.said.get("drawn") is True
+
+    def reach(self, language: str) -> str:
+        """How far a phone can be judged, in the edge's own words; empty where that isn't known."""
+        told = (self.said.get("coverage") or {}).get("sentence")
+        return str(told.get(language, "")) if isinstance(told, dict) else ""
+
+    @property
     def version(self) -> int:
         """Of the latest change; 0 before the first."""
         return self.changes[0].version if self.changes else 0
