@@ -615,3 +615,32 @@ def test_a_health_report_names_model_and_configuration_by_their_hashes(tmp_path:
     assert worker.what_runs(one)["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     nameless = one.model_copy(update={"analysis": one.analysis.model_copy(update={"model": "no-such"})})
     assert worker.what_runs(nameless)["model_sha256"] is None
+
+
+def test_when_zones_change_a_camera_s_pipeline_is_ended_and_built_anew_with_what_it_had_learned(
+    tmp_path: Path, outbox: Outbox
+) -> None:
+    zones, made = ["before"], []
+
+    class Watching(ScriptedPipeline):
+        def process(self, frame: Frame) -> list[IncidentUpdate]:
+            if self is made[0] and self.calls == 11:
+                zones[0] = "after"  # what the hub commands in the midst of an incident
+            return super().process(frame)
+
+    def build() -> ScriptedPipeline:
+        made.append(Watching())
+        return made[-1]
+
+    camera = Camera(name="dock", source="a.mp4")
+    ring = PacketRing(10)
+    sink = AlertSink(edge(tmp_path, camera), camera, outbox, ring)
+    it = CameraWorker(
+        camera, build=build, open_source=lambda _: ListedSource(frames(30)), sink=sink, ring=ring, clock=SystemClock(),
+        stop=ImpatientEvent(), zones=lambda: zones[0],
+    )  # fmt: skip
+    it.start()
+    assert it.join(30)
+    assert (it.frames, it.crashes, len(made)) == (30, 0, 2)
+    assert made[1].recalled == {"ScriptedPipeline": {"calls": 12}}
+    assert [e["phase"] for e in sent(outbox)] == ["new", "update", "end", "new", "update", "end"]
