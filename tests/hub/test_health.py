@@ -273,6 +273,8 @@ def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> Non
     site.store.add_alerts([make_envelope(1, started_at_unix=NOON + 60)], NOON + 2220)
     site.clock.at = NOON + 2220
     page = site.client.get("/health").text.replace("\u00a0", " ")
+    feed = site.client.get("/").text.replace("\u00a0", " ")
+    assert "12:00–至今" in feed and "断开 37 分钟，1 条告警迟到" in feed
     assert "12:00–至今" in page and "边缘设备 shanghai / box1 断开 37 分钟，1 条告警迟到" in page
     health.status("shanghai", "box1", "online", NOON + 2220)
     site.store.set_edge_status("shanghai", "box1", "online", NOON + 2220)

@@ -20,6 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from detector.hub.budget import ALERT, DIGEST, LANES
 from detector.hub.cameras import CameraState, camera_states, look
 from detector.hub.charts import hour_bars
+from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View
 from detector.hub.store import VERDICTS, Digested, StoredIncident, Wanted
 from detector.values import IncidentKind, Severity
@@ -169,11 +170,10 @@ def events(view: Somebody, after: str = "") -> Response:
     parts = view.parts
     if parts.live.is_full:
         return Response(status_code=503, headers={"Retry-After": "5"})
-    token = view.session.token if view.session else None
     last_seen = view.request.headers.get("last-event-id", "") or after
     stream = parts.live.stream(
         _number(last_seen, LATEST_CHANGE),
-        lambda: parts.gate.session(token, parts.clock.now(), extend=False) is not None,
+        lambda: parts.gate.is_open(view.session, parts.clock.now()),
         view.scope,
     )
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -221,6 +221,7 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         "look": look(cameras),
         "spent": view.store.alerts_in(budget.shift(view.now)),
         "limit": budget.limit,
+        "gaps": gaps_of_today(view, start, cameras),
         "found": view.parts.overview.found(listing.wanted) if listing.is_narrow else None,
         "digested": _digested(view, listing, cameras) if listing.is_digest else [],
     }

@@ -25,6 +25,7 @@ router = APIRouter()
 
 DAY_S = 86400.0
 DAYS = 7
+MOST_IN_HEAD = 4
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
 BAD_CLOCK_S = 2.0  # evidence carries the edge's time
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
@@ -158,6 +159,12 @@ def gap_lines(view: View, gaps: list[Gap], cameras: list[CameraState] | None = N
         cameras = camera_states(view.store.edges(view.scope), view.now, view.scope) if gaps else []
     titles = {(camera.site, camera.edge, camera.name): camera.title for camera in cameras}
     return [_line(view, gap, titles) for gap in gaps]
+
+
+def gaps_of_today(view: View, midnight: float, cameras: list[CameraState]) -> list[GapLine]:
+    """The latest of today's silences, for the head of the feed; a camera's is an incident of its own there."""
+    notes = view.parts.health.notes(midnight, view.now + 1, view.scope)
+    return gap_lines(view, [gap for gap in notes if gap.what != "camera"][:MOST_IN_HEAD], cameras)
 
 
 def _line(view: View, gap: Gap, titles: Mapping[tuple[str, str, str], str]) -> GapLine:
