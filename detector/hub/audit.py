@@ -104,7 +104,7 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._recorded: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._recorded: OrderedDict[tuple[str, str, str, str], float] = OrderedDict()
         self._lock = threading.Lock()
 
     def record(self, at: float, user: str, action: str, subject: str = "", **details: Any) -> None:
@@ -113,8 +113,8 @@ class Audit:
             self.add(connection, at, user, action, subject, **details)
 
     def record_once(self, at: float, user: str, action: str, subject: str, **details: Any) -> None:
-        """Add an entry unless this hub process has added the same (but for the details) within the last hour."""
-        act = user, action, subject
+        """Add an entry unless this hub process has added the same within the last hour."""
+        act = user, action, subject, json.dumps(plain(details), sort_keys=True)
         with self._lock:
             if at - self._recorded.get(act, -math.inf) < ONCE_S:
                 return

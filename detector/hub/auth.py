@@ -243,6 +243,10 @@ class Gate:
             self.people.extend_session(_digest(token), user.name, at, at + SESSION_S, address=address)
         return Session(user.name, user.role, user.scope, token, user.one_time_until is not None)
 
+    def is_open(self, session: Session | None, at: float) -> bool:
+        """Whether a session is still what it was: open, with the same role and scope. It is no sign of use."""
+        return session is not None and self.session(session.token, at, extend=False) == session
+
     def bearer(self, token: str, address: str, at: float) -> Principal | None:
         """Who an API token acts as; `None` when it doesn't work.
 

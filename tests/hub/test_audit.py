@@ -242,9 +242,9 @@ def test_a_running_hub_keeps_heads_from_start_to_stop(sqlite_store: Store, tmp_p
 def test_what_is_seen_again_within_the_hour_leaves_one_line(sqlite_store: Store) -> None:
     audit = Audit(sqlite_store.database)
     for at in (NOON, NOON + 1, NOON + ONCE_S - 1, NOON + ONCE_S):
-        audit.record_once(at, "guard", "clip_viewed", "inc-1", segment=0)
-    audit.record_once(NOON, "guard", "clip_viewed", "inc-2")
-    audit.record_once(NOON, "other", "clip_viewed", "inc-1")
+        audit.record_once(at, "guard", "clip", "inc-1", segment=0)
+    audit.record_once(NOON, "guard", "clip", "inc-2")
+    audit.record_once(NOON, "other", "clip", "inc-1")
     assert [entry.at - NOON for entry in audit.all_entries()] == [0, ONCE_S, 0, 0]
 
 

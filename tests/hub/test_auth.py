@@ -22,8 +22,8 @@ CLOSED = [
     "/incidents/x",
     "/incidents/x/snapshot",
     "/clips/x/0",
-    "/feed/head",
-    "/feed/cards",
+    "/feed/live",
+    "/feed/older",
 ]
 
 
@@ -90,9 +90,9 @@ def test_a_session_slides_and_ends(site: Any) -> None:
 
 def test_a_page_that_only_refreshes_itself_keeps_no_session_open(site: Any) -> None:
     site.clock.at += SESSION_S - 60
-    assert site.client.get("/feed/head", headers={"X-Fragment": "part"}).status_code == 200
+    assert site.client.get("/feed/live", headers={"X-Fragment": "part"}).status_code == 200
     site.clock.at += 120
-    assert site.client.get("/feed/head", headers={"X-Fragment": "part"}).status_code == 401
+    assert site.client.get("/feed/live", headers={"X-Fragment": "part"}).status_code == 401
 
 
 def test_logging_out_ends_the_session_for_good(site: Any) -> None:

@@ -97,7 +97,7 @@ def look(view: Judge, fields: Form) -> Response:
 @router.get("/review/events")
 def review_events(view: Judge, desk: str = "", after: int = 0) -> Response:
     """Changes as they come, as `/events` has them, and who looks at what: `watching` events, each the whole of it."""
-    parts, token, user = view.parts, view.session.token if view.session else None, view.user
+    parts, user = view.parts, view.user
     if parts.live.is_full:
         return Response(status_code=503, headers={"Retry-After": "5"})
     told = ""
@@ -111,7 +111,7 @@ def review_events(view: Judge, desk: str = "", after: int = 0) -> Response:
     last_seen = view.request.headers.get("last-event-id", "")
     changes = parts.live.stream(
         int(last_seen) if re.fullmatch(r"[0-9]{1,15}", last_seen) else after,
-        lambda: parts.gate.session(token, parts.clock.now(), extend=False) is not None,
+        lambda: parts.gate.is_open(view.session, parts.clock.now()),
         view.scope,
         watching,
     )
