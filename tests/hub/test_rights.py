@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from detector.hub.audit import Audit
 from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from tests.hub.conftest import CHEAP, NOON, Site, make_envelope, make_jpeg
 
@@ -244,3 +245,21 @@ def test_edges_sign_what_they_send(town: Town, route: str) -> None:
 def test_some_pages_are_open(town: Town, route: str) -> None:
     answer = town.ask(route)
     assert (answer.status_code < 500 or route in BUSY) and (not is_refused(answer) or route == "POST /login")
+
+
+def test_a_view_of_full_pixels_leaves_one_line_an_hour(town: Town) -> None:
+    site, guard = town.site, town.site.somebody(REVIEWER, None, "watching")
+    for at in (NOON, NOON + 1, NOON + 3600):
+        site.clock.at = at
+        answer = guard.get("/clips/inc-1/0", headers={"Range": "bytes=0-99"})
+        assert answer.status_code == 206
+    site.clock.at = NOON
+    seen = [(entry.action, entry.subject) for entry in Audit(site.store.database).entries(user="watching")]
+    assert seen == [("clip", "inc-1"), ("clip", "inc-1"), ("login", "")]
+
+
+def test_the_api_tells_a_program_what_it_lacks(town: Town) -> None:
+    visitor = town.site.visitor(Authorization="Bearer lw_wrong")
+    visitor.cookies.update(town.site.client.cookies)  # counts for nothing beside a token
+    answer = visitor.get("/api/incidents")
+    assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
