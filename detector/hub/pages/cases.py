@@ -49,6 +49,7 @@ def cases_page(view: Somebody, state: str = "", before: str = "", incident: str 
         "cases.html", cases=shown, more=shown[-1].number if len(found) > PAGE_SIZE and not wanted else None,
         sums=cases.sums([case.number for case in shown]), faces=_faces(view, shown), states=STATES,
         state=state if state in STATES else "", wanted=wanted, longest=LONGEST,
+        default_title=_default_title(view, [wanted] if wanted else []),
     )  # fmt: skip
 
 
