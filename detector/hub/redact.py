@@ -12,7 +12,8 @@ lasts longer, than what was seen:
 
 **A head** is the upper part of a person's box, as wide as the box. Standing, a head is the upper seventh; squatting,
 the upper third; bent over a parcel it is anywhere in the upper half, and the box is wide. So the upper 0.36 of the
-height are taken, or 0.6 of the width where that is more: a person's shoulders are about two heads wide.
+height are taken, or 0.6 of the width where that is more: a person's shoulders are about two heads wide. And 0.1 of
+the height above the box: of somebody at the picture's edge, the models may see only what is below the neck.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ MARGINS = {"label": 0.25, "head": 0.15, "parcel": 0.05}
 LEAST_MARGIN = 0.003  # of the picture's width and height
 HEAD_OF_HEIGHT = 0.36
 HEAD_OF_WIDTH = 0.6
+ABOVE_HEAD = 0.1
 
 Hidden = Literal["label", "head", "parcel"]
 Faces = Literal["others", "all"]
@@ -111,7 +113,7 @@ def head_of(person: Box, aspect: float) -> Box:
     """Where the head of a person is; boxes are shares of a picture of this aspect (width through height)."""
     x1, y1, x2, y2 = person
     height = max(HEAD_OF_HEIGHT * (y2 - y1), HEAD_OF_WIDTH * (x2 - x1) * aspect)
-    return x1, y1, x2, min(y2, y1 + height)
+    return x1, y1 - ABOVE_HEAD * (y2 - y1), x2, min(y2, y1 + height)
 
 
 @dataclass(slots=True)

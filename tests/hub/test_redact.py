@@ -275,7 +275,8 @@ def test_a_label_that_jumps_is_held_where_it_was() -> None:
      ((0.1, 0.7, 0.5, 0.8), 0.8)],
 )  # fmt: skip
 def test_a_head_is_the_upper_part_and_more_of_who_is_bent(person: Box, bottom: float) -> None:
-    assert head_of(person, 16 / 9) == pytest.approx((*person[:3], bottom))
+    top = person[1] - 0.1 * (person[3] - person[1])
+    assert head_of(person, 16 / 9) == pytest.approx((person[0], top, person[2], bottom))
 
 
 def test_offenders_keep_their_heads_unless_all_are_hidden() -> None:
