@@ -282,7 +282,7 @@ def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None) -> Chan
         zones = [one.zone for one in drawn]
         told = _sentences(say, before, drawn)
     old, new = (zones_as_yaml(understood(some)).splitlines() for some in (before, [one.zone for one in drawn]))
-    diff = list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
+    diff = list(difflib.unified_diff(old, new, n=4, lineterm=""))[2:]
     names = [{**one.zone, "was": one.was} for one in drawn]
     return Change(zones, _draft(names), told, [line for line in diff if not line.startswith("@@")])
 
