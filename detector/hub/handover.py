@@ -24,8 +24,8 @@ from detector.hub.texts import Phrases
 from detector.sentences import count_range
 
 # What one page has room for; the rest is named by its number and stands in `case.json` and `manifest.json`.
-MOST_INCIDENTS, MOST_RECORDINGS, MOST_STILLS, MOST_EDGES, MOST_DAYS = 7, 6, 4, 3, 4
-LONGEST_TEXT = 300
+MOST_INCIDENTS, MOST_RECORDINGS, MOST_STILLS, MOST_EDGES, MOST_DAYS = 5, 5, 4, 2, 4
+LONGEST_TEXT = 200
 
 TEMPLATES = Environment(
     loader=PackageLoader("detector.hub"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,

@@ -254,8 +254,8 @@ EN: dict[str, str] = {
     "segment_unannounced": "(not signed by the edge)",
     "sheet_title": "Hand-over of video evidence",
     "sheet_made_by": "made by {user}",
-    "sheet_sum": "days {days}, cameras {cameras}, alerts {n}; photos {photos} in {span}; about {count} labels "
-    "exposed (most likely {best})",
+    "sheet_sum": "{n} alerts (days: {days}, cameras: {cameras}), {photos} photos in {span}, "
+    "about {count} labels exposed (most likely {best})",
     "sheet_stills": "Stills (labels blurred)",
     "sheet_when": "When and where (red: photo acts)",
     "sheet_place": "Place",
