@@ -59,7 +59,7 @@ def test_the_feed_tells_what_happened(site: Any, envelope: Any) -> None:
     site.clock.at += 86400
     site.client.post("/login", data=site.login)
     page = text_of(site.client.get("/"))
-    assert "今天 没有告警" in page and "11-01" in page
+    assert "今天 没有告警" in page and "11 月 1 日" in page
 
 
 def test_the_feed_pages_through_everything(site: Any, envelope: Any) -> None:

@@ -22,7 +22,7 @@ from detector.hub.cameras import CameraState, camera_states, look
 from detector.hub.charts import hour_bars
 from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View
-from detector.hub.store import VERDICTS, Digested, StoredIncident, Wanted
+from detector.hub.store import VERDICTS, Digested, StoredIncident, Wanted, is_time
 from detector.values import IncidentKind, Severity
 
 router = APIRouter()
@@ -308,9 +308,10 @@ def _place(text: str) -> tuple[float, str] | None:
     """A place in the feed from `time,id`; `None` for its top."""
     at, _, incident = text.partition(",")
     try:
-        return (float(at), incident.replace("\0", "")) if text else None
+        place = float(at), incident.replace("\0", "")
     except ValueError:
         return None
+    return place if is_time(place[0]) else None
 
 
 def _number(text: str, largest: int) -> int:

@@ -1,0 +1,269 @@
+"""The feed is narrowed by its address and keeps itself true; the day and the weeks count the same incidents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from detector.hub.charts import day_rows, trends
+from detector.hub.overview import Found, Happened, Overview, Place
+from detector.hub.rights import Role, Scope
+from detector.hub.store import Store, Wanted
+from tests.hub.conftest import NOON, Site, make_envelope
+
+DAY = 86400.0
+Build = Callable[..., dict[str, Any]]
+
+# id, and in what it differs from a critical label photography of cam3 in zone bulk of shanghai at noon
+TOLD: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "old": {"started_at_unix": NOON - DAY},
+    "morning": {"started_at_unix": NOON - 3 * 3600 + 60},
+    "suzhou": {"site": "suzhou"},
+    "nowhere": {"zone": None},
+    "gate": {"zone": "gate", "camera": "cam4"},
+    "warned": {"severity": "warning", "kind": "lingering"},
+    "noted": {"severity": "info"},
+    "judged": {},
+}
+
+
+def fill(store: Store) -> None:
+    """Store one incident of each sort."""
+    envelopes = []
+    for n, (incident, changes) in enumerate(TOLD.items()):
+        camera = changes.get("camera", "cam3")
+        given = {name: value for name, value in changes.items() if name != "camera"}
+        # Newer ones first in the table above.
+        usual = {"incident": incident, "started_at_unix": NOON - n, "camera_title": f"Title of {camera}"}
+        fields = make_envelope(n + 1, **{**usual, **given})
+        fields["after"]["camera"] = camera
+        envelopes.append(fields)
+    store.add_alerts(envelopes, NOON)
+    store.add_verdict("judged", "owner", "false", "", NOON)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A hub that was told one incident of each sort, for those who only look."""
+    site = Site(tmp_path_factory.mktemp("told"))
+    fill(site.store)
+    yield site
+    site.client.close()
+    site.store.close()
+
+
+def listed(page: str) -> list[str]:
+    """Incidents on a page, in their order."""
+    return re.findall(r'data-incident="(\w+)"', page)
+
+
+ALERTS = [incident for incident in TOLD if incident not in ("noted", "morning", "old")]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [*ALERTS, "morning", "old"]),
+        ("site=suzhou", ["suzhou"]),
+        ("camera=cam4", ["gate"]),
+        ("zone=gate", ["gate"]),
+        ("zone=-", ["nowhere"]),
+        ("kind=lingering", ["warned"]),
+        ("severity=warning", ["warned"]),
+        ("verdict=false", ["judged"]),
+        ("verdict=open&site=shanghai&zone=bulk&kind=label_photography", ["plain", "morning", "old"]),
+        ("day=2026-10-31", ["old"]),
+        ("day=2026-11-01&hour=9", ["morning"]),
+        ("told=digest", ["noted"]),
+        ("told=all&severity=info", ["noted"]),
+        ("camera=cam4&severity=warning", []),
+        # What makes no sense is left out.
+        ("day=tomorrow&hour=9", [*ALERTS, "morning", "old"]),
+        ("day=9999-01-01&told=secretly", [*ALERTS, "morning", "old"]),
+        ("hour=9", [*ALERTS, "morning", "old"]),
+        ("day=2026-11-01&hour=99", [*ALERTS, "morning"]),
+        # What is nowhere finds nothing.
+        ("camera=%00%00&zone=x%00", []),
+        ("kind=" + "x" * 3000, []),
+        ("site=..%2F..%2Fetc", []),
+    ],
+)
+def test_the_address_narrows_the_feed(told: Site, query: str, expected: list[str]) -> None:
+    page = told.client.get(f"/?{query}")
+    assert page.status_code == 200
+    assert listed(page.text) == expected
+    assert ("没有符合条件的" in page.text) is (not expected)
+    assert listed(told.client.get(f"/feed/live?{query}").text) == expected
+
+
+def test_what_was_found_is_counted_without_the_labels_of_cleared_ones(told: Site) -> None:
+    assert "找到 1 起 · <strong>暴露面单 3–6 张" in told.client.get("/?kind=lingering").text
+    assert re.search("找到 1 起\\s*<a", told.client.get("/?verdict=false").text)
+    assert "找到" not in told.client.get("/").text
+
+
+def test_the_address_to_share_has_only_what_was_chosen(told: Site) -> None:
+    asked = "/?day=&severity=critical&kind=&camera=cam4&zone=&verdict=&told=alert"
+    page = told.client.get(asked, headers={"HX-Request": "true"})
+    assert page.headers["HX-Push-Url"] == "/?camera=cam4&severity=critical"
+    assert '<option value="cam4" selected>Title of cam4</option>' in page.text
+    assert 'name="site"' in page.text and 'name="edge"' not in page.text
+
+
+@pytest.mark.parametrize("field", ["before", "to", "shown", "seen", "after"])
+@pytest.mark.parametrize("value", ["x", "-1", "1e400", "nan,", "9" * 400, "%00", ",", "1e9,%00", "٣"])
+def test_nonsense_from_a_page_breaks_nothing(told: Site, field: str, value: str) -> None:
+    for path in ("/", "/feed/older", "/feed/live", "/digest/live"):
+        assert told.client.get(f"{path}?{field}={value}").status_code == 200
+
+
+def test_an_open_page_asks_for_nothing_it_has(site: Site) -> None:
+    fill(site.store)
+    seen = site.store.last_change()
+    same = site.client.get(f"/feed/live?seen={seen}")
+    assert same.headers["HX-Reswap"] == "none" and listed(same.text) == [] and 'id="head"' in same.text
+    site.store.add_alerts([make_envelope(99, incident="late", started_at_unix=NOON - 2 * DAY)], NOON)
+    fresh = site.client.get(f"/feed/live?seen={seen}")
+    assert "HX-Reswap" not in fresh.headers and listed(fresh.text)[-1] == "late"
+    assert re.findall(r'fresh" id="card-(\w+)"', fresh.text) == ["late"]
+
+
+def test_an_open_page_is_told_of_what_it_shows_and_no_more(site: Site) -> None:
+    site.store.add_alerts([make_envelope(n, incident=f"i{n}", started_at_unix=NOON - n) for n in range(1, 31)], NOON)
+    first = site.client.get("/").text
+    to = re.search(r'name="to" value="([^"]+)"', first)
+    assert to and listed(first)[-1] == "i20" and 'name="shown" value="20"' in first
+    site.store.add_alerts(
+        [make_envelope(31, incident="new"), make_envelope(32, incident="i25", started_at_unix=NOON - 25)], NOON
+    )
+    assert listed(site.client.get(f"/feed/live?to={to.group(1)}&shown=20").text) == [
+        "new", *(f"i{n}" for n in range(1, 21)),
+    ]  # fmt: skip
+    older = site.client.get(f"/feed/older?before={to.group(1)}&shown=20").text
+    assert listed(older)[0] == "i21" and 'name="shown" value="30"' in older and 'name="to" value=""' in older
+    assert "<h2" not in older  # the day's heading stands above already
+
+
+def test_a_page_that_asks_for_very_many_gets_no_more_than_it_may(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.hub.pages.feed.MOST_CARDS", 5)
+    monkeypatch.setattr("detector.hub.pages.feed.MOST_ASKED_FOR", 7)
+    site.store.add_alerts([make_envelope(n, incident=f"i{n}") for n in range(1, 31)], NOON)
+    assert len(listed(site.client.get("/feed/live").text)) == 5
+    assert len(listed(site.client.get("/feed/live?shown=1000000").text)) == 7
+
+
+def test_nobody_is_shown_or_told_of_places_out_of_their_scope(told: Site) -> None:
+    guest = told.somebody(Role.VIEWER, ["shanghai/cam4"])
+    assert listed(guest.get("/").text) == listed(guest.get("/feed/live").text) == ["gate"]
+    for path in ("/?site=suzhou", "/?camera=cam3", "/day", "/weeks"):
+        page = guest.get(path).text
+        assert listed(page) == [] and "Title of cam3" not in page and "bulk" not in page
+    assert 'value="false"' not in re.sub(r"<select.*?</select>", "", guest.get("/").text, flags=re.S)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_navigation_leads_only_where_the_role_may_go(told: Site, role: Role) -> None:
+    client = told.somebody(role)
+    page = client.get("/").text
+    nav = page[page.index('<nav class="site"') : page.index("</nav>")]
+    links = re.findall(r'href="([^"]+)"', nav)
+    assert "/" in links and "/cameras" in links
+    assert {path: client.get(path).status_code for path in links} == dict.fromkeys(links, 200)
+    assert ("/people" in links) is (role in (Role.OWNER, Role.ADMIN))
+    assert ("/review" in links) is (role in (Role.OWNER, Role.REVIEWER))
+
+
+def test_a_page_left_open_is_led_to_the_login_and_back(told: Site) -> None:
+    stranger = told.visitor()
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://hub.test/?camera=cam3&day=2026-11-01"}
+    answer = stranger.get("/feed/live", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"] == "/login?next=/%3Fcamera%3Dcam3%26day%3D2026-11-01"
+    headers["HX-Current-URL"] = "http://hub.test//evil.example/"
+    assert stranger.get("/feed/live", headers=headers).headers["HX-Redirect"] == "/login?next=/"
+
+
+def test_a_day_is_shown_by_hours_and_cameras(told: Site) -> None:
+    page = told.client.get("/day").text
+    cells = re.findall(r'class="cell (\w+)" href="([^"]+)"', page)
+    assert ("critical", "/?told=all&amp;day=2026-11-01&amp;hour=9&amp;site=shanghai&amp;camera=cam3") in cells
+    assert len(cells) == 5  # at 9, at 11 (just before noon) and at 12 of cam3, cam4, and suzhou's cam3
+    for _, address in cells:
+        assert listed(told.client.get(address.replace("&amp;", "&")).text)
+    assert "这段时间很安静" in told.client.get("/day?day=2020-01-01").text
+    assert told.client.get("/day?day=nonsense").headers["HX-Push-Url"] == "/day?day=2026-11-01"
+
+
+def test_four_weeks_are_shown_by_kind(told: Site) -> None:
+    page = told.client.get("/weeks").text
+    assert "今天 · 11 月 1 日 周日：21–42" in page  # seven that stand, with 3 to 6 labels each
+    assert "昨天 · 10 月 31 日 周六：1" in page
+    assert "/?told=all&amp;day=2026-10-31&amp;kind=label_photography" in page
+
+
+def test_counts_are_the_same_on_either_database(store: Store) -> None:
+    fill(store)
+    overview = Overview(store.database)
+    assert overview.found(Wanted()) == Found(9, 24, 48)
+    assert overview.found(Wanted(kind="nothing")) == Found(0, 0, 0)
+    assert overview.found(Wanted(zone="", verdict="")) == Found(1, 3, 6)
+    assert overview.places(Scope.of(["shanghai"])) == [
+        Place("shanghai", "cam3", "", "Title of cam3"),
+        Place("shanghai", "cam3", "bulk", "Title of cam3"),
+        Place("shanghai", "cam4", "gate", "Title of cam4"),
+    ]
+    assert [one.at for one in overview.happened(Wanted(site="suzhou"))] == [NOON - 3]
+    days = [(NOON - 1.5 * DAY, NOON - 0.5 * DAY), (NOON - 0.5 * DAY, NOON + DAY)]
+    by_kind = overview.by_kind(days, Wanted())
+    assert by_kind[0] == {"label_photography": Found(1, 3, 6)}
+    assert by_kind[1] == {"label_photography": Found(6, 18, 36), "lingering": Found(1, 3, 6)}
+
+
+def test_a_camera_takes_its_newest_name(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(1, camera_title="Gate")], NOON)
+    store.add_alerts([envelope(2, incident="inc-2", camera_title="North\0gate")], NOON)
+    assert [place.title for place in Overview(store.database).places()] == ["North?gate"]
+
+
+def test_places_are_known_after_a_migration(store: Store, envelope: Build) -> None:
+    from alembic import command
+
+    from detector.hub.database import migration
+
+    store.add_alerts([envelope(1), envelope(2, incident="inc-2", zone=None)], NOON)
+    with store.database.writing() as connection:
+        command.downgrade(migration(connection), "0012")
+        command.upgrade(migration(connection), "head")
+    assert [(place.camera, place.zone) for place in Overview(store.database).places()] == [
+        ("cam3", ""),
+        ("cam3", "bulk"),
+    ]
+
+
+def test_the_worst_camera_comes_first_and_quiet_ones_are_there() -> None:
+    happened = [
+        Happened(1 * 3600.0, "s", "a", "warning"),
+        Happened(1 * 3600.0, "s", "a", "info"),
+        Happened(2 * 3600.0, "s", "b", "critical"),
+        Happened(2 * 3600.0, "t", "b", "unheard_of"),
+    ]
+    rows = day_rows(happened, {("s", "a"): "Gate"}, [("s", "q")], lambda at: int(at // 3600))
+    assert [(row.site, row.camera, row.title, row.count) for row in rows] == [
+        ("s", "b", "b", 1), ("s", "a", "Gate", 2), ("t", "b", "b", 1), ("s", "q", "q", 0),
+    ]  # fmt: skip
+    assert [(cell.hour, cell.count, cell.severity) for cell in rows[1].cells if cell.count] == [(1, 2, "warning")]
+
+
+def test_a_trend_is_drawn_to_the_height_of_its_tallest_day() -> None:
+    days = [date(2026, 11, n) for n in range(1, 15)]
+    labels, *kinds = trends(days, [{}, {"tamper": Found(3, 4, 8), "new": Found(1, 0, 0)}, *[{}] * 12])
+    assert [len(week) for week in labels.weeks] == [7, 7]
+    assert labels.totals == [(4, 8), (0, 0)]
+    assert (labels.weeks[0][1].base, labels.weeks[0][1].top) == (0.5, 1.0)
+    tops = {trend.kind: trend.weeks[0][1].top for trend in kinds}
+    assert tops["tamper"] == 1.0 and tops["new"] == 0.5 and tops["lingering"] == 0.0
