@@ -1,0 +1,100 @@
+"""A case in a real browser: from an alert to a pack that `labelwatch verify` says holds, and a sheet on one page."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector import wire
+from detector.cli import main
+from detector.hub.store import Store
+from tests.conftest import REPOSITORY
+from tests.hub.conftest import NOON, make_jpeg
+from tests.hub.evidence_parts import Office
+from tests.hub.test_browser import PHONE, Scene, browser, scene  # noqa: F401  (fixtures)
+
+DEMO = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
+
+
+def tell(scene: Scene, clip: bytes) -> None:  # noqa: F811  (a parameter, as pytest passes the fixture)
+    """An incident that its edge has signed, and its recording."""
+    begins = time.time() - 120
+    told = [{"segment": 0, "sha256": hashlib.sha256(clip).hexdigest(), "bytes": len(clip)}]
+    for seq, (phase, clips) in enumerate((("new", []), ("end", told)), 1):
+        fields = scene._envelope(seq, started_at_unix=begins, phase=phase, clips=clips, snapshot=scene._picture)
+        scene.hub.store.add_alerts([wire.signed(fields, scene._key)], time.time())
+    scene.upload("inc-1", 0, clip, begins)
+
+
+def test_a_case_is_opened_from_an_alert_exported_and_verified(
+    scene: Scene,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clip = DEMO.read_bytes()
+    tell(scene, clip)
+    page = scene.page("incidents/inc-1")
+    page.click(".kept a.button")
+    page.fill("#title", "夜班拍面单")
+    page.click(".new-case button")
+    page.wait_for_selector(".case h1:text('夜班拍面单')")
+    page.fill("#case-people", "红帽子")
+    page.click(".edit-case button.main")
+    page.wait_for_selector(".case-trail li:has-text('涉及人员')")
+    page.click(".packs button.main")
+    page.wait_for_selector(".packs .ready")  # by itself, without the page being loaded again
+    with page.expect_download() as download:
+        page.click(".packs .deeds a")
+    pack = tmp_path / download.value.suggested_filename
+    download.value.save_as(pack)
+    assert hashlib.sha256(pack.read_bytes()).hexdigest() == page.inner_text(".packs .hash code")
+    assert main(["verify", str(pack), "--key", page.inner_text("code.key"), "--lang", "zh"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "结论：全部成立。"
+    with zipfile.ZipFile(pack) as archive:
+        assert archive.read("incidents/001-inc-1/segment-000.mp4") == clip
+
+
+def test_a_case_fits_a_phone(scene: Scene) -> None:  # noqa: F811
+    tell(scene, DEMO.read_bytes())
+    page = scene.page(viewport=PHONE)
+    page.goto(f"{scene.hub.url}cases?incident=inc-1")
+    page.click(".new-case button")
+    page.wait_for_selector(".case h1")
+    for path in ("cases/1", "cases", "cases?incident=inc-1"):
+        page.goto(scene.hub.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        small = "[...document.querySelectorAll('main a.button, main button, main summary')]"
+        assert page.evaluate(f"{small}.every(e => e.getBoundingClientRect().height >= 40)"), path
+
+
+def test_the_sheet_is_one_page_of_a4_however_large_the_case(
+    sqlite_store: Store,
+    browser: Any,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    desk = Office(sqlite_store, tmp_path)
+    title = "西区五号机（货架尽头，靠近消防通道的角落）"
+    incidents = [
+        desk.incident(
+            f"incident-{n:020}", [b"a recording"], picture=make_jpeg(), started_at_unix=NOON + 86400 * n + 3000 * n,
+            camera_title=title, zone="散货区-二层-东北角",
+        )
+        for n in range(12)
+    ]  # fmt: skip
+    desk.store.set_health("shanghai", "box1", {"model_sha256": "ab" * 32, "config_sha256": "cd" * 32}, NOON)
+    pack = desk.pack(desk.case(*incidents, title="长" * 100, people="体貌" * 150, note="经过" * 500))
+    with zipfile.ZipFile(pack) as archive:
+        archive.extractall(tmp_path / "pack")
+    page = browser.new_page()
+    for name in ("说明.html", "README.html"):
+        page.goto((tmp_path / "pack" / name).as_uri())
+        assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0) && document.images.length == 4")
+        pages = re.search(rb"/Type /Pages\b[^>]*/Count (\d+)|/Count (\d+)", page.pdf(prefer_css_page_size=True))
+        assert pages and int(pages[1] or pages[2]) == 1, name
+    page.context.close()
