@@ -10,7 +10,6 @@ ZH: dict[str, str] = {
     "copy_broke_off": "生成副本时中断了两次，十分钟后可以再试。",
     "copy_too_long": "生成副本用时太久，已停止，十分钟后可以再试。",
     "copy_no_room": "服务器磁盘空间不足，暂时不能生成副本。腾出空间后，十分钟后可以再试。",
-    "share": "分享",
     "share_title": "可分享的副本",
     "share_make": "生成可分享的副本",
     "share_why": "面单、包裹和旁人的头部已打码，不含声音，画面左下角标明时间和“REDACTED COPY”。"
@@ -42,7 +41,6 @@ EN: dict[str, str] = {
     "copy_broke_off": "Making the copy broke off twice. It can be tried again in ten minutes.",
     "copy_too_long": "Making the copy took too long and was stopped. It can be tried again in ten minutes.",
     "copy_no_room": "The server's disk is too full for a copy. Make room, and it can be tried again after ten minutes.",
-    "share": "Share",
     "share_title": "Copies to share",
     "share_make": "Make copies to share",
     "share_why": "Labels, parcels and bystanders' heads are blurred, there is no sound, and the time and “REDACTED "
