@@ -1,0 +1,73 @@
+"""The feed in a real browser: narrowed, shared, gone back to, and kept true meanwhile."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from argon2 import PasswordHasher
+
+from detector.config import Broker, HubConfig
+from detector.hub.server import Hub
+from tests.hub.test_browser import PHONE, Scene, browser, scene, until  # noqa: F401  (fixtures)
+
+
+def test_a_narrowed_feed_is_shared_by_its_address_and_stays_narrow(scene: Scene) -> None:  # noqa: F811
+    scene.alert("near", zone="bulk")
+    scene.alert("far", zone="gate", severity="warning")
+    page = scene.page(viewport=PHONE)
+    page.evaluate("window.stillHere = true")
+    page.focus("#by-zone")
+    page.select_option("#by-zone", "gate")
+    page.wait_for_url("**/?zone=gate")
+    until(page, "document.querySelectorAll('.card').length === 1")
+    assert page.evaluate("window.stillHere") and page.evaluate("document.activeElement.id") == "by-zone"
+    # What doesn't fit doesn't appear; what fits does.
+    scene.alert("elsewhere", zone="bulk")
+    scene.alert("here", zone="gate")
+    page.wait_for_selector("#card-here.fresh")
+    assert [card.get_attribute("data-incident") for card in page.locator(".card").all()] == ["here", "far"]
+    until(page, "document.getElementById('found').textContent.includes('2')")
+    # What no longer fits goes.
+    page.select_option("#by-verdict", "open")
+    page.wait_for_url("**/?zone=gate&verdict=open")
+    page.click("#card-far [value=false]")
+    page.wait_for_selector("#card-far", state="detached")
+    page.go_back()
+    page.wait_for_selector("#card-far.cleared")
+    assert page.input_value("#by-verdict") == ""
+    other = page.context.new_page()
+    other.goto(page.url)
+    assert other.input_value("#by-zone") == "gate" and other.locator(".card").count() == 2
+
+
+def test_nothing_is_missed_or_doubled_when_the_hub_starts_anew(scene: Scene, tmp_path: Path) -> None:  # noqa: F811
+    scene.alert("before")
+    page = scene.page()
+    page.wait_for_selector("#card-before")
+    page.evaluate("window.stillHere = true")
+    port = int(scene.hub.url.rsplit(":", 1)[1].strip("/"))
+    scene.hub.stop()
+    config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=1))
+    scene.hub = Hub(config, port=port, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    scene.alert("meanwhile", started_at_unix=time.time() - 30)
+    scene.hub.start()
+    page.wait_for_selector("#card-meanwhile")
+    scene.alert("after", started_at_unix=time.time() - 20)
+    page.wait_for_selector("#card-after")
+    cards = [card.get_attribute("data-incident") for card in page.locator(".card").all()]
+    assert cards == ["after", "meanwhile", "before"] and page.evaluate("window.stillHere")
+    page.context.close()
+    scene.hub.stop()
+    scene.complaints.clear()  # the browser says, rightly, that it was refused
+
+
+def test_a_tap_on_the_day_leads_to_that_hour(scene: Scene) -> None:  # noqa: F811
+    scene.alert("inc", severity="warning")
+    page = scene.page("day", viewport=PHONE, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    scene.alert("worse", severity="critical", started_at_unix=time.time() - 61)
+    page.wait_for_selector(".daygrid a.critical")
+    page.locator(".daygrid a.critical").tap()
+    page.wait_for_selector("#card-worse")
+    assert "hour=" in page.url and page.locator("a.pick.on").count() == 1
