@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -17,8 +20,13 @@ from playwright.sync_api import sync_playwright
 
 from detector import wire
 from detector.config import Broker, HubConfig
+from detector.hub.people import People
+from detector.hub.reviews import REASONS
+from detector.hub.rights import CONSOLE, EVERYWHERE, Role
 from detector.hub.server import Hub
+from detector.hub.store import VERDICTS
 from tests.conftest import part_missing
+from tests.hub.conftest import CHEAP, make_act, make_side
 from tests.hub.test_tuning import set_score
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -63,20 +71,30 @@ class Scene:
         self.hub.store.add_alerts([fields], time.time())
         self.hub.live.poke()
 
-    def upload(self, incident: str, segment: int, content: bytes, started_at: float) -> None:
-        """Send a clip as an edge does."""
-        import hashlib
+    def guard(self, name: str) -> dict[str, str]:
+        """The login of a reviewer made for it."""
+        login = {"user": name, "password": "correct horse battery"}
+        people = People(self.hub.store.database)
+        people.add(CONSOLE, name, CHEAP.hash(login["password"]), time.time(), role=Role.REVIEWER, scope=EVERYWHERE)
+        return login
 
+    def upload(
+        self, incident: str, segment: int, content: bytes, started_at: float, *, what: str | None = None
+    ) -> None:  # fmt: skip
+        """Send a clip, or with `wire.SIDE` its side file, as an edge does."""
         headers = wire.clip_headers(
             site="shanghai", edge="box1", camera="cam3", incident=incident, segment=segment,
             sha256=hashlib.sha256(content).hexdigest(), size=len(content), started_at=started_at, duration_s=4.0,
-            at=time.time(), key=self._key,
+            at=time.time(), key=self._key, what=what,
         )  # fmt: skip
-        answer = httpx.put(f"{self.hub.url}api/clips/{incident}/{segment}", content=content, headers=headers)
+        address = f"{self.hub.url}api/clips/{incident}/{segment}{'/side' if what else ''}"
+        answer = httpx.put(address, content=content, headers=headers)
         assert answer.status_code == 201
 
-    def page(self, path: str = "", *, viewport: dict[str, int] = DESK, **options: Any) -> Any:
-        """A page of somebody who has just logged in through the form."""
+    def page(
+        self, path: str = "", *, viewport: dict[str, int] = DESK, user: dict[str, str] | None = None, **options: Any
+    ) -> Any:
+        """A page of somebody (the owner, when left out) who has just logged in through the form."""
         context = self._browser.new_context(viewport=viewport, **options)
         context.set_default_timeout(30_000)
         page = context.new_page()
@@ -84,9 +102,10 @@ class Scene:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("requestfailed", lambda request: self._failed(request))
         page.goto(self.hub.url + path)
-        assert self.hub.first_login
-        page.fill("[name=user]", self.hub.first_login["user"])
-        page.fill("[name=password]", self.hub.first_login["password"])
+        login = user or self.hub.first_login
+        assert login
+        page.fill("[name=user]", login["user"])
+        page.fill("[name=password]", login["password"])
         page.click("button.main")
         page.wait_for_selector("header nav")
         page.wait_for_load_state("load")  # scripts run by then
@@ -167,32 +186,74 @@ def test_a_page_that_lost_the_hub_catches_up(scene: Scene) -> None:
 
 def test_the_clip_plays_from_the_first_act_and_a_click_on_an_act_jumps_to_it(scene: Scene, mp4: bytes) -> None:
     started_at = float(int(time.time()) - 600)
-    acts = [
-        {
-            **scene._envelope()["after"]["acts"][0],
-            "started_at_unix": started_at + s,
-            "ended_at_unix": started_at + s + 1,
-        }
-        for s in (2.0, 6.0)
-    ]
-    scene.alert("inc", started_at_unix=started_at, acts=acts)
+    scene.alert("inc", started_at_unix=started_at, acts=[make_act(started_at + s, length_s=1.0) for s in (2.0, 6.0)])
     scene.upload("inc", 0, mp4, started_at)
     scene.upload("inc", 1, mp4, started_at + 4)
     page = scene.page()
     page.click("#card-inc .open")
-    until(page, "document.getElementById('video')?.readyState >= 2")
-    assert page.evaluate("document.getElementById('video').currentTime") == pytest.approx(1, abs=0.1)
+    until(page, "document.querySelector('video')?.readyState >= 2")
+    assert page.evaluate("document.querySelector('video').currentTime") == pytest.approx(1, abs=0.1)
     page.locator(".acts [data-at]").nth(1).click()
-    until(page, "document.getElementById('video').src.endsWith('/clips/inc/1')")
-    until(page, "document.getElementById('video').currentTime > 1.2")
-    assert page.evaluate("document.getElementById('video').videoWidth") == 320
-    assert page.locator("#playhead.on").count() == 1
-    page.locator("#timeline [data-at]").nth(0).focus()
+    until(page, "document.querySelector('video').src.endsWith('/clips/inc/1')")
+    until(page, "document.querySelector('video').currentTime > 1.2")
+    assert page.evaluate("document.querySelector('video').videoWidth") == 320
+    assert page.locator(".playhead:visible").count() == 1
+    page.locator(".timeline [data-at]").nth(0).focus()
     page.keyboard.press("Enter")
-    until(page, "document.getElementById('video').src.endsWith('/clips/inc/0')")
-    # One clip follows the other by itself.
-    page.evaluate("document.getElementById('video').playbackRate = 8")
-    until(page, "document.getElementById('video').src.endsWith('/clips/inc/1')")
+    until(page, "document.querySelector('video').src.endsWith('/clips/inc/0')")
+    # Without the loop, one clip follows the other by itself.
+    page.keyboard.press("o")
+    for _ in range(2):
+        page.keyboard.press("l")
+    until(page, "document.querySelector('video').src.endsWith('/clips/inc/1')")
+
+
+def test_boxes_are_drawn_where_the_side_file_says_and_frames_stepped_by_the_clips_own_times(
+    scene: Scene, mp4: bytes
+) -> None:
+    started_at = float(int(time.time()) - 600)
+    scene.alert("inc", started_at_unix=started_at, acts=[make_act(started_at + 2, length_s=1.0)])
+    scene.upload("inc", 0, mp4, started_at)
+    scene.upload("inc", 0, make_side("inc", started_at_unix=started_at), started_at, what=wire.SIDE)
+    page = scene.page("incidents/inc")
+    until(page, "document.querySelector('.player').dataset.sides === '1'")
+    until(page, "document.querySelector('video').readyState >= 2 && Math.abs(Player.in(document).frameAt - 1) < 0.001")
+    # The suspect is where the bar is, between looks too: left edge at 0, 16, … of 320 pixels every fifth of a second.
+    for frames in (0, 1, 2, 3):
+        page.wait_for_timeout(50)
+        at = page.evaluate("Player.in(document).frameAt")
+        assert at == pytest.approx(1.0 + frames / 10, abs=0.001)
+        left, coloured, elsewhere = page.evaluate(SEEN_AT, 8 * round(at * 10) / 320)
+        assert left == pytest.approx(8 * round(at * 10) / 320, abs=0.006) and coloured and not elsewhere
+        page.keyboard.press("ArrowRight")
+        until(page, f"Math.abs(Player.in(document).frameAt - {1.1 + frames / 10}) < 0.001")
+    page.keyboard.press("ArrowLeft")
+    until(page, "Math.abs(Player.in(document).frameAt - 1.3) < 0.001")
+    assert page.locator(".curve polyline").count() == 1
+    page.keyboard.press("b")
+    assert page.evaluate(INK) == 0
+    page.keyboard.press("b")
+    assert page.evaluate(INK) > 0
+
+
+# What is drawn, read from a copy of the canvas.
+READ = """
+  const player = Player.in(document);
+  const { width, height } = player.canvas;
+  const pen = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  pen.drawImage(player.canvas, 0, 0);
+"""
+# Where the suspect's box is by the looks, whether the canvas is coloured on its left edge, and whether it is beyond it.
+SEEN_AT = f"""left => {{
+  {READ}
+  const box = boxesAt(player.sides[0].looks, player.frameAt).find((one) => one.what === "person");
+  const ink = (x) => pen.getImageData(Math.round(x * width), Math.round(0.3 * height), 1, 1).data[3] > 0;
+  return [box.place[0], ink(left), ink(left + 0.2)];
+}}"""
+INK = f"""() => {{
+  {READ}
+  return pen.getImageData(0, 0, width, height).data.reduce((sum, one, n) => sum + (n % 4 === 3 && one > 0), 0);
+}}"""
 
 
 def test_a_clip_that_arrives_shows_up_on_the_open_page(scene: Scene, mp4: bytes) -> None:
@@ -200,7 +261,7 @@ def test_a_clip_that_arrives_shows_up_on_the_open_page(scene: Scene, mp4: bytes)
     page = scene.page("incidents/inc")
     assert page.locator("video").count() == 0
     scene.upload("inc", 0, mp4, time.time() - 60)
-    until(page, "document.getElementById('video')?.readyState >= 2")
+    until(page, "document.querySelector('video')?.readyState >= 2")
 
 
 def test_a_verdict_lasts_and_can_be_undone(scene: Scene) -> None:
@@ -209,26 +270,123 @@ def test_a_verdict_lasts_and_can_be_undone(scene: Scene) -> None:
     other = scene.page("incidents/inc")
     page.locator("#card-inc [value=false]").tap()
     page.wait_for_selector("#card-inc.cleared .verdict.false")
-    other.wait_for_selector("#verdict .history .verdict.false")
+    other.wait_for_selector(".stands .verdict.false")
     page.reload()
     page.wait_for_selector("#card-inc.cleared .verdict.false")
     page.locator("#card-inc [data-undo]").tap()
     page.wait_for_selector("#card-inc .choices")
     assert scene.hub.store.incident("inc").verdict is None
-    other.wait_for_selector("#verdict .history .withdrawn")
+    other.wait_for_selector(".trail .withdrawn .verdict.false")
 
 
-def test_the_keyboard_judges_on_the_incident_page(scene: Scene) -> None:
+def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")
     page.keyboard.press("n")
     page.keyboard.type("seen at 3")
-    page.keyboard.press("Escape")
-    page.keyboard.press("1")
-    page.wait_for_selector("#verdict .verdict.true")
-    assert [(v.verdict, v.note) for v in scene.hub.store.verdicts("inc")] == [("true", "seen at 3")]
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".notes li:has-text('seen at 3')")
+    page.keyboard.press("3")
+    page.wait_for_selector(".stands .verdict.false")
+    page.keyboard.press("w")
+    page.wait_for_selector(".reasons [aria-pressed=true]")
+    assert [(v.verdict, v.reason) for v in scene.hub.store.verdicts("inc")] == [("false", "call")]
     page.keyboard.press("u")
-    page.wait_for_selector("#verdict .history .withdrawn")
+    page.wait_for_selector(".trail .withdrawn")
+    assert scene.hub.store.incident("inc").verdict is None
+
+
+def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes) -> None:
+    started_at = float(int(time.time()) - 6000)
+    for n in range(11):
+        at = started_at - 60 * n
+        scene.alert(f"i{n}", started_at_unix=at, acts=[make_act(at + 2, length_s=1.0)], camera_title=f"Gate {n}")
+        scene.upload(f"i{n}", 0, mp4, at)
+        scene.upload(f"i{n}", 0, make_side(f"i{n}", started_at_unix=at), at, what=wire.SIDE)
+    page = scene.page("review")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog.help[open]")
+    page.keyboard.press("1")  # judges nothing behind the table of keys
+    page.keyboard.press("Escape")
+    for n in range(10):
+        page.wait_for_selector(f".item[data-incident=i{n}]")
+        until(page, "document.querySelector('.item video').readyState >= 2")
+        page.keyboard.press("1234"[n % 4])
+    page.wait_for_selector(".item[data-incident=i10]")
+    until(page, "document.getElementById('left').textContent.startsWith('还剩 1 条')")
+    page.wait_for_selector("#last .just[data-incident=i9]")
+    page.keyboard.press("w")
+    page.wait_for_selector("#last [aria-pressed=true]")
+    verdicts = [scene.hub.store.verdicts(f"i{n}")[0] for n in range(10)]
+    assert [v.verdict for v in verdicts] == [VERDICTS[n % 4] for n in range(10)]
+    assert verdicts[9].reason == REASONS["authorised"][1]
+    page.keyboard.press("u")
+    page.wait_for_selector(".item[data-incident=i9]")
+    until(page, "document.getElementById('left').textContent.startsWith('还剩 2 条')")
+    assert scene.hub.store.incident("i9").verdict is None
+    page.keyboard.press("3")
+    page.wait_for_selector(".item[data-incident=i10]")
+    page.keyboard.press("4")
+    page.wait_for_selector("#empty:visible")
+    until(page, "document.getElementById('left').textContent.startsWith('还剩 0 条')")
+    waits = page.evaluate("performance.getEntriesByName('to-next-clip').map((one) => Math.round(one.duration))")
+    print(f"ms from a verdict to the next clip's picture: {sorted(waits)}")
+    scene.alert("late")
+    page.wait_for_selector(".item[data-incident=late]")
+
+
+def test_two_guards_see_each_other_and_the_later_one_is_asked(scene: Scene) -> None:
+    scene.alert("one", severity="critical")
+    scene.alert("two", severity="warning")
+    owner, guard = scene.page("review"), scene.page("review", user=scene.guard("li"))
+    owner.wait_for_selector("[data-watched]:has-text('li')")
+    guard.wait_for_selector("#queue [data-eyes=one]:not(:empty)")
+    guard.keyboard.press("ArrowDown")
+    guard.wait_for_selector(".item[data-incident=two]")
+    owner.wait_for_selector("[data-watched]", state="hidden")
+    guard.keyboard.press("ArrowUp")
+    guard.wait_for_selector(".item[data-incident=one]")
+    # A verdict is seen at once by who looks at the same one; pressed all the same, theirs is asked about.
+    guard.keyboard.press("3")
+    owner.wait_for_selector(".item[data-incident=one] .stands .verdict.false")
+    owner.keyboard.press("1")
+    owner.wait_for_selector(".item[data-incident=one] .contested")
+    assert [v.verdict for v in scene.hub.store.verdicts("one")] == ["false"]
+    owner.keyboard.press("y")
+    owner.wait_for_selector(".item[data-incident=two]")
+    until(owner, "document.querySelector('#last .verdict.true') !== null")
+    assert [(v.user, v.verdict) for v in scene.hub.store.verdicts("one")] == [("owner", "true"), ("li", "false")]
+    # Nor does a guard undo unasked what is no longer theirs.
+    guard.keyboard.press("u")
+    guard.wait_for_selector(".item[data-incident=one] .contested")
+    guard.keyboard.press("Escape")
+    guard.wait_for_selector(".item[data-incident=two]")
+    assert scene.hub.store.incident("one").verdict == "true"
+    assert all("409" in complaint for complaint in scene.complaints)  # the browser logs each
+    scene.complaints.clear()
+
+
+def test_an_area_of_false_alarms_is_drawn_or_typed_and_proposed(scene: Scene, mp4: bytes) -> None:
+    scene.alert("inc")
+    scene.upload("inc", 0, mp4, time.time() - 60)
+    scene.hub.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    page = scene.page("incidents/inc")
+    until(page, "document.querySelector('video').readyState >= 2")
+    sent = []
+    page.on("request", lambda request: sent.append(request) if request.url.endswith("/zones/proposals") else None)
+    page.keyboard.press("m")
+    area = page.locator(".stage .area").bounding_box()
+    for x, y in ((0.25, 0.25), (0.75, 0.25), (0.5, 0.75)):
+        page.mouse.click(area["x"] + x * area["width"], area["y"] + y * area["height"])
+    page.click(".mask button.main")
+    page.wait_for_selector(".mask [role=status]:has-text('建议已提交')")
+    fields = dict(parse_qsl(sent[0].post_data))
+    assert fields["kind"] == "ignore" and fields["incident"] == "inc"
+    corners = [part for corner in json.loads(fields["polygon"]) for part in corner]
+    assert corners == pytest.approx([0.25, 0.25, 0.75, 0.25, 0.5, 0.75], abs=0.01)
+    page.locator(".mask [data-side=left]").focus()
+    page.keyboard.press("ArrowUp")
+    assert json.loads(page.input_value(".mask [name=polygon]")) == [[0.41, 0.4], [0.61, 0.4], [0.61, 0.6], [0.41, 0.6]]
 
 
 def test_what_grows_worse_moves_from_the_digest_to_the_alerts(scene: Scene) -> None:
@@ -272,7 +430,7 @@ def test_pages_work_without_scripts(scene: Scene) -> None:
     assert page.locator(".card").count() == 5
     page.locator(".card .open").first.click()
     page.click("[value=true]")
-    page.wait_for_selector("#verdict .history .verdict.true")
+    page.wait_for_selector(".stands .verdict.true")
 
 
 def test_older_incidents_are_added_below(scene: Scene) -> None:
@@ -310,7 +468,7 @@ def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scen
     page = scene.page(viewport={"width": width, "height": 800})
     for language in ("zh", "en"):
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
-        for path in ("", "digest", "incidents/inc", "cameras", "tuning", "account", "source"):
+        for path in ("", "digest", "review", "incidents/inc", "cameras", "tuning", "account", "source"):
             page.goto(scene.hub.url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (language, path)
             small = page.evaluate(

@@ -66,6 +66,8 @@ class Player {
     this.act = null;
     this.frameAt = null; // time of the picture that is shown
     this.frameS = null; // how long one lasts
+    this.steps = Promise.resolve();
+    this.stepping = 0; // steps on their way
     Player.of.set(root, this);
     if (this.line) this.listenToLine();
     if (!this.video) return;
@@ -229,6 +231,7 @@ class Player {
   }
 
   showState() {
+    if (!this.video) return;
     const pressed = { loop: choices.loop, boxes: choices.boxes };
     for (const [name, is] of Object.entries(pressed)) {
       this.root.querySelector(`[data-do=${name}]`).setAttribute("aria-pressed", String(is));
@@ -260,14 +263,18 @@ class Player {
 
   // To the picture before or after the one that is shown, by the clip's own times: the one before is found a moment
   // before this one begins; the one after by looking on until another picture is shown, once its length is known at once.
-  async step(way) {
+  step(way) {
     this.video.pause();
+    if (this.stepping > 2) return; // a key held down
+    this.stepping += 1;
+    this.steps = this.steps.then(() => this.stepOnce(way)).finally(() => { this.stepping -= 1; });
+  }
+
+  async stepOnce(way) {
     if (!this.video.requestVideoFrameCallback) {
       this.video.currentTime += way / 25;
       return;
     }
-    if (this.stepping) return;
-    this.stepping = true;
     const from = this.frameAt ?? this.video.currentTime;
     if (way < 0) await this.seekFrame(from - 0.002);
     else if (this.frameS) await this.seekFrame(from + 1.5 * this.frameS);
@@ -276,7 +283,6 @@ class Player {
     }
     const length = Math.abs(this.frameAt - from);
     if (!this.frameS && length > 1e-4 && length < 1) this.frameS = length;
-    this.stepping = false;
   }
 
   seekFrame(at) {

@@ -46,7 +46,7 @@ function item(id) {
     made.catch(() => kept.delete(id));
     kept.set(id, made);
     // A few around the present one; an older one gives its video back.
-    for (const old of [...kept.keys()].slice(0, Math.max(0, kept.size - 6))) {
+    for (const old of [...kept.keys()].slice(0, Math.max(0, kept.size - 8))) {
       if (old !== shown()?.dataset.incident) kept.delete(old);
     }
   }
@@ -113,7 +113,7 @@ function mark(id) {
 }
 
 // Those that come after one, the nearest first.
-function neighbours(id, most = 2) {
+function neighbours(id, most = 3) {
   const ids = entries().map((one) => one.dataset.incident).filter((one) => !judged.has(one));
   const place = ids.indexOf(id);
   return ids.slice(place + 1, place + 1 + most);
@@ -408,8 +408,8 @@ function openMask(form) {
   const sides = Object.fromEntries([...form.querySelectorAll("[data-side]")].map((one) => [one.dataset.side, one]));
   const typed = () => {
     const [left, top, width, height] = ["left", "top", "width", "height"].map((name) => Number(sides[name].value) / 100);
-    const right = Math.min(1, left + width);
-    const bottom = Math.min(1, top + height);
+    const right = Math.min(1, Math.round(1e4 * (left + width)) / 1e4);
+    const bottom = Math.min(1, Math.round(1e4 * (top + height)) / 1e4);
     fresh = false;
     drawMask(form, [[left, top], [right, top], [right, bottom], [left, bottom]]);
   };
@@ -421,7 +421,9 @@ document.addEventListener("toggle", (event) => {
   if (!event.target.matches?.(".mask")) return;
   if (event.target.open) {
     openMask(event.target.querySelector("form"));
+    // The picture that is drawn on stays in sight, before the form below it.
     event.target.scrollIntoView({ block: "nearest" });
+    shown().querySelector(".stage").scrollIntoView({ block: "nearest" });
   } else shown()?.querySelector(".stage .area")?.remove();
 }, true);
 
@@ -558,7 +560,7 @@ function listen(after) {
     complaint = setTimeout(() => { lost.hidden = false; }, 4000);
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     setTimeout(async () => {
-      await ask("/feed/head").catch(() => {}); // leads to the login when that is why
+      await ask(isDesk ? page.queue : location.href).catch(() => {}); // leads to the login when that is why
       listen(known);
     }, 5000);
   });
