@@ -30,6 +30,7 @@ KIND = "labelwatch evidence pack"
 SCHEMA = 1
 MANIFEST, SIGNATURE = "manifest.json", "SIGNATURE"
 LAST = (MANIFEST, SIGNATURE)
+CASE, EDGES, LOG, HUB_KEY = "case.json", "edges.json", "access-log.json", "hub.pem"
 CHUNK = 2**20
 LARGEST_TEXT = 64 * CHUNK  # of any file that is read as a whole
 MOST_FILES = 100_000
@@ -346,3 +347,12 @@ def _whole(size: int, offset: int, extra: bytes, name: str) -> tuple[int, int]:
         if packed != size:
             raise NotAPack("compressed", name)
     return size, big[0] if big else offset
+
+
+def picture_in(envelope: dict[str, Any]) -> bytes | None:
+    """The picture that an envelope carries."""
+    snapshot = envelope.get("snapshot")
+    try:
+        return base64.b64decode(snapshot, validate=True) if isinstance(snapshot, str) else None
+    except (binascii.Error, ValueError):
+        return None

@@ -6,8 +6,6 @@ themselves: envelopes, and by them clips, side files and pictures. Nothing is un
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import re
@@ -20,10 +18,9 @@ from typing import Any, BinaryIO
 
 from detector import evidence, wire
 from detector.errors import ConfigError, Problem, WireError
-from detector.evidence import LARGEST_TEXT, LAST, MANIFEST, SIGNATURE, NotAPack
+from detector.evidence import CASE, EDGES, HUB_KEY, LARGEST_TEXT, LAST, LOG, MANIFEST, SIGNATURE, NotAPack, picture_in
 
 HOLDS, NOTE, BROKEN = "holds", "note", "broken"
-CASE, EDGES, LOG, HUB_KEY = "case.json", "edges.json", "access-log.json", "hub.pem"
 MARKS = {HOLDS: "✓", NOTE: "!", BROKEN: "✗"}
 MOST_OF_A_KIND = 20  # findings of one kind that are told one by one
 _SEGMENT = re.compile(r"segment-(\d{3,9})\.(mp4|json\.gz)")
@@ -477,15 +474,6 @@ class _Totals:
         counts = {"clips": self.clips, "pictures": self.pictures, "records": self.records}
         of_edges = [Finding(HOLDS, "envelopes", {"edge": edge, "n": n}) for edge, n in sorted(self.envelopes.items())]
         return of_edges + [Finding(HOLDS, what, {"n": n}) for what, n in counts.items() if n]
-
-
-def picture_in(envelope: dict[str, Any]) -> bytes | None:
-    """The picture that an envelope carries."""
-    snapshot = envelope.get("snapshot")
-    try:
-        return base64.b64decode(snapshot, validate=True) if isinstance(snapshot, str) else None
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _printable(value: Any) -> Any:

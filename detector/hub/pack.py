@@ -32,7 +32,7 @@ from sqlalchemy import func, select
 from detector import evidence, wire
 from detector.clock import iso, kernel_clock
 from detector.errors import LabelwatchError
-from detector.evidence import CHUNK, PackWriter, as_json
+from detector.evidence import CASE, CHUNK, EDGES, HUB_KEY, LOG, PackWriter, as_json, picture_in
 from detector.hub.audit import BEGINNING
 from detector.hub.case_figures import totals
 from detector.hub.cases import Case
@@ -43,7 +43,6 @@ from detector.hub.reviews import Reviews
 from detector.hub.schema import alerts, audit, edges
 from detector.hub.source import program_version
 from detector.hub.store import Store, StoredIncident
-from detector.verify import CASE, EDGES, HUB_KEY, LOG, picture_in
 
 SHEETS = {"zh": "说明.html", "en": "README.html"}
 Progress = Callable[[int, int], None]

@@ -107,7 +107,9 @@ hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(por
 hub.start()
 hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
-allowed = {{"values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences"}}
+allowed = {{
+    "values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences", "sides", "keys", "evidence",
+}}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY, timeout=120)
