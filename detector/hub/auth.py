@@ -329,7 +329,7 @@ def is_same_origin(headers: Mapping[str, str]) -> bool:
 
 
 class Guard:
-    """Middleware: refuses what another site's page sends in a visitor's name, and adds security headers to answers.
+    """Middleware: refuses what another site's page sends in a visitor's name, and what is no text; adds headers.
 
     Args:
         app: What is guarded.
@@ -357,7 +357,9 @@ class Guard:
         headers, path = Headers(scope=scope), scope["path"]
         # What another site makes a browser send carries a cookie, and where a token is sent, no cookie counts.
         signed = path.startswith(self._signed_prefix) or bearer_token(path, headers) is not None
-        if scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
+        if "\0" in path or b"%00" in scope["query_string"]:  # no name of ours holds it, and no database takes it
+            await PlainTextResponse("refused: not text\n", 400)(scope, receive, send_guarded)
+        elif scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
             await self.app(scope, receive, send_guarded)
         else:
             await PlainTextResponse("refused: the request comes from another site\n", 403)(scope, receive, send_guarded)

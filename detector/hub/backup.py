@@ -37,7 +37,8 @@ from detector.hub.schema import clips
 SQLITE = "hub.sqlite"
 # The database is copied by its own means; what is still growing belongs to nobody yet.
 LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE}
-UNFINISHED = (".part", ".new", ".tmp")
+# Redacted copies and previews are left out too: the hub makes them again.
+UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 PIECE = 2**20
 Progress = Callable[[int, int], None]
 Hex = Field(pattern="[0-9a-f]{64}")

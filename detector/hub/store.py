@@ -721,7 +721,9 @@ class Store:
             return new
 
     def clip(self, incident: str, segment: int) -> Clip | None:
-        """One segment."""
+        """One segment; none for what can't be an incident's id or a segment's number either."""
+        if "\0" in incident or not 0 <= segment < 2**31:
+            return None
         query = select(clips).where(clips.c.incident == incident, clips.c.segment == segment)
         with self._reading() as connection:
             row = connection.execute(query).one_or_none()

@@ -190,3 +190,13 @@ def test_a_crash_says_nothing_and_keeps_the_headers(site: Any, monkeypatch: pyte
 @pytest.mark.parametrize("body", [b"a" * 20_000, b"\xff\xfe=\xff", b"&".join(b"a%d=1" % n for n in range(100))])
 def test_a_form_that_is_none_is_refused(site: Any, body: bytes) -> None:
     assert site.visitor().post("/login", content=body).status_code in (400, 401, 413)
+
+
+@pytest.mark.parametrize("path", ["/incidents/a%00b", "/?camera=a%00b", "/clips/a%00b/0", "/api/incidents/a%00b"])
+def test_an_address_that_no_database_takes_is_refused(site: Any, path: str) -> None:
+    assert site.client.get(path).status_code == 400
+
+
+@pytest.mark.parametrize("segment", ["2147483648", "99999999999999999999", "-1"])
+def test_a_segment_beyond_all_numbers_is_not_there(site: Any, segment: str) -> None:
+    assert site.client.get(f"/clips/inc-1/{segment}").status_code == 404

@@ -237,6 +237,9 @@ def test_the_page_shows_rules_disk_and_days_ahead(site: Any) -> None:
     page = site.somebody(Role.ADMIN).get("/retention").text
     assert "/incidents/one" in page and "30 天" in page and "不删" in page
     assert site.somebody(Role.REVIEWER).get("/retention").status_code == 403
+    site.clock.at += 8 * DAY_S
+    retention.run(site.clock.at)
+    assert "录像已于" in site.somebody(Role.OWNER, name="boss").get("/incidents/one").text
 
 
 def test_a_snapshot_that_went_is_no_longer_shown(keeper: Keeper) -> None:

@@ -285,7 +285,7 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
         if value and value not in dict(found):
             found.append((value, value))
         if value or len(found) > 1:
-            every = [] if listing.is_digest and name == "day" else [("", say(f"every_{name}"))]
+            every = [] if listing.is_digest and name == "day" else [("", say("every_" + name))]
             picks.append(Pick(name, value, [*every, *found]))
     if not listing.is_digest:
         picks.append(
