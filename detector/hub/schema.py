@@ -130,6 +130,16 @@ incidents = Table(
         sqlite_where=text("verdict IS NULL"),
         postgresql_where=text("verdict IS NULL"),
     ),
+    # How many of them there are, by all that it can be narrowed by.
+    Index(
+        "incidents_waiting",
+        "site",
+        "camera",
+        "kind",
+        "told",
+        sqlite_where=text("verdict IS NULL"),
+        postgresql_where=text("verdict IS NULL"),
+    ),
     # All that a least score is proposed from, without reading the few judged ones among the many.
     Index(
         "incidents_judged",
