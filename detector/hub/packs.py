@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 MAKING, READY, FAILED, REMOVED = "making", "ready", "failed", "removed"
 QUIET_S = 120.0
 TELL_EVERY_S = 0.5
-SPARE_BYTES = 256 * 2**20  # left free for alerts that come meanwhile
 
 
 class _Stopped(Exception):  # noqa: N818  (a signal between threads)
@@ -79,12 +78,13 @@ class Packs:
         archive: Where contents come from.
         audit: Where each pack that is asked for, made or deleted is put on record.
         clock: Tells the time.
+        spare_bytes: No pack is made that would leave less of the disk free.
 
     Raises:
         StoreError: The folder can't be used.
     """
 
-    def __init__(self, folder: Path, archive: Archive, audit: Audit, clock: Clock) -> None:
+    def __init__(self, folder: Path, archive: Archive, audit: Audit, clock: Clock, spare_bytes: int = 0) -> None:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,6 +96,7 @@ class Packs:
         self._database: Database = archive.store.database
         self._audit = audit
         self._clock = clock
+        self._spare_bytes = spare_bytes
         self._one_at_a_time = threading.Lock()
         self._stopping = threading.Event()
         self._mine: dict[int, threading.Thread] = {}
@@ -216,7 +217,7 @@ class Packs:
 
         progress(0, 0)
         needed = Pack(self._archive, case, made_by=user, made_at=at).size
-        if shutil.disk_usage(self._folder).free < needed + SPARE_BYTES:
+        if shutil.disk_usage(self._folder).free < needed + self._spare_bytes:
             raise PackStopped("no_room")
         write_pack(self._archive, case, part, made_by=user, made_at=at, progress=progress)
         part.chmod(0o600)

@@ -147,7 +147,7 @@ def packs_of(config: HubConfig, store: Store, clock: Clock) -> Packs:
     clips = ClipFolder(config.data_dir / "clips", store, clock, 0, lambda _incident: None)  # only finds
     key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
     archive = Archive(store, clips, key, config.timezone)
-    return Packs(config.data_dir / "packs", archive, Audit(store.database), clock)
+    return Packs(config.data_dir / "packs", archive, Audit(store.database), clock, reserve_bytes(config))
 
 
 def reserve_bytes(config: HubConfig) -> int:

@@ -40,7 +40,7 @@ def test_a_case_is_opened_from_an_alert_exported_and_verified(
     clip = DEMO.read_bytes()
     tell(scene, clip)
     page = scene.page("incidents/inc-1")
-    page.click(".kept a.button")
+    page.click("a[data-case]")
     page.fill("#title", "夜班拍面单")
     page.click(".new-case button")
     page.wait_for_selector(".case h1:text('夜班拍面单')")

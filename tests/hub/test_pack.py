@@ -306,10 +306,14 @@ def test_progress_is_told_while_a_large_pack_is_written(desk: Office) -> None:
 
 
 def test_a_full_disk_is_said_before_anything_is_written(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    pack = desk.ask(desk.case(desk.incident()))
+    case = desk.case(desk.incident())
+    needed = Pack(desk.archive, case, made_by="wang", made_at=NOON).size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed + 10**6))
+    assert desk.ask(case).state == READY
+    desk.packs = Packs(desk.folder / "full", desk.archive, desk.audit, desk.clock, spare_bytes=10**7)
+    pack = desk.ask(case)
     assert (pack.state, pack.reason) == (FAILED, "no_room")
-    assert list((desk.folder / "packs").iterdir()) == []
+    assert list((desk.folder / "full").iterdir()) == []
 
 
 def test_a_disk_that_fails_half_way_leaves_nothing_behind(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
