@@ -13,7 +13,9 @@ import subprocess
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -129,7 +131,7 @@ def envelope() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def sqlite_store(tmp_path: Path) -> Iterator[Store]:
     """A store in a file of its own."""
-    store = Store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    store = Store(sqlite_url(tmp_path / "hub.sqlite"))
     yield store
     store.close()
 
@@ -164,24 +166,39 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
             _as_postgres(folder, pg_ctl, "-D", data, "-o", options, "-l", folder / "log", "-w", "start"), **run
         )
 
-        def make() -> str:
-            name = f"hub_{uuid.uuid4().hex}"
+        def create(name: str, more: str = "") -> str:
             with psycopg.connect(f"host={folder} user=hub dbname=postgres", autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")
+                connection.execute(f"CREATE DATABASE {name} {more}")
             return f"postgresql+psycopg://hub@/{name}?host={folder}"
 
-        yield make
+        # Brought to the newest shape once; the others are copies.
+        Store(create("hub_template")).close()
+        yield lambda: create(f"hub_{uuid.uuid4().hex}", "TEMPLATE hub_template")
     finally:
         subprocess.run(_as_postgres(folder, pg_ctl, "-D", data, "-m", "immediate", "stop"), **{**run, "check": False})
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@cache
+def _newest_shape() -> bytes:
+    """An empty SQLite database of the newest shape: to copy it is ten times as fast as to migrate."""
+    with TemporaryDirectory() as folder:
+        Store(f"sqlite:///{folder}/hub.sqlite").close()
+        return Path(folder, "hub.sqlite").read_bytes()
+
+
+def sqlite_url(file: Path) -> str:
+    """Of a database in a file, which is made when missing."""
+    if not file.exists():
+        file.write_bytes(_newest_shape())
+    return f"sqlite:///{file}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """The same store on either database."""
-    in_file = f"sqlite:///{tmp_path / 'hub.sqlite'}"
-    url = in_file if request.param == "sqlite" else request.getfixturevalue("postgres")()
-    store = Store(url)
+    in_file = request.param == "sqlite"
+    store = Store(sqlite_url(tmp_path / "hub.sqlite") if in_file else request.getfixturevalue("postgres")())
     yield store
     store.close()
 
@@ -210,7 +227,7 @@ class Site:
         # However full the disk of the machine is that tests run on.
         usual: dict[str, Any] = {"retention": {"reserve_gb": 0}}
         config = HubConfig(data_dir=folder, **{**usual, **settings})
-        self.store = Store(f"sqlite:///{folder / 'hub.sqlite'}", budget_of(config))
+        self.store = Store(sqlite_url(folder / "hub.sqlite"), budget_of(config))
         self.people = People(self.store.database)
         self.gate = Gate(self.people, CHEAP)
         self.live = Live(self.store, heartbeat_s=0.2)
