@@ -364,18 +364,13 @@ class People:
 
 
 def may_change(by: Principal, user: User) -> bool:
-    """Whether somebody may change a user: themself, or one who sees no more than they, and an owner only owners."""
-    manages = by.may(Right.PEOPLE) and _may_make(by, user.role) and by.scope.covers(user.scope)
+    """Whether somebody may change a user: themself, or one who may do no more than they, and nowhere else."""
+    manages = by.may(Right.PEOPLE) and _may_act_as(by, user.role) and by.scope.covers(user.scope)
     return by.user == user.name or manages
 
 
 def roles_given_by(by: Principal) -> Sequence[Role]:
-    """The roles that somebody may give to users."""
-    return [role for role in Role if _may_make(by, role)]
-
-
-def token_roles_of(by: Principal) -> Sequence[Role]:
-    """The roles that a token made by somebody may have: those without a right that they lack."""
+    """The roles that somebody may give, to users and to tokens: those without a right that they lack themselves."""
     return [role for role in Role if _may_act_as(by, role)]
 
 
@@ -384,16 +379,13 @@ def as_name(typed: str) -> str:
     return unicodedata.normalize("NFKC", typed).strip()
 
 
-def _may_make(by: Principal, role: Role) -> bool:
-    return role != Role.OWNER or by.role == Role.OWNER
-
-
 def _may_act_as(by: Principal, role: Role) -> bool:
+    """Whether a role has no right that somebody lacks: otherwise they could log in as whoever they made or reset."""
     return RIGHTS[role] <= RIGHTS[by.role]
 
 
 def _check_gift(by: Principal, role: Role, scope: Scope) -> None:
-    if not _may_make(by, role):
+    if not _may_act_as(by, role):
         raise PeopleError("people_owner_only")
     if not by.scope.covers(scope):
         raise PeopleError("people_wider_scope")

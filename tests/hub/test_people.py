@@ -62,9 +62,10 @@ GIFTS = [
     (OWNER, Role.OWNER, EVERYWHERE, ""),
     (OWNER, Role.VIEWER, CAM3, ""),
     (ADMIN, Role.ADMIN, EVERYWHERE, ""),
-    (ADMIN, Role.REVIEWER, SHANGHAI, ""),
+    (ADMIN, Role.REVIEWER, SHANGHAI, "people_owner_only"),
     (ADMIN, Role.OWNER, EVERYWHERE, "people_owner_only"),
     (ADMIN, Role.OWNER, CAM3, "people_owner_only"),
+    (ADMIN, Role.REVIEWER, CAM3, "people_owner_only"),  # whose password they could reset, to see labels as them
     (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, EVERYWHERE, "people_wider_scope"),
     (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, Scope.of(["suzhou"]), "people_wider_scope"),
     (Principal("a", Role.ADMIN, SHANGHAI), Role.VIEWER, Scope.of(["shanghai/cam3", "suzhou"]), "people_wider_scope"),

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from detector.hub.auth import LONGEST_TOKEN_DAYS, ONE_TIME_S, TOKEN_DAYS
 from detector.hub.cameras import camera_states
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
-from detector.hub.people import PeopleError, User, as_name, may_change, roles_given_by, token_roles_of
+from detector.hub.people import PeopleError, User, as_name, may_change, roles_given_by
 from detector.hub.rights import EVERYWHERE, Right, Role, Scope
 
 router = APIRouter()
@@ -163,7 +163,7 @@ def _people(
     return view.page(
         "people.html", _status(error), users=people.users(view.scope), tokens=people.tokens(view.scope),
         places=_places(view), titles=_titles(view), roles=roles_given_by(view.acting),
-        token_roles=token_roles_of(view.acting), wrong=error.reason if error else "", form=form, typed=typed or {},
+        token_roles=roles_given_by(view.acting), wrong=error.reason if error else "", form=form, typed=typed or {},
         made=made, days=TOKEN_DAYS, one_time_days=ONE_TIME_DAYS, most_days=LONGEST_TOKEN_DAYS,
     )  # fmt: skip
 
