@@ -428,7 +428,7 @@ class Notices:
             .group_by(c.target)
         )
         with self._database.reading() as connection:
-            return {target: number for target, number in connection.execute(query)}
+            return dict(connection.execute(query).tuples().all())
 
     def begin(self, number: int, now: float) -> Notice | None:
         """Mark a notice as being sent; `None` where it no longer waits."""

@@ -41,7 +41,8 @@ CJK = re.compile("[\u3400-\u9fff\uff00-\uffef\u3000-\u303f]")
 # Names and units that every language shares, what one types or looks for in a file, and the other language's own name.
 NAMES = {
     "labelwatch", "agpl", "gnu", "or-later", "english", "fps", "kb", "mb", "gb", "gib", "tar", "gz", "console",
-    "telegram", "ntfy", "webhook", "apprise", "ssl", "starttls", "json", "yaml", "api", "secrets", "key", "hub", "retention", "run",
+    "telegram", "ntfy", "webhook", "apprise", "ssl", "starttls", "json", "yaml", "api", "secrets", "key", "hub",
+    "retention", "run",
 }  # fmt: skip
 
 

@@ -108,7 +108,8 @@ hub.start()
 hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
 allowed = {{
-    "values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences", "sides", "keys", "evidence",
+    "values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences", "sides", "keys",
+    "evidence",
 }}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
 """

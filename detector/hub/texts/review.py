@@ -175,8 +175,8 @@ EN: dict[str, str] = {
     "player_full": "Full screen",
     "player_controls": "Player",
     "player_curve": "Belief that a photo is being taken",
-    "player_shared": "Redacted copy: labels and bystanders' faces are blurred. The original needs a right, and views of "
-    "it are recorded.",
+    "player_shared": "Redacted copy: labels and bystanders' faces are blurred. The original needs a right, and views "
+    "of it are recorded.",
     "player_no_side": "Nothing was kept of what the models saw here: no boxes, no curve.",
     "player_offender": "suspect",
     "mask": "Never here",
