@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import Clock, iso
 from detector.errors import StoreError, WireError
-from detector.values import Severity
+from detector.values import Phase, Severity
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ FIRST_RESEND_S = 5.0
 LONGEST_RESEND_S = 60.0
 # With the resend times above this is ten minutes of silence about one row while the hub confirms later ones.
 ATTEMPTS_BEFORE_BURIAL = 14
+ASIDE = ".corrupt-"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -53,6 +54,7 @@ CREATE TABLE IF NOT EXISTS sides (
     incident TEXT NOT NULL, segment INTEGER NOT NULL, camera TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
     size INTEGER NOT NULL, started_at REAL NOT NULL, duration_s REAL NOT NULL, put_at REAL NOT NULL,
     PRIMARY KEY (incident, segment));
+CREATE TABLE IF NOT EXISTS open (incident TEXT PRIMARY KEY, fields BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS dead (
     what TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, content BLOB NOT NULL);
 """
@@ -107,10 +109,11 @@ class Clip:
 
 @dataclass(slots=True)
 class _Sent:
-    """When a thing was sent how often, and when to send it again."""
+    """How often a thing was sent, how often of these its answer was waited for in vain, and when to send it again."""
 
     attempts: int
     due_at: float
+    waits: int = 0
 
 
 class Outbox:
@@ -148,6 +151,7 @@ class Outbox:
         self._tried: dict[tuple[str, int, str | None], _Sent] = {}
         self._highest_acked = 0
         self._dropping = False
+        self._left_open: set[str] = set()
         self.new_alert = threading.Event()
         self.new_clip = threading.Event()
         try:
@@ -238,7 +242,8 @@ class Outbox:
 
         Returns:
             `backlog`: envelopes not confirmed; `clips`: segments not uploaded; `oldest_s`: age of the oldest envelope,
-            seconds, 0 when there is none; `dropped` and `dead`: ever given up, for want of room and for good reason.
+            seconds, 0 when there is none; `dropped` and `dead`: ever given up, for want of room and for good reason;
+            `set_aside`: corrupt files of an outbox that lie beside this one, with what was in them.
         """
         with self._named_errors():
             return {
@@ -247,10 +252,24 @@ class Outbox:
                 "oldest_s": round(max(0.0, self._clock.now() - self._oldest()), 1) if self._rows else 0.0,
                 "dropped": int(self._meta("dropped")),
                 "dead": self._one("SELECT COUNT(*) FROM dead"),
+                "set_aside": sum(
+                    not path.name.endswith(("-wal", "-shm"))
+                    for path in self._path.parent.glob(f"{self._path.name}{ASIDE}*")
+                ),
             }
 
+    def left_open(self) -> list[dict[str, Any]]:
+        """Fields of the last envelope of each incident that an earlier run began and has not ended, no picture."""
+        with self._named_errors():
+            rows = self._query("SELECT incident, fields FROM open ORDER BY rowid")
+        return [wire.decode(fields) for incident, fields in rows if incident in self._left_open]
+
     def wait_drained(self, timeout_s: float) -> bool:
-        """Wait until the hub has every envelope, clip and side file, at most so many seconds; tells whether it has."""
+        """Wait until the hub has every envelope, clip and side file, at most so many seconds; tells whether it has.
+
+        Raises:
+            StoreError: The database can't be read.
+        """
         with self._changed:
             return self._changed.wait_for(self._is_empty, timeout_s)
 
@@ -277,19 +296,17 @@ class Outbox:
                 late.remove(seq)
                 self._bury_alert(seq, "the hub never confirmed it")
             fresh = self._unsent(min(limit - len(late), WINDOW - len(self._sent)))
-            rows = []
-            for seq in [*late, *fresh][: max(limit, 0)]:
-                found = self._query("SELECT id, payload FROM alerts WHERE seq = ?", (seq,))
-                attempts = self._sent[seq].attempts if seq in self._sent else 0
-                self._sent[seq] = _Sent(attempts + 1, now + min(FIRST_RESEND_S * 2**attempts, LONGEST_RESEND_S))
-                rows.append(Row(seq, found[0][0], found[0][1], attempts))
-            return rows
+            chosen = json.dumps([*late, *fresh][: max(limit, 0)])
+            query = "SELECT alerts.seq, alerts.id, payload FROM json_each(?) JOIN alerts ON seq = value ORDER BY key"
+            found = self._query(query, (chosen,))
+            # Marked as sent only now: had reading failed, none of them would have been.
+            return [self._send(seq, id_, payload, now) for seq, id_, payload in found]
 
     def resend_all(self) -> None:
-        """The connection is a new one: everything un-acknowledged is due now."""
+        """The way to the hub is a new one: everything un-acknowledged is due now, and waited for afresh."""
         with self._lock:
             for sent in self._sent.values():
-                sent.due_at = 0.0
+                sent.due_at, sent.waits = 0.0, 0
 
     def acknowledge(self, ids: list[str]) -> int:
         """The hub has stored these envelopes: forget them.
@@ -373,6 +390,7 @@ class Outbox:
             self._db.executescript(SCHEMA)
             first = {"epoch": uuid.uuid4().hex, "last_seq": "0", "dropped": "0"}
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
+            self._left_open = {incident for (incident,) in self._query("SELECT incident FROM open")}
             self._rows = self._one("SELECT COUNT(*) FROM alerts")
             self._bytes = self._one("SELECT COALESCE(SUM(length(payload)), 0) FROM alerts")
         except sqlite3.DatabaseError:
@@ -386,9 +404,11 @@ class Outbox:
         for suffix in ("", "-wal", "-shm"):
             part = self._path.with_name(self._path.name + suffix)
             if part.exists():
-                part.rename(self._path.with_name(f"{self._path.name}.corrupt-{stamp}{suffix}"))
-        logger.error("the outbox %s is corrupt (%s); it is set aside as .corrupt-%s", self._path, cause, stamp)
+                part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
+        logger.error("the outbox %s is corrupt (%s); it is set aside as %s%s", self._path, cause, ASIDE, stamp)
         self._sent.clear()
+        self._tried.clear()
+        self._highest_acked = 0  # numbers begin anew
         self._open()
 
     def _insert(self, id_: str, fields: Mapping[str, Any]) -> None:
@@ -403,6 +423,7 @@ class Outbox:
                 "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?)",
                 (seq, id_, str(fields["after"]["id"]), Severity(fields["after"]["severity"]).rank, payload, now),
             )
+            self._note_open(fields)
             self._rows += 1
             self._bytes += len(payload)
             dropped = self._make_room()
@@ -437,6 +458,15 @@ class Outbox:
         except (TypeError, ValueError) as error:
             raise WireError(f"the envelope can't be written as JSON: {error}") from error
 
+    def _note_open(self, fields: Mapping[str, Any]) -> None:
+        """Remember, within the caller's transaction, which incidents have no end yet."""
+        incident = str(fields["after"]["id"])
+        if fields.get("phase") == Phase.END:
+            self._db.execute("DELETE FROM open WHERE incident = ?", (incident,))
+        else:
+            known = wire.encode({**fields, "snapshot": None})
+            self._db.execute("INSERT OR REPLACE INTO open VALUES (?, ?)", (incident, known))
+
     def _make_room(self) -> list[int]:
         """Drop what exceeds the limits, inside the caller's transaction; `seq` of each row dropped."""
         dropped = []
@@ -456,8 +486,14 @@ class Outbox:
         found = self._query("SELECT seq FROM alerts ORDER BY seq LIMIT ?", (limit + len(self._sent),))
         return [seq for (seq,) in found if seq not in self._sent][:limit]
 
+    def _send(self, seq: int, id_: str, payload: bytes, now: float) -> Row:
+        before = self._sent.get(seq, _Sent(0, 0.0))
+        due_at = now + min(FIRST_RESEND_S * 2**before.waits, LONGEST_RESEND_S)
+        self._sent[seq] = _Sent(before.attempts + 1, due_at, before.waits + 1)
+        return Row(seq, id_, payload, before.attempts)
+
     def _is_refused(self, seq: int) -> bool:
-        return self._sent[seq].attempts >= ATTEMPTS_BEFORE_BURIAL and seq < self._highest_acked
+        return self._sent[seq].waits >= ATTEMPTS_BEFORE_BURIAL and seq < self._highest_acked
 
     def _bury_alert(self, seq: int, reason: str) -> None:
         with self._transaction() as db:
@@ -518,7 +554,9 @@ class Outbox:
         return float(self._query("SELECT put_at FROM alerts ORDER BY seq LIMIT 1")[0][0])
 
     def _is_empty(self) -> bool:
-        return not self._rows and not self._one("SELECT (SELECT COUNT(*) FROM clips) + (SELECT COUNT(*) FROM sides)")
+        files = "SELECT (SELECT COUNT(*) FROM clips) + (SELECT COUNT(*) FROM sides)"
+        with self._named_errors():
+            return not self._rows and not self._one(files)
 
     def _named(self, error: sqlite3.Error) -> StoreError:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:

@@ -128,7 +128,7 @@ class ClipUploads:
                 logger.info("the hub is older than side files: none are kept for it")
             self._said_older = True
             self._outbox.clip_done(clip)
-            clip.path.unlink(missing_ok=True)
+            _delete(clip)
         except (_NotNowError, httpx.HTTPError, OSError) as error:
             reason = str(LabelwatchError(error))
             if reason != said and not self._stopping.is_set():
@@ -138,7 +138,7 @@ class ClipUploads:
             return reason
         else:
             self._outbox.clip_done(clip)
-            clip.path.unlink(missing_ok=True)
+            _delete(clip)
             self._said_older = self._said_older and clip.what is None
             logger.info("clip %s is with the hub", clip.name)
         return ""
@@ -208,6 +208,14 @@ class ClipUploads:
             key=self._key,
             what=clip.what,
         )
+
+
+def _delete(clip: Clip) -> None:
+    """The hub has it. Where the disk won't let go of it, the next one must go all the same."""
+    try:
+        clip.path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.error("clip %s is with the hub, but %s can't be deleted: %s", clip.name, clip.path, error.strerror)
 
 
 def _trust(hub_url: str, ca_file: Path | None) -> bool | ssl.SSLContext:

@@ -420,3 +420,100 @@ def test_an_outbox_of_an_older_version_takes_side_files(tmp_path: Path, open_out
     assert columns == [
         "incident", "segment", "camera", "path", "sha256", "size", "started_at", "duration_s", "put_at",
     ]  # fmt: skip
+
+
+def test_what_could_not_be_read_does_not_count_as_sent(
+    outbox: Outbox, fields: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many(outbox, fields, 2)
+    query = outbox._query
+
+    def broken(sql: str, *values: Any) -> list[Any]:
+        if "payload" in sql:
+            raise sqlite3.OperationalError("disk I/O error")
+        return query(sql, *values)
+
+    monkeypatch.setattr(outbox, "_query", broken)
+    with pytest.raises(StoreError, match="disk I/O error"):
+        outbox.take_due()
+    monkeypatch.undo()
+    assert seqs(outbox.take_due()) == [1, 2]
+
+
+def test_reconnecting_often_neither_delays_nor_buries_a_row(outbox: Outbox, fields: Fields, clock: Any) -> None:
+    first, second = put_many(outbox, fields, 2)
+    for _ in range(2 * ATTEMPTS_BEFORE_BURIAL):
+        outbox.resend_all()
+        outbox.take_due()
+    outbox.acknowledge([second])
+    clock.advance(5.0)
+    assert [row.id for row in outbox.take_due()] == [first]
+    assert outbox.counts()["dead"] == 0
+
+
+def test_a_failure_while_waiting_has_a_name(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_sql: str) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(outbox, "_one", broken)
+    with pytest.raises(StoreError, match="disk I/O error"):
+        outbox.wait_drained(0.0)
+
+
+def test_incidents_that_an_earlier_run_left_open_are_known(open_outbox: Open, fields: Fields) -> None:
+    first = open_outbox()
+    first.put(fields("ended"))
+    first.put(fields("ended", phase="end"))
+    first.put(fields("open", snapshot="a picture"))
+    last = fields("open", phase="update")
+    last["after"]["score"] = 0.95
+    first.acknowledge([first.put(last)])
+    assert first.left_open() == []
+    second = open_outbox()
+    second.put(fields("mine"))
+    (left,) = second.left_open()
+    assert (left["after"]["id"], left["after"]["score"], left["snapshot"]) == ("open", 0.95, None)
+    second.put(fields("open", phase="end"))
+    assert second.left_open() == []
+    assert [left["after"]["id"] for left in open_outbox().left_open()] == ["mine"]
+
+
+def test_corrupt_files_are_counted_until_somebody_takes_them_away(
+    tmp_path: Path, open_outbox: Open, fields: Fields, clock: Any
+) -> None:
+    before = open_outbox()
+    epoch = json.loads(before.take_due()[0].payload)["epoch"] if before.put(fields()) else ""
+    before.close()
+    for n in (1, 2):
+        clock.advance(1.0)
+        (tmp_path / "outbox.db").write_bytes(b"this is no database" * 100)
+        (tmp_path / "outbox.db-wal").write_bytes(b"nor is this")
+        outbox = open_outbox()
+        assert outbox.counts()["set_aside"] == n
+    outbox.put(fields())
+    (row,) = outbox.take_due()
+    assert row.seq == 1 and json.loads(row.payload)["epoch"] != epoch
+    for path in tmp_path.glob("*.corrupt-*"):
+        path.unlink()
+    assert outbox.counts()["set_aside"] == 0
+
+
+def test_after_corruption_numbers_of_the_old_file_bury_nothing(
+    tmp_path: Path, open_outbox: Open, fields: Fields, clock: Any
+) -> None:
+    outbox = open_outbox()
+    put_many(outbox, fields, 50)
+    outbox.close()
+    content = bytearray((tmp_path / "outbox.db").read_bytes())
+    outbox = open_outbox()
+    outbox.acknowledge([row.id for row in outbox.take_due()])
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (tmp_path / "outbox.db").write_bytes(content)
+    outbox._db.execute("PRAGMA shrink_memory")
+    id_ = outbox.put(fields())
+    assert outbox.counts()["set_aside"] == 1
+    for _ in range(ATTEMPTS_BEFORE_BURIAL + 2):
+        outbox.take_due()
+        clock.advance(60.0)
+    assert [row.id for row in outbox.take_due()] == [id_]

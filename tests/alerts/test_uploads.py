@@ -334,3 +334,20 @@ def test_a_side_file_that_is_refused_is_a_dead_letter_and_its_clip_is_not(
     queue_clip(outbox, tmp_path)
     assert outbox.wait_drained(20.0)
     assert "/api/clips/i1/0" in hub.whole and side.exists()
+
+
+def test_a_file_that_can_not_be_deleted_holds_up_no_other(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, unlink = queue_clip(outbox, tmp_path, "stuck"), Path.unlink
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise OSError(5, "Input/output error")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    queue_clip(outbox, tmp_path, "next")
+    upload_to(hub.url)
+    assert outbox.wait_drained(30.0)
+    assert len(hub.whole) == 2
