@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import WHOLE_FRAME, OrientationRule, Zone
-from detector.geometry import points_in_polygon
+from detector.geometry import crosses_itself, points_in_polygon
 from detector.rules.zone_watch import MOST_AT_REST, ZoneWatch, window_weights, windows
 
 shares = st.floats(0, 1)
@@ -25,7 +25,8 @@ def zones(draw: st.DrawFn) -> Zone:
     """Triangles and quadrangles with some area, convex or not."""
     corners = draw(st.lists(st.tuples(shares, shares), min_size=3, max_size=4))
     twice = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, corners[1:] + corners[:1], strict=True))
-    return Zone(name="z", kind="storage", polygon=corners if abs(twice) >= 2e-4 else WHOLE_FRAME.polygon)
+    is_zone = abs(twice) >= 2e-4 and not crosses_itself(corners)
+    return Zone(name="z", kind="storage", polygon=corners if is_zone else WHOLE_FRAME.polygon)
 
 
 @settings(deadline=None)
