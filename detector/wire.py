@@ -268,7 +268,7 @@ def _require(fields: Mapping[str, Any], types: Mapping[str, type | tuple[type, .
 
 
 def ack_payload(ids: list[str]) -> bytes:
-    """The hub's word that envelopes with these ids are stored."""
+    """The hub's word that envelopes with these ids are stored; without any, that it is there."""
     return encode({"schema": SCHEMA, "ids": ids})
 
 

@@ -259,6 +259,32 @@ def test_what_came_while_the_hub_was_away_is_taken_in_later(
         assert soon(lambda: len(sender.acked) == 50)
 
 
+def test_edges_are_greeted_where_the_broker_knew_nothing_of_the_hub_and_only_there(
+    broker: Mosquitto, store: MemoryStore
+) -> None:
+    heard: list[str] = []
+
+    def session() -> None:
+        known = [("north", "box-1"), ("north", "box-2")]
+        one = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _: None, edges=lambda: known)
+        one.start()
+        assert soon(lambda: one.connected)
+        sender.say(ONE.alerts, alert(f"after-{len(heard)}"))
+        assert soon(lambda: sender.acked)
+        sender.acked.clear()
+        assert one.stop(10.0)
+
+    with closing(Sender(broker.port)) as sender:
+        client = sender._client
+        client.message_callback_add("labelwatch/north/+/ack", lambda c, u, m: (
+            heard.append(m.topic) if not wire.acked_ids(m.payload) else sender.acked.extend(wire.acked_ids(m.payload))
+        ))  # fmt: skip
+        session()
+        assert heard == ["labelwatch/north/box-1/ack", "labelwatch/north/box-2/ack"]
+        session()
+        assert len(heard) == 2
+
+
 def test_a_database_that_goes_away_and_comes_back_loses_nothing(sender: Sender, store: MemoryStore) -> None:
     store.broken = True
     for n in range(5):

@@ -33,7 +33,7 @@ KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of i
 CONNECT_S = 3.0
 POLL_S = 0.05  # how late a new alert is noticed at most
 SHORTEST_BACK_OFF_S = 1.0
-LONGEST_BACK_OFF_S = 30.0
+LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
 SILENCE_S = 30.0  # rows sent and none acknowledged for so long: the connection is doubted
 LONGEST_SILENCE_S = 900.0  # while the hub is away, doubt grows slower each time up to this
 HEALTH_EXPIRY_S = 60
@@ -266,7 +266,10 @@ class MqttLink:
         except WireError as error:
             logger.warning("an acknowledgement was not understood: %s", error)
             return
-        if self._outbox.acknowledge(ids):
+        if not ids:  # the hub greets: it has come to a broker that knew nothing of it, and let our messages go nowhere
+            self._outbox.resend_all()
+            self._outbox.new_alert.set()
+        elif self._outbox.acknowledge(ids):
             self.last_ack_at = self._clock.now()
             self._waiting_since = None
             self._silence_s = SILENCE_S

@@ -307,6 +307,9 @@ class Outbox:
         with self._lock:
             for sent in self._sent.values():
                 sent.due_at, sent.waits = 0.0, 0
+            for tried in self._tried.values():
+                tried.due_at = 0.0
+        self.new_clip.set()
 
     def acknowledge(self, ids: list[str]) -> int:
         """The hub has stored these envelopes: forget them.

@@ -33,7 +33,7 @@ CHUNK = 256 * 1024
 POLL_S = 1.0
 CONNECT_S = 3.0
 ANSWER_S = 30.0  # the hub reads a whole clip again to check it
-LONGEST_BACK_OFF_S = 300.0
+LONGEST_BACK_OFF_S = 60.0
 WHOLE, MORE = (200, 201), 202
 # 401, 403: the hub may not have seen our key yet. 404: it may be another server, until somebody mends the address.
 # 409: another offset is expected, which the next HEAD tells.

@@ -6,6 +6,9 @@ In that order: whoever dies between two of these steps, the message comes again,
 thread owns the connection; after any failure, the store's included, it begins anew with a fresh client, and the
 session that the broker keeps brings back what was not acknowledged. Commands are told anew in every session: they
 carry a whole state and a version, so that a double does nothing, and a broker that lost them has them again.
+
+A broker that begins anew knows nothing of the hub. What edges sent before the hub was back went nowhere, so they are
+greeted, by an acknowledgement of nothing: they send again at once what waits for one.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ POLL_S = 0.05
 KEEPALIVE_S = 30
 CONNECT_S = 3.0
 SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that is away; the outboxes keep them longer
-LONGEST_BACK_OFF_S = 30.0
+LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
 COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
 MOST_WISHES = 100
@@ -104,6 +107,7 @@ class Ingest:
         clock: Tells when a message came.
         on_stored: Called with the ids of envelopes that are new, after they are stored, in the ingest's thread.
         client_id: Names the broker's session for this hub; two hubs on one broker need two.
+        edges: Site and name of every edge that is known.
         commands: Topics and payloads that the broker is to keep (retained); asked for in every session, and when told.
         watch: Is told what edges say of themselves.
         others: What messages of other kinds are given to, with topic and time, by the last part of their topic; raises
@@ -117,6 +121,7 @@ class Ingest:
         clock: Clock,
         on_stored: Callable[[list[str]], None],
         client_id: str = "labelwatch-hub",
+        edges: Callable[[], Iterable[tuple[str, str]]] = lambda: (),
         commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         watch: Watch | None = None,
         others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
@@ -126,6 +131,7 @@ class Ingest:
         self._clock = clock
         self._on_stored = on_stored
         self._client_id = client_id
+        self._edges = edges
         self._commands = commands
         self._watch = watch
         self._commands_changed = threading.Event()
@@ -135,6 +141,7 @@ class Ingest:
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._greeted = False
+        self._is_new_here = False
         self._inbox: list[MQTTMessage] = []
         self._refused: Counter[tuple[str, str]] = Counter()
         self._recorded_at: dict[tuple[str, str], float] = {}
@@ -198,6 +205,9 @@ class Ingest:
             self._await_ready(client)
             logger.info("taking in from the broker at %s:%d", self._broker.host, self._broker.port)
             self._commands_changed.set()
+            if self._is_new_here:
+                for site, edge in self._edges():
+                    client.publish(wire.Topics(site, edge).ack, wire.ack_payload([]), qos=1)
             while not self._stopping.is_set():
                 self._send_commands(client)
                 self._loop(client, POLL_S)
@@ -260,11 +270,12 @@ class Ingest:
                 raise _LinkError("the broker does not answer")
 
     def _on_connect(
-        self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
+        self, client: Client, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         self._greeted = reason != "Unsupported protocol version"
         if reason.is_failure:
             raise _LinkError(f"the broker refused us: {reason}")
+        self._is_new_here = not flags.session_present
         others = [(f"{wire.ROOT}/+/+/{name}", 1) for name in self._others]
         client.subscribe([(wire.ALL_ALERTS, 1), (wire.ALL_STATUS, 1), (wire.ALL_HEALTH, 0), *others])
 

@@ -215,6 +215,7 @@ class Hub:
         views = Views(zones, Pictures(self.store.database), self.store.edge_key)
         self._ingest = Ingest(
             self.store, config.broker, self._clock, lambda _ids: self._arrived(),
+            edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
             commands=lambda: [*self.store.threshold_commands(), *zones.commands()],
             others={"picture": views.picture, "layout": views.layout}, watch=self.health,
         )  # fmt: skip

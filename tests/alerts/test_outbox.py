@@ -119,7 +119,12 @@ def test_after_a_reconnect_everything_unacknowledged_goes_again(outbox: Outbox, 
     ids = put_many(outbox, fields, 3)
     outbox.take_due()
     outbox.acknowledge(ids[1:2])
+    outbox.put_clip("other", 0, Path("a.mp4"), "0" * 64, 1, 1.0, 1.0, "cam-1")
+    (clip,) = filter(None, [outbox.next_clip()])
+    outbox.postpone_clip(clip, 60.0)
+    assert outbox.next_clip() is None
     outbox.resend_all()
+    assert outbox.next_clip() == clip
     rows = outbox.take_due()
     assert seqs(rows) == [1, 3]
     assert {row.attempts for row in rows} == {1}
