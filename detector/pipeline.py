@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+from detector.census import ZoneCensus
 from detector.values import Detections, Frame, IncidentUpdate, Scene, Sight, Signal
 
 
@@ -71,6 +72,15 @@ class Believer(Protocol):
 
     def photographing(self, tracks: Iterable[int]) -> Mapping[int, float]:
         """How far it is believed of each of these tracks, since the scene observed last, that it photographs, 0..1."""
+        ...
+
+
+@runtime_checkable
+class Counter(Protocol):
+    """A rule that counts what lies in zones."""
+
+    def census(self, scene: Scene) -> tuple[ZoneCensus, ...]:
+        """What lies in each as of the scene observed last, and what happened there since the last census."""
         ...
 
 
@@ -199,6 +209,11 @@ class Pipeline:
     def finish(self) -> list[IncidentUpdate]:
         """The recording is over: end what is open."""
         return self._stages.policy.finish()
+
+    def census(self) -> tuple[ZoneCensus, ...]:
+        """What lies in the zones as of the newest frame looked at, and what happened there since the last census."""
+        scene, rules = self.scene, self._stages.rules
+        return tuple(z for rule in rules if scene and isinstance(rule, Counter) for z in rule.census(scene))
 
     def learned(self) -> dict[str, dict[str, Any]]:
         """What the stages have learned, by the names of their classes."""

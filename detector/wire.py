@@ -16,7 +16,9 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import ValidationError
 
+from detector.census import Census
 from detector.clock import iso
 from detector.errors import WireError
 from detector.sentences import sentences
@@ -81,6 +83,11 @@ class Topics:
     def layout(self) -> str:
         """Edge to hub, QoS 1, retained: zones in force and how far a phone can be judged, of every camera."""
         return f"{ROOT}/{self.site}/{self.edge}/layout"
+
+    @property
+    def census(self) -> str:
+        """Edge to hub, QoS 0: what lies in the storage zones of a camera, and what happened there."""
+        return f"{ROOT}/{self.site}/{self.edge}/census"
 
 
 def topic_owner(topic: str) -> tuple[str, str]:
@@ -468,6 +475,41 @@ def decode_layout(topic: str, payload: bytes) -> dict[str, Any]:
         if not isinstance(said.get("coverage"), dict | None):
             raise WireError(f"layout: {camera[:64]!r} has a coverage of a wrong type")
     return fields
+
+
+LARGEST_CENSUS = 1_000_000  # bytes
+
+
+def census_payload(topics: Topics, census: Census, key: Ed25519PrivateKey) -> bytes:
+    """What lies in the storage zones of a camera, signed; the fields beside `site` and `edge` are those of `Census`.
+
+    Raises:
+        WireError: It is too large.
+    """
+    fields = {"schema": SCHEMA, "site": topics.site, "edge": topics.edge, **census.model_dump(mode="json")}
+    payload = encode(signed(fields, key))
+    if len(payload) > LARGEST_CENSUS:
+        raise WireError(f"census: {len(payload)} bytes are too many")
+    return payload
+
+
+def decode_census(topic: str, payload: bytes) -> tuple[dict[str, Any], Census]:
+    """Fields of such a word, and what they say; see `verify` for the signature, which the hub checks.
+
+    Raises:
+        WireError: It is none, or too large, or of another edge than the topic's.
+    """
+    if len(payload) > LARGEST_CENSUS:
+        raise WireError("census: too large")
+    fields = decode(payload)
+    _require(fields, {"site": str, "edge": str, "signature": str}, "census")
+    if (fields["site"], fields["edge"]) != topic_owner(topic):
+        raise WireError("site and edge are not those of the topic")
+    try:
+        return fields, Census.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise WireError(f"census: {'.'.join(map(str, first['loc']))[:200]}: {first['msg'][:200]}") from error
 
 
 _HEX = frozenset("0123456789abcdef")

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import __version__, wire
 from detector.alerts.incidents import begun
+from detector.census import Census
 from detector.clock import Clock, SystemClock, iso, kernel_clock
 from detector.config import Camera, EdgeConfig
 from detector.errors import LabelwatchError, ModelError, SourceError, StoreError, WireError
@@ -42,6 +43,7 @@ from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase
 from detector.zoned import Zoned, dumped
 
 if TYPE_CHECKING:
+    from detector.alerts.census import CameraCensus
     from detector.alerts.clips import Segment
     from detector.alerts.looks import Side
     from detector.alerts.mqtt import MqttLink
@@ -244,6 +246,7 @@ class CameraWorker:
         learned: Where what its pipeline learns is kept over restarts; nowhere when left out.
         zones: What its pipeline is built for; when it becomes another object, the pipeline is ended and built anew.
         pictures: Is offered every frame that was looked at.
+        census: Is offered the count of what lies there at each of them.
 
     Attributes:
         frames: Frames looked at.
@@ -267,6 +270,7 @@ class CameraWorker:
         learned: LearnedFile | None = None,
         zones: Callable[[], object] = lambda: None,
         pictures: CameraPictures | None = None,
+        census: CameraCensus | None = None,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -290,6 +294,7 @@ class CameraWorker:
         self._zones = zones
         self._built_for: object = None
         self._pictures = pictures
+        self._census = census
         self._kept_at = clock.now()
         self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
         self._silence: Silence | None = None
@@ -431,6 +436,8 @@ class CameraWorker:
                 self._keep(pipeline.learned())
             if self._pictures is not None and pipeline.scene is not None:
                 self._pictures.offer(frame, pipeline.scene)
+            if self._census is not None and pipeline.sight is not None:
+                self._census.offer(frame.captured_at, pipeline.census)
         except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
             self._crashed("pipeline", error)
 
@@ -595,12 +602,16 @@ def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None
 def _cameras(
     config: EdgeConfig, once: bool, delivery: _Delivery, clock: Clock, stop: threading.Event
 ) -> list[CameraWorker]:
+    from detector.alerts.census import CameraCensus
     from detector.assembly import build_pipeline
     from detector.inference import load_detector
     from detector.sources import open_source
 
     detector = load_detector(config.analysis)
     tuned, zoned = delivery.tuned, delivery.zoned
+
+    def send_census(census: Census) -> None:
+        delivery.link.publish_census(wire.census_payload(delivery.topics, census, delivery.key))
 
     def worker(camera: Camera) -> CameraWorker:
         ring = PacketRing(config.incidents.pre_roll_s + LOOK_BACK_S)
@@ -618,6 +629,7 @@ def _cameras(
             learned=LearnedFile(config.data_dir / "learned" / f"{camera.name}.json"),
             zones=lambda: zoned.camera(camera.name),
             pictures=delivery.pictures[camera.name],
+            census=CameraCensus(camera.name, send_census),
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]

@@ -16,6 +16,7 @@ STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
     "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources", "sides",
     "pixelation",
+    "census",
     "evidence",
     "keys",
 )  # fmt: skip

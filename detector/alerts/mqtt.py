@@ -38,6 +38,7 @@ SILENCE_S = 30.0  # rows sent and none acknowledged for so long: the connection 
 LONGEST_SILENCE_S = 900.0  # while the hub is away, doubt grows slower each time up to this
 HEALTH_EXPIRY_S = 60
 PICTURES_KEPT = 16
+CENSUSES_KEPT = 64
 LARGEST_PACKET = 268_435_455  # what MQTT itself allows
 PACKET_OVERHEAD = 256  # topic, header and properties beside the payload
 
@@ -88,6 +89,7 @@ class MqttLink:
         self._layout: bytes | None = None
         self._layout_due = threading.Event()
         self._pictures: deque[bytes] = deque(maxlen=PICTURES_KEPT)
+        self._censuses: deque[bytes] = deque(maxlen=CENSUSES_KEPT)
         self._greeted = False
         self._largest = LARGEST_PACKET
         self._window = WINDOW
@@ -135,6 +137,10 @@ class MqttLink:
     def publish_picture(self, payload: bytes) -> None:
         """Send a picture, QoS 0, when connected; of many that wait the oldest are dropped. Any thread may call it."""
         self._pictures.append(payload)
+
+    def publish_census(self, payload: bytes) -> None:
+        """Send a census, QoS 0, when connected; of many that wait the oldest are dropped. Any thread may call it."""
+        self._censuses.append(payload)
 
     # ---- inside: all below runs in the link's thread
 
@@ -296,14 +302,15 @@ class MqttLink:
         client.publish(self._topics.health, payload, qos=0, properties=properties)
 
     def _send_views(self, client: Client) -> None:
-        """What people draw on: the layout, kept by the broker, and one picture at a time, after all that is urgent."""
+        """The layout, kept by the broker, and one census and one picture at a time, after all that is urgent."""
         if self._layout is not None and self._layout_due.is_set():
             self._layout_due.clear()
             client.publish(self._topics.layout, self._layout, qos=1, retain=True)
-        if self._pictures and not self._outbox.new_alert.is_set():
-            payload = self._pictures.popleft()
-            if len(payload) + PACKET_OVERHEAD <= self._largest:
-                client.publish(self._topics.picture, payload, qos=0)
+        for waiting, topic in ((self._censuses, self._topics.census), (self._pictures, self._topics.picture)):
+            if waiting and not self._outbox.new_alert.is_set():
+                payload = waiting.popleft()
+                if len(payload) + PACKET_OVERHEAD <= self._largest:
+                    client.publish(topic, payload, qos=0)
 
     def _doubt_silence(self) -> None:
         if self._waiting_since is not None and self._clock.now() - self._waiting_since > self._silence_s:

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isfinite, log10
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from detector.census import MOST_SLOTS, MOST_TRACKS, MOST_TURNS, Slot, Turn, ZoneCensus
 from detector.config import OrientationRule as Settings
 from detector.config import Zone
 from detector.geometry import as_array, centre, contains, grown, iou
@@ -40,6 +41,7 @@ NEAR_S = 20.0  # who was near so shortly before a parcel was turned has turned i
 REACH = 0.25  # beyond a person's box, in shares of it
 BY_HAND = 3  # parcels turned by people that raise the severity
 GROWS_S = 120.0  # for so long a pattern that was told is told again when it has grown
+FIRST_SIGHT_S = 3.0  # what is seen so soon after watching began lay there before
 LEAST_ORDERED = 8  # parcels that make it possible to speak of order
 SURE = 0.001  # chance of order among thrown parcels, below which it is spoken of
 
@@ -52,7 +54,8 @@ logger = logging.getLogger(__name__)
 class _Slot:
     """A parcel as it was counted last: the zone (`None` outside those watched), its windows, whether up, since when.
 
-    `turned_at` is when it was last seen to be turned, `turners` who was near then; `lost_at` is when it was lost.
+    `turned_at` is when it was last seen to be turned, `turners` who was near then; `lost_at` is when it was lost; `lay`
+    is whether it lay here when watching began.
     """
 
     zone: Zone | None
@@ -63,6 +66,12 @@ class _Slot:
     turned_at: float | None = None
     turners: frozenset[int] = frozenset()
     lost_at: float = 0.0
+    lay: bool = False
+
+    @property
+    def came(self) -> Literal["lay", "arrived", "turned"]:
+        """How it came to lie as it does."""
+        return "turned" if self.turned_at is not None else "lay" if self.lay else "arrived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,15 @@ class _Told:
     alarm: Alarm
     at: float
     up: int
+
+
+@dataclass(slots=True)
+class _News:
+    """What came and was turned in a zone since the last census."""
+
+    came_up: int = 0
+    came_not_up: int = 0
+    turns: deque[Turn] = field(default_factory=lambda: deque(maxlen=MOST_TURNS))
 
 
 class OrientationRule:
@@ -87,6 +105,8 @@ class OrientationRule:
         self._lost: list[_Slot] = []
         self._near: deque[tuple[float, tuple[Person, ...]]] = deque()
         self._recalled: dict[str, LearnedZone] = {}
+        self._news: dict[str, _News] = {}
+        self._began_at: float | None = None
         self._looked_at: float | None = None
         self._unpassed_s = 0.0
         self._leapt = False
@@ -103,6 +123,28 @@ class OrientationRule:
             self._let_pass()
             for zone in self._count(come, turned, scene):
                 yield from self._judge(zone, scene)
+
+    def census(self, scene: Scene) -> tuple[ZoneCensus, ...]:
+        """What lies in each storage zone as of the scene observed last, and what happened there since the last census.
+
+        This judges nothing, and changes no judgement.
+        """
+        names = [zone.name for zone in self._zones.zones if zone.kind == "storage"]
+        known: dict[str, list[tuple[Parcel, _Slot]]] = {name: [] for name in names}
+        unjudged: dict[str, list[Parcel]] = {name: [] for name in names}
+        others = []
+        for parcel in scene.parcels:
+            slot = self._slots.get(parcel.id)
+            if slot is None:
+                others.append(parcel)
+            elif slot.zone is not None:
+                known[slot.zone.name].append((parcel, slot))
+        at_rest = [p for p in others if scene.at - p.first_seen_at >= self._settings.settle_s]
+        points = np.array([centre(p.box) for p in at_rest], np.float32).reshape(-1, 2)
+        for parcel, zone in zip(at_rest, self._zones.of(points, scene.size), strict=True):
+            if zone is not None and zone.name in unjudged:
+                unjudged[zone.name].append(parcel)
+        return tuple(self._zone_census(name, known[name], unjudged[name], scene.size) for name in names)
 
     def learned(self) -> dict[str, Any]:
         """Usual rates by zone and shift, and what is left of the allowance; plain values, as JSON has them."""
@@ -125,7 +167,7 @@ class OrientationRule:
         self._lost.clear()
         self._near.clear()
         self._told.clear()
-        self._looked_at, self._leapt = None, True
+        self._began_at, self._looked_at, self._leapt = None, None, True
         for watch in self._watches.values():
             watch.void()
 
@@ -134,6 +176,8 @@ class OrientationRule:
         if self._looked_at is not None:
             self._unpassed_s += min(max(scene.at - self._looked_at, 0.0), LONGEST_LOOK_S)
         self._looked_at = scene.at
+        if self._began_at is None:
+            self._began_at = scene.at
         if scene.people and (not self._near or scene.at - self._near[-1][0] >= 1):
             self._near.append((scene.at, scene.people))
         while self._near and not 0 <= scene.at - self._near[0][0] <= self._settings.settle_s + NEAR_S:
@@ -177,6 +221,7 @@ class OrientationRule:
             plain = slot.turned_at is None or not 0 <= scene.at - slot.turned_at <= AGAIN_S
             slot.box, slot.up, slot.since = parcel.box, not slot.up, scene.at
             slot.turned_at, slot.turners = scene.at, self._who_was_near(parcel.box, scene)
+            self._note_turn(slot, parcel, scene)
             zones[slot.zone.name] = slot.zone
             turns.setdefault((slot.zone.name, plain), []).append((slot.windows, slot.up))
         for parcel in come:
@@ -187,6 +232,7 @@ class OrientationRule:
                 self._watches[slot.zone.name].lie([(slot.windows, slot.up)])
                 continue
             zones[slot.zone.name] = slot.zone
+            self._note_arrival(slot)
             arrived.setdefault(slot.zone.name, []).append((slot.windows, slot.up))
         shift = self._shift(scene.at)
         for name in zones:
@@ -197,6 +243,51 @@ class OrientationRule:
         for name, parcels in arrived.items():
             self._watches[name].arrive(parcels, scene.at)
         return list(zones.values())
+
+    def _note_turn(self, slot: _Slot, parcel: Parcel, scene: Scene) -> None:
+        assert slot.zone is not None
+        x, y = centre(parcel.box)
+        self._news.setdefault(slot.zone.name, _News()).turns.append(
+            Turn(
+                at=max(parcel.first_seen_at, parcel.turned_at or 0.0),
+                place=_shares((x, y), scene.size),
+                up=slot.up,
+                tracks=tuple(sorted(slot.turners)[:MOST_TRACKS]),
+            )
+        )
+
+    def _note_arrival(self, slot: _Slot) -> None:
+        assert slot.zone is not None
+        news = self._news.setdefault(slot.zone.name, _News())
+        news.came_up += slot.up and not slot.lay
+        news.came_not_up += not slot.up and not slot.lay
+
+    def _zone_census(
+        self, name: str, known: list[tuple[Parcel, _Slot]], unjudged: list[Parcel], size: tuple[int, int]
+    ) -> ZoneCensus:
+        watch, news = self._watches.get(name), self._news.pop(name, _News())
+        up = [slot for _, slot in known if slot.up]
+        turned = [slot for slot in up if slot.came == "turned"]
+        slots = [
+            Slot(box=_shares(p.box, size), facing="up" if slot.up else "not_up", came=slot.came) for p, slot in known
+        ]
+        slots += [Slot(box=_shares(p.box, size), facing="unknown") for p in unjudged]
+        return ZoneCensus(
+            zone=name,
+            up=len(up),
+            not_up=len(known) - len(up),
+            unknown=len(unjudged),
+            usual_rate=round(watch.usual.mean, 4) if watch else None,
+            band=watch.band(len(known)) if watch and known else None,
+            evidence=watch.wealth if watch else 0.0,
+            lay_up=sum(slot.came == "lay" for slot in up),
+            turned_up=len(turned),
+            near=tuple(sorted({track for slot in turned for track in slot.turners})[:MOST_TRACKS]),
+            came_up=news.came_up,
+            came_not_up=news.came_not_up,
+            turns=tuple(news.turns),
+            slots=tuple(slots[:MOST_SLOTS]),
+        )
 
     def _who_was_near(self, box: Box, scene: Scene) -> frozenset[int]:
         point, looks = centre(box), [*self._near, (scene.at, scene.people)]
@@ -216,7 +307,9 @@ class OrientationRule:
 
     def _new(self, parcel: Parcel, scene: Scene) -> _Slot:
         zone, windows = self._place(parcel, scene)
-        return _Slot(zone, windows, parcel.box, parcel.facing is Facing.UP, scene.at)
+        assert self._began_at is not None
+        lay = parcel.first_seen_at - self._began_at <= FIRST_SIGHT_S
+        return _Slot(zone, windows, parcel.box, parcel.facing is Facing.UP, scene.at, lay=lay)
 
     def _place(self, parcel: Parcel, scene: Scene) -> tuple[Zone | None, Rows]:
         """The watched zone that a parcel lies in, and its windows there."""
@@ -292,6 +385,11 @@ class OrientationRule:
             boxes=(*boxes, *(("label", box) for box in scene.labels)),
             private=tuple(parcel.box for parcel in scene.parcels),
         )
+
+
+def _shares(numbers: Sequence[float], size: tuple[int, int]) -> Any:
+    """Pixels, x and y by turns, as shares of the picture; what sticks out is cut off."""
+    return tuple(round(min(max(value / size[n % 2], 0.0), 1.0), 4) for n, value in enumerate(numbers))
 
 
 def _order(parcels: list[Parcel]) -> dict[str, bool]:

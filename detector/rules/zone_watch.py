@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 from typing import Annotated
 
 import numpy as np
@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from detector.config import OrientationRule as Settings
 from detector.config import Zone
 from detector.geometry import points_in_polygon
-from detector.rules.edetector import ALTERNATIVE, EDetector, Rows, log_ratio
+from detector.rules.edetector import ALTERNATIVE, CORRELATION, EDetector, Rows, log_ratio
 from detector.rules.usual import UsualRate
 
 MONTH_S = 30 * 86400.0
@@ -44,6 +44,7 @@ UNJUDGEABLE = (0.75, 0.70)  # above this usual rate nothing would stand out; jud
 DOUBTFUL = log(100)  # a throw so much likelier to be a pattern is not learned from
 NEARLY = 0.75  # of the log ratio of the window that looks most like a pattern
 QUARANTINE_S = 3600.0  # nor is what comes so soon after an alarm
+BAND = 1.96  # standard deviations that 19 of 20 lie within
 
 Turnable = tuple[Rows, bool]  # a parcel: the windows that it lies in, and whether its label is up
 
@@ -132,6 +133,18 @@ class ZoneWatch:
         x, y = np.clip((np.asarray(place) - self._corner) / self._size, 0, 1 - 1e-9)
         left, top, right, bottom = self._windows.T
         return np.flatnonzero((left <= x) & (x < right) & (top <= y) & (y < bottom))
+
+    def band(self, parcels: int) -> tuple[float, float]:
+        """Between which shares so many parcels lie label up, 19 times in 20, when nothing is wrong; for people to see.
+
+        No bet goes by this. From the usual rate downwards, and upwards from the highest rate at which nothing is wrong;
+        parcels of a throw land alike.
+        """
+        low, high = self.usual.mean, self._null()
+        alike = 1 / parcels + CORRELATION * (1 - 1 / parcels)
+        low -= BAND * sqrt(low * (1 - low) * alike)
+        high += BAND * sqrt(high * (1 - high) * alike)
+        return max(round(low, 4), 0.0), min(round(high, 4), 1.0)
 
     def elapse(self, watched_s: float) -> None:
         """Let time pass in which the zone was watched."""
