@@ -422,13 +422,13 @@ class Notices:
         """The next notice of each target that may be sent to now; those of targets that are busy left out."""
         c, t = notices.c, notice_targets.c
         query = (
-            select(c.target, func.min(c.number))
+            select(c.target, func.min(c.number).label("number"))
             .join(notice_targets, t.number == c.target)
             .where(c.state == "waiting", c.due_at <= now, t.rests_until <= now, c.target.not_in(busy))
             .group_by(c.target)
         )
         with self._database.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row.target: row.number for row in connection.execute(query)}
 
     def begin(self, number: int, now: float) -> Notice | None:
         """Mark a notice as being sent; `None` where it no longer waits."""
