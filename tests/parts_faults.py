@@ -14,12 +14,15 @@ import resource
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 FAILS = ("ENOSPC", "EIO")
-DIES = ("dies before", "dies after")
+DIES = "dies"
 SHIMMED = ("fsync", "rename", "replace", "unlink")
 BEYOND = 250_000  # bytes; no file of these lives is larger
 
@@ -50,7 +53,7 @@ def lives(life: Life, how: str) -> Iterator[Lived]:
 
     Args:
         life: Is given where to note what has happened; exceptions that it lets out count as a failure of the test.
-        how: One of `FAILS` and `DIES`.
+        how: One of `FAILS`, or `DIES`.
     """
     for n in count(1):
         lived = _live(life, how, n, functools.partial(_arm, how, n))
@@ -69,6 +72,14 @@ def lives_in_little_room(life: Life, how: str, step: int) -> Iterator[Lived]:
     """
     for limit in range(0, BEYOND, step):
         yield _live(life, how, limit, functools.partial(_limit, how, limit))
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder that a dead process leaves as any other, but in memory where there is such: these tests sync often."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 def lift() -> None:
@@ -118,10 +129,7 @@ def _arm(how: str, n: int, note: Note) -> None:
         if next(calls) != n:
             return call(*args, **more)
         note("fault", name)
-        if how == "dies before":
-            os._exit(9)
-        if how == "dies after":
-            call(*args, **more)
+        if how == DIES:  # to die just after the one before would be the same
             os._exit(9)
         raise _sqlite_error(how) if sql else OSError(getattr(errno, how), os.strerror(getattr(errno, how)))
 

@@ -163,7 +163,8 @@ class MqttLink:
                     said = str(error)
                     odd = not isinstance(error, LabelwatchError | OSError)
                     logger.warning("no link to the broker at %s: %s", self._where(), said, exc_info=odd)
-            self._stopping.wait(back_off_s(failures))
+            if not other:  # another version of MQTT is tried at once
+                self._stopping.wait(back_off_s(failures))
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         """Connect and serve until told to stop.

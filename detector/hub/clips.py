@@ -2,7 +2,8 @@
 
     PUT /api/clips/{incident}/{segment}   headers of `wire.clip_headers`, `Content-Range: bytes 0-99/2000`
         201 whole, 202 more to come, 401 not believed, 409 other offset expected (`Upload-Offset`), 413 too large,
-        422 not what was claimed (sent bytes are thrown away), 507 disk full
+        422 not what was claimed (sent bytes are thrown away), 507 disk full. What came in several pieces and is not
+        what was claimed is thrown away with a 409: a power cut here may have spoilt the earlier ones
     HEAD the same, signed too            200 or 201 and `Upload-Offset`: how much is here
     .../{segment}/side                   the same for the segment's side file, claimed as such
 
@@ -168,13 +169,14 @@ class ClipFolder:
                 return Answer(200, part.offset)
             raise _Refused(409, "this is being sent already", part.offset)
         self._busy.add(part.name)
+        begun_earlier = part.offset > 0
         try:
             # All may be here already, when the hub died between the last byte and the record.
             if body is not None and part.offset < claim["size"]:
                 await part.append(body, self._expected_end(claim, headers, part.offset))
             if part.offset < claim["size"]:
                 return Answer(200 if body is None else 202, part.offset)
-            await run_sync(self._complete, part, claim)
+            await run_sync(self._complete, part, claim, begun_earlier)
         finally:
             self._busy.discard(part.name)
         return Answer(201, claim["size"])
@@ -232,10 +234,10 @@ class ClipFolder:
             raise _Refused(409, f"expected the piece from byte {held}", held)
         return last + 1
 
-    def _complete(self, part: _Part, claim: dict[str, Any]) -> None:
+    def _complete(self, part: _Part, claim: dict[str, Any], begun_earlier: bool) -> None:
         if part.sha256() != claim["sha256"]:
             part.remove()
-            raise _Refused(422, "the checksum does not fit", 0)
+            raise _Refused(409 if begun_earlier else 422, "the checksum does not fit", 0)
         if _is_side(claim):
             self._check_side(part, claim)
         clip = Clip(

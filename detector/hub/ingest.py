@@ -181,6 +181,7 @@ class Ingest:
         failures = 0
         version = MQTTProtocolVersion.MQTTv5
         said = ""
+        other = False
         while not self._stopping.is_set():
             try:
                 self._session(version)
@@ -195,7 +196,8 @@ class Ingest:
                     odd = not isinstance(error, LabelwatchError | OSError)
                     logger.warning("messages of the edges do not come in: %s", LabelwatchError(said), exc_info=odd)
             self._ready.clear()
-            self._stopping.wait(_back_off_s(failures))
+            if not other:  # another version of MQTT is tried at once
+                self._stopping.wait(_back_off_s(failures))
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         client = self._client(version)

@@ -64,6 +64,16 @@ def test_a_flipped_byte_is_found_and_the_upload_begins_anew(site: Any, tmp_path:
     assert site.client.put(URL, content=CLIP, headers=site.claim(CLIP)).status_code == 201
 
 
+def test_a_piece_that_was_spoilt_here_costs_another_upload_and_not_the_clip(site: Any, tmp_path: Path) -> None:
+    assert piece(site, 0, 3000).status_code == 202
+    (part,) = (tmp_path / "clips").glob("*.part")
+    part.write_bytes(HEAD + bytes(3000 - len(HEAD)))  # as a power cut may leave it
+    again = piece(site, 3000, len(CLIP))
+    assert (again.status_code, again.headers["upload-offset"]) == (409, "0")
+    assert piece(site, 0, len(CLIP)).status_code == 201
+    assert site.client.get("/clips/inc-1/0").content == CLIP
+
+
 def test_what_is_no_mp4_is_thrown_away(site: Any, tmp_path: Path) -> None:
     page = b"<html><script>alert(1)</script></html>"
     assert site.client.put(URL, content=page, headers=site.claim(page)).status_code == 422
