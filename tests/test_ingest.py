@@ -15,6 +15,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from detector import wire
+from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
 from detector.hub import ingest as ingest_module
@@ -257,6 +258,26 @@ def test_what_came_while_the_hub_was_away_is_taken_in_later(
             sender.say(ONE.alerts, alert(f"{n}"))
         start()
         assert soon(lambda: len(sender.acked) == 50)
+
+
+def test_many_that_came_while_the_hub_was_away_do_not_keep_it_out_of_the_broker_that_pip_brings(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    embedded = EmbeddedBroker(tmp_path, None)
+    broker = Broker(port=embedded.start())
+    hubs = [Ingest(store, broker, SystemClock(), lambda _: None) for _ in range(2)]
+    try:
+        hubs[0].start()
+        assert soon(lambda: hubs[0].connected)
+        assert hubs[0].stop(10.0)
+        with closing(Sender(broker.port)) as sender:
+            for n in range(350):
+                sender.say(ONE.alerts, alert(f"{n}"))
+            hubs[1].start()
+            assert soon(lambda: hubs[1].connected and len(set(sender.acked)) == 350)
+    finally:
+        assert hubs[1].stop(10.0)
+        embedded.stop()
 
 
 def test_edges_are_greeted_where_the_broker_knew_nothing_of_the_hub_and_only_there(

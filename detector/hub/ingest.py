@@ -268,6 +268,10 @@ class Ingest:
                     raise
                 # Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
                 raise _HandshakeError(error) from error
+            if self._inbox:
+                # Of a session that goes on: iotcore says nothing of our subscription until these are acknowledged.
+                self._take_in(client)
+                deadline = time.monotonic() + 2 * CONNECT_S
             if self._stopping.is_set() or time.monotonic() > deadline:
                 raise _LinkError("the broker does not answer")
 
