@@ -304,18 +304,26 @@ class Retention:
 
 
 class Janitor:
-    """Runs a `Retention` now and then, in a thread of its own.
+    """Lets go of what is kept no longer, now and then, in a thread of its own.
 
     Args:
         retention: Is run.
         clock: Tells the time.
         on_deleted: Called when footage was deleted.
+        prune: Given the time, forgets what else is kept for a while.
     """
 
-    def __init__(self, retention: Retention, clock: Clock, on_deleted: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        retention: Retention,
+        clock: Clock,
+        on_deleted: Callable[[], None],
+        prune: Callable[[float], None] = lambda _now: None,
+    ) -> None:
         self._retention = retention
         self._clock = clock
         self._on_deleted = on_deleted
+        self._prune = prune
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
@@ -334,6 +342,7 @@ class Janitor:
             try:
                 if self._retention.run(self._clock.now()):
                     self._on_deleted()
+                self._prune(self._clock.now())
             except Exception:
                 logger.exception("retention failed; it is tried again in %d minutes", EVERY_S // 60)
             if self._stopping.wait(EVERY_S):

@@ -418,6 +418,32 @@ zone_proposals = _numbered(
     Index("zone_proposals_by_state", "state", "site", "edge", "camera"),
 )
 
+# What lay in a storage zone at the end of a minute, and what came and was turned in the course of it.
+census = Table(
+    "census",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("camera", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),  # since the Unix epoch
+    Column("zone", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    # A `ZoneCensus` without its slots.
+    Column("fields", JSON, nullable=False),
+    Index("census_by_minute", "minute"),
+)
+
+# The newest census of a camera, whole.
+census_now = Table(
+    "census_now",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("camera", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("fields", JSON, nullable=False),
+)
+
 # Health: who has been watched from when on, and spans in which nobody watched. Edges themselves have no camera, the
 # hub has no site either.
 watched = Table(

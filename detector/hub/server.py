@@ -26,6 +26,7 @@ from detector.hub.anchors import Anchors
 from detector.hub.audit import Audit
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.budget import budget_of
+from detector.hub.census import Censuses
 from detector.hub.clips import ClipFolder
 from detector.hub.derived import Copies
 from detector.hub.events import Live
@@ -120,7 +121,7 @@ def create_app(
         retention=retention_of(config, store), reviews=Reviews(store.database), presence=Presence(), health=health,
         metrics=metrics, copies=copies, packs=packs or packs_of(config, store, clock), tell=tell,
         notices=sender.notices, sender=sender,
-        zones=Zones(store.database), pictures=Pictures(store.database), ask=ask,
+        zones=Zones(store.database), pictures=Pictures(store.database), censuses=Censuses(store.database), ask=ask,
         certificate=certificate,
     ))  # fmt: skip
     app.mount("/static", _Static(directory=STATIC))
@@ -210,14 +211,14 @@ class Hub:
             self.store, self._clock, config.data_dir, lambda: self._ingest.connected, reserve_bytes(config)
         )  # fmt: skip
         self.anchors = Anchors(Audit(self.store.database), config.data_dir, self._clock)
-        self._janitor = Janitor(retention_of(config, self.store), self._clock, self.live.poke)
-        zones = Zones(self.store.database)
-        views = Views(zones, Pictures(self.store.database), self.store.edge_key)
+        zones, censuses = Zones(self.store.database), Censuses(self.store.database)
+        self._janitor = Janitor(retention_of(config, self.store), self._clock, self.live.poke, censuses.prune)
+        views = Views(zones, Pictures(self.store.database), censuses, self.store.edge_key)
         self._ingest = Ingest(
             self.store, config.broker, self._clock, lambda _ids: self._arrived(),
             edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
             commands=lambda: [*self.store.threshold_commands(), *zones.commands()],
-            others={"picture": views.picture, "layout": views.layout}, watch=self.health,
+            others={"picture": views.picture, "layout": views.layout, "census": views.census}, watch=self.health,
         )  # fmt: skip
         try:
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())

@@ -1,4 +1,4 @@
-"""What edges show of their cameras: signed messages come in, pictures and layouts are kept."""
+"""What edges show of their cameras: signed messages come in; pictures, layouts and counts of parcels are kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from detector import wire
 from detector.errors import WireError
+from detector.hub.census import Censuses
 from detector.hub.pictures import Pictures
 from detector.hub.zones import Zones
 
@@ -16,17 +17,21 @@ MOST_CAMERAS = 200
 
 
 class Views:
-    """Takes in pictures and layouts.
+    """Takes in pictures, layouts and counts of parcels.
 
     Args:
         zones: Keeps layouts.
         pictures: Keeps pictures.
+        censuses: Keeps counts of parcels.
         edge_key: Tells the public key held for a site's edge.
     """
 
-    def __init__(self, zones: Zones, pictures: Pictures, edge_key: Callable[[str, str], str | None]) -> None:
+    def __init__(
+        self, zones: Zones, pictures: Pictures, censuses: Censuses, edge_key: Callable[[str, str], str | None]
+    ) -> None:
         self._zones = zones
         self._pictures = pictures
+        self._censuses = censuses
         self._edge_key = edge_key
 
     def picture(self, topic: str, payload: bytes, at: float) -> None:
@@ -54,6 +59,16 @@ class Views:
         if len(fields["cameras"]) > MOST_CAMERAS or not all(map(NAME.fullmatch, fields["cameras"])):
             raise WireError("layout: a camera's name is none that a configuration may give, or there are too many")
         self._zones.set_layout(fields["site"], fields["edge"], fields, at)
+
+    def census(self, topic: str, payload: bytes, at: float) -> None:
+        """Take in a count of what lies in a camera's zones.
+
+        Raises:
+            WireError: It is none, or not believed.
+        """
+        fields, told = wire.decode_census(topic, payload)
+        self._believe(fields)
+        self._censuses.keep(fields["site"], fields["edge"], told, at)
 
     def _believe(self, fields: dict[str, Any]) -> None:
         key = self._edge_key(fields["site"], fields["edge"])

@@ -83,6 +83,7 @@ TABLE: dict[str, set[Role] | str] = {
     "POST /cameras/{site}/{edge}/{camera}/zones": MANAGERS,
     "POST /cameras/{site}/{edge}/{camera}/zones/proposals": GUARDS,
     "POST /cameras/{site}/{edge}/{camera}/zones/proposals/{number}": MANAGERS,
+    "GET /cameras/{site}/{edge}/{camera}/orientation": ALL,
     "GET /health": ALL,
     "GET /health/part": ALL,
     "GET /metrics": ALL,

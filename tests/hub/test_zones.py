@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from detector import wire
 from detector.errors import WireError
 from detector.geometry import crosses_itself
+from detector.hub.census import Censuses
 from detector.hub.pictures import Pictures, jpeg_size
 from detector.hub.rights import Role, Scope
 from detector.hub.store import Store
@@ -58,7 +59,7 @@ class Stage:
         self.site = site
         database = site.store.database
         self.zones, self.pictures = Zones(database), Pictures(database)
-        self.views = Views(self.zones, self.pictures, site.store.edge_key)
+        self.views = Views(self.zones, self.pictures, Censuses(database), site.store.edge_key)
         cameras = {name: {"title": name, "state": "ok", "age_s": 1.0, "fps": 5.0} for name in ("cam3", "cam9")}
         self.report(cameras=cameras)
         self.views.layout(TOPICS.layout, layout(site.key, IN_FORCE), NOON)

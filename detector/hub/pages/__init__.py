@@ -28,6 +28,7 @@ from detector.hub.pages import (
     incidents,
     lan,
     notices,
+    orientation,
     overview,
     people,
     retention,
@@ -46,7 +47,7 @@ logger = logging.getLogger(__name__)
 FULL = frozenset({13, "53100"})
 PARTS = (
     api, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
-    retention, people, audit, zones, notices,
+    retention, people, audit, zones, orientation, notices,
 )  # fmt: skip
 
 

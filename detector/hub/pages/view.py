@@ -27,6 +27,7 @@ from detector.hub.audit import Audit
 from detector.hub.auth import Gate, Session, bearer_token, cookie_name
 from detector.hub.budget import Budget, budget_of
 from detector.hub.cases import Cases
+from detector.hub.census import Censuses
 from detector.hub.clips import ClipFolder
 from detector.hub.derived import Copies
 from detector.hub.events import Live
@@ -102,6 +103,7 @@ class Parts:
     sender: NoticeSender
     zones: Zones
     pictures: Pictures
+    censuses: Censuses
     copies: Copies
     packs: Packs
     tell: Callable[[], None] = lambda: None

@@ -9,12 +9,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from detector.hub.store import StoredIncident
-from detector.hub.texts import basic, cases, derived, entry, feed, health, lan, notices, retention, review, zones
+from detector.hub.texts import (
+    basic,
+    cases,
+    derived,
+    entry,
+    feed,
+    health,
+    lan,
+    notices,
+    orientation,
+    retention,
+    review,
+    zones,
+)
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, holds
 from detector.sentences import TEXTS as SENTENCES
 from detector.values import IncidentKind
 
-AREAS = (basic, lan, entry, feed, review, cases, derived, notices, zones, health, retention)
+AREAS = (basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention)
 
 ZH = {key: text for area in AREAS for key, text in area.ZH.items()}
 EN = {key: text for area in AREAS for key, text in area.EN.items()}

@@ -1,0 +1,157 @@
+"""How parcels lie in a camera's zones, now and over a day, and whether they came so or were turned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from detector.census import ZoneCensus
+from detector.hub.census import Minute
+from detector.hub.census_chart import DayChart, Event, day_chart, share, shown_hours
+from detector.hub.pages.cameras import drawable, known, path_of
+from detector.hub.pages.feed import day_of
+from detector.hub.pages.view import View, needs
+from detector.hub.rights import Right
+from detector.hub.store import StoredIncident, Wanted
+from detector.hub.texts import Phrases
+from detector.values import IncidentKind
+
+router = APIRouter()
+
+MOST_INCIDENTS = 300
+MOST_EVENTS = 60
+BEFORE_S, AFTER_S = 300.0, 120.0  # a pattern is told when it is plain, which its first parcels aren't
+FRESH_S = 180.0
+MOST_TICKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that happened, with the incident of that time, if any."""
+
+    event: Event
+    incident: StoredIncident | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneDay:
+    """One zone: how it stood `at` last, in a word (`state`) and a sentence, and its day."""
+
+    name: str
+    at: float
+    last: ZoneCensus
+    state: str
+    sentence: str
+    chart: DayChart
+    told: list[Told]
+
+    @property
+    def pieces(self) -> list[tuple[str, int, float, float]]:
+        """What lies there by how it came to lie so: name, count, and where its piece of a bar is, in percent."""
+        zone = self.last
+        counts = [
+            ("turned", zone.turned_up), ("arrived", _arrived_up(zone)), ("lay", zone.lay_up), ("not_up", zone.not_up),
+            ("unknown", zone.unknown),
+        ]  # fmt: skip
+        total, left, found = max(sum(count for _, count in counts), 1), 0.0, []
+        for name, count in counts:
+            width = 100 * count / total
+            if count:
+                found.append((name, count, left, width))
+            left += width
+        return found
+
+
+@router.get("/cameras/{site}/{edge}/{camera}/orientation")
+def orientation(
+    view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, camera: str, day: str = ""
+) -> Response:  # fmt: skip
+    """A day of a camera's storage zones."""
+    place = (site, edge, camera)
+    state = known(view, place)
+    today = view.local(view.now).date()
+    shown = day_of(view, day, today) or today
+    start, end = view.span_of(shown)
+    minutes = view.parts.censuses.minutes(place, start, end, view.scope)
+    first, last = shown_hours(list(minutes.values()), start, end)
+    now = view.parts.censuses.now(place, view.scope) if shown == today else None
+    incidents = view.store.feed(
+        limit=MOST_INCIDENTS,
+        wanted=Wanted(site=site, camera=camera, since=start - AFTER_S, until=end, scope=view.scope),
+    )
+    said = view.parts.zones.layouts(view.scope).get(place, {})
+    return view.page(
+        "orientation.html",
+        camera=state, path=path_of(place), day=shown, today=today, now=now, fresh_s=FRESH_S,
+        picture=view.parts.pictures.glimpses(view.scope).get(place),
+        outlines=[zone for zone in drawable(said.get("zones")) if zone["kind"] == "storage"],
+        ticks=_ticks(view, first, last),
+        zones=[
+            _zone_day(view, name, found, (first, last), incidents) for name, found in sorted(minutes.items())
+        ],
+    )  # fmt: skip
+
+
+def sentence(say: Phrases, zone: ZoneCensus) -> str:
+    """How a zone's parcels lie, and how that came about."""
+    judged, parts = zone.up + zone.not_up, []
+    if judged:
+        usual = say("parcels_usual", n=round(zone.usual_rate * judged)) if zone.usual_rate is not None else ""
+        parts.append(say("parcels_up", judged=judged, up=zone.up) + usual)
+    if zone.turned_up:
+        near = say("parcels_near", n=len(zone.near)) if zone.near else say("parcels_nobody")
+        parts.append(say("parcels_turned", n=zone.turned_up) + near)
+    if arrived := _arrived_up(zone):
+        parts.append(say("parcels_arrived", n=arrived))
+    if zone.lay_up:
+        parts.append(say("parcels_lay", n=zone.lay_up))
+    if zone.unknown:
+        parts.append(say("parcels_unknown", n=zone.unknown))
+    return say("parcels_and").join(parts) + say("stop") if parts else ""
+
+
+def state_of(zone: ZoneCensus) -> str:
+    """`none` can be judged, as `usual`, or more lie up than usual: most of those `turned`, `arrived` or `lay` so."""
+    up = share(zone)
+    if up is None or zone.band is None:
+        return "none"
+    if up <= zone.band[1]:
+        return "usual"
+    ways = {"turned": zone.turned_up, "arrived": _arrived_up(zone), "lay": zone.lay_up}
+    return max(ways, key=lambda way: ways[way])
+
+
+def _arrived_up(zone: ZoneCensus) -> int:
+    return max(zone.up - zone.turned_up - zone.lay_up, 0)
+
+
+def _zone_day(
+    view: View, name: str, minutes: list[Minute], shown: tuple[float, float], incidents: Sequence[StoredIncident]
+) -> ZoneDay:
+    last, chart = minutes[-1], day_chart(minutes, *shown)
+    told = [Told(event, _of_that_time(event, name, incidents)) for event in chart.events[:MOST_EVENTS]]
+    return ZoneDay(name, last.at, last.zone, state_of(last.zone), sentence(view.say, last.zone), chart, told)
+
+
+def _of_that_time(event: Event, zone: str, incidents: Sequence[StoredIncident]) -> StoredIncident | None:
+    """The incident that covers an event: one about how parcels lie in this zone rather than another."""
+    covering = [
+        one for one in incidents if one.started_at - BEFORE_S <= event.until and event.since <= one.ended_at + AFTER_S
+    ]
+    about = [one for one in covering if one.kind == IncidentKind.ORIENTATION_PATTERN and one.zone == zone]
+    others = [one for one in covering if event.turned and one.kind == IncidentKind.LABEL_PHOTOGRAPHY]
+    return min(about or others, key=lambda one: abs(one.started_at - event.since), default=None)
+
+
+def _ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:
+    """Times under a chart: percent of its width, and text."""
+    hours = (last - first) / 3600
+    step = next((step for step in (1 / 6, 0.5, 1, 2, 3, 6) if hours / step <= MOST_TICKS), 6)
+    return [
+        (round(100 * n * step / hours, 2), f"{view.local(first + 3600 * n * step):%H:%M}")
+        for n in range(round(hours / step) + 1)
+    ]
