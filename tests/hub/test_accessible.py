@@ -9,9 +9,13 @@ from html.parser import HTMLParser
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from detector.hub.census import Censuses
+from detector.hub.pictures import Pictures
+from detector.hub.store import Store
 from detector.hub.texts import LANGUAGES
-from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
+from tests.hub.test_orientation import counted, turned
 
 # Every page that somebody logged in may come to; a new one is one more line.
 PAGES = [
@@ -25,6 +29,7 @@ PAGES = [
     "/review",
     "/cases",
     "/cameras",
+    "/cameras/shanghai/box1/cam3/orientation",
     "/health",
     "/tuning",
     "/notices",
@@ -75,6 +80,14 @@ def fill(scene: Scene) -> None:  # noqa: F811
     cameras = [{"camera": "cam3", "title": "东区 3 号机", "age_s": 1, "fps": 5}, {"camera": "cam4", "age_s": 900}]
     scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
     scene.hub.store.add_refusal("labelwatch/x", "not signed", time.time())
+    lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
+
+
+def lying(store: Store, place: tuple[str, str, str], at: float, zone: str = "bulk") -> None:
+    """Parcels lie before a camera; some of them were turned."""
+    Pictures(store.database).keep(place, large=False, jpeg=make_jpeg(), taken_at=at, at=at)
+    told = turned(at - 30).model_copy(update={"zone": zone})
+    Censuses(store.database).keep(place[0], place[1], counted(told, at=at, camera=place[2]), at)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -86,9 +99,11 @@ def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
     site.store.add_alerts([{**envelope, "site": "0-3", "edge": "0-4"}], NOON)
     site.store.set_health("0-3", "0-4", {"cameras": [{"camera": "0-2", "title": "0-0", "age_s": 1, "fps": 5}]}, NOON)
     site.store.add_verdict("inc", site.login["user"], "true", "", NOON)
+    lying(site.store, ("0-3", "0-4", "0-2"), NOON, "0-1")
     site.client.cookies.set("language", language)
     brought = {site.login["user"], "shanghai", "testclient"}  # user, first site, and where the login came from
-    left = {path: untranslated(site.client.get(path).text, language) - brought for path in PAGES}
+    paths = [path.replace("shanghai/box1/cam3", "0-3/0-4/0-2") for path in PAGES]
+    left = {path: untranslated(site.client.get(path).text, language) - brought for path in paths}
     assert {path: words for path, words in left.items() if words} == {}
 
 
