@@ -52,6 +52,7 @@ ZH = {
     "aligned": "摆得整齐",
     "regular": "排成行列",
     "usual": "平时 {of} 件中约 {n} 件",
+    "cut_off": "边缘设备中途重启，之后的情况不明",
     "tamper_covered": "摄像机被遮挡",
     "tamper_turned": "摄像机被转动",
     "tamper_defocused": "摄像机失焦",
@@ -99,6 +100,7 @@ EN = {
     "aligned": "all lying square to each other",
     "regular": "laid out in rows",
     "usual": "usual here: {n} of {of}",
+    "cut_off": "the edge was restarted meanwhile, what followed isn't known",
     "tamper_covered": "camera covered",
     "tamper_turned": "camera turned away",
     "tamper_defocused": "camera out of focus",
@@ -171,10 +173,11 @@ def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
         parts.append(SEMICOLON[language].join(_patch(record["facts"], say)))
     if IncidentKind.TAMPER in kinds:
         parts.append(_tamper(record, say))
+    last = [say("cut_off")] if record["facts"].get("ended_by") == "restart" else []
     parts = [part for part in parts if part]
     if not parts:
-        return [_other(record, language, say)]
-    return [parts[0][:1].upper() + parts[0][1:], *parts[1:]]
+        return [_other(record, language, say), *last]
+    return [parts[0][:1].upper() + parts[0][1:], *parts[1:], *last]
 
 
 def number(facts: Mapping[str, Any], name: str) -> float | None:

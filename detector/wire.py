@@ -22,7 +22,7 @@ from detector.census import Census
 from detector.clock import iso
 from detector.errors import WireError
 from detector.sentences import sentences
-from detector.values import Act, Incident, IncidentUpdate
+from detector.values import Act, Incident, IncidentUpdate, Phase
 
 SCHEMA = 1
 ROOT = "labelwatch"
@@ -183,6 +183,25 @@ def envelope(
         "before": {"severity": before.severity.value, "acts": len(before.acts)} if before else None,
         "after": incident_record(update.after, site, edge, title, size),
         "snapshot": base64.b64encode(snapshot_jpeg).decode() if snapshot_jpeg else None,
+        "clips": clips or [],
+    }
+
+
+def cut_off(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The `end` envelope of an incident that nobody can end any more, since the edge was started anew meanwhile.
+
+    Args:
+        fields: Of its last envelope, from `envelope`.
+        clips: As there; those that are known.
+    """
+    after = {**fields["after"], "facts": {**fields["after"]["facts"], "ended_by": "restart"}}
+    return {
+        **fields,
+        "phase": Phase.END.value,
+        "notify": False,
+        "before": {"severity": after["severity"], "acts": len(after["acts"])},
+        "after": {**after, "sentence": sentences(after)},
+        "snapshot": None,
         "clips": clips or [],
     }
 

@@ -21,7 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,6 +61,7 @@ LOOK_BACK_S = 30.0
 DRAIN_S = 60.0
 LINK_UP_S = 8.0
 STOP_S = 3.0
+MOST_OWED = 10_000
 RETRY_S = 5.0
 
 
@@ -84,6 +85,8 @@ class AlertSink:
         site: Name of the site, in ids of incidents.
         incidents: How many began, by kind.
         published: How many envelopes the outbox took.
+        dropped: How much was given up before the outbox took it: more was owed than there is room for, or it can't be
+            written as JSON.
         clips: How many segments were finished.
     """
 
@@ -94,12 +97,13 @@ class AlertSink:
         self.site = config.site
         self.incidents: Counter[str] = Counter()
         self.published = 0
+        self.dropped = 0
         self.clips = 0
         self._config = config
         self._camera = camera
         self._outbox = outbox
         self._segments: dict[str, list[dict[str, Any]]] = {}
-        self._owed: deque[Callable[[], object]] = deque(maxlen=10_000)
+        self._owed: deque[Callable[[], object]] = deque()
         self._retry_at = 0.0
         settings = config.incidents
         self._looks = LookRing(settings.pre_roll_s + LOOK_BACK_S + LONGEST_GROUP_S)
@@ -114,9 +118,12 @@ class AlertSink:
         )
 
     def salvage(self) -> None:
-        """Send on the clips that a crash left unfinished."""
+        """Send on the clips that a crash left unfinished, and end the incidents that it left open."""
         if saved := self._recorder.salvage():
             logger.info("clips left unfinished were salvaged camera=%s count=%d", self._camera.name, saved)
+        for fields in self._outbox.left_open():
+            if fields["camera"] == self._camera.name:
+                self._owe(partial(self._publish, wire.cut_off(fields, self._segments.get(fields["after"]["id"]))))
         self._segments.clear()
         self._settle()
 
@@ -143,7 +150,7 @@ class AlertSink:
             snapshot_jpeg=picture,
             clips=clips,
         )
-        self._owed.append(lambda: self._publish(fields))
+        self._owe(partial(self._publish, fields))
         self._settle()
 
     def see(self, sight: Sight) -> None:
@@ -177,8 +184,10 @@ class AlertSink:
             self.published += 1
         except WireError:  # it would never fit, however often it were tried
             logger.exception("an alert can't be sent camera=%s", self._camera.name)
+            self.dropped += 1
 
-    def _keep(self, segment: Segment) -> None:
+    def _keep(self, segment: Segment) -> bool:
+        """Hand a finished segment over; tells whether the outbox, if it is to have it, has it by now."""
         self.clips += 1
         told = {
             "segment": segment.number,
@@ -193,25 +202,33 @@ class AlertSink:
             told["side_sha256"] = side.sha256
         self._segments.setdefault(segment.incident_id, []).append(told)
         if self._config.hub.url is None:
-            return  # nowhere to bring it: the clip stays here
-        self._owe(segment, segment)
+            return True  # nowhere to bring it: the clip stays here
+        self._owe(self._put(segment, segment))
         if side is not None:
-            self._owe(segment, side, wire.SIDE)
+            self._owe(self._put(segment, side, wire.SIDE))
+        self._settle()
+        return not self._owed
 
-    def _owe(self, segment: Segment, file: Segment | Side, what: str | None = None) -> None:
-        self._owed.append(
-            lambda: self._outbox.put_clip(
-                segment.incident_id,
-                segment.number,
-                file.path,
-                file.sha256,
-                file.bytes,
-                segment.started_at,
-                segment.duration_s,
-                self._camera.name,
-                what,
-            )
+    def _put(self, segment: Segment, file: Segment | Side, what: str | None = None) -> Callable[[], None]:
+        return lambda: self._outbox.put_clip(
+            segment.incident_id,
+            segment.number,
+            file.path,
+            file.sha256,
+            file.bytes,
+            segment.started_at,
+            segment.duration_s,
+            self._camera.name,
+            what,
         )
+
+    def _owe(self, owed: Callable[[], object]) -> None:
+        if len(self._owed) >= MOST_OWED:
+            self._owed.popleft()
+            if not self.dropped:
+                logger.error("more is owed to the outbox than there is room for: the oldest goes")
+            self.dropped += 1
+        self._owed.append(owed)
 
     def _settle(self) -> None:
         """Hand over what is owed, in order, as far as the outbox takes it."""
@@ -522,6 +539,7 @@ def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None 
     # Alerts of an earlier run go out while the model is still being loaded.
     with _delivery(config, clock) as delivery:
         outbox, link = delivery.outbox, delivery.link
+        _end_for_cameras_gone(config, outbox)
         cameras = _cameras(config, once, delivery, clock, stop)
         try:
             for camera in cameras:
@@ -587,6 +605,14 @@ def _delivery(config: EdgeConfig, clock: Clock) -> Iterator[_Delivery]:
             uploads.start()
             stack.callback(uploads.stop, 1.0)
         yield _Delivery(outbox, link, tuned, zoned, pictures, topics, key)
+
+
+def _end_for_cameras_gone(config: EdgeConfig, outbox: Outbox) -> None:
+    """End what was open at cameras that are no longer watched; the others' sinks see to theirs."""
+    names = {camera.name for camera in config.cameras}
+    for fields in outbox.left_open():
+        if fields["camera"] not in names:
+            outbox.put(wire.cut_off(fields))
 
 
 def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:
@@ -701,6 +727,7 @@ def _health(cameras: list[CameraWorker], delivery: _Delivery, now: float) -> dic
     config, tuned, zoned = delivery.zoned.config, delivery.tuned.health(), delivery.zoned.health()
     try:
         counts = delivery.outbox.counts()
+        counts["dropped"] += sum(camera.sink.dropped for camera in cameras)
     except StoreError as error:
         logger.warning("the outbox can't be counted: %s", error)
         counts = {}

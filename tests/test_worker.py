@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from detector import assembly, inference, worker
+from detector.alerts.clips import Segment
 from detector.alerts.identity import load_identity
 from detector.alerts.outbox import Outbox
 from detector.clock import SystemClock
@@ -34,6 +35,7 @@ from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import AlertSink, CameraWorker, run
+from tests.alerts.conftest import make_fields
 from tests.builders import person, scene
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
@@ -65,6 +67,9 @@ class ScriptedPipeline:
     left_out = 0
     scene = None
     sight: Sight | None = None
+
+    def census(self) -> tuple[Any, ...]:
+        return ()
 
     def learned(self) -> dict[str, dict[str, Any]]:
         return {"ScriptedPipeline": {"calls": self.calls}}
@@ -605,6 +610,78 @@ def test_killed_it_loses_neither_the_alert_nor_the_clip(tmp_path: Path, long_run
     assert clip.name == f"{new['after']['id']}.0.mp4"
     assert len(shown_s(clip)) > 20
     outbox.close()
+
+
+def test_killed_it_ends_at_the_next_start_what_was_open(tmp_path: Path, long_run: subprocess.Popen[str]) -> None:
+    long_run.kill()
+    long_run.wait()
+    data = tmp_path / "data"
+    outbox = Outbox(data / "outbox.db", load_identity(data), clock=SystemClock())
+    camera = Camera(name="dock", source="a.mp4")
+    for _ in range(2):
+        AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10)).salvage()
+    envelopes = [e for e in sent(outbox) if e["camera"] == "dock"]
+    assert envelopes[0]["phase"] == "new" and [e["phase"] for e in envelopes].count("end") == 1
+    last, end = envelopes[-2:]
+    assert end["phase"] == "end" and not end["notify"]
+    assert end["after"] | {"facts": {}, "sentence": {}} == last["after"] | {"facts": {}, "sentence": {}}
+    assert end["after"]["facts"] == {**last["after"]["facts"], "ended_by": "restart"}
+    assert "重启" in end["after"]["sentence"]["zh"] and "restarted" in end["after"]["sentence"]["en"]
+    (clip,) = (data / "clips" / "dock").glob("*.mp4")
+    assert [told["sha256"] for told in end["clips"]] == [sha256_of(clip)]
+    outbox.close()
+
+
+def test_what_was_open_at_a_camera_that_is_gone_is_ended_too(tmp_path: Path) -> None:
+    config = edge(tmp_path, Camera(name="dock", source="a.mp4"))
+    config.data_dir.mkdir()
+    key = load_identity(config.data_dir)
+    first = Outbox(config.data_dir / "outbox.db", key, clock=SystemClock())
+    first.put(make_fields("here", camera="dock"))
+    first.put(make_fields("gone", camera="gone"))
+    first.close()
+    outbox = Outbox(config.data_dir / "outbox.db", key, clock=SystemClock())
+    worker._end_for_cameras_gone(config, outbox)
+    assert [(e["after"]["id"], e["phase"]) for e in sent(outbox)] == [("here", "new"), ("gone", "new"), ("gone", "end")]
+    outbox.close()
+
+
+def test_what_is_given_up_before_the_outbox_takes_it_is_counted(
+    tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = Camera(name="dock", source="a.mp4")
+    sink = AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))
+    monkeypatch.setattr(worker, "MOST_OWED", 3)
+
+    def full(fields: Any) -> str:
+        raise StoreError("no room")
+
+    monkeypatch.setattr(outbox, "put", full)
+    for frame in frames(5):
+        sink.accept(IncidentUpdate(Phase.NEW, None, incident("dock", frame.captured_at)), frame)
+    assert sink.dropped == 2
+    assert caplog.text.count("than there is room for") == 1
+
+
+def test_a_clip_stays_with_its_part_until_the_outbox_has_it(
+    tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = Camera(name="dock", source="a.mp4")
+    config = edge(tmp_path, camera, hub=HubLink(url="http://127.0.0.1:1"))
+    sink = AlertSink(config, camera, outbox, PacketRing(10))
+    path = tmp_path / "i1.0.mp4"
+    path.write_bytes(b"")
+    segment = Segment("i1", 0, path, "0" * 64, 1, 1.0, 1.0)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("no room")
+
+    put = outbox.put_clip
+    monkeypatch.setattr(outbox, "put_clip", full)
+    assert sink._keep(segment) is False
+    monkeypatch.setattr(outbox, "put_clip", put)
+    assert sink._keep(segment) is True
+    assert outbox.counts()["clips"] == 1
 
 
 def test_a_health_report_names_model_and_configuration_by_their_hashes(tmp_path: Path) -> None:

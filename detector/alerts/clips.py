@@ -11,6 +11,7 @@ it loads. Beside it lies its side file (`looks`), of all but salvaged segments.
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import re
@@ -24,9 +25,9 @@ import av
 import av.container
 
 from detector.alerts.looks import LookRing, Side, write_side
-from detector.errors import SourceUnavailable
+from detector.errors import SourceUnavailable, WireError
 from detector.packets import Packet, PacketRing, Stored, StreamFormat
-from detector.sides import SUFFIX
+from detector.sides import SUFFIX, read_side
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ class ClipRecorder:
         pre_roll_s: Seconds kept before what started the incident, as far as the ring reaches.
         post_roll_s: Seconds kept after its last signal.
         longest_s: A longer segment is closed at the next key frame and another begun there.
-        on_segment: Is given every finished segment.
+        on_segment: Is given every finished segment; answers `False` when it may not be safe with whom it was meant for
+            yet: then the next start gives it once more, the same to the byte.
         looks: What was seen in the camera's last seconds, for side files; none are written when left out.
     """
 
@@ -98,7 +100,7 @@ class ClipRecorder:
         pre_roll_s: float,
         post_roll_s: float,
         longest_s: float = 600.0,
-        on_segment: Callable[[Segment], None],
+        on_segment: Callable[[Segment], bool | None],
         looks: LookRing | None = None,
     ) -> None:
         self._folder = folder
@@ -209,11 +211,12 @@ class ClipRecorder:
         side = None
         try:
             cut = cut_recording(part, 0.0, WHOLE, self._folder / f"{incident_id}.{number}.mp4")
-            # Before the part goes: killed in between, the next start makes the segment again, without a side file.
-            beside.unlink(missing_ok=True)
+            if tracks is None:
+                side = _found_side(beside, incident_id, number, started_at)
+            if side is None:
+                beside.unlink(missing_ok=True)
             if tracks is not None:
                 side = self._write_side(beside, incident_id, number, started_at, cut.duration_s, tracks)
-            part.unlink()
         except OSError as error:
             # The disk may have room at the next start.
             logger.warning("clip of incident %s can't be finished, it stays as %s: %s", incident_id, part, error)
@@ -222,9 +225,12 @@ class ClipRecorder:
             logger.warning("clip of incident %s holds nothing that can be read: %s", incident_id, error)
             part.rename(part.with_suffix(".broken"))
             return False
-        self._on_segment(
-            Segment(incident_id, number, cut.path, cut.sha256, cut.bytes, started_at, round(cut.duration_s, 3), side)
+        segment = Segment(
+            incident_id, number, cut.path, cut.sha256, cut.bytes, started_at, round(cut.duration_s, 3), side
         )
+        if self._on_segment(segment) is not False:
+            # Last of all: killed at any moment before, the next start makes the segment again.
+            part.unlink(missing_ok=True)
         return True
 
     def _write_side(
@@ -295,6 +301,19 @@ class _Part:
 
     def close(self) -> None:
         self._container.close()
+
+
+def _found_side(path: Path, incident_id: str, number: int, started_at: float) -> Side | None:
+    """The side file that an earlier run wrote for this segment, if it got so far."""
+    try:
+        content = path.read_bytes()
+        fields = read_side(io.BytesIO(content))
+    except (OSError, WireError):
+        return None
+    about = fields["incident"], fields["segment"], fields["started_at_unix"]
+    if about != (incident_id, number, round(started_at, 3)):
+        return None
+    return Side(path, hashlib.sha256(content).hexdigest(), len(content))
 
 
 def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:

@@ -444,10 +444,10 @@ def test_a_disk_that_refuses_the_side_file_costs_it_and_not_the_clip(
 
 
 @pytest.mark.parametrize("where", ["looks.os.fsync", "clips.write_side"])
-def test_kill_9_between_clip_and_side_file_costs_the_side_file_alone(
+def test_kill_9_while_a_side_file_is_written_costs_that_alone_and_just_after_nothing(
     bench: Callable[..., Bench], tmp_path: Path, where: str
 ) -> None:
-    """Killed while the side file is written, and just after: the clip comes at the next start, without one."""
+    """Either way the clip comes at the next start."""
     script = """
         import os, signal, sys
         from pathlib import Path
@@ -474,4 +474,21 @@ def test_kill_9_between_clip_and_side_file_costs_the_side_file_alone(
     assert b.recorder.salvage() == 1
     (segment,) = b.segments
     check(segment)
-    assert segment.side is None and [p.name for p in folder.iterdir()] == ["i1.0.mp4"]
+    if where == "clips.write_side":
+        assert seen(segment)["looks"]
+    else:
+        assert segment.side is None and [p.name for p in folder.iterdir()] == ["i1.0.mp4"]
+
+
+def test_a_segment_that_was_not_taken_is_given_again_the_same_to_the_byte(
+    bench: Callable[..., Bench], minute: list[Stored]
+) -> None:
+    b, refused = bench(), []
+    b.recorder._on_segment = lambda segment: refused.append(segment) or False  # type: ignore[func-returns-value]
+    b.play(minute, {20.0: "i1"})
+    for path in refused[0].path.parent.glob("*.mp4"):
+        path.unlink()  # as when the hub had it, and this edge was killed before it had noted that
+    again = bench()
+    assert again.recorder.salvage() == 1
+    assert again.segments == refused
+    assert again.recorder.salvage() == 0
