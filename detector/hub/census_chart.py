@@ -10,6 +10,7 @@ from detector.hub.census import Minute
 
 GAP_S = 150.0  # a count comes every minute: after a longer pause nobody is known to have watched
 TOGETHER_S = 120.0  # what happens so soon after another is told with it
+QUARTER_S = 900.0
 COLUMNS = 48
 WIDTH, HEIGHT = 1000.0, 100.0
 LEAST_HIGHEST = 4  # what is little doesn't fill the height
@@ -75,16 +76,16 @@ class DayChart:
     events: list[Event]
 
 
-def shown_hours(minutes: Sequence[Sequence[Minute]], start: float, end: float) -> tuple[float, float]:
-    """From the first to the last full hour that anything is known of, of a day (Unix seconds); all of it where nothing.
+def shown_span(minutes: Sequence[Sequence[Minute]], start: float, end: float) -> tuple[float, float]:
+    """The quarters of an hour of a day (Unix seconds) that anything is known of; all of it where nothing is.
 
     So that the first hour of a camera isn't a dot on an empty day.
     """
     times = [minute.at for zone in minutes for minute in zone]
     if not times:
         return start, end
-    first, last = (start + (at - start) // 3600 * 3600 for at in (min(times), max(times)))
-    return first, min(max(last + 3600, first + 3600), end)
+    first, last = (start + (at - start) // QUARTER_S * QUARTER_S for at in (min(times), max(times)))
+    return first, min(max(last + QUARTER_S, first + 2 * QUARTER_S), end)
 
 
 def day_chart(minutes: Sequence[Minute], start: float, end: float) -> DayChart:

@@ -16,7 +16,7 @@ from detector import wire
 from detector.census import MOST_ZONES, Census, Slot, Turn, ZoneCensus
 from detector.errors import WireError
 from detector.hub.census import AHEAD_S, KEPT_S, Censuses, Minute
-from detector.hub.census_chart import day_chart, shown_hours
+from detector.hub.census_chart import day_chart, shown_span
 from detector.hub.pages.orientation import sentence, state_of
 from detector.hub.pictures import Pictures
 from detector.hub.rights import Role, Scope
@@ -253,8 +253,10 @@ def test_events_of_one_moment_are_told_together_and_turns_know_who_was_near() ->
 
 def test_a_short_day_fills_the_chart() -> None:
     start, end = NOON - 43200, NOON + 43200
-    assert shown_hours([minutes_of((5, zone()))], start, end) == (NOON, NOON + 3600)
-    assert shown_hours([], start, end) == (start, end)
+    assert shown_span([minutes_of((5, zone()))], start, end) == (NOON, NOON + 1800)
+    assert shown_span([minutes_of((5, zone())), minutes_of((100, zone()))], start, end) == (NOON, NOON + 6300)
+    assert shown_span([minutes_of((715, zone()))], start, end) == (end - 900, end)
+    assert shown_span([], start, end) == (start, end)
 
 
 @pytest.mark.parametrize(

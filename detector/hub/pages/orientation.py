@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from detector.census import ZoneCensus
 from detector.hub.census import Minute
-from detector.hub.census_chart import DayChart, Event, day_chart, share, shown_hours
+from detector.hub.census_chart import DayChart, Event, day_chart, share, shown_span
 from detector.hub.pages.cameras import drawable, known, path_of
 from detector.hub.pages.feed import day_of
 from detector.hub.pages.view import View, needs
@@ -77,7 +77,7 @@ def orientation(
     shown = day_of(view, day, today) or today
     start, end = view.span_of(shown)
     minutes = view.parts.censuses.minutes(place, start, end, view.scope)
-    first, last = shown_hours(list(minutes.values()), start, end)
+    first, last = shown_span(list(minutes.values()), start, end)
     now = view.parts.censuses.now(place, view.scope) if shown == today else None
     incidents = view.store.feed(
         limit=MOST_INCIDENTS,
@@ -150,7 +150,7 @@ def _of_that_time(event: Event, zone: str, incidents: Sequence[StoredIncident]) 
 def _ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:
     """Times under a chart: percent of its width, and text."""
     hours = (last - first) / 3600
-    step = next((step for step in (1 / 6, 0.5, 1, 2, 3, 6) if hours / step <= MOST_TICKS), 6)
+    step = next((step for step in (1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 6) if hours / step <= MOST_TICKS), 6)
     return [
         (round(100 * n * step / hours, 2), f"{view.local(first + 3600 * n * step):%H:%M}")
         for n in range(round(hours / step) + 1)
