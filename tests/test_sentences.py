@@ -168,6 +168,12 @@ TABLE = [
         id="words of a newer edge",
     ),
     pytest.param({}, "事件", "Incident", id="nothing at all"),
+    pytest.param(
+        record("tamper", 0, facts={"what": "covered", "ended_by": "restart"}),
+        "摄像机被遮挡；边缘设备中途重启，之后的情况不明",
+        "Camera covered; the edge was restarted meanwhile, what followed isn't known",
+        id="cut off",
+    ),
 ]
 
 
