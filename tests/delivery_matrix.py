@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from detector.broker import find_mosquitto, free_port, is_listening
+from detector.broker import find_mosquitto, is_listening
 from detector.clock import SystemClock
 from detector.config import HubConfig
 from detector.hub.auth import FIRST_LOGIN
@@ -31,7 +31,7 @@ from detector.hub.sides import Sides
 from detector.hub.store import Store
 from tests.conftest import part_missing
 from tests.parts_delivery import CLIPS, DRAINED, PHASES, PUT, clip_bytes, incident, side_bytes
-from tests.parts_link import Link
+from tests.parts_link import Link, lasting_port
 from tests.parts_mosquitto import soon
 
 BROKERS = ("mosquitto", "iotcore")
@@ -152,7 +152,7 @@ class Run:
         for made in (self._edge, self._hub):
             made.mkdir(parents=True)
         (self._edge / PUT).touch()
-        broker_port, self._hub_port = free_port(), free_port()
+        broker_port, self._hub_port = lasting_port(), lasting_port()
         self._links = {"edge's link": [Link(broker_port), Link(self._hub_port)], "hub's link": [Link(broker_port)]}
         (to_broker, to_hub), (hub_to_broker,) = self._links.values()
         python = [sys.executable, "-m", "tests.parts_delivery"]

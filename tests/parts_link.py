@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from detector.broker import free_port
+from detector.broker import is_listening
 
 CHUNK = 65_536
+PORTS = iter(random.SystemRandom().sample(range(20_000, 32_000), 12_000))
+
+
+def lasting_port() -> int:
+    """A port that is free again after its owner was killed: the kernel takes none of these for outgoing connections."""
+    return next(port for port in PORTS if not is_listening(port))
 
 
 class Link:
@@ -24,7 +31,7 @@ class Link:
     """
 
     def __init__(self, target: int) -> None:
-        self.port = free_port()
+        self.port = lasting_port()
         self._target = target
         self._delay_s = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
