@@ -237,14 +237,14 @@ def test_late_alerts_are_found_by_their_index(sqlite_store: Store) -> None:
 # The page
 
 
-def told(site: Site, **cameras: float) -> None:
+def told(site: Site, set_aside: int = 0, **cameras: float) -> None:
     """A report of an edge, as the ingest takes it."""
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     fields = {
         "cameras": {name: {"age_s": age, "title": name, "fps": 12.5, "dropped": 0} for name, age in cameras.items()},
         "at_unix": site.clock.now() + 7.5, "backlog": 0, "dropped": 0, "dead": 0, "version": "0.1.0",
         "model": {"name": "scene", "precision": "fp32"}, "disk_free": 3 * 2**30, "disk_total": 100 * 2**30,
-        "uptime_s": 7200,
+        "uptime_s": 7200, "set_aside": set_aside,
     }  # fmt: skip
     health.report("shanghai", "box1", fields, site.clock.now())
     site.store.set_health("shanghai", "box1", fields, site.clock.now())
@@ -262,6 +262,14 @@ def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: 
     ):  # fmt: skip
         assert words in page, words
     assert "<dt>待传片段</dt><dd>–" in page
+
+
+def test_the_page_tells_of_a_store_that_was_corrupt_and_only_then(site: Site) -> None:
+    site.app.app.state.parts.health.begin()  # type: ignore[attr-defined]
+    told(site, cam3=1.0)
+    assert "损坏的存储" not in site.client.get("/health").text
+    told(site, set_aside=1, cam3=1.0)
+    assert '<div class="bad"><dt>损坏的存储</dt><dd>1' in site.client.get("/health").text
 
 
 def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> None:

@@ -246,7 +246,7 @@ def _told(edge: Edge) -> dict[str, Any]:
         "disk_total": _count(health.get("disk_total")),
         "oldest_s": _count(health.get("oldest_s")),
         "clock_synchronised": clock.get("synchronised") if isinstance(clock, dict) else None,
-        **{name: _count(health.get(name)) for name in ("backlog", "clips", "dropped", "dead")},
+        **{name: _count(health.get(name)) for name in ("backlog", "clips", "dropped", "dead", "set_aside")},
     }
 
 
