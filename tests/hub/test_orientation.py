@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import wire
@@ -118,6 +118,7 @@ zones = st.builds(
 KEY = Ed25519PrivateKey.generate()
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(zones, max_size=3), st.floats(1, 2.0**36))
 def test_a_census_survives_its_journey(told: list[ZoneCensus], at: float) -> None:
     sent = Census(camera="cam3", at=at, zones=tuple(told))

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from detector import wire
 from detector.census import ZoneCensus
 from detector.hub.census import Minute
 from detector.hub.census_chart import DayChart, Event, day_chart, share, shown_span
@@ -26,6 +27,7 @@ MOST_INCIDENTS = 300
 MOST_EVENTS = 60
 BEFORE_S, AFTER_S = 300.0, 120.0  # a pattern is told when it is plain, which its first parcels aren't
 FRESH_S = 180.0
+PICTURE_S = 60.0  # one that is older is asked for anew: parcels are drawn on it as they lie now
 MOST_TICKS = 8
 
 
@@ -84,10 +86,13 @@ def orientation(
         wanted=Wanted(site=site, camera=camera, since=start - AFTER_S, until=end, scope=view.scope),
     )
     said = view.parts.zones.layouts(view.scope).get(place, {})
+    picture = view.parts.pictures.glimpses(view.scope).get(place)
+    if shown == today and (picture is None or view.now - picture.taken_at > PICTURE_S):
+        view.parts.ask(wire.Topics(site, edge).ask_picture, wire.ask_picture_payload(camera, large=False))
     return view.page(
         "orientation.html",
         camera=state, path=path_of(place), day=shown, today=today, now=now, fresh_s=FRESH_S,
-        picture=view.parts.pictures.glimpses(view.scope).get(place),
+        picture=picture,
         outlines=[zone for zone in drawable(said.get("zones")) if zone["kind"] == "storage"],
         ticks=_ticks(view, first, last),
         zones=[
