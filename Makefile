@@ -9,7 +9,7 @@ demo: setup
 	$(BIN)/labelwatch demo
 
 test: setup-test check
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check detector tests models
