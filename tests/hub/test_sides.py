@@ -93,7 +93,6 @@ def test_there_is_none_of_what_is_not_here(site: Any) -> None:
         "inc-1/-1",
         f"inc-1/{10**30}",
         "inc-1/x",
-        "a%00b/0",
         "%2e%2e/0",
         "..%2f..%2fx/0",
     ):

@@ -510,7 +510,7 @@ def test_nobody_gets_a_picture_without_logging_in(stage: Stage, picture: bytes) 
 
 
 def test_a_camera_that_isn_t_there_is_a_404(stage: Stage) -> None:
-    for camera in ("nobody", "..%2f..", "%00", "x" * 300):
+    for camera in ("nobody", "..%2f..", "x" * 300):
         for path in ("picture", "zones", "zones/answer"):
             assert stage.site.client.get(f"/cameras/shanghai/box1/{camera}/{path}").status_code == 404, camera
 
