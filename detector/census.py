@@ -17,7 +17,8 @@ MOST_TRACKS = 20
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=100_000)]
-Time = Annotated[float, Field(gt=0, lt=2.0**37, allow_inf_nan=False)]
+# Whatever the camera's clock says; the hub takes those of the last weeks only.
+Time = Annotated[float, Field(gt=-(2.0**37), lt=2.0**37, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]  # as config.Name
 Tracks = Annotated[tuple[Annotated[int, Field(ge=0, le=2**53)], ...], Field(max_length=MOST_TRACKS)]
 

@@ -23,7 +23,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from starlette import types
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 
 from detector.hub.people import HANDLE, People, as_name
@@ -358,7 +358,7 @@ class Guard:
         # What another site makes a browser send carries a cookie, and where a token is sent, no cookie counts.
         signed = path.startswith(self._signed_prefix) or bearer_token(path, headers) is not None
         if "\0" in path or b"%00" in scope["query_string"]:  # no name of ours holds it, and no database takes it
-            await PlainTextResponse("refused: not text\n", 400)(scope, receive, send_guarded)
+            await JSONResponse({"reason": "the address is no text"}, 400)(scope, receive, send_guarded)
         elif scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
             await self.app(scope, receive, send_guarded)
         else:

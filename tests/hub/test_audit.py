@@ -305,9 +305,7 @@ def test_the_page_shows_entries_by_who_what_about_and_when(site: Site) -> None:
     assert "<script>" not in site.client.get("/audit").text.split("<main")[1]
 
 
-@pytest.mark.parametrize(
-    "query", ["before=x", "before=-1", f"before={10**30}", "day=9999-99-99", "day=0001-01-01", "day=2026-11-01%00"]
-)
+@pytest.mark.parametrize("query", ["before=x", "before=-1", f"before={10**30}", "day=9999-99-99", "day=0001-01-01"])
 def test_an_absurd_question_about_the_log_is_no_failure(site: Site, query: str) -> None:
     assert site.client.get(f"/audit?{query}").status_code == 200
 

