@@ -22,7 +22,7 @@ from detector.values import CountRange, IncidentKind
 
 TEXTS: dict[str, tuple[str, str]] = {
     "site": (
-        "站点 {site}，边缘盒 {edge}；时间按 {timezone}",
+        "站点 {site}，边缘设备 {edge}；时间按 {timezone}",
         "Site {site}, edge {edge}; times are those of {timezone}",
     ),
     "at": ("{when}：{shift}", "{when}: {shift}"),

@@ -337,7 +337,7 @@ def test_a_draft_is_looked_at_as_a_change_and_then_sent(stage: Stage) -> None:
     (change,) = stage.zones.changes(PLACE)
     assert change.zones == [{**IN_FORCE[0], "polygon": LEFT}, zone("desk", "packing", LEFT)]
     page = text_of(stage.site.client.get(PAGE))
-    assert "等边缘盒回答" in page and "owner" in page
+    assert "等边缘设备回答" in page and "owner" in page
 
 
 def test_looking_by_script_brings_only_the_change(stage: Stage) -> None:
@@ -352,7 +352,7 @@ def test_looking_by_script_brings_only_the_change(stage: Stage) -> None:
 def test_the_edge_s_answer_is_shown(stage: Stage) -> None:
     stage.draft(zone("bulk", polygon=LEFT))
     answer = PAGE + "/answer"
-    assert "等边缘盒回答" in stage.site.client.get(answer).text and "hx-trigger" in stage.site.client.get(answer).text
+    assert "等边缘设备回答" in stage.site.client.get(answer).text and "hx-trigger" in stage.site.client.get(answer).text
     stage.report(zoned={"version": 0, "refused": "aisle lies wholly in <b>", "refused_version": 1})
     told = stage.site.client.get(answer).text
     assert "拒绝" in told and "aisle lies wholly in &lt;b&gt;" in told and "hx-trigger" not in told
@@ -381,7 +381,7 @@ def test_one_can_go_back_to_the_file(stage: Stage) -> None:
     stage.draft(zone("other"))
     stage.views.layout(TOPICS.layout, layout(stage.site.key, [zone("other")]), NOON)
     looked = stage.site.client.post(PAGE, data={"do": "look_back"})
-    assert "改回边缘盒配置文件里的" in looked.text and "新增堆放区 bulk" in looked.text
+    assert "改回边缘设备配置文件里的" in looked.text and "新增堆放区 bulk" in looked.text
     assert stage.site.client.post(PAGE, data={"do": "send", "back": "1", "now": "1"}).status_code == 303
     assert stage.zones.changes(PLACE)[0].zones is None
     assert wire.decode_zones(dict(stage.zones.commands())[TOPICS.zones])[:2] == (2, {})

@@ -26,7 +26,7 @@ ZH: dict[str, str] = {
     "parcels_unknown_piece": "看不清",
     "parcels_now": "现在的样子",
     "parcels_counted": "计数 {time}（{ago}）",
-    "parcels_old": "已经有一阵没有新的计数：边缘盒断线，或这一路没在看。",
+    "parcels_old": "已经有一阵没有新的计数：边缘设备断线，或这一路没在看。",
     "parcels_share": "朝上的比例",
     "parcels_share_words": "朝上的比例，一天之内；此刻 {share}，平时在 {low} 到 {high} 之间",
     "parcels_band": "平时的范围（没有异常时，20 次里 19 次落在其中）",
@@ -46,7 +46,7 @@ ZH: dict[str, str] = {
     "parcels_incident": "看事件",
     "parcels_no_events": "这一天没有包裹到达，也没有被翻。",
     "parcels_no_day": "这一天没有计数。",
-    "parcels_no_zone": "边缘盒每分钟数一次堆放区里的包裹；这一路还没有数到过。先画一个堆放区。",
+    "parcels_no_zone": "边缘设备每分钟数一次堆放区里的包裹；这一路还没有数到过。先画一个堆放区。",
     "parcels_last": "当天最后一次计数：{time}",
 }
 
