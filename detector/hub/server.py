@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import segno
@@ -22,34 +21,20 @@ from starlette.types import ASGIApp
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
-from detector.hub.anchors import Anchors
-from detector.hub.audit import Audit
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.budget import budget_of
-from detector.hub.census import Censuses
-from detector.hub.clips import ClipFolder
-from detector.hub.derived import Copies
 from detector.hub.events import Live
-from detector.hub.health import Health
 from detector.hub.ingest import Ingest
-from detector.hub.lan import Certificate, certificate, local_addresses
+from detector.hub.lan import certificate, local_addresses
 from detector.hub.lock import DataLock
-from detector.hub.metrics import Metrics, Timed
-from detector.hub.notice_sender import NoticeSender
-from detector.hub.notices import Notices
-from detector.hub.pack import Archive
-from detector.hub.packs import Packs
+from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
-from detector.hub.pages.view import STATIC, Parts
+from detector.hub.pages.view import STATIC
+from detector.hub.parts import Parts, assemble
 from detector.hub.people import People
-from detector.hub.pictures import Pictures
-from detector.hub.presence import Presence
-from detector.hub.retention import Janitor, Retention
-from detector.hub.reviews import Reviews
+from detector.hub.retention import Janitor
 from detector.hub.store import Store
 from detector.hub.views import Views
-from detector.hub.zones import Zones
-from detector.keys import load_key
 
 logger = logging.getLogger(__name__)
 
@@ -68,92 +53,14 @@ class _Static(StaticFiles):
         return answer
 
 
-def create_app(
-    config: HubConfig,
-    *,
-    store: Store,
-    clock: Clock,
-    gate: Gate,
-    live: Live,
-    tell: Callable[[], None] = lambda: None,
-    ask: Callable[[str, bytes], None] = lambda _topic, _payload: None,
-    certificate: Certificate | None = None,
-    health: Health | None = None,
-    sender: NoticeSender | None = None,
-    copies: Copies | None = None,
-    packs: Packs | None = None,
-    anchors: Anchors | None = None,
-) -> ASGIApp:
-    """The hub's pages as an ASGI application.
-
-    Args:
-        config: `data_dir` must exist; clips are kept in it.
-        store: Everything else is kept here.
-        clock: Tells the time for sessions, claims and ages.
-        gate: Checks logins.
-        live: Tells open pages of changes; whoever writes to the store pokes it.
-        tell: Called when commands to edges have changed.
-        ask: Given topic and payload of what is to be sent to an edge once, if it can be reached now.
-        certificate: Of the server, when it is one of our own.
-        health: Who watches; one that hears of nobody when left out.
-        sender: Sends notices; one that isn't running when left out.
-        anchors: Keeps heads of the audit log; one that isn't running when left out.
-        copies: Makes copies of clips; one that isn't running when left out.
-        packs: Makes evidence packs.
-    """
+def create_app(parts: Parts) -> ASGIApp:
+    """The hub's pages as an ASGI application."""
     app = FastAPI(title="labelwatch hub", openapi_url=None)
-    copies = copies or _copies(config, store, clock)
-
-    def arrived(_incident: str) -> None:
-        live.poke()
-        copies.arrived()
-
-    clips = ClipFolder(
-        config.data_dir / "clips", store, clock, config.largest_clip_mb * MIB, arrived, reserve_bytes(config) // 4
-    )  # fmt: skip
-    audit = Audit(store.database)
-    health = health or Health(store, clock, config.data_dir, reserve_bytes=reserve_bytes(config))
-    metrics = Metrics(store, health, clock)
-    sender = sender or sender_of(config, store, clock)
-    app.add_middleware(Timed, metrics=metrics)
-    add_pages(app, Parts(
-        config, store, gate, audit, anchors or Anchors(audit, config.data_dir, clock), clips, live, clock,
-        retention=retention_of(config, store), reviews=Reviews(store.database), presence=Presence(), health=health,
-        metrics=metrics, copies=copies, packs=packs or packs_of(config, store, clock), tell=tell,
-        notices=sender.notices, sender=sender,
-        zones=Zones(store.database), pictures=Pictures(store.database), censuses=Censuses(store.database), ask=ask,
-        certificate=certificate,
-    ))  # fmt: skip
+    app.add_middleware(Timed, metrics=parts.metrics)
+    add_pages(app, parts)
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
     return Guard(app, signed_prefix="/api/clips/")
-
-
-def sender_of(config: HubConfig, store: Store, clock: Clock) -> NoticeSender:
-    """What sends notices."""
-    return NoticeSender(Notices(store.database, config.data_dir, config.timezone), store, config, clock)
-
-
-def retention_of(config: HubConfig, store: Store) -> Retention:
-    """What decides how long footage is kept."""
-    return Retention(store.database, config.data_dir / "clips", config.retention, Audit(store.database))
-
-
-def _copies(config: HubConfig, store: Store, clock: Clock) -> Copies:
-    return Copies(config.data_dir / "clips", store, clock, config.timezone, reserve_bytes(config))
-
-
-def packs_of(config: HubConfig, store: Store, clock: Clock) -> Packs:
-    """What makes evidence packs, with the key that signs them; both have their places in the data folder."""
-    clips = ClipFolder(config.data_dir / "clips", store, clock, 0, lambda _incident: None)  # only finds
-    key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
-    archive = Archive(store, clips, key, config.timezone)
-    return Packs(config.data_dir / "packs", archive, Audit(store.database), clock, reserve_bytes(config))
-
-
-def reserve_bytes(config: HubConfig) -> int:
-    """How much of the disk must stay free."""
-    return round(config.retention.reserve_gb * 1e9)
 
 
 class Hub:
@@ -206,43 +113,26 @@ class Hub:
         self.url = f"{'https' if lan else 'http'}://{reachable}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
         gate = Gate(People(self.store.database), hasher)
-        self.copies = _copies(config, self.store, self._clock)
-        self.health = Health(
-            self.store, self._clock, config.data_dir, lambda: self._ingest.connected, reserve_bytes(config)
-        )  # fmt: skip
-        self.anchors = Anchors(Audit(self.store.database), config.data_dir, self._clock)
-        zones, censuses = Zones(self.store.database), Censuses(self.store.database)
-        self._janitor = Janitor(retention_of(config, self.store), self._clock, self.live.poke, censuses.prune)
-        views = Views(zones, Pictures(self.store.database), censuses, self.store.edge_key)
-        self._ingest = Ingest(
-            self.store, config.broker, self._clock, lambda _ids: self._arrived(),
-            edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
-            commands=lambda: [*self.store.threshold_commands(), *zones.commands()],
-            others={"picture": views.picture, "layout": views.layout, "census": views.census}, watch=self.health,
-        )  # fmt: skip
         try:
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
-            self.packs = packs_of(config, self.store, self._clock)
-            self.sender = sender_of(config, self.store, self._clock)
-            app = create_app(
-                config,
-                store=self.store,
-                clock=self._clock,
-                gate=gate,
-                live=self.live,
-                tell=self._ingest.tell_commands,
-                ask=self._ingest.ask,
-                certificate=self.certificate,
-                health=self.health,
-                sender=self.sender,
-                copies=self.copies,
-                packs=self.packs,
-                anchors=self.anchors,
-            )
+            parts = self._parts = assemble(
+                config, self.store, self._clock, gate, self.live,
+                connected=lambda: self._ingest.connected, tell=lambda: self._ingest.tell_commands(),
+                ask=lambda topic, payload: self._ingest.ask(topic, payload), certificate=self.certificate,
+            )  # fmt: skip
         except OSError as error:
             self._socket.close()
             self.store.close()
             raise StoreError(f"{config.data_dir} can't be written: {error.strerror}") from error
+        self._janitor = Janitor(parts.retention, self._clock, self.live.poke, parts.censuses.prune)
+        views = Views(parts.zones, parts.pictures, parts.censuses, self.store.edge_key)
+        self._ingest = Ingest(
+            self.store, config.broker, self._clock, lambda _ids: self._arrived(),
+            edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
+            commands=lambda: [*self.store.threshold_commands(), *parts.zones.commands()],
+            others={"picture": views.picture, "layout": views.layout, "census": views.census}, watch=parts.health,
+        )  # fmt: skip
+        app = create_app(parts)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
@@ -259,11 +149,11 @@ class Hub:
             LabelwatchError: The web server didn't start.
         """
         self._thread.start()
-        self.health.start()
-        self.sender.start()
+        self._parts.health.start()
+        self._parts.sender.start()
         self._janitor.start()
-        self.copies.start()
-        self.anchors.start()
+        self._parts.copies.start()
+        self._parts.anchors.start()
         self._ingest.start()
         waiting_s = 0.0
         while not self._server.started:
@@ -283,21 +173,21 @@ class Hub:
         self.live.close()
         self._server.should_exit = True
         self._ingest.stop()
-        self.health.stop()
-        self.sender.stop()
+        self._parts.health.stop()
+        self._parts.sender.stop()
         self._janitor.stop()
-        self.copies.stop()
-        self.packs.stop()
+        self._parts.copies.stop()
+        self._parts.packs.stop()
         if self._thread.is_alive():
             self._thread.join(GRACE_S + 2)
-        self.anchors.stop()
+        self._parts.anchors.stop()
         self._socket.close()
         self.store.close()
         self._lock.release()
 
     def _arrived(self) -> None:
         self.live.poke()
-        self.sender.poke()
+        self._parts.sender.poke()
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])

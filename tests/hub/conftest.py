@@ -28,7 +28,7 @@ from detector.config import HubConfig
 from detector.hub.auth import Gate
 from detector.hub.budget import budget_of
 from detector.hub.events import Live
-from detector.hub.pages.view import Parts
+from detector.hub.parts import assemble
 from detector.hub.people import People
 from detector.hub.rights import CONSOLE, Role, Scope
 from detector.hub.server import create_app
@@ -232,19 +232,13 @@ class Site:
         self.gate = Gate(self.people, CHEAP)
         self.live = Live(self.store, heartbeat_s=0.2)
         self.login = self.gate.make_first_user(folder, NOON) or {}
-        self.app = create_app(config, store=self.store, clock=self.clock, gate=self.gate, live=self.live)
+        self.parts = assemble(config, self.store, self.clock, self.gate, self.live)
+        self.app = create_app(self.parts)
         self.client = self.visitor()
         answer = self.client.post("/login", data=self.login)
         assert answer.status_code == 303
         self.key = Ed25519PrivateKey.generate()
         self.store.pin_edge_key("shanghai", "box1", wire.public_key_text(self.key))
-
-    @property
-    def parts(self) -> Parts:
-        """What the pages have."""
-        found = self.app.app.state.parts
-        assert isinstance(found, Parts)
-        return found
 
     def somebody(self, role: Role, scope: list[str] | None = None, name: str = "") -> TestClient:
         """A browser-like client of a user made for it, logged in."""

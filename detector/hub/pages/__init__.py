@@ -39,7 +39,8 @@ from detector.hub.pages import (
     zones,
 )
 from detector.hub.pages.menu import Doors
-from detector.hub.pages.view import LoginNeeded, NotAllowed, Parts, PasswordNeeded, View, own_path
+from detector.hub.pages.view import LoginNeeded, NotAllowed, PasswordNeeded, View, own_path
+from detector.hub.parts import Parts
 
 logger = logging.getLogger(__name__)
 

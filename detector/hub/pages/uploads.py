@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from detector import wire
 from detector.hub.clips import Answer, ClipFolder
-from detector.hub.pages.view import Parts
+from detector.hub.parts import Parts
 
 router = APIRouter()
 

@@ -6,8 +6,6 @@ see it as `view`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -20,35 +18,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from detector.clock import Clock
-from detector.config import HubConfig
-from detector.hub.anchors import Anchors
-from detector.hub.audit import Audit
-from detector.hub.auth import Gate, Session, bearer_token, cookie_name
-from detector.hub.budget import Budget, budget_of
-from detector.hub.cases import Cases
-from detector.hub.census import Censuses
-from detector.hub.clips import ClipFolder
-from detector.hub.derived import Copies
-from detector.hub.events import Live
-from detector.hub.health import Health
-from detector.hub.lan import Certificate
-from detector.hub.metrics import Metrics
-from detector.hub.notice_sender import NoticeSender
-from detector.hub.notices import Notices
-from detector.hub.overview import Overview
-from detector.hub.packs import Packs
+from detector.hub.auth import Session, bearer_token, cookie_name
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
-from detector.hub.people import People
-from detector.hub.pictures import Pictures
-from detector.hub.presence import Presence
-from detector.hub.retention import Retention
-from detector.hub.reviews import Reviews
+from detector.hub.parts import Parts
 from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
-from detector.hub.store import VERDICTS, Store, StoredIncident
+from detector.hub.store import VERDICTS, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
-from detector.hub.zones import Zones
 from detector.sentences import count_range, number
 
 LONGEST_FORM = 16 * 1024
@@ -80,55 +56,6 @@ class PasswordNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an 
 
 class NotAllowed(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
     """The visitor's role lacks the right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the pages need."""
-
-    config: HubConfig
-    store: Store
-    gate: Gate
-    audit: Audit
-    anchors: Anchors
-    clips: ClipFolder
-    live: Live
-    clock: Clock
-    reviews: Reviews
-    presence: Presence
-    health: Health
-    retention: Retention
-    metrics: Metrics
-    notices: Notices
-    sender: NoticeSender
-    zones: Zones
-    pictures: Pictures
-    censuses: Censuses
-    copies: Copies
-    packs: Packs
-    tell: Callable[[], None] = lambda: None
-    ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
-    certificate: Certificate | None = None
-
-    @property
-    def people(self) -> People:
-        """Who there is."""
-        return self.gate.people
-
-    @property
-    def cases(self) -> Cases:
-        """Incidents that belong together, and what is kept."""
-        return Cases(self.store.database, self.audit)
-
-    @property
-    def overview(self) -> Overview:
-        """How much of what there is."""
-        return Overview(self.store.database)
-
-    @property
-    def budget(self) -> Budget:
-        """How many alerts a shift takes."""
-        return budget_of(self.config)
 
 
 class View:

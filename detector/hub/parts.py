@@ -1,0 +1,137 @@
+"""What the hub is made of: everything that keeps or does something, built once and given to all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from detector.clock import Clock
+from detector.config import HubConfig
+from detector.hub.anchors import Anchors
+from detector.hub.audit import Audit
+from detector.hub.auth import Gate
+from detector.hub.budget import Budget, budget_of
+from detector.hub.cases import Cases
+from detector.hub.census import Censuses
+from detector.hub.clips import ClipFolder
+from detector.hub.derived import Copies
+from detector.hub.events import Live
+from detector.hub.health import Health
+from detector.hub.lan import Certificate
+from detector.hub.metrics import Metrics
+from detector.hub.notice_sender import NoticeSender
+from detector.hub.notices import Notices
+from detector.hub.overview import Overview
+from detector.hub.pack import Archive
+from detector.hub.packs import Packs
+from detector.hub.people import People
+from detector.hub.pictures import Pictures
+from detector.hub.presence import Presence
+from detector.hub.retention import Retention
+from detector.hub.reviews import Reviews
+from detector.hub.store import Store
+from detector.hub.zones import Zones
+from detector.keys import load_key
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What there is."""
+
+    config: HubConfig
+    store: Store
+    gate: Gate
+    audit: Audit
+    anchors: Anchors
+    clips: ClipFolder
+    live: Live
+    clock: Clock
+    reviews: Reviews
+    presence: Presence
+    health: Health
+    retention: Retention
+    metrics: Metrics
+    notices: Notices
+    sender: NoticeSender
+    zones: Zones
+    pictures: Pictures
+    censuses: Censuses
+    copies: Copies
+    packs: Packs
+    tell: Callable[[], None] = lambda: None
+    ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
+    certificate: Certificate | None = None
+
+    @property
+    def people(self) -> People:
+        """Who there is."""
+        return self.gate.people
+
+    @property
+    def cases(self) -> Cases:
+        """Incidents that belong together, and what is kept."""
+        return Cases(self.store.database, self.audit)
+
+    @property
+    def overview(self) -> Overview:
+        """How much of what there is."""
+        return Overview(self.store.database)
+
+    @property
+    def budget(self) -> Budget:
+        """How many alerts a shift takes."""
+        return budget_of(self.config)
+
+
+def assemble(
+    config: HubConfig,
+    store: Store,
+    clock: Clock,
+    gate: Gate,
+    live: Live,
+    *,
+    connected: Callable[[], bool] = lambda: True,
+    tell: Callable[[], None] = lambda: None,
+    ask: Callable[[str, bytes], None] = lambda _topic, _payload: None,
+    certificate: Certificate | None = None,
+) -> Parts:
+    """Build all parts; those with threads of their own are started by who runs the hub.
+
+    Args:
+        config: `data_dir` must exist.
+        store: The database.
+        clock: Tells the time.
+        gate: Checks logins.
+        live: Tells open pages of changes; whoever writes to the store pokes it.
+        connected: Whether the broker has us.
+        tell: Called when commands to edges have changed.
+        ask: Given topic and payload of what is to be sent to an edge once, if it can be reached now.
+        certificate: Of the server, when it is one of our own.
+
+    Raises:
+        OSError: A key can't be kept in `data_dir`.
+    """
+    folder, reserve = config.data_dir / "clips", round(config.retention.reserve_gb * 1e9)
+    audit = Audit(store.database)
+    copies = Copies(folder, store, clock, config.timezone, reserve)
+
+    def arrived(_incident: str) -> None:
+        live.poke()
+        copies.arrived()
+
+    clips = ClipFolder(folder, store, clock, config.largest_clip_mb * MIB, arrived, reserve // 4)
+    health = Health(store, clock, config.data_dir, connected, reserve)
+    notices = Notices(store.database, config.data_dir, config.timezone)
+    key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
+    archive = Archive(store, clips, key, config.timezone)
+    return Parts(
+        config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
+        reviews=Reviews(store.database), presence=Presence(), health=health,
+        retention=Retention(store.database, folder, config.retention, audit), metrics=Metrics(store, health, clock),
+        notices=notices, sender=NoticeSender(notices, store, config, clock), zones=Zones(store.database),
+        pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
+        packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
+        certificate=certificate,
+    )  # fmt: skip
