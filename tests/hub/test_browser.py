@@ -191,7 +191,7 @@ def test_the_clip_plays_from_the_first_act_and_a_click_on_an_act_jumps_to_it(sce
     scene.upload("inc", 1, mp4, started_at + 4)
     page = scene.page()
     page.click("#card-inc .open")
-    until(page, "document.querySelector('video')?.readyState >= 2")
+    until(page, "document.querySelector('video')?.currentTime > 0.9")
     assert page.evaluate("document.querySelector('video').currentTime") == pytest.approx(1, abs=0.1)
     page.locator(".acts [data-at]").nth(1).click()
     until(page, "document.querySelector('video').src.endsWith('/clips/inc/1')")
@@ -308,6 +308,7 @@ def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes
     page.wait_for_selector("dialog.help[open]")
     page.keyboard.press("1")  # judges nothing behind the table of keys
     page.keyboard.press("Escape")
+    until(page, "document.querySelector('.item video')?.currentTime > 1.2")  # plays by itself, the first one too
     for n in range(10):
         page.wait_for_selector(f".item[data-incident=i{n}]")
         until(page, "document.querySelector('.item video').readyState >= 2")

@@ -134,13 +134,17 @@ class Player {
   }
 
   async load(index, offset, play) {
+    this.offset = offset;
+    this.eager ||= play;
     const start = () => {
-      this.video.currentTime = offset;
+      this.ready = true;
+      this.video.currentTime = this.offset;
       this.video.playbackRate = choices.rate;
-      if (play) this.play();
+      if (this.eager && this.root.isConnected) this.play();
     };
-    if (index === this.index) return start();
+    if (index === this.index) return this.ready ? start() : undefined;
     this.index = index;
+    this.ready = false;
     const url = await this.playable(index);
     if (!url || this.index !== index) return undefined;
     this.video.src = url;
@@ -175,8 +179,10 @@ class Player {
     this.trouble.textContent = words;
   }
 
+  // Asked to before there is anything to play, it plays as soon as there is: loading would stop it again.
   play() {
-    this.video.play().catch(() => {});
+    this.eager = !this.ready;
+    if (this.ready) this.video.play().catch(() => {});
   }
 
   goOn() {
