@@ -214,12 +214,17 @@ function undoAtDesk() {
 }
 
 async function sendHere(form, fields) {
-  const section = form.closest("[data-part]");
+  const { part } = form.closest("[data-part]").dataset;
+  const { incident } = shown().dataset;
   const answer = await ask(form.getAttribute("action"), fields).catch(() => null);
   if (answer?.status === 409) return contest(await answer.text());
   if (!answer?.ok) return form.submit(); // the server says what is wrong
-  section.replaceWith(elements(await answer.text()));
-  if (section.dataset.part === "notes") shown().querySelector("[data-part=notes] .note")?.blur();
+  const fresh = elements(await answer.text());
+  if (shown()?.dataset.incident !== incident) return undefined;
+  // Asked for only now: the stream of changes may have put another in its place meanwhile.
+  shown().querySelector(`[data-part=${part}]`)?.replaceWith(fresh);
+  refresh(incident);
+  if (part === "notes") shown().querySelector("[data-part=notes] .note")?.blur();
   return undefined;
 }
 
@@ -460,11 +465,15 @@ function look() {
 }
 
 // Redraws those parts of what is shown that changed, not under the hands of somebody who is writing.
+// Of several answers on their way only the one that was asked for last counts: an older one would undo it.
+let refreshes = 0;
+
 async function refresh(id) {
+  const turn = ++refreshes;
   const answer = await ask(isDesk ? path(id, "item") : location.href).catch(() => null);
   if (!answer?.ok || shown()?.dataset.incident !== id) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (shown()?.dataset.incident !== id) return;
+  if (turn !== refreshes || shown()?.dataset.incident !== id) return;
   for (const part of document.querySelectorAll(".item [data-part], #more [data-part]")) {
     const other = fresh.querySelector(`[data-part=${part.dataset.part}]`);
     const busy = part.contains(document.activeElement) && document.activeElement.matches("input");
