@@ -179,38 +179,29 @@ snapshots = Table(
 
 changes = _numbered("changes", Column("incident", Text, nullable=False))
 
-clips = Table(
-    "clips",
-    metadata,
-    Column("incident", Text, primary_key=True),
-    Column("segment", Integer, primary_key=True, autoincrement=False),
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("camera", Text, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("duration_s", Float, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("sha256", Text, nullable=False),
-    Column("file", Text, nullable=False),
-    Column("stored_at", Float, nullable=False),
-)
 
+def _of_segments(name: str) -> Table:
+    """Files that belong to one segment each of incidents' recordings."""
+    return Table(
+        name,
+        metadata,
+        Column("incident", Text, primary_key=True),
+        Column("segment", Integer, primary_key=True, autoincrement=False),
+        Column("site", Text, nullable=False),
+        Column("edge", Text, nullable=False),
+        Column("camera", Text, nullable=False),
+        Column("started_at", Float, nullable=False),
+        Column("duration_s", Float, nullable=False),
+        Column("size", BigInteger, nullable=False),
+        Column("sha256", Text, nullable=False),
+        Column("file", Text, nullable=False),
+        Column("stored_at", Float, nullable=False),
+    )
+
+
+clips = _of_segments("clips")
 # What the models saw while a segment was recorded: a side file each, where its edge sends any (`detector.sides`).
-sides = Table(
-    "sides",
-    metadata,
-    Column("incident", Text, primary_key=True),
-    Column("segment", Integer, primary_key=True, autoincrement=False),
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("camera", Text, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("duration_s", Float, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("sha256", Text, nullable=False),
-    Column("file", Text, nullable=False),
-    Column("stored_at", Float, nullable=False),
-)
+sides = _of_segments("sides")
 
 # What a segment's video is, as a program of its own found out; `reason` says why it can't be read: see `derived`.
 clip_formats = Table(
