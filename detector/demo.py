@@ -219,16 +219,17 @@ def stored_since(database: Path, since: float) -> dict[str, Any]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM stops the demo as Ctrl-C does."""
+    """SIGTERM stops the demo as Ctrl-C does; so does SIGINT where whoever started it left that ignored."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    former = signal.signal(signal.SIGTERM, interrupt)
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _stop_all(*processes: Kept) -> None:

@@ -88,11 +88,13 @@ def test_once_with_json_prints_json_alone_and_leaves_nothing(
         assert (tmp_path / secret).stat().st_mode & 0o077 == 0, secret
 
 
-def stay(demo: Callable[..., subprocess.Popen[str]], folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """A demo that stays until told, and the address of its page."""
+def stay(
+    demo: Callable[..., subprocess.Popen[str]], folder: Path, *started_by: str
+) -> tuple[subprocess.Popen[str], str]:
+    """A demo that stays until told, and the address of its page; `started_by` runs the command that follows it."""
     script = "import sys; from pathlib import Path; from detector.demo import run_demo;"
     script += "sys.exit(run_demo(once=False, as_json=False, data_dir=Path(sys.argv[1])))"
-    process = demo("", sys.executable, "-c", script, str(folder))
+    process = demo("", *started_by, sys.executable, "-c", script, str(folder))
     assert process.stdout is not None
     page = login = ""
     for line in process.stdout:
@@ -122,6 +124,17 @@ def test_ctrl_c_stops_everything_cleanly(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
+    assert is_gone(page)
+
+
+def test_ctrl_c_stops_one_that_was_started_deaf_to_it(
+    demo: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    # As shells start what runs in the background.
+    process, page = stay(demo, tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
     assert is_gone(page)
 
 
