@@ -20,8 +20,9 @@ CAMERA_FPS = 15
 class RtspServer:
     """A camera that can be killed, frozen and started again on its port."""
 
-    def __init__(self, path: Path, login: tuple[str, str] | None = None) -> None:
+    def __init__(self, path: Path, login: tuple[str, str] | None = None, fps: int = CAMERA_FPS) -> None:
         self.login = login
+        self._fps = fps
         self.port = free_port()
         self._path = path
         self._process: subprocess.Popen[str] | None = None
@@ -32,7 +33,7 @@ class RtspServer:
 
     def start(self) -> None:
         script = Path(__file__).with_name("rtsp_server.py")
-        command = [SYSTEM_PYTHON, str(script), str(self.port), str(self._path), str(CAMERA_FPS), *(self.login or ())]
+        command = [SYSTEM_PYTHON, str(script), str(self.port), str(self._path), str(self._fps), *(self.login or ())]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
