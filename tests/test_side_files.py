@@ -16,6 +16,8 @@ from detector import assembly
 from detector.alerts.identity import load_identity
 from detector.alerts.incidents import IncidentBook
 from detector.alerts.outbox import Outbox
+from detector.alerts.sink import AlertSink
+from detector.camera_worker import CameraWorker
 from detector.config import Camera, EdgeConfig, Incidents
 from detector.packets import PacketRing
 from detector.pipeline import Pipeline, Stages
@@ -25,7 +27,6 @@ from detector.sides import SUFFIX, read_side
 from detector.sources.played import PlayedFile
 from detector.tracking import SceneTracker
 from detector.values import Box, Detections, Frame, IncidentKind, Scene, Severity, Signal
-from detector.worker import AlertSink, CameraWorker
 from tests.builders import detections
 from tests.sources.footage import GREYS, make_video, number_of
 

@@ -24,8 +24,11 @@ from detector import assembly, inference, worker
 from detector.alerts.clips import Segment
 from detector.alerts.identity import load_identity
 from detector.alerts.outbox import Outbox
+from detector.alerts.sink import AlertSink
+from detector.camera_worker import CameraWorker
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubLink
+from detector.edge_health import what_runs
 from detector.errors import SourceUnavailable, StoreError
 from detector.hub.ingest import Ingest
 from detector.hub.store import Store
@@ -34,7 +37,7 @@ from detector.packets import PacketRing
 from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
-from detector.worker import AlertSink, CameraWorker, run
+from detector.worker import run
 from tests.alerts.conftest import make_fields
 from tests.builders import person, scene
 from tests.conftest import REPOSITORY
@@ -498,7 +501,7 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
     edges = {e.edge: e for e in store.edges()}
     assert set(edges["box-1"].health["cameras"]) == {"dock", "gate"}  # type: ignore[index]
     assert edges["box-1"].health["cameras"]["dock"]["title"] == "东门"  # type: ignore[index]
-    assert edges["box-1"].health.items() >= worker.what_runs(config).items()  # type: ignore[union-attr]
+    assert edges["box-1"].health.items() >= what_runs(config).items()  # type: ignore[union-attr]
     assert edges["box-1"].health["clock"] is None or edges["box-1"].health["clock"]["error_s"] >= 0  # type: ignore[index]
     for name in ("dock", "gate"):
         (clip,) = (config.data_dir / "clips" / name).glob("*.mp4")
@@ -651,7 +654,7 @@ def test_what_is_given_up_before_the_outbox_takes_it_is_counted(
 ) -> None:
     camera = Camera(name="dock", source="a.mp4")
     sink = AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))
-    monkeypatch.setattr(worker, "MOST_OWED", 3)
+    monkeypatch.setattr("detector.alerts.sink.MOST_OWED", 3)
 
     def full(fields: Any) -> str:
         raise StoreError("no room")
@@ -687,11 +690,11 @@ def test_a_clip_stays_with_its_part_until_the_outbox_has_it(
 def test_a_health_report_names_model_and_configuration_by_their_hashes(tmp_path: Path) -> None:
     one = edge(tmp_path, Camera(name="dock", source="dock.mp4"))
     same, other = one.model_copy(deep=True), one.model_copy(update={"edge": "box-2"})
-    assert worker.what_runs(one) == worker.what_runs(same) != worker.what_runs(other)
+    assert what_runs(one) == what_runs(same) != what_runs(other)
     model = REPOSITORY / "models" / "scene.onnx"
-    assert worker.what_runs(one)["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert what_runs(one)["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     nameless = one.model_copy(update={"analysis": one.analysis.model_copy(update={"model": "no-such"})})
-    assert worker.what_runs(nameless)["model_sha256"] is None
+    assert what_runs(nameless)["model_sha256"] is None
 
 
 def test_when_zones_change_a_camera_s_pipeline_is_ended_and_built_anew_with_what_it_had_learned(

@@ -1,0 +1,196 @@
+"""What a camera's incidents cause: updates enter; envelopes and clips that are owed to the outbox leave, in order."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from detector import wire
+from detector.clock import iso
+from detector.config import Camera, EdgeConfig
+from detector.errors import StoreError, WireError
+from detector.packets import PacketRing
+from detector.values import Frame, IncidentUpdate, Phase, Sight
+
+if TYPE_CHECKING:
+    from detector.alerts.clips import Segment
+    from detector.alerts.looks import Side
+    from detector.alerts.outbox import Outbox
+
+logger = logging.getLogger(__name__)
+
+# What an incident is about may be long past when a rule is sure of it; the ring holds so much beyond the pre-roll.
+LOOK_BACK_S = 30.0
+MOST_OWED = 10_000
+RETRY_S = 5.0
+
+
+class AlertSink:
+    """What a camera's incidents cause: a snapshot and an envelope for the outbox, and a clip.
+
+    Everything owed to the outbox is kept in order until the outbox takes it, so a disk that is full for a while
+    delays alerts and loses none.
+
+    Attributes:
+        site: Name of the site, in ids of incidents.
+        incidents: How many began, by kind.
+        published: How many envelopes the outbox took.
+        dropped: How much was given up before the outbox took it: more was owed than there is room for, or it can't be
+            written as JSON.
+        clips: How many segments were finished.
+    """
+
+    def __init__(self, config: EdgeConfig, camera: Camera, outbox: Outbox, ring: PacketRing) -> None:
+        from detector.alerts.clips import ClipRecorder
+        from detector.alerts.looks import LONGEST_GROUP_S, LookRing
+
+        self.site = config.site
+        self.incidents: Counter[str] = Counter()
+        self.published = 0
+        self.dropped = 0
+        self.clips = 0
+        self._config = config
+        self._camera = camera
+        self._outbox = outbox
+        self._segments: dict[str, list[dict[str, Any]]] = {}
+        self._owed: deque[Callable[[], object]] = deque()
+        self._retry_at = 0.0
+        settings = config.incidents
+        self._looks = LookRing(settings.pre_roll_s + LOOK_BACK_S + LONGEST_GROUP_S)
+        self._recorder = ClipRecorder(
+            config.data_dir / "clips" / camera.name,
+            ring,
+            pre_roll_s=settings.pre_roll_s,
+            post_roll_s=settings.post_roll_s,
+            longest_s=settings.segment_s,
+            on_segment=self._keep,
+            looks=self._looks,
+        )
+
+    def salvage(self) -> None:
+        """Send on the clips that a crash left unfinished, and end the incidents that it left open."""
+        if saved := self._recorder.salvage():
+            logger.info("clips left unfinished were salvaged camera=%s count=%d", self._camera.name, saved)
+        for fields in self._outbox.left_open():
+            if fields["camera"] == self._camera.name:
+                self._owe(partial(self._publish, wire.cut_off(fields, self._segments.get(fields["after"]["id"]))))
+        self._segments.clear()
+        self._settle()
+
+    def accept(self, update: IncidentUpdate, frame: Frame | None) -> None:
+        """Tell of a step in an incident's life; `frame` is the frame it arose from, `None` where none has come yet."""
+        incident = update.after
+        picture, clips = None, None
+        if update.phase is Phase.END:
+            self._recorder.finish(incident.id)
+            clips = self._segments.pop(incident.id, None)
+        elif frame is not None:
+            since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
+            self._recorder.start_or_extend(incident.id, frame.captured_at, since, incident.tracks)
+            if update.before is None or incident.boxes is not update.before.boxes:
+                picture = self._snapshot(frame, update)
+        if update.phase is Phase.NEW:
+            self.incidents[incident.kind.value] += 1
+        fields = wire.envelope(
+            update,
+            site=self._config.site,
+            edge=self._config.edge,
+            title=self._camera.title or self._camera.name,
+            size=frame.size if frame is not None else (1, 1),
+            snapshot_jpeg=picture,
+            clips=clips,
+        )
+        self._owe(partial(self._publish, fields))
+        self._settle()
+
+    def see(self, sight: Sight) -> None:
+        """Remember what was seen in a frame, for side files; after its updates, since it may void what was before."""
+        self._looks.append(sight)
+
+    def tick(self, now: float) -> None:
+        """Time went on to the frame time `now`: clips grow and close, what is owed is tried again."""
+        self._recorder.tick(now)
+        if self._owed and now >= self._retry_at:
+            self._retry_at = now + RETRY_S
+            self._settle()
+
+    def finish(self) -> None:
+        """The frames are over: close every clip. Ends of incidents are still accepted."""
+        self._recorder.finish()
+        self._settle()
+
+    def _snapshot(self, frame: Frame, update: IncidentUpdate) -> bytes | None:
+        from detector.alerts.snapshot import snapshot_jpeg
+
+        try:
+            return snapshot_jpeg(frame, update)
+        except Exception:  # an alert without its picture is better than none
+            logger.exception("no snapshot camera=%s incident=%s", self._camera.name, update.after.id)
+            return None
+
+    def _publish(self, fields: dict[str, Any]) -> None:
+        try:
+            self._outbox.put(fields)
+            self.published += 1
+        except WireError:  # it would never fit, however often it were tried
+            logger.exception("an alert can't be sent camera=%s", self._camera.name)
+            self.dropped += 1
+
+    def _keep(self, segment: Segment) -> bool:
+        """Hand a finished segment over; tells whether the outbox, if it is to have it, has it by now."""
+        self.clips += 1
+        told = {
+            "segment": segment.number,
+            "sha256": segment.sha256,
+            "bytes": segment.bytes,
+            "started_at": iso(segment.started_at),
+            "started_at_unix": round(segment.started_at, 3),
+            "duration_s": segment.duration_s,
+        }
+        side = segment.side
+        if side is not None:
+            told["side_sha256"] = side.sha256
+        self._segments.setdefault(segment.incident_id, []).append(told)
+        if self._config.hub.url is None:
+            return True  # nowhere to bring it: the clip stays here
+        self._owe(self._put(segment, segment))
+        if side is not None:
+            self._owe(self._put(segment, side, wire.SIDE))
+        self._settle()
+        return not self._owed
+
+    def _put(self, segment: Segment, file: Segment | Side, what: str | None = None) -> Callable[[], None]:
+        return lambda: self._outbox.put_clip(
+            segment.incident_id,
+            segment.number,
+            file.path,
+            file.sha256,
+            file.bytes,
+            segment.started_at,
+            segment.duration_s,
+            self._camera.name,
+            what,
+        )
+
+    def _owe(self, owed: Callable[[], object]) -> None:
+        if len(self._owed) >= MOST_OWED:
+            self._owed.popleft()
+            if not self.dropped:
+                logger.error("more is owed to the outbox than there is room for: the oldest goes")
+            self.dropped += 1
+        self._owed.append(owed)
+
+    def _settle(self) -> None:
+        """Hand over what is owed, in order, as far as the outbox takes it."""
+        while self._owed:
+            try:
+                self._owed[0]()
+            except StoreError as error:
+                logger.error(
+                    "the outbox takes nothing camera=%s owed=%d: %s", self._camera.name, len(self._owed), error
+                )
+                return
+            self._owed.popleft()

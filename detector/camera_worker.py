@@ -1,0 +1,312 @@
+"""One camera's thread: frames enter; what its pipeline finds leaves for its sink, and silence is told of as well."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from detector.alerts.incidents import begun
+from detector.alerts.sink import AlertSink
+from detector.clock import Clock
+from detector.config import Camera
+from detector.errors import SourceError
+from detector.learned import Learned, LearnedFile
+from detector.packets import Packet, PacketRing, StreamFormat
+from detector.pipeline import Pipeline, Source
+from detector.rules.silence import Silence
+from detector.rules.telling import due_again
+from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
+
+if TYPE_CHECKING:
+    from detector.alerts.census import CameraCensus
+    from detector.alerts.pictures import CameraPictures
+    from detector.sources.stats import SourceStats
+
+logger = logging.getLogger(__name__)
+
+KEEP_EVERY_S = 600.0  # what is learned in days may lose some minutes when the power fails
+
+
+class MeasuredSource(Source, Protocol):
+    """A source that tells how it is doing."""
+
+    stats: SourceStats
+
+
+OnPacket = Callable[[Packet, StreamFormat], None]
+OpenSource = Callable[[OnPacket], MeasuredSource]
+
+
+class CameraWorker:
+    """One camera's thread: frames from its source through its pipeline to its sink, until the source ends or `stop`.
+
+    A pipeline that raises is logged, ended and built anew after a pause; a source that raises is opened anew. A stream
+    that brings no picture for long is an incident of its own (`watch_silence`).
+
+    Args:
+        camera: Which.
+        build: Makes its pipeline, first and after a crash.
+        open_source: Opens its source, given where packets go.
+        sink: Who is told.
+        ring: Where packets go.
+        clock: Tells the time of crashes and of health.
+        stop: Ends it.
+        pause_s: How long to wait after a crash.
+        long_pause_s: How long after the third within a minute.
+        silent_s: A live camera without a picture for so long is silent.
+        learned: Where what its pipeline learns is kept over restarts; nowhere when left out.
+        zones: What its pipeline is built for; when it becomes another object, the pipeline is ended and built anew.
+        pictures: Is offered every frame that was looked at.
+        census: Is offered the count of what lies there at each of them.
+
+    Attributes:
+        frames: Frames looked at.
+        crashes: Times the pipeline or the source raised.
+        failure: Why a recording could not be played; `None` when nothing is wrong.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        build: Callable[[], Pipeline],
+        open_source: OpenSource,
+        sink: AlertSink,
+        ring: PacketRing,
+        clock: Clock,
+        stop: threading.Event,
+        pause_s: float = 1.0,
+        long_pause_s: float = 60.0,
+        silent_s: float = 120.0,
+        learned: LearnedFile | None = None,
+        zones: Callable[[], object] = lambda: None,
+        pictures: CameraPictures | None = None,
+        census: CameraCensus | None = None,
+    ) -> None:
+        self.camera = camera
+        self.sink = sink
+        self.frames = 0
+        self.crashes = 0
+        self.failure: str | None = None
+        self._build = build
+        self._open_source = open_source
+        self._ring = ring
+        self._clock = clock
+        self._stop = stop
+        self._pauses = pause_s, long_pause_s
+        self._silent_s = silent_s
+        self._crashed_at: deque[float] = deque(maxlen=3)
+        self._trouble: str | None = None
+        self._source: MeasuredSource | None = None
+        self._pipeline: Pipeline | None = None
+        self._last_frame: Frame | None = None
+        self._learned_file = learned
+        self._learned: Learned = {}
+        self._zones = zones
+        self._built_for: object = None
+        self._pictures = pictures
+        self._census = census
+        self._kept_at = clock.now()
+        self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
+        self._silence: Silence | None = None
+        self._silent: Incident | None = None
+        self._reported = (clock.now(), 0, 0)
+        self._thread = threading.Thread(target=self._run, name=f"camera-{camera.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        if self.camera.live:
+            self._silence = Silence(self._silent_s, self._clock.now())
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end, at most so many seconds; tells whether it has ended."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def running(self) -> bool:
+        """Whether it still has frames to look at."""
+        return self._thread.is_alive()
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of its pictures, pixels; `None` before the first."""
+        return self._last_frame.size if self._last_frame else None
+
+    def health(self, now: float) -> dict[str, Any]:
+        """Fields for the health message; rates are since the last call."""
+        stats = self._source.stats if self._source else None
+        frames_in, looked_at = stats.frames_in if stats else 0, self.frames
+        before, in_before, looked_before = self._reported
+        self._reported = now, frames_in, looked_at
+        span_s = max(now - before, 0.001)
+        last = stats.last_frame_at if stats else None
+        state = "failing" if self._trouble else stats.state if stats else "connecting"
+        return {
+            "title": self.camera.title or self.camera.name,
+            "state": "ok" if state == "online" else state,
+            "reason": self._trouble
+            or self.failure
+            or (stats.last_error if stats and state != "online" else None)
+            or "",
+            "fps": round(max(0, frames_in - in_before) / span_s, 1),
+            "analysed": looked_at,
+            "analysed_fps": round(max(0, looked_at - looked_before) / span_s, 1),
+            "dropped": stats.dropped if stats else 0,
+            "decode_errors": stats.decode_errors if stats else 0,
+            "reconnects": stats.reconnects if stats else 0,
+            "crashes": self.crashes,
+            "left_out": self._pipeline.left_out if self._pipeline else 0,
+            "age_s": round(max(0.0, now - last), 1) if last is not None else None,
+        }
+
+    def watch_silence(self, now: float) -> None:
+        """Tell when no picture has come for long, and when pictures come again; ask often, from any thread."""
+        if self._silence is None or not self._telling.acquire(blocking=False):
+            return  # the camera is just being told of: it isn't silent
+        try:
+            change = self._silence.step(self._source.stats.last_frame_at if self._source else None, now)
+            if change == "begins":
+                self._silent = begun(self.sink.site, silence_of(self.camera.name, self._silence.heard_at, now))
+                self.sink.accept(IncidentUpdate(Phase.NEW, None, self._silent), self._last_frame)
+                self.sink.tick(now)  # no frame will come to close the clip of what was seen last
+            elif change == "ends":
+                self._end_silence(self._silence.steady_since)
+            else:
+                self._tell_again(self._silence.heard_at, now)
+        except Exception:  # the watch over the others goes on
+            logger.exception("silence can't be told camera=%s", self.camera.name)
+        finally:
+            self._telling.release()
+
+    def _tell_again(self, heard_at: float, now: float) -> None:
+        """Say how long a silence has grown, ever more seldom; without a frame, since none has come."""
+        before = self._silent
+        told_s = before.ended_at - before.started_at if before is not None else 0.0
+        if before is not None and heard_at <= before.started_at and due_again(told_s, now - before.started_at):
+            self._silent = lasting(before, now)
+            self.sink.accept(IncidentUpdate(Phase.UPDATE, before, self._silent), None)
+
+    def _end_silence(self, at: float) -> None:
+        before, self._silent = self._silent, None
+        if before is not None:
+            self.sink.accept(IncidentUpdate(Phase.END, before, lasting(before, at)), self._last_frame)
+
+    def _run(self) -> None:
+        try:
+            with self._telling:
+                self.sink.salvage()
+        except Exception as error:  # old clips must not keep the camera from being watched
+            logger.exception("clips can't be salvaged camera=%s: %s", self.camera.name, error)
+        if self._learned_file:
+            self._learned = self._learned_file.load()
+        while not self._stop.is_set() and not self._watched_to_the_end():
+            pass
+        self._end_pipeline()
+        if self._learned:  # what was put aside after crashes may have been innocent of them
+            self._keep(self._learned)
+        with self._telling:
+            self._end_silence(self._clock.now())
+
+    def _watched_to_the_end(self) -> bool:
+        """Open the source and look at its frames; false when it has to be opened once more."""
+        try:
+            self._source = self._open_source(self._ring.append)
+            try:
+                for frame in self._source:
+                    self._look(frame)
+            finally:
+                self._source.close()
+        except SourceError as error:
+            logger.warning("camera can't be played camera=%s: %s", self.camera.name, error)
+            self.failure = str(error)
+            if self.camera.loop:
+                self._stop.wait(self._pauses[1])
+            return not self.camera.loop
+        except Exception as error:  # noqa: BLE001 - the camera must come back whatever happened
+            self._crashed("source", error)
+            return False
+        return True
+
+    def _look(self, frame: Frame) -> None:
+        self.failure = None
+        self._last_frame = frame
+        try:
+            pipeline = self._ready()
+            updates = pipeline.process(frame)
+            with self._telling:
+                for update in updates:
+                    self.sink.accept(update, frame)
+                if pipeline.sight is not None:
+                    self.sink.see(pipeline.sight)
+                self.sink.tick(frame.captured_at)
+            self.frames += 1
+            self._trouble = None
+            if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
+                self._keep(pipeline.learned())
+            if self._pictures is not None and pipeline.scene is not None:
+                self._pictures.offer(frame, pipeline.scene)
+            if self._census is not None and pipeline.sight is not None:
+                self._census.offer(frame.captured_at, pipeline.census)
+        except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
+            self._crashed("pipeline", error)
+
+    def _ready(self) -> Pipeline:
+        """A pipeline for the zones in force; what one for others had found ends, what it had learned is kept."""
+        wanted = self._zones()
+        if self._pipeline is not None and wanted is not self._built_for:
+            logger.info("zones have changed camera=%s", self.camera.name)
+            self._end_pipeline()
+        if self._pipeline is None:
+            self._built_for = wanted
+            self._pipeline = self._build()
+            self._pipeline.recall(self._learned)
+            if self._pictures is not None:
+                self._pictures.begin_anew()
+        return self._pipeline
+
+    def _crashed(self, what: str, error: Exception) -> None:
+        logger.exception("%s failed camera=%s, crash %d", what, self.camera.name, self.crashes + 1)
+        self.crashes += 1
+        self._trouble = f"{what}: {type(error).__name__}: {error}"
+        self._end_pipeline()
+        self._crashed_at.append(self._clock.now())
+        often = len(self._crashed_at) == 3 and self._crashed_at[-1] - self._crashed_at[0] < 60.0
+        if often:
+            self._learned = {}  # it might be what was learned that makes it fail
+        self._stop.wait(self._pauses[1] if often else self._pauses[0])
+
+    def _keep(self, learned: Learned) -> None:
+        self._kept_at = self._clock.now()
+        if self._learned_file:
+            self._learned_file.save(learned)
+
+    def _end_pipeline(self) -> None:
+        """Close clips and end open incidents, in this order: the end of an incident lists its clips."""
+        pipeline, self._pipeline = self._pipeline, None
+        try:
+            with self._telling:
+                self.sink.finish()
+                if pipeline is not None and self._last_frame is not None:
+                    for update in pipeline.finish():
+                        self.sink.accept(update, self._last_frame)
+                    self._learned = pipeline.learned()
+        except Exception:  # what a crash left may be beyond ending; the camera goes on
+            logger.exception("open incidents can't be ended camera=%s", self.camera.name)
+
+
+def silence_of(camera: str, heard_at: float, now: float) -> Signal:
+    """A camera that has brought no picture since `heard_at`, as a rule would tell it."""
+    facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
+    return Signal(IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts)
+
+
+def lasting(incident: Incident, until: float) -> Incident:
+    """A camera's silence that goes on until then."""
+    facts = {**incident.facts, "lasted_s": round(until - incident.started_at, 1)}
+    return replace(incident, ended_at=until, facts=facts)

@@ -1,0 +1,88 @@
+"""The way from an edge to its hub: a configuration enters; a running outbox, link and uploads leave, ready for use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector import wire
+from detector.clock import Clock
+from detector.config import EdgeConfig
+from detector.errors import WireError
+from detector.tuned import Tuned
+from detector.zoned import Zoned
+
+if TYPE_CHECKING:
+    from detector.alerts.mqtt import MqttLink
+    from detector.alerts.outbox import Outbox
+    from detector.alerts.pictures import CameraPictures
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The way to the hub and back: what goes out by it, and what people there have set."""
+
+    outbox: Outbox
+    link: MqttLink
+    tuned: Tuned
+    zoned: Zoned
+    pictures: Mapping[str, CameraPictures]
+    topics: wire.Topics
+    key: Ed25519PrivateKey
+
+
+@contextmanager
+def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
+    """The outbox and what empties it, running, and the commands that come in by the same way."""
+    from detector.alerts.identity import load_identity
+    from detector.alerts.mqtt import MqttLink
+    from detector.alerts.outbox import Outbox
+    from detector.alerts.pictures import CameraPictures
+    from detector.alerts.uploads import ClipUploads
+
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    key = load_identity(config.data_dir)
+    topics = wire.Topics(config.site, config.edge)
+    with ExitStack() as stack:
+        outbox = Outbox(config.data_dir / "outbox.db", key, clock=clock)
+        stack.callback(outbox.close)
+        tuned, zoned = Tuned(config), Zoned(config, clock)
+        pictures: dict[str, CameraPictures] = {}
+        commands = {
+            topics.thresholds: tuned.accept,
+            topics.zones: zoned.accept,
+            topics.ask_picture: lambda payload: _ask_picture(pictures, payload),
+        }
+        link = MqttLink(outbox, topics, config.broker, clock, wire.public_key_text(key), commands)
+
+        def pictures_of(camera: str) -> CameraPictures:
+            def send(large: bool, jpeg: bytes, at: float) -> None:
+                link.publish_picture(wire.picture_payload(topics, camera, jpeg, large=large, taken_at=at, key=key))
+
+            return CameraPictures(send)
+
+        pictures |= {camera.name: pictures_of(camera.name) for camera in config.cameras}
+        link.start()
+        stack.callback(link.stop, 1.0)
+        if config.hub.url:
+            uploads = ClipUploads(outbox, config.hub.url, topics, key, clock, config.hub.ca_file)
+            uploads.start()
+            stack.callback(uploads.stop, 1.0)
+        yield Delivery(outbox, link, tuned, zoned, pictures, topics, key)
+
+
+def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:
+    try:
+        camera, large = wire.asked_picture(payload)
+    except WireError as error:
+        logger.warning("a wish for a picture was not understood: %s", error)
+        return
+    if camera in pictures:
+        pictures[camera].ask(large=large)

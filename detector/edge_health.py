@@ -1,0 +1,112 @@
+"""What an edge tells of itself: its cameras and its way to the hub enter; health and layout messages leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from functools import cache
+from typing import Any
+
+from detector import __version__, wire
+from detector.camera_worker import CameraWorker
+from detector.clock import kernel_clock
+from detector.config import EdgeConfig
+from detector.delivery import Delivery
+from detector.errors import LabelwatchError, ModelError, StoreError
+from detector.zoned import dumped
+
+logger = logging.getLogger(__name__)
+
+LOADED_AT = time.monotonic()
+
+
+def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> dict[str, Any]:
+    """Fields of the health message."""
+    config, tuned, zoned = delivery.zoned.config, delivery.tuned.health(), delivery.zoned.health()
+    try:
+        counts = delivery.outbox.counts()
+        counts["dropped"] += sum(camera.sink.dropped for camera in cameras)
+    except StoreError as error:
+        logger.warning("the outbox can't be counted: %s", error)
+        counts = {}
+    reports = {camera.camera.name: camera.health(now) for camera in cameras}
+    told = {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned, "zoned": zoned}
+    return {**told, **counts, **what_runs(config), "clock": _clock_told(), **_box_told(config)}
+
+
+def edge_layout(cameras: list[CameraWorker], delivery: Delivery, now: float) -> bytes:
+    """Zones in force and how far a phone can be judged, for people who draw on a camera's picture."""
+    zoned = delivery.zoned
+    version, drawn, model = zoned.version, zoned.drawn, zoned.config.analysis.model
+    said = {
+        name: {
+            "title": camera.camera.title or name,
+            "zones": [dumped(zone) for zone in zoned.camera(name).zones],
+            "file_zones": [dumped(zone) for zone in camera.camera.zones],
+            "drawn": name in drawn,
+            "coverage": _coverage(camera, model),
+        }
+        for camera in cameras
+        if (name := camera.camera.name)
+    }
+    return wire.layout_payload(delivery.topics, said, version=version, at=now, key=delivery.key)
+
+
+def _coverage(camera: CameraWorker, model: str) -> dict[str, Any] | None:
+    """How far a camera sees well enough; `None` where nobody has said how it hangs, or it has shown nothing yet."""
+    mounting, size = camera.camera.mounting, camera.size
+    if mounting is None or size is None:
+        return None
+    from detector.coverage import View, coverage, least_px_of
+
+    try:
+        view = View(mounting.height_m, mounting.tilt_deg, mounting.fov_deg, *size)
+        return coverage(view, least_px_of(model)).record()
+    except (ModelError, ValueError) as error:
+        logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera.camera.name, error)
+        return None
+
+
+def _box_told(config: EdgeConfig) -> dict[str, Any]:
+    """What a person asks first of a box that is far away: what it runs, since when, and whether its disk is full."""
+    told = {"version": __version__, "uptime_s": round(time.monotonic() - LOADED_AT, 1)}
+    model = _model(config.analysis.model, config.analysis.precision)
+    disk = shutil.disk_usage(config.data_dir)
+    return {
+        **told,
+        "model": {"name": model[0], "precision": model[1]} if model else None,
+        "disk_free": disk.free,
+        "disk_total": disk.total,
+    }
+
+
+@cache
+def _model(model: str, precision: str) -> tuple[str, str, str | None] | None:
+    """Name of a model, what it computes in, and the SHA-256 of its file."""
+    from detector.inference.card import find_card
+    from detector.inference.session import choose
+
+    try:
+        card = find_card(model)
+        variant = choose(card, precision)
+        return card.name, variant.precision, variant.sha256 or card.sha256
+    except LabelwatchError:
+        return None  # it was there when it was loaded
+
+
+def what_runs(config: EdgeConfig) -> dict[str, str | None]:
+    """What findings rest on, for evidence: SHA-256 of the model's file and of the configuration as canonical JSON."""
+    told = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    model = _model(config.analysis.model, config.analysis.precision)
+    return {
+        "model_sha256": model[2] if model else None,
+        "config_sha256": hashlib.sha256(told.encode()).hexdigest(),
+    }
+
+
+def _clock_told() -> dict[str, Any] | None:
+    kernel = kernel_clock()
+    return {"synchronised": kernel.synchronised, "error_s": round(kernel.error_s, 6)} if kernel else None
