@@ -144,8 +144,7 @@ class Guard(threading.Thread):
                 return
             with client.stream("GET", "/events") as events:
                 words = events.iter_raw()
-                while not self._over.wait(3.0):
-                    next(words)
+                while not self._over.wait(3.0) and next(words, b""):  # nothing more comes when the hub goes
                     for path in ("/", "/health", "/cameras", "/review"):
                         self.pages += 1
                         self.errors += client.get(path, follow_redirects=True).status_code >= 500
