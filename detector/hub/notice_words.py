@@ -94,7 +94,9 @@ def test(say: Phrases, name: str, *, public_url: str | None) -> Message:
     return Message(say("notice_test_title"), "\n".join(lines), "info")
 
 
-REASONS: Mapping[str, str] = {"quiet": "notice_sum_quiet", "limit": "notice_sum_limit", "away": "notice_sum_away"}
+REASONS: Mapping[str, str] = {
+    "quiet": "notice_sum_quiet", "limit": "notice_sum_limit", "away": "notice_sum_away", "paused": "notice_sum_paused",
+}  # fmt: skip
 
 
 def _time(at: float, zone: ZoneInfo) -> str:

@@ -29,6 +29,8 @@ from sqlalchemy import Connection, delete, func, select, update
 from detector.hub.budget import DIGEST
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.notice_services import Answer, NoticeError, check
+from detector.hub.pauses import PAUSED
+from detector.hub.pauses import until as paused_until
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, changes, incidents, notice_place, notice_rules, notice_targets, notices
 from detector.hub.store import CLEARED
@@ -345,15 +347,20 @@ class Notices:
         connection.execute(pending.values(state="risen", reason="risen"))
         row = {
             "target": target, "target_name": name, "what": "incident", "incident": incident.id, "severity": severity,
-            "created_at": now, **self._when(connection, target, rule, severity, now),
+            "created_at": now, **self._when(connection, incident, target, rule, severity, now),
         }  # fmt: skip
         insert = self._database.insert(notices).on_conflict_do_nothing()
         return connection.execute(insert.returning(notices.c.number), row).first() is not None
 
-    def _when(self, connection: Connection, target: int, rule: Rule, severity: str, now: float) -> dict[str, Any]:
+    def _when(
+        self, connection: Connection, incident: Any, target: int, rule: Rule, severity: str, now: float
+    ) -> dict[str, Any]:
         """Whether a notice goes at once, or is held and until when."""
         local = datetime.fromtimestamp(now, self._zone)
         is_critical = severity == Severity.CRITICAL
+        until = None if is_critical else paused_until(connection, incident.site, incident.camera, now)
+        if until is not None:
+            return {"state": "held", "reason": PAUSED, "due_at": until}
         if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
             return {"state": "held", "reason": "quiet", "due_at": _end_of(rule.quiet, local).timestamp()}
         # Critical ones have as many again, so that a flood of others can't keep one back.
@@ -379,7 +386,9 @@ class Notices:
             c = notices.c
             due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
             for target, reason in connection.execute(due).all():
-                self._sum_up(connection, target, (c.state == "held", c.reason == reason), reason, now)
+                # Of cameras that are paused, each for a time of its own, some may have to wait longer.
+                also = (c.due_at <= now,) if reason == PAUSED else ()
+                self._sum_up(connection, target, (c.state == "held", c.reason == reason, *also), reason, now)
             piled = (
                 select(c.target)
                 .join(notice_targets, notice_targets.c.number == c.target)

@@ -283,7 +283,6 @@ edges = Table(
     metadata,
     Column("site", Text, primary_key=True),
     Column("edge", Text, primary_key=True),
-    Column("key", Text),
     Column("state", Text),
     Column("state_at", Float),
     Column("health", JSON),
@@ -533,6 +532,17 @@ notice_place = Table(
     Column("change", BigInteger, nullable=False),
 )
 
+# Cameras whose notices are held back for a while; critical ones are told all the same.
+notice_pauses = Table(
+    "notice_pauses",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("camera", Text, primary_key=True),
+    Column("until", Float, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 
 # Cases and evidence packs
 
@@ -603,3 +613,67 @@ retention = Table(
 
 # Files that no row speaks of any more; a row goes when its file is gone. Relative to the folder of clips.
 doomed = Table("doomed", metadata, Column("file", Text, primary_key=True))
+
+
+# Which keys of edges are believed, and the codes that let edges join: see `edge_keys`, `enrolment`, `rotation`
+
+edge_keys = _numbered(
+    "edge_keys",
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    # `active`, `next` (proved, not used yet), `retired` or `revoked`: see `edge_keys`.
+    Column("state", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    # Whose code let it in; empty where it was pinned at first sight.
+    Column("by", Text, nullable=False),
+    # Of a retired one: what it signed later, by the edge's own clock, is not believed.
+    Column("until", Float),
+    Column("ended_by", Text),
+    UniqueConstraint("site", "edge", "key"),
+)
+
+# One-time codes. `verifier` checks who claims to know one; `answer_key`, erased with time, proves that this hub does.
+join_codes = _numbered(
+    "join_codes",
+    Column("handle", Text, nullable=False, unique=True),
+    Column("verifier", Text, nullable=False),
+    Column("answer_key", Text),
+    # Null is any.
+    Column("site", Text),
+    Column("edge", Text),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("guesses", Integer, nullable=False),
+    Column("used_at", Float),
+    Column("used_site", Text),
+    Column("used_edge", Text),
+    Column("used_key", Text),
+)
+
+# The last change of an edge's key that somebody asked for; `new_key` once the edge has proved to hold it.
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("new_key", Text),
+    Column("done_at", Float),
+)
+
+# Who was refused for their key: see `knocks`.
+knocks = Table(
+    "knocks",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("edge", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+)
