@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detector import __version__
-from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, redacted
+from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem
+from detector.secrecy import guard, redacted
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
@@ -51,18 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-class _RedactingFormatter(logging.Formatter):
-    """Formats a record, tracebacks included, and cuts passwords out of every URL in it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line to write."""
-        return redacted(super().format(record))
-
-
 def set_up_logging(verbose: bool) -> None:
     """Log to stderr, UTC times, no secrets."""
+    guard()
     handler = logging.StreamHandler()
-    formatter = _RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)

@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from detector.errors import ConfigError, Problem, redacted
+from detector.errors import ConfigError, Problem
 from detector.geometry import crosses_itself
+from detector.secrecy import know, without_login
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -186,7 +187,7 @@ class Camera(Settings):
     @classmethod
     def _no_password_inside(cls, source: str) -> str:
         unbroken = re.sub(r"""[\s'"]""", "", source)  # a password may hold what would end an address in running text
-        if redacted(unbroken) != unbroken:
+        if without_login(unbroken) != unbroken:
             raise ValueError("a user name or password stands in the URL")
         return source
 
@@ -380,7 +381,7 @@ def _known_timezone(name: str) -> str:
 
 
 def secret(env: str | None, file: Path | None) -> str | None:
-    """A secret named by environment variable or file; `None` when neither is given.
+    """A secret named by environment variable or file; `None` when neither is given. From then on no log shows it.
 
     Raises:
         ConfigError: It is named but not there.
@@ -388,10 +389,10 @@ def secret(env: str | None, file: Path | None) -> str | None:
     if env:
         if env not in os.environ:
             raise ConfigError([Problem("environment", env, "is not set", "export it before starting")])
-        return os.environ[env]
+        return know(os.environ[env])
     if file:
         try:
-            return file.read_text(encoding="utf-8").strip()
+            return know(file.read_text(encoding="utf-8").strip())
         except OSError as error:
             raise ConfigError([Problem(str(file), "", f"can't be read: {error.strerror}", "check the path")]) from error
         except UnicodeDecodeError as error:

@@ -16,22 +16,9 @@ The command line turns them into one line on stderr: `ConfigError` and `MissingP
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-# A password may hold what an address may not ("/", "'", "@"): then everything up to the last @ goes. Digits and a
-# slash after the colon are a port and a path. One slash after the scheme is a slip of the hand, no less a secret. The
-# scheme's length is bounded, or else a long word would be searched from each of its letters to its end.
-_URL_LOGIN = re.compile(
-    r"""(?P<scheme>[a-z][a-z0-9+.-]{1,19}:/+)
-    (?: [^\s/:@"]+ : (?!\d+(?:[/?\s'"]|$)) [^\s"]* @  |  [^/\s'"@]+ (?:@[^/\s'"@]*)* @ )""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
-def redacted(text: object) -> str:
-    """Text with user and password cut out of every URL in it; FFmpeg puts the full URL into its errors."""
-    return _URL_LOGIN.sub(r"\g<scheme>***@", str(text))
+from detector.secrecy import redacted
 
 
 class LabelwatchError(Exception):

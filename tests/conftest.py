@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from detector import secrecy
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -28,3 +30,11 @@ def _no_log_to_a_closed_stream() -> Iterator[None]:
     for handler in list(root.handlers):
         if type(handler) is logging.StreamHandler:
             root.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> Iterator[None]:
+    """What one test plants as a password may be an ordinary word in the next."""
+    known = secrecy._known, secrecy._known_pattern
+    yield
+    secrecy._known, secrecy._known_pattern = known

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from detector import errors
-from detector.errors import ConfigError, LabelwatchError, Problem, redacted
+from detector.errors import ConfigError, LabelwatchError, Problem
+from detector.secrecy import redacted
 
 SECRET = "hunter2"
 

@@ -19,6 +19,7 @@ BOTTOM = (
     "census",
     "evidence",
     "keys",
+    "secrecy",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 
@@ -125,7 +126,7 @@ def test_nothing_between_source_and_sink_asks_what_time_it_is() -> None:
 
 def test_the_command_line_loads_nothing_heavy() -> None:
     found = {name for name in imported(TREES["detector.cli"], only_when_loaded=True) if name.startswith("detector.")}
-    assert {name.split(".")[1] for name in found} <= {"errors", "__version__"}
+    assert {name.split(".")[1] for name in found} <= {"errors", "secrecy", "__version__"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from detector.errors import LabelwatchError, redacted
+from detector.errors import LabelwatchError
+from detector.secrecy import redacted
 
 CONNECT_S = 5.0
 READ_S = 10.0

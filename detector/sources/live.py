@@ -17,8 +17,9 @@ import av
 
 from detector.clock import Clock
 from detector.config import Camera
-from detector.errors import SourceError, SourceLost, SourceRefused, SourceUnavailable, redacted
+from detector.errors import SourceError, SourceLost, SourceRefused, SourceUnavailable
 from detector.packets import Packet
+from detector.secrecy import redacted
 from detector.sources.pacing import Pacer
 from detector.sources.stats import SourceStats, State
 from detector.sources.video import OnPacket, Video, bgr

@@ -1,0 +1,89 @@
+"""Each way in which FFmpeg fails at a camera: its own exception holds the password, and no log line does."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import av
+import pytest
+
+from detector.secrecy import guard, know
+from tests.sources.conftest import RtspServer, free_port
+
+SECRET = "pyav-7f3c9aQx"
+Servers = Callable[..., RtspServer]
+
+
+@contextmanager
+def answering(words: bytes | None) -> Iterator[int]:
+    """A port where somebody answers the first request so, or takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            taken, _ = server.accept()
+            with taken:
+                while (heard := taken.recv(65536)) and words is not None:
+                    number = next(line for line in heard.split(b"\r\n") if line.lower().startswith(b"cseq"))
+                    taken.sendall(words.replace(b"CSEQ", number))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+
+
+def open_logged(url: str, caplog: pytest.LogCaptureFixture) -> str:
+    """What a log with everything in it says, message and traceback, when an address can't be opened."""
+    guard()
+    caplog.clear()
+    caplog.set_level(logging.DEBUG)
+    try:
+        av.open(url, options={"rtsp_transport": "tcp", "timeout": "700000"}, timeout=(1.5, 0.7))
+    except (av.error.FFmpegError, OSError) as error:
+        assert SECRET in str(error), "FFmpeg has ceased to tell the password: what is this test for?"
+        try:
+            raise RuntimeError(f"gave up: {error}") from error
+        except RuntimeError:
+            logging.getLogger("a.library").exception("camera away: %s", error)
+        return caplog.text
+    pytest.fail("it could be opened")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"RTSP/1.0 404 Not Found\r\nCSEQ\r\n\r\n", "HTTPNotFoundError"),
+        (b"RTSP/1.0 401 Unauthorized\r\nCSEQ\r\n\r\n", "HTTPUnauthorizedError"),
+        (b"RTSP/1.0 500 Oops\r\nCSEQ\r\n\r\n", "Error"),
+        (None, "Error"),
+    ],
+    ids=["not there", "unauthorized", "broken", "silent"],
+)
+@pytest.mark.parametrize("is_known", [False, True], ids=["by its looks", "by its value"])
+def test_no_failure_of_a_camera_tells_its_password(
+    answer: bytes | None, kind: str, is_known: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if is_known:
+        know(SECRET)
+    with answering(answer) as port:
+        told = open_logged(f"rtsp://guard:{SECRET}@127.0.0.1:{port}/cam", caplog)
+    assert kind in told and "Traceback" in told
+    assert SECRET not in told
+
+
+def test_nothing_listening_tells_no_password(caplog: pytest.LogCaptureFixture) -> None:
+    told = open_logged(f"rtsp://guard:{SECRET}@127.0.0.1:{free_port()}/cam", caplog)
+    assert "ConnectionRefused" in told
+    assert SECRET not in told
+
+
+def test_a_real_camera_that_refuses_a_wrong_password_by_digest(
+    rtsp_server: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = rtsp_server(("guard", "another"))
+    told = open_logged(server.url.replace("//", f"//guard:{SECRET}@"), caplog)
+    assert "HTTPUnauthorizedError" in told
+    assert SECRET not in told

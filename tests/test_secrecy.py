@@ -1,0 +1,156 @@
+"""No secret leaves by any way in which a program says something: log, warning, crash, core dump."""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import subprocess
+import sys
+from urllib.parse import quote
+
+import pytest
+
+from detector.errors import LabelwatchError
+from detector.secrecy import guard, know, redacted
+
+SECRET = "hun/t%r2\"'é7Qx"
+TOKEN = "lw_" + "aB3-" * 10
+KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPLANTEDPLANTED\n-----END PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    "written", [SECRET, quote(SECRET), quote(SECRET, safe=""), json.dumps(SECRET), repr(SECRET), f"x{SECRET}y" * 3]
+)
+def test_a_secret_that_was_read_is_found_however_it_is_written(written: str) -> None:
+    assert redacted(written) == written, "before it is known, it is a word like others"
+    know(SECRET)
+    left = redacted(f"refused: {written}!")
+    assert "***" in left
+    assert "t%r2" not in left and "t%25r2" not in left and "7Qx" not in left
+
+
+def test_a_secret_of_three_letters_hides_no_words() -> None:
+    know("the")
+    assert redacted("then the other") == "then the other"
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (f"token {TOKEN}.", "token ***."),
+        (f"key:\n{KEY}\nend", "key:\n***\nend"),
+        (KEY[:60], "***"),
+        ("Authorization: Bearer abcdef0123456789abcdef", "Authorization: Bearer ***"),
+        ("authorization: basic dXNlcjpwYXNzd29yZA==", "authorization: basic ***"),
+        ("GET /robot/send?access_token=abc123&x=1", "GET /robot/send?access_token=***&x=1"),
+        ("https://qyapi/cgi-bin/webhook/send?key=693a91f6-7xxx", "https://qyapi/cgi-bin/webhook/send?key=***"),
+    ],
+)
+def test_what_looks_like_a_secret_is_one(text: str, clean: str) -> None:
+    assert redacted(text) == clean
+
+
+@pytest.mark.parametrize(
+    "text", ["Basic settings of the bearer", "labels lw_1", "?camera=key&kind=token", "BEGIN CERTIFICATE", "a=b&c=d"]
+)
+def test_ordinary_words_stay(text: str) -> None:
+    assert redacted(text) == text
+
+
+# Each way out is a line of Python, run in a process that logs as the command line does; the last one is its end. `leak`
+# raises the error of a library that shows the password; `url` has it too.
+WAYS = {
+    "root": "logging.error('lost %s', url)",
+    "arguments": "logging.getLogger('x').error('lost %r %s', {'a': [url]}, secret)",
+    "exception": "try: leak()\nexcept ValueError: logging.exception('lost')",
+    "chain": "try:\n try: leak()\n finally: raise KeyError(url)\nexcept KeyError: logging.exception('lost')",
+    "notes": "try: leak()\nexcept ValueError as e: e.add_note(url); logging.exception('lost')",
+    "group": "try: leak()\nexcept ValueError as e: logging.error('x', exc_info=ExceptionGroup(secret, [e]))",
+    "stack": "logging.error('here', stack_info=True, extra={}) or url",
+    "misfit": "logging.error('two %s %s', url)",
+    "last resort": "lib = logging.getLogger('lone'); lib.parent = None; lib.error('lost %s', url)",
+    "later handler": "h = logging.StreamHandler(); h.setFormatter(Everything()); logging.getLogger().addHandler(h)\n"
+    "try: leak()\nexcept ValueError: logging.getLogger('lib').exception('lost %s', url)",
+    "own handler": "lib = logging.getLogger('lib'); lib.propagate = False\n"
+    "lib.addHandler(logging.StreamHandler(sys.stdout)); lib.warning('lost %s', url)",
+    "queue": "q = queue.Queue(); lib = logging.getLogger('lib'); lib.addHandler(handlers.QueueHandler(q))\n"
+    "lib.error('lost %s', url); print(vars(q.get()))",
+    "warning": "warnings.warn('lost ' + url)",
+    "thread": "t = threading.Thread(target=leak); t.start(); t.join()",
+    "finaliser": "class Bad:\n def __del__(self): leak()\nBad()",
+    "asyncio": "async def main():\n asyncio.get_running_loop().call_soon(leak); await asyncio.sleep(0)\n"
+    "asyncio.run(main())",
+    "forgotten task": "async def main():\n t = asyncio.create_task(asyncio.to_thread(leak)); await asyncio.sleep(.1)\n"
+    " del t; gc.collect()\nasyncio.run(main())",
+    "web server": "import uvicorn; uvicorn.Config(None, log_config=None)\n"
+    "logging.getLogger('uvicorn.error').error(url)",
+    "our error": "print(repr(errors.LabelwatchError(url + secret)))",
+    "faulthandler": "faulthandler.dump_traceback()",
+    "crash": "leak()",
+}
+START = f"""
+import asyncio, faulthandler, gc, json, logging, queue, sys, threading, warnings
+from logging import handlers
+from detector import errors
+from detector.cli import set_up_logging
+from detector.secrecy import know
+set_up_logging(verbose=True)
+secret = know({SECRET!r})
+url = 'rtsp://guard:' + secret + '@10.0.0.2/cam'
+def leak(): raise ValueError("can't open " + url)
+class Everything(logging.Formatter):
+    def format(self, record):
+        trace = self.formatException(record.exc_info) if record.exc_info else record.exc_text
+        return json.dumps([vars(record), trace], default=str)
+"""
+
+
+def said_by(ways: dict[str, str], start: str = START) -> dict[str, str]:
+    """What a process says on stdout and stderr, by the way it takes."""
+    program = start + "".join(f"\nprint('=== {name}', flush=True)\n{way}\n" for name, way in ways.items())
+    run = subprocess.run(
+        [sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return dict(part.split("\n", 1) for part in run.stdout.split("=== ")[1:])
+
+
+def test_every_way_out_is_watched() -> None:
+    told = said_by(WAYS)
+    assert told.keys() == WAYS.keys()
+    for name, said in told.items():
+        assert said.strip(), name
+        for part in ("hun/t", "t%r2", "7Qx"):
+            assert part not in said, (name, said)
+    for name in ("root", "later handler", "queue", "thread", "asyncio", "crash"):
+        assert "***" in told[name], name
+    assert "in leak" in told["crash"], "a traceback tells where"
+
+
+def test_an_unwatched_process_does_leak_so_that_the_test_can_fail() -> None:
+    unguarded = START.replace("set_up_logging(verbose=True)", "").replace("know(", "(")
+    ways = {name: WAYS[name] for name in ("root", "chain", "own handler", "thread", "crash")}
+    assert all("t%r2" in said for said in said_by(ways, unguarded).values())
+
+
+def test_a_name_in_a_message_makes_up_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    guard()
+    forged = "x\n2026-11-01T00:00:00Z INFO detector.hub: login of owner\x1b[2J\r\u202e"
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        logging.getLogger("detector.test").exception("odd name %s", forged)
+    message, *trace = caplog.text.splitlines()
+    assert "\\n2026-11-01T00:00:00Z INFO" in message
+    assert all(line.startswith("  ") for line in trace)
+    assert not {"\x1b", "\r", "\u202e"} & set(caplog.text)
+
+
+def test_no_core_is_dumped() -> None:
+    guard()
+    assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+
+
+def test_an_error_of_ours_is_safe_to_show() -> None:
+    know(SECRET)
+    assert SECRET not in repr(LabelwatchError(f"no entry with {SECRET}"))
