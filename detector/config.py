@@ -300,6 +300,31 @@ class Incidents(Settings):
     )
 
 
+class Buffers(Settings):
+    """What this box keeps for a hub that it can't reach; what gives way first is in `alerts/room.py`, `tidy.py`.
+
+    The defaults outlast a month without a hub: a hundred incidents a day are some 30,000 alerts and 1 GB of them.
+    """
+
+    alert_rows: int = Field(50_000, ge=1, description="alerts kept at most")
+    alert_mb: int = Field(2048, ge=1, description="their size at most")
+    alert_days: float = Field(62.0, gt=0, description="an incident that the hub never heard of goes after so long")
+    clip_gb: float = Field(24.0, gt=0, description="clips kept at most")
+    clip_days: float = Field(62.0, gt=0, description="a clip goes after so long")
+    reserve_gb: float = Field(2.0, ge=0, description="with less free on the disk clips go early, alerts only after them")
+
+
+class Supervision(Settings):
+    """When a worker that doesn't get on is helped."""
+
+    stuck_s: float = Field(
+        30.0, ge=5, description="a camera stuck in one step for so long is told; after twice as long the worker restarts"
+    )
+    memory_mb: int | None = Field(
+        None, ge=128, description="restart above this, child processes included; three quarters of the machine when null"
+    )
+
+
 class EdgeConfig(Settings):
     """One edge box: its cameras and everything about them."""
 
@@ -314,6 +339,8 @@ class EdgeConfig(Settings):
     cameras: list[Camera] = Field(min_length=1)
     rules: Rules = Rules()
     incidents: Incidents = Incidents()
+    supervision: Supervision = Supervision()
+    buffers: Buffers = Buffers()
 
     @field_validator("timezone")
     @classmethod
@@ -340,6 +367,37 @@ class RetentionConfig(Settings):
     reserve_gb: float = Field(5.0, ge=0, description="with less free on the disk, judged footage goes early")
 
 
+class HomeAssistantConfig(Settings):
+    """What Home Assistant is told, by its MQTT device discovery."""
+
+    enabled: bool = False
+    prefix: Name = Field("homeassistant", description="its discovery prefix, as set in Home Assistant")
+    pictures: bool = Field(True, description="tell the address of each camera's last picture; needs public_url")
+    switches: bool = Field(False, description="let Home Assistant hold back notices of a camera")
+    pause_hours: int = Field(8, ge=1, le=24, description="notices held back go on by themselves after so long")
+
+
+class IntegrationsConfig(Settings):
+    """What other systems are told over MQTT, through a connection of its own."""
+
+    broker: Broker | None = Field(None, description="another broker than the edges speak to")
+    topic: Name = Field("labelwatch-hub", description="all is published below it; two hubs on one broker need two")
+    home_assistant: HomeAssistantConfig = HomeAssistantConfig()
+    onvif: bool = Field(False, description="events in the JSON form that ONVIF has for MQTT brokers")
+
+    @field_validator("topic")
+    @classmethod
+    def _is_not_the_edges(cls, topic: str) -> str:
+        if topic == "labelwatch":
+            raise ValueError("the edges speak below this one; name another")
+        return topic
+
+    @property
+    def any_enabled(self) -> bool:
+        """Whether anything is published."""
+        return self.home_assistant.enabled or self.onvif
+
+
 class HubConfig(Settings):
     """The monitoring hub."""
 
@@ -356,6 +414,7 @@ class HubConfig(Settings):
     alerts_per_shift: int = Field(12, ge=1, description="alert budget: what exceeds it goes to the digest")
     metrics: Literal["token", "open", "off"] = Field("token", description="who may read /metrics")
     public_url: str | None = Field(None, description="where people reach the hub, for links in notices")
+    integrations: IntegrationsConfig = IntegrationsConfig()
 
     @field_validator("timezone")
     @classmethod
@@ -438,9 +497,13 @@ def load_hub(path: Path) -> HubConfig:
         ConfigError: With every problem found.
     """
     config = _load(path, HubConfig)
-    return config.model_copy(
-        update={"data_dir": _beside(path, config.data_dir), "broker": _broker_beside(path, config.broker)}
-    )
+    update: dict[str, Any] = {
+        "data_dir": _beside(path, config.data_dir),
+        "broker": _broker_beside(path, config.broker),
+    }
+    if other := config.integrations.broker:
+        update["integrations"] = config.integrations.model_copy(update={"broker": _broker_beside(path, other)})
+    return config.model_copy(update=update)
 
 
 def _load(path: Path, kind: type[S]) -> S:
@@ -552,7 +615,7 @@ def check_file(path: Path) -> list[Problem]:
         tree = _read(path)
         if {"cameras", "site", "edge"} & tree.keys():
             return check_edge(load_edge(path), path)
-        return check_broker(load_hub(path).broker, path)
+        return check_hub(load_hub(path), path)
     except ConfigError as error:
         return error.problems
 
@@ -581,13 +644,22 @@ def check_edge(config: EdgeConfig, path: Path, exists: Callable[[Path], bool] = 
     return problems + check_broker(config.broker, path, exists)
 
 
-def check_broker(broker: Broker, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:
-    """Problems of a broker section that only the machine can tell."""
-    problems = _secret_problems(path, "broker", broker.password_env, broker.password_file, exists)
+def check_hub(config: HubConfig, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:
+    """Problems of a hub's configuration that only the machine can tell."""
+    other = config.integrations.broker
+    problems = check_broker(config.broker, path, exists)
+    return problems + (check_broker(other, path, exists, "integrations.broker") if other else [])
+
+
+def check_broker(
+    broker: Broker, path: Path, exists: Callable[[Path], bool] = Path.exists, key: str = "broker"
+) -> list[Problem]:
+    """Problems of a broker section, which stands under `key`, that only the machine can tell."""
+    problems = _secret_problems(path, key, broker.password_env, broker.password_file, exists)
     for name in ("ca_file", "cert_file", "key_file"):
         file = getattr(broker, name)
         if file and not exists(file):
-            problems.append(Problem(str(path), f"broker.{name}", f"no such file: {file}", "check the path"))
+            problems.append(Problem(str(path), f"{key}.{name}", f"no such file: {file}", "check the path"))
     return problems
 
 
