@@ -11,7 +11,7 @@ import json
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +22,7 @@ from detector.evidence import CASE, EDGES, HUB_KEY, LARGEST_TEXT, LAST, LOG, MAN
 
 HOLDS, NOTE, BROKEN = "holds", "note", "broken"
 MARKS = {HOLDS: "✓", NOTE: "!", BROKEN: "✗"}
+MOST_KEYS = 50  # of one edge that are tried
 MOST_OF_A_KIND = 20  # findings of one kind that are told one by one
 _SEGMENT = re.compile(r"segment-(\d{3,9})\.(mp4|json\.gz)")
 _PROMISE = {"mp4": "sha256", "json.gz": "side_sha256"}
@@ -340,13 +341,13 @@ class _Check:
             self.findings.append(Finding(BROKEN, "unreadable", {"name": name}))
             return None
 
-    def _edge_keys(self) -> dict[tuple[str, str], str]:
+    def _edge_keys(self) -> dict[tuple[str, str], list[str]]:
         try:
-            return {
-                (edge["site"], edge["edge"]): edge["public_key"]
+            told = {
+                (edge["site"], edge["edge"]): [edge["public_key"], *edge.get("earlier_keys", ())][:MOST_KEYS]
                 for edge in self._json(EDGES) or []
-                if wire.is_public_key(edge["public_key"])
             }
+            return {edge: found for edge, keys in told.items() if (found := list(filter(wire.is_public_key, keys)))}
         except _ODD:
             self.findings.append(Finding(BROKEN, "unreadable", {"name": EDGES}))
             return {}
@@ -386,7 +387,7 @@ class _Check:
         for n, line in enumerate(self._content(name).splitlines(), 1):
             try:
                 fields = wire.decode(line)
-                wire.verify(fields, self._keys[edge])
+                _verify_by_any(fields, self._keys[edge])
                 if (fields["site"], fields["edge"], fields["after"]["id"]) != (*edge, incident):
                     raise WireError("of another incident")
             except (WireError, *_ODD):
@@ -474,6 +475,21 @@ class _Totals:
         counts = {"clips": self.clips, "pictures": self.pictures, "records": self.records}
         of_edges = [Finding(HOLDS, "envelopes", {"edge": edge, "n": n}) for edge, n in sorted(self.envelopes.items())]
         return of_edges + [Finding(HOLDS, what, {"n": n}) for what, n in counts.items() if n]
+
+
+def _verify_by_any(fields: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Check a signature by an edge: with the key that it names, or with each where it names none.
+
+    Raises:
+        WireError: None fits.
+    """
+    for key in keys:
+        if fields.get("key") in (None, key):
+            try:
+                return wire.verify(fields, key)
+            except WireError:
+                continue
+    raise WireError("the signature fits no key of the edge")
 
 
 def _printable(value: Any) -> Any:

@@ -6,7 +6,7 @@ Pictures in it are those that came with the alerts, whose labels the edge had bl
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,7 @@ class Edge:
         site: Its site.
         edge: Its name.
         public_key: Base64 of the raw key that it signs with.
+        earlier_keys: Those that it signed with before, and one that was revoked.
         version: Of labelwatch there.
         model_sha256: Of the file of its model.
         config_sha256: Of its configuration as canonical JSON.
@@ -63,27 +64,28 @@ class Edge:
     clock_offset_s: float | None
     reported_at: float | None
     quickest_alert_s: float | None
+    earlier_keys: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls,
         site: str,
         edge: str,
-        public_key: str | None,
+        keys: Sequence[str],
         health: Mapping[str, Any],
         *,
         clock_offset_s: float | None,
         reported_at: float | None,
         quickest_alert_s: float | None,
     ) -> Edge:
-        """From its newest health report, of which nothing can be relied on to be there."""
+        """From its newest health report, of which nothing can be relied on to be there, and its keys, newest first."""
         told = health.get("clock")
         clock = told if isinstance(told, dict) else {}
         synchronised, error = clock.get("synchronised"), clock.get("error_s")
         return cls(
             site,
             edge,
-            public_key,
+            keys[0] if keys else None,
             _text(health.get("version")),
             _text(health.get("model_sha256")),
             _text(health.get("config_sha256")),
@@ -92,6 +94,7 @@ class Edge:
             clock_offset_s,
             reported_at,
             quickest_alert_s,
+            tuple(keys[1:]),
         )
 
 

@@ -232,7 +232,7 @@ class Health:
         with self._lock:
             self._end(("edge", site, edge, ""), at)
             self._read_clock(site, edge, fields.get("at_unix"), at)
-            told = camera_states([Edge(site, edge, None, "online", at, dict(fields), at, 0)], at)
+            told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
             cameras = [camera for camera in told if NAME.fullmatch(camera.name)][:MOST_CAMERAS]
             self._meet(site, edge, ["", *(camera.name for camera in cameras)], at)
             for camera in cameras:

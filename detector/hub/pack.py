@@ -38,6 +38,7 @@ from detector.hub.case_figures import totals
 from detector.hub.cases import Case
 from detector.hub.charts import evidence as segments_of
 from detector.hub.clips import ClipFolder
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.handover import Edge, Recording, Sheet, sheet
 from detector.hub.reviews import Reviews
 from detector.hub.schema import alerts, audit, edges
@@ -271,8 +272,9 @@ class Pack:
             quickest = connection.execute(delay).scalar_one_or_none()
             found = connection.execute(row).one_or_none()
         known = dict(found._mapping) if found else {}
+        keys = [key.key for key in EdgeKeys(self._archive.store.database).of(site, edge)]
         return Edge.of(
-            site, edge, known.get("key"), known.get("health") or {},
+            site, edge, keys, known.get("health") or {},
             clock_offset_s=known.get("clock_offset_s"), reported_at=known.get("health_at"), quickest_alert_s=quickest,
         )  # fmt: skip
 

@@ -30,6 +30,7 @@ from detector import wire
 from detector.errors import WireError
 from detector.hub.budget import ALERT, DIGEST, Budget
 from detector.hub.database import Database, one_at_a_time
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.harm import harm
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
@@ -151,7 +152,6 @@ class Edge:
 
     site: str
     edge: str
-    key: str | None
     state: str | None
     state_at: float | None
     health: dict[str, Any] | None
@@ -390,14 +390,12 @@ class Store:
     # Edges
 
     def edge_key(self, site: str, edge: str) -> str | None:
-        """The public key (base64) held for an edge; `None` when it has never been pinned."""
-        query = select(edges.c.key).where(edges.c.site == site, edges.c.edge == edge)
-        with self._reading() as connection:
-            return connection.execute(query).scalar_one_or_none()
+        """The public key (base64) in use by an edge; `None` when it may not come in."""
+        return EdgeKeys(self.database).active(site, edge)
 
     def pin_edge_key(self, site: str, edge: str, key: str) -> None:
         """Hold a key for an edge that has none; one that is pinned already stays."""
-        self._upsert_edge({"site": site, "edge": edge, "key": key}, where=edges.c.key.is_(None))
+        EdgeKeys(self.database).trust(site, edge, key, 0.0)
 
     def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
         """Note that an edge said, or its last will said, `online` or `offline`."""

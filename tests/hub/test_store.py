@@ -71,7 +71,7 @@ def test_gaps_are_counted_until_they_are_filled(store: Store, envelope: Build) -
     def missing() -> list[int]:
         return [edge.missing for edge in store.edges()]
 
-    store.pin_edge_key("shanghai", "box1", "key")
+    store.set_edge_status("shanghai", "box1", "online", NOON)
     assert missing() == [0]
     store.add_alerts([envelope(1), envelope(2), envelope(6)], NOON)
     assert missing() == [3]
