@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
     from detector.alerts.pictures import CameraPictures
+    from detector.alerts.trust import HubTrust
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Delivery:
     pictures: Mapping[str, CameraPictures]
     topics: wire.Topics
     key: Ed25519PrivateKey
+    trust: HubTrust
 
 
 @contextmanager
@@ -45,6 +47,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
     from detector.alerts.pictures import CameraPictures
+    from detector.alerts.trust import HubTrust
     from detector.alerts.uploads import ClipUploads
 
     config.data_dir.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,8 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
             topics.zones: zoned.accept,
             topics.ask_picture: lambda payload: _ask_picture(pictures, payload),
         }
-        link = MqttLink(outbox, topics, config.broker, clock, wire.public_key_text(key), commands)
+        trust = HubTrust(clock, config.data_dir)
+        link = MqttLink(outbox, topics, config.broker, clock, key, commands, trust)
 
         def pictures_of(camera: str) -> CameraPictures:
             def send(large: bool, jpeg: bytes, at: float) -> None:
@@ -75,7 +79,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
             uploads = ClipUploads(outbox, config.hub.url, topics, key, clock, config.hub.ca_file)
             uploads.start()
             stack.callback(uploads.stop, 1.0)
-        yield Delivery(outbox, link, tuned, zoned, pictures, topics, key)
+        yield Delivery(outbox, link, tuned, zoned, pictures, topics, key, trust)
 
 
 def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:

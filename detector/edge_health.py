@@ -33,8 +33,10 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
         logger.warning("the outbox can't be counted: %s", error)
         counts = {}
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
-    told = {"site": config.site, "edge": config.edge, "cameras": reports, "tuned": tuned, "zoned": zoned}
-    return {**told, **counts, **what_runs(config), "clock": _clock_told(), **_box_told(config)}
+    told: dict[str, Any] = {"site": config.site, "edge": config.edge, "cameras": reports}
+    told |= {"tuned": tuned, "zoned": zoned}
+    told |= {**counts, **delivery.trust.health(), **what_runs(config)}
+    return {**told, "clock": _clock_told(), **_box_told(config)}
 
 
 def edge_layout(cameras: list[CameraWorker], delivery: Delivery, now: float) -> bytes:

@@ -3,6 +3,9 @@
 JSON, UTF-8, `schema` 1. Times are ISO 8601 UTC and Unix seconds; boxes are normalised 0..1. An envelope is signed with
 the edge's Ed25519 key over its canonical form: all fields but `signature`, keys sorted, no spaces. Fields are only
 ever added; a reader ignores those it doesn't know.
+
+What the hub says to an edge is signed with the hub's key in the same way, and names the edge (`to`) and the kind of
+topic (`what`) that it is for (`to_edge`, `check_to_edge`).
 """
 
 from __future__ import annotations
@@ -271,8 +274,37 @@ INCIDENT_FIELDS: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
+DROPPED_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "id": str, "seq": int, "epoch": str, "site": str, "edge": str, "dropped": list, "sent_at_unix": (int, float),
+    "signature": str,
+}  # fmt: skip
+MOST_RANGES = 1000
+
+
+def dropped_fields(site: str, edge: str, ranges: Sequence[tuple[int, int, str]]) -> dict[str, Any]:
+    """What travels like an alert, but only says which numbers will never come: the outbox had to drop them.
+
+    Args:
+        site: Site name.
+        edge: Edge name.
+        ranges: First and last number, and why: `rows`, `bytes`, `age`, `disk`, or `dead` for dead letters.
+    """
+    return {"schema": SCHEMA, "site": site, "edge": edge, "dropped": [list(one) for one in ranges]}
+
+
+def _require_ranges(fields: Mapping[str, Any]) -> None:
+    _require(fields, DROPPED_FIELDS, "dropped")
+    ranges = fields["dropped"]
+    if not 0 < len(ranges) <= MOST_RANGES:
+        raise WireError(f"dropped: not between 1 and {MOST_RANGES} ranges")
+    for one in ranges:
+        is_range = isinstance(one, list) and len(one) == 3 and isinstance(one[2], str)
+        if not is_range or not all(type(number) is int for number in one[:2]) or not 0 < one[0] <= one[1] < 2**53:
+            raise WireError("dropped: one is no range of numbers with a reason")
+
+
 def decode_alert(topic: str, payload: bytes) -> dict[str, Any]:
-    """An alert envelope whose required fields are there and whose site and edge are the topic's.
+    """An alert envelope, or word of dropped ones, whose fields are there and whose site and edge are the topic's.
 
     The signature is not checked here: the hub does, against the key it holds for that edge (`verify`).
 
@@ -280,6 +312,11 @@ def decode_alert(topic: str, payload: bytes) -> dict[str, Any]:
         WireError: With what is wrong.
     """
     fields = decode(payload)
+    if "dropped" in fields and "after" not in fields:
+        _require_ranges(fields)
+        if (fields["site"], fields["edge"]) != topic_owner(topic):
+            raise WireError("site and edge are not those of the topic")
+        return fields
     _require(fields, ALERT_FIELDS, "alert")
     _require(fields["after"], INCIDENT_FIELDS, "incident")
     if (fields["site"], fields["edge"]) != topic_owner(topic):
@@ -308,6 +345,42 @@ def acked_ids(payload: bytes) -> list[str]:
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
         raise WireError("an acknowledgement needs a list of ids")
     return ids
+
+
+def to_edge(topic: str, payload: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
+    """What the hub says to an edge, signed for that edge and that kind of topic and no other.
+
+    Args:
+        topic: Where it will be said: `ack` or below `cmd/` of an edge.
+        payload: One of those below.
+        key: The hub's.
+        at: Unix seconds now; becomes `at_unix` where the payload has none.
+
+    Raises:
+        WireError: It is no topic to an edge, or no payload of ours.
+    """
+    to, what = _address(topic)
+    fields = {"at_unix": round(at, 3), **decode(payload), "to": to, "what": what, "key": public_key_text(key)}
+    return encode(signed(fields, key))
+
+
+def check_to_edge(topic: str, fields: Mapping[str, Any], public_key: str) -> None:
+    """Check that this key said these words, to the edge of this topic, and of this topic's kind.
+
+    Raises:
+        WireError: With what is wrong.
+    """
+    if (fields.get("to"), fields.get("what")) != _address(topic):
+        raise WireError("said to another edge, or about something else")
+    verify(fields, public_key)
+
+
+def _address(topic: str) -> tuple[str, str]:
+    """The edge (`SITE/EDGE`) that a topic of the hub's goes to, and the topic's kind: `ack` or `cmd/…`."""
+    parts = topic.split("/", 3)
+    if len(parts) != 4 or parts[0] != ROOT or not (parts[3] == "ack" or parts[3].startswith("cmd/")):
+        raise WireError(f"no topic from the hub to an edge: {topic}")
+    return f"{parts[1]}/{parts[2]}", parts[3]
 
 
 ThresholdState = dict[str, dict[str, float]]  # least score by camera and kind

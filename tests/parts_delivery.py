@@ -65,8 +65,8 @@ def edge(folder: Path, broker_port: int, hub_url: str, alerts: int, clips: int, 
         rate: Alerts a second at most; 0 for as many as can be.
     """
     clock, key, topics = SystemClock(), load_identity(folder), wire.Topics("north", "box-1")
-    outbox = Outbox(folder / "outbox.db", key, clock=clock, max_rows=1_000_000)
-    link = MqttLink(outbox, topics, Broker(port=broker_port), clock, wire.public_key_text(key))
+    outbox = Outbox(folder / "outbox.db", key, clock=clock, buffers=Buffers(alert_rows=1_000_000))
+    link = MqttLink(outbox, topics, Broker(port=broker_port), clock, key)
     uploads = ClipUploads(outbox, hub_url, topics, key, clock)
     link.start()
     uploads.start()

@@ -47,7 +47,7 @@ EDGE = """
     clock, key = SystemClock(), load_identity(folder)
     outbox = Outbox(folder / "outbox.db", key, clock=clock)
     topics = wire.Topics(fields["site"], fields["edge"])
-    link = MqttLink(outbox, topics, Broker(port=port), clock, wire.public_key_text(key))
+    link = MqttLink(outbox, topics, Broker(port=port), clock, key)
     link.start()
     with (folder / "put.txt").open("a") as put:
         for n in range(count):
@@ -66,9 +66,11 @@ HUB = """
     from detector.config import Broker
     from detector.hub.ingest import Ingest
     from detector.hub.store import Store
+    from detector.keys import load_key
     store = Store(f"sqlite:///{sys.argv[1]}/hub.db")
     told = open(f"{sys.argv[1]}/told.txt", "a")
-    ingest = Ingest(store, Broker(port=int(sys.argv[2])), SystemClock(), lambda ids: print(*ids, sep="\\n", file=told, flush=True))
+    key = load_key(Path(sys.argv[1]) / "hub.key", "the hub's key")
+    ingest = Ingest(store, Broker(port=int(sys.argv[2])), SystemClock(), lambda ids: print(*ids, sep="\\n", file=told, flush=True), key=key)
     ingest.start()
     time.sleep(300)
 """  # noqa: E501
@@ -166,7 +168,7 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
     broker = Broker(port=embedded.start())
     hub = Hub(HubConfig(data_dir=tmp_path / "hub", broker=broker), port=0, hasher=CHEAP)
     outbox = Outbox(tmp_path / "edge" / "outbox.db", key, clock=clock)
-    link = MqttLink(outbox, topics, broker, clock, wire.public_key_text(key))
+    link = MqttLink(outbox, topics, broker, clock, key)
     clips = ClipUploads(outbox, hub.url, topics, key, clock)
     content = b"\0\0\0 ftypisom" + bytes(1_000_000)
     path, sha256 = tmp_path / "clip.mp4", hashlib.sha256(content).hexdigest()

@@ -25,8 +25,14 @@ from tests.parts_mosquitto import Mosquitto, soon
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 THIEF = Ed25519PrivateKey.from_private_bytes(bytes(32))
+HUB = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
 PUBLIC = wire.public_key_text(KEY)
 ONE = wire.Topics("north", "box-1")
+
+
+def word(text: str) -> bytes:
+    """Something that a hub may say."""
+    return wire.encode({"schema": wire.SCHEMA, "word": text})
 
 
 class MemoryStore:
@@ -131,7 +137,7 @@ def start(broker: Mosquitto, store: MemoryStore, told: list[list[str]]) -> Itera
     started: list[Ingest] = []
 
     def start(on_stored: Callable[[list[str]], None] = told.append) -> Ingest:
-        started.append(Ingest(store, Broker(port=broker.port), SystemClock(), on_stored))
+        started.append(Ingest(store, Broker(port=broker.port), SystemClock(), on_stored, key=HUB))
         started[-1].start()
         return started[-1]
 
@@ -265,7 +271,7 @@ def test_many_that_came_while_the_hub_was_away_do_not_keep_it_out_of_the_broker_
 ) -> None:
     embedded = EmbeddedBroker(tmp_path, None)
     broker = Broker(port=embedded.start())
-    hubs = [Ingest(store, broker, SystemClock(), lambda _: None) for _ in range(2)]
+    hubs = [Ingest(store, broker, SystemClock(), lambda _: None, key=HUB) for _ in range(2)]
     try:
         hubs[0].start()
         assert soon(lambda: hubs[0].connected)
@@ -287,7 +293,7 @@ def test_edges_are_greeted_where_the_broker_knew_nothing_of_the_hub_and_only_the
 
     def session() -> None:
         known = [("north", "box-1"), ("north", "box-2")]
-        one = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _: None, edges=lambda: known)
+        one = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _: None, edges=lambda: known, key=HUB)
         one.start()
         assert soon(lambda: one.connected)
         sender.say(ONE.alerts, alert(f"after-{len(heard)}"))
@@ -342,26 +348,33 @@ def test_a_listener_that_fails_costs_nothing(
 def test_commands_are_left_with_the_broker_and_told_anew_when_they_change(
     broker: Mosquitto, store: MemoryStore
 ) -> None:
-    commands = [(ONE.thresholds, b"first")]
-    hub = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _ids: None, commands=lambda: list(commands))
+    commands = [(ONE.thresholds, word("first"))]
+    where = Broker(port=broker.port)
+    hub = Ingest(store, where, SystemClock(), lambda _ids: None, commands=lambda: list(commands), key=HUB)
     hub.start()
-    heard: list[tuple[str, bytes, bool]] = []
+    heard: list[tuple[str, str, bool]] = []
+
+    def hear(_client: Client, _userdata: Any, message: Any) -> None:
+        fields = wire.decode(message.payload)
+        wire.check_to_edge(message.topic, fields, wire.public_key_text(HUB))
+        heard.append((message.topic, fields["word"], message.retain))
+
     try:
         assert soon(lambda: hub.connected)
         with closing(Sender(broker.port)) as edge:
-            edge._client.on_message = lambda c, u, m: heard.append((m.topic, m.payload, m.retain))
+            edge._client.on_message = hear
             assert soon(lambda: edge._client.subscribe("labelwatch/north/box-1/cmd/#", qos=1) and heard)
-            commands[:] = [(ONE.thresholds, b"second")]
+            commands[:] = [(ONE.thresholds, word("second"))]
             hub.tell_commands()
             # each SUBSCRIBE brings the retained message again: one still under way may arrive after this one
-            assert soon(lambda: (ONE.thresholds, b"second", False) in heard)
-            assert heard[0][:2] == (ONE.thresholds, b"first")
+            assert soon(lambda: (ONE.thresholds, "second", False) in heard)
+            assert heard[0][:2] == (ONE.thresholds, "first")
             broker.kill()
             broker.start()
             assert soon(lambda: edge._client.is_connected() and hub.connected)
             heard.clear()
             assert soon(lambda: edge._client.subscribe("labelwatch/north/box-1/cmd/#", qos=1) and heard)
-            assert soon(lambda: heard[-1][:2] == (ONE.thresholds, b"second"))
+            assert soon(lambda: heard[-1][:2] == (ONE.thresholds, "second"))
     finally:
         assert hub.stop(10.0)
 
@@ -373,9 +386,9 @@ def test_a_store_that_can_not_say_the_commands_is_asked_again(broker: Mosquitto,
         asked.append(1)
         if len(asked) == 1:
             raise ConnectionError("the database went away")
-        return [(ONE.thresholds, b"state")]
+        return [(ONE.thresholds, word("state"))]
 
-    hub = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _ids: None, commands=commands)
+    hub = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _ids: None, commands=commands, key=HUB)
     hub.start()
     try:
         assert soon(lambda: len(asked) >= 2 and hub.connected)

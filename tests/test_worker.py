@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import assembly, inference, worker
 from detector.alerts.clips import Segment
@@ -477,7 +478,8 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
     broker = Mosquitto(tmp_path)
     broker.start()
     store = Store(f"sqlite:///{tmp_path / 'hub.db'}")
-    ingest = Ingest(store, Broker(port=broker.port), SystemClock(), lambda ids: None)
+    hub_key = Ed25519PrivateKey.generate()
+    ingest = Ingest(store, Broker(port=broker.port), SystemClock(), lambda ids: None, key=hub_key)
     ingest.start()
     try:
         good = Camera(name="dock", source=str(make_video(tmp_path / "a.mp4", seconds=4)), title="东门")

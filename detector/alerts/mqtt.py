@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -23,9 +24,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from detector import __version__, wire
 from detector.alerts.outbox import WINDOW, Outbox
+from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso
 from detector.config import Broker
 from detector.errors import LabelwatchError, WireError
+from detector.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +62,12 @@ class MqttLink:
         topics: Topics of this edge.
         broker: Where the broker is.
         clock: Tells the time written into status and health messages.
-        public_key: This edge's public key, base64, told in the status message.
+        key: This edge's key; what it says of itself is signed with it.
         commands: What the hub's commands are given to as they come, by topic; in the link's thread; must not raise.
+        trust: Tells the hub's words from others'; left out, the first hub heard is believed from then on.
 
     Attributes:
+        pulse: Tells whether its thread gets on.
         last_ack_at: When the hub last acknowledged something, Unix seconds; `None` before the first time.
     """
 
@@ -72,16 +77,19 @@ class MqttLink:
         topics: wire.Topics,
         broker: Broker,
         clock: Clock,
-        public_key: str,
+        key: Ed25519PrivateKey,
         commands: Mapping[str, Callable[[bytes], None]] = MappingProxyType({}),
+        trust: HubTrust | None = None,
     ) -> None:
         self.last_ack_at: float | None = None
         self._outbox = outbox
         self._topics = topics
         self._broker = broker
         self._clock = clock
-        self._public_key = public_key
+        self._key = key
         self._commands = commands
+        self._trust = trust or HubTrust(clock)
+        self.pulse = Pulse()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -102,9 +110,15 @@ class MqttLink:
         """Whether the broker has taken us in and will pass acknowledgements on."""
         return self._ready.is_set()
 
+    @property
+    def running(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
-        """Begin to connect and send; returns at once."""
+        """Begin to connect and send; returns at once. Called once more, a new thread takes over from one that is stuck."""
         self._stopping.clear()
+        self._ready.clear()
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
         self._thread.start()
 
@@ -145,21 +159,32 @@ class MqttLink:
     # ---- inside: all below runs in the link's thread
 
     def _run(self) -> None:
+        with self.pulse:
+            self._serve()
+
+    def _over(self) -> bool:
+        """Whether this thread is to end: told to, or another has taken over."""
+        return self._stopping.is_set() or self._thread is not threading.current_thread()
+
+    def _serve(self) -> None:
         failures = 0
         version = MQTTProtocolVersion.MQTTv5
         said = ""
-        while not self._stopping.is_set():
+        while not self._over():
+            self.pulse.beat()
             try:
                 self._session(version)
                 return
             except Exception as error:  # whatever goes wrong with a connection, the next may do better
+                if self._over():
+                    return
                 if self._ready.is_set():
                     self._ready.clear()
                     failures, said = 0, ""
                 failures += 1
                 other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
                 version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
-                if str(error) != said and not self._stopping.is_set():
+                if str(error) != said:
                     said = str(error)
                     odd = not isinstance(error, LabelwatchError | OSError)
                     logger.warning("no link to the broker at %s: %s", self._where(), said, exc_info=odd)
@@ -181,7 +206,7 @@ class MqttLink:
             self._waiting_since = None
             self._unconfirmed.clear()
             self._layout_due.set()
-            while not self._stopping.is_set():
+            while not self._over():
                 self._loop(client, 0.0 if self._outbox.new_alert.is_set() else POLL_S)
                 self._send_due(client)
                 self._send_health(client)
@@ -231,10 +256,11 @@ class MqttLink:
                     raise
                 # Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
                 raise _HandshakeError(error) from error
-            if self._stopping.is_set() or self._clock.now() > deadline:
+            if self._over() or self._clock.now() > deadline:
                 raise _LinkError("the broker does not answer")
 
     def _loop(self, client: Client, timeout_s: float) -> None:
+        self.pulse.beat()
         rc = client.loop(timeout_s)
         if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise _LinkError(error_string(rc).rstrip(".").lower())
@@ -265,11 +291,14 @@ class MqttLink:
         self._unconfirmed.discard(mid)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        payload = bytes(message.payload)
+        if not payload or not self._trust.believes(message.topic, payload):  # empty: a retained command was taken away
+            return
         if message.topic in self._commands:
-            self._commands[message.topic](bytes(message.payload))
+            self._commands[message.topic](payload)
             return
         try:
-            ids = wire.acked_ids(bytes(message.payload))
+            ids = wire.acked_ids(payload)
         except WireError as error:
             logger.warning("an acknowledgement was not understood: %s", error)
             return
@@ -334,7 +363,7 @@ class MqttLink:
                 "state": state,
                 "at": iso(now),
                 "at_unix": round(now, 3),
-                "public_key": self._public_key,
+                "public_key": wire.public_key_text(self._key),
                 "version": __version__,
             }
         )

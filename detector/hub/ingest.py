@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -112,6 +113,7 @@ class Ingest:
         watch: Is told what edges say of themselves.
         others: What messages of other kinds are given to, with topic and time, by the last part of their topic; raises
             `WireError` where one is not believed.
+        key: The hub's: all that it says to edges is signed with it.
     """
 
     def __init__(
@@ -125,6 +127,8 @@ class Ingest:
         commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         watch: Watch | None = None,
         others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
+        *,
+        key: Ed25519PrivateKey,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -136,6 +140,7 @@ class Ingest:
         self._watch = watch
         self._commands_changed = threading.Event()
         self._others = others
+        self._key = key
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -209,7 +214,7 @@ class Ingest:
             self._commands_changed.set()
             if self._is_new_here:
                 for site, edge in self._edges():
-                    client.publish(wire.Topics(site, edge).ack, wire.ack_payload([]), qos=1)
+                    self._say(client, wire.Topics(site, edge).ack, wire.ack_payload([]))
             while not self._stopping.is_set():
                 self._send_commands(client)
                 self._loop(client, POLL_S)
@@ -298,9 +303,12 @@ class Ingest:
         if self._commands_changed.is_set():
             self._commands_changed.clear()  # before reading: what changes meanwhile is sent once more, not missed
             for topic, payload in self._commands():
-                client.publish(topic, payload, qos=1, retain=True)
+                self._say(client, topic, payload, retain=True)
         while self._wishes:
-            client.publish(*self._wishes.popleft(), qos=0)
+            self._say(client, *self._wishes.popleft(), qos=0)
+
+    def _say(self, client: Client, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        client.publish(topic, wire.to_edge(topic, payload, self._key, self._clock.now()), qos=qos, retain=retain)
 
     def _loop(self, client: Client, timeout_s: float) -> None:
         rc = client.loop(timeout_s)
@@ -324,7 +332,7 @@ class Ingest:
         for fields in stored:
             ids[fields["site"], fields["edge"]].append(fields["id"])
         for (site, edge), of_edge in ids.items():
-            client.publish(wire.Topics(site, edge).ack, wire.ack_payload(of_edge), qos=1)
+            self._say(client, wire.Topics(site, edge).ack, wire.ack_payload(of_edge))
         for message in messages:
             client.ack(message.mid, message.qos)
         if new:

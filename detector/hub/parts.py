@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub.anchors import Anchors
@@ -34,6 +36,7 @@ from detector.hub.zones import Zones
 from detector.keys import load_key
 
 MIB = 2**20
+HUB_KEY = "hub.key"  # what the hub says to edges is signed with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Parts:
     censuses: Censuses
     copies: Copies
     packs: Packs
+    key: Ed25519PrivateKey
     tell: Callable[[], None] = lambda: None
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
     certificate: Certificate | None = None
@@ -124,8 +128,8 @@ def assemble(
     clips = ClipFolder(folder, store, clock, config.largest_clip_mb * MIB, arrived, reserve // 4)
     health = Health(store, clock, config.data_dir, connected, reserve)
     notices = Notices(store.database, config.data_dir, config.timezone)
-    key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
-    archive = Archive(store, clips, key, config.timezone)
+    packs_key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
+    archive = Archive(store, clips, packs_key, config.timezone)
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
         reviews=Reviews(store.database), presence=Presence(), health=health,
@@ -133,5 +137,5 @@ def assemble(
         notices=notices, sender=NoticeSender(notices, store, config, clock), zones=Zones(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
         packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
-        certificate=certificate,
+        key=load_key(config.data_dir / HUB_KEY, "the hub's key"), certificate=certificate,
     )  # fmt: skip

@@ -100,7 +100,7 @@ class Hub:
             raise
 
     def _open(self, config: HubConfig, port: int | None, lan: bool, hasher: PasswordHasher | None) -> None:
-        self.store = Store(config.database or f"sqlite:///{config.data_dir / 'hub.sqlite'}", budget_of(config))
+        self.store = Store(config.database_url() or f"sqlite:///{config.data_dir / 'hub.sqlite'}", budget_of(config))
         try:
             addresses = local_addresses() if lan else []
             self.certificate = certificate(config.data_dir / "lan", addresses, self._clock.now()) if lan else None
@@ -131,6 +131,7 @@ class Hub:
             edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
             commands=lambda: [*self.store.threshold_commands(), *parts.zones.commands()],
             others={"picture": views.picture, "layout": views.layout, "census": views.census}, watch=parts.health,
+            key=parts.key,
         )  # fmt: skip
         app = create_app(parts)
         self._server = uvicorn.Server(

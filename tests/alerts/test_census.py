@@ -86,7 +86,7 @@ def test_counts_wait_for_a_broker_and_the_oldest_give_way(
     outbox: Outbox,  # noqa: F811
     key: Ed25519PrivateKey,
 ) -> None:
-    link = MqttLink(outbox, TOPICS, Broker(port=broker.port), SystemClock(), wire.public_key_text(key))
+    link = MqttLink(outbox, TOPICS, Broker(port=broker.port), SystemClock(), key)
     for n in range(CENSUSES_KEPT + 3):
         link.publish_census(wire.census_payload(TOPICS, Census(camera="cam1", at=START + n, zones=(zone(n),)), key))
     broker.start()

@@ -28,7 +28,18 @@ from detector.errors import WireError
 from tests.parts_mosquitto import Mosquitto, soon
 
 TOPICS = wire.Topics("north", "box-1")
+HUB = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
 Fields = Callable[..., dict[str, Any]]
+
+
+def word(text: str, topic: str = TOPICS.thresholds) -> bytes:
+    """Something that the hub says on a topic."""
+    return wire.to_edge(topic, wire.encode({"schema": wire.SCHEMA, "word": text}), HUB, time.time())
+
+
+def acknowledgement(ids: list[str]) -> bytes:
+    """The hub's."""
+    return wire.to_edge(TOPICS.ack, wire.ack_payload(ids), HUB, time.time())
 
 
 class Peer:
@@ -63,7 +74,7 @@ class Peer:
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(20)
 
     def acknowledge_all(self) -> None:
-        self.say(TOPICS.ack, wire.ack_payload([fields["id"] for fields in self.of(TOPICS.alerts)]))
+        self.say(TOPICS.ack, acknowledgement([fields["id"] for fields in self.of(TOPICS.alerts)]))
 
     def close(self) -> None:
         self._client.disconnect()
@@ -95,7 +106,7 @@ def link_to(outbox: Outbox, key: Ed25519PrivateKey, commands: list[bytes]) -> It
     def link_to(port: int, **settings: Any) -> MqttLink:
         where = Broker(port=port, **settings)
         taken = {TOPICS.thresholds: commands.append}
-        links.append(MqttLink(outbox, TOPICS, where, SystemClock(), wire.public_key_text(key), taken))
+        links.append(MqttLink(outbox, TOPICS, where, SystemClock(), key, taken))
         links[-1].start()
         return links[-1]
 
@@ -128,7 +139,7 @@ def test_only_the_hub_s_word_empties_the_outbox(
         assert outbox.counts()["backlog"] == 1
         assert link.last_ack_at is None
         peer.say(TOPICS.ack, b"not json")
-        peer.say(TOPICS.ack, wire.ack_payload(["somebody else's"]))
+        peer.say(TOPICS.ack, acknowledgement(["somebody else's"]))
         peer.acknowledge_all()
         assert soon(lambda: outbox.counts()["backlog"] == 0)
         assert link.last_ack_at is not None
@@ -158,7 +169,7 @@ def test_a_hub_that_greets_gets_at_once_what_no_hub_was_there_for(
     id_ = outbox.put(fields())
     assert soon(lambda: outbox.take_due() == [] and outbox._sent)
     with closing(Peer(broker.port)) as peer:
-        peer.say(TOPICS.ack, wire.ack_payload([]))
+        peer.say(TOPICS.ack, acknowledgement([]))
         assert soon(lambda: [fields["id"] for fields in peer.of(TOPICS.alerts)] == [id_])
 
 
@@ -209,12 +220,13 @@ def test_a_command_kept_by_the_broker_reaches_an_edge_that_comes_later_and_the_n
 ) -> None:
     broker.start()
     with closing(Peer(broker.port)) as peer:
-        peer.say(TOPICS.thresholds, b"first", retain=True)
-        peer.say(wire.Topics("north", "box-2").thresholds, b"another's", retain=True)
+        first, second, theirs = word("first"), word("second"), wire.Topics("north", "box-2").thresholds
+        peer.say(TOPICS.thresholds, first, retain=True)
+        peer.say(theirs, word("another's", theirs), retain=True)
         link_to(broker.port)
-        assert soon(lambda: commands == [b"first"])
-        peer.say(TOPICS.thresholds, b"second", retain=True)
-        assert soon(lambda: commands == [b"first", b"second"])
+        assert soon(lambda: commands == [first])
+        peer.say(TOPICS.thresholds, second, retain=True)
+        assert soon(lambda: commands == [first, second])
         outbox.put(fields())
         assert soon(lambda: peer.of(TOPICS.alerts))
         peer.acknowledge_all()
@@ -229,14 +241,36 @@ def test_the_broker_that_pip_brings_keeps_commands_too(
     port = broker.start()
     try:
         with closing(Peer(port)) as peer:
-            peer.say(TOPICS.thresholds, b"first", retain=True)
+            first, second = word("first"), word("second")
+            peer.say(TOPICS.thresholds, first, retain=True)
             link = link_to(port)
-            assert soon(lambda: commands == [b"first"])
-            peer.say(TOPICS.thresholds, b"second", retain=True)
-            assert soon(lambda: commands == [b"first", b"second"])
+            assert soon(lambda: commands == [first])
+            peer.say(TOPICS.thresholds, second, retain=True)
+            assert soon(lambda: commands == [first, second])
             assert link.stop(5.0)
     finally:
         broker.stop()
+
+
+def test_words_that_are_not_the_hub_s_change_nothing(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], commands: list[bytes], fields: Fields
+) -> None:
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link_to(broker.port)
+        id_ = outbox.put(fields())
+        assert soon(lambda: peer.of(TOPICS.alerts))
+        peer.say(TOPICS.ack, acknowledgement(["the hub is known from here on"]))
+        stranger = Ed25519PrivateKey.generate()
+        peer.say(TOPICS.ack, wire.ack_payload([id_]))
+        peer.say(TOPICS.ack, wire.to_edge(TOPICS.ack, wire.ack_payload([id_]), stranger, time.time()))
+        peer.say(TOPICS.thresholds, wire.encode({"schema": wire.SCHEMA, "word": "unsigned"}))
+        peer.say(TOPICS.thresholds, acknowledgement([id_]))
+        genuine = word("the last")
+        peer.say(TOPICS.thresholds, genuine)
+        assert soon(lambda: commands)
+        assert commands == [genuine]
+        assert outbox.counts()["backlog"] == 1
 
 
 def test_stopping_says_offline(broker: Mosquitto, link_to: Callable[..., MqttLink]) -> None:

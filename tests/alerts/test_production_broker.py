@@ -161,7 +161,7 @@ def test_the_link_comes_in_by_tls_and_password(
         password_file=tmp_path / "north.box-1.secret",
         ca_file=tmp_path / "ca.crt",
     )
-    link = MqttLink(outbox, wire.Topics("north", "box-1"), where, SystemClock(), wire.public_key_text(key))
+    link = MqttLink(outbox, wire.Topics("north", "box-1"), where, SystemClock(), key)
     link.start()
     id_ = outbox.put(fields())
     assert soon(lambda: any(topic.endswith("/alerts") for topic, _ in hub.heard))

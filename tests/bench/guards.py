@@ -120,7 +120,7 @@ def edge(folder: Path, port: int, name: str, stop: threading.Event) -> int:
     """One edge box; how many alerts it sent, all of which the hub has stored."""
     key, clock = load_identity(folder), SystemClock()
     outbox = Outbox(folder / "outbox.db", key, clock=clock)
-    link = MqttLink(outbox, wire.Topics("shanghai", name), Broker(port=port), clock, wire.public_key_text(key))
+    link = MqttLink(outbox, wire.Topics("shanghai", name), Broker(port=port), clock, key)
     link.start()
     sent = 0
     while not stop.wait(ALERT_EVERY_S):

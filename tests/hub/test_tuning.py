@@ -304,7 +304,7 @@ class Edge:
         self._outbox = Outbox(folder / "outbox.db", self._key, clock=SystemClock())
         self._link = MqttLink(
             self._outbox, wire.Topics("shanghai", "box1"), Broker(port=port), SystemClock(),
-            wire.public_key_text(self._key), {wire.Topics("shanghai", "box1").thresholds: self.tuned.accept},
+            self._key, {wire.Topics("shanghai", "box1").thresholds: self.tuned.accept},
         )  # fmt: skip
         self._link.start()
 
