@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -402,7 +402,9 @@ class HubConfig(Settings):
     """The monitoring hub."""
 
     data_dir: Path = Path("hub-data")
-    database: str | None = Field(None, description="SQLAlchemy URL; SQLite in data_dir when left out")
+    database: str | None = Field(None, description="SQLAlchemy URL, no password in it; SQLite in data_dir if left out")
+    database_env: str | None = Field(None, description="environment variable that holds it instead, password and all")
+    database_file: Path | None = Field(None, description="file that holds it instead, password and all")
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     timezone: str = "Asia/Shanghai"
@@ -421,6 +423,22 @@ class HubConfig(Settings):
     def _known_zone(cls, name: str) -> str:
         return _known_timezone(name)
 
+    @field_validator("database")
+    @classmethod
+    def _no_password_inside(cls, url: str | None) -> str | None:
+        if url and _password_of(url) is not None:
+            raise ValueError("a password stands in the URL")
+        return url
+
+    def database_url(self) -> str | None:
+        """The database's SQLAlchemy URL with its password, from environment, file or here; `None` for SQLite's own."""
+        found = secret(self.database_env, self.database_file)
+        if found is None:
+            return self.database
+        if password := _password_of(found):
+            know(password)
+        return found
+
     @field_validator("public_url")
     @classmethod
     def _is_a_page(cls, url: str | None) -> str | None:
@@ -430,6 +448,17 @@ class HubConfig(Settings):
         ):
             raise ValueError("begins with http:// or https://, names a host, and no user, password or query")
         return url
+
+
+def _password_of(url: str) -> str | None:
+    """The password in a database's address, also where libpq takes it from a parameter."""
+    try:
+        parsed = urlsplit(url)
+    except ValueError:
+        return url if "@" in url else None
+    if parsed.password is not None:
+        return unquote(parsed.password)
+    return dict(parse_qsl(parsed.query)).get("password")
 
 
 def _known_timezone(name: str) -> str:
@@ -501,6 +530,8 @@ def load_hub(path: Path) -> HubConfig:
         "data_dir": _beside(path, config.data_dir),
         "broker": _broker_beside(path, config.broker),
     }
+    if config.database_file:
+        update["database_file"] = _beside(path, config.database_file)
     if other := config.integrations.broker:
         update["integrations"] = config.integrations.model_copy(update={"broker": _broker_beside(path, other)})
     return config.model_copy(update=update)
@@ -563,6 +594,8 @@ class _UniqueKeys(yaml.SafeLoader):
 def _yaml_problem(path: Path, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     reason = getattr(error, "problem", None) or str(error).split("\n")[0]
+    # What stands behind these signs is a name in YAML, and a password where somebody forgot the quotes.
+    reason = re.sub(r"(undefined alias|duplicate anchor|for the tag) '[^']*'", r"\1", reason)
     where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     hint = "YAML allows no tabs: indent with spaces" if "\\t" in reason or "tab" in reason else "check the indentation"
     return Problem(str(path), where, reason, hint)
@@ -575,7 +608,8 @@ def _problem(path: Path, found: Any) -> Problem:
     reason = str(found["msg"]).removeprefix("Value error, ")
     hint = HINTS.get(found["type"], ELSEWISE)
     if "stands in the URL" in reason:
-        hint = "give username and password_env or password_file instead"
+        names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
+        hint = f"give {names} instead"
     elif found["type"] == "extra_forbidden":
         reason = "unknown key"
     return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)
@@ -647,7 +681,8 @@ def check_edge(config: EdgeConfig, path: Path, exists: Callable[[Path], bool] = 
 def check_hub(config: HubConfig, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:
     """Problems of a hub's configuration that only the machine can tell."""
     other = config.integrations.broker
-    problems = check_broker(config.broker, path, exists)
+    problems = _secret_problems(path, "", config.database_env, config.database_file, exists, "database")
+    problems += check_broker(config.broker, path, exists)
     return problems + (check_broker(other, path, exists, "integrations.broker") if other else [])
 
 
@@ -664,11 +699,11 @@ def check_broker(
 
 
 def _secret_problems(
-    path: Path, key: str, env: str | None, file: Path | None, exists: Callable[[Path], bool]
+    path: Path, key: str, env: str | None, file: Path | None, exists: Callable[[Path], bool], what: str = "password"
 ) -> list[Problem]:
-    problems = []
+    problems, name = [], f"{key}.{what}" if key else what
     if env and env not in os.environ:
-        problems.append(Problem(str(path), f"{key}.password_env", f"the variable {env} is not set", "export it"))
+        problems.append(Problem(str(path), f"{name}_env", f"the variable {env} is not set", "export it"))
     if file and not exists(file):
-        problems.append(Problem(str(path), f"{key}.password_file", f"no such file: {file}", "check the path"))
+        problems.append(Problem(str(path), f"{name}_file", f"no such file: {file}", "check the path"))
     return problems

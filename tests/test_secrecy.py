@@ -7,11 +7,13 @@ import logging
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from detector.errors import LabelwatchError
+from detector.config import load_hub
+from detector.errors import ConfigError, LabelwatchError
 from detector.secrecy import guard, know, redacted
 
 SECRET = "hun/t%r2\"'é7Qx"
@@ -154,3 +156,36 @@ def test_no_core_is_dumped() -> None:
 def test_an_error_of_ours_is_safe_to_show() -> None:
     know(SECRET)
     assert SECRET not in repr(LabelwatchError(f"no entry with {SECRET}"))
+
+
+def hub_with(folder: Path, **keys: str) -> Path:
+    path = folder / "hub.yaml"
+    path.write_text(json.dumps(keys))
+    return path
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://hub:pw7Qx@db/hub", "postgresql://db/hub?password=pw7Qx"])
+def test_a_database_password_in_the_configuration_is_refused_and_one_elsewhere_taken(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="database: a password stands in the URL") as caught:
+        load_hub(hub_with(tmp_path, database=url))
+    assert "pw7Qx" not in str(caught.value) and "database_file" in str(caught.value)
+    (tmp_path / "address").write_text(url + "\n")
+    monkeypatch.setenv("HUB_DATABASE", url)
+    for keys in ({"database_file": "address"}, {"database_env": "HUB_DATABASE"}):
+        config = load_hub(hub_with(tmp_path, **keys))
+        assert config.database_url() == url
+        assert "pw7Qx" not in repr(config)
+    assert redacted("password pw7Qx refused") == "password *** refused"
+
+
+@pytest.mark.parametrize(
+    "line", ["broker: *pw7Qx", "broker: !pw7Qx x", "a: &pw7Qx 1\nb: &pw7Qx 2", "password: pw7Qx", "x: 'pw7Qx"]
+)
+def test_a_password_that_yaml_takes_for_something_else_is_not_shown(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_text(line)
+    with pytest.raises(ConfigError) as caught:
+        load_hub(path)
+    assert "pw7Qx" not in str(caught.value)

@@ -268,12 +268,14 @@ def _files(data: Path) -> Iterator[Path]:
 
 
 def _kind(config: HubConfig) -> str:
-    return make_url(config.database).get_backend_name() if config.database else "sqlite"
+    url = config.database_url()
+    return make_url(url).get_backend_name() if url else "sqlite"
 
 
 def _sqlite_file(config: HubConfig) -> Path:
     usual = config.data_dir / SQLITE
-    named = make_url(config.database).database if config.database else None
+    url = config.database_url()
+    named = make_url(url).database if url else None
     if named and Path(named).resolve() != usual.resolve():
         raise StoreError(f"only a SQLite database in its usual place can be backed up: {usual}, not {named}")
     return usual
@@ -300,7 +302,7 @@ def _dump(config: HubConfig, growing: Path) -> tuple[str, Path]:
 def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
     """Paths of clips in the data folder, with the checksum and size that the database knows."""
     # Not by `Database`, which would bring a running hub's database to the shape of this program.
-    engine = create_engine(f"sqlite:///{dump}" if _kind(config) == "sqlite" else make_url(config.database or ""))
+    engine = create_engine(f"sqlite:///{dump}" if _kind(config) == "sqlite" else make_url(config.database_url() or ""))
     try:
         with engine.connect() as connection:
             rows = connection.execute(select(clips.c.file, clips.c.sha256, clips.c.size)).all()
@@ -312,7 +314,7 @@ def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
 def _postgres(program: str, config: HubConfig, *options: str) -> None:
     """Run one of PostgreSQL's programs; a password travels by the environment."""
     found = _program(program)
-    url = make_url(config.database or "")
+    url = make_url(config.database_url() or "")
     environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
     plain = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
     run = subprocess.run(

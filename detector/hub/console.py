@@ -73,11 +73,12 @@ def database_of(config: HubConfig, *, make: bool = False) -> Iterator[Database]:
         StoreError: There is none, or it can't be used.
     """
     file = config.data_dir / "hub.sqlite"
-    if config.database is None and not file.exists():
+    url = config.database_url()
+    if url is None and not file.exists():
         if not make:
             raise StoreError(f"{file}: no database; has this hub ever run?")
         config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(config.database or f"sqlite:///{file}")
+    database = Database(url or f"sqlite:///{file}")
     try:
         yield database
     finally:

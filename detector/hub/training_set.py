@@ -101,7 +101,7 @@ def open_store(config: HubConfig) -> Store:
     Raises:
         StoreError: There is none, or it can't be used.
     """
-    url = config.database or f"sqlite:///{config.data_dir / 'hub.sqlite'}"
+    url = config.database_url() or f"sqlite:///{config.data_dir / 'hub.sqlite'}"
     try:
         parsed = make_url(url)
     except SQLAlchemyError as error:
