@@ -17,6 +17,7 @@ from detector.errors import SourceError
 from detector.learned import Learned, LearnedFile
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
+from detector.pulse import Pulse
 from detector.rules.silence import Silence
 from detector.rules.telling import due_again
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
@@ -64,6 +65,7 @@ class CameraWorker:
         census: Is offered the count of what lies there at each of them.
 
     Attributes:
+        pulses: Tell whether its thread, and who brings its packets, get on; at rest while it waits for frames.
         frames: Frames looked at.
         crashes: Times the pipeline or the source raised.
         failure: Why a recording could not be played; `None` when nothing is wrong.
@@ -89,6 +91,7 @@ class CameraWorker:
     ) -> None:
         self.camera = camera
         self.sink = sink
+        self.pulses = self._pulse, self._packet_pulse = Pulse(), Pulse()
         self.frames = 0
         self.crashes = 0
         self.failure: str | None = None
@@ -199,7 +202,7 @@ class CameraWorker:
 
     def _run(self) -> None:
         try:
-            with self._telling:
+            with self._telling:  # no pulse: many old clips on a slow disk may take their time
                 self.sink.salvage()
         except Exception as error:  # old clips must not keep the camera from being watched
             logger.exception("clips can't be salvaged camera=%s: %s", self.camera.name, error)
@@ -216,12 +219,14 @@ class CameraWorker:
     def _watched_to_the_end(self) -> bool:
         """Open the source and look at its frames; false when it has to be opened once more."""
         try:
-            self._source = self._open_source(self._ring.append)
+            with self._pulse:
+                self._source = self._open_source(self._take_packet)
             try:
                 for frame in self._source:
                     self._look(frame)
             finally:
-                self._source.close()
+                with self._pulse:
+                    self._source.close()
         except SourceError as error:
             logger.warning("camera can't be played camera=%s: %s", self.camera.name, error)
             self.failure = str(error)
@@ -233,28 +238,36 @@ class CameraWorker:
             return False
         return True
 
+    def _take_packet(self, packet: Packet, stream: StreamFormat) -> None:
+        with self._packet_pulse:
+            self._ring.append(packet, stream)
+
     def _look(self, frame: Frame) -> None:
         self.failure = None
         self._last_frame = frame
         try:
-            pipeline = self._ready()
-            updates = pipeline.process(frame)
-            with self._telling:
-                for update in updates:
-                    self.sink.accept(update, frame)
-                if pipeline.sight is not None:
-                    self.sink.see(pipeline.sight)
-                self.sink.tick(frame.captured_at)
-            self.frames += 1
-            self._trouble = None
-            if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
-                self._keep(pipeline.learned())
-            if self._pictures is not None and pipeline.scene is not None:
-                self._pictures.offer(frame, pipeline.scene)
-            if self._census is not None and pipeline.sight is not None:
-                self._census.offer(frame.captured_at, pipeline.census)
+            with self._pulse:
+                self._work_on(frame)
         except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
             self._crashed("pipeline", error)
+
+    def _work_on(self, frame: Frame) -> None:
+        pipeline = self._ready()
+        updates = pipeline.process(frame)
+        with self._telling:
+            for update in updates:
+                self.sink.accept(update, frame)
+            if pipeline.sight is not None:
+                self.sink.see(pipeline.sight)
+            self.sink.tick(frame.captured_at)
+        self.frames += 1
+        self._trouble = None
+        if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
+            self._keep(pipeline.learned())
+        if self._pictures is not None and pipeline.scene is not None:
+            self._pictures.offer(frame, pipeline.scene)
+        if self._census is not None and pipeline.sight is not None:
+            self._census.offer(frame.captured_at, pipeline.census)
 
     def _ready(self) -> Pipeline:
         """A pipeline for the zones in force; what one for others had found ends, what it had learned is kept."""
@@ -290,7 +303,7 @@ class CameraWorker:
         """Close clips and end open incidents, in this order: the end of an incident lists its clips."""
         pipeline, self._pipeline = self._pipeline, None
         try:
-            with self._telling:
+            with self._pulse, self._telling:
                 self.sink.finish()
                 if pipeline is not None and self._last_frame is not None:
                     for update in pipeline.finish():

@@ -19,6 +19,7 @@ BOTTOM = (
     "census",
     "evidence",
     "keys",
+    "pulse",
     "secrecy",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))

@@ -63,7 +63,7 @@ class MqttLink:
         broker: Where the broker is.
         clock: Tells the time written into status and health messages.
         key: This edge's key; what it says of itself is signed with it.
-        commands: What the hub's commands are given to as they come, by topic; in the link's thread; must not raise.
+        commands: What the hub's commands are given to as they come, by topic; in the link's thread.
         trust: Tells the hub's words from others'; left out, the first hub heard is believed from then on.
 
     Attributes:
@@ -116,7 +116,7 @@ class MqttLink:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin to connect and send; returns at once. Called once more, a new thread takes over from one that is stuck."""
+        """Begin to connect and send; returns at once. Called again, a new thread takes over from one that is stuck."""
         self._stopping.clear()
         self._ready.clear()
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
@@ -176,7 +176,7 @@ class MqttLink:
                 self._session(version)
                 return
             except Exception as error:  # whatever goes wrong with a connection, the next may do better
-                if self._over():
+                if self._thread is not threading.current_thread():
                     return
                 if self._ready.is_set():
                     self._ready.clear()
@@ -184,7 +184,7 @@ class MqttLink:
                 failures += 1
                 other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
                 version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
-                if str(error) != said:
+                if str(error) != said and not self._stopping.is_set():
                     said = str(error)
                     odd = not isinstance(error, LabelwatchError | OSError)
                     logger.warning("no link to the broker at %s: %s", self._where(), said, exc_info=odd)
@@ -212,7 +212,8 @@ class MqttLink:
                 self._send_health(client)
                 self._send_views(client)
                 self._doubt_silence()
-            self._say_goodbye(client)
+            if self._stopping.is_set():  # another thread that took over is no reason to say that the edge is gone
+                self._say_goodbye(client)
         finally:
             client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
             client.disconnect()
@@ -295,7 +296,10 @@ class MqttLink:
         if not payload or not self._trust.believes(message.topic, payload):  # empty: a retained command was taken away
             return
         if message.topic in self._commands:
-            self._commands[message.topic](payload)
+            try:
+                self._commands[message.topic](payload)
+            except Exception:  # kept by the broker, it would else break each connection anew
+                logger.exception("the command %s failed", message.topic)
             return
         try:
             ids = wire.acked_ids(payload)

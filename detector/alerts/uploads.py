@@ -26,6 +26,7 @@ from detector.alerts.mqtt import back_off_s
 from detector.alerts.outbox import Clip, Outbox
 from detector.clock import Clock
 from detector.errors import LabelwatchError, StoreError
+from detector.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,9 @@ class ClipUploads:
         clock: Tells the time written into them.
         ca_file: Vouches for an https:// hub with a certificate of its own (PEM).
 
+    Attributes:
+        pulse: Tells whether its thread gets on.
+
     Raises:
         LabelwatchError: `ca_file` can't be used.
     """
@@ -86,11 +90,18 @@ class ClipUploads:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._said_older = False
+        self.pulse = Pulse()
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin to upload; returns at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="clip-uploads", daemon=True)
+        """Begin to upload; returns at once. Called once more, a new thread takes over from one that is stuck."""
+        self._stopping.set()  # for the one before: whenever it gets on, it ends
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._stopping,), name="clip-uploads", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
@@ -102,10 +113,12 @@ class ClipUploads:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
+    def _run(self, stopping: threading.Event) -> None:
         said = ""
-        with httpx.Client(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), verify=self._verify) as client:
-            while not self._stopping.is_set():
+        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        with self.pulse, httpx.Client(timeout=timeout, verify=self._verify) as client:
+            while not stopping.is_set():
+                self.pulse.beat()
                 self._outbox.new_clip.clear()
                 try:
                     clip = self._outbox.next_clip()
@@ -115,7 +128,7 @@ class ClipUploads:
                     said = self._bring(client, clip, said)
                 except StoreError as error:
                     logger.error("clips can't be uploaded: %s", error)
-                    self._stopping.wait(POLL_S)
+                    stopping.wait(POLL_S)
 
     def _bring(self, client: httpx.Client, clip: Clip, said: str) -> str:
         """Upload one clip and enter the outcome in the outbox; what was last complained of comes and goes."""
@@ -186,7 +199,8 @@ class ClipUploads:
             file.seek(offset)
             left = clip.size - offset
             while left and (chunk := file.read(min(CHUNK, left))):
-                if self._stopping.is_set():
+                self.pulse.beat()
+                if self._stopping.is_set() or self._thread is not threading.current_thread():
                     raise _NotNowError("stopping")
                 left -= len(chunk)
                 yield chunk
