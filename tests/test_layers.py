@@ -15,10 +15,11 @@ from tests.conftest import REPOSITORY
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
     "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources", "sides",
-    "pixelation",
+    "pixelation", "containers",
     "census",
     "evidence",
     "keys",
+    "authority",
     "pulse",
     "secrecy",
 )  # fmt: skip
@@ -91,7 +92,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("av", ["detector.sources", "detector.alerts.clips", "detector.hub.transcode"]),
+        ("av", ["detector.sources", "detector.alerts.clips", "detector.hub.transcode", "detector.containers"]),
         ("onnxruntime", ["detector.inference.runtimes"]),
         ("openvino", ["detector.inference.runtimes"]),
         ("paho", ["detector.alerts.mqtt", "detector.hub.ingest"]),

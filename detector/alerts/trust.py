@@ -23,8 +23,8 @@ from detector.errors import StoreError, WireError
 logger = logging.getLogger(__name__)
 
 FILE = "hub.pub"
-# A replay of these does nothing: an id is gone already, and a state has a version that only grows.
-LASTING = frozenset({"ack", "cmd/thresholds", "cmd/zones"})
+# A replay of these does nothing: an id is gone already, a state has a version that only grows, and a new key is named.
+LASTING = frozenset({"ack", "cmd/thresholds", "cmd/zones", "cmd/rotate"})
 GOOD_FOR_S = 300.0
 NOBODY = ""  # fits no signature
 

@@ -16,9 +16,10 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from detector.alerts.uploads import _trust
+from detector.authority import issued, write_pair
 from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError, StoreError
 from detector.hub import lan
@@ -116,16 +117,15 @@ def test_private_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
 def test_the_authority_can_vouch_for_no_web_site(tmp_path: Path, name: str) -> None:
     made = certificate(tmp_path, HOME, NOON)
     now = datetime.fromtimestamp(NOON, UTC)
-    authority, signer = lan._authority(tmp_path, "box", now)
+    signer = lan._authority(tmp_path, "box", now)
     alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name)) if name[0] == "8" else x509.DNSName(name)
-    forged, key = lan._issued(authority, signer, "box", [alternative], datetime.now(UTC))
-    lan._write_pair(tmp_path, "forged", forged, key)
+    forged = issued(signer, "box", ExtendedKeyUsageOID.SERVER_AUTH, datetime.now(UTC), lan.LIFE, [alternative])
+    write_pair(tmp_path, "forged", forged)
     answer = subprocess.run(
         ["openssl", "verify", "-CAfile", made.authority.with_name("ca.crt"), tmp_path / "forged.crt"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode != 0 and "permitted subtree violation" in answer.stderr
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
 
 
 def test_public_addresses_are_left_out(tmp_path: Path) -> None:
