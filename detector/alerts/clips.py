@@ -25,6 +25,7 @@ import av
 import av.container
 
 from detector.alerts.looks import LookRing, Side, write_side
+from detector.containers import DECODING, open_recording
 from detector.errors import SourceUnavailable, WireError
 from detector.packets import Packet, PacketRing, Stored, StreamFormat
 from detector.sides import SUFFIX, read_side
@@ -351,12 +352,14 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
 def _opened(path: Path) -> av.container.InputContainer:
     """A recording with a video stream."""
     try:
-        source = av.open(os.fspath(path), metadata_errors="replace")
+        source = open_recording(path)
     except av.error.FFmpegError as error:
         raise SourceUnavailable(f"{path}: can't be opened: {error.strerror}") from error
     if not source.streams.video:
         source.close()
         raise SourceUnavailable(f"{path}: holds no video stream")
+    if source.streams.video[0].codec_context is not None:
+        source.streams.video[0].codec_context.options = dict(DECODING)
     return source
 
 

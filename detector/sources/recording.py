@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
 
+from detector.containers import open_recording
 from detector.errors import SourceUnavailable
 from detector.packets import Packet
 from detector.sources.pacing import Pacer
@@ -158,8 +158,8 @@ def _open(path: Path, *, evidence: bool) -> Video:
     if not size:
         raise SourceUnavailable(f"{path}: the file is empty (zero bytes)")
     try:
-        container = av.open(os.fspath(path), metadata_errors="replace")
-    except av.error.InvalidDataError as error:
+        container = open_recording(path)
+    except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the latter of formats that aren't read
         raise SourceUnavailable(f"{path}: {_why_unreadable(path)}") from error
     except (av.error.FFmpegError, OSError) as error:
         raise SourceUnavailable(f"{path}: {_plain(error)}") from error

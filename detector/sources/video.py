@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 import av.bitstream
@@ -15,6 +16,7 @@ import av.container
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.containers import CODECS, DECODING
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, StreamFormat
 
@@ -44,18 +46,30 @@ class Video:
     """The first video stream of a container, decoded in one thread.
 
     Decoding errors are counted in `decode_errors` and what can be decoded is given; FFmpeg's own errors while reading
-    come through.
+    come through. Pictures of more than `largest_pixels` are errors, found before memory is taken for them.
     """
 
-    def __init__(self, container: av.container.InputContainer, name: str, *, evidence: bool) -> None:
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        name: str,
+        *,
+        evidence: bool,
+        largest_pixels: int | None = None,
+    ) -> None:
         if not container.streams.video:
             raise SourceUnavailable(f"{name}: holds no video stream")
         self._container = container
         self._stream = container.streams.video[0]
         if self._stream.codec_context is None:
             raise SourceUnavailable(f"{name}: its video codec is unknown here")
+        if self._stream.codec_context.name not in CODECS:
+            raise SourceUnavailable(f"{name}: its video codec, {self._stream.codec_context.name}, isn't read here")
+        self._stream.codec_context.options = dict(DECODING)
         # Frame threads hold several pictures each and gain nothing: every camera has its own thread already.
         self._stream.codec_context.thread_count = 1
+        if largest_pixels is not None:
+            self._stream.codec_context.options = {"max_pixels": str(largest_pixels)}
         self._evidence = evidence
         self._filter = _self_contained(self._stream) if evidence else None
         self._packet_s: float | None = None
