@@ -83,11 +83,21 @@ def build_parser() -> argparse.ArgumentParser:
 
     run = verb("run", run_worker, "edge worker: all cameras of one box")
     run.add_argument("config", type=Path, metavar="CONFIG")
+    run.add_argument("--strict", action="store_true", help="a bad configuration ends it, whatever worked before")
+    run.add_argument("--supervised", action="store_true", help="start it again when it dies; systemd does so itself")
 
     hub = verb("hub", run_hub, "monitoring hub")
     hub.add_argument("config", type=Path, metavar="CONFIG")
     hub.add_argument("--port", type=int, help="instead of the configured one; 0 takes a free one")
     hub.add_argument("--lan", action="store_true", help="for phones in this network: TLS, and a QR code")
+
+    certs = verb("certs", run_certs, "authority, certificates and configuration for an MQTT broker with TLS")
+    certs.add_argument("folder", type=Path, metavar="FOLDER", help="new, or an earlier one to bring up to date")
+    certs.add_argument("--host", nargs="+", default=[], metavar="NAME", help="names and addresses of the broker")
+    certs.add_argument("--edge", nargs="+", default=[], metavar="SITE/EDGE", help="edges that need a certificate")
+    certs.add_argument("--revoke", nargs="+", default=[], metavar="SITE/EDGE", help="let them in no more")
+    certs.add_argument("--renew-days", type=_positive, default=60, metavar="N", help="renew what ends so soon (60)")
+    certs.add_argument("--lang", choices=("zh", "en"), help="that of the terminal when left out")
 
     backup = verb("backup", run_backup, "everything a hub keeps, running or not, to a folder of backups")
     backup.add_argument("config", type=Path, metavar="HUB_CONFIG")
@@ -265,13 +275,9 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_worker(options: argparse.Namespace) -> int:
     """`labelwatch run`."""
-    from detector.config import check_edge, load_edge
-    from detector.worker import run
+    from detector.launch import launch
 
-    config = load_edge(options.config)
-    if problems := [p for p in check_edge(config, options.config) if not p.key.endswith(".source")]:
-        raise ConfigError(problems)
-    return run(config)
+    return launch(options.config, strict=options.strict, supervised=options.supervised)
 
 
 def run_hub(options: argparse.Namespace) -> int:
@@ -406,6 +412,20 @@ def run_verify(options: argparse.Namespace) -> int:
     if not report.readable:
         return MISUSED
     return FAILED if report.broken else FINE
+
+
+def run_certs(options: argparse.Namespace) -> int:
+    """`labelwatch certs`."""
+    from detector.certs import make_certificates, revoke_named
+
+    language = options.lang or _spoken()
+    if options.revoke:
+        print("\n".join(revoke_named(options.folder, options.revoke, language)))
+        if not (options.host or options.edge):
+            return FINE
+    report = make_certificates(options.folder, options.host, options.edge, time.time(), options.renew_days)
+    print("\n".join(report.lines(language)))
+    return FINE
 
 
 def run_doctor(options: argparse.Namespace) -> int:

@@ -1,0 +1,469 @@
+"""A folder comes in; an authority, certificates for broker, hub and edges, and a broker's configuration are in it then.
+
+    authority/   ca.key, ca.crt, issued/SERIAL.crt      stays with whoever runs the broker
+    broker/      mosquitto.conf, acl, passwords, ca.crt, server.*, revoked.crl, data/
+    hub/         ca.crt, client.*
+    edges/SITE/EDGE/  ca.crt, client.*                  to be carried to that edge
+
+Run again it keeps what is there, makes anew what ends soon, and adds what is asked for. Unlike the authority for
+phones (`hub.lan`) this one isn't held to local names: nobody installs it, it is named in two configurations only, and
+OpenSSL would take the common name `hub` for a host name that such constraints forbid.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+import pwd
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from detector.authority import (
+    Pair,
+    certificate_pem,
+    certified,
+    fits,
+    issued,
+    key_pem,
+    load_certificate,
+    load_pair,
+    new_authority,
+    write_pair,
+    write_whole,
+)
+from detector.clock import iso
+from detector.errors import ConfigError, Problem, StoreError
+from detector.resources import resource
+
+HUB = "hub"  # the hub's user name at the broker, as the ACL has it
+AUTHORITY_LIFE = timedelta(days=7300)
+LIFE = timedelta(days=1096)  # nobody on the spot renews these, and a lost box is revoked
+RENEW_DAYS = 60
+PORT = 8883
+LONGEST_CN = 64  # X.509's
+SHIPPED = "/etc/mosquitto/labelwatch"  # what the shipped configuration names
+BROKER_USER = "mosquitto"  # mosquitto becomes this user when root starts it
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
+LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+ALWAYS = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(slots=True)
+class Made:
+    """What was done to a folder; `made` and `kept` name certificates, `ending` those that somebody has to see to."""
+
+    folder: Path
+    host: str
+    edges: list[tuple[str, str]]
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    ending: list[tuple[str, str]] = field(default_factory=list)
+
+    def lines(self, language: str) -> list[str]:
+        """For people: what there is now, and what goes into which file."""
+        say = WORDS[language]
+        folder = self.folder
+        told = [say["made"].format(", ".join(self.made))] if self.made else []
+        told += [say["kept"].format(", ".join(self.kept))] if self.kept else []
+        told += [say["ending"].format(name, day) for name, day in self.ending]
+        told += ["", say["broker"], f"  mosquitto -c {folder / 'broker' / 'mosquitto.conf'}", "", say["hub"]]
+        told += [f"  {_broker_line(self.host, folder / 'hub')}", f"  certs_dir: {folder}"]
+        for site, edge in self.edges:
+            carried = folder / "edges" / site / edge
+            told += ["", say["edge"].format(f"{site}/{edge}", carried)]
+            told += [f"  {_broker_line(self.host, Path())}", f"  site: {site}"]
+        return [*told, "", say["secret"].format(folder / "authority")]
+
+
+WORDS = {
+    "en": {
+        "made": "Made: {}.",
+        "kept": "Kept: {}.",
+        "ending": "Ends soon: {}, on {}. Its box must join again, or run this with --edge and carry the files there.",
+        "broker": "Start the broker:",
+        "hub": "Two lines for hub.yaml:",
+        "edge": "For edge {}: carry all of {} to it, beside its site.yaml, and write there:",
+        "revoked": "{} is let in no more (certificates revoked: {}).",
+        "unknown": "{} has no certificate that isn't revoked already.",
+        "reload": "Restart the broker now: it reads the list then, and lets go of whoever is connected.",
+        "secret": "Whoever has {} can make himself any edge: keep it on this machine, and in your backup.",
+    },
+    "zh": {
+        "made": "新签发：{}。",
+        "kept": "保留：{}。",
+        "ending": "即将到期：{}（{}）。请让该盒子重新加入，或用 --edge 再运行一次并把文件拷过去。",
+        "broker": "启动消息服务器：",
+        "hub": "hub.yaml 里写这两行：",
+        "edge": "盒子 {}：把 {} 里的文件全部拷到它的 site.yaml 旁边，并写上：",
+        "revoked": "已禁止 {} 接入（吊销证书 {} 张）。",
+        "unknown": "{} 没有尚未吊销的证书。",
+        "reload": "请现在重启消息服务器：重启后名单才生效，已连接的也会断开。",
+        "secret": "谁拿到 {}，谁就能冒充任何盒子：只放在这台机器和备份里。",
+    },
+}
+
+
+def _broker_line(host: str, folder: Path) -> str:
+    files = {"ca_file": "ca.crt", "cert_file": "client.crt", "key_file": "client.key"}
+    paths = ", ".join(f"{name}: {folder / file}" for name, file in files.items())
+    told = f'"{host}"' if ":" in host else host
+    return f"broker: {{host: {told}, port: {PORT}, {paths}}}"
+
+
+def make_certificates(
+    folder: Path, hosts: Sequence[str], edges: Sequence[str], now: float, renew_days: int = RENEW_DAYS
+) -> Made:
+    """Have all certificates and the broker's configuration in a folder; what is there and fits stays.
+
+    Args:
+        folder: Made when missing.
+        hosts: Names and addresses that the broker is reached by; the first is told to hub and edges. Those of an
+            earlier run stay.
+        edges: As SITE/EDGE. Those of an earlier run stay, and are made anew in time.
+        now: Unix seconds.
+        renew_days: What ends within so many days is made anew.
+
+    Raises:
+        ConfigError: A host or edge is none.
+        StoreError: The folder can't be written, or something in it is missing or can't be read.
+    """
+    asked = [_edge(text) for text in edges]
+    names = _general_names([*hosts, *ALWAYS])
+    at, renew = datetime.fromtimestamp(now, UTC), timedelta(days=renew_days)
+    folder = folder.absolute()
+    broker, hub = folder / "broker", folder / "hub"
+    with _named_errors(folder):
+        names = _with_earlier(broker / "server.crt", names)
+    if not hosts and len(names) <= len(ALWAYS):
+        raise _wrong("--host", "", "is missing: name what the broker is reached by")
+    with _named_errors(folder), _locked(folder, make=True):
+        authority = _authority(folder, at, make=True)
+        for one in (broker, broker / "data", hub):
+            one.mkdir(mode=0o755, exist_ok=True)
+        known = sorted((*file.parts[-3:-1],) for file in (folder / "edges").glob("*/*/client.key"))
+        report = Made(folder, hosts[0] if hosts else _first_host(names), asked)
+        use = ExtendedKeyUsageOID.SERVER_AUTH
+        _have(report, authority, broker, "server", "server", use, at, renew, names)
+        _have(report, authority, hub, "client", HUB, ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
+        for site, edge in dict.fromkeys([*((site, edge) for site, edge in known), *asked]):
+            place = folder / "edges" / site / edge
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _have(report, authority, place, "client", f"{site}/{edge}", ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
+        _write_crl(folder, authority, at, _revoked(folder))
+        _write_broker(folder)
+        report.ending = [
+            (name, iso(held.not_valid_after_utc.timestamp())[:10])
+            for name, held in _newest(folder).items()
+            if held.not_valid_after_utc - at <= renew and "/" in name
+        ]
+    return report
+
+
+def issue_edge(folder: Path, site: str, edge: str, now: float | None = None) -> tuple[str, str]:
+    """A certificate and its private key for an edge, PEM; the key is kept nowhere.
+
+    Raises:
+        ConfigError: Site or edge is no name, or the two are too long together.
+        StoreError: There is no authority in the folder, or it can't be read or written.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    return _sign(folder, site, edge, key.public_key(), now), key_pem(key).decode()
+
+
+def sign_edge(folder: Path, site: str, edge: str, csr_pem: str, now: float | None = None) -> str:
+    """A certificate, PEM, for the key of an edge that asks by a certificate signing request.
+
+    What the request says of names is passed over: the edge is who the caller says it is.
+
+    Raises:
+        ConfigError: Site or edge is no name, or the request is none of an EC P-256 key that signed it.
+        StoreError: As `issue_edge`.
+    """
+    try:
+        request = x509.load_pem_x509_csr(csr_pem.encode())
+        key = request.public_key()
+        is_signed = request.is_signature_valid
+    except Exception as error:  # malformed ASN.1 has errors of many kinds
+        raise _wrong("certificate signing request", "", "can't be read") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1) or not is_signed:
+        raise _wrong("certificate signing request", "", "is none of an EC P-256 key that signed it")
+    return _sign(folder, site, edge, key, now)
+
+
+def revoke_edge(folder: Path, site: str, edge: str, now: float | None = None) -> int:
+    """Put every certificate of an edge on the list that the broker reads; how many were not on it yet.
+
+    The broker reads it when it starts, and on SIGHUP; a connection that stands ends with the broker only.
+
+    Raises:
+        ConfigError: Site or edge is no name.
+        StoreError: As `issue_edge`.
+    """
+    name = _common_name(site, edge)
+    at = datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC)
+    with _named_errors(folder), _locked(folder):
+        authority = _authority(folder, at, make=False)
+        revoked = _revoked(folder)
+        serials = {held.serial_number for held in _issued(folder) if _name(held) == name} - revoked.keys()
+        _write_crl(folder, authority, at, {**revoked, **dict.fromkeys(serials, at)})
+        return len(serials)
+
+
+def revoke_named(folder: Path, edges: Sequence[str], language: str) -> list[str]:
+    """Revoke edges, as SITE/EDGE; lines for people.
+
+    Raises:
+        ConfigError: One is none; then nothing was revoked.
+        StoreError: As `issue_edge`.
+    """
+    say = WORDS[language]
+    asked = [_edge(text) for text in edges]
+    numbers = [revoke_edge(folder, site, edge) for site, edge in asked]
+    told = [
+        say["revoked" if number else "unknown"].format(f"{site}/{edge}", number)
+        for (site, edge), number in zip(asked, numbers, strict=True)
+    ]
+    return [*told, say["reload"]] if any(numbers) else told
+
+
+def authority_pem(folder: Path) -> str:
+    """The authority's certificate, PEM: an edge's `broker.ca_file`.
+
+    Raises:
+        StoreError: There is none.
+    """
+    with _named_errors(folder):
+        return certificate_pem(load_certificate(folder / "authority" / "ca.crt")).decode()
+
+
+def ends_at(file: Path) -> float:
+    """When a certificate ends, Unix seconds.
+
+    Raises:
+        StoreError: The file holds none.
+    """
+    try:
+        return load_certificate(file).not_valid_after_utc.timestamp()
+    except OSError as error:
+        raise StoreError(f"the certificate {file} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{file} holds no certificate") from error
+
+
+# ---- names
+
+
+def _edge(text: str) -> tuple[str, str]:
+    site, slash, edge = text.partition("/")
+    if not slash:
+        raise _wrong("edge", text, "is not SITE/EDGE")
+    _common_name(site, edge)
+    return site, edge
+
+
+def _common_name(site: str, edge: str) -> str:
+    """The user name of an edge at the broker; with another slash in it, it would reach another's topics."""
+    for name in (site, edge):
+        if not NAME.fullmatch(name):
+            raise _wrong("edge", f"{site}/{edge}"[:140], "is no site and edge that a configuration may give")
+    if len(site) + 1 + len(edge) > LONGEST_CN:
+        raise _wrong("edge", f"{site}/{edge}", f"is longer than the {LONGEST_CN} characters that a certificate takes")
+    return f"{site}/{edge}"
+
+
+def _general_names(hosts: Sequence[str]) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = []
+    for host in dict.fromkeys(hosts):
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            if len(host) > 253 or not all(map(LABEL.fullmatch, host.split("."))):
+                raise _wrong("host", host[:260], "is neither a host's name nor an address") from None
+            names.append(x509.DNSName(host.lower()))
+    return names
+
+
+def _with_earlier(file: Path, names: list[x509.GeneralName]) -> list[x509.GeneralName]:
+    """With the names of the certificate that is there: hubs and edges may go by them."""
+    if not file.exists():
+        return names
+    held = load_certificate(file).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return list(dict.fromkeys([*names, *held]))
+
+
+def _first_host(names: Sequence[x509.GeneralName]) -> str:
+    told = (str(name.value) for name in names)
+    return next(name for name in told if name not in ALWAYS)
+
+
+def _wrong(what: str, text: str, reason: str) -> ConfigError:
+    return ConfigError([Problem("labelwatch certs", what, f"{text!r} {reason}" if text else reason, "see --help")])
+
+
+# ---- files
+
+
+@contextmanager
+def _named_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{error.filename or folder}: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(
+            f"a certificate or key in {folder} can't be read ({error}): bring it back from a backup"
+        ) from error
+
+
+@contextmanager
+def _locked(folder: Path, *, make: bool = False) -> Iterator[None]:
+    """One process at a time: the hub enrols while somebody runs the command."""
+    if make:
+        (folder / "authority").mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif not (folder / "authority").is_dir():
+        raise StoreError(f"there is no authority in {folder}: run labelwatch certs {folder} first")
+    with (folder / "authority" / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _authority(folder: Path, at: datetime, *, make: bool) -> Pair:
+    home = folder / "authority"
+    held = load_pair(home, "ca")
+    if held is not None:
+        return held
+    # The key is written first: alone, it is what a power cut left of the very first run.
+    if (home / "ca.crt").exists() or any((home / "issued").glob("*.crt")):
+        raise StoreError(f"{home} has lost its ca.key or ca.crt: bring both back from a backup, or take a new folder")
+    if not make:
+        raise StoreError(f"there is no authority in {folder}: run labelwatch certs {folder} first")
+    made = new_authority("labelwatch broker", at, AUTHORITY_LIFE)
+    write_pair(home, "ca", made)
+    return made
+
+
+def _have(
+    report: Made,
+    authority: Pair,
+    place: Path,
+    file: str,
+    name: str,
+    use: x509.ObjectIdentifier,
+    at: datetime,
+    renew: timedelta,
+    names: Sequence[x509.GeneralName] = (),
+) -> None:
+    """Have a pair of this name in a place, with the authority's certificate beside it."""
+    write_whole(place / "ca.crt", certificate_pem(authority.certificate), 0o644)
+    held = load_pair(place, file)
+    good = held and fits(held.certificate, authority.certificate, at, renew, names) and _name(held.certificate) == name
+    if held and good and held.certificate.serial_number not in _revoked(report.folder):
+        report.kept.append(name)
+        return
+    made = issued(authority, name, use, at, LIFE, names)
+    _note(report.folder, made.certificate)
+    write_pair(place, file, made)
+    report.made.append(name)
+
+
+def _sign(folder: Path, site: str, edge: str, key: ec.EllipticCurvePublicKey, now: float | None) -> str:
+    name = _common_name(site, edge)
+    at = datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC)
+    with _named_errors(folder), _locked(folder):
+        authority = _authority(folder, at, make=False)
+        made = certified(authority, key, name, ExtendedKeyUsageOID.CLIENT_AUTH, at, LIFE)
+        _note(folder, made)
+    return certificate_pem(made).decode()
+
+
+def _note(folder: Path, made: x509.Certificate) -> None:
+    """Remember what was issued, before anybody has it: only what is known can be revoked."""
+    home = folder / "authority" / "issued"
+    home.mkdir(mode=0o700, exist_ok=True)
+    write_whole(home / f"{made.serial_number:x}.crt", certificate_pem(made), 0o600)
+
+
+def _issued(folder: Path) -> Iterator[x509.Certificate]:
+    for file in sorted((folder / "authority" / "issued").glob("*.crt")):
+        yield load_certificate(file)
+
+
+def _newest(folder: Path) -> dict[str, x509.Certificate]:
+    """The newest certificate of every name that is not revoked."""
+    revoked = _revoked(folder)
+    held = [one for one in _issued(folder) if one.serial_number not in revoked]
+    return {_name(one): one for one in sorted(held, key=lambda one: one.not_valid_after_utc)}
+
+
+def _name(held: x509.Certificate) -> str:
+    names = held.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
+
+
+def _revoked(folder: Path) -> dict[int, datetime]:
+    file = folder / "broker" / "revoked.crl"
+    if not file.exists():
+        return {}
+    return {one.serial_number: one.revocation_date_utc for one in x509.load_pem_x509_crl(file.read_bytes())}
+
+
+def _write_crl(folder: Path, authority: Pair, at: datetime, revoked: dict[int, datetime]) -> None:
+    """The list is good as long as the authority: one that had ended would shut everybody out."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.certificate.subject)
+        .last_update(at - timedelta(days=1))
+        .next_update(authority.certificate.not_valid_after_utc)
+    )
+    for serial, since in revoked.items():
+        one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since).build()
+        builder = builder.add_revoked_certificate(one)
+    made = builder.sign(authority.key, hashes.SHA256())
+    (folder / "broker").mkdir(mode=0o755, exist_ok=True)
+    write_whole(folder / "broker" / "revoked.crl", made.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _write_broker(folder: Path) -> None:
+    """The shipped configuration with this folder's paths; passwords that are there stay."""
+    broker = folder / "broker"
+    text = resource("configs", "mosquitto", "labelwatch.conf").read_text(encoding="utf-8").replace(SHIPPED, str(folder))
+    user = _broker_user()
+    if user is not None:
+        text += f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user}\n"
+    write_whole(broker / "mosquitto.conf", text.encode(), 0o644)
+    write_whole(broker / "acl", resource("configs", "mosquitto", "acl").read_bytes(), 0o600)
+    (broker / "passwords").touch(0o600)
+    if user is not None:
+        for one in (
+            "",
+            "data",
+            "acl",
+            "passwords",
+            "server.key",
+            "server.crt",
+            "ca.crt",
+            "revoked.crl",
+            "mosquitto.conf",
+        ):
+            shutil.chown(broker / one, user)
+
+
+def _broker_user() -> str | None:
+    """Who the broker will be when root starts it; `None` when it is started by whoever runs this."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(BROKER_USER).pw_name
+    except KeyError:
+        return "root"
