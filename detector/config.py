@@ -311,7 +311,7 @@ class Buffers(Settings):
     alert_days: float = Field(62.0, gt=0, description="an incident that the hub never heard of goes after so long")
     clip_gb: float = Field(24.0, gt=0, description="clips kept at most")
     clip_days: float = Field(62.0, gt=0, description="a clip goes after so long")
-    reserve_gb: float = Field(2.0, ge=0, description="with less free on the disk clips go early, alerts only after them")
+    reserve_gb: float = Field(2.0, ge=0, description="with less free on the disk clips go early, alerts last")
 
 
 class Supervision(Settings):
@@ -416,6 +416,12 @@ class HubConfig(Settings):
     alerts_per_shift: int = Field(12, ge=1, description="alert budget: what exceeds it goes to the digest")
     metrics: Literal["token", "open", "off"] = Field("token", description="who may read /metrics")
     public_url: str | None = Field(None, description="where people reach the hub, for links in notices")
+    enrolment: Literal["code", "first_sight"] = Field(
+        "code", description="how edge boxes come in: by a one-time code, or whoever is seen first with a name"
+    )
+    certs_dir: Path | None = Field(
+        None, description="folder made by `labelwatch certs`: a box that joins gets its certificate for the broker there"
+    )
     integrations: IntegrationsConfig = IntegrationsConfig()
 
     @field_validator("timezone")
@@ -532,6 +538,8 @@ def load_hub(path: Path) -> HubConfig:
     }
     if config.database_file:
         update["database_file"] = _beside(path, config.database_file)
+    if config.certs_dir:
+        update["certs_dir"] = _beside(path, config.certs_dir)
     if other := config.integrations.broker:
         update["integrations"] = config.integrations.model_copy(update={"broker": _broker_beside(path, other)})
     return config.model_copy(update=update)

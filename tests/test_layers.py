@@ -95,7 +95,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
         ("av", ["detector.sources", "detector.alerts.clips", "detector.hub.transcode", "detector.containers"]),
         ("onnxruntime", ["detector.inference.runtimes"]),
         ("openvino", ["detector.inference.runtimes"]),
-        ("paho", ["detector.alerts.mqtt", "detector.hub.ingest"]),
+        ("paho", ["detector.alerts.mqtt", "detector.hub.ingest", "detector.hub.integrations.link"]),
         ("iotcore", ["detector.broker"]),
         ("ultralytics", ["detector.adding"]),
         ("torch", ["detector.adding"]),

@@ -49,7 +49,8 @@ def test_every_word_an_edge_may_say_has_a_text() -> None:
 
 def test_every_text_that_pages_ask_for_exists_and_no_other() -> None:
     folder = Path(detector.hub.__file__).parent
-    files = [*folder.glob("templates/*.html"), *folder.glob("*.py"), *folder.glob("pages/*.py")]
+    modules = [*folder.glob("*.py"), *folder.glob("pages/*.py"), *folder.glob("integrations/*.py")]
+    files = [*folder.glob("templates/*.html"), *modules]
     sources = "".join(file.read_text() for file in files) + inspect.getsource(detector.hub.texts)
     asked_for = set(re.findall(r"""say\(\s*["'](\w+[^\W_])["']""", sources))
     assert asked_for <= ZH.keys()

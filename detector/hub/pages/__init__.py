@@ -26,6 +26,7 @@ from detector.hub.pages import (
     feed,
     health,
     incidents,
+    integrations,
     lan,
     notices,
     orientation,
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 FULL = frozenset({13, "53100"})
 PARTS = (
     api, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
-    retention, people, audit, zones, orientation, notices,
+    retention, people, audit, zones, orientation, notices, integrations,
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ SELDOM = (
     Entry("people", "/people"),
     Entry("audit", "/audit"),
     Entry("retention", "/retention"),
+    Entry("integrations", "/integrations"),
 )
 
 

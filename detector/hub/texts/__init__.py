@@ -16,6 +16,7 @@ from detector.hub.texts import (
     entry,
     feed,
     health,
+    integrations,
     lan,
     notices,
     orientation,
@@ -27,7 +28,7 @@ from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, holds
 from detector.sentences import TEXTS as SENTENCES
 from detector.values import IncidentKind
 
-AREAS = (basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention)
+AREAS = (basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention, integrations)
 
 ZH = {key: text for area in AREAS for key, text in area.ZH.items()}
 EN = {key: text for area in AREAS for key, text in area.EN.items()}

@@ -1,0 +1,344 @@
+"""Keeps a broker at what other systems are told, by a connection of its own, and takes switches from there.
+
+One thread owns the connection, as in `hub.ingest`, and after any failure begins anew with a fresh client. There is no
+queue: each time it looks, every ten seconds and when something was stored, it sends what differs from what this
+session has sent. So a broker that is away, slow or full costs nothing but what would have been told meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from detector.clock import Clock
+from detector.config import Broker, HubConfig
+from detector.errors import LabelwatchError
+from detector.hub.integrations.home_assistant import OFFLINE, ONLINE, HomeAssistant
+from detector.hub.integrations.links import PictureLinks
+from detector.hub.integrations.onvif import Onvif
+from detector.hub.integrations.switches import Switches
+from detector.hub.integrations.world import Observer, World
+
+logger = logging.getLogger(__name__)
+
+KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of it
+CONNECT_S = 3.0
+POLL_S = 0.1
+LOOK_S = 10.0
+SHORTEST_LOOK_S = 0.5
+LEFTOVERS_S = 5.0  # so long after a session began, what the broker kept of an earlier one is taken away
+BIRTH_S = 10.0  # so often at most is all told anew because Home Assistant says that it has started
+LONGEST_BACK_OFF_S = 30.0
+QUEUED = 2000  # packets that paho holds for a slow broker
+LARGEST_COMMAND = 65_536  # bytes; MQTT 5 brokers send us nothing larger
+MOST_COMMANDS = 100  # that wait at once
+MOST_LEFTOVERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """How the link stands; times are Unix seconds. `published` counts messages since the hub started.
+
+    `dropped` counts those that the broker did not take, `refused` commands that were none or too many.
+    """
+
+    connected: bool = False
+    since: float | None = None
+    published: int = 0
+    published_at: float | None = None
+    events: int = 0
+    dropped: int = 0
+    commands: int = 0
+    refused: int = 0
+    error: str = ""
+    error_at: float | None = None
+
+
+class Publisher(Protocol):
+    """Makes messages of the world."""
+
+    def retained(self, world: World) -> dict[str, bytes]:
+        """All that the broker is to keep, by topic."""
+        ...
+
+    def events(self, world: World) -> list[tuple[str, bytes]]:
+        """What is told once."""
+        ...
+
+
+class _LinkError(LabelwatchError):
+    """The connection failed; the text says why."""
+
+
+class Link:
+    """Tells a broker, which may be absent at any time, what publishers make of the world.
+
+    Args:
+        broker: Where it is.
+        topic: All is published below it; names the session, too.
+        observer: Reads the world.
+        clock: Tells the time.
+        home_assistant: Where it is told.
+        onvif: Where ONVIF's form is told.
+        switches: Does what Home Assistant's switches ask for.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topic: str,
+        observer: Observer,
+        clock: Clock,
+        *,
+        home_assistant: HomeAssistant | None,
+        onvif: Onvif | None,
+        switches: Switches,
+    ) -> None:
+        self._broker, self._topic, self._observer, self._clock = broker, topic, observer, clock
+        self._home, self._switches = home_assistant, switches
+        self._publishers: list[Publisher] = [one for one in (home_assistant, onvif) if one is not None]
+        self._state = LinkState()
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._poked = threading.Event()
+        self._world = World(0.0)
+        self._ready = False
+        self._begin_session()
+
+    @property
+    def state(self) -> LinkState:
+        """How it stands; from any thread."""
+        return self._state
+
+    def start(self) -> None:
+        """Begin to connect and tell; returns at once. Without a publisher there is nothing to do."""
+        if not self._publishers:
+            return
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="integrations", daemon=True)
+        self._thread.start()
+
+    def poke(self) -> None:
+        """Something has changed; from any thread."""
+        self._poked.set()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Say that the hub goes, and end."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    # All below runs in the link's thread
+
+    def _run(self) -> None:
+        failures, version, is_listening = 0, MQTTProtocolVersion.MQTTv5, False
+        while not self._stopping.is_set():
+            try:
+                if not is_listening:
+                    self._observer.listen(self._clock.now())
+                    is_listening = True
+                self._session(version)
+            except Exception as error:  # noqa: BLE001  (broker or database failed: the next session may do better)
+                failures = 1 if self._state.connected else failures + 1
+                if not self._ready and not isinstance(
+                    error, OSError
+                ):  # brokers of 3.1.1 answer MQTT 5 with a closed socket
+                    five = MQTTProtocolVersion.MQTTv5
+                    version = MQTTProtocolVersion.MQTTv311 if version == five else five
+                self._failed(error)
+            self._state = replace(self._state, connected=False, since=None)
+            longest = min(2.0 ** min(failures, 10), LONGEST_BACK_OFF_S)
+            self._stopping.wait(longest * (0.5 + secrets.randbelow(1000) / 2000))
+
+    def _failed(self, error: Exception) -> None:
+        said = str(LabelwatchError(str(error) or type(error).__name__))[:200]
+        if said != self._state.error and not self._stopping.is_set():
+            odd = not isinstance(error, LabelwatchError | OSError)
+            logger.warning("other systems are not told: %s", said, exc_info=odd)
+        self._state = replace(self._state, error=said, error_at=self._clock.now())
+
+    def _begin_session(self) -> None:
+        self._sent: dict[str, bytes] = {}
+        self._left: set[str] = set()
+        self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
+        self._ready = self._cleared = False
+        self._looked_at = self._born_at = float("-inf")
+
+    def _session(self, version: MQTTProtocolVersion) -> None:
+        self._begin_session()
+        client = self._client(version)
+        try:
+            self._connect(client)
+            deadline = time.monotonic() + 2 * CONNECT_S
+            while not self._ready:
+                self._loop(client)
+                if self._stopping.is_set() or time.monotonic() > deadline:
+                    raise _LinkError("the broker does not answer")
+            began = time.monotonic()
+            logger.info("telling other systems by the broker at %s:%d", self._broker.host, self._broker.port)
+            self._state = replace(self._state, connected=True, since=self._clock.now(), error="")
+            self._publish(client, f"{self._topic}/status", ONLINE.encode(), retain=True)
+            while not self._stopping.is_set():
+                self._loop(client)
+                self._take_commands()
+                passed = time.monotonic() - self._looked_at
+                if passed > LOOK_S or (self._poked.is_set() and passed > SHORTEST_LOOK_S):
+                    self._poked.clear()
+                    self._look(client)
+                if not self._cleared and time.monotonic() - began > LEFTOVERS_S:
+                    self._clear(client)
+            self._publish(client, f"{self._topic}/status", OFFLINE.encode(), retain=True)
+            for _ in range(10):  # what still waits may go
+                self._loop(client)
+                if not client.want_write():
+                    break
+        finally:
+            client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
+            client.disconnect()
+            client.loop(0.0)
+
+    def _client(self, version: MQTTProtocolVersion) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"{self._topic}-integrations",
+            protocol=version,
+            clean_session=True if version == MQTTProtocolVersion.MQTTv311 else None,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_S
+        client.max_queued_messages_set(QUEUED)
+        broker = self._broker
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password())
+        if broker.ca_file is not None:
+            client.tls_set(
+                ca_certs=str(broker.ca_file),
+                certfile=str(broker.cert_file) if broker.cert_file else None,
+                keyfile=str(broker.key_file) if broker.key_file else None,
+            )
+        client.will_set(f"{self._topic}/status", OFFLINE, qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        return client
+
+    def _connect(self, client: Client) -> None:
+        address = (self._broker.host, self._broker.port, KEEPALIVE_S)
+        if client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = LARGEST_COMMAND
+            client.connect(*address, clean_start=True, properties=properties)
+        else:
+            client.connect(*address)
+
+    def _on_connect(
+        self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        if reason.is_failure:
+            raise _LinkError(f"the broker refused us: {reason}")
+        filters = [f"{self._topic}/#"]  # for what an earlier session left; our own words come back, too, for a while
+        if self._home:
+            filters += [self._home.birth_topic, self._home.discovery, *self._home.commands]
+        client.subscribe([(one, 1) for one in filters])
+
+    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            raise _LinkError("the broker does not let us subscribe to our own topics")
+        self._ready = True
+
+    def _on_publish(self, _client: Client, _userdata: Any, _mid: int, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:  # brokers of 3.1.1 drop in silence what they forbid
+            self._state = replace(self._state, dropped=self._state.dropped + 1)
+            self._failed(_LinkError(f"the broker did not take a message: {reason}"))
+
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        topic = message.topic
+        is_command = topic.endswith("/set")
+        if message.retain and not is_command:  # kept by the broker since an earlier session
+            is_own = topic.startswith(f"{self._topic}/")
+            is_device = self._home is not None and self._home.is_ours(topic, bytes(message.payload))
+            if (is_own or is_device) and message.payload and len(self._left) < MOST_LEFTOVERS:
+                self._left.add(topic)
+        if is_command or (self._home and topic == self._home.birth_topic):
+            self._inbox.append(message)
+
+    def _loop(self, client: Client) -> None:
+        rc = client.loop(POLL_S)
+        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise _LinkError(error_string(rc).rstrip(".").lower())
+
+    def _look(self, client: Client) -> None:
+        self._looked_at = time.monotonic()
+        world = self._world = self._observer.read(self._clock.now())
+        wanted = {topic: payload for one in self._publishers for topic, payload in one.retained(world).items()}
+        for topic, payload in wanted.items():
+            if self._sent.get(topic) != payload and self._publish(client, topic, payload, retain=True):
+                self._sent[topic] = payload
+        for topic in [topic for topic in self._sent if topic not in wanted]:
+            if self._publish(client, topic, b"", retain=True):
+                del self._sent[topic]
+        for publisher in self._publishers:
+            for topic, payload in publisher.events(world):
+                if self._publish(client, topic, payload, retain=False):
+                    self._state = replace(self._state, events=self._state.events + 1)
+
+    def _clear(self, client: Client) -> None:
+        """Take away what the broker kept of things that are no more; only what we publish, and never `status`."""
+        self._cleared = True
+        client.unsubscribe(
+            [f"{self._topic}/#", *([self._home.discovery] if self._home else [])]
+        )  # fmt: skip
+        for topic in self._left - self._sent.keys() - {f"{self._topic}/status"}:
+            self._publish(client, topic, b"", retain=True)
+        self._left = set()
+
+    def _publish(self, client: Client, topic: str, payload: bytes, *, retain: bool) -> bool:
+        sent = client.publish(topic, payload, qos=1, retain=retain)
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._state = replace(self._state, dropped=self._state.dropped + 1)
+            return False
+        now = self._clock.now()
+        self._state = replace(self._state, published=self._state.published + 1, published_at=now)
+        return True
+
+    def _take_commands(self) -> None:
+        while self._inbox:
+            message = self._inbox.popleft()
+            if self._home and message.topic == self._home.birth_topic:
+                now = time.monotonic()
+                if bytes(message.payload) == ONLINE.encode() and now - self._born_at > BIRTH_S:
+                    self._born_at = now
+                    self._sent.clear()
+                    self._poked.set()
+                continue
+            asked = None
+            if self._home and not message.retain:  # one that was kept is old, and would come with every session
+                asked = self._home.command(message.topic, bytes(message.payload), self._world)
+            if asked is not None and self._switches.turn(asked, self._clock.now()):
+                self._state = replace(self._state, commands=self._state.commands + 1)
+                self._poked.set()
+            else:
+                self._state = replace(self._state, refused=self._state.refused + 1)
+                logger.warning("a command by MQTT was refused: %s", ascii(message.topic)[:200])
+
+
+def link_of(config: HubConfig, observer: Observer, switches: Switches, links: PictureLinks, clock: Clock) -> Link:
+    """The link that a configuration asks for; one that does nothing where nothing is enabled."""
+    wanted = config.integrations
+    return Link(
+        wanted.broker or config.broker, wanted.topic, observer, clock,
+        home_assistant=HomeAssistant(config, links) if wanted.home_assistant.enabled else None,
+        onvif=Onvif(config) if wanted.onvif else None, switches=switches,
+    )  # fmt: skip

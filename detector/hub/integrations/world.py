@@ -1,0 +1,211 @@
+"""How the warehouse stands at one moment, read from the database for all who are told of it; and what is news.
+
+News is an alert that has just begun, or just become more severe, and each is news once. It is told to who listens now:
+what happened while nobody did is in the feed, not here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, or_, select
+
+from detector.hub.budget import ALERT, RANKS, Budget
+from detector.hub.cameras import CameraState, camera_states, counter
+from detector.hub.health import NAME, Health
+from detector.hub.notices import is_replay
+from detector.hub.pauses import Pause, Pauses
+from detector.hub.schema import incidents
+from detector.hub.store import CLEARED, Edge, Store, StoredIncident
+
+LOOK_BACK_S = 7 * 86400.0  # how old the last alert told of may be
+GOING_ON_S = 3600.0  # an incident without an end that was not heard of for so long is over: its edge is gone
+NEWS_S = 300.0  # what is older when it is found is no news
+MOST_CAMERAS = 200
+REMEMBERED = 5000
+
+Place = tuple[str, str, str]  # site, edge, camera
+
+
+@dataclass(frozen=True, slots=True)
+class CameraNow:
+    """One camera: alerts and labels exposed (best estimate) of this shift, the last alert, what is going on now."""
+
+    state: CameraState
+    alerts: int = 0
+    labels: int = 0
+    last: StoredIncident | None = None
+    going_on: tuple[StoredIncident, ...] = ()
+    pause: Pause | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return self.state.site, self.state.edge, self.state.name
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeNow:
+    """An edge box and its cameras; `is_there` where it reports."""
+
+    site: str
+    edge: str
+    is_there: bool
+    backlog: int
+    version: str
+    cameras: tuple[CameraNow, ...]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether it and all its cameras are at work."""
+        return self.is_there and all(camera.state.is_fine or camera.state.state == "ended" for camera in self.cameras)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All of it, at Unix seconds `at`."""
+
+    at: float
+    edges: tuple[EdgeNow, ...] = ()
+    alerts: int = 0
+    labels: int = 0
+    unjudged: int = 0
+    is_connected: bool = True
+    disk_free: int = 0
+    news: tuple[StoredIncident, ...] = field(default=())
+
+    @property
+    def cameras(self) -> list[CameraNow]:
+        """Of all edges."""
+        return [camera for edge in self.edges for camera in edge.cameras]
+
+
+class Observer:
+    """Reads the world. One thread at a time may use it.
+
+    Args:
+        store: Has edges and incidents.
+        health: Knows how the hub stands.
+        pauses: Knows whose notices are held back.
+        budget: Names shifts.
+    """
+
+    def __init__(self, store: Store, health: Health, pauses: Pauses, budget: Budget) -> None:
+        self._store, self._health, self._pauses, self._budget = store, health, pauses, budget
+        self._seen: int | None = None
+        self._told: OrderedDict[str, int] = OrderedDict()
+
+    def listen(self, now: float) -> None:
+        """From now on there is news; what happened before is none, and what goes on is when it grows more severe."""
+        self._seen = self._store.last_change()
+        c = incidents.c
+        lately = select(c.id).where(c.started_at > now - 2 * GOING_ON_S, c.ended_at > now - GOING_ON_S, c.told == ALERT)
+        with self._store.database.reading() as connection:
+            ids = list(connection.execute(lately.order_by(c.started_at.desc()).limit(REMEMBERED // 2)).scalars())
+        for one in self._store.incidents(ids):
+            self._remember(one)
+
+    def read(self, now: float) -> World:
+        """How everything stands, with what is news since the last time."""
+        edges = [edge for edge in self._store.edges() if NAME.fullmatch(edge.site) and NAME.fullmatch(edge.edge)]
+        states = [state for state in camera_states(edges, now) if NAME.fullmatch(state.name)]
+        states = sorted(states, key=lambda state: (state.site, state.edge, state.name))[:MOST_CAMERAS]
+        counted, unjudged = self._counted(now)
+        last, going_on = self._last(now), self._going_on(now)
+        paused = {(pause.site, pause.camera): pause for pause in self._pauses.all(now)}
+        cameras: defaultdict[tuple[str, str], list[CameraNow]] = defaultdict(list)
+        for state in states:
+            place = state.site, state.edge, state.name
+            n, labels = counted.get(place, (0, 0))
+            own = tuple(one for one in going_on if _place(one) == place)
+            pause = paused.get((state.site, state.name))
+            cameras[state.site, state.edge].append(CameraNow(state, n, labels, last.get(place), own, pause))
+        hub = self._health.hub()
+        return World(
+            now,
+            tuple(_edge(edge, cameras[edge.site, edge.edge]) for edge in edges),
+            sum(n for n, _ in counted.values()),
+            sum(labels for _, labels in counted.values()),
+            unjudged,
+            hub.connected,
+            hub.disk_free,
+            tuple(self._news(now)),
+        )
+
+    def _counted(self, now: float) -> tuple[dict[Place, tuple[int, int]], int]:
+        """Alerts and labels of this shift by camera, those judged to be none left out; how many wait to be judged."""
+        c = incidents.c
+        stands = or_(c.verdict.is_(None), c.verdict.not_in(CLEARED))
+        columns = (c.site, c.edge, c.camera, func.count(), func.coalesce(func.sum(c.labels_best), 0))
+        of_shift = (c.shift == self._budget.shift(now), c.told == ALERT, stands)
+        waiting = select(func.count()).where(c.verdict.is_(None), c.told == ALERT)
+        with self._store.database.reading() as connection:
+            rows = connection.execute(select(*columns).where(*of_shift).group_by(c.site, c.edge, c.camera)).all()
+            unjudged = connection.execute(waiting).scalar_one()
+        return {(row[0], row[1], row[2]): (int(row[3]), int(row[4])) for row in rows}, unjudged
+
+    def _last(self, now: float) -> dict[Place, StoredIncident]:
+        """The last alert of each camera, of those that weren't judged to be none."""
+        c = incidents.c
+        stands = or_(c.verdict.is_(None), c.verdict.not_in(CLEARED))
+        newest = (
+            select(c.site, c.camera, func.max(c.started_at).label("at"))
+            .where(c.started_at > now - LOOK_BACK_S, c.told == ALERT, stands)
+            .group_by(c.site, c.camera)
+            .subquery()
+        )
+        same = (c.site == newest.c.site) & (c.camera == newest.c.camera) & (c.started_at == newest.c.at)
+        query = select(c.id).join(newest, same).where(c.told == ALERT, stands).order_by(c.id).limit(2 * MOST_CAMERAS)
+        with self._store.database.reading() as connection:
+            ids = list(connection.execute(query).scalars())
+        return {_place(one): one for one in self._store.incidents(ids)}
+
+    def _going_on(self, now: float) -> list[StoredIncident]:
+        c = incidents.c
+        query = select(c.id).where(
+            c.started_at > now - 2 * GOING_ON_S,
+            c.started_at <= now + 60,
+            c.phase != "end",
+            c.ended_at > now - GOING_ON_S,
+        )
+        with self._store.database.reading() as connection:
+            ids = list(connection.execute(query.order_by(c.started_at.desc()).limit(2 * MOST_CAMERAS)).scalars())
+        return [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
+
+    def _news(self, now: float) -> list[StoredIncident]:
+        if self._seen is None:
+            return []
+        changed, is_all = self._store.changed_since(self._seen)
+        if not changed and is_all:
+            return []
+        # Where more changed than is told at once, who listens has missed it; the states beside tell how things stand.
+        self._seen = changed[-1][0] if is_all else self._store.last_change()
+        news = []
+        for one in self._store.incidents([incident for _, incident in changed]):
+            if one.told == ALERT and one.verdict not in CLEARED and not is_replay(one.record):
+                before = self._told.get(one.id, -1)
+                if _rank(one) > before and one.ended_at > now - NEWS_S:
+                    news.append(one)
+                self._remember(one)
+        return sorted(news, key=lambda one: (one.started_at, one.id))
+
+    def _remember(self, one: StoredIncident) -> None:
+        self._told[one.id] = max(_rank(one), self._told.get(one.id, -1))
+        self._told.move_to_end(one.id)
+        if len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
+
+
+def _place(incident: StoredIncident) -> Place:
+    return incident.site, incident.edge, incident.camera
+
+
+def _rank(incident: StoredIncident) -> int:
+    return RANKS.get(incident.severity, RANKS["warning"])
+
+
+def _edge(edge: Edge, cameras: list[CameraNow]) -> EdgeNow:
+    version = str((edge.health or {}).get("version") or "")
+    is_there = edge.state == "online" and not any(one.state.state == "edge_quiet" for one in cameras)
+    return EdgeNow(edge.site, edge.edge, is_there, counter(edge, "backlog"), version, tuple(cameras))
