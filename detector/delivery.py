@@ -15,15 +15,21 @@ from detector.clock import Clock
 from detector.config import EdgeConfig
 from detector.errors import WireError
 from detector.tuned import Tuned
+from detector.watchdog import Part
 from detector.zoned import Zoned
 
 if TYPE_CHECKING:
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
     from detector.alerts.pictures import CameraPictures
+    from detector.alerts.tidy import Tidy
     from detector.alerts.trust import HubTrust
+    from detector.alerts.uploads import ClipUploads
 
 logger = logging.getLogger(__name__)
+
+LINK_STUCK_S = 60.0  # to look up a name that nobody knows, and to wait for a broker that says nothing, takes most of it
+UPLOADS_STUCK_S = 120.0  # a slow hub may take and give 30 s each for one piece
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,26 @@ class Delivery:
 
     outbox: Outbox
     link: MqttLink
+    uploads: ClipUploads | None
     tuned: Tuned
     zoned: Zoned
     pictures: Mapping[str, CameraPictures]
     topics: wire.Topics
     key: Ed25519PrivateKey
     trust: HubTrust
+
+    def parts(self) -> list[Part]:
+        """What must get on, and is given a new thread when it doesn't."""
+        link, uploads = self.link, self.uploads
+        parts = [Part("link", (link.pulse,), lambda: link.running, LINK_STUCK_S, link.start)]
+        if uploads is not None:
+            parts.append(Part("uploads", (uploads.pulse,), lambda: uploads.running, UPLOADS_STUCK_S, uploads.start))
+        return parts
+
+    def stop_uploads(self) -> None:
+        """Have a clip under way broken off, without waiting for it."""
+        if self.uploads is not None:
+            self.uploads.stop(0.0)
 
 
 @contextmanager
@@ -54,8 +74,11 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     key = load_identity(config.data_dir)
     topics = wire.Topics(config.site, config.edge)
     with ExitStack() as stack:
-        outbox = Outbox(config.data_dir / "outbox.db", key, clock=clock)
+        outbox = Outbox(config.data_dir / "outbox.db", key, clock=clock, buffers=config.buffers)
         stack.callback(outbox.close)
+        tidy = Tidy(outbox, config.data_dir / "clips", config.buffers, clock)
+        tidy.start()
+        stack.callback(tidy.stop)
         tuned, zoned = Tuned(config), Zoned(config, clock)
         pictures: dict[str, CameraPictures] = {}
         commands = {
@@ -75,11 +98,12 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
         pictures |= {camera.name: pictures_of(camera.name) for camera in config.cameras}
         link.start()
         stack.callback(link.stop, 1.0)
+        uploads = None
         if config.hub.url:
             uploads = ClipUploads(outbox, config.hub.url, topics, key, clock, config.hub.ca_file)
             uploads.start()
-            stack.callback(uploads.stop, 1.0)
-        yield Delivery(outbox, link, tuned, zoned, pictures, topics, key, trust)
+            stack.callback(uploads.stop, 0.5)
+        yield Delivery(outbox, link, uploads, tuned, zoned, pictures, topics, key, trust)
 
 
 def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:

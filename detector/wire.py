@@ -88,6 +88,16 @@ class Topics:
         return f"{ROOT}/{self.site}/{self.edge}/layout"
 
     @property
+    def rotate(self) -> str:
+        """Hub to edge, QoS 1, retained: a new key is asked for, and taken."""
+        return f"{ROOT}/{self.site}/{self.edge}/cmd/rotate"
+
+    @property
+    def key(self) -> str:
+        """Edge to hub, QoS 1: a new key, signed by it and by the one in use."""
+        return f"{ROOT}/{self.site}/{self.edge}/key"
+
+    @property
     def census(self) -> str:
         """Edge to hub, QoS 0: what lies in the storage zones of a camera, and what happened there."""
         return f"{ROOT}/{self.site}/{self.edge}/census"
@@ -459,6 +469,68 @@ def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
             raise WireError(f"zones: {camera[:64]!r} has more than {MOST_ZONES} zones, or one of {MOST_POINTS} corners")
     said = {name: fields[name] for name in ("user", "at_unix") if isinstance(fields.get(name), str | int | float)}
     return version, state, said
+
+
+NEW_KEY_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "site": str, "edge": str, "id": str, "old_key": str, "new_key": str, "old_signature": str, "signature": str,
+}  # fmt: skip
+
+
+def rotate_payload(id_: str, new_key: str | None) -> bytes:
+    """The hub's wish that an edge make a new key; with `new_key`, its word that it knows this one and will believe it.
+
+    Args:
+        id_: Of the wish.
+        new_key: Public key, base64.
+    """
+    return encode({"schema": SCHEMA, "id": id_, "new_key": new_key})
+
+
+def decode_rotate(payload: bytes) -> tuple[str, str | None]:
+    """Id and new key of such a word.
+
+    Raises:
+        WireError: It is none.
+    """
+    fields = decode(payload)
+    _require(fields, {"id": str}, "rotate")
+    new_key = fields.get("new_key")
+    if not 0 < len(fields["id"]) <= 64 or not (new_key is None or is_public_key(new_key)):
+        raise WireError("rotate: no such id or key can be")
+    return fields["id"], new_key
+
+
+def new_key_payload(topics: Topics, id_: str, old: Ed25519PrivateKey, new: Ed25519PrivateKey) -> bytes:
+    """An edge's word that it has a new key, signed by both: it holds the new one, and the old one vouches for it.
+
+    Args:
+        topics: Of the edge.
+        id_: Of the wish.
+        old: The key in use.
+        new: The key to be.
+    """
+    fields = {
+        "schema": SCHEMA, "site": topics.site, "edge": topics.edge, "id": id_, "old_key": public_key_text(old),
+        "new_key": public_key_text(new),
+    }  # fmt: skip
+    by_old = {**fields, "old_signature": signed(fields, old)["signature"]}
+    return encode(signed(by_old, new))
+
+
+def decode_new_key(topic: str, payload: bytes) -> dict[str, Any]:
+    """Fields of such a word, both of whose signatures fit; whether the old key is in use is for the hub to say.
+
+    Raises:
+        WireError: It is none, or of another edge than the topic's, or forged.
+    """
+    fields = decode(payload)
+    _require(fields, NEW_KEY_FIELDS, "new key")
+    if (fields["site"], fields["edge"]) != topic_owner(topic):
+        raise WireError("site and edge are not those of the topic")
+    verify(fields, fields["new_key"])
+    by_old = {name: value for name, value in fields.items() if name not in ("signature", "old_signature")}
+    verify({**by_old, "signature": fields["old_signature"]}, fields["old_key"])
+    return fields
 
 
 PICTURE_SIDES = {False: 640, True: 1280}  # longest side of a camera's picture, pixels; the larger is to draw on

@@ -101,7 +101,8 @@ def _put_clip(outbox: Outbox, folder: Path, number: int) -> None:
 
 def hub(folder: Path, broker_port: int, port: int) -> None:
     """The real one."""
-    config = HubConfig(data_dir=folder, broker=Broker(port=broker_port), retention={"reserve_gb": 0})
+    broker = Broker(port=broker_port)
+    config = HubConfig(data_dir=folder, broker=broker, retention={"reserve_gb": 0}, enrolment="first_sight")
     running = Hub(config, port=port, hasher=CHEAP)
     running.start()
     time.sleep(3600)

@@ -10,6 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector.alerts.outbox import Outbox
+from detector.clock import Clock
+from detector.config import Buffers
 
 
 class ManualClock:
@@ -62,10 +64,10 @@ def open_outbox(tmp_path: Path, clock: ManualClock, key: Ed25519PrivateKey) -> I
     """Opens the outbox of this test, again and again if wanted, and closes what was opened."""
     opened: list[Outbox] = []
 
-    def open_it(**limits: Any) -> Outbox:
+    def open_it(clock: Clock = clock, **buffers: Any) -> Outbox:
         for before in opened:
             before.close()
-        opened.append(Outbox(tmp_path / "outbox.db", key, **{"clock": clock, **limits}))
+        opened.append(Outbox(tmp_path / "outbox.db", key, clock=clock, buffers=Buffers(**buffers)))
         return opened[-1]
 
     yield open_it

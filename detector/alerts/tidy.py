@@ -1,0 +1,166 @@
+"""Keeps house at the edge: what is too old goes, and clips when they or their disk are full; clips before alerts.
+
+The folder of clips is the truth: what waits for the hub, what stays since there is no hub, what the hub refused and
+what is broken all take room. What goes first is of the least grave incident, and the oldest; of an incident with its
+side files. A clip that is being written, or was a moment ago, stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.alerts.outbox import Outbox
+from detector.clock import Clock
+from detector.config import Buffers
+from detector.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+SETTLED_S = 600.0  # a file changed so lately may be about to be handed over
+CLOCK_UNSET = 1_577_836_800.0  # 2020
+LAST_SHARE = 8  # with less than this part of the reserve left, and no clip to give up, alerts go
+ROOM_INSIDE = 16 * 2**20  # what the outbox is given to write in then, bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    incident: str
+    size: int
+    changed_at: float
+
+
+class Tidy:
+    """Looks round every minute, in a thread of its own.
+
+    Args:
+        outbox: Knows how grave incidents are; forgets what was deleted.
+        clips: The folder of clips, with a folder for each camera.
+        buffers: How much may be kept.
+        clock: Tells the time.
+        free: Bytes that are free on the disk.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        clips: Path,
+        buffers: Buffers,
+        clock: Clock,
+        free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        self._outbox = outbox
+        self._clips = clips
+        self._buffers = buffers
+        self._clock = clock
+        self._free = free
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin; the first look is at once."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="tidy", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """End; tells whether that took no longer than so many seconds."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.look_round()
+            except (StoreError, OSError) as error:
+                logger.error("the edge's buffers can't be looked after: %s", error)
+            except Exception:  # whatever it is, the next look may do better
+                logger.exception("the edge's buffers can't be looked after")
+            if self._stopping.wait(EVERY_S):
+                return
+
+    def look_round(self) -> None:
+        """Give up what is too old or has no room.
+
+        Raises:
+            StoreError: The outbox can't be used.
+            OSError: The folder can't be read.
+        """
+        self._outbox.drop_old()
+        files = self._files()
+        severities = self._outbox.severities({file.incident for file in files})
+        files.sort(key=lambda file: (severities.get(file.incident, 0), file.changed_at, file.path.name))
+        settled = [file for file in files if self._is_settled(file)]
+        now, longest_s = self._clock.now(), self._buffers.clip_days * 86400
+        old = [file for file in settled if CLOCK_UNSET < file.changed_at < now - longest_s]
+        gone = self._delete(old, severities, "age")
+        settled = [file for file in settled if file.path not in gone]
+        too_much = sum(file.size for file in files if file.path not in gone) - self._buffers.clip_gb * 1e9
+        gone |= self._delete(_worth(settled, too_much), severities, "bytes")
+        settled = [file for file in settled if file.path not in gone]
+        reserve = self._buffers.reserve_gb * 1e9
+        lacking = reserve - self._free(self._clips.parent)
+        gone |= self._delete(_worth(settled, lacking), severities, "disk")
+        settled = [file for file in settled if file.path not in gone]
+        if not settled and self._free(self._clips.parent) < reserve / LAST_SHARE:
+            self._give_up_alerts()
+        self._outbox.tidy({file.incident for file in files if file.path not in gone})
+
+    def _give_up_alerts(self) -> None:
+        lacking = ROOM_INSIDE - self._outbox.free_bytes()
+        if lacking > 0:
+            self._outbox.drop_for_disk(lacking)
+
+    def _files(self) -> list[_File]:
+        found = []
+        for path in self._clips.glob("*/*"):
+            try:
+                known = path.stat()
+            except FileNotFoundError:  # just brought to the hub
+                continue
+            if path.is_file() and not path.name.startswith("."):
+                found.append(_File(path, path.name.split(".")[0], known.st_size, known.st_mtime))
+        return found
+
+    def _is_settled(self, file: _File) -> bool:
+        return file.path.suffix != ".part" and abs(self._clock.now() - file.changed_at) > SETTLED_S
+
+    def _delete(self, files: list[_File], severities: dict[str, int], reason: str) -> set[Path]:
+        """Delete files, forget them in the outbox, and count them."""
+        dropped = {}
+        for file in files:
+            try:
+                file.path.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                logger.error("%s can't be deleted: %s", file.path, error.strerror)
+                continue
+            dropped[file.path] = severities.get(file.incident, 0)
+        if dropped:
+            self._outbox.forget_files(dropped, reason)
+            logger.error("%d clips and side files are given up (%s)", len(dropped), reason)
+        return set(dropped)
+
+
+def _worth(files: list[_File], size: float) -> list[_File]:
+    """The first of these files that free so many bytes, each with all others of its incident."""
+    chosen: list[_File] = []
+    incidents: set[str] = set()
+    for file in files:
+        if size <= 0:
+            break
+        if file.incident not in incidents:
+            incidents.add(file.incident)
+            own = [one for one in files if one.incident == file.incident]
+            chosen += own
+            size -= sum(one.size for one in own)
+    return chosen

@@ -1,0 +1,143 @@
+"""Clips are bounded by size, age and disk, least grave first; alerts give way to a full disk only after them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from detector import wire
+from detector.alerts.outbox import Outbox
+from detector.alerts.tidy import Tidy
+from detector.config import Buffers
+from tests.alerts.conftest import ManualClock, make_fields
+
+DAY = 86400.0
+MB = 1_000_000
+
+
+class Box:
+    """An edge's folder of clips, with an outbox and a disk that has as much room as it is told."""
+
+    def __init__(self, folder: Path, outbox: Outbox, clock: ManualClock, **buffers: float) -> None:
+        self.folder, self.outbox, self.clock = folder / "clips" / "cam-1", outbox, clock
+        self.folder.mkdir(parents=True)
+        self.free = 10_000 * MB
+        self.tidy = Tidy(outbox, folder / "clips", Buffers(**buffers), clock, lambda _folder: self.free)
+
+    def add(self, name: str, size_mb: float = 1, age_s: float = DAY, *, waits: bool = True) -> Path:
+        """A file `INCIDENT.NUMBER.mp4` or its side file, which waits for the hub or not."""
+        path = self.folder / name
+        path.write_bytes(b"")
+        os.truncate(path, round(size_mb * MB))
+        os.utime(path, (self.clock.at - age_s,) * 2)
+        what = wire.SIDE if path.suffix == ".gz" else None
+        if waits:
+            incident, number = name.split(".")[:2]
+            self.outbox.put_clip(incident, int(number), path, "0" * 64, 1, 1.0, 1.0, "cam-1", what)
+        return path
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@pytest.fixture
+def box(tmp_path: Path, outbox: Outbox, clock: ManualClock) -> Callable[..., Box]:
+    return lambda **buffers: Box(tmp_path, outbox, clock, **buffers)
+
+
+def told(outbox: Outbox, incident: str, severity: str) -> None:
+    """An incident whose alert the hub has already."""
+    outbox.acknowledge([outbox.put(make_fields(incident, severity, phase="end"))])
+
+
+def test_with_room_for_all_nothing_goes(box: Callable[..., Box]) -> None:
+    here = box()
+    here.add("a.0.mp4")
+    here.tidy.look_round()
+    assert here.files == ["a.0.mp4"]
+    assert here.outbox.counts()["dropped_clips"] == 0
+
+
+@pytest.mark.parametrize("waits", [True, False])  # for a hub, or there is none
+def test_too_much_gives_way_by_incident_the_least_grave_first_then_the_oldest(
+    box: Callable[..., Box], waits: bool
+) -> None:
+    here = box(clip_gb=0.005)
+    for incident, severity in (("a", "critical"), ("b", "info"), ("c", "info"), ("d", "warning")):
+        told(here.outbox, incident, severity)
+    for name, age_s in (("a.0.mp4", 9 * DAY), ("c.0.mp4", DAY), ("b.0.mp4", 2 * DAY), ("b.1.mp4", DAY), ("d.0.mp4", 1)):
+        here.add(name, 1.5, age_s + 3600, waits=waits)
+    here.add("b.0.side.json.gz", 0.1, waits=waits)
+    here.tidy.look_round()
+    assert here.files == ["a.0.mp4", "c.0.mp4", "d.0.mp4"]
+    counts = here.outbox.counts()
+    assert counts["dropped_by"] == {"clip": {"bytes": {"info": 2}}}
+    assert counts["clips"] == (3 if waits else 0)
+    here.add("e.0.mp4", 2.0, 7200, waits=waits)  # of an incident that nothing is known of: it counts as a note
+    here.tidy.look_round()
+    assert here.files == ["a.0.mp4", "d.0.mp4", "e.0.mp4"]
+
+
+def test_what_is_too_old_goes_whatever_it_shows(box: Callable[..., Box]) -> None:
+    here = box(clip_days=30)
+    told(here.outbox, "a", "critical")
+    here.add("a.0.mp4", age_s=31 * DAY)
+    here.add("b.0.mp4", age_s=29 * DAY)
+    here.add("c.0.broken", age_s=31 * DAY, waits=False)
+    here.add("d.0.mp4", age_s=here.clock.at - 1000, waits=False)  # made in 1970: the clock wasn't set
+    here.tidy.look_round()
+    assert here.files == ["b.0.mp4", "d.0.mp4"]
+    assert here.outbox.counts()["dropped_by"]["clip"]["age"] == {"critical": 1, "info": 1}
+
+
+def test_what_is_being_written_or_handed_over_stays(box: Callable[..., Box]) -> None:
+    here = box(clip_gb=0.001)
+    here.add("a.0.1793525173250.part", 5, waits=False)
+    here.add("b.0.mp4", 5, age_s=60, waits=False)
+    here.add(".c.0.mp4.draft", 5, waits=False)
+    here.tidy.look_round()
+    assert len(here.files) == 3
+
+
+def test_a_full_disk_costs_clips_first_and_alerts_only_after_them(box: Callable[..., Box]) -> None:
+    here = box(reserve_gb=1)
+    for n in range(40):
+        here.outbox.put(make_fields(f"i{n}", snapshot="x" * 1_000_000, phase="end"))
+    here.add("i0.0.mp4", 100)
+    here.free = 950 * MB
+    here.tidy.look_round()
+    assert here.files == []
+    assert here.outbox.counts()["dropped_by"] == {"clip": {"disk": {"warning": 1}}}
+    here.free = 200 * MB
+    here.tidy.look_round()
+    assert here.outbox.counts()["dropped"] == 0
+    here.free = 100 * MB
+    for _ in range(3):  # what is freed inside is enough: no more goes
+        here.tidy.look_round()
+    assert here.outbox.counts()["dropped_by"]["alert"] == {"disk": {"warning": 17}}
+    assert here.outbox.free_bytes() > 16 * MB
+
+
+def test_how_grave_an_incident_was_is_forgotten_with_its_files(box: Callable[..., Box]) -> None:
+    here = box()
+    told(here.outbox, "a", "critical")
+    told(here.outbox, "b", "critical")
+    path = here.add("a.0.mp4", waits=False)
+    here.clock.advance(2 * 3600)
+    here.tidy.look_round()
+    assert here.outbox.severities(["a", "b"]) == {"a": 2}
+    path.unlink()
+    here.tidy.look_round()
+    assert here.outbox.severities(["a", "b"]) == {}
+
+
+def test_it_looks_round_by_itself(box: Callable[..., Box]) -> None:
+    here = box(clip_days=1)
+    here.add("a.0.mp4", age_s=3 * DAY)
+    here.tidy.start()
+    assert here.tidy.stop(10.0)
+    assert here.files == []
