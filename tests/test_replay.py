@@ -21,12 +21,17 @@ SWEEP = Path(__file__).parent.parent / "configs" / "demo" / "sweep_near.mp4"
 START = "2026-11-01T09:26:00Z"
 
 
-@pytest.fixture
-def config_file(tmp_path: Path) -> Path:
+def configured(folder: Path) -> Path:
     """An edge configuration whose only camera has nothing to do with the clips."""
-    file = tmp_path / "edge.yaml"
+    file = folder / "edge.yaml"
     file.write_text("site: test\nedge: edge-01\ncameras:\n  - {name: gate, source: 'rtsp://127.0.0.1/gate'}\n")
     return file
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    """Such a configuration."""
+    return configured(tmp_path)
 
 
 def lines_of(out: Path) -> list[dict[str, Any]]:
@@ -62,34 +67,40 @@ def test_scanning_carrying_and_a_call_are_no_incident(config_file: Path, tmp_pat
     assert [i for i in found if i["kind"] == "label_photography"] == []
 
 
-def test_a_patch_turned_label_up_is_one_incident(config_file: Path, tmp_path: Path) -> None:
-    found = replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "out")
-    assert [i["kind"] for i in found] == ["orientation_pattern"]
-    assert found[0]["facts"]["up"] >= 8
-
-
-def test_thrown_parcels_are_no_incident(config_file: Path, tmp_path: Path) -> None:
-    assert replayed(CLIPS / "thrown_5_up.mp4", config_file, tmp_path / "out") == []
-
-
-def test_a_second_run_gives_the_same_lines_and_resume_repeats_nothing(config_file: Path, tmp_path: Path) -> None:
-    first = replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "a")
-    again = replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "b")
-    assert first == again
-    ledger = next((tmp_path / "a" / "sessions").iterdir())
-    written = ledger.stat().st_mtime_ns
-    assert replayed(CLIPS / "patch_18_up.mp4", config_file, tmp_path / "a", "--resume") == first
-    assert ledger.stat().st_mtime_ns == written
-
-
-def test_two_processes_give_what_one_gives(config_file: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "footage"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two clips: a patch turned label up, and thrown parcels."""
+    folder = tmp_path_factory.mktemp("footage")
     for name in ("patch_18_up.mp4", "thrown_5_up.mp4"):
         shutil.copy(CLIPS / name, folder)
-    one = replayed(folder, config_file, tmp_path / "one")
-    two = replayed(folder, config_file, tmp_path / "two", "--jobs", "2")
-    assert one == two
+    return folder
+
+
+@pytest.fixture(scope="module")
+def in_one_process(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is found there, looked for once for all tests."""
+    home = tmp_path_factory.mktemp("one")
+    return replayed(footage, configured(home), home / "out")
+
+
+def test_a_patch_turned_label_up_is_one_incident(in_one_process: list[dict[str, Any]]) -> None:
+    (found,) = (incident for incident in in_one_process if incident["camera"] == "patch_18_up")
+    assert found["kind"] == "orientation_pattern"
+    assert found["facts"]["up"] >= 8
+
+
+def test_thrown_parcels_are_no_incident(in_one_process: list[dict[str, Any]]) -> None:
+    assert [incident for incident in in_one_process if incident["camera"] == "thrown_5_up"] == []
+
+
+def test_two_processes_give_what_one_gives_and_resume_repeats_nothing(
+    footage: Path, in_one_process: list[dict[str, Any]], config_file: Path, tmp_path: Path
+) -> None:
+    assert replayed(footage, config_file, tmp_path / "two", "--jobs", "2") == in_one_process
+    ledgers = sorted((tmp_path / "two" / "sessions").iterdir())
+    written = [ledger.stat().st_mtime_ns for ledger in ledgers]
+    assert replayed(footage, config_file, tmp_path / "two", "--resume") == in_one_process
+    assert [ledger.stat().st_mtime_ns for ledger in ledgers] == written
 
 
 def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
