@@ -6,10 +6,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.clock import Clock
-from detector.config import Camera
-
 if TYPE_CHECKING:
+    from detector.clock import Clock
+    from detector.config import Camera
     from detector.sources.live import LiveSource
     from detector.sources.played import PlayedFile
     from detector.sources.video import OnPacket

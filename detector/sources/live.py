@@ -1,7 +1,8 @@
 """A camera's RTSP stream: connected, watched, connected again, for as long as the worker runs.
 
-A thread of its own reads and decodes, since a camera doesn't wait; the newest frame that is due lies ready in a slot
-for the consumer, and an older one that nobody took is dropped and counted.
+A process of its own reads and decodes (`reading`), since a camera may send what hangs a decoder or worse; a thread
+listens to it. The newest frame that is due lies ready in a slot for the consumer, and an older one that nobody took is
+dropped and counted.
 """
 
 from __future__ import annotations
@@ -9,23 +10,35 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 from urllib.parse import quote
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from detector.clock import Clock
 from detector.config import Camera
-from detector.errors import SourceError, SourceLost, SourceRefused, SourceUnavailable
-from detector.packets import Packet
+from detector.packets import Packet, StreamFormat
 from detector.secrecy import redacted
-from detector.sources.pacing import Pacer
-from detector.sources.stats import SourceStats, State
-from detector.sources.video import OnPacket, Video, bgr
+from detector.sources.messages import Connect, Ended, Format, Garbled, Laid, Stepped
+from detector.sources.reader import Reader
+from detector.sources.stats import SourceStats, State, Trouble
+from detector.sources.video import OnPacket, bgr
 from detector.values import Frame
 
 logger = logging.getLogger(__name__)
+
+TROUBLES = frozenset(get_args(Trouble))
+# A reader that ended so is not used again.
+FATAL = ("hung", "crashed", "memory")
+# Pictures are reordered by a second or two; more is a time stamp that jumps.
+LONGEST_REORDER_S = 10.0
+# A reader's word on when something came, older than this, is not believed.
+OLDEST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,7 @@ class Patience:
         open_s: For a connection and the first pictures (a key frame may be seconds away).
         read_s: For the next packet.
         frame_s: For the next picture: a stream may send packets that nothing can be decoded from.
+        hung_s: For any word of the reader process, beyond these; then it is killed. Frigate's first default.
         retry_first_s: Before the first reconnection; doubled each time.
         retry_longest_s: At most.
         refused_s: After a refused password: cameras lock an account that knocks too often.
@@ -45,6 +59,7 @@ class Patience:
     open_s: float = 10.0
     read_s: float = 5.0
     frame_s: float = 20.0
+    hung_s: float = 20.0
     retry_first_s: float = 1.0
     retry_longest_s: float = 30.0
     refused_s: float = 60.0
@@ -82,8 +97,10 @@ class LiveSource:
         self._closed = threading.Event()
         self._on_packet = on_packet
         self._patience = patience or Patience()
-        self._pacer = Pacer(fps)
+        self._fps = fps
         self._slot = _Slot()
+        self._reader: Reader | None = None
+        self._readers = 0
         self._last_at = 0.0
         self._thread = threading.Thread(target=self._read, name=f"read-{camera.name}", daemon=True)
 
@@ -92,15 +109,17 @@ class LiveSource:
         self._thread.start()
         while not self._over:
             taken = self._slot.take(0.2)
-            if taken is not None:
-                index, at, picture = taken
+            if taken is None:
+                continue
+            # Converted here and not on arrival: a dropped frame costs nothing then.
+            image = taken.image()
+            if image is not None:
                 self.stats.analysed += 1
-                # Converted here and not on arrival: a dropped frame costs nothing then.
-                yield Frame(self._camera.name, index, at, bgr(picture))
+                yield Frame(self._camera.name, taken.index, taken.at, image)
         self.stats.state = "ended"
 
     def close(self) -> None:
-        """Stop reading; waits a second at most (a frozen camera keeps the thread a little longer)."""
+        """Stop reading; the reader process is gone within a second."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
@@ -111,95 +130,115 @@ class LiveSource:
 
     def _read(self) -> None:
         attempt = 0
-        while not self._over:
-            began = self._clock.now()
-            try:
-                self._connection()
-                return
-            except SourceError as error:
-                trouble = error
-            except Exception as error:  # noqa: BLE001 - the camera must come back whatever happened
-                trouble = SourceLost(f"{type(error).__name__}: {error}")
-            held_s = self._clock.now() - began if self.stats.state == "online" else 0.0
-            attempt = 0 if held_s >= self._patience.steady_s else attempt + 1
-            self._tell(trouble)
-            self._pause(self._wait_s(trouble, attempt))
-            self.stats.reconnects += 1
-
-    def _connection(self) -> None:
-        """One connection, from opening to its end.
-
-        Raises:
-            SourceError: It ended, and not because we wanted it.
-        """
-        video = self._opened()
         try:
-            self._receive(video)
-        except av.error.FFmpegError as error:
-            trouble = f"broke off: {redacted(error.strerror or type(error).__name__)}"
-        else:
-            # FFmpeg reports a camera that went away as an ordinary end of the stream.
-            trouble = "the stream ended"
+            while not self._over:
+                began = self._clock.now()
+                ended = self._connection()
+                if self._over:
+                    return
+                held_s = self._clock.now() - began if self.stats.state == "online" else 0.0
+                attempt = 0 if held_s >= self._patience.steady_s else attempt + 1
+                self._tell(ended)
+                self._pause(self._wait_s(ended.trouble, attempt))
+                self.stats.reconnects += 1
         finally:
-            video.close()
-        if not self._over:
-            raise SourceLost(trouble)
+            if self._reader is not None:
+                self._reader.leave()
 
-    def _receive(self, video: Video) -> None:
-        errors_before = self.stats.decode_errors
-        picture_at = self._clock.now()
-        for step in video.steps():
-            if self._over:
-                return
-            at = self._arrival()
-            if self._on_packet and step.data:
-                self._on_packet(Packet(at, step.data, step.key, step.shown_after), video.format)
-            self.stats.decode_errors = errors_before + video.decode_errors
-            for _, picture in step.pictures:
-                picture_at = self._arrival()
-                self._picture(picture_at, picture)
-            if at - picture_at > self._patience.frame_s:
-                raise SourceLost(f"sends packets but no picture since {self._patience.frame_s:g} s")
+    def _connection(self) -> Ended:
+        """One connection, from opening to its end; tells why it ended."""
+        try:
+            reader = self._reader = self._reader or self._started()
+            reader.send(self._order())
+            ended = self._listen(reader)
+        except EOFError:
+            ended = Ended("crashed", f"the reader process died: {self._reader.died() if self._reader else 'at once'}")
+        except Garbled as error:
+            ended = Ended("crashed", f"the reader process told nonsense: {error}")
+        except Exception as error:  # noqa: BLE001 - the camera must come back whatever happened
+            ended = Ended("crashed", f"{type(error).__name__}: {redacted(error)}")
+        if ended.trouble in FATAL and self._reader is not None:
+            self.stats.killed += ended.trouble == "hung"
+            self._reader.kill()
+            self._reader = None
+        return ended
 
-    def _picture(self, at: float, picture: av.VideoFrame) -> None:
-        index = self.stats.frames_in
-        self.stats.frames_in += 1
-        self.stats.last_frame_at = at
-        if self.stats.state != "online":
-            self.stats.state = "online"
-            logger.info("camera online camera=%s size=%dx%d", self._camera.name, picture.width, picture.height)
-        if self._pacer.due(at) and self._slot.put((index, at, picture)):
-            self.stats.dropped += 1
+    def _started(self) -> Reader:
+        reader = Reader()
+        self.stats.restarts += self._readers > 0
+        self._readers += 1
+        return reader
 
-    def _arrival(self) -> float:
-        """Now; at least a millisecond after what came before, since several packets may come at once."""
-        self._last_at = max(self._clock.now(), self._last_at + 0.001)
+    def _listen(self, reader: Reader) -> Ended:
+        """Take in what the reader says until the connection ends, it falls silent, or nobody wants to know any more.
+
+        Silence is the sign of a decoder that hangs or burns the processor without an end: every other trouble of a
+        camera makes the reader speak.
+        """
+        stream_format = StreamFormat("", 0, 0)
+        first = self.stats.frames_in
+        # A name may have to be looked up before, and a stream be understood after, what `open_s` is for.
+        until = time.monotonic() + self._patience.open_s + self._patience.hung_s
+        while not self._over:
+            reader.free_seen()
+            message = reader.receive(min(0.2, self._patience.hung_s))
+            now = time.monotonic()
+            if message is None:
+                if now > until:
+                    since = "while connecting" if stream_format.codec == "" else f"for {self._patience.hung_s:g} s"
+                    return Ended("hung", f"the reader process said nothing {since} and was killed")
+                continue
+            until = now + self._patience.hung_s
+            match message:
+                case Ended():
+                    return message
+                case Format():
+                    stream_format = StreamFormat(message.codec, message.width, message.height)
+                case Stepped():
+                    first = self.stats.frames_in
+                    self._step(message, stream_format, now)
+                case Laid():
+                    number = first + min(message.number, 255)
+                    late = self._slot.put(_Waiting(reader, message, number, self._arrival(message.at, now)))
+                    if late is not None:
+                        late.drop()
+                        self.stats.dropped += 1
+        return Ended("broke_off", "not wanted any more")
+
+    def _step(self, step: Stepped, stream_format: StreamFormat, now: float) -> None:
+        at = self._arrival(step.at, now)
+        if self._on_packet and step.data:
+            shown_after = step.shown_after if 0 <= step.shown_after <= LONGEST_REORDER_S else 0.0
+            self._on_packet(Packet(at, step.data, step.key, shown_after), stream_format)
+        self.stats.decode_errors += step.damaged
+        self.stats.dropped += step.dropped
+        if step.pictures:
+            self.stats.frames_in += step.pictures
+            self.stats.last_frame_at = at
+            if self.stats.state != "online":
+                self.stats.state = "online"
+                self.stats.trouble = None
+                size = f"{stream_format.width}x{stream_format.height}"
+                logger.info("camera online camera=%s codec=%s size=%s", self._camera.name, stream_format.codec, size)
+
+    def _arrival(self, at: float, now: float) -> float:
+        """When something came that the reader says came at `at`, by our clock.
+
+        At least a millisecond after what came before, since several packets may come at once.
+        """
+        age_s = now - at
+        self._last_at = max(
+            self._clock.now() - (age_s if 0 <= age_s <= OLDEST_S else 0.0),
+            self._last_at + 0.001,
+        )
         return self._last_at
 
-    def _opened(self) -> Video:
-        options = {
-            "rtsp_transport": "tcp",
-            "timeout": str(int(self._patience.read_s * 1e6)),
-            # FFmpeg would first watch for seconds (measured: 5) to estimate a frame rate that nobody asks for.
-            "fpsprobesize": "0",
-        }
-        try:
-            timeout = (self._patience.open_s, self._patience.read_s)
-            container = av.open(self._address(), options=options, timeout=timeout, metadata_errors="replace")
-        except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError):
-            refused = True
-            reason = "the camera refused the user name or password"
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            refused = False
-            reason = redacted(getattr(error, "strerror", None) or type(error).__name__)
-        else:
-            try:
-                return Video(container, self._camera.source, evidence=self._on_packet is not None)
-            except SourceUnavailable:
-                container.close()
-                raise
-        # Raised out here, the new error has no FFmpeg error behind it: that one's text holds the password.
-        raise SourceRefused(reason) if refused else SourceUnavailable(f"can't be opened: {reason}")
+    def _order(self) -> Connect:
+        patience = self._patience
+        return Connect(
+            self._address(), self._camera.source, self._fps, self._on_packet is not None,
+            patience.open_s, patience.read_s, patience.frame_s,
+        )  # fmt: skip
 
     def _address(self) -> str:
         scheme, _, rest = self._camera.source.partition("://")
@@ -209,17 +248,19 @@ class LiveSource:
         login = quote(user or "", safe="") + (":" + quote(password, safe="") if password is not None else "")
         return f"{scheme}://{login}@{rest}"
 
-    def _tell(self, trouble: SourceError) -> None:
-        state: State = "refused" if isinstance(trouble, SourceRefused) else "lost"
-        text = str(trouble)
+    def _tell(self, ended: Ended) -> None:
+        trouble: Trouble = ended.trouble if ended.trouble in TROUBLES else "crashed"  # type: ignore[assignment]
+        state: State = trouble if trouble in ("refused", "hung", "crashed") else "lost"
+        text = redacted(ended.text)
         # One line per change: a camera that stays away for a night shall not fill the log.
         if state != self.stats.state or text != self.stats.last_error:
-            logger.warning("camera %s camera=%s: %s", state, self._camera.name, text)
+            logger.warning("camera %s camera=%s trouble=%s: %s", state, self._camera.name, trouble, text)
         self.stats.state = state
+        self.stats.trouble = trouble
         self.stats.last_error = text
 
-    def _wait_s(self, trouble: SourceError, attempt: int) -> float:
-        if isinstance(trouble, SourceRefused):
+    def _wait_s(self, trouble: str, attempt: int) -> float:
+        if trouble == "refused":
             return self._patience.refused_s
         longest = min(self._patience.retry_longest_s, self._patience.retry_first_s * 2.0 ** min(attempt - 1, 30))
         # Full jitter, so that the cameras behind a switch that went away don't all come back in one instant.
@@ -231,22 +272,43 @@ class LiveSource:
             self._clock.sleep(min(left, 0.2))
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A picture that lies in its reader's memory until somebody looks at it."""
+
+    reader: Reader
+    laid: Laid
+    index: int
+    at: float
+
+    def image(self) -> NDArray[np.uint8] | None:
+        """It as BGR; `None` when the reader's word of it was false."""
+        try:
+            return bgr(self.reader.picture(self.laid))
+        except (Garbled, av.error.FFmpegError, ValueError):
+            self.reader.distrust()
+            return None
+
+    def drop(self) -> None:
+        """Nobody will look at it."""
+        self.reader.seen(self.laid.slot)
+
+
 class _Slot:
     """Room for one decoded picture; a newer one takes the older one's place."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._content: tuple[int, float, av.VideoFrame] | None = None
+        self._content: _Waiting | None = None
 
-    def put(self, content: tuple[int, float, av.VideoFrame]) -> bool:
-        """Lay it in; true when an older one had to go."""
+    def put(self, content: _Waiting) -> _Waiting | None:
+        """Lay it in; gives back an older one that had to go."""
         with self._condition:
-            displaced = self._content is not None
-            self._content = content
+            displaced, self._content = self._content, content
             self._condition.notify()
             return displaced
 
-    def take(self, timeout_s: float) -> tuple[int, float, av.VideoFrame] | None:
+    def take(self, timeout_s: float) -> _Waiting | None:
         """Take what lies there, waiting for it at most so long; `None` when nothing came."""
         with self._condition:
             self._condition.wait_for(lambda: self._content is not None, timeout_s)

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import av
 import av.bitstream
 import av.container
-import numpy as np
-from numpy.typing import NDArray
 
 from detector.containers import CODECS, DECODING
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, StreamFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 OnPacket = Callable[[Packet, StreamFormat], None]
 
@@ -46,17 +48,10 @@ class Video:
     """The first video stream of a container, decoded in one thread.
 
     Decoding errors are counted in `decode_errors` and what can be decoded is given; FFmpeg's own errors while reading
-    come through. Pictures of more than `largest_pixels` are errors, found before memory is taken for them.
+    come through.
     """
 
-    def __init__(
-        self,
-        container: av.container.InputContainer,
-        name: str,
-        *,
-        evidence: bool,
-        largest_pixels: int | None = None,
-    ) -> None:
+    def __init__(self, container: av.container.InputContainer, name: str, *, evidence: bool) -> None:
         if not container.streams.video:
             raise SourceUnavailable(f"{name}: holds no video stream")
         self._container = container
@@ -68,8 +63,6 @@ class Video:
         self._stream.codec_context.options = dict(DECODING)
         # Frame threads hold several pictures each and gain nothing: every camera has its own thread already.
         self._stream.codec_context.thread_count = 1
-        if largest_pixels is not None:
-            self._stream.codec_context.options = {"max_pixels": str(largest_pixels)}
         self._evidence = evidence
         self._filter = _self_contained(self._stream) if evidence else None
         self._packet_s: float | None = None

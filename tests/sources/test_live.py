@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ import pytest
 from detector.alerts.clips import ClipRecorder, Segment
 from detector.clock import SystemClock
 from detector.config import Camera
-from detector.packets import Packet, PacketRing
+from detector.packets import Packet, PacketRing, StreamFormat
 from detector.sources.live import LiveSource, Patience
+from detector.sources.messages import TO_READER, Channel, Connect
+from detector.sources.reading import Gone, _received, opened
+from detector.sources.video import Step
 from detector.values import Frame
 from tests.sources.conftest import CAMERA_FPS, RtspServer, free_port
 from tests.sources.footage import shown_s
@@ -177,15 +181,14 @@ def test_a_wrong_password_is_told_apart_and_told_to_nobody(
     assert "guard" not in told
 
 
-def test_no_exception_of_pyav_gives_the_password_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def order(url: str, **more: object) -> Connect:
+    return Connect(url, "dock", 5.0, True, **{"open_s": 4.0, "read_s": 1.5, "frame_s": 6.0, **more})  # type: ignore[arg-type]
+
+
+def test_no_exception_of_pyav_gives_the_password_away() -> None:
     """FFmpeg puts the whole URL into its errors; none of it may be reachable from ours, not even by __context__."""
-    monkeypatch.setenv("DOCK_PASSWORD", "hunter2")
-    camera = Camera(
-        name="dock", source=f"rtsp://127.0.0.1:{free_port()}/cam", username="guard", password_env="DOCK_PASSWORD"
-    )
-    source = LiveSource(camera, fps=5, clock=SystemClock(), stop=threading.Event(), patience=HASTY)
-    with pytest.raises(Exception, match="refused") as caught:
-        source._opened()
+    with pytest.raises(Gone, match="refused") as caught:
+        opened(order(f"rtsp://guard:hunter2@127.0.0.1:{free_port()}/cam"))
     error: BaseException | None = caught.value
     while error is not None:
         assert "hunter2" not in repr(error) + str(error) + repr(vars(error))
@@ -220,55 +223,30 @@ def test_a_slow_consumer_gets_the_newest_frame(rtsp_server: Servers) -> None:
 
 
 def test_waits_double_up_to_a_cap_and_are_spread() -> None:
-    from detector.errors import SourceLost, SourceRefused
-
     source = LiveSource(
         Camera(name="dock", source="rtsp://127.0.0.1/cam"), fps=5, clock=SystemClock(), stop=threading.Event()
     )
     for attempt, longest in ((1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (5000, 30)):
-        waits = [source._wait_s(SourceLost("gone"), attempt) for _ in range(200)]
+        waits = [source._wait_s("broke_off", attempt) for _ in range(200)]
         assert 0 <= min(waits) < 0.2 * longest
         assert 0.8 * longest < max(waits) <= longest
-    assert source._wait_s(SourceRefused("no"), 1) == 60
+    assert source._wait_s("refused", 1) == 60
 
 
-class FakeVideo:
+class Undecodable:
     """Packets that nothing can be decoded from."""
 
     decode_errors = 0
+    format = StreamFormat("h264", 320, 240)
 
-    def __init__(self, clock: object) -> None:
-        self.clock = clock
-        self.closed = False
-
-    def steps(self) -> Iterator[object]:
-        from detector.sources.video import Step
-
+    def steps(self) -> Iterator[Step]:
         for _ in range(1000):
-            self.clock.sleep(0.5)  # type: ignore[attr-defined]
+            time.sleep(0.01)
             yield Step(None, 0.0, False, b"", [])
 
-    def close(self) -> None:
-        self.closed = True
 
-
-def test_packets_without_a_picture_are_not_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    from detector.errors import SourceLost
-
-    class ManualClock(SystemClock):
-        at = 1000.0
-
-        def now(self) -> float:
-            return self.at
-
-        def sleep(self, seconds: float) -> None:
-            self.at += seconds
-
-    clock = ManualClock()
-    source = LiveSource(Camera(name="dock", source="rtsp://127.0.0.1/cam"), fps=5, clock=clock, stop=threading.Event())
-    video = FakeVideo(clock)
-    monkeypatch.setattr(source, "_opened", lambda: video)
-    with pytest.raises(SourceLost, match="no picture since 20 s"):
-        source._connection()
-    assert video.closed
-    assert clock.now() == pytest.approx(1020.5, abs=1)
+def test_packets_without_a_picture_are_not_a_picture() -> None:
+    worker, reader = socket.socketpair()
+    with worker, reader:
+        ended = _received(order("", frame_s=0.1), Undecodable(), Channel(reader, TO_READER), None)  # type: ignore[arg-type]
+    assert (ended.trouble, ended.text) == ("no_picture", "sends packets but no picture since 0.1 s")

@@ -1,0 +1,170 @@
+"""The process that reads one live camera: connects when told to, decodes, and passes on packets and due pictures.
+
+It is run by `reader.Reader` and lives until its line is hung up. It keeps to itself whatever a hostile stream does to
+a decoder; the worker watches it from outside.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import av
+import av.logging
+
+from detector.containers import LIVE, MOST_PIXELS
+from detector.errors import SourceError, SourceUnavailable
+from detector.secrecy import redacted
+from detector.sources.confined import confine
+from detector.sources.messages import TO_READER, Channel, Connect, Ended, Format, Free, Stepped
+from detector.sources.pacing import Pacer
+from detector.sources.slots import Writer
+from detector.sources.stats import Trouble
+from detector.sources.video import Video
+
+
+class HungUp(Exception):  # noqa: N818 - it says what happened
+    """The worker wants no more."""
+
+
+class Gone(SourceError):  # noqa: N818
+    """A connection that can't be made, or is over, and why."""
+
+    def __init__(self, trouble: Trouble, text: str) -> None:
+        super().__init__(text)
+        self.trouble = trouble
+
+
+def main(line: int, memory: int) -> None:
+    """Serve the worker at the other end of the socket `line`, until it hangs up."""
+    confine(readable=[str(Path(module.__file__ or "").parent) for module in (av, os)])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # whoever stops the whole group leaves it to the worker
+    av.logging.set_level(None)
+    channel = Channel(socket.socket(fileno=line), TO_READER)
+    slots = Writer(memory)
+    os.close(memory)
+    try:
+        while True:
+            order = channel.receive(None)
+            if isinstance(order, Connect):
+                channel.send(_connected(order, channel, slots))
+            elif isinstance(order, Free):
+                slots.free(order.slot)
+    except (EOFError, OSError, HungUp):
+        pass  # the worker is gone, or has had enough
+
+
+def _connected(order: Connect, channel: Channel, slots: Writer) -> Ended:
+    """One connection, from opening to its end; tells why it ended."""
+    try:
+        video = opened(order)
+        try:
+            return _received(order, video, channel, slots)
+        finally:
+            video.close()
+    except Gone as error:
+        return Ended(error.trouble, str(error))
+    except MemoryError:
+        return Ended("memory", "needs more memory than a reader may have")
+    except av.error.FFmpegError as error:
+        return Ended(*_broke_off(error))
+    except ValueError as error:
+        return Ended("too_large", redacted(error))
+
+
+def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> Ended:
+    pacer = Pacer(order.fps)
+    told: Format | None = None
+    damaged = dropped = 0
+    picture_at = time.monotonic()
+    for step in video.steps():
+        _hear(channel, slots)
+        at = time.monotonic()
+        form = Format(video.format.codec, video.format.width, video.format.height)
+        if form != told:
+            told = form
+            channel.send(form)
+        new_damage = video.decode_errors - damaged
+        channel.send(Stepped(at, step.shown_after, step.key, len(step.pictures), new_damage, dropped, step.data))
+        damaged, dropped = video.decode_errors, 0
+        for number, (_, picture) in enumerate(step.pictures):
+            picture_at = time.monotonic()
+            if pacer.due(picture_at):
+                laid = slots.lay(picture, picture_at, number)
+                if laid is None:
+                    dropped += 1
+                else:
+                    channel.send(laid)
+        if at - picture_at > order.frame_s:
+            return Ended("no_picture", f"sends packets but no picture since {order.frame_s:g} s")
+    # FFmpeg reports a camera that went away as an ordinary end of the stream.
+    return Ended("broke_off", "the stream ended")
+
+
+def _hear(channel: Channel, slots: Writer) -> None:
+    """Take in what the worker has said meanwhile."""
+    try:
+        while (word := channel.receive(0)) is not None:
+            if isinstance(word, Free):
+                slots.free(word.slot)
+    except EOFError:
+        raise HungUp from None
+
+
+def opened(order: Connect) -> Video:
+    """The camera's video, connected.
+
+    Raises:
+        Gone: It can't be, and why.
+    """
+    options = {
+        **LIVE,
+        "rtsp_transport": "tcp",
+        "timeout": str(int(order.read_s * 1e6)),
+        # FFmpeg would first watch for seconds (measured: 5) to estimate a frame rate that nobody asks for.
+        "fpsprobesize": "0",
+    }
+    try:
+        container = av.open(
+            order.address, options=options, timeout=(order.open_s, order.read_s), metadata_errors="replace"
+        )
+    except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError):
+        gone = Gone("refused", "the camera refused the user name or password")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        gone = Gone(*_unopened(error))
+    else:
+        try:
+            return _video(container, order)
+        except (Gone, SourceUnavailable) as error:
+            container.close()
+            gone = error if isinstance(error, Gone) else Gone("no_video", str(error))
+    # Raised out here, the new error has no FFmpeg error behind it: that one's text holds the password.
+    raise gone
+
+
+def _video(container: av.container.InputContainer, order: Connect) -> Video:
+    for stream in container.streams.video[:1]:
+        context = stream.codec_context
+        if context is not None and context.width * context.height > MOST_PIXELS:
+            raise Gone("too_large", f"pictures of {context.width}x{context.height} pixels are too large")
+    return Video(container, order.name, evidence=order.evidence)
+
+
+def _unopened(error: Exception) -> tuple[Trouble, str]:
+    if isinstance(error, MemoryError):
+        return "memory", "needs more memory than a reader may have"
+    reason = redacted(getattr(error, "strerror", None) or type(error).__name__)
+    if isinstance(error, (TimeoutError, av.error.ExitError)):
+        return "no_answer", f"can't be opened: {reason}"
+    is_answer = isinstance(error, (av.error.HTTPError, av.error.InvalidDataError))
+    return "no_video" if is_answer else "unreachable", f"can't be opened: {reason}"
+
+
+def _broke_off(error: Exception) -> tuple[Trouble, str]:
+    reason = redacted(getattr(error, "strerror", None) or type(error).__name__)
+    frozen = isinstance(error, (TimeoutError, av.error.ExitError))
+    return "no_answer" if frozen else "broke_off", f"broke off: {reason}"
