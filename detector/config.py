@@ -318,10 +318,14 @@ class Supervision(Settings):
     """When a worker that doesn't get on is helped."""
 
     stuck_s: float = Field(
-        30.0, ge=5, description="a camera stuck in one step for so long is told; after twice as long the worker restarts"
+        30.0,
+        ge=5,
+        description="a camera stuck in one step for so long is told; after twice as long the worker restarts",
     )
     memory_mb: int | None = Field(
-        None, ge=128, description="restart above this, child processes included; three quarters of the machine when null"
+        None,
+        ge=128,
+        description="restart above this, child processes included; three quarters of the machine when null",
     )
 
 
@@ -420,7 +424,8 @@ class HubConfig(Settings):
         "code", description="how edge boxes come in: by a one-time code, or whoever is seen first with a name"
     )
     certs_dir: Path | None = Field(
-        None, description="folder made by `labelwatch certs`: a box that joins gets its certificate for the broker there"
+        None,
+        description="folder made by `labelwatch certs`: a box that joins gets its certificate for the broker there",
     )
     integrations: IntegrationsConfig = IntegrationsConfig()
 

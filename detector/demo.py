@@ -141,8 +141,26 @@ class _Demo:
             "hub": {"url": page.rstrip("/")},
         }
         config = self._write_config("edge.yaml", settings)
+        self._enrol(str(settings["site"]), str(settings["edge"]))
         (self._edge_data / "worker-summary.json").unlink(missing_ok=True)  # of an earlier run in the same folder
         return Kept([sys.executable, "-m", "detector", "run", str(config)], self._folder / "edge.log")
+
+    def _enrol(self, site: str, edge: str) -> None:
+        """Have hub and edge know each other's keys, as `labelwatch join` does for boxes elsewhere."""
+        from detector import wire
+        from detector.alerts.identity import load_identity
+        from detector.alerts.trust import pin_hub_key
+        from detector.config import load_hub
+        from detector.hub.console import database_of
+        from detector.hub.edge_keys import EdgeKeys
+        from detector.hub.parts import HUB_KEY
+        from detector.keys import load_key
+
+        key = wire.public_key_text(load_identity(self._edge_data))
+        with database_of(load_hub(self._folder / "hub.yaml")) as database:
+            EdgeKeys(database).trust(site, edge, key, time.time(), "console:demo")
+        hub_key = load_key(self._hub_data / HUB_KEY, "the hub's key")
+        pin_hub_key(self._edge_data, wire.public_key_text(hub_key))
 
     def _write_config(self, name: str, settings: Mapping[str, Any]) -> Path:
         path = self._folder / name

@@ -64,13 +64,14 @@ HUB = """
     from pathlib import Path
     from detector.clock import SystemClock
     from detector.config import Broker
+    from detector.hub.edge_keys import EdgeKeys
     from detector.hub.ingest import Ingest
     from detector.hub.store import Store
     from detector.keys import load_key
     store = Store(f"sqlite:///{sys.argv[1]}/hub.db")
     told = open(f"{sys.argv[1]}/told.txt", "a")
     key = load_key(Path(sys.argv[1]) / "hub.key", "the hub's key")
-    ingest = Ingest(store, Broker(port=int(sys.argv[2])), SystemClock(), lambda ids: print(*ids, sep="\\n", file=told, flush=True), key=key)
+    ingest = Ingest(store, Broker(port=int(sys.argv[2])), SystemClock(), lambda ids: print(*ids, sep="\\n", file=told, flush=True), keys=EdgeKeys(store.database, first_sight=True), key=key)
     ingest.start()
     time.sleep(300)
 """  # noqa: E501
@@ -166,7 +167,7 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
     clock, key, topics = SystemClock(), load_identity(tmp_path / "edge"), wire.Topics("north", "box-1")
     embedded = EmbeddedBroker(tmp_path / "broker", program)
     broker = Broker(port=embedded.start())
-    hub = Hub(HubConfig(data_dir=tmp_path / "hub", broker=broker), port=0, hasher=CHEAP)
+    hub = Hub(HubConfig(data_dir=tmp_path / "hub", broker=broker, enrolment="first_sight"), port=0, hasher=CHEAP)
     outbox = Outbox(tmp_path / "edge" / "outbox.db", key, clock=clock)
     link = MqttLink(outbox, topics, broker, clock, key)
     clips = ClipUploads(outbox, hub.url, topics, key, clock)

@@ -19,8 +19,11 @@ from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
 from detector.hub import ingest as ingest_module
+from detector.hub.database import Database
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.ingest import Ingest
 from tests.alerts.conftest import make_fields
+from tests.hub.conftest import sqlite_url
 from tests.parts_mosquitto import Mosquitto, soon
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -41,7 +44,6 @@ class MemoryStore:
     def __init__(self) -> None:
         self.alerts: dict[str, Mapping[str, Any]] = {}
         self.refusals: list[tuple[str, str]] = []
-        self.keys: dict[tuple[str, str], str] = {}
         self.states: list[tuple[str, str, str, float]] = []
         self.health: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.batches: list[int] = []
@@ -65,13 +67,6 @@ class MemoryStore:
     def add_refusal(self, topic: str, reason: str, at: float) -> None:
         self._write()
         self.refusals.append((topic, reason))
-
-    def edge_key(self, site: str, edge: str) -> str | None:
-        return self.keys.get((site, edge))
-
-    def pin_edge_key(self, site: str, edge: str, key: str) -> None:
-        self._write()
-        self.keys.setdefault((site, edge), key)
 
     def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
         self._write()
@@ -128,16 +123,25 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
+def keys(tmp_path: Path) -> Iterator[EdgeKeys]:
+    database = Database(sqlite_url(tmp_path / "keys.sqlite"))
+    yield EdgeKeys(database, first_sight=True)
+    database.close()
+
+
+@pytest.fixture
 def told() -> list[list[str]]:
     return []
 
 
 @pytest.fixture
-def start(broker: Mosquitto, store: MemoryStore, told: list[list[str]]) -> Iterator[Callable[..., Ingest]]:
+def start(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys, told: list[list[str]]
+) -> Iterator[Callable[..., Ingest]]:
     started: list[Ingest] = []
 
     def start(on_stored: Callable[[list[str]], None] = told.append) -> Ingest:
-        started.append(Ingest(store, Broker(port=broker.port), SystemClock(), on_stored, key=HUB))
+        started.append(Ingest(store, Broker(port=broker.port), SystemClock(), on_stored, keys=keys, key=HUB))
         started[-1].start()
         return started[-1]
 
@@ -155,12 +159,14 @@ def sender(broker: Mosquitto, start: Callable[..., Ingest]) -> Iterator[Sender]:
         yield sender
 
 
-def test_an_alert_is_stored_told_and_acknowledged(sender: Sender, store: MemoryStore, told: list[list[str]]) -> None:
+def test_an_alert_is_stored_told_and_acknowledged(
+    sender: Sender, store: MemoryStore, keys: EdgeKeys, told: list[list[str]]
+) -> None:
     sender.say(ONE.alerts, alert("a"))
     assert soon(lambda: sender.acked == ["a"])
     assert list(store.alerts) == ["a"]
     assert told == [["a"]]
-    assert store.keys == {("north", "box-1"): PUBLIC}
+    assert keys.active("north", "box-1") == PUBLIC
 
 
 def test_a_double_is_acknowledged_again_but_not_told_again(
@@ -206,7 +212,7 @@ REFUSED: list[tuple[str, bytes | dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("topic", "payload", "reason"), REFUSED, ids=[r for _, _, r in REFUSED])
 def test_what_is_not_believed_is_put_on_record_and_holds_up_nothing(
-    sender: Sender, store: MemoryStore, topic: str, payload: Any, reason: str
+    sender: Sender, store: MemoryStore, keys: EdgeKeys, topic: str, payload: Any, reason: str
 ) -> None:
     sender.say(ONE.status, status("online"))
     sender.say(topic, payload)
@@ -216,15 +222,17 @@ def test_what_is_not_believed_is_put_on_record_and_holds_up_nothing(
     assert of == topic
     assert reason in why
     assert list(store.alerts) == ["good"]
-    assert store.keys == {("north", "box-1"): PUBLIC}
+    assert keys.active("north", "box-1") == PUBLIC
 
 
-def test_an_alert_without_any_key_of_an_unknown_edge_is_refused(sender: Sender, store: MemoryStore) -> None:
+def test_an_alert_without_any_key_of_an_unknown_edge_is_refused(
+    sender: Sender, store: MemoryStore, keys: EdgeKeys
+) -> None:
     fields = alert("a")
     del fields["key"]
     sender.say(ONE.alerts, wire.signed(fields, KEY))
     assert soon(lambda: store.refusals)
-    assert store.keys == {}
+    assert keys.of("north", "box-1") == []
 
 
 def test_a_flood_of_one_kind_is_put_on_record_once(sender: Sender, store: MemoryStore) -> None:
@@ -267,11 +275,11 @@ def test_what_came_while_the_hub_was_away_is_taken_in_later(
 
 
 def test_many_that_came_while_the_hub_was_away_do_not_keep_it_out_of_the_broker_that_pip_brings(
-    tmp_path: Path, store: MemoryStore
+    tmp_path: Path, store: MemoryStore, keys: EdgeKeys
 ) -> None:
     embedded = EmbeddedBroker(tmp_path, None)
     broker = Broker(port=embedded.start())
-    hubs = [Ingest(store, broker, SystemClock(), lambda _: None, key=HUB) for _ in range(2)]
+    hubs = [Ingest(store, broker, SystemClock(), lambda _: None, keys=keys, key=HUB) for _ in range(2)]
     try:
         hubs[0].start()
         assert soon(lambda: hubs[0].connected)
@@ -287,13 +295,15 @@ def test_many_that_came_while_the_hub_was_away_do_not_keep_it_out_of_the_broker_
 
 
 def test_edges_are_greeted_where_the_broker_knew_nothing_of_the_hub_and_only_there(
-    broker: Mosquitto, store: MemoryStore
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys
 ) -> None:
     heard: list[str] = []
 
     def session() -> None:
         known = [("north", "box-1"), ("north", "box-2")]
-        one = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _: None, edges=lambda: known, key=HUB)
+        one = Ingest(
+            store, Broker(port=broker.port), SystemClock(), lambda _: None, edges=lambda: known, keys=keys, key=HUB
+        )
         one.start()
         assert soon(lambda: one.connected)
         sender.say(ONE.alerts, alert(f"after-{len(heard)}"))
@@ -346,11 +356,11 @@ def test_a_listener_that_fails_costs_nothing(
 
 
 def test_commands_are_left_with_the_broker_and_told_anew_when_they_change(
-    broker: Mosquitto, store: MemoryStore
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys
 ) -> None:
     commands = [(ONE.thresholds, word("first"))]
     where = Broker(port=broker.port)
-    hub = Ingest(store, where, SystemClock(), lambda _ids: None, commands=lambda: list(commands), key=HUB)
+    hub = Ingest(store, where, SystemClock(), lambda _ids: None, commands=lambda: list(commands), keys=keys, key=HUB)
     hub.start()
     heard: list[tuple[str, str, bool]] = []
 
@@ -379,7 +389,9 @@ def test_commands_are_left_with_the_broker_and_told_anew_when_they_change(
         assert hub.stop(10.0)
 
 
-def test_a_store_that_can_not_say_the_commands_is_asked_again(broker: Mosquitto, store: MemoryStore) -> None:
+def test_a_store_that_can_not_say_the_commands_is_asked_again(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys
+) -> None:
     asked: list[int] = []
 
     def commands() -> list[tuple[str, bytes]]:
@@ -388,7 +400,9 @@ def test_a_store_that_can_not_say_the_commands_is_asked_again(broker: Mosquitto,
             raise ConnectionError("the database went away")
         return [(ONE.thresholds, word("state"))]
 
-    hub = Ingest(store, Broker(port=broker.port), SystemClock(), lambda _ids: None, commands=commands, key=HUB)
+    hub = Ingest(
+        store, Broker(port=broker.port), SystemClock(), lambda _ids: None, commands=commands, keys=keys, key=HUB
+    )
     hub.start()
     try:
         assert soon(lambda: len(asked) >= 2 and hub.connected)

@@ -31,6 +31,7 @@ from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubLink
 from detector.edge_health import what_runs
 from detector.errors import SourceUnavailable, StoreError
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.ingest import Ingest
 from detector.hub.store import Store
 from detector.learned import LearnedFile
@@ -479,7 +480,8 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
     broker.start()
     store = Store(f"sqlite:///{tmp_path / 'hub.db'}")
     hub_key = Ed25519PrivateKey.generate()
-    ingest = Ingest(store, Broker(port=broker.port), SystemClock(), lambda ids: None, key=hub_key)
+    keys = EdgeKeys(store.database, first_sight=True)
+    ingest = Ingest(store, Broker(port=broker.port), SystemClock(), lambda ids: None, keys=keys, key=hub_key)
     ingest.start()
     try:
         good = Camera(name="dock", source=str(make_video(tmp_path / "a.mp4", seconds=4)), title="东门")

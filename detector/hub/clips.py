@@ -29,6 +29,7 @@ from anyio.to_thread import run_sync
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.sides import LAST_SEGMENT, Sides
 from detector.hub.store import Clip, Store, is_time
 from detector.sides import LARGEST, read_side
@@ -101,6 +102,7 @@ class ClipFolder:
         self._least_free_bytes = least_free_bytes
         self._busy: set[str] = set()  # touched in the event loop's thread only
         self._sides = Sides(store.database)
+        self._keys = EdgeKeys(store.database)
         self._reading_side = threading.Lock()  # one of them may take some hundred MB while it is checked
         for part in self._folder.glob("*.part"):
             if clock.now() - part.stat().st_mtime > ABANDONED_S:
@@ -187,10 +189,11 @@ class ClipFolder:
             if "\0" in incident or not 0 <= segment <= LAST_SEGMENT:
                 raise WireError("no such incident or segment can be")
             claim = wire.clip_claim(headers, incident=incident, segment=segment, what=what)
-            key = self._store.edge_key(claim["site"], claim["edge"])
-            if key is None:
-                raise _Refused(401, "the edge is not known")
-            wire.verify_clip(headers, incident=incident, segment=segment, public_key=key, what=what)
+            self._keys.check(
+                claim["site"], claim["edge"],
+                lambda key: wire.verify_clip(headers, incident=incident, segment=segment, public_key=key, what=what),
+                signed_at=claim["at"], at=self._clock.now(),
+            )  # fmt: skip
         except WireError as error:
             raise _Refused(401, str(error)) from error
         if abs(claim["at"] - self._clock.now()) > CLAIM_LIFE_S:

@@ -117,15 +117,12 @@ class EdgeKeys:
             WireError: It must not be believed.
         """
         keys = self.of(site, edge)
-        if claimed is not None:
-            keys_tried = [key for key in keys if key.key == claimed]
-        else:
-            keys_tried = [key for key in keys if key.state != REVOKED]
-        if not keys_tried:
+        tried = [key for key in keys if claimed in (None, key.key)]
+        if not tried:
             self._meet(site, edge, claimed, keys, verify, at)
             return
         refused: WireError | None = None
-        for key in keys_tried:
+        for key in tried:
             try:
                 verify(key.key)
             except WireError as error:
@@ -202,11 +199,10 @@ class EdgeKeys:
             reason, words = knocking.REVOKED, "the edge's key was revoked"
         elif any(key.state == ACTIVE for key in keys):
             reason, words = knocking.OTHER, "the edge's key is not the one this hub knows it by"
-        elif keys and not claimed:
-            reason, words = knocking.REVOKED, "all keys of the edge were revoked"
         else:
             reason, words = knocking.UNKNOWN, "an edge that has not joined this hub"
-        self.knocks.note(site, edge, claimed, reason, at)
+        if claimed:  # its status message names one
+            self.knocks.note(site, edge, claimed, reason, at)
         raise WireError(words)
 
     def _in_time(self, key: EdgeKey, signed_at: float, at: float) -> None:
@@ -247,14 +243,14 @@ def add(connection: Connection, site: str, edge: str, key: str, at: float, by: s
     in_use = select(c.key).where(c.site == site, c.edge == edge, c.state == ACTIVE)
     held = connection.execute(in_use).scalar_one_or_none()
     if held is not None:
-        return held == key
+        return bool(held == key)
     known = connection.execute(select(c.number).where(c.site == site, c.edge == edge, c.key == key)).first()
     if known is not None:  # revoked or retired: it doesn't come back
         return False
     connection.execute(
         edge_keys.insert().values(site=site, edge=edge, key=key, state=ACTIVE, since=at, by=by)
     )  # fmt: skip
-    knocking.forget(connection, site, edge, [key, ""])
+    knocking.forget(connection, site, edge, key)
     return True
 
 

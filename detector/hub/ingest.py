@@ -62,20 +62,24 @@ class Store(Protocol):
         """Put on record that a message was not believed."""
         ...
 
-    def edge_key(self, site: str, edge: str) -> str | None:
-        """The public key held for an edge."""
-        ...
-
-    def pin_edge_key(self, site: str, edge: str, key: str) -> None:
-        """Hold a key for an edge that has none."""
-        ...
-
     def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
         """Note that an edge is `online` or `offline`."""
         ...
 
     def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
         """Keep an edge's newest health report."""
+        ...
+
+
+class Keys(Protocol):
+    """Whose signature is believed (`edge_keys.EdgeKeys`); raises `WireError` where it is not."""
+
+    def believe(self, fields: Mapping[str, Any], *, signed_at: float, at: float) -> None:
+        """Check the signature of what an edge sent."""
+        ...
+
+    def introduce(self, site: str, edge: str, key: str | None, at: float) -> None:
+        """An edge names its key, without a signature, or none."""
         ...
 
 
@@ -113,6 +117,7 @@ class Ingest:
         watch: Is told what edges say of themselves.
         others: What messages of other kinds are given to, with topic and time, by the last part of their topic; raises
             `WireError` where one is not believed.
+        keys: Knows the keys of edges.
         key: The hub's: all that it says to edges is signed with it.
     """
 
@@ -128,9 +133,11 @@ class Ingest:
         watch: Watch | None = None,
         others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
         *,
+        keys: Keys,
         key: Ed25519PrivateKey,
     ) -> None:
         self._store = store
+        self._keys = keys
         self._broker = broker
         self._clock = clock
         self._on_stored = on_stored
@@ -347,7 +354,7 @@ class Ingest:
             if not (NAME.fullmatch(site) and NAME.fullmatch(edge)):
                 raise WireError("site or edge is no name that a configuration may give")
             if topic.endswith("/alerts"):
-                return self._believed(topic, bytes(message.payload))
+                return self._believed(topic, bytes(message.payload), at)
             if (other := self._others.get(topic.rpartition("/")[2])) is not None:
                 other(topic, bytes(message.payload), at)
                 return None
@@ -355,6 +362,7 @@ class Ingest:
             if topic.endswith("/status"):
                 self._note_status(site, edge, fields, at, retained=message.retain)
             else:
+                self._keys.introduce(site, edge, None, at)
                 if self._watch:
                     self._watch.report(site, edge, fields, at)
                 self._store.set_health(site, edge, fields, at)
@@ -367,44 +375,29 @@ class Ingest:
         self._refuse(topic, reason, at)  # where the store was at fault, this fails too and ends the session
         return None
 
-    def _believed(self, topic: str, payload: bytes) -> Mapping[str, Any]:
+    def _believed(self, topic: str, payload: bytes, at: float) -> Mapping[str, Any]:
         """The envelope, when it carries the signature of its edge.
 
         Raises:
             WireError: It is malformed, or of another edge, or forged.
         """
         fields = wire.decode_alert(topic, payload)
-        site, edge = fields["site"], fields["edge"]
-        pinned, claimed = self._store.edge_key(site, edge), fields.get("key")
-        if pinned is not None and claimed is not None and claimed != pinned:
-            raise WireError("the edge's key is not the one this hub knows it by")
-        wire.verify(fields, pinned or str(claimed))
-        if pinned is None:
-            self._pin(site, edge, str(claimed))
+        self._keys.believe(fields, signed_at=fields["sent_at_unix"], at=at)
         return fields
 
     def _note_status(self, site: str, edge: str, fields: Mapping[str, Any], at: float, *, retained: bool) -> None:
         state, key, said_at = fields.get("state"), fields.get("public_key"), fields.get("at_unix")
         if state not in ("online", "offline"):
             raise WireError("status: neither online nor offline")
-        if key is not None:
-            if not wire.is_public_key(key):
-                raise WireError("status: public_key is none")
-            pinned = self._store.edge_key(site, edge)
-            if pinned is None:
-                self._pin(site, edge, key)
-            elif key != pinned:
-                raise WireError("the edge's key is not the one this hub knows it by")
+        if key is not None and not wire.is_public_key(key):
+            raise WireError("status: public_key is none")
+        self._keys.introduce(site, edge, key, at)
         # A last will was written when the edge connected, so the time in it is not when the edge went away.
         if retained and isinstance(said_at, int | float) and 0 < said_at < at:
             at = float(said_at)
         if self._watch:
             self._watch.status(site, edge, state, at)
         self._store.set_edge_status(site, edge, state, at)
-
-    def _pin(self, site: str, edge: str, key: str) -> None:
-        self._store.pin_edge_key(site, edge, key)
-        logger.info("edge %s/%s is known by its key from now on", site, edge)
 
     def _keep(self, alerts: list[Mapping[str, Any]], at: float) -> tuple[list[str], list[Mapping[str, Any]]]:
         """Store alerts; ids that were new, and the alerts that are stored now.

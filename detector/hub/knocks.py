@@ -7,7 +7,6 @@ table is written no more than once in ten seconds.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select
@@ -26,7 +25,7 @@ UNKNOWN, OTHER, RETIRED, REVOKED = "unknown", "other", "retired", "revoked"
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """Somebody with a key (base64; empty where none was told) who was refused; times in Unix seconds.
+    """Somebody with a key (base64) who was refused; times in Unix seconds.
 
     `reason` is `unknown` (no box of this name may come in), `other` (one may, with another key), `retired` (the key was
     replaced earlier) or `revoked`.
@@ -87,7 +86,7 @@ class Knocks:
                 connection.execute(delete(knocks).where(c.last_at <= kept))
 
 
-def forget(connection: Connection, site: str, edge: str, keys: Sequence[str] | None = None) -> None:
-    """Somebody was let in: what they were refused before no longer tells anything."""
-    ours = [knocks.c.site == site, knocks.c.edge == edge]
-    connection.execute(delete(knocks).where(*ours, *([knocks.c.key.in_(keys)] if keys is not None else [])))
+def forget(connection: Connection, site: str, edge: str, key: str) -> None:
+    """Somebody was let in: that they were refused before no longer tells anything."""
+    c = knocks.c
+    connection.execute(delete(knocks).where(c.site == site, c.edge == edge, c.key == key))

@@ -17,8 +17,14 @@ from detector.hub.cases import Cases
 from detector.hub.census import Censuses
 from detector.hub.clips import ClipFolder
 from detector.hub.derived import Copies
+from detector.hub.edge_keys import EdgeKeys
+from detector.hub.enrolment import Enrolment
 from detector.hub.events import Live
 from detector.hub.health import Health
+from detector.hub.integrations.link import Link, link_of
+from detector.hub.integrations.links import PictureLinks
+from detector.hub.integrations.switches import Switches
+from detector.hub.integrations.world import Observer
 from detector.hub.lan import Certificate
 from detector.hub.metrics import Metrics
 from detector.hub.notice_sender import NoticeSender
@@ -26,11 +32,13 @@ from detector.hub.notices import Notices
 from detector.hub.overview import Overview
 from detector.hub.pack import Archive
 from detector.hub.packs import Packs
+from detector.hub.pauses import Pauses
 from detector.hub.people import People
 from detector.hub.pictures import Pictures
 from detector.hub.presence import Presence
 from detector.hub.retention import Retention
 from detector.hub.reviews import Reviews
+from detector.hub.rotation import Rotations
 from detector.hub.store import Store
 from detector.hub.zones import Zones
 from detector.keys import load_key
@@ -63,7 +71,13 @@ class Parts:
     censuses: Censuses
     copies: Copies
     packs: Packs
+    pauses: Pauses
+    links: PictureLinks
+    integrations: Link
     key: Ed25519PrivateKey
+    keys: EdgeKeys
+    enrolment: Enrolment
+    rotations: Rotations
     tell: Callable[[], None] = lambda: None
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
     certificate: Certificate | None = None
@@ -130,6 +144,9 @@ def assemble(
     notices = Notices(store.database, config.data_dir, config.timezone)
     packs_key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
     archive = Archive(store, clips, packs_key, config.timezone)
+    pauses, links = Pauses(store.database, audit), PictureLinks(config.public_url)
+    switches = Switches(pauses, config.integrations.home_assistant.pause_hours)
+    observer = Observer(store, health, pauses, budget_of(config))
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
         reviews=Reviews(store.database), presence=Presence(), health=health,
@@ -137,5 +154,8 @@ def assemble(
         notices=notices, sender=NoticeSender(notices, store, config, clock), zones=Zones(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
         packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
+        pauses=pauses, links=links, integrations=link_of(config, observer, switches, links, clock),
         key=load_key(config.data_dir / HUB_KEY, "the hub's key"), certificate=certificate,
+        keys=EdgeKeys(store.database, first_sight=config.enrolment == "first_sight"),
+        enrolment=Enrolment(store.database, audit), rotations=Rotations(store.database, audit),
     )  # fmt: skip

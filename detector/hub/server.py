@@ -125,13 +125,17 @@ class Hub:
             self.store.close()
             raise StoreError(f"{config.data_dir} can't be written: {error.strerror}") from error
         self._janitor = Janitor(parts.retention, self._clock, self.live.poke, parts.censuses.prune)
-        views = Views(parts.zones, parts.pictures, parts.censuses, self.store.edge_key)
+        views = Views(parts.zones, parts.pictures, parts.censuses, parts.keys)
         self._ingest = Ingest(
             self.store, config.broker, self._clock, lambda _ids: self._arrived(),
             edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
-            commands=lambda: [*self.store.threshold_commands(), *parts.zones.commands()],
-            others={"picture": views.picture, "layout": views.layout, "census": views.census}, watch=parts.health,
-            key=parts.key,
+            commands=lambda: [
+                *self.store.threshold_commands(), *parts.zones.commands(), *parts.rotations.commands(),
+            ],
+            others={
+                "picture": views.picture, "layout": views.layout, "census": views.census, "key": self._take_new_key,
+            },
+            watch=parts.health, keys=parts.keys, key=parts.key,
         )  # fmt: skip
         app = create_app(parts)
         self._server = uvicorn.Server(
@@ -155,6 +159,7 @@ class Hub:
         self._janitor.start()
         self._parts.copies.start()
         self._parts.anchors.start()
+        self._parts.integrations.start()
         self._ingest.start()
         waiting_s = 0.0
         while not self._server.started:
@@ -174,6 +179,7 @@ class Hub:
         self.live.close()
         self._server.should_exit = True
         self._ingest.stop()
+        self._parts.integrations.stop()
         self._parts.health.stop()
         self._parts.sender.stop()
         self._janitor.stop()
@@ -186,9 +192,14 @@ class Hub:
         self.store.close()
         self._lock.release()
 
+    def _take_new_key(self, topic: str, payload: bytes, at: float) -> None:
+        if self._parts.rotations.word(topic, payload, at):
+            self._ingest.tell_commands()
+
     def _arrived(self) -> None:
         self.live.poke()
         self._parts.sender.poke()
+        self._parts.integrations.poke()
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])

@@ -30,13 +30,13 @@ from detector import wire
 from detector.errors import WireError
 from detector.hub.budget import ALERT, DIGEST, Budget
 from detector.hub.database import Database, one_at_a_time
-from detector.hub.edge_keys import EdgeKeys
 from detector.hub.harm import harm
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
     alerts,
     changes,
     clips,
+    dropped,
     edges,
     incidents,
     places,
@@ -52,6 +52,7 @@ VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
+KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 
 
@@ -147,7 +148,8 @@ class Contested(Exception):  # noqa: N818  (an answer to a person, not an error 
 class Edge:
     """An edge box as last heard of.
 
-    `missing` counts alerts it numbered that never arrived; its clock is `clock_offset_s` ahead of the hub's (`health`).
+    `missing` counts alerts it numbered that haven't arrived, without those that it said it dropped (`dropped`); its
+    clock is `clock_offset_s` ahead of the hub's (`health`).
     """
 
     site: str
@@ -158,6 +160,14 @@ class Edge:
     health_at: float | None
     missing: int
     clock_offset_s: float | None = None
+    dropped: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many of those neither arrived nor wait at the edge, as far as its last report tells."""
+        told = (self.health or {}).get("backlog")
+        waiting = told if isinstance(told, int | float) and not isinstance(told, bool) and told > 0 else 0
+        return max(0, round(self.missing - min(waiting, self.missing)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,9 +298,49 @@ class Store:
         Raises:
             WireError: One holds what no database takes (a number out of range, say); none of them is stored.
         """
-        rows = [_alert_row(fields, received_at) for fields in fields_list]
+        words = [fields for fields in fields_list if "after" not in fields]
+        rows = [_alert_row(fields, received_at) for fields in fields_list if "after" in fields]
         with self._writing() as connection:
+            for fields in words:
+                self._note_dropped(connection, fields, received_at)
             return self._add_rows(connection, rows) if rows else []
+
+    def _note_dropped(self, connection: Connection, fields: Mapping[str, Any], at: float) -> None:
+        """An edge said which numbers will never come; told twice it counts once."""
+        stream = {"site": _text(fields["site"]), "edge": _text(fields["edge"]), "epoch": _text(fields["epoch"])}
+        rows = [
+            {**stream, "first": first, "last": last, "reason": _clean(reason)[:40], "at": at}
+            for first, last, reason in fields["dropped"]
+        ]
+        one_at_a_time(connection)
+        columns = (dropped.c.first, dropped.c.last, dropped.c.number)
+        insert = self._insert(dropped).on_conflict_do_nothing().returning(*columns)
+        new = connection.execute(insert, rows).all()
+        if not new:
+            return
+        seq = _whole(fields["seq"], 2**62)
+        numbers = [seq, *(row.first for row in new), *(row.last for row in new)]
+        c = alerts.c
+        here = [c[name] == value for name, value in stream.items()]
+        never = 0
+        for row in new:  # what was dropped while it was on its way may have come all the same
+            came = select(func.count()).where(*here, c.seq.between(row.first, row.last))
+            never += row.last - row.first + 1 - int(connection.execute(came).scalar_one())
+        self._count_stream(connection, [{**stream, "lowest": min(numbers), "highest": max(numbers), "received": 1}])
+        these = [streams.c[name] == value for name, value in stream.items()]
+        connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped + never))
+        connection.execute(delete(dropped).where(dropped.c.number <= max(row.number for row in new) - KEPT_DROPPED))
+
+    def _came_after_all(self, connection: Connection, stream: tuple[str, str, str], seqs: Sequence[int]) -> None:
+        """Numbers that came although their edge had said that it dropped them are not dropped."""
+        c = dropped.c
+        here = [c.site == stream[0], c.edge == stream[1], c.epoch == stream[2]]
+        query = select(c.first, c.last).where(*here, c.first <= max(seqs), c.last >= min(seqs))
+        ranges = connection.execute(query).all()
+        came = sum(any(row.first <= seq <= row.last for row in ranges) for seq in seqs) if ranges else 0
+        if came:
+            these = [streams.c.site == stream[0], streams.c.edge == stream[1], streams.c.epoch == stream[2]]
+            connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped - came))
 
     def _add_rows(self, connection: Connection, rows: list[_AlertRow]) -> list[str]:
         one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
@@ -357,6 +407,18 @@ class Store:
         seqs: dict[tuple[str, str, str], list[int]] = {}
         for row in rows:
             seqs.setdefault((row.alert["site"], row.alert["edge"], row.alert["epoch"]), []).append(row.alert["seq"])
+        for stream, found in seqs.items():
+            self._came_after_all(connection, stream, found)
+        counts = [
+            {
+                "site": site, "edge": edge, "epoch": epoch,
+                "lowest": min(found), "highest": max(found), "received": len(found),
+            }
+            for (site, edge, epoch), found in sorted(seqs.items())
+        ]  # fmt: skip
+        self._count_stream(connection, counts)
+
+    def _count_stream(self, connection: Connection, counts: list[dict[str, Any]]) -> None:
         insert = self._insert(streams)
         sent = insert.excluded
         held = streams.c
@@ -368,16 +430,7 @@ class Store:
                 "received": held.received + sent.received,
             },
         )
-        connection.execute(
-            upsert,
-            [
-                {
-                    "site": site, "edge": edge, "epoch": epoch,
-                    "lowest": min(found), "highest": max(found), "received": len(found),
-                }
-                for (site, edge, epoch), found in sorted(seqs.items())
-            ],
-        )  # fmt: skip
+        connection.execute(upsert, counts)
 
     def add_refusal(self, topic: str, reason: str, at: float) -> None:
         """Put on record that a message was not believed; the last thousand are kept."""
@@ -388,14 +441,6 @@ class Store:
             connection.execute(delete(refusals).where(refusals.c.number <= number - KEPT_REFUSALS))
 
     # Edges
-
-    def edge_key(self, site: str, edge: str) -> str | None:
-        """The public key (base64) in use by an edge; `None` when it may not come in."""
-        return EdgeKeys(self.database).active(site, edge)
-
-    def pin_edge_key(self, site: str, edge: str, key: str) -> None:
-        """Hold a key for an edge that has none; one that is pinned already stays."""
-        EdgeKeys(self.database).trust(site, edge, key, 0.0)
 
     def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
         """Note that an edge said, or its last will said, `online` or `offline`."""
@@ -421,19 +466,29 @@ class Store:
             select(
                 streams.c.site,
                 streams.c.edge,
-                func.sum(streams.c.highest - streams.c.lowest + 1 - streams.c.received).label("missing"),
+                func.sum(streams.c.highest - streams.c.lowest + 1 - streams.c.received - streams.c.dropped).label(
+                    "missing"
+                ),
+                func.sum(streams.c.dropped).label("dropped"),
             )
             .group_by(streams.c.site, streams.c.edge)
             .subquery()
         )
         both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
         query = (
-            select(edges, func.coalesce(missing.c.missing, 0).label("missing"))
+            select(
+                edges,
+                func.coalesce(missing.c.missing, 0).label("missing"),
+                func.coalesce(missing.c.dropped, 0).label("dropped"),
+            )
             .select_from(both)
             .order_by(edges.c.site, edges.c.edge)
         )
         with self._reading() as connection:
-            found = [Edge(**{**row._mapping, "missing": int(row.missing)}) for row in connection.execute(query)]
+            found = [
+                Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
+                for row in connection.execute(query)
+            ]
         return [edge for edge in found if scope.sees(edge.site)]
 
     def refused(self) -> tuple[int, list[Refusal]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 from detector import wire
 from detector.errors import WireError
 from detector.hub.census import Censuses
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.pictures import Pictures
 from detector.hub.zones import Zones
 
@@ -23,16 +22,14 @@ class Views:
         zones: Keeps layouts.
         pictures: Keeps pictures.
         censuses: Keeps counts of parcels.
-        edge_key: Tells the public key held for a site's edge.
+        keys: Knows the keys of edges.
     """
 
-    def __init__(
-        self, zones: Zones, pictures: Pictures, censuses: Censuses, edge_key: Callable[[str, str], str | None]
-    ) -> None:
+    def __init__(self, zones: Zones, pictures: Pictures, censuses: Censuses, keys: EdgeKeys) -> None:
         self._zones = zones
         self._pictures = pictures
         self._censuses = censuses
-        self._edge_key = edge_key
+        self._keys = keys
 
     def picture(self, topic: str, payload: bytes, at: float) -> None:
         """Take in a picture.
@@ -41,7 +38,7 @@ class Views:
             WireError: It is none, or not believed.
         """
         fields, jpeg = wire.decode_picture(topic, payload)
-        self._believe(fields)
+        self._keys.believe(fields, signed_at=float(fields["taken_at_unix"]), at=at)
         camera = fields["camera"]
         if not NAME.fullmatch(camera):
             raise WireError("picture: camera is no name that a configuration may give")
@@ -55,7 +52,7 @@ class Views:
             WireError: It is none, or not believed.
         """
         fields = wire.decode_layout(topic, payload)
-        self._believe(fields)
+        self._keys.believe(fields, signed_at=float(fields["at_unix"]), at=at)
         if len(fields["cameras"]) > MOST_CAMERAS or not all(map(NAME.fullmatch, fields["cameras"])):
             raise WireError("layout: a camera's name is none that a configuration may give, or there are too many")
         self._zones.set_layout(fields["site"], fields["edge"], fields, at)
@@ -67,11 +64,5 @@ class Views:
             WireError: It is none, or not believed.
         """
         fields, told = wire.decode_census(topic, payload)
-        self._believe(fields)
+        self._keys.believe(fields, signed_at=told.at, at=at)
         self._censuses.keep(fields["site"], fields["edge"], told, at)
-
-    def _believe(self, fields: dict[str, Any]) -> None:
-        key = self._edge_key(fields["site"], fields["edge"])
-        if key is None:
-            raise WireError("an edge that this hub doesn't know yet")
-        wire.verify(fields, key)

@@ -165,7 +165,7 @@ def main() -> None:
         store.close()
         (folder / "hub.yaml").write_text(
             f"data_dir: data\nbroker: {{port: {broker.port}}}\n"
-            "retention: {reserve_gb: 0}\nalerts_per_shift: 1000000\n"
+            "retention: {reserve_gb: 0}\nalerts_per_shift: 1000000\nenrolment: first_sight\n"
         )
         command = [sys.executable, "-m", "detector", "hub", str(folder / "hub.yaml"), "--port", "0"]
         hub = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"), text=True)

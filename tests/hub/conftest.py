@@ -238,7 +238,7 @@ class Site:
         answer = self.client.post("/login", data=self.login)
         assert answer.status_code == 303
         self.key = Ed25519PrivateKey.generate()
-        self.store.pin_edge_key("shanghai", "box1", wire.public_key_text(self.key))
+        self.parts.keys.trust("shanghai", "box1", wire.public_key_text(self.key), NOON)
 
     def somebody(self, role: Role, scope: list[str] | None = None, name: str = "") -> TestClient:
         """A browser-like client of a user made for it, logged in."""

@@ -15,6 +15,7 @@ from detector import wire
 from detector.hub.audit import Audit
 from detector.hub.cases import Case, Cases
 from detector.hub.clips import ClipFolder
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.pack import Archive
 from detector.hub.packs import PackRecord, Packs
 from detector.hub.rights import EVERYWHERE
@@ -32,7 +33,7 @@ class Office:
     def __init__(self, store: Store, folder: Path) -> None:
         self.store, self.folder = store, folder
         self.edge_key = Ed25519PrivateKey.generate()
-        store.pin_edge_key("shanghai", "box1", wire.public_key_text(self.edge_key))
+        EdgeKeys(store.database).trust("shanghai", "box1", wire.public_key_text(self.edge_key), NOON)
         self.clock = SteppedClock(NOON + 3600)
         self.audit = Audit(store.database)
         self.cases = Cases(store.database, self.audit)

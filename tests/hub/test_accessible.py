@@ -95,7 +95,7 @@ def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
     # All that people and edges bring is neither Chinese nor a word: `0-0`.
     envelope = make_envelope(1, incident="inc", camera_title="0-0", zone="0-1", phase="end")
     envelope["after"] |= {"camera": "0-2", "facts": {"people": 1, "photos": 3}}
-    site.store.pin_edge_key("0-3", "0-4", "0-5")
+    site.parts.keys.trust("0-3", "0-4", "0-5", NOON)
     site.store.add_alerts([{**envelope, "site": "0-3", "edge": "0-4"}], NOON)
     site.store.set_health("0-3", "0-4", {"cameras": [{"camera": "0-2", "title": "0-0", "age_s": 1, "fps": 5}]}, NOON)
     site.store.add_verdict("inc", site.login["user"], "true", "", NOON)

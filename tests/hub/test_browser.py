@@ -20,6 +20,7 @@ from playwright.sync_api import sync_playwright
 
 from detector import wire
 from detector.config import Broker, HubConfig
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.people import People
 from detector.hub.reviews import REASONS
 from detector.hub.rights import CONSOLE, EVERYWHERE, Role
@@ -61,7 +62,7 @@ class Scene:
         self._envelope = envelope
         self._seq = 0
         self._key = Ed25519PrivateKey.generate()
-        hub.store.pin_edge_key("shanghai", "box1", wire.public_key_text(self._key))
+        EdgeKeys(hub.store.database).trust("shanghai", "box1", wire.public_key_text(self._key), 0.0)
 
     def alert(self, incident: str, **changes: Any) -> None:
         """Store an alert as the intake does."""

@@ -35,7 +35,9 @@ class Live:
         self.broker.start()
         broker = Broker(port=self.broker.port)
         hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-        self.hub = Hub(HubConfig(data_dir=folder / "hub", broker=broker), port=0, hasher=hasher)
+        self.hub = Hub(
+            HubConfig(data_dir=folder / "hub", broker=broker, enrolment="first_sight"), port=0, hasher=hasher
+        )
         self.hub.start()
         camera = Camera(
             name="cam3", title="东区 3 号机", source=str(REPOSITORY / "configs/demo/sweep_near.mp4"), loop=True,

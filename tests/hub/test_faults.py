@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from detector import wire
 from detector.hub.clips import Answer, ClipFolder
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.schema import alerts
 from detector.hub.store import Store
 from tests.hub.conftest import NOON, SteppedClock, make_envelope, make_side, sqlite_url
@@ -132,7 +133,8 @@ def _count(store: Store) -> int:
 def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Iterator[Hub]]:
     """One hub after another, of which each knows the edge; their databases are of the newest shape already."""
     store = Store(sqlite_url(tmp_path / "hub.sqlite"))
-    store.pin_edge_key("shanghai", "box1", wire.public_key_text(KEY))
+    EdgeKeys(store.database).trust("shanghai", "box1", wire.public_key_text(KEY), NOON)
+    store.set_edge_status("shanghai", "box1", "online", NOON)
     store.close()
     database = (tmp_path / "hub.sqlite").read_bytes()
     monkeypatch.setattr("detector.hub.database.migrate", lambda _: None)

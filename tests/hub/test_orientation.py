@@ -139,7 +139,7 @@ class Stage:
     def __init__(self, site: Site) -> None:
         database = site.store.database
         self.site, self.censuses = site, Censuses(database)
-        self.views = Views(Zones(database), Pictures(database), self.censuses, site.store.edge_key)
+        self.views = Views(Zones(database), Pictures(database), self.censuses, site.parts.keys)
         site.store.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "title": "东区 3 号机"}]}, NOON)
 
     def tell(self, census: Census, *, key: Ed25519PrivateKey | None = None, **changes: Any) -> None:
@@ -210,7 +210,7 @@ def test_a_forged_count_is_not_believed(stage: Stage) -> None:
     with pytest.raises(WireError, match="signature"):
         stage.tell(counted(), key=Ed25519PrivateKey.generate())
     payload = wire.census_payload(wire.Topics("shanghai", "box9"), counted(), stage.site.key)
-    with pytest.raises(WireError, match="doesn't know"):
+    with pytest.raises(WireError, match="not joined"):
         stage.views.census("labelwatch/shanghai/box9/census", payload, NOON)
     with pytest.raises(WireError, match="topic"):
         stage.views.census(TOPICS.census, payload, NOON)

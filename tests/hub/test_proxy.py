@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
 from detector.config import Broker, HubConfig
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
 from tests.conftest import REPOSITORY, part_missing
@@ -120,7 +121,7 @@ def test_changes_come_through_at_once(hub: Hub, visitor: httpx.Client) -> None:
 
 def test_clips_larger_than_the_usual_limit_come_through(hub: Hub, proxied: httpx.Client) -> None:
     key = Ed25519PrivateKey.generate()
-    hub.store.pin_edge_key("shanghai", "box9", wire.public_key_text(key))
+    EdgeKeys(hub.store.database).trust("shanghai", "box9", wire.public_key_text(key), 0.0)
     content = b"\0\0\0\x18ftypisom" + bytes(3 * 2**20)
     claim: dict[str, Any] = wire.clip_headers(
         site="shanghai", edge="box9", camera="cam3", incident="big", segment=0, size=len(content), duration_s=4.0,

@@ -179,15 +179,6 @@ def test_changes_are_numbered_and_asked_for_by_number(
     assert store.changed_since(4)[1] is True
 
 
-def test_the_first_pinned_key_stays(store: Store) -> None:
-    assert store.edge_key("shanghai", "box1") is None
-    store.set_edge_status("shanghai", "box1", "online", NOON)
-    assert store.edge_key("shanghai", "box1") is None
-    store.pin_edge_key("shanghai", "box1", "first")
-    store.pin_edge_key("shanghai", "box1", "second")
-    assert store.edge_key("shanghai", "box1") == "first"
-
-
 def test_late_health_does_not_replace_newer(store: Store) -> None:
     store.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
     store.set_health("shanghai", "box1", {"n": 1}, NOON)

@@ -330,7 +330,7 @@ class Running:
         self.edge = Edge(folder / "edge", port)
 
     def begin_hub(self) -> None:
-        config = HubConfig(data_dir=self._folder / "hub", broker=Broker(port=self._port))
+        config = HubConfig(data_dir=self._folder / "hub", broker=Broker(port=self._port), enrolment="first_sight")
         self.hub = Hub(config, port=0, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         self.hub.start()
 

@@ -59,7 +59,7 @@ class Stage:
         self.site = site
         database = site.store.database
         self.zones, self.pictures = Zones(database), Pictures(database)
-        self.views = Views(self.zones, self.pictures, Censuses(database), site.store.edge_key)
+        self.views = Views(self.zones, self.pictures, Censuses(database), site.parts.keys)
         cameras = {name: {"title": name, "state": "ok", "age_s": 1.0, "fps": 5.0} for name in ("cam3", "cam9")}
         self.report(cameras=cameras)
         self.views.layout(TOPICS.layout, layout(site.key, IN_FORCE), NOON)
@@ -204,7 +204,7 @@ def test_what_isn_t_a_picture_of_the_edge_is_refused_and_the_former_stays(stage:
 def test_an_edge_whose_key_isn_t_known_is_not_believed(stage: Stage, picture: bytes) -> None:
     topics = wire.Topics("suzhou", "box9")
     payload = wire.picture_payload(topics, "cam3", picture, large=False, taken_at=NOON, key=stage.site.key)
-    with pytest.raises(WireError, match="doesn't know"):
+    with pytest.raises(WireError, match="not joined"):
         stage.views.picture(topics.picture, payload, NOON)
 
 
