@@ -50,6 +50,8 @@ alerts = _numbered(
     # The whole envelope as it was signed, but for the picture, which `snapshots` holds: `Store.envelope` joins them.
     Column("envelope", JSON, nullable=False),
     Index("alerts_by_incident", "incident", "sent_at", "seq"),
+    # Which numbers of an edge came, where it says that it dropped some.
+    Index("alerts_by_number", "site", "edge", "epoch", "seq"),
     # Those that came late, for the page that tells of gaps: `health.LATE` is this condition, word by word.
     Index(
         "alerts_late",
@@ -68,6 +70,21 @@ streams = Table(
     Column("lowest", BigInteger, nullable=False),
     Column("highest", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
+    # Of those that never came, how many the edge said that it dropped.
+    Column("dropped", BigInteger, nullable=False, server_default="0"),
+)
+
+# Numbers that an edge said will never come, and why.
+dropped = _numbered(
+    "dropped",
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("site", "edge", "epoch", "first"),
 )
 
 incidents = Table(
@@ -676,4 +693,37 @@ knocks = Table(
     Column("count", BigInteger, nullable=False),
     Column("first_at", Float, nullable=False),
     Column("last_at", Float, nullable=False),
+)
+
+
+# Alarms: what was wrong with the system itself, from when to when. Those of the hub have neither site nor edge.
+alarms = _numbered(
+    "alarms",
+    # One of `alarms.KINDS`.
+    Column("kind", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("camera", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("began_at", Float, nullable=False),
+    # When it was raised, which is some time after it began.
+    Column("raised_at", Float, nullable=False, index=True),
+    Column("seen_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_at", Float),
+    # How much was lost by then, where it is about losses: only what exceeds it is news.
+    Column("counted", BigInteger, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index(
+        "alarms_open",
+        "kind",
+        "site",
+        "edge",
+        "camera",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("alarms_by_place", "kind", "site", "edge", "camera", "number"),
 )
