@@ -1,8 +1,9 @@
 """A folder comes in; an authority, certificates for broker, hub and edges, and a broker's configuration are in it then.
 
-    authority/   ca.key, ca.crt, issued/SERIAL.crt      stays with whoever runs the broker
+    authority/   ca.key, ca.crt, revoked.crl, issued/SERIAL.crt      stays with whoever runs the broker
     broker/      mosquitto.conf, acl, passwords, ca.crt, server.*, revoked.crl, data/
     hub/         ca.crt, client.*
+    integrations/     the same, for the hub's link to other systems
     edges/SITE/EDGE/  ca.crt, client.*                  to be carried to that edge
 
 Run again it keeps what is there, makes anew what ends soon, and adds what is asked for. Unlike the authority for
@@ -46,7 +47,7 @@ from detector.clock import iso
 from detector.errors import ConfigError, Problem, StoreError
 from detector.resources import resource
 
-HUB = "hub"  # the hub's user name at the broker, as the ACL has it
+HUB, INTEGRATIONS = "hub", "integrations"  # user names at the broker, as the ACL has them
 AUTHORITY_LIFE = timedelta(days=7300)
 LIFE = timedelta(days=1096)  # nobody on the spot renews these, and a lost box is revoked
 RENEW_DAYS = 60
@@ -78,11 +79,11 @@ class Made:
         told += [say["kept"].format(", ".join(self.kept))] if self.kept else []
         told += [say["ending"].format(name, day) for name, day in self.ending]
         told += ["", say["broker"], f"  mosquitto -c {folder / 'broker' / 'mosquitto.conf'}", "", say["hub"]]
-        told += [f"  {_broker_line(self.host, folder / 'hub')}", f"  certs_dir: {folder}"]
+        told += [f"  {_broker_line(self.host, folder / HUB)}", f"  certs_dir: {folder}"]
         for site, edge in self.edges:
             carried = folder / "edges" / site / edge
             told += ["", say["edge"].format(f"{site}/{edge}", carried)]
-            told += [f"  {_broker_line(self.host, Path())}", f"  site: {site}"]
+            told += [f"  {_broker_line(self.host, Path())}", f"  site: {site}", f"  edge: {edge}"]
         return [*told, "", say["secret"].format(folder / "authority")]
 
 
@@ -142,25 +143,25 @@ def make_certificates(
     names = _general_names([*hosts, *ALWAYS])
     at, renew = datetime.fromtimestamp(now, UTC), timedelta(days=renew_days)
     folder = folder.absolute()
-    broker, hub = folder / "broker", folder / "hub"
+    broker = folder / "broker"
     with _named_errors(folder):
         names = _with_earlier(broker / "server.crt", names)
     if not hosts and len(names) <= len(ALWAYS):
         raise _wrong("--host", "", "is missing: name what the broker is reached by")
     with _named_errors(folder), _locked(folder, make=True):
         authority = _authority(folder, at, make=True)
-        for one in (broker, broker / "data", hub):
+        for one in (broker, broker / "data", folder / HUB, folder / INTEGRATIONS):
             one.mkdir(mode=0o755, exist_ok=True)
-        known = sorted((*file.parts[-3:-1],) for file in (folder / "edges").glob("*/*/client.key"))
+        _write_crl(folder, authority, at, _revoked(folder))
         report = Made(folder, hosts[0] if hosts else _first_host(names), asked)
         use = ExtendedKeyUsageOID.SERVER_AUTH
         _have(report, authority, broker, "server", "server", use, at, renew, names)
-        _have(report, authority, hub, "client", HUB, ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
-        for site, edge in dict.fromkeys([*((site, edge) for site, edge in known), *asked]):
+        for name in (HUB, INTEGRATIONS):
+            _have(report, authority, folder / name, "client", name, ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
+        for site, edge in dict.fromkeys([*_carried(folder), *asked]):
             place = folder / "edges" / site / edge
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             _have(report, authority, place, "client", f"{site}/{edge}", ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
-        _write_crl(folder, authority, at, _revoked(folder))
         _write_broker(folder)
         report.ending = [
             (name, iso(held.not_valid_after_utc.timestamp())[:10])
@@ -377,6 +378,14 @@ def _have(
     report.made.append(name)
 
 
+def _carried(folder: Path) -> Iterator[tuple[str, str]]:
+    """Edges whose files lie here, to be renewed; not those that were revoked, which come back only when asked for."""
+    revoked = _revoked(folder)
+    for file in sorted((folder / "edges").glob("*/*/client.crt")):
+        if load_certificate(file).serial_number not in revoked:
+            yield file.parts[-3], file.parts[-2]
+
+
 def _sign(folder: Path, site: str, edge: str, key: ec.EllipticCurvePublicKey, now: float | None) -> str:
     name = _common_name(site, edge)
     at = datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC)
@@ -412,8 +421,10 @@ def _name(held: x509.Certificate) -> str:
 
 
 def _revoked(folder: Path) -> dict[int, datetime]:
-    file = folder / "broker" / "revoked.crl"
+    file = folder / "authority" / "revoked.crl"
     if not file.exists():
+        if any((folder / "authority" / "issued").glob("*.crt")):
+            raise StoreError(f"{file} is gone, so nobody knows who was revoked: bring it back from a backup")
         return {}
     return {one.serial_number: one.revocation_date_utc for one in x509.load_pem_x509_crl(file.read_bytes())}
 
@@ -430,8 +441,8 @@ def _write_crl(folder: Path, authority: Pair, at: datetime, revoked: dict[int, d
         one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since).build()
         builder = builder.add_revoked_certificate(one)
     made = builder.sign(authority.key, hashes.SHA256())
-    (folder / "broker").mkdir(mode=0o755, exist_ok=True)
-    write_whole(folder / "broker" / "revoked.crl", made.public_bytes(serialization.Encoding.PEM), 0o644)
+    for place in ("authority", "broker"):
+        write_whole(folder / place / "revoked.crl", made.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def _write_broker(folder: Path) -> None:

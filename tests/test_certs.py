@@ -1,0 +1,255 @@
+"""One folder with all certificates of a broker: made once, kept, renewed in time, and never half."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from detector.authority import load_certificate
+from detector.certs import (
+    LIFE,
+    RENEW_DAYS,
+    authority_pem,
+    ends_at,
+    issue_edge,
+    make_certificates,
+    revoke_edge,
+    revoke_named,
+    sign_edge,
+)
+from detector.cli import main
+from detector.config import load_edge, load_hub
+from detector.errors import ConfigError, StoreError
+
+NOON = 1_793_505_600.0
+DAY = 86400.0
+SOON = NOON + LIFE.total_seconds() - (RENEW_DAYS - 1) * DAY
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_certificates(tmp_path / "certs", ["broker.lan", "10.0.0.9"], ["north/box-1"], NOON)
+    return tmp_path / "certs"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def verified(folder: Path, file: Path | str, at: float = NOON) -> str:
+    """What OpenSSL says of a certificate, the list of those revoked looked at."""
+    broker = folder / "broker"
+    told = subprocess.run(
+        ["openssl", "verify", "-attime", str(int(at)), "-crl_check", "-CRLfile", broker / "revoked.crl", "-CAfile",
+         broker / "ca.crt", folder / file], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return told.stdout + told.stderr
+
+
+def request(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, name: str = "hub") -> str:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_every_certificate_is_the_authority_s_and_private_keys_are_for_their_owner_alone(folder: Path) -> None:
+    for file in ("broker/server.crt", "hub/client.crt", "integrations/client.crt", "edges/north/box-1/client.crt"):
+        assert verified(folder, file).rstrip().endswith(": OK")
+        assert (folder / file).with_name("ca.crt").read_text() == authority_pem(folder)
+    assert {file.stat().st_mode & 0o777 for file in folder.rglob("*.key")} == {0o600}
+    assert (folder / "authority").stat().st_mode & 0o777 == 0o700
+    names = load_certificate(folder / "broker" / "server.crt").extensions
+    told = names.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {str(one.value) for one in told} == {"broker.lan", "10.0.0.9", "localhost", "127.0.0.1", "::1"}
+
+
+def test_again_it_keeps_all_that_is_there(folder: Path) -> None:
+    (folder / "broker" / "passwords").write_text("north/box-2:hash")
+    before = contents(folder)
+    report = make_certificates(folder, [], [], NOON + DAY)
+    after = contents(folder)
+    assert report.made == []
+    assert {name for name in before if before[name] != after.get(name)} == {
+        "authority/revoked.crl",
+        "broker/revoked.crl",
+    }
+    assert report.host in ("broker.lan", "10.0.0.9")
+
+
+def test_another_host_or_edge_is_added_to_those_there_are(folder: Path) -> None:
+    before = contents(folder)
+    report = make_certificates(folder, ["mqtt.example.com"], ["south/box-9"], NOON + DAY)
+    after = contents(folder)
+    assert report.made == ["server", "south/box-9"]
+    assert before["edges/north/box-1/client.crt"] == after["edges/north/box-1/client.crt"]
+    told = load_certificate(folder / "broker" / "server.crt").extensions
+    names = told.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {"broker.lan", "mqtt.example.com"} <= set(names.get_values_for_type(x509.DNSName))
+
+
+def test_what_ends_soon_is_made_anew_and_what_can_not_be_is_told(folder: Path) -> None:
+    issue_edge(folder, "north", "joined", NOON)
+    report = make_certificates(folder, [], [], SOON)
+    assert report.made == ["server", "hub", "integrations", "north/box-1"]
+    assert [name for name, _ in report.ending] == ["north/joined"]
+    assert verified(folder, "edges/north/box-1/client.crt", SOON + 100 * DAY).rstrip().endswith(": OK")
+    assert make_certificates(folder, [], [], NOON + DAY, renew_days=2000).made == report.made
+
+
+def test_who_is_revoked_comes_back_only_when_asked_for(folder: Path, tmp_path: Path) -> None:
+    place = Path("edges/north/box-1/client.crt")
+    cert, _ = issue_edge(folder, "north", "box-1", NOON)
+    (tmp_path / "second.crt").write_text(cert)
+    assert revoke_edge(folder, "north", "box-1", NOON) == 2
+    assert revoke_edge(folder, "north", "box-1", NOON) == 0
+    for file in (folder / place, tmp_path / "second.crt"):
+        assert "certificate revoked" in verified(folder, file)
+    assert make_certificates(folder, [], [], NOON).made == []
+    assert "certificate revoked" in verified(folder, place)
+    assert make_certificates(folder, [], ["north/box-1"], NOON).made == ["north/box-1"]
+    assert verified(folder, place).rstrip().endswith(": OK")
+    assert verified(folder, "hub/client.crt", NOON + 3000 * DAY).count("CRL has expired") == 0
+
+
+def test_an_edge_s_own_key_is_signed_for_the_edge_that_the_caller_names(folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = x509.load_pem_x509_certificate(sign_edge(folder, "north", "box-7", request(key), NOON).encode())
+    assert made.public_key() == key.public_key()
+    assert made.subject.rfc4514_string() == "CN=north/box-7"
+    assert revoke_edge(folder, "north", "box-7", NOON) == 1
+
+
+@pytest.mark.parametrize(
+    "csr",
+    ["", "rubbish", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "\0", "\ud800",
+     request(rsa.generate_private_key(65537, 2048)), request(ec.generate_private_key(ec.SECP384R1()))],
+    ids=["nothing", "rubbish", "short", "nul", "surrogate", "rsa", "p384"],
+)  # fmt: skip
+def test_another_request_is_one_clear_error(folder: Path, csr: str) -> None:
+    with pytest.raises(ConfigError, match="certificate signing request"):
+        sign_edge(folder, "north", "box-7", csr)
+
+
+def test_a_request_that_its_key_did_not_sign_is_refused(folder: Path) -> None:
+    made = bytearray(x509.load_pem_x509_csr(request(ec.generate_private_key(ec.SECP256R1())).encode()).public_bytes(
+        serialization.Encoding.DER))  # fmt: skip
+    made[-1] ^= 1
+    text = base64.encodebytes(bytes(made)).decode()
+    with pytest.raises(ConfigError):
+        sign_edge(
+            folder, "north", "b", f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n"
+        )
+
+
+@pytest.mark.parametrize(
+    "edge",
+    ["", "north", "/", "north/", "/box", "north/box-1/cmd", "north/+", "#/x", "a b/c", "../x", "north/..", "n\0/x",
+     "北/x", f"{'a' * 32}/{'b' * 32}", f"{'a' * 65}/b", "north/box\n"],
+)  # fmt: skip
+def test_a_name_that_could_reach_another_s_topics_gets_no_certificate(folder: Path, edge: str) -> None:
+    before = contents(folder)
+    site, _, name = edge.partition("/")
+    for ask in (
+        lambda: make_certificates(folder, [], ["north/fine", edge], NOON),
+        lambda: issue_edge(folder, site, name),
+        lambda: revoke_edge(folder, site, name),
+        lambda: revoke_named(folder, ["north/box-1", edge], "en"),
+    ):
+        with pytest.raises(ConfigError):
+            ask()
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a b", "*", "*.lan", "-a", "http://x", "x:8883", "a..b", "a" * 64, "北.lan", "x/y"]
+)
+def test_what_is_no_host_is_refused_before_anything_is_made(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ConfigError):
+        make_certificates(tmp_path / "new", [host], [], NOON)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_power_cut_at_any_file_is_mended_by_the_next_run_or_told(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    make_certificates(whole, ["broker.lan"], ["north/box-1"], NOON)
+    for name in contents(whole):
+        torn = tmp_path / "torn"
+        shutil.copytree(whole, torn)
+        (torn / name).unlink()
+        if name in ("authority/ca.key", "authority/ca.crt", "authority/revoked.crl"):
+            with pytest.raises(StoreError, match="from a backup"):
+                make_certificates(torn, ["broker.lan"], ["north/box-1"], NOON)
+        else:
+            make_certificates(torn, ["broker.lan"], ["north/box-1"], NOON)
+            for file in ("broker/server.crt", "edges/north/box-1/client.crt"):
+                assert verified(torn, file).rstrip().endswith(": OK"), name
+        shutil.rmtree(torn)
+
+
+def test_the_very_first_run_may_be_cut_off_after_the_authority_s_key(tmp_path: Path) -> None:
+    (tmp_path / "new" / "authority").mkdir(parents=True)
+    (tmp_path / "new" / "authority" / "ca.key").write_text("half")
+    assert make_certificates(tmp_path / "new", ["broker.lan"], [], NOON).made == ["server", "hub", "integrations"]
+
+
+@pytest.mark.parametrize("name", ["authority/ca.crt", "authority/ca.key", "broker/server.crt", "authority/revoked.crl"])
+def test_rubbish_in_the_folder_is_one_clear_error(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"rubbish")
+    with pytest.raises(StoreError, match="can't be read"):
+        make_certificates(folder, [], ["north/box-1"], NOON)
+
+
+def test_a_folder_that_can_not_be_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError):
+        make_certificates(tmp_path / "file" / "x", ["broker.lan"], [], NOON)
+    for ask in (lambda: issue_edge(tmp_path / "none", "a", "b"), lambda: revoke_edge(tmp_path / "none", "a", "b")):
+        with pytest.raises(StoreError, match="labelwatch certs"):
+            ask()
+    with pytest.raises(StoreError):
+        authority_pem(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_when_a_certificate_ends(folder: Path, tmp_path: Path) -> None:
+    ends = datetime.fromtimestamp(NOON, UTC) - timedelta(days=1) + LIFE
+    assert ends_at(folder / "hub" / "client.crt") == ends.timestamp()
+    (tmp_path / "rubbish").write_text("x")
+    for file in (tmp_path / "rubbish", tmp_path / "none"):
+        with pytest.raises(StoreError):
+            ends_at(file)
+
+
+def test_the_command_tells_what_to_write_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "certs"
+    assert main(["certs", str(folder), "--host", "10.0.0.9", "--edge", "north/box-1", "--lang", "en"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    hub = [line for line in lines if line.startswith(("broker:", "certs_dir:"))]
+    (tmp_path / "hub.yaml").write_text("\n".join([hub[0], hub[1]]))
+    broker = load_hub(tmp_path / "hub.yaml").broker
+    assert (broker.host, broker.port) == ("10.0.0.9", 8883)
+    assert all(file and file.exists() for file in (broker.ca_file, broker.cert_file, broker.key_file))
+    edge = lines[next(n for n, line in enumerate(lines) if line.startswith("For edge")) + 1 :][:3]
+    written = yaml.safe_load("\n".join(edge)) | {"cameras": [{"name": "gate", "source": "x.mp4"}]}
+    place = folder / "edges" / "north" / "box-1"
+    (place / "site.yaml").write_text(yaml.safe_dump(written))
+    read = load_edge(place / "site.yaml")
+    assert (read.site, read.edge) == ("north", "box-1")
+    assert read.broker.cert_file is not None
+    assert read.broker.cert_file.read_bytes() == (place / "client.crt").read_bytes()
+    assert main(["certs", str(folder), "--revoke", "north/box-1", "--lang", "zh"]) == 0
+    assert "重启" in capsys.readouterr().out
+    assert main(["certs", str(folder), "--revoke", "north/box-1", "--lang", "en"]) == 0
+    assert "no certificate" in capsys.readouterr().out
+    assert main(["certs", str(tmp_path / "none"), "--revoke", "north/box-1"]) == 1
+    assert main(["certs", str(tmp_path / "none"), "--host", "a b"]) == 2
