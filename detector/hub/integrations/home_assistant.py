@@ -142,7 +142,7 @@ class HomeAssistant:
         if self._url:
             device["cu"] = origin["url"] = self._url
         named = {name: {"uniq_id": f"{device_id}-{name}", **fields} for name, fields in components.items()}
-        return {"dev": device, "o": origin, "cmps": named, "qos": 1}
+        return {"dev": device, "o": origin, "cmps": named}
 
     def _hub_device(self) -> dict[str, Any]:
         say, topic = self._say, f"{self._base}/state"
@@ -183,7 +183,7 @@ class HomeAssistant:
 
         own = {
             "alert": {
-                "p": "event", "name": named("ha_alert"), "stat_t": f"{base}/alert", "evt_typ": list(KINDS),
+                "p": "event", "name": named("ha_alert"), "stat_t": f"{base}/alert", "evt_typ": list(KINDS), "qos": 1,
                 "ic": "mdi:cellphone-screenshot",
             },
             "seen": _binary(named("ha_seen"), state, "seen", "connectivity"),
@@ -200,7 +200,7 @@ class HomeAssistant:
         if self._set.switches:
             own["notices"] = {
                 "p": "switch", "name": named("ha_notices"), "stat_t": state, "val_tpl": _value("notices"),
-                "cmd_t": f"{base}/notices/set", "ic": "mdi:bell",
+                "cmd_t": f"{base}/notices/set", "qos": 1, "ic": "mdi:bell",
             }  # fmt: skip
         return own
 

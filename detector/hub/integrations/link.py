@@ -243,14 +243,20 @@ class Link:
         else:
             client.connect(*address)
 
+    @property
+    def _kept_filters(self) -> list[str]:
+        """What we have brokers keep, and read to find what an earlier session left; no switch is among it."""
+        of_home = [f"{self._topic}/ha/{one}" for one in ("state", "+/+/state", "+/+/available", "+/+/+/+")]
+        return [*of_home, f"{self._topic}/onvif/#", *([self._home.discovery] if self._home else [])]
+
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         if reason.is_failure:
             raise _LinkError(f"the broker refused us: {reason}")
-        filters = [f"{self._topic}/#"]  # for what an earlier session left; our own words come back, too, for a while
+        filters = self._kept_filters
         if self._home:
-            filters += [self._home.birth_topic, self._home.discovery, *self._home.commands]
+            filters += [self._home.birth_topic, *self._home.commands]
         client.subscribe([(one, 1) for one in filters])
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
@@ -295,12 +301,10 @@ class Link:
                     self._state = replace(self._state, events=self._state.events + 1)
 
     def _clear(self, client: Client) -> None:
-        """Take away what the broker kept of things that are no more; only what we publish, and never `status`."""
+        """Take away what the broker kept of things that are no more; of what we publish alone."""
         self._cleared = True
-        client.unsubscribe(
-            [f"{self._topic}/#", *([self._home.discovery] if self._home else [])]
-        )  # fmt: skip
-        for topic in self._left - self._sent.keys() - {f"{self._topic}/status"}:
+        client.unsubscribe(self._kept_filters)
+        for topic in self._left - self._sent.keys():
             self._publish(client, topic, b"", retain=True)
         self._left = set()
 

@@ -58,7 +58,7 @@ def _page(view: View) -> dict[str, Any]:
     told = config.integrations
     return {
         "told": told,
-        "link": view.parts.integrations.state,
+        "state": view.parts.integrations.state,
         "broker": told.broker or config.broker,
         "pauses": view.parts.pauses.all(view.now, view.scope),
         "metrics": config.metrics,

@@ -1,0 +1,702 @@
+"""Home Assistant and ONVIF's listeners are told what is so, over a real broker, and can do no harm by it."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv5
+from pydantic import ValidationError
+
+from detector.broker import EmbeddedBroker
+from detector.config import HubConfig, load_hub
+from detector.errors import ConfigError
+from detector.hub.budget import Budget
+from detector.hub.integrations import link as links
+from detector.hub.integrations.home_assistant import HomeAssistant, Switched
+from detector.hub.integrations.links import PictureLinks
+from detector.hub.integrations.switches import MOST_A_MINUTE, USER
+from detector.hub.integrations.world import Observer, World
+from detector.hub.notices import Rule
+from detector.hub.pauses import Pauses
+from detector.hub.rights import Role
+from detector.hub.store import Store
+from detector.values import IncidentKind
+from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.parts_home_assistant import BinarySensor, Event, Image, Sensor, Switch, discovered, rendered
+from tests.parts_mosquitto import Mosquitto, soon
+
+ROOT = "labelwatch-hub"
+CAMERA = f"{ROOT}/ha/shanghai/box1/cam3"
+PUBLIC = "https://hub.example.com"
+ALL: dict[str, Any] = {"home_assistant": {"enabled": True, "switches": True}, "onvif": True}
+SECRET = "张三 13800138000"
+
+
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A real broker; tests tell themselves apart by a root of their own where it matters."""
+    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LOOK_S": 0.2, "SHORTEST_LOOK_S": 0.02, "POLL_S": 0.02, "LEFTOVERS_S": 0.3}.items():
+        monkeypatch.setattr(links, name, value)
+    monkeypatch.setattr(links, "BIRTH_S", 0.0)
+
+
+class Listener:
+    """Who subscribes to all: what the broker keeps (`kept`), and every message in order (`heard`)."""
+
+    def __init__(self, port: int) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        self.client.on_message = self._on_message
+        self.client.connect("127.0.0.1", port)
+        self.client.subscribe("#", qos=1)
+        self.client.loop_start()
+
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        # Brokers pass on live what is to be kept without its mark: who sent no event, sent a state.
+        self.heard.append((message.topic, message.payload, message.retain))
+        if not message.payload:
+            self.kept.pop(message.topic, None)
+        elif not message.topic.endswith("/alert"):
+            self.kept[message.topic] = message.payload
+
+    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
+    def state(self, topic: str) -> dict[str, Any]:
+        return dict(json.loads(self.kept.get(topic, b"{}")))
+
+    def events(self, topic: str) -> list[dict[str, Any]]:
+        return [json.loads(payload) for one, payload, _ in list(self.heard) if one == topic]
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def wipe(port: int) -> None:
+    """Take away all that a broker keeps."""
+    listener = Listener(port)
+    listener.say("wiped", b"x")
+    assert soon(lambda: any(topic == "wiped" for topic, _, _ in listener.heard))
+    for topic in list(listener.kept):
+        listener.say(topic, b"", retain=True)
+    listener.close()
+
+
+class House:
+    """A hub's parts whose link speaks to a real broker, and one who listens there."""
+
+    def __init__(self, folder: Path, port: int, **integrations: Any) -> None:
+        wipe(port)
+        self.listener = Listener(port)
+        told = {**ALL, **integrations, "broker": {"port": port}}
+        self.site = Site(folder, public_url=PUBLIC, language="en", integrations=told)
+        self.store, self.clock, self.parts = self.site.store, self.site.clock, self.site.parts
+        self.link = self.parts.integrations
+        self.report()
+
+    def report(self, *cameras: str, **fields: Any) -> None:
+        """An edge's health report comes."""
+        names = cameras or ("cam3",)
+        told = {name: {"age_s": 1.0, "fps": 12.5, "title": f"东区 {name}", **fields} for name in names}
+        self.store.set_edge_status("shanghai", "box1", "online", self.clock.at)
+        self.store.set_health("shanghai", "box1", {"cameras": told, "backlog": 7, "version": "1.2"}, self.clock.at)
+        self.link.poke()
+
+    def alert(self, seq: int, **changes: Any) -> None:
+        """An envelope comes."""
+        self.store.add_alerts([make_envelope(seq, **{"started_at_unix": self.clock.at, **changes})], self.clock.at)
+        self.link.poke()
+
+    def start(self) -> None:
+        self.link.start()
+        assert soon(lambda: f"{CAMERA}/state" in self.listener.kept)
+
+    def close(self) -> None:
+        self.link.stop(10.0)
+        self.listener.close()
+        self.site.client.close()
+        self.store.close()
+
+
+@pytest.fixture
+def open_house(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., House]]:
+    """Opens a house on the module's broker."""
+    opened: list[House] = []
+
+    def make(**integrations: Any) -> House:
+        opened.append(House(tmp_path, mosquitto.port, **integrations))
+        return opened[-1]
+
+    yield make
+    for house in opened:
+        house.close()
+
+
+@pytest.fixture
+def house(open_house: Callable[..., House]) -> House:
+    house = open_house()
+    house.start()
+    return house
+
+
+def devices(listener: Listener) -> dict[str, Any]:
+    """All of ours that are announced, each checked by what Home Assistant takes."""
+    kept = [one for one in list(listener.kept.items()) if one[0].startswith("homeassistant/device/")]
+    found = {topic: json.loads(payload) for topic, payload in kept if b"labelwatch-hub-2/" not in payload}
+    return {fields["dev"]["name"]: discovered(topic, fields) for topic, fields in found.items()}
+
+
+# Home Assistant
+
+
+def test_devices_are_what_home_assistant_takes_and_every_value_is_found(house: House, picture: bytes) -> None:
+    house.alert(1, snapshot=picture)
+    assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("alerts") == 1)
+    assert soon(lambda: f"{CAMERA}/picture" in house.listener.kept)
+    assert soon(lambda: len(devices(house.listener)) == 2)
+    found = devices(house.listener)
+    assert set(found) == {"labelwatch hub", "Edge box shanghai box1"}
+    hub, box = found["labelwatch hub"], found["Edge box shanghai box1"]
+    assert box.device.via_device in hub.device.identifiers and box.availability_mode == "all"
+    assert box.device.configuration_url == PUBLIC and box.device.sw_version == "1.2"
+    values: dict[str, str] = {}
+    for component in [*hub.components.values(), *box.components.values()]:
+        if isinstance(component, Sensor | BinarySensor | Switch):
+            state = house.listener.state(component.state_topic)
+            assert state, component.state_topic
+            values[component.name] = rendered(component.value_template or "", state)
+        if isinstance(component, BinarySensor | Switch):
+            assert values[component.name] in (component.payload_on, component.payload_off)
+        if isinstance(component, Sensor | BinarySensor):
+            assert component.expire_after == 180
+        if isinstance(component, Image):
+            assert house.listener.kept[component.url_topic].decode().startswith(f"{PUBLIC}/shown/inc-1/")
+        if isinstance(component, Event):
+            assert component.event_types == [kind.value for kind in IncidentKind]
+        for one in component.availability or (
+            hub.availability if component in hub.components.values() else box.availability
+        ):
+            assert house.listener.kept[one.topic] == one.payload_available.encode()
+    assert values["东区 cam3 alerts this shift"] == "1" and values["东区 cam3 labels exposed this shift"] == "4"
+    assert values["东区 cam3 last alert"] == "2026-11-01T04:00:00.000Z" and values["东区 cam3 picture"] == "ON"
+    assert values["东区 cam3 notices"] == "ON" and values["东区 cam3 tampered with"] == "OFF"
+    assert values["backlog"] == "7" and values["东区 cam3 frame rate"] == "12.5" and values["alerts to judge"] == "1"
+
+
+def test_names_follow_the_hubs_language_and_ids_do_not() -> None:
+    def of(language: str) -> dict[str, bytes]:
+        config = HubConfig(language=language, integrations=ALL)
+        return HomeAssistant(config, PictureLinks(None)).retained(World(NOON))
+
+    zh, en = of("zh"), of("en")
+    assert zh.keys() == en.keys()
+    topic = next(topic for topic in zh if topic.endswith("/config"))
+    chinese, english = discovered(topic, json.loads(zh[topic])), discovered(topic, json.loads(en[topic]))
+    assert chinese.device.name == "面单监控中心" and english.device.name == "labelwatch hub"
+    assert chinese.device.identifiers == english.device.identifiers
+    assert [one.unique_id for one in chinese.components.values()] == [
+        one.unique_id for one in english.components.values()
+    ]
+
+
+def test_a_camera_that_goes_is_taken_away_and_so_is_what_an_earlier_hub_left(open_house: Callable[..., House]) -> None:
+    house = open_house()
+    stale = "homeassistant/device/labelwatch-hub-gone-12345678/config"
+    others = "homeassistant/device/labelwatch-hub-2-box-87654321/config"
+    house.listener.say(stale, b'{"cmps":{"x":{"stat_t":"labelwatch-hub/ha/gone/box/state"}}}', retain=True)
+    house.listener.say(others, b'{"cmps":{"x":{"stat_t":"labelwatch-hub-2/ha/a/b/state"}}}', retain=True)
+    house.listener.say(f"{ROOT}/ha/gone/box/state", b"{}", retain=True)
+    house.report("cam3", "cam4")
+    house.start()
+    fourth = f"{ROOT}/ha/shanghai/box1/cam4/state"
+    kept = house.listener.kept
+    assert soon(lambda: fourth in kept and stale not in kept and f"{ROOT}/ha/gone/box/state" not in kept)
+    assert others in kept and kept[f"{ROOT}/status"] == b"online"
+    house.report("cam3")
+    assert soon(lambda: not any("cam4" in topic for topic in list(kept)))
+    assert soon(lambda: "cam4" not in str(devices(house.listener)["Edge box shanghai box1"].components.keys()))
+    assert f"{CAMERA}/state" in kept
+
+
+def test_a_camera_without_a_picture_is_a_problem_and_a_box_that_is_away_is_not_available(house: House) -> None:
+    house.report(age_s=500.0)
+    assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("seen") == "OFF")
+    assert house.listener.state(f"{ROOT}/ha/shanghai/box1/state")["problem"] == "ON"
+    assert house.listener.kept[f"{ROOT}/ha/shanghai/box1/available"] == b"online"
+    house.store.set_edge_status("shanghai", "box1", "offline", house.clock.at)
+    assert soon(lambda: house.listener.kept[f"{ROOT}/ha/shanghai/box1/available"] == b"offline")
+    assert house.listener.state(f"{ROOT}/ha/state")["unseen"] == 1
+
+
+def test_home_assistant_that_starts_is_told_all_again(house: House) -> None:
+    def times() -> int:
+        return sum(topic.startswith("homeassistant/device/") for topic, _, _ in house.listener.heard)
+
+    before = times()
+    house.listener.say("homeassistant/status", b"online")
+    assert soon(lambda: times() >= before + 2)
+
+
+def test_the_broker_says_that_the_hub_is_gone_when_its_link_is_cut(house: House, mosquitto: Mosquitto) -> None:
+    def said() -> list[bytes]:
+        return [payload for topic, payload, _ in house.listener.heard if topic == f"{ROOT}/status"]
+
+    assert said() == [b"online"]
+    usurper = Client(CallbackAPIVersion.VERSION2, client_id=f"{ROOT}-integrations", protocol=MQTTv5)
+    usurper.connect("127.0.0.1", mosquitto.port)
+    assert soon(lambda: usurper.loop(0.02) is not None and b"offline" in said())
+    usurper.disconnect()
+    usurper.loop(0.02)
+    assert soon(lambda: said()[-1] == b"online" and house.link.state.connected)
+    house.link.stop(10.0)
+    assert soon(lambda: said()[-1] == b"offline")
+
+
+def test_an_alert_is_an_event_once_and_again_when_it_grows_more_severe(house: House) -> None:
+    topic = f"{CAMERA}/alert"
+    house.alert(1, severity="warning", facts={"label_text": SECRET, "note": SECRET})
+    assert soon(lambda: len(house.listener.events(topic)) == 1)
+    house.alert(2, severity="warning", phase="update")
+    house.alert(3, severity="critical", phase="update")
+    assert soon(lambda: len(house.listener.events(topic)) == 2)
+    house.alert(4, severity="critical", phase="end")
+    house.alert(5, incident="inc-2", kind="orientation_pattern")
+    assert soon(lambda: len(house.listener.events(topic)) == 3)
+    first, second, third = house.listener.events(topic)
+    assert [first["severity"], second["severity"], third["event_type"]] == [
+        "warning",
+        "critical",
+        "orientation_pattern",
+    ]
+    assert first["event_type"] == "label_photography" and first["url"] == f"{PUBLIC}/incidents/inc-1"
+    assert (first["labels_low"], first["labels_high"]) == (3, 6) and "3–6 labels exposed" in first["says"]
+    assert not any(retained for one, _, retained in house.listener.heard if one == topic)
+    everything = b"\n".join(payload for _, payload, _ in house.listener.heard).decode()
+    assert SECRET not in everything and "13800138000" not in everything
+
+
+NO_NEWS: list[tuple[str, dict[str, Any]]] = [
+    ("a note", {"severity": "info"}),
+    ("old footage", {"facts": {"replay": True}}),
+    ("what is long over", {"started_at_unix": NOON - 3600}),
+]
+
+
+@pytest.mark.parametrize(("_why", "changes"), NO_NEWS, ids=[why for why, _ in NO_NEWS])
+def test_what_nobody_is_to_be_told_of_is_no_news(store: Store, _why: str, changes: dict[str, Any]) -> None:
+    observer = observer_of(store)
+    observer.listen(NOON)
+    store.add_alerts([make_envelope(1, **changes)], NOON)
+    store.add_alerts([make_envelope(2, incident="inc-2", started_at_unix=NOON)], NOON)
+    assert [one.id for one in observer.read(NOON + 1).news] == ["inc-2"]
+    assert observer.read(NOON + 2).news == ()
+
+
+def test_a_hub_that_starts_again_repeats_nothing_but_tells_what_grows_worse(store: Store) -> None:
+    store.add_alerts([make_envelope(1, severity="warning")], NOON)
+    observer = observer_of(store)
+    observer.listen(NOON + 30)
+    store.add_alerts([make_envelope(2, severity="warning", phase="update")], NOON + 31)
+    assert observer.read(NOON + 31).news == ()
+    store.add_alerts([make_envelope(3, severity="critical", phase="update")], NOON + 32)
+    assert [one.severity for one in observer.read(NOON + 32).news] == ["critical"]
+
+
+def observer_of(store: Store) -> Observer:
+    from detector.hub.audit import Audit
+    from detector.hub.health import Health
+
+    class Stands:
+        def now(self) -> float:
+            return NOON
+
+        def sleep(self, seconds: float) -> None: ...
+
+    health = Health(store, Stands(), Path("/"))
+    return Observer(store, health, Pauses(store.database, Audit(store.database)), Budget())
+
+
+# Switches
+
+
+def test_a_switch_holds_back_notices_but_not_what_is_critical_and_the_state_is_the_truth(house: House) -> None:
+    notices = house.parts.notices
+    with house.store.database.writing() as connection:
+        number = notices.add_target(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
+        notices.add_rule(connection, Rule(target=number, user="x", at=NOON))
+    notices.look_through(NOON)
+    house.listener.say(f"{CAMERA}/notices/set", b"OFF")
+    assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("notices") == "OFF")
+    assert house.listener.state(f"{CAMERA}/state")["paused_until"] == "2026-11-01T12:00:00.000Z"
+    house.alert(1, incident="a", severity="warning")
+    house.alert(2, incident="b", severity="critical")
+    while notices.look_through(NOON + 1):
+        pass
+    log = {one.incident: one for one in notices.log([number])}
+    assert (log["a"].state, log["a"].reason, log["a"].due_at) == ("held", "paused", NOON + 8 * 3600)
+    assert log["b"].state == "waiting"
+    notices.gather(NOON + 2)
+    assert {one.incident: one.state for one in notices.log([number])}["a"] == "held"
+    house.listener.say(f"{CAMERA}/notices/set", b"ON")
+    assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("notices") == "ON")
+    notices.gather(house.clock.at)
+    assert {one.incident: one.state for one in notices.log([number])}["a"] == "waiting"
+    told = [(one.user, one.action, one.subject) for one in house.parts.audit.entries(None, 9, user=USER)]
+    assert told == [(USER, "notices_resumed", "shanghai/cam3"), (USER, "notices_paused", "shanghai/cam3")]
+    assert house.link.state.commands == 2
+
+
+def test_a_pause_ends_by_itself_and_another_cameras_goes_on(store: Store, tmp_path: Path) -> None:
+    from detector.hub.audit import Audit
+    from detector.hub.notices import Notices
+
+    pauses, notices = Pauses(store.database, Audit(store.database)), Notices(store.database, tmp_path, "UTC")
+    with store.database.writing() as connection:
+        number = notices.add_target(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
+        notices.add_rule(connection, Rule(target=number, user="x", at=NOON))
+    notices.look_through(NOON)
+    assert pauses.begin("shanghai", "cam3", "x", NOON, 3600) and not pauses.begin("shanghai", "cam3", "x", NOON, 9e9)
+    store.add_alerts([make_envelope(1, incident="a", severity="warning")], NOON)
+    while notices.look_through(NOON):
+        pass
+    notices.gather(NOON + 3599)
+    assert [one.state for one in notices.log([number])] == ["held"] and len(pauses.all(NOON + 3599)) == 1
+    notices.gather(NOON + 3600)
+    assert [one.state for one in notices.log([number])] == ["waiting"] and pauses.all(NOON + 3600) == []
+    assert not pauses.end("shanghai", "cam3", "x", NOON + 3601)
+    assert pauses.begin("shanghai", "cam3", "y", NOON + 3601, 60)
+
+
+ODD_COMMANDS: list[tuple[str, bytes, bool]] = [
+    (f"{CAMERA}/notices/set", b"off", False),
+    (f"{CAMERA}/notices/set", b"", False),
+    (f"{CAMERA}/notices/set", b"O" * 60_000, False),
+    (f"{CAMERA}/notices/set", b"\xff\0", False),
+    (f"{CAMERA}/notices/set", b"OFF", True),  # one that the broker keeps would come again with every session
+    (f"{ROOT}/ha/shanghai/box1/cam9/notices/set", b"OFF", False),
+    (f"{ROOT}/ha/beijing/box1/cam3/notices/set", b"OFF", False),
+]
+
+
+def test_odd_commands_do_nothing_and_harm_nothing(open_house: Callable[..., House]) -> None:
+    house = open_house()
+    for topic, payload, retain in ODD_COMMANDS:
+        if retain:
+            house.listener.say(topic, payload, retain=True)
+    house.start()
+    for topic, payload, retain in ODD_COMMANDS:
+        if not retain:
+            house.listener.say(topic, payload)
+    assert soon(lambda: house.link.state.refused >= len(ODD_COMMANDS))
+    assert house.parts.pauses.all(house.clock.at) == [] and house.link.state.commands == 0
+    assert house.link.state.connected
+    house.listener.say(f"{CAMERA}/notices/set", b"", retain=True)
+
+
+def test_a_flood_of_commands_is_bounded_and_leaves_no_flood_in_the_audit_log(house: House) -> None:
+    for n in range(3 * MOST_A_MINUTE):
+        house.listener.client.publish(f"{CAMERA}/notices/set", b"ON" if n % 2 else b"OFF", qos=1)
+    assert soon(lambda: house.link.state.commands + house.link.state.refused >= 3 * MOST_A_MINUTE)
+    assert house.link.state.commands == MOST_A_MINUTE
+    assert len(house.parts.audit.entries(None, 200, user=USER)) <= MOST_A_MINUTE
+
+
+def test_without_leave_no_switch_is_there_and_none_is_obeyed(open_house: Callable[..., House]) -> None:
+    house = open_house(home_assistant={"enabled": True})
+    house.start()
+    box = soon(lambda: "Edge box shanghai box1" in devices(house.listener)) and devices(house.listener)
+    assert not any(isinstance(one, Switch) for one in box["Edge box shanghai box1"].components.values())
+    house.listener.say(f"{CAMERA}/notices/set", b"OFF")
+    house.alert(1)
+    assert soon(lambda: house.listener.events(f"{CAMERA}/alert"))
+    assert house.parts.pauses.all(house.clock.at) == []
+
+
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(topic=st.text(max_size=80) | st.tuples(NAMES, NAMES, NAMES).map("/".join), payload=st.binary(max_size=20))
+def test_no_message_is_taken_for_a_command_that_is_none(topic: str, payload: bytes) -> None:
+    home = HomeAssistant(HubConfig(integrations=ALL), PictureLinks(None))
+    assert home.command(topic, payload, World(NOON)) is None
+    assert home.command(f"{ROOT}/ha/{topic}/notices/set", payload, World(NOON)) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(NAMES, NAMES), min_size=2, max_size=2, unique=True))
+def test_ids_of_different_boxes_differ_and_are_such_that_home_assistant_takes_them(
+    places: list[tuple[str, str]],
+) -> None:
+    home = HomeAssistant(HubConfig(integrations=ALL), PictureLinks(None))
+    ids = {home._id(*place) for place in places}
+    assert len(ids) == 2 and all(re.fullmatch(r"[a-zA-Z0-9_-]+", one) for one in ids)
+
+
+# The link
+
+
+def test_a_broker_that_is_away_or_a_database_that_fails_touches_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path)
+    site = Site(tmp_path, integrations={**ALL, "broker": {"port": broker.port}})
+    link = site.parts.integrations
+    monkeypatch.setattr(links, "LONGEST_BACK_OFF_S", 0.2)
+    link.start()
+    assert soon(lambda: link.state.error)
+    site.store.add_alerts([make_envelope(1)], NOON)
+    assert site.store.incident("inc-1") and not link.state.connected
+    assert caplog.text.count("other systems are not told") == 1  # not once a try
+    broker.start()
+    assert soon(lambda: link.state.connected and link.state.published > 1)
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the database is on fire")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Observer, "read", broken)
+        assert soon(lambda: "on fire" in link.state.error)
+        assert any(thread.name == "integrations" for thread in threading.enumerate())
+    assert soon(lambda: link.state.connected)
+    broker.kill()
+    assert soon(lambda: not link.state.connected)
+    link.stop(10.0)
+    site.client.close()
+    site.store.close()
+
+
+def test_with_nothing_enabled_there_is_no_thread_and_no_connection(site: Site) -> None:
+    site.parts.integrations.start()
+    assert not any(thread.name == "integrations" for thread in threading.enumerate())
+    site.parts.integrations.stop()
+
+
+def test_a_forbidden_topic_is_told_on_the_page(tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text(f"topic read #\ntopic write {ROOT}/status\n")
+    acl.chmod(0o600)
+    broker = Mosquitto(tmp_path, f"allow_anonymous true\nacl_file {acl}")
+    broker.start()
+    site = Site(tmp_path, language="en", integrations={**ALL, "broker": {"port": broker.port}})
+    link = site.parts.integrations
+    link.start()
+    assert soon(lambda: "authorized" in link.state.error.lower() and link.state.dropped)
+    page = site.client.get("/integrations").text
+    assert "authorized" in page.lower()
+    link.stop(10.0)
+    broker.kill()
+    site.client.close()
+    site.store.close()
+
+
+def test_the_broker_that_pip_brings_takes_it_too(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path, None)
+    assert broker.name == "iotcore"
+    site = Site(tmp_path / "hub" if (tmp_path / "hub").mkdir() is None else tmp_path, integrations={
+        **ALL, "broker": {"port": broker.start()}})  # fmt: skip
+    link = site.parts.integrations
+    link.start()
+    assert soon(lambda: link.state.connected and link.state.published >= 3)
+    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1}}}, NOON)
+    before = link.state.published
+    assert soon(lambda: link.state.published > before + 5)
+    link.stop(10.0)
+    broker.stop()
+    site.client.close()
+    site.store.close()
+
+
+# Pictures
+
+
+def test_a_pictures_address_shows_that_picture_for_a_day_and_nothing_else(house: House, picture: bytes) -> None:
+    house.alert(1, snapshot=picture)
+    house.alert(2, incident="inc-2", snapshot=picture, started_at_unix=NOON - 100)
+    assert soon(lambda: f"{CAMERA}/picture" in house.listener.kept)
+    address = house.listener.kept[f"{CAMERA}/picture"].decode()
+    stranger = house.site.visitor()
+    path = address.removeprefix(PUBLIC)
+    answer = stranger.get(path)
+    assert answer.status_code == 200 and answer.content == picture and answer.headers["content-type"] == "image/jpeg"
+    until = int(re.search(r"until=(\d+)", path)[1])  # type: ignore[index]
+    odd = [
+        path.replace("inc-1", "inc-2"), path.replace("/1?", "/2?"),
+        path.replace(f"until={until}", f"until={until + 60}"),
+        path[:-1] + ("0" if path[-1] != "0" else "1"), path.split("&")[0], path.split("?")[0], path + "%00",
+        path.replace(f"until={until}", "until=-1"), path.replace("/1?", f"/{2**63}?"),
+    ]  # fmt: skip
+    assert {stranger.get(one).status_code for one in odd} <= {400, 404}
+    assert stranger.get(path.replace("until=", "until=x")).status_code in (404, 422)
+    house.clock.at = until - 1
+    assert stranger.get(path).status_code == 200
+    house.clock.at = until
+    assert stranger.get(path).status_code == 404
+
+
+def test_another_run_of_the_hub_takes_no_older_address() -> None:
+    first, second = PictureLinks(PUBLIC), PictureLinks(PUBLIC)
+    told = re.fullmatch(r".*/shown/a%2Fb/7\?until=(\d+)&signature=([0-9a-f]{64})", first.address("a/b", 7, NOON) or "")
+    assert told and first.is_good("a/b", 7, int(told[1]), told[2], NOON)
+    assert not second.is_good("a/b", 7, int(told[1]), told[2], NOON)
+    assert PictureLinks(None).address("a", 1, NOON) is None
+
+
+# ONVIF
+
+STANDARD = {
+    "VideoSource/SignalLoss", "VideoSource/GlobalSceneChange/AnalyticsService",
+    "VideoSource/ImageTooDark/AnalyticsService", "VideoSource/ImageTooBlurry/AnalyticsService",
+    "RuleEngine/LoiteringDetector/ObjectIsLoitering",
+}  # fmt: skip
+UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+EJ = re.compile(rf"{ROOT}/onvif/shanghai/box1/onvif-ej/(?P<local>[A-Za-z0-9:/]+)(?:/&(?P<source>.+))?")
+
+
+def onvif_event(topic: str, payload: bytes) -> dict[str, Any]:
+    """An event as ONVIF's Core specification 25.12 has it (*Event Broker*: *Topic Structure*, *JSON Event Payload*).
+
+    Topic = TopicPrefix "/onvif-ej/" LocalTopic ["/&" Source]; MESSAGE = UtcTime, Source, [Data]; items are simple.
+    """
+    found = EJ.fullmatch(topic)
+    assert found and "#" not in topic and "+" not in topic, topic
+    local = found["local"]
+    assert local in STANDARD or any(part.startswith("labelwatch:") for part in local.split("/")), local
+    fields: dict[str, Any] = json.loads(payload)
+    assert list(fields) == ["UtcTime", "Source", "Data"] and UTC_TIME.fullmatch(fields["UtcTime"])
+    assert "PropertyOperation" not in fields
+    assert found["source"] == "/".join(fields["Source"].values())
+    simple = [*fields["Source"].values(), *fields["Data"].values()]
+    assert all(isinstance(value, str | int | float | bool) for value in simple)
+    expected = ["VideoSource", "Rule"] if local.startswith("RuleEngine/") else ["Source"]
+    assert list(fields["Source"]) == expected
+    return {"local": local, **fields}
+
+
+def onvif_events(listener: Listener) -> list[dict[str, Any]]:
+    return [onvif_event(topic, payload) for topic, payload, _ in list(listener.heard) if "/onvif/" in topic and payload]
+
+
+def test_onvif_is_told_in_its_own_form(house: House) -> None:
+    base = f"{ROOT}/onvif/shanghai/box1/onvif-ej"
+    loss, loitering = (
+        f"{base}/VideoSource/SignalLoss/&cam3",
+        f"{base}/RuleEngine/LoiteringDetector/ObjectIsLoitering/&cam3/bulk",
+    )
+    dark = f"{base}/VideoSource/ImageTooDark/AnalyticsService/&cam3"
+    kept = house.listener.kept
+    assert soon(lambda: loss in kept)
+    house.alert(1)
+    house.alert(2, incident="l", kind="lingering", severity="info", started_at_unix=NOON - 60, tracks=[7, 9])
+    house.alert(3, incident="t", kind="tamper", severity="warning", facts={"what": "dark"}, zone=None)
+    sweep = f"{base}/RuleEngine/labelwatch:LabelPhotography/Sweep/&cam3/bulk"
+    assert soon(lambda: loitering in kept and b"true" in kept.get(dark, b"") and house.listener.events(sweep))
+    assert onvif_event(loitering, kept[loitering])["Data"] == {"ObjectId": "7 9", "Since": "2026-11-01T03:59:00.000Z"}
+    told = onvif_event(sweep, house.listener.heard[[one for one, _, _ in house.listener.heard].index(sweep)][1])
+    data = told["Data"]
+    assert data["IncidentId"] == "inc-1" and (data["LabelsLow"], data["LabelsBest"], data["LabelsHigh"]) == (3, 4, 6)
+    assert house.listener.state(f"{CAMERA}/state")["tamper"] == "ON"
+    assert b"false" in kept[loss]
+    house.report(age_s=900.0)
+    house.alert(4, incident="l", kind="lingering", severity="info", started_at_unix=NOON - 60, phase="end")
+    house.alert(5, incident="t", kind="tamper", severity="warning", facts={"what": "dark"}, zone=None, phase="end")
+    assert soon(lambda: b"true" in kept[loss] and loitering not in kept and b"false" in kept[dark])
+    found = onvif_events(house.listener)
+    assert {one["local"] for one in found} >= STANDARD - {"VideoSource/GlobalSceneChange"}
+    assert all(datetime.fromisoformat(one["UtcTime"]) for one in found)
+
+
+def test_a_topic_holds_nothing_that_mqtt_has_other_uses_for(house: House) -> None:
+    house.alert(1, incident="odd", zone="a/b#+&c\n" + "x" * 200)
+    sweeps = f"{ROOT}/onvif/shanghai/box1/onvif-ej/RuleEngine/labelwatch:LabelPhotography/Sweep/&cam3/abc"
+    assert soon(lambda: any(topic.startswith(sweeps) for topic, _, _ in house.listener.heard))
+    assert onvif_events(house.listener)
+
+
+# Page and configuration
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", "对接其他系统"), ("en", "Integrations")])
+def test_the_page_says_how_it_stands(house: House, language: str, words: str) -> None:
+    house.parts.pauses.begin("shanghai", "cam3", USER, house.clock.at, 3600)
+    admin = house.site.somebody(Role.ADMIN)
+    admin.cookies.set("language", language)
+    page = admin.get("/integrations")
+    assert page.status_code == 200 and words in page.text and f"{ROOT}/ha/#" in page.text and "cam3" in page.text
+    assert admin.post("/integrations/resume", data={"site": "shanghai", "camera": "cam3"}).status_code == 303
+    assert admin.post("/integrations/resume", data={"site": "shanghai", "camera": "cam3"}).status_code == 404
+    assert house.site.somebody(Role.VIEWER).get("/integrations").status_code == 403
+    assert house.site.visitor().get("/integrations").status_code == 303
+
+
+def test_who_does_not_see_a_camera_neither_sees_nor_ends_its_pause(site: Site) -> None:
+    site.parts.pauses.begin("shanghai", "cam3", USER, NOON, 3600)
+    elsewhere = site.somebody(Role.ADMIN, ["suzhou"])
+    assert "cam3" not in elsewhere.get("/integrations").text
+    assert elsewhere.post("/integrations/resume", data={"site": "shanghai", "camera": "cam3"}).status_code == 404
+    assert len(site.parts.pauses.all(NOON)) == 1
+
+
+def test_settings_are_checked(tmp_path: Path) -> None:
+    file = tmp_path / "hub.yaml"
+    file.write_text("integrations: {broker: {host: other, ca_file: ca.crt}, home_assistant: {enabled: true}}\n")
+    told = load_hub(file).integrations
+    assert told.broker and told.broker.ca_file == tmp_path / "ca.crt" and not told.home_assistant.switches
+    for wrong in (
+        "topic: labelwatch",
+        "topic: a/b",
+        "home_assistant: {pause_hours: 0}",
+        "home_assistant: {prefix: '#'}",
+    ):
+        file.write_text(f"integrations: {{{wrong}}}\n")
+        with pytest.raises(ConfigError):
+            load_hub(file)
+
+
+def test_the_models_refuse_what_home_assistant_would(house: House) -> None:
+    assert soon(lambda: len(devices(house.listener)) == 2)
+    kept = list(house.listener.kept.items())
+    topic, payload = next(one for one in kept if one[0].startswith("homeassistant/device/"))
+    for spoil in (
+        lambda fields: fields.pop("o"), lambda fields: fields["dev"].pop("ids"), lambda fields: fields.update(cmps={}),
+        lambda fields: next(iter(fields["cmps"].values())).pop("uniq_id"),
+        lambda fields: next(iter(fields["cmps"].values())).update(stat_t="a/#"),
+        lambda fields: next(iter(fields["cmps"].values())).update(p="sensors"),
+        lambda fields: next(iter(fields["cmps"].values())).update(odd=1),
+    ):  # fmt: skip
+        fields = json.loads(payload)
+        spoil(fields)
+        with pytest.raises((ValidationError, KeyError)):
+            discovered(topic, fields)
+
+
+def test_a_switch_is_known_by_its_whole_topic() -> None:
+    home = HomeAssistant(HubConfig(integrations=ALL), PictureLinks(None))
+    from detector.hub.cameras import CameraState
+    from detector.hub.integrations.world import CameraNow, EdgeNow
+
+    state = CameraState("shanghai", "box1", "cam3", "东区", "ok", "", 1.0, 12.0, 0)
+    world = World(NOON, (EdgeNow("shanghai", "box1", True, 0, "", (CameraNow(state),)),))
+    assert home.command(f"{CAMERA}/notices/set", b"OFF", world) == Switched("shanghai", "cam3", False)
+    assert home.command(f"other/{CAMERA}/notices/set", b"OFF", world) is None
+    assert home.command(f"{CAMERA}/notices/set/x", b"OFF", world) is None
