@@ -16,9 +16,9 @@ Why so:
 * The hub keeps the public half of the first key, hence who reads its database or a backup can't join. It does keep the
   HMAC's key, erased when the code ends; with it one could pass for the hub, in those minutes, from between the two.
 * What was overheard lets codes be tried offline. At 10^10 tries a second, 2^59 of them take almost two years, and the
-  code is worth something for fifteen minutes; after that it opens nothing, and decrypts nothing, for no secret was sent:
-  the box makes its own keys and gets certificates for their public halves. So no password-authenticated key exchange is
-  needed, which would allow shorter codes at the price of a primitive of our own.
+  code is worth something for fifteen minutes. After that it opens nothing, and decrypts nothing, for no secret was
+  sent: the box makes its own keys and gets certificates for their public halves. So no password-authenticated key
+  exchange is needed, which would allow shorter codes at the price of a primitive of our own.
 * Online, the hub counts tries: see `hub.enrolment`.
 """
 
@@ -92,7 +92,7 @@ def parse_code(text: str) -> str:
 
 
 def check_symbol(symbols: str) -> str:
-    """The symbol that makes the weighted sum nought in a field of 32: finds any one wrong symbol, and any two swapped."""
+    """The symbol that makes the weighted sum nought in a field of 32: any one wrong, or any two swapped, show."""
     total = 0
     for symbol in symbols:
         total = _times_x(total ^ ALPHABET.index(symbol))

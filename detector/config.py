@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from detector.errors import ConfigError, Problem
 from detector.geometry import crosses_itself
+from detector.plain_yaml import read_yaml
 from detector.secrecy import know, without_login
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -181,6 +182,9 @@ class Camera(Settings):
     mounting: Mounting | None = Field(None, description="draws on the hub's pages how far a phone can be judged")
     least_score: dict[IncidentKindName, Share] = Field(
         {}, description="as in incidents, for this camera alone; verdicts propose it"
+    )
+    recordings: list[str] = Field(
+        [], description="how a recorder names this camera's files or folders, e.g. NVR_ch1_* or 001/*; for replay"
     )
 
     @field_validator("source")
@@ -402,6 +406,16 @@ class IntegrationsConfig(Settings):
         return self.home_assistant.enabled or self.onvif
 
 
+class AlarmsConfig(Settings):
+    """When the hub raises an alarm about the system itself (`hub/signs.py`)."""
+
+    edge_silent_min: float = Field(5.0, ge=1, description="an edge that says nothing for so long, minutes")
+    backlog_min: float = Field(15.0, ge=1, description="alerts older than this at an edge that is online, minutes")
+    hub_down_min: float = Field(5.0, ge=1, description="the hub itself was away for longer than this, minutes")
+    disk_percent: float = Field(5.0, gt=0, lt=50, description="less than this is free on a disk, percent")
+    clock_s: float = Field(2.0, gt=0, description="an edge's clock is off by more than this, seconds")
+
+
 class HubConfig(Settings):
     """The monitoring hub."""
 
@@ -417,6 +431,8 @@ class HubConfig(Settings):
     largest_clip_mb: int = Field(512, ge=1)
     retention: RetentionConfig = RetentionConfig()
     calendar: Calendar = Calendar()
+    alarms: AlarmsConfig = AlarmsConfig()
+    backups_dir: Path | None = Field(None, description="of labelwatch backup: a corrupt database is filled up from it")
     alerts_per_shift: int = Field(12, ge=1, description="alert budget: what exceeds it goes to the digest")
     metrics: Literal["token", "open", "off"] = Field("token", description="who may read /metrics")
     public_url: str | None = Field(None, description="where people reach the hub, for links in notices")
@@ -425,7 +441,7 @@ class HubConfig(Settings):
     )
     certs_dir: Path | None = Field(
         None,
-        description="folder made by `labelwatch certs`: a box that joins gets its certificate for the broker there",
+        description="folder of `labelwatch certs`: a box that joins gets its certificate for the broker",
     )
     integrations: IntegrationsConfig = IntegrationsConfig()
 
@@ -541,6 +557,8 @@ def load_hub(path: Path) -> HubConfig:
         "data_dir": _beside(path, config.data_dir),
         "broker": _broker_beside(path, config.broker),
     }
+    if config.backups_dir:
+        update["backups_dir"] = _beside(path, config.backups_dir)
     if config.database_file:
         update["database_file"] = _beside(path, config.database_file)
     if config.certs_dir:
@@ -575,7 +593,7 @@ def _named_twice(path: Path, cameras: Any) -> list[Problem]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
+        tree = read_yaml(path.read_text(encoding="utf-8"), _UniqueKeys)
     except OSError as error:
         raise ConfigError([Problem(str(path), "", f"can't be read: {error.strerror}", "check the path")]) from error
     except UnicodeDecodeError as error:

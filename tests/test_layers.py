@@ -15,10 +15,11 @@ from tests.conftest import REPOSITORY
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
     "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources", "sides",
-    "pixelation", "containers",
+    "pixelation", "containers", "plain_yaml",
     "census",
     "evidence",
     "keys",
+    "codes",
     "authority",
     "pulse",
     "secrecy",

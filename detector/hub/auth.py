@@ -15,7 +15,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,7 +57,7 @@ SECURITY_HEADERS = {
 class Session(Principal):
     """Somebody who is logged in; one with a one-time password has to choose another before anything else."""
 
-    token: str
+    token: str = field(repr=False)
     must_change: bool = False
 
     @property
@@ -165,7 +165,7 @@ class Gate:
             TooManyTries: From this address or for this user, or too many are trying just now.
         """
         user = as_name(user[:200])
-        network = _network(address)
+        network = network_of(address)
         if not self._by_address.take(network, at) or not self._by_user.take(user, at):
             self._note("login_refused", user, address, at)
             raise TooManyTries
@@ -253,7 +253,7 @@ class Gate:
         Raises:
             TooManyTries: With tokens that don't, from this address.
         """
-        network = _network(address)
+        network = network_of(address)
         if not self._unknown_tokens.has_left(network, at):
             raise TooManyTries
         found = self.people.token(_digest(token), at) if token.startswith(TOKEN_PREFIX) else None
@@ -333,12 +333,12 @@ class Guard:
 
     Args:
         app: What is guarded.
-        signed_prefix: Paths under it prove who sent them by a signature, not by a cookie, and come from no browser.
+        signed: Paths that begin so prove who sent them by a signature, not by a cookie, and come from no browser.
     """
 
-    def __init__(self, app: ASGIApp, signed_prefix: str) -> None:
+    def __init__(self, app: ASGIApp, signed: tuple[str, ...]) -> None:
         self.app = app
-        self._signed_prefix = signed_prefix
+        self._signed = signed
 
     async def __call__(self, scope: types.Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -356,8 +356,10 @@ class Guard:
 
         headers, path = Headers(scope=scope), scope["path"]
         # What another site makes a browser send carries a cookie, and where a token is sent, no cookie counts.
-        signed = path.startswith(self._signed_prefix) or bearer_token(path, headers) is not None
-        if "\0" in path or b"%00" in scope["query_string"]:  # no name of ours holds it, and no database takes it
+        signed = path.startswith(self._signed) or bearer_token(path, headers) is not None
+        query = scope["query_string"]
+        # No name of ours holds a nought, and no database takes it; what isn't ASCII should have come encoded.
+        if "\0" in path or b"%00" in query or not query.isascii():
             await JSONResponse({"reason": "the address is no text"}, 400)(scope, receive, send_guarded)
         elif scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
             await self.app(scope, receive, send_guarded)
@@ -365,7 +367,7 @@ class Guard:
             await PlainTextResponse("refused: the request comes from another site\n", 403)(scope, receive, send_guarded)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """What tries are counted by: an IPv6 host has a whole /64 of addresses to come from."""
     try:
         found = ipaddress.ip_address(address)

@@ -24,6 +24,7 @@ from detector.errors import LabelwatchError, StoreError
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.budget import budget_of
 from detector.hub.events import Live
+from detector.hub.heard import Heard
 from detector.hub.ingest import Ingest
 from detector.hub.lan import certificate, local_addresses
 from detector.hub.lock import DataLock
@@ -60,7 +61,7 @@ def create_app(parts: Parts) -> ASGIApp:
     add_pages(app, parts)
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
-    return Guard(app, signed_prefix="/api/clips/")
+    return Guard(app, signed=("/api/clips/", "/enrol"))
 
 
 class Hub:

@@ -22,6 +22,7 @@ from detector.hub.pages import (
     cameras,
     cases,
     derived,
+    edges,
     entry,
     feed,
     health,
@@ -49,7 +50,7 @@ logger = logging.getLogger(__name__)
 FULL = frozenset({13, "53100"})
 PARTS = (
     api, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
-    retention, people, audit, zones, orientation, notices, integrations,
+    retention, people, audit, zones, orientation, notices, integrations, edges,
 )  # fmt: skip
 
 

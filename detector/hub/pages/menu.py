@@ -31,6 +31,7 @@ DAILY = (
     Entry("health", "/health"),
 )
 SELDOM = (
+    Entry("edges", "/edges"),
     Entry("tuning", "/tuning"),
     Entry("notices", "/notices"),
     Entry("people", "/people"),

@@ -13,6 +13,7 @@ from detector.hub.texts import (
     basic,
     cases,
     derived,
+    edges,
     entry,
     feed,
     health,
@@ -28,7 +29,7 @@ from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, holds
 from detector.sentences import TEXTS as SENTENCES
 from detector.values import IncidentKind
 
-AREAS = (basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention, integrations)
+AREAS = (basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention, integrations, edges)
 
 ZH = {key: text for area in AREAS for key, text in area.ZH.items()}
 EN = {key: text for area in AREAS for key, text in area.EN.items()}
