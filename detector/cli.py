@@ -115,6 +115,8 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--config", type=Path, required=True)
     replay.add_argument("--out", type=Path, required=True, help="folder for incidents.jsonl, summary.json, report.html")
     replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
+    replay.add_argument("--pattern", help="names of files, where not known: {camera}/%%Y-%%m-%%d/%%H%%M%%S*")
+    replay.add_argument("--timezone", type=_timezone, help="of the recorder's clock; the configuration's otherwise")
     replay.add_argument("--jobs", type=_positive, default=1, help="processes, one camera each at a time")
     replay.add_argument("--resume", action="store_true", help="keep what an earlier run in --out finished")
     replay.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -218,6 +220,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _timezone(text: str) -> str:
+    from zoneinfo import available_timezones
+
+    if text not in available_timezones():
+        raise argparse.ArgumentTypeError(f"no such time zone: {text}")
+    return text
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text}")
@@ -294,14 +304,17 @@ def run_hub(options: argparse.Namespace) -> int:
 def run_replay(options: argparse.Namespace) -> int:
     """`labelwatch replay`."""
     from detector.config import load_edge
+    from detector.recorder_names import Pattern
     from detector.replay import replay
 
     config = load_edge(options.config)
     start = _time("--start", options.start)
+    pattern = Pattern(options.pattern) if options.pattern else None
     with progress_seconds() as progress:
         summary = replay(
             options.paths, config, options.out,
-            start=start, jobs=options.jobs, resume=options.resume, progress=progress,
+            start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
+            progress=progress,
         )  # fmt: skip
     if options.json:
         print(json.dumps(summary, ensure_ascii=False))

@@ -6,24 +6,18 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from detector.config import Camera, EdgeConfig
-
-# 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: a date and a time of day; seconds and
-# milliseconds optional, the latter not read.
-_STAMP = re.compile(
-    r"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,2}(\d\d)[-_.:]?(\d\d)(?:[-_.:]?(\d\d)(?:[-_.]?\d{3})?)?(?!\d)"
-)
+from detector.recorder_names import Named, Pattern, read_name
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One file: its camera, and when it begins, Unix seconds; `None`: where the file before it ends.
 
-    `known_by` says how that is known: `option`, `name`, `file date` or `file before`.
+    `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`.
     """
 
     path: Path
@@ -40,54 +34,78 @@ class Session:
     pieces: tuple[Piece, ...]
 
 
-def camera_of(path: Path, cameras: Sequence[Camera]) -> Camera:
+def camera_of(path: Path, cameras: Sequence[Camera], recorders_name: str | None = None) -> Camera:
     """The camera of a file.
 
-    That is the one whose source it is or lies in, or whose name its name starts with; otherwise a camera named by the
-    file's stem, with one whole-frame zone and the default policy.
+    That is the one whose source it is or lies in, or one of whose `recordings` its path fits, or that is called as the
+    recorder calls it, or as one of its folders, or whose name its name starts with; otherwise a new camera, named as
+    the recorder names it or else by the file's stem, with one whole-frame zone and the default policy.
     """
     resolved = path.resolve()
     for camera in cameras:
         if not camera.live and resolved.is_relative_to(Path(camera.source)):
             return camera
+    for camera in cameras:
+        if any(_fits(path, form) for form in camera.recordings):
+            return camera
+    called = {camera.name: camera for camera in cameras}
+    for name in (recorders_name, *(folder.name for folder in path.parents)):
+        if name in called:
+            return called[name]
     named = [c for c in cameras if re.match(rf"{re.escape(c.name)}(?![A-Za-z0-9])", path.stem)]
     if named:
         return max(named, key=lambda camera: len(camera.name))
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-._")[:64] or "recording"
-    return Camera(name=name, title=path.stem, source=str(resolved))
+    title = recorders_name or path.stem
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-._")[:64] or "recording"
+    # As the recorder's it is the same camera in every folder, one a day maybe; overlaps are told.
+    return Camera(name=name, title=title, source=recorders_name or str(resolved))
 
 
-def stamp_in(name: str, zone: str) -> float | None:
-    """Unix seconds of the date and time in a file name, read in a time zone; `None` when there is none."""
-    for match in _STAMP.finditer(name):
-        try:
-            local = datetime(*(int(part or 0) for part in match.groups()), tzinfo=ZoneInfo(zone))  # type: ignore[misc,arg-type]
-        except ValueError:
-            continue  # digits that are no date
-        return local.timestamp()
-    return None
+def _fits(path: Path, form: str) -> bool:
+    """Whether the end of a path fits a form such as `NVR_ch1_*` or `ch1/*.mp4`, which speaks of so many parts of it."""
+    parts = path.parts[-form.count("/") - 1 :]
+    return fnmatchcase("/".join(parts), form) or fnmatchcase("/".join((*parts[:-1], path.stem)), form)
 
 
-def sessions(paths: Iterable[Path], config: EdgeConfig, start: float | None) -> list[Session]:
+def sessions(
+    paths: Iterable[Path],
+    config: EdgeConfig,
+    start: float | None,
+    *,
+    pattern: Pattern | None = None,
+    zone: str | None = None,
+) -> list[Session]:
     """Files sorted into sessions, one for each camera.
 
     Args:
         paths: Video files.
         config: Whose cameras and time zone apply.
         start: When each camera's first file begins, Unix seconds, the others following it without a gap; when left
-            out, each file's name tells, or else its date.
+            out, each file's name tells, or else what its container says, or else its date.
+        pattern: How files are named, where `read_name` doesn't know it by itself.
+        zone: Time zone of the recorder's clock; the configuration's when left out.
     """
+    named = [(path, read_name(path, zone or config.timezone, pattern)) for path in paths]
+    of_camera = apart([(path, camera_of(path, config.cameras, name.camera)) for path, name in named], config.cameras)
     found: dict[str, list[Piece]] = {}
-    for path, camera in apart([(path, camera_of(path, config.cameras)) for path in paths], config.cameras):
-        stamp = stamp_in(path.stem, config.timezone)
+    for (path, camera), (_, name) in zip(of_camera, named, strict=True):
         others = found.setdefault(camera.name, [])
         if start is not None:
             others.append(Piece(path, camera, None if others else start, "file before" if others else "option"))
-        elif stamp is not None:
-            others.append(Piece(path, camera, stamp, "name"))
         else:
-            others.append(Piece(path, camera, float(int(path.stat().st_mtime)), "file date"))
+            others.append(Piece(path, camera, *_begin(path, name)))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
+
+
+def _begin(path: Path, name: Named) -> tuple[float, str]:
+    """When a recording begins, and how that is known."""
+    from detector.sources.recording import made_at
+
+    if name.start_at is not None:
+        return name.start_at, "name"
+    if (at := made_at(path)) is not None:
+        return at, "container"
+    return float(int(path.stat().st_mtime)), "file date"
 
 
 def apart(files: Sequence[tuple[Path, Camera]], known: Sequence[Camera]) -> list[tuple[Path, Camera]]:

@@ -23,12 +23,14 @@ from typing import Any
 from detector.clock import iso
 from detector.config import EdgeConfig, Incidents
 from detector.errors import SourceError
+from detector.recorder_names import Pattern
 from detector.recordings import Piece, Session, sessions
 from detector.sentences import sentences
 from detector.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
 
 Progress = Callable[[str, float], None]
+BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
 
 
 def replay(
@@ -37,6 +39,8 @@ def replay(
     out: Path,
     *,
     start: float | None = None,
+    pattern: Pattern | None = None,
+    zone: str | None = None,
     jobs: int = 1,
     resume: bool = False,
     progress: Progress = lambda name, seconds: None,
@@ -44,10 +48,12 @@ def replay(
     """Run recordings through the pipeline and write the results to `out`.
 
     Args:
-        paths: Video files and folders of them.
+        paths: Video files, folders with all below them, and globs (`archive.gather`).
         config: The edge's configuration.
         out: Folder for the results; made when missing.
         start: When each camera's first file begins, Unix seconds; file names tell when left out.
+        pattern: How the recorder names its files, where that isn't known by itself.
+        zone: Time zone of the recorder's clock; the configuration's when left out.
         jobs: Processes, each with one camera at a time.
         resume: Take over what an earlier run in `out` finished, where files and configuration are the same.
         progress: Called with a camera's name and the seconds of its footage done since the last call.
@@ -59,16 +65,16 @@ def replay(
         SourceUnavailable: A path is no video file and no folder with any.
         OSError: `out` can't be written.
     """
+    from detector.archive import gather
     from detector.report import write_report
-    from detector.sources.recording import recordings_in
 
     began, cpu = time.monotonic(), time.process_time()
-    files = [file for path in paths for file in recordings_in(path)]
+    archive = gather(paths)
     for name in ("clips", "snapshots", "sessions"):
         (out / name).mkdir(parents=True, exist_ok=True)
     work = [
         (session, out / "sessions" / f"{_fingerprint(session, config)}.json")
-        for session in sessions(files, config, start)
+        for session in sessions(archive.files, config, start, pattern=pattern, zone=zone)
     ]
     waiting = [(session, ledger) for session, ledger in work if not (resume and ledger.exists())]
     _run_all(waiting, config, out, jobs, progress)
@@ -77,6 +83,7 @@ def replay(
     _write(out / "incidents.jsonl", "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in incidents))
     children = sum(r["cpu_s"] for r in results) if jobs > 1 else 0.0
     summary = _summary(results, incidents, time.monotonic() - began, time.process_time() - cpu + children)
+    summary["passed_over"] = [{"file": str(passed.path), "why": passed.why} for passed in archive.passed]
     summary["model"] = _model(config)
     _write(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1))
     write_report(out, summary, incidents)
@@ -202,6 +209,7 @@ def run_session(
     files: list[dict[str, Any]] = []
     decoded = inferred = 0
     last_at, last_frame = float("-inf"), None
+    borders: list[dict[str, Any]] = []
     ended_at: float | None = None
     for piece in session.pieces:
         known = piece.start_at if piece.start_at is not None else ended_at
@@ -232,7 +240,9 @@ def run_session(
         finally:
             recording.close()
         decoded += recording.frames_decoded
-        ended_at = start_at + recording.end_s
+        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
+            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
+        ended_at = max(start_at + recording.end_s, ended_at or start_at)
         progress(session.camera.name, max(0.0, recording.end_s - reported))
         entry.update(seconds=round(recording.end_s, 3), damaged_pictures=recording.decode_errors)
         missing = promised_s - recording.end_s
@@ -251,6 +261,7 @@ def run_session(
         "camera": session.camera.name,
         "incidents": records,
         "files": files,
+        "borders": borders,
         "seconds": seconds,
         "frames_decoded": decoded,
         "frames_inferred": inferred,
@@ -258,6 +269,18 @@ def run_session(
     }
     _write(ledger, json.dumps(result, ensure_ascii=False))
     return float(seconds)
+
+
+def _border(camera: str, ended_at: float, begins_at: float, path: Path) -> dict[str, Any]:
+    """Where a camera's next file doesn't go on where what was read before it ends: a gap, or an overlap."""
+    return {
+        "camera": camera,
+        "what": "gap" if begins_at > ended_at else "overlap",
+        "from": iso(min(ended_at, begins_at)),
+        "until": iso(max(ended_at, begins_at)),
+        "seconds": round(abs(begins_at - ended_at), 1),
+        "before": str(path),
+    }
 
 
 def _record(told: _Told) -> dict[str, Any]:
@@ -311,6 +334,7 @@ def _summary(
         by_kind[incident["kind"]] = by_kind.get(incident["kind"], 0) + 1
         by_severity[incident["severity"]] = by_severity.get(incident["severity"], 0) + 1
     covered = sum(result["seconds"] for result in results)
+    borders = [border for result in results for border in result["borders"]]
     return {
         "files": len(files),
         "hours_covered": round(covered / 3600, 5),
@@ -321,6 +345,8 @@ def _summary(
         "wall_s": round(wall_s, 2),
         "cpu_s": round(cpu_s, 2),
         "times_real_time": round(covered / wall_s, 2) if wall_s > 0 else None,
+        "gaps": [border for border in borders if border["what"] == "gap"],
+        "overlaps": [border for border in borders if border["what"] == "overlap"],
         "incidents": by_kind,
         "severities": by_severity,
         "recordings": files,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.clock import unix
 from detector.config import Camera, EdgeConfig
-from detector.recordings import Session, camera_of, sessions, stamp_in
+from detector.recorder_names import read_name
+from detector.recordings import Session, camera_of, sessions
 
 
 def config(*names: str, timezone: str = "Asia/Shanghai") -> EdgeConfig:
@@ -32,31 +35,6 @@ def files(folder: Path, *names: str) -> list[Path]:
 
 def told(found: list[Session]) -> dict[str, list[tuple[str, float | None, str]]]:
     return {s.camera.name: [(p.path.name, p.start_at, p.known_by) for p in s.pieces] for s in found}
-
-
-@pytest.mark.parametrize(
-    ("name", "local"),
-    [
-        ("cam3_20261101_0926.mp4", "2026-11-01T09:26:00"),
-        ("cam3_20261101_092613.mp4", "2026-11-01T09:26:13"),
-        ("20261101092613.mp4", "2026-11-01T09:26:13"),
-        ("ch120261101092613.mp4", "2026-11-01T09:26:13"),
-        ("2026-11-01T09-26-13.mp4", "2026-11-01T09:26:13"),
-        ("2026-11-01 09.26.13.mkv", "2026-11-01T09:26:13"),
-        ("PXL_20261101_092613250.mp4", "2026-11-01T09:26:13"),
-        ("RecM01_20261101_092613_093000.mp4", "2026-11-01T09:26:13"),
-        ("20261101_0926-0930.mp4", "2026-11-01T09:26:00"),
-        ("20261399_9999_20261101_0926.mp4", "2026-11-01T09:26:00"),
-        ("20261101.mp4", None),
-        ("20261301_0926.mp4", None),
-        ("20261101_2560.mp4", None),
-        ("clip.mp4", None),
-        ("serial-2026110109261312345678.mp4", None),
-    ],
-)
-@pytest.mark.parametrize(("timezone", "offset"), [("Asia/Shanghai", "+08:00"), ("UTC", "Z")])
-def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone: str, offset: str) -> None:
-    assert stamp_in(Path(name).stem, timezone) == (unix(local + offset) if local else None)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +62,66 @@ def test_a_file_belongs_to_the_camera_whose_source_it_is_or_lies_in(tmp_path: Pa
     ]
     assert camera_of(one, cameras).name == "bulk"
     assert camera_of(two, cameras).name == "dock"
+
+
+def test_a_recorder_s_files_belong_to_the_camera_that_names_them() -> None:
+    gate, dock, bulk = (
+        Camera(name="gate", source="rtsp://h/1", recordings=["NVR_ch1_*"]),
+        Camera(name="dock", source="rtsp://h/2", recordings=["002/*/*", "二号门*.dav"]),
+        Camera(name="bulk", source="rtsp://h/3"),
+    )
+    for path, camera in (
+        ("NVR_ch1_main_20261101092613_20261101093000.dav", gate),
+        ("2026-11-01/002/dav/09.26.13-09.30.00[M][0@0][0].dav", dock),
+        ("二号门_2.dav", dock),
+        ("bulk/0001.mp4", bulk),
+        ("day/bulk/x/0001.mp4", bulk),
+        ("bulk_20261101092613_20261101093000.mp4", bulk),
+    ):
+        name = read_name(Path(path), "UTC").camera
+        assert camera_of(Path(path), [gate, dock, bulk], name) is camera, path
+    assert camera_of(Path("NVR_ch12_main.dav"), [gate, dock, bulk]).name == "NVR_ch12_main"
+
+
+def test_a_recorder_s_camera_is_one_camera_in_the_folders_of_all_days(tmp_path: Path) -> None:
+    paths = files(
+        tmp_path,
+        "1/NVR_ch1_main_20261101092613_20261101093000.dav",
+        "2/NVR_ch1_main_20261102092613_20261102093000.dav",
+        "2/NVR_ch2_main_20261102092613_20261102093000.dav",
+    )
+    found = told(sessions(paths, config(timezone="UTC"), None))
+    assert {name: [at for _, at, _ in pieces] for name, pieces in found.items()} == {
+        "NVR_ch1_main": [unix("2026-11-01T09:26:13Z"), unix("2026-11-02T09:26:13Z")],
+        "NVR_ch2_main": [unix("2026-11-02T09:26:13Z")],
+    }
+
+
+def test_the_recorder_s_clock_may_show_another_time_zone_than_the_site_s(tmp_path: Path) -> None:
+    (path,) = files(tmp_path, "ch1_20261101092613.mp4")
+    (found,) = told(sessions([path], config(), None, zone="UTC")).values()
+    assert found == [("ch1_20261101092613.mp4", unix("2026-11-01T09:26:13Z"), "name")]
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [
+        ("2026-11-01T01:26:13.000000Z", unix("2026-11-01T01:26:13Z")),
+        ("1904-01-01T00:00:00.000000Z", None),
+        ("1970-01-01T00:00:00.000000Z", None),
+    ],
+)
+def test_without_a_name_that_tells_the_container_does(tmp_path: Path, said: str, at: float | None) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        container.metadata["creation_time"] = said
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height = 32, 32
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "bgr24")))
+        container.mux(stream.encode(None))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    (found,) = told(sessions([path], config(), None)).values()
+    assert found == [("clip.mp4", at, "container") if at else ("clip.mp4", 1_700_000_000.0, "file date")]
 
 
 @settings(deadline=None)

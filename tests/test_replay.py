@@ -12,9 +12,11 @@ import pytest
 from detector.alerts.clips import cut_recording
 from detector.cli import main
 from detector.config import Camera, EdgeConfig, load_edge
-from detector.recordings import camera_of, sessions, stamp_in
+from detector.recorder_names import read_name
+from detector.recordings import camera_of, sessions
 from detector.replay import replay
 from detector.sources.recording import Recording
+from tests.sources.footage import make_video
 
 CLIPS = Path(__file__).parent / "clips"
 SWEEP = Path(__file__).parent.parent / "configs" / "demo" / "sweep_near.mp4"
@@ -109,6 +111,8 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     folder = tmp_path / "footage"
     folder.mkdir()
     shutil.copy(CLIPS / "thrown_5_up.mp4", folder)
+    shutil.copy(CLIPS / "thrown_5_up.mp4", folder / "again.mp4")
+    (folder / "song.mp3").touch()
     (folder / "empty.mp4").touch()
     (folder / "notes.mp4").write_text("not a video at all, only its name says so\n" * 20)
     (folder / "cut.mp4").write_bytes((CLIPS / "thrown_5_up.mp4").read_bytes()[:60_000])
@@ -120,9 +124,21 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     assert (summary["model"]["precision"], summary["model"]["runtime"]) == ("fp32", "onnxruntime")
     assert {Path(item["file"]).name for item in summary["unreadable"]} == {"empty.mp4", "notes.mp4", "cut.mp4"}
     assert all(item["why"] for item in summary["unreadable"])
+    assert {Path(item["file"]).name for item in summary["passed_over"]} == {"thrown_5_up.mp4", "song.mp3"}
     assert summary["frames_inferred"] > 40
     assert "empty.mp4" in capsys.readouterr().err
     assert "empty.mp4" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_gaps_and_overlaps_between_files_are_told(config_file: Path, tmp_path: Path) -> None:
+    for at, seconds in (("092600", 5), ("092602", 6), ("093000", 4)):
+        make_video(tmp_path / f"gate_20261101_{at}.mp4", seconds=seconds, fps=5)
+    files = sorted(tmp_path.glob("gate*"))
+    summary = replay(files, load_edge(config_file), tmp_path / "out")
+    (overlap,), (gap,) = summary["overlaps"], summary["gaps"]
+    assert (overlap["from"], overlap["until"]) == ("2026-11-01T01:26:02.000Z", "2026-11-01T01:26:05.000Z")
+    assert (gap["from"], gap["until"]) == ("2026-11-01T01:26:08.000Z", "2026-11-01T01:30:00.000Z")
+    assert gap["camera"] == "gate" and gap["before"] == str(files[2])
 
 
 def test_a_missing_file_is_one_clear_line(
@@ -153,7 +169,7 @@ def test_files_of_one_camera_follow_each_other_in_time(tmp_path: Path) -> None:
     config = EdgeConfig(site="s", edge="e", timezone="UTC", cameras=[Camera(name="gate", source="rtsp://h/g")])
     (session,) = sessions(files, config, None)
     assert [piece.path.name for piece in session.pieces] == ["gate_20261101_0926.mp4", "gate_20261101_0930.mp4"]
-    assert stamp_in("gate_20261101_0926", "UTC") == session.pieces[0].start_at
+    assert read_name(files[1], "UTC").start_at == session.pieces[0].start_at
 
 
 def test_replay_as_a_function_reports_progress_in_footage_seconds(config_file: Path, tmp_path: Path) -> None:

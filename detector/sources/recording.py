@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import av
@@ -140,10 +141,11 @@ def recordings_in(path: Path) -> list[Path]:
     files = [file for file in path.iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES]
     if not files:
         raise SourceUnavailable(f"{path}: no video file in this folder")
-    return sorted(files, key=_natural)
+    return sorted(files, key=natural)
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """What paths are sorted by so that `2.mp4` comes before `10.mp4`."""
     parts = re.split(r"(\d+)", path.name.lower())
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
 
@@ -184,3 +186,19 @@ def _plain(error: OSError | av.error.FFmpegError) -> str:
     if isinstance(error, PermissionError):
         return "reading it is not permitted"
     return error.strerror or type(error).__name__
+
+
+def made_at(path: Path) -> float | None:
+    """When a recording was begun as its container says, Unix seconds; `None` where it doesn't, or can't be read.
+
+    Recorders without a clock write the beginning of their calendar there (1904, 1970), so nothing before 2000 counts.
+    """
+    try:
+        with open_recording(path) as container:
+            said = container.metadata.get("creation_time") or container.streams.video[0].metadata.get("creation_time")
+            at = datetime.fromisoformat(said) if said else None
+    except (av.error.FFmpegError, OSError, ValueError, IndexError):
+        return None
+    if at is None or at.year < 2000:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

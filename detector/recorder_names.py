@@ -1,0 +1,172 @@
+"""What a recorder's file names say: a path enters; when the recording begins and ends, and of which camera, leave.
+
+Read are the schemes of the recorders most found in warehouses, and a date with a time of day anywhere in a name; for
+the rest a pattern is given (`Pattern`). Recorders write local time, unless a scheme is known for UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from detector.errors import ConfigError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a name says; times are Unix seconds, `None` where it doesn't say.
+
+    Attributes:
+        start_at: When the recording begins.
+        end_at: When it ends.
+        camera: The recorder's own name or channel of the camera; `None` where the scheme isn't known to have one.
+        scheme: Which it is, for people.
+    """
+
+    start_at: float | None
+    end_at: float | None = None
+    camera: str | None = None
+    scheme: str = "date and time"
+
+
+# A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: seconds and
+# milliseconds optional, the latter not read.
+_STAMP = re.compile(
+    r"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,2}(\d\d)[-_.:]?(\d\d)(?:[-_.:]?(\d\d)(?:[-_.]?\d{3})?)?(?!\d)"
+)
+_START = r"(?P<start>20\d{12})"
+_MORE = r"(?:[_-][^/]*)?"
+_DAY = r"(?P<Y>20\d\d)-?(?P<m>\d\d)-?(?P<d>\d\d)"
+# `NVR_ch1_main_20261101092613_20261101093000` and `Camera 01_20261101092613_20261101093000_68345` say both ends;
+# `192.168.1.64_01_20261101092613044` and `ch01_20261101092613` the beginning.
+_SCHEMES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("recorder export", re.compile(rf"(?P<camera>[^/]+?)[_ ]{_START}[_-](?P<end>20\d{{12}}){_MORE}$")),
+    ("address and channel", re.compile(rf"(?P<camera>\d+\.\d+\.\d+\.\d+_\d+)_{_START}(?:\d{{3}})?{_MORE}$")),
+    ("channel", re.compile(rf"(?P<camera>(?i:ch|channel|cam|camera)[ _-]?\d+)_{_START}(?:\d{{3}})?{_MORE}$")),
+    # A Dahua disk or its FTP: 2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0]
+    (
+        "Dahua disk",
+        re.compile(
+            _DAY + r"/(?P<camera>[^/]+)/(?:[^/]+/){0,2}(?P<H>\d\d)\.(?P<M>\d\d)\.(?P<S>\d\d)"
+            r"-(?P<H2>\d\d)\.(?P<M2>\d\d)\.(?P<S2>\d\d)(?:\[[^/]*)?$"
+        ),
+    ),
+    # Frigate keeps UTC: 2026-11-01/09/gate/26.13
+    ("Frigate", re.compile(_DAY + r"/(?P<H>\d\d)/(?P<camera>[^/]+)/(?P<M>\d\d)\.(?P<S>\d\d)$")),
+    # Xiaomi: 2026110109/26M13S_1793525173; the clock's own time is without doubt
+    ("Xiaomi", re.compile(r"20\d{8}/\d\dM\d\dS_(?P<unix>1\d{9})$")),
+    ("Unix times", re.compile(r"(?:^|/)(?:(?P<camera>[^/]*[^/\d])[_-])?(?P<unix>1\d{9})[_-](?P<unix2>1\d{9})$")),
+)  # fmt: skip
+
+
+def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
+    """What a path says, read in a time zone; with a pattern, that alone is asked.
+
+    Args:
+        path: Of the file; folders above it count, since some recorders keep the date there.
+        zone: Name of the time zone that the recorder's clock shows.
+        pattern: How the recorder names its files, where that isn't found by itself.
+    """
+    local = ZoneInfo(zone)
+    if pattern is not None:
+        return pattern.read(path, local)
+    text = path.with_suffix("").as_posix()
+    for scheme, form in _SCHEMES:
+        if (match := form.search(text)) and (named := _named(scheme, match, local)):
+            return named
+    return Named(_stamp(path.stem, local))
+
+
+def _stamp(stem: str, zone: tzinfo) -> float | None:
+    for match in _STAMP.finditer(stem):
+        if (at := _when([int(part or 0) for part in match.groups()], zone)) is not None:
+            return at
+    return None
+
+
+def _named(scheme: str, match: re.Match[str], zone: tzinfo) -> Named | None:
+    """What a match says; `None` when its digits are no time."""
+    found = match.groupdict()
+    camera = found.get("camera")
+    if "unix" in found:
+        end = found.get("unix2")
+        return Named(float(found["unix"]), float(end) if end else None, camera, scheme)
+    if "start" in found:
+        start_at, end_at = (_digits(found.get(name), zone) for name in ("start", "end"))
+    else:
+        zone = UTC if scheme == "Frigate" else zone
+        day = [int(found[name]) for name in "Ymd"]
+        start_at = _when([*day, *(int(found[name]) for name in "HMS")], zone)
+        end_at = _when([*day, *(int(found[f"{name}2"]) for name in "HMS")], zone) if "H2" in found else None
+        if start_at is not None and end_at is not None and end_at < start_at:  # past midnight
+            end_at += timedelta(days=1).total_seconds()
+    return Named(start_at, end_at, camera, scheme) if start_at is not None else None
+
+
+def _digits(text: str | None, zone: tzinfo) -> float | None:
+    parts = [int(text[i:j]) for i, j in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))] if text else None
+    return _when(parts, zone) if parts else None
+
+
+def _when(parts: list[int], zone: tzinfo) -> float | None:
+    try:
+        return datetime(*parts, tzinfo=zone).timestamp()  # type: ignore[arg-type,misc]
+    except ValueError:
+        return None  # digits that are no time
+
+
+_PLAIN = {"*": "[^/]*", "?": "[^/]", "%%": "%"}
+_FIELDS = {"camera": "[^/]+?", "Y": r"\d{4}", "s": r"\d{9,10}", **dict.fromkeys("mdHMS", r"\d\d")}
+
+
+class Pattern:
+    """How a recorder names its files, as a person writes it down.
+
+    `{camera}` is the camera, `%Y %m %d %H %M %S` date and time as in `strftime`, `%s` Unix seconds, `*` anything and
+    `?` one character; none of them goes past a `/`. It is held against the end of the path without its suffix:
+    `{camera}/%Y-%m-%d/%H%M%S*`. A field that comes again must say the same.
+
+    Raises:
+        ConfigError: It says no time, or has a field that isn't known.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        seen: set[str] = set()
+
+        def form(part: str) -> str:
+            if part in _PLAIN:
+                return _PLAIN[part]
+            if part != "{camera}" and not part.startswith("%"):
+                return re.escape(part)
+            name = part.strip("{}%")
+            if name not in _FIELDS:
+                raise _no_pattern(text, f"{part} is no field")
+            again = name in seen
+            seen.add(name)
+            return f"(?P={name})" if again else f"(?P<{name}>{_FIELDS[name]})"
+
+        whole = "".join(map(form, re.findall(r"\{camera\}|%.?|[*?]|[^%*?{]+|\{", text)))
+        if "s" not in seen and not {"Y", "m", "d", "H", "M"} <= seen:
+            raise _no_pattern(text, "says no time")
+        self._form = re.compile(rf"(?:^|/){whole}$")
+
+    def read(self, path: Path, zone: tzinfo) -> Named:
+        """What a path says; nothing where the pattern doesn't fit it."""
+        scheme = "pattern"
+        match = self._form.search(path.with_suffix("").as_posix())
+        if match is None:
+            return Named(None, scheme=scheme)
+        found = match.groupdict()
+        if "s" in found:
+            return Named(float(found["s"]), camera=found.get("camera"), scheme=scheme)
+        start_at = _when([int(found.get(name) or 0) for name in ("Y", "m", "d", "H", "M", "S")], zone)
+        return Named(start_at, camera=found.get("camera"), scheme=scheme)
+
+
+def _no_pattern(text: str, why: str) -> ConfigError:
+    hint = "for example {camera}/%Y-%m-%d/%H%M%S* or {camera}_%Y%m%d%H%M%S_*"
+    return ConfigError([Problem("--pattern", text, why, hint)])

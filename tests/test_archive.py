@@ -1,0 +1,92 @@
+"""What lies in an archive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from detector.archive import Archive, gather
+from detector.errors import SourceUnavailable
+
+
+def put(folder: Path, **files: str) -> Path:
+    for name, content in files.items():
+        put_one(folder / name, content)
+    return folder
+
+
+def put_one(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def names(archive: Archive, folder: Path) -> list[str]:
+    return [str(path.relative_to(folder)) for path in archive.files]
+
+
+def passed(archive: Archive, folder: Path) -> dict[str, str]:
+    return {str(one.path.relative_to(folder)): one.why.replace(f"{folder}/", "") for one in archive.passed}
+
+
+def test_a_folder_means_all_below_it_in_natural_order(tmp_path: Path) -> None:
+    for n, name in enumerate(("b/10.mp4", "b/2.mp4", "a/x/1.DAV", "c.mkv", "b/东区 门\n口.mp4")):
+        put_one(tmp_path / name, str(n))
+    found = gather([tmp_path])
+    assert names(found, tmp_path) == ["c.mkv", "a/x/1.DAV", "b/东区 门\n口.mp4", "b/2.mp4", "b/10.mp4"]
+    assert found.passed == []
+
+
+def test_what_is_no_recording_is_named_with_the_reason(tmp_path: Path) -> None:
+    for name in ("1.mp4", "song.mp3", "notes.txt", "README", "@eaDir/1.mp4", "Thumbs.db", ".DS_Store"):
+        put_one(tmp_path / name, name)
+    found = gather([tmp_path])
+    assert names(found, tmp_path) == ["1.mp4"]
+    assert passed(found, tmp_path) == {
+        "song.mp3": ".mp3 is not that of a video file",
+        "notes.txt": ".txt is not that of a video file",
+        "README": "its name is not that of a video file",
+    }
+
+
+def test_the_same_recording_under_two_names_is_read_once(tmp_path: Path) -> None:
+    long = "x" * 4_000_000
+    put_one(tmp_path / "a.mp4", long + "1" + long)
+    shutil.copy(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    put_one(tmp_path / "c.mp4", long + "2" + long)  # of one size, as recorders fill their files
+    put_one(tmp_path / "empty.mp4", "")
+    put_one(tmp_path / "void.mp4", "")
+    found = gather([tmp_path, tmp_path / "a.mp4"])
+    assert names(found, tmp_path) == ["a.mp4", "c.mp4", "empty.mp4", "void.mp4"]
+    assert passed(found, tmp_path) == {"b.mp4": "the same recording as a.mp4"}
+
+
+def test_a_link_that_leads_in_a_circle_ends(tmp_path: Path) -> None:
+    put_one(tmp_path / "a" / "1.mp4", "1")
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    (tmp_path / "a" / "2.mp4").symlink_to(tmp_path / "a" / "1.mp4")
+    (tmp_path / "a" / "3.mp4").symlink_to("nowhere.mp4")
+    found = gather([tmp_path])
+    assert names(found, tmp_path) == ["a/1.mp4", "a/3.mp4"]  # reading the last will say that it isn't there
+
+
+def test_a_glob_means_what_it_matches_unless_a_file_is_called_so(tmp_path: Path) -> None:
+    for name in ("ch1_2.mp4", "ch1_10.mp4", "ch2_1.mp4", "[1].mp4", "1.mp4"):
+        put_one(tmp_path / name, name)
+    assert names(gather([tmp_path / "ch1_*.mp4"]), tmp_path) == ["ch1_2.mp4", "ch1_10.mp4"]
+    assert names(gather([tmp_path / "[1].mp4"]), tmp_path) == ["[1].mp4"]
+    assert names(gather([tmp_path / "**" / "ch2*"]), tmp_path) == ["ch2_1.mp4"]
+
+
+@pytest.mark.parametrize("path", ["nothing", "no*", "empty"])
+def test_a_path_that_means_nothing_is_an_error(tmp_path: Path, path: str) -> None:
+    put(tmp_path / "empty", notes="")
+    with pytest.raises(SourceUnavailable, match=f"{tmp_path}/"):
+        gather([tmp_path / path])
+
+
+def test_a_file_that_is_named_is_read_whatever_its_suffix(tmp_path: Path) -> None:
+    odd = put_one(tmp_path / "recording.bin", "1")
+    assert gather([odd]).files == [odd]

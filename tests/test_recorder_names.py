@@ -1,0 +1,113 @@
+"""What recorders' file names say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.clock import unix
+from detector.errors import ConfigError
+from detector.recorder_names import Named, Pattern, read_name
+
+SHANGHAI = "Asia/Shanghai"
+NINE, HALF_PAST = unix("2026-11-01T09:26:13+08:00"), unix("2026-11-01T09:30:00+08:00")
+
+
+@pytest.mark.parametrize(
+    ("name", "local"),
+    [
+        ("cam3_20261101_0926.mp4", "2026-11-01T09:26:00"),
+        ("cam3_20261101_092613.mp4", "2026-11-01T09:26:13"),
+        ("20261101092613.mp4", "2026-11-01T09:26:13"),
+        ("ch120261101092613.mp4", "2026-11-01T09:26:13"),
+        ("2026-11-01T09-26-13.mp4", "2026-11-01T09:26:13"),
+        ("2026-11-01 09.26.13.mkv", "2026-11-01T09:26:13"),
+        ("PXL_20261101_092613250.mp4", "2026-11-01T09:26:13"),
+        ("RecM01_20261101_092613_093000.mp4", "2026-11-01T09:26:13"),
+        ("20261101_0926-0930.mp4", "2026-11-01T09:26:00"),
+        ("20261399_9999_20261101_0926.mp4", "2026-11-01T09:26:00"),
+        ("20261101.mp4", None),
+        ("20261301_0926.mp4", None),
+        ("20261101_2560.mp4", None),
+        ("clip.mp4", None),
+        ("serial-2026110109261312345678.mp4", None),
+    ],
+)
+@pytest.mark.parametrize(("timezone", "offset"), [("Asia/Shanghai", "+08:00"), ("UTC", "Z")])
+def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone: str, offset: str) -> None:
+    assert read_name(Path(name), timezone).start_at == (unix(local + offset) if local else None)
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        (
+            "NVR_ch1_main_20261101092613_20261101093000.dav",
+            Named(NINE, HALF_PAST, "NVR_ch1_main", "recorder export"),
+        ),
+        (
+            "Camera 01_20261101092613_20261101093000_6834523.mp4",
+            Named(NINE, HALF_PAST, "Camera 01", "recorder export"),
+        ),
+        ("大门_20261101092613_20261101093000.mp4", Named(NINE, HALF_PAST, "大门", "recorder export")),
+        ("192.168.1.64_01_20261101092613044_1.mp4", Named(NINE, None, "192.168.1.64_01", "address and channel")),
+        ("ch01_20261101092613.mp4", Named(NINE, None, "ch01", "channel")),
+        (
+            "disk/2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0].dav",
+            Named(NINE, HALF_PAST, "001", "Dahua disk"),
+        ),
+        ("2026-11-01/dock/09.26.13-09.30.00[R][0@0][0].mp4", Named(NINE, HALF_PAST, "dock", "Dahua disk")),
+        (
+            "2026-11-01/001/dav/23/23.59.00-00.01.00[M][0@0][0].dav",
+            Named(unix("2026-11-01T23:59:00+08:00"), unix("2026-11-02T00:01:00+08:00"), "001", "Dahua disk"),
+        ),
+        ("recordings/2026-11-01/01/gate/26.13.mp4", Named(NINE, None, "gate", "Frigate")),
+        ("2026110109/26M13S_1793496373.mp4", Named(NINE, None, None, "Xiaomi")),
+        ("gate_1793496373-1793496600.mp4", Named(NINE, HALF_PAST, "gate", "Unix times")),
+        ("NVR_ch1_main_20261301092613_20261301093000.dav", Named(None)),
+        ("2026-11-31/001/dav/09/09.26.13-09.30.00[M].dav", Named(None)),
+    ],
+)
+def test_known_recorders_say_beginning_end_and_camera(path: str, named: Named) -> None:
+    assert read_name(Path(path), SHANGHAI) == named
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "start_at", "camera"),
+    [
+        ("{camera}/%Y-%m-%d/%H%M%S*", "a/gate/2026-11-01/092613-093000.mp4", NINE, "gate"),
+        ("{camera}_%Y%m%d%H%M%S_*", "gate 2_20261101092613_x.mp4", NINE, "gate 2"),
+        ("%s_{camera}", "1793496373_gate.mp4", NINE, "gate"),
+        ("%Y%m%d/%Y%m%d%H%M%S", "20261101/20261101092613.mp4", NINE, None),
+        ("%Y%m%d/%Y%m%d%H%M%S", "20261102/20261101092613.mp4", None, None),
+        ("100%%_%Y%m%d_%H.%M", "100%_20261101_09.26.mp4", unix("2026-11-01T09:26:00+08:00"), None),
+        ("?%Y%m%d%H%M", "ab202611010926.mp4", None, None),
+        ("%Y%m%d%H%M%S", "20261101996613.mp4", None, None),
+    ],
+)
+def test_a_pattern_reads_names_that_nobody_knows(
+    pattern: str, path: str, start_at: float | None, camera: str | None
+) -> None:
+    named = read_name(Path(path), SHANGHAI, Pattern(pattern))
+    assert named.start_at == start_at
+    assert named.camera == (camera if start_at is not None else named.camera)
+
+
+@pytest.mark.parametrize("pattern", ["", "{camera}", "%Y%m%d", "%Y%m%d%H%M%q", "%Y%m%d%H%M%"])
+def test_a_pattern_that_says_no_time_or_knows_other_fields_is_an_error_with_an_example(pattern: str) -> None:
+    with pytest.raises(ConfigError, match="for example"):
+        Pattern(pattern)
+
+
+@given(st.text(max_size=60), st.text(min_size=1, max_size=60))
+def test_any_name_and_any_pattern_are_read_or_refused(pattern: str, name: str) -> None:
+    path = Path("x" + name)
+    read_name(path, SHANGHAI)
+    try:
+        form = Pattern(pattern)
+    except ConfigError:
+        return
+    read_name(path, SHANGHAI, form)
