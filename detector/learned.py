@@ -31,7 +31,7 @@ class LearnedFile:
             reason = "it holds no mapping of mappings"
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = str(error)
         aside = self._path.with_suffix(".unreadable")
         logger.error("what was learned can't be read and is set aside as %s: %s: %s", aside.name, self._path, reason)

@@ -275,7 +275,7 @@ def read_footage(path: Path) -> tuple[Footage, Picture | None]:
         for number, line in enumerate(lines[1:], 2):  # noqa: B007 - the message tells it
             if line.strip():
                 tracks.append(_track(json.loads(line)))
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         what = "no tracks of labelwatch map" if number == 1 else "no track"
         raise SourceUnavailable(f"{path}: line {number}: {what} ({error})") from error
     picture = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -243,7 +244,7 @@ def verify(fields: Mapping[str, Any], public_key: str) -> None:
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
         key.verify(base64.b64decode(str(fields["signature"]), validate=True), canonical(fields))
-    except (KeyError, ValueError, InvalidSignature) as error:
+    except (KeyError, ValueError, RecursionError, InvalidSignature) as error:
         raise WireError("the signature does not fit") from error
 
 
@@ -270,7 +271,7 @@ def decode(payload: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise WireError("not a JSON object")
     if fields.get("schema") != SCHEMA:
-        raise WireError(f"schema {fields.get('schema')!r} is not {SCHEMA}")
+        raise WireError(f"schema {repr(fields.get('schema'))[:40]} is not {SCHEMA}")
     return fields
 
 
@@ -334,6 +335,55 @@ def decode_alert(topic: str, payload: bytes) -> dict[str, Any]:
     return fields
 
 
+WORD_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "site": str, "edge": str, "what": str, "at_unix": (int, float), "serial": int, "session": int, "key": str,
+    "signature": str,
+}  # fmt: skip
+
+
+def from_edge(
+    topics: Topics, what: str, fields: Mapping[str, Any], *, serial: int, session: int, key: Ed25519PrivateKey
+) -> bytes:
+    """What an edge says of itself, signed.
+
+    Args:
+        topics: Of the edge.
+        what: The last part of the topic: `status` or `health`.
+        fields: With `at_unix`, the edge's time in Unix seconds.
+        serial: Grows with every word of this edge.
+        session: Serial of the first word of the connection. That of a last will is lower than those of words that were
+            said after it was written, although it is heard after them.
+        key: The edge's key.
+
+    Raises:
+        TypeError: The fields can't be written as JSON.
+        ValueError: Likewise.
+    """
+    whole = {
+        **fields, "schema": SCHEMA, "site": topics.site, "edge": topics.edge, "what": what, "serial": serial,
+        "session": session, "key": public_key_text(key),
+    }  # fmt: skip
+    return encode(signed(whole, key))
+
+
+def decode_word(topic: str, payload: bytes) -> dict[str, Any]:
+    """Fields of what an edge says of itself; see `verify` for the signature, which the hub checks.
+
+    Raises:
+        WireError: It is none, or of another edge or kind than the topic's.
+    """
+    fields = decode(payload)
+    what = topic.rpartition("/")[2]
+    _require(fields, WORD_FIELDS, what)
+    if (fields["site"], fields["edge"]) != topic_owner(topic) or fields["what"] != what:
+        raise WireError("site, edge and kind are not those of the topic")
+    if not 0 < fields["session"] <= LATEST_VERSION or not 0 < fields["serial"] <= LATEST_VERSION:
+        raise WireError(f"{what}: no such number")
+    if not math.isfinite(fields["at_unix"]):
+        raise WireError(f"{what}: at_unix is no time")
+    return fields
+
+
 def _require(fields: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]], what: str) -> None:
     for name, kind in types.items():
         if not isinstance(fields.get(name), kind) or isinstance(fields.get(name), bool):
@@ -354,6 +404,23 @@ def acked_ids(payload: bytes) -> list[str]:
     ids = decode(payload).get("ids")
     if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
         raise WireError("an acknowledgement needs a list of ids")
+    return ids
+
+
+def early_payload(ids: list[str]) -> bytes:
+    """The hub's word that it can't take envelopes with these ids yet: by its clock they are from the future."""
+    return encode({"schema": SCHEMA, "early": ids})
+
+
+def early_ids(payload: bytes) -> list[str] | None:
+    """Ids in such a word; `None` where it is another.
+
+    Raises:
+        WireError: It is none.
+    """
+    ids = decode(payload).get("early")
+    if ids is not None and not (isinstance(ids, list) and all(isinstance(i, str) for i in ids)):
+        raise WireError("a list of ids is wanted")
     return ids
 
 

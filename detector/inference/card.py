@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from detector.errors import MissingPart, ModelError
 from detector.inference.decode import Layout
+from detector.plain_yaml import read_yaml
 from detector.resources import resource
 from detector.values import LABELS, TRAITS
 
@@ -114,7 +115,7 @@ def find_card(model: str) -> ModelCard:
             known = ", ".join(card.stem for card in cards_in(path.parent))
             raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card)")
     try:
-        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree: Any = read_yaml(path.read_text(encoding="utf-8"))
         card = ModelCard.model_validate(tree).model_copy(update={"path": path.parent / tree["file"]})
     except OSError as error:
         raise ModelError(f"no model card {path}: {error.strerror}") from error

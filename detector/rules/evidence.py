@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from detector.errors import ModelError
 from detector.geometry import centre, head
+from detector.plain_yaml import read_yaml
 from detector.resources import resource
 from detector.rules.bearing import Bearing
 from detector.values import Box, Device, Facing, Parcel, Person, Scene
@@ -329,7 +330,7 @@ def load_weights(path: Path | None = None) -> Weighing:
 @lru_cache(maxsize=4)
 def _loaded(path: Path) -> Weighing:
     try:
-        tree: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree: Any = read_yaml(path.read_text(encoding="utf-8"))
         return Weighing.of(ActWeights.model_validate(tree))
     except OSError as error:
         raise ModelError(f"no card of act weights {path}: {error.strerror}") from error
