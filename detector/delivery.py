@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
     from detector.alerts.pictures import CameraPictures
+    from detector.alerts.rotation import KeyRotation
     from detector.alerts.tidy import Tidy
     from detector.alerts.trust import HubTrust
     from detector.alerts.uploads import ClipUploads
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 LINK_STUCK_S = 60.0  # to look up a name that nobody knows, and to wait for a broker that says nothing, takes most of it
 UPLOADS_STUCK_S = 120.0  # a slow hub may take and give 30 s each for one piece
+TIDY_STUCK_S = 300.0  # thousands of clips to delete from a slow disk
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,26 @@ class Delivery:
     outbox: Outbox
     link: MqttLink
     uploads: ClipUploads | None
+    tidy: Tidy
     tuned: Tuned
     zoned: Zoned
     pictures: Mapping[str, CameraPictures]
     topics: wire.Topics
-    key: Ed25519PrivateKey
+    rotation: KeyRotation
     trust: HubTrust
+
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        """What this edge signs with now."""
+        return self.rotation.key
 
     def parts(self) -> list[Part]:
         """What must get on, and is given a new thread when it doesn't."""
-        link, uploads = self.link, self.uploads
-        parts = [Part("link", (link.pulse,), lambda: link.running, LINK_STUCK_S, link.start)]
+        link, uploads, tidy = self.link, self.uploads, self.tidy
+        parts = [
+            Part("link", (link.pulse,), lambda: link.running, LINK_STUCK_S, link.start),
+            Part("tidy", (tidy.pulse,), lambda: tidy.running, TIDY_STUCK_S, tidy.start),
+        ]
         if uploads is not None:
             parts.append(Part("uploads", (uploads.pulse,), lambda: uploads.running, UPLOADS_STUCK_S, uploads.start))
         return parts
@@ -67,6 +78,9 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
     from detector.alerts.pictures import CameraPictures
+    from detector.alerts.rotation import KeyRotation
+    from detector.alerts.serials import Serials
+    from detector.alerts.tidy import Tidy
     from detector.alerts.trust import HubTrust
     from detector.alerts.uploads import ClipUploads
 
@@ -78,7 +92,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
         stack.callback(outbox.close)
         tidy = Tidy(outbox, config.data_dir / "clips", config.buffers, clock)
         tidy.start()
-        stack.callback(tidy.stop)
+        stack.callback(tidy.stop, 0.3)
         tuned, zoned = Tuned(config), Zoned(config, clock)
         pictures: dict[str, CameraPictures] = {}
         commands = {
@@ -86,24 +100,33 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
             topics.zones: zoned.accept,
             topics.ask_picture: lambda payload: _ask_picture(pictures, payload),
         }
+        rotation = KeyRotation(config.data_dir, topics, key, lambda word: link.publish_key(word), lambda new: use(new))
+        commands[topics.rotate] = rotation.accept
         trust = HubTrust(clock, config.data_dir)
-        link = MqttLink(outbox, topics, config.broker, clock, key, commands, trust)
+        link = MqttLink(outbox, topics, config.broker, clock, key, commands, trust, Serials(clock, config.data_dir))
 
         def pictures_of(camera: str) -> CameraPictures:
             def send(large: bool, jpeg: bytes, at: float) -> None:
-                link.publish_picture(wire.picture_payload(topics, camera, jpeg, large=large, taken_at=at, key=key))
+                link.publish_picture(wire.picture_payload(topics, camera, jpeg, large=large, taken_at=at, key=rotation.key))
 
             return CameraPictures(send)
 
+        def use(new: Ed25519PrivateKey) -> None:
+            outbox.use_key(new)
+            link.use_key(new)
+            if uploads is not None:
+                uploads.use_key(new)
+
         pictures |= {camera.name: pictures_of(camera.name) for camera in config.cameras}
-        link.start()
-        stack.callback(link.stop, 1.0)
         uploads = None
         if config.hub.url:
             uploads = ClipUploads(outbox, config.hub.url, topics, key, clock, config.hub.ca_file)
+        link.start()
+        stack.callback(link.stop, 1.0)
+        if uploads is not None:
             uploads.start()
             stack.callback(uploads.stop, 0.5)
-        yield Delivery(outbox, link, uploads, tuned, zoned, pictures, topics, key, trust)
+        yield Delivery(outbox, link, uploads, tidy, tuned, zoned, pictures, topics, rotation, trust)
 
 
 def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:

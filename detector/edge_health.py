@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import time
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -37,6 +38,16 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
     told |= {"tuned": tuned, "zoned": zoned}
     told |= {**counts, **delivery.trust.health(), **what_runs(config)}
     return {**told, "clock": _clock_told(), **_box_told(config)}
+
+
+def status_line(told: dict[str, Any], linked: bool) -> str:
+    """The health message in one line, for whoever asks systemd."""
+    states = Counter(report["state"] for report in told["cameras"].values())
+    cameras = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    link = "broker linked" if linked else "NO BROKER"
+    waiting = f"{told['backlog']:.0f} waiting" if "backlog" in told else "OUTBOX UNREADABLE"
+    safe = "SAFE MODE; " if told.get("config", {}).get("state") == "last_good" else ""
+    return f"{safe}cameras: {cameras}; {link}; {waiting}"
 
 
 def edge_layout(cameras: list[CameraWorker], delivery: Delivery, now: float) -> bytes:

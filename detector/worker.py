@@ -9,6 +9,7 @@ A camera's trouble stays its own: a source connects again by itself, and a pipel
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import signal
 import threading
 from collections import Counter
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from detector import wire
@@ -25,22 +27,32 @@ from detector.census import Census
 from detector.clock import Clock, SystemClock
 from detector.config import Camera, EdgeConfig
 from detector.delivery import Delivery, open_delivery
-from detector.edge_health import edge_health, edge_layout
+from detector.edge_health import edge_health, edge_layout, status_line
+from detector.last_good import Origin
 from detector.learned import LearnedFile
+from detector.memory import available_mb
+from detector.notify import Notifier
 from detector.packets import PacketRing
+from detector.restarts import Restarts
+from detector.supervisor import BEGIN_ANEW
+from detector.watchdog import Part, Watchdog
 
 if TYPE_CHECKING:
-    from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 HEALTH_EVERY_S = 10.0
 DRAIN_S = 60.0
 LINK_UP_S = 8.0
-STOP_S = 3.0
+STOP_S = 2.5  # for the cameras; what delivers has 1.5 s more
+STOP_BY_S = 4.7
+RUNNING_S = 5.0  # a configuration that a worker ran with for so long is good
+MEMORY_SHARE = 0.75
 
 
-def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None = None) -> int:
+def run(
+    config: EdgeConfig, *, once: bool = False, stop: threading.Event | None = None, origin: Origin | None = None
+) -> int:
     """Watch every camera until told to stop, or until recordings that don't loop have been played.
 
     Then, too, `worker-summary.json` is written to the data folder: `frames` looked at, `incidents` by kind,
@@ -50,33 +62,40 @@ def run(config: EdgeConfig, *, once: bool = False, stop: threading.Event | None 
         config: The edge's configuration.
         once: Play looping recordings once.
         stop: Ends it when set, beside SIGTERM and SIGINT; open incidents are ended and everything is kept.
+        origin: Where the configuration came from; told when a worker runs with it.
 
     Returns:
-        0; 1 when a recording could not be played.
+        0; 1 when a recording could not be played; `BEGIN_ANEW` when only a new process helps.
 
     Raises:
         LabelwatchError: It can't begin: no model, a data folder that can't be used.
     """
     stop = stop or threading.Event()
-    _stop_on_signals(stop)
+    notifier = Notifier()
+    _stop_on_signals(stop, notifier)
     _one_thread_each()
     _return_freed_memory()
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
     with open_delivery(config, clock) as delivery:
-        outbox, link = delivery.outbox, delivery.link
-        _end_for_cameras_gone(config, outbox)
+        _end_for_cameras_gone(config, delivery.outbox)
         cameras = _cameras(config, once, delivery, clock, stop)
+        watch = _Watch(config, cameras, delivery, origin, notifier, clock)
         try:
             for camera in cameras:
                 camera.start()
-            _watch(cameras, delivery, clock, stop)
-            if not stop.is_set():
-                drained = _drained(outbox, link, clock, stop)
-                _write_summary(config.data_dir / "worker-summary.json", cameras, outbox, drained)
+            notifier.tell("READY=1")
+            anew = watch.until(stop)
+            if not stop.is_set() and not anew:
+                drained = _drained(delivery, clock, stop, notifier)
+                _write_summary(config.data_dir / "worker-summary.json", cameras, delivery.outbox, drained)
         finally:
+            notifier.tell("STOPPING=1")
             stop.set()
+            delivery.stop_uploads()
             _join(cameras, clock)
+    if anew:
+        return BEGIN_ANEW
     return 1 if any(camera.failure for camera in cameras) else 0
 
 
@@ -124,25 +143,92 @@ def _cameras(
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]
 
 
-def _watch(cameras: list[CameraWorker], delivery: Delivery, clock: Clock, stop: threading.Event) -> None:
-    """Tell of everyone's health until all cameras have ended, or `stop`; and of their zones when these change."""
-    report_at = clock.now()
-    news = delivery.tuned.news, delivery.zoned.news
-    told: object = None
-    while any(camera.running for camera in cameras) and not stop.wait(0.2):
-        now = clock.now()
-        for camera in cameras:
-            camera.watch_silence(now)
-        if now >= report_at or any(one.is_set() for one in news):
-            report_at = now + HEALTH_EVERY_S
+class _Watch:
+    """The main thread's work while the cameras run: health is told, silence is noticed, what is stuck is helped."""
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        cameras: list[CameraWorker],
+        delivery: Delivery,
+        origin: Origin | None,
+        notifier: Notifier,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._cameras = cameras
+        self._delivery = delivery
+        self._origin = origin
+        self._notifier = notifier
+        self._clock = clock
+        self._restarts = Restarts(config.data_dir / "restarts.json", clock.now())
+        settings = config.supervision
+        parts = [camera_part(camera, settings.stuck_s) for camera in cameras] + delivery.parts()
+        memory_mb = settings.memory_mb or MEMORY_SHARE * available_mb()
+        self._watchdog = Watchdog(parts, memory_mb, len(self._restarts))
+        self._running_at = clock.now() + RUNNING_S
+        self._report_at = clock.now()
+        self._layout: object = None
+
+    def until(self, stop: threading.Event) -> bool:
+        """Go on until all cameras have ended, or `stop`; tells whether the process is to begin anew."""
+        anew = False
+        while any(camera.running for camera in self._cameras) and not anew and not stop.wait(0.2):
+            now = self._clock.now()
+            for camera in self._cameras:
+                camera.watch_silence(now)
+            self._watchdog.step(now)
+            anew = self._is_to_begin_anew(now)
+            try:
+                self._tell(now)
+            except Exception:  # that something can't be told is no reason not to watch
+                logger.exception("health can't be told")
+            self._notifier.alive()
+        self._publish_health()
+        return anew
+
+    def _is_to_begin_anew(self, now: float) -> bool:
+        """Not while a camera that gets on still owes to an outbox that takes nothing: that would be lost."""
+        why = self._watchdog.restart
+        if why is None or any(c.sink.owed for c in self._cameras if not self._watchdog.stuck(part_name(c))):
+            return False
+        logger.error("the worker begins anew: %s", why)
+        self._restarts.note(now, why)
+        return True
+
+    def _tell(self, now: float) -> None:
+        news = self._delivery.tuned.news, self._delivery.zoned.news
+        if now >= self._report_at or any(one.is_set() for one in news):
+            self._report_at = now + HEALTH_EVERY_S
             for one in news:
                 one.clear()
-            delivery.link.publish_health(edge_health(cameras, delivery, now))
-        layout = delivery.zoned.version, tuple(camera.size for camera in cameras)
-        if layout != told:
-            told = layout
-            delivery.link.publish_layout(edge_layout(cameras, delivery, now))
-    delivery.link.publish_health(edge_health(cameras, delivery, clock.now()))
+            self._publish_health()
+        layout = self._delivery.zoned.version, tuple(camera.size for camera in self._cameras)
+        if layout != self._layout:
+            self._layout = layout
+            self._delivery.link.publish_layout(edge_layout(self._cameras, self._delivery, now))
+        if self._origin is not None and not self._origin.reached_running and now >= self._running_at:
+            self._origin.running(self._config, now)
+
+    def _publish_health(self) -> None:
+        supervision = {"supervision": {**self._watchdog.health(), **self._restarts.health()}}
+        origin = {"config": self._origin.health()} if self._origin else {}
+        told = edge_health(self._cameras, self._delivery, self._clock.now()) | supervision | origin
+        for camera in self._cameras:
+            if stuck := self._watchdog.stuck(part_name(camera)):
+                told["cameras"][camera.camera.name] |= {"state": "stuck", "reason": stuck}
+        self._delivery.link.publish_health(told)
+        self._notifier.tell(f"STATUS={status_line(told, self._delivery.link.connected)}")
+
+
+def part_name(camera: CameraWorker) -> str:
+    """What the watchdog calls a camera."""
+    return f"camera {camera.camera.name}"
+
+
+def camera_part(camera: CameraWorker, stuck_s: float) -> Part:
+    """A camera as something that must get on; a recording may end."""
+    return Part(part_name(camera), camera.pulses, lambda: camera.running or not camera.camera.live, stuck_s)
 
 
 def _join(cameras: list[CameraWorker], clock: Clock) -> None:
@@ -153,11 +239,13 @@ def _join(cameras: list[CameraWorker], clock: Clock) -> None:
             logger.warning("does not stop in time camera=%s", camera.camera.name)
 
 
-def _drained(outbox: Outbox, link: MqttLink, clock: Clock, stop: threading.Event) -> bool:
+def _drained(delivery: Delivery, clock: Clock, stop: threading.Event, notifier: Notifier) -> bool:
     """Wait until the hub has everything, as long as there is a broker that could bring it there."""
+    outbox, link = delivery.outbox, delivery.link
     began = linked_at = clock.now()
     while not outbox.wait_drained(0.5):
         now = clock.now()
+        notifier.alive()
         linked_at = now if link.connected else linked_at
         if stop.is_set() or now - began > DRAIN_S or now - linked_at > LINK_UP_S:
             return False
@@ -183,11 +271,22 @@ def _write_summary(path: Path, cameras: list[CameraWorker], outbox: Outbox, drai
     draft.replace(path)
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    """SIGTERM and SIGINT set `stop`; only the main thread may ask for that."""
+def _stop_on_signals(stop: threading.Event, notifier: Notifier) -> None:
+    """SIGTERM and SIGINT set `stop`, and once more end the process at once; only the main thread may ask for that.
+
+    What doesn't stop in time is ended too, and where its threads are is written down: a kill loses nothing.
+    """
+
+    def told(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+        notifier.tell("STOPPING=1")
+        faulthandler.dump_traceback_later(STOP_BY_S, exit=True)
+
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, told)
 
 
 def _one_thread_each() -> None:

@@ -70,6 +70,11 @@ class AlertSink:
             looks=self._looks,
         )
 
+    @property
+    def owed(self) -> int:
+        """How much the outbox has not taken yet; it would be lost with the process."""
+        return len(self._owed)
+
     def salvage(self) -> None:
         """Send on the clips that a crash left unfinished, and end the incidents that it left open."""
         if saved := self._recorder.salvage():

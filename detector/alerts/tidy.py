@@ -18,6 +18,7 @@ from detector.alerts.outbox import Outbox
 from detector.clock import Clock
 from detector.config import Buffers
 from detector.errors import StoreError
+from detector.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ class Tidy:
         buffers: How much may be kept.
         clock: Tells the time.
         free: Bytes that are free on the disk.
+
+    Attributes:
+        pulse: Tells whether its thread gets on.
     """
 
     def __init__(
@@ -62,11 +66,18 @@ class Tidy:
         self._free = free
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self.pulse = Pulse()
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin; the first look is at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="tidy", daemon=True)
+        """Begin; the first look is at once. Called again, a new thread takes over from one that is stuck."""
+        self._stopping.set()  # for the one before: whenever it gets on, it ends
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._stopping,), name="tidy", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
@@ -76,15 +87,16 @@ class Tidy:
             self._thread.join(timeout_s)
         return self._thread is None or not self._thread.is_alive()
 
-    def _run(self) -> None:
+    def _run(self, stopping: threading.Event) -> None:
         while True:
             try:
-                self.look_round()
+                with self.pulse:
+                    self.look_round()
             except (StoreError, OSError) as error:
                 logger.error("the edge's buffers can't be looked after: %s", error)
             except Exception:  # whatever it is, the next look may do better
                 logger.exception("the edge's buffers can't be looked after")
-            if self._stopping.wait(EVERY_S):
+            if stopping.wait(EVERY_S):
                 return
 
     def look_round(self) -> None:

@@ -1,0 +1,69 @@
+"""How a worker is started: a configuration file enters; the worker runs with it, or with the last good one instead."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+from pathlib import Path
+
+from detector.clock import iso
+from detector.config import check_edge, load_edge
+from detector.errors import ConfigError, LabelwatchError, Problem
+from detector.last_good import Origin, as_problems, find
+from detector.supervisor import BEGIN_ANEW, live_with_parent, supervise
+from detector.worker import run
+
+logger = logging.getLogger(__name__)
+
+
+def launch(path: Path, *, strict: bool = False, supervised: bool = False) -> int:
+    """Run a worker until it is done or told to stop.
+
+    When it wants a new process (`BEGIN_ANEW`), whoever supervises it sees to that; alone, it replaces itself.
+
+    Args:
+        path: The edge's configuration file.
+        strict: An unusable file is an error, whatever may have worked before.
+        supervised: In a child process, under a supervisor of our own; not needed under systemd.
+
+    Raises:
+        ConfigError: The file can't be used, and no other configuration is known to work.
+        LabelwatchError: It can't begin.
+    """
+    if supervised:
+        return supervise([sys.executable, "-m", "detector", "run", str(path), *["--strict"][: int(strict)]])
+    faulthandler.enable()
+    live_with_parent()
+    code = _run_or_fall_back(path, strict=strict)
+    if code == BEGIN_ANEW and "NOTIFY_SOCKET" not in os.environ:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - there is no shell in this
+    return code
+
+
+def _run_or_fall_back(path: Path, *, strict: bool) -> int:
+    origin, config = Origin(path), None
+    try:
+        config = load_edge(path)
+        if problems := [p for p in check_edge(config, path) if not p.key.endswith(".source")]:
+            raise ConfigError(problems)
+        return run(config, origin=origin)
+    except (LabelwatchError, OSError) as error:
+        # What fails once it has run is no matter of the configuration: a new start with the same is right.
+        if strict or origin.reached_running:
+            raise
+        problems = error.problems if isinstance(error, ConfigError) else [Problem(str(path), "", _said(error))]
+        last_good = find(path)
+        if last_good is None or last_good.config == config:
+            raise
+    for problem in problems:
+        logger.error("the configuration can't be used: %s", problem)
+    logger.error("SAFE MODE: watching with the last good configuration, of %s", iso(last_good.kept_at))
+    return run(last_good.config, origin=Origin(path, last_good, as_problems(problems)))
+
+
+def _said(error: Exception) -> str:
+    return str(LabelwatchError(error))

@@ -1,0 +1,51 @@
+"""How often, and why, a worker began anew of its own accord within the last day; kept in a file over restarts."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED_S = 86400.0
+MOST = 100
+
+
+class Restarts:
+    """The file of one edge, `restarts.json`: what can't be read counts as none, since nothing depends on it but pauses.
+
+    Args:
+        path: Of the file.
+        now: Unix seconds; what is older than a day is forgotten.
+    """
+
+    def __init__(self, path: Path, now: float) -> None:
+        self._path = path
+        self._listed: list[tuple[float, str]] = []
+        try:
+            listed = json.loads(path.read_text(encoding="utf-8"))
+            self._listed = [(float(at), str(why)) for at, why in listed if now - REMEMBERED_S < float(at) <= now]
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError) as error:
+            logger.warning("earlier restarts can't be read from %s: %s", path, error)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def note(self, now: float, why: str) -> None:
+        """The worker is about to begin anew; a disk that takes nothing is logged, no more."""
+        self._listed = [*self._listed, (now, why)][-MOST:]
+        draft = self._path.with_name(f".{self._path.name}.draft")
+        try:
+            draft.write_text(json.dumps(self._listed, ensure_ascii=False), encoding="utf-8")
+            draft.replace(self._path)
+        except OSError as error:
+            logger.warning("restarts can't be kept in %s: %s", self._path, error.strerror)
+
+    def health(self) -> dict[str, Any]:
+        """Fields for the health message."""
+        at, why = self._listed[-1] if self._listed else (None, None)
+        return {"restarts": len(self._listed), "restarted_at": at, "restarted_for": why}
