@@ -174,7 +174,8 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
 
 
 def sent(outbox: Outbox) -> list[dict[str, Any]]:
-    return [json.loads(row.payload) for row in outbox.take_due(100)]
+    """What waits there, in the order in which it was put in."""
+    return sorted((json.loads(row.payload) for row in outbox.take_due(100)), key=lambda fields: fields["seq"])
 
 
 def test_an_incident_becomes_signed_envelopes(watch: Callable[..., CameraWorker], outbox: Outbox) -> None:
