@@ -86,6 +86,13 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--strict", action="store_true", help="a bad configuration ends it, whatever worked before")
     run.add_argument("--supervised", action="store_true", help="start it again when it dies; systemd does so itself")
 
+    join = verb("join", run_join, "this edge box to a hub, by the code that the hub's page shows")
+    join.add_argument("hub_url", metavar="HUB_URL", help="as a browser shows it, e.g. https://10.0.0.2:8080")
+    join.add_argument("code", metavar="CODE", help="as the hub's page shows it")
+    join.add_argument("--config", type=Path, required=True, help="edge configuration, which names site and edge")
+    join.add_argument("--ca", type=Path, metavar="FILE", help="vouches for the hub's web server; the code does, too")
+    join.add_argument("--new-key", action="store_true", help="make a new key: after this box was shut out")
+
     hub = verb("hub", run_hub, "monitoring hub")
     hub.add_argument("config", type=Path, metavar="CONFIG")
     hub.add_argument("--port", type=int, help="instead of the configured one; 0 takes a free one")
@@ -288,6 +295,20 @@ def run_worker(options: argparse.Namespace) -> int:
     from detector.launch import launch
 
     return launch(options.config, strict=options.strict, supervised=options.supervised)
+
+
+def run_join(options: argparse.Namespace) -> int:
+    """`labelwatch join`."""
+    from detector.clock import SystemClock
+    from detector.config import load_edge
+    from detector.joining import join, try_broker
+
+    config, clock = load_edge(options.config), SystemClock()
+    joined = join(options.hub_url, options.code, config, clock, ca_file=options.ca, new_key=options.new_key)
+    print("\n".join(joined.lines(options.config, config, options.hub_url)), flush=True)
+    try_broker(config, joined.broker, clock)
+    print(f"the broker at {joined.broker.host}:{joined.broker.port} lets this box in")
+    return FINE
 
 
 def run_hub(options: argparse.Namespace) -> int:

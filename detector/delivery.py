@@ -107,7 +107,8 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
 
         def pictures_of(camera: str) -> CameraPictures:
             def send(large: bool, jpeg: bytes, at: float) -> None:
-                link.publish_picture(wire.picture_payload(topics, camera, jpeg, large=large, taken_at=at, key=rotation.key))
+                signer = rotation.key
+                link.publish_picture(wire.picture_payload(topics, camera, jpeg, large=large, taken_at=at, key=signer))
 
             return CameraPictures(send)
 

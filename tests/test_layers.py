@@ -20,6 +20,7 @@ BOTTOM = (
     "evidence",
     "keys",
     "codes",
+    "certs",
     "authority",
     "pulse",
     "secrecy",

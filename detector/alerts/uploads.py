@@ -97,6 +97,10 @@ class ClipUploads:
         """Whether its thread is there."""
         return self._thread is not None and self._thread.is_alive()
 
+    def use_key(self, key: Ed25519PrivateKey) -> None:
+        """Sign claims with this key from now on."""
+        self._key = key
+
     def start(self) -> None:
         """Begin to upload; returns at once. Called once more, a new thread takes over from one that is stuck."""
         self._stopping.set()  # for the one before: whenever it gets on, it ends

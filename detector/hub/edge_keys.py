@@ -132,21 +132,6 @@ class EdgeKeys:
             return
         raise refused or WireError("the signature does not fit")
 
-    def introduce(self, site: str, edge: str, key: str | None, at: float) -> None:
-        """An edge says which key it has, which nobody signed: only what it must not be is found out.
-
-        Raises:
-            WireError: It isn't one that the edge may have.
-        """
-        keys = self.of(site, edge)
-        if any(one.key == key and one.state != REVOKED for one in keys):
-            return
-        if key is None:
-            if not self._first_sight and not any(one.state == ACTIVE for one in keys):
-                self._refuse(site, edge, "", keys, at)
-            return
-        self._meet(site, edge, key, keys, lambda _: None, at)
-
     # What people ask
 
     def of(self, site: str, edge: str) -> list[EdgeKey]:

@@ -175,7 +175,7 @@ def _handed_out(parts: Parts, asked: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "hub_key": public_key_text(parts.key),
         "hub_ca": parts.certificate.authority.read_text(encoding="ascii") if parts.certificate else None,
-        "broker": {"host": broker.host, "port": broker.port, "tls": broker.ca_file is not None},
+        "broker": {"host": broker.host, "port": broker.port, "login": broker.username is not None},
         "username": f"{asked['site']}/{asked['edge']}",
         "broker_ca": None,
         "certificate": None,

@@ -10,6 +10,7 @@ from typing import Any
 
 from detector.hub.store import StoredIncident
 from detector.hub.texts import (
+    alarms,
     basic,
     cases,
     derived,
@@ -29,7 +30,11 @@ from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, holds
 from detector.sentences import TEXTS as SENTENCES
 from detector.values import IncidentKind
 
-AREAS = (basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention, integrations, edges)
+AREAS = (
+    alarms,
+    basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention, integrations,
+    edges,
+)  # fmt: skip
 
 ZH = {key: text for area in AREAS for key, text in area.ZH.items()}
 EN = {key: text for area in AREAS for key, text in area.EN.items()}

@@ -49,7 +49,8 @@ ZH: dict[str, str] = {
     "box_key_retired": "已更换",
     "box_key_revoked": "已停用",
     "box_rotate": "更换密钥",
-    "box_rotate_text": "设备自己生成一把新密钥，用旧的签字担保，然后销毁旧的。不会中断，也不会丢告警；离线的设备下次上线时更换。",
+    "box_rotate_text": "设备自己生成一把新密钥，用旧的签字担保，然后销毁旧的。不会中断，也不会丢告警；"
+    "离线的设备下次上线时更换。",
     "box_rotate_sure": "更换",
     "box_turning_asked": "正在更换密钥：{time} 由 {user} 发出，等设备回答。",
     "box_turning_proved": "正在更换密钥：新密钥已收到，等设备启用（{time} 由 {user} 发出）。",
@@ -104,15 +105,16 @@ EN: dict[str, str] = {
     "box_local_url": "This address works on this machine only. For a box elsewhere, put the hub's address in the local "
     "network in the place of {url}.",
     "box_print_same": "Having joined, the box shows the fingerprint of its key: it must be the one shown here.",
-    "box_certificate_comes": "The box makes its own keys, and gets a certificate for the broker. No private key leaves it.",
+    "box_certificate_comes": "The box makes its own keys, and gets a certificate for the broker. No private key leaves "
+    "it.",
     "box_no_certificate": "certs_dir isn't set, so no certificate is handed out: set up the box's user name and "
     "password for the broker by hand.",
     "box_no_name": "Letters, digits, dot, dash and underscore only, 64 at most.",
     "box_not_yours": "Name a site that is yours to look after.",
     "box_name_taken": "A box with this name is in use. To replace it, shut the old one out first, below.",
     "box_too_many_codes": "Too many codes are open. Let them expire, or cancel some.",
-    "box_crl_failed": "The box is shut out: nothing that it signs is taken. But the broker's list of revoked certificates "
-    "could not be written; see the hub's log.",
+    "box_crl_failed": "The box is shut out: nothing that it signs is taken. But the broker's list of revoked "
+    "certificates could not be written; see the hub's log.",
     "box_print": "Key",
     "box_since": "Joined",
     "box_by": "by a code of {user}",
@@ -130,15 +132,15 @@ EN: dict[str, str] = {
     "box_key_retired": "replaced",
     "box_key_revoked": "shut out",
     "box_rotate": "Replace the key",
-    "box_rotate_text": "The box makes a new key, vouches for it with the old one, and destroys that. Nothing stops and no "
-    "alert is lost; a box that is offline does it when it is back.",
+    "box_rotate_text": "The box makes a new key, vouches for it with the old one, and destroys that. Nothing stops and "
+    "no alert is lost; a box that is offline does it when it is back.",
     "box_rotate_sure": "Replace it",
     "box_turning_asked": "The key is being replaced: asked for on {time} by {user}, waiting for the box.",
     "box_turning_proved": "The key is being replaced: the new one is here, the box is about to use it (asked for on "
     "{time} by {user}).",
     "box_stolen": "Lost, stolen, retired",
-    "box_stolen_text": "If the box is out of your hands, or not used any more, shut it out. From then on nothing that it "
-    "signs is taken.",
+    "box_stolen_text": "If the box is out of your hands, or not used any more, shut it out. From then on nothing that "
+    "it signs is taken.",
     "box_stolen_kept": "Alerts and clips that are here stay, and are as good as evidence as before.",
     "box_stolen_lost": "What it has not delivered yet will not be taken any more.",
     "box_stolen_broker": "Its connection to the broker is not ours to cut: its certificates go on the list of revoked "
