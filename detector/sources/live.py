@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import get_args
 from urllib.parse import quote
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +26,7 @@ from detector.secrecy import redacted
 from detector.sources.messages import Connect, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
 from detector.sources.stats import SourceStats, State, Trouble
-from detector.sources.video import OnPacket, bgr
+from detector.sources.video import OnPacket
 from detector.values import Frame
 
 logger = logging.getLogger(__name__)
@@ -284,8 +283,8 @@ class _Waiting:
     def image(self) -> NDArray[np.uint8] | None:
         """It as BGR; `None` when the reader's word of it was false."""
         try:
-            return bgr(self.reader.picture(self.laid))
-        except (Garbled, av.error.FFmpegError, ValueError):
+            return self.reader.image(self.laid)
+        except Garbled:
             self.reader.distrust()
             return None
 

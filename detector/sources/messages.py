@@ -231,16 +231,28 @@ class Channel:
         self._kinds = kinds
         self._send_s = send_s
         self._came = bytearray()
+        self._going = bytearray()
 
-    def send(self, message: Message) -> None:
-        """Send, waiting until there is room.
+    def put(self, message: Message) -> None:
+        """Have a message go with the next one that is sent: waking the other side costs more than most of them."""
+        data = message.packed()
+        self._going += _HEAD.pack(message.kind, len(data))
+        self._going += data
+
+    def flush(self) -> None:
+        """Send what was put, waiting until there is room.
 
         Raises:
             OSError: Nobody is there any more, or nobody listens.
         """
-        data = message.packed()
+        going, self._going = self._going, bytearray()
         self._socket.settimeout(self._send_s)
-        self._socket.sendall(_HEAD.pack(message.kind, len(data)) + data)
+        self._socket.sendall(going)
+
+    def send(self, message: Message) -> None:
+        """Send a message, and before it those that were put; as `flush`."""
+        self.put(message)
+        self.flush()
 
     def receive(self, timeout_s: float | None) -> Message | None:
         """The next message; `None` when it wasn't there in time.

@@ -12,7 +12,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import av
+import numpy as np
+from numpy.typing import NDArray
 
 import detector
 from detector.sources.messages import TO_WORKER, Channel, Connect, Free, Garbled, Laid, Message
@@ -78,14 +79,14 @@ class Reader:
         except OSError as error:
             raise EOFError from error
 
-    def picture(self, laid: Laid) -> av.VideoFrame:
-        """A picture it has laid out, copied; its slot may be used again. May be called from any thread.
+    def image(self, laid: Laid) -> NDArray[np.uint8]:
+        """A picture it has laid out, as BGR; its slot may be used again. May be called from any thread.
 
         Raises:
             Garbled: It can't be there.
         """
         try:
-            return self._viewer.picture(laid)
+            return self._viewer.image(laid)
         finally:
             self.seen(laid.slot)
 

@@ -25,6 +25,9 @@ from detector.sources.slots import Writer
 from detector.sources.stats import Trouble
 from detector.sources.video import Video
 
+# Packets wait so long for a picture that is due and goes with them.
+SPEAK_S = 0.25
+
 
 class HungUp(Exception):  # noqa: N818 - it says what happened
     """The worker wants no more."""
@@ -80,25 +83,29 @@ def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> 
     pacer = Pacer(order.fps)
     told: Format | None = None
     damaged = dropped = 0
-    picture_at = time.monotonic()
+    picture_at = sent_at = time.monotonic()
     for step in video.steps():
-        _hear(channel, slots)
         at = time.monotonic()
         form = Format(video.format.codec, video.format.width, video.format.height)
         if form != told:
             told = form
-            channel.send(form)
+            channel.put(form)
         new_damage = video.decode_errors - damaged
-        channel.send(Stepped(at, step.shown_after, step.key, len(step.pictures), new_damage, dropped, step.data))
+        channel.put(Stepped(at, step.shown_after, step.key, len(step.pictures), new_damage, dropped, step.data))
         damaged, dropped = video.decode_errors, 0
+        due = []
         for number, (_, picture) in enumerate(step.pictures):
             picture_at = time.monotonic()
             if pacer.due(picture_at):
-                laid = slots.lay(picture, picture_at, number)
-                if laid is None:
-                    dropped += 1
-                else:
-                    channel.send(laid)
+                due.append((picture, picture_at, number))
+        if due or at - sent_at >= SPEAK_S:
+            sent_at = at
+            _hear(channel, slots)
+            laid = [slots.lay(*picture) for picture in due]
+            for one in filter(None, laid):
+                channel.put(one)
+            dropped = laid.count(None)
+            channel.flush()
         if at - picture_at > order.frame_s:
             return Ended("no_picture", f"sends packets but no picture since {order.frame_s:g} s")
     # FFmpeg reports a camera that went away as an ordinary end of the stream.

@@ -15,22 +15,25 @@ import av
 
 from detector.containers import MOST_PIXELS
 from detector.sources.messages import Garbled, Laid
+from detector.sources.video import bgr
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a reader does without: it would be 7 MB for each camera
     import numpy as np
-    from av.video.plane import VideoPlane
     from numpy.typing import NDArray
 
 # One being looked at, the newest waiting, and one being written.
 SLOTS = 3
 # For 8 bits in 4:4:4, or 10 bits in 4:2:0. Only pages that are written to take memory.
 SLOT_BYTES = 3 * MOST_PIXELS
+MARGIN = 1024  # bytes a decoder may put behind a row
+# The scaler reads whole registers, a little beyond the last row.
+MEMORY_BYTES = SLOTS * SLOT_BYTES + (64 << 10)
 
 
 def make_memory() -> int:
     """A file descriptor of new memory for all slots."""
     memory = os.memfd_create("pictures", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(memory, SLOTS * SLOT_BYTES)
+    os.ftruncate(memory, MEMORY_BYTES)
     fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return memory
 
@@ -39,7 +42,7 @@ class Writer:
     """The reader's side: lays pictures into free slots."""
 
     def __init__(self, memory: int) -> None:
-        self._memory = mmap.mmap(memory, SLOTS * SLOT_BYTES)
+        self._memory = mmap.mmap(memory, MEMORY_BYTES)
         self._free = set(range(SLOTS))
 
     def free(self, slot: int) -> None:
@@ -74,10 +77,10 @@ class Viewer:
     """The worker's side: makes pictures of what lies in the slots."""
 
     def __init__(self, memory: int) -> None:
-        self._memory = mmap.mmap(memory, SLOTS * SLOT_BYTES, prot=mmap.PROT_READ)
+        self._memory = mmap.mmap(memory, MEMORY_BYTES, prot=mmap.PROT_READ)
 
-    def picture(self, laid: Laid) -> av.VideoFrame:
-        """A copy of the picture in a slot.
+    def image(self, laid: Laid) -> NDArray[np.uint8]:
+        """The picture in a slot as `(H, W, 3)` BGR.
 
         Raises:
             Garbled: There can't be such a picture.
@@ -85,32 +88,39 @@ class Viewer:
         if laid.slot >= SLOTS or not 0 < laid.width * laid.height <= MOST_PIXELS:
             raise Garbled(f"a picture of {laid.width}x{laid.height} in slot {laid.slot}")
         try:
-            picture = av.VideoFrame(laid.width, laid.height, laid.form)
-        except (ValueError, av.error.FFmpegError, MemoryError) as error:
-            raise Garbled(f"a picture of the kind {laid.form!r}") from error
-        picture.colorspace, picture.color_range, picture.color_trc, picture.color_primaries = laid.colours
-        start, end = laid.slot * SLOT_BYTES, (laid.slot + 1) * SLOT_BYTES
-        for plane, line_size in zip(picture.planes, laid.line_sizes, strict=False):
-            size = line_size * plane.height
-            if start + size > end:
-                raise Garbled(f"a picture of {laid.width}x{laid.height} that is larger than its slot")
-            if line_size == plane.line_size:
-                plane.update(memoryview(self._memory)[start : start + size])  # type: ignore[arg-type]
-            else:
-                rows, room = self._rows(start, plane.height, line_size), _rows_of(plane)
-                least = min(line_size, plane.line_size)
-                room[:, :least] = rows[:, :least]
-            start += size
-        return picture
+            picture = self._in_place(laid) or self._copy(laid)
+            picture.colorspace, picture.color_range, picture.color_trc, picture.color_primaries = laid.colours
+            return bgr(picture)
+        except (ValueError, OverflowError, av.error.FFmpegError, MemoryError) as error:
+            raise Garbled(f"a picture of {laid.width}x{laid.height}, {laid.form!r}") from error
 
-    def _rows(self, start: int, height: int, line_size: int) -> NDArray[np.uint8]:
+    def _in_place(self, laid: Laid) -> av.VideoFrame | None:
+        """The picture where it lies, for what nearly every camera sends; `None` for the rest."""
+        line = laid.line_sizes[0]
+        usual = laid.line_sizes == (line, line // 2, line // 2, 0) and laid.height % 4 == line % 2 == 0
+        if laid.form not in ("yuv420p", "yuvj420p") or not usual or not laid.width <= line <= 2 * laid.width + MARGIN:
+            return None
+        rows = self._rows(laid.slot, laid.slot * SLOT_BYTES, laid.height * 3 // 2, line)
+        return av.VideoFrame.from_numpy_buffer(rows, laid.form, laid.width)
+
+    def _copy(self, laid: Laid) -> av.VideoFrame:
         import numpy as np
 
-        return np.frombuffer(self._memory, np.uint8, height * line_size, start).reshape(height, line_size)
+        picture = av.VideoFrame(laid.width, laid.height, laid.form)
+        start = laid.slot * SLOT_BYTES
+        for plane, line in zip(picture.planes, laid.line_sizes, strict=False):
+            room: NDArray[np.uint8] = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]
+            least = min(line, plane.line_size)
+            rows = self._rows(laid.slot, start, plane.height, line)
+            room.reshape(plane.height, plane.line_size)[:, :least] = rows[:, :least]
+            start += rows.size
+        return picture
 
+    def _rows(self, slot: int, start: int, height: int, line: int) -> NDArray[np.uint8]:
+        """Rows of a plane, or of planes that lie in one piece, where they are."""
+        import numpy as np
 
-def _rows_of(plane: VideoPlane) -> NDArray[np.uint8]:
-    import numpy as np
-
-    rows: NDArray[np.uint8] = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]
-    return rows.reshape(plane.height, plane.line_size)
+        size = height * line
+        if not size or start + size > (slot + 1) * SLOT_BYTES:
+            raise ValueError("rows that can't be")
+        return np.frombuffer(self._memory, np.uint8, size, start).reshape(height, line)

@@ -1,6 +1,6 @@
-"""A camera for tests: serves one H.264 file endlessly by RTSP over TCP, with or without digest authentication.
+"""A camera for tests: serves one H.264 or H.265 file endlessly by RTSP over TCP, with or without digest authentication.
 
-Run by the system's Python, which has GStreamer: rtsp_server.py PORT FILE.h264 FPS [USER PASSWORD]. Prints `ready`.
+Run by the system's Python, which has GStreamer: rtsp_server.py PORT FILE FPS [USER PASSWORD]. Prints `ready`.
 """
 
 import sys
@@ -21,10 +21,11 @@ def main() -> None:
     server.set_address("127.0.0.1")
     server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory()
-    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={fps}/1"
+    codec = "h265" if path.endswith("265") else "h264"
+    caps = f"video/x-{codec},stream-format=byte-stream,alignment=au,framerate={fps}/1"
     factory.set_launch(
-        f'( multifilesrc location="{path}" loop=true caps={caps} ! h264parse ! identity sync=true '
-        "! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+        f'( multifilesrc location="{path}" loop=true caps={caps} ! {codec}parse ! identity sync=true '
+        f"! rtp{codec}pay name=pay0 pt=96 config-interval=-1 )"
     )
     factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
     factory.set_shared(True)
