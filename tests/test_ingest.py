@@ -21,6 +21,7 @@ from detector.config import Broker
 from detector.hub import ingest as ingest_module
 from detector.hub.database import Database
 from detector.hub.edge_keys import EdgeKeys
+from detector.hub.heard import Heard
 from detector.hub.ingest import Ingest
 from tests.alerts.conftest import make_fields
 from tests.hub.conftest import sqlite_url
@@ -30,7 +31,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 THIEF = Ed25519PrivateKey.from_private_bytes(bytes(32))
 HUB = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
 PUBLIC = wire.public_key_text(KEY)
-ONE = wire.Topics("north", "box-1")
+ONE, TWO = wire.Topics("north", "box-1"), wire.Topics("north", "box-2")
 
 
 def word(text: str) -> bytes:
@@ -84,12 +85,20 @@ class Sender:
         self.acked: list[str] = []
         ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        self._client.on_message = lambda c, u, message: self.acked.extend(wire.acked_ids(message.payload))
+        self.early: list[str] = []
+        self._client.on_message = self._hear
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._client.subscribe("labelwatch/+/+/ack", qos=1)
         assert ready.wait(20)
+
+    def _hear(self, _client: Client, _userdata: Any, message: Any) -> None:
+        early = wire.early_ids(message.payload)
+        if early is None:
+            self.acked += wire.acked_ids(message.payload)
+        else:
+            self.early += early
 
     def say(self, topic: str, payload: bytes | dict[str, Any], retain: bool = False) -> None:
         content = wire.encode(payload) if isinstance(payload, dict) else payload
@@ -105,8 +114,27 @@ def alert(id_: str, key: Ed25519PrivateKey = KEY, **more: Any) -> dict[str, Any]
     return wire.signed({**make_fields(), **whole, **more}, key)
 
 
-def status(state: str, key: str | None = PUBLIC, at: float = 1000.0) -> dict[str, Any]:
-    return {"schema": 1, "state": state, "at": "", "at_unix": at, "public_key": key, "version": "0"}
+def status(
+    state: str,
+    key: Ed25519PrivateKey = KEY,
+    *,
+    at: float = 1000.0,
+    n: int = 1,
+    session: int = 1,
+    topics: wire.Topics = ONE,
+) -> bytes:
+    fields = {"state": state, "at": "", "at_unix": at, "version": "0"}
+    return wire.from_edge(topics, "status", fields, serial=n, session=session, key=key)
+
+
+def report(backlog: int, n: int = 1, session: int = 1, key: Ed25519PrivateKey = KEY) -> bytes:
+    fields = {"at_unix": 1000.0, "backlog": backlog}
+    return wire.from_edge(ONE, "health", fields, serial=n, session=session, key=key)
+
+
+def changed(payload: bytes, **changes: Any) -> dict[str, Any]:
+    """After it was signed."""
+    return {**wire.decode(payload), **changes}
 
 
 @pytest.fixture
@@ -203,10 +231,24 @@ REFUSED: list[tuple[str, bytes | dict[str, Any], str]] = [
     (ONE.alerts, {**alert("f"), "key": 7}, "not the one this hub knows"),
     ("labelwatch/north/box-2/alerts", alert("f"), "not those of the topic"),
     ("labelwatch/north/b x/alerts", alert("f"), "no name that a configuration may give"),
-    (ONE.status, {"schema": 1, "state": "dancing"}, "neither online nor offline"),
-    (ONE.status, status("online", key="short"), "public_key is none"),
-    (ONE.status, status("online", key=wire.public_key_text(THIEF)), "not the one this hub knows"),
+    (TWO.alerts, wire.decode(status("online", n=2)), "alert: id is missing"),
+    (ONE.status, status("dancing", n=2), "neither online nor offline"),
+    (ONE.status, {"schema": 1, "state": "offline", "at_unix": 1.0, "public_key": PUBLIC}, "status: site is missing"),
+    (ONE.status, changed(status("online", n=2), state="offline"), "signature does not fit"),
+    (ONE.status, changed(status("online", n=2), key="short"), "not the one this hub knows"),
+    (ONE.status, status("online", THIEF, n=2), "not the one this hub knows"),
+    (ONE.status, changed(status("online", THIEF, n=2), key=PUBLIC), "signature does not fit"),
+    (ONE.status, changed(status("online", n=2), serial=2**60), "no such number"),
+    (ONE.status, changed(status("online", n=2), session=True), "session is missing or of a wrong type"),
+    (ONE.status, json.dumps(changed(status("online"), at_unix=float("nan"))).encode(), "at_unix is no time"),
+    (ONE.status, report(1, n=2), "not those of the topic"),
+    (ONE.status, wire.encode(alert("f")), "status: what is missing"),
+    (ONE.health, status("online", n=2), "not those of the topic"),
+    (TWO.status, status("online", n=2), "not those of the topic"),
     (ONE.health, b"[]", "not a JSON object"),
+    (ONE.health, report(1, n=2, key=THIEF), "not the one this hub knows"),
+    (ONE.alerts, alert("f", sent_at_unix=4e9), "from the future"),
+    (ONE.alerts, alert("f", sent_at_unix=1e300), "from the future"),
 ]
 
 
@@ -250,15 +292,92 @@ def test_status_counts_from_when_it_happened(
         sender.say(ONE.status, status("online", at=1000.0), retain=True)
         start()
         assert soon(lambda: store.states == [("north", "box-1", "online", 1000.0)])
-        sender.say(ONE.status, status("offline", at=1000.0), retain=True)  # a last will, written long before
+        sender.say(ONE.status, status("offline", at=1000.0), retain=True)  # a last will, written before that
         assert soon(lambda: len(store.states) == 2)
         assert store.states[1][2] == "offline"
         assert store.states[1][3] > 1_600_000_000
 
 
 def test_health_is_kept(sender: Sender, store: MemoryStore) -> None:
-    sender.say(ONE.health, {"schema": 1, "backlog": 3})
-    assert soon(lambda: store.health == {("north", "box-1"): {"schema": 1, "backlog": 3}})
+    sender.say(ONE.health, report(3))
+    assert soon(lambda: store.health.get(("north", "box-1"), {}).get("backlog") == 3)
+
+
+def test_an_old_word_that_is_said_again_is_refused(sender: Sender, store: MemoryStore) -> None:
+    before, after = report(1, n=11, session=10), report(2, n=12, session=10)
+    for payload in (before, after, before, after):
+        sender.say(ONE.health, payload)
+    for payload in (
+        status("online", n=10, session=10),
+        status("offline", n=9, session=9),  # of a connection before
+        status("offline", n=10, session=10),  # the last will, as old as the first word
+        status("online", n=10, session=10),
+        status("online", n=20, session=20),
+    ):
+        sender.say(ONE.status, payload)
+    sender.say(ONE.health, report(3, n=13, session=10))
+    sender.say(ONE.alerts, alert("end"))
+    assert soon(lambda: sender.acked == ["end"])
+    assert [state for _, _, state, _ in store.states] == ["online", "offline", "online"]
+    assert store.health["north", "box-1"]["backlog"] == 2
+    assert {topic for topic, why in store.refusals if "says it again" in why} == {ONE.health, ONE.status}
+
+
+def test_a_hub_that_was_restarted_knows_how_far_each_edge_had_come(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys
+) -> None:
+    kept = [wire.decode(report(2, n=12, session=10)), {"schema": 1, "backlog": "of an older version"}]
+    ingest = Ingest(
+        store, Broker(port=broker.port), SystemClock(), lambda _ids: None, keys=keys, key=HUB, heard=Heard(lambda: kept)
+    )
+    ingest.start()
+    try:
+        with closing(Sender(broker.port)) as sender:
+            assert soon(lambda: ingest.connected)
+            sender.say(ONE.health, report(1, n=11, session=10))
+            sender.say(ONE.status, status("offline", n=9, session=9))
+            sender.say(ONE.status, status("online", n=10, session=10))
+            sender.say(ONE.alerts, alert("end"))
+            assert soon(lambda: sender.acked == ["end"])
+            assert not store.health
+            assert [state for _, _, state, _ in store.states] == ["online"]
+    finally:
+        assert ingest.stop(10.0)
+
+
+class Clocks:
+    """Knows how far the clock of an edge is ahead."""
+
+    def status(self, site: str, edge: str, state: str, at: float) -> None: ...
+
+    def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None: ...
+
+    def ahead_s(self, site: str, edge: str) -> float:
+        return 3600.0 if edge == "box-1" else 0.0
+
+
+def test_what_comes_from_the_future_waits_at_its_edge_unless_its_clock_is_known_to_be_ahead(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys
+) -> None:
+    now = SystemClock().now()
+    ingest = Ingest(
+        store, Broker(port=broker.port), SystemClock(), lambda _ids: None, keys=keys, key=HUB, watch=Clocks()
+    )
+    ingest.start()
+    two = {"site": "north", "edge": "box-2"}
+    try:
+        with closing(Sender(broker.port)) as sender:
+            assert soon(lambda: ingest.connected)
+            sender.say(ONE.alerts, alert("an hour", sent_at_unix=now + 3600))
+            sender.say(ONE.alerts, alert("two hours", sent_at_unix=now + 7200))
+            sender.say(TWO.alerts, alert("ten minutes", sent_at_unix=now + 600, **two))
+            sender.say(TWO.alerts, alert("four minutes", sent_at_unix=now + 240, **two))
+            assert soon(lambda: sender.acked == ["an hour", "four minutes"])
+            assert sender.early == ["two hours", "ten minutes"]
+            assert set(store.alerts) == {"an hour", "four minutes"}
+            assert {why for _, why in store.refusals} == {"from the future: it waits at its edge"}
+    finally:
+        assert ingest.stop(10.0)
 
 
 def test_what_came_while_the_hub_was_away_is_taken_in_later(

@@ -24,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from detector import __version__, wire
 from detector.alerts.outbox import WINDOW, Outbox
+from detector.alerts.serials import Serials
 from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso
 from detector.config import Broker
@@ -65,6 +66,7 @@ class MqttLink:
         key: This edge's key; what it says of itself is signed with it.
         commands: What the hub's commands are given to as they come, by topic; in the link's thread.
         trust: Tells the hub's words from others'; left out, the first hub heard is believed from then on.
+        serials: Number what it says of itself; left out, numbers that grow during the life of this object.
 
     Attributes:
         pulse: Tells whether its thread gets on.
@@ -80,6 +82,7 @@ class MqttLink:
         key: Ed25519PrivateKey,
         commands: Mapping[str, Callable[[bytes], None]] = MappingProxyType({}),
         trust: HubTrust | None = None,
+        serials: Serials | None = None,
     ) -> None:
         self.last_ack_at: float | None = None
         self._outbox = outbox
@@ -89,11 +92,14 @@ class MqttLink:
         self._key = key
         self._commands = commands
         self._trust = trust or HubTrust(clock)
+        self._serials = serials or Serials(clock)
+        self._connection = 0  # its number
         self.pulse = Pulse()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
-        self._health: bytes | None = None
+        self._health: dict[str, Any] | None = None
+        self._new_key: bytes | None = None
         self._layout: bytes | None = None
         self._layout_due = threading.Event()
         self._pictures: deque[bytes] = deque(maxlen=PICTURES_KEPT)
@@ -137,11 +143,20 @@ class MqttLink:
             WireError: The fields can't be written as JSON.
         """
         now = self._clock.now()
-        whole = {"schema": wire.SCHEMA, "at": iso(now), "at_unix": round(now, 3), **fields}
+        whole = {"at": iso(now), "at_unix": round(now, 3), **fields}
         try:
-            self._health = wire.encode(whole)
+            wire.encode(whole)
+            self._health = whole
         except (TypeError, ValueError) as error:
             raise WireError(f"the health message can't be written as JSON: {error}") from error
+
+    def use_key(self, key: Ed25519PrivateKey) -> None:
+        """Sign with this key from now on; any thread may call it."""
+        self._key = key
+
+    def publish_key(self, payload: bytes) -> None:
+        """Send the word that there is a new key, when connected; any thread may call it."""
+        self._new_key = payload
 
     def publish_layout(self, payload: bytes) -> None:
         """Have the broker keep this as what the edge says of its cameras; any thread may call it."""
@@ -238,6 +253,7 @@ class MqttLink:
                 certfile=str(broker.cert_file) if broker.cert_file else None,
                 keyfile=str(broker.key_file) if broker.key_file else None,
             )
+        self._connection = self._serials.next()
         client.will_set(self._topics.status, self._status("offline"), qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -302,6 +318,10 @@ class MqttLink:
                 logger.exception("the command %s failed", message.topic)
             return
         try:
+            if (early := wire.early_ids(payload)) is not None:
+                self._outbox.postpone(early)
+                self._is_answered()
+                return
             ids = wire.acked_ids(payload)
         except WireError as error:
             logger.warning("an acknowledgement was not understood: %s", error)
@@ -310,10 +330,13 @@ class MqttLink:
             self._outbox.resend_all()
             self._outbox.new_alert.set()
         elif self._outbox.acknowledge(ids):
-            self.last_ack_at = self._clock.now()
-            self._waiting_since = None
-            self._silence_s = SILENCE_S
-            self._outbox.new_alert.set()  # there is room in the window
+            self._is_answered()
+
+    def _is_answered(self) -> None:
+        self.last_ack_at = self._clock.now()
+        self._waiting_since = None
+        self._silence_s = SILENCE_S
+        self._outbox.new_alert.set()  # there is room in the window
 
     def _send_due(self, client: Client) -> None:
         self._outbox.new_alert.clear()
@@ -326,17 +349,20 @@ class MqttLink:
                 self._waiting_since = self._clock.now()
 
     def _send_health(self, client: Client) -> None:
-        payload, self._health = self._health, None
-        if payload is None:
+        fields, self._health = self._health, None
+        if fields is None:
             return
         properties = None
         if client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = HEALTH_EXPIRY_S
-        client.publish(self._topics.health, payload, qos=0, properties=properties)
+        client.publish(self._topics.health, self._word("health", fields), qos=0, properties=properties)
 
     def _send_views(self, client: Client) -> None:
-        """The layout, kept by the broker, and one census and one picture at a time, after all that is urgent."""
+        """A new key, the layout (kept by the broker), one census and one picture at a time, after what is urgent."""
+        new_key, self._new_key = self._new_key, None
+        if new_key is not None:  # the hub asks again when it didn't come
+            client.publish(self._topics.key, new_key, qos=1)
         if self._layout is not None and self._layout_due.is_set():
             self._layout_due.clear()
             client.publish(self._topics.layout, self._layout, qos=1, retain=True)
@@ -361,16 +387,12 @@ class MqttLink:
 
     def _status(self, state: str) -> bytes:
         now = self._clock.now()
-        return wire.encode(
-            {
-                "schema": wire.SCHEMA,
-                "state": state,
-                "at": iso(now),
-                "at_unix": round(now, 3),
-                "public_key": wire.public_key_text(self._key),
-                "version": __version__,
-            }
-        )
+        told = {"state": state, "at": iso(now), "at_unix": round(now, 3), "version": __version__}
+        return self._word("status", {**told, "public_key": wire.public_key_text(self._key)})
+
+    def _word(self, what: str, fields: Mapping[str, Any]) -> bytes:
+        serial, session = self._serials.next(), self._connection
+        return wire.from_edge(self._topics, what, fields, serial=serial, session=session, key=self._key)
 
     def _where(self) -> str:
         return f"{self._broker.host}:{self._broker.port}"

@@ -155,6 +155,7 @@ class _Sent:
     attempts: int
     due_at: float
     waits: int = 0
+    is_early: bool = False  # the hub has asked for it later: it is no more under way
 
 
 class Outbox:
@@ -209,6 +210,11 @@ class Outbox:
         except StoreError:
             os.close(self._guard)
             raise
+
+    def use_key(self, key: Ed25519PrivateKey) -> None:
+        """Sign with this key from now on; what is here already stays signed as it is."""
+        with self._lock:
+            self._key, self._key_text = key, wire.public_key_text(key)
 
     # ---- for the pipeline's end
 
@@ -348,8 +354,8 @@ class Outbox:
             self._tell_dropped(now)
             new_from = self._new_from
             waiting = self._backlog(new_from)
-            in_flight = len(self._sent)
-            old_in_flight = sum(seq < new_from for seq in self._sent)
+            in_flight = sum(not sent.is_early for sent in self._sent.values())
+            old_in_flight = sum(seq < new_from and not sent.is_early for seq, sent in self._sent.items())
             room = min(limit - len(late), WINDOW - in_flight)
             waiting = [seq for seq in waiting if seq not in self._sent]
             for_old = max(SHARE - old_in_flight, room // 4, 1) if waiting else 0
@@ -396,6 +402,14 @@ class Outbox:
         if gone:
             self.new_clip.set()  # a clip may have waited for its alert
         return len(gone)
+
+    def postpone(self, ids: list[str], delay_s: float = LONGEST_RESEND_S) -> None:
+        """The hub has these envelopes in hand but can't take them yet: they are due again then, and in nobody's way."""
+        with self._named_errors():
+            query = "SELECT seq FROM json_each(?) JOIN alerts ON alerts.id = value"
+            for (seq,) in self._query(query, (json.dumps(ids),)):
+                if seq in self._sent:
+                    self._sent[seq] = _Sent(self._sent[seq].attempts, self._clock.now() + delay_s, is_early=True)
 
     def bury(self, row: Row, reason: str) -> None:
         """Give an envelope up for good; it is kept as a dead letter."""

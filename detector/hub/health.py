@@ -24,7 +24,7 @@ import shutil
 import threading
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -48,6 +48,7 @@ HUB_DOWN_S = 20.0  # a hub that was away for less was merely restarted
 BROKER_LOST_S = 20.0
 FLAPPING_S = 15.0  # a gap that begins so soon after the last one goes on with it
 LATE_S = 60.0
+LATE_CARD_S = 600.0
 LATE = text("alerts.received_at - alerts.sent_at > 60")  # as the index `alerts_late` has it
 REPORTS = 30
 KEPT_S = 400 * 86400.0
@@ -109,6 +110,9 @@ class Health:
         data_dir: Whose disk is looked at.
         connected: Whether the broker is there.
         reserve_bytes: How much of the disk must stay free for the hub to call itself ready.
+
+    Attributes:
+        down_from: When the hub was last there before it was started, if it was away for more than a restart takes.
     """
 
     def __init__(
@@ -133,6 +137,7 @@ class Health:
         self._ways: defaultdict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=REPORTS))
         self._started_at = self._listening_since = clock.now()
         self._lost_since: float | None = None
+        self.down_from: float | None = None
         self._ready_at = float("-inf")
         self._writable = False
         self._thread: threading.Thread | None = None
@@ -176,6 +181,7 @@ class Health:
                     gaps.insert(), {**_named(("hub", "", "", "")), "began_at": last, "ended_at": now}
                 )  # fmt: skip
                 logger.warning("the hub was down for %.0f s", now - last)
+                self.down_from = last
             rows = connection.execute(select(gaps).where(gaps.c.ended_at.is_(None)))
             self._open = {(row.what, row.site, row.edge, row.camera): row.began_at for row in rows}
             self._known = {tuple(row) for row in connection.execute(select(*list(watched.c)[:3]))}
@@ -212,6 +218,23 @@ class Health:
         insert = self._database.insert(watched).values(site="", edge="", camera="", since=now, until=now)
         keys = ["site", "edge", "camera"]
         connection.execute(insert.on_conflict_do_update(index_elements=keys, set_={"until": insert.excluded.until}))
+
+    @property
+    def started_at(self) -> float:
+        """When the hub began, Unix seconds."""
+        return self._started_at
+
+    @property
+    def listening_since(self) -> float | None:
+        """From when on edges could be heard; `None` while there is no broker."""
+        with self._lock:
+            return None if self._lost_since is not None else self._listening_since
+
+    @property
+    def broker_lost_since(self) -> float | None:
+        """From when on there is no broker; `None` while there is one."""
+        with self._lock:
+            return self._lost_since
 
     # What edges say
 
@@ -262,6 +285,15 @@ class Health:
             new = {"clock_offset_s": insert.excluded.clock_offset_s}
             with self._database.writing() as connection:
                 connection.execute(insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new))
+
+    def ahead_s(self, site: str, edge: str) -> float:
+        """How far an edge's clock was ahead at its last reports, seconds; 0 where it isn't, or is not known."""
+        with self._lock:
+            if ways := self._ways.get((site, edge)):
+                return max(0.0, *ways)
+        query = select(edges.c.clock_offset_s).where(edges.c.site == site, edges.c.edge == edge)
+        with self._database.reading() as connection:
+            return max(0.0, connection.execute(query).scalar_one_or_none() or 0.0)
 
     def _heard_at(self, site: str, edge: str) -> float | None:
         query = select(edges.c.health_at).where(edges.c.site == site, edges.c.edge == edge)
@@ -348,6 +380,22 @@ class Health:
         with self._database.reading() as connection:
             found = [Late(**row._mapping) for row in connection.execute(query)]
         return sorted((one for one in found if since <= one.sent_at < until), key=lambda one: one.sent_at)
+
+    def came_late(self, ids: Sequence[str], least_s: float = LATE_CARD_S) -> dict[str, float]:
+        """Which of these incidents were first heard of so long after they were told, and when, by the hub's clock."""
+        if not ids:
+            return {}
+        offset = func.coalesce(edges.c.clock_offset_s, 0.0)
+        first = func.min(alerts.c.received_at)
+        query = (
+            select(alerts.c.incident, first)
+            .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
+            .where(alerts.c.incident.in_(ids))
+            .group_by(alerts.c.incident)
+            .having(first - func.min(alerts.c.sent_at - offset) > least_s)
+        )
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def since(self) -> dict[tuple[str, str, str], float]:
         """From when on each place (site, edge, camera) has been watched; the hub is `("", "", "")`."""

@@ -34,6 +34,7 @@ from detector import wire
 from detector.clock import Clock
 from detector.config import Broker
 from detector.errors import LabelwatchError, WireError
+from detector.hub.heard import Heard
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten s
 COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
 MOST_WISHES = 100
+AHEAD_S = 300.0  # an alert that is further ahead of the hub's clock, and of what is known of its edge's, is not taken
 OTHERS = ("…", "and others")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 
@@ -78,10 +80,6 @@ class Keys(Protocol):
         """Check the signature of what an edge sent."""
         ...
 
-    def introduce(self, site: str, edge: str, key: str | None, at: float) -> None:
-        """An edge names its key, without a signature, or none."""
-        ...
-
 
 class Watch(Protocol):
     """Who keeps an eye on the edges; told before the store keeps what they said."""
@@ -92,6 +90,10 @@ class Watch(Protocol):
 
     def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
         """An edge's health report came."""
+        ...
+
+    def ahead_s(self, site: str, edge: str) -> float:
+        """How far an edge's clock is known to be ahead, seconds; 0 where it is not."""
         ...
 
 
@@ -119,6 +121,7 @@ class Ingest:
             `WireError` where one is not believed.
         keys: Knows the keys of edges.
         key: The hub's: all that it says to edges is signed with it.
+        heard: Tells new words of edges from old ones that are said again.
     """
 
     def __init__(
@@ -135,6 +138,7 @@ class Ingest:
         *,
         keys: Keys,
         key: Ed25519PrivateKey,
+        heard: Heard | None = None,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -148,6 +152,7 @@ class Ingest:
         self._commands_changed = threading.Event()
         self._others = others
         self._key = key
+        self._heard = heard or Heard()
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -155,6 +160,7 @@ class Ingest:
         self._greeted = False
         self._is_new_here = False
         self._inbox: list[MQTTMessage] = []
+        self._early: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self._refused: Counter[tuple[str, str]] = Counter()
         self._recorded_at: dict[tuple[str, str], float] = {}
         self._complained_at = float("-inf")
@@ -340,6 +346,9 @@ class Ingest:
             ids[fields["site"], fields["edge"]].append(fields["id"])
         for (site, edge), of_edge in ids.items():
             self._say(client, wire.Topics(site, edge).ack, wire.ack_payload(of_edge))
+        for (site, edge), early in self._early.items():
+            self._say(client, wire.Topics(site, edge).ack, wire.early_payload(early))
+        self._early.clear()
         for message in messages:
             client.ack(message.mid, message.qos)
         if new:
@@ -358,11 +367,12 @@ class Ingest:
             if (other := self._others.get(topic.rpartition("/")[2])) is not None:
                 other(topic, bytes(message.payload), at)
                 return None
-            fields = wire.decode(bytes(message.payload))
+            fields = wire.decode_word(topic, bytes(message.payload))
+            self._keys.believe(fields, signed_at=fields["at_unix"], at=at)
+            self._heard.note(fields)
             if topic.endswith("/status"):
                 self._note_status(site, edge, fields, at, retained=message.retain)
             else:
-                self._keys.introduce(site, edge, None, at)
                 if self._watch:
                     self._watch.report(site, edge, fields, at)
                 self._store.set_health(site, edge, fields, at)
@@ -382,19 +392,23 @@ class Ingest:
             WireError: It is malformed, or of another edge, or forged.
         """
         fields = wire.decode_alert(topic, payload)
-        self._keys.believe(fields, signed_at=fields["sent_at_unix"], at=at)
+        sent_at = float(fields["sent_at_unix"])
+        self._keys.believe(fields, signed_at=sent_at, at=at)
+        if not sent_at <= at + AHEAD_S:
+            # A clock that is known to be wrong costs no alert its minute: there is an alarm about that.
+            ahead_s = self._watch.ahead_s(fields["site"], fields["edge"]) if self._watch else 0.0
+            if not sent_at <= at + AHEAD_S + ahead_s:
+                self._early[fields["site"], fields["edge"]].append(fields["id"])
+                raise WireError("from the future: it waits at its edge")
         return fields
 
     def _note_status(self, site: str, edge: str, fields: Mapping[str, Any], at: float, *, retained: bool) -> None:
-        state, key, said_at = fields.get("state"), fields.get("public_key"), fields.get("at_unix")
+        state, said_at = fields.get("state"), float(fields["at_unix"])
         if state not in ("online", "offline"):
             raise WireError("status: neither online nor offline")
-        if key is not None and not wire.is_public_key(key):
-            raise WireError("status: public_key is none")
-        self._keys.introduce(site, edge, key, at)
         # A last will was written when the edge connected, so the time in it is not when the edge went away.
-        if retained and isinstance(said_at, int | float) and 0 < said_at < at:
-            at = float(said_at)
+        if retained and 0 < said_at < at:
+            at = said_at
         if self._watch:
             self._watch.status(site, edge, state, at)
         self._store.set_edge_status(site, edge, state, at)

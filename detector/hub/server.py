@@ -137,6 +137,7 @@ class Hub:
                 "picture": views.picture, "layout": views.layout, "census": views.census, "key": self._take_new_key,
             },
             watch=parts.health, keys=parts.keys, key=parts.key,
+            heard=Heard(lambda: [edge.health for edge in self.store.edges() if edge.health]),
         )  # fmt: skip
         app = create_app(parts)
         self._server = uvicorn.Server(
@@ -156,6 +157,7 @@ class Hub:
         """
         self._thread.start()
         self._parts.health.start()
+        self._parts.watchman.start()
         self._parts.sender.start()
         self._janitor.start()
         self._parts.copies.start()
@@ -181,6 +183,7 @@ class Hub:
         self._server.should_exit = True
         self._ingest.stop()
         self._parts.integrations.stop()
+        self._parts.watchman.stop()
         self._parts.health.stop()
         self._parts.sender.stop()
         self._janitor.stop()

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from detector import wire
 from detector.config import Zone, ZoneKind
-from detector.errors import LabelwatchError
+from detector.errors import LabelwatchError, WireError
 from detector.geometry import crosses_itself
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
@@ -104,11 +104,21 @@ class Zones:
     # What edges say
 
     def set_layout(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
-        """Keep what an edge says of its cameras."""
+        """Keep what an edge says of its cameras.
+
+        What is held from the future, while the edge's clock was wrong, gives way to any.
+
+        Raises:
+            WireError: It is older than what is held.
+        """
         values = {"site": site, "edge": edge, "fields": dict(fields), "at": at}
         changed = {"fields": values["fields"], "at": at}
         insert = self._database.insert(layouts).on_conflict_do_update(index_elements=["site", "edge"], set_=changed)
+        held = select(layouts.c.fields).where(layouts.c.site == site, layouts.c.edge == edge)
         with self._database.writing() as connection:
+            said_at = (connection.execute(held).scalar_one_or_none() or {}).get("at_unix")
+            if isinstance(said_at, int | float) and fields["at_unix"] < said_at <= at:
+                raise WireError("layout: older than the one that is held")
             connection.execute(insert, values)
 
     def layouts(self, scope: Scope = EVERYWHERE) -> dict[Place, dict[str, Any]]:
