@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import logging
 import os
 import secrets
 import threading
@@ -28,6 +29,8 @@ from starlette.types import ASGIApp, Message, Receive, Send
 
 from detector.hub.people import HANDLE, People, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
+
+logger = logging.getLogger(__name__)
 
 SESSION_S = 12 * 3600.0
 RENEW_S = 600.0  # use of a session or token is noted at most this often: each time costs an fsync
@@ -259,6 +262,7 @@ class Gate:
         found = self.people.token(_digest(token), at) if token.startswith(TOKEN_PREFIX) else None
         if found is None:
             self._unknown_tokens.take(network, at)
+            self._note("token_refused", "", address, at)
             return None
         if found.last_used is None or at - found.last_used > RENEW_S:
             self.people.token_used(found.name, at)
@@ -311,9 +315,9 @@ def bearer_token(path: str, headers: Mapping[str, str]) -> str | None:
     return token.strip() if path.startswith("/api/") and scheme.lower() == "bearer" else None
 
 
-def cookie_name(scheme: str) -> str:
-    """Name of the session cookie: over https one that browsers tie to this very host."""
-    return "__Host-labelwatch" if scheme == "https" else "labelwatch"
+def cookie_name(scheme: str, name: str = "labelwatch") -> str:
+    """Name of a cookie, the session's when left out: over https one that browsers tie to this very host."""
+    return f"__Host-{name}" if scheme == "https" else name
 
 
 def is_same_origin(headers: Mapping[str, str]) -> bool:
@@ -364,6 +368,7 @@ class Guard:
         elif scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
             await self.app(scope, receive, send_guarded)
         else:
+            logger.warning("refused: another site's page sent %s %s", scope["method"], path[:200])
             await PlainTextResponse("refused: the request comes from another site\n", 403)(scope, receive, send_guarded)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from detector.errors import LabelwatchError
 from detector.hub.audit import Audit
@@ -24,6 +24,7 @@ from detector.hub.schema import sessions, tokens, users
 # Letters of any script, and little else: a name is part of addresses and of `token:NAME`.
 NAME = re.compile(r"\w(?:[\w .@+-]{0,62}\w)?")
 NOBODY = "?"  # in the audit log: somebody who isn't known
+LONGEST_SESSION_S = 30 * 86400.0  # however much it is in use, one logs in anew after so long
 HANDLE = 16  # hexadecimal digits of a session's hash that name it
 
 
@@ -249,7 +250,7 @@ class People:
         query = (
             select(users, sessions.c.expires_at)
             .join(sessions, users.c.name == sessions.c.user)
-            .where(sessions.c.token_sha256 == sha256, sessions.c.expires_at > at, users.c.disabled_at.is_(None))
+            .where(sessions.c.token_sha256 == sha256, *_open(at), users.c.disabled_at.is_(None))
         )
         with self._reading() as connection:
             row = connection.execute(query).one_or_none()
@@ -267,7 +268,7 @@ class People:
         c = sessions.c
         last_seen = func.coalesce(c.last_seen, c.created_at).label("last_seen")
         query = select(c.token_sha256, c.user, c.created_at, last_seen, c.address, c.browser)
-        query = query.where(c.user == name, c.expires_at > at).order_by(last_seen.desc(), c.token_sha256)
+        query = query.where(c.user == name, *_open(at)).order_by(last_seen.desc(), c.token_sha256)
         with self._reading() as connection:
             return [OpenSession(row[0][:HANDLE], *row[1:]) for row in connection.execute(query)]
 
@@ -361,6 +362,10 @@ class People:
         if token.revoked_at is None:
             connection.execute(update(tokens).where(tokens.c.name == token.name).values(revoked_at=at))
             self._audit.add(connection, at, by.user, "token_revoked", token.name, of=token.user)
+
+
+def _open(at: float) -> tuple[ColumnElement[bool], ...]:
+    return sessions.c.expires_at > at, sessions.c.created_at > at - LONGEST_SESSION_S
 
 
 def may_change(by: Principal, user: User) -> bool:

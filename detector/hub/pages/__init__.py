@@ -88,9 +88,11 @@ def no_page(request: Request, error: Exception) -> Response:
 
 def not_allowed(request: Request, _error: Exception) -> Response:
     """Say that the visitor's role doesn't have the right."""
+    view = View(request)
+    logger.warning("not allowed: %s %s to %s from %s", request.method, request.url.path[:200], view.user, view.address)
     if _is_program(request):
         return JSONResponse({"reason": "the role lacks the right"}, 403)
-    return View(request).page("error.html", 403, kind="403")
+    return view.page("error.html", 403, kind="403")
 
 
 def wait(request: Request, _error: Exception) -> Response:

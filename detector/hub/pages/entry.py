@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import FIRST_LOGIN, SESSION_S, SHORTEST_PASSWORD, TooManyTries, cookie_name
 from detector.hub.pages.people import sessions_of
 from detector.hub.pages.view import THEMES, Anybody, Form, LoginNeeded, Newcomer, View, own_path
+from detector.hub.passwords import is_guessed
 from detector.hub.source import archive, archive_name
 from detector.hub.texts import LANGUAGES
 
@@ -53,12 +55,16 @@ def log_in(view: Anybody, fields: Form) -> Response:
 
 
 @router.post("/preferences")
-def prefer(fields: Form) -> Response:
+def prefer(request: Request, fields: Form) -> Response:
     """Remember language and theme in this browser."""
     answer = RedirectResponse(own_path(fields.get("next", "/")), 303)
     for name, known in (("language", LANGUAGES), ("theme", THEMES)):
         if fields.get(name) in known:
-            answer.set_cookie(name, fields[name], max_age=YEAR_S, samesite="lax", httponly=True)
+            scheme = request.url.scheme
+            answer.set_cookie(
+                cookie_name(scheme, name), fields[name], max_age=YEAR_S, path="/", secure=scheme == "https",
+                samesite="lax", httponly=True,
+            )  # fmt: skip
     return answer
 
 
@@ -88,7 +94,11 @@ def change_password(view: Newcomer, fields: Form) -> Response:
     if view.session is None:
         raise LoginNeeded
     new = fields.get("new", "")
-    wrong = "password_short" if len(new) < SHORTEST_PASSWORD else ""
+    wrong = ""
+    if len(new) < SHORTEST_PASSWORD:
+        wrong = "password_short"
+    elif is_guessed(new, view.session.user, urlsplit(view.parts.config.public_url or "").hostname or ""):
+        wrong = "password_guessed"
     if new == fields.get("old"):
         wrong = "password_same"
     if not wrong and not view.parts.gate.change_password(view.session, fields.get("old", ""), new, view.now):
@@ -104,7 +114,8 @@ def log_out(view: Newcomer) -> Response:
     """End the session."""
     if view.session:
         view.parts.gate.log_out(view.session, view.now)
-    answer = RedirectResponse("/login", 303)
+    # What the browser has kept goes, too, so that the next one at this desk can't go back to it.
+    answer = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
     answer.delete_cookie(cookie_name(view.request.url.scheme), path="/")
     return answer
 

@@ -73,18 +73,22 @@ class View:
         self.store = parts.store
         self.now = parts.clock.now()
         self.zone = ZoneInfo(parts.config.timezone)
-        language = request.cookies.get("language", "")
+        language = self.cookie("language")
         self.say = Phrases(language if language in LANGUAGES else parts.config.language)
-        theme = request.cookies.get("theme", "")
+        theme = self.cookie("theme")
         self.theme = theme if theme in THEMES else ""
         # A page that only keeps itself fresh is no sign of a person.
         in_use = not self.wants_fragment or request.method == "POST"
         token = bearer_token(request.url.path, request.headers)
-        cookie = None if token is not None else request.cookies.get(cookie_name(request.url.scheme))
+        cookie = None if token is not None else self.cookie()
         self.session: Session | None = parts.gate.session(cookie, self.now, extend=in_use, address=self.address)
         self.principal: Principal | None = self.session
         if token is not None:
             self.principal = parts.gate.bearer(token, self.address, self.now)
+
+    def cookie(self, name: str = "labelwatch") -> str:
+        """A cookie of ours, the session's when left out; empty where there is none."""
+        return self.request.cookies.get(cookie_name(self.request.url.scheme, name), "")
 
     @property
     def address(self) -> str:
@@ -341,9 +345,11 @@ Form = Annotated[dict[str, str], Depends(form)]
 
 def own_path(wanted: str) -> str:
     """A path on this server, whatever was asked for."""
-    parsed = urlsplit(wanted)
     is_own = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
-    return wanted if is_own and not parsed.scheme and not parsed.netloc else "/"
+    if not is_own:  # asked first: what looks like a host may be none, and then splitting fails
+        return "/"
+    parsed = urlsplit(wanted)
+    return "/" if parsed.scheme or parsed.netloc else wanted
 
 
 _fingerprints: dict[str, str] = {}

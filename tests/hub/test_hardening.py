@@ -1,0 +1,189 @@
+"""Small walls, each with the attack that it is there for; `detector/hub/SECURITY.md` names them by requirement."""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from detector.hub.auth import SESSION_S, Session
+from detector.hub.lan import certificate
+from detector.hub.passwords import is_guessed
+from detector.hub.people import LONGEST_SESSION_S
+from detector.hub.rights import EVERYWHERE, Role
+from tests.conftest import REPOSITORY
+from tests.hub.conftest import NOON, Site
+
+GUESSED = """
+password123! P@ssw0rd2026 qwertyuiop123 1qaz2wsx3edc woaini1314520 13912345678 19900101-1990 abcabcabcabc
+Labelwatch2026 iloveyou12345 drowssap123 aaaaaaaaaa1 owner.owner.1 cangku-2026-admin zxcvbnm,./123 123qweasdzxc
+"""
+FINE = [
+    "correct horse battery",
+    "2FfPOdU5UlZQmytZ",
+    "K7f-ple93-Qxw",
+    "mother said it rains on tuesday",
+    "仓库后门有三把锁",
+]
+
+
+@pytest.mark.parametrize("password", GUESSED.split())
+def test_a_password_that_everybody_tries_is_refused(password: str) -> None:
+    assert is_guessed(password, "owner")
+
+
+@pytest.mark.parametrize("password", [*FINE, "x" * 3 + "k9Qz" * 20 + "v7"])
+def test_a_password_that_nobody_tries_is_taken_whatever_its_characters(password: str) -> None:
+    assert not is_guessed(password, "owner")
+
+
+def test_the_account_page_refuses_what_is_guessed_and_takes_sixty_four_characters(site: Site) -> None:
+    old = site.login["password"]
+    answer = site.client.post("/account/password", data={"old": old, "new": "Password2026!"})
+    assert answer.status_code == 400 and "太好猜" in answer.text
+    long = "k9 Qz 仓" * 10 + "v7xx"
+    assert site.client.post("/account/password", data={"old": old, "new": long}).status_code == 303
+    assert site.visitor().post("/login", data={"user": "owner", "password": long[:-1]}).status_code == 401
+    assert site.visitor().post("/login", data={"user": "owner", "password": long}).status_code == 303
+
+
+def test_a_session_ends_after_a_month_however_much_it_is_used(site: Site) -> None:
+    while site.clock.at < NOON + LONGEST_SESSION_S - 2 * SESSION_S:
+        site.clock.at += 0.99 * SESSION_S
+        assert site.client.get("/").status_code == 200
+    site.clock.at += 0.99 * SESSION_S
+    assert len(site.people.sessions("owner", site.clock.at)) == 1
+    site.clock.at = NOON + LONGEST_SESSION_S + 1
+    assert site.client.get("/").status_code == 303
+    assert site.people.sessions("owner", site.clock.at) == []
+
+
+def test_every_cookie_is_tied_to_the_host_over_https(site: Site) -> None:
+    site.client.base_url = "https://hub.test"  # type: ignore[assignment]
+    answers = [
+        site.client.post("/login", data=site.login),
+        site.client.post("/preferences", data={"language": "en", "theme": "dark"}),
+    ]
+    cookies = [cookie for answer in answers for cookie in answer.headers.get_list("set-cookie")]
+    assert len(cookies) == 3
+    for cookie in cookies:
+        assert cookie.startswith("__Host-")
+        assert {"secure", "httponly", "samesite=lax", "path=/"} <= set(cookie.lower().split("; "))
+    assert (
+        'lang="en"'
+        in site.client.get("/login", headers={"Cookie": "; ".join(c.split(";")[0] for c in cookies[1:])}).text
+    )
+
+
+def test_leaving_clears_what_the_browser_kept(site: Site) -> None:
+    assert '"cache"' in site.client.post("/logout").headers["clear-site-data"]
+
+
+def test_refusals_are_logged_with_who_and_what(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    viewer = site.somebody(Role.VIEWER)
+    assert viewer.get("/people").status_code == 403
+    assert "not allowed: GET /people to a-viewer from testclient" in caplog.text
+    assert viewer.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert "another site's page sent POST /logout" in caplog.text
+
+
+def test_a_token_that_does_not_work_leaves_a_line_without_it(site: Site) -> None:
+    token = "lw_" + "guessed0" * 5
+    visitor = site.visitor(Authorization=f"Bearer {token}")
+    assert visitor.get("/api/incidents").status_code == 401
+    page = site.client.get("/audit").text
+    assert "无效的接口令牌" in page and "guessed0" not in page
+
+
+def test_a_session_shows_its_token_to_no_log() -> None:
+    assert "tok-en" not in repr(Session("owner", Role.OWNER, EVERYWHERE, "tok-en"))
+
+
+def test_an_error_of_the_database_shows_no_values(site: Site) -> None:
+    with pytest.raises(SQLAlchemyError) as caught, site.store.database.writing() as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:secret)"), {"secret": "pw7Qx"})
+    assert "pw7Qx" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "DELETE", "PATCH", "X-ODD"])
+def test_methods_that_nothing_has_are_refused(site: Site, method: str) -> None:
+    assert site.client.request(method, "/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs", "/redoc", "/openapi.json", "/static/", "/.git/config", "/static/../server.py"]
+)
+def test_nothing_is_served_that_is_meant_for_developers(site: Site, path: str) -> None:
+    assert site.client.get(path).status_code == 404
+
+
+def test_tls_begins_at_version_1_2(tmp_path: Path) -> None:
+    made = certificate(tmp_path, [], NOON)
+    config = uvicorn.Config(None, ssl_certfile=made.chain, ssl_keyfile=made.key, log_config=None)  # type: ignore[arg-type]
+    config.load()
+    assert config.ssl is not None and config.ssl.minimum_version >= ssl.TLSVersion.TLSv1_2
+    weak = re.compile("RC4|3DES|NULL|MD5|EXPORT|CBC3")
+    assert not [one["name"] for one in config.ssl.get_ciphers() if weak.search(one["name"])]
+
+
+def test_answers_tell_neither_the_server_nor_its_version(site: Site) -> None:
+    for path in ("/login", "/healthz", "/nowhere", "/api/incidents"):
+        headers: Any = site.visitor().get(path).headers
+        assert not {"server", "x-powered-by"} & set(headers), path
+        if path != "/healthz":
+            assert "charset=utf-8" in headers["content-type"] or "json" in headers["content-type"]
+
+
+SECRET_LOOKS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{20}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}"
+    r"|\blw_[A-Za-z0-9_-]{43}\b|\bxox[bp]-[0-9A-Za-z-]{20,}|[?&](?:key|access_token)=[0-9a-f-]{32,}"
+)
+LONG_VALUE = re.compile(
+    r"^\s*[\w.-]*(?:password|secret|token|key)[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/_-]{20,})",
+    re.MULTILINE | re.IGNORECASE,
+)
+SETTINGS = (".yaml", ".yml", ".conf", ".toml", ".service", ".env", ".json")
+
+
+def secrets_in(name: str, content: str) -> list[str]:
+    found = [match[0] for match in SECRET_LOOKS.finditer(content)]
+    return found + (LONG_VALUE.findall(content) if name.endswith(SETTINGS) else [])
+
+
+def test_no_secret_is_in_a_tracked_file() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if not listed.stdout:
+        pytest.skip("not a clone")
+    paths = [REPOSITORY / name for name in listed.stdout.split("\0") if name and (REPOSITORY / name).is_file()]
+    texts = [path for path in paths if path.stat().st_size < 3_000_000 and b"\0" not in path.read_bytes()[:4096]]
+    assert len(texts) > 100
+    found = {path.name: secrets_in(path.name, path.read_text(encoding="utf-8", errors="replace")) for path in texts}
+    assert {name: what for name, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.py", "-----BEGIN PRIVATE KEY-----\n" + "MC4CAQAwBQYDK2VwBCIE" * 3),
+        ("a.md", "lw_" + "a" * 43),
+        ("a.py", "hook?key=693a91f6-" + "1" * 28),
+        ("hub.yaml", "  api_token: 'abcdEFGH0123456789xyz'"),
+    ],
+)
+def test_a_secret_in_a_file_would_be_seen(name: str, content: str) -> None:
+    assert secrets_in(name, content)
+
+
+def test_the_name_of_a_file_with_a_secret_is_none() -> None:
+    assert (
+        secrets_in("hub.yaml", "password_file: secrets/broker-password\nkey_file: /etc/mosquitto/labelwatch.key") == []
+    )
