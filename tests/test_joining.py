@@ -1,0 +1,235 @@
+"""An edge box joins a hub by a code, changes its key and is shut out: real hub, real broker, the real command."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from detector import wire
+from detector.alerts.identity import load_identity
+from detector.alerts.trust import pinned_hub_key
+from detector.clock import SystemClock
+from detector.codes import fingerprint, make_code
+from detector.config import Broker, HubConfig, load_edge
+from detector.delivery import Delivery, open_delivery
+from detector.errors import ConfigError, LabelwatchError
+from detector.hub.edge_keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
+from detector.hub.server import Hub
+from detector.joining import Joined, NotJoined, join, try_broker
+from tests.alerts.conftest import make_fields
+from tests.alerts.test_production_broker import Shipped
+from tests.hub.conftest import CHEAP
+from tests.parts_mosquitto import soon
+
+CODE = re.compile(r'class="secret code"[^>]*>([0-9A-Z-]+)<')
+
+
+class Home:
+    """A hub with its owner's browser, and a box beside it."""
+
+    def __init__(self, folder: Path, broker: Shipped) -> None:
+        files = broker.files("hub")
+        address = Broker(
+            port=broker.port, ca_file=files / "ca.crt", cert_file=files / "client.crt", key_file=files / "client.key"
+        )
+        config = HubConfig(
+            data_dir=folder / "hub", broker=address, certs_dir=broker.folder, retention={"reserve_gb": 0}
+        )
+        self.hub = Hub(config, port=0, hasher=CHEAP)
+        self.hub.start()
+        self.url = self.hub.url.rstrip("/")
+        self.keys = EdgeKeys(self.hub.store.database)
+        self.browser = httpx.Client(base_url=self.url, headers={"Sec-Fetch-Site": "same-origin"}, trust_env=False)
+        self.browser.post("/login", data=self.hub.first_login)
+        self.config = folder / "site.yaml"
+        self.settings: dict[str, Any] = {
+            "site": "north", "edge": "box-9", "data_dir": "data", "cameras": [{"name": "dock", "source": "dock.mp4"}],
+        }  # fmt: skip
+        self.write()
+
+    def write(self) -> None:
+        self.config.write_text(yaml.safe_dump(self.settings))
+
+    def code(self, site: str = "north", edge: str = "box-9") -> str:
+        """What the page shows when somebody asks for a code."""
+        answer = self.browser.post("/edges/codes", data={"site": site, "edge": edge})
+        found = CODE.search(answer.text)
+        assert found, answer.text
+        return found[1]
+
+    def join(self, code: str) -> subprocess.CompletedProcess[str]:
+        """By the command."""
+        command = [sys.executable, "-m", "detector", "join", self.url, code, "--config", str(self.config)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    def join_here(self, code: str, *, new_key: bool = False) -> Joined:
+        """As the command does, in this process: a new one takes a second to start."""
+        config = load_edge(self.config)
+        joined = join(self.url, code, config, SystemClock(), new_key=new_key)
+        try_broker(config, joined.broker, SystemClock())
+        return joined
+
+    @contextmanager
+    def box(self) -> Iterator[Delivery]:
+        """The box at work, all but its cameras."""
+        with open_delivery(load_edge(self.config), SystemClock()) as delivery:
+            yield delivery
+
+    def states(self) -> list[str]:
+        return [key.state for key in self.keys.of("north", "box-9")]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    broker = Shipped(tmp_path)
+    broker.start()
+    home = Home(tmp_path, broker)
+    yield home
+    home.browser.close()
+    home.hub.stop()
+    broker.kill()
+
+
+def said(delivery: Delivery) -> str:
+    """Put an alert of its own incident; its id."""
+    fields = make_fields()
+    fields = {
+        **fields,
+        "site": "north",
+        "edge": "box-9",
+        "after": {**fields["after"], "site": "north", "edge": "box-9"},
+    }
+    return delivery.outbox.put(fields)
+
+
+def test_a_box_joins_works_changes_its_key_and_is_shut_out(home: Home) -> None:
+    joined = home.join(home.code().lower().replace("-", " "))
+    assert joined.returncode == 0, joined.stderr
+    mine = wire.public_key_text(load_identity(home.config.parent / "data"))
+    assert fingerprint(mine) in joined.stdout and "lets this box in" in joined.stdout
+    needed = joined.stdout.partition("needs these lines:")[2].partition("the broker at")[0]
+    home.settings |= yaml.safe_load(needed)
+    home.write()
+    assert home.settings["broker"]["cert_file"] == "data/mqtt.crt"
+    data = home.config.parent / "data"
+    assert all(file.stat().st_mode & 0o077 == 0 for file in (data / "mqtt.key", data / "identity.key"))
+    assert pinned_hub_key(data) == wire.public_key_text(home.hub._parts.key)
+    assert home.join_here(home.code("north", "")).missing == {}
+
+    with home.box() as box:
+        said(box)
+        assert soon(lambda: box.outbox.counts()["backlog"] == 0)
+        assert home.browser.post("/edges/north/box-9/rotate").status_code == 303
+        assert soon(lambda: wire.public_key_text(box.key) != mine)
+        assert not (data / "identity.key.next").exists()
+        said(box)
+        assert soon(lambda: box.outbox.counts()["backlog"] == 0)
+        assert soon(lambda: home.states() == [ACTIVE, RETIRED])
+        assert home.keys.active("north", "box-9") == wire.public_key_text(load_identity(data))
+
+        assert home.browser.post("/edges/north/box-9/revoke").status_code == 303
+        assert home.states() == [REVOKED, REVOKED]
+        late = said(box)
+        assert soon(lambda: [knock.reason for knock in home.keys.knocks.all()] == ["revoked"])
+        assert box.outbox.counts()["backlog"] == 1
+        with home.hub.store.database.reading() as connection:
+            stored = connection.exec_driver_sql("SELECT id FROM alerts").scalars().all()
+        assert len(stored) == 2 and late not in stored
+    page = home.browser.get("/edges").text
+    assert fingerprint(wire.public_key_text(load_identity(data))) in page
+
+    with pytest.raises(NotJoined, match="--new-key"):
+        home.join_here(home.code())
+    home.join_here(home.code(), new_key=True)
+    assert home.states() == [ACTIVE, REVOKED, REVOKED]
+    home.settings["edge"] = "box-8"
+    home.write()
+    for code, why in ((home.code("north", "box-7"), "not for this box"), (home.code("", ""), "under another name")):
+        with pytest.raises(NotJoined, match=why):
+            home.join_here(code)
+
+
+def answering(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str]:
+    """A web server that answers as it likes; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            status, body = answer(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+STRANGE: list[tuple[str, Callable[[bytes], tuple[int, bytes]], str]] = [
+    ("a page", lambda _: (200, b"<html>"), "not JSON"),
+    ("another program", lambda _: (404, b"nothing here"), "no labelwatch hub"),
+    ("a redirect", lambda _: (301, b""), "sends on"),
+    ("no end", lambda _: (200, b"x" * 300_000), "far too much"),
+    ("somebody between", lambda body: (200, wire.encode({"schema": 1, "hub_key": "mine", "mac": "00"})), "not know"),
+    ("no mac", lambda body: (200, wire.encode({"schema": 1, "hub_key": "mine"})), "not know"),
+    ("a new refusal", lambda _: (409, b'{"reason":"of_the_future"}'), "refused"),
+    ("a clock", lambda _: (409, b'{"reason":"clock","hub_at_unix":0}'), "timedatectl"),
+    ("a list", lambda _: (403, b"[1]"), "no labelwatch hub"),
+]
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Path:
+    path = tmp_path / "site.yaml"
+    path.write_text("site: north\nedge: box-9\ndata_dir: data\ncameras: [{name: dock, source: dock.mp4}]\n")
+    return path
+
+
+@pytest.mark.parametrize(("what", "answer", "why"), STRANGE, ids=[what for what, *_ in STRANGE])
+def test_whatever_answers_in_the_hubs_place_nothing_of_it_is_kept(
+    edge: Path, what: str, answer: Callable[[bytes], tuple[int, bytes]], why: str
+) -> None:
+    for url in answering(answer):
+        with pytest.raises(NotJoined, match=why):
+            join(url, make_code(), load_edge(edge), SystemClock())
+    assert sorted(file.name for file in (edge.parent / "data").iterdir()) == ["identity.key"]
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "why"),
+    [
+        ("hub.example", make_code(), "no address"),
+        ("ftp://hub.example", make_code(), "no address"),
+        ("http://owner:secret@hub.example", make_code(), "no address"),
+        ("http://hub.example", "7K2M", "13 letters"),
+        ("http://hub.example", make_code()[:-1] + "U", "no code has"),
+    ],
+)
+def test_misuse_is_told_before_anything_is_sent(edge: Path, url: str, code: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as error:
+        join(url, code, load_edge(edge), SystemClock())
+    assert "secret" not in str(error.value)
+
+
+def test_a_hub_or_broker_that_is_not_there_is_told(edge: Path) -> None:
+    config = load_edge(edge)
+    with pytest.raises(NotJoined, match="can't be reached"):
+        join("http://127.0.0.1:9", make_code(), config, SystemClock())
+    with pytest.raises(LabelwatchError, match="can't be reached"):
+        try_broker(config, Broker(port=9), SystemClock())
