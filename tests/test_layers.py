@@ -23,6 +23,7 @@ BOTTOM = (
     "certs",
     "authority",
     "pulse",
+    "notify",
     "secrecy",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))

@@ -36,6 +36,7 @@ from detector.hub.people import People
 from detector.hub.retention import Janitor
 from detector.hub.store import Store
 from detector.hub.views import Views
+from detector.notify import Notifier
 
 logger = logging.getLogger(__name__)
 
@@ -140,11 +141,13 @@ class Hub:
             heard=Heard(lambda: [edge.health for edge in self.store.edges() if edge.health]),
         )  # fmt: skip
         app = create_app(parts)
+        self._notifier = Notifier()
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
                 timeout_graceful_shutdown=GRACE_S, ssl_certfile=self.certificate.chain if self.certificate else None,
                 ssl_keyfile=self.certificate.key if self.certificate else None,
+                callback_notify=self._alive, timeout_notify=5,
             )
         )  # fmt: skip
         self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
@@ -170,6 +173,7 @@ class Hub:
                 raise LabelwatchError("the web server did not start")
             self._thread.join(0.02)
             waiting_s += 0.02
+        self._notifier.tell("READY=1")
 
     @property
     def is_running(self) -> bool:
@@ -179,6 +183,7 @@ class Hub:
     def stop(self) -> None:
         """Take no more, let running requests end (at most 3 s), and close the database; safe to call twice."""
         # Open event streams never end by themselves, and uvicorn would wait for them.
+        self._notifier.tell("STOPPING=1")
         self.live.close()
         self._server.should_exit = True
         self._ingest.stop()
@@ -204,6 +209,10 @@ class Hub:
         self.live.poke()
         self._parts.sender.poke()
         self._parts.integrations.poke()
+
+    async def _alive(self) -> None:
+        """Called by the web server's own loop: when it hangs, systemd no longer hears of us."""
+        self._notifier.alive()
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
