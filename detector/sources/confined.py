@@ -18,7 +18,8 @@ OPEN_FILES = 32
 
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38  # prctl(2)
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # landlock(7)
-_BENEATH = 1
+_BENEATH, _NET_PORT = 1, 2
+_BIND_TCP, _CONNECT_TCP = 1, 2
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _O_PATH = getattr(os, "O_PATH", 0)
 # What looking up a name and checking a certificate need: never a home, a data folder or a configuration.
@@ -49,6 +50,27 @@ def confine(memory_bytes: int = MEMORY_BYTES, readable: Sequence[str] = ()) -> b
     ):
         resource.setrlimit(limit, (most, most))
     return _shut_files(call, (*READABLE, *readable))
+
+
+def only_port(port: int) -> bool:
+    """Give up TCP but for connections to one port; tells whether that was possible (Landlock of Linux 6.7).
+
+    FFmpeg follows a camera's redirection to wherever it leads, and has no option not to. So a camera can at most send
+    its reader to others that listen on the camera's own port, not to the services of the network it stands in.
+    """
+    call = ctypes.CDLL(None, use_errno=True)
+    if call.syscall(_CREATE_RULESET, None, 0, 1) < 4:
+        return False
+    ruled = (ctypes.c_uint64 * 2)(0, _BIND_TCP | _CONNECT_TCP)
+    rules = call.syscall(_CREATE_RULESET, ctypes.byref(ruled), ctypes.sizeof(ruled), 0)
+    if rules < 0:
+        return False
+    try:
+        rule = (ctypes.c_uint64 * 2)(_CONNECT_TCP, port)
+        allowed = call.syscall(_ADD_RULE, rules, _NET_PORT, ctypes.byref(rule), 0) == 0
+        return bool(allowed and call.syscall(_RESTRICT_SELF, rules, 0) == 0)
+    finally:
+        os.close(rules)
 
 
 def _shut_files(call: ctypes.CDLL, readable: Sequence[str]) -> bool:

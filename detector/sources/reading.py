@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 import av.logging
@@ -18,13 +19,14 @@ import av.logging
 from detector.containers import LIVE, MOST_PIXELS
 from detector.errors import SourceError, SourceUnavailable
 from detector.secrecy import redacted
-from detector.sources.confined import confine
+from detector.sources.confined import confine, only_port
 from detector.sources.messages import TO_READER, Channel, Connect, Ended, Format, Free, Stepped
 from detector.sources.pacing import Pacer
 from detector.sources.slots import Writer
 from detector.sources.stats import Trouble
 from detector.sources.video import Video
 
+PORTS = {"rtsp": 554, "rtsps": 322}  # where the address says none, as FFmpeg has it
 # Packets wait so long for a picture that is due and goes with them.
 SPEAK_S = 0.25
 
@@ -50,15 +52,28 @@ def main(line: int, memory: int) -> None:
     channel = Channel(socket.socket(fileno=line), TO_READER)
     slots = Writer(memory)
     os.close(memory)
+    port: int | None = None
     try:
         while True:
             order = channel.receive(None)
             if isinstance(order, Connect):
+                if port is None:
+                    port = _port_of(order.address)
+                    only_port(port)
                 channel.send(_connected(order, channel, slots))
             elif isinstance(order, Free):
                 slots.free(order.slot)
     except (EOFError, OSError, HungUp):
         pass  # the worker is gone, or has had enough
+
+
+def _port_of(address: str) -> int:
+    """Where the camera listens; a reader has one camera, and where that is doesn't change."""
+    try:
+        parts = urlsplit(address)
+        return parts.port or PORTS.get(parts.scheme, PORTS["rtsp"])
+    except ValueError:  # no number: FFmpeg will say so
+        return PORTS["rtsp"]
 
 
 def _connected(order: Connect, channel: Channel, slots: Writer) -> Ended:
@@ -74,7 +89,7 @@ def _connected(order: Connect, channel: Channel, slots: Writer) -> Ended:
     except MemoryError:
         return Ended("memory", "needs more memory than a reader may have")
     except av.error.FFmpegError as error:
-        return Ended(*_broke_off(error))
+        return Ended(*_broke_off(error, order))
     except ValueError as error:
         return Ended("too_large", redacted(error))
 
@@ -135,6 +150,7 @@ def opened(order: Connect) -> Video:
         # FFmpeg would first watch for seconds (measured: 5) to estimate a frame rate that nobody asks for.
         "fpsprobesize": "0",
     }
+    began = time.monotonic()
     try:
         container = av.open(
             order.address, options=options, timeout=(order.open_s, order.read_s), metadata_errors="replace"
@@ -142,7 +158,7 @@ def opened(order: Connect) -> Video:
     except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError):
         gone = Gone("refused", "the camera refused the user name or password")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        gone = Gone(*_unopened(error))
+        gone = Gone(*_unopened(error, time.monotonic() - began, order))
     else:
         try:
             return _video(container, order)
@@ -161,17 +177,26 @@ def _video(container: av.container.InputContainer, order: Connect) -> Video:
     return Video(container, order.name, evidence=order.evidence)
 
 
-def _unopened(error: Exception) -> tuple[Trouble, str]:
+def _unopened(error: Exception, took_s: float, order: Connect) -> tuple[Trouble, str]:
     if isinstance(error, MemoryError):
         return "memory", "needs more memory than a reader may have"
-    reason = redacted(getattr(error, "strerror", None) or type(error).__name__)
-    if isinstance(error, (TimeoutError, av.error.ExitError)):
-        return "no_answer", f"can't be opened: {reason}"
-    is_answer = isinstance(error, (av.error.HTTPError, av.error.InvalidDataError))
-    return "no_video" if is_answer else "unreachable", f"can't be opened: {reason}"
+    invalid = isinstance(error, av.error.InvalidDataError)
+    # A camera that says nothing at all is, after a while, invalid data to FFmpeg.
+    if _timed_out(error) or (invalid and took_s >= 0.9 * order.read_s):
+        return "no_answer", f"can't be opened: no answer for {took_s:.1f} s"
+    answered = invalid or isinstance(error, (av.error.HTTPClientError, av.error.HTTPServerError))
+    return "no_video" if answered else "unreachable", f"can't be opened: {_plain(error)}"
 
 
-def _broke_off(error: Exception) -> tuple[Trouble, str]:
-    reason = redacted(getattr(error, "strerror", None) or type(error).__name__)
-    frozen = isinstance(error, (TimeoutError, av.error.ExitError))
-    return "no_answer" if frozen else "broke_off", f"broke off: {reason}"
+def _broke_off(error: Exception, order: Connect) -> tuple[Trouble, str]:
+    if _timed_out(error):
+        return "no_answer", f"nothing came for {order.read_s:g} s"
+    return "broke_off", f"broke off: {_plain(error)}"
+
+
+def _timed_out(error: Exception) -> bool:
+    return isinstance(error, (TimeoutError, av.error.ExitError))
+
+
+def _plain(error: Exception) -> str:
+    return redacted(getattr(error, "strerror", None) or type(error).__name__)

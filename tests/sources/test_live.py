@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,15 @@ from detector.alerts.clips import ClipRecorder, Segment
 from detector.clock import SystemClock
 from detector.config import Camera
 from detector.packets import Packet, PacketRing, StreamFormat
+from detector.sources import live
 from detector.sources.live import LiveSource, Patience
 from detector.sources.messages import TO_READER, Channel, Connect
 from detector.sources.reading import Gone, _received, opened
 from detector.sources.video import Step
 from detector.values import Frame
+from tests.parts_hostile_rtsp import HostileCamera, Talk, half_a_frame, no_key_frames, nothing, real_units, reset
 from tests.sources.conftest import CAMERA_FPS, RtspServer, free_port
-from tests.sources.footage import shown_s
+from tests.sources.footage import make_video, shown_s
 
 Servers = Callable[..., RtspServer]
 
@@ -193,6 +197,112 @@ def test_no_exception_of_pyav_gives_the_password_away() -> None:
     while error is not None:
         assert "hunter2" not in repr(error) + str(error) + repr(vars(error))
         error = error.__cause__ or error.__context__
+
+
+TROUBLES: dict[str, tuple[str, str | None, str]] = {
+    "frozen": ("lost", "no_answer", "nothing came for 1.5 s"),
+    "frozen from the first": ("lost", "no_answer", "no answer for"),
+    "killed": ("lost", "broke_off", ""),
+    "cut in mid-frame": ("lost", "broke_off", ""),
+    "reset in mid-frame": ("lost", "broke_off", ""),
+    "nothing listening": ("lost", "unreachable", "refused"),
+    "wrong password": ("refused", "refused", "refused the user name or password"),
+    "no picture": ("lost", "no_picture", "packets but no picture"),
+}
+
+
+def test_cameras_that_misbehave_are_told_apart(
+    rtsp_server: Servers, watch: Callable[..., Watcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCK_PASSWORD", "wrong")
+    monkeypatch.setattr(live.random, "uniform", lambda _, longest: longest)
+    slow = replace(HASTY, frame_s=1.5, retry_first_s=60.0, retry_longest_s=60.0, refused_s=60.0)
+    freezing, dying, refusing = rtsp_server(), rtsp_server(), rtsp_server(("guard", SECRET))
+    with ExitStack() as stack:
+        urls = {
+            "frozen": freezing.url,
+            "killed": dying.url,
+            "nothing listening": f"rtsp://127.0.0.1:{free_port()}/cam",
+            "wrong password": refusing.url,
+        } | {
+            name: stack.enter_context(HostileCamera(behaviour)).url
+            for name, behaviour in {
+                "frozen from the first": nothing,
+                "cut in mid-frame": half_a_frame,
+                "reset in mid-frame": reset,
+                "no picture": no_key_frames,
+            }.items()
+        }
+        login = {"username": "guard", "password_env": "DOCK_PASSWORD"}
+        watchers = {
+            name: watch(Camera(name="dock", source=url, **(login if name == "wrong password" else {})), patience=slow)
+            for name, url in urls.items()
+        }
+        assert watchers["frozen"].sees_more(1)
+        assert watchers["killed"].sees_more(1)
+        freezing.freeze()
+        dying.kill()
+        for name, (state, trouble, text) in TROUBLES.items():
+            stats = watchers[name].source.stats
+            assert soon(lambda stats=stats: stats.trouble is not None), name
+            assert (name, stats.state, stats.trouble) == (name, state, trouble)
+            assert text in (stats.last_error or ""), name
+        for watcher in watchers.values():
+            watcher.end()
+
+
+def stamped(times: Callable[[int], int]) -> Callable[[Talk], None]:
+    """A camera that shows a picture every 50 ms, and says of the nth that it is of another time, in 90 kHz ticks."""
+
+    def behaviour(talk: Talk) -> None:
+        talk.play()
+        n = 0
+        while not talk.over:
+            talk.picture(real_units()[n % 10], times(n) % 2**32)
+            n += 1
+            time.sleep(0.05)
+
+    return behaviour
+
+
+TIMES: dict[str, Callable[[int], int]] = {
+    "ahead": lambda n: 4500 * n + n // 10 * 90_000 * 3600,
+    "back": lambda n: 4500 * (n % 10),
+    "stand still": lambda _: 90_000,
+    "at random": lambda n: n * 2_654_435_761,
+}
+
+
+@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
+def test_time_stamps_that_jump_do_no_harm(times: Callable[[int], int], watch: Callable[..., Watcher]) -> None:
+    packets: list[Packet] = []
+    with HostileCamera(stamped(times)) as camera:
+        began = time.time()
+        watcher = watch(Camera(name="dock", source=camera.url), on_packet=lambda packet, _: packets.append(packet))
+        assert watcher.sees_more(6)
+        watcher.end()
+    seen, decoded = [frame.captured_at for frame in watcher.frames], [packet.at for packet in packets]
+    assert seen == sorted(set(seen))
+    assert decoded == sorted(set(decoded))
+    assert began < min(seen[0], decoded[0])
+    assert max(packet.shown_at for packet in packets) < time.time() + 10
+    assert watcher.source.stats.reconnects == 0
+
+
+def test_another_codec_after_a_restart_is_read_as_well(
+    rtsp_server: Servers, watch: Callable[..., Watcher], tmp_path: Path
+) -> None:
+    formats: list[str] = []
+    server = rtsp_server()
+    watcher = watch(Camera(name="dock", source=server.url), on_packet=lambda _, form: formats.append(form.codec))
+    assert watcher.sees_more(1)
+    server.kill()
+    server._path = make_video(
+        tmp_path / "footage.h265", seconds=4, fps=CAMERA_FPS, key_every=CAMERA_FPS, codec="libx265", form="hevc"
+    )
+    server.start()
+    assert watcher.sees_more(4)
+    assert {formats[0], formats[-1]} == {"h264", "hevc"}
 
 
 def test_nothing_listening_is_tried_again_and_hurts_no_other(
