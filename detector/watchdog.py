@@ -95,8 +95,11 @@ class Part:
         self._pause_s = min(2.0 ** (self.renewed - 1), LONGEST_PAUSE_S)
         self._idle_s = [0.0] * len(self._pulses)
         self._said = False
-        renew()
-        logger.warning("%s: has a new thread (%d so far)", self.name, self.renewed)
+        try:
+            renew()
+            logger.warning("%s: has a new thread (%d so far)", self.name, self.renewed)
+        except Exception:  # no memory for a thread: the next try may do better
+            logger.exception("%s: can't be given a new thread", self.name)
 
     def _stack(self) -> list[traceback.FrameSummary]:
         """Where the thread of the pulse that has stood longest is at."""

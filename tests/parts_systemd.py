@@ -4,7 +4,7 @@
 
 Had: the system call filter and address families (seccomp), no writable code (PR_SET_MDWE), no capabilities, no new
 privileges, nobody's uid, limits of files and core, a read-only system but for the state folder, a /tmp of its own, no
-homes, a /dev of little. Not had: MemoryMax, TasksMax, IPAddressAllow (cgroups), PrivateUsers, ProtectProc, the watchdog.
+homes, a /dev of little. Not had: MemoryMax, TasksMax, IPAddressAllow (cgroups), PrivateUsers, ProtectProc.
 """
 
 from __future__ import annotations
