@@ -12,7 +12,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,11 +22,16 @@ from detector.errors import StoreError
 LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 
 
+# SQLITE_CORRUPT and SQLITE_NOTADB; PostgreSQL's data_corrupted and index_corrupted.
+CORRUPT = frozenset({11, 26, "XX001", "XX002"})
+
+
 class Database:
     """Opens, and brings up to date, the database at a SQLAlchemy URL. Safe to use from any thread.
 
     Attributes:
         insert: `INSERT` as the database's own dialect has it, with `ON CONFLICT`.
+        damage: What was found to be damaged since it was opened; empty where nothing was.
 
     Raises:
         StoreError: It can't be opened, or its shape can't be brought up to date.
@@ -34,7 +39,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         try:
+            self.damage = ""
             self.engine = _engine(url)
+            event.listen(self.engine, "handle_error", self._note_damage)
             self._writer = self.engine.execution_options(writes=True)
             self.insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
             with self.writing() as connection:
@@ -45,6 +52,19 @@ class Database:
         except (SQLAlchemyError, ImportError, OSError) as error:
             shown = error.orig if hasattr(error, "orig") else error
             raise StoreError(f"the database can't be used: {shown}") from error
+
+    def check(self) -> str:
+        """Read a SQLite file from end to end, which takes seconds; what is damaged, and empty where nothing is."""
+        if self.engine.dialect.name != "sqlite":
+            return self.damage
+        with self.reading() as connection:
+            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+        self.damage = "" if found == "ok" else found[:200]
+        return self.damage
+
+    def _note_damage(self, context: ExceptionContext) -> None:
+        if is_corrupt(context.original_exception):
+            self.damage = str(context.original_exception)[:200]
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection that only reads."""
@@ -57,6 +77,12 @@ class Database:
     def close(self) -> None:
         """Release connections."""
         self.engine.dispose()
+
+
+def is_corrupt(error: BaseException | None) -> bool:
+    """Whether a driver's error says that what is on the disk is damaged."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return bool(CORRUPT & {code & 0xFF if isinstance(code, int) else None, getattr(error, "sqlstate", None)})
 
 
 def one_at_a_time(connection: Connection) -> None:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.clock import Clock
 from detector.hub import rights
+from detector.hub.alarms import Alarms
 from detector.hub.cameras import camera_states, counter
 from detector.hub.health import LATE, LATE_S, NAME, Health
 from detector.hub.schema import alerts, clips, edges, incidents, notices, refusals, streams
@@ -41,12 +42,14 @@ class Metrics:
         store: What is counted.
         health: Knows how the hub itself stands.
         clock: Tells the time for ages.
+        alarms: Knows what is wrong.
     """
 
-    def __init__(self, store: Store, health: Health, clock: Clock) -> None:
+    def __init__(self, store: Store, health: Health, clock: Clock, alarms: Alarms) -> None:
         self._store = store
         self._health = health
         self._clock = clock
+        self._alarms = alarms
         self._registry = CollectorRegistry()
         self._pages = Histogram(
             "labelwatch_page_seconds", "Time from request to whole answer, by route", ["route"],
@@ -60,15 +63,15 @@ class Metrics:
     def page(self, scope: rights.Scope = rights.EVERYWHERE) -> bytes:
         """All figures of the places in a scope; the hub's own are everybody's."""
         counted = CollectorRegistry()
-        counted.register(_Counted(self._store, self._health, self._clock, scope))
+        counted.register(_Counted(self._store, self._health, self._clock, self._alarms, scope))
         return generate_latest(counted) + generate_latest(self._registry)
 
 
 class _Counted(Collector):
     """The database's figures, at one moment."""
 
-    def __init__(self, store: Store, health: Health, clock: Clock, scope: rights.Scope) -> None:
-        self._store, self._health, self._clock, self._scope = store, health, clock, scope
+    def __init__(self, store: Store, health: Health, clock: Clock, alarms: Alarms, scope: rights.Scope) -> None:
+        self._store, self._health, self._clock, self._alarms, self._scope = store, health, clock, alarms, scope
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: else registering would ask the database."""
@@ -82,6 +85,10 @@ class _Counted(Collector):
         yield from self._of_alerts(known)
         yield from self._of_edges(known, now)
         yield from self._of_the_hub()
+        lasting = GaugeMetricFamily("labelwatch_alarms", "System alarms that last", labels=["kind"])
+        for kind, n in self._alarms.counts(self._scope).items():
+            lasting.add_metric([kind], n)
+        yield lasting
 
     def _of_incidents(self) -> Iterator[Metric]:
         c = incidents.c
@@ -121,8 +128,12 @@ class _Counted(Collector):
                 name, words, sum(n for site, n in by_site.items() if is_seen or site in sites)
             )  # fmt: skip
         yield CounterMetricFamily("labelwatch_messages_refused", "Messages not believed, one a kind a minute", refused)
-        missing = sum(edge.missing for edge in known)
-        yield GaugeMetricFamily("labelwatch_alerts_missing", "Alerts numbered by edges that never came", missing)
+        for name, words, n in (
+            ("labelwatch_alerts_missing", "Alerts numbered by edges that have not come", [e.missing for e in known]),
+            ("labelwatch_alerts_lost", "Those of them that don't wait at the edge either", [e.lost for e in known]),
+            ("labelwatch_alerts_dropped", "Alerts that edges said they dropped", [e.dropped for e in known]),
+        ):
+            yield GaugeMetricFamily(name, words, sum(n))
 
     def _of_edges(self, known: list[Edge], now: float) -> Iterator[Metric]:
         online = sum(edge.state == "online" for edge in known)

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub import notice_words
+from detector.hub.alarms import Alarms
 from detector.hub.notice_services import Answer, Message, NoticeError, send
-from detector.hub.notices import Notice, Notices, Target
+from detector.hub.notices import Notice, Notices, Target, alarm_number
 from detector.hub.store import CLEARED, Store
 from detector.hub.texts import Phrases
 
@@ -40,6 +41,7 @@ class NoticeSender:
     def __init__(self, notices: Notices, store: Store, config: HubConfig, clock: Clock, send: Send = send) -> None:
         self.notices = notices
         self._store = store
+        self._alarms = Alarms(store.database)
         self._zone = ZoneInfo(config.timezone)
         self._public_url = config.public_url
         self._clock = clock
@@ -85,6 +87,7 @@ class NoticeSender:
             now = self._clock.now()
             while self.notices.look_through(now):
                 pass
+            self.notices.tell_alarms(now)
             self.notices.gather(now)
             with self._lock:
                 self._busy = {target: thread for target, thread in self._busy.items() if thread.is_alive()}
@@ -145,6 +148,10 @@ class NoticeSender:
     def _message(self, notice: Notice, target: Target) -> Message | None:
         """What a notice says; `None` where people have cleared what it is about, or it is gone."""
         say, again = Phrases(target.language), notice.reason == "again"
+        if notice.what == "alarm":
+            alarm = self._alarms.alarm(alarm_number(notice.incident))
+            common = {"zone": self._zone, "public_url": self._public_url, "again": again}
+            return notice_words.alarm(alarm, say, now=self._clock.now(), **common) if alarm else None  # type: ignore[arg-type]
         ids = self.notices.summed(notice.number) if notice.what == "summary" else [notice.incident]
         standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
         if not standing:

@@ -7,6 +7,8 @@ from datetime import datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from detector.hub import alarm_words
+from detector.hub.alarms import Alarm
 from detector.hub.notice_services import Message
 from detector.hub.store import StoredIncident
 from detector.hub.texts import Phrases, advice
@@ -88,6 +90,32 @@ def summary(
     return Message(title, "\n".join(lines), severity)
 
 
+def alarm(
+    found: Alarm, say: Phrases, *, zone: ZoneInfo, now: float, public_url: str | None, again: bool = False
+) -> Message:
+    """Something is wrong with the system itself, or no longer is: since when, and what to do.
+
+    Args:
+        found: As it stands now.
+        say: The target's language.
+        zone: Of the site's clock.
+        now: Unix seconds.
+        public_url: Where the hub is reached; without it there is no link.
+        again: Whether it may have been sent before.
+    """
+    mark = say(f"severity_{found.severity}") if found.is_open or found.is_loss else say("alarm_over")
+    text = f"[{mark}] {say('alarms')} · {alarm_words.title(found, say, zone)}"
+    ended = now if found.ended_at is None else found.ended_at
+    span = say.span(ended - found.began_at)
+    since = say("alarm_since" if found.is_open else "alarm_lasted", time=_time(found.began_at, zone), span=span)
+    lines = [since, *([alarm_words.advice(found, say, zone)] if found.is_open or found.is_loss else [])]
+    if again:
+        lines.append(say("notice_again"))
+    if public_url:
+        lines.append(f"{public_url.rstrip('/')}/health")
+    return Message(text, "\n".join(lines), found.severity)
+
+
 def test(say: Phrases, name: str, *, public_url: str | None) -> Message:
     """A message that shows that the way is open."""
     lines = [say("notice_test_text", name=name), *([f"{public_url.rstrip('/')}/"] if public_url else [])]
@@ -96,6 +124,7 @@ def test(say: Phrases, name: str, *, public_url: str | None) -> Message:
 
 REASONS: Mapping[str, str] = {
     "quiet": "notice_sum_quiet", "limit": "notice_sum_limit", "away": "notice_sum_away", "paused": "notice_sum_paused",
+    "late": "notice_sum_late",
 }  # fmt: skip
 
 

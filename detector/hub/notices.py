@@ -26,20 +26,26 @@ from zoneinfo import ZoneInfo
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, delete, func, select, update
 
+from detector.hub.alarms import Alarm, Alarms, is_seen
 from detector.hub.budget import DIGEST
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.notice_services import Answer, NoticeError, check
 from detector.hub.pauses import PAUSED
 from detector.hub.pauses import until as paused_until
 from detector.hub.rights import EVERYWHERE, Scope
-from detector.hub.schema import alerts, changes, incidents, notice_place, notice_rules, notice_targets, notices
+from detector.hub.schema import alerts, changes, edges, incidents, notice_place, notice_rules, notice_targets, notices
 from detector.hub.store import CLEARED
 from detector.values import IncidentKind, Severity
 
 logger = logging.getLogger(__name__)
 
 RANKS = {severity.value: severity.rank for severity in Severity}
-KINDS = tuple(kind.value for kind in IncidentKind)
+SYSTEM = "system"  # alarms about the system itself, where rules name kinds
+KINDS = (*(kind.value for kind in IncidentKind), SYSTEM)
+LATE_S = 1800.0  # who is told of what was over so long ago isn't woken, and hears of it together with the rest
+GATHER_LATE_S = 600.0
+OVER = ":over"
+ALARMS_TOLD_S = 86400.0
 AT_ONCE = 200
 HOUR_S = 3600.0
 REMEMBERED_S = 86400.0  # how far back incidents are looked at when the record of changes doesn't reach
@@ -118,13 +124,29 @@ class Rule:
         place = [incident.site, incident.camera, *([incident.zone] if incident.zone else [])]
         return self.places is None or any(place[: len(parts)] == parts for parts in map(_parts, self.places))
 
+    def wants_alarm(self, alarm: Alarm, local: datetime) -> bool:
+        """Whether a system alarm is told by it at a local time; what ails the hub ails every place."""
+        if RANKS.get(alarm.severity, 1) < RANKS[self.severity] or (self.kinds is not None and SYSTEM not in self.kinds):
+            return False
+        if self.days is not None and _duty_day(local, self.hours) not in self.days:
+            return False
+        if self.hours is not None and not within(self.hours, local):
+            return False
+        place = [part for part in (alarm.site, alarm.camera) if part]
+        return (
+            self.places is None
+            or not alarm.site
+            or any(place[: len(parts)] == parts[: len(place)] for parts in map(_parts, self.places))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A row of queue and log.
 
-    `what` is `incident`, `summary` or `test`; `state` is `waiting`, `sending`, `held`, `sent`, `failed`, `summed` (told
-    by the notice `summary`), `risen` (a more severe one was told instead) or `dropped`; `reason` says why.
+    `what` is `incident`, `alarm`, `summary` or `test`; `state` is `waiting`, `sending`, `held`, `sent`, `failed`,
+    `summed` (told by the notice `summary`), `risen` (a more severe one was told instead) or `dropped`; `reason` says
+    why.
     """
 
     number: int
@@ -358,6 +380,8 @@ class Notices:
         """Whether a notice goes at once, or is held and until when."""
         local = datetime.fromtimestamp(now, self._zone)
         is_critical = severity == Severity.CRITICAL
+        if is_late(incident, now):
+            return {"state": "held", "reason": "late", "due_at": self._late_until(rule, now)}
         until = None if is_critical else paused_until(connection, incident.site, incident.camera, now)
         if until is not None:
             return {"state": "held", "reason": PAUSED, "due_at": until}
@@ -379,6 +403,55 @@ class Notices:
             return {"state": "held", "reason": "limit", "due_at": found[-1] + HOUR_S}
         return {"state": "waiting", "reason": "", "due_at": now}
 
+    def _late_until(self, rule: Rule, now: float) -> float:
+        """When old news are told: in some minutes, when more of them are there, and not in quiet hours."""
+        due_at = now + GATHER_LATE_S
+        local = datetime.fromtimestamp(due_at, self._zone)
+        return _end_of(rule.quiet, local).timestamp() if rule.quiet and within(rule.quiet, local) else due_at
+
+    # From alarms to notices
+
+    def tell_alarms(self, now: float) -> int:
+        """Raise the notices that alarms about the system itself ask for; how many."""
+        kept = Alarms(self._database)
+        found = [*kept.open(), *(one for one in kept.history(limit=AT_ONCE) if now - one.raised_at < ALARMS_TOLD_S)]
+        if not found:
+            return 0
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            targets = connection.execute(select(notice_targets)).all()
+            rules = _rules(connection) if targets else []
+            raised = 0
+            for alarm in found:
+                for target in targets:
+                    own = [rule for rule in rules if rule.target == target.number]
+                    raised += self._tell_alarm(connection, alarm, target, own, now)
+            return raised
+
+    def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Any, rules: list[Rule], now: float) -> bool:
+        local = datetime.fromtimestamp(now, self._zone)
+        wanted = (rule for rule in rules if alarm.raised_at >= rule.at and rule.wants_alarm(alarm, local))
+        rule = next(wanted, None) if is_seen(alarm, Scope.of(target.scope)) else None
+        if rule is None:
+            return False
+        name = f"alarm:{alarm.number}"
+        query = select(notices.c.state).where(notices.c.target == target.number, notices.c.incident == name)
+        told = connection.execute(query).scalar_one_or_none()
+        if not alarm.is_open and told is None:  # it came and went between two looks, or before there was the rule
+            return False
+        if told is not None and (alarm.is_open or alarm.is_loss or told != "sent"):
+            return False
+        is_critical = alarm.severity == Severity.CRITICAL
+        when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
+        if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
+            when = {"state": "held", "reason": "quiet", "due_at": _end_of(rule.quiet, local).timestamp()}
+        row = {
+            "target": target.number, "target_name": target.name, "what": "alarm", "severity": alarm.severity,
+            "incident": name if alarm.is_open else name + OVER, "created_at": now, **when,
+        }  # fmt: skip
+        insert = self._database.insert(notices).on_conflict_do_nothing()
+        return connection.execute(insert.returning(notices.c.number), row).first() is not None
+
     def gather(self, now: float) -> None:
         """Put into one summary what was held and is due now, and what has piled up for a service that was away."""
         with self._database.writing() as connection:
@@ -387,7 +460,7 @@ class Notices:
             due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
             for target, reason in connection.execute(due).all():
                 # Of cameras that are paused, each for a time of its own, some may have to wait longer.
-                also = (c.due_at <= now,) if reason == PAUSED else ()
+                also = (c.due_at <= now,) if reason in (PAUSED, "late") else ()
                 self._sum_up(connection, target, (c.state == "held", c.reason == reason, *also), reason, now)
             piled = (
                 select(c.target)
@@ -401,7 +474,12 @@ class Notices:
                 self._sum_up(connection, target, (c.state == "waiting", c.what == "incident"), "away", now)
 
     def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
+        # An alarm is told by itself: there are few of them, and what to do stands in each.
+        alone = update(notices).where(notices.c.target == target, notices.c.what == "alarm", *which)
+        connection.execute(alone.values(state="waiting", due_at=now))
         found = connection.execute(select(notices).where(notices.c.target == target, *which)).all()
+        if not found:
+            return
         if len(found) == 1 and found[0].what == "incident":  # one alone is told as it is
             connection.execute(
                 update(notices).where(notices.c.number == found[0].number).values(state="waiting", due_at=now)
@@ -513,6 +591,16 @@ class Notices:
             connection.execute(delete(notices).where(notices.c.number <= newest - KEPT, done))
 
 
+def alarm_number(name: str) -> int:
+    """The number of the alarm that a notice of this name is about."""
+    return int(name.removeprefix("alarm:").removesuffix(OVER))
+
+
+def is_late(incident: Any, now: float) -> bool:
+    """Whether what an incident tells was over long before it was heard of, by the hub's clock."""
+    return bool(now - (incident.ended_at - (incident.clock_offset_s or 0.0)) > LATE_S)
+
+
 def is_replay(record: Any) -> bool:
     """Whether an incident was found in old footage: nobody is to be woken by it."""
     facts = record.get("facts") if isinstance(record, dict) else None
@@ -596,10 +684,11 @@ def _changed(connection: Connection, now: float) -> tuple[list[str], int | None]
 
 def _facts_of(ids: list[str]) -> Any:
     """What rules ask of incidents, and when their newest envelopes came."""
-    names = ("id", "site", "camera", "zone", "kind", "severity", "told", "verdict", "record")
+    names = ("id", "site", "camera", "zone", "kind", "severity", "told", "verdict", "record", "ended_at")
     received = select(func.max(alerts.c.received_at)).where(alerts.c.incident == incidents.c.id).scalar_subquery()
     columns = [incidents.c[name] for name in names]
-    query = select(*columns, func.coalesce(received, 0.0).label("received_at"))
+    query = select(*columns, func.coalesce(received, 0.0).label("received_at"), edges.c.clock_offset_s)
+    query = query.outerjoin(edges, (edges.c.site == incidents.c.site) & (edges.c.edge == incidents.c.edge))
     return query.where(incidents.c.id.in_(ids)).order_by(incidents.c.started_at)
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector.clock import Clock
 from detector.config import HubConfig
+from detector.hub.alarms import Alarms
 from detector.hub.anchors import Anchors
 from detector.hub.audit import Audit
 from detector.hub.auth import Gate
@@ -40,6 +41,7 @@ from detector.hub.retention import Retention
 from detector.hub.reviews import Reviews
 from detector.hub.rotation import Rotations
 from detector.hub.store import Store
+from detector.hub.watchman import Watchman
 from detector.hub.zones import Zones
 from detector.keys import load_key
 
@@ -62,6 +64,8 @@ class Parts:
     reviews: Reviews
     presence: Presence
     health: Health
+    alarms: Alarms
+    watchman: Watchman
     retention: Retention
     metrics: Metrics
     notices: Notices
@@ -147,15 +151,19 @@ def assemble(
     pauses, links = Pauses(store.database, audit), PictureLinks(config.public_url)
     switches = Switches(pauses, config.integrations.home_assistant.pause_hours)
     observer = Observer(store, health, pauses, budget_of(config))
+    keys, alarms = EdgeKeys(store.database, first_sight=config.enrolment == "first_sight"), Alarms(store.database)
+    sender = NoticeSender(notices, store, config, clock)
+    watchman = Watchman(alarms, store, keys, health, config.alarms, clock, reserve, sender.poke)
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
-        reviews=Reviews(store.database), presence=Presence(), health=health,
-        retention=Retention(store.database, folder, config.retention, audit), metrics=Metrics(store, health, clock),
-        notices=notices, sender=NoticeSender(notices, store, config, clock), zones=Zones(store.database),
+        reviews=Reviews(store.database), presence=Presence(), health=health, alarms=alarms, watchman=watchman,
+        retention=Retention(store.database, folder, config.retention, audit),
+        metrics=Metrics(store, health, clock, alarms),
+        notices=notices, sender=sender, zones=Zones(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
         packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
         pauses=pauses, links=links, integrations=link_of(config, observer, switches, links, clock),
         key=load_key(config.data_dir / HUB_KEY, "the hub's key"), certificate=certificate,
-        keys=EdgeKeys(store.database, first_sight=config.enrolment == "first_sight"),
+        keys=keys,
         enrolment=Enrolment(store.database, audit), rotations=Rotations(store.database, audit),
     )  # fmt: skip

@@ -252,12 +252,14 @@ def told(site: Site, set_aside: int = 0, **cameras: float) -> None:
 
 def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: Site) -> None:
     site.app.app.state.parts.health.begin()  # type: ignore[attr-defined]
+    assert "还没有边缘设备接入" in site.client.get("/health").text
+    site.store.set_edge_status("shanghai", "box1", "online", NOON)
     assert "没有消息" in site.client.get("/health").text
     told(site, cam3=1.0)
     told(site, cam3=1.0)
     page = site.client.get("/health").text
     for words in (
-        "1 台边缘设备在线", "过去 24 小时没有中断，迟到告警 0 条", "<dt>缺号</dt><dd>0", "<dt>边缘丢弃</dt><dd>0",
+        "1 台边缘设备在线", "过去 24 小时没有中断，迟到告警 0 条", "<dt>丢失</dt><dd>0", "<dt>边缘丢弃</dt><dd>0",
         "快 7.5 秒", "3.0 GiB / 共 100.0 GiB", "scene · fp32", "12.5", "没有中断",
     ):  # fmt: skip
         assert words in page, words

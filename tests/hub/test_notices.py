@@ -25,10 +25,12 @@ import pytest
 
 from detector.config import HubConfig
 from detector.hub import notice_services
+from detector.hub.alarms import Alarms, Sign
 from detector.hub.notice_sender import NoticeSender
 from detector.hub.notice_services import Answer, Message, NoticeError, address, send, without_secrets
 from detector.hub.notices import Notice, Notices, Rule, Target, is_inside, within
 from detector.hub.rights import EVERYWHERE, Role, Scope
+from detector.hub.schema import edges
 from detector.hub.store import Store
 from detector.values import Severity
 from tests.hub.conftest import NOON, SteppedClock, make_envelope
@@ -500,9 +502,64 @@ def test_one_that_waited_alone_is_told_as_it_is(desk: Desk) -> None:
     assert desk.step() == []
     assert desk.step(3700) == ["[Critical] 东区 3 号机 · Labels photographed"]
     assert "comes late" not in desk.sent[0].body  # it has not ended
-    desk.alert("long ago", phase="end", started_at_unix=desk.clock.at - 7200)
+    desk.alert("a while ago", phase="end", started_at_unix=desk.clock.at - 1240)
     desk.step()
-    assert "comes late: it ended 1" in desk.sent[1].body
+    assert "comes late: it ended 20 min" in desk.sent[1].body.replace("\u00a0", " ")
+
+
+def test_a_month_old_alert_is_told_with_the_rest_and_wakes_nobody(desk: Desk) -> None:
+    desk.target(quiet="22:00-07:00")
+    for n in range(3):
+        desk.alert(f"old{n}", phase="end", started_at_unix=desk.clock.at - 30 * 86400 + n)
+    assert desk.step() == []
+    assert desk.step(300) == []
+    assert desk.step(310) == ["[Critical] 3 incidents came late (from an edge box that was cut off)"]
+    desk.clock.at = NOON + 11 * 3600  # at night, where critical ones break through
+    desk.alert("old at night", phase="end", started_at_unix=desk.clock.at - 30 * 86400)
+    assert desk.step() == [] and desk.step(3600) == []
+    desk.alert("live", started_at_unix=desk.clock.at - 50)
+    assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
+    assert desk.step(7 * 3600) == ["[Critical] 东区 3 号机 · Labels photographed"]  # the morning after
+    assert "comes late: it ended 30 days" in desk.sent[-1].body.replace("\u00a0", " ")
+
+
+def test_a_box_with_a_wrong_clock_is_not_called_late(desk: Desk) -> None:
+    desk.target()
+    with desk.store.database.writing() as connection:
+        row = {"site": "shanghai", "edge": "box1", "clock_offset_s": -86400.0}
+        connection.execute(desk.store.database.insert(edges).values(row))
+    desk.alert(phase="end", started_at_unix=desk.clock.at - 86400 - 45)
+    assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
+
+
+def test_alarms_of_the_system_are_told_once_and_so_is_their_end(desk: Desk) -> None:
+    alarms = Alarms(desk.store.database)
+    desk.target()
+    silent = Sign("edge_silent", "shanghai", "box1", since=desk.clock.at - 300)
+    alarms.judge([silent], desk.clock.at)
+    assert desk.step() == ["[Critical] System alarms · Edge box shanghai / box1 says nothing"]
+    assert "Check the box's power" in desk.sent[0].body
+    alarms.judge([silent], desk.clock.at)
+    assert desk.step() == []
+    desk.clock.at += 600
+    alarms.judge([], desk.clock.at)
+    assert desk.step() == ["[Over] System alarms · Edge box shanghai / box1 says nothing"]
+    assert desk.step(10) == []
+
+
+def test_whom_alarms_of_the_system_reach_is_for_rules_and_scopes_to_say(desk: Desk) -> None:
+    alarms = Alarms(desk.store.database)
+    desk.target("photos only", kinds=("label_photography",))
+    desk.target("elsewhere", scope=Scope.of(["suzhou"]))
+    desk.target("critical", severity="critical")
+    desk.target("at night", quiet="11:00-13:00")
+    alarms.judge([Sign("backlog", "shanghai", "box1", facts={"backlog": 5, "oldest_s": 3600})], desk.clock.at)
+    assert desk.step() == []  # a warning, in quiet hours
+    alarms.judge([Sign("hub_disk")], desk.clock.at)
+    desk.clock.at += 70
+    alarms.judge([Sign("hub_disk", facts={"free_gb": 1.5, "percent": 1.0})], desk.clock.at)
+    told = "[Critical] System alarms · The hub's disk is nearly full: 1.5 GB free (1.0 %)"
+    assert desk.step() == [told] * 3  # what ails the hub ails everybody
 
 
 def test_above_the_hourly_number_comes_a_summary_and_critical_ones_have_as_many(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
 from detector.hub.pages import (
+    alarms,
     api,
     audit,
     cameras,
@@ -49,7 +50,7 @@ logger = logging.getLogger(__name__)
 # What SQLite (SQLITE_FULL) and PostgreSQL (disk_full) say when there is no room.
 FULL = frozenset({13, "53100"})
 PARTS = (
-    api, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
+    api, alarms, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
     retention, people, audit, zones, orientation, notices, integrations, edges,
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ from detector.hub.cameras import camera_states
 from detector.hub.case_figures import totals
 from detector.hub.cases import Case
 from detector.hub.pages import derived, incidents
+from detector.hub.pages.alarms import AlarmsTold, alarms_told
 from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, known
 from detector.hub.pages.view import View, needs
 from detector.hub.reviews import is_reason
@@ -378,6 +379,16 @@ def list_cameras(view: Look) -> Response:
     return _answer(
         view, Cameras(cameras=[CameraTold(**{name: getattr(state, name) for name in fields}) for state in states])
     )  # fmt: skip
+
+
+@router.get("/alarms", response_model=AlarmsTold, responses={**ERRORS, **UNCHANGED})
+def list_alarms(
+    view: Look,
+    over: Annotated[bool, Query(description="those that are over instead")] = False,
+    cursor: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
+) -> Response:
+    """What is wrong with the system itself."""
+    return _answer(view, alarms_told(view, cursor, over=over))
 
 
 @router.get("/stats", response_model=Stats, responses={**ERRORS, **UNCHANGED})

@@ -20,6 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from detector.hub.budget import ALERT, DIGEST, LANES
 from detector.hub.cameras import CameraState, camera_states, look
 from detector.hub.charts import hour_bars
+from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View
 from detector.hub.store import VERDICTS, Digested, StoredIncident, Wanted, is_time
@@ -182,7 +183,9 @@ def events(view: Somebody, after: str = "") -> Response:
 
 def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
     """What `cards.html` needs to draw incidents."""
-    return {"incidents": incidents, "with_clips": view.store.with_clips([incident.id for incident in incidents])}
+    ids = [incident.id for incident in incidents]
+    late = view.parts.health.came_late(ids)
+    return {"incidents": incidents, "with_clips": view.store.with_clips(ids), "came_late": late}
 
 
 def day_of(view: View, asked: str, otherwise: date | None) -> date | None:
@@ -222,6 +225,7 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         "spent": view.store.alerts_in(budget.shift(view.now)),
         "limit": budget.limit,
         "gaps": gaps_of_today(view, start, cameras),
+        **banner(view),
         "found": view.parts.overview.found(listing.wanted) if listing.is_narrow else None,
         "digested": _digested(view, listing, cameras) if listing.is_digest else [],
     }

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from detector.hub.cameras import CameraState, camera_states, counter
 from detector.hub.health import Gap
+from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
 from detector.hub.rights import EVERYWHERE, Right, Scope
 from detector.hub.store import Edge
@@ -26,6 +27,7 @@ router = APIRouter()
 DAY_S = 86400.0
 DAYS = 7
 MOST_IN_HEAD = 4
+COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dead", "set_aside")
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
 BAD_CLOCK_S = 2.0  # evidence carries the edge's time
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
@@ -134,6 +136,9 @@ def _page(view: View) -> dict[str, Any]:
         "days": days,
         "ticks": [view.clock_time(since + share * DAY_S)[:5] for share in (0, 0.25, 0.5, 0.75)],
         "counter": counter,
+        "alarms_open": alarm_lines(view, sorted(standing(view), key=lambda alarm: alarm.acknowledged_at is not None)),
+        "alarms_past": alarm_lines(view, view.parts.alarms.history(view.scope, limit=LATEST)),
+        "may_acknowledge": may_acknowledge,
         "full_disk": FULL_DISK,
         "bad_clock_s": BAD_CLOCK_S,
         "gib": lambda size: f"{size / 2**30:.1f} GiB",
@@ -246,7 +251,7 @@ def _told(edge: Edge) -> dict[str, Any]:
         "disk_total": _count(health.get("disk_total")),
         "oldest_s": _count(health.get("oldest_s")),
         "clock_synchronised": clock.get("synchronised") if isinstance(clock, dict) else None,
-        **{name: _count(health.get(name)) for name in ("backlog", "clips", "dropped", "dead", "set_aside")},
+        **{name: _count(health.get(name)) for name in COUNTS},
     }
 
 

@@ -14,9 +14,10 @@ from fastapi import APIRouter, Path
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from detector.hub.alarm_words import title
 from detector.hub.cameras import camera_states
 from detector.hub.notice_services import SERVICES, NoticeError, address, takes_pictures
-from detector.hub.notices import KINDS, MOST_PER_HOUR, RANKS, Notice, Rule, Target
+from detector.hub.notices import KINDS, MOST_PER_HOUR, RANKS, Notice, Rule, Target, alarm_number
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.rights import Right
 from detector.hub.texts import LANGUAGES
@@ -183,5 +184,7 @@ def _log(view: View, before: int | None = None) -> dict[str, Any]:
     ids = [notice.incident for notice in shown if notice.what == "incident"]
     titles = {one.id: one.title for one in view.store.incidents(ids)}
     sums = {notice.number: len(kept.summed(notice.number)) for notice in shown if notice.what == "summary"}
+    alarms = {one.number: view.parts.alarms.alarm(alarm_number(one.incident)) for one in shown if one.what == "alarm"}
+    alarm_titles = {number: title(alarm, view.say, view.zone) for number, alarm in alarms.items() if alarm}
     more = shown[-1].number if len(found) > LOG_SIZE else None
-    return {"log": shown, "titles": titles, "sums": sums, "older": more}
+    return {"log": shown, "titles": titles, "alarm_titles": alarm_titles, "sums": sums, "older": more}

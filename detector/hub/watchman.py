@@ -1,0 +1,133 @@
+"""Looks round every ten seconds for what is wrong with the system, has alarms raised, and who is to know be told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from detector.clock import Clock
+from detector.config import AlarmsConfig
+from detector.hub.alarms import Alarms, Place, Sign
+from detector.hub.edge_keys import ACTIVE, NEXT, EdgeKeys
+from detector.hub.health import Health
+from detector.hub.signs import HubNow, is_fresh, signs
+from detector.hub.store import Edge, Store
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 10.0
+CHECK_EVERY_S = 86400.0  # the whole database is read that often
+FIRST_CHECK_S = 600.0
+LOSSES = frozenset({"dropped", "dropped_clips", "dead", "edge_store", "lost"})
+
+
+class Watchman:
+    """A thread that judges.
+
+    Args:
+        alarms: Kept there.
+        store: Knows the edges.
+        keys: Knows which of them are in service.
+        health: Knows how the hub stands; must have begun.
+        config: Thresholds.
+        clock: Tells the time.
+        reserve_bytes: Of the hub's disk.
+        poke: Called when alarms were opened or closed.
+    """
+
+    def __init__(
+        self,
+        alarms: Alarms,
+        store: Store,
+        keys: EdgeKeys,
+        health: Health,
+        config: AlarmsConfig,
+        clock: Clock,
+        reserve_bytes: int = 0,
+        poke: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._alarms = alarms
+        self._store = store
+        self._keys = keys
+        self._health = health
+        self._config = config
+        self._clock = clock
+        self._reserve_bytes = reserve_bytes
+        self._poke = poke
+        self._check_at = clock.now() + FIRST_CHECK_S
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Tell how long the hub was away, then look round until told to stop."""
+        self._stopping.clear()
+        self._tell_absence()
+        self._thread = threading.Thread(target=self._run, name="watchman", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """End."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(EVERY_S):
+            self._try(self.look_round)
+            if self._clock.now() >= self._check_at:
+                self._check_at = self._clock.now() + CHECK_EVERY_S
+                self._try(self._store.database.check)
+
+    def _try(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except DBAPIError as error:  # the database may be away, full or damaged; the next round may do better
+            logger.error("alarms can't be judged: %s", error.orig)
+        except Exception:
+            logger.exception("alarms can't be judged")
+
+    def _tell_absence(self) -> None:
+        down_from, up_at = self._health.down_from, self._health.started_at
+        if down_from is not None and up_at - down_from > 60 * self._config.hub_down_min:
+            self._try(lambda: self._alarms.note(absence(down_from, up_at), self._clock.now()))
+
+    def look_round(self) -> None:
+        """Judge what is wrong now."""
+        now = self._clock.now()
+        edges = self._in_service()
+        standing = {alarm.place for alarm in self._alarms.open()}
+        hub = HubNow(
+            self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,
+            self._store.database.damage,
+        )  # fmt: skip
+        found = signs(edges, hub, self._config, now, standing)
+        known = {(edge.site, edge.edge): edge for edge in edges}
+
+        def is_unseen(place: Place) -> bool:
+            """Of an edge that can't be heard only its silence is known; one that was taken out of service is over."""
+            kind, *of, _camera = place
+            edge = known.get((of[0], of[1]))
+            if edge is None or not of[0]:
+                return False
+            if kind == "edge_silent":
+                return hub.listening_since is None
+            return kind not in LOSSES and not is_fresh(edge, now)
+
+        if self._alarms.judge(found, now, is_unseen):
+            self._poke()
+
+    def _in_service(self) -> list[Edge]:
+        keys = self._keys.all()
+        return [
+            edge
+            for edge in self._store.edges()
+            if (own := keys.get((edge.site, edge.edge))) is None or any(key.state in (ACTIVE, NEXT) for key in own)
+        ]
+
+
+def absence(down_from: float, up_at: float) -> Sign:
+    """The hub itself was not running."""
+    return Sign("hub_down", since=down_from, count=round(up_at), facts={"from": down_from, "to": up_at})
