@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.errors import SourceUnavailable
+from detector.recorder_names import read_name
 from detector.sources.recording import SUFFIXES, natural
 
 SAMPLE = 1 << 20  # bytes compared at the beginning, in the middle and at the end before two files are read whole
@@ -88,7 +89,7 @@ def _walk(folder: Path, into: Archive) -> None:
 
 
 def _once(files: list[Path]) -> tuple[list[Path], list[Passed]]:
-    """Files without those that are there already, by another path or as a copy."""
+    """Files without those that are there already, by another path or as a copy; a name that tells the time is kept."""
     kept: list[Path] = []
     again: list[Passed] = []
     of_size: dict[int, list[Path]] = defaultdict(list)
@@ -103,8 +104,15 @@ def _once(files: list[Path]) -> tuple[list[Path], list[Passed]]:
             of_size[size].append(path)
             kept.append(path)
         elif not path.samefile(twin):
+            if _says_when(path) and not _says_when(twin):
+                kept[kept.index(twin)] = of_size[size][of_size[size].index(twin)] = path
+                path, twin = twin, path
             again.append(Passed(path, f"the same recording as {twin}"))
     return kept, again
+
+
+def _says_when(path: Path) -> bool:
+    return read_name(path, "UTC").start_at is not None
 
 
 def _same(a: Path, b: Path, size: int) -> bool:

@@ -2,7 +2,7 @@
 
 OUT/incidents.jsonl  one line an incident, its final state
 OUT/summary.json     what was covered, what could not be read and why, and what it cost
-OUT/report.html      the same for a person
+OUT/report.html      the same for a person; incidents.csv and exposed.csv for a spreadsheet
 OUT/clips            of each incident, and what was seen meanwhile (`detector.sides`)
 OUT/snapshots
 OUT/sessions         finished work, so that `--resume` repeats none of it
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detector.census import Census
 from detector.clock import iso
 from detector.config import EdgeConfig, Incidents
 from detector.errors import SourceError
@@ -83,10 +84,13 @@ def replay(
     _write(out / "incidents.jsonl", "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in incidents))
     children = sum(r["cpu_s"] for r in results) if jobs > 1 else 0.0
     summary = _summary(results, incidents, time.monotonic() - began, time.process_time() - cpu + children)
+    done_now = sum(result["seconds"] for result, item in zip(results, work, strict=True) if item in waiting)
+    summary["times_real_time"] = round(done_now / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
     summary["passed_over"] = [{"file": str(passed.path), "why": passed.why} for passed in archive.passed]
     summary["model"] = _model(config)
     _write(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1))
-    write_report(out, summary, incidents)
+    census = {result["camera"]: result["census"] for result in results if result["census"]}
+    write_report(out, summary, incidents, config, census)
     return summary
 
 
@@ -190,6 +194,21 @@ class ReplaySink:
         told.clip, told.side = clip, side if written else None
 
 
+class ParcelCount:
+    """How the parcels of a camera's zones lay over time, for the report: `zones` as `report.drawing` draws them."""
+
+    def __init__(self) -> None:
+        self.zones: dict[str, list[list[float]]] = {}
+
+    def add(self, census: Census) -> None:
+        """Take a count."""
+        for zone in census.zones:
+            if zone.up + zone.not_up:
+                share, (low, high) = zone.up / (zone.up + zone.not_up), zone.band or (0.0, 1.0)
+                told = [census.at, round(share, 3), round(low, 3), round(high, 3), len(zone.turns)]
+                self.zones.setdefault(zone.zone, []).append(told)
+
+
 def run_session(
     session: Session, config: EdgeConfig, out: Path, ledger: Path, progress: Progress = lambda name, seconds: None
 ) -> float:
@@ -200,12 +219,15 @@ def run_session(
     Returns:
         Seconds covered.
     """
+    from detector.alerts.census import CameraCensus
     from detector.assembly import build_pipeline
     from detector.sources.recording import Recording
 
     began = time.process_time()
     pipeline = build_pipeline(config, session.camera)
     sink = ReplaySink(out, config.incidents)
+    parcels = ParcelCount()
+    census = CameraCensus(session.camera.name, parcels.add)
     files: list[dict[str, Any]] = []
     decoded = inferred = 0
     last_at, last_frame = float("-inf"), None
@@ -214,7 +236,12 @@ def run_session(
     for piece in session.pieces:
         known = piece.start_at if piece.start_at is not None else ended_at
         start_at = known if known is not None else 0.0
-        entry: dict[str, Any] = {"file": str(piece.path), "start_known_by": piece.known_by, "start": iso(start_at)}
+        entry: dict[str, Any] = {
+            "camera": session.camera.name,
+            "file": str(piece.path),
+            "start_known_by": piece.known_by,
+            "start": iso(start_at),
+        }
         files.append(entry)
         try:
             recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
@@ -234,6 +261,7 @@ def run_session(
                     sink.accept(update, frame)
                 if pipeline.sight is not None:
                     sink.see(pipeline.sight)
+                    census.offer(frame.captured_at, pipeline.census)
                 if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
                     progress(session.camera.name, frame.offset_s - reported)
                     reported = frame.offset_s
@@ -262,6 +290,7 @@ def run_session(
         "incidents": records,
         "files": files,
         "borders": borders,
+        "census": parcels.zones,
         "seconds": seconds,
         "frames_decoded": decoded,
         "frames_inferred": inferred,
@@ -344,7 +373,6 @@ def _summary(
         "frames_inferred": sum(result["frames_inferred"] for result in results),
         "wall_s": round(wall_s, 2),
         "cpu_s": round(cpu_s, 2),
-        "times_real_time": round(covered / wall_s, 2) if wall_s > 0 else None,
         "gaps": [border for border in borders if border["what"] == "gap"],
         "overlaps": [border for border in borders if border["what"] == "overlap"],
         "incidents": by_kind,

@@ -63,6 +63,16 @@ def test_the_same_recording_under_two_names_is_read_once(tmp_path: Path) -> None
     assert passed(found, tmp_path) == {"b.mp4": "the same recording as a.mp4"}
 
 
+def test_of_two_names_the_one_that_tells_the_time_is_kept(tmp_path: Path) -> None:
+    for name in ("copy.mp4", "ch1_20261101092613.mp4", "later.mp4"):
+        put_one(tmp_path / name, "the same")
+    found = gather([tmp_path / "copy.mp4", tmp_path])
+    assert names(found, tmp_path) == ["ch1_20261101092613.mp4"]
+    assert passed(found, tmp_path) == dict.fromkeys(
+        ("copy.mp4", "later.mp4"), "the same recording as ch1_20261101092613.mp4"
+    )
+
+
 def test_a_link_that_leads_in_a_circle_ends(tmp_path: Path) -> None:
     put_one(tmp_path / "a" / "1.mp4", "1")
     (tmp_path / "a" / "again").symlink_to(tmp_path)

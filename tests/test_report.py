@@ -1,0 +1,151 @@
+"""The report of a replay: which day, where, who, how many labels, and what was not seen."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.clock import iso, unix
+from detector.config import Calendar, Camera, EdgeConfig, Shift
+from detector.report import write_report
+from detector.report.drawing import WIDTH, Days, parcel_days, watched_days
+from detector.report.tally import Keys, Sum, sums
+from detector.report.texts import EN, ZH
+from detector.shifts import Shifts
+
+NOON = unix("2026-11-01T12:00:00+08:00")
+NIGHT = Calendar(shifts=[Shift(name="night", begins="22:00", ends="06:00")])
+
+
+def incident(at: float, labels: tuple[int, int, int] = (3, 4, 6), **more: Any) -> dict[str, Any]:
+    low, best, high = labels
+    return {
+        "id": f"{at:.0f}", "camera": "gate", "zone": "bulk", "kind": "label_photography", "severity": "warning",
+        "started_at": iso(at), "ended_at": iso(at + 20), "labels_exposed": {"low": low, "best": best, "high": high},
+        "acts": [], "tracks": [7], "file": "gate.mp4", "start_offset_s": 1.0, "end_offset_s": 21.0, "facts": {},
+        "clip": None, "snapshot": "snapshots/none.jpg", "score": 0.9, **more,
+    }  # fmt: skip
+
+
+def summary(**more: Any) -> dict[str, Any]:
+    recording = {"camera": "gate", "file": "gate.mp4", "start": iso(NOON), "seconds": 600.0, "damaged_pictures": 0}
+    return {
+        "files": 1, "hours_covered": 1 / 6, "unreadable": [], "gaps": [], "overlaps": [], "passed_over": [],
+        "recordings": [recording], "wall_s": 60.0, "times_real_time": 10.0, **more,
+    }  # fmt: skip
+
+
+def config(calendar: Calendar | None = None) -> EdgeConfig:
+    return EdgeConfig(
+        site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")], calendar=calendar or Calendar()
+    )
+
+
+def page(out: Path, told: dict[str, Any], incidents: list[dict[str, Any]], census: Any = None) -> str:
+    return write_report(out, told, incidents, CONFIG, census or {}).read_text(encoding="utf-8")
+
+
+def test_labels_are_summed_by_day_zone_and_person_of_a_shift() -> None:
+    found = [
+        incident(NOON),
+        incident(unix("2026-11-01T23:30:00+08:00"), (1, 1, 1)),
+        incident(unix("2026-11-02T01:00:00+08:00"), (10, 20, 30)),
+        incident(unix("2026-11-02T02:00:00+08:00"), kind="lingering"),
+    ]
+    keys = Keys(Shifts(NIGHT, "Asia/Shanghai"), has_shifts=True)
+    assert sums(found, keys.day) == {date(2026, 11, 2): Sum(1, 10, 20, 30), date(2026, 11, 1): Sum(2, 4, 5, 7)}
+    assert sums(found, keys.zone) == {("gate", "bulk"): Sum(3, 14, 25, 37)}
+    by_person = {(who.day, who.shift, who.tracks): found for who, found in sums(found, keys.person_shift).items()}
+    assert by_person == {
+        (date(2026, 11, 1), "night", (7,)): Sum(2, 11, 21, 31),  # past midnight it is the same shift
+        (date(2026, 11, 1), None, (7,)): Sum(1, 3, 4, 6),
+    }
+
+
+@given(
+    st.sampled_from(["Asia/Shanghai", "Europe/Berlin", "America/St_Johns"]),
+    st.floats(1.7e9, 1.8e9),
+    st.floats(1.0, 40 * 86400.0),
+)
+def test_a_stretch_of_time_is_cut_into_days_without_loss(zone: str, begin: float, length_s: float) -> None:
+    parts = list(Days(zone).parts(begin, begin + length_s))
+    assert sum(seconds for *_, seconds in parts) == pytest.approx(length_s, abs=0.01)
+    days = [day for day, *_ in parts]
+    assert days == [days[0] + timedelta(days=n) for n in range(len(days))]
+    assert all(x >= 0 and x + width <= WIDTH + 0.01 for _, x, width, _ in parts)
+
+
+def test_what_was_watched_is_drawn_by_camera_and_day() -> None:
+    late = {"camera": "gate", "start": "2026-11-01T15:00:00Z", "seconds": 7200.0}  # 23:00 to 01:00
+    rows = watched_days([late, {**late, "seconds": 0.0}], [incident(NOON)], Days("Asia/Shanghai"))
+    assert [(row.day.day, round(row.hours, 3), len(row.incidents)) for row in rows] == [(1, 1.0, 1), (2, 1.0, 0)]
+    assert rows[0].watched == [pytest.approx((958.33, 41.67))] and rows[1].watched == [pytest.approx((0.0, 41.67))]
+    assert rows[0].incidents == [(500.0, "warning", f"{NOON:.0f}")]
+
+
+def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
+    counts = [[NOON + s, 0.5, 0.2, 0.6, int(s == 60)] for s in (0.0, 60.0, 400.0, 8000.0)]
+    (row,) = parcel_days({"gate": {"bulk": counts}}, Days("Asia/Shanghai"))
+    assert row.line.count("M") == 2 and row.band.count("z") == 2
+    assert row.turns == [500.7]
+
+
+def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> None:
+    written = page(tmp_path, summary(), [incident(NOON), incident(NOON + 90_000, (5, 6, 9), severity="critical")])
+    head = written[written.index("<h1>") : written.index("</h1>")]
+    assert "发现 2 起翻拍面单，约 10 (8–15) 张面单被拍，分布在 2 天" in head and "days with them: 2" in head
+    assert "最多的一天：2026-11-02，约 6 (5–9) 张" in written
+    assert "全部录像都看完了" in written
+
+
+def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Path) -> None:
+    gap = {"camera": "gate", "from": iso(NOON), "until": iso(NOON + 300), "seconds": 300.0, "before": "b.mp4"}
+    told = summary(
+        unreadable=[{"file": "a.mp4", "why": "a.mp4: the file is empty (zero bytes)"}],
+        gaps=[gap],
+        overlaps=[gap],
+        passed_over=[{"file": f"{n}.mp3", "why": ".mp3 is not that of a video file"} for n in range(60)],
+    )
+    written = page(tmp_path, told, [incident(NOON, kind="tamper", labels_exposed={"low": 0, "best": 0, "high": 0})])
+    assert "没有发现翻拍面单" in written and "有一部分没有看到" in written
+    assert "the file is empty" in written and "0:05:00" in written and "还有 10 个" in written
+    assert "12:00:00" in written  # of the site, not of Greenwich
+
+
+def test_names_of_files_are_shown_and_never_obeyed(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>'\"&.mp4"
+    written = page(tmp_path, summary(unreadable=[{"file": evil, "why": evil}]), [incident(NOON, file=evil, zone=evil)])
+    assert "<script" not in written
+    assert not re.search(r"(src|href)=[\"']?https?:", written), "the page stands alone"
+
+
+def test_tables_open_in_a_spreadsheet_and_run_nothing(tmp_path: Path) -> None:
+    page(
+        tmp_path,
+        summary(),
+        [incident(NOON, file="=cmd|' /C calc'!A0.mp4", camera="东门"), incident(NOON + 60, zone=None)],
+    )
+    with (tmp_path / "incidents.csv").open(encoding="utf-8-sig", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first["file"] == "'=cmd|' /C calc'!A0.mp4" and first["camera"] == "东门" and second["zone"] == ""
+    assert first["started"] == "2026-11-01 12:00:00" and first["labels_best"] == "4"
+    with (tmp_path / "exposed.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [(row["day"], row["camera"], row["labels_high"]) for row in csv.DictReader(file)] == [
+            ("2026-11-01", "gate", "6"), ("2026-11-01", "东门", "6"),
+        ]  # fmt: skip
+
+
+def test_every_text_is_there_in_both_languages_and_used() -> None:
+    assert ZH.keys() == EN.keys()
+    template = (Path(write_report.__code__.co_filename).parent / "page.html").read_text(encoding="utf-8")
+    called = set(re.findall(r"(?:say|listed|heads)\(\[?\"(\w+)\"", template)) | set(
+        re.findall(r'"(\w+)"[,\]]', template)
+    )
+    assert ZH.keys() <= called
