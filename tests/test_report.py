@@ -42,10 +42,7 @@ def summary(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def config(calendar: Calendar | None = None) -> EdgeConfig:
-    return EdgeConfig(
-        site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")], calendar=calendar or Calendar()
-    )
+CONFIG = EdgeConfig(site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")])
 
 
 def page(out: Path, told: dict[str, Any], incidents: list[dict[str, Any]], census: Any = None) -> str:
