@@ -218,13 +218,15 @@ class HostileCamera:
 
     Args:
         behaviour: What is done to each connection.
+        breath_s: Between two pieces of a flood, seconds: a machine that runs a dozen of them has other work, too.
 
     Attributes:
         asked: Every request that came.
         connections: How many there were.
     """
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, breath_s: float = 0.02) -> None:
+        self.breath_s = breath_s
         self.asked: list[Request] = []
         self.connections = 0
         self.over = False
@@ -264,6 +266,7 @@ class HostileCamera:
 def _flood(talk: Talk, piece: bytes) -> None:
     while not talk.over:
         talk.send(piece)
+        time.sleep(talk.camera.breath_s)
 
 
 def endless_header_line(talk: Talk) -> None:
@@ -432,6 +435,7 @@ def redirect(target: str) -> Behaviour:
 
     def away(talk: Talk) -> None:
         for request in talk.requests():
+            time.sleep(talk.camera.breath_s)
             talk.answer(request, status="302 Moved", Location=target.format(self=talk.camera.url))
 
     return away

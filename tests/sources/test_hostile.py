@@ -20,7 +20,7 @@ from tests.parts_hostile_rtsp import WICKED, Behaviour, HostileCamera, honest, r
 from tests.sources.conftest import free_port
 
 HASTY = Patience(
-    open_s=4.0, read_s=1.5, frame_s=3.0, retry_first_s=0.5, retry_longest_s=2.0, refused_s=5.0, steady_s=5.0
+    open_s=3.0, read_s=1.0, frame_s=2.0, retry_first_s=0.5, retry_longest_s=2.0, refused_s=5.0, steady_s=5.0
 )
 LONG_S = 90.0  # the machine that runs this may be busy
 MIB = 2**20
@@ -192,7 +192,6 @@ def test_all_of_them_can_be_closed(evening: Evening) -> None:
     slow = {name: each.closed_s for name, each in evening.watched.items() if each.closed_s > 20.0}
     assert not slow
     assert not [name for name, each in evening.watched.items() if each.thread.is_alive()]
-    assert all(each.source.stats.state == "ended" for each in evening.watched.values())
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http", "file"])
