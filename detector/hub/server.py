@@ -34,6 +34,7 @@ from detector.hub.pages.view import STATIC
 from detector.hub.parts import Parts, assemble
 from detector.hub.people import People
 from detector.hub.retention import Janitor
+from detector.hub.salvage import open_store
 from detector.hub.store import Store
 from detector.hub.views import Views
 from detector.notify import Notifier
@@ -102,7 +103,7 @@ class Hub:
             raise
 
     def _open(self, config: HubConfig, port: int | None, lan: bool, hasher: PasswordHasher | None) -> None:
-        self.store = Store(config.database_url() or f"sqlite:///{config.data_dir / 'hub.sqlite'}", budget_of(config))
+        self.store, loss = open_store(config, self._clock.now())
         try:
             addresses = local_addresses() if lan else []
             self.certificate = certificate(config.data_dir / "lan", addresses, self._clock.now()) if lan else None
@@ -126,6 +127,8 @@ class Hub:
             self._socket.close()
             self.store.close()
             raise StoreError(f"{config.data_dir} can't be written: {error.strerror}") from error
+        if loss is not None:
+            parts.alarms.note(loss, self._clock.now())
         self._janitor = Janitor(parts.retention, self._clock, self.live.poke, parts.censuses.prune)
         views = Views(parts.zones, parts.pictures, parts.censuses, parts.keys)
         self._ingest = Ingest(
@@ -230,7 +233,7 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
         hub = Hub(config, port=port, lan=lan)
         try:
             hub.start()
-            sys.stdout.write(_greeting(hub, config))
+            sys.stdout.write(_greeting(hub, config, private=sys.stdout.isatty()))
             sys.stdout.flush()
             while hub.is_running and not stopping.wait(0.5):
                 pass
@@ -257,8 +260,8 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _greeting(hub: Hub, config: HubConfig) -> str:
-    """The address, and once in a hub's life the first login."""
+def _greeting(hub: Hub, config: HubConfig, *, private: bool) -> str:
+    """The address, and once in a hub's life the first login; its password where no log but a person reads it."""
     address = f"labelwatch hub: {hub.url}\n"
     if hub.certificate:
         code = io.StringIO()
@@ -270,7 +273,10 @@ def _greeting(hub: Hub, config: HubConfig) -> str:
         )
     if not hub.first_login:
         return address
+    file = config.data_dir / FIRST_LOGIN
+    if not private:
+        return f"{address}first login: user and password are in {file}, which only you can read\n"
     return (
         f"{address}first login: user {hub.first_login['user']}, password {hub.first_login['password']}\n"
-        f"  (made just now, shown this once; also in {config.data_dir / FIRST_LOGIN}, which only you can read)\n"
+        f"  (made just now, shown this once; also in {file}, which only you can read)\n"
     )

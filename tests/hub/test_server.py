@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig, load_hub
 from detector.errors import LabelwatchError, StoreError
-from detector.hub.server import Hub
+from detector.hub.server import Hub, _greeting
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = """
@@ -79,7 +80,15 @@ def test_it_starts_with_nothing_prepared_and_stops_with_pages_open(tmp_path: Pat
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(timeout=30) == 0
         output, errors = rest(process)
-        assert login["password"] in output and "Traceback" not in errors
+        assert "first-login.json" in output and "Traceback" not in errors
+        assert login["password"] not in output, "it isn't a terminal, and may be a log"
+
+
+def test_a_person_at_a_terminal_is_shown_the_first_login() -> None:
+    hub = SimpleNamespace(url="http://h/", certificate=None, first_login={"user": "owner", "password": "pw7Qx"})
+    config = HubConfig(data_dir=Path("data"))
+    assert "pw7Qx" in _greeting(hub, config, private=True)  # type: ignore[arg-type]
+    assert "pw7Qx" not in _greeting(hub, config, private=False)  # type: ignore[arg-type]
 
 
 def test_a_second_start_shows_no_password(tmp_path: Path) -> None:
@@ -102,7 +111,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from detector.config import HubConfig, Broker
-from detector.hub.server import Hub
+from detector.hub.server import Hub, _greeting
 hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(port={free_port()})), port=0)
 hub.start()
 hub.stop()
