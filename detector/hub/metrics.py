@@ -21,6 +21,7 @@ from detector.hub import rights
 from detector.hub.alarms import Alarms
 from detector.hub.cameras import camera_states, counter
 from detector.hub.health import LATE, LATE_S, NAME, Health
+from detector.hub.integrations.link import Link
 from detector.hub.schema import alerts, clips, edges, incidents, notices, refusals, streams
 from detector.hub.store import Edge, Store
 from detector.values import IncidentKind, Severity
@@ -43,13 +44,15 @@ class Metrics:
         health: Knows how the hub itself stands.
         clock: Tells the time for ages.
         alarms: Knows what is wrong.
+        link: Tells other systems by MQTT; its figures are shown where it has anything to tell.
     """
 
-    def __init__(self, store: Store, health: Health, clock: Clock, alarms: Alarms) -> None:
+    def __init__(self, store: Store, health: Health, clock: Clock, alarms: Alarms, link: Link) -> None:
         self._store = store
         self._health = health
         self._clock = clock
         self._alarms = alarms
+        self._link = link
         self._registry = CollectorRegistry()
         self._pages = Histogram(
             "labelwatch_page_seconds", "Time from request to whole answer, by route", ["route"],
@@ -63,15 +66,18 @@ class Metrics:
     def page(self, scope: rights.Scope = rights.EVERYWHERE) -> bytes:
         """All figures of the places in a scope; the hub's own are everybody's."""
         counted = CollectorRegistry()
-        counted.register(_Counted(self._store, self._health, self._clock, self._alarms, scope))
+        counted.register(_Counted(self._store, self._health, self._clock, self._alarms, self._link, scope))
         return generate_latest(counted) + generate_latest(self._registry)
 
 
 class _Counted(Collector):
     """The database's figures, at one moment."""
 
-    def __init__(self, store: Store, health: Health, clock: Clock, alarms: Alarms, scope: rights.Scope) -> None:
+    def __init__(
+        self, store: Store, health: Health, clock: Clock, alarms: Alarms, link: Link, scope: rights.Scope
+    ) -> None:
         self._store, self._health, self._clock, self._alarms, self._scope = store, health, clock, alarms, scope
+        self._link = link
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: else registering would ask the database."""
@@ -85,6 +91,7 @@ class _Counted(Collector):
         yield from self._of_alerts(known)
         yield from self._of_edges(known, now)
         yield from self._of_the_hub()
+        yield from self._of_integrations()
         lasting = GaugeMetricFamily("labelwatch_alarms", "System alarms that last", labels=["kind"])
         for kind, n in self._alarms.counts(self._scope).items():
             lasting.add_metric([kind], n)
@@ -139,15 +146,31 @@ class _Counted(Collector):
         online = sum(edge.state == "online" for edge in known)
         yield GaugeMetricFamily("labelwatch_edges", "Edges ever heard of", len(known))
         yield GaugeMetricFamily("labelwatch_edges_online", "Edges that are online", online)
-        backlog = GaugeMetricFamily("labelwatch_edge_backlog", "Alerts waiting at the edge", labels=["site", "edge"])
-        skew = GaugeMetricFamily(
-            "labelwatch_edge_clock_offset_seconds", "How far the edge's clock is ahead", labels=["site", "edge"]
-        )
+        gauges = {
+            name: GaugeMetricFamily(f"labelwatch_edge_{name}", words, labels=["site", "edge"])
+            for name, words in (
+                ("online", "1 where the edge is online"),
+                ("report_age_seconds", "Age of the edge's last health report"),
+                ("backlog", "Alerts waiting at the edge"),
+                ("backlog_age_seconds", "Age of the oldest alert waiting at the edge, as it last told"),
+                ("disk_free_bytes", "Free on the disk of the edge's data folder"),
+                ("clock_offset_seconds", "How far the edge's clock is ahead"),
+            )
+        }
         for edge in known:
-            backlog.add_metric([edge.site, edge.edge], counter(edge, "backlog"))
-            if edge.clock_offset_s is not None:
-                skew.add_metric([edge.site, edge.edge], edge.clock_offset_s)
-        yield from (backlog, skew)
+            told = edge.health or {}
+            values = {
+                "online": edge.state == "online",
+                "report_age_seconds": None if edge.health_at is None else round(now - edge.health_at, 1),
+                "backlog": counter(edge, "backlog"),
+                "backlog_age_seconds": counter(edge, "oldest_s") if "oldest_s" in told else None,
+                "disk_free_bytes": counter(edge, "disk_free") if "disk_free" in told else None,
+                "clock_offset_seconds": edge.clock_offset_s,
+            }
+            for name, value in values.items():
+                if value is not None:
+                    gauges[name].add_metric([edge.site, edge.edge], value)
+        yield from gauges.values()
         labels = ["site", "edge", "camera"]
         age = GaugeMetricFamily("labelwatch_camera_age_seconds", "Age of the camera's last frame", labels=labels)
         fine = GaugeMetricFamily("labelwatch_camera_watched", "1 where the camera is watched", labels=labels)
@@ -170,9 +193,24 @@ class _Counted(Collector):
             ("labelwatch_notices_queued", "Notices that wait to be sent", waiting),
             ("labelwatch_broker_connected", "1 where the broker is there", hub.connected),
             ("labelwatch_disk_free_bytes", "Free on the disk of the data folder", hub.disk_free),
+            ("labelwatch_disk_size_bytes", "Size of that disk", hub.disk_total),
             ("labelwatch_uptime_seconds", "Since the hub started", round(hub.uptime_s)),
         ):
             yield GaugeMetricFamily(name, words, value)
+
+    def _of_integrations(self) -> Iterator[Metric]:
+        if not self._link.is_wanted:
+            return
+        state = self._link.state
+        connected = GaugeMetricFamily("labelwatch_integrations_connected", "1 where other systems can be told")
+        connected.add_metric([], state.connected)
+        yield connected
+        for name, words, n in (
+            ("messages", "Messages to other systems", state.published),
+            ("dropped", "Messages to other systems that the broker did not take", state.dropped),
+            ("commands_refused", "Commands of other systems that were not obeyed", state.refused),
+        ):
+            yield CounterMetricFamily(f"labelwatch_integrations_{name}", words, n)
 
 
 class Timed:

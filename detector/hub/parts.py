@@ -40,6 +40,7 @@ from detector.hub.presence import Presence
 from detector.hub.retention import Retention
 from detector.hub.reviews import Reviews
 from detector.hub.rotation import Rotations
+from detector.hub.salvage import mark_damaged
 from detector.hub.store import Store
 from detector.hub.watchman import Watchman
 from detector.hub.zones import Zones
@@ -150,19 +151,23 @@ def assemble(
     archive = Archive(store, clips, packs_key, config.timezone)
     pauses, links = Pauses(store.database, audit), PictureLinks(config.public_url)
     switches = Switches(pauses, config.integrations.home_assistant.pause_hours)
-    observer = Observer(store, health, pauses, budget_of(config))
+    link = link_of(config, Observer(store, health, pauses, budget_of(config)), switches, links, clock)
     keys, alarms = EdgeKeys(store.database, first_sight=config.enrolment == "first_sight"), Alarms(store.database)
     sender = NoticeSender(notices, store, config, clock)
-    watchman = Watchman(alarms, store, keys, health, config.alarms, clock, reserve, sender.poke)
+
+    def damaged(what: str) -> None:
+        mark_damaged(config.data_dir, what)
+
+    watchman = Watchman(alarms, store, keys, health, config.alarms, clock, reserve, sender.poke, damaged)
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
         reviews=Reviews(store.database), presence=Presence(), health=health, alarms=alarms, watchman=watchman,
         retention=Retention(store.database, folder, config.retention, audit),
-        metrics=Metrics(store, health, clock, alarms),
+        metrics=Metrics(store, health, clock, alarms, link),
         notices=notices, sender=sender, zones=Zones(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
         packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
-        pauses=pauses, links=links, integrations=link_of(config, observer, switches, links, clock),
+        pauses=pauses, links=links, integrations=link,
         key=load_key(config.data_dir / HUB_KEY, "the hub's key"), certificate=certificate,
         keys=keys,
         enrolment=Enrolment(store.database, audit), rotations=Rotations(store.database, audit),

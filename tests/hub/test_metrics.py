@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from detector.hub.rights import Role
+from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
 
 LOOPBACK = ("127.0.0.1", 5000)
@@ -103,3 +108,57 @@ def test_the_setting_decides_for_strangers(tmp_path: Any, setting: str, status: 
     site = Site(tmp_path, metrics=setting)
     assert scraper(site, ("192.168.1.5", 1)).get("/metrics").status_code == status
     site.store.close()
+
+
+RULES = REPOSITORY / "configs/prometheus/alerts.yml"
+
+
+def test_the_alert_rules_ask_for_figures_that_are_there(tmp_path: Any) -> None:
+    house = Site(tmp_path, integrations={"home_assistant": {"enabled": True}})
+    fields = {"cameras": {"cam3": {"age_s": 2.0}}, "backlog": 7, "oldest_s": 31.4, "disk_free": 5e9, "at_unix": NOON}
+    house.store.set_edge_status("shanghai", "box1", "online", NOON)
+    house.store.set_health("shanghai", "box1", fields, NOON)
+    house.parts.health.report("shanghai", "box1", fields, NOON)
+    house.clock.at = NOON + 10
+    text = scraper(house).get("/metrics").text
+    house.store.close()
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    names = {sample.name for family in families.values() for sample in family.samples}
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    asked = {name for rule in rules for name in re.findall(r"labelwatch_[a-z_]+", rule["expr"])}
+    assert len(rules) >= 10 and len({rule["alert"] for rule in rules}) == len(rules)
+    assert asked <= names, asked - names
+    assert all(family.documentation for family in families.values())
+    kinds = {sample.labels["kind"] for sample in families["labelwatch_alarms"].samples}
+    named = {
+        kind for rule in rules for kinds in re.findall(r'kind=~"([^"]+)"', rule["expr"]) for kind in kinds.split("|")
+    }
+    assert named and named <= kinds, named - kinds
+    for rule in rules:
+        assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        for words in (rule["annotations"]["summary"], rule["annotations"]["description"]):
+            assert re.fullmatch(r"[^\u4e00-\u9fff]+ / .*[\u4e00-\u9fff].*", words), words
+    found = figures(text)
+    for name, value in {
+        'labelwatch_edge_online{edge="box1",site="shanghai"}': 1,
+        'labelwatch_edge_report_age_seconds{edge="box1",site="shanghai"}': 10,
+        'labelwatch_edge_backlog_age_seconds{edge="box1",site="shanghai"}': 31,
+        'labelwatch_edge_disk_free_bytes{edge="box1",site="shanghai"}': 5e9,
+        "labelwatch_integrations_connected": 0,
+        "labelwatch_integrations_messages_total": 0,
+    }.items():
+        assert found[name] == value, name
+    assert found["labelwatch_disk_size_bytes"] >= found["labelwatch_disk_free_bytes"]
+
+
+def test_the_alert_rules_are_such_that_prometheus_takes_them() -> None:
+    """By its own tool where that is installed; else by what a rule file is made of."""
+    told = yaml.safe_load(RULES.read_text())
+    assert told.keys() == {"groups"}
+    for rule in told["groups"][0]["rules"]:
+        assert re.fullmatch(r"[A-Z][A-Za-z]+", rule["alert"]) and re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
+        expr = rule["expr"]
+        assert expr.count("(") == expr.count(")") and expr.count("[") == expr.count("]") and expr.count('"') % 2 == 0
+    if tool := shutil.which("promtool"):
+        subprocess.run([tool, "check", "rules", RULES], check=True)

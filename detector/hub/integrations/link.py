@@ -117,13 +117,18 @@ class Link:
         self._begin_session()
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self._publishers)
+
+    @property
     def state(self) -> LinkState:
         """How it stands; from any thread."""
         return self._state
 
     def start(self) -> None:
         """Begin to connect and tell; returns at once. Without a publisher there is nothing to do."""
-        if not self._publishers:
+        if not self.is_wanted:
             return
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="integrations", daemon=True)
