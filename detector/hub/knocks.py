@@ -1,7 +1,7 @@
 """Boxes that are refused for their key: which names they gave, why, how often, and when first and last.
 
-A box that isn't let in says everything again every few seconds. Most of that is counted in memory, and a line of the
-table is written no more than once in ten seconds.
+A box that isn't let in says everything again every few seconds. Most of that is counted in memory: a line of the table
+is written no more than once in ten seconds for the same reason.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Knocks:
         self._database = database
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str, str], tuple[str, int, float]] = {}
-        self._written_at: dict[tuple[str, str, str], float] = {}
+        self._written_at: dict[tuple[tuple[str, str, str], str], float] = {}
 
     def note(self, site: str, edge: str, key: str, reason: str, at: float) -> None:
         """Count a refusal."""
@@ -57,11 +57,11 @@ class Knocks:
             self._waiting[who] = reason, before + 1, first_at
             if len(self._waiting) > MOST:
                 self._waiting.pop(next(iter(self._waiting)))
-            if 0 <= at - self._written_at.get(who, float("-inf")) < WRITE_EVERY_S:
+            if 0 <= at - self._written_at.get((who, reason), float("-inf")) < WRITE_EVERY_S:
                 return
             if len(self._written_at) >= MOST:
                 self._written_at.clear()
-            self._written_at[who] = at
+            self._written_at[who, reason] = at
             reason, count, first_at = self._waiting.pop(who, (reason, 1, at))
         self._write(Knock(*who, reason, count, first_at, at))
 
