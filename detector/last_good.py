@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 NAME = "last_good.json"
 LARGEST = 4_000_000
 MOST_PROBLEMS, LONGEST_PROBLEM = 20, 300
+FOLDERS = re.compile(r"(?<![\w:/])/(?:[^\s/]+/)+")
 OWN_LINE = re.compile(rb"^data_dir[ \t]*:[ \t]*(?P<value>[^\r\n]*)", re.MULTILINE)
 
 
@@ -118,7 +119,7 @@ def find(path: Path, environment: Mapping[str, str] = os.environ) -> LastGood | 
 
 def as_problems(problems: list[Problem]) -> tuple[str, ...]:
     """Problems as they are told to the hub: without folders, which are nobody's business there."""
-    return tuple(str(Problem(Path(one.file).name, one.key, one.reason, one.hint)) for one in problems)
+    return tuple(str(Problem(Path(one.file).name, one.key, FOLDERS.sub("", one.reason), one.hint)) for one in problems)
 
 
 def _folders(path: Path, environment: Mapping[str, str]) -> Iterator[Path]:

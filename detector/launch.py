@@ -34,7 +34,8 @@ def launch(path: Path, *, strict: bool = False, supervised: bool = False) -> int
     """
     if supervised:
         return supervise([sys.executable, "-m", "detector", "run", str(path), *["--strict"][: int(strict)]])
-    faulthandler.enable()
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)
     live_with_parent()
     code = _run_or_fall_back(path, strict=strict)
     if code == BEGIN_ANEW and "NOTIFY_SOCKET" not in os.environ:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -282,7 +283,7 @@ def _stop_on_signals(stop: threading.Event, notifier: Notifier) -> None:
             os._exit(128 + number)
         stop.set()
         notifier.tell("STOPPING=1")
-        faulthandler.dump_traceback_later(STOP_BY_S, exit=True)
+        faulthandler.dump_traceback_later(STOP_BY_S, exit=True, file=sys.__stderr__ or 2)
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
