@@ -70,7 +70,7 @@ BAD = [
     pytest.param(lambda text: text + "\tx: 1\n", "tabs", id="a tab"),
     pytest.param(lambda text: text.replace("site: north\n", ""), "site: field required", id="a key is missing"),
     pytest.param(lambda text: text.replace("cameras", "camera"), "unknown key", id="unknown key"),
-    pytest.param(lambda text: text + "analysis: {model: ./gone.onnx}\n", "no such file", id="model missing"),
+    pytest.param(lambda text: text + "analysis: {model: gone.yaml}\n", "no such file", id="model missing"),
     pytest.param(lambda text: text.replace("DOCK_PASSWORD", "NOT_SET"), "NOT_SET is not set", id="secret missing"),
     pytest.param(lambda text: text + "edge: box-2\n", "given twice", id="a key twice"),
 ]
