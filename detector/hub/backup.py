@@ -246,6 +246,19 @@ class _Pool:
         to.chmod(one.mode)
 
 
+def newest_database(folder: Path, to: Path) -> float | None:
+    """Put the SQLite database of the newest backup that is whole into a file; when it was made, `None` without any."""
+    for file in sorted(folder.glob(f"{'[0-9]' * 4}-*T*Z.json"), reverse=True):
+        try:
+            manifest = _read(file)
+            if manifest.kind == "sqlite":
+                _Pool(folder / "files").take(manifest.database, to)
+                return manifest.made_at
+        except (StoreError, OSError):
+            continue
+    return None
+
+
 def _list(pool: _Pool, data: Path, path: Path, known: dict[str, tuple[str, int]], report: Report) -> _Listed:
     relative = path.relative_to(data).as_posix()
     found = known.get(relative)

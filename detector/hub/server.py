@@ -22,7 +22,6 @@ from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
-from detector.hub.budget import budget_of
 from detector.hub.events import Live
 from detector.hub.heard import Heard
 from detector.hub.ingest import Ingest
@@ -35,7 +34,6 @@ from detector.hub.parts import Parts, assemble
 from detector.hub.people import People
 from detector.hub.retention import Janitor
 from detector.hub.salvage import open_store
-from detector.hub.store import Store
 from detector.hub.views import Views
 from detector.notify import Notifier
 

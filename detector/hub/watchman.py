@@ -36,6 +36,7 @@ class Watchman:
         clock: Tells the time.
         reserve_bytes: Of the hub's disk.
         poke: Called when alarms were opened or closed.
+        damaged: Told what is damaged in the database.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Watchman:
         clock: Clock,
         reserve_bytes: int = 0,
         poke: Callable[[], None] = lambda: None,
+        damaged: Callable[[str], None] = lambda _what: None,
     ) -> None:
         self._alarms = alarms
         self._store = store
@@ -57,6 +59,7 @@ class Watchman:
         self._clock = clock
         self._reserve_bytes = reserve_bytes
         self._poke = poke
+        self._damaged = damaged
         self._check_at = clock.now() + FIRST_CHECK_S
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -97,6 +100,8 @@ class Watchman:
     def look_round(self) -> None:
         """Judge what is wrong now."""
         now = self._clock.now()
+        if self._store.database.damage:
+            self._damaged(self._store.database.damage)
         edges = self._in_service()
         standing = {alarm.place for alarm in self._alarms.open()}
         hub = HubNow(

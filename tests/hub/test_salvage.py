@@ -1,0 +1,188 @@
+"""A database that is corrupt is set aside whole, and the hub goes on with what can be read of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from detector.config import HubConfig
+from detector.errors import StoreError
+from detector.hub.audit import Audit
+from detector.hub.backup import back_up
+from detector.hub.salvage import MARK, mark_damaged, open_store
+from detector.hub.store import Store
+from tests.hub.conftest import NOON, make_envelope
+
+
+def lived(folder: Path, n: int = 300) -> HubConfig:
+    """A hub that has seen something."""
+    config = HubConfig(data_dir=folder / "hub", backups_dir=folder / "backups")
+    config.data_dir.mkdir()
+    store, loss = open_store(config, NOON)
+    assert loss is None
+    store.add_alerts([make_envelope(k, incident=f"i{k:04}", snapshot=b"\xff\xd8\xff" * 300) for k in range(1, n + 1)],
+                     NOON)  # fmt: skip
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO users (name, password_hash, created_at, role) VALUES ('owner', 'x', 1, 'owner')"
+        )
+    for k in range(20):
+        Audit(store.database).record(NOON + k, "owner", "verdict", f"i{k:04}")
+    store.close()
+    return config
+
+
+def file_of(config: HubConfig) -> Path:
+    return config.data_dir / "hub.sqlite"
+
+
+def tear(path: Path, first: int, last: int) -> None:
+    """Overwrite pages with rubbish."""
+    content = bytearray(path.read_bytes())
+    content[4096 * first : 4096 * last] = b"\xa5" * (4096 * (last - first))
+    path.write_bytes(content)
+
+
+def page_of(config: HubConfig, table: str) -> int:
+    """A leaf page in the middle of a table, counted from 0."""
+    with closing(sqlite3.connect(file_of(config))) as db:
+        pages = [row[0] for row in db.execute(
+            "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path", (table,))]  # fmt: skip
+    return int(pages[len(pages) // 2]) - 1
+
+
+def incidents_in(store: Store) -> int:
+    return len(store.feed(limit=1000))
+
+
+def test_a_healthy_database_is_opened_as_it_is(tmp_path: Path) -> None:
+    config = lived(tmp_path)
+    store, loss = open_store(config, NOON)
+    assert loss is None and incidents_in(store) == 300
+    store.close()
+    assert not list(config.data_dir.glob("*.corrupt-*"))
+
+
+def test_rubbish_is_set_aside_and_work_begins_anew(tmp_path: Path) -> None:
+    config = lived(tmp_path)
+    file_of(config).write_bytes(b"this is no database" * 1000)
+    store, loss = open_store(config, NOON)
+    assert loss is not None and loss.facts["rows"] == 0
+    assert store.add_alerts([make_envelope(1)], NOON) == ["box1-0001-1"]  # what edges hold comes again
+    store.close()
+    (aside,) = config.data_dir.glob("hub.sqlite.corrupt-*")
+    assert aside.read_bytes().startswith(b"this is no database") and aside.name == loss.facts["file"]
+    assert open_store(config, NOON)[1] is None
+
+
+@pytest.mark.parametrize("table", ["alerts", "incidents", "snapshots", "audit"])
+def test_what_can_be_read_around_a_torn_page_is_taken_over(tmp_path: Path, table: str) -> None:
+    config = lived(tmp_path)
+    page = page_of(config, table)
+    tear(file_of(config), page, page + 1)
+    broken = file_of(config).read_bytes()
+    store, loss = open_store(config, NOON)
+    assert loss is not None
+    with store.database.reading() as connection:
+        counts = {
+            name: connection.exec_driver_sql(f"SELECT COUNT(*) FROM {name}").scalar_one()
+            for name in ("alerts", "incidents", "snapshots", "audit", "users")
+        }
+        assert connection.exec_driver_sql("PRAGMA quick_check").scalar_one() == "ok"
+    whole = {"alerts": 300, "incidents": 300, "snapshots": 300, "audit": 20, "users": 1}
+    assert {name: n for name, n in counts.items() if name != table} == {
+        name: n for name, n in whole.items() if name != table
+    }
+    assert whole[table] * 0.5 <= counts[table] < whole[table] or (table == "audit" and counts[table] < 20)
+    store.close()
+    (aside,) = config.data_dir.glob("hub.sqlite.corrupt-*Z")
+    assert aside.read_bytes() == broken
+
+
+def test_a_backup_fills_what_can_not_be_read(tmp_path: Path) -> None:
+    config = lived(tmp_path)
+    assert config.backups_dir
+    back_up(config, config.backups_dir, NOON + 100)
+    store, _ = open_store(config, NOON)
+    store.add_alerts([make_envelope(400, incident="after the backup")], NOON)
+    store.close()
+    page = page_of(config, "incidents")
+    tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON + 200)
+    assert loss is not None and loss.facts["backup_at"] == NOON + 100
+    assert incidents_in(store) == 301
+    assert store.incident("after the backup") is not None
+    store.close()
+
+
+def test_a_backup_that_is_damaged_itself_is_passed_over(tmp_path: Path) -> None:
+    config = lived(tmp_path, 5)
+    assert config.backups_dir
+    back_up(config, config.backups_dir, NOON + 100)
+    for content in (config.backups_dir / "files").glob("??/*"):
+        content.chmod(0o600)
+        content.write_bytes(b"rubbish")
+    file_of(config).write_bytes(b"rubbish" * 1000)
+    store, loss = open_store(config, NOON)
+    assert loss is not None and loss.facts["backup_at"] is None and incidents_in(store) == 0
+    store.close()
+
+
+def test_whoever_dies_in_between_the_next_start_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = lived(tmp_path, 50)
+    tear(file_of(config), page_of(config, "alerts"), page_of(config, "alerts") + 1)
+    rename = Path.rename
+
+    def dies_at(name: str) -> None:
+        def die(self: Path, target: Path) -> Path:
+            if self.name == name:
+                raise KeyboardInterrupt
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", die)
+
+    for name in ("hub.sqlite", "hub.sqlite.filling"):
+        dies_at(name)
+        with pytest.raises(KeyboardInterrupt):
+            open_store(config, NOON)
+    monkeypatch.setattr(Path, "rename", rename)
+    store, _ = open_store(config, NOON)
+    assert incidents_in(store) == 50
+    store.close()
+    assert len(list(config.data_dir.glob("hub.sqlite.corrupt-*Z"))) == 1
+
+
+def test_damage_that_was_met_while_running_is_looked_for_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.salvage.READ_THROUGH", 0)  # as of a large file
+    config = lived(tmp_path)
+    page = page_of(config, "incidents")
+    tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON)
+    assert loss is None
+    with pytest.raises(Exception, match="malformed"):
+        incidents_in(store)
+    assert "malformed" in store.database.damage
+    mark_damaged(config.data_dir, store.database.damage)
+    store.close()
+    store, loss = open_store(config, NOON)
+    assert loss is not None and not (config.data_dir / MARK).exists()
+    store.close()
+
+
+def test_a_database_elsewhere_or_out_of_reach_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    other = tmp_path / "other.sqlite"
+    other.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(StoreError):
+        open_store(HubConfig(data_dir=tmp_path / "hub", database=f"sqlite:///{other}"), NOON)
+    assert other.read_bytes() == b"rubbish" * 1000
+    file = tmp_path / "hub" / "hub.sqlite"
+    file.mkdir()
+    with pytest.raises(StoreError):
+        open_store(HubConfig(data_dir=tmp_path / "hub"), NOON)
+    assert file.is_dir()
