@@ -158,7 +158,7 @@ class Run:
         python = [sys.executable, "-m", "tests.parts_delivery"]
         self._parts = {
             "broker": Part(
-                _broker(cell.broker, folder, broker_port, python), folder / "broker.log",
+                broker_command(cell.broker, folder, broker_port, python), folder / "broker.log",
                 lambda: is_listening(broker_port),
             ),
             "hub": Part(
@@ -303,7 +303,8 @@ class Run:
             store.close()
 
 
-def _broker(kind: str, folder: Path, port: int, python: list[str]) -> list[str]:
+def broker_command(kind: str, folder: Path, port: int, python: list[str]) -> list[str]:
+    """What starts a broker of this kind that lets everybody in."""
     if kind == "iotcore":
         return [*python, "iotcore", str(folder), str(port)]
     program = find_mosquitto()

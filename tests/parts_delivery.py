@@ -23,7 +23,7 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
 from detector.broker import IOTCORE, LARGEST_PACKET
 from detector.clock import SystemClock
-from detector.config import Broker, HubConfig
+from detector.config import Broker, Buffers, HubConfig
 from detector.hub.server import Hub
 from tests.alerts.conftest import make_fields
 
