@@ -58,7 +58,7 @@ ZH: dict[str, str] = {
     "box_stolen_text": "设备不在您手里，或不再使用，就停用它。从这一刻起，它签名的一切都不再被接收。",
     "box_stolen_kept": "已经存好的告警和录像都保留，仍然可以作证据。",
     "box_stolen_lost": "它还没送到的告警和录像不会再收。",
-    "box_stolen_broker": "它到消息服务器的连接不归我们管：它的证书会写进吊销名单，让消息服务器重新加载；"
+    "box_stolen_broker": "它到消息服务器的连接这里断不开：证书会写进吊销名单，重启消息服务器后它就连不上了；"
     "用密码的，请删掉它的密码。",
     "box_stolen_else": "设备里存着摄像机的密码，请到摄像机上改掉。",
     "box_stolen_sure": "停用 {name}",
@@ -143,8 +143,8 @@ EN: dict[str, str] = {
     "it signs is taken.",
     "box_stolen_kept": "Alerts and clips that are here stay, and are as good as evidence as before.",
     "box_stolen_lost": "What it has not delivered yet will not be taken any more.",
-    "box_stolen_broker": "Its connection to the broker is not ours to cut: its certificates go on the list of revoked "
-    "ones, which the broker must load anew; if it uses a password, delete that.",
+    "box_stolen_broker": "Its connection to the broker can't be cut from here: its certificates go on the list of "
+    "revoked ones, and it is out when the broker is restarted; if it uses a password, delete that.",
     "box_stolen_else": "The box holds the cameras' passwords: change them at the cameras.",
     "box_stolen_sure": "Shut {name} out",
     "knocks": "Refused boxes",
@@ -153,7 +153,7 @@ EN: dict[str, str] = {
     "knock_other": "Uses the name of another box, with another key. A box that was set up anew, or somebody else.",
     "knock_retired": "Still uses a key that was replaced. Perhaps it was restored from an old backup.",
     "knock_revoked": "A box that was shut out.",
-    "knock_times": "{n} time, {first} to {last}|{n} times, {first} to {last}",
+    "knock_times": "{n} times, {first} to {last}",
     "knock_add": "Add it",
     "action_join_code": "Code for a box made",
     "action_join_code_cancelled": "Code for a box cancelled",
