@@ -9,14 +9,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detector import __version__
 from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem
+from detector.progress import progress_count, progress_seconds, replay_progress
 from detector.secrecy import guard, redacted
 
 if TYPE_CHECKING:
@@ -331,11 +331,11 @@ def run_replay(options: argparse.Namespace) -> int:
     config = load_edge(options.config)
     start = _time("--start", options.start)
     pattern = Pattern(options.pattern) if options.pattern else None
-    with progress_seconds() as progress:
+    with replay_progress() as (expect, progress):
         summary = replay(
             options.paths, config, options.out,
             start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
-            progress=progress,
+            expect=expect, progress=progress,
         )  # fmt: skip
     if options.json:
         print(json.dumps(summary, ensure_ascii=False))
@@ -718,54 +718,6 @@ def _time(option: str, text: str | None, zone: tzinfo | None = None) -> float | 
     except (ValueError, OverflowError) as error:
         hint = "ISO 8601, e.g. 2026-11-01T09:26:00+08:00"
         raise ConfigError([Problem(option, "", f"not a time: {text}", hint)]) from error
-
-
-@contextmanager
-def progress_seconds() -> Iterator[Callable[[str, float], None]]:
-    """A bar of footage done on a terminal, a plain line a minute of footage elsewhere."""
-    if not sys.stderr.isatty():
-        done: dict[str, float] = {}
-
-        def line(name: str, seconds: float) -> None:
-            before = done.get(name, 0.0)
-            done[name] = before + seconds
-            if int(before // 60) != int(done[name] // 60):
-                print(f"{name}: {done[name] / 60:.0f} min done", file=sys.stderr)
-
-        yield line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        tasks = {}
-
-        def advance(name: str, seconds: float) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=None)
-            bar.advance(tasks[name], seconds)
-
-        yield advance
-
-
-@contextmanager
-def progress_count(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of things done on a terminal, nothing but every hundredth elsewhere."""
-    if not sys.stderr.isatty():
-
-        def line(done: int, of: int) -> None:
-            if done % 100 == 0 or done == of:
-                print(f"{done} of {of} {what}", file=sys.stderr)
-
-        yield line
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 if __name__ == "__main__":

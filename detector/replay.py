@@ -15,7 +15,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from detector.census import Census
 from detector.clock import iso
 from detector.config import EdgeConfig, Incidents
 from detector.errors import SourceError
+from detector.progress import Step
 from detector.recorder_names import Pattern
 from detector.recordings import Piece, Session, sessions
 from detector.sentences import sentences
 from detector.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[Step], None]
 BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
 
 
@@ -44,7 +45,8 @@ def replay(
     zone: str | None = None,
     jobs: int = 1,
     resume: bool = False,
-    progress: Progress = lambda name, seconds: None,
+    expect: Callable[[float], None] = lambda total_bytes: None,
+    progress: Progress = lambda step: None,
 ) -> dict[str, Any]:
     """Run recordings through the pipeline and write the results to `out`.
 
@@ -57,7 +59,8 @@ def replay(
         zone: Time zone of the recorder's clock; the configuration's when left out.
         jobs: Processes, each with one camera at a time.
         resume: Take over what an earlier run in `out` finished, where files and configuration are the same.
-        progress: Called with a camera's name and the seconds of its footage done since the last call.
+        expect: Told how many bytes of recordings there are to be read.
+        progress: Told each step, about one for a second of footage.
 
     Returns:
         The summary, as written.
@@ -78,6 +81,7 @@ def replay(
         for session in sessions(archive.files, config, start, pattern=pattern, zone=zone)
     ]
     waiting = [(session, ledger) for session, ledger in work if not (resume and ledger.exists())]
+    expect(sum(size_of(piece.path) for session, _ in waiting for piece in session.pieces))
     _run_all(waiting, config, out, jobs, progress)
     results = [json.loads(ledger.read_text(encoding="utf-8")) for _, ledger in work]
     incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
@@ -100,10 +104,16 @@ def _run_all(waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path,
         for session, ledger in waiting:
             run_session(session, config, out, ledger, progress)
         return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(run_session, session, config, out, ledger): session for session, ledger in waiting}
-        for future in as_completed(futures):
-            progress(futures[future].camera.name, future.result())
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        steps = manager.Queue()
+        futures = {pool.submit(run_session, session, config, out, ledger, steps.put) for session, ledger in waiting}
+        while futures:
+            done, futures = wait(futures, timeout=0.5)
+            while not steps.empty():
+                progress(steps.get())
+            for future in done:
+                future.result()
 
 
 @dataclass(slots=True)
@@ -210,14 +220,11 @@ class ParcelCount:
 
 
 def run_session(
-    session: Session, config: EdgeConfig, out: Path, ledger: Path, progress: Progress = lambda name, seconds: None
-) -> float:
+    session: Session, config: EdgeConfig, out: Path, ledger: Path, progress: Progress = lambda step: None
+) -> None:
     """One camera's recordings through one pipeline.
 
     Writes `ledger`, whole or not at all: `incidents` (design 4.2), `files`, `seconds` covered, frames, CPU seconds.
-
-    Returns:
-        Seconds covered.
     """
     from detector.alerts.census import CameraCensus
     from detector.assembly import build_pipeline
@@ -247,10 +254,11 @@ def run_session(
             recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
         except SourceError as error:
             entry.update(seconds=0.0, unreadable=str(error))
+            progress(Step(session.camera.name, 0.0, size_of(piece.path)))
             continue
         sink.piece, sink.piece_start = piece, start_at
         promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
-        reported = 0.0
+        told = _Telling(session.camera.name, size_of(piece.path), promised_s, sink, progress)
         try:
             for frame in recording:
                 if frame.captured_at <= last_at:
@@ -262,16 +270,14 @@ def run_session(
                 if pipeline.sight is not None:
                     sink.see(pipeline.sight)
                     census.offer(frame.captured_at, pipeline.census)
-                if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
-                    progress(session.camera.name, frame.offset_s - reported)
-                    reported = frame.offset_s
+                told.reach(frame.offset_s or 0.0)
         finally:
             recording.close()
         decoded += recording.frames_decoded
         if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
             borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
         ended_at = max(start_at + recording.end_s, ended_at or start_at)
-        progress(session.camera.name, max(0.0, recording.end_s - reported))
+        told.end(recording.end_s)
         entry.update(seconds=round(recording.end_s, 3), damaged_pictures=recording.decode_errors)
         missing = promised_s - recording.end_s
         if not recording.frames_decoded:
@@ -297,7 +303,39 @@ def run_session(
         "cpu_s": time.process_time() - began,
     }
     _write(ledger, json.dumps(result, ensure_ascii=False))
-    return float(seconds)
+
+
+class _Telling:
+    """Tells of progress within a file, once a second of footage."""
+
+    def __init__(self, camera: str, size: int, length_s: float, sink: ReplaySink, progress: Progress) -> None:
+        self._camera, self._size, self._length_s = camera, size, length_s
+        self._sink, self._progress = sink, progress
+        self._at_s, self._left, self._incidents = 0.0, float(size), len(sink.told)
+
+    def reach(self, at_s: float) -> None:
+        """Reading is at so many seconds into the file."""
+        if at_s - self._at_s >= 1.0:
+            share = (at_s - self._at_s) / self._length_s if self._length_s > 0 else 0.0
+            self._tell(at_s, min(share * self._size, self._left))
+
+    def end(self, at_s: float) -> None:
+        """The file is through."""
+        self._tell(max(at_s, self._at_s), self._left)
+
+    def _tell(self, at_s: float, size: float) -> None:
+        found = len(self._sink.told)
+        self._progress(Step(self._camera, at_s - self._at_s, size, found - self._incidents))
+        self._at_s, self._incidents = at_s, found
+        self._left -= size
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 where that can't be known."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _border(camera: str, ended_at: float, begins_at: float, path: Path) -> dict[str, Any]:

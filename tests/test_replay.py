@@ -12,6 +12,7 @@ import pytest
 from detector.alerts.clips import cut_recording
 from detector.cli import main
 from detector.config import Camera, EdgeConfig, load_edge
+from detector.progress import Step
 from detector.recorder_names import read_name
 from detector.recordings import camera_of, sessions
 from detector.replay import replay
@@ -173,12 +174,14 @@ def test_files_of_one_camera_follow_each_other_in_time(tmp_path: Path) -> None:
 
 
 def test_replay_as_a_function_reports_progress_in_footage_seconds(config_file: Path, tmp_path: Path) -> None:
-    done: list[float] = []
+    steps: list[Step] = []
+    total: list[float] = []
+    clip = CLIPS / "thrown_5_up.mp4"
     summary = replay(
-        [CLIPS / "thrown_5_up.mp4"], load_edge(config_file), tmp_path / "out",
-        start=0.0, progress=lambda _name, seconds: done.append(seconds),
-    )  # fmt: skip
-    assert sum(done) == pytest.approx(summary["hours_covered"] * 3600, abs=0.1)
+        [clip], load_edge(config_file), tmp_path / "out", start=0.0, expect=total.append, progress=steps.append
+    )
+    assert sum(step.seconds for step in steps) == pytest.approx(summary["hours_covered"] * 3600, abs=0.1)
+    assert total == [clip.stat().st_size] == [pytest.approx(sum(step.bytes for step in steps))]
 
 
 def test_a_recording_whose_times_stand_still_is_read_by_the_length_of_its_packets(tmp_path: Path) -> None:
