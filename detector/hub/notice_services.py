@@ -5,8 +5,10 @@ An address holds a password or a key. So nothing of it is ever in a log, an erro
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
+import socket
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -140,7 +142,10 @@ def _send(found: str, message: Message) -> tuple[bool, bool, list[str]]:
     plugin = _plugin(found)
     if plugin is None:
         raise NoticeError("notice_wrong_address")
-    plugin.socket_connect_timeout, plugin.socket_read_timeout = CONNECT_S, READ_S  # whatever the address asks for
+    if _is_no_service(str(getattr(plugin, "host", None) or "")):
+        raise NoticeError("notice_wrong_host")
+    # Whatever the address asks for. A service that leads elsewhere would choose for us where the hub sends.
+    plugin.socket_connect_timeout, plugin.socket_read_timeout, plugin.redirects = CONNECT_S, READ_S, False
     attach = None
     if message.picture and plugin.attachment_support:
         picture = AttachMemory(content=message.picture, name="snapshot.jpg", mimetype="image/jpeg")  # type: ignore[no-untyped-call]
@@ -160,6 +165,18 @@ def _send(found: str, message: Message) -> tuple[bool, bool, list[str]]:
     said = [entry.message for one in result for entry in one.logs()]
     late = result.status is AppriseResultStatus.TIMEOUT
     return bool(result), late, said if said or result else [result.status.name.lower()]
+
+
+def _is_no_service(host: str) -> bool:
+    """Whether a host is where no service is but, in a cloud, the machine's own credentials: link-local and the like.
+
+    Services in the same building are meant to be reached, so private addresses are not refused.
+    """
+    try:
+        places = {ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in socket.getaddrinfo(host, None)}
+    except (OSError, ValueError):  # no such host: the service says so itself
+        return False
+    return any(place.is_link_local or place.is_multicast or place.is_unspecified for place in places)
 
 
 def _plugin(found: str) -> Any:

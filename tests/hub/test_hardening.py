@@ -6,7 +6,9 @@ import logging
 import re
 import ssl
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from detector.hub.auth import SESSION_S, Session
 from detector.hub.lan import certificate
+from detector.hub.notice_services import Message, send
 from detector.hub.passwords import is_guessed
 from detector.hub.people import LONGEST_SESSION_S
 from detector.hub.rights import EVERYWHERE, Role
@@ -114,16 +117,14 @@ def test_an_error_of_the_database_shows_no_values(site: Site) -> None:
     assert "pw7Qx" not in str(caught.value)
 
 
-@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "DELETE", "PATCH", "X-ODD"])
-def test_methods_that_nothing_has_are_refused(site: Site, method: str) -> None:
-    assert site.client.request(method, "/").status_code == 405
+def test_methods_that_nothing_has_are_refused(site: Site) -> None:
+    for method in ("TRACE", "CONNECT", "DELETE", "PATCH", "X-ODD"):
+        assert site.client.request(method, "/").status_code == 405, method
 
 
-@pytest.mark.parametrize(
-    "path", ["/docs", "/redoc", "/openapi.json", "/static/", "/.git/config", "/static/../server.py"]
-)
-def test_nothing_is_served_that_is_meant_for_developers(site: Site, path: str) -> None:
-    assert site.client.get(path).status_code == 404
+def test_nothing_is_served_that_is_meant_for_developers(site: Site) -> None:
+    for path in ("/docs", "/redoc", "/openapi.json", "/static/", "/.git/config", "/static/../server.py"):
+        assert site.client.get(path).status_code == 404, path
 
 
 def test_tls_begins_at_version_1_2(tmp_path: Path) -> None:
@@ -141,6 +142,33 @@ def test_answers_tell_neither_the_server_nor_its_version(site: Site) -> None:
         assert not {"server", "x-powered-by"} & set(headers), path
         if path != "/healthz":
             assert "charset=utf-8" in headers["content-type"] or "json" in headers["content-type"]
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.0.0.0"])
+def test_no_notice_goes_where_a_cloud_keeps_its_credentials(host: str) -> None:
+    answer = send(f"json://{host}/latest", Message("title", "body", "warning"), service="webhook")
+    assert not answer.ok and "notice_wrong_host" in answer.text
+
+
+def test_a_service_does_not_lead_the_hub_elsewhere() -> None:
+    asked: list[str] = []
+
+    class Leading(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(307)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Leading) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        answer = send(f"json://127.0.0.1:{server.server_port}/here?redirect=yes", Message("title", "body", "warning"))
+        server.shutdown()
+    assert not answer.ok and asked == ["/here"]
 
 
 SECRET_LOOKS = re.compile(
