@@ -173,7 +173,10 @@ def _is_no_service(host: str) -> bool:
     Services in the same building are meant to be reached, so private addresses are not refused.
     """
     try:
-        places = {ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in socket.getaddrinfo(host, None)}
+        places = {
+            ipaddress.ip_address(str(info[4][0]).partition("%")[0])
+            for info in socket.getaddrinfo(host.strip("[]"), None)
+        }
     except (OSError, ValueError):  # no such host: the service says so itself
         return False
     return any(place.is_link_local or place.is_multicast or place.is_unspecified for place in places)
