@@ -157,12 +157,15 @@ class CameraWorker:
             or self.failure
             or (stats.last_error if stats and state != "online" else None)
             or "",
+            "trouble": stats.trouble if stats else None,
             "fps": round(max(0, frames_in - in_before) / span_s, 1),
             "analysed": looked_at,
             "analysed_fps": round(max(0, looked_at - looked_before) / span_s, 1),
             "dropped": stats.dropped if stats else 0,
             "decode_errors": stats.decode_errors if stats else 0,
             "reconnects": stats.reconnects if stats else 0,
+            "restarts": stats.restarts if stats else 0,
+            "killed": stats.killed if stats else 0,
             "crashes": self.crashes,
             "left_out": self._pipeline.left_out if self._pipeline else 0,
             "age_s": round(max(0.0, now - last), 1) if last is not None else None,

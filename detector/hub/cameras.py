@@ -1,7 +1,7 @@
 """Health reports of edges come in; the state of every camera, in words a page can say, goes out.
 
 A report's `cameras` is a list or mapping of objects with `camera` (or its key), `title`, `age_s` (of the last frame),
-`state`, `reason`, `fps`, `reconnects`; all but the name may be missing.
+`state`, `trouble`, `reason`, `fps`, `reconnects`; all but the name may be missing.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ from detector.hub.store import Edge
 SILENT_S = 20.0  # age of the last frame when it was reported
 MUCH = 1e12  # beyond it nothing is a count or an age
 QUIET_S = 120.0  # age of the report itself
+TROUBLES = frozenset(
+    {"unreachable", "refused", "no_answer", "broke_off", "no_picture", "no_video", "too_large"}
+    | {"memory", "hung", "crashed", "stuck"}
+)
+"""What can keep a live camera from being seen, as edges say it; each has words of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
     """One camera: `state` is `ok`, `silent`, `ended` (a recording is over), `edge_offline` or `edge_quiet`.
 
-    `age_s` is that of its last frame, now.
+    `age_s` is that of its last frame, now; `trouble` is one of `TROUBLES`, or empty.
     """
 
     site: str
@@ -34,6 +39,7 @@ class CameraState:
     age_s: float | None
     fps: float | None
     reconnects: int
+    trouble: str = ""
 
     @property
     def is_fine(self) -> bool:
@@ -105,7 +111,12 @@ def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> Came
         None if age is None or since_report is None else age + since_report,
         _number(fields.get("fps")),
         round(_number(fields.get("reconnects")) or 0),
+        _trouble(fields.get("trouble")) if state == "silent" else "",
     )
+
+
+def _trouble(value: object) -> str:
+    return value if isinstance(value, str) and value in TROUBLES else ""
 
 
 def _number(value: object) -> float | None:
