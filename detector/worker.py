@@ -217,7 +217,7 @@ class _Watch:
         told = edge_health(self._cameras, self._delivery, self._clock.now()) | supervision | origin
         for camera in self._cameras:
             if stuck := self._watchdog.stuck(part_name(camera)):
-                told["cameras"][camera.camera.name] |= {"state": "stuck", "reason": stuck}
+                told["cameras"][camera.camera.name] |= {"state": "stuck", "trouble": "stuck", "reason": stuck}
         self._delivery.link.publish_health(told)
         self._notifier.tell(f"STATUS={status_line(told, self._delivery.link.connected)}")
 

@@ -274,6 +274,27 @@ def test_the_page_tells_of_a_store_that_was_corrupt_and_only_then(site: Site) ->
     assert '<div class="bad"><dt>损坏的存储</dt><dd>1' in site.client.get("/health").text
 
 
+def test_the_page_says_which_box_runs_with_its_last_good_configuration_and_why(site: Site) -> None:
+    def page(language: str, **fields: Any) -> str:
+        site.store.set_health("shanghai", "box1", {"cameras": {}, **fields}, NOON)
+        site.client.cookies.set("language", language)
+        return site.client.get("/health").text
+
+    safe = {"state": "last_good", "since": NOON - 3600, "problems": ["site.yaml: line 8: a <tab>", "x" * 1000, 7, None]}
+    told = page("zh", config=safe, supervision={"restarts": 2, "restarted_for": "memory: 2 GB"})
+    assert (
+        "配置文件有误，正按 2026-11-01 11:00 的旧配置继续监控" in told
+        and "a &lt;tab&gt;" in told
+        and "x" * 301 not in told
+    )
+    assert "自行重启（24 小时）</dt><dd>2 <small>memory: 2 GB" in told
+    assert "can&#39;t be used" in page("en", config=safe)
+    odd: list[Any] = [5, {"state": "current"}, {**safe, "since": "x"}, {**safe, "since": 1e300}, {**safe, "state": []}]
+    for config in odd:
+        assert "can&#39;t be used" not in page("en", config=config, supervision=[config])
+    assert "line 8" not in page("en", config={**safe, "problems": "line 8"})
+
+
 def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     health.begin()

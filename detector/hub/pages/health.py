@@ -20,7 +20,7 @@ from detector.hub.health import Gap
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
 from detector.hub.rights import EVERYWHERE, Right, Scope
-from detector.hub.store import Edge
+from detector.hub.store import Edge, is_time
 
 router = APIRouter()
 
@@ -250,8 +250,22 @@ def _told(edge: Edge) -> dict[str, Any]:
         "disk_free": _count(health.get("disk_free")),
         "disk_total": _count(health.get("disk_total")),
         "oldest_s": _count(health.get("oldest_s")),
+        **_supervision(health),
         "clock_synchronised": clock.get("synchronised") if isinstance(clock, dict) else None,
         **{name: _count(health.get(name)) for name in COUNTS},
+    }
+
+
+def _supervision(health: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether a box runs with its last good configuration, and how often it restarted itself within a day."""
+    config, own = health.get("config"), health.get("supervision")
+    config, own = config if isinstance(config, dict) else {}, own if isinstance(own, dict) else {}
+    problems = config.get("problems")
+    return {
+        "safe_since": config["since"] if config.get("state") == "last_good" and is_time(config.get("since")) else None,
+        "problems": [text for one in (problems if isinstance(problems, list) else [])[:5] if (text := _text(one, 300))],
+        "restarts": _count(own.get("restarts")),
+        "restarted_for": _text(own.get("restarted_for"), 120),
     }
 
 
@@ -271,8 +285,8 @@ def _count(value: object) -> float | None:
     return float(value) if is_number else None  # type: ignore[arg-type]
 
 
-def _text(value: object) -> str | None:
-    return value[:80] if isinstance(value, str) and value else None
+def _text(value: object, longest: int = 80) -> str | None:
+    return value[:longest] if isinstance(value, str) and value else None
 
 
 # Probes
