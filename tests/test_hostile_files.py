@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from detector.alerts.clips import cut_recording
 from detector.errors import SourceUnavailable
 from detector.sources.recording import Recording
+from tests.bench.fuzz import probe_clips
 from tests.conftest import REPOSITORY
+from tests.parts_hostile_rtsp import idr, pps, sps
 
 CLIP = REPOSITORY / "tests" / "clips" / "thrown_5_up.mp4"
 
@@ -93,13 +96,58 @@ def test_a_list_of_files_is_no_upload(tmp_path: Path, ear: Ear) -> None:
         for how, head in heads.items():
             path = tmp_path / f"{name} {how}.mp4"
             path.write_bytes(head + text.format(port=ear.port, clip=CLIP).encode())
+    paths = sorted(tmp_path.glob("* *.mp4"))
+    said = probed(*paths)
+    assert set(map(str, said)) == {"InvalidDataError"}
+    assert len(said) == len(paths) == len(LISTS) * len(heads)
+    assert not ear.was_called()
+
+
+def probed(*paths: Path) -> list[Any]:
+    """What the hub's program finds in files, or which error it ends with."""
     probe = (
         "import json, sys\nfrom detector.hub import transcode\nfor path in sys.argv[1:]:\n"
         "    try: print(json.dumps(transcode.probe(path)))\n"
+        "    except transcode.Refused as refused: print(json.dumps(str(refused)))\n"
         "    except Exception as error: print(json.dumps(type(error).__name__))"
     )
-    paths = sorted(str(path) for path in tmp_path.glob("* *.mp4"))
-    said = subprocess.run([sys.executable, "-c", probe, *paths], capture_output=True, text=True, check=True).stdout
-    assert {json.loads(line) for line in said.splitlines()} == {"InvalidDataError"}
-    assert len(said.splitlines()) == len(paths) == len(LISTS) * len(heads)
-    assert not ear.was_called()
+    done = subprocess.run([sys.executable, "-c", probe, *map(str, paths)], capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_clip_whose_maker_wrote_its_name_in_another_encoding_is_read(tmp_path: Path) -> None:
+    content = CLIP.read_bytes()
+    assert content.count(b"Lavf") == 1
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content.replace(b"Lavf", "海康".encode("gbk")))
+    (found,) = probed(path)
+    assert found["codec"] == "h264"
+    recording = Recording(path, camera="dock", start_at=0.0, fps=5)
+    assert next(iter(recording)).size == (found["width"], found["height"])
+    recording.close()
+
+
+@pytest.mark.parametrize("codec", [b"zzzz", b"SVQ3", b"rle "])
+def test_a_clip_of_a_codec_that_no_camera_has_is_not_decoded(codec: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(CLIP.read_bytes().replace(b"avc1", codec))
+    assert probed(path) == ["unreadable"]
+    with pytest.raises(SourceUnavailable, match="codec"):
+        Recording(path, camera="dock", start_at=0.0, fps=5)
+
+
+def test_pictures_that_would_fill_the_memory_are_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "clip.h264"
+    path.write_bytes(b"".join(b"\0\0\0\1" + unit for unit in (sps(16_000, 16_000), pps(), idr())) * 3)
+    recording = Recording(path, camera="dock", start_at=0.0, fps=5)
+    assert list(recording) == []
+    assert recording.decode_errors
+    recording.close()
+
+
+def test_no_changed_clip_makes_the_hub_stumble(tmp_path: Path) -> None:
+    """A short search; the long one is `python -m tests.bench.fuzz probing`."""
+    outcomes, broken = probe_clips(tmp_path, runs=24, seconds=60)
+    assert not broken
+    assert outcomes["plays"]
+    assert outcomes["unreadable"]

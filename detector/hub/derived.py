@@ -350,13 +350,16 @@ class Copies:
             return Format(codec[:40], width, height, plays is True, None)
         return Format(None, None, None, plays=False, reason=said.get("reason", "broke_off"))
 
-    def _run(self, *arguments: str, limit_s: float, key: tuple[str, int, str] | None = None) -> dict[str, Any]:
-        """Run the program to its end: what it said last, or a reason. It may be hijacked: its words are only words."""
-        program = subprocess.Popen(
+    def _begun(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [sys.executable, "-m", "detector.hub.transcode", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
             env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {"OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
+
+    def _run(self, *arguments: str, limit_s: float, key: tuple[str, int, str] | None = None) -> dict[str, Any]:
+        """Run the program to its end: what it said last, or a reason. It may be hijacked: its words are only words."""
+        program = self._begun(*arguments)
         self._programs.add(program)
         self._program = program if key else self._program
         if self._stopping:

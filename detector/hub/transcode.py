@@ -33,7 +33,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from detector.containers import DECODING, RECORDED
+from detector.containers import CODECS, DECODING, RECORDED
 from detector.errors import WireError
 from detector.hub.redact import Faces, Redaction
 from detector.pixelation import LABEL_BLOCKS, Blocks, coarse_blocks, pixelate
@@ -49,7 +49,11 @@ HEAD_BLOCKS: Blocks = (3, 3)
 WHOLE_BLOCKS: Blocks = (40, 22)  # of a picture of which nothing is known
 TICKS = 90_000
 # Format and protocol are named: else FFmpeg might take a file for a play list, and fetch what it names.
-INPUT: dict[str, Any] = {"format": "mp4", "options": {**RECORDED, "max_pixels": str(MOST_PIXELS)}}
+INPUT: dict[str, Any] = {
+    "format": "mp4",
+    "options": {**RECORDED, "max_pixels": str(MOST_PIXELS)},
+    "metadata_errors": "replace",  # makers write their names in whatever encoding they have
+}
 ENCODER = {"preset": "veryfast", "crf": "23", "threads": "1", "bf": "0", "g": "50", "x264-params": "rc-lookahead=10"}
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 PLAYED_PIXELS = ("yuv420p", "yuvj420p")  # 8 bits, a quarter of the colour: all that browsers take of H.264
@@ -267,6 +271,8 @@ def _video(container: Any) -> VideoStream:
     if not container.streams.video:
         raise Refused("unreadable")
     stream: VideoStream = container.streams.video[0]
+    if stream.codec_context is None or stream.codec_context.name not in CODECS:
+        raise Refused("unreadable")
     if stream.codec_context.width * stream.codec_context.height > MOST_PIXELS:
         raise Refused("too_large")
     stream.codec_context.thread_type = "NONE"
@@ -366,7 +372,8 @@ def _end_with_parent() -> None:
     os._exit(3)
 
 
-def _say(fields: dict[str, Any], out: TextIO = sys.stdout) -> None:
+def _say(fields: dict[str, Any], out: TextIO | None = None) -> None:
+    out = out or sys.stdout
     out.write(json.dumps(fields) + "\n")
     out.flush()
 

@@ -55,7 +55,7 @@ def confine(memory_bytes: int = MEMORY_BYTES, readable: Sequence[str] = ()) -> b
 def only_port(port: int) -> bool:
     """Give up TCP but for connections to one port; tells whether that was possible (Landlock of Linux 6.7).
 
-    FFmpeg follows a camera's redirection to wherever it leads, and has no option not to. So a camera can at most send
+    FFmpeg follows a camera's redirection to any RTSP address, and has no option not to. So a camera can at most send
     its reader to others that listen on the camera's own port, not to the services of the network it stands in.
     """
     call = ctypes.CDLL(None, use_errno=True)

@@ -194,7 +194,7 @@ def test_all_of_them_can_be_closed(evening: Evening) -> None:
     assert not [name for name, each in evening.watched.items() if each.thread.is_alive()]
 
 
-@pytest.mark.parametrize("scheme", ["rtsp", "http", "file"])
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "file"])
 def test_a_camera_leads_its_reader_to_no_other_service(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, ExitStack() as cameras:
         other.setblocking(False)
