@@ -105,7 +105,7 @@ def _of_edge(edge: Edge, config: AlarmsConfig, now: float, standing: Collection[
         yield Sign("backlog", *place, since=now - oldest_s, facts={"backlog": round(backlog), "oldest_s": oldest_s})
     free, total = told.get("disk_free"), _number(told.get("disk_total"))
     least = config.disk_percent / 100 * total * _more("edge_disk", *place, standing)
-    if free is not None and total and _number(free) < least:
+    if total and isinstance(free, int | float) and _number(free) < least:
         yield Sign("edge_disk", *place, facts=_disk(_number(free), total))
     offset = edge.clock_offset_s or 0.0
     if abs(offset) > config.clock_s * (LESS_CLOCK if ("clock", *place, "") in standing else 1):

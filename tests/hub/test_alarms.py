@@ -1,0 +1,357 @@
+"""What is wrong with the system itself is raised once, ends by itself or when somebody knows, and never flaps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.config import AlarmsConfig
+from detector.hub.alarms import KINDS, Alarm, Alarms, Sign
+from detector.hub.health import HubState
+from detector.hub.rights import Role, Scope
+from detector.hub.signs import HubNow, signs
+from detector.hub.store import Edge, Store
+from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
+from tests.hub.test_health import told
+
+GB = 10**9
+FINE = HubState(1000.0, 50 * GB, 100 * GB, True)
+CONFIG = AlarmsConfig()
+
+
+def edge(**changes: Any) -> Edge:
+    """A box that is well; `changes` go to its report, `offset`, `missing`, `state` and `age_s` to itself."""
+    age_s = changes.pop("age_s", 2.0)
+    own = {"state": changes.pop("state", "online"), "missing": changes.pop("missing", 0),
+           "clock_offset_s": changes.pop("offset", 0.0)}  # fmt: skip
+    report = {"backlog": 0, "oldest_s": 0.0, "dropped": 0, "dead": 0, "disk_free": 50 * GB, "disk_total": 100 * GB,
+              "cameras": {"cam3": {"age_s": 1.0, "title": "东区 3"}}, **changes}  # fmt: skip
+    return Edge("shanghai", "box1", state_at=NOON - 9000, health=report, health_at=NOON - age_s, **own)
+
+
+def wrong(found: Edge | None = None, standing: set[Any] = frozenset(), **hub: Any) -> list[str]:  # type: ignore[assignment]
+    """Kinds of what is wrong."""
+    now = replace(HubNow(FINE, NOON - 9000), **hub)
+    return sorted(sign.kind for sign in signs([found] if found else [], now, CONFIG, NOON, standing))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, []),
+        ({"age_s": 299}, []),
+        ({"age_s": 301}, ["edge_silent"]),
+        ({"age_s": 301, "state": "offline"}, ["edge_silent"]),
+        ({"age_s": 120, "state": "offline"}, []),
+        ({"backlog": 3, "oldest_s": 901}, ["backlog"]),
+        ({"backlog": 3, "oldest_s": 899}, []),
+        ({"backlog": 0, "oldest_s": 9000}, []),
+        ({"disk_free": 4.9 * GB}, ["edge_disk"]),
+        ({"offset": 2.1}, ["clock"]),
+        ({"offset": -86400.0}, ["clock"]),
+        ({"cameras": {"cam3": {"age_s": 30.0}}}, ["camera_silent"]),
+        (
+            {"dropped": 1, "dropped_clips": 1, "dead": 1, "set_aside": 1},
+            ["dead", "dropped", "dropped_clips", "edge_store"],
+        ),
+        ({"missing": 7, "backlog": 7}, []),  # they are on their way
+        ({"missing": 8, "backlog": 7}, ["lost"]),
+        ({"dropped": -1, "dead": "x", "set_aside": None, "disk_free": "?", "oldest_s": float("nan")}, []),
+        ({"dropped": float("inf"), "dropped_by": {"alert": {"rows": 3}}, "backlog": [1]}, []),
+    ],
+)
+def test_what_is_wrong_with_an_edge(changes: dict[str, Any], kinds: list[str]) -> None:
+    assert wrong(edge(**changes)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, []),
+        ({"broker_lost_since": NOON - 9}, ["broker_lost"]),
+        ({"damage": "page 7"}, ["hub_store_damaged"]),
+        ({"state": replace(FINE, disk_free=4 * GB)}, ["hub_disk"]),
+        ({"reserve_bytes": 110 * GB}, ["hub_disk"]),
+    ],
+)
+def test_what_is_wrong_with_the_hub(changes: dict[str, Any], kinds: list[str]) -> None:
+    assert wrong(**changes) == kinds
+
+
+def test_nobody_is_called_silent_whom_the_hub_could_not_hear() -> None:
+    assert wrong(edge(age_s=9000), listening_since=None) == []
+    assert wrong(edge(age_s=9000), listening_since=NOON - 200) == []
+    assert wrong(edge(age_s=9000), listening_since=NOON - 301) == ["edge_silent"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "just_below", "well_below"),
+    [
+        ("backlog", {"backlog": 3, "oldest_s": 600}, {"backlog": 3, "oldest_s": 400}),
+        ("edge_disk", {"disk_free": 6 * GB}, {"disk_free": 7.1 * GB}),
+        ("clock", {"offset": 1.5}, {"offset": 0.9}),
+    ],
+)
+def test_a_threshold_is_let_go_of_well_beyond_where_it_was_met(
+    kind: str, just_below: dict[str, Any], well_below: dict[str, Any]
+) -> None:
+    standing = {(kind, "shanghai", "box1", "")}
+    assert wrong(edge(**just_below)) == []
+    assert wrong(edge(**just_below), standing) == [kind]
+    assert wrong(edge(**well_below), standing) == []
+
+
+class Keeper:
+    """Alarms in a database, judged as time goes on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.alarms, self.now = store, Alarms(store.database), NOON
+
+    def judge(self, *found: Sign, after_s: float = 10.0, times: int = 1, unseen: bool = False) -> list[str]:
+        """Kinds that were opened (`+`) or closed (`-`)."""
+        changed = []
+        for _ in range(times):
+            self.now += after_s
+            judged = self.alarms.judge(found, self.now, lambda _place: unseen)
+            changed += [("+" if alarm.is_open else "-") + alarm.kind for alarm in judged]
+        return changed
+
+    def know(self, alarm: Alarm, scope: Scope = Scope()) -> bool:  # noqa: B008
+        with self.store.database.writing() as connection:
+            return self.alarms.acknowledge(connection, alarm.number, "wang", self.now, scope) is not None
+
+    @property
+    def open(self) -> list[Alarm]:
+        return self.alarms.open()
+
+
+@pytest.fixture
+def keeper(store: Store) -> Keeper:
+    """On either database."""
+    return Keeper(store)
+
+
+SILENT = Sign("edge_silent", "shanghai", "box1", since=NOON - 300)
+CLOCK = Sign("clock", "shanghai", "box1", facts={"offset_s": 3.0})
+
+
+def test_a_state_opens_once_and_is_over_by_itself(keeper: Keeper) -> None:
+    assert keeper.judge(SILENT) == ["+edge_silent"]
+    assert keeper.judge(SILENT, times=20) == []
+    (alarm,) = keeper.open
+    assert (alarm.began_at, alarm.raised_at, alarm.severity) == (NOON - 300, NOON + 10, "critical")
+    assert keeper.judge(times=5) == []
+    assert keeper.judge() == ["-edge_silent"]
+    (over,) = keeper.alarms.history()
+    assert over.ended_at == NOON + 210  # when it was last seen
+    assert keeper.open == []
+
+
+def test_it_must_have_lasted_and_a_blink_is_neither_an_alarm_nor_the_end_of_one(keeper: Keeper) -> None:
+    for _ in range(10):
+        assert keeper.judge(CLOCK, times=5) + keeper.judge() == []
+    assert keeper.judge(CLOCK, times=7) == ["+clock"]
+    for _ in range(10):
+        assert keeper.judge(times=5) + keeper.judge(CLOCK) == []
+    assert len(keeper.open) == 1
+
+
+def test_what_can_not_be_seen_stays_as_it_is(keeper: Keeper) -> None:
+    keeper.judge(SILENT)
+    assert keeper.judge(times=100, unseen=True) == []
+    assert keeper.judge() == ["-edge_silent"]
+
+
+def test_an_open_alarm_outlives_the_hub(keeper: Keeper) -> None:
+    keeper.judge(SILENT)
+    keeper.alarms = Alarms(keeper.store.database)
+    assert keeper.judge(SILENT, times=5) == []
+    assert len(keeper.open) == 1
+
+
+def drops(n: int, **facts: Any) -> Sign:
+    return Sign("dropped", "shanghai", "box1", count=n, facts=facts)
+
+
+def test_a_loss_stays_until_somebody_knows_and_only_more_of_it_is_news(keeper: Keeper) -> None:
+    assert keeper.judge(drops(5)) == ["+dropped"]
+    assert keeper.judge(drops(9)) == []
+    (alarm,) = keeper.open
+    assert (alarm.facts["n"], alarm.counted) == (9, 9)
+    assert keeper.judge(times=100) == []  # its edge is gone; the loss is not
+    assert keeper.know(alarm)
+    assert keeper.open == [] and keeper.alarms.history()[0].acknowledged_by == "wang"
+    assert keeper.judge(drops(9), times=10) == []
+    assert keeper.judge(drops(12)) == ["+dropped"]
+    assert keeper.open[0].facts["n"] == 3
+    keeper.know(keeper.open[0])
+    assert keeper.judge(drops(2)) == ["+dropped"]  # a new store counts anew
+    assert keeper.open[0].facts["n"] == 2
+    assert keeper.judge(drops(1), drops(1)) == []
+    assert keeper.open[0].facts["n"] == 3
+
+
+def test_what_seemed_lost_and_came_is_over_by_itself(keeper: Keeper) -> None:
+    lost = Sign("lost", "shanghai", "box1", count=5)
+    assert keeper.judge(lost, times=31) == ["+lost"]
+    keeper.judge(replace(lost, count=2))
+    assert keeper.judge(times=6) == ["-lost"]
+    assert keeper.judge(replace(lost, count=3), times=31) == ["+lost"]
+    assert keeper.know(keeper.open[0])
+    assert keeper.judge(replace(lost, count=2), times=40) == []
+
+
+def test_the_hubs_own_absence_is_told_and_fades(keeper: Keeper) -> None:
+    keeper.alarms.note(Sign("hub_down", since=NOON - 900, count=round(NOON)), NOON)
+    keeper.alarms.note(Sign("hub_down", since=NOON - 60, count=round(NOON) + 9), NOON + 9)
+    assert len(keeper.open) == 1
+    assert keeper.judge(after_s=80_000) == []
+    assert keeper.judge(after_s=80_000) == ["-hub_down"]
+
+
+def test_a_state_that_somebody_knows_of_lasts_until_it_is_over(keeper: Keeper) -> None:
+    keeper.judge(SILENT)
+    assert keeper.know(keeper.open[0])
+    assert keeper.open[0].acknowledged_by == "wang"
+    assert keeper.judge(SILENT, times=3) == []
+    assert keeper.judge(times=6) == ["-edge_silent"]
+    assert not keeper.know(keeper.alarms.history()[0])
+
+
+def test_alarms_are_seen_and_known_within_a_scope_and_the_hubs_by_all(keeper: Keeper) -> None:
+    camera = Sign("camera_silent", "suzhou", "box2", "cam1")
+    keeper.judge(SILENT, camera, Sign("broker_lost"), times=31)
+    seen = [
+        [alarm.kind for alarm in keeper.alarms.open(Scope.of(names))]
+        for names in (None, ["suzhou"], ["suzhou/cam2"], [])
+    ]
+    assert [sorted(kinds) for kinds in seen] == [
+        ["broker_lost", "camera_silent", "edge_silent"], ["broker_lost", "camera_silent"], ["broker_lost"],
+        ["broker_lost"],
+    ]  # fmt: skip
+    silent = next(alarm for alarm in keeper.open if alarm.kind == "edge_silent")
+    assert not keeper.know(silent, Scope.of(["suzhou"]))
+
+
+def test_odd_edges_without_end_open_so_many_and_no_more(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.hub.alarms.MOST_OPEN", 20)
+    keeper.judge(*(replace(SILENT, edge=f"box{n}") for n in range(50)))
+    assert len(keeper.open) == 20
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(["wrong", "fine", "know"]), st.integers(1, 12)), max_size=25))
+def test_however_it_flickers_each_alarm_needs_a_calm_before_it(
+    steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = Store(sqlite_url(tmp_path_factory.mktemp("flicker") / "hub.sqlite"))
+    keeper = Keeper(store)
+    fine_s = calms = 0
+    for what, times in steps:
+        if what == "know" and keeper.open:
+            keeper.know(keeper.open[0])
+        elif what == "fine":
+            keeper.judge(times=times)
+            calms += fine_s < 60 <= fine_s + 10 * times
+            fine_s += 10 * times
+        elif what == "wrong":
+            keeper.judge(SILENT, times=times)
+            fine_s = 0
+    assert len(keeper.open) <= 1
+    assert len(keeper.open) + len(keeper.alarms.history(limit=1000)) <= calms + 1
+    store.close()
+
+
+# Pages
+
+
+def raise_one(site: Site, *found: Sign) -> list[Alarm]:
+    kept = site.app.app.state.parts.alarms  # type: ignore[attr-defined]
+    kept.judge(found, site.clock.now() - 400)
+    kept.judge(found, site.clock.now())
+    return list(kept.open())
+
+
+def test_feed_and_health_page_show_what_is_wrong_and_what_to_do(site: Site) -> None:
+    site.app.app.state.parts.health.begin()  # type: ignore[attr-defined]
+    assert "没有系统异常" in site.client.get("/health").text
+    raise_one(site, SILENT, drops(7, by={"rows": 7}))
+    for path in ("/", "/feed/live", "/health", "/health/part", "/alarms"):
+        page = site.client.get(path).text
+        for words in ("边缘设备 shanghai / box1 没有消息", "丢弃了 7 条告警", "条数已满", "请检查那台设备的电源和网线"):
+            assert words in page, (path, words)
+
+
+def test_whoever_says_to_know_it_is_on_record_and_the_banner_gives_way(site: Site) -> None:
+    silent, loss = sorted(raise_one(site, SILENT, drops(7)), key=lambda alarm: alarm.is_loss)
+    for alarm in (silent, loss):
+        answer = site.client.post(f"/alarms/{alarm.number}/acknowledge", data={"next": "/"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert site.client.post(f"/alarms/{alarm.number}/acknowledge").status_code == (404 if alarm.is_loss else 303)
+    assert 'class="alarms"' not in site.client.get("/").text
+    page = site.client.get("/health").text
+    assert "已知" in page and "没有消息" in page and "丢弃了 7 条告警" in page
+    audit = site.client.get("/audit").text
+    assert "alarm_acknowledged" in audit
+
+
+def test_of_another_site_nothing_is_seen_or_acknowledged(site: Site) -> None:
+    silent, hub = sorted(raise_one(site, SILENT, Sign("broker_lost")), key=lambda alarm: not alarm.site)
+    guard = site.somebody(Role.REVIEWER, ["suzhou"])
+    page = guard.get("/health").text
+    assert "box1" not in page and "连不上消息服务器" in page
+    assert guard.post(f"/alarms/{silent.number}/acknowledge").status_code == 404
+    assert guard.post(f"/alarms/{hub.number}/acknowledge").status_code == 404  # not theirs alone
+    assert guard.post("/alarms/999999/acknowledge").status_code == 404
+    assert [one["kind"] for one in guard.get("/api/alarms").json()["alarms"]] == ["broker_lost"]
+
+
+def test_programs_read_alarms_and_figures(site: Site) -> None:
+    raise_one(site, SILENT, drops(7, by={"age": 7}))
+    told = site.client.get("/api/alarms").json()["alarms"]
+    assert {one["kind"]: one["text"]["en"] for one in told} == {
+        "edge_silent": "Edge box shanghai / box1 says nothing",
+        "dropped": "Edge box shanghai / box1 dropped 7 alerts",
+    }
+    assert site.client.get("/api/alarms", params={"over": True}).json() == {"alarms": [], "next": None}
+    figures = site.client.get("/metrics", headers={"authorization": "x"})
+    assert figures.status_code in (200, 401)
+    counts = site.app.app.state.parts.alarms.counts()  # type: ignore[attr-defined]
+    assert counts["edge_silent"] == 1 and counts.keys() == KINDS.keys()
+
+
+def test_damage_that_no_alarm_can_be_kept_of_is_shown_all_the_same(site: Site) -> None:
+    site.store.database.damage = "page 7"
+    assert "数据库有一处损坏" in site.client.get("/").text
+
+
+def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
+    told(site, backlog=0, dropped=3, cam3=1.0)
+    site.store.add_alerts([make_envelope(1), make_envelope(5, incident="b")], NOON)
+    assert (site.store.edges()[0].missing, site.store.edges()[0].lost) == (3, 3)
+    word = {name: make_envelope(6)[name] for name in ("schema", "id", "seq", "epoch", "site", "edge", "sent_at_unix")}
+    word["dropped"] = [[2, 3, "rows"], [4, 4, "dead"]]
+    site.store.add_alerts([word], NOON)
+    site.store.add_alerts([word], NOON)
+    found = site.store.edges()[0]
+    assert (found.missing, found.dropped, found.lost) == (0, 3, 0)
+    assert "监控中心已知 3 条" in site.client.get("/health").text
+    site.store.add_alerts([make_envelope(3, incident="c")], NOON)  # it was on its way when it was dropped
+    found = site.store.edges()[0]
+    assert (found.missing, found.dropped) == (0, 2)
+    late_word = {**word, "id": "w2", "seq": 9, "dropped": [[5, 5, "rows"], [7, 8, "rows"]]}
+    site.store.add_alerts([late_word], NOON)  # 5 came before the word
+    found = site.store.edges()[0]
+    assert (found.missing, found.dropped) == (0, 4)
+
+
+def test_a_card_says_that_it_came_late(site: Site) -> None:
+    site.store.add_alerts([make_envelope(1, incident="old", started_at_unix=NOON - 86400)], NOON)
+    site.store.add_alerts([make_envelope(2, incident="live", started_at_unix=NOON - 20)], NOON)
+    page = site.client.get("/").text
+    assert page.count("才收到") == 1
+    assert page.index("card-live") < page.index("card-old") < page.index("才收到")
