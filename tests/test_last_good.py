@@ -208,7 +208,7 @@ def test_a_data_folder_that_is_none_is_no_crash(tmp_path: Path, value: str) -> N
     assert find(path) is None
 
 
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, len(GOOD)), what=st.binary(max_size=8))
 def test_any_slip_outside_that_line_leaves_the_copy_to_be_found(path: Path, at: int, what: bytes) -> None:
     line = GOOD.index("data_dir"), GOOD.index("broker:")

@@ -1,0 +1,110 @@
+"""The systemd units: hard enough, true to the program, and no harder than it can live with."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detector.broker import free_port
+from detector.cli import build_parser
+from detector.last_good import NAME
+from tests.conftest import REPOSITORY, part_missing
+from tests.parts_mosquitto import soon
+from tests.parts_systemd import settings, system_calls
+
+UNITS = sorted((REPOSITORY / "configs" / "systemd").glob("*.service"))
+WORST = {"labelwatch-edge": 1.1, "labelwatch-hub": 1.3}  # of 10; below 2 systemd calls it well
+
+
+@pytest.fixture
+def analyze() -> str:
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        part_missing("systemd-analyze", "systemd")
+    return str(found)
+
+
+def test_there_is_a_unit_for_each_part() -> None:
+    assert {unit.stem for unit in UNITS} == WORST.keys()
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_its_score_holds_and_systemd_knows_every_key(unit: Path, analyze: str) -> None:
+    threshold = str(round(WORST[unit.stem] * 10))
+    command = [analyze, "security", "--offline=true", "--no-pager", f"--threshold={threshold}", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
+    told = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, check=False).stderr
+    # That the program isn't installed here is no fault of the unit.
+    assert [line for line in told.splitlines() if "is not executable: No such file" not in line] == []
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_what_it_starts_exists_and_what_it_promises_is_kept(unit: Path) -> None:
+    found = settings(unit)
+    program, *arguments = shlex.split(found["ExecStart"][0])
+    assert Path(program).name == "labelwatch"
+    options = build_parser().parse_args(arguments)
+    example = REPOSITORY / "configs" / Path(options.config).name
+    assert yaml.safe_load(example.read_text(encoding="utf-8")), "the example that people copy has this name"
+    assert found["Type"] == ["notify"] and found["Restart"] == ["always"]
+    assert f"data_dir: /var/lib/{found['StateDirectory'][0]}" in unit.read_text(encoding="utf-8")
+    credentials = {line.partition(":")[0] for line in found.get("LoadCredential", [])}
+    assert credentials == set(), "secrets are the installer's to name"
+    assert any("一" <= letter <= "鿿" for letter in unit.read_text(encoding="utf-8"))
+
+
+EDGE = """\
+site: north
+edge: box-1
+data_dir: state
+broker: {{host: 127.0.0.1, port: {port}}}
+cameras:
+  - {{name: clip, source: {clip}, loop: true}}
+  - {{name: live, source: "rtsp://127.0.0.1:{port}/x"}}
+"""
+
+
+def test_the_worker_lives_within_what_the_unit_allows(tmp_path: Path, analyze: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can take so much away: run as root")
+    if subprocess.run(["unshare", "--mount", "--ipc", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine gives no namespaces: run where it does, such as a virtual machine")
+    if ctypes.util.find_library("seccomp") is None:
+        part_missing("libseccomp", "systemd")
+    unit = REPOSITORY / "configs" / "systemd" / "labelwatch-edge.service"
+    assert {"socket", "execve", "prlimit64"} <= system_calls(settings(unit)["SystemCallFilter"])
+    state = tmp_path / "state"
+    state.mkdir()
+    for folder in (tmp_path, *tmp_path.parents):  # nobody must be able to come here
+        if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp/pytest-of-root"):
+            folder.chmod(0o755)
+    config = state / "site.yaml"
+    clip = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
+    config.write_text(EDGE.format(port=free_port(), clip=clip))
+    command = [
+        sys.executable, "-m", "tests.parts_systemd", str(unit), str(state),
+        sys.executable, "-m", "detector", "run", str(config), "--strict",
+    ]  # fmt: skip
+    log = tmp_path / "log"
+    with log.open("wb") as errors, subprocess.Popen(command, cwd=REPOSITORY, stderr=errors) as worker:
+        try:
+            # By then it has looked at frames for seconds.
+            assert soon(lambda: (state / "state" / NAME).exists() or worker.poll() is not None, 90), log.read_text()
+            assert soon(lambda: "trouble=unreachable" in log.read_text()), "its reader's process tried"
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(30) == 0, log.read_text()
+        finally:
+            worker.kill()
+    told = log.read_text()
+    assert {"outbox.db", "identity.key", NAME} <= {file.name for file in (state / "state").iterdir()}, told
+    assert "Traceback" not in told and "not permitted" not in told and "Read-only" not in told, told
