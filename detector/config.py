@@ -563,9 +563,23 @@ def load_hub(path: Path) -> HubConfig:
         update["database_file"] = _beside(path, config.database_file)
     if config.certs_dir:
         update["certs_dir"] = _beside(path, config.certs_dir)
+    if problem := _same_login(path, config):
+        raise ConfigError([problem])
     if other := config.integrations.broker:
         update["integrations"] = config.integrations.model_copy(update={"broker": _broker_beside(path, other)})
     return config.model_copy(update=update)
+
+
+def _same_login(path: Path, config: HubConfig) -> Problem | None:
+    """Where other systems would be told by the login that alerts come in by: brokers that know a client by its user,
+    as the one we ship does, would take the two connections for one, and cut off each by the other."""
+    hub, other = config.broker, config.integrations.broker or config.broker
+    who, who_else = ((b.host, b.port, b.username, b.cert_file) for b in (hub, other))
+    if not config.integrations.any_enabled or who != who_else or (hub.username is None and hub.cert_file is None):
+        return None
+    reason = "needs a login of its own: with the hub's, the broker may take both connections for one"
+    hint = "name the broker again under integrations.broker, with another username or cert_file"
+    return Problem(str(path), "integrations.broker", reason, hint)
 
 
 def _load(path: Path, kind: type[S]) -> S:

@@ -42,7 +42,7 @@ ODD = (
     "labelwatch/north/alerts", "labelwatch/north/box-1/x/alerts", "labelwatch/alerts", "labelwatch//north/box-1/ack",
     "labelwatch/hub/ack", "labelwatch/hub/alerts", "$SYS/broker/version", "alerts", "other/north/box-1/ack",
 )  # fmt: skip
-INTEGRATIONS = ("labelwatch-hub/onvif-ej/x", "homeassistant/device/x/config")
+INTEGRATIONS = ("labelwatch-hub/onvif/north/box-1/onvif-ej/x", "homeassistant/device/x/config")
 
 
 class Shipped(Mosquitto):
@@ -160,7 +160,7 @@ MAY_READ = {
     LINK: set(INTEGRATIONS),
     ONE: own(ONE, DOWNWARD),
     TWO: own(TWO, DOWNWARD),
-    "onvif": {"labelwatch-hub/onvif-ej/x"},
+    "onvif": {"labelwatch-hub/onvif/north/box-1/onvif-ej/x"},
 }
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 DISCOVERY = re.compile(r"(?P<component>\w+)/(?:(?P<node_id>[a-zA-Z0-9_-]+)/)?(?P<object_id>[a-zA-Z0-9_-]+)/config")
 ABBREVIATIONS = {
+    "def_ent_id": "default_entity_id",
     "avty": "availability", "avty_mode": "availability_mode", "cmd_t": "command_topic", "cmps": "components",
     "dev": "device", "dev_cla": "device_class", "ent_cat": "entity_category", "evt_typ": "event_types",
     "exp_aft": "expire_after", "ic": "icon", "o": "origin", "p": "platform", "stat_cla": "state_class",
@@ -78,6 +79,7 @@ class Origin(_Strict):
 
 class _Entity(_Strict):
     unique_id: Text
+    default_entity_id: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z0-9_]+$")]
     name: Text
     availability: list[Availability] | None = None
     availability_mode: Literal["all", "any", "latest"] = "latest"
@@ -146,6 +148,7 @@ class DeviceDiscovery(_Strict):
         ids = [component.unique_id for component in self.components.values()]
         assert len(set(ids)) == len(ids), "an id is given twice"
         assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", name) for name in self.components)
+        assert all(one.default_entity_id.startswith(f"{one.platform}.") for one in self.components.values())
         return self
 
 

@@ -30,6 +30,7 @@ from detector.hub.pauses import Pauses
 from detector.hub.rights import Role
 from detector.hub.store import Store
 from detector.values import IncidentKind
+from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
 from tests.hub.parts_home_assistant import BinarySensor, Event, Image, Sensor, Switch, discovered, rendered
 from tests.parts_mosquitto import Mosquitto, soon
@@ -60,11 +61,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Listener:
     """Who subscribes to all: what the broker keeps (`kept`), and every message in order (`heard`)."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, user: str | None = None) -> None:
         self.kept: dict[str, bytes] = {}
         self.heard: list[tuple[str, bytes, bool]] = []
         self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
         self.client.on_message = self._on_message
+        if user:
+            self.client.username_pw_set(user)
         self.client.connect("127.0.0.1", port)
         self.client.subscribe("#", qos=1)
         self.client.loop_start()
@@ -485,6 +488,37 @@ def test_a_broker_that_is_away_or_a_database_that_fails_touches_nobody_else(
     site.store.close()
 
 
+def test_by_the_rules_of_the_shipped_broker_all_that_is_told_arrives_and_switches_do(tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_bytes((REPOSITORY / "configs/mosquitto/acl").read_bytes())
+    acl.chmod(0o600)
+    broker = Mosquitto(tmp_path, f"allow_anonymous true\nacl_file {acl}\nuse_username_as_clientid true")
+    broker.start()
+    own = {"port": broker.port, "username": "integrations"}
+    (tmp_path / "hub").mkdir()
+    site = Site(tmp_path / "hub", language="en", integrations={**ALL, "broker": own})
+    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1}}}, NOON)
+    home, video = Listener(broker.port, "homeassistant"), Listener(broker.port, "onvif")
+    link = site.parts.integrations
+    link.start()
+    assert soon(lambda: f"{CAMERA}/state" in home.kept and len(devices(home)) == 2)
+    assert soon(lambda: any(topic.endswith("VideoSource/SignalLoss/&cam3") for topic in list(video.kept)))
+    assert not any("/ha/" in topic for topic in list(video.kept))
+    home.say(f"{CAMERA}/notices/set", b"OFF")
+    assert soon(lambda: home.state(f"{CAMERA}/state").get("notices") == "OFF")
+    video.say(f"{CAMERA}/notices/set", b"ON")
+    home.say("homeassistant/status", b"online")
+    assert soon(lambda: sum(topic.endswith("/config") for topic, _, _ in list(home.heard)) >= 4)
+    assert link.state.dropped == 0 and link.state.error == "" and link.state.commands == 1
+    link.stop(10.0)
+    for listener in (home, video):
+        listener.close()
+    broker.kill()
+    site.client.close()
+    site.store.close()
+
+
 def test_with_nothing_enabled_there_is_no_thread_and_no_connection(site: Site) -> None:
     site.parts.integrations.start()
     assert not any(thread.name == "integrations" for thread in threading.enumerate())
@@ -671,6 +705,27 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         file.write_text(f"integrations: {{{wrong}}}\n")
         with pytest.raises(ConfigError):
             load_hub(file)
+
+
+@pytest.mark.parametrize(
+    ("login", "other", "is_fine"),
+    [
+        ("", "", True),
+        ("username: hub", "", False),
+        ("cert_file: hub.crt", "", False),
+        ("username: hub", "broker: {username: hub}", False),
+        ("username: hub", "broker: {username: integrations}", True),
+        ("username: hub", "broker: {host: other, username: hub}", True),
+    ],
+)
+def test_a_link_with_the_hubs_own_login_is_refused(tmp_path: Path, login: str, other: str, is_fine: bool) -> None:
+    file = tmp_path / "hub.yaml"
+    file.write_text(f"broker: {{{login}}}\nintegrations: {{onvif: true, {other}}}\n")
+    if is_fine:
+        assert load_hub(file).integrations.onvif
+        return
+    with pytest.raises(ConfigError, match="login of its own"):
+        load_hub(file)
 
 
 def test_the_models_refuse_what_home_assistant_would(house: House) -> None:

@@ -11,7 +11,8 @@ Assistant 2024.12 and newer): `PREFIX/device/ID/config`, retained. Below `ROOT/h
     SITE/EDGE/CAMERA/notices/set           from Home Assistant: ON lets notices go, OFF holds them back for a while
 
 States are told anew every minute, and Home Assistant calls them unknown when three minutes bring none (`exp_aft`): so
-a hub that hangs doesn't look like one where all is well. Ids are made of site, edge and camera alone and stay.
+a hub that hangs doesn't look like one where all is well. Ids are made of site, edge and camera alone and stay; names
+are in the hub's language.
 """
 
 from __future__ import annotations
@@ -136,12 +137,19 @@ class HomeAssistant:
         parts = "-".join(map(_plain, (self._root, *names)))
         return f"{parts}-{sha256('/'.join((self._root, *names)).encode()).hexdigest()[:8]}"
 
-    def _device(self, name: str, device_id: str, version: str, components: Mapping[str, Component]) -> dict[str, Any]:
+    def _device(
+        self, name: str, names: tuple[str, ...], version: str, components: Mapping[str, Component]
+    ) -> dict[str, Any]:
+        device_id = self._id(*names)
         device: dict[str, Any] = {"ids": [device_id], "name": name, "mf": "labelwatch", "sw": version[:40] or "?"}
         origin: dict[str, Any] = {"name": "labelwatch", "sw": __version__}
         if self._url:
             device["cu"] = origin["url"] = self._url
-        named = {name: {"uniq_id": f"{device_id}-{name}", **fields} for name, fields in components.items()}
+        stem = _slug("labelwatch", *names)  # else entities would be called after names in some language
+        named = {
+            key: {"uniq_id": f"{device_id}-{key}", "def_ent_id": f"{fields['p']}.{stem}_{_slug(key)}", **fields}
+            for key, fields in components.items()
+        }
         return {"dev": device, "o": origin, "cmps": named}
 
     def _hub_device(self) -> dict[str, Any]:
@@ -153,7 +161,7 @@ class HomeAssistant:
             "unseen": _sensor(say("ha_unseen"), topic, "unseen", ic="mdi:camera-off", stat_cla="measurement"),
             "problem": _binary(say("ha_problem"), topic, "problem", "problem"),
         }
-        hub = self._device(say("ha_hub"), self._id("hub"), __version__, components)
+        hub = self._device(say("ha_hub"), ("hub",), __version__, components)
         return {**hub, "avty": [{"t": f"{self._root}/status"}]}
 
     def _edge_device(self, edge: EdgeNow) -> dict[str, Any]:
@@ -168,9 +176,9 @@ class HomeAssistant:
         }  # fmt: skip
         for camera in edge.cameras:
             for name, fields in self._camera(camera, f"{base}/{camera.state.name}").items():
-                components[f"{_plain(camera.state.name)}-{_short(camera.state.name)}-{name}"] = fields
+                components[f"{_plain(camera.state.name)}-{name}-{_short(camera.state.name)}"] = fields
         name = say("ha_edge", name=f"{edge.site} {edge.edge}")
-        device = self._device(name, self._id(edge.site, edge.edge), edge.version, components)
+        device = self._device(name, (edge.site, edge.edge), edge.version, components)
         device["dev"]["via_device"] = self._id("hub")
         available = [{"t": f"{self._root}/status"}, {"t": f"{base}/available"}]
         return {**device, "avty": available, "avty_mode": "all"}
@@ -280,6 +288,11 @@ def _minute(at: float) -> str:
 
 def _plain(name: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
+
+
+def _slug(*names: str) -> str:
+    """As Home Assistant has it in the ids of entities."""
+    return "_".join(_plain(name).replace("-", "_").lower() for name in names)
 
 
 def _short(name: str) -> str:

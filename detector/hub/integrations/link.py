@@ -36,12 +36,12 @@ KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of i
 CONNECT_S = 3.0
 POLL_S = 0.1
 LOOK_S = 10.0
-SHORTEST_LOOK_S = 0.5
+SHORTEST_LOOK_S = 1.0  # so often at most, however much comes
 LEFTOVERS_S = 5.0  # so long after a session began, what the broker kept of an earlier one is taken away
 BIRTH_S = 10.0  # so often at most is all told anew because Home Assistant says that it has started
 LONGEST_BACK_OFF_S = 30.0
 QUEUED = 2000  # packets that paho holds for a slow broker
-LARGEST_COMMAND = 65_536  # bytes; MQTT 5 brokers send us nothing larger
+LARGEST_PACKET = 2 * 2**20  # MQTT 5 brokers send us nothing larger; devices that we announce are smaller
 MOST_COMMANDS = 100  # that wait at once
 MOST_LEFTOVERS = 10_000
 
@@ -243,7 +243,7 @@ class Link:
         address = (self._broker.host, self._broker.port, KEEPALIVE_S)
         if client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.MaximumPacketSize = LARGEST_COMMAND
+            properties.MaximumPacketSize = LARGEST_PACKET
             client.connect(*address, clean_start=True, properties=properties)
         else:
             client.connect(*address)

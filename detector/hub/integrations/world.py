@@ -112,7 +112,7 @@ class Observer:
         states = [state for state in camera_states(edges, now) if NAME.fullmatch(state.name)]
         states = sorted(states, key=lambda state: (state.site, state.edge, state.name))[:MOST_CAMERAS]
         counted, unjudged = self._counted(now)
-        last, going_on = self._last(now), self._going_on(now)
+        last, going_on = self._last(states, now), self._going_on(now)
         paused = {(pause.site, pause.camera): pause for pause in self._pauses.all(now)}
         cameras: defaultdict[tuple[str, str], list[CameraNow]] = defaultdict(list)
         for state in states:
@@ -145,20 +145,17 @@ class Observer:
             unjudged = connection.execute(waiting).scalar_one()
         return {(row[0], row[1], row[2]): (int(row[3]), int(row[4])) for row in rows}, unjudged
 
-    def _last(self, now: float) -> dict[Place, StoredIncident]:
+    def _last(self, states: list[CameraState], now: float) -> dict[Place, StoredIncident]:
         """The last alert of each camera, of those that weren't judged to be none."""
         c = incidents.c
         stands = or_(c.verdict.is_(None), c.verdict.not_in(CLEARED))
-        newest = (
-            select(c.site, c.camera, func.max(c.started_at).label("at"))
-            .where(c.started_at > now - LOOK_BACK_S, c.told == ALERT, stands)
-            .group_by(c.site, c.camera)
-            .subquery()
-        )
-        same = (c.site == newest.c.site) & (c.camera == newest.c.camera) & (c.started_at == newest.c.at)
-        query = select(c.id).join(newest, same).where(c.told == ALERT, stands).order_by(c.id).limit(2 * MOST_CAMERAS)
+        newest_first = (c.started_at.desc(), c.id.desc())
+        ids: list[str] = []
         with self._store.database.reading() as connection:
-            ids = list(connection.execute(query).scalars())
+            for state in states:  # each is found at once at the end of its camera's index
+                own = (c.site == state.site, c.camera == state.name, c.started_at > now - LOOK_BACK_S)
+                query = select(c.id).where(*own, c.edge == state.edge, c.told == ALERT, stands)
+                ids += connection.execute(query.order_by(*newest_first).limit(1)).scalars()
         return {_place(one): one for one in self._store.incidents(ids)}
 
     def _going_on(self, now: float) -> list[StoredIncident]:
