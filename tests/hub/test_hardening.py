@@ -59,9 +59,10 @@ def test_the_account_page_refuses_what_is_guessed_and_takes_sixty_four_character
 
 
 def test_a_session_ends_after_a_month_however_much_it_is_used(site: Site) -> None:
+    token = site.client.cookies["labelwatch"]
     while site.clock.at < NOON + LONGEST_SESSION_S - 2 * SESSION_S:
         site.clock.at += 0.99 * SESSION_S
-        assert site.client.get("/").status_code == 200
+        assert site.gate.session(token, site.clock.at)
     site.clock.at += 0.99 * SESSION_S
     assert len(site.people.sessions("owner", site.clock.at)) == 1
     site.clock.at = NOON + LONGEST_SESSION_S + 1
@@ -215,3 +216,19 @@ def test_the_name_of_a_file_with_a_secret_is_none() -> None:
     assert (
         secrets_in("hub.yaml", "password_file: secrets/broker-password\nkey_file: /etc/mosquitto/labelwatch.key") == []
     )
+
+
+def test_no_script_keeps_anything_in_the_browser() -> None:
+    scripts = sorted((REPOSITORY / "detector" / "hub" / "static").glob("*.js"))
+    assert scripts
+    for script in scripts:
+        kept = re.findall(r"localStorage|sessionStorage|indexedDB|document\.cookie", script.read_text(encoding="utf-8"))
+        assert kept == [], script.name
+
+
+def test_every_dependency_is_locked_by_its_hash() -> None:
+    lines = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = [n for n, line in enumerate(lines) if re.match(r"[A-Za-z0-9]", line)]
+    assert len(pinned) > 20
+    for n in pinned:
+        assert "==" in lines[n] and "--hash=sha256:" in lines[n + 1], lines[n]
