@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -23,15 +25,16 @@ from typing import Any
 from detector.census import Census
 from detector.clock import iso
 from detector.config import EdgeConfig, Incidents
-from detector.errors import SourceError
+from detector.errors import SourceError, SourceUnavailable
 from detector.progress import Step
 from detector.recorder_names import Pattern
-from detector.recordings import Piece, Session, sessions
+from detector.recordings import Session, sessions
 from detector.sentences import sentences
 from detector.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
 
 Progress = Callable[[Step], None]
+FILES_OF_A_CLIP = 8  # at most that one clip is cut from
 BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
 
 
@@ -118,11 +121,11 @@ def _run_all(waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path,
 
 @dataclass(slots=True)
 class _Told:
-    """An incident as told so far, with what is needed to write it down; its files once they are cut."""
+    """An incident as told so far; the recording it begins in, and when that does; its files once they are cut."""
 
     incident: Incident
-    piece: Piece
-    piece_start: float
+    recording: Path
+    recording_start: float
     ended: bool = False
     clip: str | None = None
     side: str | None = None
@@ -141,18 +144,24 @@ class ReplaySink:
         self._looks = LookRing(settings.longest_s + self._reach_s)
         self.told: dict[str, _Told] = {}
         self._uncut: list[_Told] = []
-        self.piece: Piece | None = None
-        self.piece_start = 0.0
+        self._files: deque[tuple[Path, float, float]] = deque(maxlen=FILES_OF_A_CLIP)
+
+    def begin(self, path: Path, start_at: float) -> None:
+        """A file begins: what is told from now on arose in it, or before."""
+        if self._files:
+            before, start, _ = self._files.pop()
+            self._files.append((before, start, max(start, start_at)))
+        self._files.append((path, start_at, float("inf")))
 
     def accept(self, update: IncidentUpdate, frame: Frame) -> None:
         """Remember an update; a snapshot is drawn anew whenever severity rises."""
         from detector.alerts.snapshot import snapshot_jpeg
 
         after, before = update.after, update.before
-        if self.piece is None:
-            raise ValueError("no recording is being read")
         if after.id not in self.told:
-            self.told[after.id] = _Told(after, self.piece, self.piece_start)
+            begun = [file for file in self._files if file[1] <= after.started_at]
+            path, start, _ = begun[-1] if begun else self._files[0]
+            self.told[after.id] = _Told(after, path, start)
             self._uncut.append(self.told[after.id])
         self.told[after.id].incident = after
         if before is None or after.severity.rank > before.severity.rank:
@@ -174,34 +183,55 @@ class ReplaySink:
             self._cut(told)
 
     def _cut(self, told: _Told) -> None:
-        """Cut an incident's clip from the file it begins in, and write the side file beside it."""
-        from detector.alerts.clips import cut_recording
+        """Cut an incident's clip from the files it lies in, and write the side file beside it."""
         from detector.alerts.looks import write_side
 
         self._uncut.remove(told)
         incident, settings = told.incident, self._settings
-        begin, end = incident.started_at - told.piece_start, incident.ended_at - told.piece_start
+        begin = incident.started_at - settings.pre_roll_s
+        end = min(incident.ended_at + settings.post_roll_s, incident.started_at + settings.longest_s)
         clip, side = f"clips/{incident.id}.mp4", f"clips/{incident.id}{SUFFIX}"
         try:
-            cut = cut_recording(
-                told.piece.path,
-                max(0.0, begin - settings.pre_roll_s),
-                min(end + settings.post_roll_s, begin + settings.longest_s),
-                self._out / clip,
-            )
+            started_at, duration_s = self._clip(begin, end, self._out / clip)
         except SourceError:
             return  # a damaged stretch; the incident stands without its clip
-        started_at = told.piece_start + cut.start_s
         written = write_side(
             self._out / side,
-            self._looks.between(started_at - 1.0, started_at + cut.duration_s + 1.0),
+            self._looks.between(started_at - 1.0, started_at + duration_s + 1.0),
             incident=incident.id,
             segment=0,
             started_at=started_at,
-            duration_s=cut.duration_s,
+            duration_s=duration_s,
             tracks=incident.tracks,
         )
         told.clip, told.side = clip, side if written else None
+
+    def _clip(self, begin: float, end: float, out: Path) -> tuple[float, float]:
+        """Make a clip of a stretch of time; when its first picture was taken, and how many seconds it has."""
+        from detector.alerts.clips import cut_recording
+        from detector.alerts.joined import Part, join
+
+        found: list[tuple[float, Path, float]] = []
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".cut-") as folder:
+            for n, (path, start, until) in enumerate(self._files):
+                if start > end or until < begin:
+                    continue
+                try:
+                    upto = min(end, until - 0.001)  # where files overlap, the later has the pictures
+                    cut = cut_recording(path, max(0.0, begin - start), upto - start, Path(folder, f"{n}.mp4"))
+                except SourceError:
+                    continue  # a damaged stretch; another file may have the rest
+                found.append((start + cut.start_s, cut.path, cut.duration_s))
+            if not found:
+                raise SourceUnavailable(f"{out.name}: no picture of that time can be had")
+            first_at, first, first_s = found[0]
+            if len(found) > 1:
+                try:
+                    return first_at, join([Part(path, at - first_at) for at, path, _ in found], out).duration_s
+                except SourceUnavailable:
+                    pass  # the recorder was set otherwise in between: what the first file has is shown
+            first.rename(out)
+        return first_at, first_s
 
 
 class ParcelCount:
@@ -256,7 +286,7 @@ def run_session(
             entry.update(seconds=0.0, unreadable=str(error))
             progress(Step(session.camera.name, 0.0, size_of(piece.path)))
             continue
-        sink.piece, sink.piece_start = piece, start_at
+        sink.begin(piece.path, start_at)
         promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
         told = _Telling(session.camera.name, size_of(piece.path), promised_s, sink, progress)
         try:
@@ -352,7 +382,7 @@ def _border(camera: str, ended_at: float, begins_at: float, path: Path) -> dict[
 
 def _record(told: _Told) -> dict[str, Any]:
     """An incident's line in `incidents.jsonl`."""
-    incident, start = told.incident, told.piece_start
+    incident, start = told.incident, told.recording_start
     begin, end = incident.started_at - start, incident.ended_at - start
     exposed = incident.labels_exposed
     return {
@@ -368,7 +398,7 @@ def _record(told: _Told) -> dict[str, Any]:
         "ended_at": iso(incident.ended_at),
         "start_offset_s": round(begin, 3),
         "end_offset_s": round(end, 3),
-        "file": told.piece.path.name,
+        "file": told.recording.name,
         "tracks": list(incident.tracks),
         "acts": [_act(act, start) for act in incident.acts],
         "labels_exposed": {"low": exposed.low, "best": exposed.best, "high": exposed.high},

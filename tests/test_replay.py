@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -49,19 +52,29 @@ def replayed(clip: Path, config_file: Path, out: Path, *more: str) -> list[dict[
     return lines_of(out)
 
 
-def test_a_sweep_is_one_incident_with_its_photos_and_evidence(config_file: Path, tmp_path: Path) -> None:
-    found = replayed(SWEEP, config_file, tmp_path / "out")
-    sweeps = [i for i in found if i["kind"] == "label_photography"]
-    assert len(sweeps) == 1
-    sweep = sweeps[0]
+def test_a_sweep_across_two_files_is_one_incident_with_its_photos_and_evidence(
+    config_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "footage"
+    first = cut_recording(SWEEP, 0.0, 8.0, folder / "1.mp4")  # it ends in the midst of the photos
+    second = cut_recording(SWEEP, first.duration_s, 60.0, folder / "2.mp4")
+    for n, start_s in ((1, 0.0), (2, second.start_s)):
+        stamp = (datetime.fromisoformat(START) + timedelta(seconds=start_s)).astimezone(ZoneInfo("Asia/Shanghai"))
+        (folder / f"{n}.mp4").rename(folder / f"NVR_ch1_{stamp:%Y%m%d%H%M%S}_20261101172620.mp4")
+    assert main(["replay", str(folder), "--config", str(config_file), "--out", str(tmp_path / "out")]) == 0
+    (sweep,) = (i for i in lines_of(tmp_path / "out") if i["kind"] == "label_photography")
     photos = [act for act in sweep["acts"] if act["kind"] == "photo"]
     assert 3 <= len(photos) <= 5
+    assert photos[0]["start_offset_s"] < second.start_s < photos[-1]["end_offset_s"]
     assert len({parcel for act in photos for parcel in act["parcels"]}) >= 2
     exposed = sweep["labels_exposed"]
     assert 2 <= exposed["low"] <= exposed["best"] <= exposed["high"]
-    assert sweep["camera"] == "sweep_near" and sweep["zone"] == "all"
+    assert sweep["camera"] == "NVR_ch1" and sweep["zone"] == "all"
     assert 0 < sweep["start_offset_s"] < sweep["end_offset_s"] < 20
-    assert (tmp_path / "out" / sweep["clip"]).read_bytes()[4:8] == b"ftyp"
+    clip = Recording(tmp_path / "out" / sweep["clip"], camera="c", start_at=0.0, fps=30)
+    times = [frame.captured_at for frame in clip]
+    assert times[-1] >= sweep["end_offset_s"] - 0.5, "the clip goes on in the second file"
+    assert max(b - a for a, b in pairwise(times)) < 0.5 and clip.decode_errors == 0
     assert (tmp_path / "out" / sweep["snapshot"]).read_bytes()[:2] == b"\xff\xd8"
 
 
