@@ -4,8 +4,6 @@
       ConfigError        problems of a configuration, all of them at once
       SourceError        a file or camera that can't be read
         SourceUnavailable    it can't be opened
-        SourceRefused        the camera refused the password
-        SourceLost           it was open and went away
       ModelError         wrong checksum, or a model that isn't what its card says
       WireError          a message that can't be decoded or must not be believed
       StoreError         a database that can't be used
@@ -60,14 +58,6 @@ class SourceError(LabelwatchError):
 
 class SourceUnavailable(SourceError):  # noqa: N818 - these names say what happened
     """The file or camera can't be opened."""
-
-
-class SourceRefused(SourceUnavailable):
-    """The camera refused the user name or password."""
-
-
-class SourceLost(SourceError):  # noqa: N818
-    """The stream was open and broke off."""
 
 
 class ModelError(LabelwatchError):

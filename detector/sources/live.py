@@ -38,6 +38,8 @@ FATAL = ("hung", "crashed", "memory")
 LONGEST_REORDER_S = 10.0
 # A reader's word on when something came, older than this, is not believed.
 OLDEST_S = 60.0
+# In a second: 8K at 60 frames takes some 25 MB, and after a stall a camera sends what it had held back.
+MOST_STEPS, MOST_BYTES = 5000, 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class LiveSource:
         """
         stream_format = StreamFormat("", 0, 0)
         first = self.stats.frames_in
+        flood = _Flood()
         # A name may have to be looked up before, and a stream be understood after, what `open_s` is for.
         until = time.monotonic() + self._patience.open_s + self._patience.hung_s
         while not self._over:
@@ -194,6 +197,7 @@ class LiveSource:
                 case Format():
                     stream_format = StreamFormat(message.codec, message.width, message.height)
                 case Stepped():
+                    flood.add(len(message.data), now)
                     first = self.stats.frames_in
                     self._step(message, stream_format, now)
                 case Laid():
@@ -269,6 +273,27 @@ class LiveSource:
         until = self._clock.now() + seconds
         while not self._over and (left := until - self._clock.now()) > 0:
             self._clock.sleep(min(left, 0.2))
+
+
+class _Flood:
+    """Notices a reader that says so much that listening to it would starve the other cameras."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._steps = self._bytes = 0
+
+    def add(self, size: int, now: float) -> None:
+        """A packet of so many bytes came.
+
+        Raises:
+            Garbled: No camera sends so many in a second.
+        """
+        if now - self._since >= 1.0:
+            self._since, self._steps, self._bytes = now, 0, 0
+        self._steps += 1
+        self._bytes += size
+        if self._steps > MOST_STEPS or self._bytes > MOST_BYTES:
+            raise Garbled(f"{self._steps} packets of {self._bytes} bytes in a second")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from detector.config import Camera
 from detector.sources import live
 from detector.sources.live import LiveSource, Patience
 from detector.sources.messages import (
+    LARGEST_PACKET,
     TO_READER,
     TO_WORKER,
     Channel,
@@ -289,6 +290,16 @@ def test_false_words_end_the_reader_and_not_the_camera(watched: Watcher, monkeyp
     assert is_gone(before)
     monkeypatch.undo()
     assert watched.sees_more(1)
+
+
+@pytest.mark.parametrize(("size", "count"), [(0, 5001), (LARGEST_PACKET, 9)])
+def test_a_flood_is_refused_and_a_camera_that_catches_up_is_not(size: int, count: int) -> None:
+    flood = live._Flood()
+    with pytest.raises(Garbled, match="in a second"):
+        for n in range(count):
+            flood.add(size, 1.0 + n / 10_000)
+    for n in range(5 * 60 * 5):
+        flood.add(400_000, 10 + n / 300)
 
 
 def refuse(*_: object) -> None:
