@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from detector.errors import StoreError
+
 Names = Sequence[x509.GeneralName]
 Use = x509.ObjectIdentifier
 
@@ -99,6 +101,20 @@ def load_certificate(file: Path) -> x509.Certificate:
         ValueError: It holds none.
     """
     return x509.load_pem_x509_certificate(file.read_bytes())
+
+
+def ends_at(file: Path) -> float:
+    """When a certificate ends, Unix seconds.
+
+    Raises:
+        StoreError: The file holds none.
+    """
+    try:
+        return load_certificate(file).not_valid_after_utc.timestamp()
+    except OSError as error:
+        raise StoreError(f"the certificate {file} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{file} holds no certificate") from error
 
 
 def load_pair(folder: Path, name: str) -> Pair | None:

@@ -19,7 +19,7 @@ import os
 import pwd
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,6 +34,7 @@ from detector.authority import (
     Pair,
     certificate_pem,
     certified,
+    ends_at,
     fits,
     issued,
     key_pem,
@@ -95,6 +96,8 @@ WORDS = {
         "broker": "Start the broker:",
         "hub": "Two lines for hub.yaml:",
         "edge": "For edge {}: carry all of {} to it, beside its site.yaml, and write there:",
+        "left": "The certificate {} ends in {} days: renew it (labelwatch certs, or join again).",
+        "over": "The certificate {} has ended: the broker lets nobody in with it (labelwatch certs, or join again).",
         "revoked": "{} is let in no more (certificates revoked: {}).",
         "unknown": "{} has no certificate that isn't revoked already.",
         "reload": "Restart the broker now: it reads the list then, and lets go of whoever is connected.",
@@ -107,6 +110,8 @@ WORDS = {
         "broker": "启动消息服务器：",
         "hub": "hub.yaml 里写这两行：",
         "edge": "盒子 {}：把 {} 里的文件全部拷到它的 site.yaml 旁边，并写上：",
+        "left": "证书 {} 还有 {} 天到期：请续签（labelwatch certs，或让盒子重新加入）。",
+        "over": "证书 {} 已过期，消息服务器不再放行（请运行 labelwatch certs，或让盒子重新加入）。",
         "revoked": "已禁止 {} 接入（吊销证书 {} 张）。",
         "unknown": "{} 没有尚未吊销的证书。",
         "reload": "请现在重启消息服务器：重启后名单才生效，已连接的也会断开。",
@@ -248,18 +253,18 @@ def authority_pem(folder: Path) -> str:
         return certificate_pem(load_certificate(folder / "authority" / "ca.crt")).decode()
 
 
-def ends_at(file: Path) -> float:
-    """When a certificate ends, Unix seconds.
-
-    Raises:
-        StoreError: The file holds none.
-    """
-    try:
-        return load_certificate(file).not_valid_after_utc.timestamp()
-    except OSError as error:
-        raise StoreError(f"the certificate {file} can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{file} holds no certificate") from error
+def notices(files: Iterable[Path], now: float, language: str, days: int = RENEW_DAYS) -> list[str]:
+    """For whoever reads a configuration: which certificates that it names end soon, or can't be read; a line each."""
+    say, told = WORDS[language], []
+    for file in files:
+        try:
+            left_days = (ends_at(file) - now) / 86400
+        except StoreError as error:
+            told.append(str(error))
+            continue
+        if left_days <= days:
+            told.append(say["over" if left_days <= 0 else "left"].format(file, int(left_days)))
+    return told
 
 
 # ---- names

@@ -88,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     join = verb("join", run_join, "this edge box to a hub, by the code that the hub's page shows")
     join.add_argument("hub_url", metavar="HUB_URL", help="as a browser shows it, e.g. https://10.0.0.2:8080")
-    join.add_argument("code", metavar="CODE", help="as the hub's page shows it")
+    join.add_argument("code", nargs="?", metavar="CODE", help="as the hub's page shows it; asked for when left out")
     join.add_argument("--config", type=Path, required=True, help="edge configuration, which names site and edge")
     join.add_argument("--ca", type=Path, metavar="FILE", help="vouches for the hub's web server; the code does, too")
     join.add_argument("--new-key", action="store_true", help="make a new key: after this box was shut out")
@@ -304,7 +304,9 @@ def run_join(options: argparse.Namespace) -> int:
     from detector.joining import join, try_broker
 
     config, clock = load_edge(options.config), SystemClock()
-    joined = join(options.hub_url, options.code, config, clock, ca_file=options.ca, new_key=options.new_key)
+    # What stands on a command line can be read by everybody on the machine, and stays in the shell's history.
+    code = options.code or input("code: ")
+    joined = join(options.hub_url, code, config, clock, ca_file=options.ca, new_key=options.new_key)
     print("\n".join(joined.lines(options.config, config, options.hub_url)), flush=True)
     try_broker(config, joined.broker, clock)
     print(f"the broker at {joined.broker.host}:{joined.broker.port} lets this box in")
@@ -661,6 +663,8 @@ def run_check(options: argparse.Namespace) -> int:
     elif options.explain and not problems:
         hint = "labelwatch check configs/site.yaml --explain"
         problems = [Problem(str(options.config), "", "a hub's configuration has nothing to explain", hint)]
+    if not problems:
+        print(*_ending(options.config, config), sep="", end="", file=sys.stderr)
     zoned = Zoned(config) if config else None
     explained = _explained(zoned, at, options.language) if zoned and options.explain else None
     if zoned:
@@ -679,6 +683,22 @@ def run_check(options: argparse.Namespace) -> int:
     elif not problems:
         print(f"{options.config}: fine")
     return MISUSED if problems else FINE
+
+
+def _ending(path: Path, config: EdgeConfig | None) -> list[str]:
+    """Lines about certificates that a configuration names and that end soon."""
+    from detector.certs import notices
+    from detector.config import load_hub
+
+    files = []
+    if config is None:
+        hub = load_hub(path)
+        broker = hub.broker
+        files += [hub.certs_dir / "broker" / "server.crt"] if hub.certs_dir else []
+    else:
+        broker = config.broker
+    files += [file for file in (broker.cert_file, broker.ca_file) if file]
+    return [f"{line}\n" for line in notices(files, time.time(), _spoken())]
 
 
 def _edge_at(path: Path, text: str | None) -> tuple[EdgeConfig | None, float]:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from detector import __version__, wire
+from detector.authority import ends_at
 from detector.camera_worker import CameraWorker
 from detector.clock import kernel_clock
 from detector.config import EdgeConfig
@@ -36,7 +37,7 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
     told: dict[str, Any] = {"site": config.site, "edge": config.edge, "cameras": reports}
     told |= {"tuned": tuned, "zoned": zoned}
-    told |= {**counts, **delivery.trust.health(), **what_runs(config)}
+    told |= {**counts, **delivery.trust.health(), **what_runs(config), **_certificate_told(config)}
     return {**told, "clock": _clock_told(), **_box_told(config)}
 
 
@@ -118,6 +119,17 @@ def what_runs(config: EdgeConfig) -> dict[str, str | None]:
         "model_sha256": model[2] if model else None,
         "config_sha256": hashlib.sha256(told.encode()).hexdigest(),
     }
+
+
+def _certificate_told(config: EdgeConfig) -> dict[str, float]:
+    """When the broker will let this edge in no more; nothing where it comes in otherwise."""
+    if config.broker.cert_file is None:
+        return {}
+    try:
+        return {"certificate_ends_at_unix": ends_at(config.broker.cert_file)}
+    except StoreError as error:
+        logger.warning("%s", error)
+        return {}
 
 
 def _clock_told() -> dict[str, Any] | None:

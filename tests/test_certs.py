@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,14 +16,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from detector.authority import load_certificate
+from detector.authority import ends_at, load_certificate
 from detector.certs import (
     LIFE,
     RENEW_DAYS,
     authority_pem,
-    ends_at,
     issue_edge,
     make_certificates,
+    notices,
     revoke_edge,
     revoke_named,
     sign_edge,
@@ -228,6 +229,26 @@ def test_when_a_certificate_ends(folder: Path, tmp_path: Path) -> None:
     for file in (tmp_path / "rubbish", tmp_path / "none"):
         with pytest.raises(StoreError):
             ends_at(file)
+
+
+def test_whoever_reads_a_configuration_is_told_what_ends_soon(folder: Path, tmp_path: Path) -> None:
+    file = folder / "hub" / "client.crt"
+    assert notices([file], NOON, "en") == []
+    assert "ends in 58 days" in notices([file], SOON, "en")[0]
+    assert "还有 58 天" in notices([file], SOON, "zh")[0]
+    assert "has ended" in notices([file], NOON + 1200 * DAY, "en")[0]
+    assert "can't be read" in notices([tmp_path / "none"], NOON, "en")[0]
+
+
+def test_checking_a_configuration_tells_what_ends_soon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made_at = time.time() - LIFE.total_seconds() + 9 * DAY
+    make_certificates(tmp_path, ["broker.lan"], [], made_at)
+    files = "ca_file: hub/ca.crt, cert_file: hub/client.crt, key_file: hub/client.key"
+    (tmp_path / "hub.yaml").write_text(f"port: 8080\ncerts_dir: .\nbroker: {{{files}}}")
+    assert main(["check", str(tmp_path / "hub.yaml")]) == 0
+    told = capsys.readouterr()
+    assert told.out.endswith("hub.yaml: fine\n")
+    assert [line.split(" ends")[0].rpartition("/")[2] for line in told.err.splitlines()] == ["server.crt", "client.crt"]
 
 
 def test_the_command_tells_what_to_write_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

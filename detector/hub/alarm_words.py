@@ -40,6 +40,8 @@ def _values(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> dict[str, Any]:
         "to": moment(ended, zone),
         "span": say.span(ended - began),
         "file": facts.get("file", ""),
+        "known": facts.get("known", ""),
+        "own": facts.get("own", ""),
         "rows": facts.get("rows", 0),
         "backup": say("alarm_with_backup", time=moment(backup_at, zone)) if backup_at else "",
     }

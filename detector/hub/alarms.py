@@ -60,6 +60,8 @@ KINDS: Mapping[str, Kind] = {
     "edge_store": Kind("critical", is_loss=True),
     "edge_disk": Kind(after_s=60.0),
     "clock": Kind(after_s=60.0),
+    "hub_key": Kind("critical", after_s=60.0),
+    "certificate": Kind(),
     "hub_down": Kind(is_loss=True, fades_s=86400.0),
     "hub_store": Kind("critical", is_loss=True),
     "hub_store_damaged": Kind("critical", calm_s=0.0),

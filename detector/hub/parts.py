@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from detector import wire
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub.alarms import Alarms
@@ -158,7 +159,10 @@ def assemble(
     def damaged(what: str) -> None:
         mark_damaged(config.data_dir, what)
 
-    watchman = Watchman(alarms, store, keys, health, config.alarms, clock, reserve, sender.poke, damaged)
+    key = load_key(config.data_dir / HUB_KEY, "the hub's key")
+    watchman = Watchman(
+        alarms, store, keys, health, config.alarms, clock, reserve, sender.poke, damaged, wire.public_key_text(key)
+    )
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
         reviews=Reviews(store.database), presence=Presence(), health=health, alarms=alarms, watchman=watchman,
@@ -168,7 +172,7 @@ def assemble(
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
         packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
         pauses=pauses, links=links, integrations=link,
-        key=load_key(config.data_dir / HUB_KEY, "the hub's key"), certificate=certificate,
+        key=key, certificate=certificate,
         keys=keys,
         enrolment=Enrolment(store.database, audit), rotations=Rotations(store.database, audit),
     )  # fmt: skip

@@ -20,6 +20,7 @@ LESS_BACKLOG = 0.5  # shares of the thresholds at which an alarm is over
 LESS_CLOCK = 0.5
 MORE_DISK = 1.4
 MUCH = 2.0**53
+CERTIFICATE_S = 60 * 86400.0  # so long before it ends somebody is told
 REASONS = ("rows", "bytes", "age", "disk")
 MOST_TITLE = 100
 
@@ -34,6 +35,7 @@ class HubNow:
         broker_lost_since: From when on there is none.
         reserve_bytes: Below so much free on the disk footage goes early.
         damage: What is wrong with the database; empty where nothing is known to be.
+        key: The hub's public key, base64.
     """
 
     state: HubState
@@ -41,6 +43,7 @@ class HubNow:
     broker_lost_since: float | None = None
     reserve_bytes: int = 0
     damage: str = ""
+    key: str = ""
 
 
 def signs(
@@ -63,6 +66,7 @@ def signs(
             found.append(silent)
         elif is_fresh(edge, now):
             found += _of_edge(edge, config, now, standing)
+            found += _of_trust(edge, hub.key, now)
             found += _of_cameras(edge, cameras, now)
         found += _of_losses(edge)
     return found
@@ -110,6 +114,17 @@ def _of_edge(edge: Edge, config: AlarmsConfig, now: float, standing: Collection[
     offset = edge.clock_offset_s or 0.0
     if abs(offset) > config.clock_s * (LESS_CLOCK if ("clock", *place, "") in standing else 1):
         yield Sign("clock", *place, facts={"offset_s": round(offset, 1)})
+
+
+def _of_trust(edge: Edge, key: str, now: float) -> Iterator[Sign]:
+    """Whether an edge takes this hub for its own, and will go on being let in by the broker."""
+    told = edge.health or {}
+    known = told.get("hub_key")
+    if key and told.get("refused_words") and known != key:
+        yield Sign("hub_key", edge.site, edge.edge, facts={"known": str(known or "")[:8], "own": key[:8]})
+    ends_at = _number(told.get("certificate_ends_at_unix"))
+    if ends_at and ends_at - now < CERTIFICATE_S:
+        yield Sign("certificate", edge.site, edge.edge, facts={"to": ends_at})
 
 
 def _of_cameras(edge: Edge, cameras: Iterable[CameraState], now: float) -> Iterator[Sign]:

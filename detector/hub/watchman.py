@@ -37,6 +37,7 @@ class Watchman:
         reserve_bytes: Of the hub's disk.
         poke: Called when alarms were opened or closed.
         damaged: Told what is damaged in the database.
+        key: The hub's public key, base64.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Watchman:
         reserve_bytes: int = 0,
         poke: Callable[[], None] = lambda: None,
         damaged: Callable[[str], None] = lambda _what: None,
+        key: str = "",
     ) -> None:
         self._alarms = alarms
         self._store = store
@@ -60,6 +62,7 @@ class Watchman:
         self._reserve_bytes = reserve_bytes
         self._poke = poke
         self._damaged = damaged
+        self._key = key
         self._check_at = clock.now() + FIRST_CHECK_S
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -106,7 +109,7 @@ class Watchman:
         standing = {alarm.place for alarm in self._alarms.open()}
         hub = HubNow(
             self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,
-            self._store.database.damage,
+            self._store.database.damage, self._key,
         )  # fmt: skip
         found = signs(edges, hub, self._config, now, standing)
         known = {(edge.site, edge.edge): edge for edge in edges}

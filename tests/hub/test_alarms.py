@@ -35,7 +35,7 @@ def edge(**changes: Any) -> Edge:
 
 def wrong(found: Edge | None = None, standing: set[Any] = frozenset(), **hub: Any) -> list[str]:  # type: ignore[assignment]
     """Kinds of what is wrong."""
-    now = replace(HubNow(FINE, NOON - 9000), **hub)
+    now = replace(HubNow(FINE, NOON - 9000, key="ours"), **hub)
     return sorted(sign.kind for sign in signs([found] if found else [], now, CONFIG, NOON, standing))
 
 
@@ -52,6 +52,14 @@ def wrong(found: Edge | None = None, standing: set[Any] = frozenset(), **hub: An
         ({"backlog": 0, "oldest_s": 9000}, []),
         ({"disk_free": 4.9 * GB}, ["edge_disk"]),
         ({"offset": 2.1}, ["clock"]),
+        ({"hub_key": "another", "refused_words": 1}, ["hub_key"]),
+        ({"hub_key": None, "refused_words": 1}, ["hub_key"]),  # its file is broken
+        ({"hub_key": "another"}, []),
+        ({"hub_key": "ours", "refused_words": 9}, []),  # somebody else's words
+        ({"certificate_ends_at_unix": NOON + 59 * 86400}, ["certificate"]),
+        ({"certificate_ends_at_unix": NOON - 1}, ["certificate"]),
+        ({"certificate_ends_at_unix": NOON + 61 * 86400}, []),
+        ({"certificate_ends_at_unix": "soon", "hub_key": 7}, []),
         ({"offset": -86400.0}, ["clock"]),
         ({"cameras": {"cam3": {"age_s": 30.0}}}, ["camera_silent"]),
         (

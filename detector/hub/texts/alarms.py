@@ -32,6 +32,11 @@ ZH: dict[str, str] = {
     "alarm_do_edge_disk": "录像会先被删。请清理那台设备的磁盘。",
     "alarm_clock": "边缘设备 {name} 的时钟差了 {offset} 秒",
     "alarm_do_clock": "证据上的时间会不准。请让那台设备与时间服务器同步。",
+    "alarm_hub_key": "边缘设备 {name} 不认这个监控中心",
+    "alarm_do_hub_key": "它认的是另一把密钥（{known}…，这里是 {own}…），所以告警一直存在它那里，不会丢。"
+    "如果监控中心重装过，请让它重新加入。",
+    "alarm_certificate": "边缘设备 {name} 的证书 {to} 到期",
+    "alarm_do_certificate": "到期后它连不上消息服务器。请在那之前让它重新加入。",
     "alarm_hub_down": "监控中心停过机：{from} 到 {to}，共 {span}",
     "alarm_do_hub_down": "这段时间没人能看到告警；边缘设备照常记录，已补传或正在补传。请查明为什么停机。",
     "alarm_hub_store": "监控中心的数据库损坏，已另存为 {file}，工作继续",
@@ -96,6 +101,11 @@ EN: dict[str, str] = {
     "alarm_do_edge_disk": "Clips will be deleted first. Clear that box's disk.",
     "alarm_clock": "The clock of edge box {name} is off by {offset} s",
     "alarm_do_clock": "The times on evidence will be wrong. Have that box follow a time server.",
+    "alarm_hub_key": "Edge box {name} does not take this hub for its own",
+    "alarm_do_hub_key": "It knows another key ({known}…, this hub's is {own}…), so its alerts wait there; "
+    "none is lost. If the hub was set up anew, let the box join again.",
+    "alarm_certificate": "The certificate of edge box {name} ends on {to}",
+    "alarm_do_certificate": "After that the broker lets it in no more. Let the box join again before.",
     "alarm_hub_down": "This hub was not running from {from} to {to} ({span})",
     "alarm_do_hub_down": "Nobody could see alerts then; edge boxes recorded all the same, and catch up. Find out why "
     "it stopped.",
