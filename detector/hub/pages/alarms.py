@@ -81,6 +81,8 @@ def _line(view: View, alarm: Alarm) -> AlarmLine:
     ended = alarm.ended_at if alarm.ended_at is not None else view.now
     began = moment(alarm.began_at, view.zone)
     words = say("alarm_since" if alarm.is_open else "alarm_lasted", time=began, span=say.span(ended - alarm.began_at))
+    if alarm.is_loss:  # it has happened: it doesn't go on
+        words = moment(alarm.raised_at, view.zone)
     known = ""
     if alarm.acknowledged_at is not None:
         known = say(
@@ -95,7 +97,11 @@ def alarms_page(view: Annotated[View, LOOK], before: Annotated[int | None, Query
     found = view.parts.alarms.history(view.scope, before, PAGE + 1)
     shown = found[:PAGE]
     older = shown[-1].number if len(found) > PAGE else None
-    return view.page("alarms_page.html", past=alarm_lines(view, shown), older=older, **banner(view))
+    lasting = alarm_lines(view, standing(view))
+    return view.page(
+        "alarms_page.html", past=alarm_lines(view, shown), older=older, alarms_open=lasting,
+        may_acknowledge=may_acknowledge,
+    )  # fmt: skip
 
 
 @router.post("/alarms/{number}/acknowledge")
