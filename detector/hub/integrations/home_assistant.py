@@ -176,7 +176,7 @@ class HomeAssistant:
         }  # fmt: skip
         for camera in edge.cameras:
             for name, fields in self._camera(camera, f"{base}/{camera.state.name}").items():
-                components[f"{_plain(camera.state.name)}-{name}-{_short(camera.state.name)}"] = fields
+                components[f"{_key(camera.state.name)}-{name}"] = fields
         name = say("ha_edge", name=f"{edge.site} {edge.edge}")
         device = self._device(name, (edge.site, edge.edge), edge.version, components)
         device["dev"]["via_device"] = self._id("hub")
@@ -295,8 +295,9 @@ def _slug(*names: str) -> str:
     return "_".join(_plain(name).replace("-", "_").lower() for name in names)
 
 
-def _short(name: str) -> str:
-    return sha256(name.encode()).hexdigest()[:4]
+def _key(name: str) -> str:
+    """Made of what Home Assistant takes, and still different for `a.b` and `a-b`."""
+    return _plain(name) if _plain(name) == name else f"{_plain(name)}-{sha256(name.encode()).hexdigest()[:4]}"
 
 
 def _one_line(text: str) -> str:
