@@ -568,7 +568,7 @@ def _requests(folder: Path) -> tuple[Check, list[bytes]]:
     seeds += [b"PUT /api/clips/inc-1/0\n" + host + b"content-range: bytes 0-9/10\nx-labelwatch-site: s\n\n0123456789"]
     seeds += [
         b"GET /static/style.css\nrange: bytes=0-5,7-9\nif-range: x\n" + host,
-        b"GET /health/live\n" + host,
+        b"GET /healthz\n" + host,
         b"GET /metrics\nauthorization: Bearer lw_x\n" + host,
     ]
     seeds += [

@@ -365,6 +365,9 @@ class Guard:
         # No name of ours holds a nought, and no database takes it; what isn't ASCII should have come encoded.
         if "\0" in path or b"%00" in query or not query.isascii():
             await JSONResponse({"reason": "the address is no text"}, 400)(scope, receive, send_guarded)
+        elif "transfer-encoding" in headers and "content-length" in headers:  # a proxy might end it elsewhere
+            answer = JSONResponse({"reason": "a length and an encoding"}, 400, {"Connection": "close"})
+            await answer(scope, receive, send_guarded)
         elif scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
             await self.app(scope, receive, send_guarded)
         else:

@@ -31,6 +31,7 @@ from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import STATIC
 from detector.hub.parts import Parts, assemble
+from detector.hub.patience import Patient
 from detector.hub.people import People
 from detector.hub.retention import Janitor
 from detector.hub.salvage import open_store
@@ -145,7 +146,7 @@ class Hub:
         self._notifier = Notifier()
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
+                app, http=Patient, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
                 timeout_graceful_shutdown=GRACE_S, ssl_certfile=self.certificate.chain if self.certificate else None,
                 ssl_keyfile=self.certificate.key if self.certificate else None,
                 callback_notify=self._alive, timeout_notify=5,

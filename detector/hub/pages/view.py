@@ -6,6 +6,7 @@ see it as `view`.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,7 @@ from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range, number
 
 LONGEST_FORM = 16 * 1024
+FORM_S = 30.0  # from its first byte to its last
 STATIC = Path(__file__).parent.parent / "static"
 THEMES = ("light", "dark")
 
@@ -324,10 +326,14 @@ def needs(*rights: Right) -> Any:
 async def form(request: Request) -> dict[str, str]:
     """Fields of a posted form."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_FORM:
-            raise HTTPException(413)
+    try:
+        async with asyncio.timeout(FORM_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LONGEST_FORM:
+                    raise HTTPException(413)
+    except TimeoutError as error:
+        raise HTTPException(408) from error
     try:
         fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500))
     except ValueError as error:

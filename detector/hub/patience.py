@@ -1,0 +1,90 @@
+"""How long the web server waits for a visitor: a protocol of uvicorn's that gives up on those who never finish asking.
+
+By itself uvicorn waits for a request for ever, be it that a byte of it comes a minute. A few hundred such connections
+take all file handles, and then nobody is let in, edges with alerts least of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+logger = logging.getLogger(__name__)
+
+HEAD_S = 10.0  # from the connection, or the first byte of a further request, to the end of its headers
+BODY_IDLE_S = 60.0  # between two pieces of a body; edges may be on bad lines, and go on where they were
+MOST_FROM_ONE = 200  # connections from one address; a proxy on this machine stands for everybody
+
+
+class Patient(H11Protocol):
+    """HTTP with an end to waiting."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._giving_up: asyncio.TimerHandle | None = None
+        self._waits_for_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a visitor in, unless they are here too often already."""
+        super().connection_made(transport)
+        host = self.client[0] if self.client else ""
+        if not _is_here(host) and sum(1 for other in self.connections if _host(other) == host) > MOST_FROM_ONE:
+            logger.warning("more than %d connections from %s: refused", MOST_FROM_ONE, host)
+            transport.abort()
+            return
+        self._give_up_in(HEAD_S)
+
+    def data_received(self, data: bytes) -> None:
+        """Go on, and see what is to be waited for now."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._waits_for_body = False
+            if self._giving_up is None:
+                self._give_up_in(HEAD_S)  # not anew with each byte
+        elif self.cycle.more_body:
+            self._waits_for_body = True
+            self._give_up_in(BODY_IDLE_S)
+        else:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """The visitor has their answer; how long they may idle is uvicorn's own concern."""
+        self._stop_waiting()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They have left."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _give_up_in(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._giving_up = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+    def _give_up(self) -> None:
+        self._giving_up = None
+        if self._waits_for_body and self.flow.read_paused:  # it is we who are slow
+            self._give_up_in(BODY_IDLE_S)
+        elif not self.transport.is_closing():
+            logger.info("a visitor was too slow: %s", _host(self))
+            self.transport.abort()
+
+
+def _host(protocol: Any) -> str:
+    return protocol.client[0] if protocol.client else ""
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True  # a socket of this machine
