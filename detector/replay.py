@@ -29,6 +29,7 @@ from detector.errors import SourceError, SourceUnavailable
 from detector.progress import Step
 from detector.recorder_names import Pattern
 from detector.recordings import Session, sessions
+from detector.secrecy import guard
 from detector.sentences import sentences
 from detector.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
@@ -108,7 +109,7 @@ def _run_all(waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path,
             run_session(session, config, out, ledger, progress)
         return
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+    with spawn.Manager() as manager, ProcessPoolExecutor(jobs, spawn, guard) as pool:
         steps = manager.Queue()
         futures = {pool.submit(run_session, session, config, out, ledger, steps.put) for session, ledger in waiting}
         while futures:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from detector.cli import main
 from detector.config import load_hub
 from detector.errors import ConfigError, LabelwatchError
 from detector.secrecy import guard, know, redacted
@@ -189,3 +190,14 @@ def test_a_password_that_yaml_takes_for_something_else_is_not_shown(line: str, t
     with pytest.raises(ConfigError) as caught:
         load_hub(path)
     assert "pw7Qx" not in str(caught.value)
+
+
+def test_a_code_need_not_stand_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "edge.yaml"
+    config.write_text(json.dumps({"site": "s", "edge": "e", "cameras": [{"name": "c", "source": "rtsp://10.0.0.1/x"}]}))
+    monkeypatch.setattr("builtins.input", lambda _prompt: "no-code-7Qx")
+    assert main(["join", "http://127.0.0.1:9", "--config", str(config)]) == 2
+    told = capsys.readouterr()
+    assert "code" in told.err and "7Qx" not in told.err + told.out
