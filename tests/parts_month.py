@@ -137,7 +137,7 @@ def month_offline(
         link.start()
         assert soon(lambda: link.connected)
         for n in range(live):
-            fields = _fields(f"live{n:04}", "info", clock.now(), "new", picture)
+            fields = _fields(f"live{n:04}", "critical", clock.now(), "new", picture)
             id_ = outbox.put(fields)
             put_at[id_] = time.monotonic()
             known.append(len(stored_at))

@@ -102,6 +102,7 @@ class MqttLink:
         self._new_key: bytes | None = None
         self._layout: bytes | None = None
         self._layout_due = threading.Event()
+        self.dropped_views = 0
         self._pictures: deque[bytes] = deque(maxlen=PICTURES_KEPT)
         self._censuses: deque[bytes] = deque(maxlen=CENSUSES_KEPT)
         self._greeted = False
@@ -165,10 +166,12 @@ class MqttLink:
 
     def publish_picture(self, payload: bytes) -> None:
         """Send a picture, QoS 0, when connected; of many that wait the oldest are dropped. Any thread may call it."""
+        self.dropped_views += len(self._pictures) == PICTURES_KEPT
         self._pictures.append(payload)
 
     def publish_census(self, payload: bytes) -> None:
         """Send a census, QoS 0, when connected; of many that wait the oldest are dropped. Any thread may call it."""
+        self.dropped_views += len(self._censuses) == CENSUSES_KEPT
         self._censuses.append(payload)
 
     # ---- inside: all below runs in the link's thread

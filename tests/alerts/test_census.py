@@ -89,6 +89,7 @@ def test_counts_wait_for_a_broker_and_the_oldest_give_way(
     link = MqttLink(outbox, TOPICS, Broker(port=broker.port), SystemClock(), key)
     for n in range(CENSUSES_KEPT + 3):
         link.publish_census(wire.census_payload(TOPICS, Census(camera="cam1", at=START + n, zones=(zone(n),)), key))
+    assert link.dropped_views == 3
     broker.start()
     try:
         with closing(Peer(broker.port)) as peer:

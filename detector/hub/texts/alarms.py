@@ -59,6 +59,7 @@ ZH: dict[str, str] = {
     "notice_reason_late": "迟到，汇总后再发",
     "health_lost": "丢失",
     "health_dropped_clips": "丢弃的录像",
+    "health_dropped_views": "丢弃的画面与计数",
     "health_full": "缓存已用",
     "health_told_dropped": "监控中心已知 {n} 条",
 }
@@ -134,6 +135,7 @@ EN: dict[str, str] = {
     "notice_reason_late": "came late, summed up",
     "health_lost": "Lost",
     "health_dropped_clips": "Clips dropped",
+    "health_dropped_views": "Views dropped",
     "health_full": "Buffer used",
     "health_told_dropped": "{n} told to the hub",
 }
