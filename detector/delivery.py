@@ -103,6 +103,8 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
         rotation = KeyRotation(config.data_dir, topics, key, lambda word: link.publish_key(word), lambda new: use(new))
         commands[topics.rotate] = rotation.accept
         trust = HubTrust(clock, config.data_dir)
+        if trust.hub_key is None:
+            logger.warning("this edge has joined no hub yet (labelwatch join): what it has to say waits in its outbox")
         link = MqttLink(outbox, topics, config.broker, clock, key, commands, trust, Serials(clock, config.data_dir))
 
         def pictures_of(camera: str) -> CameraPictures:
@@ -113,7 +115,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
             return CameraPictures(send)
 
         def use(new: Ed25519PrivateKey) -> None:
-            outbox.use_key(new)
+            outbox.use_key(new)  # first: see `KeyRotation`
             link.use_key(new)
             if uploads is not None:
                 uploads.use_key(new)

@@ -214,11 +214,11 @@ def test_whatever_answers_in_the_hubs_place_nothing_of_it_is_kept(
 @pytest.mark.parametrize(
     ("url", "code", "why"),
     [
-        ("hub.example", make_code(), "no address"),
-        ("ftp://hub.example", make_code(), "no address"),
-        ("http://owner:secret@hub.example", make_code(), "no address"),
+        ("hub.example", "0000-00000-0000", "no address"),
+        ("ftp://hub.example", "0000-00000-0000", "no address"),
+        ("http://owner:secret@hub.example", "0000-00000-0000", "no address"),
         ("http://hub.example", "7K2M", "13 letters"),
-        ("http://hub.example", make_code()[:-1] + "U", "no code has"),
+        ("http://hub.example", "0000-00000-000U", "no code has"),
     ],
 )
 def test_misuse_is_told_before_anything_is_sent(edge: Path, url: str, code: str, why: str) -> None:

@@ -86,6 +86,7 @@ class KeyRotation:
             os.fsync(folder)
         finally:
             os.close(folder)
-        self.key = new
+        # In this order: the outbox first, so that no alert is signed by the old key after anything was by the new one.
         self._use(new)
+        self.key = new
         logger.info("this edge signs with a new key from now on")

@@ -27,7 +27,7 @@ from detector.hub import knocks as knocking
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.knocks import Knocks
 from detector.hub.rights import EVERYWHERE, Scope
-from detector.hub.schema import edge_keys, rotations
+from detector.hub.schema import edge_keys, edges, rotations
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class EdgeKeys:
         """
         with self._database.writing() as connection:
             one_at_a_time(connection)
-            add(connection, site, edge, key, at, by)
+            add(self._database, connection, site, edge, key, at, by)
 
     def _meet(
         self,
@@ -222,8 +222,11 @@ class EdgeKeys:
         logger.info("edge %s/%s signs with its new key", key.site, key.edge)
 
 
-def add(connection: Connection, site: str, edge: str, key: str, at: float, by: str) -> bool:
-    """Make a key the active one of an edge that has none; tells whether it is so now. One writer at a time, please."""
+def add(database: Database, connection: Connection, site: str, edge: str, key: str, at: float, by: str) -> bool:
+    """Make a key the active one of an edge that has none; tells whether it is so now. One writer at a time, please.
+
+    From then on the edge is one of those that are missed when they say nothing.
+    """
     c = edge_keys.c
     in_use = select(c.key).where(c.site == site, c.edge == edge, c.state == ACTIVE)
     held = connection.execute(in_use).scalar_one_or_none()
@@ -235,6 +238,7 @@ def add(connection: Connection, site: str, edge: str, key: str, at: float, by: s
     connection.execute(
         edge_keys.insert().values(site=site, edge=edge, key=key, state=ACTIVE, since=at, by=by)
     )  # fmt: skip
+    connection.execute(database.insert(edges).values(site=site, edge=edge).on_conflict_do_nothing())
     knocking.forget(connection, site, edge, key)
     return True
 

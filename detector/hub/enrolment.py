@@ -104,7 +104,7 @@ class Enrolment:
             edge: Name of the box that it is good for; `None` is any.
 
         Raises:
-            CodeNotMade: There are too many open ones, or a box of that name may come in already.
+            CodeNotMade: There are too many open ones.
         """
         code = make_code()
         told = derived(parse_code(code))
@@ -114,8 +114,6 @@ class Enrolment:
             is_open = join_codes.c.used_at.is_(None), join_codes.c.expires_at > at
             if len(connection.execute(select(join_codes.c.number).where(*is_open)).all()) >= MOST_OPEN:
                 raise CodeNotMade("box_too_many_codes")
-            if site and edge and _in_use(connection, site, edge):
-                raise CodeNotMade("box_name_taken")
             row = connection.execute(
                 join_codes.insert()
                 .values(
@@ -198,7 +196,9 @@ class Enrolment:
             prints = sorted(map(fingerprint, gone))
             if not prints:
                 return False
-            connection.execute(rotations.delete().where(rotations.c.site == site, rotations.c.edge == edge))
+            r = rotations.c
+            asked = r.site == site, r.edge == edge, r.done_at.is_(None)
+            connection.execute(update(rotations).where(*asked).values(done_at=at))
             here = edges.c.site == site, edges.c.edge == edge
             # Nothing that it says is heard any more, its going least of all.
             connection.execute(update(edges).where(*here).values(state="offline", state_at=at))
@@ -235,16 +235,19 @@ class Enrolment:
         self._audit.add(connection, at, row.made_by, "box_joined", f"{site}/{edge}", **told)
         return _code(changed.one()), answer_key
 
-    @staticmethod
-    def _let_in(connection: Connection, site: str, edge: str, key: str, at: float, by: str) -> None:
+    def _let_in(self, connection: Connection, site: str, edge: str, key: str, at: float, by: str) -> None:
         c = edge_keys.c
         known = connection.execute(select(c.site, c.edge, c.state).where(c.key == key)).all()
         if any((row.site, row.edge) != (site, edge) and row.state in (ACTIVE, NEXT) for row in known):
             raise JoinRefused("key_elsewhere")
         if any((row.site, row.edge) == (site, edge) and row.state not in (ACTIVE, NEXT) for row in known):
             raise JoinRefused("key_ended")
-        if not keys_of_edges.add(connection, site, edge, key, at, by):
+        if not keys_of_edges.add(self._database, connection, site, edge, key, at, by):
             raise JoinRefused("name_taken")
+        r = rotations.c
+        # What the broker keeps for a box of this name, which may be another one now: that its key is as it should be.
+        asked = r.site == site, r.edge == edge
+        connection.execute(update(rotations).where(*asked).values(new_key=key, done_at=at))
 
     def _count(self, request: Mapping[str, Any], reason: str, address: str, at: float) -> None:
         """Put a refusal on record; a wrong proof for a code that there is brings it nearer to its end."""
@@ -271,12 +274,6 @@ def _erase(connection: Connection, at: float) -> None:
     """What authenticates answers is of no more use when its code is over."""
     ended = or_(join_codes.c.expires_at <= at, join_codes.c.guesses >= MOST_GUESSES)
     connection.execute(update(join_codes).where(ended, join_codes.c.answer_key.is_not(None)).values(answer_key=None))
-
-
-def _in_use(connection: Connection, site: str, edge: str) -> bool:
-    c = edge_keys.c
-    query = select(c.number).where(c.site == site, c.edge == edge, c.state == ACTIVE)
-    return connection.execute(query).first() is not None
 
 
 def _is_seen(site: str | None, scope: Scope) -> bool:

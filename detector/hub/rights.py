@@ -29,7 +29,7 @@ class Right(StrEnum):
     JUDGE = "judge"  # verdicts, notes, undo
     CASES = "cases"  # put incidents into cases
     EXPORT = "export"  # evidence packs and shareable copies
-    CONFIGURE = "configure"  # zones, thresholds, notifications, retention, cameras
+    CONFIGURE = "configure"  # zones, thresholds, notifications, retention, cameras, edge boxes
     PEOPLE = "people"  # users, their roles, tokens and sessions
     AUDIT = "audit"  # read the audit log
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from detector import keys, wire
 from detector.alerts import rotation
 from detector.alerts.identity import load_identity
 from detector.alerts.rotation import NEXT_NAME, KeyRotation
+from detector.codes import join_request, parse_code
 from detector.errors import WireError
 from detector.hub.audit import Audit
 from detector.hub.edge_keys import ACTIVE, NEXT, RETIRED, EdgeKeys
+from detector.hub.enrolment import Enrolment
 from detector.hub.rotation import Rotations
 from detector.hub.store import Store
 from tests.hub.conftest import sqlite_url
@@ -37,9 +40,12 @@ class Edge:
         self.start()
 
     def start(self) -> None:
-        self.rotation = KeyRotation(
-            self.folder, ONE, load_identity(self.folder), self.hub.hear_key, lambda key: None
-        )  # fmt: skip
+        key = load_identity(self.folder)
+        self.rotation = KeyRotation(self.folder, ONE, key, self.hub.take, self.use)
+
+    def use(self, key: Ed25519PrivateKey) -> None:
+        """The outbox takes the new key before anything else is signed by it: no alert is older than it looks."""
+        assert self.rotation.key != key
 
     def hear(self) -> None:
         """What the broker keeps for it, as a new connection brings it."""
@@ -63,6 +69,11 @@ class Hub:
 
     def hear_key(self, payload: bytes) -> None:
         self.rotations.word(ONE.key, payload, 100.0)
+
+    def take(self, payload: bytes) -> None:
+        """As the ingest does: what it doesn't believe goes no further."""
+        with suppress(WireError):
+            self.hear_key(payload)
 
     def believe(self, word: dict[str, object], at: float) -> None:
         self.keys.believe(word, signed_at=float(str(word["at_unix"])), at=at)
@@ -179,6 +190,28 @@ def test_a_next_key_that_is_no_more_is_made_anew(edge: Edge, harm: Callable[[Edg
     settle(edge)
     edge.hub.believe(edge.word(120.0), 121.0)
     assert edge.hub.states() == [ACTIVE, RETIRED]
+
+
+def test_another_box_of_the_same_name_is_asked_for_nothing(edge: Edge) -> None:
+    enrolment = Enrolment(edge.hub.store.database, Audit(edge.hub.store.database))
+    edge.hub.rotations.ask("north", "box-1", "owner", 50.0)
+    assert enrolment.revoke("north", "box-1", "owner", 60.0)
+    edge.hear()  # the one that was shut out answers in vain
+    (edge.folder / "identity.key").unlink()
+    (edge.folder / NEXT_NAME).unlink()
+    edge.start()
+    _, code = enrolment.make("owner", 70.0, site=None, edge=None)
+    asked = {
+        "site": "north",
+        "edge": "box-1",
+        "key": load_identity(edge.folder),
+        "at": 70.0,
+        "version": "1",
+        "csr": None,
+    }
+    enrolment.join(join_request(parse_code(code), **asked), "", 70.0)
+    settle(edge)
+    assert edge.hub.states()[0] == ACTIVE and not (edge.folder / NEXT_NAME).exists()
 
 
 def test_a_wish_that_is_said_again_changes_nothing(edge: Edge) -> None:

@@ -20,7 +20,7 @@ from detector import certs
 from detector.codes import LARGEST_REQUEST, fingerprint, join_answer, read_join_request
 from detector.errors import ConfigError, StoreError, WireError
 from detector.hub.auth import network_of
-from detector.hub.cameras import camera_states
+from detector.hub.cameras import CameraState, camera_states
 from detector.hub.edge_keys import ACTIVE, REVOKED, EdgeKey
 from detector.hub.enrolment import LIFE_S, CodeNotMade, JoinCode, JoinRefused
 from detector.hub.pages.health import edge_state
@@ -28,6 +28,7 @@ from detector.hub.pages.view import Form, View, needs
 from detector.hub.parts import Parts
 from detector.hub.rights import Right
 from detector.hub.rotation import Rotation
+from detector.hub.store import Edge
 from detector.wire import public_key_text
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,8 @@ def make_code(view: Keeper, fields: Form) -> Response:
         made, code = view.parts.enrolment.make(view.user, view.now, site=site, edge=edge)
     except CodeNotMade as error:
         return _page(view, typed=typed, wrong=error.reason)
-    return _page(view, made=made, code=code)
+    in_use = site is not None and edge is not None and view.parts.keys.active(site, edge) is not None
+    return _page(view, made=made, code=code, in_use=in_use)
 
 
 @router.get("/edges/codes/{number}")
@@ -162,6 +164,7 @@ def enrol(request: Request, body: Annotated[bytes, Depends(_body)]) -> Response:
     except JoinRefused as refused:
         return JSONResponse({"reason": refused.reason, **refused.told}, STATUS.get(refused.reason, 409))
     logger.info("code %d was used by %s/%s", code.number, asked["site"], asked["edge"])
+    parts.tell()
     return JSONResponse(join_answer(asked, handed_out, answer_key))
 
 
@@ -194,9 +197,10 @@ def _handed_out(parts: Parts, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _page(view: View, *, typed: dict[str, str] | None = None, wrong: str = "", **made: Any) -> Response:
     site = (view.parts.config.public_url or str(view.request.base_url)).rstrip("/")
+    made = {"made": None, "code": "", "in_use": False, **made}
     return view.page(
         "boxes.html", 400 if wrong else 200, typed=typed or {"site": "", "edge": ""}, wrong=wrong, hub_url=site,
-        is_local=urlsplit(site).hostname in LOOPBACK, minutes=round(LIFE_S / 60), **{"made": None, "code": "", **made},
+        is_local=urlsplit(site).hostname in LOOPBACK, minutes=round(LIFE_S / 60), **made,
         by_sight=view.parts.config.enrolment == "first_sight", certificates=view.parts.config.certs_dir is not None,
         **_boxes(view),
     )  # fmt: skip
@@ -210,7 +214,7 @@ def _boxes(view: View) -> dict[str, Any]:
     boxes = []
     for (site, edge), keys in sorted(view.parts.keys.all(view.scope).items()):
         known, turn = heard.get((site, edge)), turning.get((site, edge))
-        state = REVOKED if keys[0].state != ACTIVE else "never" if known is None else edge_state(known, cameras)
+        state = _state(keys[0], known, cameras)
         version = (known.health or {}).get("version") if known else None
         boxes.append(
             Box(
@@ -227,6 +231,14 @@ def _boxes(view: View) -> dict[str, Any]:
         "sites": sites,
         "fingerprint": fingerprint,
     }
+
+
+def _state(key: EdgeKey, known: Edge | None, cameras: list[CameraState]) -> str:
+    if key.state != ACTIVE:
+        return REVOKED
+    if known is None or (known.state is None and known.health_at is None):
+        return "never"
+    return edge_state(known, cameras)
 
 
 def _code(view: View, number: int) -> JoinCode:

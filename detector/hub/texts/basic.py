@@ -84,7 +84,8 @@ ZH = {
     "empty_title": "没有告警",
     "empty_fine": "一切安静。{cameras}，{last}。",
     "empty_silent": "没有告警，但 {cameras}：这不等于没有事情发生。",
-    "empty_unconnected": "还没有摄像机接入。启动一台边缘设备（labelwatch run）后，这里就会显示。",
+    "empty_unconnected": "还没有摄像机接入。在“更多 → 设备”里添加一台边缘设备（labelwatch join，再 labelwatch run），"
+    "这里就会显示。",
     "older": "更早的告警",
     "to_newest": "回到最新",
     "no_older": "没有更早的了",
@@ -336,7 +337,8 @@ EN = {
     "empty_title": "No alerts",
     "empty_fine": "All quiet. {cameras}, {last}.",
     "empty_silent": "No alerts, but {cameras}: that is not the same as nothing happening.",
-    "empty_unconnected": "No camera is connected yet. Start an edge box (labelwatch run) and it will show up here.",
+    "empty_unconnected": "No camera is connected yet. Add an edge box under More → Boxes (labelwatch join, then "
+    "labelwatch run) and it will show up here.",
     "older": "Older alerts",
     "to_newest": "Back to the newest",
     "no_older": "Nothing older",

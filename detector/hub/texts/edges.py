@@ -29,7 +29,7 @@ ZH: dict[str, str] = {
     "box_no_certificate": "没有设置 certs_dir，所以不发证书：消息服务器的用户名和密码要另外在设备上设置。",
     "box_no_name": "名称只能用字母、数字、点、横线和下划线，最多 64 个字符。",
     "box_not_yours": "请填写一个您负责的地点。",
-    "box_name_taken": "这个名称已有设备在用。要换新设备，先在下面把旧的停用。",
+    "box_in_use": "这个名称已有设备在用：同一台设备可以再加入一次（领新证书）；换另一台，先在下面把旧的停用。",
     "box_too_many_codes": "有效的加入码太多了，先等它们过期或取消几个。",
     "box_crl_failed": "设备已停用，它签名的东西不再被接收。但消息服务器的吊销名单没能写入，请看监控中心的日志。",
     "box_print": "密钥指纹",
@@ -111,7 +111,8 @@ EN: dict[str, str] = {
     "password for the broker by hand.",
     "box_no_name": "Letters, digits, dot, dash and underscore only, 64 at most.",
     "box_not_yours": "Name a site that is yours to look after.",
-    "box_name_taken": "A box with this name is in use. To replace it, shut the old one out first, below.",
+    "box_in_use": "A box with this name is in use. It may join once more, for a new certificate; to replace it by "
+    "another, shut the old one out first, below.",
     "box_too_many_codes": "Too many codes are open. Let them expire, or cancel some.",
     "box_crl_failed": "The box is shut out: nothing that it signs is taken. But the broker's list of revoked "
     "certificates could not be written; see the hub's log.",
