@@ -193,6 +193,11 @@ def restore(
     return aside
 
 
+def _for_its_owner(path: str, flags: int) -> int:
+    """Opens a file that nobody else may read, from its first byte on: among the contents are keys."""
+    return os.open(path, flags, 0o600)
+
+
 class _Pool:
     """Contents by their SHA-256."""
 
@@ -211,7 +216,7 @@ class _Pool:
         digest, size = hashlib.sha256(), 0
         growing = self.folder / f".{os.getpid()}.tmp"
         try:
-            with path.open("rb") as source, growing.open("wb") as out:
+            with path.open("rb") as source, open(growing, "wb", opener=_for_its_owner) as out:
                 while piece := source.read(PIECE):
                     digest.update(piece)
                     out.write(piece)
@@ -233,7 +238,7 @@ class _Pool:
         to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         digest = hashlib.sha256()
         try:
-            with self.place(one.sha256).open("rb") as source, to.open("wb") as out:
+            with self.place(one.sha256).open("rb") as source, open(to, "wb", opener=_for_its_owner) as out:
                 while piece := source.read(PIECE):
                     digest.update(piece)
                     out.write(piece)
