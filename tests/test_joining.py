@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from detector.config import Broker, HubConfig, load_edge
 from detector.delivery import Delivery, open_delivery
 from detector.errors import ConfigError, LabelwatchError
 from detector.hub.edge_keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
+from detector.hub.lan import certificate
 from detector.hub.server import Hub
 from detector.joining import Joined, NotJoined, join, try_broker
 from tests.alerts.conftest import make_fields
@@ -233,3 +235,23 @@ def test_a_hub_or_broker_that_is_not_there_is_told(edge: Path) -> None:
         join("http://127.0.0.1:9", make_code(), config, SystemClock())
     with pytest.raises(LabelwatchError, match="can't be reached"):
         try_broker(config, Broker(port=9), SystemClock())
+
+
+def test_a_hub_with_an_authority_of_its_own_hands_it_out_and_is_known_by_it(edge: Path, tmp_path: Path) -> None:
+    config = HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=9), retention={"reserve_gb": 0})
+    hub = Hub(config, port=0, lan=True, hasher=CHEAP)
+    hub.start()
+    try:
+        url = f"https://127.0.0.1:{hub.url.rsplit(':', 1)[1].strip('/')}"
+        code = hub._parts.enrolment.make("owner", SystemClock().now(), site=None, edge=None)[1]
+        elsewhere = tmp_path / "elsewhere.crt"
+        elsewhere.write_bytes(certificate(tmp_path / "other", [], SystemClock().now()).authority.read_bytes())
+        with pytest.raises(NotJoined, match="can't be reached"):
+            join(url, code, load_edge(edge), SystemClock(), ca_file=elsewhere)
+        joined = join(url, code, load_edge(edge), SystemClock())
+        assert joined.missing["broker"] == {"port": 9}  # a loopback broker is where the hub is
+        known = ssl.create_default_context(cafile=str(joined.missing["hub"]["ca_file"]))
+        assert httpx.get(f"{url}/healthz", verify=known, trust_env=False).status_code == 200
+        join(url, code, load_edge(edge), SystemClock(), ca_file=joined.missing["hub"]["ca_file"])
+    finally:
+        hub.stop()
