@@ -36,6 +36,7 @@ PAGES = [
     "/people",
     "/audit",
     "/retention",
+    "/integrations",
     "/account",
     "/source",
     "/no-such-page",
@@ -47,7 +48,8 @@ CJK = re.compile("[\u3400-\u9fff\uff00-\uffef\u3000-\u303f]")
 NAMES = {
     "labelwatch", "agpl", "gnu", "or-later", "english", "fps", "kb", "mb", "gb", "gib", "tar", "gz", "console",
     "telegram", "ntfy", "webhook", "apprise", "ssl", "starttls", "json", "yaml", "api", "secrets", "key", "hub",
-    "retention", "run",
+    "retention", "run", "integrations", "home", "assistant", "onvif", "prometheus", "metrics", "configs", "alerts",
+    "yml",
 }  # fmt: skip
 
 
