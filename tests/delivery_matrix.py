@@ -136,6 +136,12 @@ class Part:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
+    def cpu_s(self) -> float:
+        """Processor time that it has taken so far."""
+        assert self._process is not None
+        told = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
         if self._process is not None:

@@ -3,7 +3,8 @@
 A real edge, broker and hub, each a process of its own, straight to one another. `live`: the edge puts alerts as fast as
 its outbox commits them (an fsync each), and they are counted until the hub has stored and confirmed the last of them.
 `backlog`: all were put before there was a broker. Beside that, what the parts cost: an fsync in this folder, and the
-signature that the hub makes for each batch of acknowledgements.
+signature that the hub makes for each batch of acknowledgements; the processor times don't depend on how busy the
+machine is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,8 +34,16 @@ GIVE_UP_S = 180.0
 PYTHON = [sys.executable, "-m", "tests.parts_delivery"]
 
 
-def alerts_per_s(broker: str, folder: Path, alerts: int, *, backlog: bool) -> float:
-    """Alerts a second from the first until the last is confirmed.
+@dataclass(frozen=True)
+class Measured:
+    """Alerts a second from the first until the last is confirmed, and processor time of each alert by process, us."""
+
+    rate: float
+    cpu_us: dict[str, float]
+
+
+def measure(broker: str, folder: Path, alerts: int, *, backlog: bool) -> Measured:
+    """Send so many alerts.
 
     Args:
         broker: One of `BROKERS`.
@@ -48,34 +58,36 @@ def alerts_per_s(broker: str, folder: Path, alerts: int, *, backlog: bool) -> fl
     for made in (edge, hub):
         made.mkdir(parents=True)
     (edge / PUT).touch()
-    parts = [
-        Part(broker_command(broker, folder, port, PYTHON), folder / "broker.log", lambda: is_listening(port)),
-        Part([*PYTHON, "hub", str(hub), str(port), str(web)], folder / "hub.log", lambda: is_listening(web)),
-    ]
+    parts = {
+        "broker": Part(broker_command(broker, folder, port, PYTHON), folder / "broker.log", lambda: is_listening(port)),
+        "hub": Part([*PYTHON, "hub", str(hub), str(port), str(web)], folder / "hub.log", lambda: is_listening(web)),
+    }
     command = [*PYTHON, "edge", str(edge), str(port), f"http://127.0.0.1:{web}", str(alerts), "0", "0"]
-    sender = Part(command, folder / "edge.log")
+    parts = {"edge": Part(command, folder / "edge.log"), **parts} if backlog else {
+        **parts, "edge": Part(command, folder / "edge.log"),
+    }  # fmt: skip
     wanted = alerts if backlog else 1
 
     def put() -> int:
         return (edge / PUT).stat().st_size // 33  # ids have 32 characters
 
     try:
-        for part in [sender, *parts] if backlog else [*parts, sender]:
-            if part is not sender:
-                assert soon(lambda: not backlog or put() >= alerts, GIVE_UP_S), "the edge puts no more"
+        for name, part in parts.items():
+            assert name == "edge" or not backlog or soon(lambda: put() >= alerts, GIVE_UP_S), "the edge puts no more"
             part.start()
         assert soon(lambda: put() >= wanted, GIVE_UP_S)
-        began = time.monotonic()
+        began, cpu_s = time.monotonic(), {name: part.cpu_s() for name, part in parts.items()}
         assert soon((edge / DRAINED).exists, GIVE_UP_S), "not drained"
         took_s = time.monotonic() - began
+        cpu_us = {name: (part.cpu_s() - cpu_s[name]) / alerts * 1e6 for name, part in parts.items()}
     finally:
-        for part in (sender, *parts):
+        for part in parts.values():
             part.kill()
     with sqlite3.connect(hub / "hub.sqlite") as db:
         kept = [id_ for (id_,) in db.execute("SELECT id FROM alerts")]
     db.close()
     assert sorted(kept) == sorted((edge / PUT).read_text().split()), "lost or doubled"
-    return alerts / took_s
+    return Measured(alerts / took_s, cpu_us)
 
 
 def fsync_ms(folder: Path) -> float:
@@ -114,12 +126,13 @@ def main(alerts: int) -> None:
     print(f"{alerts} alerts of {size} bytes, fsync {fsync_ms(folder):.2f} ms")
     for ids in (1, 20, 100):
         print("acknowledgement of {}: signed in {:.0f} us, checked in {:.0f} us".format(ids, *signing_us(ids)))
-    print("\n| broker | live, alerts/s | backlog, alerts/s |\n| --- | --- | --- |")
+    print("\n| broker | | alerts/s | processor time of an alert, us: edge | broker | hub |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for broker in BROKERS:
-        live, old = (
-            alerts_per_s(broker, folder / f"{broker}-{backlog}", alerts, backlog=backlog) for backlog in (False, True)
-        )
-        print(f"| {broker} | {live:.0f} | {old:.0f} |", flush=True)
+        for what, backlog in (("live", False), ("backlog", True)):
+            got = measure(broker, folder / f"{broker}-{what}", alerts, backlog=backlog)
+            cpu = " | ".join(f"{got.cpu_us[name]:.0f}" for name in ("edge", "broker", "hub"))
+            print(f"| {broker} | {what} | {got.rate:.0f} | {cpu} |", flush=True)
     shutil.rmtree(folder)
 
 
