@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CAMERA_THREAD = "camera-"  # names of threads begin so
 KEEP_EVERY_S = 600.0  # what is learned in days may lose some minutes when the power fails
 
 
@@ -118,7 +119,7 @@ class CameraWorker:
         self._silence: Silence | None = None
         self._silent: Incident | None = None
         self._reported = (clock.now(), 0, 0)
-        self._thread = threading.Thread(target=self._run, name=f"camera-{camera.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{CAMERA_THREAD}{camera.name}", daemon=True)
 
     def start(self) -> None:
         """Begin."""

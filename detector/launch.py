@@ -6,8 +6,10 @@ import faulthandler
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
+from detector.camera_worker import CAMERA_THREAD
 from detector.clock import iso
 from detector.config import check_edge, load_edge
 from detector.errors import ConfigError, LabelwatchError, Problem
@@ -38,10 +40,14 @@ def launch(path: Path, *, strict: bool = False, supervised: bool = False) -> int
         faulthandler.enable(sys.__stderr__)
     live_with_parent()
     code = _run_or_fall_back(path, strict=strict)
-    if code == BEGIN_ANEW and "NOTIFY_SOCKET" not in os.environ:
-        for handler in logging.getLogger().handlers:
-            handler.flush()
+    anew = code == BEGIN_ANEW and "NOTIFY_SOCKET" not in os.environ
+    stuck = [thread.name for thread in threading.enumerate() if thread.name.startswith(CAMERA_THREAD)]
+    if anew or stuck:
+        logging.shutdown()
+    if anew:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - there is no shell in this
+    if stuck:  # the interpreter's orderly end may wait for it, or trip over it
+        os._exit(code)
     return code
 
 

@@ -28,7 +28,7 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.sink import AlertSink
 from detector.camera_worker import CameraWorker
 from detector.clock import SystemClock
-from detector.config import Broker, Camera, EdgeConfig, HubLink
+from detector.config import Broker, Camera, EdgeConfig, HubLink, Supervision
 from detector.edge_health import what_runs
 from detector.errors import SourceUnavailable, StoreError
 from detector.hub.edge_keys import EdgeKeys
@@ -38,6 +38,7 @@ from detector.learned import LearnedFile
 from detector.packets import PacketRing
 from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
+from detector.supervisor import BEGIN_ANEW
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import run
 from tests.alerts.conftest import make_fields
@@ -729,3 +730,43 @@ def test_when_zones_change_a_camera_s_pipeline_is_ended_and_built_anew_with_what
     assert (it.frames, it.crashes, len(made)) == (30, 0, 2)
     assert made[1].recalled == {"ScriptedPipeline": {"calls": 12}}
     assert [e["phase"] for e in sent(outbox)] == ["new", "update", "end", "new", "update", "end"]
+
+
+class StuckPipeline(ScriptedPipeline):
+    """Hangs in its twelfth frame until it is let go."""
+
+    free = threading.Event()
+
+    def process(self, frame: Frame) -> list[IncidentUpdate]:
+        if self.calls == 12:
+            self.free.wait(60)
+        return super().process(frame)
+
+
+def test_a_camera_that_is_stuck_is_told_and_the_process_begins_anew_with_the_others_incidents_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(inference, "load_detector", lambda settings: None)
+    monkeypatch.setattr(
+        assembly, "build_pipeline",
+        lambda config, camera, detector, least_score: StuckPipeline() if camera.name == "bad" else ScriptedPipeline(),
+    )  # fmt: skip
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("detector.alerts.mqtt.MqttLink.publish_health", lambda link, fields: told.append(fields))
+    monkeypatch.setattr(worker, "HEALTH_EVERY_S", 0.2)
+    video = str(make_video(tmp_path / "a.mp4", seconds=4))
+    cameras = [Camera(name=name, source=video, loop=True) for name in ("bad", "dock")]
+    supervision = Supervision.model_construct(stuck_s=1.0, memory_mb=None)
+    config = edge(tmp_path, *cameras, broker=Broker(port=1), supervision=supervision)
+    try:
+        assert run(config) == BEGIN_ANEW
+    finally:
+        StuckPipeline.free.set()
+    assert {fields["cameras"]["bad"]["state"] for fields in told} >= {"ok", "stuck"}
+    assert {fields["cameras"]["dock"]["state"] for fields in told if fields["supervision"]["stuck"]} == {"ok"}
+    assert "in process (test_worker.py" in caplog.text or "in _work_on (camera_worker.py" in caplog.text
+    assert "self.free.wait(60)" in caplog.text
+    assert "camera bad: stuck" in json.loads((config.data_dir / "restarts.json").read_text())[0][1]
+    outbox = Outbox(config.data_dir / "outbox.db", load_identity(config.data_dir), clock=SystemClock())
+    assert {fields["camera"] for fields in outbox.left_open()} <= {"bad"}
+    outbox.close()
