@@ -334,3 +334,67 @@ def test_a_claim_with_nonsense_in_it_is_refused(name: str, value: str) -> None:
     headers = {**wire.clip_headers(**CLIP, key=KEY), f"X-Labelwatch-{name}": value}
     with pytest.raises(WireError, match=name):
         wire.clip_claim(headers, incident="i1", segment=2)
+
+
+SIGNED = ("schema", "to", "what", "key", "signature")
+HUB_TOPICS = [
+    topic
+    for topics in (wire.Topics("north", "box-1"), wire.Topics("north", "box-2"), wire.Topics("box-1", "north"))
+    for topic in (topics.ack, topics.thresholds, topics.zones, topics.ask_picture)
+]
+
+
+@unhurried
+@given(objects, st.sampled_from(HUB_TOPICS), st.sampled_from(HUB_TOPICS), st.floats(0, 4e9))
+def test_what_the_hub_says_holds_on_its_own_topic_only(
+    fields: dict[str, Any], topic: str, other: str, at: float
+) -> None:
+    said = wire.decode(wire.to_edge(topic, wire.encode({**fields, "schema": wire.SCHEMA}), KEY, at))
+    wire.check_to_edge(topic, said, PUBLIC)
+    assert all(said[name] == value for name, value in fields.items() if name not in SIGNED)
+    with pytest.raises(WireError):
+        wire.check_to_edge(topic, said, wire.public_key_text(OTHER))
+    if other != topic:
+        with pytest.raises(WireError):
+            wire.check_to_edge(other, said, PUBLIC)
+
+
+@pytest.mark.parametrize("topic", ["labelwatch/north/box-1/alerts", "labelwatch/north/cmd/x", "x/north/box-1/ack", ""])
+def test_the_hub_says_nothing_on_another_topic(topic: str) -> None:
+    with pytest.raises(WireError):
+        wire.to_edge(topic, wire.ack_payload([]), KEY, 0.0)
+
+
+@unhurried
+@given(objects, st.integers(1, 2**53), st.integers(1, 2**53))
+def test_what_an_edge_says_of_itself_holds_on_its_own_topic_only(
+    fields: dict[str, Any], serial: int, session: int
+) -> None:
+    mine, theirs = wire.Topics("north", "box-1"), wire.Topics("north", "box-2")
+    told = {**fields, "at_unix": 1.8e9}
+    payload = wire.from_edge(mine, "health", told, serial=serial, session=session, key=KEY)
+    came = wire.decode_word(mine.health, payload)
+    wire.verify(came, PUBLIC)
+    assert (came["serial"], came["session"], came["what"]) == (serial, session, "health")
+    for topic in (mine.status, theirs.health, mine.alerts):
+        with pytest.raises(WireError):
+            wire.decode_word(topic, payload)
+
+
+@unhurried
+@given(st.binary(max_size=300) | objects.map(wire.encode))
+def test_noise_is_no_word(noise: bytes) -> None:
+    for read in (wire.early_ids, lambda payload: wire.decode_word("labelwatch/north/box-1/status", payload)):
+        try:
+            assert read(noise) is None or isinstance(read(noise), list)
+        except WireError:
+            continue
+
+
+def test_what_is_early_is_no_acknowledgement() -> None:
+    assert wire.early_ids(wire.early_payload(["a"])) == ["a"]
+    assert wire.early_ids(wire.ack_payload(["a"])) is None
+    with pytest.raises(WireError):  # an edge of an older version must not take it for a greeting
+        wire.acked_ids(wire.early_payload(["a"]))
+    with pytest.raises(WireError):
+        wire.early_ids(wire.encode({"schema": wire.SCHEMA, "early": [1]}))
