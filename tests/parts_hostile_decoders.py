@@ -603,6 +603,73 @@ def _codes(folder: Path) -> tuple[Check, list[bytes]]:
     return act, [b"ABCD-EFGH-JKMN", b'{"schema": 1, "site": "s", "edge": "e", "public_key": "x"}', b"{" * 2000]
 
 
+# A reader process that was taken over by what it read
+
+
+def _reader_words(folder: Path) -> tuple[Check, list[bytes]]:
+    import socket
+
+    from detector.sources.messages import TO_WORKER, Channel, Ended, Format, Garbled, Laid, Stepped
+
+    said = [
+        Format("h264", 640, 480), Stepped(1.0, 0.0, True, 1, 0, 0, b"\0\0\0\1packet"), Ended("broke_off", "it ended"),
+        Laid(1.0, 0, 0, 64, 48, (64, 32, 32, 0), (1, 1, 1, 1), "yuv420p"),
+    ]  # fmt: skip
+
+    def spoken(*messages: Any) -> bytes:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            line = Channel(ours, TO_WORKER)
+            for message in messages:
+                line.put(message)
+            line.flush()
+            return theirs.recv(65_536)
+
+    def act(data: bytes) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(data[:60_000])
+            theirs.shutdown(socket.SHUT_WR)
+            line = Channel(ours, TO_WORKER)
+            while line.receive(5.0) is not None:
+                pass
+
+    return _swallowing(act, Garbled, EOFError), [spoken(*said), *(spoken(message) for message in said)]
+
+
+def _reader_pictures(folder: Path) -> tuple[Check, list[bytes]]:
+    import os
+
+    import av.logging
+
+    from detector.sources.messages import Garbled, Laid
+    from detector.sources.slots import Viewer, make_memory
+
+    av.logging.set_level(None)
+    memory = make_memory()
+    viewer = Viewer(memory)
+    os.close(memory)
+    forms = (
+        "yuv420p", "yuvj420p", "nv12", "gray", "yuv444p10le", "rgb24", "pal8", "bayer_rggb8", "vaapi", "monow", "x",
+        "yuv411p", "yuvj440p", "yuv422p", "gbrp", "gbrp14le", "gray12le", "yuv410p", "nv21", "yuv440p12le", "yuv499p",
+    )  # fmt: skip
+
+    def act(data: bytes) -> None:
+        choices = Choices(data)
+        form = forms[choices.below(len(forms))]
+        sides = (64, 63, 1, 2, 0, 1920, 65_535, 2**20, 2**32 - 1)
+        width, height = (sides[choices.below(len(sides))] for _ in range(2))
+        lines = (
+            (width, width // 2, width // 2, 0) if choices.below(2) else tuple(sides[choices.below(9)] for _ in range(4))
+        )
+        colours = tuple(choices.below(256) for _ in range(4))
+        laid = Laid(1.0, 0, choices.below(12), width, height, lines, colours, form)  # type: ignore[arg-type]
+        image = viewer.image(Laid.unpacked(laid.packed()))
+        assert image.shape == (height, width, 3)
+
+    return _swallowing(act, Garbled), [bytes([n, n // 3, n // 5, n, n, 1, 1, 1, 1]) for n in range(40)]
+
+
 TARGETS = {
     target.name: target
     for target in (
@@ -625,6 +692,8 @@ TARGETS = {
         Target("requests", _requests, 20_000),
         Target("redactions", _redactions, 60_000),
         Target("codes", _codes, 40_000),
+        Target("reader_words", _reader_words, 60_000),
+        Target("reader_pictures", _reader_pictures, 20_000, by_choice=True),
     )
 }
 

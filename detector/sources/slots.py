@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import re
 from typing import TYPE_CHECKING
 
 import av
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # a reader does without: it would be 7 MB for each camera
 SLOTS = 3
 # For 8 bits in 4:4:4, or 10 bits in 4:2:0. Only pages that are written to take memory.
 SLOT_BYTES = 3 * MOST_PIXELS
+# What decoders of cameras' streams make. Others must not be had from a reader that was taken over: FFmpeg's scaler ends
+# the whole process on some (seen with one pixel of bayer_rggb8).
+FORMS = re.compile(r"(?:yuvj?4\d\dp|gbrp|gray)(?:(?:9|10|12|14)le)?|nv12|nv21")
 MARGIN = 1024  # bytes a decoder may put behind a row
 # The scaler reads whole registers, a little beyond the last row.
 MEMORY_BYTES = SLOTS * SLOT_BYTES + (64 << 10)
@@ -85,7 +89,7 @@ class Viewer:
         Raises:
             Garbled: There can't be such a picture.
         """
-        if laid.slot >= SLOTS or not 0 < laid.width * laid.height <= MOST_PIXELS:
+        if laid.slot >= SLOTS or not 0 < laid.width * laid.height <= MOST_PIXELS or not FORMS.fullmatch(laid.form):
             raise Garbled(f"a picture of {laid.width}x{laid.height} in slot {laid.slot}")
         try:
             picture = self._in_place(laid) or self._copy(laid)
