@@ -310,6 +310,7 @@ def run_join(options: argparse.Namespace) -> int:
     print("\n".join(joined.lines(options.config, config, options.hub_url)), flush=True)
     try_broker(config, joined.broker, clock)
     print(f"the broker at {joined.broker.host}:{joined.broker.port} lets this box in")
+    print(f"now start it, or start it anew: labelwatch run {options.config}")
     return FINE
 
 

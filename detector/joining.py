@@ -95,7 +95,8 @@ class Joined:
         if not self.missing:
             return [*told, f"{path} is right already"]
         text = yaml.safe_dump(_written(self.missing, path), sort_keys=False, allow_unicode=True)
-        return [*told, f"{path} needs these lines:", "", *text.splitlines(), ""]
+        told.append(f"{path} needs these lines; put them into the sections that it has already:")
+        return [*told, "", *text.splitlines(), ""]
 
 
 def join(
