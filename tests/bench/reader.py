@@ -90,6 +90,7 @@ class Threaded:
             at = time.monotonic()
             ring.append(Packet(at, step.data, step.key, step.shown_after), video.format)
             for _, picture in step.pictures:
+                at = max(time.monotonic(), at + 0.001)  # as a live source counts
                 if pacer.due(at):
                     with ready:
                         slot[:] = [(at, picture)]
@@ -213,7 +214,7 @@ def main() -> None:
                 busy, age = (statistics.median(column) for column in zip(*results, strict=True))
                 print(f"{name} {way:8} {1000 * busy:6.1f} ms CPU a camera second, frames {1000 * age:5.1f} ms old")
             print(f"{name} ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-            if name == "720p20" and asked.rounds > 3:
+            if name == "720p20":
                 for count in (1, 4, 8):
                     for way in WAYS:
                         command = [sys.executable, "-m", "tests.bench.reader", "--weigh", way, *[server.url] * count]

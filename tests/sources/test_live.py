@@ -200,7 +200,7 @@ def test_no_exception_of_pyav_gives_the_password_away() -> None:
 
 
 TROUBLES: dict[str, tuple[str, str | None, str]] = {
-    "frozen": ("lost", "no_answer", "nothing came for 1.5 s"),
+    "frozen": ("lost", "no_answer", "nothing came for 3 s"),
     "frozen from the first": ("lost", "no_answer", "no answer for"),
     "killed": ("lost", "broke_off", ""),
     "cut in mid-frame": ("lost", "broke_off", ""),
@@ -216,7 +216,7 @@ def test_cameras_that_misbehave_are_told_apart(
 ) -> None:
     monkeypatch.setenv("DOCK_PASSWORD", "wrong")
     monkeypatch.setattr(live.random, "uniform", lambda _, longest: longest)
-    slow = replace(HASTY, frame_s=1.5, retry_first_s=60.0, retry_longest_s=60.0, refused_s=60.0)
+    slow = replace(HASTY, open_s=6.0, read_s=3.0, frame_s=2.0, retry_first_s=60.0, retry_longest_s=60.0, refused_s=60.0)
     freezing, dying, refusing = rtsp_server(), rtsp_server(), rtsp_server(("guard", SECRET))
     with ExitStack() as stack:
         urls = {

