@@ -292,9 +292,14 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_worker(options: argparse.Namespace) -> int:
     """`labelwatch run`."""
+    if options.supervised:  # by a parent that loads nothing of a worker
+        from detector.supervisor import supervise
+
+        strict = ["--strict"] if options.strict else []
+        return supervise([sys.executable, "-m", "detector", "run", str(options.config), *strict])
     from detector.launch import launch
 
-    return launch(options.config, strict=options.strict, supervised=options.supervised)
+    return launch(options.config, strict=options.strict)
 
 
 def run_join(options: argparse.Namespace) -> int:

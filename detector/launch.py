@@ -14,13 +14,13 @@ from detector.clock import iso
 from detector.config import check_edge, load_edge
 from detector.errors import ConfigError, LabelwatchError, Problem
 from detector.last_good import Origin, as_problems, find
-from detector.supervisor import BEGIN_ANEW, live_with_parent, supervise
+from detector.supervisor import BEGIN_ANEW, live_with_parent
 from detector.worker import run
 
 logger = logging.getLogger(__name__)
 
 
-def launch(path: Path, *, strict: bool = False, supervised: bool = False) -> int:
+def launch(path: Path, *, strict: bool = False) -> int:
     """Run a worker until it is done or told to stop.
 
     When it wants a new process (`BEGIN_ANEW`), whoever supervises it sees to that; alone, it replaces itself.
@@ -28,14 +28,11 @@ def launch(path: Path, *, strict: bool = False, supervised: bool = False) -> int
     Args:
         path: The edge's configuration file.
         strict: An unusable file is an error, whatever may have worked before.
-        supervised: In a child process, under a supervisor of our own; not needed under systemd.
 
     Raises:
         ConfigError: The file can't be used, and no other configuration is known to work.
         LabelwatchError: It can't begin.
     """
-    if supervised:
-        return supervise([sys.executable, "-m", "detector", "run", str(path), *["--strict"][: int(strict)]])
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)
     live_with_parent()

@@ -212,14 +212,16 @@ class _Watch:
             self._origin.running(self._config, now)
 
     def _publish_health(self) -> None:
-        supervision = {"supervision": {**self._watchdog.health(), **self._restarts.health()}}
+        link, now = self._delivery.link, self._clock.now()
+        acked_s = round(now - link.last_ack_at, 1) if link.last_ack_at is not None else None
+        supervision = {"supervision": {**self._watchdog.health(), **self._restarts.health(), "last_ack_s": acked_s}}
         origin = {"config": self._origin.health()} if self._origin else {}
-        told = edge_health(self._cameras, self._delivery, self._clock.now()) | supervision | origin
+        told = edge_health(self._cameras, self._delivery, now) | supervision | origin
         for camera in self._cameras:
             if stuck := self._watchdog.stuck(part_name(camera)):
                 told["cameras"][camera.camera.name] |= {"state": "stuck", "trouble": "stuck", "reason": stuck}
-        self._delivery.link.publish_health(told)
-        self._notifier.tell(f"STATUS={status_line(told, self._delivery.link.connected)}")
+        link.publish_health(told)
+        self._notifier.tell(f"STATUS={status_line(told, link.connected)}")
 
 
 def part_name(camera: CameraWorker) -> str:
