@@ -16,18 +16,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from detector import wire
 from detector.clock import KernelClock
 from detector.errors import StoreError
 from detector.evidence import fingerprint, grouped
 from detector.hub import packs as packs_module
 from detector.hub.audit import Audit
+from detector.hub.edge_keys import EdgeKeys
+from detector.hub.enrolment import Enrolment
 from detector.hub.pack import Pack, safe
 from detector.hub.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.store import Store
 from detector.keys import load_key
-from detector.verify import check, verify
+from detector.verify import HOLDS, check, verify
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 from tests.hub.evidence_parts import SIDE, Office, changed
@@ -130,6 +134,24 @@ def test_verdicts_notes_and_who_saw_what_come_along(office: Office) -> None:
     ]
     assert log["head"]["number"] >= log["entries"][-1]["number"]
     assert json.loads(found["case.json"])["people"] == "戴红帽子的快递员"
+
+
+def test_what_a_key_signed_that_was_replaced_or_revoked_since_still_holds(desk: Office) -> None:
+    enrolment, keys = Enrolment(desk.store.database, desk.audit), EdgeKeys(desk.store.database)
+    desk.tell("inc-1", "new")
+    before = wire.public_key_text(desk.edge_key)
+    enrolment.revoke("shanghai", "box1", "owner", NOON)
+    desk.edge_key = Ed25519PrivateKey.generate()
+    keys.trust("shanghai", "box1", wire.public_key_text(desk.edge_key), NOON)
+    desk.tell("inc-1", "end")
+    incident = desk.store.incident("inc-1")
+    assert incident
+    case = desk.case(incident)
+    (told,) = json.loads(read(desk.pack(case))["edges.json"])
+    assert told["public_key"] == wire.public_key_text(desk.edge_key) and told["earlier_keys"] == [before]
+    assert what(desk.pack(case))["envelopes"] == HOLDS
+    enrolment.revoke("shanghai", "box1", "owner", NOON)
+    assert what(desk.pack(case))["envelopes"] == HOLDS
 
 
 def test_what_the_edge_told_of_itself_comes_along_and_what_it_did_not_is_said_to_be_unknown(office: Office) -> None:
