@@ -180,12 +180,10 @@ class _Watch:
                 camera.watch_silence(now)
             self._watchdog.step(now)
             anew = self._is_to_begin_anew(now)
-            try:
-                self._tell(now)
-            except Exception:  # that something can't be told is no reason not to watch
-                logger.exception("health can't be told")
+            self._tell_what_is_due(now)
             self._notifier.alive()
-        self._publish_health()
+        self._report_at = 0.0
+        self._tell_what_is_due(self._clock.now())
         return anew
 
     def _is_to_begin_anew(self, now: float) -> bool:
@@ -196,6 +194,12 @@ class _Watch:
         logger.error("the worker begins anew: %s", why)
         self._restarts.note(now, why)
         return True
+
+    def _tell_what_is_due(self, now: float) -> None:
+        try:
+            self._tell(now)
+        except Exception:  # that something can't be told is no reason not to watch
+            logger.exception("health can't be told")
 
     def _tell(self, now: float) -> None:
         news = self._delivery.tuned.news, self._delivery.zoned.news
