@@ -678,6 +678,8 @@ def test_the_page_says_how_it_stands(house: House, language: str, words: str) ->
     admin.cookies.set("language", language)
     page = admin.get("/integrations")
     assert page.status_code == 200 and words in page.text and f"{ROOT}/ha/#" in page.text and "cam3" in page.text
+    held_back = admin.get("/notices").text.partition('class="held-back"')[2]
+    assert '<a href="/integrations">' in held_back.partition("</p>")[0]
     assert admin.post("/integrations/resume", data={"site": "shanghai", "camera": "cam3"}).status_code == 303
     assert admin.post("/integrations/resume", data={"site": "shanghai", "camera": "cam3"}).status_code == 404
     assert house.site.somebody(Role.VIEWER).get("/integrations").status_code == 403

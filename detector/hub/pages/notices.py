@@ -169,6 +169,7 @@ def _page(view: View, status: int = 200, **more: Any) -> Response:
         "usual": USUAL,
         "most_per_hour": MOST_PER_HOUR,
         "public_url": view.parts.config.public_url,
+        "paused": len(view.parts.pauses.all(view.now, view.scope)),
         "wrong": "",
         "at": "",
         "filled": {},

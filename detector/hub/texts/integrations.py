@@ -40,6 +40,7 @@ ZH: dict[str, str] = {
     "integrations_pauses_none": "没有",
     "integrations_paused": "{user} 暂停，{time} 恢复；严重的告警照常通知",
     "integrations_resume": "立即恢复",
+    "notices_held_back": "{n} 台摄像机的通知暂停中（严重的照发）",
     "action_notices_paused": "暂停摄像机通知",
     "action_notices_resumed": "恢复摄像机通知",
     "detail_until_at": "到",
@@ -101,6 +102,8 @@ EN: dict[str, str] = {
     "integrations_pauses_none": "none",
     "integrations_paused": "by {user}, until {time}; critical alerts are told all the same",
     "integrations_resume": "Resume now",
+    "notices_held_back": "Notices of {n} camera are held back, but for critical ones|"
+    "Notices of {n} cameras are held back, but for critical ones",
     "action_notices_paused": "held back a camera's notices",
     "action_notices_resumed": "let a camera's notices go",
     "detail_until_at": "until",
