@@ -48,6 +48,8 @@ def confine(memory_bytes: int = MEMORY_BYTES, readable: Sequence[str] = ()) -> b
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_NPROC, 0),
     ):
+        hard = resource.getrlimit(limit)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (most, most))
     return _shut_files(call, (*READABLE, *readable))
 

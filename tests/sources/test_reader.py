@@ -164,7 +164,8 @@ def test_a_reader_has_limits(watched: Watcher) -> None:
 
 
 ATTEMPTS = """
-import os, sys
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))  # stricter than its own: that stays
 from detector.sources.confined import confine
 shut = confine(memory_bytes=100 << 20)
 def tried(what):
@@ -177,7 +178,8 @@ def writes():
     with open(sys.argv[1], "w") as file:
         file.write("x")
 print(shut, tried(lambda: bytearray(200 << 20)), tried(writes), tried(lambda: open(sys.argv[2])),
-      tried(lambda: os.execv("/bin/true", ["true"])), tried(lambda: open("/etc/hosts")))
+      tried(lambda: os.execv("/bin/true", ["true"])), tried(lambda: open("/etc/hosts")),
+      resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 """
 
 
@@ -188,7 +190,8 @@ def test_what_a_taken_over_reader_tries_comes_to_nothing(tmp_path: Path) -> None
         [sys.executable, "-c", ATTEMPTS, str(tmp_path / "new"), str(secret)],
         capture_output=True, text=True, cwd=REPOSITORY, check=True,
     )  # fmt: skip
-    shut, memory, writing, reading, running, hosts = done.stdout.split()
+    shut, memory, writing, reading, running, hosts, files = done.stdout.split()
+    assert files == "20"
     assert memory == "MemoryError"
     assert not (tmp_path / "new").exists() or not (tmp_path / "new").read_text()
     if shut == "True":  # a kernel with Landlock
