@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from detector.hub.census import Censuses
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.pictures import Pictures
 from detector.hub.store import Store
 from detector.hub.texts import LANGUAGES
@@ -31,6 +32,7 @@ PAGES = [
     "/cameras",
     "/cameras/shanghai/box1/cam3/orientation",
     "/health",
+    "/edges",
     "/tuning",
     "/notices",
     "/people",
@@ -49,7 +51,7 @@ NAMES = {
     "labelwatch", "agpl", "gnu", "or-later", "english", "fps", "kb", "mb", "gb", "gib", "tar", "gz", "console",
     "telegram", "ntfy", "webhook", "apprise", "ssl", "starttls", "json", "yaml", "api", "secrets", "key", "hub",
     "retention", "run", "integrations", "home", "assistant", "onvif", "prometheus", "metrics", "configs", "alerts",
-    "yml",
+    "yml", "site", "edge", "join",
 }  # fmt: skip
 
 
@@ -81,6 +83,13 @@ def fill(scene: Scene) -> None:  # noqa: F811
     scene.hub.store.add_verdict("inc1", "owner", "false", "", time.time())
     cameras = [{"camera": "cam3", "title": "东区 3 号机", "age_s": 1, "fps": 5}, {"camera": "cam4", "age_s": 900}]
     scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    keys, now = EdgeKeys(scene.hub.store.database), time.time()
+    keys.trust("suzhou", "box2", "QUFB", now, "owner")
+    keys.knocks.note("suzhou", "box2", "QkJC", "other", now)
+    keys.knocks.note("suzhou", "box3", "QkJC", "unknown", now)
+    scene.hub._parts.rotations.ask("suzhou", "box2", "owner", now)
+    keys.trust("suzhou", "box4", "QkJD", now, "owner")
+    scene.hub._parts.enrolment.revoke("suzhou", "box4", "owner", now)
     scene.hub.store.add_refusal("labelwatch/x", "not signed", time.time())
     lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
 
