@@ -11,7 +11,6 @@ import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from detector.alerts.outbox import ATTEMPTS_BEFORE_BURIAL, SHARE, WINDOW, DiskFu
 from detector.config import Buffers
 from detector.errors import StoreError, WireError
 from tests.alerts.conftest import ManualClock, make_fields
+from tests.parts_faults import memory_folder
 
 Fields = Callable[..., dict[str, Any]]
 Open = Callable[..., Outbox]
@@ -581,12 +581,12 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(OPERATIONS)
 def test_whatever_happens_nothing_vanishes_unaccounted_for(operations: list[tuple[str, int]]) -> None:
     key, clock = Ed25519PrivateKey.from_private_bytes(bytes(32)), ManualClock()
-    with TemporaryDirectory() as folder:
-        path, buffers = Path(folder) / "outbox.db", Buffers(alert_rows=8, alert_days=1)
+    with memory_folder() as folder:
+        path, buffers = folder / "outbox.db", Buffers(alert_rows=8, alert_days=1)
         outbox = Outbox(path, key, clock=clock, buffers=buffers)
         put = acked = buried = 0
         known: dict[str, int] = {}  # every id ever sent, with its number

@@ -61,6 +61,9 @@ def wrong(found: Edge | None = None, standing: set[Any] = frozenset(), **hub: An
         ({"certificate_ends_at_unix": NOON + 61 * 86400}, []),
         ({"certificate_ends_at_unix": "soon", "hub_key": 7}, []),
         ({"offset": -86400.0}, ["clock"]),
+        ({"config": {"state": "last_good", "since": NOON}}, ["safe_mode"]),
+        ({"config": {"state": "current"}}, []),
+        ({"config": "last_good"}, []),
         ({"cameras": {"cam3": {"age_s": 30.0}}}, ["camera_silent"]),
         (
             {"dropped": 1, "dropped_clips": 1, "dead": 1, "set_aside": 1},
@@ -365,3 +368,27 @@ def test_a_card_says_that_it_came_late(site: Site) -> None:
     page = site.client.get("/").text
     assert page.count("才收到") == 1
     assert page.index("card-live") < page.index("card-old") < page.index("才收到")
+
+
+def test_the_watchman_tells_of_the_hubs_absence_and_of_who_is_silent_but_in_service(site: Site) -> None:
+    health, alarms = site.parts.health, site.parts.alarms
+    health.begin()
+    told(site, cam3=1.0)
+    site.clock.at = NOON + 3600
+    health.begin()  # as a new hub
+    site.parts.watchman.start()
+    site.parts.watchman.stop()
+    (down,) = alarms.open()
+    assert (down.kind, down.facts["from"], down.facts["to"]) == ("hub_down", NOON, NOON + 3600)
+    site.parts.watchman.look_round()
+    assert len(alarms.open()) == 1  # the hub has only begun to listen
+    site.clock.at += 301
+    site.parts.watchman.look_round()
+    assert {alarm.kind for alarm in alarms.open()} == {"hub_down", "edge_silent"}
+    key = site.parts.keys.active("shanghai", "box1")
+    assert key is not None
+    with site.store.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE edge_keys SET state = 'revoked'")
+    site.clock.at += 70
+    site.parts.watchman.look_round()
+    assert [alarm.kind for alarm in alarms.open()] == ["hub_down"]
