@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from detector.config import EdgeConfig
 from detector.errors import Problem
+from detector.plain_yaml import read_yaml
 from detector.secrecy import redacted
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ def _folders(path: Path, environment: Mapping[str, str]) -> Iterator[Path]:
     try:
         with path.open("rb") as file:
             found = OWN_LINE.search(file.read(LARGEST))
-        value = yaml.safe_load(found["value"].decode()) if found else None
+        value = read_yaml(found["value"].decode()) if found else None
         if isinstance(value, str) and "\0" not in value:
             yield (beside / value).resolve()
     except (OSError, ValueError, yaml.YAMLError):

@@ -258,6 +258,11 @@ def encode(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def _no_number(word: str) -> float:
+    """What Python takes for a number, and JSON doesn't have: NaN and Infinity, which `encode` could not write again."""
+    raise ValueError(f"{word} is no number")
+
+
 def decode(payload: bytes) -> dict[str, Any]:
     """Fields of an MQTT payload.
 
@@ -265,7 +270,7 @@ def decode(payload: bytes) -> dict[str, Any]:
         WireError: Not a JSON object of a schema we know.
     """
     try:
-        fields = json.loads(payload)
+        fields = json.loads(payload, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise WireError("not JSON") from error
     if not isinstance(fields, dict):
@@ -535,6 +540,8 @@ def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
         if len(zones) > MOST_ZONES or any(isinstance(c, list) and len(c) > MOST_POINTS for c in corners):
             raise WireError(f"zones: {camera[:64]!r} has more than {MOST_ZONES} zones, or one of {MOST_POINTS} corners")
     said = {name: fields[name] for name in ("user", "at_unix") if isinstance(fields.get(name), str | int | float)}
+    if isinstance(at := said.get("at_unix"), int | float) and not abs(at) < LATEST_VERSION:
+        del said["at_unix"]
     return version, state, said
 
 

@@ -143,7 +143,9 @@ class Zoned:
     def _apply(self, version: int, drawn: Drawn, said: dict[str, Any]) -> None:
         at, user = said.get("at_unix"), said.get("user")
         self.version, self._drawn = version, drawn
-        self.said = Said(str(user or "")[:64], float(at) if isinstance(at, int | float) else None)
+        self.said = Said(
+            str(user or "")[:64], float(at) if isinstance(at, int | float) and 0 <= at < LATEST_S else None
+        )
         before = self._in_force
         now = self._with(drawn)
         # A camera whose zones stay is to stay the same object: its pipeline is not disturbed.

@@ -5,6 +5,7 @@ The long search is `python -m tests.bench.fuzz`; here are its seeds, a few hundr
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detector.config import check_file
+from detector.config import EdgeConfig, check_file
 from detector.errors import WireError
 from detector.hub.pages.view import own_path
 from detector.learned import LearnedFile
 from detector.plain_yaml import read_yaml
 from detector.wire import canonical, decode, verify
+from detector.zoned import Zoned
 from tests.bench.fuzz import blind
 from tests.parts_hostile_decoders import BOMB, CONFIG, TARGETS, VALUES, Target
 
@@ -94,6 +96,25 @@ def test_what_was_learned_is_set_aside_when_it_is_nested_beyond_measure(tmp_path
     path.write_text("[" * 100_000)
     assert LearnedFile(path).load() == {}
     assert path.with_suffix(".unreadable").exists()
+
+
+@pytest.mark.parametrize("at", ["1" + "0" * 400, "1e999", "-1e999", "1e300", "-1.0", "true", '"x"'])
+def test_zones_drawn_at_no_time_that_can_be_are_taken_without_it(at: str, tmp_path: Path) -> None:
+    camera = {"name": "dock", "source": "rtsp://10.0.0.1/1"}
+    config = EdgeConfig.model_validate({"site": "s", "edge": "e", "data_dir": str(tmp_path), "cameras": [camera]})
+    zone = {"name": "bulk", "kind": "storage", "polygon": [[0, 0], [1, 0], [1, 1]]}
+    said = {"schema": 1, "version": 3, "state": {"dock": [zone]}, "user": "wang", "at_unix": "AT"}
+    Zoned(config).accept(json.dumps(said).replace('"AT"', at).encode())
+    zoned = Zoned(config)
+    assert zoned.version == 3
+    assert zoned.said.user == "wang"
+    assert zoned.said.at in (None, 1.0)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_in_json_is_none(number: str) -> None:
+    with pytest.raises(WireError, match="not JSON"):
+        decode(f'{{"schema": 1, "a": [{number}]}}'.encode())
 
 
 @pytest.mark.parametrize("wanted", ["//[", "http://[", "/\\[", "//[::1/", "\x00", "", "///"])

@@ -240,7 +240,7 @@ REFUSED: list[tuple[str, bytes | dict[str, Any], str]] = [
     (ONE.status, changed(status("online", THIEF, n=2), key=PUBLIC), "signature does not fit"),
     (ONE.status, changed(status("online", n=2), serial=2**60), "no such number"),
     (ONE.status, changed(status("online", n=2), session=True), "session is missing or of a wrong type"),
-    (ONE.status, json.dumps(changed(status("online"), at_unix=float("nan"))).encode(), "at_unix is no time"),
+    (ONE.status, json.dumps(changed(status("online"), at_unix=float("nan"))).encode(), "not JSON"),
     (ONE.status, report(1, n=2), "not those of the topic"),
     (ONE.status, wire.encode(alert("f")), "status: what is missing"),
     (ONE.health, status("online", n=2), "not those of the topic"),

@@ -82,7 +82,7 @@ REFUSED: list[tuple[bytes, str]] = [
     (command(3, {"cam1": {"lingering": 0.6}}), "version 3 is in force already"),
     (command(0, {}), "no such version"),
     (command(2**60, {}), "no such version"),
-    (b'{"schema":1,"version":9,"state":{"cam1":{"lingering":NaN}}}', "not within 0..1"),
+    (b'{"schema":1,"version":9,"state":{"cam1":{"lingering":NaN}}}', "not JSON"),
     (b'{"schema":1,"version":9,"state":{"cam1":{"lingering":1e999}}}', "not within 0..1"),
     (b'{"schema":1,"version":"9","state":{}}', "version is missing"),
     (b'{"schema":2,"version":9,"state":{}}', "schema 2"),
