@@ -114,6 +114,9 @@ def _of_edge(edge: Edge, config: AlarmsConfig, now: float, standing: Collection[
     offset = edge.clock_offset_s or 0.0
     if abs(offset) > config.clock_s * (LESS_CLOCK if ("clock", *place, "") in standing else 1):
         yield Sign("clock", *place, facts={"offset_s": round(offset, 1)})
+    in_force = told.get("config")
+    if isinstance(in_force, dict) and in_force.get("state") == "last_good":
+        yield Sign("safe_mode", *place)
 
 
 def _of_trust(edge: Edge, key: str, now: float) -> Iterator[Sign]:

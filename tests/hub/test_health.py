@@ -287,7 +287,7 @@ def test_the_page_says_which_box_runs_with_its_last_good_configuration_and_why(s
         and "a &lt;tab&gt;" in told
         and "x" * 301 not in told
     )
-    assert "自行重启（24 小时）</dt><dd>2 <small>memory: 2 GB" in told
+    assert "自行重启（24 小时）</dt><dd>2" in told and "上次自行重启的原因：memory: 2 GB" in told
     assert "can&#39;t be used" in page("en", config=safe)
     odd: list[Any] = [5, {"state": "current"}, {**safe, "since": "x"}, {**safe, "since": 1e300}, {**safe, "state": []}]
     for config in odd:

@@ -37,6 +37,8 @@ ZH: dict[str, str] = {
     "如果监控中心重装过，请让它重新加入。",
     "alarm_certificate": "边缘设备 {name} 的证书 {to} 到期",
     "alarm_do_certificate": "到期后它连不上消息服务器。请在那之前让它重新加入。",
+    "alarm_safe_mode": "边缘设备 {name} 的配置文件有误，正按旧配置继续监控",
+    "alarm_do_safe_mode": "新改的设置没有生效。请安装人员按“运行”页所列修正配置文件，再重启设备。",
     "alarm_hub_down": "监控中心停过机：{from} 到 {to}，共 {span}",
     "alarm_do_hub_down": "这段时间没人能看到告警；边缘设备照常记录，已补传或正在补传。请查明为什么停机。",
     "alarm_hub_store": "监控中心的数据库损坏，已另存为 {file}，工作继续",
@@ -107,6 +109,9 @@ EN: dict[str, str] = {
     "none is lost. If the hub was set up anew, let the box join again.",
     "alarm_certificate": "The certificate of edge box {name} ends on {to}",
     "alarm_do_certificate": "After that the broker lets it in no more. Let the box join again before.",
+    "alarm_safe_mode": "Edge box {name} can't use its configuration file, and watches on with the last good one",
+    "alarm_do_safe_mode": "What was changed is not in force. Have the file mended as the health page says, and the box "
+    "restarted.",
     "alarm_hub_down": "This hub was not running from {from} to {to} ({span})",
     "alarm_do_hub_down": "Nobody could see alerts then; edge boxes recorded all the same, and catch up. Find out why "
     "it stopped.",

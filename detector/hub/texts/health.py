@@ -28,6 +28,7 @@ ZH: dict[str, str] = {
     "health_dead": "边缘搁置",
     "health_set_aside": "损坏的存储",
     "health_restarts": "自行重启（24 小时）",
+    "health_restarted_for": "上次自行重启的原因：{why}",
     "health_safe": "这台设备的配置文件有误，正按 {when} 的旧配置继续监控。请安装人员修正以下问题，再重启设备：",
     "health_refused": "拒收",
     "health_late": "迟到（24 小时）",
@@ -108,6 +109,7 @@ EN: dict[str, str] = {
     "health_dead": "Set aside",
     "health_set_aside": "Corrupt stores",
     "health_restarts": "Restarted itself (24 h)",
+    "health_restarted_for": "It last restarted itself because of {why}",
     "health_safe": "The configuration file of this box can't be used; it watches on with the one of {when}. "
     "Have the installer mend this and restart the box:",
     "health_refused": "Refused",
