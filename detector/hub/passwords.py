@@ -1,8 +1,8 @@
 """A password that somebody chooses comes in, whether others would guess it leaves.
 
-Lists of stolen passwords are mostly few words with digits behind them, walks over a keyboard, repetitions and dates.
-These are recognised by how they are made, so no list has to be shipped; what is random or has four words passes. Sort
-and number of characters are not asked for.
+Lists of stolen passwords are mostly a word or few, with digits behind them, walks over a keyboard, repetitions and
+dates. These are recognised by how they are made, so no list has to be shipped; what is random or has four words passes.
+Sort and number of characters are not asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 FEW = 4  # different characters
 MOST_WORDS = 3
 MOST_LEFT = 2  # characters that no word explains
+# Letters in one piece are mostly a word or a name of some language, unless there are so many that they are a sentence.
+ONE_WORD = re.compile(r"[^A-Za-z]{0,4}(?:[A-Za-z]?[a-z]{1,14}|[A-Z]{1,15})[^A-Za-z]{0,4}")
 LONGEST_NUMBER = 20  # digits alone: dates, telephone numbers
 
 # Of this place: what a stranger at the gate would try first.
@@ -49,10 +51,11 @@ NUMBER = r"\d+|[^\w\s]+|[\s_]+"
 
 def is_guessed(password: str, *names: str) -> bool:
     """Whether a password is one that others would try; `names` are words that they know, such as the user's name."""
-    plain = unicodedata.normalize("NFKC", password).casefold()
+    typed = unicodedata.normalize("NFKC", password)
+    plain = typed.casefold()
     if len(set(plain)) <= FEW or re.fullmatch(r"(.{1,5}?)\1+.{0,2}", plain, re.DOTALL):
         return True
-    if re.fullmatch(r"[\d\s./-]+", plain) and len(plain) <= LONGEST_NUMBER:
+    if ONE_WORD.fullmatch(typed) or (re.fullmatch(r"[\d\s./-]+", plain) and len(plain) <= LONGEST_NUMBER):
         return True
     known = {*PLACE.split(), *OFTEN.split(), *_walks(), *(name.casefold() for name in names if len(name) > 1)}
     longest_first = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))

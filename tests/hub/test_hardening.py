@@ -28,6 +28,7 @@ from tests.hub.conftest import NOON, Site
 GUESSED = """
 password123! P@ssw0rd2026 qwertyuiop123 1qaz2wsx3edc woaini1314520 13912345678 19900101-1990 abcabcabcabc
 Labelwatch2026 iloveyou12345 drowssap123 aaaaaaaaaa1 owner.owner.1 cangku-2026-admin zxcvbnm,./123 123qweasdzxc
+Terminator1! california fktrcfylhf
 """
 FINE = [
     "correct horse battery",
