@@ -281,7 +281,10 @@ def read_footage(path: Path) -> tuple[Footage, Picture | None]:
     picture = None
     if footage.picture and (path.parent / footage.picture).is_file():
         data = np.frombuffer((path.parent / footage.picture).read_bytes(), np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        try:
+            picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except cv2.error as error:
+            raise SourceUnavailable(f"{path.parent / footage.picture}: larger than can be read") from error
     return replace(footage, tracks=tuple(tracks)), None if picture is None else np.asarray(picture, np.uint8)
 
 

@@ -673,7 +673,7 @@ def _reader_pictures(folder: Path) -> tuple[Check, list[bytes]]:
 TARGETS = {
     target.name: target
     for target in (
-        Target("alerts", _alerts, 200_000),
+        Target("alerts", _alerts, 300_000),
         Target("commands", _commands, 150_000),
         Target("told", _told, 100_000),
         Target("jpegs", _jpegs, 100_000),
@@ -682,14 +682,14 @@ TARGETS = {
         Target("sides", _sides, 100_000),
         Target("side_words", _side_words, 60_000),
         Target("packs", _packs, 60_000),
-        Target("packs_resigned", _packs_resigned, 20_000, by_choice=True),
-        Target("configs", _configs, 30_000),
-        Target("cards", _cards, 30_000),
+        Target("packs_resigned", _packs_resigned, 10_000, by_choice=True),
+        Target("configs", _configs, 15_000),
+        Target("cards", _cards, 15_000),
         Target("tracks", _tracks, 60_000),
         Target("learned", _learned, 60_000),
         Target("tuned", _tuned, 20_000, by_choice=True),
         Target("forms", _forms, 60_000),
-        Target("requests", _requests, 20_000),
+        Target("requests", _requests, 10_000),
         Target("redactions", _redactions, 60_000),
         Target("codes", _codes, 40_000),
         Target("reader_words", _reader_words, 60_000),

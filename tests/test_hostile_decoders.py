@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import struct
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector.config import EdgeConfig, check_file
-from detector.errors import WireError
+from detector.errors import SourceUnavailable, WireError
 from detector.hub.pages.view import own_path
 from detector.learned import LearnedFile
 from detector.plain_yaml import read_yaml
+from detector.track_log import read_footage
 from detector.wire import canonical, decode, verify
 from detector.zoned import Zoned
 from tests.bench.fuzz import blind
@@ -115,6 +118,19 @@ def test_zones_drawn_at_no_time_that_can_be_are_taken_without_it(at: str, tmp_pa
 def test_what_is_no_number_in_json_is_none(number: str) -> None:
     with pytest.raises(WireError, match="not JSON"):
         decode(f'{{"schema": 1, "a": [{number}]}}'.encode())
+
+
+def test_a_picture_beside_tracks_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(99))), (b"IEND", b"")]
+    (tmp_path / "p.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks)
+    )
+    tracks = {"labelwatch_tracks": 1, "camera": "c", "width": 9, "height": 9, "stretches": [], "picture": "p.png"}
+    (tmp_path / "t.jsonl").write_text(json.dumps(tracks))
+    with pytest.raises(SourceUnavailable, match="larger than can be read"):
+        read_footage(tmp_path / "t.jsonl")
 
 
 @pytest.mark.parametrize("wanted", ["//[", "http://[", "/\\[", "//[::1/", "\x00", "", "///"])

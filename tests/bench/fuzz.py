@@ -89,7 +89,12 @@ def _run(name: str, runs: int, seconds: int, corpus: Path) -> tuple[int, float, 
     found = re.findall(r"number_of_executed_units:\s*(\d+)", text) or re.findall(r"#(\d+)\s", text)
     how = "guided" if "guided" in text else "blind"
     broken = done.returncode != 0
-    return int(found[-1]) if found else 0, time.monotonic() - began, how, f"{name}:\n{text[-2500:]}" if broken else ""
+    return (
+        int(found[-1]) if found else 0,
+        time.monotonic() - began,
+        how,
+        f"{name} ended with {done.returncode}:\n{text[-2500:]}" if broken else "",
+    )
 
 
 def _run_here(target: Target, runs: int, seconds: int, corpus: Path) -> int:
