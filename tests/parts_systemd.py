@@ -90,6 +90,7 @@ def _set_up_files(state: Path) -> None:
     if libc.unshare(CLONE_NEWNS | CLONE_NEWIPC):
         raise OSError(ctypes.get_errno(), "unshare")
     _mount("--make-rprivate", "/")
+    _mount("-t", "tmpfs", "-o", "mode=755", "run", "/run")  # what is made here is gone with us
     kept = Path("/run/labelwatch-state")
     kept.mkdir(exist_ok=True)
     _mount("--bind", str(state), str(kept))
