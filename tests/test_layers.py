@@ -95,10 +95,19 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("av", ["detector.sources", "detector.alerts.clips", "detector.hub.transcode", "detector.containers"]),
+        (
+            "av",
+            [
+                "detector.sources",
+                "detector.alerts.clips",
+                "detector.alerts.joined",
+                "detector.hub.transcode",
+                "detector.containers",
+            ],
+        ),
         ("onnxruntime", ["detector.inference.runtimes"]),
         ("openvino", ["detector.inference.runtimes"]),
-        ("paho", ["detector.alerts.mqtt", "detector.hub.ingest", "detector.hub.integrations.link"]),
+        ("paho", ["detector.alerts.mqtt", "detector.hub.ingest", "detector.hub.integrations.link", "detector.joining"]),
         ("iotcore", ["detector.broker"]),
         ("ultralytics", ["detector.adding"]),
         ("torch", ["detector.adding"]),
@@ -131,7 +140,7 @@ def test_nothing_between_source_and_sink_asks_what_time_it_is() -> None:
 
 def test_the_command_line_loads_nothing_heavy() -> None:
     found = {name for name in imported(TREES["detector.cli"], only_when_loaded=True) if name.startswith("detector.")}
-    assert {name.split(".")[1] for name in found} <= {"errors", "secrecy", "__version__"}
+    assert {name.split(".")[1] for name in found} <= {"errors", "secrecy", "progress", "__version__"}
 
 
 @pytest.mark.parametrize(
