@@ -214,3 +214,9 @@ def test_too_much_of_one_thing_is_answered_soon_and_with_no_failure(request_of: 
     assert b"HTTP/1.1 5" not in said[:12]
     assert b"root:x:" not in said
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://hub]", "http://[::1", "//[", "null", "http://hub@evil", "\xff"])
+def test_an_origin_that_is_no_address_is_another_site(origin: str, hub: Hub) -> None:
+    said = asked(hub, b"POST /login HTTP/1.1\r\nHost: hub\r\nOrigin: " + origin.encode("latin-1") + b"\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 403")
