@@ -14,7 +14,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig
-from detector.hub import patience
+from detector.hub import notice_services, patience
+from detector.hub.notice_services import NoticeError
 from detector.hub.pages import view
 from detector.hub.server import Hub
 from tests.sources.conftest import free_port
@@ -220,3 +221,15 @@ def test_too_much_of_one_thing_is_answered_soon_and_with_no_failure(request_of: 
 def test_an_origin_that_is_no_address_is_another_site(origin: str, hub: Hub) -> None:
     said = asked(hub, b"POST /login HTTP/1.1\r\nHost: hub\r\nOrigin: " + origin.encode("latin-1") + b"\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 403")
+
+
+def test_a_current_page_that_is_no_address_leads_to_the_login(hub: Hub) -> None:
+    said = httpx.get(hub.url, headers={"HX-Request": "true", "HX-Current-URL": "http://["}, timeout=LONG_S)
+    assert said.status_code == 401
+    assert said.headers["HX-Redirect"] == "/login?next=/"
+
+
+@pytest.mark.parametrize("key", ["http://[", "https://open.feishu.cn/[", "//]", "https://"])
+def test_a_robot_key_that_is_no_address_is_refused_in_words(key: str) -> None:
+    with pytest.raises(NoticeError):
+        notice_services._feishu({"key": key})

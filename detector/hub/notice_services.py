@@ -220,7 +220,7 @@ def _last_part(text: str, parameter: str = "") -> str:
         match = re.search(rf"[?&]{parameter}=([^&#]+)", text)
         found = match.group(1) if match else ""
     else:
-        found = urlsplit(text).path.rstrip("/").rpartition("/")[2]
+        found = text.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2]
     if not WORD.fullmatch(found):
         raise NoticeError("notice_wrong_key")
     return found

@@ -60,7 +60,10 @@ def to_login(request: Request, _error: Exception) -> Response:
     if _is_program(request):
         return JSONResponse({"reason": "log in, or send a token that works"}, 401, {"WWW-Authenticate": "Bearer"})
     if "hx-request" in request.headers:
-        shown = urlsplit(request.headers.get("hx-current-url", ""))
+        try:
+            shown = urlsplit(request.headers.get("hx-current-url", ""))
+        except ValueError:  # no page of ours
+            shown = urlsplit("/")
         page = f"{shown.path}?{shown.query}" if shown.query else shown.path
         return Response(status_code=401, headers={"HX-Redirect": f"/login?next={quote(own_path(page))}"})
     if "x-fragment" in request.headers or request.url.path == "/events":
