@@ -15,7 +15,9 @@ with its name is its own, unless it ever had another.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +66,8 @@ class EdgeKey:
 class EdgeKeys:
     """The keys in a database, which other processes may change meanwhile: nothing is remembered between two calls.
 
+    But for the messages of a batch (`together`): reading them for each would cost more than checking the signature.
+
     Args:
         database: The hub's.
         first_sight: Whether an edge that never had a key is known by the first that is seen.
@@ -73,6 +77,16 @@ class EdgeKeys:
         self.knocks = Knocks(database)
         self._database = database
         self._first_sight = first_sight
+        self._read = threading.local()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread checks within it came in together: the keys of an edge are read once for all of that."""
+        self._read.keys = {}
+        try:
+            yield
+        finally:
+            del self._read.keys
 
     # What edges say
 
@@ -116,7 +130,7 @@ class EdgeKeys:
         Raises:
             WireError: It must not be believed.
         """
-        keys = self.of(site, edge)
+        keys = self._of(site, edge)
         tried = [key for key in keys if claimed in (None, key.key)]
         if not tried:
             self._meet(site, edge, claimed, keys, verify, at)
@@ -131,6 +145,18 @@ class EdgeKeys:
             self._in_time(key, signed_at, at)
             return
         raise refused or WireError("the signature does not fit")
+
+    def _of(self, site: str, edge: str) -> list[EdgeKey]:
+        read: dict[tuple[str, str], list[EdgeKey]] | None = getattr(self._read, "keys", None)
+        if read is None:
+            return self.of(site, edge)
+        if (site, edge) not in read:
+            read[site, edge] = self.of(site, edge)
+        return read[site, edge]
+
+    def _changed(self, site: str, edge: str) -> None:
+        if hasattr(self._read, "keys"):
+            self._read.keys.pop((site, edge), None)
 
     # What people ask
 
@@ -161,6 +187,7 @@ class EdgeKeys:
         with self._database.writing() as connection:
             one_at_a_time(connection)
             add(self._database, connection, site, edge, key, at, by)
+        self._changed(site, edge)
 
     def _meet(
         self,
@@ -219,6 +246,7 @@ class EdgeKeys:
                 .where(rotations.c.site == key.site, rotations.c.edge == key.edge, rotations.c.new_key == key.key)
                 .values(done_at=at)
             )
+        self._changed(key.site, key.edge)
         logger.info("edge %s/%s signs with its new key", key.site, key.edge)
 
 

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -78,6 +79,10 @@ class Keys(Protocol):
 
     def believe(self, fields: Mapping[str, Any], *, signed_at: float, at: float) -> None:
         """Check the signature of what an edge sent."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is checked within it came in together."""
         ...
 
 
@@ -339,7 +344,8 @@ class Ingest:
     def _take_in(self, client: Client) -> None:
         messages, self._inbox = self._inbox, []
         received_at = self._clock.now()
-        believed = [alert for message in messages if (alert := self._read(message, received_at)) is not None]
+        with self._keys.together():
+            believed = [alert for message in messages if (alert := self._read(message, received_at)) is not None]
         new, stored = self._keep(believed, received_at)
         ids: dict[tuple[str, str], list[str]] = defaultdict(list)
         for fields in stored:

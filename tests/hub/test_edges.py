@@ -200,6 +200,25 @@ def test_whose_word_is_believed(door: Door) -> None:
     assert {knock.reason for knock in door.keys.knocks.all()} == {"other", "revoked"}
 
 
+def test_what_came_in_together_is_checked_by_one_reading_and_the_next_by_another(small_door: Door) -> None:
+    keys = EdgeKeys(small_door.store.database, first_sight=True)
+
+    def word(key: Ed25519PrivateKey = KEY) -> None:
+        fields = {"site": "suzhou", "edge": "box2", "key": wire.public_key_text(key)}
+        keys.believe(wire.signed(fields, key), signed_at=NOON, at=NOON)
+
+    with keys.together():
+        word()  # known at first sight, and from then on by this key alone
+        with pytest.raises(WireError, match="not the one"):
+            word(OTHER)
+        word()
+    small_door.enrolment.revoke("suzhou", "box2", "owner", NOON)
+    with keys.together(), pytest.raises(WireError, match="revoked"):
+        word()
+    with pytest.raises(WireError, match="revoked"):
+        word()
+
+
 def test_a_name_that_was_shut_out_is_not_pinned_at_first_sight(small_door: Door) -> None:
     door, open_ = small_door, EdgeKeys(small_door.store.database, first_sight=True)
 
