@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import threading
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +45,8 @@ class OnnxRuntime:
         Raises:
             ModelError: It can't be.
         """
+        # Otherwise it keeps a device id and reports its use to its makers; it asks once, when it is loaded.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
