@@ -259,6 +259,7 @@ def exported(file: Path, folder: Path) -> tuple[Path, str]:
         ModelError: It can't be exported, or the ONNX says something else.
     """
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # nothing is installed behind anyone's back
+    os.environ.setdefault("YOLO_OFFLINE", "true")  # nor told to anyone
     os.environ.setdefault("YOLO_VERBOSE", "false")
     try:
         import torch
