@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from detector import secrecy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+# How fast examples come says more of the machine than of us.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def part_missing(what: str, packages: str) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import delete
 
 from detector.hub.health import Gap, Health
 from detector.hub.rights import Role, Scope
+from detector.hub.schema import edges
 from detector.hub.store import Store
 from tests.hub.conftest import NOON, Site, SteppedClock, make_envelope
 
@@ -252,6 +254,8 @@ def told(site: Site, set_aside: int = 0, **cameras: float) -> None:
 
 def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: Site) -> None:
     site.app.app.state.parts.health.begin()  # type: ignore[attr-defined]
+    with site.store.database.writing() as connection:
+        connection.execute(delete(edges))  # as before the first box has joined
     assert "还没有边缘设备接入" in site.client.get("/health").text
     site.store.set_edge_status("shanghai", "box1", "online", NOON)
     assert "没有消息" in site.client.get("/health").text
