@@ -21,8 +21,8 @@ from detector.secrecy import guard, redacted
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
+    from detector.edge.zoned import Zoned
     from detector.hub.audit import Head
-    from detector.zoned import Zoned
 
 FINE, FAILED, MISUSED = 0, 1, 2
 
@@ -293,11 +293,11 @@ def run_demo(options: argparse.Namespace) -> int:
 def run_worker(options: argparse.Namespace) -> int:
     """`labelwatch run`."""
     if options.supervised:  # by a parent that loads nothing of a worker
-        from detector.supervisor import supervise
+        from detector.edge.supervisor import supervise
 
         strict = ["--strict"] if options.strict else []
         return supervise([sys.executable, "-m", "detector", "run", str(options.config), *strict])
-    from detector.launch import launch
+    from detector.edge.launch import launch
 
     return launch(options.config, strict=options.strict)
 
@@ -306,7 +306,7 @@ def run_join(options: argparse.Namespace) -> int:
     """`labelwatch join`."""
     from detector.clock import SystemClock
     from detector.config import load_edge
-    from detector.joining import join, try_broker
+    from detector.edge.joining import join, try_broker
 
     config, clock = load_edge(options.config), SystemClock()
     # What stands on a command line can be read by everybody on the machine, and stays in the shell's history.
@@ -333,7 +333,7 @@ def run_hub(options: argparse.Namespace) -> int:
 def run_replay(options: argparse.Namespace) -> int:
     """`labelwatch replay`."""
     from detector.config import load_edge
-    from detector.recorder_names import Pattern
+    from detector.recorded.recorder_names import Pattern
     from detector.replay import replay
 
     config = load_edge(options.config)
@@ -362,7 +362,7 @@ def run_replay(options: argparse.Namespace) -> int:
 
 def run_detect(options: argparse.Namespace) -> int:
     """`labelwatch detect`."""
-    from detector.stills import detect_pictures
+    from detector.tools.stills import detect_pictures
 
     with progress_count("pictures") as progress:
         unread = detect_pictures(
@@ -417,7 +417,7 @@ def run_label_export(options: argparse.Namespace) -> int:
 
     from detector.config import load_hub
     from detector.hub.training_set import TEACHING, Wanted
-    from detector.label_export import export
+    from detector.tools.label_export import export
 
     config = load_hub(options.config)
     since, until = _time("--since", options.since), _time("--until", options.until)
@@ -458,7 +458,7 @@ def run_verify(options: argparse.Namespace) -> int:
 
 def run_certs(options: argparse.Namespace) -> int:
     """`labelwatch certs`."""
-    from detector.certs import make_certificates, revoke_named
+    from detector.credentials.certs import make_certificates, revoke_named
 
     language = options.lang or _spoken()
     if options.revoke:
@@ -472,7 +472,7 @@ def run_certs(options: argparse.Namespace) -> int:
 
 def run_doctor(options: argparse.Namespace) -> int:
     """`labelwatch doctor`."""
-    from detector.doctor import BAD, examine
+    from detector.tools.doctor import BAD, examine
 
     if options.camera is not None:
         return _doctor_camera(options)
@@ -488,7 +488,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 def _doctor_camera(options: argparse.Namespace) -> int:
     from detector.coverage import SENSOR_MM, fov_of
-    from detector.doctor import see_camera
+    from detector.tools.doctor import see_camera
 
     missing = [f"--{name}" for name in ("height", "tilt") if getattr(options, name) is None]
     if (options.fov is None) == (options.focal is None):
@@ -514,7 +514,7 @@ def _doctor_camera(options: argparse.Namespace) -> int:
 def run_map(options: argparse.Namespace) -> int:
     """`labelwatch map`."""
     from detector.config import load_edge
-    from detector.track_map import make_map
+    from detector.tools.track_map import make_map
 
     with progress_seconds() as progress:
         found, written = make_map(
@@ -534,7 +534,7 @@ def run_map(options: argparse.Namespace) -> int:
 
 def run_model_add(options: argparse.Namespace) -> int:
     """`labelwatch model add`."""
-    from detector.adding import add_model
+    from detector.tools.adding import add_model
     from detector.values import LABELS
 
     added = add_model(
@@ -560,7 +560,7 @@ def run_model_add(options: argparse.Namespace) -> int:
 def run_zones(options: argparse.Namespace) -> int:
     """`labelwatch zones`."""
     from detector.config import load_edge, zones_as_yaml
-    from detector.zoned import Zoned, dumped
+    from detector.edge.zoned import Zoned, dumped
 
     zoned = Zoned(load_edge(options.config))
     cameras = [camera for camera in zoned.config.cameras if options.camera in (None, camera.name)]
@@ -651,7 +651,7 @@ def run_audit_head(options: argparse.Namespace) -> int:
 def run_check(options: argparse.Namespace) -> int:
     """`labelwatch check`."""
     from detector.config import EdgeConfig, HubConfig, check_file
-    from detector.zoned import Zoned, notices
+    from detector.edge.zoned import Zoned, notices
 
     if options.schema:
         print(json.dumps({"edge": EdgeConfig.model_json_schema(), "hub": HubConfig.model_json_schema()}, indent=1))
@@ -683,7 +683,7 @@ def run_check(options: argparse.Namespace) -> int:
     for problem in problems:
         print(problem)
     if explained:
-        from detector.explain import lines
+        from detector.tools.explain import lines
 
         print("\n".join(lines(explained)))
     elif not problems:
@@ -693,8 +693,8 @@ def run_check(options: argparse.Namespace) -> int:
 
 def _ending(path: Path, config: EdgeConfig | None) -> list[str]:
     """Lines about certificates that a configuration names and that end soon."""
-    from detector.certs import notices
     from detector.config import load_hub
+    from detector.credentials.certs import notices
 
     files = []
     if config is None:
@@ -724,7 +724,7 @@ def _edge_at(path: Path, text: str | None) -> tuple[EdgeConfig | None, float]:
 
 def _explained(zoned: Zoned, at: float, language: str | None) -> dict[str, Any]:
     """What holds at a time, by the zones in force."""
-    from detector.explain import explain
+    from detector.tools.explain import explain
 
     return explain(zoned.config, at, language or _spoken(), zoned.drawn)
 

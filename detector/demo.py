@@ -151,10 +151,10 @@ class _Demo:
         from detector.alerts.identity import load_identity
         from detector.alerts.trust import pin_hub_key
         from detector.config import load_hub
+        from detector.credentials.keys import load_key
         from detector.hub.console import database_of
         from detector.hub.edge_keys import EdgeKeys
         from detector.hub.parts import HUB_KEY
-        from detector.keys import load_key
 
         key = wire.public_key_text(load_identity(self._edge_data))
         with database_of(load_hub(self._folder / "hub.yaml")) as database:

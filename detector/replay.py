@@ -27,8 +27,8 @@ from detector.clock import iso
 from detector.config import EdgeConfig, Incidents
 from detector.errors import SourceError, SourceUnavailable
 from detector.progress import Step
-from detector.recorder_names import Pattern
-from detector.recordings import Session, sessions
+from detector.recorded.recorder_names import Pattern
+from detector.recorded.recordings import Session, sessions
 from detector.secrecy import guard
 from detector.sentences import sentences
 from detector.sides import SUFFIX
@@ -73,7 +73,7 @@ def replay(
         SourceUnavailable: A path is no video file and no folder with any.
         OSError: `out` can't be written.
     """
-    from detector.archive import gather
+    from detector.recorded.archive import gather
     from detector.report import write_report
 
     began, cpu = time.monotonic(), time.process_time()

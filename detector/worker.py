@@ -23,20 +23,20 @@ from typing import TYPE_CHECKING
 
 from detector import wire
 from detector.alerts.sink import LOOK_BACK_S, AlertSink
-from detector.camera_worker import CameraWorker
 from detector.census import Census
 from detector.clock import Clock, SystemClock
 from detector.config import Camera, EdgeConfig
-from detector.delivery import Delivery, open_delivery
-from detector.edge_health import edge_health, edge_layout, status_line
-from detector.last_good import Origin
-from detector.learned import LearnedFile
-from detector.memory import available_mb
+from detector.edge.camera_worker import CameraWorker
+from detector.edge.delivery import Delivery, open_delivery
+from detector.edge.health import edge_health, edge_layout, status_line
+from detector.edge.last_good import Origin
+from detector.edge.learned import LearnedFile
+from detector.edge.memory import available_mb
+from detector.edge.restarts import Restarts
+from detector.edge.supervisor import BEGIN_ANEW
+from detector.edge.watchdog import Part, Watchdog
 from detector.notify import Notifier
 from detector.packets import PacketRing
-from detector.restarts import Restarts
-from detector.supervisor import BEGIN_ANEW
-from detector.watchdog import Part, Watchdog
 
 if TYPE_CHECKING:
     from detector.alerts.outbox import Outbox

@@ -32,7 +32,7 @@ from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import letterbox
 from detector.inference.session import Session
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
-from detector.stills import pictures_in, read_picture
+from detector.tools.stills import pictures_in, read_picture
 from detector.values import LABELS, PERSON, TRAITS
 
 HERE = Path(__file__).resolve().parent

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from ultralytics import YOLO
 
-from detector.adding import add_model
 from detector.errors import ModelError
 from detector.inference.card import find_card
 from detector.inference.session import Session, choose
+from detector.tools.adding import add_model
 
 HERE = Path(__file__).resolve().parent
 

@@ -395,7 +395,7 @@ def _cards(folder: Path) -> tuple[Check, list[bytes]]:
 
 def _tracks(folder: Path) -> tuple[Check, list[bytes]]:
     from detector.errors import SourceUnavailable
-    from detector.track_log import read_footage
+    from detector.tools.track_log import read_footage
 
     path = folder / "tracks.jsonl"
 
@@ -426,7 +426,7 @@ def _tracks(folder: Path) -> tuple[Check, list[bytes]]:
 
 
 def _learned(folder: Path) -> tuple[Check, list[bytes]]:
-    from detector.learned import LearnedFile
+    from detector.edge.learned import LearnedFile
 
     path = folder / "cam.json"
     kept = LearnedFile(path)
@@ -442,9 +442,9 @@ def _tuned(folder: Path) -> tuple[Check, list[bytes]]:
     """Commands as an edge takes them, and the files that it keeps of them."""
     from detector import wire
     from detector.config import EdgeConfig
+    from detector.edge.zoned import FILE as ZONED
+    from detector.edge.zoned import Zoned
     from detector.tuned import FILE, Tuned
-    from detector.zoned import FILE as ZONED
-    from detector.zoned import Zoned
 
     config = EdgeConfig.model_validate({
         "site": "s", "edge": "e", "data_dir": str(folder), "cameras": [{"name": "dock", "source": "rtsp://10.0.0.1/1"}],
@@ -590,7 +590,7 @@ def _redactions(folder: Path) -> tuple[Check, list[bytes]]:
 
 
 def _codes(folder: Path) -> tuple[Check, list[bytes]]:
-    from detector.codes import parse_code, read_join_request
+    from detector.credentials.codes import parse_code, read_join_request
     from detector.errors import LabelwatchError
 
     def act(data: bytes) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import yaml
 
-from detector.adding import add_model, comparable, meanings
 from detector.cli import main
 from detector.config import Analysis
 from detector.errors import ConfigError, ModelError
 from detector.inference import load_detector
 from detector.inference.card import find_card
+from detector.tools.adding import add_model, comparable, meanings
 from detector.values import LABELS, TRAITS
 from tests.builders import frame
 from tests.inference.tiny_models import Row, model_file, raw_output

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.archive import Archive, gather
 from detector.errors import SourceUnavailable
+from detector.recorded.archive import Archive, gather
 
 
 def put(folder: Path, **files: str) -> Path:

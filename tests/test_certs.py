@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from detector.authority import ends_at, load_certificate
-from detector.certs import (
+from detector.cli import main
+from detector.config import load_edge, load_hub
+from detector.credentials.authority import ends_at, load_certificate
+from detector.credentials.certs import (
     LIFE,
     RENEW_DAYS,
     authority_pem,
@@ -28,8 +30,6 @@ from detector.certs import (
     revoke_named,
     sign_edge,
 )
-from detector.cli import main
-from detector.config import load_edge, load_hub
 from detector.errors import ConfigError, StoreError
 
 NOON = 1_793_505_600.0

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector import wire
-from detector.codes import (
+from detector.credentials.codes import (
     ALPHABET,
     check_symbol,
     derived,

@@ -67,7 +67,7 @@ HUB = """
     from detector.hub.edge_keys import EdgeKeys
     from detector.hub.ingest import Ingest
     from detector.hub.store import Store
-    from detector.keys import load_key
+    from detector.credentials.keys import load_key
     store = Store(f"sqlite:///{sys.argv[1]}/hub.db")
     told = open(f"{sys.argv[1]}/told.txt", "a")
     key = load_key(Path(sys.argv[1]) / "hub.key", "the hub's key")

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from detector import doctor
 from detector.cli import main
-from detector.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
+from detector.tools import doctor
+from detector.tools.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
@@ -239,6 +239,6 @@ def test_a_camera_that_never_answers_is_given_up(
 
 
 def test_a_broken_opencv_does_not_keep_the_doctor_from_telling() -> None:
-    code = "import detector.doctor, sys; print('cv2' in sys.modules, 'onnxruntime' in sys.modules)"
+    code = "import detector.tools.doctor, sys; print('cv2' in sys.modules, 'onnxruntime' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -15,12 +15,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import detector.explain
+import detector.tools.explain
 from detector.cli import main
 from detector.config import EdgeConfig, Rules, load_edge
 from detector.contradictions import contradictions
-from detector.explain import TEXTS, explain, lines
 from detector.sentences import LANGUAGES
+from detector.tools.explain import TEXTS, explain, lines
 from tests.conftest import REPOSITORY
 
 SITE = REPOSITORY / "configs" / "site.yaml"
@@ -164,7 +164,7 @@ def test_low_scores_that_raise_nothing_are_named_and_the_camera_wins() -> None:
 
 
 def test_every_text_is_used_and_both_languages_use_the_same_values() -> None:
-    source = inspect.getsource(detector.explain)
+    source = inspect.getsource(detector.tools.explain)
     code = source[source.index("WEEKDAYS") :]
     begun = ("kind_", "makes_")
     assert [key for key in TEXTS if f'"{key}"' not in code and not key.startswith(begun)] == []

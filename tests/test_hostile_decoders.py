@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector.config import EdgeConfig, check_file
+from detector.edge.learned import LearnedFile
+from detector.edge.zoned import Zoned
 from detector.errors import SourceUnavailable, WireError
 from detector.hub.pages.view import own_path
-from detector.learned import LearnedFile
 from detector.plain_yaml import read_yaml
-from detector.track_log import read_footage
+from detector.tools.track_log import read_footage
 from detector.wire import canonical, decode, verify
-from detector.zoned import Zoned
 from tests.bench.fuzz import blind
 from tests.parts_hostile_decoders import BOMB, CONFIG, TARGETS, VALUES, Target
 

@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from detector.adding import add_model
 from detector.errors import ModelError
+from detector.tools.adding import add_model
 
 
 def model_with_weights_elsewhere(path: Path, place: str) -> Path:

@@ -21,14 +21,14 @@ from detector import wire
 from detector.alerts.identity import load_identity
 from detector.alerts.trust import pinned_hub_key
 from detector.clock import SystemClock
-from detector.codes import fingerprint, make_code
 from detector.config import Broker, HubConfig, load_edge
-from detector.delivery import Delivery, open_delivery
+from detector.credentials.codes import fingerprint, make_code
+from detector.edge.delivery import Delivery, open_delivery
+from detector.edge.joining import Joined, NotJoined, join, try_broker
 from detector.errors import ConfigError, LabelwatchError
 from detector.hub.edge_keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
-from detector.joining import Joined, NotJoined, join, try_broker
 from tests.alerts.conftest import make_fields
 from tests.alerts.test_production_broker import Shipped
 from tests.hub.conftest import CHEAP

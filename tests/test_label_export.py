@@ -21,7 +21,7 @@ from manifest import read_manifest
 from detector.cli import main
 from detector.geometry import as_array, iou
 from detector.hub.store import Clip, Store
-from detector.label_export import actor_among, is_changed, joined
+from detector.tools.label_export import actor_among, is_changed, joined
 from detector.values import Box
 from tests.builders import detections
 from tests.conftest import REPOSITORY
@@ -352,7 +352,7 @@ import os, resource, signal
 from pathlib import Path
 from detector.config import load_hub
 from detector.hub.training_set import Wanted
-from detector.label_export import export
+from detector.tools.label_export import export
 export(load_hub(Path({str(hub.config)!r})), Path({str(hub.out)!r}), wanted=Wanted(), model={hub.model!r},
        progress=lambda done, of: {after_an_incident})
 """

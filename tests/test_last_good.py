@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from detector import launch as launching
 from detector.cli import main
 from detector.config import EdgeConfig, load_edge
+from detector.edge import launch as launching
+from detector.edge.last_good import NAME, Origin, find, keep
 from detector.errors import ModelError, StoreError
-from detector.last_good import NAME, Origin, find, keep
 from tests.conftest import REPOSITORY
 
 NOW = 1_800_000_000.0

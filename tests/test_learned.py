@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.learned import LearnedFile
+from detector.edge.learned import LearnedFile
 
 
 def test_what_was_learned_is_there_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from detector.clock import unix
 from detector.errors import ConfigError
-from detector.recorder_names import Named, Pattern, read_name
+from detector.recorded.recorder_names import Named, Pattern, read_name
 
 SHANGHAI = "Asia/Shanghai"
 NINE, HALF_PAST = unix("2026-11-01T09:26:13+08:00"), unix("2026-11-01T09:30:00+08:00")

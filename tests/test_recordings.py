@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from detector.clock import unix
 from detector.config import Camera, EdgeConfig
-from detector.recorder_names import read_name
-from detector.recordings import Session, camera_of, sessions
+from detector.recorded.recorder_names import read_name
+from detector.recorded.recordings import Session, camera_of, sessions
 
 
 def config(*names: str, timezone: str = "Asia/Shanghai") -> EdgeConfig:

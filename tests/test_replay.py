@@ -16,8 +16,8 @@ from detector.alerts.clips import cut_recording
 from detector.cli import main
 from detector.config import Camera, EdgeConfig, load_edge
 from detector.progress import Step
-from detector.recorder_names import read_name
-from detector.recordings import camera_of, sessions
+from detector.recorded.recorder_names import read_name
+from detector.recorded.recordings import camera_of, sessions
 from detector.replay import replay
 from detector.sources.recording import Recording
 from tests.sources.footage import make_video

@@ -17,11 +17,11 @@ from detector.alerts.identity import load_identity
 from detector.alerts.incidents import IncidentBook
 from detector.alerts.outbox import Outbox
 from detector.alerts.sink import AlertSink
-from detector.camera_worker import CameraWorker
 from detector.config import Camera, EdgeConfig, Incidents
+from detector.edge.camera_worker import CameraWorker
 from detector.packets import PacketRing
 from detector.pipeline import Pipeline, Stages
-from detector.recordings import Piece, Session
+from detector.recorded.recordings import Piece, Session
 from detector.replay import run_session
 from detector.sides import SUFFIX, read_side
 from detector.sources.played import PlayedFile

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.cli import main
-from detector.stills import act_of, angle_of, facing_of, keypoints_of, pictures_in
+from detector.tools.stills import act_of, angle_of, facing_of, keypoints_of, pictures_in
 from tests.builders import detections
 from tests.inference.tiny_models import card_file, model_file, raw_output
 

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from detector.edge.restarts import REMEMBERED_S, Restarts
 from detector.notify import Notifier
-from detector.restarts import REMEMBERED_S, Restarts
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import soon
 
 PARENT = """
     import sys
-    from detector.supervisor import supervise
+    from detector.edge.supervisor import supervise
     sys.exit(supervise([sys.executable, "-c", sys.argv[1], sys.argv[2]], silent_s=1.5, start_s=20, back_off_s=0.1))
 """
 CHILD = """
     import faulthandler, os, signal, sys, time
     from pathlib import Path
     from detector.notify import Notifier
-    from detector.supervisor import live_with_parent
+    from detector.edge.supervisor import live_with_parent
     faulthandler.enable()
     live_with_parent()
     lives = Path(sys.argv[1])

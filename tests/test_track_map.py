@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from detector.cli import main
 from detector.config import Camera, Zone
 from detector.errors import SourceUnavailable
-from detector.track_log import Footage, Point, Track, TrackLog, read_footage, write_footage
-from detector.track_map import CAP_S, draw, heat, journeys, places, track_map, vanishings, zone_at
+from detector.tools.track_log import Footage, Point, Track, TrackLog, read_footage, write_footage
+from detector.tools.track_map import CAP_S, draw, heat, journeys, places, track_map, vanishings, zone_at
 from tests.builders import SIZE, person, scene, times
 from tests.conftest import REPOSITORY
 

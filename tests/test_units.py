@@ -16,7 +16,7 @@ import yaml
 
 from detector.broker import free_port
 from detector.cli import build_parser
-from detector.last_good import NAME
+from detector.edge.last_good import NAME
 from tests.conftest import REPOSITORY, part_missing
 from tests.parts_mosquitto import soon
 from tests.parts_systemd import settings, system_calls

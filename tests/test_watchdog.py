@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import pytest
 
-from detector.memory import available_mb, used_mb
+from detector.edge.memory import available_mb, used_mb
+from detector.edge.watchdog import LONGEST_SPARED_S, LONGEST_STEP_S, Part, Watchdog
 from detector.pulse import Pulse
-from detector.watchdog import LONGEST_SPARED_S, LONGEST_STEP_S, Part, Watchdog
 
 LIMIT_S = 10.0
 

@@ -26,19 +26,19 @@ from detector.alerts.clips import Segment
 from detector.alerts.identity import load_identity
 from detector.alerts.outbox import Outbox
 from detector.alerts.sink import AlertSink
-from detector.camera_worker import CameraWorker
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubLink, Supervision
-from detector.edge_health import what_runs
+from detector.edge.camera_worker import CameraWorker
+from detector.edge.health import what_runs
+from detector.edge.learned import LearnedFile
+from detector.edge.supervisor import BEGIN_ANEW
 from detector.errors import SourceUnavailable, StoreError
 from detector.hub.edge_keys import EdgeKeys
 from detector.hub.ingest import Ingest
 from detector.hub.store import Store
-from detector.learned import LearnedFile
 from detector.packets import PacketRing
 from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
-from detector.supervisor import BEGIN_ANEW
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import run
 from tests.alerts.conftest import make_fields

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from detector import cli, wire
 from detector.config import Camera, EdgeConfig, Exemption, Policy, Zone, load_edge, zones_as_yaml
+from detector.edge.zoned import Zoned, notices
 from detector.errors import WireError
-from detector.zoned import Zoned, notices
 
 WHOLE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
 LEFT = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]

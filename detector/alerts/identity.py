@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from detector.keys import load_key
+from detector.credentials.keys import load_key
 
 FILE_NAME = "identity.key"
 

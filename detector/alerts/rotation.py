@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
 from detector.alerts.identity import FILE_NAME
+from detector.credentials.keys import load_key
 from detector.errors import LabelwatchError, StoreError
-from detector.keys import load_key
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from detector.codes import derived, fingerprint, knows_code, make_code, parse_code
+from detector.credentials.codes import derived, fingerprint, knows_code, make_code, parse_code
 from detector.errors import LabelwatchError
 from detector.hub import edge_keys as keys_of_edges
 from detector.hub.audit import Audit

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from detector.authority import Pair, fits, issued, load_pair, new_authority, write_pair
+from detector.credentials.authority import Pair, fits, issued, load_pair, new_authority, write_pair
 from detector.errors import StoreError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

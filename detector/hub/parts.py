@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import Clock
 from detector.config import HubConfig
+from detector.credentials.keys import load_key
 from detector.hub.alarms import Alarms
 from detector.hub.anchors import Anchors
 from detector.hub.audit import Audit
@@ -45,7 +46,6 @@ from detector.hub.salvage import mark_damaged
 from detector.hub.store import Store
 from detector.hub.watchman import Watchman
 from detector.hub.zones import Zones
-from detector.keys import load_key
 
 MIB = 2**20
 HUB_KEY = "hub.key"  # what the hub says to edges is signed with it

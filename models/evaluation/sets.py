@@ -32,7 +32,7 @@ from dataset import (
 )
 from manifest import SetError
 
-from detector.stills import SUFFIXES
+from detector.tools.stills import SUFFIXES
 from detector.values import LABELS
 
 CHOOSE, REPORT = "choose", "report"

@@ -19,8 +19,8 @@ from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.clock import SystemClock
 from detector.config import Broker
-from detector.delivery import LINK_STUCK_S
-from detector.watchdog import Part, Watchdog
+from detector.edge.delivery import LINK_STUCK_S
+from detector.edge.watchdog import Part, Watchdog
 from tests.alerts.test_mqtt import TOPICS, Peer, word
 from tests.parts_link import Link
 from tests.parts_mosquitto import Mosquitto, soon

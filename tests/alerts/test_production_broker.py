@@ -27,9 +27,9 @@ from detector import wire
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.broker import free_port
-from detector.certs import SHIPPED, issue_edge, make_certificates, revoke_edge
 from detector.clock import SystemClock
 from detector.config import Broker
+from detector.credentials.certs import SHIPPED, issue_edge, make_certificates, revoke_edge
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 

@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector import keys, wire
+from detector import wire
 from detector.alerts import rotation
 from detector.alerts.identity import load_identity
 from detector.alerts.rotation import NEXT_NAME, KeyRotation
-from detector.codes import join_request, parse_code
+from detector.credentials import keys
+from detector.credentials.codes import join_request, parse_code
 from detector.errors import WireError
 from detector.hub.audit import Audit
 from detector.hub.edge_keys import ACTIVE, NEXT, RETIRED, EdgeKeys

@@ -60,7 +60,7 @@ WORKER = """
     import sys, time
     from pathlib import Path
     from detector import assembly, inference
-    from detector.launch import launch
+    from detector.edge.launch import launch
     from tests.test_worker import ScriptedPipeline
     config = Path(sys.argv[1])
 

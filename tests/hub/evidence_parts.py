@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
+from detector.credentials.keys import load_key
 from detector.hub.audit import Audit
 from detector.hub.cases import Case, Cases
 from detector.hub.clips import ClipFolder
@@ -21,7 +22,6 @@ from detector.hub.packs import PackRecord, Packs
 from detector.hub.rights import EVERYWHERE
 from detector.hub.sides import Sides
 from detector.hub.store import Clip, Store, StoredIncident
-from detector.keys import load_key
 from tests.hub.conftest import NOON, SteppedClock, make_envelope
 
 SIDE = gzip.compress(json.dumps({"schema": 1, "looks": []}).encode(), mtime=0)

@@ -11,7 +11,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
-from detector.codes import LARGEST_REQUEST, derived, fingerprint, join_request, make_code, parse_code, read_join_answer
+from detector.credentials.codes import (
+    LARGEST_REQUEST,
+    derived,
+    fingerprint,
+    join_request,
+    make_code,
+    parse_code,
+    read_join_answer,
+)
 from detector.errors import WireError
 from detector.hub.audit import Audit
 from detector.hub.database import migrate, migration

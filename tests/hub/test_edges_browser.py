@@ -8,7 +8,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
-from detector.codes import fingerprint, join_request, parse_code
+from detector.credentials.codes import fingerprint, join_request, parse_code
 from tests.hub.test_browser import PHONE, Scene, browser, scene, until  # noqa: F401  (fixtures)
 
 

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from detector.alerts.uploads import _trust
-from detector.authority import issued, write_pair
 from detector.config import Broker, HubConfig
+from detector.credentials.authority import issued, write_pair
 from detector.errors import LabelwatchError, StoreError
 from detector.hub import lan
 from detector.hub.lan import certificate

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
 from detector.clock import KernelClock
+from detector.credentials.keys import load_key
 from detector.errors import StoreError
 from detector.evidence import fingerprint, grouped
 from detector.hub import packs as packs_module
@@ -30,7 +31,6 @@ from detector.hub.pack import Pack, safe
 from detector.hub.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.store import Store
-from detector.keys import load_key
 from detector.verify import HOLDS, check, verify
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_envelope, make_jpeg

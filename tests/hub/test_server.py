@@ -117,8 +117,8 @@ hub.start()
 hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
 allowed = {{
-    "values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences", "sides", "keys",
-    "evidence", "census", "plain_yaml", "secrecy", "authority", "codes", "resources", "certs", "notify",
+    "values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences", "sides",
+    "evidence", "census", "plain_yaml", "secrecy", "resources", "credentials", "notify",
 }}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
 """

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.doctor import one_picture
 from detector.errors import SourceUnavailable
+from detector.tools.doctor import one_picture
 
 SECRET = "correct horse"
 
@@ -35,7 +35,7 @@ def test_a_camera_of_a_configuration_is_asked_with_its_password(
 def test_a_camera_that_refuses_says_so_without_the_password(
     rtsp_server: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.doctor.FIRST_PICTURE_S", 3.0)
+    monkeypatch.setattr("detector.tools.doctor.FIRST_PICTURE_S", 3.0)
     with pytest.raises(SourceUnavailable) as trouble:
         one_picture(rtsp_server(("guard", SECRET)).url)  # type: ignore[attr-defined]
     assert "127.0.0.1" in str(trouble.value)

@@ -16,8 +16,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from detector import certs
-from detector.codes import LARGEST_REQUEST, fingerprint, join_answer, read_join_request
+from detector.credentials import certs
+from detector.credentials.codes import LARGEST_REQUEST, fingerprint, join_answer, read_join_request
 from detector.errors import ConfigError, StoreError, WireError
 from detector.hub.auth import network_of
 from detector.hub.cameras import CameraState, camera_states

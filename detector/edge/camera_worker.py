@@ -13,8 +13,8 @@ from detector.alerts.incidents import begun
 from detector.alerts.sink import AlertSink
 from detector.clock import Clock
 from detector.config import Camera
+from detector.edge.learned import Learned, LearnedFile
 from detector.errors import SourceError
-from detector.learned import Learned, LearnedFile
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.pulse import Pulse

@@ -9,12 +9,12 @@ import sys
 import threading
 from pathlib import Path
 
-from detector.camera_worker import CAMERA_THREAD
 from detector.clock import iso
 from detector.config import check_edge, load_edge
+from detector.edge.camera_worker import CAMERA_THREAD
+from detector.edge.last_good import Origin, as_problems, find
+from detector.edge.supervisor import BEGIN_ANEW, live_with_parent
 from detector.errors import ConfigError, LabelwatchError, Problem
-from detector.last_good import Origin, as_problems, find
-from detector.supervisor import BEGIN_ANEW, live_with_parent
 from detector.worker import run
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from detector.config import Camera, EdgeConfig
-from detector.recorder_names import Named, Pattern, read_name
+from detector.recorded.recorder_names import Named, Pattern, read_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from detector.config import Camera, EdgeConfig, Zone
 from detector.errors import ConfigError, Problem
 from detector.geometry import distance, points_in_polygon
-from detector.track_log import Footage, Picture, Point, Progress, Track, read_footage, watch, write_footage
+from detector.tools.track_log import Footage, Picture, Point, Progress, Track, read_footage, watch, write_footage
 
 # Lengths in heights of the person.
 WALKED = 0.5  # a step

@@ -33,10 +33,10 @@ from detector import __version__, wire
 from detector.alerts.identity import FILE_NAME, load_identity
 from detector.alerts.trust import pin_hub_key
 from detector.clock import Clock, iso
-from detector.codes import LARGEST_ANSWER, derived, fingerprint, join_request, parse_code, read_join_answer
 from detector.config import Broker, EdgeConfig
+from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, join_request, parse_code, read_join_answer
+from detector.credentials.keys import load_key
 from detector.errors import ConfigError, LabelwatchError, Problem, StoreError, WireError
-from detector.keys import load_key
 
 TIMEOUT_S = 20.0
 CONNECT_S = 10.0

@@ -12,13 +12,13 @@ from functools import cache
 from typing import Any
 
 from detector import __version__, wire
-from detector.authority import ends_at
-from detector.camera_worker import CameraWorker
 from detector.clock import kernel_clock
 from detector.config import EdgeConfig
-from detector.delivery import Delivery
+from detector.credentials.authority import ends_at
+from detector.edge.camera_worker import CameraWorker
+from detector.edge.delivery import Delivery
+from detector.edge.zoned import dumped
 from detector.errors import LabelwatchError, ModelError, StoreError
-from detector.zoned import dumped
 
 logger = logging.getLogger(__name__)
 

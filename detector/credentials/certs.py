@@ -30,7 +30,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from detector.authority import (
+from detector.clock import iso
+from detector.credentials.authority import (
     Pair,
     certificate_pem,
     certified,
@@ -44,7 +45,6 @@ from detector.authority import (
     write_pair,
     write_whole,
 )
-from detector.clock import iso
 from detector.errors import ConfigError, Problem, StoreError
 from detector.resources import resource
 

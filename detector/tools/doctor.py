@@ -294,7 +294,7 @@ def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
     from pydantic import ValidationError
 
     from detector.config import Camera, load_edge
-    from detector.stills import SUFFIXES, read_picture
+    from detector.tools.stills import SUFFIXES, read_picture
 
     camera = None
     if config is not None:

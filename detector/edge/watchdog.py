@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from detector.memory import used_mb
+from detector.edge.memory import used_mb
 from detector.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
-HERE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 LONGEST_STEP_S = 1.0  # between two rounds no more time than this counts against a part
 MEMORY_EVERY_S = 10.0
 LONGEST_PAUSE_S = 60.0  # between two tries to give a part a new thread
@@ -110,7 +110,7 @@ class Part:
 
 def _where(stack: list[traceback.FrameSummary]) -> str:
     """The innermost of our own lines: `process (pipeline.py:88)`."""
-    stack = [frame for frame in stack if HERE in Path(frame.filename).parents] or stack
+    stack = [frame for frame in stack if PACKAGE in Path(frame.filename).parents] or stack
     return f"{stack[-1].name} ({Path(stack[-1].filename).name}:{stack[-1].lineno})" if stack else "an ended thread"
 
 

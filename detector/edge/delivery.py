@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import Clock
 from detector.config import EdgeConfig
+from detector.edge.watchdog import Part
+from detector.edge.zoned import Zoned
 from detector.errors import WireError
 from detector.tuned import Tuned
-from detector.watchdog import Part
-from detector.zoned import Zoned
 
 if TYPE_CHECKING:
     from detector.alerts.mqtt import MqttLink

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.errors import SourceUnavailable
-from detector.recorder_names import read_name
+from detector.recorded.recorder_names import read_name
 from detector.sources.recording import SUFFIXES, natural
 
 SAMPLE = 1 << 20  # bytes compared at the beginning, in the middle and at the end before two files are read whole

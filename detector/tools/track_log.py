@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from detector.config import EdgeConfig
 from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
 from detector.geometry import distance, foot
-from detector.recordings import Session, sessions
+from detector.recorded.recordings import Session, sessions
 from detector.values import Scene
 
 Point = tuple[float, float]

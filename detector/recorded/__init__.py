@@ -1,0 +1,1 @@
+"""What recorders leave behind: which files there are, whose, and of when."""
