@@ -44,3 +44,13 @@ def _no_secret_of_another_test() -> Iterator[None]:
     known = secrecy._known, secrecy._known_pattern
     yield
     secrecy._known, secrecy._known_pattern = known
+
+
+# Files that take longest; begun first, so that no process waits in the end for another that began one of them late.
+LONGEST = ("test_replay", "test_delivery", "test_delivery_matrix", "test_worker", "test_browser", "test_accessible")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)

@@ -14,7 +14,7 @@ import pytest
 
 from detector.alerts.clips import cut_recording
 from detector.cli import main
-from detector.config import Camera, EdgeConfig, load_edge
+from detector.config import Analysis, Camera, EdgeConfig, load_edge
 from detector.progress import Step
 from detector.recorded.recorder_names import read_name
 from detector.recorded.recordings import camera_of, sessions
@@ -32,6 +32,13 @@ def configured(folder: Path) -> Path:
     file = folder / "edge.yaml"
     file.write_text("site: test\nedge: edge-01\ncameras:\n  - {name: gate, source: 'rtsp://127.0.0.1/gate'}\n")
     return file
+
+
+@pytest.fixture
+def glancing(tmp_path: Path) -> EdgeConfig:
+    """One that looks seldom and coarsely, for what doesn't depend on what is seen."""
+    look = Analysis(fps=1, frame_side=160, zooms=0)
+    return load_edge(configured(tmp_path)).model_copy(update={"analysis": look})
 
 
 @pytest.fixture
@@ -144,11 +151,11 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     assert "empty.mp4" in (out / "report.html").read_text(encoding="utf-8")
 
 
-def test_gaps_and_overlaps_between_files_are_told(config_file: Path, tmp_path: Path) -> None:
+def test_gaps_and_overlaps_between_files_are_told(glancing: EdgeConfig, tmp_path: Path) -> None:
     for at, seconds in (("092600", 5), ("092602", 6), ("093000", 4)):
         make_video(tmp_path / f"gate_20261101_{at}.mp4", seconds=seconds, fps=5)
     files = sorted(tmp_path.glob("gate*"))
-    summary = replay(files, load_edge(config_file), tmp_path / "out")
+    summary = replay(files, glancing, tmp_path / "out")
     (overlap,), (gap,) = summary["overlaps"], summary["gaps"]
     assert (overlap["from"], overlap["until"]) == ("2026-11-01T01:26:02.000Z", "2026-11-01T01:26:05.000Z")
     assert (gap["from"], gap["until"]) == ("2026-11-01T01:26:08.000Z", "2026-11-01T01:30:00.000Z")
@@ -186,13 +193,11 @@ def test_files_of_one_camera_follow_each_other_in_time(tmp_path: Path) -> None:
     assert read_name(files[1], "UTC").start_at == session.pieces[0].start_at
 
 
-def test_replay_as_a_function_reports_progress_in_footage_seconds(config_file: Path, tmp_path: Path) -> None:
+def test_replay_as_a_function_reports_progress_in_footage_seconds(glancing: EdgeConfig, tmp_path: Path) -> None:
     steps: list[Step] = []
     total: list[float] = []
     clip = CLIPS / "thrown_5_up.mp4"
-    summary = replay(
-        [clip], load_edge(config_file), tmp_path / "out", start=0.0, expect=total.append, progress=steps.append
-    )
+    summary = replay([clip], glancing, tmp_path / "out", start=0.0, expect=total.append, progress=steps.append)
     assert sum(step.seconds for step in steps) == pytest.approx(summary["hours_covered"] * 3600, abs=0.1)
     assert total == [clip.stat().st_size] == [pytest.approx(sum(step.bytes for step in steps))]
 

@@ -234,7 +234,7 @@ def test_no_request_makes_it_fail_and_every_answer_is_as_described(
     described = schemathesis.openapi.from_asgi("/api/openapi.json", town.app)
     headers = {"Authorization": owner.client.headers["Authorization"]}
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(case=described[path][method].as_strategy())
     def ask(case: Any) -> None:
         answer = case.call(headers=headers)

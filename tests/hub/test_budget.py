@@ -140,7 +140,7 @@ def test_doubles_late_ones_and_other_edges_spend_nothing(few: Store, envelope: B
     assert few.alerts_in("2026-11-01 day") == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(
     steps=st.lists(st.tuples(st.integers(0, 5), WORDS), min_size=1, max_size=25),
     cuts=st.lists(st.integers(1, 24), max_size=6),
