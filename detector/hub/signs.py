@@ -13,6 +13,7 @@ from detector.config import AlarmsConfig
 from detector.hub.alarms import Place, Sign
 from detector.hub.cameras import QUIET_S, CameraState, camera_states
 from detector.hub.health import HubState
+from detector.hub.knocks import OTHER, REVOKED, Knock
 from detector.hub.rights import EVERYWHERE
 from detector.hub.store import Edge
 
@@ -20,6 +21,7 @@ LESS_BACKLOG = 0.5  # shares of the thresholds at which an alarm is over
 LESS_CLOCK = 0.5
 MORE_DISK = 1.4
 MUCH = 2.0**53
+KNOCKING_S = 120.0  # who is refused comes again every few seconds
 CERTIFICATE_S = 60 * 86400.0  # so long before it ends somebody is told
 REASONS = ("rows", "bytes", "age", "disk")
 MOST_TITLE = 100
@@ -47,7 +49,12 @@ class HubNow:
 
 
 def signs(
-    edges: Iterable[Edge], hub: HubNow, config: AlarmsConfig, now: float, standing: Collection[Place] = ()
+    edges: Iterable[Edge],
+    hub: HubNow,
+    config: AlarmsConfig,
+    now: float,
+    standing: Collection[Place] = (),
+    knocks: Iterable[Knock] = (),
 ) -> list[Sign]:
     """All that is wrong now.
 
@@ -57,6 +64,7 @@ def signs(
         config: Thresholds.
         now: Unix seconds.
         standing: What is an alarm already.
+        knocks: Boxes that were refused for their key.
     """
     edges = list(edges)
     found = list(_of_hub(hub, config, standing))
@@ -69,6 +77,7 @@ def signs(
             found += _of_trust(edge, hub.key, now)
             found += _of_cameras(edge, cameras, now)
         found += _of_losses(edge)
+    found += _of_knocks(knocks, now)
     return found
 
 
@@ -134,8 +143,19 @@ def _of_cameras(edge: Edge, cameras: Iterable[CameraState], now: float) -> Itera
     for camera in cameras:
         if (camera.site, camera.edge) == (edge.site, edge.edge) and camera.state == "silent":
             since = now - camera.age_s if camera.age_s is not None else None
-            facts = {"title": camera.title[:MOST_TITLE]}
+            facts = {"title": camera.title[:MOST_TITLE], "trouble": camera.trouble}
             yield Sign("camera_silent", edge.site, edge.edge, camera.name[:MOST_TITLE], since=since, facts=facts)
+
+
+def _of_knocks(knocks: Iterable[Knock], now: float) -> Iterator[Sign]:
+    """Boxes that speak in the name of one that has another key, or was shut out; a new box that waits is no alarm."""
+    since: dict[tuple[str, str], float] = {}
+    for knock in knocks:
+        if knock.reason in (OTHER, REVOKED) and now - knock.last_at <= KNOCKING_S:
+            place = knock.site, knock.edge
+            since[place] = min(knock.first_at, since.get(place, now))
+    for (site, edge), first_at in since.items():
+        yield Sign("knocking", site, edge, since=first_at)
 
 
 def _of_losses(edge: Edge) -> Iterator[Sign]:

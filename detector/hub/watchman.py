@@ -111,7 +111,7 @@ class Watchman:
             self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,
             self._store.database.damage, self._key,
         )  # fmt: skip
-        found = signs(edges, hub, self._config, now, standing)
+        found = signs(edges, hub, self._config, now, standing, self._keys.knocks.all())
         known = {(edge.site, edge.edge): edge for edge in edges}
 
         def is_unseen(place: Place) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from detector.config import AlarmsConfig
 from detector.hub.alarms import KINDS, Alarm, Alarms, Sign
 from detector.hub.health import HubState
+from detector.hub.knocks import Knock
 from detector.hub.rights import Role, Scope
 from detector.hub.signs import HubNow, signs
 from detector.hub.store import Edge, Store
@@ -37,6 +38,25 @@ def wrong(found: Edge | None = None, standing: set[Any] = frozenset(), **hub: An
     """Kinds of what is wrong."""
     now = replace(HubNow(FINE, NOON - 9000, key="ours"), **hub)
     return sorted(sign.kind for sign in signs([found] if found else [], now, CONFIG, NOON, standing))
+
+
+@pytest.mark.parametrize(
+    ("reason", "ago_s", "kinds"),
+    [
+        ("other", 10, ["knocking"]),
+        ("revoked", 10, ["knocking"]),
+        ("revoked", 900, []),
+        ("unknown", 1, []),
+        ("retired", 1, []),
+    ],
+)
+def test_a_box_with_a_wrong_key_is_an_alarm_and_a_new_one_that_waits_is_none(
+    reason: str, ago_s: float, kinds: list[str]
+) -> None:
+    knocks = [Knock("shanghai", "box1", key, reason, 3, NOON - 5000 * n, NOON - ago_s) for n, key in enumerate("ab", 1)]
+    found = signs([], HubNow(FINE, NOON - 9000), CONFIG, NOON, knocks=knocks)
+    assert [sign.kind for sign in found] == kinds
+    assert [sign.since for sign in found] == [NOON - 10_000] * len(kinds)
 
 
 @pytest.mark.parametrize(

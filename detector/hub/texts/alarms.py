@@ -14,6 +14,8 @@ ZH: dict[str, str] = {
     "alarm_over": "已恢复",
     "alarm_edge_silent": "边缘设备 {name} 没有消息",
     "alarm_do_edge_silent": "它看管的摄像机现在没人看。请检查那台设备的电源和网线；恢复后会自动补传。",
+    "alarm_knocking": "有设备自称 {name}，但密钥不对或已停用，已拒绝",
+    "alarm_do_knocking": "可能有人冒充它，或丢失的设备又上线了。若是你们重装过的设备，请在“设备”页让它重新加入。",
     "alarm_camera_silent": "{title} 没有画面",
     "alarm_do_camera_silent": "请检查这台摄像机的电源、网线和密码。",
     "alarm_backlog": "边缘设备 {name} 积压 {backlog} 条告警，最久的已等 {oldest}",
@@ -81,6 +83,9 @@ EN: dict[str, str] = {
     "alarm_edge_silent": "Edge box {name} says nothing",
     "alarm_do_edge_silent": "Nobody watches its cameras now. Check the box's power and network; it catches up by "
     "itself.",
+    "alarm_knocking": "A box calls itself {name}, with another key or one that was shut out, and is refused",
+    "alarm_do_knocking": "Somebody may pose as it, or a lost box is back on the network. If it is your own, set up "
+    "anew, let it join again on the page of boxes.",
     "alarm_camera_silent": "{title} brings no picture",
     "alarm_do_camera_silent": "Check this camera's power, network and password.",
     "alarm_backlog": "Edge box {name} holds back {backlog} alerts, the oldest for {oldest}",
