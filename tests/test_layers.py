@@ -19,6 +19,7 @@ BOTTOM = (
     "census",
     "evidence",
     "credentials",
+    "connection",
     "pulse",
     "notify",
     "secrecy",

@@ -8,7 +8,6 @@ lives on in paho's memory, and the only state worth keeping is the outbox.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,8 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -28,16 +27,14 @@ from detector.alerts.serials import Serials
 from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso
 from detector.config import Broker
+from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError, WireError
 from detector.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
 KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of it
-CONNECT_S = 3.0
 POLL_S = 0.05  # how late a new alert is noticed at most
-SHORTEST_BACK_OFF_S = 1.0
-LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
 SILENCE_S = 30.0  # rows sent and none acknowledged for so long: the connection is doubted
 LONGEST_SILENCE_S = 900.0  # while the hub is away, doubt grows slower each time up to this
 HEALTH_EXPIRY_S = 60
@@ -45,14 +42,6 @@ PICTURES_KEPT = 16
 CENSUSES_KEPT = 64
 LARGEST_PACKET = 268_435_455  # what MQTT itself allows
 PACKET_OVERHEAD = 256  # topic, header and properties beside the payload
-
-
-class _LinkError(LabelwatchError):
-    """The connection failed or is doubted; the text says why."""
-
-
-class _HandshakeError(_LinkError):
-    """The broker did not take our CONNECT; it may speak another version of MQTT."""
 
 
 class MqttLink:
@@ -185,29 +174,21 @@ class MqttLink:
         return self._stopping.is_set() or self._thread is not threading.current_thread()
 
     def _serve(self) -> None:
-        failures = 0
-        version = MQTTProtocolVersion.MQTTv5
-        said = ""
+        attempts = Attempts()
         while not self._over():
             self.pulse.beat()
             try:
-                self._session(version)
+                self._session(attempts.version)
                 return
             except Exception as error:  # whatever goes wrong with a connection, the next may do better
                 if self._thread is not threading.current_thread():
                     return
-                if self._ready.is_set():
-                    self._ready.clear()
-                    failures, said = 0, ""
-                failures += 1
-                other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
-                version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
-                if str(error) != said and not self._stopping.is_set():
-                    said = str(error)
+                is_news = attempts.failed(error, served=self._ready.is_set())
+                self._ready.clear()
+                if is_news and not self._stopping.is_set():
                     odd = not isinstance(error, LabelwatchError | OSError)
-                    logger.warning("no link to the broker at %s: %s", self._where(), said, exc_info=odd)
-            if not other:  # another version of MQTT is tried at once
-                self._stopping.wait(back_off_s(failures))
+                    logger.warning("no link to the broker at %s: %s", self._where(), error, exc_info=odd)
+            self._stopping.wait(attempts.pause_s)
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         """Connect and serve until told to stop.
@@ -233,29 +214,11 @@ class MqttLink:
             if self._stopping.is_set():  # another thread that took over is no reason to say that the edge is gone
                 self._say_goodbye(client)
         finally:
-            client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
-            client.disconnect()
-            client.loop(0.0)
+            let_go(client)
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"labelwatch-{self._topics.site}-{self._topics.edge}",
-            protocol=version,
-            clean_session=True if version == MQTTProtocolVersion.MQTTv311 else None,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = CONNECT_S
+        client = client_for(self._broker, f"labelwatch-{self._topics.site}-{self._topics.edge}", version)
         client.max_inflight_messages_set(2 * WINDOW)  # we keep the window; paho must not hold back what is due
-        broker = self._broker
-        if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password())
-        if broker.ca_file is not None:
-            client.tls_set(
-                ca_certs=str(broker.ca_file),
-                certfile=str(broker.cert_file) if broker.cert_file else None,
-                keyfile=str(broker.key_file) if broker.key_file else None,
-            )
         self._connection = self._serials.next()
         client.will_set(self._topics.status, self._status("offline"), qos=1, retain=True)
         client.on_connect = self._on_connect
@@ -274,23 +237,20 @@ class MqttLink:
             except Exception as error:
                 if self._greeted:
                     raise
-                # Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
-                raise _HandshakeError(error) from error
+                raise HandshakeError(error) from error
             if self._over() or self._clock.now() > deadline:
-                raise _LinkError("the broker does not answer")
+                raise LinkError("the broker does not answer")
 
     def _loop(self, client: Client, timeout_s: float) -> None:
         self.pulse.beat()
-        rc = client.loop(timeout_s)
-        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise _LinkError(error_string(rc).rstrip(".").lower())
+        run_once(client, timeout_s)
 
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         self._greeted = reason != "Unsupported protocol version"
         if reason.is_failure:
-            raise _LinkError(f"the broker refused us: {reason}")
+            raise LinkError(f"the broker refused us: {reason}")
         self._largest = getattr(properties, "MaximumPacketSize", LARGEST_PACKET)
         self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
         client.subscribe([(self._topics.ack, 1), *((topic, 1) for topic in self._commands)])
@@ -301,7 +261,7 @@ class MqttLink:
     ) -> None:
         for topic, reason in zip((self._topics.ack, *self._commands), reasons, strict=False):
             if reason.is_failure and topic == self._topics.ack:
-                raise _LinkError(f"the broker does not let us subscribe to {topic}")
+                raise LinkError(f"the broker does not let us subscribe to {topic}")
             if reason.is_failure:
                 logger.warning("the broker does not let us subscribe to %s: what it commands stays as it is", topic)
         self._ready.set()
@@ -378,7 +338,7 @@ class MqttLink:
     def _doubt_silence(self) -> None:
         if self._waiting_since is not None and self._clock.now() - self._waiting_since > self._silence_s:
             silence_s, self._silence_s = self._silence_s, min(2 * self._silence_s, LONGEST_SILENCE_S)
-            raise _LinkError(f"nothing was acknowledged for {silence_s:.0f} s; is the hub running?")
+            raise LinkError(f"nothing was acknowledged for {silence_s:.0f} s; is the hub running?")
 
     def _say_goodbye(self, client: Client) -> None:
         """Tell that we go, since an orderly disconnect keeps the last will from being told."""
@@ -399,9 +359,3 @@ class MqttLink:
 
     def _where(self) -> str:
         return f"{self._broker.host}:{self._broker.port}"
-
-
-def back_off_s(failures: int, longest_s: float = LONGEST_BACK_OFF_S) -> float:
-    """Seconds to wait after so many failures in a row: doubling, capped, spread so that edges don't come in step."""
-    wait_s = min(SHORTEST_BACK_OFF_S * 2.0 ** min(failures - 1, 10), longest_s)
-    return wait_s * (0.5 + secrets.randbelow(1000) / 2000)

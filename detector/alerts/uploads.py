@@ -22,9 +22,9 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
-from detector.alerts.mqtt import back_off_s
 from detector.alerts.outbox import Clip, Outbox
 from detector.clock import Clock
+from detector.connection import back_off_s
 from detector.errors import LabelwatchError, StoreError
 from detector.pulse import Pulse
 

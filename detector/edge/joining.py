@@ -148,29 +148,24 @@ def try_broker(config: EdgeConfig, broker: Broker, clock: Clock) -> None:
         NotJoined: It isn't there, or doesn't let this box in.
         ConfigError: The password can't be read.
     """
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+    from paho.mqtt.enums import MQTTProtocolVersion
+
+    from detector.connection import LinkError, client_for, run_once
 
     where = f"the broker at {broker.host}:{broker.port}"
     name = f"labelwatch-join-{time.time_ns():x}"
-    client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv311)
     answers: list[Any] = []
-    client.on_connect = lambda _c, _u, _f, reason, _p: answers.append(reason)
-    client.connect_timeout = CONNECT_S
     try:
-        if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password())
-        if broker.ca_file is not None:
-            certificate, key = (str(file) if file else None for file in (broker.cert_file, broker.key_file))
-            client.tls_set(str(broker.ca_file), certificate, key)
+        client = client_for(broker, name, MQTTProtocolVersion.MQTTv311)
+        client.on_connect = lambda _c, _u, _f, reason, _p: answers.append(reason)
         client.connect(broker.host, broker.port)
         until = clock.now() + CONNECT_S
         while not answers and clock.now() < until:
-            if client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                raise NotJoined(
-                    f"{where} closed the connection: it wants a certificate or password that this box lacks"
-                )
+            run_once(client, 0.1)
         client.disconnect()
+    except LinkError as error:
+        words = f"{where} closed the connection: it wants a certificate or password that this box lacks"
+        raise NotJoined(words) from error
     except (OSError, ssl.SSLError) as error:
         raise NotJoined(f"{where} can't be reached: {error}") from error
     if not answers:

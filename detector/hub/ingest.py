@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -25,8 +24,8 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -34,6 +33,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from detector import wire
 from detector.clock import Clock
 from detector.config import Broker
+from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError, WireError
 from detector.hub.heard import Heard
 
@@ -43,9 +43,7 @@ BATCH = 200
 BATCH_S = 0.005
 POLL_S = 0.05
 KEEPALIVE_S = 30
-CONNECT_S = 3.0
 SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that is away; the outboxes keep them longer
-LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
 COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
 MOST_WISHES = 100
@@ -100,14 +98,6 @@ class Watch(Protocol):
     def ahead_s(self, site: str, edge: str) -> float:
         """How far an edge's clock is known to be ahead, seconds; 0 where it is not."""
         ...
-
-
-class _LinkError(LabelwatchError):
-    """The connection failed; the text says why."""
-
-
-class _HandshakeError(_LinkError):
-    """The broker did not take our CONNECT; it may speak another version of MQTT."""
 
 
 class Ingest:
@@ -201,26 +191,16 @@ class Ingest:
     # ---- the connection; all below runs in the ingest's thread
 
     def _run(self) -> None:
-        failures = 0
-        version = MQTTProtocolVersion.MQTTv5
-        said = ""
-        other = False
+        attempts = Attempts()
         while not self._stopping.is_set():
             try:
-                self._session(version)
+                self._session(attempts.version)
             except Exception as error:  # broker or store failed, however: the next session may do better
-                if self._ready.is_set():
-                    failures, said = 0, ""
-                failures += 1
-                other = version == MQTTProtocolVersion.MQTTv5 and isinstance(error, _HandshakeError)
-                version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
-                if str(error) != said and not self._stopping.is_set():
-                    said = str(error)
+                if attempts.failed(error, served=self._ready.is_set()) and not self._stopping.is_set():
                     odd = not isinstance(error, LabelwatchError | OSError)
-                    logger.warning("messages of the edges do not come in: %s", LabelwatchError(said), exc_info=odd)
+                    logger.warning("messages of the edges do not come in: %s", error, exc_info=odd)
             self._ready.clear()
-            if not other:  # another version of MQTT is tried at once
-                self._stopping.wait(_back_off_s(failures))
+            self._stopping.wait(attempts.pause_s)
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         client = self._client(version)
@@ -235,35 +215,16 @@ class Ingest:
                     self._say(client, wire.Topics(site, edge).ack, wire.ack_payload([]))
             while not self._stopping.is_set():
                 self._send_commands(client)
-                self._loop(client, POLL_S)
+                run_once(client, POLL_S)
                 if self._inbox:
                     self._fill(client)
                     self._take_in(client)
                 self._complain()
         finally:
-            client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
-            client.disconnect()
-            client.loop(0.0)
+            let_go(client)
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=version,
-            clean_session=False if version == MQTTProtocolVersion.MQTTv311 else None,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.connect_timeout = CONNECT_S
-        broker = self._broker
-        if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password())
-        if broker.ca_file is not None:
-            client.tls_set(
-                ca_certs=str(broker.ca_file),
-                certfile=str(broker.cert_file) if broker.cert_file else None,
-                keyfile=str(broker.key_file) if broker.key_file else None,
-            )
+        client = client_for(self._broker, self._client_id, version, lasting=True, manual_ack=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = lambda _client, _userdata, message: self._inbox.append(message)
@@ -285,32 +246,31 @@ class Ingest:
         self._greeted = False
         while not self._ready.is_set():
             try:
-                self._loop(client, POLL_S)
+                run_once(client, POLL_S)
             except Exception as error:
                 if self._greeted:
                     raise
-                # Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
-                raise _HandshakeError(error) from error
+                raise HandshakeError(error) from error
             if self._inbox:
                 # Of a session that goes on: iotcore says nothing of our subscription until these are acknowledged.
                 self._take_in(client)
                 deadline = time.monotonic() + 2 * CONNECT_S
             if self._stopping.is_set() or time.monotonic() > deadline:
-                raise _LinkError("the broker does not answer")
+                raise LinkError("the broker does not answer")
 
     def _on_connect(
         self, client: Client, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         self._greeted = reason != "Unsupported protocol version"
         if reason.is_failure:
-            raise _LinkError(f"the broker refused us: {reason}")
+            raise LinkError(f"the broker refused us: {reason}")
         self._is_new_here = not flags.session_present
         others = [(f"{wire.ROOT}/+/+/{name}", 1) for name in self._others]
         client.subscribe([(wire.ALL_ALERTS, 1), (wire.ALL_STATUS, 1), (wire.ALL_HEALTH, 0), *others])
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            raise _LinkError("the broker does not let us subscribe to the edges' topics")
+            raise LinkError("the broker does not let us subscribe to the edges' topics")
         self._ready.set()
 
     def _on_publish(self, _client: Client, _userdata: Any, _mid: int, reason: ReasonCode, _properties: Any) -> None:
@@ -328,16 +288,11 @@ class Ingest:
     def _say(self, client: Client, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         client.publish(topic, wire.to_edge(topic, payload, self._key, self._clock.now()), qos=qos, retain=retain)
 
-    def _loop(self, client: Client, timeout_s: float) -> None:
-        rc = client.loop(timeout_s)
-        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise _LinkError(error_string(rc).rstrip(".").lower())
-
     def _fill(self, client: Client) -> None:
         """One commit costs an fsync: gather what else comes within a few milliseconds."""
         until = time.monotonic() + BATCH_S
         while len(self._inbox) < BATCH and (left_s := until - time.monotonic()) > 0:
-            self._loop(client, left_s)
+            run_once(client, left_s)
 
     # ---- what comes in
 
@@ -472,8 +427,3 @@ class Ingest:
             self._on_stored(ids)
         except Exception:
             logger.exception("what waits for new alerts failed")
-
-
-def _back_off_s(failures: int) -> float:
-    longest = min(2.0 ** min(failures - 1, 10), LONGEST_BACK_OFF_S)
-    return longest * (0.5 + secrets.randbelow(1000) / 2000)

@@ -19,11 +19,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from detector import wire
 from detector.alerts import mqtt
-from detector.alerts.mqtt import MqttLink, back_off_s
+from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import WINDOW, Outbox
 from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
+from detector.connection import back_off_s
 from detector.errors import WireError
 from tests.parts_mosquitto import Mosquitto, soon
 

@@ -8,21 +8,21 @@ session has sent. So a broker that is away, slow or full costs nothing but what 
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from detector.clock import Clock
 from detector.config import Broker, HubConfig
+from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError
 from detector.hub.integrations.home_assistant import OFFLINE, ONLINE, HomeAssistant
 from detector.hub.integrations.links import PictureLinks
@@ -33,7 +33,6 @@ from detector.hub.integrations.world import Observer, World
 logger = logging.getLogger(__name__)
 
 KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of it
-CONNECT_S = 3.0
 POLL_S = 0.1
 LOOK_S = 10.0
 SHORTEST_LOOK_S = 1.0  # so often at most, however much comes
@@ -75,10 +74,6 @@ class Publisher(Protocol):
     def events(self, world: World) -> list[tuple[str, bytes]]:
         """What is told once."""
         ...
-
-
-class _LinkError(LabelwatchError):
-    """The connection failed; the text says why."""
 
 
 class Link:
@@ -147,24 +142,18 @@ class Link:
     # All below runs in the link's thread
 
     def _run(self) -> None:
-        failures, version, is_listening = 0, MQTTProtocolVersion.MQTTv5, False
+        attempts, is_listening = Attempts(LONGEST_BACK_OFF_S), False
         while not self._stopping.is_set():
             try:
                 if not is_listening:
                     self._observer.listen(self._clock.now())
                     is_listening = True
-                self._session(version)
+                self._session(attempts.version)
             except Exception as error:  # noqa: BLE001  (broker or database failed: the next session may do better)
-                failures = 1 if self._state.connected else failures + 1
-                if not self._ready and not isinstance(
-                    error, OSError
-                ):  # brokers of 3.1.1 answer MQTT 5 with a closed socket
-                    five = MQTTProtocolVersion.MQTTv5
-                    version = MQTTProtocolVersion.MQTTv311 if version == five else five
+                attempts.failed(error, served=self._state.connected)
                 self._failed(error)
             self._state = replace(self._state, connected=False, since=None)
-            longest = min(2.0 ** min(failures, 10), LONGEST_BACK_OFF_S)
-            self._stopping.wait(longest * (0.5 + secrets.randbelow(1000) / 2000))
+            self._stopping.wait(attempts.pause_s)
 
     def _failed(self, error: Exception) -> None:
         said = str(LabelwatchError(str(error) or type(error).__name__))[:200]
@@ -177,7 +166,7 @@ class Link:
         self._sent: dict[str, bytes] = {}
         self._left: set[str] = set()
         self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
-        self._ready = self._cleared = False
+        self._ready = self._cleared = self._greeted = False
         self._looked_at = self._born_at = float("-inf")
 
     def _session(self, version: MQTTProtocolVersion) -> None:
@@ -187,15 +176,20 @@ class Link:
             self._connect(client)
             deadline = time.monotonic() + 2 * CONNECT_S
             while not self._ready:
-                self._loop(client)
+                try:
+                    run_once(client, POLL_S)
+                except Exception as error:
+                    if self._greeted:
+                        raise
+                    raise HandshakeError(error) from error
                 if self._stopping.is_set() or time.monotonic() > deadline:
-                    raise _LinkError("the broker does not answer")
+                    raise LinkError("the broker does not answer")
             began = time.monotonic()
             logger.info("telling other systems by the broker at %s:%d", self._broker.host, self._broker.port)
             self._state = replace(self._state, connected=True, since=self._clock.now(), error="")
             self._publish(client, f"{self._topic}/status", ONLINE.encode(), retain=True)
             while not self._stopping.is_set():
-                self._loop(client)
+                run_once(client, POLL_S)
                 self._take_commands()
                 passed = time.monotonic() - self._looked_at
                 if passed > LOOK_S or (self._poked.is_set() and passed > SHORTEST_LOOK_S):
@@ -205,33 +199,15 @@ class Link:
                     self._clear(client)
             self._publish(client, f"{self._topic}/status", OFFLINE.encode(), retain=True)
             for _ in range(10):  # what still waits may go
-                self._loop(client)
+                run_once(client, POLL_S)
                 if not client.want_write():
                     break
         finally:
-            client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
-            client.disconnect()
-            client.loop(0.0)
+            let_go(client)
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"{self._topic}-integrations",
-            protocol=version,
-            clean_session=True if version == MQTTProtocolVersion.MQTTv311 else None,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = CONNECT_S
+        client = client_for(self._broker, f"{self._topic}-integrations", version)
         client.max_queued_messages_set(QUEUED)
-        broker = self._broker
-        if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password())
-        if broker.ca_file is not None:
-            client.tls_set(
-                ca_certs=str(broker.ca_file),
-                certfile=str(broker.cert_file) if broker.cert_file else None,
-                keyfile=str(broker.key_file) if broker.key_file else None,
-            )
         client.will_set(f"{self._topic}/status", OFFLINE, qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -257,8 +233,9 @@ class Link:
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
+        self._greeted = reason != "Unsupported protocol version"
         if reason.is_failure:
-            raise _LinkError(f"the broker refused us: {reason}")
+            raise LinkError(f"the broker refused us: {reason}")
         filters = self._kept_filters
         if self._home:
             filters += [self._home.birth_topic, *self._home.commands]
@@ -266,13 +243,13 @@ class Link:
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            raise _LinkError("the broker does not let us subscribe to our own topics")
+            raise LinkError("the broker does not let us subscribe to our own topics")
         self._ready = True
 
     def _on_publish(self, _client: Client, _userdata: Any, _mid: int, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:  # brokers of 3.1.1 drop in silence what they forbid
             self._state = replace(self._state, dropped=self._state.dropped + 1)
-            self._failed(_LinkError(f"the broker did not take a message: {reason}"))
+            self._failed(LinkError(f"the broker did not take a message: {reason}"))
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         topic = message.topic
@@ -284,11 +261,6 @@ class Link:
                 self._left.add(topic)
         if is_command or (self._home and topic == self._home.birth_topic):
             self._inbox.append(message)
-
-    def _loop(self, client: Client) -> None:
-        rc = client.loop(POLL_S)
-        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise _LinkError(error_string(rc).rstrip(".").lower())
 
     def _look(self, client: Client) -> None:
         self._looked_at = time.monotonic()

@@ -1,0 +1,128 @@
+"""A connection to a broker, run by its owner's own thread: where the broker is enters, a paho client leaves.
+
+Everybody who speaks MQTT here does it alike: a fresh client for each attempt, paho's loop run by hand, so that no
+callback can kill a thread unseen, and MQTT 3.1.1 for brokers that don't know 5.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from paho.mqtt.client import Client, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+
+from detector.config import Broker
+from detector.errors import LabelwatchError
+
+CONNECT_S = 3.0
+SHORTEST_BACK_OFF_S = 1.0
+LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
+
+
+class LinkError(LabelwatchError):
+    """The connection failed or is doubted; the text says why."""
+
+
+class HandshakeError(LinkError):
+    """The broker did not take our CONNECT; it may speak another version of MQTT.
+
+    Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
+    """
+
+
+class Attempts:
+    """What is to be tried next: which version of MQTT, and after how long a pause.
+
+    Args:
+        longest_s: The longest pause between two attempts.
+
+    Attributes:
+        version: Of the next attempt.
+        pause_s: Before it; none where the other version is tried.
+    """
+
+    def __init__(self, longest_s: float = LONGEST_BACK_OFF_S) -> None:
+        self.version = MQTTProtocolVersion.MQTTv5
+        self.pause_s = 0.0
+        self._longest_s = longest_s
+        self._failures = 0
+        self._said = ""
+
+    def failed(self, error: Exception, *, served: bool) -> bool:
+        """An attempt came to an end.
+
+        Args:
+            error: Why.
+            served: Whether there was a connection before.
+
+        Returns:
+            Whether that is news: the one before failed otherwise, or not at all.
+        """
+        if served:
+            self._failures, self._said = 0, ""
+        self._failures += 1
+        other = self.version == MQTTProtocolVersion.MQTTv5 and isinstance(error, HandshakeError)
+        self.version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
+        self.pause_s = 0.0 if other else back_off_s(self._failures, self._longest_s)
+        before, self._said = self._said, str(error)
+        return self._said != before
+
+
+def client_for(
+    broker: Broker, client_id: str, version: MQTTProtocolVersion, *, lasting: bool = False, manual_ack: bool = False
+) -> Client:
+    """A client that has not connected yet.
+
+    Args:
+        broker: Its user, password and certificates are used.
+        client_id: Names its session.
+        version: Of MQTT.
+        lasting: Whether the broker keeps the session of 3.1.1; of 5, CONNECT says it.
+        manual_ack: Whether messages are acknowledged by hand.
+
+    Raises:
+        ConfigError: The password can't be read.
+        OSError: A certificate can't.
+    """
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=version,
+        clean_session=not lasting if version == MQTTProtocolVersion.MQTTv311 else None,
+        reconnect_on_failure=False,
+        manual_ack=manual_ack,
+    )
+    client.connect_timeout = CONNECT_S
+    if broker.username is not None:
+        client.username_pw_set(broker.username, broker.password())
+    if broker.ca_file is not None:
+        client.tls_set(
+            ca_certs=str(broker.ca_file),
+            certfile=str(broker.cert_file) if broker.cert_file else None,
+            keyfile=str(broker.key_file) if broker.key_file else None,
+        )
+    return client
+
+
+def run_once(client: Client, timeout_s: float) -> None:
+    """Let paho read, write and call back, for at most so many seconds.
+
+    Raises:
+        LinkError: The connection is gone.
+    """
+    rc = client.loop(timeout_s)
+    if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+        raise LinkError(error_string(rc).rstrip(".").lower())
+
+
+def let_go(client: Client) -> None:
+    """Disconnect, and hear no more of it."""
+    client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
+    client.disconnect()
+    client.loop(0.0)
+
+
+def back_off_s(failures: int, longest_s: float = LONGEST_BACK_OFF_S) -> float:
+    """Seconds to wait after so many failures in a row: doubling, capped, spread so that nobody comes in step."""
+    wait_s = min(SHORTEST_BACK_OFF_S * 2.0 ** min(failures - 1, 10), longest_s)
+    return wait_s * (0.5 + secrets.randbelow(1000) / 2000)
