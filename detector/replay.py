@@ -33,6 +33,7 @@ from detector.secrecy import guard
 from detector.sentences import sentences
 from detector.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
+from detector.whole_files import write_whole
 
 Progress = Callable[[Step], None]
 FILES_OF_A_CLIP = 8  # at most that one clip is cut from
@@ -89,14 +90,16 @@ def replay(
     _run_all(waiting, config, out, jobs, progress)
     results = [json.loads(ledger.read_text(encoding="utf-8")) for _, ledger in work]
     incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
-    _write(out / "incidents.jsonl", "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in incidents))
+    write_whole(
+        out / "incidents.jsonl", "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in incidents), lasting=False
+    )
     children = sum(r["cpu_s"] for r in results) if jobs > 1 else 0.0
     summary = _summary(results, incidents, time.monotonic() - began, time.process_time() - cpu + children)
     done_now = sum(result["seconds"] for result, item in zip(results, work, strict=True) if item in waiting)
     summary["times_real_time"] = round(done_now / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
     summary["passed_over"] = [{"file": str(passed.path), "why": passed.why} for passed in archive.passed]
     summary["model"] = _model(config)
-    _write(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1))
+    write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
     census = {result["camera"]: result["census"] for result in results if result["census"]}
     write_report(out, summary, incidents, config, census)
     return summary
@@ -333,7 +336,7 @@ def run_session(
         "frames_inferred": inferred,
         "cpu_s": time.process_time() - began,
     }
-    _write(ledger, json.dumps(result, ensure_ascii=False))
+    write_whole(ledger, json.dumps(result, ensure_ascii=False), lasting=False)
 
 
 class _Telling:
@@ -468,10 +471,3 @@ def _fingerprint(session: Session, config: EdgeConfig) -> str:
         stat = piece.path.stat()
         parts.append(f"{piece.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{piece.start_at}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write whole or not at all."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

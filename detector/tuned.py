@@ -8,7 +8,6 @@ broker keeps the newest (retained), so every new connection brings it again.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from detector import wire
 from detector.config import Camera, EdgeConfig
 from detector.errors import WireError
 from detector.values import IncidentKind
+from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -95,12 +95,7 @@ class Tuned:
                     raise WireError(f"there is no kind {kind[:64]!r} of incident")
 
     def _keep(self, version: int, state: wire.ThresholdState) -> None:
-        draft = self._file.with_name(f".{self._file.name}.draft")
-        with draft.open("wb") as out:
-            out.write(wire.encode({"schema": wire.SCHEMA, "version": version, "state": state}))
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(self._file)
+        write_whole(self._file, wire.encode({"schema": wire.SCHEMA, "version": version, "state": state}))
 
     def _apply(self, version: int, state: Mapping[str, Mapping[str, float]]) -> None:
         self.version, self._state = version, {camera: dict(scores) for camera, scores in state.items()}

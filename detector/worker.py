@@ -37,6 +37,7 @@ from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.watchdog import Part, Watchdog
 from detector.notify import Notifier
 from detector.packets import PacketRing
+from detector.whole_files import write_whole
 
 if TYPE_CHECKING:
     from detector.alerts.outbox import Outbox
@@ -273,9 +274,7 @@ def _write_summary(path: Path, cameras: list[CameraWorker], outbox: Outbox, drai
             for camera in cameras
         },
     }
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
 
 
 def _stop_on_signals(stop: threading.Event, notifier: Notifier) -> None:

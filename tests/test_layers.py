@@ -20,6 +20,7 @@ BOTTOM = (
     "evidence",
     "credentials",
     "connection",
+    "whole_files",
     "pulse",
     "notify",
     "secrecy",
@@ -107,7 +108,10 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
         ("openvino", ["detector.inference.runtimes"]),
         (
             "paho",
-            ["detector.alerts.mqtt", "detector.hub.ingest", "detector.hub.integrations.link", "detector.edge.joining"],
+            [
+                f"detector.{one}"
+                for one in ("connection", "alerts.mqtt", "hub.ingest", "hub.integrations.link", "edge.joining")
+            ],
         ),
         ("iotcore", ["detector.broker"]),
         ("ultralytics", ["detector.tools.adding"]),

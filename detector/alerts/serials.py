@@ -8,12 +8,12 @@ that it is written once an hour and not with every number; a restart begins afte
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from contextlib import suppress
 from pathlib import Path
 
 from detector.clock import Clock
+from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +55,7 @@ class Serials:
     def _write(self) -> None:
         if self._file is None:
             return
-        draft = self._file.with_name(f".{FILE}.draft")
         try:
-            with draft.open("w", encoding="ascii") as out:
-                out.write(f"{self._end}\n")
-                out.flush()
-                os.fsync(out.fileno())
-            draft.replace(self._file)
+            write_whole(self._file, f"{self._end}\n")
         except OSError as error:  # as long as the clock goes forward nothing hangs on it
             logger.warning("%s can't be written: %s", self._file, error.strerror)

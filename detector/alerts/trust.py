@@ -11,7 +11,6 @@ Acknowledgements and states say the same whenever they are heard. All other word
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from detector import wire
 from detector.clock import Clock
 from detector.errors import StoreError, WireError
+from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +56,9 @@ def pin_hub_key(data_dir: Path, text: str) -> None:
     if not wire.is_public_key(text):
         raise StoreError("what the hub gave as its key is none")
     file = data_dir / FILE
-    draft = file.with_name(f".{FILE}.draft")
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="ascii") as out:
-            out.write(f"{text}\n")
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(file)
+        write_whole(file, f"{text}\n")
     except OSError as error:
         raise StoreError(f"the hub's key can't be kept in {file}: {error.strerror}") from error
 

@@ -5,7 +5,6 @@ Keys are EC P-256, PEM, mode 0600. A pair of files is written key first, and eac
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from detector.errors import StoreError
+from detector.whole_files import write_whole
 
 Names = Sequence[x509.GeneralName]
 Use = x509.ObjectIdentifier
@@ -168,23 +168,8 @@ def write_pair(folder: Path, name: str, pair: Pair) -> None:
     Raises:
         OSError: They can't be written.
     """
-    write_whole(folder / f"{name}.key", key_pem(pair.key), 0o600)
-    write_whole(folder / f"{name}.crt", certificate_pem(pair.certificate), 0o644)
-
-
-def write_whole(file: Path, content: bytes, mode: int) -> None:
-    """Write a file so that it is there whole or as it was.
-
-    Raises:
-        OSError: It can't be written.
-    """
-    growing = file.with_name(f"{file.name}.new")
-    growing.unlink(missing_ok=True)
-    with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    growing.replace(file)
+    write_whole(folder / f"{name}.key", key_pem(pair.key), mode=0o600)
+    write_whole(folder / f"{name}.crt", certificate_pem(pair.certificate), mode=0o644)
 
 
 def _named(name: str) -> x509.Name:

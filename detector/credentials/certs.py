@@ -43,10 +43,10 @@ from detector.credentials.authority import (
     load_pair,
     new_authority,
     write_pair,
-    write_whole,
 )
 from detector.errors import ConfigError, Problem, StoreError
 from detector.resources import resource
+from detector.whole_files import write_whole
 
 HUB, INTEGRATIONS = "hub", "integrations"  # user names at the broker, as the ACL has them
 AUTHORITY_LIFE = timedelta(days=7300)
@@ -371,7 +371,7 @@ def _have(
     names: Sequence[x509.GeneralName] = (),
 ) -> None:
     """Have a pair of this name in a place, with the authority's certificate beside it."""
-    write_whole(place / "ca.crt", certificate_pem(authority.certificate), 0o644)
+    write_whole(place / "ca.crt", certificate_pem(authority.certificate), mode=0o644)
     held = load_pair(place, file)
     good = held and fits(held.certificate, authority.certificate, at, renew, names) and _name(held.certificate) == name
     if held and good and held.certificate.serial_number not in _revoked(report.folder):
@@ -405,7 +405,7 @@ def _note(folder: Path, made: x509.Certificate) -> None:
     """Remember what was issued, before anybody has it: only what is known can be revoked."""
     home = folder / "authority" / "issued"
     home.mkdir(mode=0o700, exist_ok=True)
-    write_whole(home / f"{made.serial_number:x}.crt", certificate_pem(made), 0o600)
+    write_whole(home / f"{made.serial_number:x}.crt", certificate_pem(made), mode=0o600)
 
 
 def _issued(folder: Path) -> Iterator[x509.Certificate]:
@@ -447,7 +447,7 @@ def _write_crl(folder: Path, authority: Pair, at: datetime, revoked: dict[int, d
         builder = builder.add_revoked_certificate(one)
     made = builder.sign(authority.key, hashes.SHA256())
     for place in ("authority", "broker"):
-        write_whole(folder / place / "revoked.crl", made.public_bytes(serialization.Encoding.PEM), 0o644)
+        write_whole(folder / place / "revoked.crl", made.public_bytes(serialization.Encoding.PEM), mode=0o644)
 
 
 def _write_broker(folder: Path) -> None:
@@ -457,8 +457,8 @@ def _write_broker(folder: Path) -> None:
     user = _broker_user()
     if user is not None:
         text += f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user}\n"
-    write_whole(broker / "mosquitto.conf", text.encode(), 0o644)
-    write_whole(broker / "acl", resource("configs", "mosquitto", "acl").read_bytes(), 0o600)
+    write_whole(broker / "mosquitto.conf", text.encode(), mode=0o644)
+    write_whole(broker / "acl", resource("configs", "mosquitto", "acl").read_bytes(), mode=0o600)
     (broker / "passwords").touch(0o600)
     if user is not None:
         for one in (

@@ -12,7 +12,6 @@ no box knows yet, and hands it out here.
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import time
 from collections.abc import Mapping
@@ -37,6 +36,7 @@ from detector.config import Broker, EdgeConfig
 from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, join_request, parse_code, read_join_answer
 from detector.credentials.keys import load_key
 from detector.errors import ConfigError, LabelwatchError, Problem, StoreError, WireError
+from detector.whole_files import write_whole
 
 TIMEOUT_S = 20.0
 CONNECT_S = 10.0
@@ -305,15 +305,8 @@ def _settled(
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    draft = file.with_name(f".{file.name}.draft")
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(file)
+        write_whole(file, content, mode=0o600)
     except OSError as error:
         raise StoreError(f"{file} can't be written: {error.strerror}") from error
 

@@ -27,6 +27,7 @@ from detector.config import EdgeConfig
 from detector.errors import Problem
 from detector.plain_yaml import read_yaml
 from detector.secrecy import redacted
+from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +94,8 @@ def keep(path: Path, config: EdgeConfig, now: float) -> None:
     before = _read(target)
     if before and before["path"] == told["path"] and before["config"] == told["config"]:
         return
-    draft = target.with_name(f".{NAME}.draft")
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({**told, "sha256": _sha256(told)}, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
+        write_whole(target, json.dumps({**told, "sha256": _sha256(told)}, ensure_ascii=False), mode=0o600)
     except OSError as error:
         logger.warning("the configuration can't be kept as good in %s: %s", target, error.strerror)
 

@@ -11,6 +11,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from detector.whole_files import write_whole
+
 logger = logging.getLogger(__name__)
 
 Learned = dict[str, dict[str, Any]]
@@ -43,10 +45,8 @@ class LearnedFile:
 
     def save(self, learned: Learned) -> None:
         """Keep it; a disk that takes nothing is logged, no more."""
-        draft = self._path.with_name(f".{self._path.name}.draft")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(learned, allow_nan=False), encoding="utf-8")
-            draft.replace(self._path)
+            write_whole(self._path, json.dumps(learned, allow_nan=False), lasting=False)
         except (OSError, ValueError, TypeError) as error:
             logger.warning("what was learned can't be kept in %s: %s", self._path, error)

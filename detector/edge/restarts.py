@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from detector.whole_files import write_whole
+
 logger = logging.getLogger(__name__)
 
 REMEMBERED_S = 86400.0
@@ -38,10 +40,8 @@ class Restarts:
     def note(self, now: float, why: str) -> None:
         """The worker is about to begin anew; a disk that takes nothing is logged, no more."""
         self._listed = [*self._listed, (now, why)][-MOST:]
-        draft = self._path.with_name(f".{self._path.name}.draft")
         try:
-            draft.write_text(json.dumps(self._listed, ensure_ascii=False), encoding="utf-8")
-            draft.replace(self._path)
+            write_whole(self._path, json.dumps(self._listed, ensure_ascii=False), lasting=False)
         except OSError as error:
             logger.warning("restarts can't be kept in %s: %s", self._path, error.strerror)
 

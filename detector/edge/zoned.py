@@ -10,7 +10,6 @@ force, for a person to put there.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from detector.config import Camera, EdgeConfig, Zone
 from detector.contradictions import contradictions
 from detector.errors import WireError
 from detector.shifts import Shifts
+from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -133,12 +133,7 @@ class Zoned:
 
     def _keep(self, version: int, drawn: Drawn, said: dict[str, Any]) -> None:
         state = {name: [dumped(zone) for zone in zones] for name, zones in drawn.items()}
-        draft = self._file.with_name(f".{self._file.name}.draft")
-        with draft.open("wb") as out:
-            out.write(wire.encode({"schema": wire.SCHEMA, "version": version, "state": state, **said}))
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(self._file)
+        write_whole(self._file, wire.encode({"schema": wire.SCHEMA, "version": version, "state": state, **said}))
 
     def _apply(self, version: int, drawn: Drawn, said: dict[str, Any]) -> None:
         at, user = said.get("at_unix"), said.get("user")

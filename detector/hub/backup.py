@@ -33,6 +33,7 @@ from detector.errors import MissingPart, StoreError
 from detector.hub.lock import NAME as LOCK_FILE
 from detector.hub.lock import DataLock
 from detector.hub.schema import clips
+from detector.whole_files import write_whole
 
 SQLITE = "hub.sqlite"
 # The database is copied by its own means; what is still growing belongs to nobody yet.
@@ -128,7 +129,7 @@ def back_up(
         manifest = Manifest(
             schema=1, made_at=now, labelwatch=__version__, kind=kind, database=database, files=listed
         )  # fmt: skip
-        _write(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode())
+        write_whole(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode(), mode=0o600)
         if keep:
             _forget(folder, keep)
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
@@ -361,15 +362,6 @@ def _read(file: Path) -> Manifest:
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise StoreError(f"{file} names a file outside the data folder: {one.path!r}")
     return manifest
-
-
-def _write(file: Path, content: bytes) -> None:
-    growing = file.with_suffix(".tmp")
-    with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    growing.replace(file)
 
 
 def _forget(folder: Path, keep: int) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -37,6 +36,7 @@ from detector.pipeline import Detector
 from detector.sources.recording import Recording
 from detector.tracking.tracker import holder_of
 from detector.values import LABELS, ActKind, Box, Detections, Frame, Person
+from detector.whole_files import write_whole
 
 MANIFEST, IMAGES = "manifest.jsonl", "images"
 LICENCE = "own footage"
@@ -331,16 +331,11 @@ class _Folder:
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole, or not at all, for its owner alone."""
         path = self._out / name
-        draft = path.with_name(f".{path.name}.draft")
         if name != MANIFEST and not path.exists():
             self._new.append(path)
         try:
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-            draft.replace(path)
+            write_whole(path, data, mode=0o600, lasting=False)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise self._unwritable(error) from error
 
     def finish(self, records: dict[str, Record]) -> None:

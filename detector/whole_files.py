@@ -1,0 +1,33 @@
+"""A file that is there whole or not at all, whatever happens while it is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting: bool = True) -> None:
+    """Write a file, or leave the one that is there as it was.
+
+    Args:
+        path: Of the file; its folder must be there. Two writers of one file must not meet.
+        content: Text is written as UTF-8.
+        mode: Who may do what with it, from the first byte on; the umask takes from it.
+        lasting: Whether it is on the disk when the call returns, so that a power cut doesn't take it.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.unlink(missing_ok=True)  # of a writer that died: its mode may be another
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(draft, flags, mode), "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
