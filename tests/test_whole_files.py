@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ def test_a_file_is_replaced_with_the_mode_asked_for(tmp_path: Path) -> None:
     write_whole(path, "新", mode=0o600)
     assert path.read_bytes() == "新".encode() and path.stat().st_mode & 0o777 == 0o600
     write_whole(path, b"\0", lasting=False)
-    assert path.read_bytes() == b"\0" and os.listdir(tmp_path) == [path.name]
+    assert path.read_bytes() == b"\0" and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("step", ["os.open", "os.fsync", "pathlib.Path.replace"])

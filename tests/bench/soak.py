@@ -96,11 +96,19 @@ class Program:
         if not found:
             return None
         memory, threads, handles = (sum(column) for column in zip(*found, strict=True))
-        disk = sum(path.stat().st_size for path in self._folder.joinpath(self.name).rglob("*") if path.is_file())
+        disk = sum(map(size_of, self._folder.joinpath(self.name).rglob("*")))
         return Sample(
             round(minute, 2), self.name, self.life, round(memory / 1024, 1), len(found), threads, handles,
             round(disk / 2**20, 1),
         )  # fmt: skip
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; nought of a folder, or of what has just gone."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def tree_of(pid: int) -> list[int]:
