@@ -10,7 +10,7 @@ ZH: dict[str, str] = {
     "integrations_connected": "已连接",
     "integrations_lost": "未连接，正在重试",
     "integrations_unused": "没有开启任何对接",
-    "integrations_broker": "消息代理",
+    "integrations_broker": "消息服务器",
     "integrations_since": "连接于",
     "integrations_published": "已发布",
     "integrations_last": "最近一次发布于",
@@ -20,7 +20,7 @@ ZH: dict[str, str] = {
     "integrations_refused": "拒绝指令",
     "integrations_error": "最近的错误",
     "integrations_home_why": "边缘设备、摄像机、告警、开关会自动出现，不用写配置："
-    "只要 Home Assistant 连着同一个消息代理。",
+    "只要 Home Assistant 连着同一个消息服务器。",
     "integrations_onvif_why": "ONVIF 事件的 JSON 形式，发布到下面的主题。只是事件格式一致，"
     "监控中心本身不是 ONVIF 设备。",
     "integrations_metrics_why": "从 /metrics 读取；告警规则见 configs/prometheus/alerts.yml。",
