@@ -24,6 +24,7 @@ CLONE_NEWNS, CLONE_NEWIPC = 0x20000, 0x8000000
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_MDWE = 24, 38, 65
 REFUSE, ALLOW = 0x00050000 | 1, 0x7FFF0000  # SCMP_ACT_ERRNO(EPERM), SCMP_ACT_ALLOW
 EQUAL = 4  # SCMP_CMP_EQ
+NEEDED = (sys.base_prefix, sys.prefix, Path.cwd())
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm")
 
 
@@ -102,16 +103,20 @@ def _set_up_files(state: Path) -> None:
         _mount("--bind", f"/dev/{name}", str(devices / name))
     (devices / "fd").symlink_to("/proc/self/fd")
     _mount("--rbind", str(devices), "/dev")
-    python = Path("/run/labelwatch-python")  # some machines keep the interpreter in a home
-    python.mkdir(exist_ok=True)
-    _mount("--bind", sys.base_prefix, str(python))
-    for folder in ("/root", "/home"):
-        _mount("-t", "tmpfs", "-o", "mode=755", "none", folder)
-        if Path(sys.base_prefix).is_relative_to(folder):
-            Path(sys.base_prefix).mkdir(parents=True)
-            _mount("--bind", str(python), sys.base_prefix)
+    # Some machines keep the interpreter in a home, or the program among temporary files.
+    needed = {Path(one).resolve(): Path(f"/run/labelwatch-{n}") for n, one in enumerate(NEEDED)}
+    here = Path.cwd()
+    for folder, elsewhere in needed.items():
+        elsewhere.mkdir(exist_ok=True)
+        _mount("--bind", str(folder), str(elsewhere))
+    for hidden, mode in (("/root", "755"), ("/home", "755"), ("/tmp", "1777")):
+        _mount("-t", "tmpfs", "-o", f"mode={mode}", "none", hidden)
+    for folder, elsewhere in sorted(needed.items()):  # what lies in another comes with it
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            _mount("--bind", str(elsewhere), str(folder))
+    os.chdir(here)
     _mount("-o", "remount,bind,ro", "/")
-    _mount("-t", "tmpfs", "-o", "mode=1777", "tmp", "/tmp")
     state.mkdir(parents=True, exist_ok=True)
     _mount("--bind", str(kept), str(state))
 
