@@ -330,16 +330,35 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
         SourceUnavailable: The recording can't be read, or has no picture in that range.
         OSError: `out` can't be written.
     """
+
+    def make(draft: Path) -> tuple[float, float]:
+        copy = _copy_in_order if _stands_still(path) else _copy
+        return copy(path, start_s, end_s, draft)
+
+    return made_whole(out, path, make)
+
+
+def made_whole(out: Path, source: Path, make: Callable[[Path], tuple[float, float]]) -> Cut:
+    """Make a clip that is there whole or not at all; its folder is made when missing.
+
+    Args:
+        out: The file.
+        source: What it is made of, for the error.
+        make: Writes the file it is given; tells where in the source it begins, and how long it is, seconds.
+
+    Raises:
+        SourceUnavailable: It can't be made of that.
+        OSError: `out` can't be written.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.draft")
     try:
         try:
-            copy = _copy_in_order if _stands_still(path) else _copy
-            start_at_s, duration_s = copy(path, start_s, end_s, draft)
+            start_at_s, duration_s = make(draft)
         except OSError:
             raise
         except av.error.FFmpegError as error:
-            raise SourceUnavailable(f"{path}: can't be cut: {error.strerror}") from error
+            raise SourceUnavailable(f"{source}: can't be cut: {error.strerror}") from error
         with draft.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())

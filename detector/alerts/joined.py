@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from detector.alerts.clips import TICKS, WRITE_THROUGH, Cut
+from detector.alerts.clips import TICKS, WRITE_THROUGH, Cut, made_whole
 from detector.containers import open_recording
 from detector.errors import SourceUnavailable
 
@@ -40,21 +39,7 @@ def join(parts: Sequence[Part], out: Path) -> Cut:
         SourceUnavailable: They don't go together: another codec, size or parameter sets.
         OSError: `out` can't be written.
     """
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        try:
-            duration_s = _joined(parts, draft)
-        except OSError:
-            raise
-        except av.error.FFmpegError as error:
-            raise SourceUnavailable(f"{parts[0].path}: can't be joined: {error.strerror}") from error
-        with draft.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        draft.rename(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return Cut(out, digest, out.stat().st_size, 0.0, duration_s)
+    return made_whole(out, parts[0].path, lambda draft: (0.0, _joined(parts, draft)))
 
 
 def _joined(parts: Sequence[Part], out: Path) -> float:
