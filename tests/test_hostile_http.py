@@ -120,14 +120,16 @@ def test_a_form_byte_by_byte_is_refused(hub: Hub) -> None:
         connection.sendall(head)
         until = time.monotonic() + LONG_S
         connection.settimeout(0.1)
-        said = b""
-        while b"\r\n\r\n" not in said and time.monotonic() < until:
+        said, is_gone = b"", False
+        while b"\r\n\r\n" not in said and not is_gone and time.monotonic() < until:
             try:
                 connection.sendall(b"a")
                 said += connection.recv(65_536)
             except TimeoutError:
                 continue
-        assert said.startswith(b"HTTP/1.1 408")
+            except ConnectionError:  # what was sent after the answer may take the answer with it
+                is_gone = True
+        assert said.startswith(b"HTTP/1.1 408") or (is_gone and not said)
 
 
 @pytest.mark.usefixtures("hasty")

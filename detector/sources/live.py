@@ -218,7 +218,7 @@ class LiveSource:
         if step.pictures:
             self.stats.frames_in += step.pictures
             self.stats.last_frame_at = at
-            if self.stats.state != "online":
+            if self.stats.state not in ("online", "ended"):  # the consumer may have gone meanwhile
                 self.stats.state = "online"
                 self.stats.trouble = None
                 size = f"{stream_format.width}x{stream_format.height}"
