@@ -1,4 +1,4 @@
-"""What a recorder's file names say: a path enters; when the recording begins and ends, and of which camera, leave.
+"""What a recorder's file names say: a path enters; when the recording begins, and of which camera it is, leave.
 
 Read are the schemes of the recorders most found in warehouses, and a date with a time of day anywhere in a name; for
 the rest a pattern is given (`Pattern`). Recorders write local time, unless a scheme is known for UTC.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,19 +17,15 @@ from detector.errors import ConfigError, Problem
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name says; times are Unix seconds, `None` where it doesn't say.
+    """What a name says; `None` where it doesn't say.
 
     Attributes:
-        start_at: When the recording begins.
-        end_at: When it ends.
-        camera: The recorder's own name or channel of the camera; `None` where the scheme isn't known to have one.
-        scheme: Which it is, for people.
+        start_at: When the recording begins, Unix seconds.
+        camera: The recorder's own name or channel of the camera.
     """
 
     start_at: float | None
-    end_at: float | None = None
     camera: str | None = None
-    scheme: str = "date and time"
 
 
 # A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: seconds and
@@ -40,26 +36,27 @@ _STAMP = re.compile(
 _START = r"(?P<start>20\d{12})"
 _MORE = r"(?:[_-][^/]*)?"
 _DAY = r"(?P<Y>20\d\d)-?(?P<m>\d\d)-?(?P<d>\d\d)"
-# `NVR_ch1_main_20261101092613_20261101093000` and `Camera 01_20261101092613_20261101093000_68345` say both ends;
-# `192.168.1.64_01_20261101092613044` and `ch01_20261101092613` the beginning.
-_SCHEMES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("recorder export", re.compile(rf"(?P<camera>[^/]+?)[_ ]{_START}[_-](?P<end>20\d{{12}}){_MORE}$")),
-    ("address and channel", re.compile(rf"(?P<camera>\d+\.\d+\.\d+\.\d+_\d+)_{_START}(?:\d{{3}})?{_MORE}$")),
-    ("channel", re.compile(rf"(?P<camera>(?i:ch|channel|cam|camera)[ _-]?\d+)_{_START}(?:\d{{3}})?{_MORE}$")),
-    # A Dahua disk or its FTP: 2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0]
-    (
-        "Dahua disk",
-        re.compile(
-            _DAY + r"/(?P<camera>[^/]+)/(?:[^/]+/){0,2}(?P<H>\d\d)\.(?P<M>\d\d)\.(?P<S>\d\d)"
-            r"-(?P<H2>\d\d)\.(?P<M2>\d\d)\.(?P<S2>\d\d)(?:\[[^/]*)?$"
+_SCHEMES = tuple(
+    map(
+        re.compile,
+        (
+            # An export, from when to when: NVR_ch1_main_20261101092613_20261101093000, Camera 01_2026…_2026…_68345
+            rf"(?P<camera>[^/]+?)[_ ]{_START}[_-]20\d{{12}}{_MORE}$",
+            # 192.168.1.64_01_20261101092613044
+            rf"(?P<camera>\d+\.\d+\.\d+\.\d+_\d+)_{_START}(?:\d{{3}})?{_MORE}$",
+            # ch01_20261101092613
+            rf"(?P<camera>(?i:ch|channel|cam|camera)[ _-]?\d+)_{_START}(?:\d{{3}})?{_MORE}$",
+            # A Dahua disk or its FTP: 2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0]
+            rf"{_DAY}/(?P<camera>[^/]+)/(?:[^/]+/){{0,2}}(?P<H>\d\d)\.(?P<M>\d\d)\.(?P<S>\d\d)-[\d.]{{8}}(?:\[[^/]*)?$",
+            # Frigate keeps UTC: 2026-11-01/09/gate/26.13
+            rf"{_DAY}/(?P<utcH>\d\d)/(?P<camera>[^/]+)/(?P<M>\d\d)\.(?P<S>\d\d)$",
+            # Xiaomi: 2026110109/26M13S_1793525173; the clock's own time is without doubt
+            r"20\d{8}/\d\dM\d\dS_(?P<unix>1\d{9})$",
+            # From when to when in Unix seconds: gate_1793525173-1793525400
+            r"(?:^|/)(?:(?P<camera>[^/]*[^/\d])[_-])?(?P<unix>1\d{9})[_-]1\d{9}$",
         ),
-    ),
-    # Frigate keeps UTC: 2026-11-01/09/gate/26.13
-    ("Frigate", re.compile(_DAY + r"/(?P<H>\d\d)/(?P<camera>[^/]+)/(?P<M>\d\d)\.(?P<S>\d\d)$")),
-    # Xiaomi: 2026110109/26M13S_1793525173; the clock's own time is without doubt
-    ("Xiaomi", re.compile(r"20\d{8}/\d\dM\d\dS_(?P<unix>1\d{9})$")),
-    ("Unix times", re.compile(r"(?:^|/)(?:(?P<camera>[^/]*[^/\d])[_-])?(?P<unix>1\d{9})[_-](?P<unix2>1\d{9})$")),
-)  # fmt: skip
+    )
+)
 
 
 def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
@@ -74,8 +71,8 @@ def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
     if pattern is not None:
         return pattern.read(path, local)
     text = path.with_suffix("").as_posix()
-    for scheme, form in _SCHEMES:
-        if (match := form.search(text)) and (named := _named(scheme, match, local)):
+    for form in _SCHEMES:
+        if (match := form.search(text)) and (named := _named(match, local)):
             return named
     return Named(_stamp(path.stem, local))
 
@@ -87,28 +84,19 @@ def _stamp(stem: str, zone: tzinfo) -> float | None:
     return None
 
 
-def _named(scheme: str, match: re.Match[str], zone: tzinfo) -> Named | None:
+def _named(match: re.Match[str], zone: tzinfo) -> Named | None:
     """What a match says; `None` when its digits are no time."""
     found = match.groupdict()
-    camera = found.get("camera")
     if "unix" in found:
-        end = found.get("unix2")
-        return Named(float(found["unix"]), float(end) if end else None, camera, scheme)
-    if "start" in found:
-        start_at, end_at = (_digits(found.get(name), zone) for name in ("start", "end"))
+        start_at: float | None = float(found["unix"])
+    elif "start" in found:
+        digits = found["start"]
+        start_at = _when([int(digits[:4]), *(int(digits[i : i + 2]) for i in range(4, 14, 2))], zone)
     else:
-        zone = UTC if scheme == "Frigate" else zone
-        day = [int(found[name]) for name in "Ymd"]
-        start_at = _when([*day, *(int(found[name]) for name in "HMS")], zone)
-        end_at = _when([*day, *(int(found[f"{name}2"]) for name in "HMS")], zone) if "H2" in found else None
-        if start_at is not None and end_at is not None and end_at < start_at:  # past midnight
-            end_at += timedelta(days=1).total_seconds()
-    return Named(start_at, end_at, camera, scheme) if start_at is not None else None
-
-
-def _digits(text: str | None, zone: tzinfo) -> float | None:
-    parts = [int(text[i:j]) for i, j in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))] if text else None
-    return _when(parts, zone) if parts else None
+        hour = found.get("utcH")
+        parts = [found["Y"], found["m"], found["d"], hour or found["H"], found["M"], found["S"]]
+        start_at = _when([int(part) for part in parts], UTC if hour else zone)
+    return Named(start_at, found.get("camera")) if start_at is not None else None
 
 
 def _when(parts: list[int], zone: tzinfo) -> float | None:
@@ -156,15 +144,14 @@ class Pattern:
 
     def read(self, path: Path, zone: tzinfo) -> Named:
         """What a path says; nothing where the pattern doesn't fit it."""
-        scheme = "pattern"
         match = self._form.search(path.with_suffix("").as_posix())
         if match is None:
-            return Named(None, scheme=scheme)
+            return Named(None)
         found = match.groupdict()
         if "s" in found:
-            return Named(float(found["s"]), camera=found.get("camera"), scheme=scheme)
+            return Named(float(found["s"]), found.get("camera"))
         start_at = _when([int(found.get(name) or 0) for name in ("Y", "m", "d", "H", "M", "S")], zone)
-        return Named(start_at, camera=found.get("camera"), scheme=scheme)
+        return Named(start_at, found.get("camera"))
 
 
 def _no_pattern(text: str, why: str) -> ConfigError:

@@ -75,7 +75,6 @@ def write_report(
         zone=config.timezone,
         local=local,
         most=MOST_LISTED,
-        most_hours=24.0,
     )
     path = out / "report.html"
     path.write_text(page, encoding="utf-8")
