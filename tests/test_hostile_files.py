@@ -16,7 +16,6 @@ import pytest
 from detector.alerts.clips import cut_recording
 from detector.errors import SourceUnavailable
 from detector.sources.recording import Recording
-from tests.bench.fuzz import probe_clips
 from tests.conftest import REPOSITORY
 from tests.parts_hostile_rtsp import idr, pps, sps
 
@@ -145,10 +144,12 @@ def test_pictures_that_would_fill_the_memory_are_not_decoded(tmp_path: Path) -> 
     recording.close()
 
 
-def test_no_changed_clip_makes_the_hub_stumble(tmp_path: Path) -> None:
-    """A short search; the long one is `python -m tests.bench.fuzz probing`."""
-    outcomes, broken = probe_clips(tmp_path, runs=24, seconds=60)
-    assert not broken
-    assert outcomes[
-        "unreadable"
-    ]  # what becomes of the others is a matter of chance, and of how many there was time for
+def test_no_changed_clip_makes_the_hub_stumble() -> None:
+    """A short search; the long one is `python -m tests.bench.fuzz probing`.
+
+    In a process of its own: forks of one as large as this may be by now have no room left within the program's limits.
+    """
+    command = [sys.executable, "-m", "tests.bench.fuzz", "probing", "--runs", "24", "--seconds", "60"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=150)
+    assert done.returncode == 0, done.stderr
+    assert "plays" in done.stdout and "unreadable" in done.stdout
