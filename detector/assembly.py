@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from detector.alerts.incidents import IncidentBook
-from detector.config import Camera, EdgeConfig
+from detector.config import Analysis, Camera, EdgeConfig
 from detector.inference import load_detector
-from detector.pipeline import Detector, Pipeline, Rule, Stages, Tracker
+from detector.inference.gate import MotionGate
+from detector.inference.looker import Detector, SceneLooker
+from detector.pipeline import Judge, Pipeline, Rule, Stages, Tracker
 from detector.rules.blind_edge import BlindEdgeRule
 from detector.rules.lingering import LingeringRule
 from detector.rules.orientation import OrientationRule
@@ -15,7 +19,26 @@ from detector.rules.tamper import TamperRule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
+from detector.tracking.people import PeopleTracker
 from detector.tuned import LeastScore, configured
+
+
+def build_looker(analysis: Analysis, detector: Detector | None = None) -> SceneLooker:
+    """What looks at one camera's frames.
+
+    Args:
+        analysis: How closely.
+        detector: Shared by all cameras of a process; loaded when left out.
+
+    Raises:
+        ModelError: The model can't be loaded.
+    """
+    return SceneLooker(detector or load_detector(analysis), PeopleTracker, MotionGate if analysis.gate else None)
+
+
+def build_judge(config: EdgeConfig, camera: Camera, least_score: LeastScore | None = None) -> Judge:
+    """What judges what was seen of one camera; arguments as of `build_pipeline`."""
+    return Judge(_stages(config, camera, least_score), config.rules.tamper.clock_step_s)
 
 
 def build_pipeline(
@@ -33,6 +56,12 @@ def build_pipeline(
     Raises:
         ModelError: The model can't be loaded.
     """
+    looker = build_looker(config.analysis, detector)
+    return Pipeline(looker, _stages(config, camera, least_score), config.rules.tamper.clock_step_s)
+
+
+def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None) -> Callable[[], Stages]:
+    """Makes the stages that judge."""
     zones = ZoneMap(camera.zones)
     shifts = Shifts(config.calendar, config.timezone)
     policies = Policies(shifts)
@@ -49,10 +78,10 @@ def build_pipeline(
         ]
         return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, in_force))
 
-    return Pipeline(detector or load_detector(config.analysis), stages, config.rules.tamper.clock_step_s)
+    return stages
 
 
-def build_tracking(config: EdgeConfig) -> tuple[Detector, Tracker]:
+def build_tracking(config: EdgeConfig) -> tuple[SceneLooker, Tracker]:
     """The first stages alone, for those who want to know where people are and not what they do.
 
     Nobody's hands are looked at closely, which is most of the work where there are people.
@@ -60,4 +89,4 @@ def build_tracking(config: EdgeConfig) -> tuple[Detector, Tracker]:
     Raises:
         ModelError: The model can't be loaded.
     """
-    return load_detector(config.analysis.model_copy(update={"zooms": 0})), SceneTracker()
+    return build_looker(config.analysis.model_copy(update={"zooms": 0})), SceneTracker()

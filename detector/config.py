@@ -216,6 +216,7 @@ class Analysis(Settings):
     frame_side: int = Field(640, ge=160, le=1920, multiple_of=32)
     zoom_side: int = Field(320, ge=96, le=640, multiple_of=32)
     zooms: int = Field(4, ge=0, le=32, description="people looked at closely in one frame, at most")
+    gate: bool = Field(True, description="pass over frames in which nothing moves and nobody was for some seconds")
 
     @property
     def model_is_file(self) -> bool:

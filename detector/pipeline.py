@@ -1,10 +1,13 @@
 """READ FIRST. The frame's journey, and the stages it meets, as protocols.
 
-    Frame ─ Detector ─ Detections ─ Tracker ─ Scene ─ each Rule ─ Signals ─ IncidentPolicy ─ IncidentUpdates
+    Frame ─ Looker ─ Look ─ Tracker ─ Scene ─ each Rule ─ Signals ─ IncidentPolicy ─ IncidentUpdates
 
 `Source` and `Sink` stand at the two ends; `worker.py` (live) and `replay.py` (recordings) put them there. Both build
 the same `Pipeline` (`assembly.py`). It runs in one thread, does no I/O and asks no clock: time comes with the frame.
 To add a rule, write a class with `observe` in `rules/`, and name it in `assembly.build_pipeline`.
+
+Looking costs nearly everything and remembers seconds; judging what was seen costs little and remembers days. So the
+two can be done apart: live does both at once, replay looks at many files at a time and judges in the order of time.
 
 Frame times are believed as far as they make sense (`Timeline`). Where they leap, incidents end and the stages are built
 anew, since what they remember is void; what they learned in days (`Learner`) is carried over.
@@ -18,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from detector.census import ZoneCensus
-from detector.values import Detections, Frame, IncidentUpdate, Scene, Sight, Signal
+from detector.values import Frame, IncidentUpdate, Look, Scene, Sight, Signal
 
 
 class Source(Protocol):
@@ -33,27 +36,18 @@ class Source(Protocol):
         ...
 
 
-class Detector(Protocol):
+class Looker(Protocol):
     """What is in a frame."""
 
-    def detect(self, frame: Frame, people: Iterable[tuple[float, float, float, float]] = ()) -> Detections:
-        """Objects of a frame.
-
-        `people` are boxes of people known from the frame before; they are looked at closely even where the whole
-        frame at low resolution would miss them.
-        """
+    def look(self, frame: Frame) -> Look | None:
+        """What one look finds; `None` where the frame is passed over, since nothing has changed that mattered."""
         ...
 
 
 class Tracker(Protocol):
     """Who is who over time."""
 
-    @property
-    def people(self) -> tuple[tuple[float, float, float, float], ...]:
-        """Boxes of the people tracked now."""
-        ...
-
-    def update(self, frame: Frame, detections: Detections) -> Scene:
+    def update(self, look: Look) -> Scene:
         """Match detections to tracks and forget those long unseen."""
         ...
 
@@ -119,7 +113,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What follows the detector: everything that remembers."""
+    """What follows the look: everything that remembers for long."""
 
     tracker: Tracker
     rules: tuple[Rule, ...]
@@ -163,22 +157,20 @@ class Timeline:
         return ahead
 
 
-class Pipeline:
-    """The stages of one camera, in order.
+class Judge:
+    """The stages of one camera that judge what was seen, in order.
 
     Args:
-        detector: What is in a frame.
-        build: Makes the other stages, first and after time leapt.
-        leap_s: Time that goes on by more than this between two frames leaps.
+        build: Makes them, first and after time leapt.
+        leap_s: Time that goes on by more than this between two looks leaps.
 
     Attributes:
-        left_out: Frames not looked at, since their times make no sense or there is no picture in them.
-        scene: What the newest frame looked at shows; `None` before the first.
-        sight: What was seen in the frame taken last; `None` where that was left out.
+        left_out: Looks not taken, since their times make no sense (a pipeline's: or there is no picture in the frame).
+        scene: What the newest look taken shows; `None` before the first.
+        sight: What was seen by the look taken last; `None` where that was left out.
     """
 
-    def __init__(self, detector: Detector, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
-        self.detector = detector
+    def __init__(self, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
         self.left_out = 0
         self.scene: Scene | None = None
         self.sight: Sight | None = None
@@ -187,24 +179,29 @@ class Pipeline:
         self._timeline = Timeline(leap_s)
         self._size: tuple[int, int] | None = None
 
-    def process(self, frame: Frame) -> list[IncidentUpdate]:
-        """Take one frame through every stage."""
+    def judge(self, look: Look) -> list[IncidentUpdate]:
+        """Take one look through every stage."""
+        leap = self._leap(look.captured_at)
+        return [] if leap is None else self._take(look, leap)
+
+    def _leap(self, at: float) -> float | None:
+        """By how much time leaps with what comes; `None`: leave it out."""
         self.sight = None
-        leap = self._timeline.leap(frame.captured_at) if min(frame.size) > 0 else None
-        if leap is None:
-            self.left_out += 1
-            return []
-        detections = self.detector.detect(frame, self._stages.tracker.people)
+        leap = self._timeline.leap(at)
+        self.left_out += leap is None
+        return leap
+
+    def _take(self, look: Look, leap: float) -> list[IncidentUpdate]:
         # Boxes remembered in pixels mean nothing in a picture of another size.
-        first, resized, self._size = self._size is None, self._size not in (None, frame.size), frame.size
+        first, resized, self._size = self._size is None, self._size not in (None, look.size), look.size
         updates = self._begin_anew() if leap or resized else []
-        scene = self._stages.tracker.update(frame, detections)
+        scene = self._stages.tracker.update(look)
         if leap:
             scene = replace(scene, clock_step_s=leap)
         self.scene = scene
         signals = [signal for rule in self._stages.rules for signal in rule.observe(scene)]
         self.sight = Sight(scene, self._photographing(scene), bool(first or leap or resized))
-        return updates + self._stages.policy.admit(signals, frame.captured_at)
+        return updates + self._stages.policy.admit(signals, look.captured_at)
 
     def finish(self) -> list[IncidentUpdate]:
         """The recording is over: end what is open."""
@@ -235,3 +232,30 @@ class Pipeline:
         self._stages = self._build()
         self.recall(learned)
         return ended
+
+
+class Pipeline(Judge):
+    """All stages of one camera: each frame is looked at, and what was seen is judged.
+
+    Args:
+        looker: What is in a frame.
+        build: As of `Judge`.
+        leap_s: As of `Judge`.
+
+    Attributes:
+        passed_over: Frames that the looker passed over.
+    """
+
+    def __init__(self, looker: Looker, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
+        super().__init__(build, leap_s)
+        self.looker = looker
+        self.passed_over = 0
+
+    def process(self, frame: Frame) -> list[IncidentUpdate]:
+        """Take one frame through every stage."""
+        leap = self._leap(frame.captured_at if min(frame.size) > 0 else math.nan)
+        look = self.looker.look(frame) if leap is not None else None
+        if leap is None or look is None:
+            self.passed_over += leap is not None
+            return []
+        return self._take(look, leap)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.pictures import Picture
+
 LABELS = ("person", "phone", "scanner", "parcel", "label")
 PERSON, PHONE, SCANNER, PARCEL, LABEL = range(5)
 # What is further said of a parcel (label up, label not up), of a phone (photographing, at the ear), of a person (what
@@ -30,6 +32,7 @@ ACT_TRAITS = slice(ACT_PHOTO, ACT_BROWSE + 1)
 # nor below any limit) where a low score says something.
 UNKNOWN_TRAITS = (0.0,) * 4 + (float("nan"),) * 6
 KEYPOINTS = 17  # of a person, in COCO's order
+VIEW_SIZE = (160, 90)  # width and height of the copy on which edges are measured, whatever the picture's size
 
 Box = tuple[float, float, float, float]
 FloatArray = NDArray[np.float32]
@@ -89,21 +92,26 @@ class Phase(StrEnum):
 class Frame:
     """One picture and when it was taken.
 
-    `image` is `(H, W, 3)` uint8 BGR. `captured_at` increases strictly within a camera. `file` and `offset_s` say
-    where a recorded frame stands in its file; live frames have neither.
+    `captured_at` increases strictly within a camera. `file` and `offset_s` say where a recorded frame stands in its
+    file; live frames have neither.
     """
 
     camera: str
     index: int
     captured_at: float
-    image: NDArray[np.uint8]
+    picture: Picture
     file: str | None = None
     offset_s: float | None = None
 
     @property
+    def image(self) -> NDArray[np.uint8]:
+        """The whole picture, `(H, W, 3)` BGR; not to be written to."""
+        return self.picture.bgr()
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height, pixels."""
-        return self.image.shape[1], self.image.shape[0]
+        return self.picture.size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,6 +247,43 @@ class Parcel:
     turned_at: float | None = None
     angle: float | None = None
     score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ViewMeasure:
+    """How a picture is as a picture, measured on a small grey copy.
+
+    Attributes:
+        brightness: Mean grey, 0 black to 1 white.
+        contrast: Standard deviation of grey, 0 to 0.5.
+        sharpness: Energy of fine detail relative to contrast, 0 (none) upwards.
+        edges: `(90 * 160,)` int8, relief of its edges; only their proportions mean something.
+        still_s: Seconds since the picture last changed at all, sensor noise included.
+    """
+
+    brightness: float
+    contrast: float
+    sharpness: float
+    edges: NDArray[np.int8]
+    still_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What one look at a frame found; all that the stages after it know of the frame.
+
+    Fields are those of the `Frame`; `size` is width and height in pixels, and detections are in these pixels. `view` is
+    `None` where the picture as such was not measured.
+    """
+
+    camera: str
+    index: int
+    captured_at: float
+    size: tuple[int, int]
+    detections: Detections
+    view: ViewMeasure | None = None
+    file: str | None = None
+    offset_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

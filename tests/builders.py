@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from detector.pictures import Bgr
 from detector.values import (
     LABELS,
     TRAITS,
@@ -20,6 +21,7 @@ from detector.values import (
     Facing,
     Frame,
     IncidentKind,
+    Look,
     Parcel,
     Person,
     Scene,
@@ -33,7 +35,12 @@ SIZE = (1280, 720)
 
 def frame(at: float, size: tuple[int, int] = SIZE, *, camera: str = CAMERA, index: int = 0, grey: int = 128) -> Frame:
     """A grey picture taken at a time."""
-    return Frame(camera, index, at, np.full((size[1], size[0], 3), grey, np.uint8))
+    return Frame(camera, index, at, Bgr(np.full((size[1], size[0], 3), grey, np.uint8)))
+
+
+def look(at: float, found: Detections, size: tuple[int, int] = SIZE, *, camera: str = CAMERA) -> Look:
+    """What a look at a time found."""
+    return Look(camera, 0, at, size, found)
 
 
 def detections(rows: Iterable[tuple[str, Box, float] | tuple[str, Box, float, Mapping[str, float]]]) -> Detections:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector.assembly import build_pipeline
-from detector.config import Camera, EdgeConfig, Zone
+from detector.config import Analysis, Camera, EdgeConfig, Zone
+from detector.pictures import Bgr
 from detector.pipeline import Pipeline
 from detector.values import (
     KEYPOINTS,
@@ -47,7 +48,9 @@ class Fake:
 
 def pipeline_of(seen: Seen, zones: Sequence[Zone] = ()) -> Pipeline:
     camera = Camera(name="cam", source="rtsp://10.0.0.1/1", **({"zones": list(zones)} if zones else {}))
-    return build_pipeline(EdgeConfig(site="site", edge="edge", cameras=[camera]), camera, Fake(seen))
+    return build_pipeline(
+        EdgeConfig(site="site", edge="edge", cameras=[camera], analysis=Analysis(gate=False)), camera, Fake(seen)
+    )
 
 
 def run(frames: Iterable[Frame], seen: Seen, zones: Sequence[Zone] = ()) -> list[IncidentUpdate]:
@@ -77,7 +80,7 @@ def begun(updates: Iterable[IncidentUpdate]) -> list[str]:
 def stamped(at: Iterable[float], size: tuple[int, int] = (320, 180)) -> list[Frame]:
     """Frames of one noisy picture, at seconds after the start."""
     noise = np.random.default_rng(0).integers(90, 130, (4, size[1], size[0], 3), np.uint8)
-    return [Frame("cam", n, START + t, noise[n % 4]) for n, t in enumerate(at)]
+    return [Frame("cam", n, START + t, Bgr(noise[n % 4])) for n, t in enumerate(at)]
 
 
 def shop(frame: Frame) -> Detections:
@@ -258,7 +261,7 @@ def test_tiny_pictures_are_borne(size: tuple[int, int]) -> None:
 def test_a_picture_that_changes_size_all_the_time_is_borne() -> None:
     sizes = [(320, 180), (640, 360), (1, 1), (320, 180)]
     pictures = {size: stamped([0], size)[0].image for size in sizes}
-    shown = [Frame("cam", n, START + t, pictures[sizes[n // 7 % 4]]) for n, t in enumerate(times(0, 120, 5))]
+    shown = [Frame("cam", n, START + t, Bgr(pictures[sizes[n // 7 % 4]])) for n, t in enumerate(times(0, 120, 5))]
     assert len(begun(run(shown, shop))) <= 2
 
 
@@ -270,7 +273,7 @@ def test_pictures_black_white_and_torn_are_no_storm() -> None:
         random.integers(0, 255, (90, 160, 3), np.uint8),
         stamped([0], (160, 90))[0].image,
     ]
-    shown = [Frame("cam", n, START + t, kinds[random.integers(4)]) for n, t in enumerate(times(0, 900, 2))]
+    shown = [Frame("cam", n, START + t, Bgr(kinds[random.integers(4)])) for n, t in enumerate(times(0, 900, 2))]
     assert len(begun(run(shown, lambda f: Detections.empty()))) <= 2
 
 

@@ -14,8 +14,8 @@ from tests.conftest import REPOSITORY
 
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
-    "values", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets", "resources", "sides",
-    "pixelation", "containers", "plain_yaml",
+    "values", "pictures", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets",
+    "resources", "sides", "pixelation", "containers", "plain_yaml",
     "census",
     "evidence",
     "credentials",

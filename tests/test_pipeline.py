@@ -10,10 +10,13 @@ import pytest
 
 from detector.alerts.incidents import IncidentBook
 from detector.assembly import build_pipeline
-from detector.config import Camera, EdgeConfig, Incidents, Policy, Zone
+from detector.config import Analysis, Camera, EdgeConfig, Incidents, Policy, Zone
 from detector.geometry import as_box, centre
+from detector.inference.looker import SceneLooker
+from detector.pictures import Bgr
 from detector.pipeline import Pipeline, Stages
 from detector.tracking import SceneTracker
+from detector.tracking.people import PeopleTracker
 from detector.values import Box, Detections, Frame, IncidentKind, IncidentUpdate, Phase, Scene, Severity, Signal
 from tests.builders import SIZE, box_at, detections, frame, moved, times
 from tests.rules.staging import PLACES, STANDING, Photo, aimed, weighing
@@ -54,7 +57,7 @@ class ScriptedDetector:
 
 def pipeline_of(detector: ScriptedDetector, zones: Sequence[Zone] = ()) -> Pipeline:
     camera = Camera(name="cam", source="rtsp://10.0.0.1/1", **({"zones": list(zones)} if zones else {}))
-    config = EdgeConfig(site="site", edge="edge", cameras=[camera])
+    config = EdgeConfig(site="site", edge="edge", cameras=[camera], analysis=Analysis(gate=False))
     return build_pipeline(config, camera, detector)
 
 
@@ -235,7 +238,7 @@ def test_frame_times_are_believed_as_far_as_they_make_sense(given: list[float], 
 
 def test_a_frame_without_a_picture_is_left_out() -> None:
     pipeline = pipeline_of(ScriptedDetector(lambda t: []))
-    assert pipeline.process(replace(frame(0), captured_at=START, image=np.zeros((0, 5, 3), np.uint8))) == []
+    assert pipeline.process(replace(frame(0), captured_at=START, picture=Bgr(np.zeros((0, 5, 3), np.uint8)))) == []
     assert pipeline.left_out == 1
 
 
@@ -283,13 +286,13 @@ def test_what_was_learned_survives_and_what_was_remembered_does_not(change: str)
         students.append(Student())
         return Stages(SceneTracker(), (students[-1],), IncidentBook("site", Incidents()))
 
-    pipeline = Pipeline(ScriptedDetector(lambda t: []), build)
+    pipeline = Pipeline(SceneLooker(ScriptedDetector(lambda t: []), PeopleTracker), build)
     shown = stamped(0, 1, 2)
     shown += stamped(-LEAP, 1 - LEAP) if change == "time" else [replace(frame(3, (640, 360)), captured_at=START + 3)]
     for each in shown:
         pipeline.process(each)
     assert [(s.count, s.own) for s in students] == [(3, 3), (4, 1)]
-    heir = Pipeline(ScriptedDetector(lambda t: []), build)
+    heir = Pipeline(SceneLooker(ScriptedDetector(lambda t: []), PeopleTracker), build)
     heir.recall(pipeline.learned())
     assert students[-1].count == 4
 

@@ -19,6 +19,7 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.sink import AlertSink
 from detector.config import Camera, EdgeConfig, Incidents
 from detector.edge.camera_worker import CameraWorker
+from detector.inference.looker import SceneLooker
 from detector.packets import PacketRing
 from detector.pipeline import Pipeline, Stages
 from detector.recorded.recordings import Piece, Session
@@ -26,6 +27,7 @@ from detector.replay import run_session
 from detector.sides import SUFFIX, read_side
 from detector.sources.played import PlayedFile
 from detector.tracking import SceneTracker
+from detector.tracking.people import PeopleTracker
 from detector.values import Box, Detections, Frame, IncidentKind, Scene, Severity, Signal
 from tests.builders import detections
 from tests.sources.footage import GREYS, make_video, number_of
@@ -67,7 +69,7 @@ class PhotoEvery:
 def pipeline(scenes: set[int]) -> Pipeline:
     """A pipeline that tells of something in these scenes."""
     return Pipeline(
-        PictureReader(),
+        SceneLooker(PictureReader(), PeopleTracker),
         lambda: Stages(SceneTracker(), (PhotoEvery(scenes),), IncidentBook("north", SETTINGS)),
     )
 

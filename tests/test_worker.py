@@ -37,6 +37,7 @@ from detector.hub.edge_keys import EdgeKeys
 from detector.hub.ingest import Ingest
 from detector.hub.store import Store
 from detector.packets import PacketRing
+from detector.pictures import Bgr
 from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
@@ -129,7 +130,7 @@ class ImpatientEvent(threading.Event):
 
 def frames(count: int, camera: str = "dock") -> list[Any]:
     image = np.zeros((48, 64, 3), np.uint8)
-    return [Frame(camera, n, 1_800_000_000.0 + n / 5, image) for n in range(count)]
+    return [Frame(camera, n, 1_800_000_000.0 + n / 5, Bgr(image)) for n in range(count)]
 
 
 def edge(tmp_path: Path, *cameras: Camera, **more: Any) -> EdgeConfig:

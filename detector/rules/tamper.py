@@ -42,7 +42,7 @@ LEARN_S = 60.0  # working for so long, a camera is known
 MEMORY_S = 1800.0  # usual contrast and sharpness follow in about this time
 ACCEPT_S = 1800.0  # another aim or focus kept up for so long is the usual one; the tracker takes as long to learn it
 ACCEPTED = ("turned", "defocused")
-LONGEST_LOOK_S = 1.0  # one look never counts for more, whatever was missed since the one before
+LONGEST_LOOK_S = 6.0  # one look never counts for more, whatever was missed since the one before
 
 UNLIKE = 0.25  # correlation with every usual view, below which the camera sees something else
 POOR, BLURRED = 0.5, 0.6  # shares of the usual contrast and of the usual sharpness

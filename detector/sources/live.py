@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from detector.clock import Clock
 from detector.config import Camera
 from detector.packets import Packet, StreamFormat
+from detector.pictures import Bgr
 from detector.secrecy import redacted
 from detector.sources.messages import Connect, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
@@ -116,7 +117,7 @@ class LiveSource:
             image = taken.image()
             if image is not None:
                 self.stats.analysed += 1
-                yield Frame(self._camera.name, taken.index, taken.at, image)
+                yield Frame(self._camera.name, taken.index, taken.at, Bgr(image))
         self.stats.state = "ended"
 
     def close(self) -> None:

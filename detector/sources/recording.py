@@ -12,6 +12,7 @@ import av
 from detector.containers import open_recording
 from detector.errors import SourceUnavailable
 from detector.packets import Packet
+from detector.pictures import Bgr
 from detector.sources.pacing import Pacer
 from detector.sources.video import OnPacket, Video, bgr
 from detector.values import Frame
@@ -96,7 +97,7 @@ class Recording:
                 self.end_s = offset_s + frame_s
                 if self._due(offset_s):
                     at = self._start_at + offset_s
-                    yield Frame(self._camera, index, at, bgr(picture), self.path.name, offset_s)
+                    yield Frame(self._camera, index, at, Bgr(bgr(picture)), self.path.name, offset_s)
 
     def close(self) -> None:
         """Release the file; safe to call twice."""

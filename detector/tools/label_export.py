@@ -32,7 +32,7 @@ from detector.geometry import as_array, as_box, iou
 from detector.hub.store import Clip
 from detector.hub.training_set import SPLITS, Claim, Lesson, Moment, Sight, Wanted, clip_file, lessons, open_store
 from detector.inference import load_detector
-from detector.pipeline import Detector
+from detector.inference.looker import Detector
 from detector.sources.recording import Recording
 from detector.tracking.tracker import holder_of
 from detector.values import LABELS, ActKind, Box, Detections, Frame, Person

@@ -191,7 +191,7 @@ def watch(
 
     files = [file for path in paths for file in recordings_in(path)]
     session = _of_camera(sessions(files, config, None), camera)
-    detector, tracker = build_tracking(config)
+    looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
     last_at, ended_at = float("-inf"), 0.0
     for piece in session.pieces:
@@ -207,8 +207,10 @@ def watch(
                 if frame.captured_at <= last_at:
                     continue  # files that overlap: what was seen once isn't seen again
                 last_at, size = frame.captured_at, frame.size
-                log.observe(tracker.update(frame, detector.detect(frame, tracker.people)))
-                backdrop.add(frame.image, last_at)
+                look = looker.look(frame)
+                if look is not None:
+                    log.observe(tracker.update(look))
+                    backdrop.add(frame.image, last_at)
                 if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
                     progress(session.camera.name, frame.offset_s - reported)
                     reported = frame.offset_s

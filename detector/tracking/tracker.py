@@ -1,16 +1,14 @@
-"""Detections of one frame enter, the `Scene` leaves: people, parcel slots, and whose hand each device is in."""
+"""A look enters, the `Scene` leaves: people, parcel slots, and whose hand each device is in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from detector.geometry import as_box, centre, contains, grown
 from detector.tracking.parcels import ParcelSlots
 from detector.tracking.people import PeopleTracker
-from detector.tracking.view import ViewMeter
+from detector.tracking.view import UsualViews
 from detector.values import (
     CALL,
     LABEL,
@@ -20,11 +18,9 @@ from detector.values import (
     PHONE,
     PHOTO,
     SCANNER,
-    UNKNOWN_TRAITS,
     Box,
-    Detections,
     Device,
-    Frame,
+    Look,
     Person,
     Scene,
 )
@@ -36,20 +32,12 @@ class SceneTracker:
     def __init__(self, people: PeopleTracker | None = None, parcels: ParcelSlots | None = None) -> None:
         self._people = people or PeopleTracker()
         self._parcels = parcels or ParcelSlots()
-        self._view = ViewMeter()
+        self._view = UsualViews()
 
-    @property
-    def people(self) -> tuple[Box, ...]:
-        """Boxes of the people tracked now."""
-        return self._people.boxes
-
-    def update(self, frame: Frame, detections: Detections) -> Scene:
-        """Match a frame's detections to what was known; time is the frame's.
-
-        What makes no sense among the detections is put right or left out (`sound`).
-        """
-        at, detections = frame.captured_at, sound(detections, frame.size)
-        people, ended = self._people.update(detections.of(PERSON), at, frame.size)
+    def update(self, look: Look) -> Scene:
+        """Match what a look found to what was known; time is the frame's."""
+        at, detections = look.captured_at, look.detections
+        people, ended = self._people.update(detections.of(PERSON), at, look.size)
         parcels = self._parcels.update(
             detections.of(PARCEL), [person.box for person in people], at, detections.of(LABEL)
         )
@@ -67,9 +55,9 @@ class SceneTracker:
         )
         found = detections.of(LABEL)
         labels, scores = tuple(map(tuple, found.boxes.tolist())), tuple(found.scores.tolist())
-        view = self._view.look(frame.image, at)
+        view = self._view.look(look.view, at) if look.view is not None else None
         return Scene(
-            frame.camera, at, frame.size, people, devices, parcels, labels, ended, view,
+            look.camera, at, look.size, people, devices, parcels, labels, ended, view,
             label_scores=scores, newcomers=self._people.newcomers,
         )  # fmt: skip
 
@@ -80,26 +68,6 @@ class SceneTracker:
     def recall(self, learned: dict[str, Any]) -> None:
         """Take up what an earlier tracker of this camera had learned."""
         self._view.recall(learned)
-
-
-def sound(detections: Detections, size: tuple[int, int]) -> Detections:
-    """The detections with nothing in them that later stages would have to doubt; here and nowhere else it is looked at.
-
-    Rows stay that have a label, a finite score and a finite box that encloses some of the picture. Boxes are cut to
-    the picture, scores and traits to 0..1; what is no number counts as not known (`UNKNOWN_TRAITS`).
-
-    Args:
-        detections: As a detector gave them.
-        size: Width and height of the picture, pixels.
-    """
-    ids, finite = detections.class_ids, np.isfinite(detections.boxes).all(axis=1) & np.isfinite(detections.scores)
-    found = detections[finite & (ids >= 0) & (ids < len(LABELS))]
-    boxes = np.clip(found.boxes, 0, np.array(size * 2, np.float32))
-    traits = np.where(np.isfinite(found.traits), np.clip(found.traits, 0, 1), np.array(UNKNOWN_TRAITS, np.float32))
-    points = found.keypoints
-    known = None if points is None else np.where(np.isfinite(points), points, np.float32(np.nan))
-    cut = Detections(boxes, np.clip(found.scores, 0, 1), found.class_ids, traits, known)
-    return cut[(boxes[:, :2] < boxes[:, 2:]).all(axis=1)]
 
 
 def holder_of(device: Box, people: Sequence[Person]) -> int | None:

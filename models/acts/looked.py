@@ -16,15 +16,17 @@ from typing import Any
 import cv2
 import numpy as np
 
+from detector.assembly import build_looker
 from detector.config import Analysis
 from detector.geometry import as_array, iou
 from detector.inference import load_detector
 from detector.inference.card import find_card
+from detector.pictures import Bgr
 from detector.rules.bearing import Bearing, carried_on
 from detector.rules.evidence import KINDS, Evidence, looks
 from detector.sources.recording import Recording
 from detector.tracking import SceneTracker
-from detector.values import Box, Detections, Frame, Scene
+from detector.values import Box, Detections, Frame, Look, Scene
 
 # A still is shown to the tracker so often, for it believes in nobody at first sight, nor in a parcel's facing.
 STILL_TIMES = tuple(0.2 * k for k in range(6))
@@ -74,8 +76,8 @@ class Looker:
 
         def look() -> list[tuple[float, Detections]]:
             image = np.asarray(cv2.imread(str(path)), np.uint8)
-            plain = self._detector.detect(Frame("still", 0, 0.0, image))
-            other = self._detector.detect(Frame("still", 0, 0.0, np.ascontiguousarray(image[:, ::-1])))
+            plain = self._detector.detect(Frame("still", 0, 0.0, Bgr(image)))
+            other = self._detector.detect(Frame("still", 0, 0.0, Bgr(np.ascontiguousarray(image[:, ::-1]))))
             boxes = other.boxes.copy()
             boxes[:, [0, 2]] = image.shape[1] - other.boxes[:, [2, 0]]
             return [(0.0, plain), (1.0, replace(other, boxes=boxes))]
@@ -86,12 +88,12 @@ class Looker:
         """Time and detections of each analysed frame; people tracked are looked at as the worker does."""
 
         def look() -> list[tuple[float, Detections]]:
-            tracker, seen = SceneTracker(), []
+            looker, seen = build_looker(Analysis(gate=False), self._detector), []
             recording = Recording(path, camera=path.stem, start_at=0.0, fps=Analysis().fps)
             for frame in recording:
-                found = self._detector.detect(frame, tracker.people)
-                tracker.update(frame, found)
-                seen.append((frame.captured_at, found))
+                look = looker.look(frame)
+                assert look is not None, "without a gate no frame is passed over"
+                seen.append((frame.captured_at, look.detections))
             recording.close()
             return seen
 
@@ -126,9 +128,9 @@ def seed_of(path: Path) -> int:
     return int(re.findall(r"\d+", path.stem)[0])
 
 
-def blank(size: Sequence[int], at: float, index: int) -> Frame:
-    """A frame without a picture: the tracker asks for its time and size alone."""
-    return Frame("rendered", index, at, np.zeros((int(size[1]), int(size[0]), 3), np.uint8))
+def seen_at(size: Sequence[int], at: float, index: int, found: Detections) -> Look:
+    """A look of which only the detections are known."""
+    return Look("rendered", index, at, (int(size[0]), int(size[1])), found)
 
 
 def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
@@ -138,7 +140,7 @@ def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
     for found in looker.still(truth_path.with_suffix(".jpg")):
         tracker = SceneTracker()
         for n, at in enumerate(STILL_TIMES):
-            scene = tracker.update(blank(truth["size"], at, n), found)
+            scene = tracker.update(seen_at(truth["size"], at, n, found))
         bearings = [carried_on(None, person, scene.at) for person in scene.people]
         alone = [0.0] * len(bearings)
         rows += _matched(scene, looks(scene, bearings), alone, truth, truth_path, False, _act_of)
@@ -164,7 +166,7 @@ def read_clip(truth_path: Path, looker: Looker) -> Clip:
     truth = json.loads(truth_path.read_text(encoding="utf-8"))
     tracker = SceneTracker()
     scenes = [
-        tracker.update(blank(truth["size"], at, n), found)
+        tracker.update(seen_at(truth["size"], at, n, found))
         for n, (at, found) in enumerate(looker.clip(truth_path.with_suffix(".mp4")))
     ]
     return Clip(truth_path, tuple(scenes), truth)

@@ -27,7 +27,7 @@ import numpy as np
 # Run as a script: the package's parent isn't on the path yet.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from acts.looked import Looker, blank, read_clip, seed_of
+from acts.looked import Looker, read_clip, seed_of, seen_at
 from dataset import rendered_things
 
 from detector.config import WHOLE_FRAME, Calendar, PhotoRule, Rules
@@ -100,7 +100,7 @@ def true_scenes(truth: dict[str, Any]) -> list[Scene]:
     """A clip as the tracker sees it behind a detector without fault."""
     tracker = SceneTracker()
     return [
-        tracker.update(blank(truth["size"], frame["t"], n), true_detections({"size": truth["size"], **frame}))
+        tracker.update(seen_at(truth["size"], frame["t"], n, true_detections({"size": truth["size"], **frame})))
         for n, frame in enumerate(truth["frames"])
     ]
 

@@ -32,6 +32,7 @@ from dataset import act_of, rendered_files, seed_of
 from detector.config import Analysis
 from detector.geometry import as_array, as_box, centre, head, iou
 from detector.inference import load_detector
+from detector.pictures import Bgr
 from detector.tracking.matching import best_pairs
 from detector.tracking.tracker import holder_of
 from detector.values import ACT_TRAITS, CALL, PERSON, PHONE, PHOTO, SCANNER, Detections, Frame, Person
@@ -181,7 +182,7 @@ def main() -> None:
     for source in (stills(args.rendered, args.choose), clips(args.clips, args.choose)):
         last, people = "", ()
         for run, t, picture, truth, photographers in source:
-            found = detector.detect(Frame(run, 0, t, picture), people if run == last else ())
+            found = detector.detect(Frame(run, 0, t, Bgr(picture)), people if run == last else ())
             last, people = run, tuple(as_box(box) for box in found.of(PERSON).boxes)
             rows += looks_in(found, truth, run, t, photographers)
     if not rows:

@@ -34,7 +34,8 @@ from simulation.intervals import count_interval, share_interval
 from simulation.noise import LOOKS, Look, Looks, ParcelNoise, as_detections, person_rows
 
 from detector.assembly import build_pipeline
-from detector.config import Camera, EdgeConfig, Zone
+from detector.config import Analysis, Camera, EdgeConfig, Zone
+from detector.pictures import Bgr
 from detector.pipeline import Pipeline
 from detector.values import ActKind, Box, Detections, Frame, Incident, IncidentKind, IncidentUpdate, Severity
 
@@ -124,7 +125,9 @@ class World:
         self._detector = GivenDetector()
         whole = Zone(name="bulk", kind="storage", polygon=[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
         camera = Camera(name="sim", source="sim.mp4", zones=[whole])
-        config = EdgeConfig(site="sim", edge="sim", data_dir=Path("sim"), cameras=[camera])
+        config = EdgeConfig(
+            site="sim", edge="sim", data_dir=Path("sim"), cameras=[camera], analysis=Analysis(gate=False)
+        )
         self.pipeline: Pipeline = build_pipeline(config, camera, self._detector)
         self._pictures = pictures(self._noise)
         self.told = Told()
@@ -146,7 +149,7 @@ class World:
         self._detector.found = Detections.joined([as_detections(rows), self._parcels(self._there)])
         picture = self._pictures[self.told.frames % len(self._pictures)]
         began = time.perf_counter()
-        self.told.take(self.pipeline.process(Frame("sim", self.told.frames, self.now, picture)))
+        self.told.take(self.pipeline.process(Frame("sim", self.told.frames, self.now, Bgr(picture))))
         self.told.seconds += time.perf_counter() - began
         self.told.frames += 1
 

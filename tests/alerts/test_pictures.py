@@ -12,6 +12,7 @@ from detector import wire
 from detector.alerts.pictures import EVERY_S, SETTLE_S, CameraPictures
 from detector.alerts.snapshot import view_jpeg
 from detector.errors import LabelwatchError
+from detector.pictures import Bgr
 from detector.values import Frame
 from tests.builders import frame, parcel, scene
 
@@ -97,7 +98,7 @@ def test_labels_and_parcels_can_t_be_read_and_all_else_can_be_seen(large: bool) 
     parcels, labels = (200.0, 200.0, 700.0, 600.0), (1000.0, 300.0, 1300.0, 500.0)
     seen = scene(5.0, parcels=[parcel(1, parcels)], labels=[labels], size=(1920, 1080))
     side = wire.PICTURE_SIDES[large]
-    jpeg = view_jpeg(seen, Frame("cam", 0, 5.0, image), side, wire.LARGEST_JPEG[large])
+    jpeg = view_jpeg(seen, Frame("cam", 0, 5.0, Bgr(image)), side, wire.LARGEST_JPEG[large])
     assert len(jpeg) <= wire.LARGEST_JPEG[large]
     shape = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert shape is not None and shape.shape[:2] == (side * 9 // 16, side)
@@ -116,4 +117,4 @@ def test_a_tall_picture_is_no_longer_than_agreed() -> None:
 def test_what_can_t_be_made_small_enough_is_not_sent() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)
     with pytest.raises(LabelwatchError, match="small enough"):
-        view_jpeg(scene(0.0), Frame("cam", 0, 0.0, noise), 1280, 20_000)
+        view_jpeg(scene(0.0), Frame("cam", 0, 0.0, Bgr(noise)), 1280, 20_000)

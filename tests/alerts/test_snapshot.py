@@ -10,6 +10,7 @@ import pytest
 
 from detector.alerts.incidents import begun
 from detector.alerts.snapshot import snapshot_jpeg
+from detector.pictures import Bgr
 from detector.pixelation import blurred
 from detector.values import Box, Frame, IncidentUpdate, Phase
 from tests.builders import signal
@@ -19,7 +20,7 @@ def checkered(size: tuple[int, int]) -> Frame:
     """A picture of black and white squares of four pixels: as much detail as a label's print."""
     y, x = np.mgrid[: size[1], : size[0]] // 4
     image = np.repeat(((x + y) % 2 * 255).astype(np.uint8)[..., None], 3, axis=2)
-    return Frame("cam", 0, 0.0, image)
+    return Frame("cam", 0, 0.0, Bgr(image))
 
 
 def shown(frame: Frame, *boxes: tuple[str, Box]) -> np.ndarray:
@@ -97,7 +98,7 @@ def test_the_frame_itself_is_left_untouched() -> None:
 
 
 def test_boxes_are_drawn_and_labels_are_not() -> None:
-    grey = Frame("cam", 0, 0.0, np.full((480, 640, 3), 128, np.uint8))
+    grey = Frame("cam", 0, 0.0, Bgr(np.full((480, 640, 3), 128, np.uint8)))
     assert np.ptp(shown(grey, ("label", (100, 100, 200, 200)))) < 12
     drawn = shown(grey, ("phone", (100, 100, 200, 200)))
     blue, _, red = (int(v) for v in drawn[150, 100])

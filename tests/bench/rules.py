@@ -16,7 +16,7 @@ import numpy as np
 from detector.assembly import build_pipeline
 from detector.config import Camera, EdgeConfig
 from detector.values import Box, Detections
-from tests.builders import box_at, detections, frame
+from tests.builders import box_at, detections, look
 
 FRAMES, FPS = 600, 5.0
 TRAITS = {"act_photo": 0.4, "act_scan": 0.2, "act_call": 0.1, "act_browse": 0.3}
@@ -59,8 +59,8 @@ def main() -> None:
         return result
 
     for n in range(FRAMES):
-        found, shown = seen(noise), frame(1_800_000_000 + n / FPS)
-        scene = timed("tracking", lambda f=shown, d=found: stages.tracker.update(f, d))
+        shown = look(1_800_000_000 + n / FPS, seen(noise))
+        scene = timed("tracking", lambda f=shown: stages.tracker.update(f))
         for rule in stages.rules:
             timed(type(rule).__name__, lambda r=rule, s=scene: list(r.observe(s)))
     each = {name: 1000 * total / FRAMES for name, total in spent.items()}

@@ -21,7 +21,7 @@ from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
 from detector.values import Act, ActKind, Box, Device, IncidentKind, Parcel, Person, Scene, Severity, Signal
-from tests.builders import act, box_at, detections, frame, moved, parcel, person, phone, scene, times
+from tests.builders import act, box_at, detections, look, moved, parcel, person, phone, scene, times
 from tests.rules.staging import AHEAD, PLACES, STANDING, aimed, parcels
 
 LOWER: list[tuple[float, float]] = [(0, 0.5), (1, 0.5), (1, 1), (0, 1)]
@@ -172,7 +172,7 @@ def test_a_broken_track_is_still_one_sweep_of_one_person(hidden_s: float) -> Non
     for t in times(0, start + 20, 5):
         there = [("person", STANDING, 0.9)] if t <= 10 or t >= start else []
         lying = [("parcel", box, 0.9, {"up": 0.9}) for box in PLACES.values()]
-        seen.append(tracker.update(frame(t), detections([*there, *lying])))
+        seen.append(tracker.update(look(t, detections([*there, *lying]))))
     track = seen[-1].people[0].id
     acts = [act(2, 4, [1]), act(6, 8, [2]), act(start + 4, start + 6, [3], track=track)]
     found = signals(acts, seen=seen)

@@ -81,11 +81,13 @@ def resident(process: str) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def children() -> list[str]:
+def readers() -> list[str]:
+    """Reader processes of this one; what is just being started still has this process's own memory, and no name."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid():
+            mine = int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid()
+            if mine and b"detector.sources.reading" in (stat.parent / "cmdline").read_bytes():
                 found.append(stat.parent.name)
         except OSError:
             continue  # it has ended meanwhile
@@ -98,9 +100,9 @@ def private(process: str) -> int:
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:")), 0)
 
 
-def largest_child() -> int:
+def largest_reader_now() -> int:
     sizes = [0]
-    for process in children():
+    for process in readers():
         try:
             sizes.append(private(process))
         except OSError:
@@ -141,7 +143,7 @@ def evening() -> Iterator[Evening]:
             for each in found.values():
                 look(each)
             told.worker_grew = max(told.worker_grew, resident("self") - before)
-            told.largest_reader = max(told.largest_reader, largest_child())
+            told.largest_reader = max(told.largest_reader, largest_reader_now())
             if SEEN in found["honest"].said and all(found[name].said & true for name, true in TRUE.items()):
                 break
             time.sleep(0.1)

@@ -13,10 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detector.tracking.view import ADOPT_S, LEARN_S, ViewMeter, correlation, edges_of, sharpness
+from detector.inference.view import ViewGauge, edges_of
+from detector.inference.view import sharpness as sharpness_of
+from detector.pictures import Bgr
+from detector.tracking.view import ADOPT_S, LEARN_S, UsualViews, correlation
 from detector.values import CameraView
 
 Picture = NDArray[np.uint8]
+
+
+class ViewMeter:
+    """Measures pictures and learns from each, as a looker and a tracker do together."""
+
+    def __init__(self) -> None:
+        self._gauge, self._usual = ViewGauge(), UsualViews()
+        self.learned, self.recall = self._usual.learned, self._usual.recall
+
+    def look(self, image: Picture, at: float) -> CameraView:
+        self._gauge.glance(Bgr(image), at)
+        return self._usual.look(self._gauge.measure(Bgr(image)), at)
+
+
+def sharpness(image: Picture) -> float:
+    return sharpness_of(image[..., 1])
 
 
 def warehouse(seed: int = 0, size: tuple[int, int] = (320, 180)) -> Picture:
