@@ -22,8 +22,10 @@ from detector.edge.camera_worker import CameraWorker
 from detector.inference.looker import SceneLooker
 from detector.packets import PacketRing
 from detector.pipeline import Pipeline, Stages
+from detector.recorded.judging import judge_session
+from detector.recorded.look_files import unpacked
+from detector.recorded.looking import look_at, task_of
 from detector.recorded.recordings import Piece, Session
-from detector.replay import run_session
 from detector.sides import SUFFIX, read_side
 from detector.sources.played import PlayedFile
 from detector.tracking import SceneTracker
@@ -115,8 +117,12 @@ def replayed(video: Path, folder: Path, scenes: set[int], monkeypatch: pytest.Mo
     for name in ("clips", "snapshots"):
         (folder / name).mkdir(parents=True)
     with monkeypatch.context() as patch:
-        patch.setattr(assembly, "build_pipeline", lambda _config, _camera: pipeline(scenes))
-        run_session(Session(CAMERA, (Piece(video, CAMERA, START, "option"),)), config, folder, folder / "ledger.json")
+        patch.setattr(assembly, "build_looker", lambda _analysis, _detector: pipeline(scenes).looker)
+        patch.setattr(assembly, "build_judge", lambda _config, _camera: pipeline(scenes))
+        judge_session(
+            Session(CAMERA, (Piece(video, CAMERA, START, "option"),)), config, folder, folder / "ledger.json",
+            lambda piece: unpacked(look_at(task_of(piece.path, CAMERA.name, config.analysis))),
+        )  # fmt: skip
     records = json.loads((folder / "ledger.json").read_text())["incidents"]
     assert all(record["side"] == record["clip"].removesuffix(".mp4") + SUFFIX for record in records)
     return {f"{record['id']}.0": folder / record["clip"] for record in records}

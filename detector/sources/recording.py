@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from detector.containers import open_recording
 from detector.errors import SourceUnavailable
 from detector.packets import Packet
-from detector.pictures import Bgr
+from detector.pictures import Bgr, Picture
 from detector.sources.pacing import Pacer
 from detector.sources.video import OnPacket, Video, bgr
 from detector.values import Frame
@@ -21,6 +24,10 @@ SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".dav"}
     | {".h264", ".264", ".h265", ".265"}
 )
+
+
+SAME_S = 0.001  # times of one picture differ by rounding only
+PASSED_S = 1.0  # pictures aren't reordered by more
 
 
 class Recording:
@@ -99,9 +106,75 @@ class Recording:
                     at = self._start_at + offset_s
                     yield Frame(self._camera, index, at, Bgr(bgr(picture)), self.path.name, offset_s)
 
+    def skip_to(self, offset_s: float) -> None:
+        """Begin at the last key frame before a picture so many seconds into the file; to be called before iterating.
+
+        Times stay those of the file as far as it gives any. A file that can't be entered is read from where it stands.
+        """
+        self._video.seek(offset_s)
+
     def close(self) -> None:
         """Release the file; safe to call twice."""
         self._video.close()
+
+
+class RecordedPicture:
+    """A picture of a file, decoded when it is asked for.
+
+    Args:
+        path: The file.
+        offset_s: When it is shown, seconds into the file, as `Frame.offset_s` was.
+        size: Width and height, pixels.
+    """
+
+    def __init__(self, path: Path, offset_s: float, size: tuple[int, int]) -> None:
+        self._path = path
+        self._offset_s = offset_s
+        self.size = size
+
+    def bgr(self) -> NDArray[np.uint8]:
+        """The whole, `(H, W, 3)` BGR.
+
+        Raises:
+            SourceUnavailable: It can't be found any more.
+        """
+        return self._picture.bgr()
+
+    def luma(self) -> NDArray[np.uint8]:
+        """Its brightness, `(H, W)`; as `bgr`."""
+        return self._picture.luma()
+
+    def resized(self, width: int, height: int) -> NDArray[np.uint8]:
+        """A copy of this size; as `bgr`."""
+        return self._picture.resized(width, height)
+
+    def cropped(self, left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:
+        """A part of it; as `bgr`."""
+        return self._picture.cropped(left, top, right, bottom)
+
+    def _is_it(self, at_s: float) -> bool:
+        if at_s > self._offset_s + PASSED_S:
+            raise _PassedBy
+        return abs(at_s - self._offset_s) < SAME_S
+
+    @cached_property
+    def _picture(self) -> Picture:
+        for begin_s in (self._offset_s, None):  # where a file can't be entered in its middle, it is read from its start
+            recording = Recording(self._path, camera="", start_at=0.0, fps=1.0, due=self._is_it)
+            try:
+                if begin_s is not None:
+                    recording.skip_to(begin_s)
+                for frame in recording:
+                    return frame.picture
+            except _PassedBy:
+                continue
+            finally:
+                recording.close()
+        raise SourceUnavailable(f"{self._path}: has no picture at {self._offset_s:.3f} s any more")
+
+
+class _PassedBy(Exception):  # noqa: N818 - it says what happened
+    """What is looked for isn't there."""
 
 
 class _Timeline:

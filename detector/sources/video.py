@@ -6,6 +6,7 @@ Recordings and live cameras both read through here; they differ only in where ti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -95,6 +96,14 @@ class Video:
         """Of the packets."""
         context = self._stream.codec_context
         return StreamFormat(context.name, context.width, context.height)
+
+    def seek(self, offset_s: float) -> None:
+        """Go to the last key frame at or before so many seconds after the first picture; stay where that can't be."""
+        base = self._stream.time_base
+        if base is None or self.start_s is None:
+            return
+        with suppress(av.error.FFmpegError):
+            self._container.seek(int((self.start_s + offset_s) / base), stream=self._stream)
 
     def steps(self) -> Iterator[Step]:
         """Read to the end of the stream."""

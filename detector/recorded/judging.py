@@ -1,0 +1,328 @@
+"""One camera's recordings are judged: what was seen in each file enters, incidents with clips and snapshots leave.
+
+The same stages judge as live, in order of time, over the borders of files. This costs little, so it is done where the
+results are to lie, while others still look at the files to come.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from detector.census import Census
+from detector.clock import iso
+from detector.config import EdgeConfig, Incidents
+from detector.errors import SourceError, SourceUnavailable
+from detector.progress import Step
+from detector.recorded.look_files import FileLooks
+from detector.recorded.recordings import Piece, Session
+from detector.sentences import sentences
+from detector.sides import SUFFIX
+from detector.values import Act, Frame, Incident, IncidentUpdate, Look, Phase, Sight
+from detector.whole_files import write_whole
+
+FILES_OF_A_CLIP = 8  # at most that one clip is cut from
+BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
+SHORT_S = 2.0  # a file that has less than it promises by more than this breaks off
+
+
+@dataclass(slots=True)
+class _Told:
+    """An incident as told so far; the recording it begins in, and when that does; its files once they are cut."""
+
+    incident: Incident
+    recording: Path
+    recording_start: float
+    ended: bool = False
+    clip: str | None = None
+    side: str | None = None
+    snapshot: str | None = None
+
+
+class ReplaySink:
+    """Keeps the last word on each incident, writes its snapshot when it is told first, and its clip when it is over."""
+
+    def __init__(self, out: Path, settings: Incidents) -> None:
+        from detector.alerts.looks import LONGEST_GROUP_S, LookRing
+
+        self._out = out
+        self._settings = settings
+        # An incident is told long after it began; its clip begins where it did.
+        self._reach_s = settings.pre_roll_s + LONGEST_GROUP_S
+        self._looks = LookRing(settings.longest_s + self._reach_s)
+        self.told: dict[str, _Told] = {}
+        self._uncut: list[_Told] = []
+        self._files: deque[tuple[Path, float, float]] = deque(maxlen=FILES_OF_A_CLIP)
+
+    def begin(self, path: Path, start_at: float) -> None:
+        """A file begins: what is told from now on arose in it, or before."""
+        if self._files:
+            before, start, _ = self._files.pop()
+            self._files.append((before, start, max(start, start_at)))
+        self._files.append((path, start_at, float("inf")))
+
+    def accept(self, update: IncidentUpdate, frame: Frame) -> None:
+        """Remember an update; a snapshot is drawn anew whenever severity rises."""
+        from detector.alerts.snapshot import snapshot_jpeg
+
+        after, before = update.after, update.before
+        if after.id not in self.told:
+            begun = [file for file in self._files if file[1] <= after.started_at]
+            path, start, _ = begun[-1] if begun else self._files[0]
+            self.told[after.id] = _Told(after, path, start)
+            self._uncut.append(self.told[after.id])
+        self.told[after.id].incident = after
+        if before is None or after.severity.rank > before.severity.rank:
+            try:
+                (self._out / "snapshots" / f"{after.id}.jpg").write_bytes(snapshot_jpeg(frame, update))
+                self.told[after.id].snapshot = f"snapshots/{after.id}.jpg"
+            except SourceError:
+                pass  # it was read once and can't be any more; the incident stands without its picture
+        self.told[after.id].ended = update.phase is Phase.END
+
+    def see(self, sight: Sight) -> None:
+        """What was seen in a frame, after its updates; clips that end before it are cut."""
+        for told in list(self._uncut):
+            if told.ended and (sight.first or sight.scene.at > told.incident.ended_at + self._settings.post_roll_s):
+                self._cut(told)
+        begun = (told.incident.started_at - self._reach_s for told in self._uncut)
+        self._looks.hold_from = min(begun, default=None)
+        self._looks.append(sight)
+
+    def finish(self) -> None:
+        """The recordings are over: cut what isn't yet."""
+        for told in list(self._uncut):
+            self._cut(told)
+
+    def _cut(self, told: _Told) -> None:
+        """Cut an incident's clip from the files it lies in, and write the side file beside it."""
+        from detector.alerts.looks import write_side
+
+        self._uncut.remove(told)
+        incident, settings = told.incident, self._settings
+        begin = incident.started_at - settings.pre_roll_s
+        end = min(incident.ended_at + settings.post_roll_s, incident.started_at + settings.longest_s)
+        clip, side = f"clips/{incident.id}.mp4", f"clips/{incident.id}{SUFFIX}"
+        try:
+            started_at, duration_s = self._clip(begin, end, self._out / clip)
+        except SourceError:
+            return  # a damaged stretch; the incident stands without its clip
+        written = write_side(
+            self._out / side,
+            self._looks.between(started_at - 1.0, started_at + duration_s + 1.0),
+            incident=incident.id,
+            segment=0,
+            started_at=started_at,
+            duration_s=duration_s,
+            tracks=incident.tracks,
+        )
+        told.clip, told.side = clip, side if written else None
+
+    def _clip(self, begin: float, end: float, out: Path) -> tuple[float, float]:
+        """Make a clip of a stretch of time; when its first picture was taken, and how many seconds it has."""
+        from detector.alerts.clips import cut_recording
+        from detector.alerts.joined import Part, join
+
+        found: list[tuple[float, Path, float]] = []
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".cut-") as folder:
+            for n, (path, start, until) in enumerate(self._files):
+                if start > end or until < begin:
+                    continue
+                try:
+                    upto = min(end, until - 0.001)  # where files overlap, the later has the pictures
+                    cut = cut_recording(path, max(0.0, begin - start), upto - start, Path(folder, f"{n}.mp4"))
+                except SourceError:
+                    continue  # a damaged stretch; another file may have the rest
+                found.append((start + cut.start_s, cut.path, cut.duration_s))
+            if not found:
+                raise SourceUnavailable(f"{out.name}: no picture of that time can be had")
+            first_at, first, first_s = found[0]
+            if len(found) > 1:
+                try:
+                    return first_at, join([Part(path, at - first_at) for at, path, _ in found], out).duration_s
+                except SourceUnavailable:
+                    pass  # the recorder was set otherwise in between: what the first file has is shown
+            first.rename(out)
+        return first_at, first_s
+
+
+class ParcelCount:
+    """How the parcels of a camera's zones lay over time, for the report: `zones` as `report.drawing` draws them."""
+
+    def __init__(self) -> None:
+        self.zones: dict[str, list[list[float]]] = {}
+
+    def add(self, census: Census) -> None:
+        """Take a count."""
+        for zone in census.zones:
+            if zone.up + zone.not_up:
+                share, (low, high) = zone.up / (zone.up + zone.not_up), zone.band or (0.0, 1.0)
+                told = [census.at, round(share, 3), round(low, 3), round(high, 3), len(zone.turns)]
+                self.zones.setdefault(zone.zone, []).append(told)
+
+
+def judge_session(
+    session: Session,
+    config: EdgeConfig,
+    out: Path,
+    ledger: Path,
+    looks_of: Callable[[Piece], FileLooks],
+    progress: Callable[[Step], None] = lambda step: None,
+) -> None:
+    """Judge what was seen of one camera.
+
+    Writes `ledger`, whole or not at all: `incidents` (design 4.2), `files`, `seconds` covered, frames, CPU seconds.
+
+    Args:
+        session: Which recordings.
+        config: The edge's configuration.
+        out: Folder of the results.
+        ledger: The file to write.
+        looks_of: What was seen in a file; asked once for each, in order.
+        progress: Told of incidents that began.
+    """
+    from detector.alerts.census import CameraCensus
+    from detector.assembly import build_judge
+
+    judge = build_judge(config, session.camera)
+    sink = ReplaySink(out, config.incidents)
+    parcels = ParcelCount()
+    census = CameraCensus(session.camera.name, parcels.add)
+    files: list[dict[str, Any]] = []
+    borders: list[dict[str, Any]] = []
+    decoded = looked = 0
+    cpu_s = 0.0
+    last_at, last_frame = float("-inf"), None
+    ended_at: float | None = None
+    for piece in session.pieces:
+        found = looks_of(piece)
+        began = time.process_time()
+        known = piece.start_at if piece.start_at is not None else ended_at
+        start_at = known if known is not None else 0.0
+        files.append(_file(session.camera.name, piece, start_at, found))
+        decoded += found.read.decoded
+        cpu_s += found.read.cpu_s
+        if not found.read.decoded:
+            continue
+        sink.begin(piece.path, start_at)
+        told = len(sink.told)
+        for seen in found.looks:
+            look = replace(seen, captured_at=start_at + seen.captured_at)
+            if look.captured_at <= last_at:
+                continue  # files that overlap: what was seen once isn't seen again
+            last_at, last_frame = look.captured_at, _frame(look, piece.path)
+            looked += 1
+            for update in judge.judge(look):
+                sink.accept(update, last_frame)
+            if judge.sight is not None:
+                sink.see(judge.sight)
+                census.offer(look.captured_at, judge.census)
+        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
+            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
+        ended_at = max(start_at + found.read.seconds, ended_at or start_at)
+        progress(Step(session.camera.name, 0.0, 0.0, len(sink.told) - told))
+        cpu_s += time.process_time() - began
+    began = time.process_time()
+    if last_frame is not None:
+        for update in judge.finish():
+            sink.accept(update, last_frame)
+    sink.finish()
+    result = {
+        "camera": session.camera.name,
+        "incidents": [_record(told) for told in sink.told.values()],
+        "files": files,
+        "borders": borders,
+        "census": parcels.zones,
+        "seconds": sum(entry["seconds"] for entry in files),
+        "frames_decoded": decoded,
+        "frames_inferred": looked,
+        "cpu_s": cpu_s + time.process_time() - began,
+    }
+    write_whole(ledger, json.dumps(result, ensure_ascii=False), lasting=False)
+
+
+def _frame(look: Look, path: Path) -> Frame:
+    """The frame that was looked at, read again from its file only if somebody asks for its picture."""
+    from detector.sources.recording import RecordedPicture
+
+    picture = RecordedPicture(path, look.offset_s or 0.0, look.size)
+    return Frame(look.camera, look.index, look.captured_at, picture, look.file, look.offset_s)
+
+
+def _file(camera: str, piece: Piece, start_at: float, found: FileLooks) -> dict[str, Any]:
+    """What is told of a file: when it begins, how far it could be read, and what is wrong with it."""
+    read = found.read
+    entry: dict[str, Any] = {
+        "camera": camera,
+        "file": str(piece.path),
+        "start_known_by": piece.known_by,
+        "start": iso(start_at),
+        "seconds": round(read.seconds, 3),
+    }
+    if read.decoded:
+        entry["damaged_pictures"] = read.damaged
+    missing = read.promised_s - read.seconds
+    if read.unreadable is not None:
+        entry["unreadable"] = read.unreadable
+    elif read.broken_off or missing > SHORT_S:
+        entry["unreadable"] = f"{piece.path}: breaks off after {read.seconds:.1f} s"
+        entry["missing_s"] = round(max(missing, 0.0), 3)
+    return entry
+
+
+def _border(camera: str, ended_at: float, begins_at: float, path: Path) -> dict[str, Any]:
+    """Where a camera's next file doesn't go on where what was read before it ends: a gap, or an overlap."""
+    return {
+        "camera": camera,
+        "what": "gap" if begins_at > ended_at else "overlap",
+        "from": iso(min(ended_at, begins_at)),
+        "until": iso(max(ended_at, begins_at)),
+        "seconds": round(abs(begins_at - ended_at), 1),
+        "before": str(path),
+    }
+
+
+def _record(told: _Told) -> dict[str, Any]:
+    """An incident's line in `incidents.jsonl`."""
+    incident, start = told.incident, told.recording_start
+    begin, end = incident.started_at - start, incident.ended_at - start
+    exposed = incident.labels_exposed
+    return {
+        "id": incident.id,
+        "camera": incident.camera,
+        "kind": incident.kind.value,
+        "findings": [kind.value for kind in incident.findings],
+        "severity": incident.severity.value,
+        "sentence": sentences(incident),
+        "score": round(incident.score, 3),
+        "zone": incident.zone,
+        "started_at": iso(incident.started_at),
+        "ended_at": iso(incident.ended_at),
+        "start_offset_s": round(begin, 3),
+        "end_offset_s": round(end, 3),
+        "file": told.recording.name,
+        "tracks": list(incident.tracks),
+        "acts": [_act(act, start) for act in incident.acts],
+        "labels_exposed": {"low": exposed.low, "best": exposed.best, "high": exposed.high},
+        "facts": dict(incident.facts),
+        "clip": told.clip,
+        "side": told.side,
+        "snapshot": told.snapshot,
+    }
+
+
+def _act(act: Act, start: float) -> dict[str, Any]:
+    return {
+        "kind": act.kind.value,
+        "start_offset_s": round(act.started_at - start, 3),
+        "end_offset_s": round(act.ended_at - start, 3),
+        "track": act.track,
+        "score": round(act.score, 3),
+        "parcels": list(act.parcels),
+    }

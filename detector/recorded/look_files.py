@@ -1,0 +1,119 @@
+"""What was seen in a recorded file, as bytes: looks enter, a compressed archive of plain arrays leaves, and back.
+
+Times are kept as seconds into the file: when a file begins may only be known once the one before it is read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import SourceError
+from detector.values import KEYPOINTS, TRAITS, VIEW_SIZE, Detections, Look, ViewMeasure
+
+FORMAT = 1  # part of every name of a file of looks, so that another form is never taken for this one
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How far a recorded file could be read, and what that cost.
+
+    Attributes:
+        seconds: Of video that was read.
+        promised_s: Of video, as the file says; 0 where it doesn't.
+        decoded: Pictures.
+        damaged: Packets and pictures.
+        broken_off: It can't be read to its end.
+        unreadable: Why it can't be read at all; `None` where it can.
+        cpu_s: Processor seconds.
+    """
+
+    seconds: float = 0.0
+    promised_s: float = 0.0
+    decoded: int = 0
+    damaged: int = 0
+    broken_off: bool = False
+    unreadable: str | None = None
+    cpu_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileLooks:
+    """All looks at one file, in order; their `captured_at` is seconds into the file."""
+
+    read: Read
+    looks: Sequence[Look] = field(default=())
+
+
+def packed(found: FileLooks) -> bytes:
+    """Looks as bytes."""
+    looks = found.looks
+    everything = Detections.joined([look.detections for look in looks])
+    seen = [(n, look.view) for n, look in enumerate(looks) if look.view is not None]
+    pointed = everything.keypoints is not None
+    first = looks[0] if looks else None
+    head = asdict(found.read) | {
+        "camera": first.camera if first else "", "file": first.file if first else None, "keypoints": pointed,
+    }  # fmt: skip
+    arrays: dict[str, NDArray[np.generic]] = {
+        "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
+        "at": np.array([look.captured_at for look in looks], np.float64),
+        "index": np.array([look.index for look in looks], np.int64),
+        "size": np.array([look.size for look in looks], np.int32).reshape(-1, 2),
+        "rows": np.array([len(look.detections) for look in looks], np.int32),
+        "boxes": everything.boxes,
+        "scores": everything.scores,
+        "class_ids": everything.class_ids,
+        "traits": everything.traits,
+        "viewed": np.array([n for n, _ in seen], np.int64),
+        "view": np.array([(v.brightness, v.contrast, v.sharpness, v.still_s) for _, v in seen]).reshape(-1, 4),
+        "edges": np.array([v.edges for _, v in seen], np.int8).reshape(-1, VIEW_SIZE[0] * VIEW_SIZE[1]),
+    }
+    if everything.keypoints is not None:
+        arrays["keypoints"] = everything.keypoints
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def unpacked(data: bytes) -> FileLooks:
+    """Looks from bytes.
+
+    Raises:
+        SourceError: They are none.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+            head = json.loads(kept["head"].tobytes())
+            camera, file, pointed = head.pop("camera"), head.pop("file"), head.pop("keypoints")
+            return FileLooks(Read(**head), list(_looks(dict(kept), camera, file, pointed=pointed)))
+    except (ValueError, KeyError, TypeError, IndexError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(f"what was seen in a file can't be read back: {type(error).__name__}: {error}") from error
+
+
+def _looks(kept: dict[str, NDArray[np.generic]], camera: str, file: str | None, *, pointed: bool) -> Iterator[Look]:
+    rows = len(TRAITS)
+    boxes, scores, ids = kept["boxes"].reshape(-1, 4), kept["scores"].ravel(), kept["class_ids"].ravel()
+    traits = kept["traits"].reshape(-1, rows)
+    keypoints = kept["keypoints"].reshape(-1, KEYPOINTS, 3) if pointed else None
+    whole = Detections(boxes, scores, ids, traits, keypoints)  # type: ignore[arg-type]
+    ends = np.cumsum(kept["rows"])
+    if len(ends) and ends[-1] != len(whole):
+        raise ValueError("rows are missing")
+    views = {
+        int(n): ViewMeasure(float(light), float(contrast), float(sharp), edges, float(still_s))
+        for n, (light, contrast, sharp, still_s), edges in zip(
+            kept["viewed"].tolist(), kept["view"], kept["edges"], strict=True
+        )
+    }
+    for n, (at, index, size) in enumerate(zip(kept["at"], kept["index"], kept["size"], strict=True)):
+        found = whole[ends[n - 1] if n else 0 : ends[n]]
+        offset = float(at)
+        yield Look(camera, int(index), offset, (int(size[0]), int(size[1])), found, views.get(n), file, offset)

@@ -1,0 +1,163 @@
+"""One recorded file is looked at: a task enters, what was seen in the file leaves as bytes.
+
+A task depends on nothing but the file and how closely to look, so it may be run on any machine that can read the file,
+twice or half and again. Its name says all that shapes the result: a result of that name is this task's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detector.config import Analysis
+from detector.errors import SourceError
+from detector.progress import Step
+from detector.recorded.look_files import FORMAT, FileLooks, Read, packed
+from detector.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from detector.inference.looker import Detector
+
+
+@dataclass(frozen=True, slots=True)
+class LookTask:
+    """Look at this file, so closely.
+
+    Attributes:
+        name: Of the result; the same for the same content and the same way to look.
+        path: Where the file is.
+        camera: Whose it is.
+        size: Bytes of the file.
+        analysis: How closely.
+    """
+
+    name: str
+    path: Path
+    camera: str
+    size: int
+    analysis: Analysis
+
+
+def task_of(path: Path, camera: str, analysis: Analysis) -> LookTask:
+    """The task of looking at a file.
+
+    Raises:
+        ModelError: The model can't be used.
+    """
+    size, changed = 0, 0
+    try:
+        stat = path.stat()
+        size, changed = stat.st_size, stat.st_mtime_ns
+    except OSError:
+        pass  # the look will say so
+    shaping = (FORMAT, analysis.model_dump_json(), *model_of(analysis).values(), path.resolve(), camera, size, changed)
+    name = hashlib.sha256("\n".join(map(str, shaping)).encode()).hexdigest()[:24]
+    return LookTask(name, path, camera, size, analysis)
+
+
+@cache
+def _chosen(model: str, precision: str) -> tuple[tuple[str, str], ...]:
+    from detector.inference.card import find_card
+    from detector.inference.session import choose
+
+    card = find_card(model)
+    variant = choose(card, precision)
+    sha256 = variant.sha256 or card.sha256
+    return ("name", card.name), ("sha256", sha256), ("precision", variant.precision), ("runtime", variant.runtime)
+
+
+def model_of(analysis: Analysis) -> dict[str, str]:
+    """The model that looks, and how this machine runs it: `auto` may mean another precision elsewhere.
+
+    Raises:
+        ModelError: The model can't be used.
+    """
+    return dict(_chosen(analysis.model, analysis.precision))
+
+
+def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None) -> bytes:
+    """Carry out a task; what can't be read is told in the result and never raised.
+
+    Args:
+        task: Which.
+        progress: Told about once for a second of footage.
+
+    Raises:
+        ModelError: The model can't be loaded.
+    """
+    from detector.assembly import build_looker
+    from detector.sources.recording import Recording
+
+    began = time.process_time()
+    looker = build_looker(task.analysis, _detector(task.analysis))
+    try:
+        recording = Recording(task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps)
+    except SourceError as error:
+        progress(Step(task.camera, 0.0, task.size))
+        return packed(FileLooks(Read(unreadable=str(error))))
+    promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
+    told, looks = _Told(task, promised_s, progress), []
+    try:
+        for frame in recording:
+            look = looker.look(frame)
+            if look is not None:
+                looks.append(look)
+            told.reach(frame.captured_at)
+    finally:
+        recording.close()
+    told.end(recording.end_s)
+    read = Read(
+        seconds=recording.end_s,
+        promised_s=promised_s,
+        decoded=recording.frames_decoded,
+        damaged=recording.decode_errors,
+        broken_off=recording.broken_off,
+        unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",
+    )
+    return packed(FileLooks(replace(read, cpu_s=time.process_time() - began), looks))
+
+
+def look_into(task: LookTask, result: Path, progress: Callable[[Step], None] = lambda step: None) -> None:
+    """Carry out a task, and write what was seen to the file `result`, whole or not at all.
+
+    Raises:
+        ModelError: The model can't be loaded.
+        OSError: `result` can't be written.
+    """
+    write_whole(result, look_at(task, progress), lasting=False)
+
+
+@cache
+def _detector(analysis: Analysis) -> Detector:
+    """Loaded once a process: files are many and short."""
+    from detector.inference import load_detector
+
+    return load_detector(analysis)
+
+
+class _Told:
+    """Tells of progress within a file, once a second of footage."""
+
+    def __init__(self, task: LookTask, length_s: float, progress: Callable[[Step], None]) -> None:
+        self._task, self._length_s, self._progress = task, length_s, progress
+        self._at_s, self._left = 0.0, float(task.size)
+
+    def reach(self, at_s: float) -> None:
+        """Reading is at so many seconds into the file."""
+        if at_s - self._at_s >= 1.0:
+            share = (at_s - self._at_s) / self._length_s if self._length_s > 0 else 0.0
+            self._tell(at_s, min(share * self._task.size, self._left))
+
+    def end(self, at_s: float) -> None:
+        """The file is through."""
+        self._tell(max(at_s, self._at_s), self._left)
+
+    def _tell(self, at_s: float, size: float) -> None:
+        self._progress(Step(self._task.camera, at_s - self._at_s, size))
+        self._at_s = at_s
+        self._left -= size
