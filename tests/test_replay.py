@@ -146,7 +146,7 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     assert {Path(item["file"]).name for item in summary["unreadable"]} == {"empty.mp4", "notes.mp4", "cut.mp4"}
     assert all(item["why"] for item in summary["unreadable"])
     assert {Path(item["file"]).name for item in summary["passed_over"]} == {"thrown_5_up.mp4", "song.mp3"}
-    assert summary["frames_inferred"] > 40
+    assert summary["frames_inferred"] > 10
     assert "empty.mp4" in capsys.readouterr().err
     assert "empty.mp4" in (out / "report.html").read_text(encoding="utf-8")
 
