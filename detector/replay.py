@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from detector.config import EdgeConfig
 from detector.progress import Step
+from detector.recorded.crews import Alone, Crew
 from detector.recorded.look_files import FileLooks, unpacked
-from detector.recorded.looking import look_into, model_of, task_of
+from detector.recorded.looking import model_of, task_of
 from detector.recorded.recorder_names import Pattern
 from detector.recorded.recordings import Piece, Session, sessions
-from detector.secrecy import guard
 from detector.whole_files import write_whole
 
 Progress = Callable[[Step], None]
@@ -42,6 +39,7 @@ def replay(
     pattern: Pattern | None = None,
     zone: str | None = None,
     jobs: int = 1,
+    crew: Crew | None = None,
     resume: bool = False,
     expect: Callable[[float], None] = lambda total_bytes: None,
     progress: Progress = lambda step: None,
@@ -55,7 +53,8 @@ def replay(
         start: When each camera's first file begins, Unix seconds; file names tell when left out.
         pattern: How the recorder names its files, where that isn't known by itself.
         zone: Time zone of the recorder's clock; the configuration's when left out.
-        jobs: Processes, each with one camera at a time.
+        jobs: Processes that look at files on this machine; one, for now.
+        crew: Who looks at the files instead.
         resume: Take over what an earlier run in `out` finished, where files and configuration are the same.
         expect: Told how many bytes of recordings there are to be read.
         progress: Told each step, about one for a second of footage.
@@ -80,7 +79,7 @@ def replay(
     ]
     waiting = [(session, ledger) for session, ledger in work if not (resume and ledger.exists())]
     expect(sum(size_of(piece.path) for session, _ in waiting for piece in session.pieces))
-    _run_all(waiting, config, out, jobs, progress)
+    _run_all(waiting, config, out, crew or Alone(), progress)
     results = [json.loads(ledger.read_text(encoding="utf-8")) for _, ledger in work]
     incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
     write_whole(
@@ -98,8 +97,10 @@ def replay(
     return summary
 
 
-def _run_all(waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path, jobs: int, progress: Progress) -> None:
-    """Look at all files, with several jobs in processes of their own, and judge each session as its looks come in."""
+def _run_all(
+    waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path, crew: Crew, progress: Progress
+) -> None:
+    """Let the crew look at all files, and judge each session as its looks come in."""
     from detector.recorded.judging import judge_session
 
     tasks = {
@@ -108,29 +109,16 @@ def _run_all(waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path,
         for piece in session.pieces
     }
     kept = {path: out / "looks" / f"{task.name}.npz" for path, task in tasks.items()}
-    unlooked = {path: task for path, task in tasks.items() if not kept[path].exists()}
-    spawn = multiprocessing.get_context("spawn")
-    with ExitStack() as stack:
-        futures: dict[Path, Future[None]] = {}
-        steps: Any = None
-        if jobs > 1 and unlooked:
-            steps = stack.enter_context(spawn.Manager()).Queue()
-            pool = stack.enter_context(ProcessPoolExecutor(jobs, spawn, guard))
-            futures = {p: pool.submit(look_into, task, kept[p], steps.put) for p, task in unlooked.items()}
+    results = crew.results([task for path, task in tasks.items() if not kept[path].exists()], progress)
 
-        def looks_of(piece: Piece) -> FileLooks:
-            path = piece.path
-            if path in futures:
-                while not wait([futures[path]], timeout=0.5).done or not steps.empty():
-                    while not steps.empty():
-                        progress(steps.get())
-                futures[path].result()
-            elif path in unlooked:
-                look_into(tasks[path], kept[path], progress)
-            return unpacked(kept[path].read_bytes())
+    def looks_of(piece: Piece) -> FileLooks:
+        while not kept[piece.path].exists():
+            task, found = next(results)
+            write_whole(kept[task.path], found, lasting=False)
+        return unpacked(kept[piece.path].read_bytes())
 
-        for session, ledger in waiting:
-            judge_session(session, config, out, ledger, looks_of, progress)
+    for session, ledger in waiting:
+        judge_session(session, config, out, ledger, looks_of, progress)
 
 
 def size_of(path: Path) -> int:

@@ -32,6 +32,7 @@ class Read:
         damaged: Packets and pictures.
         broken_off: It can't be read to its end.
         unreadable: Why it can't be read at all; `None` where it can.
+        set_aside: It ends or hangs whoever reads it, or did so this time.
         cpu_s: Processor seconds.
     """
 
@@ -41,6 +42,7 @@ class Read:
     damaged: int = 0
     broken_off: bool = False
     unreadable: str | None = None
+    set_aside: bool = False
     cpu_s: float = 0.0
 
 

@@ -18,7 +18,6 @@ from detector.config import Analysis
 from detector.errors import SourceError
 from detector.progress import Step
 from detector.recorded.look_files import FORMAT, FileLooks, Read, packed
-from detector.whole_files import write_whole
 
 if TYPE_CHECKING:
     from detector.inference.looker import Detector
@@ -120,16 +119,6 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",
     )
     return packed(FileLooks(replace(read, cpu_s=time.process_time() - began), looks))
-
-
-def look_into(task: LookTask, result: Path, progress: Callable[[Step], None] = lambda step: None) -> None:
-    """Carry out a task, and write what was seen to the file `result`, whole or not at all.
-
-    Raises:
-        ModelError: The model can't be loaded.
-        OSError: `result` can't be written.
-    """
-    write_whole(result, look_at(task, progress), lasting=False)
 
 
 @cache

@@ -1,0 +1,61 @@
+"""Who carries look tasks out: tasks enter, what was seen in each file leaves as bytes, as it comes.
+
+A file may be broken in a way that ends or hangs whoever reads it. So a crew tries such a file again, alone, and sets it
+aside after three times: one file of ten thousand must not cost the night.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from detector.errors import LabelwatchError
+from detector.progress import Step
+from detector.recorded.look_files import FileLooks, Read, packed
+from detector.recorded.looking import LookTask, look_at
+
+TRIES = 3  # of a file that ends or hangs whoever reads it, before it is set aside
+
+_log = logging.getLogger(__name__)
+
+
+class Crew(Protocol):
+    """Carries out look tasks, somewhere."""
+
+    def results(self, tasks: Sequence[LookTask], progress: Callable[[Step], None]) -> Iterator[tuple[LookTask, bytes]]:
+        """Carry out tasks in about their order, and give each one's result once, as it comes.
+
+        Closing the iterator stops what is still at work.
+
+        Args:
+            tasks: In the order in which their results are wanted.
+            progress: Told of each about once for a second of footage; of less than nothing where work was lost.
+
+        Raises:
+            ModelError: The model can't be loaded.
+        """
+        ...
+
+
+def set_aside(task: LookTask, why: str) -> bytes:
+    """The result of a task that can't be carried out, so that the rest can."""
+    told = f"{task.path}: {why}: set aside"
+    _log.error("%s", told)
+    return packed(FileLooks(Read(unreadable=told, set_aside=True)))
+
+
+class Alone:
+    """This process, one file after the other; what ends it ends the run."""
+
+    def results(self, tasks: Sequence[LookTask], progress: Callable[[Step], None]) -> Iterator[tuple[LookTask, bytes]]:
+        """As of `Crew`."""
+        for task in tasks:
+            try:
+                found = look_at(task, progress)
+            except LabelwatchError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a stranger's file brings about, the others are done
+                _log.exception("%s can't be looked at", task.path)
+                found = set_aside(task, f"looking at it failed with {type(error).__name__}")
+            yield task, found
