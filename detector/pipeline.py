@@ -39,6 +39,10 @@ class Source(Protocol):
 class Looker(Protocol):
     """What is in a frame."""
 
+    def glance(self, frame: Frame) -> bool:
+        """Take note of a frame, and tell whether it, or a later one in its place, is worth a look; costs little."""
+        ...
+
     def look(self, frame: Frame) -> Look | None:
         """What one look finds; `None` where the frame is passed over, since nothing has changed that mattered."""
         ...
@@ -250,6 +254,10 @@ class Pipeline(Judge):
         super().__init__(build, leap_s)
         self.looker = looker
         self.passed_over = 0
+
+    def glance(self, frame: Frame) -> bool:
+        """Whether much will be done with a frame; one for which that holds may be given up for a later one."""
+        return min(frame.size) > 0 and self.looker.glance(frame)
 
     def process(self, frame: Frame) -> list[IncidentUpdate]:
         """Take one frame through every stage."""

@@ -34,6 +34,7 @@ from detector.edge.learned import LearnedFile
 from detector.edge.memory import available_mb
 from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
+from detector.edge.turns import Turns
 from detector.edge.watchdog import Part, Watchdog
 from detector.notify import Notifier
 from detector.packets import PacketRing
@@ -118,7 +119,7 @@ def _cameras(
     from detector.sources import open_source
 
     detector = load_detector(config.analysis)
-    tuned, zoned = delivery.tuned, delivery.zoned
+    tuned, zoned, turns = delivery.tuned, delivery.zoned, Turns()
 
     def send_census(census: Census) -> None:
         delivery.link.publish_census(wire.census_payload(delivery.topics, census, delivery.key))
@@ -140,6 +141,7 @@ def _cameras(
             zones=lambda: zoned.camera(camera.name),
             pictures=delivery.pictures[camera.name],
             census=CameraCensus(camera.name, send_census),
+            turns=turns,
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]

@@ -57,6 +57,9 @@ class ScriptedPipeline:
         self.calls = 0
         self.open: Incident | None = None
 
+    def glance(self, frame: Frame) -> bool:
+        return True
+
     def process(self, frame: Frame) -> list[IncidentUpdate]:
         self.calls += 1
         if self.fails(self.calls):
@@ -111,6 +114,9 @@ class ListedSource:
             if isinstance(item, Exception):
                 raise item
             yield item
+
+    def newest(self, frame: Frame) -> Frame:
+        return frame
 
     def close(self) -> None:
         self.closed += 1
@@ -322,6 +328,9 @@ class QueuedSource:
         while (frame := self.queue.get()) is not None:
             self.stats.last_frame_at = frame.captured_at
             yield frame
+
+    def newest(self, frame: Frame) -> Frame:
+        return frame
 
     def close(self) -> None:
         pass
@@ -765,7 +774,7 @@ def test_a_camera_that_is_stuck_is_told_and_the_process_begins_anew_with_the_oth
         StuckPipeline.free.set()
     assert {fields["cameras"]["bad"]["state"] for fields in told} >= {"ok", "stuck"}
     assert {fields["cameras"]["dock"]["state"] for fields in told if fields["supervision"]["stuck"]} == {"ok"}
-    assert "in process (test_worker.py" in caplog.text or "in _work_on (camera_worker.py" in caplog.text
+    assert "in process (test_worker.py" in caplog.text or "in _look (camera_worker.py" in caplog.text
     assert "self.free.wait(60)" in caplog.text
     assert "camera bad: stuck" in json.loads((config.data_dir / "restarts.json").read_text())[0][1]
     outbox = Outbox(config.data_dir / "outbox.db", load_identity(config.data_dir), clock=SystemClock())

@@ -14,13 +14,15 @@ from detector.alerts.sink import AlertSink
 from detector.clock import Clock
 from detector.config import Camera
 from detector.edge.learned import Learned, LearnedFile
+from detector.edge.load import Load
+from detector.edge.turns import Turns, urgency_of
 from detector.errors import SourceError
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.pulse import Pulse
 from detector.rules.silence import Silence
 from detector.rules.telling import due_again
-from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Signal
+from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
 
 if TYPE_CHECKING:
     from detector.alerts.census import CameraCensus
@@ -37,6 +39,9 @@ class MeasuredSource(Source, Protocol):
     """A source that tells how it is doing."""
 
     stats: SourceStats
+
+    def newest(self, frame: Frame) -> Frame:
+        """A frame that has come since this one was given, or this one; an older one given up is counted as dropped."""
 
 
 OnPacket = Callable[[Packet, StreamFormat], None]
@@ -64,10 +69,12 @@ class CameraWorker:
         zones: What its pipeline is built for; when it becomes another object, the pipeline is ended and built anew.
         pictures: Is offered every frame that was looked at.
         census: Is offered the count of what lies there at each of them.
+        turns: Where it asks for a turn before a frame is looked at; shared by all cameras.
 
     Attributes:
-        pulses: Tell whether its thread, and who brings its packets, get on; at rest while it waits for frames.
-        frames: Frames looked at.
+        pulses: Tell whether its thread, and who brings its packets, get on; at rest while it waits for frames or turns.
+        frames: Frames taken through the pipeline: looked at, or passed over.
+        passed_over: Those of them that were not worth a look.
         crashes: Times the pipeline or the source raised.
         failure: Why a recording could not be played; `None` when nothing is wrong.
     """
@@ -89,11 +96,13 @@ class CameraWorker:
         zones: Callable[[], object] = lambda: None,
         pictures: CameraPictures | None = None,
         census: CameraCensus | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.camera = camera
         self.sink = sink
         self.pulses = self._pulse, self._packet_pulse = Pulse(), Pulse()
         self.frames = 0
+        self.passed_over = 0
         self.crashes = 0
         self.failure: str | None = None
         self._build = build
@@ -118,7 +127,9 @@ class CameraWorker:
         self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
         self._silence: Silence | None = None
         self._silent: Incident | None = None
-        self._reported = (clock.now(), 0, 0)
+        self._turns = turns or Turns()
+        self._sight: Sight | None = None
+        self._load = Load(clock.now())
         self._thread = threading.Thread(target=self._run, name=f"{CAMERA_THREAD}{camera.name}", daemon=True)
 
     def start(self) -> None:
@@ -145,10 +156,8 @@ class CameraWorker:
     def health(self, now: float) -> dict[str, Any]:
         """Fields for the health message; rates are since the last call."""
         stats = self._source.stats if self._source else None
-        frames_in, looked_at = stats.frames_in if stats else 0, self.frames
-        before, in_before, looked_before = self._reported
-        self._reported = now, frames_in, looked_at
-        span_s = max(now - before, 0.001)
+        looked_at, dropped = self.frames - self.passed_over, stats.dropped if stats else 0
+        rates = self._load.report(now, stats.frames_in if stats else 0, looked_at, self.passed_over, dropped)
         last = stats.last_frame_at if stats else None
         state = "failing" if self._trouble else stats.state if stats else "connecting"
         return {
@@ -159,10 +168,10 @@ class CameraWorker:
             or (stats.last_error if stats and state != "online" else None)
             or "",
             "trouble": stats.trouble if stats else None,
-            "fps": round(max(0, frames_in - in_before) / span_s, 1),
+            **rates,
             "analysed": looked_at,
-            "analysed_fps": round(max(0, looked_at - looked_before) / span_s, 1),
-            "dropped": stats.dropped if stats else 0,
+            "passed_over": self.passed_over,
+            "dropped": dropped,
             "decode_errors": stats.decode_errors if stats else 0,
             "reconnects": stats.reconnects if stats else 0,
             "restarts": stats.restarts if stats else 0,
@@ -251,17 +260,30 @@ class CameraWorker:
         self._last_frame = frame
         try:
             with self._pulse:
-                self._work_on(frame)
+                pipeline = self._ready()
+                is_worth_a_look = pipeline.glance(frame)
+            if not is_worth_a_look:
+                self.passed_over += 1
+                with self._pulse:
+                    self._tell(pipeline, frame, pipeline.process(frame))
+            elif (asked := self._turns.take(urgency_of(self._sight), self._stop)) is not None:
+                self._load.waited(asked.waited_s)
+                with self._pulse:
+                    try:
+                        frame = self._last_frame = self._source.newest(frame) if self._source else frame
+                        updates = pipeline.process(frame)
+                    finally:  # what follows may wait for a disk
+                        self._turns.give_back(asked)
+                    self._tell(pipeline, frame, updates)
         except Exception as error:  # noqa: BLE001 - nor may one bad frame end the watch
             self._crashed("pipeline", error)
 
-    def _work_on(self, frame: Frame) -> None:
-        pipeline = self._ready()
-        updates = pipeline.process(frame)
+    def _tell(self, pipeline: Pipeline, frame: Frame, updates: list[IncidentUpdate]) -> None:
         with self._telling:
             for update in updates:
                 self.sink.accept(update, frame)
             if pipeline.sight is not None:
+                self._sight = pipeline.sight
                 self.sink.see(pipeline.sight)
             self.sink.tick(frame.captured_at)
         self.frames += 1

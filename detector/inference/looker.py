@@ -61,14 +61,27 @@ class SceneLooker:
         self._measured_at = float("-inf")
         self._begin_anew()
 
-    def look(self, frame: Frame) -> Look | None:
-        """What is in a frame; `None` where it is passed over."""
+    def glance(self, frame: Frame) -> bool:
+        """Take note of a frame at little cost, and tell whether it is worth a look.
+
+        Whoever can't look at once may take a later frame instead: the answer stays until there was a look.
+        """
         at, size = frame.captured_at, frame.size
         if size != self._size or not 0 < at - self._at <= LONGEST_PAUSE_S:
             self._begin_anew()
         self._at, self._size = at, size
         sample = self._gauge.glance(frame.picture, at)
-        if self._gate is not None and not self._gate.opens(sample, at):
+        opens = self._gate is None or self._gate.opens(sample, at)
+        self._wanted = self._wanted or opens
+        return self._wanted
+
+    def look(self, frame: Frame) -> Look | None:
+        """What is in a frame; `None` where it is passed over."""
+        at, size = frame.captured_at, frame.size
+        if (at, size) != (self._at, self._size):
+            self.glance(frame)
+        wanted, self._wanted = self._wanted, False
+        if not wanted:
             return None
         detections = sound(self._detector.detect(frame, self._follower.boxes), size)
         people = detections.of(PERSON)
@@ -88,6 +101,7 @@ class SceneLooker:
         self._follower = self._new_follower()
         self._gate = self._new_gate() if self._new_gate is not None else None
         self._measured_at = float("-inf")
+        self._wanted = False  # a look is owed since some glance
 
 
 def sound(detections: Detections, size: tuple[int, int]) -> Detections:

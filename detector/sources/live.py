@@ -110,15 +110,22 @@ class LiveSource:
         """Yield the newest due frame, each once."""
         self._thread.start()
         while not self._over:
-            taken = self._slot.take(0.2)
-            if taken is None:
-                continue
-            # Converted here and not on arrival: a dropped frame costs nothing then.
-            image = taken.image()
-            if image is not None:
+            if (frame := self._taken(0.2)) is not None:
                 self.stats.analysed += 1
-                yield Frame(self._camera.name, taken.index, taken.at, Bgr(image))
+                yield frame
         self.stats.state = "ended"
+
+    def newest(self, frame: Frame) -> Frame:
+        """The frame that has come since, if any; the one given counts as dropped then."""
+        newer = self._taken(0.0)
+        self.stats.dropped += newer is not None
+        return newer or frame
+
+    def _taken(self, timeout_s: float) -> Frame | None:
+        """What lies in the slot; converted here and not on arrival, so that a dropped frame costs nothing."""
+        taken = self._slot.take(timeout_s)
+        image = taken.image() if taken is not None else None
+        return Frame(self._camera.name, taken.index, taken.at, Bgr(image)) if taken and image is not None else None
 
     def close(self) -> None:
         """Stop reading; the reader process is gone within a second."""

@@ -80,6 +80,10 @@ class PlayedFile:
                 break
         self.stats.state = "ended"
 
+    def newest(self, frame: Frame) -> Frame:
+        """The frame itself: those that come after it are not decoded yet."""
+        return frame
+
     def close(self) -> None:
         """Release the file; safe to call twice."""
         if self._open:

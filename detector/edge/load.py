@@ -1,0 +1,67 @@
+"""Whether a box keeps up with its cameras: counts of frames enter; rates for the health message leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+KEPT_UP = 0.8  # with so large a share of the frames that were due, a camera is kept up with
+LEAST_DUE = 10  # frames; of fewer no share is taken
+
+
+class Load:
+    """One camera's rates from report to report.
+
+    Args:
+        now: Seconds; when counting begins.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._counts = (0, 0, 0, 0)
+        self._waits_s: list[float] = []
+
+    def waited(self, seconds: float) -> None:
+        """A look waited so long for its turn."""
+        self._waits_s.append(seconds)
+
+    def report(self, now: float, frames_in: int, looked_at: int, passed_over: int, dropped: int) -> dict[str, Any]:
+        """Rates since the last report, from counts that only grow; those of a source begun anew begin anew as well.
+
+        Returns:
+            Frames a second that came (`fps`), were due (`due_fps`), of these were looked at (`analysed_fps`) or not
+            worth a look (`passed_over_fps`); seconds that a look waited for its turn, on average (`wait_s`); and
+            whether many that were due were dropped (`behind`).
+        """
+        counts = frames_in, looked_at, passed_over, dropped
+        came, looked, passed, lost = (max(0, n - before) for n, before in zip(counts, self._counts, strict=True))
+        span_s = max(now - self._at, 0.001)
+        waits_s, self._waits_s = self._waits_s, []
+        self._at, self._counts = now, counts
+        due = looked + passed + lost
+        return {
+            "fps": round(came / span_s, 1),
+            "due_fps": round(due / span_s, 1),
+            "analysed_fps": round(looked / span_s, 1),
+            "passed_over_fps": round(passed / span_s, 1),
+            "wait_s": round(sum(waits_s) / len(waits_s), 3) if waits_s else 0.0,
+            "behind": due >= LEAST_DUE and looked + passed < KEPT_UP * due,
+        }
+
+
+def overload(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How many cameras a box can't keep up with, and how often those are seen to instead of how often they should be.
+
+    Args:
+        reports: Of its cameras, each with the fields of `Load.report`.
+
+    Returns:
+        `None` where it keeps up with all.
+    """
+    every = list(reports)
+    behind = [one for one in every if one["behind"]]
+    if not behind:
+        return None
+    seen_to = sum(one["analysed_fps"] + one["passed_over_fps"] for one in behind) / len(behind)
+    due = sum(one["due_fps"] for one in behind) / len(behind)
+    return {"behind": len(behind), "cameras": len(every), "fps": round(seen_to, 1), "due_fps": round(due, 1)}
