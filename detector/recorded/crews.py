@@ -10,10 +10,9 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from detector.errors import LabelwatchError
 from detector.progress import Step
 from detector.recorded.look_files import FileLooks, Read, packed
-from detector.recorded.looking import LookTask, look_at
+from detector.recorded.looking import LookTask, load, look_at
 
 TRIES = 3  # of a file that ends or hangs whoever reads it, before it is set aside
 
@@ -51,10 +50,9 @@ class Alone:
     def results(self, tasks: Sequence[LookTask], progress: Callable[[Step], None]) -> Iterator[tuple[LookTask, bytes]]:
         """As of `Crew`."""
         for task in tasks:
+            load(task.analysis)  # what is wrong with that concerns every file
             try:
                 found = look_at(task, progress)
-            except LabelwatchError:
-                raise
             except Exception as error:  # noqa: BLE001 - whatever a stranger's file brings about, the others are done
                 _log.exception("%s can't be looked at", task.path)
                 found = set_aside(task, f"looking at it failed with {type(error).__name__}")

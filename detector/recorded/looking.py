@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detector import __version__
 from detector.config import Analysis
 from detector.errors import SourceError
 from detector.progress import Step
@@ -21,6 +22,9 @@ from detector.recorded.look_files import FORMAT, FileLooks, Read, packed
 
 if TYPE_CHECKING:
     from detector.inference.looker import Detector
+
+
+TOLD_EVERY_S = 0.2  # at most, however fast the work goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,10 @@ def task_of(path: Path, camera: str, analysis: Analysis) -> LookTask:
         size, changed = stat.st_size, stat.st_mtime_ns
     except OSError:
         pass  # the look will say so
-    shaping = (FORMAT, analysis.model_dump_json(), *model_of(analysis).values(), path.resolve(), camera, size, changed)
-    name = hashlib.sha256("\n".join(map(str, shaping)).encode()).hexdigest()[:24]
+    shaping = [FORMAT, __version__, analysis.model_dump_json(), *model_of(analysis).values()]
+    shaping += [path.resolve(), camera, size, changed]
+    said = "\n".join(map(str, shaping)).encode(errors="surrogateescape")  # names may be of another time's encoding
+    name = hashlib.sha256(said).hexdigest()[:24]
     return LookTask(name, path, camera, size, analysis)
 
 
@@ -93,7 +99,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
     from detector.sources.recording import Recording
 
     began = time.process_time()
-    looker = build_looker(task.analysis, _detector(task.analysis))
+    looker = build_looker(task.analysis, load(task.analysis))
     try:
         recording = Recording(task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps)
     except SourceError as error:
@@ -122,23 +128,28 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
 
 
 @cache
-def _detector(analysis: Analysis) -> Detector:
-    """Loaded once a process: files are many and short."""
+def load(analysis: Analysis) -> Detector:
+    """What looks at pictures; loaded once a process, since files are many and short.
+
+    Raises:
+        ModelError: The model can't be loaded.
+    """
     from detector.inference import load_detector
 
     return load_detector(analysis)
 
 
 class _Told:
-    """Tells of progress within a file, once a second of footage."""
+    """Tells of progress within a file, about once a second of footage."""
 
     def __init__(self, task: LookTask, length_s: float, progress: Callable[[Step], None]) -> None:
         self._task, self._length_s, self._progress = task, length_s, progress
         self._at_s, self._left = 0.0, float(task.size)
+        self._told_at = time.monotonic()
 
     def reach(self, at_s: float) -> None:
         """Reading is at so many seconds into the file."""
-        if at_s - self._at_s >= 1.0:
+        if at_s - self._at_s >= 1.0 and time.monotonic() - self._told_at >= TOLD_EVERY_S:
             share = (at_s - self._at_s) / self._length_s if self._length_s > 0 else 0.0
             self._tell(at_s, min(share * self._task.size, self._left))
 
@@ -150,3 +161,4 @@ class _Told:
         self._progress(Step(self._task.camera, at_s - self._at_s, size))
         self._at_s = at_s
         self._left -= size
+        self._told_at = time.monotonic()
