@@ -14,6 +14,7 @@ from detector.values import Severity
 ALERT = "alert"
 DIGEST = "digest"
 LANES = (ALERT, DIGEST)
+DOUBLE = "double"  # what a replay found, and another incident tells already (`replays`): in neither lane
 
 
 class Budget:

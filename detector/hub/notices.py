@@ -32,6 +32,7 @@ from detector.hub.database import Database, one_at_a_time
 from detector.hub.notice_services import Answer, NoticeError, check
 from detector.hub.pauses import PAUSED
 from detector.hub.pauses import until as paused_until
+from detector.hub.replays import is_replay
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, changes, edges, incidents, notice_place, notice_rules, notice_targets, notices
 from detector.hub.store import CLEARED
@@ -599,14 +600,6 @@ def alarm_number(name: str) -> int:
 def is_late(incident: Any, now: float) -> bool:
     """Whether what an incident tells was over long before it was heard of, by the hub's clock."""
     return bool(now - (incident.ended_at - (incident.clock_offset_s or 0.0)) > LATE_S)
-
-
-def is_replay(record: Any) -> bool:
-    """Whether an incident was found in old footage: nobody is to be woken by it."""
-    facts = record.get("facts") if isinstance(record, dict) else None
-    return bool(isinstance(record, dict) and record.get("replay")) or bool(
-        isinstance(facts, dict) and facts.get("replay")
-    )
 
 
 def is_inside(inner: Scope, outer: Scope) -> bool:

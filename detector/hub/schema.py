@@ -111,11 +111,15 @@ incidents = Table(
     Column("camera", Text, nullable=False),
     Column("zone", Text),
     Column("score", Float, nullable=False),
-    # `alert` or `digest`, and the shift whose alert budget it takes from: see `budget`.
+    # `alert`, `digest` or `double`, and the shift whose alert budget it takes from: see `budget` and `replays`.
     Column("told", Text, nullable=False),
     Column("shift", Text, nullable=False),
     # How bad it is, as one number that the review desk's queue is ordered by: see `harm`.
     Column("harm", BigInteger, nullable=False, server_default="0"),
+    # When a replay of recordings brought it; null where it was found while it happened: see `replays`.
+    Column("replayed_at", Float),
+    # The incident that is shown in its stead, where it is a `double`.
+    Column("same_as", Text),
     # All that the feed, the day and the weeks are counted and narrowed by, without reading the rows themselves.
     Index(
         "incidents_by_time",
@@ -130,9 +134,26 @@ incidents = Table(
         "zone",
         "labels_low",
         "labels_high",
+        "replayed_at",
     ),
     Index("incidents_by_shift", "shift", "told"),
-    Index("incidents_by_kind", "kind", "severity"),
+    Index("incidents_by_kind", "kind", "severity", "replayed_at"),
+    # The few that replays brought, among the many.
+    Index(
+        "incidents_replayed",
+        "started_at",
+        "site",
+        "camera",
+        "told",
+        sqlite_where=text("replayed_at IS NOT NULL"),
+        postgresql_where=text("replayed_at IS NOT NULL"),
+    ),
+    Index(
+        "incidents_doubled",
+        "same_as",
+        sqlite_where=text("same_as IS NOT NULL"),
+        postgresql_where=text("same_as IS NOT NULL"),
+    ),
     Index("incidents_by_camera", "site", "camera", "started_at", "id"),
     # The review desk's queue, and all that it can be narrowed by.
     Index(
@@ -144,6 +165,7 @@ incidents = Table(
         "camera",
         "kind",
         "told",
+        "replayed_at",
         sqlite_where=text("verdict IS NULL"),
         postgresql_where=text("verdict IS NULL"),
     ),
@@ -154,6 +176,7 @@ incidents = Table(
         "camera",
         "kind",
         "told",
+        "replayed_at",
         sqlite_where=text("verdict IS NULL"),
         postgresql_where=text("verdict IS NULL"),
     ),

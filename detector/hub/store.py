@@ -28,9 +28,10 @@ from sqlalchemy import (
 
 from detector import wire
 from detector.errors import WireError
-from detector.hub.budget import ALERT, DIGEST, Budget
+from detector.hub.budget import ALERT, DIGEST, DOUBLE, Budget
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.harm import harm
+from detector.hub.replays import double_of, give_way, is_replay, shift_of
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
     alerts,
@@ -61,7 +62,9 @@ class StoredIncident:
     """An incident as last told by its edge, with what people added.
 
     `record` is the envelope's `after`; `announced_clips` the segments its `end` envelope promised; `snapshot` the
-    number of the alert that brought the newest picture; `told` the lane it is in, `alert` or `digest`.
+    number of the alert that brought the newest picture; `told` the lane it is in, `alert` or `digest`, or `double`
+    where `same_as` names the incident that is shown instead; `replayed_at` is when a replay brought it, Unix seconds,
+    and `None` where it was found while it happened.
     """
 
     id: str
@@ -83,6 +86,8 @@ class StoredIncident:
     zone: str | None
     score: float
     told: str
+    replayed_at: float | None = None
+    same_as: str | None = None
 
     @property
     def cursor(self) -> tuple[float, str]:
@@ -214,7 +219,8 @@ class Wanted:
     """Which incidents are asked for: all that match what is given.
 
     Times are Unix seconds, `until` excluded; an empty `zone` stands for those in no zone, an empty `verdict` for those
-    that nobody has judged.
+    that nobody has judged. `replayed` asks for those that a replay brought, or for the others; doubles are left out
+    unless `doubles` are wanted too.
     """
 
     told: str | None = None
@@ -227,6 +233,8 @@ class Wanted:
     site: str | None = None
     severity: str | None = None
     verdict: str | None = None
+    replayed: bool | None = None
+    doubles: bool = False
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """Its conditions on `incidents`."""
@@ -240,6 +248,10 @@ class Wanted:
         clauses: list[ColumnElement[bool]] = [
             func.coalesce(column, "") == value for column, value in same if value is not None
         ]
+        if self.told is None and not self.doubles:
+            clauses.append(func.coalesce(c.told, "") != DOUBLE)
+        if self.replayed is not None:
+            clauses.append((func.coalesce(c.replayed_at, 0.0) > 0.0) == self.replayed)
         if self.since is not None:
             clauses.append(c.started_at >= self.since)
         if self.until is not None:
@@ -351,19 +363,25 @@ class Store:
         new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
         if not new:
             return []
-        newest = self._choose_lanes(connection, new)
+        newest = self._choose_lanes(connection, new, new[0].alert["received_at"])
+        told_late: list[str] = []
         if newest:
             connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
             self._note_places(connection, newest.values())
+            told_late = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
         pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
         if pictures:
             connection.execute(snapshots.insert(), pictures)
             connection.execute(_point_to_newest_snapshot(sorted({picture["incident"] for picture in pictures})))
-        self._count_streams(connection, new)
-        _note_changes(connection, list(dict.fromkeys(row.alert["incident"] for row in reversed(new)))[::-1])
+        # Whoever publishes a replay has the answer at once, and all of it still: no number can be missing.
+        self._count_streams(connection, [row for row in new if not is_replay(row.incident["record"])])
+        changed = [*told_late, *(row.alert["incident"] for row in new)]
+        _note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
         return [row.alert["id"] for row in new]
 
-    def _choose_lanes(self, connection: Connection, new: list[_AlertRow]) -> dict[str, dict[str, Any]]:
+    def _choose_lanes(
+        self, connection: Connection, new: list[_AlertRow], received_at: float
+    ) -> dict[str, dict[str, Any]]:
         """The newest state of each incident that these envelopes bring up to date, with `told` and `shift`.
 
         Envelope by envelope in the order they came, so that it makes no difference how they are batched.
@@ -376,15 +394,22 @@ class Store:
         newest: dict[str, dict[str, Any]] = {}
         for state in (row.incident for row in new):
             before = standing.get(state["id"])
-            if before is not None and not (_same_edge(before, state) and _is_newer(state, before)):
+            if before is not None and not (_same_edge(before, state) and _takes_over(state, before)):
                 continue
-            shift = before["shift"] if before else self._budget.shift(state["started_at"])
+            of_live = self._budget.shift(state["started_at"])
+            replayed_at = same_as = None
+            if is_replay(state["record"]):
+                replayed_at = before["replayed_at"] if before and before["replayed_at"] else received_at
+                same_as = (before and before["same_as"]) or double_of(connection, state)
+            shift = before["shift"] if before else shift_of(of_live) if replayed_at else of_live
             if shift not in spent:
-                spent[shift] = _alerts_in(connection, shift)
+                # What a replay finds had its place among what live told; it takes none from live, though.
+                spent[shift] = sum(_alerts_in(connection, one) for one in {shift, of_live})
             so_far = (before["severity"], before["told"]) if before else None
-            told = self._budget.lane(state["severity"], spent[shift], so_far)
+            told = DOUBLE if same_as else self._budget.lane(state["severity"], spent[shift], so_far)
             spent[shift] += told == ALERT and (before is None or before["told"] != ALERT)
-            standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told}
+            of_replay = {"replayed_at": replayed_at, "same_as": same_as}
+            standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told, **of_replay}
         return newest
 
     def _upsert_incident(self) -> Any:
@@ -531,8 +556,17 @@ class Store:
         return self._read(query.order_by(*order)) if ids else []
 
     def incident(self, incident: str, scope: Scope = EVERYWHERE) -> StoredIncident | None:
-        """One incident; `None` too where it is not in somebody's scope."""
-        return next(iter(self.incidents([incident], wanted=Wanted(scope=scope))), None)
+        """One incident, for a double the one that is shown; `None` too where it is not in somebody's scope."""
+        wanted = Wanted(scope=scope, doubles=True)
+        found = next(iter(self.incidents([incident], wanted=wanted)), None)
+        if found is not None and found.same_as is not None:
+            return next(iter(self.incidents([found.same_as], wanted=wanted)), None)
+        return found
+
+    def confirmed_by(self, incident: str) -> list[StoredIncident]:
+        """What replays found that this incident tells already, in the order it came."""
+        query = _incidents().where(incidents.c.same_as == incident)
+        return self._read(query.order_by(incidents.c.replayed_at, incidents.c.id))
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
         with self._reading() as connection:
@@ -783,16 +817,22 @@ class Store:
         return Clip(**row._mapping) if row else None
 
     def clips(self, incident: str) -> list[Clip]:
-        """Segments of an incident in order."""
-        query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
+        """Segments of an incident in order; where it has none, those of a replay that found it again."""
+        doubles = select(incidents.c.id).where(incidents.c.same_as == incident)
         with self._reading() as connection:
-            return [Clip(**row._mapping) for row in connection.execute(query)]
+            for own in (clips.c.incident == incident, clips.c.incident.in_(doubles)):
+                rows = connection.execute(select(clips).where(own).order_by(clips.c.incident, clips.c.segment))
+                if found := [Clip(**row._mapping) for row in rows]:
+                    return [clip for clip in found if clip.incident == found[0].incident]
+        return []
 
     def with_clips(self, ids: Sequence[str]) -> set[str]:
-        """Those of these incidents that have a clip here."""
+        """Those of these incidents that have a clip here, be it of a replay that found them again."""
         query = select(clips.c.incident).where(clips.c.incident.in_(ids)).distinct()
+        again = select(incidents.c.same_as).join(clips, clips.c.incident == incidents.c.id)
+        again = again.where(incidents.c.same_as.in_(ids)).distinct()
         with self._reading() as connection:
-            return set(connection.execute(query).scalars())
+            return {*connection.execute(query).scalars(), *connection.execute(again).scalars()}
 
 
 def read_incidents(connection: Connection, ids: Sequence[str]) -> list[StoredIncident]:
@@ -833,7 +873,7 @@ class _AlertRow:
     picture: dict[str, Any] | None
 
 
-_LANE = ("severity", "told", "shift")
+_LANE = ("severity", "told", "shift", "replayed_at", "same_as")
 
 
 def _same_edge(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
@@ -845,6 +885,13 @@ def _is_newer(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
     if one["epoch"] == two["epoch"]:
         return bool(one["seq"] > two["seq"])
     return bool(one["sent_at"] > two["sent_at"])
+
+
+def _takes_over(state: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a row is brought up to date: what live told is never changed by a replay, and the other way always."""
+    if is_replay(state["record"]) == (before["replayed_at"] is not None):
+        return _is_newer(state, before)
+    return not is_replay(state["record"])
 
 
 def _alerts_in(connection: Connection, shift: str) -> int:

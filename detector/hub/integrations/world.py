@@ -14,8 +14,8 @@ from sqlalchemy import func, or_, select
 from detector.hub.budget import ALERT, RANKS, Budget
 from detector.hub.cameras import CameraState, camera_states, counter
 from detector.hub.health import NAME, Health
-from detector.hub.notices import is_replay
 from detector.hub.pauses import Pause, Pauses
+from detector.hub.replays import is_replay
 from detector.hub.schema import incidents
 from detector.hub.store import CLEARED, Edge, Store, StoredIncident
 
