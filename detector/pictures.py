@@ -21,7 +21,11 @@ class Picture(Protocol):
         """The whole, `(H, W, 3)` BGR; not to be written to."""
 
     def luma(self) -> Image:
-        """Its brightness, `(H, W)`; not to be written to."""
+        """Its brightness, `(H, W)`, from black to white as `levels` says; not to be written to."""
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        """What black and white are in `luma`."""
 
     def resized(self, width: int, height: int) -> Image:
         """A copy of this size, `(height, width, 3)` BGR, bilinear."""
@@ -32,6 +36,8 @@ class Picture(Protocol):
 
 class Bgr:
     """A picture that is there in colour already."""
+
+    levels = (0, 255)
 
     def __init__(self, image: Image) -> None:
         self._image = image

@@ -29,9 +29,10 @@ from detector.config import Analysis
 from detector.errors import LabelwatchError
 from detector.inference.card import find_card, sha256_of
 from detector.inference.detector import SceneDetector
-from detector.inference.letterbox import letterbox
+from detector.inference.letterbox import Letterbox
 from detector.inference.session import Session
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
+from detector.pictures import Bgr
 from detector.tools.stills import pictures_in, read_picture
 from detector.values import LABELS, PERSON, TRAITS
 
@@ -80,12 +81,12 @@ def calibration_inputs(
         if isinstance(picture, str):
             print(f"passed over: {path}: {picture}", file=sys.stderr)
             continue
-        yield letterbox(picture, settings.frame_side)[0]
-        people = detector.look(picture, np.zeros((0, 4), np.float32), dict.fromkeys(LABELS, 0.25)).of(PERSON).boxes
+        yield Letterbox()(Bgr(picture), settings.frame_side)[0]
+        people = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), dict.fromkeys(LABELS, 0.25)).of(PERSON).boxes
         for box in people_to_zoom(people, people[:0], 2):
             crop, _, _ = cut_square(picture, *zoom_square(tuple(map(float, box))))
             if min(crop.shape[:2]) >= 8:
-                yield letterbox(crop, settings.zoom_side)[0]
+                yield Letterbox()(Bgr(crop), settings.zoom_side)[0]
 
 
 class _Inputs(CalibrationDataReader):

@@ -664,7 +664,7 @@ def _reader_pictures(folder: Path) -> tuple[Check, list[bytes]]:
         )
         colours = tuple(choices.below(256) for _ in range(4))
         laid = Laid(1.0, 0, choices.below(12), width, height, lines, colours, form)  # type: ignore[arg-type]
-        image = viewer.image(Laid.unpacked(laid.packed()))
+        image = viewer.image(Laid.unpacked(laid.packed())).bgr()
         assert image.shape == (height, width, 3)
 
     return _swallowing(act, Garbled), [bytes([n, n // 3, n // 5, n, n, 1, 1, 1, 1]) for n in range(40)]

@@ -1,4 +1,4 @@
-"""The way labels lie, to a few degrees: a picture and label boxes enter, angles leave.
+"""The way labels lie, to a few degrees: a grey picture and label boxes enter, angles leave.
 
 The network tells how text runs only roughly (median error 25 degrees). The pixels tell the axes of a label far better,
 outline and text lines alike, but not which of the two the text runs along. So the structure tensor gives the axes, and
@@ -23,12 +23,12 @@ LEAST_COHERENCE = 0.15  # below, edges run in all directions
 MOST = 24  # labels measured in one picture, the largest; some 0.04 ms each
 
 
-def sharpened(found: Detections, image: NDArray[np.uint8]) -> Detections:
+def sharpened(found: Detections, grey: NDArray[np.uint8]) -> Detections:
     """The detections with the angle traits of labels measured anew; NaN where neither pixels nor network can tell.
 
     Args:
-        found: Detections in pixels of `image`.
-        image: `(H, W, 3)` BGR uint8.
+        found: Detections in pixels of `grey`.
+        grey: The picture's brightness, `(H, W)`.
     """
     labels = np.flatnonzero(found.class_ids == LABEL)
     if not len(labels) or np.isnan(found.traits[labels, ANGLE_COS]).all():
@@ -39,7 +39,7 @@ def sharpened(found: Detections, image: NDArray[np.uint8]) -> Detections:
     traits[labels, ANGLE_COS] = traits[labels, ANGLE_SIN] = np.nan
     for k in order[:MOST]:
         said = _doubled(found.traits[k])
-        axes = label_axes(image, as_box(found.boxes[k]))
+        axes = label_axes(grey, as_box(found.boxes[k]))
         if axes is None or said is None:
             continue
         angle = axes if np.cos(2 * axes - said) >= 0 else axes + pi / 2
@@ -47,7 +47,7 @@ def sharpened(found: Detections, image: NDArray[np.uint8]) -> Detections:
     return Detections(found.boxes, found.scores, found.class_ids, traits, found.keypoints)
 
 
-def label_axes(image: NDArray[np.uint8], box: Box) -> float | None:
+def label_axes(grey: NDArray[np.uint8], box: Box) -> float | None:
     """Angle of one of a label's two axes from the picture's x axis, counter-clockwise as one sees it, 0..pi/2.
 
     Gradients of opposite and of perpendicular direction belong to one pair of axes, so they are summed as fourth powers
@@ -59,13 +59,13 @@ def label_axes(image: NDArray[np.uint8], box: Box) -> float | None:
     """
     if not (box[2] - box[0]) * (box[3] - box[1]) >= LEAST_PX**2:  # NaN neither
         return None
-    height, width = image.shape[:2]
+    height, width = grey.shape
     x1, y1 = max(0, floor(box[0])), max(0, floor(box[1]))
     x2, y2 = min(width, ceil(box[2])), min(height, ceil(box[3]))
     if min(x2 - x1, y2 - y1) < 5:
         return None
-    grey = cv2.cvtColor(image[y1:y2, x1:x2], cv2.COLOR_BGR2GRAY)
-    along, down = cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1)
+    cut = grey[y1:y2, x1:x2]
+    along, down = cv2.Scharr(cut, cv2.CV_32F, 1, 0), cv2.Scharr(cut, cv2.CV_32F, 0, 1)
     bell = np.outer(_bell(y2 - y1), _bell(x2 - x1))
     energy = (along * along + down * down) * bell
     total = float(energy.sum())

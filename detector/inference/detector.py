@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -13,8 +14,9 @@ from detector.config import Analysis
 from detector.geometry import as_array, as_box, intersections, iou
 from detector.inference.axes import sharpened
 from detector.inference.decode import Layout, decode, suppress
-from detector.inference.letterbox import letterbox
-from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
+from detector.inference.letterbox import Letterbox
+from detector.inference.zoom import people_to_zoom, within, zoom_square
+from detector.pictures import Bgr, Picture
 from detector.values import (
     ACT_BROWSE,
     ACT_PHOTO,
@@ -47,45 +49,48 @@ class SceneDetector:
         self._network = network
         self._thresholds = thresholds
         self._settings = settings
+        self._own = threading.local()
 
     def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
         """Objects of a frame in its pixels; `people` known from before are looked at closely as well."""
-        return self.look(frame.image, as_array(list(people)), self._thresholds)
+        return self.look(frame.picture, as_array(list(people)), self._thresholds)
 
-    def look(self, image: NDArray[np.uint8], people: FloatArray, thresholds: Mapping[str, float]) -> Detections:
+    def look(self, picture: Picture, people: FloatArray, thresholds: Mapping[str, float]) -> Detections:
         """Objects of a picture.
 
         Args:
-            image: `(H, W, 3)` BGR uint8.
+            picture: Which; it is converted as far as needed and no further.
             people: `(N, 4)` boxes to look at closely beside those found.
             thresholds: Least score by label.
         """
-        if min(image.shape[:2]) < 2:
+        if min(picture.size) < 2:
             return Detections.empty()
-        whole = self._run(image, self._settings.frame_side, thresholds)
+        whole = self._run(picture, self._settings.frame_side, thresholds)
         acts = np.full_like(whole.traits[:, ACT_TRAITS], np.nan)
         devices = []
         for box in people_to_zoom(whole.of(PERSON).boxes, people, self._settings.zooms):
-            close = self._zoom(image, as_box(box), thresholds)
+            close = self._zoom(picture, as_box(box), thresholds)
             devices.append(close[(close.class_ids == PHONE) | (close.class_ids == SCANNER)])
             # Exactly equal: the box to zoom at is a copy of the detection's, unless it is a tracked one's.
             acts[(whole.class_ids == PERSON) & (whole.boxes == box).all(1)] = acts_of(box, close.of(PERSON))
         # What the hands do shows from near alone: from afar nothing is said of it.
         whole.traits[:, ACT_TRAITS] = acts
-        return sharpened(merged(whole, Detections.joined(devices)), image)
+        return sharpened(merged(whole, Detections.joined(devices)), picture.luma())
 
-    def _zoom(self, image: NDArray[np.uint8], box: Box, thresholds: Mapping[str, float]) -> Detections:
-        crop, left, top = cut_square(image, *zoom_square(box))
-        if min(crop.shape[:2]) < 8:
+    def _zoom(self, picture: Picture, box: Box, thresholds: Mapping[str, float]) -> Detections:
+        left, top, right, bottom = within(picture.size, *zoom_square(box))
+        if min(right - left, bottom - top) < 8:
             return Detections.empty()
-        found = self._run(crop, self._settings.zoom_side, thresholds)
+        crop = picture.cropped(left, top, right, bottom)
+        found = self._run(Bgr(crop), self._settings.zoom_side, thresholds)
         return replace(found, boxes=found.boxes + np.array([left, top, left, top], np.float32), keypoints=None)
 
-    def _run(self, image: NDArray[np.uint8], side: int, thresholds: Mapping[str, float]) -> Detections:
-        tensor, placement = letterbox(image, side, self._network.input_size)
+    def _run(self, picture: Picture, side: int, thresholds: Mapping[str, float]) -> Detections:
+        if not hasattr(self._own, "letterbox"):
+            self._own.letterbox = Letterbox()
+        tensor, placement = self._own.letterbox(picture, side, self._network.input_size)
         found = decode(self._network(tensor), thresholds, self._network.layout)
-        height, width = image.shape[:2]
-        boxes = np.clip(placement.to_picture(found.boxes), 0, np.array([width, height] * 2, np.float32))
+        boxes = np.clip(placement.to_picture(found.boxes), 0, np.array(picture.size * 2, np.float32))
         keypoints = found.keypoints
         if keypoints is not None:
             points = placement.to_picture(keypoints[..., [0, 1, 0, 1]].reshape(-1, 4))[:, :2]

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.pictures import Picture
 from detector.values import FloatArray
 
 STRIDE = 32
@@ -32,25 +33,43 @@ class Placement:
         return ((boxes - shift) / np.array([self.scale_x, self.scale_y] * 2, np.float32)).astype(np.float32)
 
 
-def letterbox(
-    image: NDArray[np.uint8], side: int, fixed: tuple[int, int] | None = None
-) -> tuple[NDArray[np.float32], Placement]:
-    """Fit a picture into a rectangle whose long side is `side`.
+class Letterbox:
+    """Fits pictures into rectangles, for one thread.
 
-    Args:
-        image: `(H, W, 3)` BGR uint8.
-        side: Long side of the input, a multiple of 32.
-        fixed: Height and width of the input where the network insists on them; then `side` means nothing.
-
-    Returns:
-        `(1, 3, h, w)` RGB float32 0..1, h and w multiples of 32 or those fixed, and the placement that maps boxes back.
+    The memory is used again: several megabytes anew for each picture cost more than filling them.
     """
-    height, width = image.shape[:2]
-    scale = min(fixed[0] / height, fixed[1] / width) if fixed else side / max(height, width)
-    new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
-    full_height, full_width = fixed or (-(-n // STRIDE) * STRIDE for n in (new_height, new_width))
-    left, top = (full_width - new_width) // 2, (full_height - new_height) // 2
-    canvas = np.full((full_height, full_width, 3), GREY, np.uint8)
-    canvas[top : top + new_height, left : left + new_width] = cv2.resize(image, (new_width, new_height))
-    tensor = cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True)
-    return np.asarray(tensor, np.float32), Placement(new_width / width, new_height / height, left, top)
+
+    def __init__(self) -> None:
+        self._canvas = np.empty(0, np.uint8)
+        self._tensor = np.empty(0, np.float32)
+
+    def __call__(
+        self, picture: Picture, side: int, fixed: tuple[int, int] | None = None
+    ) -> tuple[NDArray[np.float32], Placement]:
+        """Fit a picture into a rectangle whose long side is `side`.
+
+        Args:
+            picture: Which.
+            side: Long side of the input, a multiple of 32.
+            fixed: Height and width of the input where the network insists on them; then `side` means nothing.
+
+        Returns:
+            `(1, 3, h, w)` RGB float32 0..1, h and w multiples of 32 or those fixed, until the next call; and the
+            placement that maps boxes back.
+        """
+        width, height = picture.size
+        scale = min(fixed[0] / height, fixed[1] / width) if fixed else side / max(height, width)
+        new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
+        full_height, full_width = fixed or (-(-n // STRIDE) * STRIDE for n in (new_height, new_width))
+        left, top = (full_width - new_width) // 2, (full_height - new_height) // 2
+        size = full_height * full_width * 3
+        if size > len(self._canvas):
+            self._canvas, self._tensor = np.empty(size, np.uint8), np.empty(size, np.float32)
+        canvas = self._canvas[:size].reshape(full_height, full_width, 3)
+        canvas.fill(GREY)
+        canvas[top : top + new_height, left : left + new_width] = picture.resized(new_width, new_height)
+        tensor = self._tensor[:size].reshape(1, 3, full_height, full_width)
+        for channel, values in zip(tensor[0, ::-1], cv2.split(canvas), strict=True):
+            np.copyto(channel, values)
+        tensor *= np.float32(1 / 255)
+        return tensor, Placement(new_width / width, new_height / height, left, top)

@@ -46,9 +46,10 @@ class ViewGauge:
         assert self._sample is not None
         grey = np.asarray(cv2.resize(self._sample, VIEW_SIZE, interpolation=cv2.INTER_AREA), np.uint8)
         mean, deviation = cv2.meanStdDev(grey)
+        black, white = picture.levels
         return ViewMeasure(
-            brightness=float(mean[0, 0]) / 255,
-            contrast=float(deviation[0, 0]) / 255,
+            brightness=min(max((float(mean[0, 0]) - black) / (white - black), 0.0), 1.0),
+            contrast=float(deviation[0, 0]) / (white - black),
             sharpness=sharpness(picture.luma()),
             edges=coarse(edges_of(grey)),
             still_s=self._at - self._changed_at,

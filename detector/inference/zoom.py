@@ -20,11 +20,16 @@ def zoom_square(box: Box) -> tuple[float, float, float]:
     return (x1 + x2) / 2 - side / 2, y1 - 0.1 * side, side
 
 
+def within(size: tuple[int, int], x: float, y: float, side: float) -> tuple[int, int, int, int]:
+    """Borders of the part of the square inside a picture of `size` (width, height), left, top, right and bottom."""
+    width, height = size
+    left, top = max(0, round(x)), max(0, round(y))
+    return left, top, max(left, min(width, round(x + side))), max(top, min(height, round(y + side)))
+
+
 def cut_square(image: NDArray[np.uint8], x: float, y: float, side: float) -> tuple[NDArray[np.uint8], int, int]:
     """Part of the square inside the picture, maybe none, and the picture coordinates of its top left corner."""
-    height, width = image.shape[:2]
-    left, top = max(0, round(x)), max(0, round(y))
-    right, bottom = max(0, min(width, round(x + side))), max(0, min(height, round(y + side)))
+    left, top, right, bottom = within((image.shape[1], image.shape[0]), x, y, side)
     return image[top:bottom, left:right], left, top
 
 

@@ -16,13 +16,10 @@ from dataclasses import dataclass
 from typing import get_args
 from urllib.parse import quote
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detector.clock import Clock
 from detector.config import Camera
 from detector.packets import Packet, StreamFormat
-from detector.pictures import Bgr
+from detector.pictures import Picture
 from detector.secrecy import redacted
 from detector.sources.messages import Connect, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
@@ -122,10 +119,10 @@ class LiveSource:
         return newer or frame
 
     def _taken(self, timeout_s: float) -> Frame | None:
-        """What lies in the slot; converted here and not on arrival, so that a dropped frame costs nothing."""
+        """What lies in the slot; copied here and not on arrival, so that a dropped frame costs nothing."""
         taken = self._slot.take(timeout_s)
-        image = taken.image() if taken is not None else None
-        return Frame(self._camera.name, taken.index, taken.at, Bgr(image)) if taken and image is not None else None
+        picture = taken.picture() if taken is not None else None
+        return Frame(self._camera.name, taken.index, taken.at, picture) if taken and picture else None
 
     def close(self) -> None:
         """Stop reading; the reader process is gone within a second."""
@@ -313,8 +310,8 @@ class _Waiting:
     index: int
     at: float
 
-    def image(self) -> NDArray[np.uint8] | None:
-        """It as BGR; `None` when the reader's word of it was false."""
+    def picture(self) -> Picture | None:
+        """A copy of it; `None` when the reader's word of it was false."""
         try:
             return self.reader.image(self.laid)
         except Garbled:

@@ -12,10 +12,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 import detector
+from detector.pictures import Picture
 from detector.sources.messages import TO_WORKER, Channel, Connect, Free, Garbled, Laid, Message
 from detector.sources.slots import Viewer, make_memory
 
@@ -79,8 +77,8 @@ class Reader:
         except OSError as error:
             raise EOFError from error
 
-    def image(self, laid: Laid) -> NDArray[np.uint8]:
-        """A picture it has laid out, as BGR; its slot may be used again. May be called from any thread.
+    def image(self, laid: Laid) -> Picture:
+        """A copy of a picture it has laid out; its slot may be used again. May be called from any thread.
 
         Raises:
             Garbled: It can't be there.

@@ -16,11 +16,12 @@ import av
 
 from detector.containers import MOST_PIXELS
 from detector.sources.messages import Garbled, Laid
-from detector.sources.video import bgr
 
 if TYPE_CHECKING:  # a reader does without: it would be 7 MB for each camera
     import numpy as np
     from numpy.typing import NDArray
+
+    from detector.pictures import Picture
 
 # One being looked at, the newest waiting, and one being written.
 SLOTS = 3
@@ -83,31 +84,33 @@ class Viewer:
     def __init__(self, memory: int) -> None:
         self._memory = mmap.mmap(memory, MEMORY_BYTES, prot=mmap.PROT_READ)
 
-    def image(self, laid: Laid) -> NDArray[np.uint8]:
-        """The picture in a slot as `(H, W, 3)` BGR.
+    def image(self, laid: Laid) -> Picture:
+        """A copy of the picture in a slot, as it was decoded where that is possible.
 
         Raises:
             Garbled: There can't be such a picture.
         """
+        from detector.sources.decoded import picture_of
+
         if laid.slot >= SLOTS or not 0 < laid.width * laid.height <= MOST_PIXELS or not FORMS.fullmatch(laid.form):
             raise Garbled(f"a picture of {laid.width}x{laid.height} in slot {laid.slot}")
         try:
-            picture = self._in_place(laid) or self._copy(laid)
+            picture = self._at_once(laid) or self._plane_by_plane(laid)
             picture.colorspace, picture.color_range, picture.color_trc, picture.color_primaries = laid.colours
-            return bgr(picture)
+            return picture_of(picture)
         except (ValueError, OverflowError, av.error.FFmpegError, MemoryError) as error:
             raise Garbled(f"a picture of {laid.width}x{laid.height}, {laid.form!r}") from error
 
-    def _in_place(self, laid: Laid) -> av.VideoFrame | None:
-        """The picture where it lies, for what nearly every camera sends; `None` for the rest."""
+    def _at_once(self, laid: Laid) -> av.VideoFrame | None:
+        """The picture by one copy, for what nearly every camera sends; `None` for the rest."""
         line = laid.line_sizes[0]
         usual = laid.line_sizes == (line, line // 2, line // 2, 0) and laid.height % 4 == line % 2 == 0
         if laid.form not in ("yuv420p", "yuvj420p") or not usual or not laid.width <= line <= 2 * laid.width + MARGIN:
             return None
         rows = self._rows(laid.slot, laid.slot * SLOT_BYTES, laid.height * 3 // 2, line)
-        return av.VideoFrame.from_numpy_buffer(rows, laid.form, laid.width)
+        return av.VideoFrame.from_numpy_buffer(rows.copy(), laid.form, laid.width)
 
-    def _copy(self, laid: Laid) -> av.VideoFrame:
+    def _plane_by_plane(self, laid: Laid) -> av.VideoFrame:
         import numpy as np
 
         picture = av.VideoFrame(laid.width, laid.height, laid.form)

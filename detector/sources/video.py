@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import av
 import av.bitstream
@@ -18,10 +17,6 @@ import av.container
 from detector.containers import CODECS, DECODING
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, StreamFormat
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 OnPacket = Callable[[Packet, StreamFormat], None]
 
@@ -144,15 +139,6 @@ class Video:
     def close(self) -> None:
         """Release the container."""
         self._container.close()
-
-
-def bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
-    """A decoded picture as `(H, W, 3)` BGR.
-
-    One thread: the scaler's own threads cost more in total, and the other cameras want the cores.
-    """
-    image: NDArray[np.uint8] = picture.to_ndarray(format="bgr24", threads=1)  # type: ignore[assignment]
-    return image
 
 
 def _self_contained(stream: av.VideoStream) -> av.bitstream.BitStreamFilterContext | None:

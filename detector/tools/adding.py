@@ -29,9 +29,10 @@ from detector.errors import ConfigError, MissingPart, ModelError, Problem
 from detector.inference.card import ModelCard, find_card, sha256_of
 from detector.inference.decode import Layout
 from detector.inference.detector import SceneDetector
-from detector.inference.letterbox import letterbox
+from detector.inference.letterbox import Letterbox
 from detector.inference.runtimes import OnnxRuntime, first_line
 from detector.inference.session import Session, fixed_size
+from detector.pictures import Bgr
 from detector.resources import resource
 from detector.values import LABELS, TRAITS
 
@@ -217,7 +218,7 @@ def tried(card: ModelCard) -> list[str]:
     pictures = trial_pictures()
     for picture in pictures.values():
         for side, times in took.items():
-            tensor, _ = letterbox(picture, side, network.input_size)
+            tensor, _ = Letterbox()(Bgr(picture), side, network.input_size)
             for _ in range(3):
                 began = time.process_time()  # not of what else the machine does
                 raw = network(tensor)
@@ -227,7 +228,7 @@ def tried(card: ModelCard) -> list[str]:
     detector = SceneDetector(network, card.thresholds, settings)
     lines = []
     for name, picture in pictures.items():
-        found = detector.look(picture, np.zeros((0, 4), np.float32), card.thresholds)
+        found = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), card.thresholds)
         counts = Counter(LABELS[k] for k in found.class_ids)
         seen = ", ".join(f"{count} {label}" for label, count in counts.items()) or "nothing"
         lines.append(f"on {name}: {seen}")
@@ -285,7 +286,7 @@ def exported(file: Path, folder: Path) -> tuple[Path, str]:
     runtime = OnnxRuntime(onnx)
     boxes = scores = 0.0
     for name, picture in trial_pictures().items():
-        tensor, _ = letterbox(picture, 640)
+        tensor, _ = Letterbox()(Bgr(picture), 640)
         with torch.no_grad():
             answer = network(torch.from_numpy(tensor))
         expected, found = comparable(answer[0] if isinstance(answer, tuple) else answer), comparable(runtime(tensor))

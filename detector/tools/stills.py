@@ -17,6 +17,7 @@ from detector.errors import SourceUnavailable
 from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
+from detector.pictures import Bgr
 from detector.values import (
     ACT_TRAITS,
     ANGLE_COS,
@@ -93,7 +94,7 @@ def detect_pictures(
             if isinstance(picture, str):
                 unread.append(f"{path}: {picture}")
             else:
-                found = detector.look(picture, np.zeros((0, 4), np.float32), thresholds)
+                found = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), thresholds)
                 file.write(json.dumps(picture_record(path.name, picture.shape, found), ensure_ascii=False) + "\n")
             progress(n + 1, len(pictures))
     draft.replace(out)

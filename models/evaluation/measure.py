@@ -10,6 +10,7 @@ import numpy as np
 
 from detector.inference.card import ModelCard
 from detector.inference.detector import SceneDetector
+from detector.pictures import Bgr
 from detector.tools.stills import facing_of
 from detector.values import ANGLE_COS, ANGLE_SIN, LABELS, PARCEL, PERSON, Detections
 from evaluation.acts import Doer, doers
@@ -78,7 +79,7 @@ def offered_labels(card: ModelCard) -> tuple[str, ...]:
 def looker(detector: SceneDetector) -> Look:
     """The detector as `labelwatch detect` uses it, down to faint scores."""
     nobody, low = np.zeros((0, 4), np.float32), dict.fromkeys(LABELS, LOWEST)
-    return lambda image: detector.look(image, nobody, low)
+    return lambda image: detector.look(Bgr(image), nobody, low)
 
 
 def measure(

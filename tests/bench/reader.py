@@ -26,11 +26,11 @@ import av
 from detector.clock import SystemClock
 from detector.config import Camera
 from detector.packets import Packet, PacketRing
+from detector.sources.decoded import picture_of
 from detector.sources.live import LiveSource
 from detector.sources.messages import Connect
 from detector.sources.pacing import Pacer
 from detector.sources.reading import opened
-from detector.sources.video import bgr
 from tests.conftest import REPOSITORY
 from tests.sources.conftest import RtspServer
 
@@ -79,7 +79,7 @@ class Threaded:
                     ready.wait_for(lambda: slot, 0.2)
                     taken = slot.pop() if slot else None
                 if taken:
-                    bgr(taken[1])
+                    picture_of(taken[1]).bgr()
                     self.ages.append(time.monotonic() - taken[0])
 
         looking = threading.Thread(target=look)

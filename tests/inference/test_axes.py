@@ -17,11 +17,11 @@ from tests.builders import detections
 
 def label_at(degrees: float, side: int = 28) -> tuple[np.ndarray, Box]:
     """A picture of a white label with text lines, turned counter-clockwise, and its box."""
-    large = np.full((480, 480, 3), 120, np.uint8)
-    cv2.rectangle(large, (150, 150), (330, 330), (240, 240, 240), -1)
+    large = np.full((480, 480), 120, np.uint8)
+    cv2.rectangle(large, (150, 150), (330, 330), 240, -1)
     for y in range(175, 320, 30):
-        cv2.rectangle(large, (165, y), (315, y + 10), (40, 40, 40), -1)
-    turned = cv2.warpAffine(large, cv2.getRotationMatrix2D((240, 240), degrees, 1), (480, 480), borderValue=(120,) * 3)
+        cv2.rectangle(large, (165, y), (315, y + 10), 40, -1)
+    turned = cv2.warpAffine(large, cv2.getRotationMatrix2D((240, 240), degrees, 1), (480, 480), borderValue=120)
     scale = side / 180
     size = round(480 * scale)
     picture = cv2.resize(turned, (size, size), interpolation=cv2.INTER_AREA)
@@ -72,7 +72,7 @@ def test_a_box_without_pixels_has_no_axes(box):
 
 
 def test_an_even_surface_has_no_axes():
-    assert label_axes(np.full((60, 60, 3), 90, np.uint8), (10, 10, 50, 50)) is None
+    assert label_axes(np.full((60, 60), 90, np.uint8), (10, 10, 50, 50)) is None
 
 
 def test_nothing_is_said_for_a_model_that_knows_no_angles():

@@ -7,13 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.inference.letterbox import GREY, STRIDE, letterbox
+from detector.inference.letterbox import GREY, STRIDE, Letterbox, Placement
+from detector.pictures import Bgr
 
 sides = st.integers(3, 24).map(lambda n: n * STRIDE)
 
 
 def white(width: int, height: int) -> np.ndarray:
     return np.full((height, width, 3), 255, np.uint8)
+
+
+def fitted(image: np.ndarray, side: int, fixed: tuple[int, int] | None = None) -> tuple[np.ndarray, Placement]:
+    return Letterbox()(Bgr(image), side, fixed)
 
 
 def content(tensor: np.ndarray) -> tuple[int, int, int, int]:
@@ -25,7 +30,7 @@ def content(tensor: np.ndarray) -> tuple[int, int, int, int]:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 700), st.integers(1, 700), sides)
 def test_the_whole_picture_comes_back_as_the_whole_picture(width: int, height: int, side: int) -> None:
-    tensor, placement = letterbox(white(width, height), side)
+    tensor, placement = fitted(white(width, height), side)
     assert tensor.shape[:2] == (1, 3)
     assert max(tensor.shape[2:]) == side
     assert all(n % STRIDE == 0 for n in tensor.shape[2:])
@@ -35,14 +40,14 @@ def test_the_whole_picture_comes_back_as_the_whole_picture(width: int, height: i
 
 @pytest.mark.parametrize("size", [(1, 1), (10000, 10), (10, 10000), (2, 1), (641, 640), (1, 5000)])
 def test_extreme_pictures_fit_too(size: tuple[int, int]) -> None:
-    tensor, placement = letterbox(white(*size), 640)
+    tensor, placement = fitted(white(*size), 640)
     assert max(tensor.shape[2:]) == 640
     back = placement.to_picture(np.array([content(tensor)], np.float32))
     np.testing.assert_allclose(back, [[0, 0, *size]], rtol=1e-4, atol=1e-2)
 
 
 def test_the_aspect_is_kept_and_the_input_no_larger_than_needed() -> None:
-    tensor, _ = letterbox(white(1920, 1080), 640)
+    tensor, _ = fitted(white(1920, 1080), 640)
     assert tensor.shape == (1, 3, 384, 640)
     assert content(tensor) == (0, 12, 640, 372)
 
@@ -50,20 +55,20 @@ def test_the_aspect_is_kept_and_the_input_no_larger_than_needed() -> None:
 def test_colours_come_as_red_green_blue_from_0_to_1() -> None:
     blue = np.zeros((64, 64, 3), np.uint8)
     blue[..., 0] = 255
-    tensor, _ = letterbox(blue, 96)
+    tensor, _ = fitted(blue, 96)
     assert tensor[0, :, 48, 48].tolist() == [0, 0, 1]
     assert tensor.dtype == np.float32
 
 
 def test_no_boxes_come_back_as_no_boxes() -> None:
-    _, placement = letterbox(white(20, 10), 96)
+    _, placement = fitted(white(20, 10), 96)
     assert placement.to_picture(np.zeros((0, 4), np.float32)).shape == (0, 4)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 700), st.integers(1, 700), st.tuples(st.integers(32, 700), st.integers(32, 700)))
 def test_a_picture_fits_an_input_of_one_size(width: int, height: int, size: tuple[int, int]) -> None:
-    tensor, placement = letterbox(white(width, height), 640, size)
+    tensor, placement = fitted(white(width, height), 640, size)
     assert tensor.shape == (1, 3, *size)
     back = placement.to_picture(np.array([content(tensor)], np.float32))
     np.testing.assert_allclose(back, [[0, 0, width, height]], rtol=1e-4, atol=1e-2)

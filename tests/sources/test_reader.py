@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from detector.clock import SystemClock
 from detector.config import Camera
 from detector.sources import live
+from detector.sources.decoded import picture_of
 from detector.sources.live import LiveSource, Patience
 from detector.sources.messages import (
     LARGEST_PACKET,
@@ -37,7 +38,6 @@ from detector.sources.messages import (
 )
 from detector.sources.reader import Reader
 from detector.sources.slots import MEMORY_BYTES, SLOT_BYTES, SLOTS, Viewer, Writer, make_memory
-from detector.sources.video import bgr
 from tests.conftest import REPOSITORY
 from tests.parts_hostile_rtsp import HostileCamera, honest, real_units
 from tests.sources.test_live import LONG_S, SECRET, Servers, Watcher, soon
@@ -332,7 +332,7 @@ def test_a_picture_comes_through_as_it_was_decoded(form: str, size: tuple[int, i
     for _ in range(SLOTS):
         said = writer.lay(picture, 1.0, 0)
         assert said is not None
-        assert np.array_equal(viewer.image(said), bgr(picture))
+        assert np.array_equal(viewer.image(said).bgr(), picture_of(picture).bgr())
     assert writer.lay(picture, 1.0, 0) is None, "no slot is free"
     writer.free(1)
     assert writer.lay(picture, 1.0, 0) is not None

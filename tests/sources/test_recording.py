@@ -42,8 +42,8 @@ def test_only_chosen_frames_are_converted(tmp_path: Path, monkeypatch: pytest.Mo
     from detector.sources import recording as module
 
     converted = []
-    bgr = module.bgr
-    monkeypatch.setattr(module, "bgr", lambda picture: converted.append(1) or bgr(picture))
+    picture_of = module.picture_of
+    monkeypatch.setattr(module, "picture_of", lambda picture: converted.append(1) or picture_of(picture))
     list(read(make_video(tmp_path / "a.mp4", seconds=4)))
     assert len(converted) == 20
 
