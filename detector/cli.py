@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from detector.config import EdgeConfig
     from detector.edge.zoned import Zoned
     from detector.hub.audit import Head
+    from detector.recorded.dask_crew import DaskCrew
 
 FINE, FAILED, MISUSED = 0, 1, 2
 
@@ -126,6 +127,14 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--timezone", type=_timezone, help="of the recorder's clock; the configuration's otherwise")
     replay.add_argument("--jobs", type=_positive, default=1, help="processes, one camera each at a time")
     replay.add_argument("--resume", action="store_true", help="keep what an earlier run in --out finished")
+    replay.add_argument("--scheduler", metavar="URL", help="of a Dask cluster that looks: tls://HOST:PORT or tcp://…")
+    replay.add_argument("--tls-ca", type=Path, metavar="FILE", help="with --scheduler tls://: vouches for the cluster")
+    replay.add_argument("--tls-cert", type=Path, metavar="FILE", help="this machine's certificate")
+    replay.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key")
+    replay.add_argument(
+        "--trust-network", action="store_true",
+        help="let --scheduler tcp:// leave this machine: anybody in that network can then run programs on all of it",
+    )  # fmt: skip
     replay.add_argument("--json", action="store_true", help="print the summary as JSON")
 
     detect = verb("detect", run_detect, "pictures to detections")
@@ -339,10 +348,12 @@ def run_replay(options: argparse.Namespace) -> int:
     config = load_edge(options.config)
     start = _time("--start", options.start)
     pattern = Pattern(options.pattern) if options.pattern else None
+    crew = _cluster(options)
     with replay_progress() as (expect, progress):
         summary = replay(
             options.paths, config, options.out,
             start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
+            crew=crew,
             expect=expect, progress=progress,
         )  # fmt: skip
     if options.json:
@@ -358,6 +369,22 @@ def run_replay(options: argparse.Namespace) -> int:
     for item in summary["unreadable"]:
         print(f"labelwatch: not read: {item['why']}", file=sys.stderr)
     return FAILED if summary["unreadable"] else FINE
+
+
+def _cluster(options: argparse.Namespace) -> DaskCrew | None:
+    """The Dask cluster that a replay shall use."""
+    if options.scheduler is None:
+        given = [name for name in ("tls_ca", "tls_cert", "tls_key", "trust_network") if getattr(options, name)]
+        if given:
+            name = f"--{given[0].replace('_', '-')}"
+            raise ConfigError([Problem("labelwatch replay", name, "belongs to --scheduler, which isn't given")])
+        return None
+    from detector.recorded.cluster import Access
+    from detector.recorded.dask_crew import DaskCrew
+
+    if options.jobs > 1:
+        raise ConfigError([Problem("labelwatch replay", "--jobs", "is of this machine; a cluster has its workers")])
+    return DaskCrew(Access(options.scheduler, options.tls_ca, options.tls_cert, options.tls_key, options.trust_network))
 
 
 def run_detect(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@
       ModelError         wrong checksum, or a model that isn't what its card says
       WireError          a message that can't be decoded or must not be believed
       StoreError         a database that can't be used
+      ClusterError       a Dask cluster that can't be used, or no longer
       MissingPart        a program or library that the command needs is not installed
 
 The command line turns them into one line on stderr: `ConfigError` and `MissingPart` exit with 2, the others with 1.
@@ -70,6 +71,10 @@ class WireError(LabelwatchError):
 
 class StoreError(LabelwatchError):
     """A database can't be used."""
+
+
+class ClusterError(LabelwatchError):
+    """A Dask cluster can't be reached, its workers would find something else than this machine, or all are gone."""
 
 
 class MissingPart(LabelwatchError):  # noqa: N818

@@ -1,0 +1,54 @@
+"""What a machine looks with: how closely to look enters, versions and checksums that shape the answer leave.
+
+Machines that differ in one of them may find something else in the same file, and nobody would know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import detector
+from detector.config import Analysis
+from detector.recorded.looking import model_of
+
+
+def outfit(analysis: Analysis) -> dict[str, str]:
+    """Each part by its name, as people know it.
+
+    Raises:
+        ModelError: The model can't be used.
+        MissingPart: There is no such model, or what runs it isn't installed.
+    """
+    model = model_of(analysis)
+    return {
+        "labelwatch": f"{detector.__version__} ({_code()})",
+        "model": f"{model['name']} ({model['sha256'][:12]})",
+        "precision": model["precision"],
+        **{library: _version(library) for library in (model["runtime"], "av", "opencv-python")},
+    }
+
+
+def differences(theirs: dict[str, str], ours: dict[str, str]) -> str:
+    """What another machine has otherwise, for people; empty where nothing is."""
+    names = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
+    return ", ".join(f"{name} {theirs.get(name, 'none')} instead of {ours.get(name, 'none')}" for name in names)
+
+
+@cache
+def _code() -> str:
+    """Of this program, as it was when first asked: two may differ and call themselves one version."""
+    top = Path(detector.__file__).parent
+    all_of_it = hashlib.sha256()
+    for file in sorted(top.rglob("*.py")):
+        all_of_it.update(file.relative_to(top).as_posix().encode() + b"\0" + file.read_bytes())
+    return all_of_it.hexdigest()[:12]
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "none"
