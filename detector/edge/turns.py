@@ -23,13 +23,13 @@ LONGEST_S = 5.0  # a look takes a tenth of a second
 class Urgency(Enum):
     """How long a camera can well wait for its next look, seconds.
 
-    Their ratios decide who goes first: with too much to do, a camera where nobody is followed waits five times as long
-    as one where somebody is.
+    Their ratios decide who goes first: with too much to do, a camera where nobody is followed waits ten times as long
+    as one where somebody is. So the latter keep their rate as long as there are few of them.
     """
 
-    ACT = 0.1
-    PEOPLE = 0.3
-    NOBODY = 1.5
+    ACT = 0.05
+    PEOPLE = 0.2
+    NOBODY = 2.0
 
 
 def urgency_of(sight: Sight | None) -> Urgency:

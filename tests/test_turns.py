@@ -1,0 +1,248 @@
+"""Turns: whatever the mix of cameras, alike ones get alike shares, urgent ones more, and none waits for ever."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.edge.load import Load, overload
+from detector.edge.turns import Asked, Turns, Urgency, urgency_of
+from detector.inference.gate import KEEP_ALIVE_S, MotionGate
+from detector.inference.looker import SceneLooker
+from detector.pictures import Bgr
+from detector.tracking.people import PeopleTracker
+from detector.values import Detections, Frame, Sight
+from tests.builders import person, scene
+from tests.parts_mosquitto import soon
+
+ACT, PEOPLE, NOBODY = Urgency.ACT, Urgency.PEOPLE, Urgency.NOBODY
+
+
+class Box:
+    """Cameras of a box that all want looks, in a time of its own: a turn takes `look_s` seconds.
+
+    Each asks as soon as there is a picture that came after the one it looked at last, `fps` a second.
+    """
+
+    def __init__(self, kinds: list[Urgency], at_once: int, look_s: float, fps: float = 5.0) -> None:
+        self.now = 0.0
+        self.turns = Turns(at_once, now=lambda: self.now)
+        self.kinds, self.look_s, self.period_s = kinds, look_s, 1 / fps
+        self.looks = [0] * len(kinds)
+        self.longest_s = [0.0] * len(kinds)
+        self.busy = self.busiest = 0
+        self._asked: dict[int, Asked] = {}
+        self._begun: set[Asked] = set()
+        self._picture_at: dict[int, float] = {}
+        self._events = [(n * 1e-3 % self.period_s, n, "picture") for n in range(len(kinds))]
+        heapq.heapify(self._events)
+
+    def run(self, seconds: float) -> Box:
+        while self._events and self._events[0][0] <= seconds:
+            self.now, camera, what = heapq.heappop(self._events)
+            if what == "done":
+                self.busy -= 1
+                self.looks[camera] += 1
+                self.turns.give_back(self._asked.pop(camera))
+                due = max(self.now, self._picture_at[camera] + self.period_s)
+                heapq.heappush(self._events, (due, camera, "picture"))
+            else:
+                self._picture_at[camera] = self.now
+                self._asked[camera] = self.turns.ask(self.kinds[camera])
+            self._begin()
+        return self
+
+    def _begin(self) -> None:
+        for camera, asked in self._asked.items():
+            if asked.granted.is_set() and asked not in self._begun:
+                self._begun.add(asked)
+                self.busy += 1
+                self.busiest = max(self.busiest, self.busy)
+                self.longest_s[camera] = max(self.longest_s[camera], asked.waited_s)
+                heapq.heappush(self._events, (self.now + self.look_s, camera, "done"))
+
+    def rates(self, kind: Urgency, seconds: float) -> list[float]:
+        return [n / seconds for n, its in zip(self.looks, self.kinds, strict=True) if its is kind]
+
+
+boxes = st.lists(st.sampled_from(list(Urgency)), min_size=1, max_size=24)
+
+
+@given(kinds=boxes, at_once=st.integers(1, 4), look_s=st.floats(0.01, 0.4))
+@settings(max_examples=40, deadline=None)
+def test_no_camera_starves_and_alike_ones_get_alike_shares(kinds: list[Urgency], at_once: int, look_s: float) -> None:
+    box = Box(kinds, at_once, look_s).run(60)
+    assert box.busiest <= at_once
+    # While one waits, each other camera comes before it a few times, the more urgent ones more often: 15 times as
+    # patient, it lets another go before it at 1/15 of its own wait, then at twice that, and so on.
+    for kind, longest_s in zip(kinds, box.longest_s, strict=True):
+        before = sum(2 + kind.value / other.value for other in kinds)
+        assert longest_s <= look_s * (1 + before)
+    for kind in Urgency:
+        looks = [n for n, its in zip(box.looks, kinds, strict=True) if its is kind]
+        assert max(looks, default=0) - min(looks, default=0) <= 2 + 0.05 * max(looks, default=0)
+
+
+@given(kinds=boxes, at_once=st.integers(1, 4), look_s=st.floats(0.01, 0.4))
+@settings(max_examples=40, deadline=None)
+def test_no_core_rests_while_somebody_waits(kinds: list[Urgency], at_once: int, look_s: float) -> None:
+    box = Box(kinds, at_once, look_s).run(60)
+    can = min(at_once / look_s, len(kinds) * min(5.0, 1 / look_s))  # looks a second: what the box can, and is asked for
+    assert sum(box.looks) / 60 >= 0.7 * can
+
+
+def test_under_threefold_overload_cameras_with_people_keep_their_rate_and_the_others_share_the_rest() -> None:
+    kinds = [ACT] + 3 * [PEOPLE] + 20 * [NOBODY]
+    box = Box(kinds, at_once=2, look_s=0.05).run(60)  # 40 looks a second for 120
+    assert min(box.rates(ACT, 60) + box.rates(PEOPLE, 60)) >= 4.5
+    others = box.rates(NOBODY, 60)
+    assert max(others) - min(others) < 0.1
+    assert sum(others) == pytest.approx(40 - 4 * 5, rel=0.1)
+
+
+def test_with_people_everywhere_the_one_who_photographs_comes_first() -> None:
+    box = Box([ACT] + 23 * [PEOPLE], at_once=2, look_s=0.05).run(60)
+    assert box.rates(ACT, 60)[0] > 2 * max(box.rates(PEOPLE, 60))
+
+
+def test_a_turn_that_is_never_given_back_stops_the_others_for_a_while_only() -> None:
+    now = [0.0]
+    turns = Turns(1, now=lambda: now[0], longest_s=5.0)
+    stuck, waiting = turns.ask(ACT), turns.ask(NOBODY)
+    now[0] = 4.9
+    assert not turns.ask(PEOPLE).granted.is_set()
+    assert not waiting.granted.is_set()
+    now[0] = 5.1
+    later = turns.ask(NOBODY)
+    assert [one.granted.is_set() for one in (stuck, waiting, later)] == [True, True, False]
+    turns.give_back(stuck)  # its turn was another's long ago
+    assert not later.granted.is_set()
+
+
+def test_who_wishes_no_more_leaves_its_place_to_others() -> None:
+    turns = Turns(1)
+    first, second, third = (turns.ask(PEOPLE) for _ in range(3))
+    turns.give_back(second)
+    turns.give_back(first)
+    assert third.granted.is_set()
+
+
+def test_no_wake_up_is_lost_among_many_threads() -> None:
+    turns, stop, done = Turns(2), threading.Event(), []
+
+    def camera(kind: Urgency) -> None:
+        for _ in range(40):
+            asked = turns.take(kind, stop)
+            assert asked is not None
+            time.sleep(0.0001)
+            turns.give_back(asked)
+        done.append(kind)
+
+    threads = [threading.Thread(target=camera, args=(kind,), daemon=True) for kind in 6 * [NOBODY] + 2 * [ACT]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(done) == 8
+
+
+def test_told_to_stop_nobody_waits_on() -> None:
+    turns, stop = Turns(1), threading.Event()
+    had = turns.take(ACT, stop)
+    ended: list[Any] = []
+    threads = [threading.Thread(target=lambda: ended.append(turns.take(ACT, stop)), daemon=True) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    stop.set()
+    assert soon(lambda: ended == 5 * [None])
+    assert had is not None
+    turns.give_back(had)
+    assert turns.ask(NOBODY).granted.is_set()  # those who left hold nothing
+
+
+def test_how_urgent_a_camera_is_shows_in_what_was_seen_there() -> None:
+    someone = scene(0.0, [person(1, (20, 20, 60, 100))])
+    assert urgency_of(None) is NOBODY
+    assert urgency_of(Sight(scene(0.0, []), {}, False)) is NOBODY
+    assert urgency_of(Sight(someone, {}, False)) is PEOPLE
+    assert urgency_of(Sight(someone, {1: 0.2}, False)) is PEOPLE
+    assert urgency_of(Sight(someone, {1: 0.8}, False)) is ACT
+
+
+# What a camera gives up while it waits
+
+
+class Counting:
+    """Sees nothing, and remembers when it looked."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def detect(self, frame: Frame, people: object = ()) -> Detections:
+        self.at.append(frame.captured_at)
+        return Detections.empty()
+
+
+def picture(at: float, bright: bool = False) -> Frame:
+    image = np.full((90, 160, 3), 40, np.uint8)
+    if bright:
+        image[20:60, 20:60] = 200
+    return Frame("cam", round(at * 5), at, Bgr(image))
+
+
+def test_a_look_that_waits_for_its_turn_is_owed_though_what_moved_has_come_to_rest() -> None:
+    detector = Counting()
+    looker = SceneLooker(detector, PeopleTracker, MotionGate)
+    still = [picture(100 + n / 5) for n in range(10)]
+    assert looker.look(still[0]) is not None
+    while looker.glance(frame := still.pop(0)):  # the gate holds for some frames
+        looker.look(frame)
+    moved = picture(110.0, bright=True)
+    assert looker.glance(moved)
+    for late in (picture(112.0, bright=True), picture(113.0, bright=True)):  # it still waits; nothing moves any more
+        assert looker.glance(late)
+    assert looker.look(late) is not None
+    assert detector.at[-1] == 113.0
+    assert not looker.glance(picture(113.5, bright=True))
+    assert looker.look(picture(113.0 + KEEP_ALIVE_S + 0.1, bright=True)) is not None
+
+
+# What health tells
+
+
+def test_a_box_that_keeps_up_is_not_overloaded() -> None:
+    load = Load(0.0)
+    rates = load.report(10.0, frames_in=250, looked_at=10, passed_over=40, dropped=0)
+    assert rates == {
+        "fps": 25.0, "due_fps": 5.0, "analysed_fps": 1.0, "passed_over_fps": 4.0, "wait_s": 0.0, "behind": False,
+    }  # fmt: skip
+    assert overload([rates]) is None
+    assert overload([]) is None
+
+
+def test_an_overloaded_box_tells_how_many_cameras_it_sees_to_how_often() -> None:
+    def report(looked: int, dropped: int) -> dict[str, Any]:
+        load = Load(0.0)
+        load.waited(0.5)
+        load.waited(1.5)
+        return load.report(10.0, frames_in=250, looked_at=looked, passed_over=0, dropped=dropped)
+
+    behind = report(21, 29)
+    assert (behind["behind"], behind["wait_s"]) == (True, 1.0)
+    assert overload([behind] * 12 + [report(50, 0)] * 4) == {"behind": 12, "cameras": 16, "fps": 2.1, "due_fps": 5.0}
+
+
+@pytest.mark.parametrize(("at", "count"), [(10.0, 3), (0.0, 9)], ids=["counts begin anew", "no time went by"])
+def test_no_count_gives_absurd_rates(at: float, count: int) -> None:
+    load = Load(0.0)
+    load.report(10.0, 100, 100, 100, 100)
+    told = load.report(at, count, count, count, count)
+    assert all(value >= 0 for value in told.values())
+    assert told["analysed_fps"] == 0.0
