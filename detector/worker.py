@@ -8,7 +8,6 @@ A camera's trouble stays its own: a source connects again by itself, and a pipel
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import json
 import logging
@@ -36,6 +35,7 @@ from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
 from detector.edge.watchdog import Part, Watchdog
+from detector.heap import return_freed_memory
 from detector.notify import Notifier
 from detector.packets import PacketRing
 from detector.whole_files import write_whole
@@ -77,7 +77,7 @@ def run(
     notifier = Notifier()
     _stop_on_signals(stop, notifier)
     _one_thread_each()
-    _return_freed_memory()
+    return_freed_memory()
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
     with open_delivery(config, clock) as delivery:
@@ -304,19 +304,3 @@ def _one_thread_each() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-
-
-def _return_freed_memory() -> None:
-    """Have large blocks mapped and unmapped singly, and two heaps instead of one a thread (glibc; elsewhere nothing).
-
-    Frames and network inputs of some megabytes come and go in every camera's thread; kept in heaps they cost a tenth
-    of the worker's memory. Measured on the demo clip: 260 MB without, 239 MB with, at the same CPU time.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    arenas, mmap_threshold, trim_threshold = -8, -3, -1  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-    mallopt(arenas, 2)
-    mallopt(mmap_threshold, 500_000)
-    mallopt(trim_threshold, 1_000_000)

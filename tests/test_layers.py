@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
-    "values", "pictures", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets",
+    "values", "heap", "pictures", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets",
     "resources", "sides", "pixelation", "containers", "plain_yaml",
     "census",
     "evidence",
@@ -24,6 +24,7 @@ BOTTOM = (
     "pulse",
     "notify",
     "secrecy",
+    "replay_words",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
+from detector.heap import return_freed_memory
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.events import Live
 from detector.hub.heard import Heard
@@ -62,7 +63,7 @@ def create_app(parts: Parts) -> ASGIApp:
     add_pages(app, parts)
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
-    return Guard(app, signed=("/api/clips/", "/enrol"))
+    return Guard(app, signed=("/api/clips/", "/api/replays/", "/enrol"))
 
 
 class Hub:
@@ -226,6 +227,7 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
     Raises:
         LabelwatchError: It can't start.
     """
+    return_freed_memory()
     stopping = threading.Event()
     former = {sig: signal.signal(sig, lambda *_: stopping.set()) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:
