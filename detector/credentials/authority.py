@@ -52,7 +52,15 @@ def new_authority(name: str, at: datetime, life: timedelta, permitted: Names = (
     return Pair(builder.sign(key, hashes.SHA256()), key)
 
 
-def issued(authority: Pair, name: str, use: Use, at: datetime, life: timedelta, alternatives: Names = ()) -> Pair:
+def issued(
+    authority: Pair,
+    name: str,
+    use: Use,
+    at: datetime,
+    life: timedelta,
+    alternatives: Names = (),
+    also: Sequence[Use] = (),
+) -> Pair:
     """A certificate for a key made just now.
 
     Args:
@@ -62,12 +70,13 @@ def issued(authority: Pair, name: str, use: Use, at: datetime, life: timedelta, 
         at: Now.
         life: How long it is good.
         alternatives: Names and addresses that a server goes by.
+        also: What else it is good for.
 
     Raises:
         ValueError: The name is too long, or empty.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    return Pair(certified(authority, key.public_key(), name, use, at, life, alternatives), key)
+    return Pair(certified(authority, key.public_key(), name, use, at, life, alternatives, also), key)
 
 
 def certified(
@@ -78,13 +87,14 @@ def certified(
     at: datetime,
     life: timedelta,
     alternatives: Names = (),
+    also: Sequence[Use] = (),
 ) -> x509.Certificate:
     """As `issued`, for somebody else's key."""
     signer_id = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = (
         _builder(_named(name), authority.certificate.subject, key, at, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([use, *also]), critical=False)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(signer_id), critical=False)
     )
