@@ -104,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     certs.add_argument("--host", nargs="+", default=[], metavar="NAME", help="names and addresses of the broker")
     certs.add_argument("--edge", nargs="+", default=[], metavar="SITE/EDGE", help="edges that need a certificate")
     certs.add_argument("--revoke", nargs="+", default=[], metavar="SITE/EDGE", help="let them in no more")
+    certs.add_argument("--cluster", action="store_true", help="instead, those of a Dask cluster for replay --scheduler")
     certs.add_argument("--renew-days", type=_positive, default=60, metavar="N", help="renew what ends so soon (60)")
     certs.add_argument("--lang", choices=("zh", "en"), help="that of the terminal when left out")
 
@@ -125,8 +126,9 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
     replay.add_argument("--pattern", help="names of files, where not known: {camera}/%%Y-%%m-%%d/%%H%%M%%S*")
     replay.add_argument("--timezone", type=_timezone, help="of the recorder's clock; the configuration's otherwise")
-    replay.add_argument("--jobs", type=_positive, default=1, help="processes, one camera each at a time")
-    replay.add_argument("--resume", action="store_true", help="keep what an earlier run in --out finished")
+    replay.add_argument("--jobs", type=_positive, default=1, help="processes that look at files (1)")
+    replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
+    replay.add_argument("--keep-looks", action="store_true", help="so that a run with other rules takes minutes")
     replay.add_argument("--scheduler", metavar="URL", help="of a Dask cluster that looks: tls://HOST:PORT or tcp://…")
     replay.add_argument("--tls-ca", type=Path, metavar="FILE", help="with --scheduler tls://: vouches for the cluster")
     replay.add_argument("--tls-cert", type=Path, metavar="FILE", help="this machine's certificate")
@@ -488,6 +490,13 @@ def run_certs(options: argparse.Namespace) -> int:
     from detector.credentials.certs import make_certificates, revoke_named
 
     language = options.lang or _spoken()
+    if options.cluster:
+        from detector.credentials.cluster import make_cluster_certificate
+
+        if options.host or options.edge or options.revoke:
+            raise ConfigError([Problem("labelwatch certs", "--cluster", "goes with a folder alone", "see --help")])
+        print("\n".join(make_cluster_certificate(options.folder, time.time(), options.renew_days).lines(language)))
+        return FINE
     if options.revoke:
         print("\n".join(revoke_named(options.folder, options.revoke, language)))
         if not (options.host or options.edge):

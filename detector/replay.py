@@ -1,31 +1,46 @@
-"""Batch: recordings through the same pipeline as live; recordings enter, a folder of incidents leaves (design 4.2).
+"""Batch: recordings through the same stages as live; recordings enter, a folder of incidents leaves (design 4.2).
 
 OUT/incidents.jsonl  one line an incident, its final state
 OUT/summary.json     what was covered, what could not be read and why, and what it cost
 OUT/report.html      the same for a person; incidents.csv and exposed.csv for a spreadsheet
 OUT/clips            of each incident, and what was seen meanwhile (`detector.sides`)
 OUT/snapshots
-OUT/looks            what was seen in each file, and OUT/sessions what came of each camera's: finished work, so that
-OUT/sessions         `--resume` repeats none of it
+OUT/looks            what was seen in each file: kept until all is done, so that nothing is looked at twice
+OUT/sessions         what came of each camera's: so that `--resume` repeats no finished camera
+
+A file of looks is named by all that shapes it, so one that is there is as good as a new one, whichever run made it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from detector import __version__
+from detector.clock import iso
 from detector.config import EdgeConfig
+from detector.errors import LabelwatchError
 from detector.progress import Step
 from detector.recorded.crews import Alone, Crew
-from detector.recorded.look_files import FileLooks, unpacked
-from detector.recorded.looking import model_of, task_of
+from detector.recorded.judges import JUDGED, CameraWork, Judges, in_turn, judge_here
+from detector.recorded.look_files import FileLooks
+from detector.recorded.look_folder import LookFolder
+from detector.recorded.looking import LookTask, model_of, task_of
+from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
-from detector.recorded.recordings import Piece, Session, sessions
+from detector.recorded.recordings import Session, sessions
 from detector.whole_files import write_whole
+
+LOOKERS_A_JUDGE = 8  # a judge keeps up with about that many
 
 Progress = Callable[[Step], None]
 
@@ -41,10 +56,11 @@ def replay(
     jobs: int = 1,
     crew: Crew | None = None,
     resume: bool = False,
-    expect: Callable[[float], None] = lambda total_bytes: None,
+    keep_looks: bool = False,
+    expect: Callable[[float], None] = lambda work: None,
     progress: Progress = lambda step: None,
 ) -> dict[str, Any]:
-    """Run recordings through the pipeline and write the results to `out`.
+    """Run recordings through the stages and write the results to `out`.
 
     Args:
         paths: Video files, folders with all below them, and globs (`archive.gather`).
@@ -53,10 +69,12 @@ def replay(
         start: When each camera's first file begins, Unix seconds; file names tell when left out.
         pattern: How the recorder names its files, where that isn't known by itself.
         zone: Time zone of the recorder's clock; the configuration's when left out.
-        jobs: Processes that look at files on this machine; one, for now.
+        jobs: Processes that look at files on this machine.
         crew: Who looks at the files instead.
-        resume: Take over what an earlier run in `out` finished, where files and configuration are the same.
-        expect: Told how many bytes of recordings there are to be read.
+        resume: Take over the cameras that an earlier run in `out` finished, where files and configuration are the same,
+            and leave aside what it set aside.
+        keep_looks: Keep what was seen, so that a run with other rules or zones needs to look at nothing.
+        expect: Told how much there is to be done, as `Step.bytes` counts it.
         progress: Told each step, about one for a second of footage.
 
     Returns:
@@ -64,74 +82,141 @@ def replay(
 
     Raises:
         SourceUnavailable: A path is no video file and no folder with any.
-        OSError: `out` can't be written.
+        LabelwatchError: Another run writes to `out`.
+        OSError: `out` can't be written; what is done by then stays for `resume`.
     """
     from detector.recorded.archive import gather
     from detector.report import write_report
 
-    began, cpu = time.monotonic(), time.process_time()
-    archive = gather(paths)
-    for name in ("clips", "snapshots", "looks", "sessions"):
-        (out / name).mkdir(parents=True, exist_ok=True)
-    work = [
-        (session, out / "sessions" / f"{_fingerprint(session, config)}.json")
-        for session in sessions(archive.files, config, start, pattern=pattern, zone=zone)
-    ]
-    waiting = [(session, ledger) for session, ledger in work if not (resume and ledger.exists())]
-    expect(sum(size_of(piece.path) for session, _ in waiting for piece in session.pieces))
-    _run_all(waiting, config, out, crew or Alone(), progress)
-    results = [json.loads(ledger.read_text(encoding="utf-8")) for _, ledger in work]
-    incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
-    write_whole(
-        out / "incidents.jsonl", "".join(json.dumps(i, ensure_ascii=False) + "\n" for i in incidents), lasting=False
-    )
-    children = sum(r["cpu_s"] for r in results) if jobs > 1 else 0.0
-    summary = _summary(results, incidents, time.monotonic() - began, time.process_time() - cpu + children)
-    done_now = sum(result["seconds"] for result, item in zip(results, work, strict=True) if item in waiting)
-    summary["times_real_time"] = round(done_now / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
-    summary["passed_over"] = [{"file": str(passed.path), "why": passed.why} for passed in archive.passed]
-    summary["model"] = model_of(config.analysis)
-    write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
-    census = {result["camera"]: result["census"] for result in results if result["census"]}
-    write_report(out, summary, incidents, config, census)
+    began = time.monotonic()
+    with _own(out):
+        archive = gather(paths)
+        cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone)
+        work = [_work(session, config, out) for session in cameras]
+        looks = LookFolder(out / "looks")
+        waiting = [one for one in work if not (resume and _result(one))]
+        unlooked = {task.name for task in looks.missing(_tasks(waiting), retry=not resume)}
+        waiting = [replace(one, unlooked=frozenset(unlooked & one.names)) for one in waiting]
+        expect(sum(task.size * (JUDGED + (task.name in unlooked)) for task in _tasks(waiting)))
+        if crew is None and jobs == 1:
+            failed = _alone(waiting, config, out, looks, progress)
+        else:
+            judges = 1 + (jobs - 1) // LOOKERS_A_JUDGE if crew is None else os.cpu_count() or 1
+            failed = _together(crew or Processes(jobs), judges, waiting, config, out, looks, progress)
+        results = [_result(one) or _unjudged(one, failed[one.ledger]) for one in work]
+        incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
+        lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
+        write_whole(out / "incidents.jsonl", lines, lasting=False)
+        summary = _summary(results, incidents, time.monotonic() - began)
+        now = {one.ledger for one in waiting}
+        now_s = sum(result["seconds"] for one, result in zip(work, results, strict=True) if one.ledger in now)
+        summary["times_real_time"] = round(now_s / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
+        summary["passed_over"] = [{"file": _text(passed.path), "why": _text(passed.why)} for passed in archive.passed]
+        summary["model"] = model_of(config.analysis)
+        write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
+        census = {result["camera"]: result["census"] for result in results if result["census"]}
+        write_report(out, summary, incidents, config, census)
+        if not keep_looks and not failed:
+            looks.clear(_tasks(work))
     return summary
 
 
-def _run_all(
-    waiting: list[tuple[Session, Path]], config: EdgeConfig, out: Path, crew: Crew, progress: Progress
-) -> None:
-    """Let the crew look at all files, and judge each session as its looks come in."""
-    from detector.recorded.judging import judge_session
+def _alone(
+    waiting: Sequence[CameraWork], config: EdgeConfig, out: Path, looks: LookFolder, progress: Progress
+) -> dict[Path, str]:
+    """Look and judge in this process, one camera after the other; ledgers of those that can't be judged, and why."""
+    results = Alone().results(list(in_turn(waiting, 1)), progress)
 
-    tasks = {
-        piece.path: task_of(piece.path, session.camera.name, config.analysis)
-        for session, _ in waiting
-        for piece in session.pieces
-    }
-    kept = {path: out / "looks" / f"{task.name}.npz" for path, task in tasks.items()}
-    results = crew.results([task for path, task in tasks.items() if not kept[path].exists()], progress)
+    def looks_of(task: LookTask) -> FileLooks:
+        while not looks.holds(task):
+            looks.put(*next(results))
+        return looks.get(task)
 
-    def looks_of(piece: Piece) -> FileLooks:
-        while not kept[piece.path].exists():
-            task, found = next(results)
-            write_whole(kept[task.path], found, lasting=False)
-        return unpacked(kept[piece.path].read_bytes())
-
-    for session, ledger in waiting:
-        judge_session(session, config, out, ledger, looks_of, progress)
+    told = {one.ledger: judge_here(one, config, out, looks_of, progress) for one in waiting}
+    return {ledger: why for ledger, why in told.items() if why}
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a file; 0 where that can't be known."""
+def _together(
+    crew: Crew,
+    judges: int,
+    waiting: Sequence[CameraWork],
+    config: EdgeConfig,
+    out: Path,
+    looks: LookFolder,
+    progress: Progress,
+) -> dict[Path, str]:
+    """Let a crew look while processes of their own judge; as `_alone`."""
+    with Judges(judges, waiting, config, out, looks, progress) as judging:
+
+        def step(step: Step) -> None:
+            progress(step)
+            judging.turn()
+
+        results = crew.results(list(in_turn(waiting, judges)), step)
+        with closing(results):  # type: ignore[type-var]
+            for task, found in results:
+                looks.put(task, found)
+                judging.came(task)
+        judging.finish()
+    return judging.failed
+
+
+@contextmanager
+def _own(out: Path) -> Iterator[None]:
+    """Make the folder of the results, and let nobody else write to it; what a run that was killed left is removed."""
+    for name in ("clips", "snapshots", "sessions"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabelwatchError(f"{out}: another replay writes there") from None
+        for half in (*out.glob("clips/.cut-*"), *out.glob("*/.*.draft")):
+            shutil.rmtree(half) if half.is_dir() else half.unlink()
+        yield
+
+
+def _tasks(work: Iterable[CameraWork]) -> Iterator[LookTask]:
+    return (task for one in work for task in one.tasks.values())
+
+
+def _work(session: Session, config: EdgeConfig, out: Path) -> CameraWork:
+    """What there is to be done for a camera; its ledger is named by everything that shapes the result."""
+    tasks = {piece.path: task_of(piece.path, session.camera.name, config.analysis) for piece in session.pieces}
+    shaping = [__version__, config.model_dump_json(), session.camera.model_dump_json()]
+    shaping += [f"{task.name}|{piece.start_at}" for piece, task in zip(session.pieces, tasks.values(), strict=True)]
+    name = hashlib.sha256("\n".join(shaping).encode()).hexdigest()[:24]
+    return CameraWork(session, out / "sessions" / f"{name}.json", tasks)
+
+
+def _result(one: CameraWork) -> dict[str, Any] | None:
+    """What came of a camera; `None` where that isn't known yet."""
     try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+        found: dict[str, Any] = json.loads(one.ledger.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
 
 
-def _summary(
-    results: list[dict[str, Any]], incidents: list[dict[str, Any]], wall_s: float, cpu_s: float
-) -> dict[str, Any]:
+def _unjudged(one: CameraWork, why: str) -> dict[str, Any]:
+    """What is told of a camera that couldn't be judged."""
+    camera = one.session.camera.name
+    files = []
+    for piece in one.session.pieces:
+        file = _text(piece.path)
+        told = f"{file}: its camera, {camera}, couldn't be judged: {why}"
+        start = {"start": iso(piece.start_at or 0.0), "start_known_by": piece.known_by}
+        files.append({"camera": camera, "file": file, **start, "seconds": 0.0, "unreadable": told})
+    counts = dict.fromkeys(("seconds", "frames_decoded", "frames_inferred", "cpu_s"), 0)
+    return {"camera": camera, "files": files, "incidents": [], "borders": [], "census": {}, **counts}
+
+
+def _text(name: object) -> str:
+    """A file's name as text, whatever encoding it is of."""
+    return str(name).encode(errors="replace").decode()
+
+
+def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:
     files = [file for result in results for file in result["files"]]
     unreadable = [{"file": f["file"], "why": f["unreadable"]} for f in files if "unreadable" in f]
     by_kind: dict[str, int] = {}
@@ -146,22 +231,14 @@ def _summary(
         "hours_covered": round(covered / 3600, 5),
         "hours_unreadable": round(sum(f.get("missing_s", 0.0) for f in files) / 3600, 5),
         "unreadable": unreadable,
+        "quarantined": [{"file": f["file"], "why": f["unreadable"]} for f in files if f.get("set_aside")],
         "frames_decoded": sum(result["frames_decoded"] for result in results),
         "frames_inferred": sum(result["frames_inferred"] for result in results),
         "wall_s": round(wall_s, 2),
-        "cpu_s": round(cpu_s, 2),
+        "cpu_s": round(sum(result["cpu_s"] for result in results), 2),
         "gaps": [border for border in borders if border["what"] == "gap"],
         "overlaps": [border for border in borders if border["what"] == "overlap"],
         "incidents": by_kind,
         "severities": by_severity,
         "recordings": files,
     }
-
-
-def _fingerprint(session: Session, config: EdgeConfig) -> str:
-    """Name of a session's finished work: its files, their sizes and times, and everything that shapes the result."""
-    parts = [config.model_dump_json(), *model_of(config.analysis).values(), session.camera.model_dump_json()]
-    for piece in session.pieces:
-        stat = piece.path.stat()
-        parts.append(f"{piece.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{piece.start_at}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

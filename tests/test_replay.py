@@ -199,7 +199,7 @@ def test_replay_as_a_function_reports_progress_in_footage_seconds(glancing: Edge
     clip = CLIPS / "thrown_5_up.mp4"
     summary = replay([clip], glancing, tmp_path / "out", start=0.0, expect=total.append, progress=steps.append)
     assert sum(step.seconds for step in steps) == pytest.approx(summary["hours_covered"] * 3600, abs=0.1)
-    assert total == [clip.stat().st_size] == [pytest.approx(sum(step.bytes for step in steps))]
+    assert total == [pytest.approx(sum(step.bytes for step in steps))]
 
 
 def test_a_recording_whose_times_stand_still_is_read_by_the_length_of_its_packets(tmp_path: Path) -> None:

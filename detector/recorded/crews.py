@@ -41,7 +41,7 @@ def set_aside(task: LookTask, why: str) -> bytes:
     """The result of a task that can't be carried out, so that the rest can."""
     told = f"{task.path}: {why}: set aside"
     _log.error("%s", told)
-    return packed(FileLooks(Read(unreadable=told, set_aside=True)))
+    return packed(FileLooks(Read(unreadable=told, set_aside=True, size=task.size)))
 
 
 class Alone:

@@ -21,6 +21,7 @@ from detector.config import EdgeConfig, Incidents
 from detector.errors import SourceError, SourceUnavailable
 from detector.progress import Step
 from detector.recorded.look_files import FileLooks
+from detector.recorded.looking import size_of
 from detector.recorded.recordings import Piece, Session
 from detector.sentences import sentences
 from detector.sides import SUFFIX
@@ -80,7 +81,8 @@ class ReplaySink:
         self.told[after.id].incident = after
         if before is None or after.severity.rank > before.severity.rank:
             try:
-                (self._out / "snapshots" / f"{after.id}.jpg").write_bytes(snapshot_jpeg(frame, update))
+                picture = snapshot_jpeg(frame, update)
+                write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture, lasting=False)
                 self.told[after.id].snapshot = f"snapshots/{after.id}.jpg"
             except SourceError:
                 pass  # it was read once and can't be any more; the incident stands without its picture
@@ -244,7 +246,8 @@ def judge_session(
         "frames_inferred": looked,
         "cpu_s": cpu_s + time.process_time() - began,
     }
-    write_whole(ledger, json.dumps(result, ensure_ascii=False), lasting=False)
+    # Names of files may be of another time's encoding; from here on they are texts.
+    write_whole(ledger, json.dumps(result, ensure_ascii=False).encode(errors="replace"), lasting=False)
 
 
 def _frame(look: Look, path: Path) -> Frame:
@@ -267,9 +270,15 @@ def _file(camera: str, piece: Piece, start_at: float, found: FileLooks) -> dict[
     }
     if read.decoded:
         entry["damaged_pictures"] = read.damaged
+    if read.set_aside:
+        entry["set_aside"] = True
     missing = read.promised_s - read.seconds
+    now = size_of(piece.path)
     if read.unreadable is not None:
         entry["unreadable"] = read.unreadable
+    elif now != read.size:
+        told = f"{now} bytes by now: is it still written?" if now else "is gone by now"
+        entry["unreadable"] = f"{piece.path}: had {read.size} bytes when it was taken up, and {told}"
     elif read.broken_off or missing > SHORT_S:
         entry["unreadable"] = f"{piece.path}: breaks off after {read.seconds:.1f} s"
         entry["missing_s"] = round(max(missing, 0.0), 3)

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from detector.errors import SourceError
 from detector.values import KEYPOINTS, TRAITS, VIEW_SIZE, Detections, Look, ViewMeasure
 
-FORMAT = 1  # part of every name of a file of looks, so that another form is never taken for this one
+_NONE = (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+FORMAT = 2  # part of every name of a file of looks, so that another form is never taken for this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Read:
         broken_off: It can't be read to its end.
         unreadable: Why it can't be read at all; `None` where it can.
         set_aside: It ends or hangs whoever reads it, or did so this time.
+        size: Bytes of the file as it was taken up.
         cpu_s: Processor seconds.
     """
 
@@ -43,6 +46,7 @@ class Read:
     broken_off: bool = False
     unreadable: str | None = None
     set_aside: bool = False
+    size: int = 0
     cpu_s: float = 0.0
 
 
@@ -85,6 +89,15 @@ def packed(found: FileLooks) -> bytes:
     return out.getvalue()
 
 
+def read_of(file: Path) -> Read | None:
+    """How far a recorded file could be read, from the file of its looks; `None` where that isn't whole."""
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            return _head(kept["head"])[0]
+    except _NONE:
+        return None
+
+
 def unpacked(data: bytes) -> FileLooks:
     """Looks from bytes.
 
@@ -93,11 +106,16 @@ def unpacked(data: bytes) -> FileLooks:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-            head = json.loads(kept["head"].tobytes())
-            camera, file, pointed = head.pop("camera"), head.pop("file"), head.pop("keypoints")
-            return FileLooks(Read(**head), list(_looks(dict(kept), camera, file, pointed=pointed)))
-    except (ValueError, KeyError, TypeError, IndexError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            read, camera, name, pointed = _head(kept["head"])
+            return FileLooks(read, list(_looks(dict(kept), camera, name, pointed=pointed)))
+    except _NONE as error:
         raise SourceError(f"what was seen in a file can't be read back: {type(error).__name__}: {error}") from error
+
+
+def _head(kept: NDArray[np.generic]) -> tuple[Read, str, str | None, bool]:
+    head = json.loads(kept.tobytes())
+    camera, file, pointed = head.pop("camera"), head.pop("file"), head.pop("keypoints")
+    return Read(**head), camera, file, pointed
 
 
 def _looks(kept: dict[str, NDArray[np.generic]], camera: str, file: str | None, *, pointed: bool) -> Iterator[Look]:

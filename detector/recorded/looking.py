@@ -65,6 +65,14 @@ def task_of(path: Path, camera: str, analysis: Analysis) -> LookTask:
     return LookTask(name, path, camera, size, analysis)
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 where that can't be known."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 @cache
 def _chosen(model: str, precision: str) -> tuple[tuple[str, str], ...]:
     from detector.inference.card import find_card
@@ -104,7 +112,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         recording = Recording(task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps)
     except SourceError as error:
         progress(Step(task.camera, 0.0, task.size))
-        return packed(FileLooks(Read(unreadable=str(error))))
+        return packed(FileLooks(Read(unreadable=str(error), size=task.size)))
     promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
     told, looks = _Told(task, promised_s, progress), []
     try:
@@ -123,6 +131,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         damaged=recording.decode_errors,
         broken_off=recording.broken_off,
         unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",
+        size=task.size,
     )
     return packed(FileLooks(replace(read, cpu_s=time.process_time() - began), looks))
 

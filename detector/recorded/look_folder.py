@@ -1,0 +1,72 @@
+"""What was seen in files, as kept on the disk of whoever drives a replay: by the names of the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.recorded.look_files import FileLooks, read_of, unpacked
+from detector.recorded.looking import LookTask
+from detector.whole_files import write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class LookFolder:
+    """Such a folder; made when something is put into it."""
+
+    path: Path
+
+    def file(self, task: LookTask) -> Path:
+        """Where a task's result lies, or will."""
+        return self.path / f"{task.name}.npz"
+
+    def missing(self, tasks: Iterable[LookTask], *, retry: bool) -> list[LookTask]:
+        """Tasks that must still be carried out; results that aren't whole are deleted.
+
+        Args:
+            tasks: Which.
+            retry: Try again what was set aside, too.
+        """
+        found = []
+        for task in tasks:
+            file = self.file(task)
+            if file.exists():
+                read = read_of(file)
+                if read is not None and not (retry and read.set_aside):
+                    continue
+                file.unlink()
+            found.append(task)
+        return found
+
+    def holds(self, task: LookTask) -> bool:
+        """Whether a task's result is there."""
+        return self.file(task).exists()
+
+    def put(self, task: LookTask, found: bytes) -> None:
+        """Keep a result, whole or not at all.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_whole(self.file(task), found, lasting=False)
+
+    def get(self, task: LookTask) -> FileLooks:
+        """What was seen in a file.
+
+        Raises:
+            OSError: It isn't there.
+            SourceError: It can't be read back.
+        """
+        return unpacked(self.file(task).read_bytes())
+
+    def clear(self, tasks: Iterable[LookTask]) -> None:
+        """Delete results, and the folder if nothing else is in it."""
+        for task in tasks:
+            self.file(task).unlink(missing_ok=True)
+        if self.path.exists():
+            for draft in self.path.glob(".*.draft"):
+                draft.unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
