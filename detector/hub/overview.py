@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
+from detector.hub.budget import DOUBLE
 from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import incidents, places
@@ -60,6 +61,13 @@ class Overview:
         query = select(places).where(*scope.clauses(places.c.site, places.c.camera))
         with self._reading() as connection:
             return [Place(**row._mapping) for row in connection.execute(query.order_by(*places.primary_key))]
+
+    def has_replayed(self, scope: Scope = EVERYWHERE) -> bool:
+        """Whether a replay ever brought anything."""
+        c = incidents.c
+        query = select(c.id).where(c.replayed_at.is_not(None), c.told != DOUBLE, *scope.clauses(c.site, c.camera))
+        with self._reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def happened(self, wanted: Wanted) -> list[Happened]:
         """What is wanted, oldest first; cleared incidents left out."""

@@ -39,6 +39,7 @@ from detector.hub.pauses import Pauses
 from detector.hub.people import People
 from detector.hub.pictures import Pictures
 from detector.hub.presence import Presence
+from detector.hub.replay_intake import ReplayIntake
 from detector.hub.retention import Retention
 from detector.hub.reviews import Reviews
 from detector.hub.rotation import Rotations
@@ -84,6 +85,7 @@ class Parts:
     keys: EdgeKeys
     enrolment: Enrolment
     rotations: Rotations
+    replays: ReplayIntake
     tell: Callable[[], None] = lambda: None
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
     certificate: Certificate | None = None
@@ -163,10 +165,11 @@ def assemble(
     watchman = Watchman(
         alarms, store, keys, health, config.alarms, clock, reserve, sender.poke, damaged, wire.public_key_text(key)
     )
+    kept = Retention(store.database, folder, config.retention, audit)
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
         reviews=Reviews(store.database), presence=Presence(), health=health, alarms=alarms, watchman=watchman,
-        retention=Retention(store.database, folder, config.retention, audit),
+        retention=kept, replays=ReplayIntake(store, keys, key, kept, audit, clock, live.poke),
         metrics=Metrics(store, health, clock, alarms, link),
         notices=notices, sender=sender, zones=Zones(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,

@@ -3,7 +3,9 @@
     what nobody judged and what is held, in a case or by a legal hold, is kept
     the rest is announced some days ahead, and then deleted: clips, side files, copies, pictures; the incident stays
 
-Notes (severity `info`), which nobody is asked to judge, have a time of their own. When the disk runs short, judged
+Notes (severity `info`), which nobody is asked to judge, have a time of their own. Days count from an incident's end;
+what a replay of recordings brought, from when it came, since somebody wanted to look at it. What it found again
+(`replays`) goes together with what it is a double of. When the disk runs short, judged
 footage goes before its time, false alarms first and the oldest of them first; that leaves a line in the audit log as
 every deletion does.
 
@@ -24,6 +26,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from detector.clock import Clock
 from detector.config import KeptAs, RetentionConfig
 from detector.hub.audit import Audit
+from detector.hub.budget import DOUBLE
 from detector.hub.cases import kept
 from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
@@ -147,14 +150,14 @@ class Retention:
             for rule, condition, days in self._rules():
                 query = (
                     select(
-                        i.id, i.site, i.camera, i.kind, i.started_at, i.ended_at,
+                        i.id, i.site, i.camera, i.kind, i.started_at, _aged_from().label("aged_from"),
                         retention.c.announced_at, retention.c.bytes,
                     )
                     .join(retention, retention.c.incident == i.id)
                     .where(retention.c.deleted_at.is_(None), condition, ~_kept(), *scope.clauses(i.site, i.camera))
                 )  # fmt: skip
                 for row in connection.execute(query):
-                    due_at = max(row.ended_at + days * DAY_S, row.announced_at + self._config.warn_days * DAY_S)
+                    due_at = max(row.aged_from + days * DAY_S, row.announced_at + self._config.warn_days * DAY_S)
                     place = (row.id, row.site, row.camera, row.kind, row.started_at)
                     found.append(Due(*place, rule, row.announced_at, due_at, row.bytes))
         return sorted(found, key=lambda due: (due.due_at, due.incident))
@@ -182,7 +185,7 @@ class Retention:
         """Name, condition and days of every rule that ever lets footage go."""
         i = incidents.c
         conditions: dict[KeptAs, ColumnElement[bool]] = {rule: i.verdict == of for rule, of in VERDICTS.items()}
-        conditions[NOTE] = and_(i.verdict.is_(None), i.severity == "info", i.phase == "end")
+        conditions[NOTE] = and_(i.verdict.is_(None), i.severity == "info", i.phase == "end", i.told != DOUBLE)
         rules: list[tuple[str, ColumnElement[bool], int | None]] = []
         for rule, condition in conditions.items():
             others = {kind: days[rule] for kind, days in self._config.by_kind.items() if rule in days}
@@ -194,7 +197,7 @@ class Retention:
         i = incidents.c
         told = select(retention.c.incident).where(retention.c.incident == i.id).exists()
         for rule, condition, days in self._rules():
-            soon = i.ended_at <= now - (days - self._config.warn_days) * DAY_S
+            soon = _aged_from() <= now - (days - self._config.warn_days) * DAY_S
             query = select(i.id).where(condition, soon, ~told, ~_kept(), _has_footage()).limit(BATCH)
             while True:
                 with self._database.writing() as connection:
@@ -223,7 +226,7 @@ class Retention:
                     .where(
                         retention.c.deleted_at.is_(None),
                         retention.c.announced_at <= now - self._config.warn_days * DAY_S,
-                        incidents.c.ended_at <= now - days * DAY_S,
+                        _aged_from() <= now - days * DAY_S,
                         condition,
                         ~_kept(),
                     )
@@ -238,7 +241,7 @@ class Retention:
         with self._database.reading() as connection:
             for verdict in FIRST_TO_GO:
                 has_clip = select(clips.c.incident).where(clips.c.incident == i.id).exists()
-                query = select(i.id).where(i.verdict == verdict, has_clip, ~_kept()).order_by(i.ended_at).limit(10)
+                query = select(i.id).where(i.verdict == verdict, has_clip, ~_kept()).order_by(_aged_from()).limit(10)
                 if ids := list(connection.execute(query).scalars()):
                     return ids
         return []
@@ -248,9 +251,13 @@ class Retention:
         with self._database.writing() as connection:
             # Held or judged anew between the question and now: asked again where nobody can come between.
             may_go = select(incidents.c.id, incidents.c.verdict).where(incidents.c.id.in_(ids), ~_kept())
-            rows = connection.execute(may_go).all()
+            rows = list(connection.execute(may_go).all())
             if not rows:
                 return 0
+            ids = [row.id for row in rows]
+            rows += connection.execute(
+                select(incidents.c.id, incidents.c.verdict).where(incidents.c.same_as.in_(ids), ~_kept())
+            ).all()
             ids = [row.id for row in rows]
             sizes = _sizes(connection, ids)
             files = [
@@ -352,6 +359,11 @@ class Janitor:
 def _kept() -> ColumnElement[bool]:
     """Whether somebody needs an incident: a legal hold, or a case that isn't closed."""
     return incidents.c.id.in_(kept())
+
+
+def _aged_from() -> ColumnElement[float]:
+    """The time that days are counted from."""
+    return func.coalesce(incidents.c.replayed_at, incidents.c.ended_at)
 
 
 def _has_footage() -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select, tuple_
 
+from detector.hub.budget import DOUBLE
 from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import changes, incidents, notes, snapshots, thresholds
@@ -106,7 +107,7 @@ class Reviews:
         what = (c.site, c.camera, c.kind, c.told)
         query = (
             select(*what, func.count().label("count"))
-            .where(c.verdict.is_(None), *scope.clauses(c.site, c.camera))
+            .where(c.verdict.is_(None), *Wanted(scope=scope).clauses())
             .group_by(*what)
             .order_by(*what)
         )
@@ -147,7 +148,8 @@ class Reviews:
         """What became of incidents like this one: same camera, same kind."""
         c = incidents.c
         alike = (
-            c.site == incident.site, c.edge == incident.edge, c.camera == incident.camera, c.kind == incident.kind
+            c.site == incident.site, c.edge == incident.edge, c.camera == incident.camera, c.kind == incident.kind,
+            c.told != DOUBLE,
         )  # fmt: skip
         newest = select(c.id).where(*alike).order_by(c.started_at.desc(), c.id.desc()).limit(LATEST)
         change = select(func.max(thresholds.c.at)).where(

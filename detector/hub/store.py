@@ -260,6 +260,7 @@ class Wanted:
 
 
 EVERYTHING = Wanted()
+ANY = Wanted(doubles=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,6 +517,15 @@ class Store:
             ]
         return [edge for edge in found if scope.sees(edge.site)]
 
+    def only_replaying(self) -> set[tuple[str, str]]:
+        """Site and name of edges that publish replays and never said that they watch anything: none misses them."""
+        c, e = incidents.c, edges.c
+        spoke = e.state.is_not(None) | e.health_at.is_not(None)
+        watching = select(e.edge).where(e.site == c.site, e.edge == c.edge, spoke)
+        query = select(c.site, c.edge).where(c.replayed_at.is_not(None), ~watching.exists()).distinct()
+        with self._reading() as connection:
+            return {(row.site, row.edge) for row in connection.execute(query)}
+
     def refused(self) -> tuple[int, list[Refusal]]:
         """How many messages were ever refused, and the last twenty."""
         query = select(refusals).order_by(refusals.c.number.desc()).limit(20)
@@ -549,7 +559,7 @@ class Store:
         query = _incidents().where(*wanted.clauses(), tuple_(incidents.c.started_at, incidents.c.id) > tuple_(*after))
         return next(iter(self._read(query.order_by(incidents.c.started_at, incidents.c.id).limit(1))), None)
 
-    def incidents(self, ids: Sequence[str], *, wanted: Wanted = EVERYTHING) -> list[StoredIncident]:
+    def incidents(self, ids: Sequence[str], *, wanted: Wanted = ANY) -> list[StoredIncident]:
         """Those of these incidents that are known and wanted, newest first."""
         order = (incidents.c.started_at.desc(), incidents.c.id.desc())
         query = _incidents().where(incidents.c.id.in_(ids), *wanted.clauses())
@@ -567,6 +577,12 @@ class Store:
         """What replays found that this incident tells already, in the order it came."""
         query = _incidents().where(incidents.c.same_as == incident)
         return self._read(query.order_by(incidents.c.replayed_at, incidents.c.id))
+
+    def confirmed(self, ids: Sequence[str]) -> set[str]:
+        """Those of these incidents that a replay found again."""
+        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids)).distinct()
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars()) if ids else set()
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
         with self._reading() as connection:
@@ -725,10 +741,10 @@ class Store:
             return _verdicts(connection, incident)
 
     def judged(self, since: float, scope: Scope = EVERYWHERE) -> list[Judged]:
-        """Judged incidents that began at `since` or later, newest first."""
+        """Judged incidents that live told of and that began at `since` or later, newest first."""
         names = ("site", "edge", "camera", "kind", "id", "score", "verdict")
         query = select(*(incidents.c[name] for name in names)).where(
-            incidents.c.verdict.is_not(None), *Wanted(since=since, scope=scope).clauses()
+            incidents.c.verdict.is_not(None), *Wanted(since=since, scope=scope, replayed=False).clauses()
         )
         with self._reading() as connection:
             rows = connection.execute(query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc()))
@@ -817,14 +833,15 @@ class Store:
         return Clip(**row._mapping) if row else None
 
     def clips(self, incident: str) -> list[Clip]:
-        """Segments of an incident in order; where it has none, those of a replay that found it again."""
-        doubles = select(incidents.c.id).where(incidents.c.same_as == incident)
+        """Segments of an incident in order."""
+        query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
         with self._reading() as connection:
-            for own in (clips.c.incident == incident, clips.c.incident.in_(doubles)):
-                rows = connection.execute(select(clips).where(own).order_by(clips.c.incident, clips.c.segment))
-                if found := [Clip(**row._mapping) for row in rows]:
-                    return [clip for clip in found if clip.incident == found[0].incident]
-        return []
+            return [Clip(**row._mapping) for row in connection.execute(query)]
+
+    def clips_shown(self, incident: str) -> list[Clip]:
+        """Segments that show an incident: its own, or where it has none those of a replay that found it again."""
+        doubles = self.confirmed_by(incident) if not (own := self.clips(incident)) else []
+        return own or next((found for one in doubles if (found := self.clips(one.id))), [])
 
     def with_clips(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents that have a clip here, be it of a replay that found them again."""

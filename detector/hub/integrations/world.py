@@ -1,7 +1,7 @@
 """How the warehouse stands at one moment, read from the database for all who are told of it; and what is news.
 
 News is an alert that has just begun, or just become more severe, and each is news once. It is told to who listens now:
-what happened while nobody did is in the feed, not here.
+what happened while nobody did is in the feed, not here, and neither is what a replay of recordings found.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from detector.hub.budget import ALERT, RANKS, Budget
 from detector.hub.cameras import CameraState, camera_states, counter
@@ -108,7 +108,9 @@ class Observer:
 
     def read(self, now: float) -> World:
         """How everything stands, with what is news since the last time."""
+        only_replaying = self._store.only_replaying()
         edges = [edge for edge in self._store.edges() if NAME.fullmatch(edge.site) and NAME.fullmatch(edge.edge)]
+        edges = [edge for edge in edges if (edge.site, edge.edge) not in only_replaying]
         states = [state for state in camera_states(edges, now) if NAME.fullmatch(state.name)]
         states = sorted(states, key=lambda state: (state.site, state.edge, state.name))[:MOST_CAMERAS]
         counted, unjudged = self._counted(now)
@@ -139,7 +141,7 @@ class Observer:
         stands = or_(c.verdict.is_(None), c.verdict.not_in(CLEARED))
         columns = (c.site, c.edge, c.camera, func.count(), func.coalesce(func.sum(c.labels_best), 0))
         of_shift = (c.shift == self._budget.shift(now), c.told == ALERT, stands)
-        waiting = select(func.count()).where(c.verdict.is_(None), c.told == ALERT)
+        waiting = select(func.count()).where(c.verdict.is_(None), c.told == ALERT, _is_live())
         with self._store.database.reading() as connection:
             rows = connection.execute(select(*columns).where(*of_shift).group_by(c.site, c.edge, c.camera)).all()
             unjudged = connection.execute(waiting).scalar_one()
@@ -153,7 +155,7 @@ class Observer:
         ids: list[str] = []
         with self._store.database.reading() as connection:
             for state in states:  # each is found at once at the end of its camera's index
-                own = (c.site == state.site, c.camera == state.name, c.started_at > now - LOOK_BACK_S)
+                own = (c.site == state.site, c.camera == state.name, c.started_at > now - LOOK_BACK_S, _is_live())
                 query = select(c.id).where(*own, c.edge == state.edge, c.told == ALERT, stands)
                 ids += connection.execute(query.order_by(*newest_first).limit(1)).scalars()
         return {_place(one): one for one in self._store.incidents(ids)}
@@ -165,6 +167,7 @@ class Observer:
             c.started_at <= now + 60,
             c.phase != "end",
             c.ended_at > now - GOING_ON_S,
+            _is_live(),
         )
         with self._store.database.reading() as connection:
             ids = list(connection.execute(query.order_by(c.started_at.desc()).limit(2 * MOST_CAMERAS)).scalars())
@@ -192,6 +195,10 @@ class Observer:
         self._told.move_to_end(one.id)
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
+
+
+def _is_live() -> ColumnElement[bool]:
+    return incidents.c.replayed_at.is_(None)
 
 
 def _place(incident: StoredIncident) -> Place:

@@ -96,6 +96,7 @@ class Incident(BaseModel):
     severity: str
     score: float
     told: Literal["alert", "digest"]
+    origin: Literal["live", "replay"]
     ongoing: bool
     started_at: str
     ended_at: str
@@ -116,6 +117,7 @@ class IncidentInFull(Incident):
     acts: list[Act]
     clips: list[Segment]
     verdicts: list[Judgement]
+    confirmed_by: list[str] = Field(description="what replays found of it again")
 
 
 class Judgement(BaseModel):
@@ -248,6 +250,7 @@ def list_incidents(
     severity: SeverityName | None = None,
     verdict: Annotated[VerdictName | Literal["none"] | None, Query(description="`none`: not judged yet")] = None,
     told: Literal["alert", "digest"] | None = None,
+    origin: Annotated[Literal["live", "replay"] | None, Query(description="found live, or by a replay")] = None,
     since: Moment = None,
     until: Moment = None,
     cursor: Annotated[str, Query(max_length=300)] = "",
@@ -256,7 +259,7 @@ def list_incidents(
     """Incidents, newest first, that match all that is given; `since` and before `until` they began."""
     wanted = Wanted(
         told, _unix(since), _unix(until), kind, camera, zone, view.scope, site, severity,
-        "" if verdict == "none" else verdict,
+        "" if verdict == "none" else verdict, None if origin is None else origin == "replay",
     )  # fmt: skip
     found = view.store.feed(_place(cursor), limit + 1, wanted=wanted)
     last = found[limit - 1] if len(found) > limit else None
@@ -277,7 +280,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
             findings=[str(kind) for kind in findings] if isinstance(findings, list) else [incident.kind],
             facts=record["facts"] if isinstance(record["facts"], dict) else {},
             acts=[Act.model_validate({**act, "kind": str(act.get("kind"))}) for act in incident.acts],
-            clips=[_segment(clip) for clip in view.store.clips(incident.id)],
+            clips=[_segment(clip) for clip in view.store.clips_shown(incident.id)],
             verdicts=[
                 Judgement(
                     number=one.number, user=one.user, at=iso(one.at), verdict=one.verdict, reason=one.reason,
@@ -285,6 +288,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
                 )
                 for one in view.store.verdicts(incident.id)
             ],
+            confirmed_by=[one.id for one in view.store.confirmed_by(incident.id)],
         ),
     )  # fmt: skip
 
@@ -302,9 +306,10 @@ def one_incident(view: Look, incident_id: str) -> Response:
 def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> Response:
     """A segment of the recording: as the camera made it for who may see that, otherwise its redacted copy."""
     incident = known(view, incident_id)
+    shown = next((clip.incident for clip in view.store.clips_shown(incident.id)), incident.id)
     if view.may(Right.FULL_PIXELS):
-        return incidents.clip(view, incident.id, segment)
-    return derived.shared(view, incident.id, segment)
+        return incidents.clip(view, shown, segment)
+    return derived.shared(view, shown, segment)
 
 
 @router.get(
@@ -421,7 +426,8 @@ def _told(incident: StoredIncident) -> Incident:
     return Incident(
         id=incident.id, site=incident.site, edge=incident.edge, camera=incident.camera, camera_title=incident.title,
         zone=incident.zone, kind=incident.kind, severity=incident.severity, score=incident.score,
-        told="digest" if incident.told == "digest" else "alert", ongoing=incident.phase != "end",
+        told="digest" if incident.told == "digest" else "alert",
+        origin="live" if incident.replayed_at is None else "replay", ongoing=incident.phase != "end",
         started_at=iso(incident.started_at), ended_at=iso(incident.ended_at), started_at_unix=incident.started_at,
         ended_at_unix=incident.ended_at,
         labels_exposed=Count(low=incident.labels_low, best=incident.labels_best, high=incident.labels_high),

@@ -79,7 +79,7 @@ def shared(view: Look, incident_id: str, segment: int, faces: str = "others", do
 def share(view: Export, incident_id: str, fields: Form) -> Response:
     """Have redacted copies of all segments of an incident made, to be taken away."""
     incident, faces = known(view, incident_id), fields.get("faces", "others")
-    kind, clips = _kind(faces), view.store.clips(incident.id)
+    kind, clips = _kind(faces), view.store.clips_shown(incident.id)
     if not clips:
         raise HTTPException(404)
     for clip in clips:
@@ -92,7 +92,7 @@ def share(view: Export, incident_id: str, fields: Form) -> Response:
 def shares(view: Export, incident_id: str, faces: str = "others") -> Response:
     """The redacted copies of an incident: which are ready to be taken away, and how far the others are."""
     incident, kind = known(view, incident_id), _kind(faces)
-    clips = view.store.clips(incident.id)
+    clips = view.store.clips_shown(incident.id)
     if not clips:
         raise HTTPException(404)
     listed = _shared(view, clips, kind, faces)

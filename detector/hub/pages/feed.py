@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -38,6 +38,7 @@ ALL = "all"
 UNJUDGED = "open"
 NO_ZONE = "-"
 NARROWED_BY = ("site", "camera", "zone", "kind", "severity", "verdict")
+REPLAY, LIVE = "replay", "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Listing:
         told: `alert`, `digest` or `all`.
         day: Of the site's calendar; `None` for any.
         hour: Of that day, by the clock on the wall.
-        filters: Those of `NARROWED_BY` that are given, as the address has them.
+        filters: Those of `NARROWED_BY` and `origin` that are given, as the address has them.
         wanted: All of that, for the store.
     """
 
@@ -71,11 +72,15 @@ class Listing:
         hour = int(asked["hour"]) if day and re.fullmatch("[01]?[0-9]|2[0-3]", asked.get("hour", "")) else None
         told = DIGEST if is_digest else asked["told"] if asked.get("told") in (*LANES, ALL) else ALERT
         filters = {name: asked[name] for name in NARROWED_BY if name in asked}
+        origin = {"origin": asked["origin"]} if asked.get("origin") in (REPLAY, LIVE) else {}
         since, until = _span(view, day, hour) if day else (None, None)
         empty = {("zone", NO_ZONE): "", ("verdict", UNJUDGED): ""}
         narrow = {name: empty.get((name, value), value) for name, value in filters.items()}
-        wanted = Wanted(None if told == ALL else told, since, until, scope=view.scope, **narrow)
-        return cls(is_digest, told, day, hour, filters, wanted)
+        wanted = replace(
+            Wanted(None if told == ALL else told, since, until, scope=view.scope, **narrow),  # type: ignore[arg-type]
+            replayed=origin["origin"] == REPLAY if origin else None,
+        )
+        return cls(is_digest, told, day, hour, filters | origin, wanted)
 
     @property
     def is_narrow(self) -> bool:
@@ -185,7 +190,12 @@ def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
     """What `cards.html` needs to draw incidents."""
     ids = [incident.id for incident in incidents]
     late = view.parts.health.came_late(ids)
-    return {"incidents": incidents, "with_clips": view.store.with_clips(ids), "came_late": late}
+    return {
+        "incidents": incidents,
+        "with_clips": view.store.with_clips(ids),
+        "came_late": late,
+        "confirmed": view.store.confirmed(ids),
+    }
 
 
 def day_of(view: View, asked: str, otherwise: date | None) -> date | None:
@@ -291,6 +301,9 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
         if value or len(found) > 1:
             every = [] if listing.is_digest and name == "day" else [("", say("every_" + name))]
             picks.append(Pick(name, value, [*every, *found]))
+    if "origin" in chosen or view.parts.overview.has_replayed(view.scope):
+        origins = [(REPLAY, say("origin_replay")), (LIVE, say("origin_live"))]
+        picks.append(Pick("origin", chosen.get("origin", ""), [("", say("every_origin")), *origins]))
     if not listing.is_digest:
         picks.append(
             Pick(

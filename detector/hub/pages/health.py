@@ -93,7 +93,9 @@ def health_part(view: Annotated[View, LOOK]) -> Response:
 
 def _page(view: View) -> dict[str, Any]:
     kept = view.parts.health
-    edges = view.store.edges(view.scope)
+    only_replaying = view.store.only_replaying()
+    known = view.store.edges(view.scope)
+    edges = [edge for edge in known if (edge.site, edge.edge) not in only_replaying]
     cameras = camera_states(edges, view.now, view.scope)
     since = view.now - DAY_S
     days = _days(view, cameras)
@@ -127,6 +129,7 @@ def _page(view: View) -> dict[str, Any]:
         "online": sum(one.state == "online" for one in found),
         "fine": sum(camera.is_fine for camera in cameras),
         "cameras": len(cameras),
+        "replaying": sorted(f"{site} / {edge}" for site, edge in only_replaying if view.scope.sees(site)),
         "open": [line for line in gap_lines(view, recent, cameras) if line.is_open],
         "gaps_24h": len(recent),
         "late_24h": len(late),

@@ -164,13 +164,14 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
         incident: Which one.
         asked: The verdict that somebody else's stands in the way of, or `UNDO`.
     """
-    clips, verdicts = view.store.clips(incident.id), view.store.verdicts(incident.id)
+    clips, verdicts = view.store.clips_shown(incident.id), view.store.verdicts(incident.id)
     standing = _standing(verdicts)
     line = timeline(incident, clips)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
     return {
         "incident": incident,
         "clips": clips,
+        "confirming": view.store.confirmed_by(incident.id),
         "standing": standing,
         "reasons": REASONS,
         "asked": asked,
@@ -185,8 +186,9 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
 
 def _plan(view: View, incident: StoredIncident, clips: list[Clip]) -> dict[str, Any]:
     """What a player plays: segments, and the acts in them, in Unix seconds."""
-    with_side = {clip.segment for clip in clips if view.parts.clips.find_side(incident.id, clip.segment)}
-    address = f"/clips/{quote(incident.id, safe='')}/"
+    shown = clips[0].incident if clips else incident.id
+    with_side = {clip.segment for clip in clips if view.parts.clips.find_side(shown, clip.segment)}
+    address = f"/clips/{quote(shown, safe='')}/"
     return {
         "segments": [
             {
@@ -215,7 +217,7 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200) -> R
         "incident.html",
         status,
         **item,
-        evidence=evidence(incident, item["clips"]),
+        evidence=evidence(_shown(incident, item), item["clips"]),
         marks=marks(incident),
         stills=view.parts.reviews.stills(incident.id),
         trail=_trail(view, incident),
@@ -223,6 +225,12 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200) -> R
         older=older[0] if older else None,
         last_change=last_change,
     )
+
+
+def _shown(incident: StoredIncident, item: dict[str, Any]) -> StoredIncident:
+    """The incident whose clips are shown: itself, or what a replay found of it."""
+    shown = {clip.incident for clip in item["clips"]}
+    return next((one for one in item["confirming"] if one.id in shown), incident)
 
 
 def _trail(view: View, incident: StoredIncident) -> list[Deed]:

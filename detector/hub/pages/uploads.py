@@ -1,14 +1,17 @@
-"""Where edges bring clips; a signature in the headers says who they are."""
+"""Where edges bring clips, and replays what they found; a signature says who they are."""
 
 from __future__ import annotations
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from detector import wire
+from detector.errors import WireError
 from detector.hub.clips import Answer, ClipFolder
 from detector.hub.parts import Parts
+from detector.replay_words import LARGEST, PATH
 
 router = APIRouter()
 
@@ -35,6 +38,25 @@ async def side_held(request: Request, incident_id: str, segment: int) -> Respons
 async def take_side(request: Request, incident_id: str, segment: int) -> Response:
     """Take a piece of a segment's side file."""
     return await _taken(request, incident_id, segment, wire.SIDE)
+
+
+@router.post(PATH)
+async def take_replay(request: Request, site: str, edge: str) -> Response:
+    """Take what a replay found."""
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST:
+                return JSONResponse({"reason": f"more than {LARGEST} bytes"}, 413)
+    except ClientDisconnect:
+        return Response(status_code=400)
+    parts: Parts = request.app.state.parts
+    try:
+        answer = await run_sync(parts.replays.take, site, edge, body)
+    except WireError as error:
+        return JSONResponse({"reason": str(error)}, 401)
+    return Response(answer, media_type="application/json")
 
 
 async def _held(request: Request, incident_id: str, segment: int, what: str | None = None) -> Response:

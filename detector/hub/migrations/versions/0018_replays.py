@@ -1,5 +1,7 @@
 """Incidents that were found when recordings were replayed, and those of them that were known already."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,14 +10,20 @@ down_revision = "0017"
 branch_labels = None
 depends_on = None
 
-UNJUDGED = {"sqlite_where": sa.text("verdict IS NULL"), "postgresql_where": sa.text("verdict IS NULL")}
-REPLAYED = {"sqlite_where": sa.text("replayed_at IS NOT NULL"), "postgresql_where": sa.text("replayed_at IS NOT NULL")}
-DOUBLED = {"sqlite_where": sa.text("same_as IS NOT NULL"), "postgresql_where": sa.text("same_as IS NOT NULL")}
+UNJUDGED: dict[str, Any] = {"sqlite_where": sa.text("verdict IS NULL"), "postgresql_where": sa.text("verdict IS NULL")}
+REPLAYED: dict[str, Any] = {
+    "sqlite_where": sa.text("replayed_at IS NOT NULL"),
+    "postgresql_where": sa.text("replayed_at IS NOT NULL"),
+}
+DOUBLED: dict[str, Any] = {
+    "sqlite_where": sa.text("same_as IS NOT NULL"),
+    "postgresql_where": sa.text("same_as IS NOT NULL"),
+}
 BY_TIME = [
     "started_at", "id", "told", "kind", "severity", "verdict", "site", "camera", "zone", "labels_low", "labels_high",
 ]  # fmt: skip
 # Indexes that know of it now, and how they were before.
-GROWN = {
+GROWN: dict[str, tuple[list[str], dict[str, Any]]] = {
     "incidents_by_time": (BY_TIME, {}),
     "incidents_by_kind": (["kind", "severity"], {}),
     "incidents_unjudged": (["harm", "started_at", "id", "site", "camera", "kind", "told"], UNJUDGED),
