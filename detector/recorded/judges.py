@@ -93,7 +93,7 @@ def judge_here(
         raise  # a full disk concerns all and can be mended; a broken pipe, that nobody waits for this
     except Exception as error:  # noqa: BLE001 - the other cameras are judged whatever is wrong with this one
         _log.exception("%s can't be judged", one.session.camera.name)
-        return f"judging failed with {type(error).__name__}: {error}"
+        return ": ".join(filter(None, (f"judging failed with {type(error).__name__}", str(error))))
     return None
 
 

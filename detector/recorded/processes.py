@@ -26,6 +26,8 @@ MEMORY_BYTES = 3 << 29
 SILENT_S = 300.0  # without a word before a process is taken to hang, and longer for larger files:
 SLOWEST = 1 << 20  # bytes a second that are read where there is no picture in them
 
+LookAt = Callable[[LookTask, Callable[[Step], None]], bytes]
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,12 +50,16 @@ class Processes:
         jobs: Processes.
         silent_s: Seconds without progress after which a process is taken to hang; more for large files.
         memory_bytes: Of each process's own, at most: a picture can be made to want any amount.
+        look: What is done with a file; a function of a module.
     """
 
-    def __init__(self, jobs: int, *, silent_s: float = SILENT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self, jobs: int, *, silent_s: float = SILENT_S, memory_bytes: int = MEMORY_BYTES, look: LookAt = look_at
+    ) -> None:
         self._jobs = jobs
         self._silent_s = silent_s
         self._memory_bytes = memory_bytes
+        self._look = look
 
     def results(self, tasks: Sequence[LookTask], progress: Callable[[Step], None]) -> Iterator[tuple[LookTask, bytes]]:
         """As of `Crew`."""
@@ -82,11 +88,13 @@ class Processes:
         while (task := work.next_task(self._jobs)) is not None:
             worker = next((worker for worker in work.workers if worker.task is None), None)
             if worker is None:
-                worker = _Worker(Child(_look, task.analysis, memory_bytes=self._memory_bytes))
+                worker = _Worker(Child(_look, self._look, task.analysis, memory_bytes=self._memory_bytes))
                 work.workers.append(worker)
             work.give(worker, task)
 
     def _patience_s(self, worker: _Worker) -> float:
+        if not worker.ready:
+            return SILENT_S  # the model is loaded
         return self._silent_s + (worker.task.size / SLOWEST if worker.task else 0.0)
 
 
@@ -193,7 +201,7 @@ class _Work:
         return task, set_aside(task, why)
 
 
-def _look(pipe: Connection, analysis: Analysis) -> None:
+def _look(pipe: Connection, look: LookAt, analysis: Analysis) -> None:
     """The worker: looks at files until it is wanted no more. `None` says that it is ready, a text that it failed."""
     try:
         load(analysis)
@@ -204,10 +212,10 @@ def _look(pipe: Connection, analysis: Analysis) -> None:
     while True:
         task = pipe.recv()
         try:
-            found = look_at(task, pipe.send)
+            found = look(task, pipe.send)
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a stranger's file brings about, the others are done
-            pipe.send(f"looking at it failed with {type(error).__name__}: {error}")
+            pipe.send(": ".join(filter(None, (f"looking at it failed with {type(error).__name__}", str(error)))))
             return
         pipe.send(found)
