@@ -52,12 +52,17 @@ REFUSED = ("refused", "viewer", "not the password")
 
 @dataclass(frozen=True)
 class Sample:
-    """What a program and its children hold: MB of memory that are theirs (PSS), threads, file handles."""
+    """What a program and its children hold: memory, threads, file handles.
+
+    Memory is what is theirs alone, MB: anonymous and shared between them. Pages of libraries aren't in it, whose share
+    grows when another program that uses them ends. `own_mb` is the program's without its children.
+    """
 
     minute: float
     who: str
     life: int
     memory_mb: float
+    own_mb: float
     processes: int
     threads: int
     handles: int
@@ -96,9 +101,10 @@ class Program:
         if not found:
             return None
         memory, threads, handles = (sum(column) for column in zip(*found, strict=True))
+        own = found[0][0]
         disk = sum(map(size_of, self._folder.joinpath(self.name).rglob("*")))
         return Sample(
-            round(minute, 2), self.name, self.life, round(memory / 1024, 1), len(found), threads, handles,
+            round(minute, 2), self.name, self.life, round(memory / 1024, 1), round(own / 1024, 1), len(found), threads, handles,
             round(disk / 2**20, 1),
         )  # fmt: skip
 
@@ -122,10 +128,10 @@ def tree_of(pid: int) -> list[int]:
 
 
 def held(pid: int) -> Iterator[tuple[int, int, int]]:
-    """PSS in KB, threads and file handles of a process that is still there."""
+    """Memory of its own in KB, threads and file handles of a process that is still there."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        pss = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        pss = sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
         threads, handles = (len(list(Path(f"/proc/{pid}/{what}").iterdir())) for what in ("task", "fd"))
         yield pss, threads, handles
     except (OSError, StopIteration):
@@ -175,10 +181,10 @@ def camera_trouble(servers: list[RtspServer], until: float, over: threading.Even
             server.thaw()
 
 
-def slope_mb_per_h(samples: list[Sample]) -> float:
-    """Of the straight line with the least squares through memory over time."""
+def slope_mb_per_h(samples: list[Sample], what: str) -> float:
+    """Of the straight line with the least squares through a figure of memory over time."""
     minutes = np.array([one.minute for one in samples])
-    return float(np.polyfit(minutes / 60.0, [one.memory_mb for one in samples], 1)[0])
+    return float(np.polyfit(minutes / 60.0, [getattr(one, what) for one in samples], 1)[0])
 
 
 def raw_stream(folder: Path) -> tuple[Path, int]:
@@ -294,21 +300,24 @@ def newer(hub: Program, folder: Path) -> Program:
 
 def told(samples: list[Sample], minutes: float) -> None:
     """Print what each held, by its last life."""
-    print("| who | from minute | memory, MB: first, last, most | slope, MB/h | threads | file handles | disk, MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| who | from minute | memory, MB: first, last, most | slope, MB/h | without children | threads | files | disk, MB |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for who in ("edge", "hub"):
         of_it = [one for one in samples if one.who == who]
         last_life = [one for one in of_it if one.life == max(one.life for one in of_it)]
         warm = [one for one in last_life if one.minute >= last_life[0].minute + WARM_UP_SHARE * minutes]
         if len(warm) < 3:
-            print(f"| {who} | too short | | | | | |")
+            print(f"| {who} | too short | | | | | | |")
             continue
         memory, threads, handles = (
             [getattr(one, what) for one in warm] for what in ("memory_mb", "threads", "handles")
         )
         print(
             f"| {who} | {warm[0].minute:.0f} | {memory[0]:.0f}, {memory[-1]:.0f}, {max(memory):.0f} "
-            f"| {slope_mb_per_h(warm):+.1f} | {threads[0]}, {threads[-1]}, {max(threads)} "
+            f"| {slope_mb_per_h(warm, 'memory_mb'):+.1f} "
+            f"| {warm[0].own_mb:.0f}, {warm[-1].own_mb:.0f}: {slope_mb_per_h(warm, 'own_mb'):+.1f} | {threads[0]}, {threads[-1]}, {max(threads)} "
             f"| {handles[0]}, {handles[-1]}, {max(handles)} | {warm[0].disk_mb:.0f} to {warm[-1].disk_mb:.0f} |"
         )
 
