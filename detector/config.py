@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from detector.errors import ConfigError, Problem
 from detector.geometry import crosses_itself
@@ -174,6 +174,11 @@ class Camera(Settings):
     name: Name
     title: str | None = Field(None, description="name for people; the plain name when left out")
     source: str = Field(description="rtsp://… without user and password, a video file, or a folder of them")
+    substream: str | None = Field(
+        None,
+        description="rtsp://… of the camera's small stream, same login and field of view: people are looked for in it, "
+        "and the source is decoded only where they are looked at closely; evidence is the source's",
+    )
     username: str | None = None
     password_env: str | None = None
     password_file: Path | None = None
@@ -187,13 +192,26 @@ class Camera(Settings):
         [], description="how a recorder names this camera's files or folders, e.g. NVR_ch1_* or 001/*; for replay"
     )
 
-    @field_validator("source")
+    @field_validator("source", "substream")
     @classmethod
-    def _no_password_inside(cls, source: str) -> str:
+    def _no_password_inside(cls, source: str | None) -> str | None:
+        if source is None:
+            return None
         unbroken = re.sub(r"""[\s'"]""", "", source)  # a password may hold what would end an address in running text
         if without_login(unbroken) != unbroken:
             raise ValueError("a user name or password stands in the URL")
         return source
+
+    @field_validator("substream")
+    @classmethod
+    def _has_a_stream_to_go_with(cls, substream: str | None, info: ValidationInfo) -> str | None:
+        if substream is not None and "://" not in substream:
+            raise ValueError("must be a stream's address, such as rtsp://10.0.0.11/sub")
+        if substream is not None and "://" not in info.data.get("source", "://"):
+            raise ValueError("a recording has no small stream beside it: take this key out")
+        if substream is not None and substream == info.data.get("source"):
+            raise ValueError("is the same stream as source")
+        return substream
 
     @property
     def live(self) -> bool:

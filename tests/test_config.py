@@ -167,18 +167,39 @@ def test_missing_files_and_secrets_are_told_at_once(tmp_path: Path, capsys: pyte
         "rtsp:/admin:hunter2@10.0.0.2/1",
     ],
 )
+@pytest.mark.parametrize("key", ["source", "substream"])
 def test_a_password_in_an_address_is_refused_and_never_printed(
-    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "edge.yaml"
-    path.write_text(changed(cameras__0__source=source))
+    path.write_text(changed(**{f"cameras__0__{key}": source}))
     for arguments in (["check", str(path)], ["check", str(path), "--json"], ["run", str(path)]):
         assert main(arguments) == 2
         output = "".join(capsys.readouterr())
         assert PASSWORD not in output
-        assert "cameras[0].source" in output
+        assert f"cameras[0].{key}" in output
         assert "stands in the URL" in output
         assert "password_file instead" in output
+
+
+@pytest.mark.parametrize(
+    ("source", "substream", "reason"),
+    [
+        ("rtsp://10.0.0.1/1", "small.mp4", "must be a stream's address"),
+        ("rtsp://10.0.0.1/1", "", "must be a stream's address"),
+        ("a.mp4", "rtsp://10.0.0.1/2", "a recording has no small stream"),
+        ("rtsp://10.0.0.1/1", "rtsp://10.0.0.1/1", "is the same stream"),
+    ],
+)
+def test_a_small_stream_goes_beside_a_live_one(
+    source: str, substream: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(cameras__0__source=source, cameras__0__substream=substream))
+    assert main(["check", str(path)]) == 2
+    said = "".join(capsys.readouterr())
+    assert "cameras[0].substream" in said
+    assert reason in said
 
 
 @pytest.mark.parametrize("key", ["rtsp://admin:hunter2@cam/1", "site"])

@@ -38,7 +38,9 @@ KEEP_EVERY_S = 600.0  # what is learned in days may lose some minutes when the p
 class MeasuredSource(Source, Protocol):
     """A source that tells how it is doing."""
 
-    stats: SourceStats
+    @property
+    def stats(self) -> SourceStats:
+        """How it is doing."""
 
     def newest(self, frame: Frame) -> Frame:
         """A frame that has come since this one was given, or this one; an older one given up is counted as dropped."""
@@ -165,9 +167,10 @@ class CameraWorker:
             "state": "ok" if state == "online" else state,
             "reason": self._trouble
             or self.failure
-            or (stats.last_error if stats and state != "online" else None)
+            or (stats.last_error if stats and (state != "online" or stats.lack) else None)
             or "",
             "trouble": stats.trouble if stats else None,
+            "lack": stats.lack if stats else None,
             **rates,
             "analysed": looked_at,
             "passed_over": self.passed_over,

@@ -59,6 +59,7 @@ class SceneLooker:
         self._size: tuple[int, int] | None = None
         self._at = 0.0
         self._measured_at = float("-inf")
+        self._wanted = False
         self._begin_anew()
 
     def glance(self, frame: Frame) -> bool:

@@ -10,17 +10,22 @@ if TYPE_CHECKING:
     from detector.clock import Clock
     from detector.config import Camera
     from detector.sources.live import LiveSource
+    from detector.sources.paired import PairedSource
     from detector.sources.played import PlayedFile
     from detector.sources.video import OnPacket
 
 
 def open_source(
     camera: Camera, *, fps: float, clock: Clock, stop: threading.Event, on_packet: OnPacket | None = None
-) -> LiveSource | PlayedFile:
+) -> LiveSource | PairedSource | PlayedFile:
     """The source that a camera's configuration names.
 
     It connects or opens its file when iterated. FFmpeg is loaded here, not on import.
     """
+    if camera.live and camera.substream is not None:
+        from detector.sources.paired import PairedSource
+
+        return PairedSource(camera, fps=fps, clock=clock, stop=stop, on_packet=on_packet)
     if camera.live:
         from detector.sources.live import LiveSource
 

@@ -21,7 +21,7 @@ from detector.config import Camera
 from detector.packets import Packet, StreamFormat
 from detector.pictures import Picture
 from detector.secrecy import redacted
-from detector.sources.messages import Connect, Ended, Format, Garbled, Laid, Stepped
+from detector.sources.messages import Connect, Decode, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
 from detector.sources.stats import SourceStats, State, Trouble
 from detector.sources.video import OnPacket
@@ -72,11 +72,15 @@ class LiveSource:
 
     Args:
         camera: Its `source` holds neither user nor password; these are put in when connecting and appear nowhere else.
-        fps: Frames a second to give.
+        fps: Frames a second to give; with 0 the stream is read and not decoded.
         clock: Tells the time of arrival.
         stop: Ends iteration and reading.
         on_packet: Is given every packet from a key frame on, in the reading thread.
         patience: How long to wait for what.
+
+    Attributes:
+        stats: How it is doing.
+        stream_format: What the camera sends; `None` until it has said so.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class LiveSource:
         patience: Patience | None = None,
     ) -> None:
         self.stats = SourceStats()
+        self.stream_format: StreamFormat | None = None
         self._camera = camera
         self._clock = clock
         self._stop = stop
@@ -105,21 +110,29 @@ class LiveSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the newest due frame, each once."""
-        self._thread.start()
+        self.start()
         while not self._over:
-            if (frame := self._taken(0.2)) is not None:
+            if (frame := self.taken(0.2)) is not None:
                 self.stats.analysed += 1
                 yield frame
         self.stats.state = "ended"
 
+    def start(self) -> None:
+        """Begin to read; for those who take frames one by one instead of iterating."""
+        self._thread.start()
+
+    def decode(self, fps: float) -> None:
+        """Give so many frames a second from now on; none when 0. Packets are passed on in any case."""
+        self._fps = fps
+
     def newest(self, frame: Frame) -> Frame:
         """The frame that has come since, if any; the one given counts as dropped then."""
-        newer = self._taken(0.0)
+        newer = self.taken(0.0)
         self.stats.dropped += newer is not None
         return newer or frame
 
-    def _taken(self, timeout_s: float) -> Frame | None:
-        """What lies in the slot; copied here and not on arrival, so that a dropped frame costs nothing."""
+    def taken(self, timeout_s: float) -> Frame | None:
+        """The newest due frame, waiting for it at most so long; copied only now: a dropped frame costs nothing."""
         taken = self._slot.take(timeout_s)
         picture = taken.picture() if taken is not None else None
         return Frame(self._camera.name, taken.index, taken.at, picture) if taken and picture else None
@@ -155,8 +168,9 @@ class LiveSource:
         """One connection, from opening to its end; tells why it ended."""
         try:
             reader = self._reader = self._reader or self._started()
-            reader.send(self._order())
-            ended = self._listen(reader)
+            order = self._order()
+            reader.send(order)
+            ended = self._listen(reader, order.fps)
         except EOFError:
             ended = Ended("crashed", f"the reader process died: {self._reader.died() if self._reader else 'at once'}")
         except Garbled as error:
@@ -175,7 +189,7 @@ class LiveSource:
         self._readers += 1
         return reader
 
-    def _listen(self, reader: Reader) -> Ended:
+    def _listen(self, reader: Reader, fps: float) -> Ended:
         """Take in what the reader says until the connection ends, it falls silent, or nobody wants to know any more.
 
         Silence is the sign of a decoder that hangs or burns the processor without an end: every other trouble of a
@@ -188,6 +202,9 @@ class LiveSource:
         until = time.monotonic() + self._patience.open_s + self._patience.hung_s
         while not self._over:
             reader.free_seen()
+            if fps != self._fps:
+                fps = self._fps
+                reader.send(Decode(fps))
             message = reader.receive(min(0.2, self._patience.hung_s))
             now = time.monotonic()
             if message is None:
@@ -201,6 +218,7 @@ class LiveSource:
                     return message
                 case Format():
                     stream_format = StreamFormat(message.codec, message.width, message.height)
+                    self.stream_format = stream_format
                 case Stepped():
                     flood.add(len(message.data), now)
                     first = self.stats.frames_in
@@ -220,7 +238,7 @@ class LiveSource:
             self._on_packet(Packet(at, step.data, step.key, shown_after), stream_format)
         self.stats.decode_errors += step.damaged
         self.stats.dropped += step.dropped
-        if step.pictures:
+        if step.pictures or not self._fps:
             self.stats.frames_in += step.pictures
             self.stats.last_frame_at = at
             if self.stats.state not in ("online", "ended"):  # the consumer may have gone meanwhile

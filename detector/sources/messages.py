@@ -27,7 +27,10 @@ class Garbled(Exception):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """To the reader: connect to the camera once. The address holds its password; it goes this way and no other."""
+    """To the reader: connect to the camera once. The address holds its password; it goes this way and no other.
+
+    `fps` is as of `Decode`.
+    """
 
     kind: ClassVar[int] = 1
     largest: ClassVar[int] = 16 << 10
@@ -75,6 +78,27 @@ class Free:
     def unpacked(cls, data: bytes) -> Free:
         """From bytes."""
         return cls(data[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """To the reader: lay out so many pictures a second from now on; with 0 packets are passed on and not decoded."""
+
+    kind: ClassVar[int] = 7
+    largest: ClassVar[int] = 8
+
+    fps: float
+
+    _FORM: ClassVar[Struct] = Struct("!d")
+
+    def packed(self) -> bytes:
+        """As bytes."""
+        return self._FORM.pack(self.fps)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Decode:
+        """From bytes."""
+        return cls(*cls._FORM.unpack(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +234,10 @@ class Ended:
         return cls(trouble, "".join(letter if letter.isprintable() else " " for letter in text))
 
 
-Message = Connect | Free | Format | Stepped | Laid | Ended
+Message = Connect | Free | Decode | Format | Stepped | Laid | Ended
 Kinds = dict[int, type[Message]]
 
-TO_READER: Kinds = {one.kind: one for one in (Connect, Free)}
+TO_READER: Kinds = {one.kind: one for one in (Connect, Free, Decode)}
 TO_WORKER: Kinds = {one.kind: one for one in (Format, Stepped, Laid, Ended)}
 
 

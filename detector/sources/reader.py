@@ -14,7 +14,7 @@ from pathlib import Path
 
 import detector
 from detector.pictures import Picture
-from detector.sources.messages import TO_WORKER, Channel, Connect, Free, Garbled, Laid, Message
+from detector.sources.messages import TO_WORKER, Channel, Connect, Decode, Free, Garbled, Laid, Message
 from detector.sources.slots import Viewer, make_memory
 
 # The two folders say where to import from; nothing else of the worker's surroundings reaches the reader.
@@ -66,7 +66,7 @@ class Reader:
         """Number of the process."""
         return self._process.pid
 
-    def send(self, message: Connect | Free) -> None:
+    def send(self, message: Connect | Decode | Free) -> None:
         """Say something.
 
         Raises:

@@ -20,7 +20,7 @@ from detector.containers import LIVE, MOST_PIXELS
 from detector.errors import SourceError, SourceUnavailable
 from detector.secrecy import redacted
 from detector.sources.confined import confine, only_port
-from detector.sources.messages import TO_READER, Channel, Connect, Ended, Format, Free, Stepped
+from detector.sources.messages import TO_READER, Channel, Connect, Decode, Ended, Format, Free, Stepped
 from detector.sources.pacing import Pacer
 from detector.sources.slots import Writer
 from detector.sources.stats import Trouble
@@ -95,7 +95,7 @@ def _connected(order: Connect, channel: Channel, slots: Writer) -> Ended:
 
 
 def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> Ended:
-    pacer = Pacer(order.fps)
+    pacer = _paced(video, order.fps)
     told: Format | None = None
     damaged = dropped = 0
     picture_at = sent_at = time.monotonic()
@@ -111,30 +111,42 @@ def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> 
         due = []
         for number, (_, picture) in enumerate(step.pictures):
             picture_at = time.monotonic()
-            if pacer.due(picture_at):
+            if pacer is not None and pacer.due(picture_at):
                 due.append((picture, picture_at, number))
         if due or at - sent_at >= SPEAK_S:
             sent_at = at
-            _hear(channel, slots)
+            wish = _hear(channel, slots)
             laid = [slots.lay(*picture) for picture in due]
             for one in filter(None, laid):
                 channel.put(one)
             dropped = laid.count(None)
             channel.flush()
-        if at - picture_at > order.frame_s:
+            if wish is not None:
+                pacer, picture_at = _paced(video, wish.fps), at
+        if pacer is not None and at - picture_at > order.frame_s:
             return Ended("no_picture", f"sends packets but no picture since {order.frame_s:g} s")
     # FFmpeg reports a camera that went away as an ordinary end of the stream.
     return Ended("broke_off", "the stream ended")
 
 
-def _hear(channel: Channel, slots: Writer) -> None:
-    """Take in what the worker has said meanwhile."""
+def _paced(video: Video, fps: float) -> Pacer | None:
+    """Chooses so many pictures a second; `None`, and nothing is decoded, where that is none."""
+    video.decoding = fps > 0
+    return Pacer(fps) if fps > 0 else None
+
+
+def _hear(channel: Channel, slots: Writer) -> Decode | None:
+    """Take in what the worker has said meanwhile; gives its last word on what to decode, if any."""
+    wish = None
     try:
         while (word := channel.receive(0)) is not None:
             if isinstance(word, Free):
                 slots.free(word.slot)
+            elif isinstance(word, Decode):
+                wish = word
     except EOFError:
         raise HungUp from None
+    return wish
 
 
 def opened(order: Connect) -> Video:

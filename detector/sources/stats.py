@@ -20,6 +20,12 @@ Trouble = Literal[
     "crashed",
 ]
 
+Lack = Literal[
+    "small_lost",  # the small stream of two brings nothing: the large one is looked at
+    "small_differs",  # its pictures have another shape: the large one is looked at
+    "large_lost",  # the large one brings nothing: no evidence, and nothing to look at closely
+]
+
 
 @dataclass(slots=True)
 class SourceStats:
@@ -38,6 +44,7 @@ class SourceStats:
         killed: Those of them that had to be killed because they hung.
         last_frame_at: When the last picture came, Unix seconds UTC.
         last_error: The last trouble, without user and password.
+        lack: What a camera of two streams goes on without.
     """
 
     state: State = "connecting"
@@ -51,3 +58,4 @@ class SourceStats:
     last_frame_at: float | None = None
     last_error: str | None = None
     trouble: Trouble | None = None
+    lack: Lack | None = None

@@ -73,8 +73,8 @@ def rtsp_server(camera_footage: Path) -> Iterator[Callable[..., RtspServer]]:
         part_missing("GStreamer's RTSP server", "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good")
     servers: list[RtspServer] = []
 
-    def start(login: tuple[str, str] | None = None) -> RtspServer:
-        servers.append(RtspServer(camera_footage, login))
+    def start(login: tuple[str, str] | None = None, footage: Path = camera_footage) -> RtspServer:
+        servers.append(RtspServer(footage, login))
         servers[-1].start()
         return servers[-1]
 

@@ -1,0 +1,259 @@
+"""A camera's small and large stream as one source: two live streams enter, frames of the large one's size leave.
+
+People are looked for in the small stream's pictures. The large stream's packets are evidence and cost nearly nothing;
+it is decoded only while somebody cuts parts from its pictures, that is, looks at people closely. Whoever reads the
+frames sees one camera of one size, in whose pixels all boxes are.
+
+Where one of the two can't be used, the other goes on alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from detector.clock import Clock
+from detector.config import Camera
+from detector.pictures import Bgr, Image, Picture
+from detector.sources.live import LiveSource, Patience
+from detector.sources.stats import Lack, SourceStats
+from detector.sources.video import OnPacket
+from detector.values import Frame
+
+logger = logging.getLogger(__name__)
+
+LOST_S = 8.0  # a stream without a picture for so long is done without
+CLOSELY_S = 10.0  # after a part was cut from a picture the large stream is decoded for so long
+APART_S = 0.15  # pictures of the two streams taken further apart don't belong together
+ALIKE = 0.03  # by so much of itself may the aspect differ: encoders round to whole blocks
+SMALL_WIDTH = 640  # of the pictures that people are looked for in, where no small stream says
+
+
+class PairedSource:
+    """Frames of a camera with a small stream beside its large one; as `LiveSource` otherwise.
+
+    Args:
+        camera: Its `substream` is the small one; the login is that of both.
+        fps: Frames a second to give.
+        clock: Tells the time of arrival.
+        stop: Ends iteration and reading.
+        on_packet: Is given every packet of the large stream.
+        patience: How long to wait for what, for each of them.
+        lost_s: How long to wait for one of them before going on without.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        fps: float,
+        clock: Clock,
+        stop: threading.Event,
+        on_packet: OnPacket | None = None,
+        patience: Patience | None = None,
+        lost_s: float = LOST_S,
+    ) -> None:
+        small = camera.model_copy(update={"source": camera.substream})
+        self._large = LiveSource(camera, fps=0, clock=clock, stop=stop, on_packet=on_packet, patience=patience)
+        self._small = LiveSource(small, fps=fps, clock=clock, stop=stop, patience=patience)
+        self._camera = camera.name
+        self._fps = fps
+        self._lost_s = lost_s
+        self._stop = stop
+        self._closed = threading.Event()
+        self._small_size = (SMALL_WIDTH, SMALL_WIDTH * 9 // 16)
+        self._clock = clock
+        self._began_at = clock.now()
+        self._alone = False
+        self._differs = False
+        self._closely_until = 0.0
+        self._detail: Frame | None = None
+        self._last_at = float("-inf")
+        self._frames_in = self._dropped = 0  # beside what the stream in use has counted
+        self._analysed = 0
+        self._ended = False
+
+    @property
+    def stats(self) -> SourceStats:
+        """How it is doing: frames of the stream that is looked at, connections of both."""
+        used = self._large.stats if self._alone else self._small.stats
+        other = self._small.stats if self._alone else self._large.stats
+        lack = self._lack()
+        return replace(
+            used,
+            state="ended" if self._ended else used.state,
+            frames_in=used.frames_in + self._frames_in,
+            analysed=self._analysed,
+            dropped=used.dropped + self._dropped,
+            decode_errors=used.decode_errors + other.decode_errors,
+            reconnects=used.reconnects + other.reconnects,
+            restarts=used.restarts + other.restarts,
+            killed=used.killed + other.killed,
+            lack=lack,
+            last_error=used.last_error or (other.last_error if lack else None),
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the newest due frame, each once."""
+        self._began_at = self._clock.now()
+        self._large.start()
+        self._small.start()
+        while not self._over:
+            if (frame := self._next(0.2)) is not None:
+                self._analysed += 1
+                yield frame
+        self._ended = True
+
+    def newest(self, frame: Frame) -> Frame:
+        """The frame that has come since, if any; the one given counts as dropped then."""
+        newer = self._next(0.0)
+        self._dropped += newer is not None
+        return newer or frame
+
+    def close(self) -> None:
+        """Stop reading both."""
+        self._closed.set()
+        for stream in (self._large, self._small):
+            stream.close()
+
+    @property
+    def _over(self) -> bool:
+        return self._stop.is_set() or self._closed.is_set()
+
+    def _lack(self) -> Lack | None:
+        if self._differs:
+            return "small_differs"
+        if self._lost(self._small):
+            return "small_lost"
+        return "large_lost" if self._lost(self._large) else None
+
+    def _lost(self, stream: LiveSource) -> bool:
+        """Whether nothing has come of a stream for long."""
+        heard_at = max(stream.stats.last_frame_at or 0.0, self._began_at)
+        return self._clock.now() - heard_at > self._lost_s
+
+    def _next(self, timeout_s: float) -> Frame | None:
+        frame = self._of_small(0.0 if self._alone else timeout_s)
+        large_is_there = self._large.stats.state == "online"
+        if frame is not None:
+            self._go_on(alone=False)
+        elif large_is_there and (self._differs or self._lost(self._small)):
+            self._go_on(alone=True)
+        closely = time.monotonic() < self._closely_until
+        # Twice as often as needed: the one next to a small picture is near enough in time then.
+        self._large.decode(self._fps if self._alone else 2 * self._fps if closely else 0)
+        if frame is None and self._alone:
+            frame = self._of_large(timeout_s)
+        if frame is None or frame.captured_at <= self._last_at:
+            return None
+        self._last_at = frame.captured_at
+        return frame
+
+    def _go_on(self, *, alone: bool) -> None:
+        """With the large stream alone, or with both."""
+        if alone != self._alone:
+            self._alone = alone
+            left, used = (self._small, self._large) if alone else (self._large, self._small)
+            self._frames_in += left.stats.frames_in - used.stats.frames_in
+            self._dropped += left.stats.dropped - used.stats.dropped
+            words = f"without its small stream: {self._lack()}" if alone else "with its small stream again"
+            logger.log(logging.WARNING if alone else logging.INFO, "camera goes on %s camera=%s", words, self._camera)
+
+    def _of_small(self, timeout_s: float) -> Frame | None:
+        small = self._small.taken(timeout_s)
+        if small is None:
+            return None
+        large = self._large.stream_format
+        size = (large.width, large.height) if large is not None and min(large.width, large.height) > 0 else None
+        if size is None:  # not connected yet: a moment's wait spares everybody pictures of two sizes
+            return small if self._lost(self._large) else None
+        self._differs = not alike(small.size, size)
+        if self._differs:
+            return small if self._lost(self._large) else None
+        self._small_size = small.size
+        return replace(small, picture=PairedPicture(size, small.picture, self._detail_of(small, size), self._closely))
+
+    def _of_large(self, timeout_s: float) -> Frame | None:
+        large = self._large.taken(timeout_s)
+        if large is None:
+            return None
+        width = min(large.size[0], self._small_size[0])
+        # As small as it would be otherwise: what is learned of the view stays true when the small stream comes back.
+        small = Bgr(large.picture.resized(width, max(1, round(width * large.size[1] / large.size[0]))))
+        return replace(large, picture=PairedPicture(large.size, small, large.picture, self._closely))
+
+    def _detail_of(self, small: Frame, size: tuple[int, int]) -> Picture | None:
+        self._detail = self._large.taken(0.0) or self._detail
+        detail = self._detail
+        fits = detail is not None and detail.size == size and abs(detail.captured_at - small.captured_at) <= APART_S
+        return detail.picture if detail is not None and fits else None
+
+    def _closely(self) -> None:
+        self._closely_until = time.monotonic() + CLOSELY_S
+
+
+class PairedPicture:
+    """One instant from two streams, of the large one's size.
+
+    What is asked for small comes from the small picture, and so does the brightness, at the large one's size: whether
+    the large one is there or not, a view looks the same to those who remember it.
+
+    Args:
+        size: Width and height of the large stream's pictures, pixels.
+        small: Of the small stream.
+        detail: Of the large one, of this size; `None` where there is none: then the small one is enlarged.
+        closely: Called when a part is asked for.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], small: Picture, detail: Picture | None, closely: Callable[[], None]
+    ) -> None:
+        self.size = size
+        self._small = small
+        self._detail = detail
+        self._closely = closely
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        """What black and white are in `luma`."""
+        return self._small.levels
+
+    def bgr(self) -> Image:
+        """The whole."""
+        return self._bgr
+
+    def luma(self) -> Image:
+        """Its brightness."""
+        return self._luma
+
+    def resized(self, width: int, height: int) -> Image:
+        """A copy of this size."""
+        much = width > self._small.size[0] and self._detail is not None
+        return (self._detail if much and self._detail is not None else self._small).resized(width, height)
+
+    def cropped(self, left: int, top: int, right: int, bottom: int) -> Image:
+        """A part of it."""
+        self._closely()
+        if self._detail is not None:
+            return self._detail.cropped(left, top, right, bottom)
+        return self._bgr[top:bottom, left:right]
+
+    @cached_property
+    def _bgr(self) -> Image:
+        return self._detail.bgr() if self._detail is not None else self._small.resized(*self.size)
+
+    @cached_property
+    def _luma(self) -> Image:
+        return np.asarray(cv2.resize(self._small.luma(), self.size), np.uint8)
+
+
+def alike(small: tuple[int, int], large: tuple[int, int]) -> bool:
+    """Whether pictures of these sizes may be of one field of view."""
+    return abs(small[0] * large[1] / (small[1] * large[0]) - 1) <= ALIKE

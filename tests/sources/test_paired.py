@@ -1,0 +1,233 @@
+"""A camera's two streams as one source, by real RTSP servers of which either may die or show another shape."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from detector.clock import SystemClock
+from detector.config import Camera
+from detector.packets import Packet, StreamFormat
+from detector.pictures import Bgr
+from detector.sources.paired import PairedPicture, PairedSource, alike
+from detector.sources.video import MOST_ASIDE, Video
+from detector.values import Frame
+from tests.sources.conftest import CAMERA_FPS, RtspServer
+from tests.sources.footage import grey_of, make_video
+from tests.sources.test_live import HASTY, soon
+
+Servers = Callable[..., RtspServer]
+LARGE, SMALL, SQUARE = (640, 480), (320, 240), (240, 240)
+HASTY_PAIR: dict[str, Any] = {"patience": HASTY, "lost_s": 2.0}
+
+
+@pytest.fixture(scope="session")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[int, int]], Path]:
+    """A camera's raw stream of pictures of a size."""
+    folder = tmp_path_factory.mktemp("pair")
+    made: dict[tuple[int, int], Path] = {}
+
+    def of(size: tuple[int, int]) -> Path:
+        if size not in made:
+            path = folder / f"{size[0]}x{size[1]}.h264"
+            made[size] = make_video(path, seconds=6, fps=CAMERA_FPS, size=size, key_every=3 * CAMERA_FPS, form="h264")
+        return made[size]
+
+    return of
+
+
+class Pair:
+    """Consumes a source in a thread, and looks closely while `closely` is set."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.stop = threading.Event()
+        self.closely = False
+        self.frames: list[Frame] = []
+        self.detailed = 0
+        self.packets: list[tuple[Packet, StreamFormat]] = []
+        self.source = PairedSource(
+            camera, fps=5, clock=SystemClock(), stop=self.stop, on_packet=self._take, **HASTY_PAIR
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _take(self, packet: Packet, stream_format: StreamFormat) -> None:
+        self.packets.append((packet, stream_format))
+
+    def _run(self) -> None:
+        for frame in self.source:
+            self.frames.append(frame)
+            if self.closely:
+                frame.picture.cropped(10, 10, 110, 110)
+                self.detailed += frame.picture._detail is not None  # type: ignore[attr-defined]
+
+    def sees_more(self, count: int = 5) -> bool:
+        enough = len(self.frames) + count
+        return soon(lambda: len(self.frames) >= enough)
+
+    def end(self) -> None:
+        self.stop.set()
+        self._thread.join(10)
+        self.source.close()
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[..., Pair]]:
+    pairs: list[Pair] = []
+
+    def start(large: RtspServer, small: RtspServer, **more: Any) -> Pair:
+        pairs.append(Pair(Camera(name="dock", source=large.url, substream=small.url, **more)))
+        return pairs[-1]
+
+    yield start
+    for pair in pairs:
+        pair.end()
+
+
+def test_people_are_looked_for_in_the_small_stream_and_the_large_one_is_decoded_for_close_looks_only(
+    rtsp_server: Servers, watch: Callable[..., Pair], footage: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCK_PASSWORD", "p@ss/w:rd")
+    monkeypatch.setattr("detector.sources.paired.CLOSELY_S", 1.0)
+    login = ("viewer", "p@ss/w:rd")
+    servers = [rtsp_server(login, footage(size)) for size in (LARGE, SMALL)]
+    pair = watch(*servers, username="viewer", password_env="DOCK_PASSWORD")
+    assert pair.sees_more(6)
+    assert {frame.size for frame in pair.frames} == {LARGE}
+    times = [frame.captured_at for frame in pair.frames]
+    assert times == sorted(set(times))
+    assert pair.packets[0][0].key
+    assert {(form.width, form.height) for _, form in pair.packets} == {LARGE}
+    # Pictures and packets share one clock.
+    assert abs(pair.packets[-1][0].at - pair.frames[-1].captured_at) < 2
+    assert pair.source._large.stats.frames_in == 0  # not one was decoded
+    stats = pair.source.stats
+    assert (stats.state, stats.trouble, stats.lack) == ("online", None, None)
+    assert stats.frames_in >= 2 * stats.analysed
+    # Now somebody looks closely, for a while.
+    pair.closely = True
+    assert soon(lambda: pair.detailed >= 3)
+    pair.closely = False
+    large = pair.source._large.stats
+    assert soon(lambda: _rests(lambda: large.frames_in))
+    assert (large.decode_errors, pair.source.stats.lack) == (0, None)
+
+
+def _rests(count: Callable[[], int]) -> bool:
+    before = count()
+    threading.Event().wait(0.7)
+    return count() == before
+
+
+def test_without_one_of_its_streams_the_other_is_looked_at_and_the_lack_is_told(
+    rtsp_server: Servers, watch: Callable[..., Pair], footage: Callable[..., Path]
+) -> None:
+    large, small = rtsp_server(footage=footage(LARGE)), rtsp_server(footage=footage(SMALL))
+    pair = watch(large, small)
+    assert pair.sees_more(2)
+    small.kill()
+    assert soon(lambda: pair.source.stats.lack == "small_lost")
+    assert pair.sees_more(4)
+    assert (pair.source.stats.state, pair.source.stats.last_error is None) == ("online", False)
+    small.start()
+    assert soon(lambda: pair.source.stats.lack is None)
+    assert soon(lambda: _rests(lambda: pair.source._large.stats.frames_in))
+    large.kill()
+    assert soon(lambda: pair.source.stats.lack == "large_lost")
+    assert pair.sees_more(3)
+    assert pair.source.stats.state == "online"
+    # Nothing that is remembered in pixels is forgotten for that, and time went on.
+    assert {frame.size for frame in pair.frames} == {LARGE}
+    times = [frame.captured_at for frame in pair.frames]
+    assert times == sorted(set(times))
+
+
+def test_a_small_stream_of_another_shape_is_not_looked_at(
+    rtsp_server: Servers, watch: Callable[..., Pair], footage: Callable[..., Path]
+) -> None:
+    pair = watch(rtsp_server(footage=footage(LARGE)), rtsp_server(footage=footage(SQUARE)))
+    assert pair.sees_more(5)
+    assert pair.source.stats.lack == "small_differs"
+    assert {frame.size for frame in pair.frames} == {LARGE}
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "same"),
+    [
+        ((640, 360), (1920, 1080), True),
+        ((704, 396), (2560, 1440), True),
+        ((640, 368), (1920, 1088), True),
+        ((352, 288), (1920, 1080), False),
+        ((704, 576), (1920, 1080), False),
+        ((360, 640), (1920, 1080), False),
+    ],
+)
+def test_shapes_are_alike_up_to_whole_blocks(small: tuple[int, int], large: tuple[int, int], same: bool) -> None:
+    assert alike(small, large) is same
+
+
+def _half_white(size: tuple[int, int]) -> Bgr:
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    image[:, : size[0] // 2] = 255
+    return Bgr(image)
+
+
+@pytest.mark.parametrize("has_detail", [True, False])
+def test_a_paired_picture_is_one_picture_of_the_large_size(has_detail: bool) -> None:
+    asked: list[bool] = []
+    detail = _half_white(LARGE) if has_detail else None
+    picture = PairedPicture(LARGE, _half_white(SMALL), detail, lambda: asked.append(True))
+    assert picture.size == LARGE
+    assert picture.luma().shape == (LARGE[1], LARGE[0])
+    assert picture.bgr().shape == (LARGE[1], LARGE[0], 3)
+    assert picture.resized(64, 48).shape == (48, 64, 3)
+    assert not asked
+    left, right = picture.cropped(100, 50, 300, 250), picture.cropped(340, 50, 540, 250)
+    assert left.shape == right.shape == (200, 200, 3)
+    assert (int(left.min()), int(right.max())) == (255, 0)  # the same places as in the whole
+    assert asked
+
+
+# Decoding that pauses
+
+
+def _video(path: Path) -> Video:
+    return Video(av.open(str(path)), str(path), evidence=True)
+
+
+def _number(decoded: av.VideoFrame) -> int:
+    return round((float(decoded.to_ndarray(format="gray").mean()) - grey_of(0)) / 20)
+
+
+@pytest.mark.parametrize("began", [5, 25, 37])
+def test_decoding_goes_on_at_once_from_packets_kept_since_the_last_key_frame(tmp_path: Path, began: int) -> None:
+    video = _video(make_video(tmp_path / "a.mp4", seconds=3, key_every=25))
+    video.decoding = False
+    shown = []
+    for number, step in enumerate(video.steps()):
+        assert step.data or number >= 75  # evidence never pauses
+        assert bool(step.pictures) is (number >= began) or number >= 75
+        shown += [_number(decoded) for _, decoded in step.pictures]
+        video.decoding = video.decoding or number + 1 == began
+    assert shown == [n % 12 for n in range(began, 75)]
+    assert video.decode_errors == 0
+    video.close()
+
+
+def test_where_the_last_key_frame_is_too_long_ago_decoding_waits_for_the_next(tmp_path: Path) -> None:
+    video = _video(make_video(tmp_path / "a.mp4", seconds=26, key_every=MOST_ASIDE + 50, size=(64, 48)))
+    video.decoding = False
+    with_pictures = []
+    for number, step in enumerate(video.steps()):
+        video.decoding = number >= MOST_ASIDE + 10
+        with_pictures += [number] if step.pictures else []
+    assert with_pictures[0] == MOST_ASIDE + 50
+    assert video.decode_errors == 0
+    video.close()
