@@ -104,8 +104,8 @@ class Program:
         own = found[0][0]
         disk = sum(map(size_of, self._folder.joinpath(self.name).rglob("*")))
         return Sample(
-            round(minute, 2), self.name, self.life, round(memory / 1024, 1), round(own / 1024, 1), len(found), threads, handles,
-            round(disk / 2**20, 1),
+            round(minute, 2), self.name, self.life, round(memory / 1024, 1), round(own / 1024, 1), len(found), threads,
+            handles, round(disk / 2**20, 1),
         )  # fmt: skip
 
 
@@ -300,10 +300,11 @@ def newer(hub: Program, folder: Path) -> Program:
 
 def told(samples: list[Sample], minutes: float) -> None:
     """Print what each held, by its last life."""
-    print(
-        "| who | from minute | memory, MB: first, last, most | slope, MB/h | without children | threads | files | disk, MB |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = (
+        "who", "from minute", "memory, MB: first, last, most", "MB/h", "alone", "threads", "files", "disk, MB",
+    )  # fmt: skip
+    print("|", " | ".join(columns), "|")
+    print("|", " | ".join(["---"] * len(columns)), "|")
     for who in ("edge", "hub"):
         of_it = [one for one in samples if one.who == who]
         last_life = [one for one in of_it if one.life == max(one.life for one in of_it)]
@@ -314,10 +315,11 @@ def told(samples: list[Sample], minutes: float) -> None:
         memory, threads, handles = (
             [getattr(one, what) for one in warm] for what in ("memory_mb", "threads", "handles")
         )
+        whole, own = slope_mb_per_h(warm, "memory_mb"), slope_mb_per_h(warm, "own_mb")
         print(
-            f"| {who} | {warm[0].minute:.0f} | {memory[0]:.0f}, {memory[-1]:.0f}, {max(memory):.0f} "
-            f"| {slope_mb_per_h(warm, 'memory_mb'):+.1f} "
-            f"| {warm[0].own_mb:.0f}, {warm[-1].own_mb:.0f}: {slope_mb_per_h(warm, 'own_mb'):+.1f} | {threads[0]}, {threads[-1]}, {max(threads)} "
+            f"| {who} | {warm[0].minute:.0f} | {memory[0]:.0f}, {memory[-1]:.0f}, {max(memory):.0f} | {whole:+.1f} "
+            f"| {warm[0].own_mb:.0f}, {warm[-1].own_mb:.0f}: {own:+.1f} MB/h "
+            f"| {threads[0]}, {threads[-1]}, {max(threads)} "
             f"| {handles[0]}, {handles[-1]}, {max(handles)} | {warm[0].disk_mb:.0f} to {warm[-1].disk_mb:.0f} |"
         )
 
