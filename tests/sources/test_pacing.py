@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from detector.sources.pacing import Pacer
+from detector.sources.pacing import Pacer, first_is_due
 
 
 def chosen(times: list[float], fps: float = 5.0) -> list[float]:
@@ -55,3 +55,24 @@ def test_a_rate_that_changes_midway() -> None:
 )
 def test_odd_times(times: list[float], expected: list[float]) -> None:
     assert chosen(times) == expected
+
+
+@pytest.mark.parametrize("rate", [5, 6, 12.5, 15, 20, 25, 29.97, 30])
+@pytest.mark.parametrize("begins_at", [0.0, 1_793_496_360.0, 1_793_496_360.125])
+def test_a_stream_cut_into_files_is_looked_at_at_the_same_frames(rate: float, begins_at: float) -> None:
+    times = [begins_at + n / rate for n in range(round(rate * 8))]
+    whole = chosen(times)
+    for cut in range(round(rate * 3), round(rate * 3) + 12):
+        first, start = chosen(times[:cut]), times[cut]
+        pacer = Pacer(5.0, start)
+        then = [at for at in times[cut:] if pacer.due(at - start)]
+        if not first_is_due(first[-1], then[0], 1 / rate, 5.0):
+            then = then[1:]
+        assert first + then == whole
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.05, 0.1, 0.15])
+def test_jitter_costs_a_stream_of_just_the_rate_no_frame(phase: float) -> None:
+    draw = random.Random(7)
+    times = [phase + 0.2 * n + draw.uniform(-0.02, 0.02) for n in range(500)]
+    assert chosen(times) == times
