@@ -42,6 +42,7 @@ class _Told:
     recording_start: float
     ended: bool = False
     clip: str | None = None
+    clip_span: tuple[float, float] | None = None  # Unix seconds of its first picture, and its length
     side: str | None = None
     snapshot: str | None = None
 
@@ -125,6 +126,7 @@ class ReplaySink:
             tracks=incident.tracks,
         )
         told.clip, told.side = clip, side if written else None
+        told.clip_span = started_at, duration_s
 
     def _clip(self, begin: float, end: float, out: Path) -> tuple[float, float]:
         """Make a clip of a stretch of time; when its first picture was taken, and how many seconds it has."""
@@ -321,6 +323,8 @@ def _record(told: _Told) -> dict[str, Any]:
         "labels_exposed": {"low": exposed.low, "best": exposed.best, "high": exposed.high},
         "facts": dict(incident.facts),
         "clip": told.clip,
+        "clip_started_at": iso(told.clip_span[0]) if told.clip_span else None,
+        "clip_duration_s": round(told.clip_span[1], 3) if told.clip_span else None,
         "side": told.side,
         "snapshot": told.snapshot,
     }
