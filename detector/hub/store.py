@@ -442,7 +442,8 @@ class Store:
             }
             for (site, edge, epoch), found in sorted(seqs.items())
         ]  # fmt: skip
-        self._count_stream(connection, counts)
+        if counts:
+            self._count_stream(connection, counts)
 
     def _count_stream(self, connection: Connection, counts: list[dict[str, Any]]) -> None:
         insert = self._insert(streams)
