@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -20,6 +21,16 @@ from detector.recorded.recorder_names import read_name
 from detector.recorded.recordings import camera_of, sessions
 from detector.replay import replay
 from detector.sources.recording import Recording
+from tests.parts_resume import (
+    CAMERAS,
+    FILES,
+    begin,
+    evidence,
+    finished_work,
+    kill_somewhere,
+    make_footage,
+    write_config,
+)
 from tests.sources.footage import make_video
 
 CLIPS = Path(__file__).parent / "clips"
@@ -212,3 +223,23 @@ def test_a_recording_whose_times_stand_still_is_read_by_the_length_of_its_packet
     assert cut.start_s <= 5.0 and cut.start_s + cut.duration_s == pytest.approx(9.25)
     assert again == pytest.approx([k / 4 for k in range(len(again))])
     assert len(again) == round(cut.duration_s * 4)
+
+
+def test_a_replay_that_is_killed_at_any_moment_goes_on_from_there_and_finds_the_same(tmp_path: Path) -> None:
+    footage, config = make_footage(tmp_path / "footage"), write_config(tmp_path)
+    whole, out, options = tmp_path / "whole", tmp_path / "out", ("--jobs", "2", "--resume", "--keep-looks")
+    replay([footage], load_edge(config), whole)
+    assert [i["facts"]["what"] for i in lines_of(whole)] == ["dark", "dark"]
+    assert not (whole / "looks").exists(), "they are deleted when all is done"
+    pieces, dice, story = len(CAMERAS) * (FILES + 1), random.Random(7), []
+    for _ in range(2):
+        running = begin(footage, config, out, *options)
+        story.append(kill_somewhere(running, out, pieces, dice))
+        running.communicate()
+        finished = finished_work(out)
+    running = begin(footage, config, out, *options)
+    said = running.communicate()[1].decode()
+    assert running.returncode == 0, f"{story}\n{said}"
+    assert evidence(out) == evidence(whole), story
+    assert finished.items() <= finished_work(out).items(), f"nothing finished is done again: {story}"
+    assert len(finished_work(out)) == pieces
