@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from detector import __version__
 from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem
-from detector.progress import progress_count, progress_seconds, replay_progress
-from detector.secrecy import guard, redacted
+from detector.progress import progress_count, progress_seconds, progress_steps, replay_progress
+from detector.secrecy import guard, one_line, redacted
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from detector.recorded.dask_crew import DaskCrew
 
 FINE, FAILED, MISUSED = 0, 1, 2
+MOST_TOLD = 50  # files that could not be read; all are in the summary
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,6 +139,17 @@ def build_parser() -> argparse.ArgumentParser:
         help="let --scheduler tcp:// leave this machine: anybody in that network can then run programs on all of it",
     )  # fmt: skip
     replay.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+    bench = verb(
+        "bench", run_bench, "how fast it is on this machine, and where the time goes; beside YOLO.track if there"
+    )
+    bench.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="what is measured is made of it; the demo's")
+    bench.add_argument("--rounds", type=_positive, default=3, help="how often everything is measured (3)")
+    bench.add_argument(
+        "--weights", type=Path, metavar="FILE.pt", help="YOLO11n (a program: only from people you trust)"
+    )
+    bench.add_argument("--out", type=Path, metavar="FOLDER", help="for bench.json, bench.md and bench.svg")
+    bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     detect = verb("detect", run_detect, "pictures to detections")
     detect.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="pictures and folders of them")
@@ -355,7 +367,7 @@ def run_replay(options: argparse.Namespace) -> int:
         summary = replay(
             options.paths, config, options.out,
             start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
-            crew=crew,
+            crew=crew, keep_looks=options.keep_looks,
             expect=expect, progress=progress,
         )  # fmt: skip
     if options.json:
@@ -368,8 +380,10 @@ def run_replay(options: argparse.Namespace) -> int:
         hours, speed = summary["hours_covered"], summary["times_real_time"]
         print(f"{summary['files']} files, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
         print(f"report: {options.out / 'report.html'}")
-    for item in summary["unreadable"]:
-        print(f"labelwatch: not read: {item['why']}", file=sys.stderr)
+    for item in summary["unreadable"][:MOST_TOLD]:
+        print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
+    if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
+        print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
     return FAILED if summary["unreadable"] else FINE
 
 
@@ -400,6 +414,33 @@ def run_detect(options: argparse.Namespace) -> int:
     for line in unread:
         print(f"labelwatch: not read: {line}", file=sys.stderr)
     return FAILED if unread else FINE
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """`labelwatch bench`."""
+    from detector.bench import bench
+    from detector.bench.plot import plot
+    from detector.bench.tables import markdown, tables
+
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    with progress_steps() as progress:
+        figures = bench(options.clip, rounds=options.rounds, weights=options.weights, progress=progress)
+    if options.out is not None:
+        whole = json.dumps(figures, ensure_ascii=False, indent=1)
+        for name, text in (("bench.json", whole), ("bench.md", markdown(figures)), ("bench.svg", plot(figures))):
+            (options.out / name).write_text(text, encoding="utf-8")
+    if options.json:
+        print(json.dumps(figures, ensure_ascii=False))
+        return FINE
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for table in tables(figures):
+        console.print(table)
+    for said in (*figures["warnings"], *figures["notes"]):
+        print(said)
+    return FINE
 
 
 def run_backup(options: argparse.Namespace) -> int:

@@ -67,6 +67,11 @@ def without_login(text: str) -> str:
     return _URL_LOGIN.sub(rf"\g<scheme>{HIDDEN}@", text)
 
 
+def one_line(text: str) -> str:
+    """Text in which nothing ends a line, or speaks to a terminal: names of files may hold anything."""
+    return text.translate(_CONTROL)
+
+
 def redacted(text: object) -> str:
     """Text without what looks like a secret or is known to be one; FFmpeg puts the full URL into its errors."""
     clean = without_login(str(text))
