@@ -121,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     restore.add_argument("--force", action="store_true", help="move a data folder that isn't empty aside")
 
     replay = verb("replay", run_replay, "recordings to incidents")
-    replay.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="video files and folders of them")
+    replay.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="video files and folders of them")
     replay.add_argument("--config", type=Path, required=True)
     replay.add_argument("--out", type=Path, required=True, help="folder for incidents.jsonl, summary.json, report.html")
     replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
@@ -130,6 +130,10 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--jobs", type=_positive, default=1, help="processes that look at files (1)")
     replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
     replay.add_argument("--keep-looks", action="store_true", help="so that a run with other rules takes minutes")
+    replay.add_argument(
+        "--publish", action="store_true",
+        help="send what was found to the hub, which rings nobody for it; without a PATH, what is in --out already",
+    )  # fmt: skip
     replay.add_argument("--scheduler", metavar="URL", help="of a Dask cluster that looks: tls://HOST:PORT or tcp://…")
     replay.add_argument("--tls-ca", type=Path, metavar="FILE", help="with --scheduler tls://: vouches for the cluster")
     replay.add_argument("--tls-cert", type=Path, metavar="FILE", help="this machine's certificate")
@@ -360,6 +364,14 @@ def run_replay(options: argparse.Namespace) -> int:
     from detector.replay import replay
 
     config = load_edge(options.config)
+    if options.publish:
+        from detector.recorded.publishing import check_ready
+
+        check_ready(config)
+    if not options.paths:
+        if not options.publish:
+            raise ConfigError([Problem("labelwatch replay", "PATH", "is missing: there is nothing to be replayed")])
+        return _publish(options, config, {})
     start = _time("--start", options.start)
     pattern = Pattern(options.pattern) if options.pattern else None
     crew = _cluster(options)
@@ -370,9 +382,9 @@ def run_replay(options: argparse.Namespace) -> int:
             crew=crew, keep_looks=options.keep_looks,
             expect=expect, progress=progress,
         )  # fmt: skip
-    if options.json:
+    if options.json and not options.publish:
         print(json.dumps(summary, ensure_ascii=False))
-    else:
+    elif not options.json:
         for kind, count in sorted(summary["incidents"].items()):
             print(f"{kind}: {count}")
         if not summary["incidents"]:
@@ -384,7 +396,29 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
     if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
         print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
-    return FAILED if summary["unreadable"] else FINE
+    code = _publish(options, config, summary) if options.publish else FINE
+    return FAILED if summary["unreadable"] else code
+
+
+def _publish(options: argparse.Namespace, config: EdgeConfig, summary: dict[str, Any]) -> int:
+    """Send what a replay found to the hub, and tell what came of it; with `--json` beside the summary."""
+    from detector.clock import SystemClock
+    from detector.recorded.publishing import NotPublished, how_to_go_on, publish
+
+    stopped: NotPublished | None = None
+    try:
+        with progress_count("to the hub") as progress:
+            report = publish(options.out, config, SystemClock(), progress)
+    except NotPublished as error:
+        stopped, report = error, error.report
+    print(json.dumps({**summary, "published": report.as_dict()}) if options.json else report.words())
+    for name, why in report.refused[:MOST_TOLD]:
+        print(f"labelwatch: refused: {one_line(name)}: {one_line(why)}", file=sys.stderr)
+    if stopped is not None:
+        print(f"labelwatch: {stopped}", file=sys.stderr)
+        again = how_to_go_on(options.out, options.config)
+        print(f"labelwatch: all of it is kept in {options.out}; to send it later: {again}", file=sys.stderr)
+    return FAILED if stopped or report.refused else FINE
 
 
 def _cluster(options: argparse.Namespace) -> DaskCrew | None:

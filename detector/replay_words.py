@@ -69,9 +69,9 @@ def marked(
 
 
 def envelope_id(fields: Mapping[str, Any]) -> str:
-    """The id of an envelope of a replay: equal for equal content, in whatever run it was found."""
+    """The id of an envelope of a replay: equal for an equal incident, in whatever run it was found."""
     after = {name: value for name, value in fields["after"].items() if name != "replay"}
-    told = {name: fields[name] for name in ("site", "edge", "clips")} | {"after": after}
+    told = {"site": fields["site"], "edge": fields["edge"], "after": after}
     return hashlib.sha256(b"replay\0" + wire.canonical(told)).hexdigest()[:32]
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -42,16 +42,107 @@ NO_SUCH_PATH = (404, 405)
 TRY_AGAIN = (401, 403, 404, 408, 409, 425, 429)
 
 
-class _RefusedError(LabelwatchError):
+class RefusedError(LabelwatchError):
     """The hub will never take this clip."""
 
 
-class _NotNowError(LabelwatchError):
+class NotNowError(LabelwatchError):
     """It did not work this time."""
 
 
-class _OlderHubError(LabelwatchError):
+class OlderHubError(LabelwatchError):
     """The hub knows no side files."""
+
+
+class Carrier:
+    """Brings one clip or side file to the hub.
+
+    Args:
+        hub_url: Address of the hub, e.g. `http://10.0.0.2:8080`.
+        topics: Site and edge that clips are claimed for.
+        key: Tells the key that signs the claims now.
+        clock: Tells the time written into them.
+        go_on: Called between two pieces; breaks off by raising `NotNowError`.
+    """
+
+    def __init__(
+        self,
+        hub_url: str,
+        topics: wire.Topics,
+        key: Callable[[], Ed25519PrivateKey],
+        clock: Clock,
+        go_on: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._hub_url = hub_url.rstrip("/")
+        self._topics = topics
+        self._key = key
+        self._clock = clock
+        self._go_on = go_on
+
+    def bring(self, client: httpx.Client, clip: Clip) -> None:
+        """Return when the hub has the clip whole; what it has of it already isn't sent again.
+
+        Raises:
+            RefusedError: It never will.
+            OlderHubError: It knows no side files.
+            NotNowError: It does not yet.
+            httpx.HTTPError: The hub is out of reach.
+        """
+        if not clip.path.is_file():
+            raise RefusedError(f"the file {clip.path} is gone")
+        url = f"{self._hub_url}/api/clips/{clip.name}"
+        answer = client.head(url, headers=self._headers(clip))
+        if answer.status_code == 201:
+            return
+        offset = 0
+        if answer.status_code not in NO_SUCH_PATH:
+            _judge(answer)
+            offset = _offset(answer)
+        while offset < clip.size:
+            headers = {
+                **self._headers(clip),
+                "Content-Range": f"bytes {offset}-{clip.size - 1}/{clip.size}",
+                "Content-Length": str(clip.size - offset),
+                "Content-Type": "video/mp4" if clip.what is None else "application/gzip",
+            }
+            answer = client.put(url, headers=headers, content=self._rest(clip, offset))
+            if clip.what is not None and answer.status_code in NO_SUCH_PATH:
+                raise OlderHubError("no such path")
+            _judge(answer)
+            if answer.status_code in WHOLE:
+                return
+            before, offset = offset, _offset(answer)
+            if offset <= before:
+                raise NotNowError("the hub took none of it")
+        raise NotNowError("the hub has every byte but has not said that it is whole")
+
+    def _rest(self, clip: Clip, offset: int) -> Iterator[bytes]:
+        """The file from `offset` on."""
+        with clip.path.open("rb") as file:
+            file.seek(offset)
+            left = clip.size - offset
+            while left and (chunk := file.read(min(CHUNK, left))):
+                self._go_on()
+                left -= len(chunk)
+                yield chunk
+            if left:
+                raise RefusedError(f"the file {clip.path} is shorter than it was")
+
+    def _headers(self, clip: Clip) -> dict[str, str]:
+        return wire.clip_headers(
+            site=self._topics.site,
+            edge=self._topics.edge,
+            camera=clip.camera,
+            incident=clip.incident,
+            segment=clip.segment,
+            sha256=clip.sha256,
+            size=clip.size,
+            started_at=clip.started_at,
+            duration_s=clip.duration_s,
+            at=self._clock.now(),
+            key=self._key(),
+            what=clip.what,
+        )
 
 
 class ClipUploads:
@@ -82,11 +173,9 @@ class ClipUploads:
         ca_file: Path | None = None,
     ) -> None:
         self._outbox = outbox
-        self._hub_url = hub_url.rstrip("/")
-        self._topics = topics
         self._key = key
-        self._clock = clock
-        self._verify = _trust(self._hub_url, ca_file)
+        self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
+        self._verify = trust_in(hub_url, ca_file)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._said_older = False
@@ -137,16 +226,16 @@ class ClipUploads:
     def _bring(self, client: httpx.Client, clip: Clip, said: str) -> str:
         """Upload one clip and enter the outcome in the outbox; what was last complained of comes and goes."""
         try:
-            self._upload(client, clip)
-        except _RefusedError as error:
+            self._carrier.bring(client, clip)
+        except RefusedError as error:
             self._outbox.bury_clip(clip, str(error))
-        except _OlderHubError:
+        except OlderHubError:
             if not self._said_older:
                 logger.info("the hub is older than side files: none are kept for it")
             self._said_older = True
             self._outbox.clip_done(clip)
             _delete(clip)
-        except (_NotNowError, httpx.HTTPError, OSError) as error:
+        except (NotNowError, httpx.HTTPError, OSError) as error:
             reason = str(LabelwatchError(error))
             if reason != said and not self._stopping.is_set():
                 logger.warning("clip %s waits: %s", clip.name, reason)
@@ -160,72 +249,10 @@ class ClipUploads:
             logger.info("clip %s is with the hub", clip.name)
         return ""
 
-    def _upload(self, client: httpx.Client, clip: Clip) -> None:
-        """Return when the hub has the clip whole.
-
-        Raises:
-            _RefusedError: It never will.
-            _OlderHubError: It knows no side files.
-            _NotNowError: It does not yet.
-            httpx.HTTPError: The hub is out of reach.
-        """
-        if not clip.path.is_file():
-            raise _RefusedError(f"the file {clip.path} is gone")
-        url = f"{self._hub_url}/api/clips/{clip.name}"
-        answer = client.head(url, headers=self._headers(clip))
-        if answer.status_code == 201:
-            return
-        offset = 0
-        if answer.status_code not in NO_SUCH_PATH:
-            _judge(answer)
-            offset = _offset(answer)
-        while offset < clip.size:
-            headers = {
-                **self._headers(clip),
-                "Content-Range": f"bytes {offset}-{clip.size - 1}/{clip.size}",
-                "Content-Length": str(clip.size - offset),
-                "Content-Type": "video/mp4" if clip.what is None else "application/gzip",
-            }
-            answer = client.put(url, headers=headers, content=self._rest(clip, offset))
-            if clip.what is not None and answer.status_code in NO_SUCH_PATH:
-                raise _OlderHubError("no such path")
-            _judge(answer)
-            if answer.status_code in WHOLE:
-                return
-            before, offset = offset, _offset(answer)
-            if offset <= before:
-                raise _NotNowError("the hub took none of it")
-        raise _NotNowError("the hub has every byte but has not said that it is whole")
-
-    def _rest(self, clip: Clip, offset: int) -> Iterator[bytes]:
-        """The file from `offset` on, as long as nobody wants us to stop."""
-        with clip.path.open("rb") as file:
-            file.seek(offset)
-            left = clip.size - offset
-            while left and (chunk := file.read(min(CHUNK, left))):
-                self.pulse.beat()
-                if self._stopping.is_set() or self._thread is not threading.current_thread():
-                    raise _NotNowError("stopping")
-                left -= len(chunk)
-                yield chunk
-            if left:
-                raise _RefusedError(f"the file {clip.path} is shorter than it was")
-
-    def _headers(self, clip: Clip) -> dict[str, str]:
-        return wire.clip_headers(
-            site=self._topics.site,
-            edge=self._topics.edge,
-            camera=clip.camera,
-            incident=clip.incident,
-            segment=clip.segment,
-            sha256=clip.sha256,
-            size=clip.size,
-            started_at=clip.started_at,
-            duration_s=clip.duration_s,
-            at=self._clock.now(),
-            key=self._key,
-            what=clip.what,
-        )
+    def _go_on(self) -> None:
+        self.pulse.beat()
+        if self._stopping.is_set() or self._thread is not threading.current_thread():
+            raise NotNowError("stopping")
 
 
 def _delete(clip: Clip) -> None:
@@ -236,8 +263,12 @@ def _delete(clip: Clip) -> None:
         logger.error("clip %s is with the hub, but %s can't be deleted: %s", clip.name, clip.path, error.strerror)
 
 
-def _trust(hub_url: str, ca_file: Path | None) -> bool | ssl.SSLContext:
-    """Whom to believe that they are the hub."""
+def trust_in(hub_url: str, ca_file: Path | None) -> bool | ssl.SSLContext:
+    """Whom to believe that they are the hub.
+
+    Raises:
+        LabelwatchError: `ca_file` can't be used.
+    """
     # Certificates of the whole web are 10 MB in memory, and of no use to a hub spoken to in plain HTTP.
     if not hub_url.startswith("https:") or ca_file is None:
         return hub_url.startswith("https:")
@@ -254,12 +285,12 @@ def _judge(answer: httpx.Response) -> None:
         return
     reason = f"the hub answered {status} {answer.text[:200]}".rstrip()
     if 400 <= status < 500 and status not in TRY_AGAIN:
-        raise _RefusedError(reason)
-    raise _NotNowError(reason)
+        raise RefusedError(reason)
+    raise NotNowError(reason)
 
 
 def _offset(answer: httpx.Response) -> int:
     text = answer.headers.get("Upload-Offset", "")
     if not text.isdecimal():
-        raise _NotNowError("the hub did not say how much it has")
+        raise NotNowError("the hub did not say how much it has")
     return int(text)

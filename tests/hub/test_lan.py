@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from detector.alerts.uploads import _trust
+from detector.alerts.uploads import trust_in
 from detector.config import Broker, HubConfig
 from detector.credentials.authority import issued, write_pair
 from detector.errors import LabelwatchError, StoreError
@@ -67,12 +67,12 @@ def test_who_does_not_trust_it_is_warned(hub: Hub) -> None:
 def test_clips_of_edges_find_their_way_with_the_authority_named(hub: Hub, tmp_path: Path) -> None:
     assert hub.certificate
     url = loopback(hub)
-    context = _trust(url, hub.certificate.authority)
+    context = trust_in(url, hub.certificate.authority)
     assert httpx.get(url + "healthz", verify=context).status_code == 200
     (tmp_path / "not.crt").write_text("no certificate")
     for file in (tmp_path / "not.crt", tmp_path / "missing.crt"):
         with pytest.raises(LabelwatchError, match=r"hub\.ca_file"):
-            _trust(url, file)
+            trust_in(url, file)
 
 
 def test_a_certificate_is_kept_until_it_no_longer_fits(tmp_path: Path) -> None:
