@@ -316,6 +316,7 @@ class _Errand:
             hand = self._hands[address]
             if hand.flight is not None:
                 _log.warning("worker %s is gone, at %s", address, self._tasks[hand.flight.order].path)
+                hand.flight.begun = True  # it may have died before it could say so
                 self._failed(hand, "ended the process that read it")
             del self._hands[address]
         now = time.monotonic()
