@@ -17,7 +17,6 @@ from detector.config import EdgeConfig
 from detector.credentials.authority import ends_at
 from detector.edge.camera_worker import CameraWorker
 from detector.edge.delivery import Delivery
-from detector.edge.load import overload
 from detector.edge.zoned import dumped
 from detector.errors import LabelwatchError, ModelError, StoreError
 
@@ -37,7 +36,6 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
         counts = {}
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
     told: dict[str, Any] = {"site": config.site, "edge": config.edge, "cameras": reports}
-    told["overload"] = overload(reports.values())
     told |= {"tuned": tuned, "zoned": zoned, "dropped_views": delivery.link.dropped_views}
     told |= {**counts, **delivery.trust.health(), **what_runs(config), **_certificate_told(config)}
     return {**told, "clock": _clock_told(), **_box_told(config)}

@@ -1,8 +1,7 @@
-"""Whether a box keeps up with its cameras: counts of frames enter; rates for the health message leave."""
+"""Whether a box keeps up with a camera: counts of frames enter; rates for the health message leave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 KEPT_UP = 0.8  # with so large a share of the frames that were due, a camera is kept up with
@@ -47,21 +46,3 @@ class Load:
             "wait_s": round(sum(waits_s) / len(waits_s), 3) if waits_s else 0.0,
             "behind": due >= LEAST_DUE and looked + passed < KEPT_UP * due,
         }
-
-
-def overload(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """How many cameras a box can't keep up with, and how often those are seen to instead of how often they should be.
-
-    Args:
-        reports: Of its cameras, each with the fields of `Load.report`.
-
-    Returns:
-        `None` where it keeps up with all.
-    """
-    every = list(reports)
-    behind = [one for one in every if one["behind"]]
-    if not behind:
-        return None
-    seen_to = sum(one["analysed_fps"] + one["passed_over_fps"] for one in behind) / len(behind)
-    due = sum(one["due_fps"] for one in behind) / len(behind)
-    return {"behind": len(behind), "cameras": len(every), "fps": round(seen_to, 1), "due_fps": round(due, 1)}

@@ -33,6 +33,7 @@ def _values(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> dict[str, Any]:
         "name": f"{alarm.site} / {alarm.edge}",
         "title": facts.get("title") or alarm.camera,
         "n": facts.get("n", 0),
+        "of": facts.get("of", 0),
         "backlog": facts.get("backlog", 0),
         "oldest": say.span(facts.get("oldest_s", 0)),
         "why": " · ".join(say("why_" + reason) for reason, n in by.items() if n) or say("why_unknown"),

@@ -64,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
     "hub_key": Kind("critical", after_s=60.0),
     "certificate": Kind(),
     "safe_mode": Kind(),
+    "overload": Kind(after_s=600.0, calm_s=300.0),
     "hub_down": Kind(is_loss=True, fades_s=86400.0),
     "hub_store": Kind("critical", is_loss=True),
     "hub_store_damaged": Kind("critical", calm_s=0.0),

@@ -7,7 +7,7 @@ A report's `cameras` is a list or mapping of objects with `camera` (or its key),
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from detector.hub.rights import EVERYWHERE, Scope
@@ -22,12 +22,16 @@ TROUBLES = frozenset(
 )
 """What can keep a live camera from being seen, as edges say it; each has words of its own."""
 
+FIGURES = ("analysed_fps", "passed_over_fps", "due_fps", "wait_s", "dropped")
+"""How a camera is kept up with, as edges tell it."""
+
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
     """One camera: `state` is `ok`, `silent`, `ended` (a recording is over), `edge_offline` or `edge_quiet`.
 
-    `age_s` is that of its last frame, now; `trouble` is one of `TROUBLES`, or empty.
+    `age_s` is that of its last frame, now; `trouble` is one of `TROUBLES`, or empty. `figures` are those of `FIGURES`
+    that its edge told; `behind` that it can't keep up with the camera.
     """
 
     site: str
@@ -40,6 +44,8 @@ class CameraState:
     fps: float | None
     reconnects: int
     trouble: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    behind: bool = False
 
     @property
     def is_fine(self) -> bool:
@@ -54,6 +60,16 @@ class Look:
     fine: int
     silent: int
     age_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """So many of an edge's cameras are looked at `fps` times a second, on average, instead of `due_fps`."""
+
+    behind: int
+    cameras: int
+    fps: float
+    due_fps: float
 
 
 def camera_states(edges: Iterable[Edge], now: float, scope: Scope = EVERYWHERE) -> list[CameraState]:
@@ -73,6 +89,17 @@ def look(cameras: Iterable[CameraState]) -> Look:
     fine = [camera for camera in cameras if camera.is_fine]
     ages = [camera.age_s for camera in fine if camera.age_s is not None]
     return Look(len(fine), len(cameras) - len(fine), min(ages, default=None))
+
+
+def overload(cameras: Iterable[CameraState]) -> Overload | None:
+    """What an edge can't keep up with among these cameras of it; `None` where it keeps up with all."""
+    cameras = list(cameras)
+    behind = [camera.figures for camera in cameras if camera.behind and camera.is_fine]
+    if not behind:
+        return None
+    seen_to = sum(told.get("analysed_fps", 0.0) + told.get("passed_over_fps", 0.0) for told in behind)
+    due = sum(told.get("due_fps", 0.0) for told in behind)
+    return Overload(len(behind), len(cameras), seen_to / len(behind), due / len(behind))
 
 
 def counter(edge: Edge, name: str) -> int:
@@ -112,6 +139,8 @@ def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> Came
         _number(fields.get("fps")),
         round(_number(fields.get("reconnects")) or 0),
         _trouble(fields.get("trouble")) if state == "silent" else "",
+        {name: n for name in FIGURES if (n := _number(fields.get(name))) is not None and n >= 0},
+        fields.get("behind") is True,
     )
 
 

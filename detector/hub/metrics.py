@@ -34,6 +34,13 @@ SEVERITIES = frozenset(severity.value for severity in Severity)
 QUEUE = ("waiting", "sending", "held")
 ENDLESS = ("/events",)  # streams that last as long as their page is open
 NO_ROUTE = "none"
+CAMERA_FIGURES = (
+    ("due_fps", "due_fps", "Frames a second that were due to be looked at"),
+    ("analysed_fps", "analysed_fps", "Those that were looked at"),
+    ("passed_over_fps", "passed_over_fps", "Those that nothing moved in and nobody was, and that need no look"),
+    ("wait_s", "wait_seconds", "How long a look waited for its turn, on average"),
+    ("dropped", "dropped_frames", "Frames that were due and given up for newer ones"),
+)
 
 
 class Metrics:
@@ -162,8 +169,10 @@ class _Counted(Collector):
                 ("backlog_age_seconds", "Age of the oldest alert waiting at the edge, as it last told"),
                 ("disk_free_bytes", "Free on the disk of the edge's data folder"),
                 ("clock_offset_seconds", "How far the edge's clock is ahead"),
+                ("cameras_behind", "Cameras that the edge can't keep up with"),
             )
         }
+        cameras = [one for one in camera_states(known, now, self._scope) if NAME.fullmatch(one.name)]
         for edge in known:
             told = edge.health or {}
             values = {
@@ -173,6 +182,7 @@ class _Counted(Collector):
                 "backlog_age_seconds": counter(edge, "oldest_s") if "oldest_s" in told else None,
                 "disk_free_bytes": counter(edge, "disk_free") if "disk_free" in told else None,
                 "clock_offset_seconds": edge.clock_offset_s,
+                "cameras_behind": sum(one.behind for one in cameras if (one.site, one.edge) == (edge.site, edge.edge)),
             }
             for name, value in values.items():
                 if value is not None:
@@ -181,13 +191,19 @@ class _Counted(Collector):
         labels = ["site", "edge", "camera"]
         age = GaugeMetricFamily("labelwatch_camera_age_seconds", "Age of the camera's last frame", labels=labels)
         fine = GaugeMetricFamily("labelwatch_camera_watched", "1 where the camera is watched", labels=labels)
-        cameras = [one for one in camera_states(known, now, self._scope) if NAME.fullmatch(one.name)]
         for camera in cameras[:MOST_CAMERAS]:
             place = [camera.site, camera.edge, camera.name]
             fine.add_metric(place, camera.is_fine)
             if camera.age_s is not None:
                 age.add_metric(place, round(camera.age_s, 1))
         yield from (age, fine)
+        for figure, name, words in CAMERA_FIGURES:
+            kind = CounterMetricFamily if figure == "dropped" else GaugeMetricFamily
+            told_by = kind(f"labelwatch_camera_{name}", words, labels=labels)
+            for camera in cameras[:MOST_CAMERAS]:
+                if figure in camera.figures:
+                    told_by.add_metric([camera.site, camera.edge, camera.name], camera.figures[figure])
+            yield told_by
 
     def _of_the_hub(self) -> Iterator[Metric]:
         queued = select(func.count()).where(notices.c.state.in_(QUEUE))

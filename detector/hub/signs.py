@@ -11,7 +11,7 @@ from typing import Any
 
 from detector.config import AlarmsConfig
 from detector.hub.alarms import Place, Sign
-from detector.hub.cameras import QUIET_S, CameraState, camera_states
+from detector.hub.cameras import QUIET_S, CameraState, camera_states, overload
 from detector.hub.health import HubState
 from detector.hub.knocks import OTHER, REVOKED, Knock
 from detector.hub.rights import EVERYWHERE
@@ -140,8 +140,11 @@ def _of_trust(edge: Edge, key: str, now: float) -> Iterator[Sign]:
 
 
 def _of_cameras(edge: Edge, cameras: Iterable[CameraState], now: float) -> Iterator[Sign]:
-    for camera in cameras:
-        if (camera.site, camera.edge) == (edge.site, edge.edge) and camera.state == "silent":
+    own = [camera for camera in cameras if (camera.site, camera.edge) == (edge.site, edge.edge)]
+    if too_much := overload(own):
+        yield Sign("overload", edge.site, edge.edge, facts={"n": too_much.behind, "of": too_much.cameras})
+    for camera in own:
+        if camera.state == "silent":
             since = now - camera.age_s if camera.age_s is not None else None
             facts = {"title": camera.title[:MOST_TITLE], "trouble": camera.trouble}
             yield Sign("camera_silent", edge.site, edge.edge, camera.name[:MOST_TITLE], since=since, facts=facts)

@@ -60,7 +60,7 @@ class PairedSource:
         patience: Patience | None = None,
         lost_s: float = LOST_S,
     ) -> None:
-        small = camera.model_copy(update={"source": camera.substream})
+        small = camera.model_copy(update={"source": camera.substream, "name": f"{camera.name} (substream)"})  # for logs
         self._large = LiveSource(camera, fps=0, clock=clock, stop=stop, on_packet=on_packet, patience=patience)
         self._small = LiveSource(small, fps=fps, clock=clock, stop=stop, patience=patience)
         self._camera = camera.name
@@ -167,9 +167,10 @@ class PairedSource:
             logger.log(logging.WARNING if alone else logging.INFO, "camera goes on %s camera=%s", words, self._camera)
 
     def _of_small(self, timeout_s: float) -> Frame | None:
-        small = self._small.taken(timeout_s)
-        if small is None:
+        taken = self._small.taken(timeout_s)
+        if taken is None:
             return None
+        small = replace(taken, camera=self._camera)
         large = self._large.stream_format
         size = (large.width, large.height) if large is not None and min(large.width, large.height) > 0 else None
         if size is None:  # not connected yet: a moment's wait spares everybody pictures of two sizes

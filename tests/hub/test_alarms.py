@@ -82,6 +82,8 @@ def test_a_box_with_a_wrong_key_is_an_alarm_and_a_new_one_that_waits_is_none(
         ({"certificate_ends_at_unix": "soon", "hub_key": 7}, []),
         ({"offset": -86400.0}, ["clock"]),
         ({"config": {"state": "last_good", "since": NOON}}, ["safe_mode"]),
+        ({"cameras": {"cam3": {"age_s": 0.1, "behind": True}}}, ["overload"]),
+        ({"cameras": {"cam3": {"age_s": 0.1, "behind": "much"}}}, []),
         ({"config": {"state": "current"}}, []),
         ({"config": "last_good"}, []),
         ({"cameras": {"cam3": {"age_s": 30.0}}}, ["camera_silent"]),

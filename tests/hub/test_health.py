@@ -299,6 +299,38 @@ def test_the_page_says_which_box_runs_with_its_last_good_configuration_and_why(s
     assert "line 8" not in page("en", config={**safe, "problems": "line 8"})
 
 
+def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams_lacks(site: Site) -> None:
+    def page(language: str, cameras: dict[str, dict[str, Any]], client: Any = None) -> str:
+        fields = {name: {"age_s": 0.2, "due_fps": 5.0, **told} for name, told in cameras.items()}
+        site.store.set_health("shanghai", "box1", {"cameras": fields}, NOON)
+        client = client or site.client
+        client.cookies.set("language", language)
+        return str(client.get("/health").text)
+
+    slow = {"behind": True, "analysed_fps": 1.6, "passed_over_fps": 0.5, "wait_s": 0.41}
+    cameras = {f"cam{n}": slow for n in range(12)} | {f"cam{n}": {"behind": False} for n in range(12, 16)}
+    assert "16 路摄像机中有 12 路，每秒只看得到 2.1 次，本应 5.0 次" in page("zh", cameras)
+    said = page("en", cameras)
+    assert "12 of 16 cameras are looked at 2.1 times a second instead of 5.0" in said and "0.41 s" in said
+    # Who may see one camera isn't told how many there are.
+    guard = site.somebody(Role.REVIEWER, ["shanghai/cam3"])
+    assert "1 of 1 cameras" in page("en", cameras, guard)
+    assert "overloaded" not in page("en", {"cam3": {**slow, "behind": False}})
+    assert "another shape" in page("en", {"cam3": {"lack": "small_differs"}})
+    odd: list[Any] = [7, [], "no such lack", {"behind": True}, None, float("nan"), -1e300]
+    for one in odd:
+        strange = {
+            "lack": one,
+            "analysed_fps": one,
+            "passed_over_fps": one,
+            "wait_s": one,
+            "due_fps": one,
+            "behind": one,
+        }
+        assert "overloaded" not in page("en", {"cam3": strange})
+        assert page("en", {"cam3": {**strange, "behind": True}}).count("overloaded") == 1
+
+
 def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     health.begin()

@@ -31,7 +31,8 @@ def scraper(site: Site, client: tuple[str, int] = LOOPBACK, **headers: str) -> T
 
 def test_figures_are_true(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
-    fields = {"cameras": {"cam3": {"age_s": 2.0}}, "backlog": 7, "at_unix": NOON - 3}
+    busy = {"analysed_fps": 2.1, "due_fps": 5.0, "dropped": 40, "wait_s": 0.5, "behind": True, "passed_over_fps": "x"}
+    fields = {"cameras": {"cam3": {"age_s": 2.0, **busy}}, "backlog": 7, "at_unix": NOON - 3}
     health.report("shanghai", "box1", fields, NOON)
     site.store.set_edge_status("shanghai", "box1", "online", NOON)
     site.store.set_health("shanghai", "box1", fields, NOON)
@@ -55,6 +56,10 @@ def test_figures_are_true(site: Site) -> None:
         'labelwatch_edge_clock_offset_seconds{edge="box1",site="shanghai"}': -3,
         'labelwatch_camera_age_seconds{camera="cam3",edge="box1",site="shanghai"}': 12,
         'labelwatch_camera_watched{camera="cam3",edge="box1",site="shanghai"}': 1,
+        'labelwatch_edge_cameras_behind{edge="box1",site="shanghai"}': 1,
+        'labelwatch_camera_analysed_fps{camera="cam3",edge="box1",site="shanghai"}': 2.1,
+        'labelwatch_camera_dropped_frames_total{camera="cam3",edge="box1",site="shanghai"}': 40,
+        'labelwatch_camera_wait_seconds{camera="cam3",edge="box1",site="shanghai"}': 0.5,
         "labelwatch_notices_queued": 0,
         "labelwatch_clip_bytes": 0,
         'labelwatch_page_seconds_count{route="/"}': 1,

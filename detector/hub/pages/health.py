@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from detector.hub.cameras import CameraState, camera_states, counter
+from detector.hub.cameras import CameraState, Overload, camera_states, counter, overload
 from detector.hub.health import Gap
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
@@ -30,6 +30,7 @@ MOST_IN_HEAD = 4
 COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dropped_views", "dead", "set_aside")
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
 BAD_CLOCK_S = 2.0  # evidence carries the edge's time
+LACKS = ("small_lost", "small_differs", "large_lost")  # what a camera of two streams goes on without
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 LOOK = needs(Right.LOOK)
 
@@ -77,6 +78,7 @@ class EdgeHealth:
     cameras: list[CameraHealth]
     late: int
     refused: int
+    overload: Overload | None
 
 
 @router.get("/health")
@@ -120,6 +122,7 @@ def _page(view: View) -> dict[str, Any]:
             ],
             sum((one.site, one.edge) == (edge.site, edge.edge) for one in late),
             refused.get((edge.site, edge.edge), 0),
+            overload(camera for camera in cameras if (camera.site, camera.edge) == (edge.site, edge.edge)),
         )
         for edge in edges
     ]
@@ -279,8 +282,9 @@ def _camera_told(edge: Edge, name: str) -> dict[str, Any]:
         named = (one for one in found if isinstance(one, dict) and name in (one.get("camera"), one.get("name")))
         told = next(named, None)
     told = told if isinstance(told, dict) else {}
-    names = ("fps", "analysed_fps", "dropped", "reconnects", "decode_errors", "crashes")
-    return {name: _count(told.get(name)) for name in names}
+    names = ("fps", "analysed_fps", "passed_over_fps", "wait_s", "dropped", "reconnects", "decode_errors", "crashes")
+    counts = {name: _count(told.get(name)) for name in names}
+    return {**counts, "lack": lack if (lack := told.get("lack")) in LACKS else ""}
 
 
 def _count(value: object) -> float | None:

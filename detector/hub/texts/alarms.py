@@ -39,6 +39,8 @@ ZH: dict[str, str] = {
     "如果监控中心重装过，请让它重新加入。",
     "alarm_certificate": "边缘设备 {name} 的证书 {to} 到期",
     "alarm_do_certificate": "到期后它连不上消息服务器。请在那之前让它重新加入。",
+    "alarm_overload": "边缘设备 {name} 忙不过来：{of} 路摄像机中有 {n} 路看得太少",
+    "alarm_do_overload": "有人的画面会优先看，但动作可能漏看。请减少它的路数、改用子码流，或换更强的设备。",
     "alarm_safe_mode": "边缘设备 {name} 的配置文件有误，正按旧配置继续监控",
     "alarm_do_safe_mode": "新改的设置没有生效。请安装人员按“运行”页所列修正配置文件，再重启设备。",
     "alarm_hub_down": "监控中心停过机：{from} 到 {to}，共 {span}",
@@ -114,6 +116,9 @@ EN: dict[str, str] = {
     "none is lost. If the hub was set up anew, let the box join again.",
     "alarm_certificate": "The certificate of edge box {name} ends on {to}",
     "alarm_do_certificate": "After that the broker lets it in no more. Let the box join again before.",
+    "alarm_overload": "Edge box {name} is overloaded: {n} of {of} cameras are looked at too seldom",
+    "alarm_do_overload": "Cameras with people come first, but acts may be missed. Give it fewer cameras, have it use "
+    "their substreams, or take a stronger box.",
     "alarm_safe_mode": "Edge box {name} can't use its configuration file, and watches on with the last good one",
     "alarm_do_safe_mode": "What was changed is not in force. Have the file mended as the health page says, and the box "
     "restarted.",

@@ -38,6 +38,15 @@ ZH: dict[str, str] = {
     "health_camera": "摄像机",
     "health_fps": "帧/秒",
     "health_analysed": "分析帧/秒",
+    "health_passed_over": "静止略过/秒",
+    "health_wait": "平均等待",
+    "health_wait_s": "{s} 秒",
+    "health_overload": "这台设备忙不过来：{cameras} 路摄像机中有 {behind} 路，每秒只看得到 {fps} 次，本应 {due} 次。",
+    "health_overload_do": "有人的画面会优先看，但动作可能漏看。请减少这台设备的路数、改用子码流，或换更强的设备。",
+    "lack_small_lost": "子码流没有画面，改看主码流：照常分析，但更耗算力。",
+    "lack_small_differs": "子码流与主码流的画面比例不同，改看主码流。请在摄像机里设成同样比例，"
+    "例如 1920×1080 和 640×360。",
+    "lack_large_lost": "主码流没有画面：仍在看子码流，但存不了证据片段，也看不清手里的东西。",
     "health_skipped": "跳帧",
     "health_damaged": "坏帧",
     "health_reconnects": "重连",
@@ -121,6 +130,19 @@ EN: dict[str, str] = {
     "health_camera": "Camera",
     "health_fps": "fps in",
     "health_analysed": "analysed",
+    "health_passed_over": "still, passed over",
+    "health_wait": "mean wait",
+    "health_wait_s": "{s} s",
+    "health_overload": "This box is overloaded: {behind} of {cameras} cameras are looked at {fps} times a second "
+    "instead of {due}.",
+    "health_overload_do": "Cameras with people come first, but acts may be missed. Give the box fewer cameras, have it "
+    "use their substreams, or take a stronger box.",
+    "lack_small_lost": "Its substream brings no picture, so the main stream is looked at: nothing is missed, but it "
+    "takes more of the box.",
+    "lack_small_differs": "Its substream has another shape than the main stream, so the main one is looked at. Set "
+    "both alike at the camera, such as 1920x1080 and 640x360.",
+    "lack_large_lost": "Its main stream brings no picture: the substream is looked at, but there is no footage for "
+    "evidence, and what hands hold can't be seen.",
     "health_skipped": "dropped",
     "health_damaged": "damaged",
     "health_reconnects": "reconnects",
