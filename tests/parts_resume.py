@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import random
@@ -91,4 +92,8 @@ def children_of(pid: int) -> list[int]:
 def evidence(out: Path) -> dict[str, str]:
     """What a replay found, to be compared to the byte."""
     files = [out / "incidents.jsonl", *out.glob("clips/*"), *out.glob("snapshots/*")]
-    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    told = {str(path.relative_to(out)): path.read_bytes() for path in files}
+    return {
+        name: hashlib.sha256(gzip.decompress(content) if name.endswith(".gz") else content).hexdigest()
+        for name, content in told.items()
+    }
