@@ -144,14 +144,10 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     replay.add_argument("--json", action="store_true", help="print the summary as JSON")
 
-    bench = verb(
-        "bench", run_bench, "how fast it is on this machine, and where the time goes; beside YOLO.track if there"
-    )
+    bench = verb("bench", run_bench, "how fast it is here, and where the time goes; beside YOLO.track if there")
     bench.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="what is measured is made of it; the demo's")
     bench.add_argument("--rounds", type=_positive, default=3, help="how often everything is measured (3)")
-    bench.add_argument(
-        "--weights", type=Path, metavar="FILE.pt", help="YOLO11n (a program: only from people you trust)"
-    )
+    bench.add_argument("--weights", type=Path, metavar="FILE.pt", help="YOLO11n (a program: from people you trust)")
     bench.add_argument("--out", type=Path, metavar="FOLDER", help="for bench.json, bench.md and bench.svg")
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
