@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import heapq
 import logging
+import os
 import pickle
 import queue
+import signal
 import threading
 import time
 import uuid
@@ -112,6 +114,11 @@ def look_there(
             worker.log_event(topic, [key, seconds, done])
 
     return look(task, tell), seconds
+
+
+async def end() -> None:
+    """End this worker, whatever its threads do."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 # ---- on this machine
@@ -230,6 +237,7 @@ class _Errand:
         self._hands: dict[str, _Hand] = {}
         self._met = False  # the scheduler was reached once
         self._open = False  # the workers of the beginning were all examined
+        self._told_empty = False
         self._alive_at = time.monotonic()
         folders = {task.path.parent: task.path.absolute() for task in tasks if task.size}
         self._samples = list(folders.values())
@@ -244,7 +252,10 @@ class _Errand:
                 try:
                     self._serve(client)
                 except _Lost as error:
-                    _log.warning("lost the scheduler at %s (%s)", self._crew.access.address, error)
+                    _log.warning(
+                        "lost the scheduler at %s (%s): waiting up to %.0f minutes for it to come back",
+                        self._crew.access.address, error, self._crew.patience_s / 60,
+                    )  # fmt: skip
                 finally:
                     self._leave(client)
         except BaseException as error:  # noqa: BLE001 - raised again where the results are awaited
@@ -308,6 +319,9 @@ class _Errand:
         there: dict[str, int] = client.sync(client.scheduler.ncores, workers=None, callback_timeout=CONNECT_S)
         new = [address for address in there if address not in self._hands]
         self._crew.access.refuse_exposed(new)
+        if not there and not self._told_empty:
+            _log.warning("there is no worker at %s: waiting for one", self._crew.access.address)
+        self._told_empty = not there
         for address in new:
             self._hands[address] = _Hand()
             if there[address] > 1:
@@ -378,12 +392,9 @@ class _Errand:
         hand.again_at = now + AGAIN_S
         _log.warning("worker %s isn't given work: %s", address, hand.why)
         self._failed(hand, f"made no progress for {now - flight.sign_at:.0f} s")
-        if begun:
-            try:  # its nanny can make it anew; nothing else ends a thread that hangs
-                client.restart_workers([address], timeout=CONNECT_S, raise_for_error=False)
-            except ValueError:
-                hand.again_at = float("inf")
-                _log.warning("worker %s has no nanny: it must be restarted by hand", address)
+        if begun:  # nothing else ends a thread that hangs; a nanny, or whoever started the worker, starts another
+            with suppress(TimeoutError):
+                client.run(end, workers=[address], wait=False, on_error="ignore", callback_timeout=CONNECT_S)
 
     def _check_patience(self, why: str) -> None:
         if self._is_ahead:
