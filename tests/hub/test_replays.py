@@ -1,0 +1,365 @@
+"""What replays found: each event is shown once, nobody is called, and nothing of live is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
+
+from detector import wire
+from detector.config import RetentionConfig
+from detector.hub.audit import Audit
+from detector.hub.budget import Budget
+from detector.hub.cases import Cases
+from detector.hub.health import Health
+from detector.hub.integrations.world import Observer
+from detector.hub.notices import Rule
+from detector.hub.pauses import Pauses
+from detector.hub.retention import Retention
+from detector.hub.reviews import Reviews
+from detector.hub.schema import clips, incidents
+from detector.hub.store import Clip, Store, Wanted
+from detector.replay_words import MOST, envelope_id, marked, read_answers
+from tests.hub.conftest import NOON, Site, make_envelope
+
+DAY = 86400.0
+BAR = "inc-1"
+
+
+def replayed(seq: int = 1, *, run: str = "run-1", name: str = BAR, **changes: Any) -> dict[str, Any]:
+    """An unsigned envelope as a replay publishes it: over at once, and sent today."""
+    edge = changes.setdefault("edge", "office")
+    fields = make_envelope(seq, incident=name, phase="end", epoch=run, **{"sent_at_unix": NOON, **changes})
+    fields["after"] = marked(fields["after"], run=run, edge=edge, file="ch3_20261101120000.mp4", offset_s=4.0)
+    return {**fields, "notify": False, "id": envelope_id(fields)}
+
+
+def ids(store: Store, **wanted: Any) -> list[str]:
+    """What lists show."""
+    return [one.id for one in store.feed(wanted=Wanted(**wanted))]
+
+
+def clip_of(incident: str, edge: str = "box1") -> Clip:
+    """A clip that has come."""
+    return Clip(incident, 0, "shanghai", edge, "cam3", NOON, 4.0, 100, "ab" * 32, f"{incident}.mp4", NOON)
+
+
+REPLAY = "inc-1-replay-office"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_known"),
+    [
+        ({}, True),
+        ({"started_at_unix": NOON + 30}, True),
+        ({"started_at_unix": NOON - 49}, True),  # 9 s before: clocks are not the same
+        ({"started_at_unix": NOON + 51}, False),
+        ({"started_at_unix": NOON - DAY}, False),
+        ({"camera": "cam4", "after_camera": "cam4"}, False),
+        ({"site": "ningbo"}, False),
+        ({"kind": "lingering"}, False),
+        ({"kind": "lingering", "findings": ["lingering", "label_photography"]}, True),
+        ({"kind": "lingering", "findings": "odd"}, False),
+        ({"zone": "dock"}, True),
+    ],
+)
+def test_a_replay_is_known_by_place_kind_and_time(store: Store, changes: dict[str, Any], is_known: bool) -> None:
+    changes = dict(changes)
+    camera, findings = changes.pop("after_camera", None), changes.pop("findings", None)
+    fields = replayed(**changes)
+    fields["after"] |= {"camera": camera} if camera else {}
+    fields["after"] |= {"findings": findings} if findings else {}
+    store.add_alerts([make_envelope()], NOON)
+    store.add_alerts([fields], NOON)
+    assert set(ids(store)) == ({BAR} if is_known else {BAR, REPLAY})
+    assert store.confirmed([BAR]) == ({BAR} if is_known else set())
+
+
+def test_what_live_found_stays_as_it_is(store: Store) -> None:
+    store.add_alerts([make_envelope(severity="warning")], NOON)
+    store.add_verdict(BAR, "li", "true", "", NOON)
+    before = store.incident(BAR)
+    store.add_alerts([replayed(severity="critical")], NOON + 5)
+    forged = replayed(run="run-2", edge="box1", severity="info")
+    forged["after"]["id"] = BAR  # whatever id a replay names
+    store.add_alerts([{**forged, "id": "forged"}], NOON + 6)
+    assert store.incident(BAR) == before
+    assert store.incident(REPLAY) == before, "its address leads to the one that is shown"
+    assert [one.id for one in store.confirmed_by(BAR)] == [REPLAY]
+    store.add_clip(clip_of(REPLAY, "office"))
+    assert [clip.incident for clip in store.clips_shown(BAR)] == [REPLAY] and store.clips(BAR) == []
+    assert store.with_clips([BAR]) == {BAR}
+    store.add_clip(clip_of(BAR))
+    assert [clip.incident for clip in store.clips_shown(BAR)] == [BAR]
+
+
+def test_what_people_did_goes_over_to_live_when_that_comes_late(store: Store) -> None:
+    reviews, cases = Reviews(store.database), Cases(store.database, Audit(store.database))
+    store.add_alerts([replayed()], NOON)
+    (found,) = store.feed()
+    assert (found.id, found.replayed_at, found.told) == (REPLAY, NOON, "alert")
+    store.add_verdict(REPLAY, "li", "unclear", "", NOON)
+    store.add_verdict(REPLAY, "li", "true", "", NOON + 1)
+    reviews.add_note(REPLAY, "li", "on all three days", NOON)
+    number = cases.make("March", [found], user="li", at=NOON)
+    cases.hold(REPLAY, "police", user="li", at=NOON)
+    seen = store.last_change()
+    store.add_alerts([make_envelope(2, sent_at_unix=NOON - 3600)], NOON + 60)
+    assert ids(store) == [BAR] and ids(store, replayed=True) == []
+    shown = store.incident(REPLAY)
+    assert shown and (shown.id, shown.verdict, shown.replayed_at) == (BAR, "true", None)
+    assert [verdict.verdict for verdict in store.verdicts(BAR)] == ["true", "unclear"]
+    assert [note.text for note in reviews.notes(BAR)] == ["on all three days"]
+    case = cases.case(number)
+    assert case and case.incidents == (BAR,)
+    assert {hold.case for hold in cases.holds(BAR)} == {None, number}
+    assert {incident for _, incident in store.changed_since(seen)[0]} == {BAR, REPLAY}
+    store.add_alerts([make_envelope(3, phase="end")], NOON + 61)
+    assert ids(store) == [BAR]
+
+
+def test_two_replays_of_the_same_footage_do_not_double(store: Store) -> None:
+    first = [replayed(1), replayed(2, name="inc-2", zone="dock", started_at_unix=NOON + 2)]
+    store.add_alerts(first, NOON)
+    assert len(ids(store)) == 2, "one replay may well find two at one time, in two zones"
+    assert store.add_alerts(first, NOON + 9) == []
+    store.add_alerts([replayed(1, run="run-2")], NOON + 10)
+    store.add_alerts([replayed(1, run="run-3", edge="box1", started_at_unix=NOON + 1)], NOON + 11)
+    store.add_alerts([replayed(2, run="run-3", edge="box1", name="x", zone="dock", started_at_unix=NOON + 3)], NOON)
+    assert set(ids(store)) == {REPLAY, "inc-2-replay-office"}
+    assert [one.id for one in store.confirmed_by(REPLAY)] == ["inc-1-replay-box1"]
+    store.add_alerts([make_envelope(9)], NOON + 12)  # all of them give way, and what was their double is live's now
+    assert ids(store) == [BAR]
+    assert len(store.confirmed_by(BAR)) == 4
+
+
+def test_the_alert_budget_of_a_shift_is_lives_alone(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/hub.sqlite", Budget(2))
+    shift = Budget(2).shift(NOON)
+    for n in range(4):
+        one = replayed(n + 1, name=f"r{n}", camera="cam9", started_at_unix=NOON + 100 * n, severity="warning")
+        store.add_alerts([one], NOON)
+    assert store.alerts_in(shift) == 0
+    assert len(ids(store, told="alert")) == 2 and len(ids(store, told="digest")) == 2
+    for n in range(3):
+        store.add_alerts([make_envelope(n + 1, incident=f"l{n}", kind="lingering", severity="warning")], NOON)
+    assert store.alerts_in(shift) == 2
+    store.close()
+
+
+def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
+    store, clock = site.store, site.clock
+    notices = site.parts.notices
+    with store.database.writing() as connection:
+        target = notices.add_target(connection, "guard", "json", "zh", address="json://127.0.0.1/x", user="o", at=0.0)
+        notices.add_rule(connection, Rule("info", target=target, at=0.0))
+    observer = Observer(store, site.parts.health, Pauses(store.database, site.parts.audit), Budget())
+    notices.look_through(NOON)
+    observer.listen(NOON)
+    store.set_edge_status("shanghai", "box1", "online", NOON)
+    store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, NOON)
+    before = observer.read(NOON)
+    counted = site.client.get("/metrics").text
+    live_counter = [line for line in counted.splitlines() if line.startswith("labelwatch_incidents_total")]
+    found = [replayed(1, edge="box1"), replayed(2, name="old", edge="office", started_at_unix=NOON - 21 * DAY)]
+    store.add_alerts(found, NOON)
+    while notices.look_through(NOON + 1):
+        pass
+    notices.tell_alarms(NOON + 1)
+    assert notices.log([target]) == []
+    after = observer.read(NOON + 1)
+    assert after.news == () and (after.alerts, after.labels, after.unjudged) == (before.alerts, 0, before.unjudged)
+    assert all(camera.last is None and camera.going_on == () for camera in after.cameras)
+    counted = site.client.get("/metrics").text
+    assert [line for line in counted.splitlines() if line.startswith("labelwatch_incidents_total")] == live_counter
+    assert "labelwatch_incidents_replayed_total 2.0" in counted
+    assert sum(edge.missing for edge in store.edges()) == 0
+    clock.at += 2 * 3600
+    site.parts.watchman.look_round()
+    assert [alarm.kind for alarm in site.parts.alarms.open() if alarm.edge == "office"] == []
+    # That live tells the same late is told as late news are: one alert, in its own right.
+    store.add_alerts([make_envelope(9)], clock.at)
+    notices.look_through(clock.at)
+    assert [(one.incident, one.state) for one in notices.log([target])] == [(BAR, "held")]
+
+
+def test_a_machine_that_only_replays_is_neither_silent_nor_a_problem(site: Site) -> None:
+    office = Ed25519PrivateKey.generate()
+    site.parts.keys.trust("shanghai", "office", wire.public_key_text(office), NOON)
+    site.store.add_alerts([replayed()], NOON)
+    page = site.client.get("/health", headers={"Accept-Language": "zh"}).text
+    assert "shanghai / office" in page and "只送回放结果" in page
+    health = Health(site.store, site.clock, site.folder)
+    world = Observer(site.store, health, Pauses(site.store.database, site.parts.audit), Budget()).read(NOON)
+    assert [edge.edge for edge in world.edges] == ["box1"], "it has joined, but watches nothing"
+
+
+def test_footage_of_a_replay_ages_from_when_it_came(store: Store, tmp_path: Path) -> None:
+    retention = Retention(store.database, tmp_path, RetentionConfig(reserve_gb=0), Audit(store.database))
+    store.add_alerts([replayed(started_at_unix=NOON - 400 * DAY)], NOON)
+    store.add_clip(clip_of(REPLAY, "office"))
+    store.add_verdict(REPLAY, "li", "false", "", NOON)
+    retention.run(NOON + 1)
+    assert retention.announced() == [] and store.clips(REPLAY)
+    retention.run(NOON + 24 * DAY)
+    (due,) = retention.announced()
+    assert due.due_at == pytest.approx(NOON + 31 * DAY)
+    assert retention.run(NOON + 32 * DAY) == 1 and not store.clips(REPLAY)
+
+
+def test_a_double_goes_with_what_it_is_a_double_of(store: Store, tmp_path: Path) -> None:
+    retention = Retention(store.database, tmp_path, RetentionConfig(reserve_gb=0, warn_days=0), Audit(store.database))
+    store.add_alerts([make_envelope(snapshot=b"\xff\xd8\xff")], NOON)
+    store.add_alerts([replayed(severity="info")], NOON)
+    store.add_clip(clip_of(REPLAY, "office"))
+    store.add_verdict(BAR, "li", "false", "", NOON)
+    retention.run(NOON + 29 * DAY)
+    assert store.clips_shown(BAR)
+    retention.run(NOON + 31 * DAY)
+    with store.database.reading() as connection:
+        assert connection.execute(select(clips.c.incident)).all() == []
+
+
+# By HTTP
+
+
+def signed(site: Site, fields: dict[str, Any], key: Ed25519PrivateKey | None = None) -> dict[str, Any]:
+    """As it travels."""
+    key = key or site.key
+    return wire.signed({**fields, "key": wire.public_key_text(key)}, key)
+
+
+def post(site: Site, *envelopes: Any, edge: str = "box1") -> Any:
+    """What the hub answers."""
+    lines = [one if isinstance(one, bytes) else wire.encode(one) for one in envelopes]
+    return site.visitor().post(f"/api/replays/shanghai/{edge}", content=b"\n".join(lines))
+
+
+def test_what_is_published_is_answered_and_signed_by_the_hub(site: Site) -> None:
+    new = signed(site, replayed(edge="box1"))
+    site.store.add_alerts([make_envelope(incident="live", started_at_unix=NOON + 500)], NOON)
+    double = signed(site, replayed(2, name="again", edge="box1", started_at_unix=NOON + 500))
+    answer = post(site, new, double)
+    assert answer.status_code == 200
+    wire.check_to_edge(wire.Topics("shanghai", "box1").ack, answer.json(), wire.public_key_text(site.parts.key))
+    told = [(one.outcome, one.shown, one.wants_clip) for one in read_answers(answer.content)]
+    assert told == [("new", "inc-1-replay-box1", True), ("double", "live", True)]
+    site.store.add_clip(clip_of("live"))
+    told = [(one.outcome, one.shown, one.wants_clip) for one in read_answers(post(site, new, double).content)]
+    assert told == [("known", "inc-1-replay-box1", True), ("known", "live", False)]
+    line = next(one for one in site.parts.audit.entries() if one.action == "replay_published")
+    assert line.user == "shanghai/box1" and line.details == {"incidents": 1, "confirmed": 1}
+
+
+def _of_live(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "after": {name: value for name, value in fields["after"].items() if name != "replay"}}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        pytest.param(_of_live, id="live's"),
+        pytest.param(lambda f: {**f, "after": {**f["after"], "id": "inc-1"}}, id="the id of live's"),
+        pytest.param(lambda f: {**f, "after": {**f["after"], "replay": {"run": 1, "id": "inc-1"}}}, id="no run"),
+        pytest.param(lambda f: {**f, "after": {**f["after"], "replay": True}}, id="mark without fields"),
+        pytest.param(lambda f: {**f, "notify": True}, id="wants to ring"),
+        pytest.param(lambda f: {**f, "sent_at_unix": NOON + 9999}, id="from the future"),
+        pytest.param(lambda f: {**f, "edge": "box2"}, id="another edge's"),
+        pytest.param(lambda f: {**f, "seq": "1"}, id="no number"),
+        pytest.param(lambda f: {**f, "after": "x"}, id="no incident"),
+    ],
+)
+def test_what_a_replay_may_not_say_is_refused(site: Site, spoilt: Callable[[dict[str, Any]], Any]) -> None:
+    answer = post(site, signed(site, spoilt(replayed(edge="box1"))))
+    assert answer.status_code == 401 and answer.json()["reason"]
+    assert site.store.feed() == []
+
+
+def test_odd_bodies_and_forged_ones_are_refused_and_change_nothing(site: Site) -> None:
+    fine = signed(site, replayed(edge="box1"))
+    forged = signed(site, replayed(edge="box1"), Ed25519PrivateKey.generate())
+    bodies: list[list[Any]] = [
+        [b""], [b"\n\n"], [b"{"], [b"[]"], [b"null"], [b'{"schema": 1}'], [b"\0"], [b"\xff\xfe"], [forged],
+        [{**fine, "signature": ""}], [{**fine, "after": {**fine["after"], "score": 0.1}}], [fine] * (MOST + 1),
+        [wire.encode(fine).replace(b'"seq":1', b'"seq":NaN')],
+    ]  # fmt: skip
+    for body in bodies:
+        answer = post(site, *body)
+        assert answer.status_code == 401 and answer.json()["reason"], body
+    assert post(site, fine, edge="nobody").status_code == 401
+    assert site.visitor().post("/api/replays/..%2f/box1", content=b"{}").status_code in (401, 404)
+    assert site.visitor().post("/api/replays/shanghai/a%00b", content=b"{}").status_code == 400
+    assert post(site, b"x" * (16 * 2**20 + 1)).status_code == 413
+    assert site.visitor().get("/api/replays/shanghai/box1").status_code in (401, 404, 405)
+    assert site.store.feed() == []
+
+
+def test_one_that_the_store_cannot_hold_is_told_and_the_rest_is_taken(site: Site) -> None:
+    odd = replayed(2, name="odd", edge="box1", camera="cam9")
+    odd["after"] |= {"labels_exposed": {"low": 2**40}}
+    answers = read_answers(post(site, signed(site, odd), signed(site, replayed(edge="box1"))).content)
+    assert sorted((one.outcome, bool(one.why)) for one in answers) == [("new", False), ("refused", True)]
+
+
+def test_a_clip_of_a_replay_is_taken_though_live_tells_the_event(site: Site, mp4: bytes) -> None:
+    site.store.add_alerts([make_envelope()], NOON)
+    post(site, signed(site, replayed(edge="box1")))
+    own = "inc-1-replay-box1"
+    answer = site.visitor().put(f"/api/clips/{own}/0", content=mp4, headers=site.claim(mp4, own))
+    assert answer.status_code == 201
+    page = site.client.get(f"/incidents/{BAR}").text
+    assert f"/clips/{own}/0/play" in page
+    assert site.client.get(f"/clips/{own}/0/play").status_code == 307
+    assert site.client.get(f"/api/incidents/{own}/clip").content == mp4
+    stranger = Ed25519PrivateKey.generate()
+    site.parts.keys.trust("shanghai", "office", wire.public_key_text(stranger), NOON)
+    claim = site.claim(mp4, own, 1, edge="office", key=stranger)
+    assert site.visitor().put(f"/api/clips/{own}/1", content=mp4, headers=claim).status_code == 401
+
+
+def test_the_feed_marks_replays_and_can_be_narrowed_to_them(site: Site) -> None:
+    zh = {"Accept-Language": "zh"}
+    site.store.add_alerts([make_envelope(1)], NOON)
+    assert "by-origin" not in site.client.get("/", headers=zh).text, "nobody is asked before there is a choice"
+    post(site, signed(site, replayed(edge="box1")))
+    post(site, signed(site, replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY)))
+    page = site.client.get("/", headers=zh).text
+    assert page.index("card-inc-1") < page.index("card-march-replay-box1"), "in the order that things happened"
+    assert page.count("card-") >= 2 and "card-inc-1-replay-box1" not in page
+    assert page.count("回放</span>") == 1 and page.count("回放已确认</span>") == 1
+    only = site.client.get("/?origin=replay", headers=zh).text
+    assert "card-march" in only and "card-inc-1" not in only
+    live = site.client.get("/?origin=live", headers=zh).text
+    assert "card-inc-1" in live and "card-march" not in live
+    assert "card-inc-1" in site.client.get("/?origin=odd", headers=zh).text
+    assert "fresh" not in site.client.get("/feed/live?seen=0&origin=replay").text.split("card-march")[0][-60:]
+    item = site.client.get("/incidents/march-replay-box1", headers=zh).text
+    assert "来自回放" in item and "ch3_20261101120000.mp4" in item
+    again = site.client.get("/incidents/inc-1-replay-box1", headers=zh).text
+    assert "回放已确认" in again and 'data-incident="inc-1"' in again
+
+
+def test_programs_are_told_the_origin(site: Site) -> None:
+    site.store.add_alerts([make_envelope(1)], NOON)
+    post(site, signed(site, replayed(edge="box1")))
+    post(site, signed(site, replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY)))
+    told = site.client.get("/api/incidents").json()["incidents"]
+    assert [(one["id"], one["origin"]) for one in told] == [("inc-1", "live"), ("march-replay-box1", "replay")]
+    assert [one["id"] for one in site.client.get("/api/incidents?origin=replay").json()["incidents"]] == [
+        "march-replay-box1"
+    ]
+    assert site.client.get("/api/incidents/inc-1").json()["confirmed_by"] == ["inc-1-replay-box1"]
+
+
+def test_every_row_of_incidents_says_where_it_comes_from(store: Store) -> None:
+    store.add_alerts([make_envelope()], NOON)
+    store.add_alerts([replayed()], NOON + 7)
+    with store.database.reading() as connection:
+        c = incidents.c
+        rows = {tuple(row) for row in connection.execute(select(c.id, c.told, c.same_as, c.replayed_at))}
+    assert rows == {(BAR, "alert", None, None), (REPLAY, "double", BAR, NOON + 7)}
+    assert store.envelopes(REPLAY)[0]["after"]["replay"]["file"] == "ch3_20261101120000.mp4"
