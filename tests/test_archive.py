@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,6 +75,39 @@ def test_of_two_names_the_one_that_tells_the_time_is_kept(tmp_path: Path) -> Non
     assert passed(found, tmp_path) == dict.fromkeys(
         ("copy.mp4", "later.mp4"), "the same recording as ch1_20261101092613.mp4"
     )
+
+
+def test_a_pipe_that_is_called_like_a_recording_is_not_waited_for(tmp_path: Path) -> None:
+    put_one(tmp_path / "1.mp4", "1")
+    os.mkfifo(tmp_path / "2.mp4")
+    found = gather([tmp_path, *tmp_path.glob("1*")])
+    assert names(found, tmp_path) == ["1.mp4"]
+    assert passed(found, tmp_path) == {"2.mp4": "no file, but a pipe, socket or device"}
+
+
+def test_many_files_of_one_size_are_each_read_in_samples_and_once(tmp_path: Path) -> None:
+    for n in range(200):
+        put_one(tmp_path / f"{n}.mp4", f"{n:06}" + "x" * 1000)
+    put_one(tmp_path / "z.mp4", f"{7:06}" + "x" * 1000)
+    with count_opened() as opened:
+        found = gather([tmp_path])
+    assert len(found.files) == 200 and passed(found, tmp_path) == {"z.mp4": "the same recording as 7.mp4"}
+    assert len(opened) <= 201 + 2, "each once, and two to be compared"
+
+
+@contextmanager
+def count_opened() -> Iterator[list[str]]:
+    """Recordings that are opened meanwhile."""
+    opened: list[str] = []
+    listening = True
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if listening and event == "open" and str(arguments[0]).endswith(".mp4"):
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(hear)
+    yield opened
+    listening = False
 
 
 def test_a_link_that_leads_in_a_circle_ends(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ Nothing is passed over in silence: each other file is named with the reason.
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from detector.errors import SourceUnavailable
 from detector.recorded.recorder_names import read_name
 from detector.sources.recording import SUFFIXES, natural
 
-SAMPLE = 1 << 20  # bytes compared at the beginning, in the middle and at the end before two files are read whole
+SAMPLE = 1 << 16  # bytes compared at the beginning, in the middle and at the end before two files are read whole
 # What file servers and cameras keep beside recordings, and nobody would call footage.
 OTHERS_OWN = {"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", ".DS_Store", "Thumbs.db"}
 
@@ -53,7 +54,7 @@ def gather(paths: Iterable[Path]) -> Archive:
             if match.is_dir():
                 _walk(match, found)
             else:
-                found.files.append(match)
+                _take(match, found)
         if len(found.files) == before:
             raise SourceUnavailable(f"{path}: no video file in this folder")
     found.files, again = _once(found.files)
@@ -82,50 +83,87 @@ def _walk(folder: Path, into: Archive) -> None:
             if name in OTHERS_OWN:
                 continue
             if path.suffix.lower() in SUFFIXES:
-                into.files.append(path)
+                _take(path, into)
             else:
                 what = f"{path.suffix} is" if path.suffix else "its name is"
                 into.passed.append(Passed(path, f"{what} not that of a video file"))
+
+
+def _take(path: Path, into: Archive) -> None:
+    """Take a file, also one that isn't there any more, so that reading it says so; a pipe would be waited for."""
+    if path.is_file() or not path.exists():
+        into.files.append(path)
+    else:
+        into.passed.append(Passed(path, "no file, but a pipe, socket or device"))
 
 
 def _once(files: list[Path]) -> tuple[list[Path], list[Passed]]:
     """Files without those that are there already, by another path or as a copy; a name that tells the time is kept."""
     kept: list[Path] = []
     again: list[Passed] = []
-    of_size: dict[int, list[Path]] = defaultdict(list)
+    place: dict[Path, int] = {}
+    known = _Known()
     for path in files:
         try:
-            size = path.stat().st_size
-            twin = next((other for other in of_size[size] if size and _same(path, other, size)), None)
+            twin = known.twin_of(path)
         except OSError:
-            kept.append(path)  # reading it will say why it can't be
-            continue
+            twin = None  # reading it will say why it can't be
         if twin is None:
-            of_size[size].append(path)
+            place[path] = len(kept)
             kept.append(path)
         elif not path.samefile(twin):
             if _says_when(path) and not _says_when(twin):
-                kept[kept.index(twin)] = of_size[size][of_size[size].index(twin)] = path
+                known.replace(twin, path)
+                place[path] = place[twin]
+                kept[place[path]] = path
                 path, twin = twin, path
             again.append(Passed(path, f"the same recording as {twin}"))
     return kept, again
+
+
+class _Known:
+    """Files seen before, by size; those of one size by samples, since recorders fill thousands of files to one size."""
+
+    def __init__(self) -> None:
+        self._of_size: defaultdict[int, dict[bytes, list[Path]]] = defaultdict(dict)
+
+    def twin_of(self, path: Path) -> Path | None:
+        """A file that is the same, or has the same content; the path is known from now on if there is none.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        size = path.stat().st_size
+        known = self._of_size[size]
+        if not size:
+            return None
+        if not known:
+            known[b""] = [path]  # the only one of its size: nothing of it is read
+            return None
+        if b"" in known:
+            first = known.pop(b"")
+            known[_samples(first[0], size)] = first
+        alike = known.setdefault(_samples(path, size), [])
+        twin = next((other for other in alike if path.samefile(other) or filecmp.cmp(path, other, shallow=False)), None)
+        if twin is None:
+            alike.append(path)
+        return twin
+
+    def replace(self, path: Path, twin: Path) -> None:
+        """Know a file by this path from now on."""
+        for alike in self._of_size[twin.stat().st_size].values():
+            alike[:] = [twin if other == path else other for other in alike]
 
 
 def _says_when(path: Path) -> bool:
     return read_name(path, "UTC").start_at is not None
 
 
-def _same(a: Path, b: Path, size: int) -> bool:
-    """Whether two files of one size have the same content; recorders fill many files to one size."""
-    if a.samefile(b):
-        return True
-    return all(x == y for x, y in zip(_samples(a, size), _samples(b, size), strict=True)) and filecmp.cmp(
-        a, b, shallow=False
-    )
-
-
-def _samples(path: Path, size: int) -> Iterator[bytes]:
+def _samples(path: Path, size: int) -> bytes:
+    """What tells most files of one size apart, and costs little to read."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         for at in (0, size // 2, max(0, size - SAMPLE)):
             file.seek(at)
-            yield file.read(SAMPLE)
+            digest.update(file.read(SAMPLE))
+    return digest.digest()
