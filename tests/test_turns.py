@@ -200,7 +200,7 @@ def picture(at: float, bright: bool = False) -> Frame:
 def test_a_look_that_waits_for_its_turn_is_owed_though_what_moved_has_come_to_rest() -> None:
     detector = Counting()
     looker = SceneLooker(detector, PeopleTracker, MotionGate)
-    still = [picture(100 + n / 5) for n in range(10)]
+    still = [picture(100 + n / 5) for n in range(20)]
     assert looker.look(still[0]) is not None
     while looker.glance(frame := still.pop(0)):  # the gate holds for some frames
         looker.look(frame)

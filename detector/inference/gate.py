@@ -1,27 +1,43 @@
 """Which frames are worth a look: small grey samples enter, yes or no leaves.
 
-Nothing that matters happens in a picture where nothing moves and where nobody was. Whoever stands still is looked at
-all the same: for some seconds after a person was seen every frame is, and now and then one is in any case.
+Nothing that matters happens in a picture where nothing moves and where nobody was. What moves is what differs from the
+last seconds by more than that place is used to: grain, a codec's flicker, a blinking lamp or a belt that never
+stops soon count as usual where they are, and nowhere else. Whoever stands still is looked at all the same: for some
+seconds after a person was seen every frame is, then one a second for a while, and now and then one in any case.
 """
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 KEEP_ALIVE_S = 5.0  # a look in any case: something may have been laid down slowly, or the network have erred
-PEOPLE_S = 10.0  # after a person was seen
+PEOPLE_S = 4.0  # after a person was seen: every frame
+CALLER_S, CALLER_EVERY_S = 30.0, 1.0  # then one a second: somebody who stands still may be missed for a while
 HOLD_S = 0.6  # after something moved
-CHANGED = 20  # grey levels by which a place must differ from the sample before, against noise
-LEAST = 6  # so many places of a 160 x 90 grid: a hand is larger, a grain of noise is not
+
+LARGEST_STEP = 2.0  # bounds by which a place may lie behind, or what was laid down would count as moving for long
+BEFORE_S = 3.0  # what a picture is compared with is a mean that follows in this time, so that creeping shows as well
+FIRST_S = 2.0  # of which nothing is known yet, so that everything is looked at
+USUAL_S = 60.0  # in which what is usual of a place is learned
+LEAST_CHANGE = 4.0  # grey levels; less is no person against any background
+MOST_LEARNED = 12.0  # grey levels: larger changes count as this large, so that no single one is remembered for long
+DEVIATIONS = 4.0  # a change so many times what is usual is none of noise
+LEAST_PLACES = 7  # within WINDOW: grain that passes the bounds lies scattered, what moves lies together
+WINDOW = 5  # places of a sample 320 wide; a person 12 pixels wide in a picture of 1280 covers 3 x 9 of them
+ALL_ANEW = 0.2  # of the picture changed at once: the light was switched or the camera turned
 
 
 class MotionGate:
     """Opens for what moves, and stays open for a while."""
 
     def __init__(self) -> None:
-        self._before: NDArray[np.int16] | None = None
-        self._looked_at = self._open_until = float("-inf")
+        self._mean: NDArray[np.float32] | None = None
+        self._at = self._looked_at = self._open_until = self._called_until = float("-inf")
 
     def opens(self, sample: NDArray[np.uint8], at: float) -> bool:
         """Whether to look at the frame of this sample.
@@ -30,11 +46,10 @@ class MotionGate:
             sample: Small grey copy of the picture, about 320 pixels wide, always of the same size.
             at: Frame time, seconds; ask for each frame once, in order.
         """
-        small = sample[::2, ::2].astype(np.int16)
-        if self._before is None or int((np.abs(small - self._before) > CHANGED).sum()) >= LEAST:
+        if self._moves(sample, at):
             self._open_until = max(self._open_until, at + HOLD_S)
-        self._before = small
-        if at > self._open_until and at - self._looked_at < KEEP_ALIVE_S:
+        pause_s = 0.0 if at <= self._open_until else CALLER_EVERY_S if at <= self._called_until else KEEP_ALIVE_S
+        if at - self._looked_at < pause_s:
             return False
         self._looked_at = at
         return True
@@ -42,3 +57,42 @@ class MotionGate:
     def keep_open(self, at: float) -> None:
         """Somebody was seen at frame time `at`."""
         self._open_until = max(self._open_until, at + PEOPLE_S)
+        self._called_until = max(self._called_until, at + CALLER_S)
+
+    def _moves(self, sample: NDArray[np.uint8], at: float) -> bool:
+        smooth = cv2.blur(sample, (3, 3)).astype(np.float32)
+        passed_s, self._at = at - self._at, at
+        if self._mean is None:
+            self._begin(smooth)
+            return True
+        ahead = smooth - self._mean
+        change = np.abs(ahead)
+        changed = cv2.compare(change, self._bound, cv2.CMP_GT)
+        places = cv2.countNonZero(changed)
+        if places > ALL_ANEW * smooth.size and self._learned_s >= FIRST_S:
+            self._mean = smooth
+            return True
+        most = LARGEST_STEP * self._bound
+        self._mean = smooth - np.clip(ahead, -most, most) * np.float32(math.exp(-passed_s / BEFORE_S))
+        if at > self._called_until:  # what people do never becomes usual
+            self._learn(change, passed_s)
+        if self._learned_s < FIRST_S:
+            return True
+        if places < LEAST_PLACES:
+            return False
+        together = cv2.boxFilter(changed, cv2.CV_16U, (WINDOW, WINDOW), normalize=False)
+        return cv2.minMaxLoc(together)[1] >= 255 * LEAST_PLACES
+
+    def _begin(self, smooth: NDArray[np.float32]) -> None:
+        self._mean = smooth
+        self._usual = np.zeros_like(smooth)
+        self._bound = np.full_like(smooth, LEAST_CHANGE)
+        self._learned_s = 0.0
+
+    def _learn(self, change: Any, passed_s: float) -> None:
+        """Take the mean square of changes at each place, of all seen at first, then of about the last minute."""
+        most: Any = MOST_LEARNED if self._learned_s < FIRST_S else self._bound
+        self._learned_s = min(self._learned_s + passed_s, USUAL_S)
+        square = np.square(np.minimum(change, most))
+        cv2.accumulateWeighted(square, self._usual, min(1.0, passed_s / self._learned_s))
+        self._bound = np.maximum(LEAST_CHANGE, DEVIATIONS * np.sqrt(self._usual))
