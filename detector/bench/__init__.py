@@ -29,6 +29,7 @@ TRACK_S = 30.0  # of a clip, at most: what it takes doesn't depend on what is sh
 NOT_THERE = "Ultralytics is not installed here (make setup-train): not compared with YOLO.track"
 
 Progress = Callable[[str, int, int], None]
+Choice = Callable[[str, list[str], bool], list[Setup]]
 
 
 class BenchFailedError(LabelwatchError):
@@ -41,6 +42,7 @@ def bench(
     rounds: int = 3,
     weights: Path | None = None,
     sequences: tuple[Sequence, Sequence] = (BUSY, QUIET),
+    choose: Choice = setups,
     progress: Progress = lambda what, done, of: None,
 ) -> dict[str, Any]:
     """Measure.
@@ -51,6 +53,7 @@ def bench(
         weights: YOLO11n of Ultralytics (`.pt`, a program); when left out it runs untrained: as fast, but it finds
             nothing, so that its tracker has nothing to do.
         sequences: What the busy and the quiet clip show.
+        choose: What is measured on a clip, see `setups`.
         progress: Told what is being done, and how many of how many steps are.
 
     Returns:
@@ -71,7 +74,8 @@ def bench(
         notes.append("YOLO.track ran untrained (--weights was left out): it found nothing, and tracked nothing")
     with tempfile.TemporaryDirectory(prefix="labelwatch-bench-") as name:
         folder = Path(name)
-        jobs = _jobs(folder, sequences, fast, track=track, weights=weights)
+        chosen = {sequence.name: choose(sequence.name, fast, track) for sequence in sequences}
+        jobs = _jobs(folder, chosen, weights.resolve() if weights else None)
         made = (WARM_UP, *sequences)
         of = len(made) + rounds * len(jobs)
         maker = ClipMaker(recording)
@@ -115,20 +119,12 @@ def fast_precisions() -> list[str]:
     return [precision for precision in dict.fromkeys(found) if precision != "fp32"]
 
 
-def _jobs(
-    folder: Path, sequences: tuple[Sequence, ...], fast: list[str], *, track: bool, weights: Path | None
-) -> dict[tuple[str, Setup], Job]:
-    weights = weights.resolve() if weights else None
+def _jobs(folder: Path, chosen: dict[str, list[Setup]], weights: Path | None) -> dict[tuple[str, Setup], Job]:
+    warm_up = folder / f"{WARM_UP.name}.mp4"
     return {
-        (sequence.name, setup): Job(
-            setup,
-            folder / f"{sequence.name}.mp4",
-            folder / f"{WARM_UP.name}.mp4",
-            TRACK_S if setup.what == TRACK else None,
-            weights,
-        )
-        for sequence in sequences
-        for setup in setups(sequence.name, fast, track=track)
+        (clip, setup): Job(setup, folder / f"{clip}.mp4", warm_up, TRACK_S if setup.what == TRACK else None, weights)
+        for clip, setups_of_clip in chosen.items()
+        for setup in setups_of_clip
     }
 
 

@@ -62,7 +62,7 @@ def _bar(row: Mapping[str, Any], y: int, scale: float) -> list[str]:
         parts.append(f"<rect class='{part}' x='{x:.1f}' y='{y - 11}' width='{share * long:.1f}' height='14'/>")
         x += share * long
     ratio = row["ratio_to_track"]
-    told = f"{row['fps_per_cpu_s']:.3g}" + (f" · {ratio:.3g} x track" if ratio is not None else "")
+    told = f"{row['fps_per_cpu_s']:.3g}" + (f" · {ratio:.2f} x track" if ratio is not None else "")
     parts.append(_text(LEFT + long + 6, y, told, "faint"))
     return parts
 

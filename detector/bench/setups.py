@@ -74,7 +74,7 @@ SHIPPED = Setup(OURS)
 NO_GATE = tuple(Setup(OURS, side, gate=False, zooms=zooms) for side in SIDES for zooms in (4, 0))
 
 
-def setups(clip: str, fast: list[str], *, track: bool) -> list[Setup]:
+def setups(clip: str, fast: list[str], track: bool) -> list[Setup]:
     """What is measured on a clip, in the order of a round.
 
     Args:

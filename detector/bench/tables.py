@@ -23,8 +23,8 @@ def markdown(figures: Figures) -> str:
     clips, machine = figures["clips"], figures["machine"]
     versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
     first = (
-        f"Measured by `labelwatch bench` (labelwatch {figures['labelwatch']}): {figures['rounds']} rounds in one run, "
-        "all configurations in each; medians of processor time, ratios within a round. "
+        f"Measured by `labelwatch bench` (labelwatch {figures['labelwatch']}): in one run, "
+        f"rounds: {figures['rounds']}, all configurations in each; medians of processor time, ratios within a round. "
         f"{machine['processor']}; {versions}."
     )
     parts = [first, *(f"**{said}**" for said in (*figures["warnings"], *figures["notes"]))]
@@ -90,7 +90,9 @@ def _met(goal: Figures) -> str:
 
 
 def _number(figure: float | None) -> str:
-    return "–" if figure is None else f"{figure:.3g}"
+    if figure is None:
+        return "–"
+    return f"{figure:.2f}" if figure < 10 else f"{figure:.0f}"
 
 
 def _percent(share: float | None) -> str:
