@@ -13,6 +13,7 @@ A file of looks is named by all that shapes it, so one that is there is as good 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -37,10 +38,12 @@ from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import LookTask, model_of, task_of
 from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
-from detector.recorded.recordings import Session, sessions
+from detector.recorded.recordings import Session, as_text, sessions
 from detector.whole_files import write_whole
 
 LOOKERS_A_JUDGE = 8  # a judge keeps up with about that many
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Progress = Callable[[Step], None]
 
@@ -111,7 +114,9 @@ def replay(
         now = {one.ledger for one in waiting}
         now_s = sum(result["seconds"] for one, result in zip(work, results, strict=True) if one.ledger in now)
         summary["times_real_time"] = round(now_s / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
-        summary["passed_over"] = [{"file": _text(passed.path), "why": _text(passed.why)} for passed in archive.passed]
+        summary["passed_over"] = [
+            {"file": as_text(passed.path), "why": as_text(passed.why)} for passed in archive.passed
+        ]
         summary["model"] = model_of(config.analysis)
         write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
         census = {result["camera"]: result["census"] for result in results if result["census"]}
@@ -173,7 +178,12 @@ def _own(out: Path) -> Iterator[None]:
             raise LabelwatchError(f"{out}: another replay writes there") from None
         for half in (*out.glob("clips/.cut-*"), *out.glob("*/.*.draft")):
             shutil.rmtree(half) if half.is_dir() else half.unlink()
-        yield
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise LabelwatchError(f"{out}: {error.strerror}: make room, and go on with --resume") from error
 
 
 def _tasks(work: Iterable[CameraWork]) -> Iterator[LookTask]:
@@ -182,7 +192,10 @@ def _tasks(work: Iterable[CameraWork]) -> Iterator[LookTask]:
 
 def _work(session: Session, config: EdgeConfig, out: Path) -> CameraWork:
     """What there is to be done for a camera; its ledger is named by everything that shapes the result."""
-    tasks = {piece.path: task_of(piece.path, session.camera.name, config.analysis) for piece in session.pieces}
+    tasks = {
+        piece.path: task_of(piece.path, session.camera.name, config.analysis, piece.expected_at)
+        for piece in session.pieces
+    }
     shaping = [__version__, config.model_dump_json(), session.camera.model_dump_json()]
     shaping += [f"{task.name}|{piece.start_at}" for piece, task in zip(session.pieces, tasks.values(), strict=True)]
     name = hashlib.sha256("\n".join(shaping).encode()).hexdigest()[:24]
@@ -203,17 +216,12 @@ def _unjudged(one: CameraWork, why: str) -> dict[str, Any]:
     camera = one.session.camera.name
     files = []
     for piece in one.session.pieces:
-        file = _text(piece.path)
+        file = as_text(piece.path)
         told = f"{file}: its camera, {camera}, couldn't be judged: {why}"
         start = {"start": iso(piece.start_at or 0.0), "start_known_by": piece.known_by}
         files.append({"camera": camera, "file": file, **start, "seconds": 0.0, "unreadable": told})
     counts = dict.fromkeys(("seconds", "frames_decoded", "frames_inferred", "cpu_s"), 0)
     return {"camera": camera, "files": files, "incidents": [], "borders": [], "census": {}, **counts}
-
-
-def _text(name: object) -> str:
-    """A file's name as text, whatever encoding it is of."""
-    return str(name).encode(errors="replace").decode()
 
 
 def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:

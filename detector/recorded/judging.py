@@ -193,6 +193,7 @@ def judge_session(
     """
     from detector.alerts.census import CameraCensus
     from detector.assembly import build_judge
+    from detector.sources.pacing import first_is_due
 
     judge = build_judge(config, session.camera)
     sink = ReplaySink(out, config.incidents)
@@ -220,6 +221,10 @@ def judge_session(
             look = replace(seen, captured_at=start_at + seen.captured_at)
             if look.captured_at <= last_at:
                 continue  # files that overlap: what was seen once isn't seen again
+            if look.index == 0 and last_frame is not None:
+                fps = config.analysis.fps
+                if not first_is_due(last_at, look.captured_at, found.read.frame_s, fps):
+                    continue  # it was looked at only since it is the file's first
             last_at, last_frame = look.captured_at, _frame(look, piece.path)
             looked += 1
             for update in judge.judge(look):

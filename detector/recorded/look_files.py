@@ -49,6 +49,11 @@ class Read:
     size: int = 0
     cpu_s: float = 0.0
 
+    @property
+    def frame_s(self) -> float:
+        """Seconds from picture to picture, on average; 0 where there is none."""
+        return self.seconds / self.decoded if self.decoded else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class FileLooks:

@@ -37,6 +37,7 @@ class LookTask:
         camera: Whose it is.
         size: Bytes of the file.
         analysis: How closely.
+        phase_s: How long after a full step of looking the file begins, seconds (`phase_of`).
     """
 
     name: str
@@ -44,10 +45,17 @@ class LookTask:
     camera: str
     size: int
     analysis: Analysis
+    phase_s: float = 0.0
 
 
-def task_of(path: Path, camera: str, analysis: Analysis) -> LookTask:
+def task_of(path: Path, camera: str, analysis: Analysis, begins_at: float | None = None) -> LookTask:
     """The task of looking at a file.
+
+    Args:
+        path: Where it is.
+        camera: Whose it is.
+        analysis: How closely.
+        begins_at: About when it begins, Unix seconds, so that it is looked at at the frames that live had looked at.
 
     Raises:
         ModelError: The model can't be used.
@@ -59,10 +67,16 @@ def task_of(path: Path, camera: str, analysis: Analysis) -> LookTask:
     except OSError:
         pass  # the look will say so
     shaping = [FORMAT, __version__, analysis.model_dump_json(), *model_of(analysis).values()]
-    shaping += [path.resolve(), camera, size, changed]
+    phase_s = phase_of(begins_at or 0.0, analysis.fps)
+    shaping += [path.resolve(), camera, size, changed, phase_s]
     said = "\n".join(map(str, shaping)).encode(errors="surrogateescape")  # names may be of another time's encoding
     name = hashlib.sha256(said).hexdigest()[:24]
-    return LookTask(name, path, camera, size, analysis)
+    return LookTask(name, path, camera, size, analysis, phase_s)
+
+
+def phase_of(begins_at: float, fps: float) -> float:
+    """How long after a full step of so many looks a second a time is, seconds; the same for all that begin likewise."""
+    return round(begins_at * fps % 1.0 / fps, 6)
 
 
 def size_of(path: Path) -> int:
@@ -104,12 +118,14 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         ModelError: The model can't be loaded.
     """
     from detector.assembly import build_looker
+    from detector.sources.pacing import Pacer
     from detector.sources.recording import Recording
 
     began = time.process_time()
     looker = build_looker(task.analysis, load(task.analysis))
     try:
-        recording = Recording(task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps)
+        due = Pacer(task.analysis.fps, task.phase_s).due
+        recording = Recording(task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps, due=due)
     except SourceError as error:
         progress(Step(task.camera, 0.0, task.size))
         return packed(FileLooks(Read(unreadable=str(error), size=task.size)))

@@ -17,13 +17,15 @@ from detector.recorded.recorder_names import Named, Pattern, read_name
 class Piece:
     """One file: its camera, and when it begins, Unix seconds; `None`: where the file before it ends.
 
-    `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`.
+    `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`. `expected_at` is
+    when it begins if the files before it are as long as they say.
     """
 
     path: Path
     camera: Camera
     start_at: float | None
     known_by: str
+    expected_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,12 @@ def camera_of(path: Path, cameras: Sequence[Camera], recorders_name: str | None 
     title = recorders_name or path.stem
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-._")[:64] or "recording"
     # As the recorder's it is the same camera in every folder, one a day maybe; overlaps are told.
-    return Camera(name=name, title=title, source=recorders_name or str(resolved))
+    return Camera(name=name, title=as_text(title), source=as_text(recorders_name or resolved))
+
+
+def as_text(name: object) -> str:
+    """A file's name as text, of whatever encoding it is."""
+    return str(name).encode(errors="replace").decode()
 
 
 def _fits(path: Path, form: str) -> bool:
@@ -91,10 +98,22 @@ def sessions(
     for (path, camera), (_, name) in zip(of_camera, named, strict=True):
         others = found.setdefault(camera.name, [])
         if start is not None:
-            others.append(Piece(path, camera, None if others else start, "file before" if others else "option"))
+            others.append(_following(others, path, camera) if others else Piece(path, camera, start, "option", start))
         else:
-            others.append(Piece(path, camera, *_begin(path, name)))
+            at, known_by = _begin(path, name)
+            others.append(Piece(path, camera, at, known_by, at))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
+
+
+def _following(before: Sequence[Piece], path: Path, camera: Camera) -> Piece:
+    """A file that begins where the last of those before it ends."""
+    from detector.sources.recording import promised_s
+
+    last = before[-1]
+    length_s = promised_s(last.path)
+    known = last.expected_at is not None and length_s is not None
+    expected_at = (last.expected_at or 0.0) + (length_s or 0.0) if known else None
+    return Piece(path, camera, None, "file before", expected_at)
 
 
 def _begin(path: Path, name: Named) -> tuple[float, str]:

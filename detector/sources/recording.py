@@ -64,7 +64,7 @@ class Recording:
         self.path = path
         self._camera = camera
         self._start_at = start_at
-        self._due = due or Pacer(fps).due
+        self._due = due or Pacer(fps, start_at).due
         self._on_packet = on_packet
         self._video = _open(path, evidence=on_packet is not None)
         self._first_index = first_index
@@ -282,3 +282,15 @@ def made_at(path: Path) -> float | None:
     if at is None or at.year < 2000:
         return None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def promised_s(path: Path) -> float | None:
+    """Seconds of video as a file's container says; `None` where it doesn't, or can't be read."""
+    try:
+        video = _open(path, evidence=False)
+    except SourceUnavailable:
+        return None
+    try:
+        return video.duration_s
+    finally:
+        video.close()
