@@ -15,14 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-KEEP_ALIVE_S = 5.0  # a look in any case: something may have been laid down slowly, or the network have erred
-PEOPLE_S = 4.0  # after a person was seen: every frame
-CALLER_S, CALLER_EVERY_S = 30.0, 1.0  # then one a second: somebody who stands still may be missed for a while
-HOLD_S = 0.6  # after something moved
+# None is a multiple of usual times from frame to frame: where an instant falls just on a limit, rounding would decide,
+# and live and replay, which count from different beginnings, would look at different frames.
+KEEP_ALIVE_S = 4.97  # a look in any case: something may have been laid down slowly, or the network have erred
+PEOPLE_S = 3.97  # after a person was seen: every frame
+CALLER_S, CALLER_EVERY_S = 29.97, 0.97  # then one a second: somebody who stands still may be missed for a while
+HOLD_S = 0.57  # after something moved
 
 LARGEST_STEP = 2.0  # bounds by which a place may lie behind, or what was laid down would count as moving for long
 BEFORE_S = 3.0  # what a picture is compared with is a mean that follows in this time, so that creeping shows as well
-FIRST_S = 2.0  # of which nothing is known yet, so that everything is looked at
+FIRST_S = 1.97  # of which nothing is known yet, so that everything is looked at
 USUAL_S = 60.0  # in which what is usual of a place is learned
 LEAST_CHANGE = 4.0  # grey levels; less is no person against any background
 MOST_LEARNED = 12.0  # grey levels: larger changes count as this large, so that no single one is remembered for long

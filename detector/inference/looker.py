@@ -16,7 +16,7 @@ from detector.inference.view import ViewGauge
 from detector.values import LABELS, PERSON, UNKNOWN_TRAITS, Box, Detections, Frame, Look, ViewMeasure
 
 LONGEST_PAUSE_S = 60.0  # after which what was remembered is void
-VIEW_EVERY_S = 1.0  # how often the picture as such is measured: nothing that is judged by it passes sooner
+VIEW_EVERY_S = 0.97  # how often the picture as such is measured, at most; no multiple of usual times between frames
 
 
 class Detector(Protocol):
