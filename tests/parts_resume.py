@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,10 +54,14 @@ def write_config(folder: Path) -> Path:
     return file
 
 
-def begin(footage: Path, config: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
-    """Start a replay as people do."""
+def begin(
+    footage: Path, config: Path, out: Path, *more: str, start: Callable[[], None] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a replay as people do; `start` is done in its process first."""
     command = [sys.executable, "-m", "detector", "replay", str(footage), "--config", str(config), "--out", str(out)]
-    return subprocess.Popen([*command, *more], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [*command, *more], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=start
+    )
 
 
 def finished_work(out: Path) -> dict[Path, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import resource
 import shutil
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -16,6 +18,7 @@ import pytest
 from detector.alerts.clips import cut_recording
 from detector.cli import main
 from detector.config import Analysis, Camera, EdgeConfig, load_edge
+from detector.errors import LabelwatchError
 from detector.progress import Step
 from detector.recorded.recorder_names import read_name
 from detector.recorded.recordings import camera_of, sessions
@@ -243,3 +246,82 @@ def test_a_replay_that_is_killed_at_any_moment_goes_on_from_there_and_finds_the_
     assert evidence(out) == evidence(whole), story
     assert finished.items() <= finished_work(out).items(), f"nothing finished is done again: {story}"
     assert len(finished_work(out)) == pieces
+
+
+def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    good = make_video(tmp_path / "good.mkv", seconds=4, fps=5)
+    names = (
+        b"gate_20261101_092600.mkv",
+        b"gate_20261101_092500.mkv",  # time goes back
+        b"with space\nand line 20261101_0927.mkv",
+        "东区 门口 20261101_0928.mkv".encode(),
+        "东区 门口 20261101_0929.mkv".encode("gbk"),  # of a recorder that knows no UTF-8
+    )
+    for n, name in enumerate(names):
+        (folder / os.fsdecode(name)).write_bytes(good.read_bytes() + bytes(n))  # not the same twice
+    for name, content in (("song.mp3", b"ID3"), ("empty.mp4", b""), ("text.mp4", b"no video\n" * 99)):
+        (folder / name).write_bytes(content)
+    (folder / "cut.mkv").write_bytes(good.read_bytes()[:300])
+    shutil.copy(folder / "gate_20261101_092600.mkv", folder / "copy.mkv")
+    summary = replay([folder], glancing, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == summary
+    told = {Path(item["file"]).name: item["why"].rsplit(": ", 1)[-1] for item in summary["unreadable"]}
+    assert told.keys() == {"empty.mp4", "text.mp4", "cut.mkv"} and all(told.values())
+    assert {Path(item["file"]).name for item in summary["passed_over"]} == {"song.mp3", "copy.mkv"}
+    assert summary["hours_covered"] == pytest.approx(len(names) * 4 / 3600, abs=1e-4)
+    starts = [file["start"] for file in summary["recordings"] if file["camera"] == "gate"]
+    assert starts == ["2026-11-01T01:25:00.000Z", "2026-11-01T01:26:00.000Z"]
+
+
+def test_a_file_that_grows_while_it_is_read_is_told(glancing: EdgeConfig, tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "gate_20261101_0926.mkv", seconds=10, fps=5)
+
+    def grow(step: Step) -> None:
+        with clip.open("ab") as file:
+            file.write(b"more")
+
+    size = clip.stat().st_size
+    (told,) = replay([clip], glancing, tmp_path / "out", progress=grow)["unreadable"]
+    assert told["why"].startswith(f"{clip}: had {size} bytes when it was taken up, and ")
+    again = replay([clip], glancing, tmp_path / "out", resume=True)
+    assert again["unreadable"] == [], "it is another file now, and was looked at again"
+
+
+def test_a_disk_that_fills_is_one_clear_line_and_resume_goes_on(tmp_path: Path) -> None:
+    footage, config, out = make_footage(tmp_path / "footage"), write_config(tmp_path), tmp_path / "out"
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
+
+    full = begin(footage, config, out, start=fill)
+    said = full.communicate()[1].decode().splitlines()
+    assert full.returncode == 1
+    assert said[-1].startswith(f"labelwatch: {out}") and said[-1].endswith("--resume"), said
+    assert list(out.rglob("*.draft")) == [] and list(out.glob("looks/*.npz")) == []
+    assert replay([footage], load_edge(config), out, resume=True)["incidents"] == {"tamper": 2}
+
+
+def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "gate_20261101_0926.mkv", seconds=2, fps=5)
+
+    def meanwhile(step: Step) -> None:
+        with pytest.raises(LabelwatchError, match="another replay"):
+            replay([clip], glancing, tmp_path / "out")
+
+    assert replay([clip], glancing, tmp_path / "out", progress=meanwhile)["files"] == 1
+
+
+def test_with_looks_that_were_kept_other_rules_need_no_look(tmp_path: Path) -> None:
+    footage, config, out = make_footage(tmp_path / "footage"), load_edge(write_config(tmp_path)), tmp_path / "out"
+    replay([footage], config, out, keep_looks=True)
+    looks = finished_work(out)
+    patient = config.rules.model_copy(update={"tamper": config.rules.tamper.model_copy(update={"after_s": 60.0})})
+    steps: list[Step] = []
+    summary = replay(
+        [footage], config.model_copy(update={"rules": patient}), out, keep_looks=True, progress=steps.append
+    )
+    assert summary["incidents"] == {} and lines_of(out) == []
+    assert looks.items() <= finished_work(out).items()
+    assert sum(step.seconds for step in steps) == pytest.approx(len(CAMERAS) * FILES * 40.0)
