@@ -45,6 +45,11 @@ def obeyed(task: LookTask, progress: Callable[[Step], None]) -> bytes:
     return packed(FileLooks(Read(seconds=float(len(said)), decoded=1)))
 
 
+def sized(task: LookTask, progress: Callable[[Step], None]) -> bytes:
+    """As many bytes as are written in the file, in place of a result."""
+    return os.urandom(int(task.path.read_text()))
+
+
 class DaskCluster:
     """A scheduler, and workers of one thread.
 
@@ -96,6 +101,13 @@ class DaskCluster:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    @property
+    def scheduler_cpu_s(self) -> float:
+        """Processor seconds that the scheduler took so far."""
+        assert self._scheduler is not None
+        fields = Path(f"/proc/{self._scheduler.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def said(self) -> str:
         """What the processes wrote."""
