@@ -114,6 +114,7 @@ def replay(
         now = {one.ledger for one in waiting}
         now_s = sum(result["seconds"] for one, result in zip(work, results, strict=True) if one.ledger in now)
         summary["times_real_time"] = round(now_s / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
+        summary["hours_per_minute"] = round(now_s / 60 / summary["wall_s"], 3) if summary["wall_s"] > 0 else None
         summary["passed_over"] = [
             {"file": as_text(passed.path), "why": as_text(passed.why)} for passed in archive.passed
         ]
@@ -220,8 +221,9 @@ def _unjudged(one: CameraWork, why: str) -> dict[str, Any]:
         told = f"{file}: its camera, {camera}, couldn't be judged: {why}"
         start = {"start": iso(piece.start_at or 0.0), "start_known_by": piece.known_by}
         files.append({"camera": camera, "file": file, **start, "seconds": 0.0, "unreadable": told})
-    counts = dict.fromkeys(("seconds", "frames_decoded", "frames_inferred", "cpu_s"), 0)
-    return {"camera": camera, "files": files, "incidents": [], "borders": [], "census": {}, **counts}
+    counts = dict.fromkeys(("seconds", "frames_decoded", "frames_inferred", "frames_passed_over", "cpu_s"), 0)
+    known = {"camera": camera, "title": one.session.camera.title or camera, "size": None}
+    return {**known, "files": files, "incidents": [], "borders": [], "census": {}, **counts}
 
 
 def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:
@@ -242,11 +244,16 @@ def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wal
         "quarantined": [{"file": f["file"], "why": f["unreadable"]} for f in files if f.get("set_aside")],
         "frames_decoded": sum(result["frames_decoded"] for result in results),
         "frames_inferred": sum(result["frames_inferred"] for result in results),
+        "frames_passed_over": sum(result["frames_passed_over"] for result in results),
         "wall_s": round(wall_s, 2),
         "cpu_s": round(sum(result["cpu_s"] for result in results), 2),
         "gaps": [border for border in borders if border["what"] == "gap"],
         "overlaps": [border for border in borders if border["what"] == "overlap"],
         "incidents": by_kind,
         "severities": by_severity,
+        "cameras": [
+            {"camera": r["camera"], "title": r["title"], "size": r["size"], "hours": round(r["seconds"] / 3600, 5)}
+            for r in results
+        ],
         "recordings": files,
     }

@@ -45,6 +45,7 @@ class _Told:
     clip_span: tuple[float, float] | None = None  # Unix seconds of its first picture, and its length
     side: str | None = None
     snapshot: str | None = None
+    snapshot_at: float | None = None
 
 
 class ReplaySink:
@@ -85,6 +86,7 @@ class ReplaySink:
                 picture = snapshot_jpeg(frame, update)
                 write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture, lasting=False)
                 self.told[after.id].snapshot = f"snapshots/{after.id}.jpg"
+                self.told[after.id].snapshot_at = frame.captured_at
             except SourceError:
                 pass  # it was read once and can't be any more; the incident stands without its picture
         self.told[after.id].ended = update.phase is Phase.END
@@ -201,7 +203,7 @@ def judge_session(
     census = CameraCensus(session.camera.name, parcels.add)
     files: list[dict[str, Any]] = []
     borders: list[dict[str, Any]] = []
-    decoded = looked = 0
+    decoded = looked = passed_over = 0
     cpu_s = 0.0
     last_at, last_frame = float("-inf"), None
     ended_at: float | None = None
@@ -212,6 +214,7 @@ def judge_session(
         start_at = known if known is not None else 0.0
         files.append(_file(session.camera.name, piece, start_at, found))
         decoded += found.read.decoded
+        passed_over += found.read.passed_over
         cpu_s += found.read.cpu_s
         if not found.read.decoded:
             continue
@@ -251,6 +254,9 @@ def judge_session(
         "seconds": sum(entry["seconds"] for entry in files),
         "frames_decoded": decoded,
         "frames_inferred": looked,
+        "frames_passed_over": passed_over,
+        "title": session.camera.title or session.camera.name,
+        "size": list(last_frame.size) if last_frame is not None else None,
         "cpu_s": cpu_s + time.process_time() - began,
     }
     # Names of files may be of another time's encoding; from here on they are texts.
@@ -332,6 +338,7 @@ def _record(told: _Told) -> dict[str, Any]:
         "clip_duration_s": round(told.clip_span[1], 3) if told.clip_span else None,
         "side": told.side,
         "snapshot": told.snapshot,
+        "snapshot_at": iso(told.snapshot_at) if told.snapshot_at is not None else None,
     }
 
 

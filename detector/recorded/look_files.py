@@ -31,6 +31,7 @@ class Read:
         seconds: Of video that was read.
         promised_s: Of video, as the file says; 0 where it doesn't.
         decoded: Pictures.
+        passed_over: Pictures that were due and not looked at, since nothing moved in them.
         damaged: Packets and pictures.
         broken_off: It can't be read to its end.
         unreadable: Why it can't be read at all; `None` where it can.
@@ -42,6 +43,7 @@ class Read:
     seconds: float = 0.0
     promised_s: float = 0.0
     decoded: int = 0
+    passed_over: int = 0
     damaged: int = 0
     broken_off: bool = False
     unreadable: str | None = None

@@ -130,12 +130,13 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         progress(Step(task.camera, 0.0, task.size))
         return packed(FileLooks(Read(unreadable=str(error), size=task.size)))
     promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
-    told, looks = _Told(task, promised_s, progress), []
+    told, looks, passed_over = _Told(task, promised_s, progress), [], 0
     try:
         for frame in recording:
             look = looker.look(frame)
             if look is not None:
                 looks.append(look)
+            passed_over += look is None
             told.reach(frame.captured_at)
     finally:
         recording.close()
@@ -144,6 +145,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         seconds=recording.end_s,
         promised_s=promised_s,
         decoded=recording.frames_decoded,
+        passed_over=passed_over,
         damaged=recording.decode_errors,
         broken_off=recording.broken_off,
         unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",
