@@ -309,9 +309,9 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
 
     slow = {"behind": True, "analysed_fps": 1.6, "passed_over_fps": 0.5, "wait_s": 0.41}
     cameras = {f"cam{n}": slow for n in range(12)} | {f"cam{n}": {"behind": False} for n in range(12, 16)}
-    assert "16 路摄像机中有 12 路，每秒只看得到 2.1 次，本应 5.0 次" in page("zh", cameras)
+    assert "16 路摄像机中有 12 路，每秒只看得到 2.1 次，本应 5 次" in page("zh", cameras)
     said = page("en", cameras)
-    assert "12 of 16 cameras are looked at 2.1 times a second instead of 5.0" in said and "0.41 s" in said
+    assert "12 of 16 cameras are looked at 2.1 times a second instead of 5." in said and "0.41 s" in said
     # Who may see one camera isn't told how many there are.
     guard = site.somebody(Role.REVIEWER, ["shanghai/cam3"])
     assert "1 of 1 cameras" in page("en", cameras, guard)
