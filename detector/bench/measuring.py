@@ -90,21 +90,6 @@ class Meter:
 
         return counted
 
-    def timed_steps(self, part: str, function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        """The generator function, each step counted to a part."""
-
-        @wraps(function)
-        def counted(*arguments: Any, **named: Any) -> Iterator[Any]:
-            steps = self.timed(part, function(*arguments, **named).__next__)
-            while True:
-                try:
-                    step = steps()
-                except StopIteration:
-                    return
-                yield step
-
-        return counted
-
 
 def measured(job: Job) -> Taken:
     """Do it.
@@ -132,7 +117,7 @@ def _ours(job: Job) -> Taken:
     from detector.sources.video import Video
 
     meter = Meter()
-    Video.steps = meter.timed_steps("decode", Video.steps)  # type: ignore[method-assign]
+    Video._decode = meter.timed("decode", Video._decode)  # type: ignore[method-assign]
     Session.__call__ = meter.timed("inference", Session.__call__)  # type: ignore[method-assign]
     config, camera = configuration(job.setup)
 
@@ -165,11 +150,11 @@ def configuration(setup: Setup) -> tuple[EdgeConfig, Camera]:
 
 def _decode(job: Job) -> Taken:
     from detector.containers import open_recording
-    from detector.sources.video import Video
 
     def once(clip: Path) -> int:
         with open_recording(clip) as container:
-            return sum(len(step.pictures) for step in Video(container, clip.name, evidence=False).steps())
+            container.streams.video[0].codec_context.thread_count = 1
+            return sum(1 for _ in container.decode(video=0))
 
     meter = Meter()
     once(job.warm_up)
