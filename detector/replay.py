@@ -5,7 +5,7 @@ OUT/summary.json     what was covered, what could not be read and why, and what 
 OUT/report.html      the same for a person; incidents.csv and exposed.csv for a spreadsheet
 OUT/clips            of each incident, and what was seen meanwhile (`detector.sides`)
 OUT/snapshots
-OUT/looks            what was seen in each file: kept until all is done, so that nothing is looked at twice
+OUT/looks            what was seen in each file: kept until its camera is judged, so that nothing is looked at twice
 OUT/sessions         what came of each camera's: so that `--resume` repeats no finished camera
 
 A file of looks is named by all that shapes it, so one that is there is as good as a new one, whichever run made it.
@@ -46,6 +46,7 @@ LOOKERS_A_JUDGE = 8  # a judge keeps up with about that many
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Progress = Callable[[Step], None]
+Judged = Callable[[CameraWork], None]
 
 
 def replay(
@@ -101,11 +102,12 @@ def replay(
         unlooked = {task.name for task in looks.missing(_tasks(waiting), retry=not resume)}
         waiting = [replace(one, unlooked=frozenset(unlooked & one.names)) for one in waiting]
         expect(sum(task.size * (JUDGED + (task.name in unlooked)) for task in _tasks(waiting)))
+        judged: Judged = (lambda one: None) if keep_looks else lambda one: looks.clear(one.tasks.values())
         if crew is None and jobs == 1:
-            failed = _alone(waiting, config, out, looks, progress)
+            failed = _alone(waiting, config, out, looks, progress, judged)
         else:
             judges = 1 + (jobs - 1) // LOOKERS_A_JUDGE if crew is None else os.cpu_count() or 1
-            failed = _together(crew or Processes(jobs), judges, waiting, config, out, looks, progress)
+            failed = _together(crew or Processes(jobs), judges, waiting, config, out, looks, progress, judged)
         results = [_result(one) or _unjudged(one, failed[one.ledger]) for one in work]
         incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
         lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
@@ -122,15 +124,16 @@ def replay(
         write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
         census = {result["camera"]: result["census"] for result in results if result["census"]}
         write_report(out, summary, incidents, config, census)
-        if not keep_looks and not failed:
-            looks.clear(_tasks(work))
+        if not keep_looks:
+            looks.clear(task for one in work if one.ledger not in failed for task in one.tasks.values())
     return summary
 
 
 def _alone(
-    waiting: Sequence[CameraWork], config: EdgeConfig, out: Path, looks: LookFolder, progress: Progress
+    waiting: Sequence[CameraWork], config: EdgeConfig, out: Path, looks: LookFolder, progress: Progress, judged: Judged
 ) -> dict[Path, str]:
     """Look and judge in this process, one camera after the other; ledgers of those that can't be judged, and why."""
+    failed = {}
     results = Alone().results(list(in_turn(waiting, 1)), progress)
 
     def looks_of(task: LookTask) -> FileLooks:
@@ -138,8 +141,13 @@ def _alone(
             looks.put(*next(results))
         return looks.get(task)
 
-    told = {one.ledger: judge_here(one, config, out, looks_of, progress) for one in waiting}
-    return {ledger: why for ledger, why in told.items() if why}
+    for one in waiting:
+        why = judge_here(one, config, out, looks_of, progress)
+        if why is None:
+            judged(one)
+        else:
+            failed[one.ledger] = why
+    return failed
 
 
 def _together(
@@ -150,9 +158,10 @@ def _together(
     out: Path,
     looks: LookFolder,
     progress: Progress,
+    judged: Judged,
 ) -> dict[Path, str]:
     """Let a crew look while processes of their own judge; as `_alone`."""
-    with Judges(judges, waiting, config, out, looks, progress) as judging:
+    with Judges(judges, waiting, config, out, looks, progress, judged) as judging:
 
         def step(step: Step) -> None:
             progress(step)

@@ -20,8 +20,12 @@ from detector.cli import main
 from detector.config import Analysis, Camera, EdgeConfig, load_edge
 from detector.errors import LabelwatchError
 from detector.progress import Step
+from detector.recorded import judging
+from detector.recorded.crews import set_aside
+from detector.recorded.look_folder import LookFolder
+from detector.recorded.looking import task_of
 from detector.recorded.recorder_names import read_name
-from detector.recorded.recordings import camera_of, sessions
+from detector.recorded.recordings import Session, camera_of, sessions
 from detector.replay import replay
 from detector.sources.recording import Recording
 from tests.parts_resume import (
@@ -325,3 +329,41 @@ def test_with_looks_that_were_kept_other_rules_need_no_look(tmp_path: Path) -> N
     assert summary["incidents"] == {} and lines_of(out) == []
     assert looks.items() <= finished_work(out).items()
     assert sum(step.seconds for step in steps) == pytest.approx(len(CAMERAS) * FILES * 40.0)
+
+
+def test_a_camera_that_cant_be_judged_is_named_and_the_others_are_done(
+    glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gate_20261101_0926", "dock_20261101_0926"):
+        make_video(tmp_path / f"{name}.mkv", seconds=2, fps=5)
+    judge = judging.judge_session
+
+    def fails(session: Session, *more: Any) -> None:
+        if session.camera.name == "gate":
+            raise ValueError("no such thing")
+        judge(session, *more)
+
+    monkeypatch.setattr(judging, "judge_session", fails)
+    paths = sorted(tmp_path.glob("*.mkv"))
+    summary = replay(paths, glancing, tmp_path / "out")
+    (told,) = summary["unreadable"]
+    assert told["why"].endswith("its camera, gate, couldn't be judged: judging failed with ValueError: no such thing")
+    assert summary["hours_covered"] > 0
+    monkeypatch.undo()
+    steps: list[Step] = []
+    again = replay(paths, glancing, tmp_path / "out", resume=True, progress=steps.append)
+    assert again["unreadable"] == [] and {step.camera for step in steps} == {"gate"}
+    assert not (tmp_path / "out" / "looks").exists()
+
+
+def test_what_was_set_aside_stays_so_for_resume_and_is_tried_again_without(
+    glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    task = task_of(make_video(tmp_path / "a.mkv", seconds=2, fps=5), "a", glancing.analysis)
+    looks = LookFolder(tmp_path / "looks")
+    assert looks.missing([task], retry=False) == [task]
+    looks.put(task, set_aside(task, "it hangs"))
+    assert looks.missing([task], retry=False) == []
+    assert looks.missing([task], retry=True) == [task]
+    looks.put(task, set_aside(task, "it hangs")[:-20])
+    assert looks.missing([task], retry=False) == [task], "half a result is none"

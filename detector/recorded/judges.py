@@ -119,6 +119,7 @@ class Judges:
         out: Folder of the results.
         looks: Where what was seen is kept.
         progress: Told of incidents that began; of less than none where a judge begins anew.
+        judged: Told of each camera that is judged.
 
     Attributes:
         failed: Cameras that can't be judged, by their work's ledgers, and why.
@@ -132,12 +133,14 @@ class Judges:
         out: Path,
         looks: LookFolder,
         progress: Callable[[Step], None],
+        judged: Callable[[CameraWork], None],
     ) -> None:
         self._count = count
         self._queue = deque(work)
         self._given = (config, out, looks)
         self._looks = looks
         self._progress = progress
+        self._judged = judged
         self._judges: list[_Judge] = []
         self._deaths: dict[Path, int] = {}
         self.failed: dict[Path, str] = {}
@@ -214,6 +217,8 @@ class Judges:
         else:
             if isinstance(said, str):
                 self.failed[judge.work.ledger] = said
+            else:
+                self._judged(judge.work)
             judge.work = None
 
     def _answer(self, judge: _Judge) -> None:

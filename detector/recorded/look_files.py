@@ -20,7 +20,7 @@ from detector.errors import SourceError
 from detector.values import KEYPOINTS, TRAITS, VIEW_SIZE, Detections, Look, ViewMeasure
 
 _NONE = (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-FORMAT = 2  # part of every name of a file of looks, so that another form is never taken for this one
+FORMAT = 3  # part of every name of a file of looks, so that another form is never taken for this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def packed(found: FileLooks) -> bytes:
     head = asdict(found.read) | {
         "camera": first.camera if first else "", "file": first.file if first else None, "keypoints": pointed,
     }  # fmt: skip
+    edges = np.array([v.edges for _, v in seen], np.int8).reshape(-1, VIEW_SIZE[0] * VIEW_SIZE[1])
     arrays: dict[str, NDArray[np.generic]] = {
         "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
         "at": np.array([look.captured_at for look in looks], np.float64),
@@ -87,7 +88,7 @@ def packed(found: FileLooks) -> bytes:
         "traits": everything.traits,
         "viewed": np.array([n for n, _ in seen], np.int64),
         "view": np.array([(v.brightness, v.contrast, v.sharpness, v.still_s) for _, v in seen]).reshape(-1, 4),
-        "edges": np.array([v.edges for _, v in seen], np.int8).reshape(-1, VIEW_SIZE[0] * VIEW_SIZE[1]),
+        "edges": np.diff(edges, axis=0, prepend=np.zeros_like(edges[:1])),  # a camera sees much the same all the time
     }
     if everything.keypoints is not None:
         arrays["keypoints"] = everything.keypoints
@@ -137,7 +138,7 @@ def _looks(kept: dict[str, NDArray[np.generic]], camera: str, file: str | None, 
     views = {
         int(n): ViewMeasure(float(light), float(contrast), float(sharp), edges, float(still_s))
         for n, (light, contrast, sharp, still_s), edges in zip(
-            kept["viewed"].tolist(), kept["view"], kept["edges"], strict=True
+            kept["viewed"].tolist(), kept["view"], np.cumsum(kept["edges"], axis=0, dtype=np.int8), strict=True
         )
     }
     for n, (at, index, size) in enumerate(zip(kept["at"], kept["index"], kept["size"], strict=True)):

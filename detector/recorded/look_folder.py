@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +63,8 @@ class LookFolder:
         return unpacked(self.file(task).read_bytes())
 
     def clear(self, tasks: Iterable[LookTask]) -> None:
-        """Delete results, and the folder if nothing else is in it."""
+        """Delete results, and the folder unless something else is in it."""
         for task in tasks:
             self.file(task).unlink(missing_ok=True)
-        if self.path.exists():
-            for draft in self.path.glob(".*.draft"):
-                draft.unlink(missing_ok=True)
-            if not any(self.path.iterdir()):
-                self.path.rmdir()
+        with suppress(OSError):
+            self.path.rmdir()
