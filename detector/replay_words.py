@@ -53,7 +53,13 @@ def replay_id(incident: str, edge: str) -> str:
 
 
 def marked(
-    after: Mapping[str, Any], *, run: str, edge: str, file: str | None = None, offset_s: float | None = None
+    after: Mapping[str, Any],
+    *,
+    run: str,
+    edge: str,
+    file: str | None = None,
+    offset_s: float | None = None,
+    picture_at: float | None = None,
 ) -> dict[str, Any]:
     """An incident as a replay tells it.
 
@@ -63,8 +69,9 @@ def marked(
         edge: Who publishes it.
         file: Name of the recording that it begins in, no path.
         offset_s: Where in that it begins, seconds.
+        picture_at: When its picture was taken, Unix seconds; the envelope was made much later.
     """
-    replay = {"run": run, "id": after["id"], "file": file, "offset_s": offset_s}
+    replay = {"run": run, "id": after["id"], "file": file, "offset_s": offset_s, "picture_at_unix": picture_at}
     return {**after, "id": replay_id(str(after["id"]), edge), "replay": replay}
 
 

@@ -1,7 +1,8 @@
 """A case comes in; its evidence pack, written to a file, leaves. What is in it:
 
     说明.html, README.html       hand-over sheet, Chinese and English (`handover`)
-    case.json                    the case, its totals, its incidents and their folders
+    case.json                    the case, its totals, its incidents and their folders; `confirms` where a replay found
+                                 one of the others again
     edges.json                   of each edge: public key, model, configuration, clock
     access-log.json              who saw, judged and exported these incidents: lines of the audit log, and its head
     hub.pem                      the public key that the manifest is signed with
@@ -166,9 +167,12 @@ class Pack:
         incidents = sorted(known, key=lambda incident: (incident.started_at, incident.id))
         if not incidents:
             raise PackStopped("incidents_gone")
-        folders = {one.id: f"incidents/{n:03}-{safe(one.id)}" for n, one in enumerate(incidents, 1)}
+        # What replays found of them again comes along, behind them, and counts for nothing.
+        again = [double for one in incidents for double in self._archive.store.confirmed_by(one.id)]
+        inside = [*incidents, *again]
+        folders = {one.id: f"incidents/{n:03}-{safe(one.id)}" for n, one in enumerate(inside, 1)}
         files, recordings, stills = [], [], {}
-        for incident in incidents:
+        for incident in inside:
             self._alive()
             envelopes = self._envelopes(incident)
             of_incident, segments = self._incident(folders[incident.id], incident, envelopes)
@@ -177,9 +181,9 @@ class Pack:
             pictures = [jpeg for jpeg in map(picture_in, envelopes) if jpeg]
             if pictures:
                 stills[incident.id] = pictures[-1]
-        edges = [self._edge(site, edge, incidents) for site, edge in sorted({(i.site, i.edge) for i in incidents})]
+        edges = [self._edge(site, edge, inside) for site, edge in sorted({(i.site, i.edge) for i in inside})]
         figures = totals(incidents, ZoneInfo(self._archive.timezone))
-        log = self._log([incident.id for incident in incidents])
+        log = self._log([incident.id for incident in inside])
         public = self._archive.key.public_key()
         told = Sheet(
             case=self._case, incidents=tuple(incidents), totals=figures, recordings=tuple(recordings), stills=stills,
@@ -196,8 +200,9 @@ class Pack:
             "totals": {**asdict(figures), "days": [str(day) for day in figures.days]},
             "incidents": [
                 {**{name: getattr(one, name) for name in ("id", "site", "edge", "camera", "kind")},
-                 "folder": folders[one.id], "started_at": iso(one.started_at), "ended_at": iso(one.ended_at)}
-                for one in incidents
+                 "folder": folders[one.id], "started_at": iso(one.started_at), "ended_at": iso(one.ended_at),
+                 **({"confirms": one.same_as} if one.same_as else {})}
+                for one in inside
             ],
             "incidents_gone": sorted(set(self._case.incidents) - folders.keys()),
         }  # fmt: skip

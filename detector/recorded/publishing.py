@@ -259,6 +259,7 @@ class _Publishing:
             "after": marked(
                 _after(record, config.site, config.edge, title), run=self._ledger.run, edge=config.edge,
                 file=record.get("file"), offset_s=record.get("start_offset_s"),
+                picture_at=_unix(record["snapshot_at"]) if record.get("snapshot_at") else None,
             ),
             "clips": [],
         }  # fmt: skip

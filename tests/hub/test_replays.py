@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,9 @@ from detector.hub.reviews import Reviews
 from detector.hub.schema import clips, incidents
 from detector.hub.store import Clip, Store, Wanted
 from detector.replay_words import MOST, envelope_id, marked, read_answers
+from detector.verify import HOLDS, verify
 from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.evidence_parts import Office
 
 DAY = 86400.0
 BAR = "inc-1"
@@ -363,3 +368,29 @@ def test_every_row_of_incidents_says_where_it_comes_from(store: Store) -> None:
         rows = {tuple(row) for row in connection.execute(select(c.id, c.told, c.same_as, c.replayed_at))}
     assert rows == {(BAR, "alert", None, None), (REPLAY, "double", BAR, NOON + 7)}
     assert store.envelopes(REPLAY)[0]["after"]["replay"]["file"] == "ch3_20261101120000.mp4"
+
+
+def test_a_pack_brings_what_replays_found_signed_by_who_sent_it(
+    sqlite_store: Store, tmp_path: Path, mp4: bytes
+) -> None:
+    office = Office(sqlite_store, tmp_path)
+    announced = [{"segment": 0, "sha256": hashlib.sha256(mp4).hexdigest(), "bytes": len(mp4)}]
+    march = replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY)
+    for fields in (march, replayed(edge="box1")):
+        fields = wire.signed({**fields, "clips": announced}, office.edge_key)
+        sqlite_store.add_alerts([fields], NOON)
+        office.keep(fields["after"]["id"], 0, mp4)
+    live = office.incident()
+    found = sqlite_store.incident("march-replay-box1")
+    assert found
+    path = office.pack(office.case(live, found))
+    assert {finding.state for finding in verify(path).findings if finding.what != "key_unknown"} == {HOLDS}
+    with zipfile.ZipFile(path) as pack:
+        case = json.loads(pack.read("case.json"))
+        assert [(one["id"], one.get("confirms")) for one in case["incidents"]] == [
+            ("march-replay-box1", None), (BAR, None), ("inc-1-replay-box1", BAR),
+        ]  # fmt: skip
+        assert case["totals"]["incidents"] == 2
+        assert pack.read("incidents/003-inc-1-replay-box1/segment-000.mp4") == mp4
+        sheet = pack.read("说明.html").decode()
+    assert sheet.count(" · 回放") == 1 and "时间来自录像机" in sheet

@@ -17,7 +17,7 @@ from detector.hub.pages.feed import cards_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.reviews import LONGEST_NOTE, REASONS, is_reason
 from detector.hub.rights import Right
-from detector.hub.store import VERDICTS, Clip, Contested, StoredIncident, Verdict, Wanted
+from detector.hub.store import VERDICTS, Clip, Contested, StoredIncident, Verdict, Wanted, is_time
 
 router = APIRouter()
 
@@ -219,12 +219,21 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200) -> R
         **item,
         evidence=evidence(_shown(incident, item), item["clips"]),
         marks=marks(incident),
-        stills=view.parts.reviews.stills(incident.id),
+        stills=[(number, _taken_at(incident, sent_at)) for number, sent_at in view.parts.reviews.stills(incident.id)],
         trail=_trail(view, incident),
         newer=view.store.newer(incident.cursor, wanted=lane),
         older=older[0] if older else None,
         last_change=last_change,
     )
+
+
+def _taken_at(incident: StoredIncident, sent_at: float) -> float:
+    """When a picture was taken: a replay sends it long after, and says so."""
+    replay = incident.record.get("replay")
+    taken_at = replay.get("picture_at_unix") if isinstance(replay, dict) else None
+    if incident.replayed_at is None:
+        return sent_at
+    return float(taken_at) if is_time(taken_at) else incident.ended_at  # type: ignore[arg-type]
 
 
 def _shown(incident: StoredIncident, item: dict[str, Any]) -> StoredIncident:

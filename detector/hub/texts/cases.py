@@ -118,6 +118,7 @@ ZH: dict[str, str] = {
     "后一个数是镜头范围内都可能拍到的。同一起里同一件包裹只算一次；不同起相加，同一张面单两次拍到会算两次。"
     "摄像机看不到的不在内。系统不读面单内容，面单是否拍清、信息是否外泄，须由人核实。",
     "sheet_time": "时间从哪里来",
+    "sheet_replay_text": "标有“回放”的是事后从录像里找到的，时间来自录像机。",
     "sheet_time_text": "本页时间为 {zone}（UTC{offset}）。录像时间由边缘设备在收到画面时按自己的时钟记下，"
     "因此比实际略晚（晚多少取决于网络与编码，没有测量）。",
     "sheet_clock_unknown": "时钟是否校准：不知道",
@@ -270,6 +271,7 @@ EN: dict[str, str] = {
     "added up, so a label photographed twice counts twice. What no camera saw isn't in it. The system reads no "
     "labels: whether they were legible and got out is for people to find out.",
     "sheet_time": "Where times come from",
+    "sheet_replay_text": "What is marked as replay was found in recordings afterwards: its time is the recorder's.",
     "sheet_time_text": "Times on this page are of {zone} (UTC{offset}). The edge box puts a time to each picture when "
     "it arrives, by its own clock: a little late (by network and encoding; how much isn't measured).",
     "sheet_clock_unknown": "whether its clock is set right: not known",
