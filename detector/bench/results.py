@@ -89,7 +89,7 @@ class Results:
                 if setup in self.setups("busy"):
                     times = self._to_track("busy", setup)
                     found.append(Goal(f"times YOLO.track at {side}, gate", setup.name, times, least=least))
-        for setup in dict.fromkeys((Setup(OURS, 416, quickest), Setup(OURS, 640, quickest), SHIPPED)):
+        for setup in (s for s in self.setups("quiet") if s.what == OURS):
             fps, share = self.median("quiet", setup, fps_of), self._of_decode("quiet", setup)
             found.append(Goal("quiet: times real time", setup.name, None if fps is None else fps / FPS, least=15.0))
             found.append(Goal("quiet: of decoding alone", setup.name, share, least=0.65))

@@ -83,10 +83,10 @@ def setups(clip: str, fast: list[str], track: bool) -> list[Setup]:
         track: Whether Ultralytics is there to be compared with.
     """
     found = [Setup(DECODE), SHIPPED]
-    found += [Setup(OURS, side, precision) for precision in fast[: None if clip == "busy" else 1] for side in SIDES]
+    found += [Setup(OURS, side, precision) for precision in fast for side in SIDES]
+    found += [Setup(OURS, side, precision, zooms=0) for precision in fast[:1] for side in SIDES]
     if clip == "busy":
         found += NO_GATE
-        found += [Setup(OURS, side, precision, zooms=0) for precision in fast[:1] for side in SIDES]
         found += [Setup(MODEL, side, precision) for precision in ("fp32", *fast) for side in SIDES]
     if track:
         found += [Setup(TRACK, side) for side in SIDES]
