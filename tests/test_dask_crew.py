@@ -187,14 +187,10 @@ def test_a_worker_that_has_another_file_of_that_name_is_given_none_until_it_has_
 
 
 def test_workers_without_labelwatch_or_with_an_old_one_are_named(cluster: DaskCluster, tmp_path: Path) -> None:
-    strangers = []
-    for name, text in (
-        ("without", "raise ModuleNotFoundError('No module named detector', name=__name__)"),
-        ("old", "__version__ = '0.0.1'"),
-    ):
-        (tmp_path / name / "detector").mkdir(parents=True)
-        (tmp_path / name / "detector" / "__init__.py").write_text(text)
-        strangers += cluster.start(1, first=str(tmp_path / name))
+    old = tmp_path / "detector"
+    old.mkdir()
+    (old / "__init__.py").write_text("__version__ = '0.0.1'")
+    strangers = cluster.start(1, first=str(tmp_path)) + cluster.start(1, first=str(cluster.without_labelwatch()))
     cluster.await_workers(4)
     with pytest.raises(ClusterError) as caught:
         seconds_of(files(tmp_path, "a"), crew_of(cluster))

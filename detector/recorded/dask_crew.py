@@ -33,7 +33,7 @@ from detector.recorded.cluster import CONNECT_S, Access
 from detector.recorded.crews import TRIES, set_aside
 from detector.recorded.looking import LookTask, load, look_at
 from detector.recorded.outfit import differences, outfit
-from detector.recorded.processes import SILENT_S, SLOWEST
+from detector.recorded.processes import SILENT_S, SLOWEST, LookAt
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -42,6 +42,7 @@ MUSTER_EVERY_S = 1.0  # who is there is asked so often
 TELL_EVERY_S = 2.0  # a worker tells of its progress so often
 EXAM_S = 60.0  # at the beginning, slow workers are waited for so long; later they come as they answer
 AGAIN_S = 60.0  # a worker that was sent away is asked again after this
+SAMPLES = 200  # folders of which a worker shall open a recording before it begins
 AHEAD = 256  # results, at most, that wait here for being judged
 
 _log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def look_there(
     key: str,
     topic: str,
     size: int | None,
-    look: Callable[[LookTask, Callable[[Step], None]], bytes] = look_at,
+    look: LookAt = look_at,
 ) -> tuple[bytes, float]:
     """Carry out a task on a worker; what was seen, and seconds of footage.
 
@@ -180,7 +181,7 @@ class DaskCrew:
     access: Access
     patience_s: float = 900.0
     silent_s: float = SILENT_S
-    look: Callable[[LookTask, Callable[[Step], None]], bytes] = field(default=look_at)
+    look: LookAt = field(default=look_at)
 
     def results(self, tasks: Sequence[LookTask], progress: Callable[[Step], None]) -> Iterator[tuple[LookTask, bytes]]:
         """As of `Crew`.
@@ -240,7 +241,7 @@ class _Errand:
         self._told_empty = False
         self._alive_at = time.monotonic()
         folders = {task.path.parent: task.path.absolute() for task in tasks if task.size}
-        self._samples = list(folders.values())
+        self._samples = list(folders.values())[:SAMPLES]
 
     def run(self) -> None:
         """Until all is done, or nobody waits any more."""
@@ -324,8 +325,8 @@ class _Errand:
         self._told_empty = not there
         for address in new:
             self._hands[address] = _Hand()
-            if there[address] > 1:
-                _log.warning("%s has %d threads, of which one is used: --nthreads 1", address, there[address])
+        if idle := sum(there[address] - 1 for address in new):
+            _log.warning("%d threads of workers will idle: start those with --nworkers -1 --nthreads 1", idle)
         for address in [address for address in self._hands if address not in there]:
             hand = self._hands[address]
             if hand.flight is not None:
@@ -339,7 +340,7 @@ class _Errand:
                 self._silent(client, address, hand)
             if not hand.fit and hand.exam is None and now >= hand.again_at:
                 call = (examine, self._tasks[0].analysis, self._samples)
-                hand.exam = self._submit(client, address, f"{self._topic}-{uuid.uuid4().hex}", call)
+                hand.exam = self._submit(client, address, f"labelwatch-exam-{uuid.uuid4().hex}", call)
         reasons = {hand.why: address for address, hand in self._hands.items() if hand.why}
         self._check_patience("; ".join(f"{address}: {why}" for why, address in reasons.items()) or "there is no worker")
 
@@ -424,7 +425,7 @@ class _Errand:
             order = heapq.heappop(self._waiting)
             task = self._tasks[order]
             self._tries[order] += 1
-            key = task.name if self._tries[order] == 1 else f"{task.name}-{self._tries[order]}"
+            key = f"labelwatch-look-{task.name}" + (f"-{self._tries[order]}" if self._tries[order] > 1 else "")
             size = task.size if task.size and _size_of(task.path) == task.size else None  # not while it grows
             call = (look_there, replace(task, path=task.path.absolute()), key, self._topic, size, self._crew.look)
             hand.flight = _Flight(order, key, self._submit(client, address, key, call), time.monotonic())
