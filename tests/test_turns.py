@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector.clock import SystemClock
+from detector.config import Analysis
 from detector.edge.load import Load
 from detector.edge.turns import Asked, Turns, Urgency, urgency_of
 from detector.inference.gate import KEEP_ALIVE_S, MotionGate
@@ -19,8 +22,10 @@ from detector.inference.looker import SceneLooker
 from detector.pictures import Bgr
 from detector.tracking.people import PeopleTracker
 from detector.values import Detections, Frame, Sight
-from tests.builders import person, scene
+from tests.bench import density
+from tests.builders import detections, person, scene
 from tests.parts_mosquitto import soon
+from tests.sources.footage import make_video
 
 ACT, PEOPLE, NOBODY = Urgency.ACT, Urgency.PEOPLE, Urgency.NOBODY
 
@@ -174,6 +179,34 @@ def test_how_urgent_a_camera_is_shows_in_what_was_seen_there() -> None:
     assert urgency_of(Sight(someone, {}, False)) is PEOPLE
     assert urgency_of(Sight(someone, {1: 0.2}, False)) is PEOPLE
     assert urgency_of(Sight(someone, {1: 0.8}, False)) is ACT
+
+
+# Real cameras
+
+
+class Slow:
+    """Takes its time, and sees somebody walk before every camera whose name begins so."""
+
+    def detect(self, frame: Frame, people: object = ()) -> Detections:
+        time.sleep(0.1)
+        at = 20 + frame.captured_at % 20
+        rows: Any = [("person", (at, 10.0, at + 20, 60.0), 0.9, {})] if frame.camera.startswith("walked") else []
+        return detections(rows)
+
+
+def test_of_cameras_played_in_real_time_those_with_people_are_looked_at_more_and_the_others_alike(
+    tmp_path: Path,
+) -> None:
+    """Ten looks a second can be had, thirty are wanted; how many there are on a busy machine is no matter."""
+    video = make_video(tmp_path / "a.mp4", seconds=4, fps=10, size=(128, 96))  # no two pictures of it are alike
+    kinds = [density.Kind("walked", video, 1), density.Kind("moving", video, 5)]
+    told = density.run(kinds, Slow(), Analysis(), 4.0, warm_up_s=1.5, clock=SystemClock())
+    least, mean, most = told["moving"]["looks"]
+    assert least > 0
+    assert most - least <= 0.3 + 0.3 * mean
+    assert told["walked"]["looks"][0] > 1.3 * most
+    assert told["moving"]["dropped"] > 0
+    assert told["moving"]["wait_s"] > 1.3 * told["walked"]["wait_s"]
 
 
 # What a camera gives up while it waits

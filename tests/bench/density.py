@@ -32,6 +32,7 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.sink import LOOK_BACK_S, AlertSink
 from detector.assembly import build_pipeline
 from detector.bench.clips import ClipMaker, Sequence
+from detector.clock import Clock
 from detector.config import Analysis, Camera, EdgeConfig
 from detector.edge.camera_worker import CameraWorker
 from detector.edge.turns import Turns
@@ -105,12 +106,19 @@ class Delayed(PlayedFile):
         yield from super().__iter__()
 
 
-def run(kinds: list[Kind], detector: Detector, analysis: Analysis, span_s: float, at_once: int = 1) -> dict[str, Any]:
-    """Watch for so long; rates are of the time after the first ten seconds."""
+def run(
+    kinds: list[Kind],
+    detector: Detector,
+    analysis: Analysis,
+    span_s: float,
+    warm_up_s: float = 10.0,
+    clock: Clock | None = None,
+) -> dict[str, Any]:
+    """Watch for so long, one look at a time; rates are of the time after `warm_up_s`."""
     names = [(kind, f"{kind.name}{n}", n * kind.apart_s) for kind in kinds for n in range(kind.count)]
     cameras = [Camera(name=name, source=str(kind.clip), loop=True) for kind, name, _ in names]
-    clock, stop = OneCore(len(cameras) + 1), threading.Event()
-    turns = Turns(at_once, now=clock.now)
+    clock, stop = clock or OneCore(len(cameras) + 1), threading.Event()
+    turns = Turns(1, now=clock.now)
     with tempfile.TemporaryDirectory() as folder:
         config = EdgeConfig(site="bench", edge="one", data_dir=Path(folder), cameras=cameras, analysis=analysis)
         outbox = Outbox(Path(folder) / "outbox.db", load_identity(Path(folder)), clock=clock)
@@ -134,7 +142,7 @@ def run(kinds: list[Kind], detector: Detector, analysis: Analysis, span_s: float
         workers = [worker(camera, skip_s) for camera, (_, _, skip_s) in zip(cameras, names, strict=True)]
         for one in workers:
             one.start()
-        _until(clock, START + 10.0)
+        _until(clock, clock.now() + warm_up_s)
         began, cpu_s = clock.now(), time.process_time()
         before = {one.camera.name: one.health(began) for one in workers}
         _until(clock, began + span_s)
@@ -153,7 +161,7 @@ def run(kinds: list[Kind], detector: Detector, analysis: Analysis, span_s: float
         }
 
 
-def _until(clock: OneCore, at: float) -> None:
+def _until(clock: Clock, at: float) -> None:
     while (left := at - clock.now()) > 0:
         clock.sleep(left)
 

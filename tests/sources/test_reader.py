@@ -29,6 +29,7 @@ from detector.sources.messages import (
     TO_WORKER,
     Channel,
     Connect,
+    Decode,
     Ended,
     Format,
     Free,
@@ -211,6 +212,7 @@ def laid(**more: object) -> Laid:
 MESSAGES = [
     Connect("rtsp://u:p%40@10.0.0.9:554/仓库", "rtsp://10.0.0.9", 5.0, True, 10.0, 5.0, 20.0),
     Free(2),
+    Decode(10.0),
     Format("h264", 1280, 720),
     Stepped(1.25, 0.04, True, 1, 0, 3, b"\0\1" * 900_000),
     laid(),
