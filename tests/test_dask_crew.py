@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -29,6 +30,7 @@ from detector.recorded.dask_crew import DaskCrew
 from detector.recorded.look_files import unpacked
 from detector.recorded.looking import LookTask, task_of
 from detector.values import Look
+from tests.bench import scaling
 from tests.parts_dask import DaskCluster, obeyed
 
 CLIPS = Path(__file__).parent / "clips"
@@ -282,6 +284,8 @@ def test_what_is_not_encrypted_stays_on_this_machine(address: str) -> None:
     with pytest.raises(ConfigError, match="whoever reaches it can run programs"):
         Access(address)
     assert Access(address, trusts_network=True).security() is None
+    with pytest.raises(ConfigError, match="dask scheduler --host"):  # one of this machine that others reach as well
+        Access("tcp://127.0.0.1:8786").refuse_exposed(["tcp://127.0.0.1:8786", address])
 
 
 @pytest.mark.parametrize(
@@ -341,3 +345,21 @@ def test_the_certificate_of_a_cluster_is_kept_until_it_ends_soon(tmp_path: Path)
     (tmp_path / "a" / "ca.crt").write_text("nothing")
     with pytest.raises(StoreError, match="can't be read"):
         make_cluster_certificate(tmp_path / "a", now, 60)
+
+
+def test_what_a_task_costs_is_measured_and_no_number_of_workers_beats_what_is_done_one_after_the_other(
+    cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "EMPTY_TASKS", 12)
+    of = scaling.overhead(tmp_path / "empty", cluster, 1000)
+    assert 0.0 < of["task_driver_cpu_ms"] < 1e3 * of["task_wall_ms_of_a_worker"]
+    of |= {"look_cpu_s_per_hour": 100.0, "judge_cpu_s_per_hour": 2.0, "result_bytes_per_hour": 1e6}
+    parts, archive = scaling.parts_of(of), scaling.Archive()
+    hours = [scaling.modelled(parts, archive, workers) for workers in scaling.WORKERS]
+    assert [of["whole"] for of in hours] == sorted((of["whole"] for of in hours), reverse=True)
+    assert hours[0]["looking"] == pytest.approx(720 * 16 * 100 / 3600)
+    assert hours[-1]["whole"] > hours[-1]["storage"] == hours[0]["storage"] > 2.0, "all must still be read"
+    walls = {f"{kind} {count}": 10.0 / count for kind in ("processes", "dask") for count in (1, 2)}
+    found = {"busy": of | {"wall_s": walls, "footage": "much"}}
+    assert any(line.endswith("storage") for line in scaling.table(found, archive))
+    assert ElementTree.fromstring(scaling.plot(found, archive)).tag.endswith("svg")

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -277,6 +278,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for scaling.json and scaling.svg")
     options = parser.parse_args()
     archive = Archive(driver_cores=options.driver_cores, storage=options.storage_mb_s * 1e6)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         found = measured(Path(folder), options.files, options.rounds)
