@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.clock import iso, unix
-from detector.config import Calendar, Camera, EdgeConfig, Shift
+from detector.config import Calendar, Camera, EdgeConfig, Mounting, Shift
 from detector.report import write_report
 from detector.report.drawing import WIDTH, Days, parcel_days, watched_days
 from detector.report.tally import Keys, Sum, sums
@@ -38,7 +38,9 @@ def summary(**more: Any) -> dict[str, Any]:
     recording = {"camera": "gate", "file": "gate.mp4", "start": iso(NOON), "seconds": 600.0, "damaged_pictures": 0}
     return {
         "files": 1, "hours_covered": 1 / 6, "unreadable": [], "gaps": [], "overlaps": [], "passed_over": [],
-        "recordings": [recording], "wall_s": 60.0, "times_real_time": 10.0, **more,
+        "recordings": [recording], "wall_s": 60.0, "times_real_time": 10.0, "hours_per_minute": 0.17,
+        "quarantined": [], "frames_inferred": 3000, "frames_passed_over": 0,
+        "cameras": [{"camera": "gate", "title": "东门", "size": [1280, 720], "hours": 1 / 6}], **more,
     }  # fmt: skip
 
 
@@ -97,9 +99,44 @@ def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
 def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> None:
     written = page(tmp_path, summary(), [incident(NOON), incident(NOON + 90_000, (5, 6, 9), severity="critical")])
     head = written[written.index("<h1>") : written.index("</h1>")]
-    assert "发现 2 起翻拍面单，约 10 (8–15) 张面单被拍，分布在 2 天" in head and "days with them: 2" in head
-    assert "最多的一天：2026-11-02，约 6 (5–9) 张" in written
+    assert "翻拍最多的是 11 月 2 日(周一)：东门的 7 号人员，约 6 (5–9) 张；2 天共 2 起，约 10 (8–15) 张面单被拍" in head
+    assert (
+        "Most labels on Mon 2 Nov: person 7 at 东门 photographed about 6 (5–9); "
+        "2 sweeps on 2 days, about 10 (8–15) labels in all" in head
+    )
     assert "全部录像都看完了" in written
+
+
+def test_one_sweep_is_told_in_one_breath(tmp_path: Path) -> None:
+    config = EdgeConfig(site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")], calendar=NIGHT)
+    night = unix("2026-11-02T01:00:00+08:00")
+    written = write_report(tmp_path, summary(), [incident(night, tracks=[3, 7])], config, {}).read_text("utf-8")
+    assert "11 月 1 日(周日)，东门的 3、7 号人员（night 班）翻拍了约 4 (3–6) 张面单" in written
+    assert "Sun 1 Nov: people 3, 7 (night shift) at 东门 photographed about 4 (3–6) labels" in written
+    with (tmp_path / "people.csv").open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["day"], row["shift"], row["people"], row["labels_best"]) == ("2026-11-01", "night", "3 7", "4")
+
+
+def test_a_long_page_carries_the_gravest_pictures_and_fetches_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "snapshots").mkdir()
+    found = [incident(NOON + n, (n, n, n), snapshot=f"snapshots/{n}.jpg", clip=f"clips/{n}.mp4") for n in range(400)]
+    for n in range(400):
+        (tmp_path / "snapshots" / f"{n}.jpg").write_bytes(b"\xff\xd8" + bytes(27_000))
+    written = page(tmp_path, summary(), found)
+    assert len(written) < 8_000_000
+    assert re.search(r'src="clips/399.mp4" poster="data:image/jpeg', written)
+    assert '<a href="clips/0.mp4"><img alt="" loading="lazy" src="snapshots/0.jpg">' in written
+
+
+def test_where_phones_cant_be_judged_is_said_of_each_camera(tmp_path: Path) -> None:
+    hangs = Mounting(height_m=3, tilt_deg=30, fov_deg=60)
+    camera = Camera(name="gate", source="x.mp4", mounting=hangs)
+    other = {"camera": "dock", "title": "dock", "size": [1280, 720], "hours": 0.1}
+    told = summary(cameras=[*summary()["cameras"], other])
+    config = EdgeConfig(site="s", edge="e", cameras=[camera])
+    written = write_report(tmp_path, told, [], config, {}).read_text(encoding="utf-8")
+    assert "无法判断是否在拍摄" in written and "dock: <span class='zh' lang='zh'>配置里没有填" in written
 
 
 def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Path) -> None:
@@ -145,4 +182,5 @@ def test_every_text_is_there_in_both_languages_and_used() -> None:
     called = set(re.findall(r"(?:say|listed|heads)\(\[?\"(\w+)\"", template)) | set(
         re.findall(r'"(\w+)"[,\]]', template)
     )
-    assert ZH.keys() <= called
+    answer = (Path(write_report.__code__.co_filename).parent / "answer.py").read_text(encoding="utf-8")
+    assert ZH.keys() <= called | set(re.findall(r'texts\["(\w+)"\]', answer))

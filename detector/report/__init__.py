@@ -1,12 +1,11 @@
 """A replay as one page a manager can open: summary and incidents enter, a self-contained `report.html` leaves.
 
 It answers first what is asked first: which day, where, who, how many labels; and says last what was not seen. Tables
-for a spreadsheet lie beside it.
+for a spreadsheet lie beside it, and so do the clips, which the page plays wherever the folder is copied to.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -19,8 +18,11 @@ from markupsafe import Markup
 from detector.clock import unix
 from detector.config import EdgeConfig
 from detector.report import tables
-from detector.report.drawing import Days, parcel_days, watched_days
-from detector.report.tally import Keys, Sum, is_sweep, sums
+from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
+from detector.report.drawing import Days, WatchedDay, parcel_days, watched_days
+from detector.report.pictures import sources
+from detector.report.reach import reaches
+from detector.report.tally import Keys, PersonShift, Sum, is_sweep, sums
 from detector.report.texts import EN, ZH
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, sentence
 from detector.shifts import Shifts
@@ -39,7 +41,7 @@ def write_report(
     config: EdgeConfig,
     census: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
 ) -> Path:
-    """Write `report.html`, `incidents.csv` and `exposed.csv`.
+    """Write `report.html`, `incidents.csv`, `exposed.csv` and `people.csv`.
 
     Args:
         out: The folder of the replay, with the incidents' pictures in it.
@@ -53,26 +55,38 @@ def write_report(
     """
     zone, days = ZoneInfo(config.timezone), Days(config.timezone)
     keys = Keys(Shifts(config.calendar, config.timezone), bool(config.calendar.shifts))
+    titles = {camera["camera"]: camera["title"] for camera in summary["cameras"]}
 
     def local(at: str) -> str:
         return datetime.fromtimestamp(unix(at), zone).strftime("%Y-%m-%d %H:%M:%S")
 
     by_place = sums(incidents, lambda one: (keys.day(one), *keys.zone(one)))
+    by_person = sums(incidents, keys.person_shift)
     tables.write_incidents(out / "incidents.csv", incidents, local)
     tables.write_exposed(out / "exposed.csv", by_place)
+    tables.write_people(out / "people.csv", by_person)
+    pictures = sources(out, incidents)
+    shown = [_shown(incident, pictures.get(incident["id"]), local) for incident in incidents]
+    watched = watched_days(summary["recordings"], incidents, days)
+    aside = {item["file"] for item in summary["quarantined"]}
+    blind = [incident for incident in incidents if incident["kind"] in BLIND]
     page = _page().render(
         summary=summary,
-        incidents=[_shown(out, incident, local) for incident in incidents],
-        sweeps=sum(map(is_sweep, incidents)),
-        total=_total(sums(incidents, is_sweep).values()),
-        by_day=sums(incidents, keys.day),
+        answer=answer_of(incidents, keys),
+        sweeps=_by_day([one for one in shown if is_sweep(one)], keys),
+        others=[one for one in shown if not is_sweep(one)],
+        by_day=_every_day(watched, sums(incidents, keys.day)),
         by_zone=sums(incidents, keys.zone),
-        by_person=sums(incidents, keys.person_shift),
-        watched=watched_days(summary["recordings"], incidents, days),
+        by_person=by_person,
+        watched=watched,
+        seen=_seen(summary),
+        reaches=reaches(summary["cameras"], config),
         parcels=parcel_days(census, days),
-        blind=[incident for incident in incidents if incident["kind"] in BLIND],
-        missed=bool(summary["unreadable"] or summary["gaps"] or any(one["kind"] in BLIND for one in incidents)),
+        unreadable=[item for item in summary["unreadable"] if item["file"] not in aside],
+        blind=blind,
+        missed=bool(summary["unreadable"] or summary["gaps"] or blind),
         zone=config.timezone,
+        title=lambda camera: titles.get(camera, camera),
         local=local,
         most=MOST_LISTED,
     )
@@ -81,18 +95,41 @@ def write_report(
     return path
 
 
-def _total(found: Iterable[Sum]) -> Sum:
-    return next(iter(found), Sum())
+def _by_day(incidents: Sequence[Record], keys: Keys) -> dict[date, list[Record]]:
+    found: dict[date, list[Record]] = {}
+    for incident in incidents:
+        found.setdefault(keys.day(incident), []).append(incident)
+    return found
 
 
-def _shown(out: Path, incident: Record, local: Callable[[str], str]) -> dict[str, Any]:
-    """An incident with what the page shows of it: pictures inside, times of the site."""
-    picture = out / incident["snapshot"]
-    data = base64.b64encode(picture.read_bytes()).decode() if picture.exists() else None
+def _every_day(watched: Iterable[WatchedDay], found: Mapping[date, Sum]) -> list[tuple[date, Sum, float]]:
+    """Each day that was watched or on which something was found: labels exposed, and hours watched."""
+    hours: dict[date, float] = dict.fromkeys(found, 0.0)
+    for row in watched:
+        hours[row.day] = hours.get(row.day, 0.0) + row.hours
+    return [(day, found.get(day, Sum()), hours[day]) for day in sorted(hours)]
+
+
+def _seen(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of each camera how long it was watched, how long there is nothing, and how many files weren't read whole."""
+    rows = {
+        camera["camera"]: {"title": camera["title"], "seconds": 3600 * camera["hours"], "gaps_s": 0.0, "unread": 0}
+        for camera in summary["cameras"]
+    }
+    for gap in summary["gaps"]:
+        rows[gap["camera"]]["gaps_s"] += gap["seconds"]
+    for file in summary["recordings"]:
+        rows[file["camera"]]["unread"] += "unreadable" in file
+    return list(rows.values())
+
+
+def _shown(incident: Record, picture: str | None, local: Callable[[str], str]) -> dict[str, Any]:
+    """An incident with what the page shows of it; times are the site's."""
     exposed, word = incident["labels_exposed"], incident["severity"]
     return {
         **incident,
-        "picture": f"data:image/jpeg;base64,{data}" if data else None,
+        "picture": picture,
+        "carried": bool(picture and picture.startswith("data:")),
         "shape": SHAPES[word],
         "kind_words": _both(lambda language: KIND_NAMES[language][incident["kind"]]),
         "severity_words": _both(lambda language: SEVERITY_NAMES[language][word]),
@@ -129,18 +166,23 @@ def _span(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
-def _range(found: Sum) -> str:
-    return f"{found.best} ({count_range(found.low, found.high)})"
+def _answered(answer: Answer, title: str) -> Markup:
+    return _both(lambda language: answer.words(language, title))
+
+
+def _who(person: PersonShift) -> Markup:
+    return _both(lambda language: who(person, language))
 
 
 def _day(day: date) -> Markup:
-    week = "一二三四五六日"[day.weekday()]
-    return _both(lambda language: f"{day} 周{week}" if language == "zh" else f"{day:%Y-%m-%d %a}")
+    return _both(lambda language: f"{day} 周{WEEKDAYS_ZH[day.weekday()]}" if language == "zh" else f"{day:%Y-%m-%d %a}")
 
 
 def _page() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.globals.update(say=_say, span=_span, percent=_percent, range_of=_range, day_words=_day)
+    environment.globals.update(
+        say=_say, span=_span, percent=_percent, range_of=labels, day_words=_day, answered=_answered, who=_who
+    )
     return environment.get_template("page.html")

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from detector.report.tally import Sum
+from detector.report.tally import PersonShift, Sum
 from detector.sentences import sentence
 
 Record = Mapping[str, Any]
@@ -46,6 +46,19 @@ def write_exposed(path: Path, sums: Mapping[tuple[date, str, str | None], Sum]) 
         for (day, camera, zone), found in sorted(sums.items(), key=lambda item: str(item[0]))
     )  # fmt: skip
     _write(path, ["day", "camera", "zone", "sweeps", "labels_low", "labels_best", "labels_high"], rows)
+
+
+def write_people(path: Path, sums: Mapping[PersonShift, Sum]) -> None:
+    """A line for each person of a camera and shift that photographed labels."""
+    rows = (
+        {
+            "day": who.day.isoformat(), "shift": who.shift or "", "camera": who.camera,
+            "people": " ".join(map(str, who.tracks)), "sweeps": found.sweeps,
+            "labels_low": found.low, "labels_best": found.best, "labels_high": found.high,
+        }
+        for who, found in sums.items()
+    )  # fmt: skip
+    _write(path, ["day", "shift", "camera", "people", "sweeps", "labels_low", "labels_best", "labels_high"], rows)
 
 
 def _write(path: Path, columns: list[str], rows: Iterable[Mapping[str, object]]) -> None:

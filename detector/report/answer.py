@@ -1,0 +1,73 @@
+"""Which day, who, how many labels: incidents enter, the answer in one sentence leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from detector.report.tally import Keys, PersonShift, Record, Sum, is_sweep, sums
+from detector.report.texts import EN, ZH
+from detector.sentences import count_range
+
+WEEKDAYS_ZH = "一二三四五六日"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All sweeps together, on how many days, and who exposed most labels in a shift."""
+
+    total: Sum
+    days: int
+    worst: PersonShift
+    most: Sum
+
+    def words(self, language: str, title: str) -> str:
+        """As one sentence, in `zh` or `en`; `title` is what people call the camera of the worst."""
+        texts = ZH if language == "zh" else EN
+        said: dict[str, Any] = {
+            "day": short_day(self.worst.day, language),
+            "camera": title,
+            "who": who(self.worst, language),
+            "labels": labels(self.most),
+        }
+        if self.total.sweeps == self.most.sweeps:
+            return texts["answer_who"].format(**said)
+        one, _, many = texts["answer_days"].partition("|")
+        days = (one if self.days == 1 or not many else many).format(n=self.days)
+        return texts["answer_all"].format(n=self.total.sweeps, days=days, total=labels(self.total), **said)
+
+
+def answer_of(incidents: Sequence[Record], keys: Keys) -> Answer | None:
+    """The answer; `None` where nobody photographed labels."""
+    by_person = sums(incidents, keys.person_shift)
+    if not by_person:
+        return None
+    worst, most = next(iter(by_person.items()))
+    return Answer(sums(incidents, is_sweep)[True], len(sums(incidents, keys.day)), worst, most)
+
+
+def who(person: PersonShift, language: str) -> str:
+    """People as a camera numbers them, and in which shift."""
+    texts = ZH if language == "zh" else EN
+    numbers = ("、" if language == "zh" else ", ").join(map(str, person.tracks))
+    one, _, many = texts["number"].partition("|")
+    people = (
+        (many if len(person.tracks) > 1 and many else one).format(numbers=numbers) if numbers else texts["somebody"]
+    )
+    if person.shift == "":
+        return people
+    return people + (texts["in_shift"].format(shift=person.shift) if person.shift else texts["in_no_shift"])
+
+
+def labels(found: Sum) -> str:
+    """The best estimate and its range: `14 (9–20)`."""
+    return f"{found.best} ({count_range(found.low, found.high)})"
+
+
+def short_day(day: date, language: str) -> str:
+    """A day as one says it; the year stands at the top of the page."""
+    if language == "zh":
+        return f"{day.month} 月 {day.day} 日(周{WEEKDAYS_ZH[day.weekday()]})"
+    return f"{day:%a} {day.day} {day:%b}"
