@@ -4,6 +4,9 @@ One camera, 1920x1080 at 4 Mbit/s and 640x360 at 0.5 Mbit/s, 20 fps, is served b
 large stream alone and with both. Told are processor seconds a second of the worker and its reader processes, without
 the network, which has the same to do either way: quiet is but a glance at each of 5 frames a second; busy is a whole
 picture and two close looks for the network at each of them.
+
+Then the demo clip's sweep is looked for by the real pipeline: in the clip as it is, in a small copy of it with the clip
+for close looks, and in the small copy alone. Told are each one's sweeps: acts, least and most labels exposed.
 """
 
 from __future__ import annotations
@@ -13,24 +16,28 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 import cv2
+import numpy as np
 
+from detector.assembly import build_pipeline
 from detector.clock import SystemClock
-from detector.config import Camera
+from detector.config import Camera, EdgeConfig
 from detector.inference.gate import MotionGate
 from detector.inference.letterbox import Letterbox
 from detector.inference.looker import SceneLooker
 from detector.pictures import Bgr
 from detector.sources import open_source
 from detector.sources.live import LiveSource
-from detector.sources.paired import PairedSource
+from detector.sources.paired import PairedPicture, PairedSource
+from detector.sources.recording import Recording
 from detector.tracking.people import PeopleTracker
-from detector.values import Box, Detections, Frame
-from tests.bench.density import made
+from detector.values import Box, Detections, Frame, IncidentKind
+from tests.bench.density import DEMO, made
 from tests.sources.conftest import RtspServer
 
 FPS = 20
@@ -112,6 +119,27 @@ def watched(camera: Camera, *, busy: bool, seconds: float) -> dict[str, Any]:
     return told | {"all": round(told["worker"] + sum(told["readers"]), 4)}
 
 
+def sweeps(how: str) -> list[tuple[int, int, int]]:
+    """Those found in the demo clip: `plain`, `both` streams, or `small` alone."""
+    camera = Camera(name="cam", source="rtsp://10.0.0.1/1")
+    config = EdgeConfig(site="bench", edge="one", cameras=[camera])
+    pipeline = build_pipeline(config, camera)
+    updates = []
+    for frame in Recording(DEMO, camera="cam", start_at=1_800_000_000.0, fps=5):
+        if how != "plain":
+            coded = cv2.imencode(".jpg", frame.picture.resized(640, 360), [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
+            small = Bgr(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8))
+            detail = frame.picture if how == "both" else None
+            frame = replace(frame, picture=PairedPicture(frame.size, small, detail, lambda: None))
+        updates += pipeline.process(frame)
+    last = {update.after.id: update.after for update in [*updates, *pipeline.finish()]}
+    return [
+        (len(one.acts), one.labels_exposed.low, one.labels_exposed.high)
+        for one in last.values()
+        if one.kind is IncidentKind.LABEL_PHOTOGRAPHY
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     folder = Path(sys.argv[1])
@@ -136,6 +164,7 @@ def main() -> None:
     finally:
         for server in servers.values():
             server.kill()
+    told["sweeps"] = {how: sweeps(how) for how in ("plain", "both", "small")}
     print(json.dumps(told, indent=1))
 
 
