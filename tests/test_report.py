@@ -39,7 +39,7 @@ def summary(**more: Any) -> dict[str, Any]:
     return {
         "files": 1, "hours_covered": 1 / 6, "unreadable": [], "gaps": [], "overlaps": [], "passed_over": [],
         "recordings": [recording], "wall_s": 60.0, "times_real_time": 10.0, "hours_per_minute": 0.17,
-        "quarantined": [], "frames_inferred": 3000, "frames_passed_over": 0,
+        "quarantined": [], "hours_key_frames_only": 0.0, "frames_inferred": 3000, "frames_passed_over": 0,
         "cameras": [{"camera": "gate", "title": "东门", "size": [1280, 720], "hours": 1 / 6}], **more,
     }  # fmt: skip
 
@@ -99,20 +99,43 @@ def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
 def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> None:
     written = page(tmp_path, summary(), [incident(NOON), incident(NOON + 90_000, (5, 6, 9), severity="critical")])
     head = written[written.index("<h1>") : written.index("</h1>")]
-    assert "翻拍最多的是 11 月 2 日(周一)：东门的 7 号人员，约 6 (5–9) 张；2 天共 2 起，约 10 (8–15) 张面单被拍" in head
     assert (
-        "Most labels on Mon 2 Nov: person 7 at 东门 photographed about 6 (5–9); "
-        "2 sweeps on 2 days, about 10 (8–15) labels in all" in head
+        "11 月 2 日(周一)，东门的 7 号人员翻拍了约 6 (5–9) 张面单，是最多的一天；2 天共 2 起，约 10 (8–15) 张" in head
+    )
+    assert (
+        "Mon 2 Nov: person 7 at 东门 photographed about 6 (5–9) labels. "
+        "That was the worst of 2 days with 2 sweeps, about 10 (8–15) labels in all" in head
     )
     assert "全部录像都看完了" in written
+
+
+def test_of_the_worst_day_it_is_said_who_photographed_most_then(tmp_path: Path) -> None:
+    found = [incident(NOON, (9, 9, 9)), *(incident(NOON + 90_000 + n, (5, 6, 9), tracks=[n]) for n in range(2))]
+    written = page(tmp_path, summary(), found)
+    assert "11 月 2 日(周一)有约 12 (10–18) 张面单被翻拍，其中东门的 0 号人员约 6 (5–9) 张" in written
+
+
+def test_where_only_key_frames_were_looked_at_is_paler_and_said(tmp_path: Path) -> None:
+    file = {**summary()["recordings"][0], "seconds": 7200.0, "key_frames_only": [[0.0, 3600.0]]}
+    (row,) = watched_days([file], [], Days("Asia/Shanghai"))
+    assert row.glanced == [pytest.approx((500.0, 41.67), abs=0.02)]
+    written = page(tmp_path, summary(recordings=[file], hours_key_frames_only=1.0), [])
+    assert "1:00:00 只看了关键帧" in written and "有一部分没有看到" in written
+
+
+def test_files_that_follow_each_other_are_drawn_as_one_stretch() -> None:
+    hour = {"camera": "gate", "seconds": 3600.0}
+    files = [{**hour, "start": iso(NOON + 3600 * n)} for n in (0, 1, 3)]
+    (row,) = watched_days(files, [], Days("Asia/Shanghai"))
+    assert row.watched == [pytest.approx((500.0, 83.33), abs=0.02), pytest.approx((625.0, 41.67), abs=0.02)]
 
 
 def test_one_sweep_is_told_in_one_breath(tmp_path: Path) -> None:
     config = EdgeConfig(site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")], calendar=NIGHT)
     night = unix("2026-11-02T01:00:00+08:00")
     written = write_report(tmp_path, summary(), [incident(night, tracks=[3, 7])], config, {}).read_text("utf-8")
-    assert "11 月 1 日(周日)，东门的 3、7 号人员（night 班）翻拍了约 4 (3–6) 张面单" in written
-    assert "Sun 1 Nov: people 3, 7 (night shift) at 东门 photographed about 4 (3–6) labels" in written
+    assert "11 月 2 日(周一)，东门的 3、7 号人员（night 班）翻拍了约 4 (3–6) 张面单" in written
+    assert "Mon 2 Nov: people 3, 7 (night shift) at 东门 photographed about 4 (3–6) labels" in written
     with (tmp_path / "people.csv").open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["day"], row["shift"], row["people"], row["labels_best"]) == ("2026-11-01", "night", "3 7", "4")
@@ -183,4 +206,4 @@ def test_every_text_is_there_in_both_languages_and_used() -> None:
         re.findall(r'"(\w+)"[,\]]', template)
     )
     answer = (Path(write_report.__code__.co_filename).parent / "answer.py").read_text(encoding="utf-8")
-    assert ZH.keys() <= called | set(re.findall(r'texts\["(\w+)"\]', answer))
+    assert ZH.keys() <= called | set(re.findall(r'"(\w+)"', answer))

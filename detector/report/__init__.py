@@ -69,6 +69,7 @@ def write_report(
     shown = [_shown(incident, pictures.get(incident["id"]), local) for incident in incidents]
     watched = watched_days(summary["recordings"], incidents, days)
     aside = {item["file"] for item in summary["quarantined"]}
+    glanced_h = summary.get("hours_key_frames_only", 0.0)
     blind = [incident for incident in incidents if incident["kind"] in BLIND]
     page = _page().render(
         summary=summary,
@@ -84,7 +85,8 @@ def write_report(
         parcels=parcel_days(census, days),
         unreadable=[item for item in summary["unreadable"] if item["file"] not in aside],
         blind=blind,
-        missed=bool(summary["unreadable"] or summary["gaps"] or blind),
+        missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h),
+        glanced_h=glanced_h,
         zone=config.timezone,
         title=lambda camera: titles.get(camera, camera),
         local=local,
@@ -180,7 +182,11 @@ def _day(day: date) -> Markup:
 
 def _page() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals.update(
         say=_say, span=_span, percent=_percent, range_of=labels, day_words=_day, answered=_answered, who=_who

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from detector.report.tally import Keys, PersonShift, Record, Sum, is_sweep, sums
 from detector.report.texts import EN, ZH
@@ -16,36 +15,40 @@ WEEKDAYS_ZH = "一二三四五六日"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All sweeps together, on how many days, and who exposed most labels in a shift."""
+    """All sweeps together, on how many days; of the worst day how much, and who exposed most labels then."""
 
     total: Sum
     days: int
+    day: date
+    of_day: Sum
     worst: PersonShift
-    most: Sum
+    of_worst: Sum
 
     def words(self, language: str, title: str) -> str:
         """As one sentence, in `zh` or `en`; `title` is what people call the camera of the worst."""
         texts = ZH if language == "zh" else EN
-        said: dict[str, Any] = {
-            "day": short_day(self.worst.day, language),
-            "camera": title,
-            "who": who(self.worst, language),
-            "labels": labels(self.most),
-        }
-        if self.total.sweeps == self.most.sweeps:
-            return texts["answer_who"].format(**said)
-        one, _, many = texts["answer_days"].partition("|")
-        days = (one if self.days == 1 or not many else many).format(n=self.days)
-        return texts["answer_all"].format(n=self.total.sweeps, days=days, total=labels(self.total), **said)
+        alone = self.of_day.sweeps == self.of_worst.sweeps
+        said = texts["answer_who" if alone else "answer_most"].format(
+            day=short_day(self.day, language),
+            camera=title,
+            who=who(self.worst, language),
+            labels=labels(self.of_worst),
+            of_day=labels(self.of_day),
+        )
+        if self.days == 1:
+            return said
+        return said + texts["answer_all"].format(n=self.total.sweeps, days=self.days, total=labels(self.total))
 
 
 def answer_of(incidents: Sequence[Record], keys: Keys) -> Answer | None:
     """The answer; `None` where nobody photographed labels."""
-    by_person = sums(incidents, keys.person_shift)
-    if not by_person:
+    by_day = sums(incidents, keys.day)
+    if not by_day:
         return None
-    worst, most = next(iter(by_person.items()))
-    return Answer(sums(incidents, is_sweep)[True], len(sums(incidents, keys.day)), worst, most)
+    day, of_day = next(iter(by_day.items()))
+    people = sums((one for one in incidents if keys.day(one) == day), keys.person_shift)
+    worst, of_worst = next(iter(people.items()))
+    return Answer(sums(incidents, is_sweep)[True], len(by_day), day, of_day, worst, of_worst)
 
 
 def who(person: PersonShift, language: str) -> str:

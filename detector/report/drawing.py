@@ -13,16 +13,21 @@ from detector.clock import unix
 
 WIDTH, HEIGHT = 1000.0, 100.0
 STEP_S = 300.0  # of a day's line; finer can't be seen
+APART = 0.5  # of `WIDTH`: a gap that can't be seen
 BREAK_S = 600.0  # without a count for so long, the line breaks off
 
 
 @dataclass(slots=True)
 class WatchedDay:
-    """A camera's day: watched stretches as x and width, incidents as x and severity; `hours` watched."""
+    """A camera's day: watched stretches as x and width, incidents as x and severity; `hours` watched.
+
+    `glanced` are stretches of which only key frames were looked at.
+    """
 
     camera: str
     day: date
     watched: list[tuple[float, float]] = field(default_factory=list)
+    glanced: list[tuple[float, float]] = field(default_factory=list)
     incidents: list[tuple[float, str, str]] = field(default_factory=list)
     hours: float = 0.0
 
@@ -88,12 +93,24 @@ def watched_days(
         begin = unix(file["start"])
         for day, x, width, seconds in days.parts(begin, begin + file["seconds"]):
             row = of(file["camera"], day)
-            row.watched.append((round(x, 2), max(round(width, 2), 2.0)))
+            _add(row.watched, round(x, 2), max(round(width, 2), 2.0))
             row.hours += seconds / 3600
+        for from_s, until_s in file.get("key_frames_only", ()):
+            for day, x, width, _ in days.parts(begin + from_s, begin + until_s):
+                _add(of(file["camera"], day).glanced, round(x, 2), round(width, 2))
     for incident in incidents:
         at = unix(incident["started_at"])
         of(incident["camera"], days.of(at)[0]).incidents.append((days.x(at), incident["severity"], incident["id"]))
     return [found[key] for key in sorted(found)]
+
+
+def _add(watched: list[tuple[float, float]], x: float, width: float) -> None:
+    """Add a stretch; one that goes on from the last is part of it."""
+    if watched and 0 <= x - watched[-1][0] <= watched[-1][1] + APART:
+        begin = watched[-1][0]
+        watched[-1] = begin, round(max(watched[-1][1], x + width - begin), 2)
+    else:
+        watched.append((x, width))
 
 
 def parcel_days(census: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], days: Days) -> list[ParcelDay]:
