@@ -422,13 +422,14 @@ class _Errand:
                 return
             if not hand.fit or hand.flight is not None:
                 continue
-            order = heapq.heappop(self._waiting)
+            order = self._waiting[0]
             task = self._tasks[order]
             self._tries[order] += 1
             key = f"labelwatch-look-{task.name}" + (f"-{self._tries[order]}" if self._tries[order] > 1 else "")
             size = task.size if task.size and _size_of(task.path) == task.size else None  # not while it grows
             call = (look_there, replace(task, path=task.path.absolute()), key, self._topic, size, self._crew.look)
             hand.flight = _Flight(order, key, self._submit(client, address, key, call), time.monotonic())
+            heapq.heappop(self._waiting)
 
     def _submit(self, client: Client, address: str, key: str, call: tuple[Any, ...]) -> Future:
         """Have a worker call a function.
@@ -468,8 +469,10 @@ class _Errand:
                 self._hand_out(client)
                 try:
                     found, seconds = flight.future.result(timeout=CONNECT_S)
-                except TimeoutError:  # its worker died just now
+                except BaseException as error:
                     heapq.heappush(self._waiting, flight.order)
+                    if not isinstance(error, TimeoutError):  # else its worker died just now
+                        raise
                 else:
                     self._give(flight.order, found, seconds)
                 flight.future.release()
@@ -484,7 +487,7 @@ class _Errand:
         if isinstance(error, KilledWorker):  # workers died and came back quicker than we looked
             self._strikes[flight.order] = TRIES
             self._failed(hand, "ended the process that read it")
-        elif isinstance(error, Elsewhere | LabelwatchError | ImportError | AttributeError):
+        elif isinstance(error, Elsewhere | ImportError):
             if not isinstance(error, Elsewhere) or _size_of(task.path) == task.size:  # else it grew meanwhile
                 hand.fit, hand.why, hand.again_at = False, str(error), time.monotonic() + AGAIN_S
                 _log.warning("worker %s isn't given work: %s", address, error)
