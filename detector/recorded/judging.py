@@ -6,6 +6,7 @@ results are to lie, while others still look at the files to come.
 
 from __future__ import annotations
 
+import errno
 import json
 import tempfile
 import time
@@ -145,6 +146,10 @@ class ReplaySink:
                     cut = cut_recording(path, max(0.0, begin - start), upto - start, Path(folder, f"{n}.mp4"))
                 except SourceError:
                     continue  # a damaged stretch; another file may have the rest
+                except OSError as error:
+                    if error.errno != errno.EIO:
+                        raise
+                    continue  # so is a stretch that its disk gives back no more
                 found.append((start + cut.start_s, cut.path, cut.duration_s))
             if not found:
                 raise SourceUnavailable(f"{out.name}: no picture of that time can be had")
@@ -283,6 +288,8 @@ def _file(camera: str, piece: Piece, start_at: float, found: FileLooks) -> dict[
     }
     if read.decoded:
         entry["damaged_pictures"] = read.damaged
+    if read.scanned:
+        entry["key_frames_only"] = [[round(begin_s, 3), round(end_s, 3)] for begin_s, end_s in read.scanned]
     if read.set_aside:
         entry["set_aside"] = True
     missing = read.promised_s - read.seconds
