@@ -448,7 +448,7 @@ def run_detect(options: argparse.Namespace) -> int:
 
 def run_bench(options: argparse.Namespace) -> int:
     """`labelwatch bench`."""
-    from detector.bench import bench
+    from detector.bench.comparison import bench
     from detector.bench.plot import plot
     from detector.bench.tables import markdown, tables
 

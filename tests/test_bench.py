@@ -14,12 +14,13 @@ import av
 import numpy as np
 import pytest
 
-from detector.bench import NOT_THERE, BenchFailedError, _run, bench, machine
-from detector.bench.clips import FPS, KEY_EVERY_S, SIZE, ClipMaker, Sequence
+from detector.bench import machine
+from detector.bench.clips import KEY_EVERY_S, SIZE, ClipMaker, Sequence
+from detector.bench.comparison import NOT_THERE, BenchFailedError, _run, bench
 from detector.bench.measuring import Job, Meter, measured, most_memory_mb
 from detector.bench.plot import plot
 from detector.bench.results import Results
-from detector.bench.setups import DECODE, OURS, SHIPPED, TRACK, Setup, Taken, setups
+from detector.bench.setups import DECODE, FPS, OURS, SHIPPED, TRACK, Setup, Taken, setups
 from detector.bench.tables import markdown, tables
 from detector.cli import main
 from detector.errors import MissingPart, SourceUnavailable

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.bench.setups import FPS
 from detector.errors import SourceUnavailable
 from detector.sources.recording import Recording
 
-FPS = 20
 SIZE = (1280, 720)
 KEY_EVERY_S = 2
 BIT_RATE = 2_000_000

@@ -7,9 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from detector.bench.clips import FPS
-from detector.bench.measuring import ANALYSED_FPS, Job, Meter, taken
-from detector.bench.setups import Taken
+from detector.bench.measuring import Job, Meter, taken
+from detector.bench.setups import ANALYSED_FPS, FPS, Taken
 from detector.errors import MissingPart
 
 STRIDE = round(FPS / ANALYSED_FPS)

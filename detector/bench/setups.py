@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 OURS, DECODE, MODEL, TRACK = "ours", "decode", "model", "track"
 SIDES = (640, 416)
+FPS, ANALYSED_FPS = 20, 5.0  # of the clips, and looks a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Setup:
         precision: What the network computes in.
         gate: Whether frames in which nothing happens are passed over.
         zooms: People looked at closely in one frame, at most.
+        fast_scan: Whether only what is round changed key frames is decoded (`labelwatch replay --fast-scan`).
     """
 
     what: str
@@ -26,6 +28,7 @@ class Setup:
     precision: str = "fp32"
     gate: bool = True
     zooms: int = 4
+    fast_scan: bool = False
 
     @property
     def name(self) -> str:
@@ -37,7 +40,8 @@ class Setup:
         if self.what == TRACK:
             return f"YOLO.track, {self.precision} {self.side}"
         gate = "gate" if self.gate else "no gate"
-        return f"labelwatch, {self.precision} {self.side}, {gate}, {'zooms' if self.zooms else 'no zooms'}"
+        scan = ", fast scan" if self.fast_scan else ""
+        return f"labelwatch, {self.precision} {self.side}, {gate}, {'zooms' if self.zooms else 'no zooms'}{scan}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,9 @@ def setups(clip: str, fast: list[str], track: bool) -> list[Setup]:
     found = [Setup(DECODE), SHIPPED]
     found += [Setup(OURS, side, precision) for precision in fast for side in SIDES]
     found += [Setup(OURS, side, precision, zooms=0) for precision in fast[:1] for side in SIDES]
-    if clip == "busy":
+    if clip == "quiet":
+        found.append(Setup(OURS, 416, [*fast, "fp32"][0], fast_scan=True))
+    else:
         found += NO_GATE
         found += [Setup(MODEL, side, precision) for precision in ("fp32", *fast) for side in SIDES]
     if track:
