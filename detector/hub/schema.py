@@ -143,6 +143,7 @@ incidents = Table(
         "incidents_replayed",
         "started_at",
         "site",
+        "edge",
         "camera",
         "told",
         sqlite_where=text("replayed_at IS NOT NULL"),

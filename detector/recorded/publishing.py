@@ -39,7 +39,6 @@ from detector.errors import ConfigError, LabelwatchError, Problem, WireError
 from detector.replay_words import (
     DOUBLE,
     KNOWN,
-    LARGEST,
     MOST,
     NEW,
     PATH,
@@ -54,7 +53,7 @@ from detector.values import Phase
 
 LEDGER = "published.jsonl"
 AT_ONCE = min(50, MOST)
-BYTES_AT_ONCE = LARGEST // 4
+BYTES_AT_ONCE = 3 * 2**18  # a proxy before the hub takes no more than 1 MiB where nobody told it otherwise
 TRIES = 4
 LONGEST_BACK_OFF_S = 8.0
 CONNECT_S = 5.0

@@ -140,6 +140,7 @@ TABLE: dict[str, set[Role] | str] = {
     "PUT /api/clips/{incident_id}/{segment}": SIGNED,
     "HEAD /api/clips/{incident_id}/{segment}/side": SIGNED,
     "PUT /api/clips/{incident_id}/{segment}/side": SIGNED,
+    "POST /api/replays/{site}/{edge}": SIGNED,
 }
 
 # What stands in an address; anything else is unknown.

@@ -38,7 +38,7 @@ def upgrade() -> None:
     for name, (columns, where) in GROWN.items():
         op.drop_index(name, "incidents")
         op.create_index(name, "incidents", [*columns, "replayed_at"], **where)
-    op.create_index("incidents_replayed", "incidents", ["started_at", "site", "camera", "told"], **REPLAYED)
+    op.create_index("incidents_replayed", "incidents", ["started_at", "site", "edge", "camera", "told"], **REPLAYED)
     op.create_index("incidents_doubled", "incidents", ["same_as"], **DOUBLED)
 
 
