@@ -1,4 +1,4 @@
-"""How many 720p cameras one core watches; run by hand: `python -m tests.bench.density FOLDER [PRECISION [costs]]`.
+"""How many 720p cameras one core watches; run by hand: `python -m tests.bench.density FOLDER [PRECISION [costs | N]]`.
 
 Cameras are recordings played in a loop by the real worker parts: source, gate, turns, network, tracker, rules, alerts.
 They live in the time of a box that has one core to itself: its clock goes on by the processor time that this process
@@ -18,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,8 @@ PLANNED = 0.7  # share of a core
 BUSY = Sequence("busy", 15.0, 20.0, 15.0)
 QUIET = Sequence("quiet", 30.0, 10.0, 60.0)
 OVERLOAD = 3
-SPAN_S = 45.0  # of the runs with many cameras: the demo clip is shown in it twice at least
+PART_S = 4
+SPAN_S = 40.0  # of the runs with many cameras: the demo clip is shown in it twice at least
 
 
 Reports = dict[str, dict[str, Any]]
@@ -85,25 +85,41 @@ class OneCore:
 
 @dataclass(frozen=True)
 class Kind:
-    """So many cameras that play a clip; each begins at another time, so that not all show the same at once."""
+    """So many cameras that play a clip, each from another part of it on, so that not all show the same at once."""
 
     name: str
     clip: Path
     count: int
-    apart_s: float = 0.0
 
 
-class Delayed(PlayedFile):
-    """A recording that begins at another place the first time round: it is played from `skip_s` on."""
+def parts(clip: Path, folder: Path) -> list[Path]:
+    """A clip cut at key frames into parts of some seconds, uncoded."""
+    found: list[Path] = []
+    with av.open(str(clip)) as source:
+        video, container, began = source.streams.video[0], None, 0
+        for packet in source.demux(video):
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            if container is None or (packet.is_keyframe and (packet.dts - began) * packet.time_base >= PART_S):
+                if container is not None:
+                    container.close()
+                found.append(folder / f"{clip.stem}{len(found)}.mp4")
+                container, began = av.open(str(found[-1]), "w"), packet.dts
+                stream = container.add_stream_from_template(video)
+            packet.pts, packet.dts, packet.stream = packet.pts - began, packet.dts - began, stream
+            container.mux(packet)
+        if container is not None:
+            container.close()
+    return found
 
-    def __init__(self, *arguments: Any, skip_s: float, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._skip_s = skip_s
 
-    def __iter__(self) -> Iterator[Any]:
-        """Frames, of which the first are left out by sleeping through them."""
-        self._clock.sleep(self._skip_s)
-        yield from super().__iter__()
+def turned(clips: list[Path], by: float, folder: Path) -> Path:
+    """A folder that plays the parts of a clip from that share of them on."""
+    folder.mkdir()
+    first = round(by * len(clips)) % len(clips)
+    for n, clip in enumerate(clips[first:] + clips[:first]):
+        (folder / f"{n:03}.mp4").symlink_to(clip)
+    return folder
 
 
 def run(
@@ -115,22 +131,26 @@ def run(
     clock: Clock | None = None,
 ) -> dict[str, Any]:
     """Watch for so long, one look at a time; rates are of the time after `warm_up_s`."""
-    names = [(kind, f"{kind.name}{n}", n * kind.apart_s) for kind in kinds for n in range(kind.count)]
-    cameras = [Camera(name=name, source=str(kind.clip), loop=True) for kind, name, _ in names]
-    clock, stop = clock or OneCore(len(cameras) + 1), threading.Event()
+    clock, stop = clock or OneCore(sum(kind.count for kind in kinds) + 1), threading.Event()
     turns = Turns(1, now=clock.now)
     with tempfile.TemporaryDirectory() as folder:
+        cameras = []
+        for kind in kinds:
+            cut = parts(kind.clip, Path(folder))
+            for n in range(kind.count):
+                source = turned(cut, n / kind.count, Path(folder) / f"{kind.name}{n}")
+                cameras.append(Camera(name=source.name, source=str(source), loop=True))
         config = EdgeConfig(site="bench", edge="one", data_dir=Path(folder), cameras=cameras, analysis=analysis)
         outbox = Outbox(Path(folder) / "outbox.db", load_identity(Path(folder)), clock=clock)
 
-        def worker(camera: Camera, skip_s: float) -> CameraWorker:
+        def worker(camera: Camera) -> CameraWorker:
             ring = PacketRing(config.incidents.pre_roll_s + LOOK_BACK_S)
             return CameraWorker(
                 camera,
                 build=lambda: build_pipeline(config, camera, detector),
-                open_source=lambda on_packet: Delayed(
+                open_source=lambda on_packet: PlayedFile(
                     Path(camera.source), camera=camera.name, fps=analysis.fps, clock=clock, stop=stop, loop=True,
-                    on_packet=on_packet, skip_s=skip_s,
+                    on_packet=on_packet,
                 ),
                 sink=AlertSink(config, camera, outbox, ring),
                 ring=ring,
@@ -139,7 +159,7 @@ def run(
                 turns=turns,
             )  # fmt: skip
 
-        workers = [worker(camera, skip_s) for camera, (_, _, skip_s) in zip(cameras, names, strict=True)]
+        workers = [worker(camera) for camera in cameras]
         for one in workers:
             one.start()
         _until(clock, clock.now() + warm_up_s)
@@ -215,13 +235,13 @@ def _say(words: str) -> None:
 
 
 def measured(folder: Path, precision: str = "fp32", what: str = "all") -> dict[str, Any]:
-    """Everything for one precision, or what a camera costs alone."""
+    """Everything for one precision; `what` may be `costs`, or the number of busy and of quiet cameras that fit."""
     clips = made(folder)
     cv2.setNumThreads(1)
     analysis = Analysis(precision=precision)  # type: ignore[arg-type]
     detector = load_detector(analysis)
     told: dict[str, Any] = {"precision": precision}
-    for name, span_s in (("busy", BUSY.seconds), ("quiet", QUIET.seconds)):
+    for name, span_s in (("busy", BUSY.seconds), ("quiet", QUIET.seconds)) if not what.isdigit() else ():
         alone = run([Kind(name, clips[name], 1)], detector, analysis, span_s)
         told[name] = {
             "cpu_s_per_camera_s": alone["load"],
@@ -231,13 +251,13 @@ def measured(folder: Path, precision: str = "fp32", what: str = "all") -> dict[s
         _say(json.dumps({name: told[name]}))
     if what == "costs":
         return told
-    each = told["busy"]["cpu_s_per_camera_s"] + told["quiet"]["cpu_s_per_camera_s"]
-    pairs = max(1, round(PLANNED / each))
+    costs = [told[name]["cpu_s_per_camera_s"] for name in ("busy", "quiet") if name in told]
+    pairs = int(what) if what.isdigit() else max(1, round(PLANNED / sum(costs)))
 
     def box(times: int) -> list[Kind]:
         """The demo's camera, before which somebody is all the time, has as much to do as two busy ones."""
-        busy = Kind("busy", clips["busy"], max(0, times * pairs - 2), BUSY.seconds / (times * pairs))
-        quiet = Kind("quiet", clips["quiet"], times * pairs, QUIET.seconds / (times * pairs))
+        busy = Kind("busy", clips["busy"], max(0, times * pairs - 2))
+        quiet = Kind("quiet", clips["quiet"], times * pairs)
         return [Kind("demo", DEMO, 1), quiet, *([busy] if busy.count else [])]
 
     told["planned"] = run(box(1), detector, analysis, SPAN_S)
