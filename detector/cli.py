@@ -129,6 +129,10 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--timezone", type=_timezone, help="of the recorder's clock; the configuration's otherwise")
     replay.add_argument("--jobs", type=_positive, default=1, help="processes that look at files (1)")
     replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
+    replay.add_argument(
+        "--fast-scan", action="store_true",
+        help="look at key frames first, and decode only what is round a change; the report names what was left out",
+    )  # fmt: skip
     replay.add_argument("--keep-looks", action="store_true", help="so that a run with other rules takes minutes")
     replay.add_argument(
         "--publish", action="store_true",
@@ -375,7 +379,7 @@ def run_replay(options: argparse.Namespace) -> int:
         summary = replay(
             options.paths, config, options.out,
             start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
-            crew=crew, keep_looks=options.keep_looks,
+            crew=crew, keep_looks=options.keep_looks, fast_scan=options.fast_scan,
             expect=expect, progress=progress,
         )  # fmt: skip
     if options.json and not options.publish:

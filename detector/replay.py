@@ -61,6 +61,7 @@ def replay(
     crew: Crew | None = None,
     resume: bool = False,
     keep_looks: bool = False,
+    fast_scan: bool = False,
     expect: Callable[[float], None] = lambda work: None,
     progress: Progress = lambda step: None,
 ) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def replay(
         resume: Take over the cameras that an earlier run in `out` finished, where files and configuration are the same,
             and leave aside what it set aside.
         keep_looks: Keep what was seen, so that a run with other rules or zones needs to look at nothing.
+        fast_scan: Look at key frames first, and at the rest only round those in which something changed.
         expect: Told how much there is to be done, as `Step.bytes` counts it.
         progress: Told each step, about one for a second of footage.
 
@@ -96,7 +98,7 @@ def replay(
     with _own(out):
         archive = gather(paths)
         cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone)
-        work = [_work(session, config, out) for session in cameras]
+        work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]
         looks = LookFolder(out / "looks")
         waiting = [one for one in work if not (resume and _result(one))]
         unlooked = {task.name for task in looks.missing(_tasks(waiting), retry=not resume)}
@@ -200,10 +202,10 @@ def _tasks(work: Iterable[CameraWork]) -> Iterator[LookTask]:
     return (task for one in work for task in one.tasks.values())
 
 
-def _work(session: Session, config: EdgeConfig, out: Path) -> CameraWork:
+def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -> CameraWork:
     """What there is to be done for a camera; its ledger is named by everything that shapes the result."""
     tasks = {
-        piece.path: task_of(piece.path, session.camera.name, config.analysis, piece.expected_at)
+        piece.path: task_of(piece.path, session.camera.name, config.analysis, piece.expected_at, fast_scan=fast_scan)
         for piece in session.pieces
     }
     shaping = [__version__, config.model_dump_json(), session.camera.model_dump_json()]
@@ -248,6 +250,7 @@ def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wal
     return {
         "files": len(files),
         "hours_covered": round(covered / 3600, 5),
+        "hours_key_frames_only": round(sum(b - a for f in files for a, b in f.get("key_frames_only", [])) / 3600, 5),
         "hours_unreadable": round(sum(f.get("missing_s", 0.0) for f in files) / 3600, 5),
         "unreadable": unreadable,
         "quarantined": [{"file": f["file"], "why": f["unreadable"]} for f in files if f.get("set_aside")],

@@ -48,7 +48,7 @@ class MotionGate:
             sample: Small grey copy of the picture, about 320 pixels wide, always of the same size.
             at: Frame time, seconds; ask for each frame once, in order.
         """
-        if self._moves(sample, at):
+        if self.moves(sample, at):
             self._open_until = max(self._open_until, at + HOLD_S)
         pause_s = 0.0 if at <= self._open_until else CALLER_EVERY_S if at <= self._called_until else KEEP_ALIVE_S
         if at - self._looked_at < pause_s:
@@ -61,7 +61,8 @@ class MotionGate:
         self._open_until = max(self._open_until, at + PEOPLE_S)
         self._called_until = max(self._called_until, at + CALLER_S)
 
-    def _moves(self, sample: NDArray[np.uint8], at: float) -> bool:
+    def moves(self, sample: NDArray[np.uint8], at: float) -> bool:
+        """Whether anything moves in the frame of this sample; ask this or `opens`, once for each frame."""
         smooth = cv2.blur(sample, (3, 3)).astype(np.float32)
         passed_s, self._at = at - self._at, at
         if self._mean is None:

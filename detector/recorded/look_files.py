@@ -31,6 +31,8 @@ class Read:
         seconds: Of video that was read.
         promised_s: Of video, as the file says; 0 where it doesn't.
         decoded: Pictures.
+        undecoded: Pictures left out between key frames, which alone were looked at.
+        scanned: Stretches in which these lie, seconds into the file.
         passed_over: Pictures that were due and not looked at, since nothing moved in them.
         damaged: Packets and pictures.
         broken_off: It can't be read to its end.
@@ -43,6 +45,8 @@ class Read:
     seconds: float = 0.0
     promised_s: float = 0.0
     decoded: int = 0
+    undecoded: int = 0
+    scanned: tuple[tuple[float, float], ...] = ()
     passed_over: int = 0
     damaged: int = 0
     broken_off: bool = False
@@ -54,7 +58,8 @@ class Read:
     @property
     def frame_s(self) -> float:
         """Seconds from picture to picture, on average; 0 where there is none."""
-        return self.seconds / self.decoded if self.decoded else 0.0
+        pictures = self.decoded + self.undecoded
+        return self.seconds / pictures if pictures else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,7 @@ def unpacked(data: bytes) -> FileLooks:
 def _head(kept: NDArray[np.generic]) -> tuple[Read, str, str | None, bool]:
     head = json.loads(kept.tobytes())
     camera, file, pointed = head.pop("camera"), head.pop("file"), head.pop("keypoints")
+    head["scanned"] = tuple((float(begin), float(end)) for begin, end in head["scanned"])
     return Read(**head), camera, file, pointed
 
 

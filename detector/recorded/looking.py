@@ -38,6 +38,7 @@ class LookTask:
         size: Bytes of the file.
         analysis: How closely.
         phase_s: How long after a full step of looking the file begins, seconds (`phase_of`).
+        fast_scan: Look at key frames first, and at the rest only round those in which something changed.
     """
 
     name: str
@@ -46,9 +47,12 @@ class LookTask:
     size: int
     analysis: Analysis
     phase_s: float = 0.0
+    fast_scan: bool = False
 
 
-def task_of(path: Path, camera: str, analysis: Analysis, begins_at: float | None = None) -> LookTask:
+def task_of(
+    path: Path, camera: str, analysis: Analysis, begins_at: float | None = None, *, fast_scan: bool = False
+) -> LookTask:
     """The task of looking at a file.
 
     Args:
@@ -56,6 +60,7 @@ def task_of(path: Path, camera: str, analysis: Analysis, begins_at: float | None
         camera: Whose it is.
         analysis: How closely.
         begins_at: About when it begins, Unix seconds, so that it is looked at at the frames that live had looked at.
+        fast_scan: As of `LookTask`.
 
     Raises:
         ModelError: The model can't be used.
@@ -68,10 +73,10 @@ def task_of(path: Path, camera: str, analysis: Analysis, begins_at: float | None
         pass  # the look will say so
     shaping = [FORMAT, __version__, analysis.model_dump_json(), *model_of(analysis).values()]
     phase_s = phase_of(begins_at or 0.0, analysis.fps)
-    shaping += [path.resolve(), camera, size, changed, phase_s]
+    shaping += [path.resolve(), camera, size, changed, phase_s, fast_scan]
     said = "\n".join(map(str, shaping)).encode(errors="surrogateescape")  # names may be of another time's encoding
     name = hashlib.sha256(said).hexdigest()[:24]
-    return LookTask(name, path, camera, size, analysis, phase_s)
+    return LookTask(name, path, camera, size, analysis, phase_s, fast_scan)
 
 
 def phase_of(begins_at: float, fps: float) -> float:
@@ -118,14 +123,19 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         ModelError: The model can't be loaded.
     """
     from detector.assembly import build_looker
+    from detector.recorded.scanning import KeyFrameScan
     from detector.sources.pacing import Pacer
     from detector.sources.recording import Recording
 
     began = time.process_time()
     looker = build_looker(task.analysis, load(task.analysis))
+    scan = KeyFrameScan(build_looker(task.analysis.model_copy(update={"gate": False}), load(task.analysis)))
     try:
-        due = Pacer(task.analysis.fps, task.phase_s).due
-        recording = Recording(task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps, due=due)
+        recording = Recording(
+            task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps,
+            due=Pacer(task.analysis.fps, task.phase_s).due,
+            changed=scan.changed if task.fast_scan else None,
+        )  # fmt: skip
     except SourceError as error:
         progress(Step(task.camera, 0.0, task.size))
         return packed(FileLooks(Read(unreadable=str(error), size=task.size)))
@@ -141,10 +151,13 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
     finally:
         recording.close()
     told.end(recording.end_s)
+    looks = sorted(looks + scan.looks_within(recording.undecoded), key=lambda look: look.captured_at)
     read = Read(
         seconds=recording.end_s,
         promised_s=promised_s,
         decoded=recording.frames_decoded,
+        undecoded=recording.frames_undecoded,
+        scanned=tuple(recording.undecoded),
         passed_over=passed_over,
         damaged=recording.decode_errors,
         broken_off=recording.broken_off,

@@ -17,6 +17,7 @@ from detector.errors import SourceUnavailable
 from detector.packets import Packet
 from detector.pictures import Picture
 from detector.sources.decoded import picture_of
+from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer
 from detector.sources.video import OnPacket, Video
 from detector.values import Frame
@@ -26,6 +27,8 @@ SUFFIXES = frozenset(
     | {".h264", ".264", ".h265", ".265"}
 )
 
+
+Changed = Callable[[Frame], bool]
 
 SAME_S = 0.001  # times of one picture differ by rounding only
 PASSED_S = 1.0  # pictures aren't reordered by more
@@ -45,6 +48,15 @@ class Recording:
         on_packet: Is given every packet, before the frame it holds; `Packet.at` counts like `captured_at`.
         due: Chooses frames by seconds into the file, instead of an even `fps`.
         first_index: `Frame.index` of the first picture.
+        changed: Has the file read by key frames (`key_frames.scanned`): it is shown each, ahead of time, and only what
+            is round those it says yes to is decoded and given. No packets are given then.
+
+    Attributes:
+        frames_decoded: Pictures.
+        undecoded: Stretches of which no more than key frames were decoded, seconds into the file.
+        frames_undecoded: Pictures in these.
+        broken_off: It can't be read to its end.
+        end_s: Seconds of video read.
 
     Raises:
         SourceUnavailable: The file can't be opened, and why.
@@ -60,6 +72,7 @@ class Recording:
         on_packet: OnPacket | None = None,
         due: Callable[[float], bool] | None = None,
         first_index: int = 0,
+        changed: Changed | None = None,
     ) -> None:
         self.path = path
         self._camera = camera
@@ -68,7 +81,9 @@ class Recording:
         self._on_packet = on_packet
         self._video = _open(path, evidence=on_packet is not None)
         self._first_index = first_index
-        self.frames_decoded = 0
+        self._changed = changed
+        self.frames_decoded = self.frames_undecoded = 0
+        self.undecoded: list[tuple[float, float]] = []
         self.broken_off = False
         self.end_s = 0.0
 
@@ -85,7 +100,7 @@ class Recording:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the chosen frames; stops where the file can't be read any further (`broken_off`)."""
         shown, decoded = _Timeline(self._video.start_s), _Timeline(self._video.start_s)
-        steps = self._video.steps()
+        steps = self._video.steps() if self._changed is None else scanned(self._video, self._key_frame_changed)
         while True:
             try:
                 step = next(steps, None)
@@ -95,17 +110,38 @@ class Recording:
             if step is None:
                 return
             frame_s = self._video.frame_s
+            if isinstance(step, Undecoded):
+                for undecoded_s in step.times:
+                    self._leave_out(shown.at(undecoded_s, frame_s), frame_s)
+                continue
             if self._on_packet and step.data:
                 at = self._start_at + decoded.at(step.decoded_s, frame_s)
                 self._on_packet(Packet(at, step.data, step.key, step.shown_after), self._video.format)
             for stream_s, picture in step.pictures:
                 offset_s = shown.at(stream_s, frame_s)
-                index = self._first_index + self.frames_decoded
-                self.frames_decoded += 1
+                index = self._first_index + self.frames_decoded + self.frames_undecoded
                 self.end_s = offset_s + frame_s
+                self.frames_decoded += 1
                 if self._due(offset_s):
                     at = self._start_at + offset_s
                     yield Frame(self._camera, index, at, picture_of(picture), self.path.name, offset_s)
+
+    def _key_frame_changed(self, stream_s: float, picture: av.VideoFrame) -> bool:
+        assert self._changed is not None
+        offset_s = stream_s - (self._video.start_s or 0.0)
+        index = self._first_index + round(offset_s / self._video.frame_s)
+        return self._changed(
+            Frame(self._camera, index, self._start_at + offset_s, picture_of(picture), self.path.name, offset_s)
+        )
+
+    def _leave_out(self, offset_s: float, frame_s: float) -> None:
+        self._due(offset_s)  # the frames after are chosen as if it were there
+        self.frames_undecoded += 1
+        self.end_s = offset_s + frame_s
+        begin_s = offset_s
+        if self.undecoded and offset_s - self.undecoded[-1][1] < frame_s:
+            begin_s, _ = self.undecoded.pop()
+        self.undecoded.append((begin_s, offset_s + frame_s))
 
     def skip_to(self, offset_s: float) -> None:
         """Begin at the last key frame before a picture so many seconds into the file; to be called before iterating.

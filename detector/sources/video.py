@@ -5,7 +5,7 @@ Recordings and live cameras both read through here; they differ only in where ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,13 +77,13 @@ class Video:
     @property
     def start_s(self) -> float | None:
         """Stream seconds of the first picture, if the container knows."""
-        return _seconds(self._stream.start_time, self._stream.time_base)
+        return seconds(self._stream.start_time, self._stream.time_base)
 
     @property
     def duration_s(self) -> float | None:
         """Seconds of video, if the container knows."""
-        own = _seconds(self._stream.duration, self._stream.time_base)
-        return own if own is not None else _seconds(self._container.duration, Fraction(1, av.time_base))
+        own = seconds(self._stream.duration, self._stream.time_base)
+        return own if own is not None else seconds(self._container.duration, Fraction(1, av.time_base))
 
     @property
     def frame_s(self) -> float:
@@ -113,18 +113,43 @@ class Video:
     def steps(self) -> Iterator[Step]:
         """Read to the end of the stream."""
         started = False
-        for packet in self._container.demux(self._stream):
-            if packet.duration and packet.time_base:
-                self._packet_s = float(packet.duration * packet.time_base)
-            pictures = self._decode(packet) if self._is_ready_for(packet) else []
+        for packet in self.packets():
+            pictures = self.decode(packet) if self._is_ready_for(packet) else []
             started = started or packet.is_keyframe
-            decoded_s = _seconds(packet.dts, packet.time_base)
-            shown_s = _seconds(packet.pts, packet.time_base)
+            decoded_s = seconds(packet.dts, packet.time_base)
+            shown_s = seconds(packet.pts, packet.time_base)
             wait = shown_s - decoded_s if shown_s is not None and decoded_s is not None else 0.0
             key = packet.is_keyframe
             # The filter takes the packet's bytes away, so it comes last.
             data = self._filtered(packet) if started and packet.size else b""
             yield Step(decoded_s, max(0.0, wait), key, data, pictures)
+
+    def packets(self) -> Iterator[av.Packet[av.VideoStream]]:
+        """Compressed packets to the end of the stream; the last is empty and has the decoder give what it still has."""
+        for packet in self._container.demux(self._stream):
+            if packet.duration and packet.time_base:
+                self._packet_s = float(packet.duration * packet.time_base)
+            yield packet
+
+    def drain(self) -> list[tuple[float | None, av.VideoFrame]]:
+        """Pictures that the decoder still has; it begins anew with what comes next, which must be a key frame."""
+        context = self._stream.codec_context
+        try:
+            frames = context.decode(None)
+        except av.error.FFmpegError:
+            frames = []
+        context.flush_buffers()
+        return self._timed(frames)
+
+    def another_decoder(self) -> av.VideoCodecContext:
+        """A decoder of this stream that shares nothing with the first."""
+        own = self._stream.codec_context
+        decoder = av.CodecContext.create(own.name, "r")
+        assert isinstance(decoder, av.VideoCodecContext)
+        decoder.extradata = own.extradata
+        decoder.options = dict(DECODING)
+        decoder.thread_count = 1
+        return decoder
 
     def _is_ready_for(self, packet: av.Packet[av.VideoStream]) -> bool:
         """Whether a packet is to be decoded, now that those before it are."""
@@ -144,14 +169,19 @@ class Video:
                     self._stream.codec_context.decode(one)
         return True
 
-    def _decode(self, packet: av.Packet[av.VideoStream]) -> list[tuple[float | None, av.VideoFrame]]:
+    def decode(self, packet: av.Packet[av.VideoStream]) -> list[tuple[float | None, av.VideoFrame]]:
+        """Pictures that a packet brings, with their stream seconds."""
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
             self.decode_errors += 1
             return []
+        return self._timed(frames)
+
+    def _timed(self, frames: Sequence[av.VideoFrame]) -> list[tuple[float | None, av.VideoFrame]]:
         self.decode_errors += sum(frame.is_corrupt for frame in frames)
-        return [(_seconds(frame.pts, frame.time_base), frame) for frame in frames]
+        base = self._stream.time_base
+        return [(seconds(frame.pts, frame.time_base or base), frame) for frame in frames]
 
     def _filtered(self, packet: av.Packet[av.VideoStream]) -> bytes:
         if not self._evidence:
@@ -201,5 +231,6 @@ def _self_contained(stream: av.VideoStream) -> av.bitstream.BitStreamFilterConte
     return av.bitstream.BitStreamFilterContext("dump_extra=freq=keyframe", stream)
 
 
-def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+def seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+    """Ticks of a stream's clock as seconds; `None` where either isn't known."""
     return None if ticks is None or time_base is None else float(ticks * time_base)

@@ -1,0 +1,50 @@
+"""A fast first look at a file: its key frames enter, which of them call for everything round them to be seen leaves.
+
+Where neither anything has changed from key frame to key frame, nor the network sees anybody in one now and then, no
+more than key frames is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detector.inference.gate import MotionGate
+from detector.inference.looker import SceneLooker
+from detector.inference.view import ViewGauge
+from detector.values import PERSON, Frame, Look
+
+LOOK_EVERY_S = 10.0  # at one key frame in any case: somebody may stand still
+
+
+class KeyFrameScan:
+    """Judges the key frames of one file.
+
+    Args:
+        looker: Without a gate.
+    """
+
+    def __init__(self, looker: SceneLooker) -> None:
+        self._looker = looker
+        self._size: tuple[int, int] | None = None
+        self._looked_at = float("-inf")
+        self._looks: list[Look] = []
+
+    def changed(self, frame: Frame) -> bool:
+        """Whether something has changed by a key frame, or somebody is in it."""
+        if frame.size != self._size:
+            self._size, self._gate, self._gauge = frame.size, MotionGate(), ViewGauge()
+        at = frame.captured_at
+        if self._gate.moves(self._gauge.glance(frame.picture, at), at):
+            return True
+        if at - self._looked_at < LOOK_EVERY_S:
+            return False
+        self._looked_at = at
+        look = self._looker.look(frame)
+        if look is None:
+            return False
+        self._looks.append(look)
+        return len(look.detections.of(PERSON)) > 0
+
+    def looks_within(self, spans: Sequence[tuple[float, float]]) -> list[Look]:
+        """Looks at key frames in these stretches, seconds into the file; those elsewhere were had again."""
+        return [look for look in self._looks if any(begin <= look.captured_at < end for begin, end in spans)]

@@ -1,0 +1,86 @@
+"""A fast scan looks at key frames, and at everything round those in which something changed or somebody is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from detector.config import Analysis
+from detector.recorded import looking
+from detector.recorded.look_files import FileLooks, unpacked
+from detector.recorded.looking import look_at, task_of
+from detector.recorded.scanning import LOOK_EVERY_S
+from detector.values import Detections, Frame
+from tests.builders import detections
+
+MOVES = (24.0, 30.0)  # seconds in which something crosses the picture
+
+
+def make_scene(path: Path, seconds: int = 60, fps: int = 10) -> Path:
+    """An empty place that something crosses once."""
+    noise = np.random.default_rng(1)
+    place = noise.integers(60, 120, (30, 40), np.uint8).repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.options = {"preset": "ultrafast", "g": str(2 * fps), "sc_threshold": "0"}
+        for n in range(seconds * fps):
+            grey = place.copy()
+            if MOVES[0] <= n / fps < MOVES[1]:
+                x = round(40 * (n / fps - MOVES[0]))
+                grey[100:160, x : x + 24] = 220
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, "gray").reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+class Staying:
+    """Sees somebody who stands still from one time to another."""
+
+    def __init__(self, begin: float, end: float) -> None:
+        self.begin, self.end = begin, end
+
+    def detect(self, frame: Frame, people: object = ()) -> Detections:
+        there = self.begin <= frame.captured_at < self.end
+        return detections([("person", (200, 60, 230, 150), 0.9)] if there else [])
+
+
+def looked(path: Path, monkeypatch: pytest.MonkeyPatch, seen: Staying, *, fast_scan: bool) -> FileLooks:
+    monkeypatch.setattr(looking, "load", lambda analysis: seen)
+    return unpacked(look_at(task_of(path, "dock", Analysis(), fast_scan=fast_scan)))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_scene(tmp_path_factory.mktemp("scene") / "a.mp4")
+
+
+def test_what_moves_is_looked_at_as_without_and_the_rest_is_told(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = Staying(-1, -1)
+    fast = looked(scene, monkeypatch, nobody, fast_scan=True)
+    whole = looked(scene, monkeypatch, nobody, fast_scan=False)
+    during = [look.captured_at for look in whole.looks if MOVES[0] <= look.captured_at < MOVES[1]]
+    assert len(during) >= 28
+    assert [look.captured_at for look in fast.looks if MOVES[0] <= look.captured_at < MOVES[1]] == during
+    assert fast.read.seconds == pytest.approx(whole.read.seconds)
+    assert fast.read.frame_s == pytest.approx(whole.read.frame_s)
+    assert fast.read.decoded + fast.read.undecoded == whole.read.decoded
+    assert fast.read.undecoded > whole.read.decoded / 2
+    assert whole.read.scanned == ()
+    times = [look.captured_at for look in fast.looks]
+    assert times == sorted(set(times))
+    assert max(np.diff([0.0, *times, 60.0])) <= LOOK_EVERY_S + 2.1, "nothing is out of sight for long"
+
+
+def test_somebody_who_stands_still_is_found_and_looked_at_closely(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = looked(scene, monkeypatch, Staying(36, 56), fast_scan=True)
+    people = [look.captured_at for look in fast.looks if len(look.detections)]
+    assert len(people) >= 5 * 8
+    assert people[0] <= 36 + LOOK_EVERY_S
+
+
+def test_results_of_both_ways_have_names_of_their_own(scene: Path) -> None:
+    assert task_of(scene, "dock", Analysis()).name != task_of(scene, "dock", Analysis(), fast_scan=True).name
