@@ -99,12 +99,10 @@ def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
 def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> None:
     written = page(tmp_path, summary(), [incident(NOON), incident(NOON + 90_000, (5, 6, 9), severity="critical")])
     head = written[written.index("<h1>") : written.index("</h1>")]
+    assert "最严重的是 11 月 2 日(周一)，东门的 7 号人员翻拍了约 6 (5–9) 张面单；2 天共 2 起，约 10 (8–15) 张" in head
     assert (
-        "11 月 2 日(周一)，东门的 7 号人员翻拍了约 6 (5–9) 张面单，是最多的一天；2 天共 2 起，约 10 (8–15) 张" in head
-    )
-    assert (
-        "Mon 2 Nov: person 7 at 东门 photographed about 6 (5–9) labels. "
-        "That was the worst of 2 days with 2 sweeps, about 10 (8–15) labels in all" in head
+        "Mon 2 Nov was worst: person 7 at 东门 photographed about 6 (5–9) labels; "
+        "2 sweeps on 2 days, about 10 (8–15) labels in all" in head
     )
     assert "全部录像都看完了" in written
 
@@ -112,7 +110,7 @@ def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> No
 def test_of_the_worst_day_it_is_said_who_photographed_most_then(tmp_path: Path) -> None:
     found = [incident(NOON, (9, 9, 9)), *(incident(NOON + 90_000 + n, (5, 6, 9), tracks=[n]) for n in range(2))]
     written = page(tmp_path, summary(), found)
-    assert "11 月 2 日(周一)有约 12 (10–18) 张面单被翻拍，其中东门的 0 号人员约 6 (5–9) 张" in written
+    assert "最严重的是 11 月 2 日(周一)，约 12 (10–18) 张面单被翻拍，其中东门的 0 号人员约 6 (5–9) 张" in written
 
 
 def test_where_only_key_frames_were_looked_at_is_paler_and_said(tmp_path: Path) -> None:

@@ -27,9 +27,12 @@ class Answer:
     def words(self, language: str, title: str) -> str:
         """As one sentence, in `zh` or `en`; `title` is what people call the camera of the worst."""
         texts = ZH if language == "zh" else EN
+        when = short_day(self.day, language)
+        if self.days > 1:
+            when = texts["answer_worst"].format(day=when)
         alone = self.of_day.sweeps == self.of_worst.sweeps
         said = texts["answer_who" if alone else "answer_most"].format(
-            day=short_day(self.day, language),
+            when=when,
             camera=title,
             who=who(self.worst, language),
             labels=labels(self.of_worst),
