@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import exp, isfinite, log
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,6 +41,13 @@ LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
 BESIDE = 1.5  # standing heights between two people who are together
 LOITERING = 0.35  # heights a second, below which somebody stays rather than walks by
 ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
+
+# `sweep_score`, chosen on simulated people with looks at scenes that nothing is reported on.
+PHOTO_S = 2.5  # how long a photo takes
+AROUND_S = 20.0  # browsing so long before and after the photos still says that the phone is read
+LEAST_DOUBT = 0.1  # no act is believed more than this allows
+AGAIN = 0.3  # log odds that each further act at a parcel which has had one takes off
+BEFORE = 1 / 3  # odds of a sweep before what its acts say: most that look like photos of two parcels are none
 
 CROWD = 1000  # people together, more than any exemption is for
 
@@ -240,7 +247,8 @@ class SweepRule:
             and (n.act.track, n.act.started_at) not in counted
         ]
         photos = sum(n.act.kind is ActKind.PHOTO for n in noted)
-        score = sweep_score(acts)
+        theirs = (n.act for n in self._noted[zone.name].values() if n.act.track in tracks)
+        score = sweep_score(acts, browsed_s(acts, theirs))
         is_sure = score >= self._settings.sure
         # Who is told of many doubtful sweeps stops looking at those that are real.
         severity = Severity.INFO if not is_sure else Severity.CRITICAL if photos >= CRITICAL_ACTS else Severity.WARNING
@@ -315,17 +323,38 @@ def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
     return len(acts) >= least_acts and len({parcel for act in acts for parcel in act.parcels}) >= least_parcels
 
 
-def sweep_score(acts: Sequence[Act]) -> float:
-    """How sure a sweep is, 0..1: the chance that at least two of its acts are real, taking scores as chances.
+def sweep_score(acts: Sequence[Act], browsing_s: float = 0.0) -> float:
+    """How sure a sweep is, 0..1: the chance that goes with the odds `BEFORE` and with what its parcels say.
 
-    Acts are taken as independent, which flatters a model that is wrong in the same way each time. A score that is no
-    number counts as 0.
+    Each distinct parcel adds the log odds of its surest act. Further acts at the same parcels count against it: whoever
+    reads the phone beside two parcels is taken for photographing now the one and now the other, while who takes labels
+    goes on to the next. And the sum counts for the share of photographing only, in the time of photos and of browsing
+    together, since a phone that is plainly read for long is the better explanation of what looks like a photo between.
+    An act whose score is no number says nothing.
+
+    Args:
+        acts: That count.
+        browsing_s: How long the same people browsed about then.
     """
-    none, one = 1.0, 0.0
+    surest: dict[int, float] = {}
+    again = 0
     for act in acts:
-        chance = min(max(act.score, 0.0), 1.0) if isfinite(act.score) else 0.0
-        none, one = none * (1 - chance), one * (1 - chance) + none * chance
-    return min(max(1 - none - one, 0.0), 1.0)
+        if act.parcels and isfinite(act.score):
+            parcel = act.parcels[0]
+            again += parcel in surest
+            surest[parcel] = max(surest.get(parcel, 0.5), min(act.score, 1 - LEAST_DOUBT))
+    if not surest:
+        return 0.0
+    said = max(0.0, sum(log(chance / (1 - chance)) for chance in surest.values()) - AGAIN * again)
+    share = PHOTO_S * len(surest) / (PHOTO_S * len(surest) + max(browsing_s, 0.0))
+    return 1 / (1 + exp(-share * said) / BEFORE)
+
+
+def browsed_s(acts: Sequence[Act], others: Iterable[Act]) -> float:
+    """Seconds that of `others` were browsing while `acts`, in order of time, went on, or shortly before or after."""
+    begin, end = acts[0].started_at - AROUND_S, max(act.ended_at for act in acts) + AROUND_S
+    browsing = (act for act in others if act.kind is ActKind.BROWSE)
+    return sum(max(0.0, min(act.ended_at, end) - max(act.started_at, begin)) for act in browsing)
 
 
 def is_taken(place: Box | None, parcels: Sequence[Parcel]) -> bool:

@@ -15,7 +15,7 @@ from detector.config import WHOLE_FRAME, Calendar, Exemption, Policy, Rules, Shi
 from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed
 from detector.rules.policy import Permission, Policies
-from detector.rules.sweep import Noted, Posture, along_row, is_sweep, pictured, sweep_score
+from detector.rules.sweep import Noted, Posture, along_row, browsed_s, is_sweep, pictured, sweep_score
 from detector.rules.sweep import SweepRule as Rule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
@@ -25,7 +25,7 @@ from tests.builders import act, box_at, detections, look, moved, parcel, person,
 from tests.rules.staging import AHEAD, PLACES, STANDING, aimed, parcels
 
 LOWER: list[tuple[float, float]] = [(0, 0.5), (1, 0.5), (1, 1), (0, 1)]
-PAIR = [act(2, 4, [1]), act(6, 8, [2])]
+PAIR = [act(2, 4, [1], score=0.8), act(6, 8, [2], score=0.8)]
 SURE_S, OVER_S = 0.8, 1.2  # an act is told so long after it began, and after it ended
 
 
@@ -101,7 +101,7 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
     found = signals(PAIR)
     last = found[-1]
     assert (last.kind, last.camera, last.zone) == (IncidentKind.LABEL_PHOTOGRAPHY, "cam", "all")
-    assert last.severity is Severity.INFO, "each is a photo with a chance of 0.9: both are at 0.81"
+    assert last.severity is Severity.INFO, "odds of four, twice, and of one to three: 0.84"
     assert last.tracks == (1,)
     assert last.acts == tuple(PAIR)
     assert last.started_at == 2
@@ -118,6 +118,13 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
 def test_two_photos_that_are_sure_warn() -> None:
     last = signals([act(2, 4, [1], score=0.98), act(6, 8, [2], score=0.98)])[-1]
     assert (last.severity, last.facts["unsure"]) == (Severity.WARNING, False)
+
+
+def test_browsing_between_makes_photos_doubtful() -> None:
+    acts = [act(2, 4, [1]), act(36, 38, [2])]
+    assert signals(acts, 40)[-1].severity is Severity.WARNING
+    assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30)], 40)[-1].severity is Severity.INFO
+    assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30, track=2)], 40)[-1].severity is Severity.WARNING
 
 
 def test_acts_come_from_the_recogniser() -> None:
@@ -183,7 +190,7 @@ def test_a_broken_track_is_still_one_sweep_of_one_person(hidden_s: float) -> Non
 
 
 def test_four_photos_are_no_chance_pair_any_more() -> None:
-    found = signals([act(2, 4, [1]), act(6, 8, [2]), act(10, 12, [3]), act(14, 16, [4])], 20)
+    found = signals([act(4 * n - 2, 4 * n, [n], score=0.8) for n in (1, 2, 3, 4)], 20)
     assert found[0].severity is Severity.INFO
     assert found[-1].severity is Severity.CRITICAL
     assert [len(s.acts) for s in found] == sorted(len(s.acts) for s in found)
@@ -433,21 +440,58 @@ def test_how_many_acts_and_parcels_make_a_sweep(acts: list[Act], sweep: bool) ->
     assert is_sweep(acts, 2, 2) is sweep
 
 
+SCORES = st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=8)
+
+
 @settings(deadline=None)
-@given(st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=8))
-def test_the_score_is_a_chance_and_never_falls_with_another_act(scores: list[float]) -> None:
+@given(SCORES, st.floats(0, 600))
+def test_the_score_is_a_chance_and_never_falls_with_another_parcel(scores: list[float], browsing_s: float) -> None:
     acts = [act(n, n + 1, [n], score=score) for n, score in enumerate(scores)]
-    chances = [sweep_score(acts[:n]) for n in range(len(acts) + 1)]
+    chances = [sweep_score(acts[:n], browsing_s) for n in range(len(acts) + 1)]
     assert all(0 <= chance <= 1 for chance in chances)
     assert all(a <= b + 1e-9 for a, b in pairwise(chances))
 
 
 @pytest.mark.parametrize(
     ("scores", "chance"),
-    [([], 0), ([1.0], 0), ([1.0, 1.0], 1), ([0.5, 0.5], 0.25), ([0.5, 0.5, 0.5], 0.5), ([float("nan"), 1.0], 0)],
+    [
+        pytest.param([], 0, id="nothing"),
+        pytest.param([0.5, 0.5], 0.25, id="acts that say nothing leave the odds of one to three"),
+        pytest.param([0.9, 0.9], 27 / 28, id="odds of nine, twice"),
+        pytest.param([1.0, 1.0], 27 / 28, id="none is believed above them"),
+        pytest.param([float("nan"), 0.75], 0.5, id="a score that is no number says nothing"),
+        pytest.param([0.1, 0.75], 0.5, id="nor does a low one"),
+    ],
 )
-def test_the_score_is_the_chance_of_two_real_acts(scores: list[float], chance: float) -> None:
-    assert sweep_score([act(n, n, score=s) for n, s in enumerate(scores)]) == pytest.approx(chance)
+def test_the_score_is_the_chance_of_what_the_parcels_say(scores: list[float], chance: float) -> None:
+    assert sweep_score([act(n, n, [n], score=s) for n, s in enumerate(scores)]) == pytest.approx(chance)
+
+
+def test_who_goes_on_to_the_next_parcel_is_surer_to_photograph_than_who_returns() -> None:
+    scores = [sweep_score([act(4 * n, 4 * n + 2, [n % parcels]) for n in range(8)]) for parcels in (2, 3, 4, 8)]
+    assert scores == sorted(set(scores))
+    assert sweep_score([act(n, n + 1, [n % 2]) for n in range(99)]) == pytest.approx(0.25)
+
+
+def test_who_reads_the_phone_for_long_is_less_sure_to_photograph() -> None:
+    acts = [act(10, 12, [1]), act(14, 16, [2])]
+    scores = [sweep_score(acts, seconds) for seconds in (0, 5, 60, 1e9)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[1] == pytest.approx(0.75)  # half of the time is photos: the odds of 81 become 9
+    assert scores[-1] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("other", "seconds"),
+    [
+        pytest.param(of_kind(ActKind.BROWSE, 20, 24, 1), 4, id="between"),
+        pytest.param(of_kind(ActKind.BROWSE, 0, 85, 1), 65, id="cut to what is about then"),
+        pytest.param(of_kind(ActKind.BROWSE, 100, 200, 1), 0, id="long after"),
+        pytest.param(of_kind(ActKind.CALL, 20, 24, 1), 0, id="a call"),
+    ],
+)
+def test_browsing_about_the_time_of_the_photos_counts(other: Act, seconds: float) -> None:
+    assert browsed_s([act(30, 32, [1]), act(50, 55, [2])], [other]) == pytest.approx(seconds)
 
 
 def test_labels_of_several_photos_are_counted_once() -> None:
