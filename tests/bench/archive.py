@@ -40,7 +40,7 @@ def make_files(folder: Path, count: int) -> Counter[str]:
         elif kind == "odd":
             (place / f"cam{n % 16:02}_ 门口\n({n}) {stamp}.mkv").write_bytes(whole + n.to_bytes(8))
         else:
-            content = {"mp3": b"ID3", "text": b"text\n" * n, "empty": b"", "cut": whole[: 200 + n % 97]}
+            content = {"mp3": b"ID3", "text": b"text\n" * n, "empty": b"", "cut": whole[:200] + n.to_bytes(8)}
             copied = whole + (n - n % 10).to_bytes(8)  # the good one that begins these ten
             (place / f"{n}-{BAD[kind]}").write_bytes(content.get(kind, copied))
     return made
