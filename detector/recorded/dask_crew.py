@@ -43,7 +43,7 @@ TELL_EVERY_S = 2.0  # a worker tells of its progress so often
 EXAM_S = 60.0  # at the beginning, slow workers are waited for so long; later they come as they answer
 AGAIN_S = 60.0  # a worker that was sent away is asked again after this
 SAMPLES = 200  # folders of which a worker shall open a recording before it begins
-AHEAD = 256  # results, at most, that wait here for being judged
+AHEAD = 256 << 20  # bytes of results that wait here for being written, before no more tasks are handed out
 
 _log = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ class DaskCrew:
                     progress(told)
                 elif isinstance(told, _Result):
                     left -= 1
-                    errand.taken += 1
+                    errand.taken += len(told.found)
                     yield told.task, told.found
                 else:
                     raise told
@@ -218,7 +218,7 @@ class _Errand:
 
     Attributes:
         told: What comes of it: steps, results, or the error that ends it.
-        taken: Results that were taken from there.
+        taken: Bytes of results that were taken from there.
         over: Nobody waits for the rest.
     """
 
@@ -229,7 +229,7 @@ class _Errand:
         self._crew = crew
         self._tasks = tasks
         self._waiting = list(range(len(tasks)))  # a heap: earlier files first
-        self._given = 0
+        self._given = self._given_bytes = 0
         self._tries: Counter[int] = Counter()
         self._strikes: Counter[int] = Counter()
         self._counted: dict[int, tuple[float, float]] = {}
@@ -414,7 +414,7 @@ class _Errand:
 
     @property
     def _is_ahead(self) -> bool:
-        return self._given - self.taken > AHEAD
+        return self._given_bytes - self.taken > AHEAD
 
     def _hand_out(self, client: Client) -> None:
         for address, hand in self._hands.items():
@@ -519,6 +519,7 @@ class _Errand:
     def _give(self, order: int, found: bytes, seconds: float) -> None:
         self._count(order, seconds, float(self._tasks[order].size))
         self._given += 1
+        self._given_bytes += len(found)
         self._alive_at = time.monotonic()
         self.told.put(_Result(self._tasks[order], found))
 
