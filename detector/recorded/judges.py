@@ -24,7 +24,7 @@ from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import LookTask
 from detector.recorded.recordings import Piece, Session
 
-JUDGED = 0.1  # of the work at a file is judging it, about
+JUDGED = 0.04  # of the work at a file is judging it, about
 
 _log = logging.getLogger(__name__)
 
