@@ -61,16 +61,18 @@ def decode(
     Returns:
         Detections in input pixels, highest score first.
     """
+    # Class -1 meets the last of these, which no score reaches.
+    least = np.array([*(thresholds[label] for label in LABELS), np.inf], np.float32)
     if layout.end2end:
         rows, said = raw[0], 6
         theirs, best = rows[:, 5].astype(np.int64), rows[:, 4]
     else:
-        rows, said = raw[0].T, 4 + len(layout.labels)
+        said = 4 + len(layout.labels)
+        # Nearly all of the thousands of boxes are nothing: they go before their classes are compared.
+        rows = raw[0][:, raw[0, 4:said].max(0) >= least.min()].T
         theirs = rows[:, 4:said].argmax(1)
         best = rows[np.arange(len(rows)), 4 + theirs]
     class_ids = np.array(layout.labels, np.int64)[theirs]
-    # Class -1 meets the last of these, which no score reaches.
-    least = np.array([*(thresholds[label] for label in LABELS), np.inf], np.float32)
     keep = best >= least[class_ids]
     rows, class_ids, best = rows[keep], class_ids[keep], best[keep]
     if layout.end2end:
