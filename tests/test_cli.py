@@ -55,7 +55,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"labelwatch {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", ["demo", "run", "hub", "replay", "detect", "label-export", "doctor", "check"])
+@pytest.mark.parametrize("verb", ["demo", "run", "hub", "replay", "bench", "detect", "label-export", "doctor", "check"])
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main([verb, "--help"])
