@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -126,6 +127,20 @@ def usable(runtime: str, precision: str) -> bool:
     import openvino
 
     return precision != "bf16" or _has_bf16(openvino.Core())
+
+
+@cache
+def exact_int8() -> bool:
+    """Whether this processor adds up products of u8 and s8 exactly (VNNI; ARM's dot product), as far as Linux says.
+
+    Others add pairs of them in 16 bits, and what doesn't fit is cut off: scores stray.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    said = next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), [])
+    return not {"avx512_vnni", "avx_vnni", "asimddp"}.isdisjoint(said)
 
 
 def first_line(error: Exception) -> str:

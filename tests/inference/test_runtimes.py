@@ -63,7 +63,7 @@ OV16 = {"precision": "bf16", "runtime": "openvino"}
             [ORT8 | {"loss": SMALL}, OV16], "auto", with_everything, ("int8", "onnxruntime"), id="only what is measured"
         ),
         pytest.param(
-            [ORT8 | {"loss": SMALL}, OV16 | {"loss": SMALL}], "auto", with_everything, ("bf16", "openvino"),
+            [ORT8 | {"loss": SMALL}, OV16 | {"loss": SMALL}], "auto", with_everything, ("int8", "onnxruntime"),
             id="the fastest measured",
         ),
         pytest.param(
@@ -85,6 +85,18 @@ def test_the_fastest_that_is_allowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(session, "usable", machine)
+    monkeypatch.setattr(session, "exact_int8", lambda: True)
+    variant = choose(find_card(str(model_card(tmp_path, variants))), asked)
+    assert (variant.precision, variant.runtime) == chosen
+
+
+@pytest.mark.parametrize(("asked", "chosen"), [("auto", ("bf16", "openvino")), ("int8", ("int8", "onnxruntime"))])
+def test_a_processor_that_rounds_int8_runs_it_only_when_asked_to(
+    asked: str, chosen: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "usable", with_everything)
+    monkeypatch.setattr(session, "exact_int8", lambda: False)
+    variants = [ORT8 | {"loss": SMALL}, OV16 | {"loss": SMALL}]
     variant = choose(find_card(str(model_card(tmp_path, variants))), asked)
     assert (variant.precision, variant.runtime) == chosen
 
