@@ -67,7 +67,7 @@ def begin(
 def finished_work(out: Path) -> dict[Path, int]:
     """What is finished by now, and when it was written."""
     found = {}
-    for path in (*out.glob("looks/*.npz"), *out.glob("sessions/*.json")):
+    for path in (*out.glob("looks/*.looks"), *out.glob("sessions/*.json")):
         with suppress(FileNotFoundError):
             found[path] = path.stat().st_mtime_ns
     return found

@@ -303,7 +303,7 @@ def test_a_disk_that_fills_is_one_clear_line_and_resume_goes_on(tmp_path: Path) 
     said = full.communicate()[1].decode().splitlines()
     assert full.returncode == 1
     assert said[-1].startswith(f"labelwatch: {out}") and said[-1].endswith("--resume"), said
-    assert list(out.rglob("*.draft")) == [] and list(out.glob("looks/*.npz")) == []
+    assert list(out.rglob("*.draft")) == [] and list(out.glob("looks/*.looks")) == []
     assert replay([footage], load_edge(config), out, resume=True)["incidents"] == {"tamper": 2}
 
 

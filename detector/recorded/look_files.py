@@ -1,4 +1,4 @@
-"""What was seen in a recorded file, as bytes: looks enter, a compressed archive of plain arrays leaves, and back.
+"""What was seen in a recorded file, as bytes: looks enter, an archive of compressed plain arrays leaves, and back.
 
 Times are kept as seconds into the file: when a file begins may only be known once the one before it is read.
 """
@@ -9,9 +9,10 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ from detector.errors import SourceError
 from detector.values import KEYPOINTS, TRAITS, VIEW_SIZE, Detections, Look, ViewMeasure
 
 _NONE = (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-FORMAT = 3  # part of every name of a file of looks, so that another form is never taken for this one
+HEAD = "head.json"
+PART = 2000  # looks in a part: some minutes where every frame is looked at
+FORMAT = 4  # part of every name of a file of looks, so that another form is never taken for this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +65,136 @@ class Read:
         return self.seconds / pictures if pictures else 0.0
 
 
+class Looks(Iterable[Look], Sized, Protocol):
+    """Looks that can be gone through again and again, though they may not all be in memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileLooks:
     """All looks at one file, in order; their `captured_at` is seconds into the file."""
 
     read: Read
-    looks: Sequence[Look] = field(default=())
+    looks: Looks = ()
+
+
+class LookPacker:
+    """Packs looks as they come, part by part: of a file of a day no more than some minutes are held unpacked."""
+
+    def __init__(self) -> None:
+        self._out = io.BytesIO()
+        self._archive = zipfile.ZipFile(self._out, "w")
+        self._looks: list[Look] = []
+        self._parts: list[int] = []
+
+    def add(self, look: Look) -> None:
+        """Take the next one."""
+        self._looks.append(look)
+        if len(self._looks) == PART:
+            self._end_part()
+
+    def finish(self, read: Read) -> bytes:
+        """All of them as bytes."""
+        if self._looks:
+            self._end_part()
+        self._archive.writestr(HEAD, json.dumps(asdict(read) | {"parts": self._parts}))
+        self._archive.close()
+        return self._out.getvalue()
+
+    def _end_part(self) -> None:
+        with self._archive.open(_part_name(len(self._parts)), "w") as part:
+            _write_part(part, self._looks)
+        self._parts.append(len(self._looks))
+        self._looks = []
 
 
 def packed(found: FileLooks) -> bytes:
     """Looks as bytes."""
-    looks = found.looks
+    packer = LookPacker()
+    for look in found.looks:
+        packer.add(look)
+    return packer.finish(found.read)
+
+
+def read_of(file: Path) -> Read | None:
+    """How far a recorded file could be read, from the file of its looks; `None` where that isn't whole."""
+    try:
+        return opened(file).read
+    except (SourceError, FileNotFoundError):
+        return None
+
+
+def opened(file: Path) -> FileLooks:
+    """Looks in a file, which is read anew each time that they are gone through.
+
+    Raises:
+        OSError: It isn't there.
+        SourceError: It holds none; going through them raises it, too, where they are damaged.
+    """
+    file.stat()
+    return _opened(file)
+
+
+def unpacked(data: bytes) -> FileLooks:
+    """Looks from bytes; as `opened`."""
+    return _opened(data)
+
+
+def _opened(source: Path | bytes) -> FileLooks:
+    try:
+        with _archive(source) as archive:
+            head = json.loads(archive.read(HEAD))
+        parts = [int(count) for count in head.pop("parts")]
+        head["scanned"] = tuple((float(begin), float(end)) for begin, end in head["scanned"])
+        return FileLooks(Read(**head), _Kept(source, parts))
+    except _NONE as error:
+        raise _damaged(error) from error
+
+
+def _archive(source: Path | bytes) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def _damaged(error: Exception) -> SourceError:
+    return SourceError(f"what was seen in a file can't be read back: {type(error).__name__}: {error}")
+
+
+def _part_name(number: int) -> str:
+    return f"{number}.npz"
+
+
+class _Kept:
+    """Looks in an archive, so many in each part."""
+
+    def __init__(self, source: Path | bytes, parts: list[int]) -> None:
+        self._source, self._parts = source, parts
+
+    def __len__(self) -> int:
+        return sum(self._parts)
+
+    def __iter__(self) -> Iterator[Look]:
+        for number, count in enumerate(self._parts):
+            looks = self._part(number)
+            if len(looks) != count:
+                raise _damaged(ValueError("looks are missing"))
+            yield from looks
+
+    def _part(self, number: int) -> list[Look]:
+        try:
+            with _archive(self._source) as archive:
+                data = archive.read(_part_name(number))
+            with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+                return list(_looks(dict(kept)))
+        except _NONE as error:
+            raise _damaged(error) from error
+
+
+def _write_part(out: IO[bytes], looks: Sequence[Look]) -> None:
     everything = Detections.joined([look.detections for look in looks])
     seen = [(n, look.view) for n, look in enumerate(looks) if look.view is not None]
-    pointed = everything.keypoints is not None
-    first = looks[0] if looks else None
-    head = asdict(found.read) | {
-        "camera": first.camera if first else "", "file": first.file if first else None, "keypoints": pointed,
-    }  # fmt: skip
     edges = np.array([v.edges for _, v in seen], np.int8).reshape(-1, VIEW_SIZE[0] * VIEW_SIZE[1])
+    words = {"camera": looks[0].camera, "file": looks[0].file}
     arrays: dict[str, NDArray[np.generic]] = {
-        "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
+        "words": np.frombuffer(json.dumps(words).encode(), np.uint8),
         "at": np.array([look.captured_at for look in looks], np.float64),
         "index": np.array([look.index for look in looks], np.int64),
         "size": np.array([look.size for look in looks], np.int32).reshape(-1, 2),
@@ -97,46 +209,14 @@ def packed(found: FileLooks) -> bytes:
     }
     if everything.keypoints is not None:
         arrays["keypoints"] = everything.keypoints
-    out = io.BytesIO()
     np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
-    return out.getvalue()
 
 
-def read_of(file: Path) -> Read | None:
-    """How far a recorded file could be read, from the file of its looks; `None` where that isn't whole."""
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            return _head(kept["head"])[0]
-    except _NONE:
-        return None
-
-
-def unpacked(data: bytes) -> FileLooks:
-    """Looks from bytes.
-
-    Raises:
-        SourceError: They are none.
-    """
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-            read, camera, name, pointed = _head(kept["head"])
-            return FileLooks(read, list(_looks(dict(kept), camera, name, pointed=pointed)))
-    except _NONE as error:
-        raise SourceError(f"what was seen in a file can't be read back: {type(error).__name__}: {error}") from error
-
-
-def _head(kept: NDArray[np.generic]) -> tuple[Read, str, str | None, bool]:
-    head = json.loads(kept.tobytes())
-    camera, file, pointed = head.pop("camera"), head.pop("file"), head.pop("keypoints")
-    head["scanned"] = tuple((float(begin), float(end)) for begin, end in head["scanned"])
-    return Read(**head), camera, file, pointed
-
-
-def _looks(kept: dict[str, NDArray[np.generic]], camera: str, file: str | None, *, pointed: bool) -> Iterator[Look]:
-    rows = len(TRAITS)
+def _looks(kept: dict[str, NDArray[np.generic]]) -> Iterator[Look]:
+    words = json.loads(kept["words"].tobytes())
     boxes, scores, ids = kept["boxes"].reshape(-1, 4), kept["scores"].ravel(), kept["class_ids"].ravel()
-    traits = kept["traits"].reshape(-1, rows)
-    keypoints = kept["keypoints"].reshape(-1, KEYPOINTS, 3) if pointed else None
+    traits = kept["traits"].reshape(-1, len(TRAITS))
+    keypoints = kept["keypoints"].reshape(-1, KEYPOINTS, 3) if "keypoints" in kept else None
     whole = Detections(boxes, scores, ids, traits, keypoints)  # type: ignore[arg-type]
     ends = np.cumsum(kept["rows"])
     if len(ends) and ends[-1] != len(whole):
@@ -150,4 +230,5 @@ def _looks(kept: dict[str, NDArray[np.generic]], camera: str, file: str | None, 
     for n, (at, index, size) in enumerate(zip(kept["at"], kept["index"], kept["size"], strict=True)):
         found = whole[ends[n - 1] if n else 0 : ends[n]]
         offset = float(at)
-        yield Look(camera, int(index), offset, (int(size[0]), int(size[1])), found, views.get(n), file, offset)
+        size_px = int(size[0]), int(size[1])
+        yield Look(words["camera"], int(index), offset, size_px, found, views.get(n), words["file"], offset)

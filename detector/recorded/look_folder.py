@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.recorded.look_files import FileLooks, read_of, unpacked
+from detector.recorded.look_files import FileLooks, opened, read_of
 from detector.recorded.looking import LookTask
 from detector.whole_files import write_whole
 
@@ -20,7 +20,7 @@ class LookFolder:
 
     def file(self, task: LookTask) -> Path:
         """Where a task's result lies, or will."""
-        return self.path / f"{task.name}.npz"
+        return self.path / f"{task.name}.looks"
 
     def missing(self, tasks: Iterable[LookTask], *, retry: bool) -> list[LookTask]:
         """Tasks that must still be carried out; results that aren't whole are deleted.
@@ -60,7 +60,7 @@ class LookFolder:
             OSError: It isn't there.
             SourceError: It can't be read back.
         """
-        return unpacked(self.file(task).read_bytes())
+        return opened(self.file(task))
 
     def clear(self, tasks: Iterable[LookTask]) -> None:
         """Delete results, and the folder unless something else is in it."""

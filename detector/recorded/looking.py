@@ -18,10 +18,11 @@ from detector import __version__
 from detector.config import Analysis
 from detector.errors import SourceError
 from detector.progress import Step
-from detector.recorded.look_files import FORMAT, FileLooks, Read, packed
+from detector.recorded.look_files import FORMAT, FileLooks, LookPacker, Read, packed
 
 if TYPE_CHECKING:
     from detector.inference.looker import Detector
+    from detector.values import Look
 
 
 TOLD_EVERY_S = 0.2  # at most, however fast the work goes on
@@ -140,18 +141,21 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         progress(Step(task.camera, 0.0, task.size))
         return packed(FileLooks(Read(unreadable=str(error), size=task.size)))
     promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
-    told, looks, passed_over = _Told(task, promised_s, progress), [], 0
+    told, packer, passed_over = _Told(task, promised_s, progress), LookPacker(), 0
+    looks: list[Look] = []
+    keep = looks.append if task.fast_scan else packer.add  # key frames looked at have their places among the others
     try:
         for frame in recording:
             look = looker.look(frame)
             if look is not None:
-                looks.append(look)
+                keep(look)
             passed_over += look is None
             told.reach(frame.captured_at)
     finally:
         recording.close()
     told.end(recording.end_s)
-    looks = sorted(looks + scan.looks_within(recording.undecoded), key=lambda look: look.captured_at)
+    for look in sorted(looks + scan.looks_within(recording.undecoded), key=lambda look: look.captured_at):
+        packer.add(look)
     read = Read(
         seconds=recording.end_s,
         promised_s=promised_s,
@@ -164,7 +168,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",
         size=task.size,
     )
-    return packed(FileLooks(replace(read, cpu_s=time.process_time() - began), looks))
+    return packer.finish(replace(read, cpu_s=time.process_time() - began))
 
 
 @cache
