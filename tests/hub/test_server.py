@@ -117,7 +117,8 @@ hub.start()
 hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
 allowed = {{
-    "values", "geometry", "clock", "errors", "wire", "config", "hub", "shifts", "sentences", "sides",
+    "values", "heap", "pictures", "replay_words", "geometry", "clock", "errors", "wire", "config", "hub", "shifts",
+    "sentences", "sides",
     "evidence", "census", "plain_yaml", "secrecy", "resources", "credentials", "connection", "notify", "whole_files",
 }}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
