@@ -47,7 +47,10 @@ def _no_secret_of_another_test() -> Iterator[None]:
 
 
 # Files that take longest; begun first, so that no process waits in the end for another that began one of them late.
-LONGEST = ("test_replay", "test_delivery", "test_delivery_matrix", "test_worker", "test_browser", "test_accessible")
+LONGEST = (
+    "test_replay", "test_dask_crew", "test_same_answer", "test_publishing", "test_crews", "test_bench", "test_turns",
+    "test_paired", "test_delivery", "test_delivery_matrix", "test_worker", "test_browser", "test_accessible",
+)  # fmt: skip
 
 
 @pytest.hookimpl(trylast=True)
