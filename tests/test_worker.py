@@ -504,16 +504,16 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
         ingest.stop()
         broker.kill()
     summary = json.loads((config.data_dir / "worker-summary.json").read_text())
-    assert summary["frames"] == 35
+    # Five a second on a grid of Unix time, and each recording's first frame wherever on it the recording began.
+    frames = {name: summary["cameras"][name]["frames"] for name in ("dock", "gate")}
+    assert frames["dock"] in (20, 21) and frames["gate"] in (15, 16)
+    assert summary["frames"] == sum(frames.values())
     assert summary["incidents"] == {"label_photography": 2}
     assert (summary["published"], summary["waiting"], summary["drained"]) == (6, 0, True)
     assert summary["clips"] == 2
     assert not list(config.data_dir.glob(".*draft"))
     kept = {path.name: json.loads(path.read_text()) for path in (config.data_dir / "learned").iterdir()}
-    assert kept == {
-        "dock.json": {"ScriptedPipeline": {"calls": 20}},
-        "gate.json": {"ScriptedPipeline": {"calls": 15}},
-    }
+    assert kept == {f"{name}.json": {"ScriptedPipeline": {"calls": count}} for name, count in frames.items()}
     edges = {e.edge: e for e in store.edges()}
     assert set(edges["box-1"].health["cameras"]) == {"dock", "gate"}  # type: ignore[index]
     assert edges["box-1"].health["cameras"]["dock"]["title"] == "东门"  # type: ignore[index]
@@ -526,9 +526,9 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
             side = read_side(file)
         told = store.incident(side["incident"])
         assert told and told.announced_clips[0]["side_sha256"] == sha256_of(clip.with_name(clip.stem + SUFFIX))
-        assert [look["t"] for look in side["looks"]] == [
-            pytest.approx(k / 5, abs=0.03) for k in range(len(side["looks"]))
-        ]
+        first, *others = [look["t"] for look in side["looks"]]
+        assert first == pytest.approx(0.0, abs=0.03) and 0 < others[0] < 0.24
+        assert others == [pytest.approx(others[0] + k / 5, abs=0.05) for k in range(len(others))]
         assert len(side["looks"]) >= 15 and side["looks"][0]["score"] == {"1": 0.5}
     store.close()
 
@@ -557,7 +557,7 @@ def test_a_recording_that_is_missing_is_a_failure_of_the_run_and_of_no_other_cam
     config = edge(tmp_path, good, Camera(name="gone", source=str(tmp_path / "gone.mp4")), broker=Broker(port=1))
     assert run(config) == 1
     summary = json.loads((config.data_dir / "worker-summary.json").read_text())
-    assert summary["cameras"]["dock"] == {"frames": 10, "crashes": 0, "failure": None}
+    assert summary["cameras"]["dock"] in [{"frames": n, "crashes": 0, "failure": None} for n in (10, 11)]
     assert "no such file" in summary["cameras"]["gone"]["failure"]
 
 
