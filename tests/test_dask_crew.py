@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -68,12 +69,14 @@ def seconds_of(tasks: Sequence[LookTask], crew: DaskCrew, steps: list[Step] | No
 
 
 def eventually(what: Callable[[], Any]) -> Any:
-    """Wait for something to hold."""
+    """Wait for something to hold; a file to be there is something, too."""
     until = time.monotonic() + PATIENCE_S
-    while not (found := what()):
+    while True:
+        with suppress(FileNotFoundError):
+            if found := what():
+                return found
         assert time.monotonic() < until
         time.sleep(0.05)
-    return found
 
 
 def crew_of(cluster: DaskCluster, **more: Any) -> DaskCrew:
