@@ -2,7 +2,7 @@
 
 OUT/incidents.jsonl  one line an incident, its final state
 OUT/summary.json     what was covered, what could not be read and why, and what it cost
-OUT/report.html      the same for a person; incidents.csv and exposed.csv for a spreadsheet
+OUT/report.html      the same for a person; incidents.csv, exposed.csv and people.csv for a spreadsheet
 OUT/clips            of each incident, and what was seen meanwhile (`detector.sides`)
 OUT/snapshots
 OUT/looks            what was seen in each file: kept until its camera is judged, so that nothing is looked at twice

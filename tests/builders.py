@@ -33,6 +33,19 @@ CAMERA = "cam"
 SIZE = (1280, 720)
 
 
+class SteppedClock:
+    """Time goes on while one sleeps, and not otherwise; Unix seconds."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
 def frame(at: float, size: tuple[int, int] = SIZE, *, camera: str = CAMERA, index: int = 0, grey: int = 128) -> Frame:
     """A grey picture taken at a time."""
     return Frame(camera, index, at, Bgr(np.full((size[1], size[0], 3), grey, np.uint8)))

@@ -25,26 +25,12 @@ from detector.edge.camera_worker import CameraWorker
 from detector.packets import PacketRing
 from detector.replay import replay
 from detector.sources.played import PlayedFile
+from tests.builders import SteppedClock
 from tests.conftest import REPOSITORY
 
 START = unix("2026-11-01T09:26:00.125Z")
 SWEEP = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
 PATCH = REPOSITORY / "tests" / "clips" / "patch_18_up.mp4"
-
-
-class HastyClock:
-    """A clock that is ahead as soon as somebody waits."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> float:
-        """Unix seconds, UTC."""
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, without waiting."""
-        self.at += seconds
 
 
 def edge(folder: Path) -> EdgeConfig:
@@ -54,7 +40,7 @@ def edge(folder: Path) -> EdgeConfig:
 
 def watched(video: Path, folder: Path) -> list[dict[str, Any]]:
     """What a worker's camera tells its hub in the end, when it is shown a video as if it happened now."""
-    config, clock, stop, ring = edge(folder), HastyClock(), threading.Event(), PacketRing(60)
+    config, clock, stop, ring = edge(folder), SteppedClock(START), threading.Event(), PacketRing(60)
     camera = config.cameras[0]
     outbox = Outbox(folder / "outbox.db", load_identity(folder), clock=clock)
     worker = CameraWorker(

@@ -31,7 +31,7 @@ from detector.sources.played import PlayedFile
 from detector.tracking import SceneTracker
 from detector.tracking.people import PeopleTracker
 from detector.values import Box, Detections, Frame, IncidentKind, Scene, Severity, Signal
-from tests.builders import detections
+from tests.builders import SteppedClock, detections
 from tests.sources.footage import GREYS, make_video, number_of
 
 START = 1_800_000_000.0
@@ -76,23 +76,10 @@ def pipeline(scenes: set[int]) -> Pipeline:
     )
 
 
-class SteppedClock:
-    """Time goes on while one sleeps, and not otherwise."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
-
-
 def watched_live(video: Path, folder: Path, scenes: set[int]) -> dict[str, Path]:
     """Clips of a video played as a camera, by incident and segment."""
     config = EdgeConfig(site="north", edge="box-1", data_dir=folder, cameras=[CAMERA], incidents=SETTINGS)
-    clock, stop, ring = SteppedClock(), threading.Event(), PacketRing(40)
+    clock, stop, ring = SteppedClock(START), threading.Event(), PacketRing(40)
     outbox = Outbox(folder / "outbox.db", load_identity(folder), clock=clock)
     worker = CameraWorker(
         CAMERA,
