@@ -12,8 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 import torch
+from export import export
 from looks import Batch
 from manifest import SetError
 from train import CHANNELS, SceneLoss, choose_device, load_start
@@ -92,6 +94,33 @@ def test_coco_knowledge_is_where_training_starts(start: Path) -> None:
     with torch.no_grad():
         theirs, mine = stock(picture)[0], ours(picture)[0]
     assert torch.allclose(theirs[:, [0, 1, 2, 3, 4, 4 + 67]], mine[:, [0, 1, 2, 3, 4, 5]], atol=1e-4)
+
+
+def test_a_shipped_model_can_be_trained_on_and_is_the_same_before_the_first_step(start: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    trained, squares = load_start(start, "cpu"), torch.rand(8, 3, 128, 128)
+    for norm in (one for one in trained.modules() if isinstance(one, torch.nn.BatchNorm2d)):
+        norm.running_mean.uniform_(-0.2, 0.2)
+        norm.running_var.uniform_(0.5, 2.0)
+    for name, parameter in trained.named_parameters():
+        if name.endswith(".bias"):  # as nothing learnt has them: equal ones are exported once for all
+            parameter.data += 0.01 * torch.randn_like(parameter)
+    torch.save({"model": trained.half(), "train_args": {"task": "detect"}}, tmp_path / "last.pt")
+    export(tmp_path / "last.pt", tmp_path / "scene.onnx")
+    restored = load_start(tmp_path / "scene.onnx", "cpu", [squares])
+    session = onnxruntime.InferenceSession(tmp_path / "scene.onnx")
+    shipped = session.run(None, {session.get_inputs()[0].name: squares.numpy()})[0]
+    with torch.no_grad():
+        assert np.allclose(restored.eval()(squares)[0].numpy(), shipped, atol=0.02)
+        # By the statistics of the batch, as training goes: these are the squares that they were measured on.
+        scores = restored.train()(squares)["scores"].sigmoid().numpy()
+    assert np.allclose(scores, shipped[:, 4:], atol=0.02)
+
+
+def test_a_file_of_another_network_is_no_start(tmp_path: Path) -> None:
+    torch.onnx.export(torch.nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8), str(tmp_path / "other.onnx"), dynamo=False)
+    with pytest.raises(SetError, match="no scene model to go on from"):
+        load_start(tmp_path / "other.onnx", "cpu", [torch.rand(1, 3, 64, 64)])
 
 
 def test_a_gpu_that_is_not_there_is_said_so() -> None:

@@ -24,6 +24,7 @@ import copy
 import math
 import os
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +32,7 @@ import numpy as np
 import torch
 from looks import OWNER, Batch, Looks
 from manifest import SetError, read_manifest, run
+from restore import restore
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from ultralytics import YOLO
@@ -114,23 +116,38 @@ def cut_head(head: nn.Module) -> None:
     head.nc, head.no = CHANNELS, CHANNELS + 4 * head.reg_max
 
 
-def load_start(checkpoint: Path, device: str) -> nn.Module:
+def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -> nn.Module:
     """The starting network with its head cut to `CHANNELS`, unless it already is.
+
+    Args:
+        start: A checkpoint, or the ONNX file of a scene model.
+        device: Where it shall be.
+        squares: Of the set, as the network takes them: an ONNX file's batch norms are measured on them.
 
     Raises:
         SetError: The file isn't there or holds another network.
     """
-    if not checkpoint.is_file():
-        raise SetError(f"no starting weights {checkpoint} (a COCO YOLO11n detection checkpoint)")
-    model = YOLO(str(checkpoint), task="detect").model.float()
+    if not start.is_file():
+        raise SetError(f"no starting weights {start} (a COCO YOLO11n detection checkpoint, or a scene model)")
+    exported = start.suffix == ".onnx"
+    model = YOLO("yolo11n.yaml" if exported else str(start), task="detect").model.float()
     head = model.model[-1]
     if head.nc not in (80, CHANNELS):
-        raise SetError(f"{checkpoint} has {head.nc} classes: start from COCO's 80, or from a scene model's {CHANNELS}")
+        raise SetError(f"{start} has {head.nc} classes: start from COCO's 80, or from a scene model's {CHANNELS}")
     if head.nc == 80:
         cut_head(head)
+    if exported:
+        restore(model, start, squares)
     model.nc, model.names = CHANNELS, dict(enumerate((*LABELS, *TRAITS)))
     model.args = get_cfg()
-    return model.to(device).requires_grad_()
+    # Colours of a pixel side by side: a convolution in training is a third faster then on a CPU.
+    return model.to(device, memory_format=torch.channels_last).requires_grad_()
+
+
+def tensor_of(batch: Batch, device: str) -> torch.Tensor:
+    """The squares of a batch as a network takes them, `(B, 3, S, S)` RGB 0..1."""
+    images = torch.from_numpy(batch.images).to(device).permute(0, 3, 1, 2).flip(1).float() / 255
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def choose_device(name: str) -> str:
@@ -142,6 +159,16 @@ def choose_device(name: str) -> str:
     if name != "cpu" and not torch.cuda.is_available():
         raise SetError(f"--device {name}: no GPU that torch can use (leave the option out to train on the CPU)")
     return name
+
+
+def as_float(value: torch.Tensor | list[torch.Tensor]) -> torch.Tensor | list[torch.Tensor]:
+    """In single precision, whatever a layer computed in."""
+    return value.float() if isinstance(value, torch.Tensor) else [one.float() for one in value]
+
+
+def computes_bf16() -> bool:
+    """Whether this CPU has bfloat16 products in hardware."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 class Average:
@@ -182,7 +209,17 @@ def train(args: argparse.Namespace) -> None:
     device = choose_device(args.device)
     pictures = [picture for path in args.set for picture in read_manifest(path, ["train"])]
     args.run.mkdir(parents=True, exist_ok=True)
-    model = load_start(args.start, device)
+    recipe = {key: str(value) for key, value in vars(args).items() if key not in ("threads", "device")}
+    state_path, done = args.run / "state.pt", 0
+    state = torch.load(state_path, map_location=device, weights_only=False) if state_path.exists() else None
+    if state is not None:
+        if state["recipe"] != recipe:
+            raise SetError(f"{args.run} holds a run with other options ({state['recipe']}): name another --run")
+        done = state["done"]
+        print(f"goes on at step {done} of {args.steps}", flush=True)
+    looks, kinds = Looks(pictures, seed=args.seed + done), np.random.default_rng(args.seed + done)
+    squares = (tensor_of(looks.batch(16, close=k % 2 > 0), "cpu") for k in range(8))
+    model = load_start(args.start, device, squares)
     # The last layer of the class branch is new in part: it is free.
     free = tuple(f"model.{len(model.model) - 1}.cv3.{k}.2." for k in range(3))
     start = {name: p.detach().clone() for name, p in model.named_parameters() if not name.startswith(free)}
@@ -191,18 +228,10 @@ def train(args: argparse.Namespace) -> None:
     for name, parameter in model.named_parameters():
         groups[int(name.split(".")[1]) < BACKBONE_LAYERS]["params"].append(parameter)
     optimizer = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)
-    recipe = {key: str(value) for key, value in vars(args).items() if key not in ("threads", "device")}
-    state_path, done = args.run / "state.pt", 0
-    if state_path.exists():
-        state = torch.load(state_path, map_location=device, weights_only=False)
-        if state["recipe"] != recipe:
-            raise SetError(f"{args.run} holds a run with other options ({state['recipe']}): name another --run")
+    if state is not None:
         model.load_state_dict(state["model"])
         average.model.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        done = state["done"]
-        print(f"goes on at step {done} of {args.steps}", flush=True)
-    looks, kinds = Looks(pictures, seed=args.seed + done), np.random.default_rng(args.seed + done)
 
     def save(step: int) -> None:
         saved(
@@ -231,8 +260,9 @@ def train(args: argparse.Namespace) -> None:
             share = min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / args.steps)))
             for group in optimizer.param_groups:
                 group["lr"] = args.rate * share * group["rate"]
-            images = torch.from_numpy(batch.images).to(device).permute(0, 3, 1, 2).flip(1).float() / 255
-            loss = loss_of.measure(model(images), batch)
+            with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=args.bf16):
+                predictions = model(tensor_of(batch, device))
+            loss = loss_of.measure({name: as_float(value) for name, value in predictions.items()}, batch)
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()
             nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -274,6 +304,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction, default=computes_bf16(),
+        help="forward passes in bfloat16; where the CPU has it in hardware, as here by default, twice as fast",
+    )  # fmt: skip
     run(lambda: train(parser.parse_args()))
 
 

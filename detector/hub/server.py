@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
-from detector.heap import return_freed_memory
+from detector.heap import forget_garbage_early, return_freed_memory
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.events import Live
 from detector.hub.heard import Heard
@@ -234,6 +234,7 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
         hub = Hub(config, port=port, lan=lan)
         try:
             hub.start()
+            forget_garbage_early()
             sys.stdout.write(_greeting(hub, config, private=sys.stdout.isatty()))
             sys.stdout.flush()
             while hub.is_running and not stopping.wait(0.5):

@@ -3,9 +3,10 @@
 Real programs: mosquitto, RTSP servers as cameras, `labelwatch run`, `labelwatch hub`, a guard who keeps pages open.
 All the while cameras die, freeze and come back, one always refuses its password, the broker is killed and started
 again, and the hub is killed once and upgraded once: with OLDER_TREE, a checkout of an earlier version, that one runs
-until then, else the same version is stopped and started. Every ten seconds memory, threads, file handles and disk of
-edge and hub (their child processes too) go into `soak.csv` in the folder that is told; printed at the end are the
-slopes of memory after warm-up, by least squares, and whether the hub has every alert.
+until then, else the same version is stopped and started. The hub holds some days of incidents from the first: so does
+one in use, and what its pages and caches need for so many is no growth. Every ten seconds memory, threads, file handles
+and disk of edge and hub (their child processes too) go into `soak.csv` in the folder that is told; printed at the end
+are the slopes of memory after warm-up, by least squares, and whether the hub has every alert.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ SEED = 6
 BETWEEN_S = (60.0, 180.0)  # from one camera's trouble to the next
 OUTAGE_S = (10.0, 60.0)
 BROKER_EVERY_S = 480.0
+INCIDENTS = 8000  # that the hub holds when it starts
 LAST_CALM_S = 90.0  # nothing is hit in the end, so that everything can be delivered
 REFUSED = ("refused", "viewer", "not the password")
 
@@ -209,7 +211,8 @@ def configured(folder: Path, servers: list[RtspServer], broker: int, port: int) 
     cameras.append({"name": name, "source": servers[CAMERAS].url, "username": user, "password_env": "REFUSED_PASSWORD"})
     edge = {
         "site": "soak", "edge": "box", "data_dir": str(folder / "edge"), "broker": {"port": broker},
-        "hub": {"url": f"http://127.0.0.1:{port}"}, "analysis": {"fps": 2.0, "frame_side": 416}, "cameras": cameras,
+        "hub": {"url": f"http://127.0.0.1:{port}"},
+        "analysis": {"fps": 2.0, "frame_side": 416, "precision": "int8"}, "cameras": cameras,
     }  # fmt: skip
     hub = {"data_dir": str(folder / "hub"), "port": port, "broker": {"port": broker}}
     (folder / "edge.yaml").write_text(yaml.safe_dump(edge))
@@ -231,6 +234,7 @@ def soak(minutes: float, older: Path | None, folder: Path) -> list[str]:
     configured(folder, servers, broker.port, port)
     for name in ("edge", "hub"):
         (folder / name).mkdir()
+    filled(folder / "hub", older or ROOT)
     hub = Program("hub", ["hub", str(folder / ("older.yaml" if older else "hub.yaml"))], folder, older or ROOT)
     edge = Program("edge", ["run", str(folder / "edge.yaml")], folder)
     began = time.monotonic()
@@ -291,6 +295,18 @@ def soak(minutes: float, older: Path | None, folder: Path) -> list[str]:
     return wrong_in(folder)
 
 
+def filled(data: Path, tree: Path) -> None:
+    """Let a hub's folder hold incidents, written by the version in `tree`."""
+    script = f"""
+from pathlib import Path
+from tests.bench.feed import Site, fill
+site = Site(Path({str(data)!r}))
+fill(site, {INCIDENTS})
+site.store.close()
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, check=True)
+
+
 def newer(hub: Program, folder: Path) -> Program:
     """The present version in the older one's place."""
     upgraded = Program("hub", ["hub", str(folder / "hub.yaml")], folder)
@@ -331,9 +347,9 @@ def wrong_in(folder: Path) -> list[str]:
         owed = box.execute("SELECT COUNT(*) FROM alerts").fetchone()[0]
         dead = box.execute("SELECT COUNT(*) FROM dead").fetchone()[0]
     with contextlib.closing(sqlite3.connect(folder / "hub/hub.sqlite")) as hub:
-        seqs = [seq for (seq,) in hub.execute("SELECT seq FROM alerts")]
-        ids = hub.execute("SELECT COUNT(*), COUNT(DISTINCT id) FROM alerts").fetchone()
-        incidents = dict(hub.execute("SELECT kind, COUNT(*) FROM incidents GROUP BY kind"))
+        seqs = [seq for (seq,) in hub.execute("SELECT seq FROM alerts WHERE site = 'soak'")]
+        ids = hub.execute("SELECT COUNT(*), COUNT(DISTINCT id) FROM alerts WHERE site = 'soak'").fetchone()
+        incidents = dict(hub.execute("SELECT kind, COUNT(*) FROM incidents WHERE site = 'soak' GROUP BY kind"))
     gaps = len(set(range(1, max(seqs, default=0) + 1)) - set(seqs))
     print(f"alerts at the hub: {ids[0]}, incidents: {incidents}, owed by the edge: {owed}, dead letters: {dead}")
     if not seqs:
