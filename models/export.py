@@ -3,10 +3,10 @@
     python models/export.py RUN/weights/last.pt [--name scene] [--int8 PICTURES ...]
 
 Writes `models/NAME.onnx` and `models/NAME.yaml`. The ONNX takes any height and width that are multiples of 32; its raw
-output is decoded by `detector/inference/decode.py`. With `--int8`, pictures the model was trained on (or folders of
-them), also `models/NAME-int8.onnx`, whose ranges are taken from these pictures as the worker looks at them. The card
-lists the variants; `evaluate.py` adds thresholds, figures, and what each variant loses against fp32 on the same
-pictures. Before that the worker takes none of them of its own accord.
+output, cut off before boxes are made (`bare.py`), is decoded by `detector/inference/decode.py`. With `--int8`, pictures
+the model was trained on (or folders of them), also `models/NAME-int8.onnx`, whose ranges are taken from these pictures
+as the worker looks at them. The card lists the variants; `evaluate.py` adds thresholds, figures, and what each variant
+loses against fp32 on the same pictures. Before that the worker takes none of them of its own accord.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import yaml
+from bare import bare
+from manifest import SetError
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -181,6 +183,9 @@ def main() -> None:
     args = parser.parse_args()
     target = args.out / f"{args.name}.onnx"
     channels = export(args.checkpoint, target)
+    network = onnx.load(target)
+    bins = bare(network)
+    onnx.save(network, target)
     card = {
         "name": args.name,
         "file": target.name,
@@ -188,6 +193,7 @@ def main() -> None:
         "task": "scene",
         "labels": [name for name in channels if name not in TRAITS],
         "traits": [name for name in channels if name in TRAITS],
+        "bins": bins,
         "licence": "AGPL-3.0-or-later",
         "origin": ORIGIN,
         "made_on": datetime.now(UTC).date().isoformat(),
@@ -216,5 +222,5 @@ def write_card(path: Path, card: dict[str, object]) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except LabelwatchError as error:
+    except (LabelwatchError, SetError) as error:
         sys.exit(f"export.py: {error}")

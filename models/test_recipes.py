@@ -12,9 +12,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
+from bare import bare
 from export import export
 from looks import Batch
 from manifest import SetError
@@ -22,6 +24,7 @@ from train import CHANNELS, SceneLoss, choose_device, load_start
 from ultralytics import YOLO
 
 from detector.inference.card import find_card
+from detector.inference.decode import Layout, decode
 from detector.inference.session import Session
 from detector.values import LABELS, TRAITS
 
@@ -115,6 +118,37 @@ def test_a_shipped_model_can_be_trained_on_and_is_the_same_before_the_first_step
         # By the statistics of the batch, as training goes: these are the squares that they were measured on.
         scores = restored.train()(squares)["scores"].sigmoid().numpy()
     assert np.allclose(scores, shipped[:, 4:], atol=0.02)
+
+
+def test_a_network_cut_off_before_its_boxes_finds_the_same(start: Path, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    network = load_start(start, "cpu")
+    for branch in (*network.model[-1].cv2, *network.model[-1].cv3):
+        branch[-1].weight.data.normal_(0, 0.3)
+        branch[-1].bias.data.zero_()
+    torch.save({"model": network.half(), "train_args": {"task": "detect"}}, tmp_path / "last.pt")
+    export(tmp_path / "last.pt", tmp_path / "whole.onnx")
+    cut = onnx.load(tmp_path / "whole.onnx")
+    assert bare(cut) == 16
+    onnx.save(cut, tmp_path / "cut.onnx")
+    picture, half = np.random.default_rng(3).random((1, 3, 64, 96), np.float32), dict.fromkeys(LABELS, 0.5)
+    whole, rest = (
+        onnxruntime.InferenceSession(tmp_path / name).run(None, {"images": picture})[0]
+        for name in ("whole.onnx", "cut.onnx")
+    )
+    one, other = decode(whole, half), decode(rest, half, Layout(bins=16), picture.shape[2:])
+    assert len(one) > 5
+    assert np.array_equal(one.class_ids, other.class_ids)
+    assert np.allclose(one.boxes, other.boxes, atol=1e-3)
+    assert np.allclose(one.traits, other.traits, atol=1e-5, equal_nan=True)
+
+
+def test_a_network_that_ends_otherwise_cannot_be_cut() -> None:
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Relu", ["images"], ["output0"])
+    graph = onnx.helper.make_graph([node], "other", [value("images", 1, [1])], [value("output0", 1, [1])])
+    with pytest.raises(SetError, match="nothing to cut off"):
+        bare(onnx.helper.make_model(graph))
 
 
 def test_a_file_of_another_network_is_no_start(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class ModelCard(BaseModel):
     `thresholds` are the scores, by label, at which the worker believes a detection; `models/evaluate.py` chooses them
     on held-out scenes; 0.25 for those left out. `labels` and `traits` name the network's channels in their order;
     `ours` says which of our labels a class of another name is, and classes that are none of ours are passed over.
-    Figures and origin are for people.
+    `bins`, `keypoints` and `end2end` are of the output's `Layout`. Figures and origin are for people.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -70,6 +70,7 @@ class ModelCard(BaseModel):
     thresholds: Annotated[dict[str, Score], AfterValidator(_for_every_label)] = dict.fromkeys(LABELS, 0.25)
     keypoints: tuple[int, int] = (0, 0)
     end2end: bool = False
+    bins: int = Field(0, ge=0, le=64)
     variants: list[Variant] = []
     path: Path = Path()
 
@@ -85,6 +86,8 @@ class ModelCard(BaseModel):
             raise ValueError(f"ours: {min(unknown)} is none of the model's labels")
         if self.traits and self.end2end:
             raise ValueError("traits: a network that chooses its boxes itself has none")
+        if self.bins and self.end2end:
+            raise ValueError("bins: a network that chooses its boxes itself tells them by their corners")
         if set(self.layout.labels) == {-1} or not self.labels:
             raise ValueError(f"labels: none is one of ours ({', '.join(LABELS)}), and ours says none either")
         return self
@@ -98,6 +101,7 @@ class ModelCard(BaseModel):
             tuple(TRAITS.index(trait) for trait in self.traits),
             self.keypoints,
             self.end2end,
+            self.bins,
         )
 
 

@@ -89,7 +89,7 @@ class SceneDetector:
         if not hasattr(self._own, "letterbox"):
             self._own.letterbox = Letterbox()
         tensor, placement = self._own.letterbox(picture, side, self._network.input_size)
-        found = decode(self._network(tensor), thresholds, self._network.layout)
+        found = decode(self._network(tensor), thresholds, self._network.layout, tensor.shape[2:])
         boxes = np.clip(placement.to_picture(found.boxes), 0, np.array(picture.size * 2, np.float32))
         keypoints = found.keypoints
         if keypoints is not None:

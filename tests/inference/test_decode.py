@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.geometry import iou
-from detector.inference.decode import Layout, decode, suppress
+from detector.inference.decode import Layout, corners, decode, suppress
 from detector.values import ANGLE_COS, ANGLE_SIN, LABEL, LABELS, PERSON, PHONE
 from tests.inference.tiny_models import Row, raw_output
 
@@ -140,7 +140,48 @@ def test_a_network_that_chooses_itself_gives_corners_score_and_class() -> None:
         (Layout(labels=(0,) * 80, traits=(), keypoints=(17, 3)), (1, 135, 8400), True),
         (Layout(labels=(0,) * 80, traits=(), end2end=True), (1, 300, 6), True),
         (Layout(labels=(0,) * 80, traits=(), end2end=True), (1, 6, 300), False),
+        (Layout(bins=16), (1, 79, 5040), True),
+        (Layout(bins=16), (1, 19, 5040), False),
     ],
 )
 def test_a_layout_knows_its_shape(layout: Layout, shape: tuple[int, ...], fits: bool) -> None:
     assert layout.fits(shape) is fits
+
+
+def slow_corners(distributions: np.ndarray, size: tuple[int, int]) -> list[tuple[float, ...]]:
+    """Boxes of all places, one after the other."""
+    boxes, told = [], iter(distributions.astype(float))
+    for stride in (8, 16, 32):
+        for row in range(size[0] // stride):
+            for column in range(size[1] // stride):
+                shares = [np.exp(side) / np.exp(side).sum() for side in next(told)]
+                left, top, right, bottom = (sum(n * share for n, share in enumerate(side)) for side in shares)
+                x, y = column + 0.5, row + 0.5
+                boxes.append(tuple(stride * at for at in (x - left, y - top, x + right, y + bottom)))
+    assert next(told, None) is None
+    return boxes
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(2, 16), st.integers(0, 2**32 - 1))
+def test_boxes_of_distributions_agree_with_the_schoolbook(rows: int, columns: int, bins: int, seed: int) -> None:
+    random, size = np.random.default_rng(seed), (32 * rows, 32 * columns)
+    places = rows * columns * (16 + 4 + 1)
+    told = random.normal(0, 4, (places, 4, bins)).astype(np.float32)
+    chosen = np.sort(random.choice(places, random.integers(1, places + 1), replace=False))
+    expected = np.array(slow_corners(told, size))[chosen]
+    assert corners(told[chosen], chosen, size) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_box_told_by_distributions_is_found_where_they_say() -> None:
+    layout, size = Layout(bins=16), (64, 96)
+    raw = np.full((1, layout.channels, 8 * 12 + 4 * 6 + 2 * 3), -30.0, np.float32)
+    raw[0, 64:] = 0.0
+    place = 8 * 12 + 1 * 6 + 2  # of the second level: the middle is at x 40, y 24
+    for side, steps in enumerate((1, 0, 2, 3)):
+        raw[0, 16 * side + steps, place] = 30.0
+    raw[0, 64 + PHONE, place] = 0.9
+    found = decode(raw, QUARTER, layout, size)
+    assert found.class_ids.tolist() == [PHONE]
+    assert found.boxes[0] == pytest.approx([40 - 16, 24, 40 + 32, 24 + 48], abs=1e-3)
+    assert not len(decode(raw * 0, QUARTER, layout, size))
