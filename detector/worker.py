@@ -35,7 +35,7 @@ from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
 from detector.edge.watchdog import Part, Watchdog
-from detector.heap import return_freed_memory
+from detector.heap import forget_garbage_early, share_heaps
 from detector.notify import Notifier
 from detector.packets import PacketRing
 from detector.whole_files import write_whole
@@ -77,7 +77,7 @@ def run(
     notifier = Notifier()
     _stop_on_signals(stop, notifier)
     _one_thread_each()
-    return_freed_memory()
+    share_heaps()
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
     with open_delivery(config, clock) as delivery:
@@ -87,6 +87,7 @@ def run(
         try:
             for camera in cameras:
                 camera.start()
+            forget_garbage_early()
             notifier.tell("READY=1")
             anew = watch.until(stop)
             if not stop.is_set() and not anew:
