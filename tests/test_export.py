@@ -86,6 +86,7 @@ class Seer:
 
     layout = Layout()
     input_size = None
+    few_sizes = False
 
     def __call__(self, tensor: np.ndarray) -> np.ndarray:
         return raw_output([("person", 100, 100, 60, 120, 0.9, {})])

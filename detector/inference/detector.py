@@ -33,13 +33,20 @@ from detector.values import (
 
 
 class Network(Protocol):
-    """Raw output for an input `(1, 3, H, W)` RGB 0..1, what its channels mean, and the one H and W it takes, if any."""
+    """Raw output for an input picture.
+
+    Attributes:
+        layout: What the channels of the output mean.
+        input_size: The one height and width it takes, if any.
+        few_sizes: Whether each further size of input costs it much.
+    """
 
     layout: Layout
     input_size: tuple[int, int] | None
+    few_sizes: bool
 
     def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
-        """Raw output, of the shape that `layout` says."""
+        """Raw output, of the shape that `layout` says, for an input `(1, 3, H, W)` RGB 0..1."""
 
 
 class SceneDetector:
@@ -65,7 +72,7 @@ class SceneDetector:
         """
         if min(picture.size) < 2:
             return Detections.empty()
-        whole = self._run(picture, self._settings.frame_side, thresholds)
+        whole = self._run(picture, self._settings.frame_side, self._network.input_size, thresholds)
         acts = np.full_like(whole.traits[:, ACT_TRAITS], np.nan)
         devices = []
         for box in people_to_zoom(whole.of(PERSON).boxes, people, self._settings.zooms):
@@ -81,14 +88,17 @@ class SceneDetector:
         left, top, right, bottom = within(picture.size, *zoom_square(box))
         if min(right - left, bottom - top) < 8:
             return Detections.empty()
-        crop = picture.cropped(left, top, right, bottom)
-        found = self._run(Bgr(crop), self._settings.zoom_side, thresholds)
+        crop, side = picture.cropped(left, top, right, bottom), self._settings.zoom_side
+        square = (side, side) if self._network.few_sizes else None  # also of whom the picture's border cuts off
+        found = self._run(Bgr(crop), side, self._network.input_size or square, thresholds)
         return replace(found, boxes=found.boxes + np.array([left, top, left, top], np.float32), keypoints=None)
 
-    def _run(self, picture: Picture, side: int, thresholds: Mapping[str, float]) -> Detections:
+    def _run(
+        self, picture: Picture, side: int, size: tuple[int, int] | None, thresholds: Mapping[str, float]
+    ) -> Detections:
         if not hasattr(self._own, "letterbox"):
             self._own.letterbox = Letterbox()
-        tensor, placement = self._own.letterbox(picture, side, self._network.input_size)
+        tensor, placement = self._own.letterbox(picture, side, size)
         found = decode(self._network(tensor), thresholds, self._network.layout, tensor.shape[2:])
         boxes = np.clip(placement.to_picture(found.boxes), 0, np.array(picture.size * 2, np.float32))
         keypoints = found.keypoints

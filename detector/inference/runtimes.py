@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
+from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from detector.errors import MissingPart, ModelError
 
 Shape = tuple[int | None, ...]
+KEPT_SIZES = 4  # of input: whole frames and close looks of cameras of two aspect ratios
 OPENVINO_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 
 
@@ -26,12 +29,14 @@ class Runtime(Protocol):
         inputs: Shape of each input; `None` for a side of any length.
         outputs: Shape of each output.
         metadata: What its exporter wrote into the file.
+        few_sizes: Whether it is compiled for each size of input, which takes a second and some memory.
     """
 
     name: str
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...]
     metadata: dict[str, str]
+    few_sizes: bool
 
     def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
         """First output for one input `(1, 3, H, W)`."""
@@ -39,6 +44,8 @@ class Runtime(Protocol):
 
 class OnnxRuntime:
     """onnxruntime, which is always installed; the precision is the file's."""
+
+    few_sizes = False
 
     def __init__(self, path: Path) -> None:
         """Load.
@@ -76,10 +83,16 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    """OpenVINO, the optional fast way on x86 (extra `fast`)."""
+    """OpenVINO, the optional fast way on x86 (extra `fast`).
+
+    It is compiled for each size of input: one network for all of them took half as long again. The sizes used last are
+    kept.
+    """
+
+    few_sizes = True
 
     def __init__(self, path: Path, precision: str) -> None:
-        """Load for a precision; bf16 is made of the fp32 file while loading.
+        """Load for a precision; bf16 is made of the fp32 file while compiling.
 
         Raises:
             MissingPart: OpenVINO isn't installed.
@@ -89,33 +102,50 @@ class OpenVino:
             import openvino
         except ImportError as error:
             raise MissingPart(f"{precision} needs OpenVINO: pip install 'labelwatch[fast]'") from error
-        core = openvino.Core()
-        if precision == "bf16" and not _has_bf16(core):
+        self._core = openvino.Core()
+        if precision == "bf16" and not _has_bf16(self._core):
             raise ModelError("this processor has no bf16 (analysis.precision: fp32 runs everywhere)")
-        options = {
+        self._options = {
             "INFERENCE_NUM_THREADS": 1,
             "NUM_STREAMS": 1,
             # Said outright, or OpenVINO takes bf16 by itself where the processor has it.
             "INFERENCE_PRECISION_HINT": OPENVINO_HINTS[precision],
         }
         try:
-            model = core.read_model(str(path))
-            self._compiled = core.compile_model(model, "CPU", options)
+            self._model = self._core.read_model(str(path))
         except Exception as error:  # one RuntimeError for everything, in some versions others
             raise ModelError(f"{path} can't be loaded by OpenVINO: {first_line(error)}") from error
         self.name = f"openvino {openvino.__version__.split('-')[0]}"
-        self.inputs = tuple(_partial_shape(port) for port in self._compiled.inputs)
-        self.outputs = tuple(_partial_shape(port) for port in self._compiled.outputs)
+        self.inputs = tuple(_partial_shape(port) for port in self._model.inputs)
+        self.outputs = tuple(_partial_shape(port) for port in self._model.outputs)
         self.metadata: dict[str, str] = {}
+        self._compiled: OrderedDict[Shape, Any] = OrderedDict()
+        self._lock = threading.Lock()
         self._own = threading.local()
 
     def __call__(self, tensor: NDArray[np.float32], /) -> NDArray[np.float32]:
         """First output for one input."""
-        request = getattr(self._own, "request", None)
+        compiled = self._for(tensor.shape)
+        if not hasattr(self._own, "requests"):
+            self._own.requests = WeakKeyDictionary()  # of what is still kept
+        request = self._own.requests.get(compiled)
         if request is None:
-            request = self._own.request = self._compiled.create_infer_request()
+            request = self._own.requests[compiled] = compiled.create_infer_request()
         request.infer([tensor])
         return np.array(request.get_output_tensor(0).data)  # a copy: the next call writes into the same memory
+
+    def _for(self, shape: Shape) -> Any:
+        """The network for one size of input."""
+        with self._lock:
+            compiled = self._compiled.get(shape)
+            if compiled is None:
+                model = self._model.clone()
+                model.reshape(list(shape))
+                compiled = self._compiled[shape] = self._core.compile_model(model, "CPU", self._options)
+                if len(self._compiled) > KEPT_SIZES:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(shape)
+            return compiled
 
 
 def usable(runtime: str, precision: str) -> bool:

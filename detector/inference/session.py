@@ -11,9 +11,10 @@ from detector.errors import ModelError
 from detector.inference.card import ModelCard, Variant, check_file
 from detector.inference.runtimes import OnnxRuntime, OpenVino, Runtime, Shape, exact_int8, first_line, usable
 
-# Fastest first, as measured on one core of a server with AVX-512, VNNI and BF16. OpenVINO loses where whole frames and
-# close looks take turns, whose inputs differ in shape, and takes 60 to 90 MB more.
+# Fastest first, as measured on one core of a server with AVX-512, VNNI and AMX, where the three differ little; OpenVINO
+# takes some 60 to 90 MB more.
 FASTEST = (("int8", "openvino"), ("int8", "onnxruntime"), ("bf16", "openvino"))
+USUAL_SIZE = (384, 640)  # of the input for frames of nearly all cameras: what is compiled for a size, is now
 MOST_LOST = 0.02
 """Largest loss, of any figure on the card, at which `auto` takes a variant instead of fp32."""
 
@@ -27,6 +28,7 @@ class Session:
         runtime: What runs it, with its version.
         layout: What the channels of its output mean.
         input_size: Height and width it insists on; `None` where any multiples of 32 do.
+        few_sizes: Whether each further size costs it much.
     """
 
     def __init__(self, card: ModelCard, precision: str = "fp32") -> None:
@@ -48,8 +50,9 @@ class Session:
         self.name, self.precision, self.layout = card.name, variant.precision, card.layout
         self._run: Runtime = OnnxRuntime(path) if variant.runtime == "onnxruntime" else OpenVino(path, self.precision)
         self.runtime = self._run.name
+        self.few_sizes = self._run.few_sizes
         self.input_size = fixed_size(path, self._run.inputs)
-        height, width = self.input_size or (64, 96)
+        height, width = self.input_size or USUAL_SIZE
         try:
             found = self(np.zeros((1, 3, height, width), np.float32)).shape
         except Exception as error:  # whatever the runtime raises

@@ -167,10 +167,10 @@ def slow_corners(distributions: np.ndarray, size: tuple[int, int]) -> list[tuple
 def test_boxes_of_distributions_agree_with_the_schoolbook(rows: int, columns: int, bins: int, seed: int) -> None:
     random, size = np.random.default_rng(seed), (32 * rows, 32 * columns)
     places = rows * columns * (16 + 4 + 1)
-    told = random.normal(0, 4, (places, 4, bins)).astype(np.float32)
+    told = random.normal(0, 4, (4, bins, places)).astype(np.float32)
     chosen = np.sort(random.choice(places, random.integers(1, places + 1), replace=False))
-    expected = np.array(slow_corners(told, size))[chosen]
-    assert corners(told[chosen], chosen, size) == pytest.approx(expected, abs=1e-3)
+    expected = np.array(slow_corners(told.transpose(2, 0, 1), size))[chosen]
+    assert corners(told[..., chosen], chosen, size) == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_box_told_by_distributions_is_found_where_they_say() -> None:

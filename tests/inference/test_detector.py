@@ -25,12 +25,15 @@ class ScriptedNetwork:
 
     layout = Layout()
     input_size = None
+    few_sizes = False
 
     def __init__(self, whole: list[Row], close: list[Row]) -> None:
         self.answers = {640: raw_output(whole), 320: raw_output(close)}
         self.asked: list[int] = []
+        self.shapes: list[tuple[int, ...]] = []
 
     def __call__(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.shapes.append(tensor.shape[2:])
         self.asked.append(max(tensor.shape[2:]))
         return self.answers[self.asked[-1]]
 
@@ -87,6 +90,18 @@ def test_people_beyond_the_number_of_close_looks_have_no_known_act() -> None:
     network = ScriptedNetwork(people, [("person", 160, 177, 107, 286, 0.6, NEAR)])
     found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640))).of(PERSON)
     assert sorted(np.isnan(found.traits[:, ACT_PHOTO])) == [False, False, True]
+
+
+def test_close_looks_have_one_size_where_each_further_one_costs_much() -> None:
+    at_the_border: Row = ("person", 20, 150, 40, 200, 0.9, FAR)
+    shapes = []
+    for few in (False, True):
+        network = ScriptedNetwork([at_the_border], [("phone", 160, 160, 32, 32, 0.8, {})])
+        network.few_sizes = few
+        found = SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)))
+        assert names(found) == ["person", "phone"]
+        shapes.append(network.shapes)
+    assert shapes == [[(320, 640), (320, 224)], [(320, 640), (320, 320)]]
 
 
 def test_keypoints_come_in_pixels_of_the_frame() -> None:

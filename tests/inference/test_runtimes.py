@@ -197,6 +197,8 @@ def test_openvino_gives_what_onnxruntime_gives(tmp_path: Path) -> None:
     np.testing.assert_allclose(first, raw_output([FP32]), rtol=0.01)
     ours(np.ones((1, 3, 64, 64), np.float32))  # an answer stays what it was when the next is asked for
     np.testing.assert_allclose(first, raw_output([FP32]), rtol=0.01)
+    for side in (32, 64, 96, 128, 160, 192, 32):  # more sizes than are kept
+        np.testing.assert_allclose(ours(np.zeros((1, 3, side, 32), np.float32)), raw_output([FP32]), rtol=0.01)
 
 
 def test_openvino_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
