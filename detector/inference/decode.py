@@ -81,29 +81,28 @@ def decode(
     # Class -1 meets the last of these, which no score reaches.
     least = np.array([*(thresholds[label] for label in LABELS), np.inf], np.float32)
     if layout.end2end:
-        rows, said = raw[0], 6
-        theirs, best = rows[:, 5].astype(np.int64), rows[:, 4]
-        places = np.arange(len(rows))
+        told, said = raw[0].T, 6
+        theirs, best = told[5].astype(np.int64), told[4]
+        places = np.arange(told.shape[1])
     else:
         first, said = layout.of_box, layout.of_box + len(layout.labels)
         # Nearly all of the thousands of boxes are nothing: they go before their classes are compared.
         places = np.flatnonzero(raw[0, first:said].max(0) >= least.min())
-        rows = raw[0][:, places].T
-        theirs = rows[:, first:said].argmax(1)
-        best = rows[np.arange(len(rows)), first + theirs]
+        told = raw[0].take(places, axis=1)
+        theirs, best = told[first:said].argmax(0), told[first:said].max(0)
     class_ids = np.array(layout.labels, np.int64)[theirs]
-    keep = best >= least[class_ids]
-    rows, class_ids, best, places = rows[keep], class_ids[keep], best[keep], places[keep]
+    keep = np.flatnonzero(best >= least[class_ids])
+    told, class_ids, best, places = told.take(keep, axis=1), class_ids[keep], best[keep], places[keep]
     if layout.end2end:
-        boxes = rows[:, :4].astype(np.float32)
+        boxes = told[:4].T.astype(np.float32)
     elif layout.bins:
         assert size is not None, "boxes told by distributions lie on the places of an input of some size"
-        boxes = corners(rows[:, : layout.of_box].reshape(-1, 4, layout.bins), places, size)
+        boxes = corners(told[: layout.of_box].reshape(4, layout.bins, -1), places, size)
     else:
-        half = rows[:, 2:4] / 2
-        boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], 1).astype(np.float32)
+        half = told[2:4] / 2
+        boxes = np.concatenate([told[:2] - half, told[:2] + half]).T.astype(np.float32)
     chosen = suppress(boxes, best, class_ids, nms_iou)
-    rows, class_ids = rows[chosen, said:], class_ids[chosen]
+    rows, class_ids = told[said:, chosen].T, class_ids[chosen]
     traits = np.tile(np.array(UNKNOWN_TRAITS, np.float32), (len(rows), 1))
     traits[:, layout.traits] = rows[:, : len(layout.traits)]
     keypoints = None
@@ -121,7 +120,7 @@ def corners(distributions: FloatArray, places: NDArray[np.int64], size: tuple[in
     bare.py`): reckoned for all of the thousands of places it took a fifth of their time.
 
     Args:
-        distributions: `(K, 4, bins)` logarithms, up to a constant: left, top, right, bottom.
+        distributions: `(4, bins, K)` logarithms, up to a constant: left, top, right, bottom.
         places: `(K,)` which place of the network's output each is of.
         size: Height and width of the network's input.
 
@@ -133,12 +132,13 @@ def corners(distributions: FloatArray, places: NDArray[np.int64], size: tuple[in
     ends = np.cumsum((height // strides) * (width // strides))
     level = np.searchsorted(ends, places, side="right")
     stride = strides[level]
-    down, right = np.divmod(places - np.concatenate([[0], ends])[level], width // stride)
-    shares = np.exp(distributions - distributions.max(2, keepdims=True))
-    far = (shares @ np.arange(shares.shape[2], dtype=np.float32)) / shares.sum(2)
-    middle = np.stack([right, down], 1).astype(np.float32) + np.float32(0.5)
-    boxes = np.concatenate([middle - far[:, :2], middle + far[:, 2:]], 1) * stride[:, None].astype(np.float32)
-    return np.asarray(boxes, np.float32)
+    row, column = np.divmod(places - np.concatenate([[0], ends])[level], width // stride)
+    shares = np.exp(distributions - distributions.max(1, keepdims=True))
+    steps = np.arange(shares.shape[1], dtype=np.float32)
+    left, top, right, bottom = np.einsum("sbk,b->sk", shares, steps) / shares.sum(1)
+    x, y = column.astype(np.float32) + np.float32(0.5), row.astype(np.float32) + np.float32(0.5)
+    boxes = np.stack([x - left, y - top, x + right, y + bottom]) * stride.astype(np.float32)
+    return np.asarray(boxes.T, np.float32)
 
 
 def suppress(boxes: FloatArray, scores: FloatArray, class_ids: NDArray[np.int64], iou: float) -> NDArray[np.int64]:

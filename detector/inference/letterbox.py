@@ -12,7 +12,8 @@ from detector.pictures import Picture
 from detector.values import FloatArray
 
 STRIDE = 32
-GREY = 114
+GREY = np.float32(114)
+PER_LEVEL = np.float32(1 / 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Letterbox:
     """
 
     def __init__(self) -> None:
-        self._canvas = np.empty(0, np.uint8)
+        self._planes = np.empty(0, np.uint8)
         self._tensor = np.empty(0, np.float32)
 
     def __call__(
@@ -62,14 +63,16 @@ class Letterbox:
         new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
         full_height, full_width = fixed or (-(-n // STRIDE) * STRIDE for n in (new_height, new_width))
         left, top = (full_width - new_width) // 2, (full_height - new_height) // 2
-        size = full_height * full_width * 3
-        if size > len(self._canvas):
-            self._canvas, self._tensor = np.empty(size, np.uint8), np.empty(size, np.float32)
-        canvas = self._canvas[:size].reshape(full_height, full_width, 3)
-        canvas.fill(GREY)
-        canvas[top : top + new_height, left : left + new_width] = picture.resized(new_width, new_height)
+        size = 3 * full_height * full_width
+        if size > len(self._tensor):
+            self._planes, self._tensor = np.empty(size, np.uint8), np.empty(size, np.float32)
         tensor = self._tensor[:size].reshape(1, 3, full_height, full_width)
-        for channel, values in zip(tensor[0, ::-1], cv2.split(canvas), strict=True):
-            np.copyto(channel, values)
-        tensor *= np.float32(1 / 255)
+        bottom, right = top + new_height, left + new_width
+        for border in (tensor[..., :top, :], tensor[..., bottom:, :], tensor[..., :left], tensor[..., right:]):
+            border.fill(GREY * PER_LEVEL)
+        # Colours apart first, since numpy is slow where they take turns; then to floats, straight to their place.
+        planes = self._planes[: 3 * new_height * new_width].reshape(3, new_height, new_width)
+        cv2.split(picture.resized(new_width, new_height), list(planes))
+        for values, channel in zip(planes, tensor[0, ::-1], strict=True):
+            np.multiply(values, PER_LEVEL, out=channel[top:bottom, left:right])
         return tensor, Placement(new_width / width, new_height / height, left, top)
