@@ -13,6 +13,7 @@ from detector.recorded.crews import Alone
 from detector.recorded.look_files import Read, unpacked
 from detector.recorded.looking import LookTask, task_of
 from detector.recorded.processes import Processes
+from detector.report.reasons import in_chinese
 from tests.parts_crew import DIARY, obedient
 
 SILENT_S = 2.0
@@ -42,6 +43,7 @@ def test_files_that_end_hang_or_fail_their_reader_are_tried_three_times_and_set_
     steps: list[Step] = []
     found = carried_out(Processes(2, silent_s=SILENT_S, look=obedient), tasks, steps)
     why = {name: read.unreadable.split(": ", 1)[1] for name, read in found.items() if read.unreadable}
+    assert all(in_chinese(told, "") != told for told in why.values())
     assert why.pop("hanging").startswith("made no progress for ")
     assert why == {
         "crasher": "ended the process that read it (SIGSEGV), 3 times: set aside",

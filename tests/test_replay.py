@@ -27,6 +27,7 @@ from detector.recorded.looking import task_of
 from detector.recorded.recorder_names import read_name
 from detector.recorded.recordings import Session, camera_of, sessions
 from detector.replay import replay
+from detector.report.reasons import in_chinese
 from detector.sources.recording import Recording
 from tests.parts_resume import (
     CAMERAS,
@@ -163,6 +164,7 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     assert (summary["model"]["precision"], summary["model"]["runtime"]) == ("fp32", "onnxruntime")
     assert {Path(item["file"]).name for item in summary["unreadable"]} == {"empty.mp4", "notes.mp4", "cut.mp4"}
     assert all(item["why"] for item in summary["unreadable"])
+    assert_said_in_chinese(summary)
     assert {Path(item["file"]).name for item in summary["passed_over"]} == {"thrown_5_up.mp4", "song.mp3"}
     assert summary["frames_inferred"] > 10
     assert "empty.mp4" in capsys.readouterr().err
@@ -252,6 +254,12 @@ def test_a_replay_that_is_killed_at_any_moment_goes_on_from_there_and_finds_the_
     assert len(finished_work(out)) == pieces
 
 
+def assert_said_in_chinese(summary: dict[str, Any]) -> None:
+    """Every reason that we know has a Chinese sentence as well."""
+    for item in (*summary["unreadable"], *summary["passed_over"]):
+        assert in_chinese(item["why"], item["file"]) != item["why"]
+
+
 def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConfig, tmp_path: Path) -> None:
     folder = tmp_path / "footage"
     folder.mkdir()
@@ -273,6 +281,7 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
     assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == summary
     told = {Path(item["file"]).name: item["why"].rsplit(": ", 1)[-1] for item in summary["unreadable"]}
     assert told.keys() == {"empty.mp4", "text.mp4", "cut.mkv"} and all(told.values())
+    assert_said_in_chinese(summary)
     assert {Path(item["file"]).name for item in summary["passed_over"]} == {"song.mp3", "copy.mkv"}
     assert summary["hours_covered"] == pytest.approx(len(names) * 4 / 3600, abs=1e-4)
     starts = [file["start"] for file in summary["recordings"] if file["camera"] == "gate"]
@@ -289,6 +298,7 @@ def test_a_file_that_grows_while_it_is_read_is_told(glancing: EdgeConfig, tmp_pa
     size = clip.stat().st_size
     (told,) = replay([clip], glancing, tmp_path / "out", progress=grow)["unreadable"]
     assert told["why"].startswith(f"{clip}: had {size} bytes when it was taken up, and ")
+    assert in_chinese(told["why"], told["file"]).startswith(f"{clip}: 开始看时 {size} 字节，现在 ")
     again = replay([clip], glancing, tmp_path / "out", resume=True)
     assert again["unreadable"] == [], "it is another file now, and was looked at again"
 
@@ -348,6 +358,9 @@ def test_a_camera_that_cant_be_judged_is_named_and_the_others_are_done(
     summary = replay(paths, glancing, tmp_path / "out")
     (told,) = summary["unreadable"]
     assert told["why"].endswith("its camera, gate, couldn't be judged: judging failed with ValueError: no such thing")
+    assert in_chinese(told["why"], told["file"]).endswith(
+        ": 它的摄像机 gate 没能分析：judging failed with ValueError: no such thing"
+    )
     assert summary["hours_covered"] > 0
     monkeypatch.undo()
     steps: list[Step] = []

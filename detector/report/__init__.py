@@ -22,6 +22,7 @@ from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
 from detector.report.drawing import Days, WatchedDay, parcel_days, watched_days
 from detector.report.pictures import sources
 from detector.report.reach import reaches
+from detector.report.reasons import in_chinese
 from detector.report.tally import Keys, PersonShift, Sum, is_sweep, sums
 from detector.report.texts import EN, ZH
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, sentence
@@ -157,6 +158,10 @@ def _say(name: str, **values: object) -> Markup:
     return _both(words)
 
 
+def _why(item: Mapping[str, Any]) -> Markup:
+    return _both(lambda language: in_chinese(item["why"], item["file"]) if language == "zh" else item["why"])
+
+
 def _percent(low: float, high: float) -> str:
     low, high = round(100 * low), round(100 * high)
     return f"{low} %" if low == high else f"{low}–{high} %"
@@ -189,6 +194,13 @@ def _page() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        say=_say, span=_span, percent=_percent, range_of=labels, day_words=_day, answered=_answered, who=_who
+        say=_say,
+        span=_span,
+        percent=_percent,
+        range_of=labels,
+        day_words=_day,
+        answered=_answered,
+        who=_who,
+        why=_why,
     )
     return environment.get_template("page.html")

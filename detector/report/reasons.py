@@ -1,0 +1,64 @@
+"""Why a file wasn't seen, or not whole, in Chinese: a sentence as code wrote it enters, the same in Chinese leaves.
+
+Records keep the English sentence, which is written where the reason is known. Here each of them has its Chinese one;
+what an operating system or a library says in its own words stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER, _ANY = r"([\d.]+)", r"(.+?)"
+# Parts of what follows a file's name; in the Chinese, {0} and so on are what the pattern's groups found.
+REASONS: tuple[tuple[str, str], ...] = (
+    (r"the file is empty \(zero bytes\)", "空文件（0 字节）"),
+    (r"not a video file", "不是视频文件"),
+    (
+        r"truncated: its index \(moov\) is missing; the recorder was probably cut off while writing",
+        "文件不完整：缺少索引（moov），多半是录像机写到一半被中断",
+    ),
+    (r"no such file", "文件不存在"),
+    (r"Input/output error", "读取出错：文件损坏，或磁盘有问题"),
+    (r"End of file", "文件刚开头就断了"),
+    (r"is a folder, not a video file", "是文件夹，不是视频文件"),
+    (r"reading it is not permitted", "没有读取权限"),
+    (r"holds no video stream", "里面没有视频"),
+    (r"its video codec is unknown here", "不认识它的视频编码"),
+    (rf"its video codec, {_ANY}, isn't read here", "不支持它的视频编码 {0}"),
+    (r"no picture in it can be decoded", "没有一帧画面能解码"),
+    (rf"breaks off after {_NUMBER} s", "看到第 {0} 秒就断了"),
+    (
+        rf"had {_NUMBER} bytes when it was taken up, and {_NUMBER} bytes by now: is it still written\?",
+        "开始看时 {0} 字节，现在 {1} 字节：是否还在写入？",
+    ),
+    (rf"had {_NUMBER} bytes when it was taken up, and is gone by now", "开始看时 {0} 字节，现在文件已经不在了"),
+    (rf"its camera, {_ANY}, couldn't be judged: {_ANY}", "它的摄像机 {0} 没能分析：{1}"),
+    (
+        rf"ended the process that read it \({_ANY}\), {_NUMBER} times: set aside",
+        "{1} 次让读取它的进程中断（{0}），已隔离",
+    ),
+    (rf"ended the process that read it, {_NUMBER} times: set aside", "{0} 次让读取它的进程中断，已隔离"),
+    (rf"made no progress for {_NUMBER} s, {_NUMBER} times: set aside", "{1} 次卡住 {0} 秒没有进展，已隔离"),
+    (rf"looking at it failed with {_ANY}: set aside", "分析时出错（{0}），已隔离"),
+    (rf"the same recording as {_ANY}", "与 {0} 是同一段录像"),
+    (r"(\.\S+) is not that of a video file", "后缀 {0} 不是视频"),
+    (r"its name is not that of a video file", "文件名没有视频后缀"),
+    (r"no file, but a pipe, socket or device", "不是普通文件，而是管道、套接字或设备"),
+    (rf"the folder can't be read: {_ANY}", "文件夹读不了：{0}"),
+)
+_COMPILED = [(re.compile(pattern, re.DOTALL), chinese) for pattern, chinese in REASONS]
+
+
+def in_chinese(why: str, file: str) -> str:
+    """The reason in Chinese, as it is where it is none of ours.
+
+    Args:
+        why: The English sentence; may begin with the file's name and a colon.
+        file: The file that it is about.
+    """
+    name = f"{file}: " if why.startswith(f"{file}: ") else ""
+    said = why.removeprefix(name)
+    for pattern, chinese in _COMPILED:
+        if found := pattern.fullmatch(said):
+            return name + chinese.format(*found.groups())
+    return why
