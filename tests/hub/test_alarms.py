@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from detector.config import AlarmsConfig
 from detector.hub.alarms import KINDS, Alarm, Alarms, Sign
 from detector.hub.health import HubState
 from detector.hub.knocks import Knock
 from detector.hub.rights import Role, Scope
+from detector.hub.schema import dropped
 from detector.hub.signs import HubNow, signs
 from detector.hub.store import Edge, Store
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
@@ -382,6 +384,20 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
     site.store.add_alerts([late_word], NOON)  # 5 came before the word
     found = site.store.edges()[0]
     assert (found.missing, found.dropped) == (0, 4)
+
+
+def test_only_the_latest_dropped_ranges_are_kept_and_all_of_them_stay_counted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.store.KEPT_DROPPED", 2)
+    told(site, backlog=0, dropped=3, cam3=1.0)
+    names = ("schema", "id", "seq", "epoch", "site", "edge", "sent_at_unix")
+    for seq in (2, 4, 6, 8, 10):
+        word = {name: make_envelope(seq)[name] for name in names}
+        site.store.add_alerts([{**word, "id": f"w{seq}", "dropped": [[seq - 1, seq - 1, "rows"]]}], NOON)
+    with site.store.database.reading() as connection:
+        assert sorted(connection.execute(select(dropped.c.first)).scalars()) == [7, 9]
+    assert site.store.edges()[0].dropped == 5
 
 
 def test_a_card_says_that_it_came_late(site: Site) -> None:

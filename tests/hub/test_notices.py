@@ -634,6 +634,22 @@ def test_a_service_that_is_away_is_tried_ever_more_seldom_and_then_told_all_in_o
     assert found and found.failures == 0
 
 
+def test_of_what_was_told_the_latest_is_kept_and_what_waits_is_kept_in_any_case(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.notices.KEPT", 3)
+    asleep = desk.target("asleep", severity="warning", quiet="11:00-13:00")
+    desk.alert("held", severity="warning")
+    desk.step()
+    told = desk.target("awake", severity="warning")
+    for n in range(5):
+        desk.alert(f"inc-{n}")
+        desk.step(1)
+    desk.notices.tidy()
+    assert [notice.incident for notice in desk.notices.log([asleep.number]) if notice.state == "held"] == ["held"]
+    assert len(desk.notices.log([told.number, asleep.number])) == 3 + 1
+
+
 def test_what_can_not_be_told_for_a_day_is_given_up_in_sight(desk: Desk) -> None:
     desk.target()
     desk.answers = [Answer(False, "refused")] * 100
