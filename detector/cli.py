@@ -229,6 +229,9 @@ def build_parser() -> argparse.ArgumentParser:
     add.add_argument("--scope", type=_places, metavar="LIST", help="shanghai,suzhou/cam3: sites and cameras; else all")
     reset = actions.add_parser("reset", help="a new one-time password, which is printed; logs them out everywhere")
     reset.add_argument("name", metavar="NAME")
+    reset.add_argument(
+        "--second-step", action="store_true", help="drop the code after the password instead: their phone is lost"
+    )
     listed = actions.add_parser("list", help="who there is")
     listed.add_argument("--json", action="store_true", help="as JSON")
     for action, run_action in ((add, run_user_add), (reset, run_user_reset), (listed, run_user_list)):
@@ -717,6 +720,10 @@ def run_user_reset(options: argparse.Namespace) -> int:
     from detector.hub.console import Console, database_of
 
     with database_of(load_hub(options.config)) as database:
+        if options.second_step:
+            Console(database).drop_second_step(options.name)
+            print(f"{options.name} logs in by the password alone now, and can set up a second step anew")
+            return FINE
         password = Console(database).reset(options.name)
     print(f"one-time password: {password}\n  (shown this once; at first login they choose their own)")
     return FINE

@@ -453,6 +453,9 @@ class HubConfig(Settings):
     alarms: AlarmsConfig = AlarmsConfig()
     backups_dir: Path | None = Field(None, description="of labelwatch backup: a corrupt database is filled up from it")
     alerts_per_shift: int = Field(12, ge=1, description="alert budget: what exceeds it goes to the digest")
+    second_step: Literal["optional", "required"] = Field(
+        "optional", description="a code from the phone after the password: who wants it, or everybody"
+    )
     metrics: Literal["token", "open", "off"] = Field("token", description="who may read /metrics")
     public_url: str | None = Field(None, description="where people reach the hub, for links in notices")
     enrolment: Literal["code", "first_sight"] = Field(

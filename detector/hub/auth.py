@@ -1,4 +1,4 @@
-"""Who may come in: passwords, sessions, API tokens, a limit on tries, and where a request comes from.
+"""Who may come in: passwords, codes, sessions, API tokens, a limit on tries, and where a request comes from.
 
 A session is a random token in a cookie, an API token one in a header; the database holds only their SHA-256. Times come
 from the caller's clock.
@@ -27,6 +27,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 
+from detector.hub import second_step
 from detector.hub.people import HANDLE, People, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 
@@ -40,6 +41,11 @@ LONGEST_TOKEN_DAYS = 3660
 TOKEN_PREFIX = "lw_"  # noqa: S105  (so that a leaked one is known for what it is)
 HASHES_AT_ONCE = 2  # 64 MiB and 0.4 s each with argon2's own defaults
 SHORTEST_PASSWORD = 10
+CODE_S = (
+    300.0  # after the password so long is left for the code, and after a QR code was shown for the first code of it
+)
+CODE_TRIES = 5
+MOST_WAITING = 1000  # logins that wait for a code
 FIRST_USER = "owner"
 FIRST_LOGIN = "first-login.json"
 
@@ -58,10 +64,14 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Session(Principal):
-    """Somebody who is logged in; one with a one-time password has to choose another before anything else."""
+    """Somebody who is logged in; one with a one-time password has to choose another before anything else.
+
+    `second_step`: they came, or next time will come, by a code as well.
+    """
 
     token: str = field(repr=False)
     must_change: bool = False
+    second_step: bool = False
 
     @property
     def sha256(self) -> str:
@@ -72,6 +82,27 @@ class Session(Principal):
     def handle(self) -> str:
         """What names it without opening it."""
         return self.sha256[:HANDLE]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWanted:
+    """The password was right; `token` lets the code follow it, once."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A login that waits for its code."""
+
+    user: str
+    password_hash: str
+    until: float
+    tries: int = 0
+
+
+class LoginOver(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
+    """The code came too late, or wrong too often: the password is wanted anew."""
 
 
 class TooManyTries(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
@@ -135,6 +166,11 @@ class Gate:
         self._by_user = TokenBucket(size=30, every_s=6.0)
         self._unknown_tokens = TokenBucket(size=10, every_s=6.0)
         self._made_by = TokenBucket(size=20, every_s=30.0)
+        # Of wrong codes: of a million, three are right at a time, so that 300 a day are found out in years.
+        self._by_code = TokenBucket(size=10, every_s=288.0)
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._offered: OrderedDict[str, tuple[str, float]] = OrderedDict()  # secrets shown, not in force yet
+        self._lock = threading.Lock()
         # Of failures on record: whoever fails on purpose must not fill the disk.
         self._lines = TokenBucket(size=60, every_s=10.0)
         self._unrecorded = 0
@@ -158,11 +194,11 @@ class Gate:
         self.people.add(CONSOLE, login["user"], hashed, at, role=Role.OWNER, scope=EVERYWHERE)
         return login
 
-    def log_in(self, user: str, password: str, address: str, at: float, browser: str = "") -> str | None:
-        """Open a session.
+    def log_in(self, user: str, password: str, address: str, at: float, browser: str = "") -> str | CodeWanted | None:
+        """Open a session, or where the user has a second step, ask for the code (`enter_code`).
 
         Returns:
-            Its token, or `None` when user or password is wrong.
+            The session's token; `None` when user or password is wrong.
 
         Raises:
             TooManyTries: From this address or for this user, or too many are trying just now.
@@ -178,11 +214,109 @@ class Gate:
             return None
         self._by_address.give_back(network, at)
         self._by_user.give_back(user, at)
-        token = secrets.token_urlsafe(32)
-        opened = self.people.open_session(
-            _digest(token), user, hashed, at, at + SESSION_S, address=address, browser=browser
-        )
-        return token if opened else None
+        if self.people.step_secret(user) is not None:
+            token = secrets.token_urlsafe(32)
+            with self._lock:
+                self._waiting[_digest(token)] = _Waiting(user, hashed, at + CODE_S)
+                if len(self._waiting) > MOST_WAITING:
+                    self._waiting.popitem(last=False)
+            return CodeWanted(token)
+        return self._open(user, hashed, address, at, browser)
+
+    def enter_code(self, token: str, typed: str, address: str, at: float, browser: str = "") -> str | None:
+        """Open the session of somebody whose password was right, by a code of their phone or a recovery code.
+
+        Returns:
+            The session's token, or `None` when the code is wrong, or was used before.
+
+        Raises:
+            LoginOver: The password is wanted anew.
+            TooManyTries: For this user.
+        """
+        key = _digest(token)
+        with self._lock:
+            waiting = self._waiting.get(key)
+            if waiting is None or at > waiting.until or waiting.tries >= CODE_TRIES:
+                self._waiting.pop(key, None)
+                raise LoginOver
+            waiting.tries += 1
+        if not self._by_code.take(waiting.user, at):
+            self._note("login_refused", waiting.user, address, at)
+            raise TooManyTries
+        if not self._is_code(waiting.user, typed, at):
+            self._note("code_failed", waiting.user, address, at)
+            return None
+        self._by_code.give_back(waiting.user, at)
+        with self._lock:
+            self._waiting.pop(key, None)
+        return self._open(waiting.user, waiting.password_hash, address, at, browser)
+
+    def offer_second_step(self, session: Session, password: str, at: float) -> str | None:
+        """A secret for one's phone, in force once `set_second_step` gets a code of it; `None`: wrong password.
+
+        Raises:
+            TooManyTries: For this user.
+        """
+        if not self._is_password(session, password, at):
+            return None
+        secret = second_step.new_secret()
+        with self._lock:
+            self._offered[session.sha256] = (secret, at + CODE_S)
+            if len(self._offered) > MOST_WAITING:
+                self._offered.popitem(last=False)
+        return secret
+
+    def offered(self, session: Session, at: float) -> str | None:
+        """The secret that was offered in this session and isn't in force yet."""
+        with self._lock:
+            secret, until = self._offered.get(session.sha256, ("", 0.0))
+        return secret if at <= until else None
+
+    def set_second_step(self, session: Session, typed: str, at: float) -> list[str] | None:
+        """Ask for codes from now on; the recovery codes, kept nowhere, or `None` when the code is wrong.
+
+        Raises:
+            TooManyTries: For this user.
+            LoginOver: Nothing was offered, or that is too long ago.
+        """
+        secret = self.offered(session, at)
+        if secret is None:
+            raise LoginOver
+        if not self._by_code.take(session.user, at):
+            raise TooManyTries
+        step = second_step.step_of(secret, typed, at)
+        if step is None:
+            return None
+        self._by_code.give_back(session.user, at)
+        with self._lock:
+            self._offered.pop(session.sha256, None)
+        made = second_step.new_recovery_codes()
+        hashes = [second_step.recovery_sha256(one) for one in made]
+        self.people.set_second_step(session, secret, hashes, step, at)
+        return made
+
+    def drop_second_step(self, session: Session, password: str, at: float) -> bool:
+        """Be asked for codes no more; tells whether the password was right.
+
+        Raises:
+            TooManyTries: For this user.
+        """
+        if not self._is_password(session, password, at):
+            return False
+        self.people.drop_second_step(session, session.user, at)
+        return True
+
+    def make_recovery_codes(self, session: Session, password: str, at: float) -> list[str] | None:
+        """Other recovery codes instead of those of before, kept nowhere; `None` when the password is wrong.
+
+        Raises:
+            TooManyTries: For this user.
+        """
+        if not self._is_password(session, password, at) or not session.second_step:
+            return None
+        made = second_step.new_recovery_codes()
+        self.people.set_recovery_codes(session, [second_step.recovery_sha256(one) for one in made], at)
+        return made
 
     def change_password(self, session: Session, old: str, new: str, at: float) -> bool:
         """Change one's password, which ends all of one's sessions; tells whether the old one was right.
@@ -190,9 +324,7 @@ class Gate:
         Raises:
             TooManyTries: For this user.
         """
-        if not self._by_user.take(session.user, at):
-            raise TooManyTries
-        if self._hash_of(session.user, old, at) is None:
+        if not self._is_password(session, old, at):
             return False
         self.people.set_password(session, session.user, self._hash(new), at)
         return True
@@ -244,7 +376,9 @@ class Gate:
         user, expires_at = found
         if extend and at + SESSION_S - expires_at > RENEW_S:
             self.people.extend_session(_digest(token), user.name, at, at + SESSION_S, address=address)
-        return Session(user.name, user.role, user.scope, token, user.one_time_until is not None)
+        return Session(
+            user.name, user.role, user.scope, token, user.one_time_until is not None, user.second_step
+        )  # fmt: skip
 
     def is_open(self, session: Session | None, at: float) -> bool:
         """Whether a session is still what it was: open, with the same role and scope. It is no sign of use."""
@@ -271,6 +405,27 @@ class Gate:
     def log_out(self, session: Session, at: float) -> None:
         """End a session."""
         self.people.log_out(session.sha256, session.user, at)
+
+    def _open(self, user: str, password_hash: str, address: str, at: float, browser: str) -> str | None:
+        token = secrets.token_urlsafe(32)
+        opened = self.people.open_session(
+            _digest(token), user, password_hash, at, at + SESSION_S, address=address, browser=browser
+        )
+        return token if opened else None
+
+    def _is_password(self, session: Session, password: str, at: float) -> bool:
+        if not self._by_user.take(session.user, at):
+            raise TooManyTries
+        return self._hash_of(session.user, password, at) is not None
+
+    def _is_code(self, user: str, typed: str, at: float) -> bool:
+        secret = self.people.step_secret(user)
+        if secret is None:
+            return False  # it was dropped meanwhile: the password alone opens, asked for anew
+        step = second_step.step_of(secret, typed, at)
+        if step is not None:
+            return self.people.use_step(user, secret, step)
+        return self.people.use_recovery_code(user, second_step.recovery_sha256(typed[:100]), at)
 
     def _note(self, action: str, user: str, address: str, at: float) -> None:
         """Put a failure on record, or count it for the next line where there were too many."""

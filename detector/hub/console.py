@@ -57,6 +57,15 @@ class Console:
         with _in_words():
             return self._gate().reset_password(self._by, as_name(name), self._clock.now())
 
+    def drop_second_step(self, name: str) -> None:
+        """Ask a user for no codes any more after the password.
+
+        Raises:
+            LabelwatchError: There is no such user.
+        """
+        with _in_words():
+            self._people.drop_second_step(self._by, as_name(name), self._clock.now())
+
     def users(self) -> list[User]:
         """Everybody."""
         return self._people.users(EVERYWHERE)

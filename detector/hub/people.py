@@ -1,6 +1,7 @@
 """Who there is: users, where they are logged in, and the API tokens made in their name.
 
-The database holds only hashes of passwords (argon2id) and of session and API tokens (SHA-256). Every change is made
+The database holds only hashes of passwords (argon2id), of session and API tokens and of recovery codes (SHA-256); the
+secret that a phone makes codes of is no hash, since the hub makes them as well. Every change is made
 `by` a `Principal`, checked against what that one may give away, and leaves its line in the audit log within the same
 transaction. Times are Unix seconds from the caller's clock.
 """
@@ -19,7 +20,7 @@ from detector.errors import LabelwatchError
 from detector.hub.audit import Audit
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import RIGHTS, Principal, Right, Role, Scope
-from detector.hub.schema import sessions, tokens, users
+from detector.hub.schema import recovery_codes, sessions, tokens, users
 
 # Letters of any script, and little else: a name is part of addresses and of `token:NAME`.
 NAME = re.compile(r"\w(?:[\w .@+-]{0,62}\w)?")
@@ -41,7 +42,7 @@ class User:
     """Somebody with a password; one who is disabled can't come in, but what they did stays theirs.
 
     `one_time_until` is set while the password is one that somebody else made: it opens until then, and the first thing
-    it opens is the page that asks for another.
+    it opens is the page that asks for another. `second_step`: whether a code is asked for after the password.
     """
 
     name: str
@@ -51,6 +52,7 @@ class User:
     disabled_at: float | None
     last_seen: float | None
     one_time_until: float | None
+    second_step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,67 @@ class People:
             connection.execute(update(users).where(users.c.name == name).values(disabled_at=None))
             self._audit.add(connection, at, by.user, "user_enabled", name)
 
+    # The second step of a login
+
+    def step_secret(self, name: str) -> str | None:
+        """What the codes of a user's phone are made of; `None` where none are asked for."""
+        with self._reading() as connection:
+            return connection.execute(select(users.c.step_secret).where(users.c.name == name)).scalar_one_or_none()
+
+    def set_second_step(self, by: Principal, secret: str, recovery: Sequence[str], step: int, at: float) -> None:
+        """Ask oneself for codes from now on; `recovery` are hashes of codes that open once, `step` is used up."""
+        with self._writing() as connection:
+            values = {"step_secret": secret, "step_used": step}
+            connection.execute(update(users).where(users.c.name == by.user).values(values))
+            _put_recovery_codes(connection, by.user, recovery)
+            self._audit.add(connection, at, by.user, "second_step_set", by.user)
+
+    def set_recovery_codes(self, by: Principal, recovery: Sequence[str], at: float) -> None:
+        """Have other recovery codes than before, given as hashes."""
+        with self._writing() as connection:
+            _put_recovery_codes(connection, by.user, recovery)
+            self._audit.add(connection, at, by.user, "recovery_codes_made", by.user)
+
+    def recovery_codes_left(self, name: str) -> int:
+        """How many recovery codes of a user still open."""
+        query = select(func.count()).select_from(recovery_codes).where(recovery_codes.c.user == name)
+        with self._reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def drop_second_step(self, by: Principal, name: str, at: float) -> None:
+        """Ask a user for no codes any more.
+
+        Raises:
+            PeopleError: `by` may not change this user.
+        """
+        with self._writing() as connection:
+            one_at_a_time(connection)
+            if not _check_may_change(by, _find(connection, name)).second_step:
+                return
+            nothing = {"step_secret": None, "step_used": None}
+            connection.execute(update(users).where(users.c.name == name).values(nothing))
+            _put_recovery_codes(connection, name, ())
+            self._audit.add(connection, at, by.user, "second_step_dropped", name)
+
+    def use_step(self, name: str, secret: str, step: int) -> bool:
+        """Use up a time step of a user's codes, and all before it; tells whether it wasn't yet."""
+        c = users.c
+        fresh = c.step_used.is_(None) | (c.step_used < step)
+        with self._writing() as connection:
+            done = connection.execute(
+                update(users).where(c.name == name, c.step_secret == secret, fresh).values(step_used=step)
+            )
+            return done.rowcount == 1
+
+    def use_recovery_code(self, name: str, sha256: str, at: float) -> bool:
+        """Use up a recovery code; tells whether there was such a one."""
+        c = recovery_codes.c
+        with self._writing() as connection:
+            done = connection.execute(delete(recovery_codes).where(c.user == name, c.sha256 == sha256))
+            if done.rowcount == 1:
+                self._audit.add(connection, at, name, "recovery_code_used", name)
+            return done.rowcount == 1
+
     # Sessions
 
     def open_session(
@@ -364,6 +427,12 @@ class People:
             self._audit.add(connection, at, by.user, "token_revoked", token.name, of=token.user)
 
 
+def _put_recovery_codes(connection: Connection, name: str, hashes: Sequence[str]) -> None:
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.user == name))
+    if hashes:
+        connection.execute(recovery_codes.insert(), [{"user": name, "sha256": one} for one in hashes])
+
+
 def _open(at: float) -> tuple[ColumnElement[bool], ...]:
     return sessions.c.expires_at > at, sessions.c.created_at > at - LONGEST_SESSION_S
 
@@ -421,7 +490,7 @@ def _find(connection: Connection, name: str) -> User | None:
 def _user(row: Row[Any]) -> User:
     return User(
         row.name, Role(row.role), Scope.of(row.scope), row.created_at, row.disabled_at, row.last_seen,
-        row.one_time_until,
+        row.one_time_until, row.step_secret is not None,
     )  # fmt: skip
 
 

@@ -352,6 +352,16 @@ users = Table(
     Column("last_seen", Float),
     # Set while the password is one that somebody else made: until then it opens, and must be changed.
     Column("one_time_until", Float),
+    # Of the second step of a login, if they have one: what the phone knows, and the time step of the code used last.
+    Column("step_secret", Text),
+    Column("step_used", Integer),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("sha256", Text, primary_key=True),
 )
 
 sessions = Table(

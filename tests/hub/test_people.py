@@ -572,6 +572,10 @@ def test_the_console_adds_lists_and_resets(hub_file: Path, capsys: pytest.Captur
     assert cli.main(add) == 1 and "There is a user of this name" in capsys.readouterr().err
     assert cli.main(["user", "reset", "guard", str(hub_file)]) == 0
     second = capsys.readouterr().out.split()[2]
+    assert cli.main(["user", "reset", "guard", "--second-step", str(hub_file)]) == 0
+    assert "guard logs in by the password alone" in capsys.readouterr().out
+    assert cli.main(["user", "reset", "nobody", "--second-step", str(hub_file)]) == 1
+    assert capsys.readouterr().err
     assert cli.main(["user", "list", "--json", str(hub_file)]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [(user["name"], user["role"], user["scope"]) for user in listed] == [

@@ -5,13 +5,25 @@ from __future__ import annotations
 import logging
 from urllib.parse import urlsplit
 
+import segno
 from fastapi import APIRouter, Request
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.auth import FIRST_LOGIN, SESSION_S, SHORTEST_PASSWORD, TooManyTries, cookie_name
+from detector.hub import second_step
+from detector.hub.auth import (
+    FIRST_LOGIN,
+    SESSION_S,
+    SHORTEST_PASSWORD,
+    CodeWanted,
+    LoginOver,
+    Session,
+    TooManyTries,
+    cookie_name,
+)
 from detector.hub.pages.people import sessions_of
-from detector.hub.pages.view import THEMES, Anybody, Form, LoginNeeded, Newcomer, View, own_path
+from detector.hub.pages.view import THEMES, Anybody, Form, LoginNeeded, Newcomer, PasswordNeeded, View, own_path
 from detector.hub.passwords import is_guessed
 from detector.hub.source import archive, archive_name
 from detector.hub.texts import LANGUAGES
@@ -35,23 +47,36 @@ def login_page(view: Anybody, next: str = "/") -> Response:  # noqa: A002  (the 
 def log_in(view: Anybody, fields: Form) -> Response:
     """Open a session, or say generically that it didn't work."""
     user, wanted = fields.get("user", "").strip(), own_path(fields.get("next", "/"))
-    address, browser = view.address, view.request.headers.get("user-agent", "")[:LONGEST_BROWSER].replace("\0", "")
     try:
-        token = view.parts.gate.log_in(user, fields.get("password", ""), address, view.now, browser)
+        found = view.parts.gate.log_in(user, fields.get("password", ""), view.address, view.now, _browser(view))
     except TooManyTries:
-        logger.warning("login refused: too many tries, from %s", address)
+        logger.warning("login refused: too many tries, from %s", view.address)
         return view.page("login.html", 429, wrong="login_wait", next=wanted, user=user)
-    if token is None:
-        logger.warning("login failed from %s", address)
+    if found is None:
+        logger.warning("login failed from %s", view.address)
         return view.page("login.html", 401, wrong="login_wrong", next=wanted, user=user)
-    logger.info("login of %s from %s", ascii(user), address)
-    answer = RedirectResponse(wanted, 303)
-    scheme = view.request.url.scheme
-    answer.set_cookie(
-        cookie_name(scheme), token, max_age=int(SESSION_S), path="/", secure=scheme == "https", httponly=True,
-        samesite="lax",
-    )  # fmt: skip
-    return answer
+    if isinstance(found, CodeWanted):
+        return view.page("login_code.html", wrong="", next=wanted, token=found.token)
+    logger.info("login of %s from %s", ascii(user), view.address)
+    return _let_in(view, found, wanted)
+
+
+@router.post("/login/code")
+def enter_code(view: Anybody, fields: Form) -> Response:
+    """Open a session by the code that follows the password."""
+    token, wanted = fields.get("token", ""), own_path(fields.get("next", "/"))
+    try:
+        found = view.parts.gate.enter_code(token, fields.get("code", ""), view.address, view.now, _browser(view))
+    except TooManyTries:
+        logger.warning("login refused: too many wrong codes, from %s", view.address)
+        return view.page("login_code.html", 429, wrong="login_wait", next=wanted, token=token)
+    except LoginOver:
+        return view.page("login.html", 401, wrong="code_over", next=wanted, user="")
+    if found is None:
+        logger.warning("login failed at its code, from %s", view.address)
+        return view.page("login_code.html", 401, wrong="code_wrong", next=wanted, token=token)
+    logger.info("login by code from %s", view.address)
+    return _let_in(view, found, wanted)
 
 
 @router.post("/preferences")
@@ -109,6 +134,39 @@ def change_password(view: Newcomer, fields: Form) -> Response:
     return RedirectResponse("/login", 303)
 
 
+@router.post("/account/second-step")
+def offer_second_step(view: Newcomer, fields: Form) -> Response:
+    """Show what a phone needs to make codes."""
+    session = _settled(view)
+    secret = view.parts.gate.offer_second_step(session, fields.get("password", ""), view.now)
+    return _account(view, step_wrong="" if secret else "password_wrong")
+
+
+@router.post("/account/second-step/confirm")
+def set_second_step(view: Newcomer, fields: Form) -> Response:
+    """Ask for codes from now on, and show the recovery codes."""
+    try:
+        codes = view.parts.gate.set_second_step(_settled(view), fields.get("code", ""), view.now)
+    except LoginOver:
+        return _account(view, step_wrong="step_over")
+    return _account(view, step_wrong="" if codes else "code_wrong", codes=codes)
+
+
+@router.post("/account/second-step/off")
+def drop_second_step(view: Newcomer, fields: Form) -> Response:
+    """Be asked for codes no more."""
+    if view.parts.gate.drop_second_step(_settled(view), fields.get("password", ""), view.now):
+        return RedirectResponse("/account", 303)
+    return _account(view, step_wrong="password_wrong")
+
+
+@router.post("/account/recovery-codes")
+def make_recovery_codes(view: Newcomer, fields: Form) -> Response:
+    """Show other recovery codes instead of those of before."""
+    codes = view.parts.gate.make_recovery_codes(_settled(view), fields.get("password", ""), view.now)
+    return _account(view, step_wrong="" if codes else "password_wrong", codes=codes)
+
+
 @router.post("/logout")
 def log_out(view: Newcomer) -> Response:
     """End the session."""
@@ -120,9 +178,41 @@ def log_out(view: Newcomer) -> Response:
     return answer
 
 
-def _account(view: View, wrong: str = "") -> Response:
-    tokens = view.parts.people.tokens(view.scope, view.user)
+def _browser(view: View) -> str:
+    return view.request.headers.get("user-agent", "")[:LONGEST_BROWSER].replace("\0", "")
+
+
+def _let_in(view: View, token: str, wanted: str) -> Response:
+    answer = RedirectResponse(wanted, 303)
+    scheme = view.request.url.scheme
+    answer.set_cookie(
+        cookie_name(scheme), token, max_age=int(SESSION_S), path="/", secure=scheme == "https", httponly=True,
+        samesite="lax",
+    )  # fmt: skip
+    return answer
+
+
+def _settled(view: View) -> Session:
+    """The session of somebody with a password of their own."""
+    if view.session is None:
+        raise LoginNeeded
+    if view.session.must_change:
+        raise PasswordNeeded
+    return view.session
+
+
+def _account(view: View, wrong: str = "", *, step_wrong: str = "", codes: list[str] | None = None) -> Response:
+    gate, people, session = view.parts.gate, view.parts.people, view.session
+    offered = gate.offered(session, view.now) if session else None
+    picture = None
+    if offered:
+        host = urlsplit(view.parts.config.public_url or str(view.request.base_url)).hostname or ""
+        read = second_step.address(offered, view.user, host)
+        picture = Markup(segno.make(read, error="m").svg_inline(scale=5, border=2))  # noqa: S704  (drawn just now)
     return view.page(
-        "account.html", 400 if wrong else 200, wrong=wrong, shortest=SHORTEST_PASSWORD, tokens=tokens,
-        **sessions_of(view, view.user),
+        "account.html", 400 if wrong or step_wrong else 200, wrong=wrong, shortest=SHORTEST_PASSWORD,
+        tokens=people.tokens(view.scope, view.user), step_wrong=step_wrong, codes=codes, offered=offered,
+        picture=picture, second_step=people.step_secret(view.user) is not None,
+        codes_left=people.recovery_codes_left(view.user),
+        must_step=view.must_step, **sessions_of(view, view.user),
     )  # fmt: skip

@@ -81,6 +81,18 @@ def reset_password(view: Manager, name: str) -> Response:
     return _person(view, name, made={"kind": "reset", "name": name, "secret": password})
 
 
+@router.post("/people/{name}/second-step")
+def drop_second_step(view: Manager, name: str) -> Response:
+    """Ask a user for codes no more: the phone is lost, and the recovery codes are."""
+    try:
+        if _known(view, name).name == view.user:
+            raise PeopleError("people_not_oneself")
+        view.parts.people.drop_second_step(view.acting, name, view.now)
+    except PeopleError as error:
+        return _person(view, name, error)
+    return _back_to(name)
+
+
 @router.post("/people/{name}/access")
 def change_access(view: Manager, name: str, fields: Form) -> Response:
     """Disable a user, or let one in again."""

@@ -53,7 +53,7 @@ class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an err
 
 
 class PasswordNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
-    """The visitor has to choose a password of their own first."""
+    """The visitor has to choose a password of their own first, or to set up the second step that this hub wants."""
 
 
 class NotAllowed(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
@@ -107,6 +107,12 @@ class View:
         if self.principal is None:
             raise LoginNeeded
         return self.principal
+
+    @property
+    def must_step(self) -> bool:
+        """Whether this hub wants a second step that the visitor hasn't set up yet."""
+        wanted = self.parts.config.second_step == "required"
+        return wanted and self.session is not None and not self.session.second_step
 
     @property
     def user(self) -> str:
@@ -288,12 +294,12 @@ def somebody(request: Request) -> View:
 
     Raises:
         LoginNeeded: It is neither.
-        PasswordNeeded: The person came with a one-time password.
+        PasswordNeeded: The person came with a one-time password, or lacks the second step that this hub wants.
     """
     view = View(request)
     if view.principal is None:
         raise LoginNeeded
-    if view.session and view.session.must_change:
+    if view.session and (view.session.must_change or view.must_step):
         raise PasswordNeeded
     return view
 
