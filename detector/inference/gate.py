@@ -68,15 +68,19 @@ class MotionGate:
         if self._mean is None:
             self._begin(smooth)
             return True
-        ahead = smooth - self._mean
-        change = np.abs(ahead)
+        # What comes next goes over the same few arrays: new ones for each step would not stay in the processor's cache.
+        change = cv2.absdiff(smooth, self._mean)
         changed = cv2.compare(change, self._bound, cv2.CMP_GT)
         places = cv2.countNonZero(changed)
         if places > ALL_ANEW * smooth.size and self._learned_s >= FIRST_S:
             self._mean = smooth
             return True
+        ahead = cv2.subtract(smooth, self._mean, self._mean)
         most = LARGEST_STEP * self._bound
-        self._mean = smooth - np.clip(ahead, -most, most) * np.float32(math.exp(-passed_s / BEFORE_S))
+        cv2.min(ahead, most, ahead)
+        cv2.max(ahead, np.negative(most, out=most), ahead)
+        np.multiply(ahead, np.float32(math.exp(-passed_s / BEFORE_S)), out=ahead)
+        self._mean = np.subtract(smooth, ahead, out=smooth)
         if at > self._called_until:  # what people do never becomes usual
             self._learn(change, passed_s)
         if self._learned_s < FIRST_S:
@@ -96,6 +100,7 @@ class MotionGate:
         """Take the mean square of changes at each place, of all seen at first, then of about the last minute."""
         most: Any = MOST_LEARNED if self._learned_s < FIRST_S else self._bound
         self._learned_s = min(self._learned_s + passed_s, USUAL_S)
-        square = np.square(np.minimum(change, most))
+        square = np.square(np.minimum(change, most, out=change), out=change)
         cv2.accumulateWeighted(square, self._usual, min(1.0, passed_s / self._learned_s))
-        self._bound = np.maximum(LEAST_CHANGE, DEVIATIONS * np.sqrt(self._usual))
+        np.multiply(np.sqrt(self._usual, out=self._bound), np.float32(DEVIATIONS), out=self._bound)
+        np.maximum(self._bound, np.float32(LEAST_CHANGE), out=self._bound)
