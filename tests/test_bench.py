@@ -17,7 +17,8 @@ import pytest
 from detector.bench import machine
 from detector.bench.clips import KEY_EVERY_S, SIZE, ClipMaker, Sequence
 from detector.bench.comparison import NOT_THERE, BenchFailedError, _run, bench
-from detector.bench.measuring import Job, Meter, measured, most_memory_mb
+from detector.bench.measuring import measured
+from detector.bench.meter import Job, Meter, most_memory_mb
 from detector.bench.plot import plot
 from detector.bench.results import Results
 from detector.bench.setups import DECODE, FPS, OURS, SHIPPED, TRACK, Setup, Taken, setups

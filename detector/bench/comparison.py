@@ -19,7 +19,7 @@ from typing import Any
 from detector import __version__
 from detector.bench import machine
 from detector.bench.clips import BUSY, QUIET, WARM_UP, ClipMaker, Sequence, made_how
-from detector.bench.measuring import Job
+from detector.bench.meter import Job
 from detector.bench.results import Results
 from detector.bench.setups import TRACK, Setup, Taken, setups
 from detector.errors import LabelwatchError, MissingPart, ModelError

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from detector.bench.measuring import Job, Meter, taken
+from detector.bench.meter import Job, Meter, taken
 from detector.bench.setups import ANALYSED_FPS, FPS, Taken
 from detector.errors import MissingPart
 
