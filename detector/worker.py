@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from types import FrameType
@@ -35,7 +36,7 @@ from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
 from detector.edge.watchdog import Part, Watchdog
-from detector.heap import forget_garbage_early, share_heaps
+from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, share_heaps
 from detector.notify import Notifier
 from detector.packets import PacketRing
 from detector.whole_files import write_whole
@@ -173,6 +174,7 @@ class _Watch:
         self._watchdog = Watchdog(parts, memory_mb, len(self._restarts))
         self._running_at = clock.now() + RUNNING_S
         self._report_at = clock.now()
+        self._return_at = 0.0
         self._layout: object = None
 
     def until(self, stop: threading.Event) -> bool:
@@ -185,6 +187,9 @@ class _Watch:
             self._watchdog.step(now)
             anew = self._is_to_begin_anew(now)
             self._tell_what_is_due(now)
+            if time.monotonic() >= self._return_at:
+                return_free_pages()
+                self._return_at = time.monotonic() + RETURN_EVERY_S
             self._notifier.alive()
         self._report_at = 0.0
         self._tell_what_is_due(self._clock.now())

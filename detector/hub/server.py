@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 import segno
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
-from detector.heap import forget_garbage_early, return_freed_memory
+from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
 from detector.hub.events import Live
 from detector.hub.heard import Heard
@@ -237,8 +238,11 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
             forget_garbage_early()
             sys.stdout.write(_greeting(hub, config, private=sys.stdout.isatty()))
             sys.stdout.flush()
+            return_at = time.monotonic()
             while hub.is_running and not stopping.wait(0.5):
-                pass
+                if time.monotonic() >= return_at:
+                    return_free_pages()
+                    return_at = time.monotonic() + RETURN_EVERY_S
             return 0 if stopping.is_set() else 1
         finally:
             hub.stop()
