@@ -203,7 +203,7 @@ def test_of_cameras_played_in_real_time_those_with_people_are_looked_at_more_and
     told = density.run(kinds, Slow(), Analysis(), 4.0, warm_up_s=1.5, clock=SystemClock())
     least, mean, most = told["moving"]["looks"]
     assert least > 0
-    assert most - least <= 0.3 + 0.3 * mean
+    assert most - least <= 2 / 4.0 + 0.3 * mean  # two looks of one camera, in the 4 s
     assert told["walked"]["looks"][0] > 1.3 * most
     assert told["moving"]["dropped"] > 0
     assert told["moving"]["wait_s"] > 1.3 * told["walked"]["wait_s"]

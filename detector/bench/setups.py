@@ -88,7 +88,7 @@ def setups(clip: str, fast: list[str], track: bool) -> list[Setup]:
     """
     found = [Setup(DECODE), SHIPPED]
     found += [Setup(OURS, side, precision) for precision in fast for side in SIDES]
-    found += [Setup(OURS, side, precision, zooms=0) for precision in fast[:1] for side in SIDES]
+    found += [Setup(OURS, side, precision, zooms=0) for precision in fast for side in SIDES]
     if clip == "quiet":
         found.append(Setup(OURS, 416, [*fast, "fp32"][0], fast_scan=True))
     else:
