@@ -98,7 +98,8 @@ def user_record(user: User) -> dict[str, object]:
     """A user as JSON tells it."""
     times = {name: getattr(user, name) for name in ("created_at", "last_seen", "disabled_at", "one_time_until")}
     told = {name: None if at is None else iso(at) for name, at in times.items()}
-    return {"name": user.name, "role": str(user.role), "scope": user.scope.names, **told}
+    known = {"name": user.name, "role": str(user.role), "scope": user.scope.names, "second_step": user.second_step}
+    return {**known, **told}
 
 
 def user_lines(users: Sequence[User]) -> list[str]:
@@ -109,6 +110,7 @@ def user_lines(users: Sequence[User]) -> list[str]:
             str(user.role),
             ",".join(user.scope.names) if user.scope.names is not None else "everywhere",
             "disabled" if user.disabled_at else "one-time password" if user.one_time_until else "",
+            "second step" if user.second_step else "",
             f"last seen {iso(user.last_seen)}" if user.last_seen else "never logged in",
         )
         for user in users

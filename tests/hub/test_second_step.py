@@ -200,13 +200,15 @@ def test_a_lost_phone_is_a_matter_for_who_manages_people_or_sits_at_the_hub(site
     guard = Phone(site, Role.REVIEWER)
     path = f"/people/{guard.name}/second-step"
     assert guard.client.post(path).status_code == 403
-    assert path in site.client.get(f"/people/{guard.name}").text
+    page = site.client.get(f"/people/{guard.name}").text
+    assert path in page and "已开启登录第二步" in page
     assert site.client.post(path).status_code == 303 and site.people.step_secret(guard.name) is None
     owner = Phone(site, Role.OWNER, name="boss")
     assert owner.client.post("/people/boss/second-step").status_code == 400
     assert site.people.step_secret("boss")  # not one's own in this way: whoever finds an open page could
     Console(site.store.database, site.clock, CHEAP).drop_second_step("boss")
     assert site.people.step_secret("boss") is None
+    assert "没有登录第二步" in site.client.get("/people/boss").text
     assert "取消登录第二步" in site.client.get("/audit").text
 
 
