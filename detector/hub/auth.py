@@ -41,9 +41,7 @@ LONGEST_TOKEN_DAYS = 3660
 TOKEN_PREFIX = "lw_"  # noqa: S105  (so that a leaked one is known for what it is)
 HASHES_AT_ONCE = 2  # 64 MiB and 0.4 s each with argon2's own defaults
 SHORTEST_PASSWORD = 10
-CODE_S = (
-    300.0  # after the password so long is left for the code, and after a QR code was shown for the first code of it
-)
+CODE_S = 300.0  # so long is left for a code after the password, and for the first one after the QR code
 CODE_TRIES = 5
 MOST_WAITING = 1000  # logins that wait for a code
 FIRST_USER = "owner"

@@ -103,13 +103,12 @@ def main() -> None:
     pipeline, clock = build_pipeline(config, config.cameras[0]), Clock()
     stages = pipeline._stages
     judging = [(stages.tracker, "update", "tracking"), (stages.policy, "admit", "policy")]
-    for owner, name, stage in [*STAGES, *judging, *((rule, "observe", "rules") for rule in stages.rules)]:
+    for owner, name, stage in [*STAGES, *judging]:
         setattr(owner, name, clock.timed(stage, getattr(owner, name)))
+    for rule in stages.rules:  # whose work is done while its signals are taken, not when it is asked for them
+        rule.observe = clock.timed("rules", lambda scene, ask=rule.observe: list(ask(scene)))
     recording = Recording(options.clip, camera=config.cameras[0].name, start_at=1.8e9, fps=analysis.fps)
     process = clock.timed("pipeline, rest", pipeline.process)
-    # A rule's work is done while its signals are taken, not when it is asked for them.
-    for rule in stages.rules:
-        rule.observe = (lambda ask: lambda scene: clock.timed("rules", list)(ask(scene)))(rule.observe)
     began = time.thread_time()
     clock.timed("demux, times, pacing", lambda: [process(frame) for frame in recording])()
     total = time.thread_time() - began

@@ -43,8 +43,11 @@ def test_a_clock_may_be_off_by_half_a_minute_and_no_more(at: int, away: int) -> 
     now = at // 30
     made = max(now + away, 0)
     found = second_step.step_of(SECRET, second_step.code(SECRET, made), float(at))
-    assert found is not None if abs(made - now) <= 1 else found is None or second_step.code(SECRET, found)
-    assert found is None or abs(found - now) <= 1
+    near = [step for step in (now - 1, now, now + 1) if step >= 0]
+    # Two steps in a million have the same code.
+    expected = [step for step in near if second_step.code(SECRET, step) == second_step.code(SECRET, made)]
+    assert made in expected or made not in near
+    assert found == (expected[0] if expected else None)
 
 
 @pytest.mark.parametrize("typed", ["", "12345", "1234567", "٢٨٧٠٨٢", "²87082", "+87082", "-28708", "0x2870", "a" * 999])

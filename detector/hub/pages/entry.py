@@ -214,5 +214,5 @@ def _account(view: View, wrong: str = "", *, step_wrong: str = "", codes: list[s
         tokens=people.tokens(view.scope, view.user), step_wrong=step_wrong, codes=codes, offered=offered,
         picture=picture, second_step=people.step_secret(view.user) is not None,
         codes_left=people.recovery_codes_left(view.user),
-        must_step=view.must_step, **sessions_of(view, view.user),
+        **sessions_of(view, view.user),
     )  # fmt: skip
