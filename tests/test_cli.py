@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from detector import __version__
-from detector.cli import build_parser, main, progress_count, progress_seconds
+from detector.cli import build_parser, main
+from detector.progress import progress_count, progress_seconds
 
 CONFIG = """
 site: s

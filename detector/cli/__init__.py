@@ -1,0 +1,72 @@
+"""The `labelwatch` command: arguments enter, an exit code leaves.
+
+Verbs stand in the modules beside this one, each with its options above what runs it. What a verb does is imported when
+it runs, so that asking for help loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+
+from detector import __version__
+from detector.cli import edge, hub, models, recordings, trying
+from detector.cli.arguments import FAILED, MISUSED, Run
+from detector.errors import ConfigError, LabelwatchError, MissingPart
+from detector.secrecy import guard, redacted
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; named errors become one line on stderr and an exit code.
+
+    Returns:
+        0 fine, 1 findings or failed work, 2 usage or configuration.
+    """
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    set_up_logging(options.verbose)
+    try:
+        code: int = options.run(options)
+    except (ConfigError, MissingPart) as error:
+        print(f"labelwatch: {error}", file=sys.stderr)
+        return MISUSED
+    except LabelwatchError as error:
+        print(f"labelwatch: {error}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"labelwatch: {redacted(error)}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def set_up_logging(verbose: bool) -> None:
+    """Log to stderr, UTC times, no secrets."""
+    guard()
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
+    for name in ("httpx", "httpcore", "alembic", "asyncio", "libav"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    parser = argparse.ArgumentParser(prog="labelwatch", description="Notices people photographing parcel labels.")
+    parser.add_argument("--version", action="version", version=f"labelwatch {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def verb(name: str, run: Run, what: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=what, description=what)
+        added.set_defaults(run=run)
+        return added
+
+    for module in (trying, edge, hub, recordings, models):
+        module.add_verbs(verb)
+    return parser

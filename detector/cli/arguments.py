@@ -1,0 +1,100 @@
+"""Words of a command line: what each kind of argument may be, and what it becomes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import TYPE_CHECKING
+
+from detector.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from detector.hub.audit import Head
+
+FINE, FAILED, MISUSED = 0, 1, 2  # exit codes: fine; findings or failed work; usage or configuration
+MOST_TOLD = 50  # files that were not taken; all are in the summary
+
+Run = Callable[[argparse.Namespace], int]
+Verb = Callable[[str, Run, str], argparse.ArgumentParser]  # names one: what runs it, and what it is about
+
+
+def timezone(text: str) -> str:
+    """A time zone of the IANA database."""
+    from zoneinfo import available_timezones
+
+    if text not in available_timezones():
+        raise argparse.ArgumentTypeError(f"no such time zone: {text}")
+    return text
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text}")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = float("nan")
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
+    return share
+
+
+def teaching(text: str) -> tuple[str, ...]:
+    """Verdicts, with commas between."""
+    verdicts = tuple(text.split(","))
+    if wrong := [verdict for verdict in verdicts if verdict not in ("true", "authorised", "false")]:
+        why = "what is unclear to people teaches nothing" if "unclear" in wrong else f"no such verdict: {wrong[0]!r}"
+        raise argparse.ArgumentTypeError(f"{why} (of true, authorised, false, with commas between)")
+    return verdicts
+
+
+def meaning(text: str) -> tuple[str, str]:
+    """CLASS=LABEL."""
+    theirs, equals, ours = text.rpartition("=")
+    if not (theirs and equals and ours):
+        raise argparse.ArgumentTypeError(f"must be CLASS=LABEL, not {text}")
+    return theirs, ours
+
+
+def places(text: str) -> list[str]:
+    """Sites and cameras, with commas between."""
+    names = [name.strip() for name in text.split(",")]
+    if wrong := [name for name in names if not re.fullmatch(r"[^/\s]+(/[^/\s]+)?", name)]:
+        raise argparse.ArgumentTypeError(f"must be SITE or SITE/CAMERA, with commas between, not {wrong[0]!r}")
+    return names
+
+
+def head_of_log(text: str) -> Head:
+    """NUMBER:HASH of an audit log's entry."""
+    from detector.hub.audit import Head
+
+    try:
+        return Head.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def spoken() -> str:
+    """The terminal's language, of those that we speak."""
+    spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh" if spoken.startswith("zh") else "en"
+
+
+def time_of(option: str, text: str | None, zone: tzinfo | None = None) -> float | None:
+    """Unix seconds of an option's ISO 8601 time, in `zone` or else UTC where it names none; `None` when not given."""
+    from detector.clock import unix
+
+    try:
+        return None if text is None else unix(text, zone)
+    except (ValueError, OverflowError) as error:
+        hint = "ISO 8601, e.g. 2026-11-01T09:26:00+08:00"
+        raise ConfigError([Problem(option, "", f"not a time: {text}", hint)]) from error

@@ -1,0 +1,188 @@
+"""Verbs of an edge box."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detector.cli.arguments import FINE, MISUSED, Verb, spoken, time_of
+from detector.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from detector.config import EdgeConfig
+    from detector.edge.zoned import Zoned
+
+
+def add_verbs(verb: Verb) -> None:
+    """Name them."""
+    run = verb("run", run_worker, "edge worker: all cameras of one box")
+    run.add_argument("config", type=Path, metavar="CONFIG")
+    run.add_argument("--strict", action="store_true", help="a bad configuration ends it, whatever worked before")
+    run.add_argument("--supervised", action="store_true", help="start it again when it dies; systemd does so itself")
+
+    join = verb("join", run_join, "this edge box to a hub, by the code that the hub's page shows")
+    join.add_argument("hub_url", metavar="HUB_URL", help="as a browser shows it, e.g. https://10.0.0.2:8080")
+    join.add_argument("code", nargs="?", metavar="CODE", help="as the hub's page shows it; asked for when left out")
+    join.add_argument("--config", type=Path, required=True, help="edge configuration, which names site and edge")
+    join.add_argument("--ca", type=Path, metavar="FILE", help="vouches for the hub's web server; the code does, too")
+    join.add_argument("--new-key", action="store_true", help="make a new key: after this box was shut out")
+
+    zones = verb("zones", run_zones, "zones in force, of the file or drawn at the hub")
+    zones.add_argument("config", type=Path, metavar="CONFIG")
+    zones.add_argument("--camera", help="of this camera alone")
+    kinds = zones.add_mutually_exclusive_group()
+    kinds.add_argument("--yaml", action="store_true", help="as they stand in the configuration, to be put there")
+    kinds.add_argument("--json", action="store_true", help="as JSON, with where they come from")
+
+    check = verb("check", run_check, "every problem of a configuration")
+    check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
+    check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
+    check.add_argument("--explain", action="store_true", help="say what it means: what is fine, what raises what")
+    check.add_argument("--at", metavar="ISO8601", help="with --explain: what holds then, by the site's clock; else now")
+    check.add_argument("--language", choices=("zh", "en"), help="of --explain; that of the terminal when left out")
+    check.add_argument("--json", action="store_true", help="problems, and with --explain the explanation, as JSON")
+
+
+def run_worker(options: argparse.Namespace) -> int:
+    """`labelwatch run`."""
+    if options.supervised:  # by a parent that loads nothing of a worker
+        from detector.edge.supervisor import supervise
+
+        strict = ["--strict"] if options.strict else []
+        return supervise([sys.executable, "-m", "detector", "run", str(options.config), *strict])
+    from detector.edge.launch import launch
+
+    return launch(options.config, strict=options.strict)
+
+
+def run_join(options: argparse.Namespace) -> int:
+    """`labelwatch join`."""
+    from detector.clock import SystemClock
+    from detector.config import load_edge
+    from detector.edge.joining import join, try_broker
+
+    config, clock = load_edge(options.config), SystemClock()
+    # What stands on a command line can be read by everybody on the machine, and stays in the shell's history.
+    code = options.code or input("code: ")
+    joined = join(options.hub_url, code, config, clock, ca_file=options.ca, new_key=options.new_key)
+    print("\n".join(joined.lines(options.config, config, options.hub_url)), flush=True)
+    try_broker(config, joined.broker, clock)
+    print(f"the broker at {joined.broker.host}:{joined.broker.port} lets this box in")
+    print(f"now start it, or start it anew: labelwatch run {options.config}")
+    return FINE
+
+
+def run_zones(options: argparse.Namespace) -> int:
+    """`labelwatch zones`."""
+    from detector.config import load_edge, zones_as_yaml
+    from detector.edge.zoned import Zoned, dumped
+
+    zoned = Zoned(load_edge(options.config))
+    cameras = [camera for camera in zoned.config.cameras if options.camera in (None, camera.name)]
+    if not cameras:
+        known = ", ".join(camera.name for camera in zoned.config.cameras)
+        raise ConfigError(
+            [Problem(str(options.config), "cameras", f"no camera {options.camera}", f"there are: {known}")]
+        )
+    if options.json:
+        told = {
+            camera.name: {"drawn": camera.name in zoned.drawn, "zones": [dumped(zone) for zone in camera.zones]}
+            for camera in cameras
+        }
+        print(json.dumps({"version": zoned.version, "cameras": told}, ensure_ascii=False))
+        return FINE
+    for camera in cameras:
+        origin = f"drawn at the hub, version {zoned.version}" if camera.name in zoned.drawn else "of this file"
+        if options.yaml:
+            print(f"# {camera.name}: {origin}")
+            print("\n".join(f"    {line}" for line in zones_as_yaml(camera.zones).splitlines()))
+            continue
+        print(f"{camera.name}: {origin}")
+        for zone in camera.zones:
+            print(f"  {zone.name}: {zone.kind}, {len(zone.polygon)} corners")
+    return FINE
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """`labelwatch check`."""
+    from detector.config import EdgeConfig, HubConfig, check_file
+    from detector.edge.zoned import Zoned, notices
+
+    if options.schema:
+        print(json.dumps({"edge": EdgeConfig.model_json_schema(), "hub": HubConfig.model_json_schema()}, indent=1))
+        return FINE
+    if options.config is None:
+        raise ConfigError([Problem("check", "", "name a configuration", "labelwatch check configs/site.yaml")])
+    problems = check_file(options.config)
+    config, at = _edge_at(options.config, options.at)
+    if config:
+        from detector.contradictions import contradictions
+        from detector.shifts import Shifts
+
+        today = Shifts(config.calendar, config.timezone).local(at).date()
+        problems += contradictions(config, options.config, today)
+    elif options.explain and not problems:
+        hint = "labelwatch check configs/site.yaml --explain"
+        problems = [Problem(str(options.config), "", "a hub's configuration has nothing to explain", hint)]
+    if not problems:
+        print(*_ending(options.config, config), sep="", end="", file=sys.stderr)
+    zoned = Zoned(config) if config else None
+    explained = _explained(zoned, at, options.language) if zoned and options.explain else None
+    if zoned:
+        print(*notices(zoned), sep="\n", end="\n" if zoned.drawn else "", file=sys.stderr)
+    if options.json:
+        fields = [{"file": p.file, "key": p.key, "reason": p.reason, "hint": p.hint} for p in problems]
+        told = {"problems": fields, "explanation": explained} if options.explain else fields
+        print(json.dumps(told, ensure_ascii=False))
+        return MISUSED if problems else FINE
+    for problem in problems:
+        print(problem)
+    if explained:
+        from detector.tools.explain import lines
+
+        print("\n".join(lines(explained)))
+    elif not problems:
+        print(f"{options.config}: fine")
+    return MISUSED if problems else FINE
+
+
+def _ending(path: Path, config: EdgeConfig | None) -> list[str]:
+    """Lines about certificates that a configuration names and that end soon."""
+    from detector.config import load_hub
+    from detector.credentials.certs import notices
+
+    files = []
+    if config is None:
+        hub = load_hub(path)
+        broker = hub.broker
+        files += [hub.certs_dir / "broker" / "server.crt"] if hub.certs_dir else []
+    else:
+        broker = config.broker
+    files += [file for file in (broker.cert_file, broker.ca_file) if file]
+    return [f"{line}\n" for line in notices(files, time.time(), spoken())]
+
+
+def _edge_at(path: Path, text: str | None) -> tuple[EdgeConfig | None, float]:
+    """An edge's configuration, `None` where it is none or broken, and the time asked for; by the site's own clock."""
+    from zoneinfo import ZoneInfo
+
+    from detector.config import load_edge
+
+    try:
+        config = load_edge(path)
+    except ConfigError:
+        config = None
+    if text is None:
+        return config, time.time()
+    return config, time_of("--at", text, ZoneInfo(config.timezone) if config else None) or 0.0
+
+
+def _explained(zoned: Zoned, at: float, language: str | None) -> dict[str, Any]:
+    """What holds at a time, by the zones in force."""
+    from detector.tools.explain import explain
+
+    return explain(zoned.config, at, language or spoken(), zoned.drawn)

@@ -1,0 +1,226 @@
+"""Verbs of a hub, with its broker."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from detector.cli.arguments import FAILED, FINE, MISUSED, Verb, head_of_log, places, positive, spoken
+from detector.errors import ConfigError, Problem
+from detector.progress import progress_count
+
+
+def add_verbs(verb: Verb) -> None:
+    """Name them."""
+    hub = verb("hub", run_hub, "monitoring hub")
+    hub.add_argument("config", type=Path, metavar="CONFIG")
+    hub.add_argument("--port", type=int, help="instead of the configured one; 0 takes a free one")
+    hub.add_argument("--lan", action="store_true", help="for phones in this network: TLS, and a QR code")
+
+    certs = verb("certs", run_certs, "authority, certificates and configuration for an MQTT broker with TLS")
+    certs.add_argument("folder", type=Path, metavar="FOLDER", help="new, or an earlier one to bring up to date")
+    certs.add_argument("--host", nargs="+", default=[], metavar="NAME", help="names and addresses of the broker")
+    certs.add_argument("--edge", nargs="+", default=[], metavar="SITE/EDGE", help="edges that need a certificate")
+    certs.add_argument("--revoke", nargs="+", default=[], metavar="SITE/EDGE", help="let them in no more")
+    certs.add_argument("--cluster", action="store_true", help="instead, those of a Dask cluster for replay --scheduler")
+    certs.add_argument("--renew-days", type=positive, default=60, metavar="N", help="renew what ends so soon (60)")
+    certs.add_argument("--lang", choices=("zh", "en"), help="that of the terminal when left out")
+
+    backup = verb("backup", run_backup, "everything a hub keeps, running or not, to a folder of backups")
+    backup.add_argument("config", type=Path, metavar="HUB_CONFIG")
+    backup.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="on another disk; made when missing")
+    backup.add_argument("--keep", type=positive, metavar="N", help="delete all but the newest N backups")
+    backup.add_argument("--json", action="store_true", help="what was done as JSON")
+
+    restore = verb("restore", run_restore, "a backup back into a hub's data folder, after all checksums are compared")
+    restore.add_argument("backup", type=Path, metavar="BACKUP.json", help="in the folder of backups")
+    restore.add_argument("--config", type=Path, required=True, metavar="HUB_CONFIG")
+    restore.add_argument("--force", action="store_true", help="move a data folder that isn't empty aside")
+
+    user = verb("user", run_user_list, "people of a hub, running or not")
+    actions = user.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="with a one-time password, which is printed")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--role", required=True, choices=("owner", "admin", "reviewer", "viewer"))
+    add.add_argument("--scope", type=places, metavar="LIST", help="shanghai,suzhou/cam3: sites and cameras; else all")
+    reset = actions.add_parser("reset", help="a new one-time password, which is printed; logs them out everywhere")
+    reset.add_argument("name", metavar="NAME")
+    reset.add_argument(
+        "--second-step", action="store_true", help="drop the code after the password instead: their phone is lost"
+    )
+    listed = actions.add_parser("list", help="who there is")
+    listed.add_argument("--json", action="store_true", help="as JSON")
+    for action, run_action in ((add, run_user_add), (reset, run_user_reset), (listed, run_user_list)):
+        action.add_argument("config", type=Path, metavar="CONFIG")
+        action.set_defaults(run=run_action)
+
+    audit = verb("audit", run_audit_verify, "audit log of a hub, running or not")
+    actions = audit.add_subparsers(required=True, metavar="ACTION")
+    checked = actions.add_parser("verify", help="whether entries were changed, deleted, reordered or cut off")
+    checked.add_argument(
+        "--head", type=head_of_log, action="append", default=[], metavar="NUMBER:HASH", help="written down"
+    )
+    head = actions.add_parser("head", help="the last entry's number and hash, to write down elsewhere")
+    for action, run_action in ((checked, run_audit_verify), (head, run_audit_head)):
+        action.add_argument("config", type=Path, metavar="CONFIG")
+        action.set_defaults(run=run_action)
+
+    verify = verb("verify", run_verify, "evidence pack: what holds, what does not")
+    verify.add_argument("pack", type=Path, metavar="PACK.zip")
+    verify.add_argument("--key", metavar="FINGERPRINT|FILE", help="that the hub's key must have, or a file with it")
+    verify.add_argument("--lang", choices=("zh", "en"), help="that of the terminal when left out")
+    verify.add_argument("--json", action="store_true", help="findings as JSON")
+
+
+def run_hub(options: argparse.Namespace) -> int:
+    """`labelwatch hub`."""
+    from detector.config import check_broker, load_hub
+    from detector.hub.server import serve
+
+    config = load_hub(options.config)
+    if problems := check_broker(config.broker, options.config):
+        raise ConfigError(problems)
+    return serve(config, port=options.port, lan=options.lan)
+
+
+def run_certs(options: argparse.Namespace) -> int:
+    """`labelwatch certs`."""
+    from detector.credentials.certs import make_certificates, revoke_named
+
+    language = options.lang or spoken()
+    if options.cluster:
+        from detector.credentials.cluster import make_cluster_certificate
+
+        if options.host or options.edge or options.revoke:
+            raise ConfigError([Problem("labelwatch certs", "--cluster", "goes with a folder alone", "see --help")])
+        print("\n".join(make_cluster_certificate(options.folder, time.time(), options.renew_days).lines(language)))
+        return FINE
+    if options.revoke:
+        print("\n".join(revoke_named(options.folder, options.revoke, language)))
+        if not (options.host or options.edge):
+            return FINE
+    report = make_certificates(options.folder, options.host, options.edge, time.time(), options.renew_days)
+    print("\n".join(report.lines(language)))
+    return FINE
+
+
+def run_backup(options: argparse.Namespace) -> int:
+    """`labelwatch backup`."""
+    from dataclasses import asdict
+
+    from detector.clock import SystemClock
+    from detector.config import load_hub
+    from detector.hub.backup import back_up
+
+    config = load_hub(options.config)
+    with progress_count("files") as progress:
+        report = back_up(config, options.to, SystemClock().now(), keep=options.keep, progress=progress)
+    if options.json:
+        print(json.dumps({**asdict(report), "file": str(report.file)}))
+    else:
+        new = f"{report.copied} new, {report.copied_bytes / 2**20:.1f} MiB"
+        print(f"{report.file}: {report.files} files, {report.bytes / 2**20:.1f} MiB ({new})")
+        for word, paths in (("missing", report.missing), ("damaged", report.damaged)):
+            for path in paths:
+                print(f"{word}: {path}", file=sys.stderr)
+    return 0 if report.is_whole else 1
+
+
+def run_restore(options: argparse.Namespace) -> int:
+    """`labelwatch restore`."""
+    from detector.clock import SystemClock
+    from detector.config import load_hub
+    from detector.hub.backup import restore
+
+    config = load_hub(options.config)
+    with progress_count("files") as progress:
+        aside = restore(
+            options.backup, config, force=options.force, now=SystemClock().now(), progress=progress
+        )  # fmt: skip
+    print(f"brought back into {config.data_dir}" + (f"; what was there is now {aside}" if aside else ""))
+    print("edges sent no alert twice: what they handed over after the backup was made is not in it")
+    return 0
+
+
+def run_user_add(options: argparse.Namespace) -> int:
+    """`labelwatch user add`."""
+    from detector.config import load_hub
+    from detector.hub.console import Console, database_of
+    from detector.hub.rights import Role, Scope
+
+    with database_of(load_hub(options.config), make=True) as database:
+        password = Console(database).add_user(options.name, Role(options.role), Scope.of(options.scope))
+    print(f"one-time password: {password}\n  (shown this once; at first login they choose their own)")
+    return FINE
+
+
+def run_user_reset(options: argparse.Namespace) -> int:
+    """`labelwatch user reset`."""
+    from detector.config import load_hub
+    from detector.hub.console import Console, database_of
+
+    with database_of(load_hub(options.config)) as database:
+        if options.second_step:
+            Console(database).drop_second_step(options.name)
+            print(f"{options.name} logs in by the password alone now, and can set up a second step anew")
+            return FINE
+        password = Console(database).reset(options.name)
+    print(f"one-time password: {password}\n  (shown this once; at first login they choose their own)")
+    return FINE
+
+
+def run_user_list(options: argparse.Namespace) -> int:
+    """`labelwatch user list`."""
+    from detector.config import load_hub
+    from detector.hub.console import Console, database_of, user_lines, user_record
+
+    with database_of(load_hub(options.config)) as database:
+        users = Console(database).users()
+    if options.json:
+        print(json.dumps([user_record(user) for user in users], ensure_ascii=False))
+    else:
+        print("\n".join(user_lines(users)))
+    return FINE
+
+
+def run_audit_verify(options: argparse.Namespace) -> int:
+    """`labelwatch audit verify`."""
+    from detector.config import load_hub
+    from detector.hub.console import check_audit
+
+    checked, words, heads = check_audit(load_hub(options.config), options.head)
+    print("\n".join(words) or f"the log holds: {checked.head.number} entries, compared with {heads} heads")
+    print(f"head: {checked.head}")
+    return FAILED if words else FINE
+
+
+def run_audit_head(options: argparse.Namespace) -> int:
+    """`labelwatch audit head`."""
+    from detector.config import load_hub
+    from detector.hub.audit import Audit
+    from detector.hub.console import database_of
+
+    with database_of(load_hub(options.config)) as database:
+        head = Audit(database).head()
+    print(head or "no entries yet")
+    return FINE
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """`labelwatch verify`: 0 all holds, 1 something doesn't, 2 it can't be read as a pack."""
+    from detector.verify import fingerprint_from, verify
+
+    try:
+        report = verify(options.pack, None if options.key is None else fingerprint_from(options.key))
+    except OSError as error:
+        raise ConfigError([Problem(str(options.pack), "", f"can't be read: {error.strerror}")]) from error
+    if options.json:
+        print(json.dumps(report.record()))
+    else:
+        print("\n".join(report.lines(options.lang or spoken())))
+    if not report.readable:
+        return MISUSED
+    return FAILED if report.broken else FINE

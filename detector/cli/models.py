@@ -1,0 +1,111 @@
+"""Verbs for models of your own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from detector.cli.arguments import FAILED, FINE, Verb, meaning, positive, share, teaching, time_of
+from detector.progress import progress_count
+
+
+def add_verbs(verb: Verb) -> None:
+    """Name them."""
+    model = verb("model", run_model_add, "models of your own")
+    actions = model.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="a card for an Ultralytics detect or pose model, checked")
+    add.add_argument("file", type=Path, metavar="FILE", help=".onnx; or .pt (a program: only from people you trust)")
+    add.add_argument("--name", help="what analysis.model calls it; the file's name when left out")
+    add.add_argument(
+        "--as", dest="named", type=meaning, action="append", default=[], metavar="CLASS=LABEL",
+        help="what a class of the model is to us; may be repeated",
+    )  # fmt: skip
+    add.add_argument("--into", type=Path, metavar="FOLDER", help="instead of models/")
+    add.add_argument("--licence", help="of the model, for its card")
+    add.add_argument("--force", action="store_true", help="replace a model of this name")
+
+    detect = verb("detect", run_detect, "pictures to detections")
+    detect.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="pictures and folders of them")
+    detect.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl")
+    detect.add_argument("--conf", type=share, default=0.25, help="least score, 0..1 (0.25)")
+    detect.add_argument("--model", default="scene", help="a model's name in models/, or its card")
+
+    export = verb("label-export", run_label_export, "judged incidents of a hub to a training set")
+    export.add_argument("config", type=Path, metavar="HUB_CONFIG")
+    export.add_argument("--out", type=Path, required=True, help="folder: new, or an earlier export to bring up to date")
+    export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later")
+    export.add_argument("--until", metavar="ISO8601", help="incidents that began before then")
+    export.add_argument("--site", action="append", default=[], help="of this site; may be repeated; all when left out")
+    export.add_argument("--verdict", type=teaching, metavar="LIST", help="of true,authorised,false (all three)")
+    export.add_argument("--per-incident", type=positive, default=12, help="pictures of one incident, at most (12)")
+    export.add_argument("--model", default="scene", help="proposes the boxes: a model's name in models/, or its card")
+    export.add_argument("--force", action="store_true", help="write into a folder that holds other things")
+    export.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run_model_add(options: argparse.Namespace) -> int:
+    """`labelwatch model add`."""
+    from detector.tools.adding import add_model
+    from detector.values import LABELS
+
+    added = add_model(
+        options.file, name=options.name, named=dict(options.named), folder=options.into,
+        licence=options.licence, force=options.force,
+    )  # fmt: skip
+    card = added.card
+    passed = len(card.labels) - len(card.ours)
+    print(f"{added.path}: {card.name}, {', '.join(f'{theirs} → {ours}' for theirs, ours in card.ours.items())}")
+    if passed:
+        print(f"classes passed over: {passed}")
+    for line in added.told:
+        print(line)
+    if unseen := [label for label in LABELS if label not in card.ours.values()]:
+        print(f"it sees no {', no '.join(unseen)}")
+    if "photo" not in card.traits:
+        print("it doesn't tell photographing from reading: with it alone no photo act is found")
+    by_name = options.into is None
+    print(f"use it with analysis.model: {card.name if by_name else added.path}")
+    return FINE
+
+
+def run_detect(options: argparse.Namespace) -> int:
+    """`labelwatch detect`."""
+    from detector.tools.stills import detect_pictures
+
+    with progress_count("pictures") as progress:
+        unread = detect_pictures(
+            options.paths, options.out, model=options.model, confidence=options.conf, progress=progress
+        )
+    for line in unread:
+        print(f"labelwatch: not read: {line}", file=sys.stderr)
+    return FAILED if unread else FINE
+
+
+def run_label_export(options: argparse.Namespace) -> int:
+    """`labelwatch label-export`."""
+    from dataclasses import asdict
+
+    from detector.config import load_hub
+    from detector.hub.training_set import TEACHING, Wanted
+    from detector.tools.label_export import export
+
+    config = load_hub(options.config)
+    since, until = time_of("--since", options.since), time_of("--until", options.until)
+    wanted = Wanted(
+        options.verdict or TEACHING, tuple(options.site), since or 0.0, float("inf") if until is None else until
+    )  # fmt: skip
+    with progress_count("incidents") as progress:
+        made = export(
+            config, options.out, wanted=wanted, per_incident=options.per_incident, model=options.model,
+            force=options.force, progress=progress,
+        )  # fmt: skip
+    if options.json:
+        print(json.dumps(asdict(made), ensure_ascii=False))
+    else:
+        print("\n".join(made.lines()))
+        print(f"{options.out}: shows labels in full, for you alone to read; delete it when the model is trained")
+    for line in made.trouble:
+        print(f"labelwatch: not used: {line}", file=sys.stderr)
+    return FAILED if made.trouble else FINE

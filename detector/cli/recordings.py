@@ -1,0 +1,159 @@
+"""Verbs that read recordings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detector.cli.arguments import FAILED, FINE, MOST_TOLD, Verb, positive, time_of, timezone
+from detector.errors import ConfigError, Problem
+from detector.progress import progress_count, progress_seconds, replay_progress
+from detector.secrecy import one_line
+
+if TYPE_CHECKING:
+    from detector.config import EdgeConfig
+    from detector.recorded.dask_crew import DaskCrew
+
+
+def add_verbs(verb: Verb) -> None:
+    """Name them."""
+    replay = verb("replay", run_replay, "recordings to incidents")
+    replay.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="video files and folders of them")
+    replay.add_argument("--config", type=Path, required=True)
+    replay.add_argument("--out", type=Path, required=True, help="folder for incidents.jsonl, summary.json, report.html")
+    replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
+    replay.add_argument("--pattern", help="names of files, where not known: {camera}/%%Y-%%m-%%d/%%H%%M%%S*")
+    replay.add_argument("--timezone", type=timezone, help="of the recorder's clock; the configuration's otherwise")
+    replay.add_argument("--jobs", type=positive, default=1, help="processes that look at files (1)")
+    replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
+    replay.add_argument(
+        "--fast-scan", action="store_true",
+        help="look at key frames first, and decode only what is round a change; the report names what was left out",
+    )  # fmt: skip
+    replay.add_argument("--keep-looks", action="store_true", help="so that a run with other rules takes minutes")
+    replay.add_argument(
+        "--publish", action="store_true",
+        help="send what was found to the hub, which rings nobody for it; without a PATH, what is in --out already",
+    )  # fmt: skip
+    replay.add_argument("--scheduler", metavar="URL", help="of a Dask cluster that looks: tls://HOST:PORT or tcp://…")
+    replay.add_argument("--tls-ca", type=Path, metavar="FILE", help="with --scheduler tls://: vouches for the cluster")
+    replay.add_argument("--tls-cert", type=Path, metavar="FILE", help="this machine's certificate")
+    replay.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key")
+    replay.add_argument(
+        "--trust-network", action="store_true",
+        help="let --scheduler tcp:// leave this machine: anybody in that network can then run programs on all of it",
+    )  # fmt: skip
+    replay.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+    track_map = verb("map", run_map, "where people go out of sight: where to put the next camera")
+    track_map.add_argument("config", type=Path, metavar="CONFIG")
+    sources = track_map.add_mutually_exclusive_group(required=True)
+    sources.add_argument("--recordings", type=Path, nargs="+", metavar="PATH", help="of a day; files and folders")
+    sources.add_argument("--tracks", type=Path, metavar="FILE.jsonl", help="as an earlier run wrote them")
+    track_map.add_argument("--camera", metavar="NAME", help="which camera's, where there are recordings of several")
+    track_map.add_argument("--out", type=Path, default=Path("map.png"), help="picture to write (map.png)")
+    track_map.add_argument("--json", action="store_true", help="print the places as JSON")
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """`labelwatch replay`."""
+    from detector.config import load_edge
+    from detector.recorded.recorder_names import Pattern
+    from detector.replay import replay
+
+    config = load_edge(options.config)
+    if options.publish:
+        from detector.recorded.publishing import check_ready
+
+        check_ready(config)
+    if not options.paths:
+        if not options.publish:
+            raise ConfigError([Problem("labelwatch replay", "PATH", "is missing: there is nothing to be replayed")])
+        return _publish(options, config, {})
+    start = time_of("--start", options.start)
+    pattern = Pattern(options.pattern) if options.pattern else None
+    crew = _cluster(options)
+    with replay_progress() as (expect, progress):
+        summary = replay(
+            options.paths, config, options.out,
+            start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
+            crew=crew, keep_looks=options.keep_looks, fast_scan=options.fast_scan,
+            expect=expect, progress=progress,
+        )  # fmt: skip
+    if options.json and not options.publish:
+        print(json.dumps(summary, ensure_ascii=False))
+    elif not options.json:
+        for kind, count in sorted(summary["incidents"].items()):
+            print(f"{kind}: {count}")
+        if not summary["incidents"]:
+            print("no incidents")
+        hours, speed = summary["hours_covered"], summary["times_real_time"]
+        print(f"{summary['files']} files, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
+        print(f"report: {options.out / 'report.html'}")
+    for item in summary["unreadable"][:MOST_TOLD]:
+        print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
+    if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
+        print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
+    code = _publish(options, config, summary) if options.publish else FINE
+    return FAILED if summary["unreadable"] else code
+
+
+def _publish(options: argparse.Namespace, config: EdgeConfig, summary: dict[str, Any]) -> int:
+    """Send what a replay found to the hub, and tell what came of it; with `--json` beside the summary."""
+    from detector.clock import SystemClock
+    from detector.recorded.publishing import NotPublished, how_to_go_on, publish
+
+    stopped: NotPublished | None = None
+    try:
+        with progress_count("to the hub") as progress:
+            report = publish(options.out, config, SystemClock(), progress)
+    except NotPublished as error:
+        stopped, report = error, error.report
+    print(json.dumps({**summary, "published": report.as_dict()}) if options.json else report.words())
+    for name, why in report.refused[:MOST_TOLD]:
+        print(f"labelwatch: refused: {one_line(name)}: {one_line(why)}", file=sys.stderr)
+    if stopped is not None:
+        print(f"labelwatch: {stopped}", file=sys.stderr)
+        again = how_to_go_on(options.out, options.config)
+        print(f"labelwatch: all of it is kept in {options.out}; to send it later: {again}", file=sys.stderr)
+    return FAILED if stopped or report.refused else FINE
+
+
+def _cluster(options: argparse.Namespace) -> DaskCrew | None:
+    """The Dask cluster that a replay shall use."""
+    if options.scheduler is None:
+        given = [name for name in ("tls_ca", "tls_cert", "tls_key", "trust_network") if getattr(options, name)]
+        if given:
+            name = f"--{given[0].replace('_', '-')}"
+            raise ConfigError([Problem("labelwatch replay", name, "belongs to --scheduler, which isn't given")])
+        return None
+    from detector.recorded.cluster import Access
+    from detector.recorded.dask_crew import DaskCrew
+
+    if options.jobs > 1:
+        raise ConfigError([Problem("labelwatch replay", "--jobs", "is of this machine; a cluster has its workers")])
+    return DaskCrew(Access(options.scheduler, options.tls_ca, options.tls_cert, options.tls_key, options.trust_network))
+
+
+def run_map(options: argparse.Namespace) -> int:
+    """`labelwatch map`."""
+    from detector.config import load_edge
+    from detector.tools.track_map import make_map
+
+    with progress_seconds() as progress:
+        found, written = make_map(
+            load_edge(options.config), options.out,
+            recordings=options.recordings, tracks=options.tracks, camera=options.camera, progress=progress,
+        )  # fmt: skip
+    if options.json:
+        print(json.dumps(found.record() | {"files": [str(path) for path in written]}, ensure_ascii=False))
+        return FINE
+    for n, (zh, en) in enumerate(found.lines(), 1):
+        print(f"{n}. {zh}\n   {en}")
+    if not found.places:
+        print("没有人走出视线\nNobody went out of sight.")
+    print(*written, sep="\n")
+    return FINE

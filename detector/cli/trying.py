@@ -1,0 +1,116 @@
+"""Verbs for who wants to know what it does here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from detector.cli.arguments import FAILED, FINE, Verb, positive
+from detector.errors import ConfigError, Problem
+from detector.progress import progress_steps
+
+
+def add_verbs(verb: Verb) -> None:
+    """Name them."""
+    demo = verb("demo", run_demo, "broker, hub and edge on the shipped clip")
+    demo.add_argument("--once", action="store_true", help="stop when the clip is through; so without a terminal")
+    demo.add_argument("--json", action="store_true", help="with --once: the summary as JSON, alone on stdout")
+    demo.add_argument("--data", type=Path, help="folder for its data; a temporary one when left out")
+
+    bench = verb("bench", run_bench, "how fast it is here, and where the time goes; beside YOLO.track if there")
+    bench.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="what is measured is made of it; the demo's")
+    bench.add_argument("--rounds", type=positive, default=3, help="how often everything is measured (3)")
+    bench.add_argument("--weights", type=Path, metavar="FILE.pt", help="YOLO11n (a program: from people you trust)")
+    bench.add_argument("--out", type=Path, metavar="FOLDER", help="for bench.json, bench.md and bench.svg")
+    bench.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+    doctor = verb("doctor", run_doctor, "what this machine can do; with --camera, how far a camera sees")
+    doctor.add_argument("--json", action="store_true", help="findings as JSON")
+    doctor.add_argument("--data", type=Path, default=Path(), help="folder whose disk is looked at (the current one)")
+    doctor.add_argument("--camera", metavar="SOURCE", help="picture, video, rtsp://…, or a camera of --config")
+    doctor.add_argument("--config", type=Path, help="edge configuration with that camera")
+    doctor.add_argument("--height", type=float, metavar="M", help="of the lens above the ground, metres")
+    doctor.add_argument("--tilt", type=float, metavar="DEG", help="of the optical axis below the horizontal")
+    doctor.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
+    doctor.add_argument("--focal", type=float, metavar="MM", help="focal length, instead of --fov")
+    doctor.add_argument("--sensor", type=float, metavar="MM", help="width of the sensor (5.57: 1/2.8 inch)")
+    doctor.add_argument("--out", type=Path, default=Path("coverage.png"), help="picture to write (coverage.png)")
+    doctor.add_argument("--model", default="scene", help="a model's name in models/, or its card")
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """`labelwatch demo`."""
+    from detector.demo import run_demo as demo
+
+    once = options.once or options.json or not sys.stdout.isatty()
+    return demo(once=once, as_json=options.json, data_dir=options.data)
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """`labelwatch bench`."""
+    from detector.bench.comparison import bench
+    from detector.bench.plot import plot
+    from detector.bench.tables import markdown, tables
+
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    with progress_steps() as progress:
+        figures = bench(options.clip, rounds=options.rounds, weights=options.weights, progress=progress)
+    if options.out is not None:
+        whole = json.dumps(figures, ensure_ascii=False, indent=1)
+        for name, text in (("bench.json", whole), ("bench.md", markdown(figures)), ("bench.svg", plot(figures))):
+            (options.out / name).write_text(text, encoding="utf-8")
+    if options.json:
+        print(json.dumps(figures, ensure_ascii=False))
+        return FINE
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for table in tables(figures):
+        console.print(table)
+    for said in (*figures["warnings"], *figures["notes"]):
+        print(said)
+    return FINE
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """`labelwatch doctor`."""
+    from detector.tools.doctor import BAD, examine
+
+    if options.camera is not None:
+        return _doctor_camera(options)
+    findings = []
+    for finding in examine(options.data):
+        findings.append(finding)
+        if not options.json:
+            print(finding)
+    if options.json:
+        print(json.dumps([finding.record() for finding in findings], ensure_ascii=False))
+    return FAILED if any(finding.state == BAD for finding in findings) else FINE
+
+
+def _doctor_camera(options: argparse.Namespace) -> int:
+    from detector.coverage import SENSOR_MM, fov_of
+    from detector.tools.doctor import see_camera
+
+    missing = [f"--{name}" for name in ("height", "tilt") if getattr(options, name) is None]
+    if (options.fov is None) == (options.focal is None):
+        missing.append("either --fov or --focal")
+    if missing:
+        hint = "a tape measure and the camera's data sheet tell them"
+        raise ConfigError([Problem("--camera", "geometry", f"needs {', '.join(missing)}", hint)])
+    try:
+        fov = fov_of(options.focal, options.sensor or SENSOR_MM) if options.fov is None else options.fov
+    except ValueError as error:
+        raise ConfigError([Problem("--focal", "", str(error), "millimetres, as the data sheet says")]) from error
+    seen = see_camera(
+        options.camera, options.out, height_m=options.height, tilt_deg=options.tilt, fov_deg=fov,
+        model=options.model, config=options.config,
+    )  # fmt: skip
+    if options.json:
+        print(json.dumps(seen, ensure_ascii=False))
+    else:
+        print(f"{seen['sentence']['zh']}\n{seen['sentence']['en']}\n{seen['picture']}")
+    return FINE
