@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from detector.hub import second_step
 from detector.hub.people import HANDLE, People, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
+from detector.hub.seal import Seal, SealBroken
 
 logger = logging.getLogger(__name__)
 
@@ -153,10 +154,12 @@ class Gate:
     Args:
         people: Who there is.
         hasher: Of passwords; argon2id with the library's defaults when left out (tests use cheap ones).
+        seal: Of what phones make codes of; without one nobody can set up a second step, or come in by it.
     """
 
-    def __init__(self, people: People, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, people: People, hasher: PasswordHasher | None = None, seal: Seal | None = None) -> None:
         self.people = people
+        self._seal = seal
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
         self._by_address = TokenBucket(size=10, every_s=6.0)
@@ -290,7 +293,8 @@ class Gate:
             self._offered.pop(session.sha256, None)
         made = second_step.new_recovery_codes()
         hashes = [second_step.recovery_sha256(one) for one in made]
-        self.people.set_second_step(session, secret, hashes, step, at)
+        assert self._seal is not None, "a gate without a seal offers no second step"
+        self.people.set_second_step(session, self._seal.seal(secret), hashes, step, at)
         return made
 
     def drop_second_step(self, session: Session, password: str, at: float) -> bool:
@@ -417,13 +421,22 @@ class Gate:
         return self._hash_of(session.user, password, at) is not None
 
     def _is_code(self, user: str, typed: str, at: float) -> bool:
-        secret = self.people.step_secret(user)
-        if secret is None:
+        sealed = self.people.step_secret(user)
+        if sealed is None:
             return False  # it was dropped meanwhile: the password alone opens, asked for anew
-        step = second_step.step_of(secret, typed, at)
+        secret = self._unsealed(sealed, user)
+        step = None if secret is None else second_step.step_of(secret, typed, at)
         if step is not None:
-            return self.people.use_step(user, secret, step)
+            return self.people.use_step(user, sealed, step)
         return self.people.use_recovery_code(user, second_step.recovery_sha256(typed[:100]), at)
+
+    def _unsealed(self, sealed: str, user: str) -> str | None:
+        """What a user's phone makes codes of; `None` where the key to it is gone."""
+        try:
+            return None if self._seal is None else self._seal.open(sealed)
+        except SealBroken as error:
+            logger.error("codes of %s can't be checked (%s): only their recovery codes open", user, error)
+            return None
 
     def _note(self, action: str, user: str, address: str, at: float) -> None:
         """Put a failure on record, or count it for the next line where there were too many."""

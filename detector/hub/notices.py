@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, delete, func, select, update
 
 from detector.hub.alarms import Alarm, Alarms, is_seen
@@ -35,6 +34,7 @@ from detector.hub.pauses import until as paused_until
 from detector.hub.replays import is_replay
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, changes, edges, incidents, notice_place, notice_rules, notice_targets, notices
+from detector.hub.seal import Seal, SealBroken
 from detector.hub.store import CLEARED
 from detector.values import IncidentKind, Severity
 
@@ -182,7 +182,7 @@ class Notices:
         self._database = database
         self._folder = data_dir
         self._zone = ZoneInfo(zone)
-        self._seal = Fernet(_key(data_dir / KEY_FILE))
+        self._seal = Seal(data_dir / KEY_FILE)
 
     # Targets and rules
 
@@ -233,7 +233,7 @@ class Notices:
             "name": name,
             "service": service,
             "language": language,
-            "sealed": self._seal.encrypt(address.encode()).decode() if address else None,
+            "sealed": self._seal.seal(address) if address else None,
             "url_env": url_env or None,
             "url_file": url_file or None,
             "picture": picture,
@@ -262,8 +262,8 @@ class Notices:
         """
         if target.sealed is not None:
             try:
-                return self._seal.decrypt(target.sealed.encode()).decode()
-            except InvalidToken as error:
+                return self._seal.open(target.sealed)
+            except SealBroken as error:
                 raise NoticeError("notice_wrong_seal") from error
         if target.url_env:
             found = os.environ.get(target.url_env, "")
@@ -683,17 +683,3 @@ def _facts_of(ids: list[str]) -> Any:
     query = select(*columns, func.coalesce(received, 0.0).label("received_at"), edges.c.clock_offset_s)
     query = query.outerjoin(edges, (edges.c.site == incidents.c.site) & (edges.c.edge == incidents.c.edge))
     return query.where(incidents.c.id.in_(ids)).order_by(incidents.c.started_at)
-
-
-def _key(path: Path) -> bytes:
-    """The key that addresses are sealed with; made when missing, for the hub's user alone."""
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)  # whole or not at all, and never over one that others use
-        draft.unlink()
-    return path.read_bytes()

@@ -220,12 +220,15 @@ class People:
     # The second step of a login
 
     def step_secret(self, name: str) -> str | None:
-        """What the codes of a user's phone are made of; `None` where none are asked for."""
+        """What the codes of a user's phone are made of, sealed; `None` where none are asked for."""
         with self._reading() as connection:
             return connection.execute(select(users.c.step_secret).where(users.c.name == name)).scalar_one_or_none()
 
     def set_second_step(self, by: Principal, secret: str, recovery: Sequence[str], step: int, at: float) -> None:
-        """Ask oneself for codes from now on; `recovery` are hashes of codes that open once, `step` is used up."""
+        """Ask oneself for codes from now on.
+
+        `secret` is sealed; `recovery` are hashes of codes that open once, `step` is used up.
+        """
         with self._writing() as connection:
             values = {"step_secret": secret, "step_used": step}
             connection.execute(update(users).where(users.c.name == by.user).values(values))

@@ -352,7 +352,7 @@ users = Table(
     Column("last_seen", Float),
     # Set while the password is one that somebody else made: until then it opens, and must be changed.
     Column("one_time_until", Float),
-    # Of the second step of a login, if they have one: what the phone knows, and the time step of the code used last.
+    # Of the second step of a login, if they have one: what the phone knows, sealed; the time step of the last code.
     Column("step_secret", Text),
     Column("step_used", Integer),
 )

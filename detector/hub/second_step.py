@@ -14,6 +14,7 @@ import secrets
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+KEY_FILE = "second-step.key"  # in the data folder: seals what the database keeps of it
 STEP_S = 30
 DIGITS = 6
 STRAY = 1  # steps by which a phone's clock may be off, either way

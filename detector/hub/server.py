@@ -37,6 +37,8 @@ from detector.hub.patience import Patient
 from detector.hub.people import People
 from detector.hub.retention import Janitor
 from detector.hub.salvage import open_store
+from detector.hub.seal import Seal
+from detector.hub.second_step import KEY_FILE as STEP_KEY_FILE
 from detector.hub.views import Views
 from detector.notify import Notifier
 
@@ -116,8 +118,8 @@ class Hub:
         reachable = _reachable(str(addresses[0]) if addresses else host)
         self.url = f"{'https' if lan else 'http'}://{reachable}:{self._socket.getsockname()[1]}/"
         self.live = Live(self.store)
-        gate = Gate(People(self.store.database), hasher)
         try:
+            gate = Gate(People(self.store.database), hasher, Seal(config.data_dir / STEP_KEY_FILE))
             self.first_login = gate.make_first_user(config.data_dir, self._clock.now())
             parts = self._parts = assemble(
                 config, self.store, self._clock, gate, self.live,

@@ -31,6 +31,8 @@ from detector.hub.events import Live
 from detector.hub.parts import assemble
 from detector.hub.people import People
 from detector.hub.rights import CONSOLE, Role, Scope
+from detector.hub.seal import Seal
+from detector.hub.second_step import KEY_FILE
 from detector.hub.server import create_app
 from detector.hub.store import Store
 from tests.conftest import part_missing
@@ -229,7 +231,7 @@ class Site:
         config = HubConfig(data_dir=folder, **{**usual, **settings})
         self.store = Store(sqlite_url(folder / "hub.sqlite"), budget_of(config))
         self.people = People(self.store.database)
-        self.gate = Gate(self.people, CHEAP)
+        self.gate = Gate(self.people, CHEAP, Seal(folder / KEY_FILE))
         self.live = Live(self.store, heartbeat_s=0.2)
         self.login = self.gate.make_first_user(folder, NOON) or {}
         self.parts = assemble(config, self.store, self.clock, self.gate, self.live)
