@@ -223,6 +223,9 @@ class Camera(Settings):
         return secret(self.password_env, self.password_file)
 
 
+Rest = Literal["never", "behind", "always"]
+
+
 class Analysis(Settings):
     """How often and how closely the worker looks."""
 
@@ -235,6 +238,11 @@ class Analysis(Settings):
     zoom_side: int = Field(320, ge=96, le=640, multiple_of=32)
     zooms: int = Field(4, ge=0, le=32, description="people looked at closely in one frame, at most")
     gate: bool = Field(True, description="pass over frames in which nothing moves and nobody was for some seconds")
+    rest: Rest = Field(
+        "behind",
+        description="when cameras where nothing has moved for half a minute decode key frames alone, until one "
+        "differs: never; behind, while the box does not keep up; always",
+    )
 
     @property
     def model_is_file(self) -> bool:

@@ -47,6 +47,11 @@ class Looker(Protocol):
         """What one look finds; `None` where the frame is passed over, since nothing has changed that mattered."""
         ...
 
+    @property
+    def calm_s(self) -> float:
+        """For how many seconds up to the newest frame nothing has moved and nobody was seen."""
+        ...
+
 
 class Tracker(Protocol):
     """Who is who over time."""
@@ -258,6 +263,11 @@ class Pipeline(Judge):
     def glance(self, frame: Frame) -> bool:
         """Whether much will be done with a frame; one for which that holds may be given up for a later one."""
         return min(frame.size) > 0 and self.looker.glance(frame)
+
+    @property
+    def calm_s(self) -> float:
+        """For how many seconds up to the newest frame nothing has moved and nobody was seen."""
+        return self.looker.calm_s
 
     def process(self, frame: Frame) -> list[IncidentUpdate]:
         """Take one frame through every stage."""

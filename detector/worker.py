@@ -32,6 +32,7 @@ from detector.edge.health import edge_health, edge_layout, status_line
 from detector.edge.last_good import Origin
 from detector.edge.learned import LearnedFile
 from detector.edge.memory import available_mb
+from detector.edge.relief import Relief
 from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
@@ -121,7 +122,7 @@ def _cameras(
     from detector.sources import open_source
 
     detector = load_detector(config.analysis)
-    tuned, zoned, turns = delivery.tuned, delivery.zoned, Turns()
+    tuned, zoned, turns, relief = delivery.tuned, delivery.zoned, Turns(), Relief(config.analysis.rest)
 
     def send_census(census: Census) -> None:
         delivery.link.publish_census(wire.census_payload(delivery.topics, census, delivery.key))
@@ -144,6 +145,7 @@ def _cameras(
             pictures=delivery.pictures[camera.name],
             census=CameraCensus(camera.name, send_census),
             turns=turns,
+            relief=relief,
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]

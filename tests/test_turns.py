@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.clock import SystemClock
-from detector.config import Analysis
+from detector.config import Analysis, Rest
 from detector.edge.load import Load
+from detector.edge.relief import HOLD_S, REST_AFTER_S, Relief
 from detector.edge.turns import Asked, Turns, Urgency, urgency_of
 from detector.inference.gate import KEEP_ALIVE_S, MotionGate
 from detector.inference.looker import SceneLooker
@@ -273,3 +274,46 @@ def test_no_count_gives_absurd_rates(at: float, count: int) -> None:
     told = load.report(at, count, count, count, count)
     assert all(value >= 0 for value in told.values())
     assert told["analysed_fps"] == 0.0
+
+
+# Rest
+
+
+@pytest.mark.parametrize(
+    ("rest", "calm_s", "rests"),
+    [
+        ("never", 3600.0, (False, False, False)),
+        ("behind", 3600.0, (False, True, False)),
+        ("behind", REST_AFTER_S - 1, (False, False, False)),
+        ("always", REST_AFTER_S, (True, True, True)),
+        ("always", 0.0, (False, False, False)),
+    ],
+)
+def test_cameras_rest_as_configured_where_nothing_is_going_on(
+    rest: Rest, calm_s: float, rests: tuple[bool, bool, bool]
+) -> None:
+    relief = Relief(rest)
+    before = relief.may_rest(calm_s, 100.0)
+    relief.note(False, 100.0)
+    relief.note(True, 110.0)  # of another camera
+    relief.note(False, 120.0)
+    assert (before, relief.may_rest(calm_s, 121.0), relief.may_rest(calm_s, 111.0 + HOLD_S)) == rests
+
+
+def test_what_moves_or_somebody_seen_ends_the_calm() -> None:
+    looker = SceneLooker(Counting(), PeopleTracker, MotionGate)
+    for n in range(200):
+        looker.look(picture(100 + n / 5))
+    assert looker.calm_s > 30
+    looker.look(picture(140.0, bright=True))
+    assert looker.calm_s == 0
+    for n in range(100):  # at rest key frames alone come
+        looker.look(picture(142.0 + 2 * n, bright=True))
+    assert looker.calm_s > 60
+
+
+def test_a_looker_without_a_gate_is_never_calm() -> None:
+    looker = SceneLooker(Counting(), PeopleTracker)
+    for n in range(200):
+        looker.look(picture(100 + n / 5))
+    assert looker.calm_s == 0

@@ -31,6 +31,7 @@ from detector.config import Broker, Camera, EdgeConfig, HubLink, Supervision
 from detector.edge.camera_worker import CameraWorker
 from detector.edge.health import what_runs
 from detector.edge.learned import LearnedFile
+from detector.edge.relief import Relief
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.errors import SourceUnavailable, StoreError
 from detector.hub.edge_keys import EdgeKeys
@@ -75,6 +76,7 @@ class ScriptedPipeline:
         return []
 
     left_out = 0
+    calm_s = 0.0
     scene = None
     sight: Sight | None = None
 
@@ -107,6 +109,7 @@ class ListedSource:
         self.stats = SourceStats("online")
         self.items = items
         self.closed = 0
+        self.rests: list[bool] = []
 
     def __iter__(self) -> Iterator[Frame]:
         while self.items:
@@ -117,6 +120,9 @@ class ListedSource:
 
     def newest(self, frame: Frame) -> Frame:
         return frame
+
+    def rest(self, resting: bool) -> None:
+        self.rests.append(resting)
 
     def close(self) -> None:
         self.closed += 1
@@ -160,6 +166,8 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
         stop: threading.Event | None = None,
         camera: Camera | None = None,
         learned: LearnedFile | None = None,
+        source: ListedSource | None = None,
+        relief: Relief | None = None,
     ) -> CameraWorker:
         camera = camera or Camera(name="dock", source="a.mp4")
         ring = PacketRing(10)
@@ -167,12 +175,13 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
         it = CameraWorker(
             camera,
             build=build,
-            open_source=lambda _: ListedSource(items),
+            open_source=lambda _: source or ListedSource(items),
             sink=sink,
             ring=ring,
             clock=SystemClock(),
             stop=stop or ImpatientEvent(),
             learned=learned,
+            relief=relief,
         )
         it.start()
         assert it.join(30)
@@ -196,6 +205,22 @@ def test_an_incident_becomes_signed_envelopes(watch: Callable[..., CameraWorker]
     assert envelopes[0]["after"]["boxes"] == [{"what": "phone", "box": [0.1562, 0.2083, 0.625, 0.8333]}]
     assert (camera.frames, camera.crashes, camera.sink.published) == (30, 0, 3)
     assert camera.sink.incidents == {"label_photography": 1}
+
+
+class CalmPipeline(ScriptedPipeline):
+    """Nothing is going on, but at the tenth frame."""
+
+    def process(self, frame: Frame) -> list[IncidentUpdate]:
+        self.calm_s = 0.0 if frame.index == 10 else 60.0
+        return super().process(frame)
+
+
+def test_a_source_rests_while_nothing_is_going_on_and_health_tells(watch: Callable[..., CameraWorker]) -> None:
+    for relief, rests in ((None, [False] * 30), (Relief("always"), [n != 10 for n in range(30)])):
+        source = ListedSource(frames(30))
+        camera = watch([], build=CalmPipeline, source=source, relief=relief)
+        assert source.rests == rests
+        assert camera.health(time.time())["resting"] is rests[-1]
 
 
 def test_a_frame_that_breaks_the_pipeline_costs_a_pause_and_no_more(
@@ -331,6 +356,9 @@ class QueuedSource:
 
     def newest(self, frame: Frame) -> Frame:
         return frame
+
+    def rest(self, resting: bool) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -15,6 +15,7 @@ from detector.clock import Clock
 from detector.config import Camera
 from detector.edge.learned import Learned, LearnedFile
 from detector.edge.load import Load
+from detector.edge.relief import Relief
 from detector.edge.turns import Turns, urgency_of
 from detector.errors import SourceError
 from detector.packets import Packet, PacketRing, StreamFormat
@@ -45,6 +46,9 @@ class MeasuredSource(Source, Protocol):
     def newest(self, frame: Frame) -> Frame:
         """A frame that has come since this one was given, or this one; an older one given up is counted as dropped."""
 
+    def rest(self, resting: bool) -> None:
+        """Whether nothing is going on there, so that less need be decoded."""
+
 
 OnPacket = Callable[[Packet, StreamFormat], None]
 OpenSource = Callable[[OnPacket], MeasuredSource]
@@ -72,6 +76,7 @@ class CameraWorker:
         pictures: Is offered every frame that was looked at.
         census: Is offered the count of what lies there at each of them.
         turns: Where it asks for a turn before a frame is looked at; shared by all cameras.
+        relief: Tells when its source may rest; shared by all cameras.
 
     Attributes:
         pulses: Tell whether its thread, and who brings its packets, get on; at rest while it waits for frames or turns.
@@ -99,6 +104,7 @@ class CameraWorker:
         pictures: CameraPictures | None = None,
         census: CameraCensus | None = None,
         turns: Turns | None = None,
+        relief: Relief | None = None,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -130,6 +136,8 @@ class CameraWorker:
         self._silence: Silence | None = None
         self._silent: Incident | None = None
         self._turns = turns or Turns()
+        self._relief = relief or Relief()
+        self._resting = False
         self._sight: Sight | None = None
         self._load = Load(clock.now())
         self._thread = threading.Thread(target=self._run, name=f"{CAMERA_THREAD}{camera.name}", daemon=True)
@@ -160,6 +168,7 @@ class CameraWorker:
         stats = self._source.stats if self._source else None
         looked_at, dropped = self.frames - self.passed_over, stats.dropped if stats else 0
         rates = self._load.report(now, stats.frames_in if stats else 0, looked_at, self.passed_over, dropped)
+        self._relief.note(rates["behind"], now)
         last = stats.last_frame_at if stats else None
         state = "failing" if self._trouble else stats.state if stats else "connecting"
         return {
@@ -171,6 +180,7 @@ class CameraWorker:
             or "",
             "trouble": stats.trouble if stats else None,
             "lack": stats.lack if stats else None,
+            "resting": self._resting,
             **rates,
             "analysed": looked_at,
             "passed_over": self.passed_over,
@@ -291,6 +301,9 @@ class CameraWorker:
             self.sink.tick(frame.captured_at)
         self.frames += 1
         self._trouble = None
+        self._resting = self._relief.may_rest(pipeline.calm_s, self._clock.now())
+        if self._source is not None:
+            self._source.rest(self._resting)
         if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
             self._keep(pipeline.learned())
         if self._pictures is not None and pipeline.scene is not None:

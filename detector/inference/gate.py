@@ -35,9 +35,14 @@ ALL_ANEW = 0.2  # of the picture changed at once: the light was switched or the 
 
 
 class MotionGate:
-    """Opens for what moves, and stays open for a while."""
+    """Opens for what moves, and stays open for a while.
+
+    Attributes:
+        stirred_at: Frame time of the last in which something moved or somebody was seen.
+    """
 
     def __init__(self) -> None:
+        self.stirred_at = float("-inf")
         self._mean: NDArray[np.float32] | None = None
         self._at = self._looked_at = self._open_until = self._called_until = float("-inf")
 
@@ -49,6 +54,7 @@ class MotionGate:
             at: Frame time, seconds; ask for each frame once, in order.
         """
         if self.moves(sample, at):
+            self.stirred_at = at
             self._open_until = max(self._open_until, at + HOLD_S)
         pause_s = 0.0 if at <= self._open_until else CALLER_EVERY_S if at <= self._called_until else KEEP_ALIVE_S
         if at - self._looked_at < pause_s:
@@ -58,6 +64,7 @@ class MotionGate:
 
     def keep_open(self, at: float) -> None:
         """Somebody was seen at frame time `at`."""
+        self.stirred_at = at
         self._open_until = max(self._open_until, at + PEOPLE_S)
         self._called_until = max(self._called_until, at + CALLER_S)
 

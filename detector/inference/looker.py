@@ -76,6 +76,11 @@ class SceneLooker:
         self._wanted = self._wanted or opens
         return self._wanted
 
+    @property
+    def calm_s(self) -> float:
+        """For how many seconds up to the newest frame nothing has moved and nobody was seen; 0 without a gate."""
+        return 0.0 if self._gate is None else self._at - self._gate.stirred_at
+
     def look(self, frame: Frame) -> Look | None:
         """What is in a frame; `None` where it is passed over."""
         at, size = frame.captured_at, frame.size

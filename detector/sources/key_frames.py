@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import av
 
-from detector.sources.video import Step, Video, seconds
+from detector.sources.video import LONGEST_S, Step, Video, seconds
 
 MARGIN_S = 4.0  # round each change everything is decoded
-LONGEST_S = 5.0  # from key frame to key frame; what is longer says too little of what lies between, and is decoded
 
 Changed = Callable[[float, av.VideoFrame], bool]
 

@@ -102,6 +102,7 @@ class LiveSource:
         self._on_packet = on_packet
         self._patience = patience or Patience()
         self._fps = fps
+        self._resting = False
         self._slot = _Slot()
         self._reader: Reader | None = None
         self._readers = 0
@@ -124,6 +125,10 @@ class LiveSource:
     def decode(self, fps: float) -> None:
         """Give so many frames a second from now on; none when 0. Packets are passed on in any case."""
         self._fps = fps
+
+    def rest(self, resting: bool) -> None:
+        """Whether nothing is going on: then key frames are decoded alone."""
+        self._resting = resting
 
     def newest(self, frame: Frame) -> Frame:
         """The frame that has come since, if any; the one given counts as dropped then."""
@@ -197,14 +202,14 @@ class LiveSource:
         """
         stream_format = StreamFormat("", 0, 0)
         first = self.stats.frames_in
-        flood = _Flood()
+        flood, resting = _Flood(), False
         # A name may have to be looked up before, and a stream be understood after, what `open_s` is for.
         until = time.monotonic() + self._patience.open_s + self._patience.hung_s
         while not self._over:
             reader.free_seen()
-            if fps != self._fps:
-                fps = self._fps
-                reader.send(Decode(fps))
+            if (fps, resting) != (self._fps, self._resting):
+                fps, resting = self._fps, self._resting
+                reader.send(Decode(fps, resting))
             message = reader.receive(min(0.2, self._patience.hung_s))
             now = time.monotonic()
             if message is None:

@@ -82,18 +82,22 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """To the reader: lay out so many pictures a second from now on; with 0 packets are passed on and not decoded."""
+    """To the reader: lay out so many pictures a second from now on; with 0 packets are passed on and not decoded.
+
+    `resting`: key frames are enough.
+    """
 
     kind: ClassVar[int] = 7
-    largest: ClassVar[int] = 8
+    largest: ClassVar[int] = 9
 
     fps: float
+    resting: bool = False
 
-    _FORM: ClassVar[Struct] = Struct("!d")
+    _FORM: ClassVar[Struct] = Struct("!d?")
 
     def packed(self) -> bytes:
         """As bytes."""
-        return self._FORM.pack(self.fps)
+        return self._FORM.pack(self.fps, self.resting)
 
     @classmethod
     def unpacked(cls, data: bytes) -> Decode:

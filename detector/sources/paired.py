@@ -111,6 +111,11 @@ class PairedSource:
                 yield frame
         self._ended = True
 
+    def rest(self, resting: bool) -> None:
+        """Whether nothing is going on: as of `LiveSource`."""
+        for stream in (self._large, self._small):
+            stream.rest(resting)
+
     def newest(self, frame: Frame) -> Frame:
         """The frame that has come since, if any; the one given counts as dropped then."""
         newer = self._next(0.0)

@@ -63,6 +63,7 @@ class PlayedFile:
         self._open: Recording | None = None
         self._pacer = Pacer(fps)
         self._next_file_at: float | None = None
+        self._resting = False
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames when they are due, until the end or `stop`."""
@@ -83,6 +84,12 @@ class PlayedFile:
     def newest(self, frame: Frame) -> Frame:
         """The frame itself: those that come after it are not decoded yet."""
         return frame
+
+    def rest(self, resting: bool) -> None:
+        """Whether nothing is going on: then key frames are decoded alone."""
+        self._resting = resting
+        if self._open:
+            self._open.rest(resting)
 
     def close(self) -> None:
         """Release the file; safe to call twice."""
@@ -105,6 +112,7 @@ class PlayedFile:
             self.stats.last_error = str(error)
             logger.warning("file skipped camera=%s: %s", self._camera, error)
             return
+        recording.rest(self._resting)
         errors_before = self.stats.decode_errors
         try:
             for frame in recording:

@@ -123,6 +123,7 @@ def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> 
             channel.flush()
             if wish is not None:
                 pacer, picture_at = _paced(video, wish.fps), at
+                video.resting = wish.resting
         if pacer is not None and at - picture_at > order.frame_s:
             return Ended("no_picture", f"sends packets but no picture since {order.frame_s:g} s")
     # FFmpeg reports a camera that went away as an ordinary end of the stream.

@@ -150,6 +150,10 @@ class Recording:
         """
         self._video.seek(offset_s)
 
+    def rest(self, resting: bool) -> None:
+        """Whether key frames are enough for now."""
+        self._video.resting = resting
+
     def close(self) -> None:
         """Release the file; safe to call twice."""
         self._video.close()

@@ -22,6 +22,7 @@ from detector.packets import Packet, StreamFormat
 OnPacket = Callable[[Packet, StreamFormat], None]
 # Kept of a stream that isn't decoded just now: 20 s at 25 a second, 8 Mbit/s for 8 s.
 MOST_ASIDE, MOST_ASIDE_BYTES = 500, 8 << 20
+LONGEST_S = 5.0  # from key frame to key frame; where they are further apart they say too little of what lies between
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,8 @@ class Video:
     Attributes:
         decoding: Whether steps bring pictures. Set once more, they begin at once where the packets since the last key
             frame could be kept meanwhile, else with the next key frame.
+        resting: Whether key frames are enough for now, from the next one on. Set back, all is decoded from the next
+            packet on. A stream of key frames further apart than `LONGEST_S` doesn't rest.
         decode_errors: Packets and pictures that were damaged.
     """
 
@@ -71,7 +74,11 @@ class Video:
         self._filter = _self_contained(self._stream) if evidence else None
         self._packet_s: float | None = None
         self._aside: _Aside | None = None
+        self._key_s: float | None = None
+        self._rests = False
+        self._key_decoder: av.VideoCodecContext | None = None
         self.decoding = True
+        self.resting = False
         self.decode_errors = 0
 
     @property
@@ -114,9 +121,13 @@ class Video:
         """Read to the end of the stream."""
         started = False
         for packet in self.packets():
-            pictures = self.decode(packet) if self._is_ready_for(packet) else []
-            started = started or packet.is_keyframe
             decoded_s = seconds(packet.dts, packet.time_base)
+            self._note_rest(packet.is_keyframe, decoded_s)
+            if self._is_ready_for(packet, whole=self.decoding and not self._rests):
+                pictures = self.decode(packet)
+            else:
+                pictures = self._alone(packet) if self.decoding and packet.is_keyframe else []
+            started = started or packet.is_keyframe
             shown_s = seconds(packet.pts, packet.time_base)
             wait = shown_s - decoded_s if shown_s is not None and decoded_s is not None else 0.0
             key = packet.is_keyframe
@@ -151,9 +162,27 @@ class Video:
         decoder.thread_count = 1
         return decoder
 
-    def _is_ready_for(self, packet: av.Packet[av.VideoStream]) -> bool:
-        """Whether a packet is to be decoded, now that those before it are."""
-        if not self.decoding:
+    def _note_rest(self, key: bool, decoded_s: float | None) -> None:
+        """Begin to rest with a key frame, or end it with any packet."""
+        apart_s = decoded_s - self._key_s if decoded_s is not None and self._key_s is not None else 0.0
+        if key:
+            self._key_s = decoded_s
+        self._rests = self.resting and self._key_s is not None and (self._rests or key) and 0 <= apart_s <= LONGEST_S
+
+    def _alone(self, packet: av.Packet[av.VideoStream]) -> list[tuple[float | None, av.VideoFrame]]:
+        """The picture of a key frame, decoded apart from the stream."""
+        decoder = self._key_decoder = self._key_decoder or self.another_decoder()
+        try:
+            frames = [*decoder.decode(packet), *decoder.decode(None)]
+        except av.error.FFmpegError:
+            self.decode_errors += 1
+            frames = []
+        decoder.flush_buffers()
+        return self._timed(frames)
+
+    def _is_ready_for(self, packet: av.Packet[av.VideoStream], *, whole: bool) -> bool:
+        """Whether a packet is to be decoded, now that those before it are; `whole`: all of them are wanted."""
+        if not whole:
             self._aside = self._aside or _Aside()
             self._aside.keep(packet)
             return False

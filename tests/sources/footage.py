@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -31,8 +32,12 @@ def make_video(
     codec: str = "libx264",
     form: str | None = None,
     pixels: str = "yuv420p",
+    draw: Callable[[int], np.ndarray] | None = None,
 ) -> Path:
-    """A video of so many seconds; `form` is FFmpeg's name of the container where the suffix doesn't tell."""
+    """A video of so many seconds; `form` is FFmpeg's name of the container where the suffix doesn't tell.
+
+    `draw` gives another picture for each number, BGR.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=fps)
@@ -44,7 +49,7 @@ def make_video(
         if codec == "libx265":
             stream.options = {"preset": "ultrafast", "x265-params": f"keyint={key_every}:log-level=error:pools=1"}
         for number in range(round(seconds * fps)):
-            image = np.full((size[1], size[0], 3), grey_of(number), np.uint8)
+            image = draw(number) if draw else np.full((size[1], size[0], 3), grey_of(number), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
         container.mux(stream.encode(None))
     return path

@@ -105,6 +105,27 @@ def test_frames_come_with_the_time_of_arrival(rtsp_server: Servers, watch: Calla
     assert watcher.source.stats.state == "ended"
 
 
+def test_at_rest_a_camera_shows_key_frames_and_its_packets_go_on(
+    rtsp_server: Servers, watch: Callable[..., Watcher]
+) -> None:
+    ring = PacketRing(60)
+    watcher = watch(Camera(name="dock", source=rtsp_server().url), on_packet=ring.append)
+    assert watcher.sees_more(10)
+    watcher.source.rest(True)
+    stats = watcher.source.stats
+    assert soon(lambda: ring.since(0)[-1].packet.key)  # one more may be on its way whole
+    decoded, packets = stats.frames_in, len(ring.since(0))
+    assert watcher.sees_more(4)
+    shown, came = stats.frames_in - decoded, len(ring.since(0)) - packets
+    assert shown <= 7 and came >= 3 * (CAMERA_FPS - 1) > 5 * shown  # a key frame a second
+    watcher.source.rest(False)
+    began, at = len(watcher.frames), time.monotonic()
+    assert watcher.sees_more(20)
+    assert stats.decode_errors == 0 and stats.state == "online"
+    times = [frame.captured_at for frame in watcher.frames[began + 2 :]]
+    assert times[-1] - times[0] < 0.7 * len(times) and time.monotonic() - at < LONG_S
+
+
 def test_a_clip_is_cut_from_what_a_live_camera_sent(
     rtsp_server: Servers, watch: Callable[..., Watcher], tmp_path: Path
 ) -> None:

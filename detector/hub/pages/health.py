@@ -284,7 +284,8 @@ def _camera_told(edge: Edge, name: str) -> dict[str, Any]:
     told = told if isinstance(told, dict) else {}
     names = ("fps", "analysed_fps", "passed_over_fps", "wait_s", "dropped", "reconnects", "decode_errors", "crashes")
     counts = {name: _count(told.get(name)) for name in names}
-    return {**counts, "lack": lack if (lack := told.get("lack")) in LACKS else ""}
+    lack = told.get("lack")
+    return {**counts, "lack": lack if lack in LACKS else "", "resting": told.get("resting") is True}
 
 
 def _count(value: object) -> float | None:

@@ -39,6 +39,7 @@ ZH: dict[str, str] = {
     "health_fps": "帧/秒",
     "health_analysed": "分析帧/秒",
     "health_passed_over": "静止略过/秒",
+    "health_resting": "无人无动静：只看关键帧，有变化就全看",
     "health_wait": "平均等待",
     "health_wait_s": "{s} 秒",
     "health_overload": "这台设备忙不过来：{cameras} 路摄像机中有 {behind} 路，每秒只看得到 {fps} 次，本应 {due} 次。",
@@ -131,6 +132,7 @@ EN: dict[str, str] = {
     "health_fps": "fps in",
     "health_analysed": "analysed",
     "health_passed_over": "still, passed over",
+    "health_resting": "Nobody there, nothing moves: key frames only, until one differs",
     "health_wait": "mean wait",
     "health_wait_s": "{s} s",
     "health_overload": "This box is overloaded: {behind} of {cameras} cameras are looked at {fps} times a second "
