@@ -240,7 +240,7 @@ class Analysis(Settings):
     gate: bool = Field(True, description="pass over frames in which nothing moves and nobody was for some seconds")
     rest: Rest = Field(
         "behind",
-        description="when cameras where nothing has moved for half a minute decode key frames alone, until one "
+        description="when cameras where nothing has moved for 15 s decode key frames alone, until one "
         "differs: never; behind, while the box does not keep up; always",
     )
 

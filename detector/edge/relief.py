@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from detector.config import Rest
 
-REST_AFTER_S = 30.0  # with nothing moving and nobody there a camera may rest
+REST_AFTER_S = 15.0  # with nothing moving and nobody there a camera may rest
 HOLD_S = 600.0  # so long after a box last fell behind: cameras that wake at once would have it fall behind again
 
 

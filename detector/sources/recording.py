@@ -19,7 +19,7 @@ from detector.pictures import Picture
 from detector.sources.decoded import picture_of
 from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer
-from detector.sources.video import OnPacket, Video
+from detector.sources.video import LONGEST_S, OnPacket, Step, Video
 from detector.values import Frame
 
 SUFFIXES = frozenset(
@@ -117,6 +117,8 @@ class Recording:
             if self._on_packet and step.data:
                 at = self._start_at + decoded.at(step.decoded_s, frame_s)
                 self._on_packet(Packet(at, step.data, step.key, step.shown_after), self._video.format)
+            if not step.pictures:
+                self._note_undecoded(step, frame_s)
             for stream_s, picture in step.pictures:
                 offset_s = shown.at(stream_s, frame_s)
                 index = self._first_index + self.frames_decoded + self.frames_undecoded
@@ -142,6 +144,13 @@ class Recording:
         if self.undecoded and offset_s - self.undecoded[-1][1] < frame_s:
             begin_s, _ = self.undecoded.pop()
         self.undecoded.append((begin_s, offset_s + frame_s))
+
+    def _note_undecoded(self, step: Step, frame_s: float) -> None:
+        """What isn't decoded at rest belongs to the film all the same, which ends with it."""
+        if self._video.resting and step.decoded_s is not None and self._video.start_s is not None:
+            end_s = step.decoded_s + step.shown_after - self._video.start_s + frame_s
+            if 0 < end_s - self.end_s <= LONGEST_S:  # times that make no sense say nothing
+                self.end_s = end_s
 
     def skip_to(self, offset_s: float) -> None:
         """Begin at the last key frame before a picture so many seconds into the file; to be called before iterating.

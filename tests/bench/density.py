@@ -1,4 +1,4 @@
-"""How many 720p cameras one core watches; run by hand: `python -m tests.bench.density FOLDER [PRECISION [costs | N]]`.
+"""How many 720p cameras one core watches: `python -m tests.bench.density FOLDER [PRECISION [costs | N [REST]]]`.
 
 Cameras are recordings played in a loop by the real worker parts: source, gate, turns, network, tracker, rules, alerts.
 They live in the time of a box that has one core to itself: its clock goes on by the processor time that this process
@@ -32,8 +32,9 @@ from detector.alerts.sink import LOOK_BACK_S, AlertSink
 from detector.assembly import build_pipeline
 from detector.bench.clips import ClipMaker, Sequence
 from detector.clock import Clock
-from detector.config import Analysis, Camera, EdgeConfig
+from detector.config import Analysis, Camera, EdgeConfig, Rest
 from detector.edge.camera_worker import CameraWorker
+from detector.edge.relief import Relief
 from detector.edge.turns import Turns
 from detector.inference import load_detector
 from detector.inference.looker import Detector
@@ -132,7 +133,7 @@ def run(
 ) -> dict[str, Any]:
     """Watch for so long, one look at a time; rates are of the time after `warm_up_s`."""
     clock, stop = clock or OneCore(sum(kind.count for kind in kinds) + 1), threading.Event()
-    turns = Turns(1, now=clock.now)
+    turns, relief = Turns(1, now=clock.now), Relief(analysis.rest)
     with tempfile.TemporaryDirectory() as folder:
         cameras = []
         for kind in kinds:
@@ -157,6 +158,7 @@ def run(
                 clock=clock,
                 stop=stop,
                 turns=turns,
+                relief=relief,
             )  # fmt: skip
 
         workers = [worker(camera) for camera in cameras]
@@ -234,13 +236,13 @@ def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def measured(folder: Path, precision: str = "fp32", what: str = "all") -> dict[str, Any]:
+def measured(folder: Path, precision: str = "fp32", what: str = "all", rest: Rest = "never") -> dict[str, Any]:
     """Everything for one precision; `what` may be `costs`, or the number of busy and of quiet cameras that fit."""
     clips = made(folder)
     cv2.setNumThreads(1)
-    analysis = Analysis(precision=precision)  # type: ignore[arg-type]
+    analysis = Analysis(precision=precision, rest=rest)  # type: ignore[arg-type]
     detector = load_detector(analysis)
-    told: dict[str, Any] = {"precision": precision}
+    told: dict[str, Any] = {"precision": precision, "rest": rest}
     for name, span_s in (("busy", BUSY.seconds), ("quiet", QUIET.seconds)) if not what.isdigit() else ():
         alone = run([Kind(name, clips[name], 1)], detector, analysis, span_s)
         told[name] = {
@@ -275,7 +277,7 @@ def main() -> None:
     """Measure and print."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(measured(folder, *sys.argv[2:4]), indent=1))
+    print(json.dumps(measured(folder, *sys.argv[2:5]), indent=1))
 
 
 if __name__ == "__main__":

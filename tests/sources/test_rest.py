@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from detector.sources.recording import Recording
 from detector.sources.video import LONGEST_S, Video
 from tests.sources.footage import make_video
 
@@ -77,3 +78,11 @@ def test_a_stream_that_is_not_decoded_is_not_decoded_at_rest_either(film: Path) 
         video = Video(container, "hall", evidence=False)
         video.decoding, video.resting = False, True
         assert not any(step.pictures for step in video.steps())
+
+
+def test_a_film_at_rest_lasts_as_long(film: Path) -> None:
+    recording = Recording(film, camera="dock", start_at=1000.0, fps=5)
+    recording.rest(True)
+    assert [round(frame.captured_at - 1000.0, 3) for frame in recording] == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    assert recording.end_s == pytest.approx(12.0, abs=0.01)
+    recording.close()
