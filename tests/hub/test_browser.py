@@ -89,7 +89,7 @@ class Scene:
             at=time.time(), key=self._key, what=what,
         )  # fmt: skip
         address = f"{self.hub.url}api/clips/{incident}/{segment}{'/side' if what else ''}"
-        answer = httpx.put(address, content=content, headers=headers)
+        answer = httpx.put(address, content=content, headers=headers, timeout=60)
         assert answer.status_code == 201
 
     def page(
