@@ -299,7 +299,9 @@ def test_the_page_says_which_box_runs_with_its_last_good_configuration_and_why(s
     assert "line 8" not in page("en", config={**safe, "problems": "line 8"})
 
 
-def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams_lacks(site: Site) -> None:
+def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams_lacks_and_which_rests(
+    site: Site,
+) -> None:
     def page(language: str, cameras: dict[str, dict[str, Any]], client: Any = None) -> str:
         fields = {name: {"age_s": 0.2, "due_fps": 5.0, **told} for name, told in cameras.items()}
         site.store.set_health("shanghai", "box1", {"cameras": fields}, NOON)
@@ -317,6 +319,9 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
     assert "1 of 1 cameras" in page("en", cameras, guard)
     assert "overloaded" not in page("en", {"cam3": {**slow, "behind": False}})
     assert "another shape" in page("en", {"cam3": {"lack": "small_differs"}})
+    assert "key frames only" in page("en", {"cam3": {"resting": True}}) and "只看关键帧" in page(
+        "zh", {"cam3": {"resting": True}}
+    )
     odd: list[Any] = [7, [], "no such lack", {"behind": True}, None, float("nan"), -1e300]
     for one in odd:
         strange = {
@@ -326,8 +331,10 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
             "wait_s": one,
             "due_fps": one,
             "behind": one,
+            "resting": one,
         }
-        assert "overloaded" not in page("en", {"cam3": strange})
+        said = page("en", {"cam3": strange})
+        assert "overloaded" not in said and "key frames only" not in said
         assert page("en", {"cam3": {**strange, "behind": True}}).count("overloaded") == 1
 
 
