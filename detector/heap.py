@@ -10,19 +10,14 @@ RETURN_EVERY_S = 60.0
 M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1  # of malloc.h
 
 
-def share_heaps() -> None:
-    """Have all threads share two heaps (glibc; elsewhere nothing): each grows to the most that ever was in it."""
-    _tell(M_ARENA_MAX, 2)
-
-
 def return_freed_memory() -> None:
-    """Have large blocks mapped and unmapped singly as well: for a program that reads pictures and long lists at times.
+    """Have all threads share two heaps, and large blocks mapped and unmapped singly (glibc; elsewhere nothing).
 
-    Not for one that computes. A network's layers are blocks of some megabytes that come and go with every look: mapped
-    anew each time, they cost a sixth more CPU time for a tenth less memory (two cameras on the demo clip, twice: 20.8
-    and 21.7 CPU s with 183 MB, 16.9 and 19.0 with 204).
+    Each heap grows to the most that ever was in it, and pictures that come and go between lasting things leave holes
+    that nothing fits. What a network's layers need is kept by its runtime: mapped anew at every look it would cost a
+    sixth more CPU time.
     """
-    share_heaps()
+    _tell(M_ARENA_MAX, 2)
     _tell(M_MMAP_THRESHOLD, 500_000)
     _tell(M_TRIM_THRESHOLD, 1_000_000)
 

@@ -37,7 +37,7 @@ from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
 from detector.edge.watchdog import Part, Watchdog
-from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, share_heaps
+from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.notify import Notifier
 from detector.packets import PacketRing
 from detector.whole_files import write_whole
@@ -79,7 +79,7 @@ def run(
     notifier = Notifier()
     _stop_on_signals(stop, notifier)
     _one_thread_each()
-    share_heaps()
+    return_freed_memory()
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
     with open_delivery(config, clock) as delivery:
