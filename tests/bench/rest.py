@@ -2,8 +2,8 @@
 
 Each CLIP shows a sweep. It is put between stillness (as `labelwatch bench` does) so that it begins at eight instants
 between two key frames: somebody stands there from one picture to the next, which is the worst case. Each film is
-watched whole and at rest (`analysis.rest: always`), as a camera would be; told are the photos found in each, and how
-much later the incident begins and is told. Films are kept in FOLDER.
+watched whole and at rest (`analysis.rest: always`), as a camera would be; told are the acts of the sweep found in each,
+and how much later the incident begins and is told. Films are kept in FOLDER.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from detector.config import Analysis, EdgeConfig, Rest, load_edge
 from detector.edge.relief import REST_AFTER_S, Relief
 from detector.inference import load_detector
 from detector.inference.looker import Detector
-from detector.sources.recording import Recording
+from detector.sources.recording import Recording, promised_s
 from detector.values import IncidentKind, Phase
 from tests.conftest import REPOSITORY
 
@@ -31,11 +31,11 @@ START = 1_800_000_000.0
 
 @dataclass(frozen=True)
 class Watched:
-    """What was found in a film: seconds into it at which the sweep begins and is told, and its photos."""
+    """What was found in a film: seconds into it at which the sweep begins and is told, and its acts."""
 
     begins_s: float | None
     told_s: float | None
-    photos: int
+    acts: int
 
 
 def watched(film: Path, config: EdgeConfig, detector: Detector, rest: Rest) -> Watched:
@@ -53,8 +53,8 @@ def watched(film: Path, config: EdgeConfig, detector: Detector, rest: Rest) -> W
         if update.after.kind is IncidentKind.LABEL_PHOTOGRAPHY:
             sweep = update.after
     begins_s = None if sweep is None else sweep.started_at - START
-    photos = 0 if sweep is None else len(sweep.acts)
-    return Watched(begins_s, None if told_at is None else told_at - START, photos)
+    acts = 0 if sweep is None else len(sweep.acts)
+    return Watched(begins_s, None if told_at is None else told_at - START, acts)
 
 
 def main() -> None:
@@ -69,12 +69,10 @@ def main() -> None:
     analysis = Analysis(precision=options.precision)
     config = load_edge(REPOSITORY / "configs/demo/demo.yaml").model_copy(update={"analysis": analysis})
     detector = load_detector(analysis)
-    print("| film | whole: photos | at rest: photos | begins later by, s | told later by, s |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| film | whole: acts | at rest: acts | begins later by, s | told later by, s |")
+    print("| --- | --- | --- | --- | --- |")
     for clip in options.clips:
-        with_length = Recording(clip, camera="", start_at=0.0, fps=1.0)
-        scene_s = with_length.duration_s or 20.0
-        with_length.close()
+        scene_s = promised_s(clip) or 20.0
         maker = ClipMaker(clip)
         for n in range(INSTANTS):
             film = options.folder / f"{clip.stem}-{n}.mp4"
@@ -85,7 +83,7 @@ def main() -> None:
                 "–" if a is None or b is None else f"{b - a:+.1f}"
                 for a, b in ((whole.begins_s, rested.begins_s), (whole.told_s, rested.told_s))
             ]
-            print(f"| {film.stem} | {whole.photos} | {rested.photos} | {' | '.join(later)} |", flush=True)
+            print(f"| {film.stem} | {whole.acts} | {rested.acts} | {' | '.join(later)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -119,11 +119,11 @@ def test_at_rest_a_camera_shows_key_frames_and_its_packets_go_on(
     shown, came = stats.frames_in - decoded, len(ring.since(0)) - packets
     assert shown <= 7 and came >= 3 * (CAMERA_FPS - 1) > 5 * shown  # a key frame a second
     watcher.source.rest(False)
-    began, at = len(watcher.frames), time.monotonic()
+    began = len(watcher.frames)
     assert watcher.sees_more(20)
     assert stats.decode_errors == 0 and stats.state == "online"
     times = [frame.captured_at for frame in watcher.frames[began + 2 :]]
-    assert times[-1] - times[0] < 0.7 * len(times) and time.monotonic() - at < LONG_S
+    assert times[-1] - times[0] < 0.7 * len(times)  # as key frames come it would be one a second
 
 
 def test_a_clip_is_cut_from_what_a_live_camera_sent(
