@@ -3,11 +3,15 @@
 A process that dies was reading one file, and that is known. The file is tried again while nobody else works, since
 another may have had the memory that it lacked; what dies three times is the file's own doing. So is silence: a file
 that hangs its reader is known by that nothing is told of it for long.
+
+What a file could make of its reader is confined, as for live cameras: it opens recordings and code, writes nothing,
+runs nothing and connects to nobody.
 """
 
 from __future__ import annotations
 
 import logging
+import resource
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +24,11 @@ from detector.progress import Step
 from detector.recorded.children import Child
 from detector.recorded.crews import TRIES, set_aside
 from detector.recorded.looking import LookTask, load, look_at
+from detector.sources.confined import code_folders, confine, only_ports
 
 # A process takes 170 MB of its own for 720p, the model in it, and 8K another 300 MB.
 MEMORY_BYTES = 3 << 29
+OPEN_FILES = 64
 SILENT_S = 300.0  # without a word before a process is taken to hang, and longer for larger files:
 SLOWEST = 1 << 20  # bytes a second that are read where there is no picture in them
 
@@ -64,9 +70,10 @@ class Processes:
     def results(self, tasks: Sequence[LookTask], progress: Callable[[Step], None]) -> Iterator[tuple[LookTask, bytes]]:
         """As of `Crew`."""
         work = _Work(deque(tasks), progress)
+        readable = _folders_of(tasks)
         try:
             while work.goes_on:
-                self._hand_out(work)
+                self._hand_out(work, readable)
                 busy = {worker.child.pipe: worker for worker in work.busy}
                 ends_at = min(worker.heard_at + self._patience_s(worker) for worker in busy.values())
                 heard = wait(list(busy), max(0.0, ends_at - time.monotonic()))
@@ -83,12 +90,12 @@ class Processes:
             for worker in work.workers:
                 worker.child.kill()
 
-    def _hand_out(self, work: _Work) -> None:
-        """Give tasks to whoever has none."""
+    def _hand_out(self, work: _Work, readable: list[str]) -> None:
+        """Give tasks to whoever has none; new processes can read these folders."""
         while (task := work.next_task(self._jobs)) is not None:
             worker = next((worker for worker in work.workers if worker.task is None), None)
             if worker is None:
-                worker = _Worker(Child(_look, self._look, task.analysis, memory_bytes=self._memory_bytes))
+                worker = _Worker(Child(_look, self._look, task.analysis, readable, memory_bytes=self._memory_bytes))
                 work.workers.append(worker)
             work.give(worker, task)
 
@@ -201,10 +208,21 @@ class _Work:
         return task, set_aside(task, why)
 
 
-def _look(pipe: Connection, look: LookAt, analysis: Analysis) -> None:
+def _folders_of(tasks: Sequence[LookTask]) -> list[str]:
+    """Where the files are, behind links too, and the cards of models that one of them may be first to want."""
+    from detector.inference.card import find_card
+
+    folders = {task.path.resolve().parent for task in tasks}
+    folders |= {find_card(model).path.resolve().parent for model in {task.analysis.model for task in tasks}}
+    return sorted(map(str, folders))
+
+
+def _look(pipe: Connection, look: LookAt, analysis: Analysis, readable: list[str]) -> None:
     """The worker: looks at files until it is wanted no more. `None` says that it is ready, a text that it failed."""
     try:
         load(analysis)
+        confine({resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: OPEN_FILES}, [*code_folders(), *readable])
+        only_ports()
     except Exception as error:  # noqa: BLE001 - a model that can't be loaded concerns every file
         pipe.send(error if isinstance(error, LabelwatchError) else ModelError(f"it can't be loaded: {error}"))
         return

@@ -19,7 +19,7 @@ import av.logging
 from detector.containers import LIVE, MOST_PIXELS
 from detector.errors import SourceError, SourceUnavailable
 from detector.secrecy import redacted
-from detector.sources.confined import confine, only_port
+from detector.sources.confined import READER, confine, only_ports
 from detector.sources.messages import TO_READER, Channel, Connect, Decode, Ended, Format, Free, Stepped
 from detector.sources.pacing import Pacer
 from detector.sources.slots import Writer
@@ -45,7 +45,7 @@ class Gone(SourceError):  # noqa: N818
 
 def main(line: int, memory: int) -> None:
     """Serve the worker at the other end of the socket `line`, until it hangs up."""
-    confine(readable=[str(Path(module.__file__ or "").parent) for module in (av, os)])
+    confine(READER, [str(Path(module.__file__ or "").parent) for module in (av, os)])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # whoever stops the whole group leaves it to the worker
     av.logging.set_level(None)
@@ -59,7 +59,7 @@ def main(line: int, memory: int) -> None:
             if isinstance(order, Connect):
                 if port is None:
                     port = _port_of(order.address)
-                    only_port(port)
+                    only_ports(port)
                 channel.send(_connected(order, channel, slots))
             elif isinstance(order, Free):
                 slots.free(order.slot)

@@ -167,8 +167,8 @@ def test_a_reader_has_limits(watched: Watcher) -> None:
 ATTEMPTS = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))  # stricter than its own: that stays
-from detector.sources.confined import confine
-shut = confine(memory_bytes=100 << 20)
+from detector.sources.confined import READER, confine
+shut = confine({**READER, resource.RLIMIT_DATA: 100 << 20})
 def tried(what):
     try:
         what()
@@ -387,11 +387,11 @@ def test_the_size_of_pictures_may_change_in_mid_stream() -> None:
 
 FORKS = """
 import os
-from detector.sources.confined import confine
+from detector.sources.confined import READER, confine
 if os.getuid() == 0:  # whom the limit doesn't bind
     os.setgid(65534)
     os.setuid(65534)
-confine()
+confine(READER)
 try:
     os.fork() or os._exit(0)
     print("forked")
