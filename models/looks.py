@@ -46,6 +46,8 @@ class Batch:
         traits: `(B, M, 10)` targets 0..1 in the order of `TRAITS`, NaN where unknown.
         doubtful: `(B, M)` whether the object is neither to be learnt nor background.
         known: `(B, 5)` whether a class is marked completely.
+        clean: `images` before light, noise and compression were drawn.
+        real: `(B,)` whether a square is of a real picture.
     """
 
     images: np.ndarray
@@ -54,6 +56,8 @@ class Batch:
     traits: np.ndarray
     doubtful: np.ndarray
     known: np.ndarray
+    clean: np.ndarray
+    real: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Looks:
         ]
         frames, close = [], []
         for n, picture in enumerate(pictures):
-            frames.append((n, 1.0 if picture.source == "rendered" else 0.7))
+            frames.append((n, 1.0 if picture.source == "rendered" else 0.7 if picture.known else 0.2))
             height, width = self._images[n].shape[:2]
             close += [(n, box, worth) for box, worth in _worth(picture, width, height)]
         self._frames, self._frame_odds = [n for n, _ in frames], _odds([worth for _, worth in frames])
@@ -228,7 +232,7 @@ class Looks:
                 seen = _Truth(
                     *(np.concatenate([getattr(seen, f.name), getattr(phone, f.name)]) for f in fields(_Truth))
                 )
-        return _coloured(image, rng), seen, known
+        return _coloured(image, rng), seen, known, image, picture.source != "rendered"
 
 
 def _worth(picture: Picture, width: int, height: int) -> list[tuple[tuple[float, float, float, float], float]]:
@@ -291,14 +295,15 @@ def _coloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def collated(looks) -> Batch:
     """Single looks as one batch."""
-    most = max(1, *(len(truth.classes) for _, truth, _ in looks))
+    images, truths, known, clean, real = zip(*looks, strict=True)
+    most = max(1, *(len(truth.classes) for truth in truths))
     shape = (len(looks), most)
     batch = Batch(
-        np.stack([image for image, _, _ in looks]), np.zeros(shape, np.int64), np.zeros((*shape, 4), np.float32),
+        np.stack(images), np.zeros(shape, np.int64), np.zeros((*shape, 4), np.float32),
         np.full((*shape, len(TRAITS)), np.nan, np.float32), np.zeros(shape, bool),
-        np.stack([known for *_, known in looks]),
+        np.stack(known), np.stack(clean), np.array(real),
     )  # fmt: skip
-    for row, (_, truth, _) in enumerate(looks):
+    for row, truth in enumerate(truths):
         n = len(truth.classes)
         batch.classes[row, :n], batch.boxes[row, :n] = truth.classes, truth.boxes
         batch.traits[row, :n], batch.doubtful[row, :n] = truth.traits, truth.doubtful

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,8 @@ from bare import bare
 from export import export
 from looks import Batch
 from manifest import SetError
-from train import CHANNELS, SceneLoss, choose_device, load_start
+from mix import mix
+from train import CHANNELS, SceneLoss, Taught, Teacher, choose_device, load_start, tensor_of
 from ultralytics import YOLO
 
 from detector.inference.card import find_card
@@ -47,7 +49,7 @@ def a_batch(known: set[str], things: list[tuple[int, list[float], dict[str, floa
     batch = Batch(
         np.full((1, 64, 64, 3), 90, np.uint8), np.zeros((1, most), np.int64), np.zeros((1, most, 4), np.float32),
         np.full((1, most, len(TRAITS)), np.nan, np.float32), np.zeros((1, most), bool),
-        np.array([[label in known for label in LABELS]]),
+        np.array([[label in known for label in LABELS]]), np.full((1, 64, 64, 3), 90, np.uint8), np.array([True]),
     )  # fmt: skip
     for k, (class_id, box, traits, doubtful) in enumerate(things):
         batch.classes[0, k], batch.boxes[0, k], batch.doubtful[0, k] = class_id, box, doubtful
@@ -56,11 +58,11 @@ def a_batch(known: set[str], things: list[tuple[int, list[float], dict[str, floa
     return batch
 
 
-def gradient(start: Path, batch: Batch) -> dict[str, float]:
+def gradient(start: Path, batch: Batch, taught: Taught | None = None) -> dict[str, float]:
     """Size of the gradient at each score channel's bias, by name."""
     model = load_start(start, "cpu").train()
     torch.manual_seed(0)
-    SceneLoss(model).measure(model(torch.rand(1, 3, 64, 64)), batch).sum().backward()
+    SceneLoss(model).measure(model(torch.rand(1, 3, 64, 64)), batch, taught).sum().backward()
     size = sum(branch[-1].bias.grad.abs() for branch in model.model[-1].cv3)
     assert size.shape == (CHANNELS,)
     return dict(zip((*LABELS, *TRAITS), size.tolist(), strict=True))
@@ -90,6 +92,33 @@ def test_a_doubtful_thing_is_neither_object_nor_background(start: Path) -> None:
     assert gradient(start, a_batch({"phone"}, [(PERSON, whole, {}, True)]))["phone"] != 0
 
 
+def test_people_and_phones_that_nobody_marked_are_held_to_what_the_teacher_says(start: Path) -> None:
+    batch = a_batch(set(), [])
+    taught = Teacher(start, "cpu").look(batch, bf16=False)
+    assert taught is not None
+    assert taught.scores.shape == (1, 84, 2)  # of 8 x 8, 4 x 4 and 2 x 2 places
+    held = gradient(start, batch, replace(taught, scores=torch.full_like(taught.scores, 0.5)))
+    assert {name for name, size in held.items() if size > 0} == {"person", "phone"}
+
+
+def test_who_says_the_same_as_the_teacher_has_nothing_to_learn_of_it(start: Path) -> None:
+    batch, model = a_batch(set(), []), load_start(start, "cpu").eval()
+    with torch.no_grad():
+        _, predictions = model(tensor_of(batch.clean, "cpu"))
+    taught = Teacher(start, "cpu").look(batch, bf16=False)
+    assert float(SceneLoss(model).measure(predictions, batch, taught).sum()) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_the_teacher_says_nothing_of_rendered_squares(start: Path) -> None:
+    batch = replace(a_batch(set(LABELS), []), real=np.array([False]))
+    assert Teacher(start, "cpu").look(batch, bf16=False) is None
+
+
+def test_a_teacher_that_is_no_coco_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match=r"no teacher .*coco\.pt"):
+        Teacher(tmp_path / "coco.pt", "cpu")
+
+
 def test_coco_knowledge_is_where_training_starts(start: Path) -> None:
     stock = YOLO(str(start), task="detect").model.float().eval()
     ours = load_start(start, "cpu").eval()
@@ -97,6 +126,36 @@ def test_coco_knowledge_is_where_training_starts(start: Path) -> None:
     with torch.no_grad():
         theirs, mine = stock(picture)[0], ours(picture)[0]
     assert torch.allclose(theirs[:, [0, 1, 2, 3, 4, 4 + 67]], mine[:, [0, 1, 2, 3, 4, 5]], atol=1e-4)
+
+
+def test_a_mix_lies_between_a_scene_model_and_coco(start: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    scene = load_start(start, "cpu")
+    for parameter in scene.parameters():
+        parameter.data += 0.01 * torch.randn_like(parameter)
+    torch.save({"model": scene.half(), "train_args": {"task": "detect"}}, tmp_path / "last.pt")
+    export(tmp_path / "last.pt", tmp_path / "scene.onnx")
+    weights = {}
+    for share in (0.0, 0.5, 1.0):
+        mix(tmp_path / "scene.onnx", start, share, tmp_path / "mix.onnx")
+        weights[share] = parts_of(tmp_path / "mix.onnx")
+    ours = parts_of(tmp_path / "scene.onnx")
+    theirs = load_start(start, "cpu").eval().fuse(verbose=False).state_dict()
+    for name, value in weights[0.5].items():
+        assert np.allclose(weights[0.0][name], ours[name])
+        assert np.allclose(weights[1.0][name], theirs[name], atol=1e-6)
+        assert np.allclose(value, (weights[0.0][name] + weights[1.0][name]) / 2, atol=1e-6)
+    with pytest.raises(SetError, match=r"no starting weights .*none\.pt"):
+        mix(tmp_path / "scene.onnx", tmp_path / "none.pt", 0.5, tmp_path / "mix.onnx")
+
+
+def parts_of(path: Path) -> dict[str, np.ndarray]:
+    """Weights of a network's layers in a file."""
+    return {
+        one.name: onnx.numpy_helper.to_array(one)
+        for one in onnx.load(path).graph.initializer
+        if one.name.startswith("model.")
+    }
 
 
 def test_a_shipped_model_can_be_trained_on_and_is_the_same_before_the_first_step(start: Path, tmp_path: Path) -> None:

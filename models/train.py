@@ -1,6 +1,7 @@
 """Train the scene model from a COCO YOLO11n on the pictures of a manifest.
 
     python models/train.py --set SET/manifest.jsonl --start yolo11n-coco.pt --run RUN [--steps 6000] [--device cpu]
+                           [--teacher yolo11n-coco.pt]
 
 The network is YOLO11n with fifteen score channels: the five classes, then ten traits that speak only where their object
 is (`looks.TRAITS`): facing of parcels, use of phones, act of people, text angle of labels. What differs from stock
@@ -10,8 +11,10 @@ training, and why a loop of our own:
   and inside doubtful objects: a courier's unmarked phone is never taught to be background.
 - **Traits, not classes.** A parcel of any facing is a positive of *parcel*; on its positive anchors alone its trait
   channels learn what is known of it, and nothing where it is unknown.
-- **COCO's knowledge is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class, the
-  backbone learns at half the rate, and `--hold` pulls all but the last class layer back towards where it started.
+- **COCO's knowledge is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class and the
+  backbone learns at half the rate. `--teacher` has a COCO network look at the same real squares, unspoilt by our noise,
+  and holds what the new one says of people and phones to it wherever nothing is marked (learning without forgetting,
+  Li and Hoiem 2017). `--hold` pulls all but the last class layer back towards where it started.
 
 Killed runs go on where the last save was: start the same command again. `RUN/last.pt` (the moving average) loads as an
 Ultralytics checkpoint. Needs the extra `train`.
@@ -26,6 +29,7 @@ import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +52,60 @@ COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
 # A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
 TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 1.0}
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
+TAUGHT, COCO_TAUGHT = [LABELS.index("person"), LABELS.index("phone")], [0, 67]
+SURE = 0.1  # a teacher less sure of any object has no box to teach
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What the teacher says of some squares of a batch.
+
+    Attributes:
+        rows: `(N,)` which squares.
+        scores: `(N, A, 2)` 0..1 of the labels `TAUGHT`.
+        bins: `(N, A, 4, 16)` where the sides lie.
+    """
+
+    rows: torch.Tensor
+    scores: torch.Tensor
+    bins: torch.Tensor
+
+
+class Teacher:
+    """A COCO network that looks at real squares."""
+
+    def __init__(self, checkpoint: Path, device: str) -> None:
+        """Load it.
+
+        Raises:
+            SetError: The file isn't there, or holds no network of COCO's 80 classes.
+        """
+        if not checkpoint.is_file():
+            raise SetError(f"no teacher {checkpoint} (a COCO YOLO11n detection checkpoint)")
+        model = YOLO(str(checkpoint), task="detect").model.float()
+        if model.model[-1].nc != 80:
+            raise SetError(f"{checkpoint} has {model.model[-1].nc} classes: a teacher has COCO's 80")
+        self._model = model.eval().to(device, memory_format=torch.channels_last)
+        self._device = device
+
+    @torch.no_grad()
+    def look(self, batch: Batch, *, bf16: bool) -> Taught | None:
+        """What it says of the real squares of a batch; `None` if all are rendered."""
+        rows = torch.from_numpy(np.flatnonzero(batch.real)).to(self._device)
+        if not len(rows):
+            return None
+        with torch.autocast(self._device.partition(":")[0], torch.bfloat16, enabled=bf16):
+            _, found = self._model(tensor_of(batch.clean[batch.real], self._device))
+        scores = found["scores"].float()[:, COCO_TAUGHT].sigmoid().permute(0, 2, 1)
+        bins = found["boxes"].float().permute(0, 2, 1).unflatten(2, (4, -1)).softmax(3)
+        return Taught(rows, scores, bins)
 
 
 class SceneLoss(v8DetectionLoss):
     """YOLO loss with unknown classes masked and traits learnt on their owners; see the module's docstring."""
 
-    def measure(self, predictions, batch: Batch) -> torch.Tensor:
+    def measure(self, predictions, batch: Batch, taught_by: Taught | None = None) -> torch.Tensor:
         """Box, class (with traits) and DFL loss of one batch, `(3,)`, weighted and averaged per picture."""
         predictions = self.parse_output(predictions)
         distribution = predictions["boxes"].permute(0, 2, 1).contiguous()
@@ -94,7 +145,29 @@ class SceneLoss(v8DetectionLoss):
         loss[0], loss[2] = self.bbox_loss(
             distribution, predicted, anchors, target_boxes / strides, targets, total, positive, size, strides
         )
+        if taught_by is not None:
+            held, held_boxes = self._held(scores, distribution, taught_by, ~positive)
+            loss[1] += held
+            loss[2] += held_boxes
         return loss * torch.tensor([self.hyp.box, self.hyp.cls, self.hyp.dfl], device=self.device)
+
+    def _held(self, scores, distribution, taught: Taught, free: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """How far people and phones of the taught squares are from the teacher's, and their boxes.
+
+        Both are cross-entropies less their least value, over the anchors `free` `(B, A)` to learn it, per unit of the
+        teacher's certainty.
+        """
+        rows = taught.rows
+        said = scores[rows][..., TAUGHT]
+        weight = free[rows].to(said)
+        least = nn.functional.binary_cross_entropy(taught.scores, taught.scores, reduction="none")
+        total = taught.scores.sum().clamp(min=1)
+        classes = ((self.bce(said, taught.scores) - least) * weight[..., None]).sum() / total
+        sure = taught.scores.amax(2) * weight
+        sure = sure * (sure > SURE)
+        bins = distribution[rows].unflatten(2, (4, -1)).log_softmax(3)
+        boxes = nn.functional.kl_div(bins, taught.bins, reduction="none").sum(3).mean(2)
+        return classes, (boxes * sure).sum() / sure.sum().clamp(min=1)
 
     def _in_doubt(self, places, boxes, classes, doubtful):
         """Whether each anchor `(B, A, 5)` lies in a doubtful object of each class."""
@@ -144,9 +217,9 @@ def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -
     return model.to(device, memory_format=torch.channels_last).requires_grad_()
 
 
-def tensor_of(batch: Batch, device: str) -> torch.Tensor:
-    """The squares of a batch as a network takes them, `(B, 3, S, S)` RGB 0..1."""
-    images = torch.from_numpy(batch.images).to(device).permute(0, 3, 1, 2).flip(1).float() / 255
+def tensor_of(squares: np.ndarray, device: str) -> torch.Tensor:
+    """Squares `(B, S, S, 3)` as a network takes them, `(B, 3, S, S)` RGB 0..1."""
+    images = torch.from_numpy(squares).to(device).permute(0, 3, 1, 2).flip(1).float() / 255
     return images.contiguous(memory_format=torch.channels_last)
 
 
@@ -218,12 +291,13 @@ def train(args: argparse.Namespace) -> None:
         done = state["done"]
         print(f"goes on at step {done} of {args.steps}", flush=True)
     looks, kinds = Looks(pictures, seed=args.seed + done), np.random.default_rng(args.seed + done)
-    squares = (tensor_of(looks.batch(16, close=k % 2 > 0), "cpu") for k in range(8))
+    squares = (tensor_of(looks.batch(16, close=k % 2 > 0).images, "cpu") for k in range(8))
     model = load_start(args.start, device, squares)
     # The last layer of the class branch is new in part: it is free.
     free = tuple(f"model.{len(model.model) - 1}.cv3.{k}.2." for k in range(3))
     start = {name: p.detach().clone() for name, p in model.named_parameters() if not name.startswith(free)}
     average, loss_of = Average(model), SceneLoss(model)
+    teacher = Teacher(args.teacher, device) if args.teacher else None
     groups: list[dict] = [{"params": [], "rate": 1.0}, {"params": [], "rate": BACKBONE_RATE}]
     for name, parameter in model.named_parameters():
         groups[int(name.split(".")[1]) < BACKBONE_LAYERS]["params"].append(parameter)
@@ -260,9 +334,10 @@ def train(args: argparse.Namespace) -> None:
             share = min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / args.steps)))
             for group in optimizer.param_groups:
                 group["lr"] = args.rate * share * group["rate"]
+            taught = teacher.look(batch, bf16=args.bf16) if teacher else None
             with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=args.bf16):
-                predictions = model(tensor_of(batch, device))
-            loss = loss_of.measure({name: as_float(value) for name, value in predictions.items()}, batch)
+                predictions = model(tensor_of(batch.images, device))
+            loss = loss_of.measure({name: as_float(value) for name, value in predictions.items()}, batch, taught)
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()
             nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -301,6 +376,7 @@ def main() -> None:
         default=0.0,
         help="pull of all but the last class layer towards the starting weights, per unit of rate",
     )
+    parser.add_argument("--teacher", type=Path, help="COCO YOLO11n whose people and phones shall not be forgotten")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
