@@ -53,6 +53,7 @@ COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
 TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 1.0}
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
 TAUGHT, COCO_TAUGHT = [LABELS.index("person"), LABELS.index("phone")], [0, 67]
+LEAST_TAUGHT = 4.0  # anchors: what the teacher says of fewer weighs less
 SURE = 0.1  # a teacher less sure of any object has no box to teach
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
 
@@ -155,14 +156,14 @@ class SceneLoss(v8DetectionLoss):
         """How far people and phones of the taught squares are from the teacher's, and their boxes.
 
         Both are cross-entropies less their least value, over the anchors `free` `(B, A)` to learn it, per unit of the
-        teacher's certainty.
+        teacher's certainty: of each class by itself, so that many people don't drown few phones.
         """
         rows = taught.rows
         said = scores[rows][..., TAUGHT]
         weight = free[rows].to(said)
         least = nn.functional.binary_cross_entropy(taught.scores, taught.scores, reduction="none")
-        total = taught.scores.sum().clamp(min=1)
-        classes = ((self.bce(said, taught.scores) - least) * weight[..., None]).sum() / total
+        total = taught.scores.sum((0, 1)).clamp(min=LEAST_TAUGHT)
+        classes = (((self.bce(said, taught.scores) - least) * weight[..., None]).sum((0, 1)) / total).sum()
         sure = taught.scores.amax(2) * weight
         sure = sure * (sure > SURE)
         bins = distribution[rows].unflatten(2, (4, -1)).log_softmax(3)
