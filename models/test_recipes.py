@@ -18,9 +18,10 @@ import onnxruntime
 import pytest
 import torch
 from bare import bare
+from drivers import people_with
 from export import export
 from looks import Batch
-from manifest import SetError
+from manifest import SetError, Thing
 from mix import mix
 from train import CHANNELS, SceneLoss, Taught, Teacher, choose_device, load_start, tensor_of
 from ultralytics import YOLO
@@ -126,6 +127,16 @@ def test_coco_knowledge_is_where_training_starts(start: Path) -> None:
     with torch.no_grad():
         theirs, mine = stock(picture)[0], ours(picture)[0]
     assert torch.allclose(theirs[:, [0, 1, 2, 3, 4, 4 + 67]], mine[:, [0, 1, 2, 3, 4, 5]], atol=1e-4)
+
+
+def test_who_holds_the_phone_does_what_is_done_with_it() -> None:
+    phone = Thing("phone", (40.0, 40.0, 50.0, 60.0), use="call")
+    driver, passenger, unsure = (0.0, 0.0, 100.0, 100.0), (100.0, 0.0, 200.0, 100.0), (30.0, 30.0, 60.0, 70.0)
+    found = [("person", 0.9, driver), ("person", 0.8, passenger), ("person", 0.3, unsure), ("phone", 0.9, phone.box)]
+    people = people_with([phone], found)
+    assert [(person.box, person.act, person.doubtful) for person in people] == [
+        (driver, "call", False), (passenger, None, False), (unsure, None, True),
+    ]  # fmt: skip
 
 
 def test_a_mix_lies_between_a_scene_model_and_coco(start: Path, tmp_path: Path) -> None:
