@@ -93,15 +93,15 @@ def test_whoever_wants_no_more_results_ends_who_is_at_work(tmp_path: Path) -> No
 
 
 def test_a_file_that_takes_over_its_reader_gets_nowhere(tmp_path: Path) -> None:
+    landlock = landlock_version()
+    if landlock < 1:
+        pytest.skip("this kernel has no Landlock (Linux 5.13 or newer, with `landlock` in its `lsm=` parameter)")
     (tmp_path / "hub.key").write_text("key")
     (tmp_path / "footage").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as service:
         tasks = tasks_in(tmp_path / "footage", evil=str(service.getsockname()[1]))
         read = carried_out(Processes(1, look=overtaken), tasks, lambda step: None)["evil"]
     tried = dict(attempt.split(":") for attempt in (read.unreadable or "").split())
-    landlock = landlock_version()
-    if landlock < 1:
-        pytest.skip("this kernel has no Landlock (Linux 5.13 or newer, with `landlock` in its `lsm=` parameter)")
     assert tried.pop("connect") == ("PermissionError" if landlock >= 4 else "done")
     assert tried == {"read": "done", "write": "PermissionError", "secret": "PermissionError", "run": "PermissionError"}
 
