@@ -41,7 +41,7 @@ READABLE = (
 def confine(limits: Mapping[int, int], readable: Sequence[str] = ()) -> bool:
     """Give up everything that reading doesn't need; tells whether the file system could be shut, too.
 
-    No file is written or run, no core is dumped, and this process doesn't outlive the worker.
+    With Landlock no file is written or run. Nobody looks into this process, and it doesn't outlive the worker.
 
     Args:
         limits: Of resources, by `resource.RLIMIT_*`; stricter ones stay.
