@@ -113,12 +113,26 @@ def read_yolo(
         if teacher:
             taught = sources[source].get("teacher", [])
             known += taught
-            for label, score, box in teacher(image):
+            found = teacher(image)
+            for label, score, box in found:
                 if label in (*taught, *overlooked):
                     things.append(Thing(label, box, doubtful=score < SURE))
+            if sources[source].get("idle"):
+                things = with_idle(things, [box for label, _, box in found if label == "phone"])
         things = with_hands(things, pose(image)) if pose else things
         group = groups.get(path.name, path.stem)
         yield Picture(path, source, group, sources[source]["licence"], split_of(group), tuple(known), tuple(things))
+
+
+def with_idle(things: list[Thing], phones: Iterable[tuple[float, float, float, float]]) -> list[Thing]:
+    """The things, people among them as doing nothing with a device, but those where even a doubtful phone is."""
+    phones = list(phones)
+    return [
+        replace(thing, act="none")
+        if thing.label == "person" and not thing.doubtful and all(overlap(box, thing.box) < 0.5 for box in phones)
+        else thing
+        for thing in things
+    ]
 
 
 def with_hands(things: list[Thing], people: Iterable[tuple[Any, Any]]) -> list[Thing]:

@@ -18,6 +18,7 @@ import onnxruntime
 import pytest
 import torch
 from bare import bare
+from dataset import with_idle
 from drivers import people_with
 from export import export
 from looks import Batch
@@ -137,6 +138,13 @@ def test_who_holds_the_phone_does_what_is_done_with_it() -> None:
     assert [(person.box, person.act, person.doubtful) for person in people] == [
         (driver, "call", False), (passenger, None, False), (unsure, None, True),
     ]  # fmt: skip
+
+
+def test_who_has_no_phone_where_nobody_uses_one_is_learnt_to_do_nothing() -> None:
+    worker, caller = Thing("person", (0.0, 0.0, 100.0, 200.0)), Thing("person", (100.0, 0.0, 200.0, 200.0))
+    unsure, helmet = Thing("person", (300.0, 0.0, 400.0, 200.0), doubtful=True), Thing("parcel", (0.0, 0.0, 20.0, 20.0))
+    things = with_idle([worker, caller, unsure, helmet], [(150.0, 20.0, 160.0, 40.0)])
+    assert [thing.act for thing in things] == ["none", None, None, None]
 
 
 def test_a_mix_lies_between_a_scene_model_and_coco(start: Path, tmp_path: Path) -> None:
