@@ -14,6 +14,9 @@
   marked, those from 0.15 to 0.5 as doubtful. Without it those classes stay unknown. It looks at whole pictures, then at
   each person closely.
 - `--pose`: the network that finds the wrists of people in real pictures, where `looks.py` puts phones.
+
+What people do in real pictures is known where we looked (`doing.csv`: of the largest person of a picture), and where
+nobody uses a device (`idle` in `sources.yaml`).
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from detector.inference.zoom import cut_square, zoom_square
 from detector.values import LABELS
 
 SOURCES = Path(__file__).resolve().with_name("sources.yaml")
+DOING = SOURCES.with_name("doing.csv")
 YOLO_LABELS = ("person", "phone", "parcel", "label", "scanner")
 USES = {"photo": "photo", "call": "call", "text": "browse", "browse": "browse"}
 TEACHER_COCO = {0: "person", 67: "phone"}
@@ -99,6 +103,8 @@ def read_yolo(
     if (folder / "groups.csv").exists():
         with (folder / "groups.csv").open(encoding="utf-8") as file:
             groups = {row["image"]: row["group"] for row in csv.DictReader(file)}
+    with DOING.open(encoding="utf-8") as file:
+        doing = {row["picture"]: row["act"] for row in csv.DictReader(file)}
     for path in track(paths, f"{folder}"):
         source = source_of(path.name, sources)
         if source is None or sources[source].get("use", "train") != "train":
@@ -119,9 +125,17 @@ def read_yolo(
                     things.append(Thing(label, box, doubtful=score < SURE))
             if sources[source].get("idle"):
                 things = with_idle(things, [box for label, _, box in found if label == "phone"])
+        things = with_act(things, doing[path.stem]) if path.stem in doing else things
         things = with_hands(things, pose(image)) if pose else things
         group = groups.get(path.name, path.stem)
         yield Picture(path, source, group, sources[source]["licence"], split_of(group), tuple(known), tuple(things))
+
+
+def with_act(things: list[Thing], act: str) -> list[Thing]:
+    """The things, the largest person among them as doing an act."""
+    people = [thing for thing in things if thing.label == "person" and not thing.doubtful]
+    largest = max(people, key=lambda person: side_of(person.box), default=None)
+    return [replace(thing, act=act) if thing is largest else thing for thing in things]
 
 
 def with_idle(things: list[Thing], phones: Iterable[tuple[float, float, float, float]]) -> list[Thing]:

@@ -229,6 +229,7 @@ class Looks:
             place = (hand_x - x) * scale, (hand_y - y) * scale
             place = (out - place[0] if mirrored else place[0]) + rng.normal(0, 0.3) * long_side, place[1]
             if long_side >= 8 and (phone := self._put_in_hand(image, place, long_side)):
+                seen.traits[:, OWNER["person"]] = np.nan  # what is done with it nobody can tell
                 seen = _Truth(
                     *(np.concatenate([getattr(seen, f.name), getattr(phone, f.name)]) for f in fields(_Truth))
                 )

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,11 @@ import onnxruntime
 import pytest
 import torch
 from bare import bare
-from dataset import with_idle
+from dataset import with_act, with_idle
 from drivers import people_with
 from export import export
-from looks import Batch
-from manifest import SetError, Thing
+from looks import Batch, Looks
+from manifest import Picture, SetError, Thing
 from mix import mix
 from train import CHANNELS, SceneLoss, Taught, Teacher, choose_device, load_start, tensor_of
 from ultralytics import YOLO
@@ -30,7 +31,7 @@ from ultralytics import YOLO
 from detector.inference.card import find_card
 from detector.inference.decode import Layout, decode
 from detector.inference.session import Session
-from detector.values import LABELS, TRAITS
+from detector.values import ACT_TRAITS, LABELS, TRAITS
 
 HERE = Path(__file__).resolve().parent
 PERSON, PHONE, PARCEL = 0, 1, 3
@@ -138,6 +139,35 @@ def test_who_holds_the_phone_does_what_is_done_with_it() -> None:
     assert [(person.box, person.act, person.doubtful) for person in people] == [
         (driver, "call", False), (passenger, None, False), (unsure, None, True),
     ]  # fmt: skip
+
+
+def test_an_act_that_we_saw_is_the_largest_persons() -> None:
+    behind, caller = Thing("person", (100.0, 0.0, 140.0, 60.0)), Thing("person", (0.0, 0.0, 100.0, 200.0))
+    unsure = Thing("person", (0.0, 0.0, 400.0, 200.0), doubtful=True)
+    assert [thing.act for thing in with_act([behind, caller, unsure], "call")] == [None, "call", None]
+    assert with_act([unsure], "call") == [unsure]
+
+
+def test_what_is_done_with_a_phone_put_into_a_hand_is_unknown() -> None:
+    grey = np.full((200, 200, 3), 90, np.uint8)
+    worker = Thing("person", (50.0, 10.0, 150.0, 190.0), act="none", hands=((90.0, 90.0), (110.0, 90.0)))
+    phone = Thing("phone", (20.0, 20.0, 100.0, 160.0))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("worker.png", "phone.png"):
+            cv2.imwrite(f"{folder}/{name}", grey)
+        pictures = [
+            Picture(Path(folder, f"{name}.png"), "own", name, "ours", "train", ("person", "phone"), (thing,))
+            for name, thing in (("worker", worker), ("phone", phone))
+        ]
+        batch = Looks(pictures, seed=1).batch(40, close=True)
+    person, put = batch.classes == PERSON, (batch.classes == PHONE) & (batch.boxes.sum(2) > 0)
+    acts = batch.traits[..., ACT_TRAITS]
+    workers = [k for k in range(40) if (person[k] & (batch.boxes[k].sum(1) > 0)).any()]
+    with_phone = [k for k in workers if put[k].any()]
+    assert 0 < len(with_phone) < len(workers)
+    for k in workers:
+        known = ~np.isnan(acts[k][person[k] & (batch.boxes[k].sum(1) > 0)])
+        assert known.any() == (k not in with_phone)
 
 
 def test_who_has_no_phone_where_nobody_uses_one_is_learnt_to_do_nothing() -> None:
