@@ -16,7 +16,7 @@ import onnx
 import torch
 from manifest import SetError, run
 from onnx import numpy_helper
-from train import load_start
+from starts import load_start
 
 
 def mix(scene: Path, coco: Path, share: float, out: Path) -> None:

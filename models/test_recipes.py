@@ -23,9 +23,12 @@ from dataset import with_act, with_idle
 from drivers import people_with
 from export import export
 from looks import Batch, Looks
+from loss import SceneLoss
 from manifest import Picture, SetError, Thing
 from mix import mix
-from train import CHANNELS, SceneLoss, Taught, Teacher, choose_device, load_start, tensor_of
+from starts import CHANNELS, load_start, tensor_of
+from teacher import Taught, Teacher
+from train import choose_device
 from ultralytics import YOLO
 
 from detector.inference.card import find_card

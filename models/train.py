@@ -27,201 +27,21 @@ import copy
 import math
 import os
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from looks import OWNER, Batch, Looks
+from looks import Batch, Looks
+from loss import SceneLoss
 from manifest import SetError, read_manifest, run
-from restore import restore
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from starts import load_start, tensor_of
+from teacher import Teacher
 from torch import nn
-from ultralytics import YOLO
-from ultralytics.cfg import get_cfg
-from ultralytics.utils.loss import v8DetectionLoss
-from ultralytics.utils.tal import make_anchors
 
-from detector.values import LABELS, TRAITS
-
-CHANNELS = len(LABELS) + len(TRAITS)
-# COCO-80 output row that each channel starts from: person, cell phone, remote, suitcase, book; traits as owners.
-COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
-# A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
-TRAIT_WEIGHT = {"parcel": 0.25, "phone": 1.0, "person": 1.0, "label": 1.0}
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
-TAUGHT, COCO_TAUGHT = [LABELS.index("person"), LABELS.index("phone")], [0, 67]
-LEAST_TAUGHT = 4.0  # anchors: what the teacher says of fewer weighs less
-SURE = 0.1  # a teacher less sure of any object has no box to teach
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
-
-
-@dataclass(frozen=True)
-class Taught:
-    """What the teacher says of some squares of a batch.
-
-    Attributes:
-        rows: `(N,)` which squares.
-        scores: `(N, A, 2)` 0..1 of the labels `TAUGHT`.
-        bins: `(N, A, 4, 16)` where the sides lie.
-    """
-
-    rows: torch.Tensor
-    scores: torch.Tensor
-    bins: torch.Tensor
-
-
-class Teacher:
-    """A COCO network that looks at real squares."""
-
-    def __init__(self, checkpoint: Path, device: str) -> None:
-        """Load it.
-
-        Raises:
-            SetError: The file isn't there, or holds no network of COCO's 80 classes.
-        """
-        if not checkpoint.is_file():
-            raise SetError(f"no teacher {checkpoint} (a COCO YOLO11n detection checkpoint)")
-        model = YOLO(str(checkpoint), task="detect").model.float()
-        if model.model[-1].nc != 80:
-            raise SetError(f"{checkpoint} has {model.model[-1].nc} classes: a teacher has COCO's 80")
-        self._model = model.eval().to(device, memory_format=torch.channels_last)
-        self._device = device
-
-    @torch.no_grad()
-    def look(self, batch: Batch, *, bf16: bool) -> Taught | None:
-        """What it says of the real squares of a batch; `None` if all are rendered."""
-        rows = torch.from_numpy(np.flatnonzero(batch.real)).to(self._device)
-        if not len(rows):
-            return None
-        with torch.autocast(self._device.partition(":")[0], torch.bfloat16, enabled=bf16):
-            _, found = self._model(tensor_of(batch.clean[batch.real], self._device))
-        scores = found["scores"].float()[:, COCO_TAUGHT].sigmoid().permute(0, 2, 1)
-        bins = found["boxes"].float().permute(0, 2, 1).unflatten(2, (4, -1)).softmax(3)
-        return Taught(rows, scores, bins)
-
-
-class SceneLoss(v8DetectionLoss):
-    """YOLO loss with unknown classes masked and traits learnt on their owners; see the module's docstring."""
-
-    def measure(self, predictions, batch: Batch, taught_by: Taught | None = None) -> torch.Tensor:
-        """Box, class (with traits) and DFL loss of one batch, `(3,)`, weighted and averaged per picture."""
-        predictions = self.parse_output(predictions)
-        distribution = predictions["boxes"].permute(0, 2, 1).contiguous()
-        scores = predictions["scores"].permute(0, 2, 1).contiguous()
-        anchors, strides = make_anchors(predictions["feats"], self.stride, 0.5)
-        size = torch.tensor(predictions["feats"][0].shape[2:], device=self.device, dtype=scores.dtype) * self.stride[0]
-        classes, boxes, traits, doubtful, known = (
-            torch.from_numpy(a).to(self.device)
-            for a in (batch.classes, batch.boxes, batch.traits, batch.doubtful, batch.known)
-        )
-        taught = (boxes.sum(2, keepdim=True) > 0) & ~doubtful[..., None]
-        predicted = self.bbox_decode(anchors, distribution)
-        _, target_boxes, targets, positive, index = self.assigner(
-            scores.detach().sigmoid(),
-            predicted.detach() * strides,
-            anchors * strides,
-            classes[..., None],
-            boxes,
-            taught,
-        )
-        total = targets.sum().clamp(min=1)
-        places = anchors * strides
-        weight = known[:, None].expand(-1, scores.shape[1], -1).to(scores)
-        weight = weight * ~self._in_doubt(places, boxes, classes, doubtful)
-        # What was marked is learnt even where its class isn't marked completely.
-        weight = torch.maximum(weight, (targets[..., : len(LABELS)] > 0).to(weight))
-        own_class = torch.where(positive, classes.gather(1, index), -1)
-        own_traits = traits.gather(1, index[..., None].expand(-1, -1, traits.shape[2]))
-        trait_weight = torch.zeros_like(own_traits)
-        for label, channels in OWNER.items():
-            mine = (own_class == LABELS.index(label))[..., None] & ~own_traits[..., channels].isnan()
-            trait_weight[..., channels] = TRAIT_WEIGHT[label] * mine
-        loss = torch.zeros(3, device=self.device)
-        n = len(LABELS)
-        loss[1] = (self.bce(scores[..., :n], targets[..., :n].to(scores)) * weight).sum() / total
-        loss[1] += (self.bce(scores[..., n:], own_traits.nan_to_num(0.0)) * trait_weight).sum() / total
-        loss[0], loss[2] = self.bbox_loss(
-            distribution, predicted, anchors, target_boxes / strides, targets, total, positive, size, strides
-        )
-        if taught_by is not None:
-            held, held_boxes = self._held(scores, distribution, taught_by, ~positive)
-            loss[1] += held
-            loss[2] += held_boxes
-        return loss * torch.tensor([self.hyp.box, self.hyp.cls, self.hyp.dfl], device=self.device)
-
-    def _held(self, scores, distribution, taught: Taught, free: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """How far people and phones of the taught squares are from the teacher's, and their boxes.
-
-        Both are cross-entropies less their least value, over the anchors `free` `(B, A)` to learn it, per unit of the
-        teacher's certainty: of each class by itself, so that many people don't drown few phones.
-        """
-        rows = taught.rows
-        said = scores[rows][..., TAUGHT]
-        weight = free[rows].to(said)
-        least = nn.functional.binary_cross_entropy(taught.scores, taught.scores, reduction="none")
-        total = taught.scores.sum((0, 1)).clamp(min=LEAST_TAUGHT)
-        classes = (((self.bce(said, taught.scores) - least) * weight[..., None]).sum((0, 1)) / total).sum()
-        sure = taught.scores.amax(2) * weight
-        sure = sure * (sure > SURE)
-        bins = distribution[rows].unflatten(2, (4, -1)).log_softmax(3)
-        boxes = nn.functional.kl_div(bins, taught.bins, reduction="none").sum(3).mean(2)
-        return classes, (boxes * sure).sum() / sure.sum().clamp(min=1)
-
-    def _in_doubt(self, places, boxes, classes, doubtful):
-        """Whether each anchor `(B, A, 5)` lies in a doubtful object of each class."""
-        inside = (
-            (places[None, :, None] > boxes[:, None, :, :2]) & (places[None, :, None] < boxes[:, None, :, 2:])
-        ).all(3)
-        of_class = nn.functional.one_hot(classes, len(LABELS)).bool() & doubtful[..., None]
-        return torch.einsum("bam,bmc->bac", inside.float(), of_class.float()) > 0
-
-
-def cut_head(head: nn.Module) -> None:
-    """Keep of the 80-class output layers the rows `COCO_ROWS`, in place."""
-    for branch in head.cv3:
-        old = branch[-1]
-        new = nn.Conv2d(old.in_channels, CHANNELS, 1)
-        new.weight.data, new.bias.data = old.weight.data[COCO_ROWS].clone(), old.bias.data[COCO_ROWS].clone()
-        new.bias.data[len(LABELS) :] = 0.0  # a trait is judged on its owner: no prior against it
-        branch[-1] = new
-    head.nc, head.no = CHANNELS, CHANNELS + 4 * head.reg_max
-
-
-def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -> nn.Module:
-    """The starting network with its head cut to `CHANNELS`, unless it already is.
-
-    Args:
-        start: A checkpoint, or the ONNX file of a scene model.
-        device: Where it shall be.
-        squares: Of the set, as the network takes them: an ONNX file's batch norms are measured on them.
-
-    Raises:
-        SetError: The file isn't there or holds another network.
-    """
-    if not start.is_file():
-        raise SetError(f"no starting weights {start} (a COCO YOLO11n detection checkpoint, or a scene model)")
-    exported = start.suffix == ".onnx"
-    model = YOLO("yolo11n.yaml" if exported else str(start), task="detect").model.float()
-    head = model.model[-1]
-    if head.nc not in (80, CHANNELS):
-        raise SetError(f"{start} has {head.nc} classes: start from COCO's 80, or from a scene model's {CHANNELS}")
-    if head.nc == 80:
-        cut_head(head)
-    if exported:
-        restore(model, start, squares)
-    model.nc, model.names = CHANNELS, dict(enumerate((*LABELS, *TRAITS)))
-    model.args = get_cfg()
-    # Colours of a pixel side by side: a convolution in training is a third faster then on a CPU.
-    return model.to(device, memory_format=torch.channels_last).requires_grad_()
-
-
-def tensor_of(squares: np.ndarray, device: str) -> torch.Tensor:
-    """Squares `(B, S, S, 3)` as a network takes them, `(B, 3, S, S)` RGB 0..1."""
-    images = torch.from_numpy(squares).to(device).permute(0, 3, 1, 2).flip(1).float() / 255
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def choose_device(name: str) -> str:

@@ -1,0 +1,65 @@
+"""The network that training starts from, its head cut to our channels, and pictures as it takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from manifest import SetError
+from restore import restore
+from torch import nn
+from ultralytics import YOLO
+from ultralytics.cfg import get_cfg
+
+from detector.values import LABELS, TRAITS
+
+CHANNELS = len(LABELS) + len(TRAITS)
+# COCO-80 output row that each channel starts from: person, cell phone, remote, suitcase, book; traits as owners.
+COCO_ROWS = [0, 67, 65, 28, 73, 28, 28, 67, 67, 0, 0, 0, 0, 73, 73]
+
+
+def cut_head(head: nn.Module) -> None:
+    """Keep of the 80-class output layers the rows `COCO_ROWS`, in place."""
+    for branch in head.cv3:
+        old = branch[-1]
+        new = nn.Conv2d(old.in_channels, CHANNELS, 1)
+        new.weight.data, new.bias.data = old.weight.data[COCO_ROWS].clone(), old.bias.data[COCO_ROWS].clone()
+        new.bias.data[len(LABELS) :] = 0.0  # a trait is judged on its owner: no prior against it
+        branch[-1] = new
+    head.nc, head.no = CHANNELS, CHANNELS + 4 * head.reg_max
+
+
+def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -> nn.Module:
+    """The starting network with its head cut to `CHANNELS`, unless it already is.
+
+    Args:
+        start: A checkpoint, or the ONNX file of a scene model.
+        device: Where it shall be.
+        squares: Of the set, as the network takes them: an ONNX file's batch norms are measured on them.
+
+    Raises:
+        SetError: The file isn't there or holds another network.
+    """
+    if not start.is_file():
+        raise SetError(f"no starting weights {start} (a COCO YOLO11n detection checkpoint, or a scene model)")
+    exported = start.suffix == ".onnx"
+    model = YOLO("yolo11n.yaml" if exported else str(start), task="detect").model.float()
+    head = model.model[-1]
+    if head.nc not in (80, CHANNELS):
+        raise SetError(f"{start} has {head.nc} classes: start from COCO's 80, or from a scene model's {CHANNELS}")
+    if head.nc == 80:
+        cut_head(head)
+    if exported:
+        restore(model, start, squares)
+    model.nc, model.names = CHANNELS, dict(enumerate((*LABELS, *TRAITS)))
+    model.args = get_cfg()
+    # Colours of a pixel side by side: a convolution in training is a third faster then on a CPU.
+    return model.to(device, memory_format=torch.channels_last).requires_grad_()
+
+
+def tensor_of(squares: np.ndarray, device: str) -> torch.Tensor:
+    """Squares `(B, S, S, 3)` as a network takes them, `(B, 3, S, S)` RGB 0..1."""
+    images = torch.from_numpy(squares).to(device).permute(0, 3, 1, 2).flip(1).float() / 255
+    return images.contiguous(memory_format=torch.channels_last)
