@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from detector.clock import Clock, iso
 from detector.hub.audit import Audit, Checked, Head, verify
+from detector.hub.background import Background
 
 logger = logging.getLogger(__name__)
 
@@ -44,19 +44,17 @@ class Anchors:
         self._audit = audit
         self._file = data_dir / FILE
         self._clock = clock
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="audit-anchors", daemon=True)
+        self._background = Background("audit-anchors", self._keep)
         self.last: tuple[float, Checked, Kept] | None = None
 
     def start(self) -> None:
         """Begin: now, and once a day."""
-        self._thread.start()
+        self._background.start()
 
     def stop(self) -> None:
         """Add the head a last time; safe to call twice, and without a start."""
-        if self._thread.is_alive():
-            self._stopping.set()
-            self._thread.join()
+        if self._background.is_running:
+            self._background.stop()
             self._anchor()
 
     def check(self) -> tuple[float, Checked, Kept]:
@@ -98,7 +96,8 @@ class Anchors:
         return bool(content) and not content.endswith(b"\n")
 
     def _keep(self) -> None:
-        while True:
+        going_on = True
+        while going_on:
             self._anchor()
             try:
                 _, checked, kept = self.check()
@@ -107,8 +106,7 @@ class Anchors:
             else:
                 if checked.flaws or kept.unreadable:
                     logger.error("the audit log does not hold: labelwatch audit verify says what")
-            if self._stopping.wait(DAY_S):
-                return
+            going_on = self._background.pause(DAY_S)
 
     def _anchor(self) -> None:
         try:

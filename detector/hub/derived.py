@@ -33,6 +33,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from detector.clock import Clock
+from detector.hub.background import Background
 from detector.hub.rights import RIGHTS, Right
 from detector.hub.schema import clip_formats, clips, derived, sides, users
 from detector.hub.sides import Sides
@@ -132,15 +133,13 @@ class Copies:
         self._clock = clock
         self._zone = zone
         self._reserve_bytes = reserve_bytes
-        self._wake = threading.Event()
-        self._stopping = False
         self._giving_way = False
         self._making: Copy | None = None
         self._program: subprocess.Popen[bytes] | None = None  # that makes it
         self._probing = threading.Lock()
         self._programs: set[subprocess.Popen[bytes]] = set()
         self._shares: dict[tuple[str, int, str], float] = {}
-        self._thread = threading.Thread(target=self._work, name="hub-copies", daemon=True)
+        self._background = Background("hub-copies", self._work)
 
     # For pages
 
@@ -157,7 +156,7 @@ class Copies:
             tries = 0 if again else copy.tries
             copy = replace(copy, state=WAITING, urgent=True, due_at=now, asked_at=now, tries=tries, reason=None)
             self._keep(copy)
-            self._wake.set()
+            self._background.poke()
             self._give_way(copy)
         return copy
 
@@ -188,7 +187,7 @@ class Copies:
             found = self._probed(clip)
             if found.reason in PASSING:
                 found = self._probed(clip)
-            if not self._stopping:
+            if not self._background.stopping:
                 values = {**asdict(found), "incident": clip.incident, "segment": clip.segment, "sha256": clip.sha256}
                 insert = self._database.insert(clip_formats).values(values)
                 new = {name: insert.excluded[name] for name in (*asdict(found), "sha256")}
@@ -201,20 +200,18 @@ class Copies:
 
     def start(self) -> None:
         """Begin to make copies, in a thread of its own."""
-        self._thread.start()
+        self._background.start()
 
     def arrived(self) -> None:
         """A clip or a side file has come: look for what is to be made of it."""
-        self._wake.set()
+        self._background.poke()
 
     def stop(self) -> None:
         """Make no more; what is being made is given up, to be begun anew at the next start."""
-        self._stopping = True
-        self._wake.set()
+        self._background.stop(0.0)
         for program in list(self._programs):
             program.kill()
-        if self._thread.is_alive():
-            self._thread.join(10)
+        self._background.stop(10.0)
 
     def step(self) -> bool:
         """Plan what is to be made ahead, make the copy that is due, if any; whether one was."""
@@ -240,14 +237,14 @@ class Copies:
     def _work(self) -> None:
         with contextlib.suppress(Exception):  # it only tidies up
             self.sweep()
-        while not self._stopping:
-            self._wake.clear()
+        going_on = True
+        while going_on:
             try:
-                while not self._stopping and self.step():
+                while not self._background.stopping and self.step():
                     pass
             except Exception:
                 logger.exception("copies of clips: trying again")  # the database is away, say; copies can wait
-            self._wake.wait(WAKE_S)
+            going_on = self._background.pause(WAKE_S)
 
     def _plan(self) -> None:
         """Put copies into the queue that are wanted ahead: previews, and redacted ones if somebody sees only those."""
@@ -264,7 +261,7 @@ class Copies:
             query = select(derived.c.incident, derived.c.segment, derived.c.name)
             known = {tuple(row) for row in connection.execute(query)}
         for row in rows:
-            if self._stopping:
+            if self._background.stopping:
                 return
             clip = Clip(**{name: getattr(row, name) for name in Clip.__slots__})
             codec, plays = row.codec, row.plays
@@ -297,7 +294,7 @@ class Copies:
             said = self._said_of(clip, copy, source, unfinished)
             if isinstance(remarks := said.get("remarks"), list):
                 self._finished(copy, clip, unfinished, [str(remark)[:40] for remark in remarks[:10]])
-            elif self._stopping or self._giving_way:
+            elif self._background.stopping or self._giving_way:
                 self._keep(replace(copy, tries=copy.tries - 1))
             elif (reason := said.get("reason", "broke_off")) in PASSING and copy.tries < MOST_TRIES:
                 logger.warning("copy %s: %s, trying once more", copy.name[:12], said)
@@ -362,7 +359,7 @@ class Copies:
         program = self._begun(*arguments)
         self._programs.add(program)
         self._program = program if key else self._program
-        if self._stopping:
+        if self._background.stopping:
             program.kill()
         timer = threading.Timer(limit_s, program.kill)
         timer.start()

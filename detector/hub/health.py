@@ -36,6 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
+from detector.hub.background import Background
 from detector.hub.cameras import QUIET_S, SILENT_S, camera_states
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, edges, gaps, incidents, refusals, watched
@@ -140,26 +141,21 @@ class Health:
         self.down_from: float | None = None
         self._ready_at = float("-inf")
         self._writable = False
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._background = Background("health", self._run)
 
     # The hub's own thread
 
     def start(self) -> None:
         """Find out how long the hub was away, then look round every ten seconds."""
-        self._stopping.clear()
         self.begin()
-        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
-        self._thread.start()
+        self._background.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """Leave the time, and end."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
+        self._background.stop(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.wait(HEARTBEAT_S):
+        while self._background.pause(HEARTBEAT_S):
             self._look_round()
         self._look_round()
 

@@ -35,6 +35,7 @@ from detector.clock import Clock
 from detector.config import Broker
 from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError, WireError
+from detector.hub.background import Background
 from detector.hub.heard import Heard
 
 logger = logging.getLogger(__name__)
@@ -149,8 +150,7 @@ class Ingest:
         self._key = key
         self._heard = heard or Heard()
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._background = Background("ingest", self._run)
         self._ready = threading.Event()
         self._greeted = False
         self._is_new_here = False
@@ -167,9 +167,7 @@ class Ingest:
 
     def start(self) -> None:
         """Begin to connect and take in; returns at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
-        self._thread.start()
+        self._background.start()
 
     def tell_commands(self) -> None:
         """The commands have changed: send them as soon as there is a broker; from any thread."""
@@ -182,25 +180,21 @@ class Ingest:
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """End; tells whether that took no longer than so many seconds. What was not stored comes again."""
-        self._stopping.set()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._background.stop(timeout_s)
 
     # ---- the connection; all below runs in the ingest's thread
 
     def _run(self) -> None:
         attempts = Attempts()
-        while not self._stopping.is_set():
+        while not self._background.stopping:
             try:
                 self._session(attempts.version)
             except Exception as error:  # broker or store failed, however: the next session may do better
-                if attempts.failed(error, served=self._ready.is_set()) and not self._stopping.is_set():
+                if attempts.failed(error, served=self._ready.is_set()) and not self._background.stopping:
                     odd = not isinstance(error, LabelwatchError | OSError)
                     logger.warning("messages of the edges do not come in: %s", error, exc_info=odd)
             self._ready.clear()
-            self._stopping.wait(attempts.pause_s)
+            self._background.pause(attempts.pause_s)
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         client = self._client(version)
@@ -213,7 +207,7 @@ class Ingest:
             if self._is_new_here:
                 for site, edge in self._edges():
                     self._say(client, wire.Topics(site, edge).ack, wire.ack_payload([]))
-            while not self._stopping.is_set():
+            while not self._background.stopping:
                 self._send_commands(client)
                 run_once(client, POLL_S)
                 if self._inbox:
@@ -255,7 +249,7 @@ class Ingest:
                 # Of a session that goes on: iotcore says nothing of our subscription until these are acknowledged.
                 self._take_in(client)
                 deadline = time.monotonic() + 2 * CONNECT_S
-            if self._stopping.is_set() or time.monotonic() > deadline:
+            if self._background.stopping or time.monotonic() > deadline:
                 raise LinkError("the broker does not answer")
 
     def _on_connect(

@@ -14,6 +14,7 @@ from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub import notice_words
 from detector.hub.alarms import Alarms
+from detector.hub.background import Background
 from detector.hub.notice_services import Answer, Message, NoticeError, send
 from detector.hub.notices import Notice, Notices, Target, alarm_number
 from detector.hub.store import CLEARED, Store
@@ -48,38 +49,29 @@ class NoticeSender:
         self._send = send
         self._lock = threading.Lock()
         self._busy: dict[int, threading.Thread] = {}
-        self._poked = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._background = Background("notices", self._run)
         self._tidied_at = 0.0
 
     def start(self) -> None:
         """Take up what an earlier run left, then send what comes."""
-        self._stopping.clear()
         if left := self.notices.take_up():
             logger.warning("%d notices were being sent when the hub ended; they may come twice", left)
         self.notices.look_through(self._clock.now())
-        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
-        self._thread.start()
+        self._background.start()
 
     def poke(self) -> None:
         """Something has changed; from any thread."""
-        self._poked.set()
+        self._background.poke()
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """End; what is being sent now has so long to come to its end, or else goes again after the next start."""
-        self._stopping.set()
-        self._poked.set()
-        for thread in [self._thread, *list(self._busy.values())]:
-            if thread is not None:
-                thread.join(timeout_s)
+        self._background.stop(timeout_s)
+        for thread in list(self._busy.values()):
+            thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._poked.wait(LOOK_EVERY_S)
-            self._poked.clear()
-            if not self._stopping.is_set():
-                self.step()
+        while self._background.pause(LOOK_EVERY_S):
+            self.step()
 
     def step(self) -> None:
         """Look through what changed, and begin to send what is due."""
@@ -104,7 +96,7 @@ class NoticeSender:
     def _serve(self, target: int) -> None:
         """Send a target's notices one after the other, until none is due or one fails."""
         try:
-            while not self._stopping.is_set():
+            while not self._background.stopping:
                 due = self.notices.due(self._clock.now()).get(target)
                 if due is None or not self._deliver(target, due):
                     return

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from detector.clock import Clock
 from detector.config import KeptAs, RetentionConfig
 from detector.hub.audit import Audit
+from detector.hub.background import Background
 from detector.hub.budget import DOUBLE
 from detector.hub.cases import kept
 from detector.hub.database import Database
@@ -331,29 +331,26 @@ class Janitor:
         self._clock = clock
         self._on_deleted = on_deleted
         self._prune = prune
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+        self._background = Background("retention", self._run)
 
     def start(self) -> None:
         """Begin; returns at once."""
-        self._thread.start()
+        self._background.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        self._background.stop(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.wait(1.0):
+        going_on = self._background.pause(1.0)
+        while going_on:
             try:
                 if self._retention.run(self._clock.now()):
                     self._on_deleted()
                 self._prune(self._clock.now())
             except Exception:
                 logger.exception("retention failed; it is tried again in %d minutes", EVERY_S // 60)
-            if self._stopping.wait(EVERY_S):
-                return
+            going_on = self._background.pause(EVERY_S)
 
 
 def _kept() -> ColumnElement[bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
@@ -11,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from detector.clock import Clock
 from detector.config import AlarmsConfig
 from detector.hub.alarms import Alarms, Place, Sign
+from detector.hub.background import Background
 from detector.hub.edge_keys import ACTIVE, NEXT, EdgeKeys
 from detector.hub.health import Health
 from detector.hub.signs import HubNow, is_fresh, signs
@@ -64,24 +64,19 @@ class Watchman:
         self._damaged = damaged
         self._key = key
         self._check_at = clock.now() + FIRST_CHECK_S
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._background = Background("watchman", self._run)
 
     def start(self) -> None:
         """Tell how long the hub was away, then look round until told to stop."""
-        self._stopping.clear()
         self._tell_absence()
-        self._thread = threading.Thread(target=self._run, name="watchman", daemon=True)
-        self._thread.start()
+        self._background.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """End."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
+        self._background.stop(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.wait(EVERY_S):
+        while self._background.pause(EVERY_S):
             self._try(self.look_round)
             if self._clock.now() >= self._check_at:
                 self._check_at = self._clock.now() + CHECK_EVERY_S

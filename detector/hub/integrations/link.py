@@ -24,6 +24,7 @@ from detector.clock import Clock
 from detector.config import Broker, HubConfig
 from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError
+from detector.hub.background import Background
 from detector.hub.integrations.home_assistant import OFFLINE, ONLINE, HomeAssistant
 from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.onvif import Onvif
@@ -104,8 +105,7 @@ class Link:
         self._home, self._switches = home_assistant, switches
         self._publishers: list[Publisher] = [one for one in (home_assistant, onvif) if one is not None]
         self._state = LinkState()
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._background = Background("integrations", self._run)
         self._poked = threading.Event()
         self._world = World(0.0)
         self._ready = False
@@ -123,11 +123,8 @@ class Link:
 
     def start(self) -> None:
         """Begin to connect and tell; returns at once. Without a publisher there is nothing to do."""
-        if not self.is_wanted:
-            return
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="integrations", daemon=True)
-        self._thread.start()
+        if self.is_wanted:
+            self._background.start()
 
     def poke(self) -> None:
         """Something has changed; from any thread."""
@@ -135,15 +132,13 @@ class Link:
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Say that the hub goes, and end."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
+        self._background.stop(timeout_s)
 
     # All below runs in the link's thread
 
     def _run(self) -> None:
         attempts, is_listening = Attempts(LONGEST_BACK_OFF_S), False
-        while not self._stopping.is_set():
+        while not self._background.stopping:
             try:
                 if not is_listening:
                     self._observer.listen(self._clock.now())
@@ -153,11 +148,11 @@ class Link:
                 attempts.failed(error, served=self._state.connected)
                 self._failed(error)
             self._state = replace(self._state, connected=False, since=None)
-            self._stopping.wait(attempts.pause_s)
+            self._background.pause(attempts.pause_s)
 
     def _failed(self, error: Exception) -> None:
         said = str(LabelwatchError(str(error) or type(error).__name__))[:200]
-        if said != self._state.error and not self._stopping.is_set():
+        if said != self._state.error and not self._background.stopping:
             odd = not isinstance(error, LabelwatchError | OSError)
             logger.warning("other systems are not told: %s", said, exc_info=odd)
         self._state = replace(self._state, error=said, error_at=self._clock.now())
@@ -182,13 +177,13 @@ class Link:
                     if self._greeted:
                         raise
                     raise HandshakeError(error) from error
-                if self._stopping.is_set() or time.monotonic() > deadline:
+                if self._background.stopping or time.monotonic() > deadline:
                     raise LinkError("the broker does not answer")
             began = time.monotonic()
             logger.info("telling other systems by the broker at %s:%d", self._broker.host, self._broker.port)
             self._state = replace(self._state, connected=True, since=self._clock.now(), error="")
             self._publish(client, f"{self._topic}/status", ONLINE.encode(), retain=True)
-            while not self._stopping.is_set():
+            while not self._background.stopping:
                 run_once(client, POLL_S)
                 self._take_commands()
                 passed = time.monotonic() - self._looked_at
