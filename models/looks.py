@@ -7,7 +7,9 @@ enlarged to 320 (`detector/inference/zoom.py`). Training draws, afresh for every
 - *close looks*: 320-pixel squares round a person, or round a phone where a picture shows no whole person. They are
   sometimes blurred to the resolution that a person far from the camera has. Real pictures of people with a phone are
   few, and the renderer's phones are not like real ones: phones cut out of close-ups are put into real people's hands,
-  other things of the same outline too, so that an outline alone makes no phone (copy-paste, Ghiasi et al. 2021).
+  other things of the same outline too, so that an outline alone makes no phone (copy-paste, Ghiasi et al. 2021). Of
+  nobody real it is known that they photograph, and that real people never do must not be learnt: a phone put into a
+  hand that is held out counts as pointed at something.
 
 People with a device in use are few and matter most, so they are drawn more often (`_worth`).
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,6 +34,7 @@ OWNER = {
     "person": ACT_TRAITS,
     "label": slice(ANGLE_COS, None),
 }
+HELD_OUT = (1.0, 0.0, 0.0, np.nan)  # acts with a phone in a hand held out: a photo; whether it is read nobody can tell
 FRAME, FRAME_SIDE, CLOSE = 416, 640, 320
 GREY = (114, 114, 114)
 
@@ -58,6 +62,30 @@ class Batch:
     known: np.ndarray
     clean: np.ndarray
     real: np.ndarray
+
+
+class _Hand(NamedTuple):
+    """A wrist of a real person, pixels of the picture.
+
+    Attributes:
+        owner: The person's place among the things of its picture.
+        box: The person's.
+    """
+
+    x: float
+    y: float
+    owner: int
+    box: tuple[float, float, float, float]
+
+    @property
+    def height(self) -> float:
+        return self.box[3] - self.box[1]
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether it is above the hips and beside the trunk: a phone in it is neither read nor at the ear."""
+        x1, y1, x2, _ = self.box
+        return self.y < y1 + 0.6 * self.height and abs(self.x - (x1 + x2) / 2) > 0.25 * (x2 - x1)
 
 
 @dataclass(frozen=True)
@@ -152,14 +180,16 @@ class Looks:
         y -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
         return self._square(n, x, y, larger, CLOSE, acts=True, hands=self._hands_of(n, box))
 
-    def _hands_of(self, n: int, box) -> tuple[tuple[float, float, float], ...]:
-        """Free hands of a real person as x, y and the person's height, pixels; none where a phone is held already."""
+    def _hands_of(self, n: int, box) -> tuple[_Hand, ...]:
+        """Free hands of a real person; none where a phone is held already."""
         picture = self._pictures[n]
         if picture.source == "rendered" or "phone" not in picture.known or not self._cutouts:
             return ()
         if any(thing.label == "phone" and overlap(thing.box, box) > 0.5 for thing in picture.things):
             return ()
-        return tuple((*hand, box[3] - box[1]) for thing in picture.things if thing.box == box for hand in thing.hands)
+        return tuple(
+            _Hand(*hand, k, box) for k, thing in enumerate(picture.things) if thing.box == box for hand in thing.hands
+        )
 
     def _put_in_hand(self, image: np.ndarray, at: tuple[float, float], long_side: float) -> _Truth | None:
         """Put a phone, or something else of its outline, at a hand; the phone's truth, or `None` for something else."""
@@ -224,12 +254,13 @@ class Looks:
         known = np.array([label in picture.known for label in LABELS])
         seen = _Truth(truth.classes[inside], boxes[inside], traits[inside], doubtful[inside])
         if hands and rng.random() < 0.6:
-            hand_x, hand_y, height = hands[rng.integers(len(hands))]
-            long_side = height * scale * rng.uniform(0.06, 0.13)
-            place = (hand_x - x) * scale, (hand_y - y) * scale
+            hand = hands[rng.integers(len(hands))]
+            long_side = hand.height * scale * rng.uniform(0.06, 0.13)
+            place = (hand.x - x) * scale, (hand.y - y) * scale
             place = (out - place[0] if mirrored else place[0]) + rng.normal(0, 0.3) * long_side, place[1]
             if long_side >= 8 and (phone := self._put_in_hand(image, place, long_side)):
-                seen.traits[:, OWNER["person"]] = np.nan  # what is done with it nobody can tell
+                owner = np.flatnonzero(inside) == hand.owner
+                seen.traits[owner, OWNER["person"]] = HELD_OUT if hand.is_held_out else np.nan
                 seen = _Truth(
                     *(np.concatenate([getattr(seen, f.name), getattr(phone, f.name)]) for f in fields(_Truth))
                 )

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -151,26 +150,29 @@ def test_an_act_that_we_saw_is_the_largest_persons() -> None:
     assert with_act([unsure], "call") == [unsure]
 
 
-def test_what_is_done_with_a_phone_put_into_a_hand_is_unknown() -> None:
-    grey = np.full((200, 200, 3), 90, np.uint8)
-    worker = Thing("person", (50.0, 10.0, 150.0, 190.0), act="none", hands=((90.0, 90.0), (110.0, 90.0)))
-    phone = Thing("phone", (20.0, 20.0, 100.0, 160.0))
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("worker.png", "phone.png"):
-            cv2.imwrite(f"{folder}/{name}", grey)
-        pictures = [
-            Picture(Path(folder, f"{name}.png"), "own", name, "ours", "train", ("person", "phone"), (thing,))
-            for name, thing in (("worker", worker), ("phone", phone))
-        ]
-        batch = Looks(pictures, seed=1).batch(40, close=True)
-    person, put = batch.classes == PERSON, (batch.classes == PHONE) & (batch.boxes.sum(2) > 0)
-    acts = batch.traits[..., ACT_TRAITS]
-    workers = [k for k in range(40) if (person[k] & (batch.boxes[k].sum(1) > 0)).any()]
-    with_phone = [k for k in workers if put[k].any()]
-    assert 0 < len(with_phone) < len(workers)
-    for k in workers:
-        known = ~np.isnan(acts[k][person[k] & (batch.boxes[k].sum(1) > 0)])
-        assert known.any() == (k not in with_phone)
+@pytest.mark.parametrize(
+    ("hands", "photo"), [(((90.0, 90.0), (110.0, 90.0)), None), (((55.0, 60.0), (145.0, 60.0)), 1.0)], ids=["in", "out"]
+)
+def test_a_phone_put_into_a_hand_is_pointed_if_that_is_held_out_and_else_of_unknown_use(
+    tmp_path: Path, hands: tuple[tuple[float, float], ...], photo: float | None
+) -> None:
+    worker = Thing("person", (50.0, 10.0, 150.0, 190.0), act="none", hands=hands)
+    pictures = []
+    for name, thing in (("worker", worker), ("phone", Thing("phone", (20.0, 20.0, 100.0, 160.0)))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((200, 200, 3), 90, np.uint8))
+        known = ("person", "phone")
+        pictures.append(Picture(tmp_path / f"{name}.png", "own", name, "ours", "train", known, (thing,)))
+    batch = Looks(pictures, seed=1).batch(60, close=True)
+    there = batch.boxes.sum(2) > 0
+    looks = [
+        (batch.traits[k][there[k] & (batch.classes[k] == PERSON)][0, ACT_TRAITS], (batch.classes[k] == PHONE).any())
+        for k in range(60)
+        if (there[k] & (batch.classes[k] == PERSON)).any()
+    ]
+    with_phone, without = ([acts for acts, phone in looks if phone is held] for held in (np.True_, np.False_))
+    assert with_phone and without
+    assert all(np.array_equal(acts, [0, 0, 0, 0]) for acts in without)
+    assert all(np.isnan(acts).all() if photo is None else acts[0] == photo for acts in with_phone)
 
 
 def test_who_has_no_phone_where_nobody_uses_one_is_learnt_to_do_nothing() -> None:
