@@ -20,7 +20,8 @@ from manifest import read_manifest
 
 from detector.cli import main
 from detector.geometry import as_array, iou
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 from detector.tools.label_export import actor_among, is_changed, joined
 from detector.values import Box
 from tests.builders import detections

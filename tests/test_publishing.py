@@ -26,7 +26,7 @@ from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
 from detector.hub.notices import Rule
 from detector.hub.server import Hub
-from detector.hub.store import StoredIncident
+from detector.hub.stored import StoredIncident
 from detector.recorded.publishing import LEDGER, _after, read_results
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY

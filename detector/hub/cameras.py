@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detector.hub.rights import EVERYWHERE, Scope
-from detector.hub.store import Edge
+from detector.hub.stored import Edge
 
 SILENT_S = 20.0  # age of the last frame when it was reported
 MUCH = 1e12  # beyond it nothing is a count or an age

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from math import ceil, floor
 
-from detector.hub.store import CLEARED, StoredIncident
+from detector.hub.stored import CLEARED, StoredIncident
 
 FEW_TICKS = 300  # drawn on one day at most
 

@@ -16,7 +16,7 @@ from detector.hub.audit import Audit
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import case_incidents, cases, holds, incidents
-from detector.hub.store import CLEARED, StoredIncident
+from detector.hub.stored import CLEARED, StoredIncident
 
 OPEN, HANDED_OVER, CLOSED = "open", "handed_over", "closed"
 STATES = (OPEN, HANDED_OVER, CLOSED)

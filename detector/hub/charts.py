@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from detector.hub.overview import Found, Happened
-from detector.hub.store import Clip, StoredIncident
+from detector.hub.stored import Clip, StoredIncident
 from detector.hub.tuning import Judged
 from detector.values import IncidentKind, Severity
 

@@ -31,7 +31,8 @@ from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.edge_keys import EdgeKeys
 from detector.hub.sides import LAST_SEGMENT, Sides
-from detector.hub.store import Clip, Store, is_time
+from detector.hub.store import Store
+from detector.hub.stored import Clip, is_time
 from detector.sides import LARGEST, read_side
 
 logger = logging.getLogger(__name__)

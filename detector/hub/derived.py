@@ -37,7 +37,8 @@ from detector.hub.background import Background
 from detector.hub.rights import RIGHTS, Right
 from detector.hub.schema import clip_formats, clips, derived, sides, users
 from detector.hub.sides import Sides
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from detector.evidence import grouped
 from detector.hub.case_figures import CaseTotals, time_line
 from detector.hub.cases import Case
 from detector.hub.source import program_version
-from detector.hub.store import StoredIncident
+from detector.hub.stored import StoredIncident
 from detector.hub.texts import Phrases
 from detector.sentences import count_range
 

@@ -40,7 +40,8 @@ from detector.hub.background import Background
 from detector.hub.cameras import QUIET_S, SILENT_S, camera_states
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, edges, gaps, incidents, refusals, watched
-from detector.hub.store import Edge, Store, is_time
+from detector.hub.store import Store
+from detector.hub.stored import Edge, is_time
 
 logger = logging.getLogger(__name__)
 

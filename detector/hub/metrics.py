@@ -23,7 +23,8 @@ from detector.hub.cameras import camera_states, counter
 from detector.hub.health import LATE, LATE_S, NAME, Health
 from detector.hub.integrations.link import Link
 from detector.hub.schema import alerts, clips, edges, incidents, notices, refusals, streams
-from detector.hub.store import Edge, Store
+from detector.hub.store import Store
+from detector.hub.stored import Edge
 from detector.values import IncidentKind, Severity
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)

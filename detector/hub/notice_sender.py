@@ -17,7 +17,8 @@ from detector.hub.alarms import Alarms
 from detector.hub.background import Background
 from detector.hub.notice_services import Answer, Message, NoticeError, send
 from detector.hub.notices import Notice, Notices, Target, alarm_number
-from detector.hub.store import CLEARED, Store
+from detector.hub.store import Store
+from detector.hub.stored import CLEARED
 from detector.hub.texts import Phrases
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from detector.hub import alarm_words
 from detector.hub.alarms import Alarm
 from detector.hub.notice_services import Message
-from detector.hub.store import StoredIncident
+from detector.hub.stored import StoredIncident
 from detector.hub.texts import Phrases, advice
 from detector.sentences import count_range, sentence
 

@@ -35,7 +35,7 @@ from detector.hub.replays import is_replay
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, changes, edges, incidents, notice_place, notice_rules, notice_targets, notices
 from detector.hub.seal import Seal, SealBroken
-from detector.hub.store import CLEARED
+from detector.hub.stored import CLEARED
 from detector.values import IncidentKind, Severity
 
 logger = logging.getLogger(__name__)

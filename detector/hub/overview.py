@@ -12,7 +12,8 @@ from detector.hub.budget import DOUBLE
 from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import incidents, places
-from detector.hub.store import CLEARED, Wanted
+from detector.hub.stored import CLEARED
+from detector.hub.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

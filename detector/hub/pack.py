@@ -44,7 +44,8 @@ from detector.hub.handover import Edge, Recording, Sheet, sheet
 from detector.hub.reviews import Reviews
 from detector.hub.schema import alerts, audit, edges
 from detector.hub.source import program_version
-from detector.hub.store import Store, StoredIncident
+from detector.hub.store import Store
+from detector.hub.stored import StoredIncident
 
 SHEETS = {"zh": "说明.html", "en": "README.html"}
 Progress = Callable[[int, int], None]

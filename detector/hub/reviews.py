@@ -12,7 +12,9 @@ from detector.hub.budget import DOUBLE
 from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import changes, incidents, notes, snapshots, thresholds
-from detector.hub.store import StoredIncident, Wanted, read_incidents
+from detector.hub.store import read_incidents
+from detector.hub.stored import StoredIncident
+from detector.hub.wanted import Wanted
 
 # Why a verdict was given, by verdict. What a false alarm was instead is learnt from (`training_set.claim`).
 REASONS: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from detector.hub.database import Database
 from detector.hub.schema import sides
-from detector.hub.store import Clip
+from detector.hub.stored import Clip
 
 LAST_SEGMENT = 2**31 - 1
 

@@ -15,7 +15,7 @@ from detector.hub.cameras import QUIET_S, CameraState, camera_states, overload
 from detector.hub.health import HubState
 from detector.hub.knocks import OTHER, REVOKED, Knock
 from detector.hub.rights import EVERYWHERE
-from detector.hub.store import Edge
+from detector.hub.stored import Edge
 
 LESS_BACKLOG = 0.5  # shares of the thresholds at which an alarm is over
 LESS_CLOCK = 0.5

@@ -6,12 +6,9 @@ A method that writes has committed when it returns. All are safe to call from an
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -27,10 +24,9 @@ from sqlalchemy import (
 )
 
 from detector import wire
-from detector.errors import WireError
+from detector.hub.arrivals import AlertRow, a_name, a_whole, alert_row, clean, refusal_row, title_of
 from detector.hub.budget import ALERT, DIGEST, DOUBLE, Budget
 from detector.hub.database import Database, one_at_a_time
-from detector.hub.harm import harm
 from detector.hub.replays import double_of, give_way, is_replay, shift_of
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
@@ -47,229 +43,24 @@ from detector.hub.schema import (
     thresholds,
     verdicts,
 )
+from detector.hub.stored import (
+    CLEARED,
+    Clip,
+    Contested,
+    Digested,
+    Edge,
+    Refusal,
+    StoredIncident,
+    Threshold,
+    Totals,
+    Verdict,
+)
 from detector.hub.tuning import Judged
+from detector.hub.wanted import ANY, EVERYTHING, Wanted
 
-VERDICTS = ("true", "authorised", "false", "unclear")
-CLEARED = ("authorised", "false")
 KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
 KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
-LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
-
-
-@dataclass(frozen=True, slots=True)
-class StoredIncident:
-    """An incident as last told by its edge, with what people added.
-
-    `record` is the envelope's `after`; `announced_clips` the segments its `end` envelope promised; `snapshot` the
-    number of the alert that brought the newest picture; `told` the lane it is in, `alert` or `digest`, or `double`
-    where `same_as` names the incident that is shown instead; `replayed_at` is when a replay brought it, Unix seconds,
-    and `None` where it was found while it happened.
-    """
-
-    id: str
-    site: str
-    edge: str
-    phase: str
-    kind: str
-    severity: str
-    started_at: float
-    ended_at: float
-    labels_low: int
-    labels_best: int
-    labels_high: int
-    record: dict[str, Any]
-    announced_clips: list[dict[str, Any]]
-    verdict: str | None
-    snapshot: int | None
-    camera: str
-    zone: str | None
-    score: float
-    told: str
-    replayed_at: float | None = None
-    same_as: str | None = None
-
-    @property
-    def cursor(self) -> tuple[float, str]:
-        """Its place in the feed."""
-        return self.started_at, self.id
-
-    @property
-    def title(self) -> str:
-        """The camera's name for people."""
-        return str(self.record.get("camera_title") or self.record.get("camera"))
-
-    @property
-    def acts(self) -> list[dict[str, Any]]:
-        """Acts that have their times, in order; an edge may send what this hub doesn't understand."""
-        acts = [act for act in self.record["acts"] if isinstance(act, dict)]
-        timed = [act for act in acts if is_time(act.get("started_at_unix")) and is_time(act.get("ended_at_unix"))]
-        return sorted(timed, key=lambda act: float(act["started_at_unix"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A segment of an incident's recording that has arrived whole; `file` is relative to the clip folder."""
-
-    incident: str
-    segment: int
-    site: str
-    edge: str
-    camera: str
-    started_at: float
-    duration_s: float
-    size: int
-    sha256: str
-    file: str
-    stored_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What somebody judged an incident to be; withdrawn ones no longer count but stay on record.
-
-    `reason` is one of `reviews.REASONS`, or empty.
-    """
-
-    number: int
-    user: str
-    at: float
-    verdict: str
-    note: str
-    withdrawn_by: str | None
-    withdrawn_at: float | None
-    reason: str = ""
-
-
-class Contested(Exception):  # noqa: N818  (an answer to a person, not an error of ours)
-    """A verdict of somebody else stands, which the judge didn't say to replace."""
-
-    def __init__(self, standing: Verdict) -> None:
-        super().__init__(f"{standing.user} judged it {standing.verdict}")
-        self.standing = standing
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """An edge box as last heard of.
-
-    `missing` counts alerts it numbered that haven't arrived, without those that it said it dropped (`dropped`); its
-    clock is `clock_offset_s` ahead of the hub's (`health`).
-    """
-
-    site: str
-    edge: str
-    state: str | None
-    state_at: float | None
-    health: dict[str, Any] | None
-    health_at: float | None
-    missing: int
-    clock_offset_s: float | None = None
-    dropped: int = 0
-
-    @property
-    def lost(self) -> int:
-        """How many of those neither arrived nor wait at the edge, as far as its last report tells."""
-        told = (self.health or {}).get("backlog")
-        waiting = told if isinstance(told, int | float) and not isinstance(told, bool) and told > 0 else 0
-        return max(0, round(self.missing - min(waiting, self.missing)))
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A change of the least score of one camera and kind; `None` leaves it to the edge's configuration.
-
-    `version` is that of the whole edge's state, and `evidence` what the verdicts said when it was made.
-    """
-
-    site: str
-    edge: str
-    version: int
-    camera: str
-    kind: str
-    least_score: float | None
-    before: float | None
-    user: str
-    at: float
-    evidence: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What happened in a span of time, cleared incidents (authorised, false) left out."""
-
-    alerts: int
-    digest: int
-    labels_low: int
-    labels_high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Digested:
-    """How many incidents of one kind in one zone of one camera went to the digest."""
-
-    kind: str
-    camera: str
-    zone: str | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which incidents are asked for: all that match what is given.
-
-    Times are Unix seconds, `until` excluded; an empty `zone` stands for those in no zone, an empty `verdict` for those
-    that nobody has judged. `replayed` asks for those that a replay brought, or for the others; doubles are left out
-    unless `doubles` are wanted too.
-    """
-
-    told: str | None = None
-    since: float | None = None
-    until: float | None = None
-    kind: str | None = None
-    camera: str | None = None
-    zone: str | None = None
-    scope: Scope = EVERYWHERE
-    site: str | None = None
-    severity: str | None = None
-    verdict: str | None = None
-    replayed: bool | None = None
-    doubles: bool = False
-
-    def clauses(self) -> list[ColumnElement[bool]]:
-        """Its conditions on `incidents`."""
-        c = incidents.c
-        same = [
-            (c.told, self.told), (c.kind, self.kind), (c.severity, self.severity), (c.verdict, self.verdict),
-            (c.site, self.site), (c.camera, self.camera), (c.zone, self.zone),
-        ]  # fmt: skip
-        # Through a function, which keeps SQLite to the index by time: that holds all of these, and the few rows that
-        # are shown are at its end. It would rather take another that holds one of them, and then read row after row.
-        clauses: list[ColumnElement[bool]] = [
-            func.coalesce(column, "") == value for column, value in same if value is not None
-        ]
-        if self.told is None and not self.doubles:
-            clauses.append(func.coalesce(c.told, "") != DOUBLE)
-        if self.replayed is not None:
-            clauses.append((func.coalesce(c.replayed_at, 0.0) > 0.0) == self.replayed)
-        if self.since is not None:
-            clauses.append(c.started_at >= self.since)
-        if self.until is not None:
-            clauses.append(c.started_at < self.until)
-        return [*clauses, *self.scope.clauses(c.site, c.camera)]
-
-
-EVERYTHING = Wanted()
-ANY = Wanted(doubles=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A message that was not believed."""
-
-    topic: str
-    reason: str
-    at: float
 
 
 class Store:
@@ -312,7 +103,7 @@ class Store:
             WireError: One holds what no database takes (a number out of range, say); none of them is stored.
         """
         words = [fields for fields in fields_list if "after" not in fields]
-        rows = [_alert_row(fields, received_at) for fields in fields_list if "after" in fields]
+        rows = [alert_row(fields, received_at) for fields in fields_list if "after" in fields]
         with self._writing() as connection:
             for fields in words:
                 self._note_dropped(connection, fields, received_at)
@@ -320,9 +111,9 @@ class Store:
 
     def _note_dropped(self, connection: Connection, fields: Mapping[str, Any], at: float) -> None:
         """An edge said which numbers will never come; told twice it counts once."""
-        stream = {"site": _text(fields["site"]), "edge": _text(fields["edge"]), "epoch": _text(fields["epoch"])}
+        stream = {"site": a_name(fields["site"]), "edge": a_name(fields["edge"]), "epoch": a_name(fields["epoch"])}
         rows = [
-            {**stream, "first": first, "last": last, "reason": _clean(reason)[:40], "at": at}
+            {**stream, "first": first, "last": last, "reason": clean(reason)[:40], "at": at}
             for first, last, reason in fields["dropped"]
         ]
         one_at_a_time(connection)
@@ -331,7 +122,7 @@ class Store:
         new = connection.execute(insert, rows).all()
         if not new:
             return
-        seq = _whole(fields["seq"], 2**62)
+        seq = a_whole(fields["seq"], 2**62)
         numbers = [seq, *(row.first for row in new), *(row.last for row in new)]
         c = alerts.c
         here = [c[name] == value for name, value in stream.items()]
@@ -355,7 +146,7 @@ class Store:
             these = [streams.c.site == stream[0], streams.c.edge == stream[1], streams.c.epoch == stream[2]]
             connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped - came))
 
-    def _add_rows(self, connection: Connection, rows: list[_AlertRow]) -> list[str]:
+    def _add_rows(self, connection: Connection, rows: list[AlertRow]) -> list[str]:
         one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
         added = (
             self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
@@ -381,7 +172,7 @@ class Store:
         return [row.alert["id"] for row in new]
 
     def _choose_lanes(
-        self, connection: Connection, new: list[_AlertRow], received_at: float
+        self, connection: Connection, new: list[AlertRow], received_at: float
     ) -> dict[str, dict[str, Any]]:
         """The newest state of each incident that these envelopes bring up to date, with `told` and `shift`.
 
@@ -420,7 +211,7 @@ class Store:
         return insert.on_conflict_do_update(index_elements=["id"], set_=newer)
 
     def _note_places(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
-        found = {(state["site"], state["camera"], state["zone"] or ""): _title(state["record"]) for state in states}
+        found = {(state["site"], state["camera"], state["zone"] or ""): title_of(state["record"]) for state in states}
         insert = self._insert(places)
         renamed = insert.excluded.title
         upsert = insert.on_conflict_do_update(
@@ -429,7 +220,7 @@ class Store:
         names = ("site", "camera", "zone", "title")
         connection.execute(upsert, [dict(zip(names, (*place, found[place]), strict=True)) for place in sorted(found)])
 
-    def _count_streams(self, connection: Connection, rows: Iterable[_AlertRow]) -> None:
+    def _count_streams(self, connection: Connection, rows: Iterable[AlertRow]) -> None:
         seqs: dict[tuple[str, str, str], list[int]] = {}
         for row in rows:
             seqs.setdefault((row.alert["site"], row.alert["edge"], row.alert["epoch"]), []).append(row.alert["seq"])
@@ -463,7 +254,7 @@ class Store:
         """Put on record that a message was not believed; the last thousand are kept."""
         with self._writing() as connection:
             number = connection.execute(
-                refusals.insert().returning(refusals.c.number), _refusal(topic, reason, at)
+                refusals.insert().returning(refusals.c.number), refusal_row(topic, reason, at)
             ).scalar_one()
             connection.execute(delete(refusals).where(refusals.c.number <= number - KEPT_REFUSALS))
 
@@ -860,11 +651,6 @@ def read_incidents(connection: Connection, ids: Sequence[str]) -> list[StoredInc
     return _read(connection, query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc())) if ids else []
 
 
-def is_time(value: object) -> bool:
-    """Whether a value from outside is a time (Unix seconds) that can be shown."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME
-
-
 def tuned_version(health: Mapping[str, Any] | None) -> int:
     """Version of the thresholds that an edge says are in force; 0 when it says none."""
     tuned = (health or {}).get("tuned")
@@ -881,15 +667,6 @@ def _filled(state: wire.ThresholdState) -> wire.ThresholdState:
 def _thresholds(connection: Connection) -> list[Threshold]:
     query = select(*(thresholds.c[name] for name in Threshold.__slots__)).order_by(thresholds.c.number.desc())
     return [Threshold(**row._mapping) for row in connection.execute(query)]
-
-
-@dataclass(frozen=True, slots=True)
-class _AlertRow:
-    """An envelope taken apart: what goes into `alerts`, into `incidents`, and (perhaps) into `snapshots`."""
-
-    alert: dict[str, Any]
-    incident: dict[str, Any]
-    picture: dict[str, Any] | None
 
 
 _LANE = ("severity", "told", "shift", "replayed_at", "same_as")
@@ -916,109 +693,6 @@ def _takes_over(state: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
 def _alerts_in(connection: Connection, shift: str) -> int:
     query = select(func.count()).where(incidents.c.shift == shift, incidents.c.told == ALERT)
     return connection.execute(query).scalar_one()
-
-
-def _alert_row(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
-    try:
-        return _taken_apart(fields, received_at)
-    except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
-        raise WireError(f"an alert that can't be stored: {error!r}") from error
-
-
-def _taken_apart(fields: Mapping[str, Any], received_at: float) -> _AlertRow:
-    after = fields["after"]
-    labels = after["labels_exposed"]
-    order = {"epoch": _text(fields["epoch"]), "seq": _whole(fields["seq"], 2**62)}
-    owner = {"site": _text(fields["site"]), "edge": _text(fields["edge"])}
-    incident = _text(after["id"])
-    jpeg = _jpeg(fields.get("snapshot"))
-    alert = {
-        **owner,
-        **order,
-        "id": _text(fields["id"]),
-        "incident": incident,
-        "phase": _text(fields["phase"]),
-        "sent_at": _time(fields["sent_at_unix"]),
-        "received_at": received_at,
-        "envelope": {**fields, "snapshot": None} if jpeg else dict(fields),
-    }
-    state = {
-        **owner,
-        **order,
-        "id": incident,
-        "sent_at": alert["sent_at"],
-        "phase": alert["phase"],
-        "kind": _text(after["kind"]),
-        "severity": _text(after["severity"]),
-        "started_at": _time(after["started_at_unix"]),
-        "ended_at": _time(after["ended_at_unix"]),
-        "labels_low": _whole(labels.get("low", 0)),
-        "labels_best": _whole(labels.get("best", 0)),
-        "labels_high": _whole(labels.get("high", 0)),
-        "harm": harm(str(after["severity"]), _whole(labels.get("best", 0)), str(after["kind"])),
-        "camera": _text(after["camera"]),
-        "zone": _clean(str(after["zone"]))[:200] if after.get("zone") else None,
-        "score": _finite(after["score"]),
-        "record": after,
-        "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
-    }
-    if not jpeg:
-        return _AlertRow(alert, state, None)
-    when = {"sent_at": alert["sent_at"], "seq": alert["seq"]}
-    picture = {"incident": incident, **when, "jpeg": jpeg}
-    return _AlertRow(alert, state, picture)
-
-
-def _title(record: Mapping[str, Any]) -> str:
-    return _clean(str(record.get("camera_title") or record["camera"]))[:200]
-
-
-def _text(value: Any) -> str:
-    text = str(value)
-    text.encode()
-    if not text or "\0" in text or len(text) > 200:
-        raise ValueError("an empty, overlong or unreadable name")
-    return text
-
-
-def _time(value: Any) -> float:
-    if not is_time(value):
-        raise ValueError(f"no time: {value}")
-    return float(value)
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError("not a number")
-    return number
-
-
-def _whole(value: Any, limit: int = 2**31 - 1) -> int:
-    number = int(value)
-    if not 0 <= number <= limit:
-        raise ValueError(f"out of range: {number}")
-    return number
-
-
-def _jpeg(snapshot: object) -> bytes | None:
-    """The picture, when it is one; base64 that isn't in its one normal form couldn't be signed again, so is left."""
-    if not isinstance(snapshot, str):
-        return None
-    try:
-        jpeg = base64.b64decode(snapshot, validate=True)
-    except (ValueError, binascii.Error):
-        return None
-    return jpeg if jpeg.startswith(b"\xff\xd8\xff") and base64.b64encode(jpeg).decode() == snapshot else None
-
-
-def _refusal(topic: str, reason: str, at: float) -> dict[str, Any]:
-    return {"topic": _clean(topic)[:300], "reason": _clean(reason)[:300], "at": at}
-
-
-def _clean(text: str) -> str:
-    """Text that every database takes."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[StoredIncident]:

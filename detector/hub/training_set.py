@@ -22,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from detector.config import HubConfig
 from detector.errors import SourceUnavailable, StoreError
-from detector.hub.store import Clip, Store, StoredIncident, is_time
+from detector.hub.store import Store
+from detector.hub.stored import Clip, StoredIncident, is_time
 from detector.hub.texts import TEXTS
 from detector.values import ActKind, Box, IncidentKind
 

@@ -14,7 +14,8 @@ from detector.hub.background import Background
 from detector.hub.edge_keys import ACTIVE, NEXT, EdgeKeys
 from detector.hub.health import Health
 from detector.hub.signs import HubNow, is_fresh, signs
-from detector.hub.store import Edge, Store
+from detector.hub.store import Store
+from detector.hub.stored import Edge
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from detector.clock import iso
 from detector.config import Analysis, HubConfig
 from detector.errors import LabelwatchError, SourceUnavailable
 from detector.geometry import as_array, as_box, iou
-from detector.hub.store import Clip
+from detector.hub.stored import Clip
 from detector.hub.training_set import SPLITS, Claim, Lesson, Moment, Sight, Wanted, clip_file, lessons, open_store
 from detector.inference import load_detector
 from detector.inference.looker import Detector

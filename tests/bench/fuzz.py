@@ -306,7 +306,8 @@ def probe_clips(folder: Path, runs: int, seconds: float) -> tuple[Counter[str], 
     from detector.clock import SystemClock
     from detector.hub import transcode
     from detector.hub.derived import Copies
-    from detector.hub.store import Clip, Store
+    from detector.hub.store import Store
+    from detector.hub.stored import Clip
 
     class _Forking(Copies):
         """Runs the program in forks of this process: the same, limits and all, but for half a second of loading."""

@@ -21,7 +21,8 @@ from detector.hub.pack import Archive
 from detector.hub.packs import PackRecord, Packs
 from detector.hub.rights import EVERYWHERE
 from detector.hub.sides import Sides
-from detector.hub.store import Clip, Store, StoredIncident
+from detector.hub.store import Store
+from detector.hub.stored import Clip, StoredIncident
 from tests.hub.conftest import NOON, SteppedClock, make_envelope
 
 SIDE = gzip.compress(json.dumps({"schema": 1, "looks": []}).encode(), mtime=0)

@@ -17,7 +17,8 @@ from detector.hub.knocks import Knock
 from detector.hub.rights import Role, Scope
 from detector.hub.schema import dropped
 from detector.hub.signs import HubNow, signs
-from detector.hub.store import Edge, Store
+from detector.hub.store import Store
+from detector.hub.stored import Edge
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 

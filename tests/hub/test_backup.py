@@ -21,7 +21,8 @@ from detector.hub.backup import back_up, restore
 from detector.hub.budget import budget_of
 from detector.hub.lock import DataLock
 from detector.hub.server import Hub
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 from tests.hub.conftest import CHEAP, NOON, make_envelope
 from tests.hub.test_server import REPOSITORY, free_port
 

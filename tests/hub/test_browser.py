@@ -25,7 +25,7 @@ from detector.hub.people import People
 from detector.hub.reviews import REASONS
 from detector.hub.rights import CONSOLE, EVERYWHERE, Role
 from detector.hub.server import Hub
-from detector.hub.store import VERDICTS
+from detector.hub.stored import VERDICTS
 from tests.conftest import part_missing
 from tests.hub.conftest import CHEAP, make_act, make_side
 from tests.hub.test_tuning import set_score

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from detector.config import Calendar, HubConfig, Shift
 from detector.hub.budget import ALERT, DIGEST, Budget, budget_of
 from detector.hub.database import migration
-from detector.hub.store import Digested, Store, Wanted
+from detector.hub.store import Store
+from detector.hub.stored import Digested
+from detector.hub.wanted import Wanted
 from detector.shifts import Shifts
 from tests.hub.conftest import make_envelope
 

@@ -20,7 +20,8 @@ from detector.hub.case_figures import time_line, totals
 from detector.hub.cases import CLOSED, HANDED_OVER, OPEN, CaseClosed, CaseFull, kept
 from detector.hub.rights import EVERYWHERE, Role, Scope
 from detector.hub.schema import case_incidents, incidents
-from detector.hub.store import Store, StoredIncident
+from detector.hub.store import Store
+from detector.hub.stored import StoredIncident
 from detector.verify import check
 from tests.hub.conftest import EPOCH, NOON, Site, make_act, make_envelope, make_jpeg
 from tests.hub.evidence_parts import Office

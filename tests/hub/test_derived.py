@@ -24,7 +24,8 @@ from fastapi.routing import iter_route_contexts
 from detector.hub import transcode
 from detector.hub.derived import AGAIN_S, KEPT_S, MOST_TRIES, Copies, Kind
 from detector.hub.rights import Role
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, SteppedClock, make_side
 from tests.hub.test_browser import Scene, browser, scene, until  # noqa: F401  (fixtures)

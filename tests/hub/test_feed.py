@@ -12,7 +12,8 @@ import pytest
 from detector.hub.charts import day_rows, trends
 from detector.hub.overview import Found, Happened, Overview, Place
 from detector.hub.rights import Role, Scope
-from detector.hub.store import Store, Wanted
+from detector.hub.store import Store
+from detector.hub.wanted import Wanted
 from tests.hub.conftest import NOON, Site, make_envelope
 
 DAY = 86400.0

@@ -25,7 +25,9 @@ from detector.hub.pauses import Pauses
 from detector.hub.retention import Retention
 from detector.hub.reviews import Reviews
 from detector.hub.schema import clips, incidents
-from detector.hub.store import Clip, Store, Wanted
+from detector.hub.store import Store
+from detector.hub.stored import Clip
+from detector.hub.wanted import Wanted
 from detector.replay_words import MOST, envelope_id, marked, read_answers
 from detector.verify import HOLDS, verify
 from tests.hub.conftest import NOON, Site, make_envelope

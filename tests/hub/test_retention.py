@@ -15,7 +15,8 @@ from detector.hub.cases import CLOSED, Cases
 from detector.hub.retention import DAY_S, Retention
 from detector.hub.rights import Role, Scope
 from detector.hub.schema import doomed, sides
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 
 END = NOON + 40  # of the builder's incidents

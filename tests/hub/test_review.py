@@ -19,8 +19,10 @@ from detector.hub.presence import LEASE_S, MOST_DESKS, Presence
 from detector.hub.reviews import RECORD_DAYS, Reviews, Share, left
 from detector.hub.rights import EVERYWHERE, Role, Scope
 from detector.hub.schema import incidents
-from detector.hub.store import Contested, Store, Wanted
+from detector.hub.store import Store
+from detector.hub.stored import Contested
 from detector.hub.training_set import Claim, claim
+from detector.hub.wanted import Wanted
 
 NOON = 1_793_505_600.0
 DAY = 86400.0

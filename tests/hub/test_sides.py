@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector.hub.pages.sides import takes_gzip
 from detector.hub.rights import Role
 from detector.hub.sides import Sides
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 from detector.sides import LARGEST, LARGEST_JSON
 from detector.wire import SIDE
 from tests.hub.conftest import NOON, make_side

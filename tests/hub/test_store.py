@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.errors import StoreError, WireError
 from detector.hub.schema import metadata
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0

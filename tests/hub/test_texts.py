@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import detector.hub
-from detector.hub.store import VERDICTS, Store
+from detector.hub.store import Store
+from detector.hub.stored import VERDICTS
 from detector.hub.texts import AREAS, EN, TEXTS, ZH, Phrases, advice, explanation
 from detector.values import ActKind, IncidentKind, Severity
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import SourceUnavailable
-from detector.hub.store import Clip, Store
+from detector.hub.store import Store
+from detector.hub.stored import Clip
 from detector.hub.training_set import (
     APART_S,
     Claim,

@@ -17,7 +17,8 @@ from detector.hub.health import NAME, Health
 from detector.hub.pauses import Pause, Pauses
 from detector.hub.replays import is_replay
 from detector.hub.schema import incidents
-from detector.hub.store import CLEARED, Edge, Store, StoredIncident
+from detector.hub.store import Store
+from detector.hub.stored import CLEARED, Edge, StoredIncident
 
 LOOK_BACK_S = 7 * 86400.0  # how old the last alert told of may be
 GOING_ON_S = 3600.0  # an incident without an end that was not heard of for so long is over: its edge is gone

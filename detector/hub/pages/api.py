@@ -30,7 +30,8 @@ from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, known
 from detector.hub.pages.view import View, needs
 from detector.hub.reviews import is_reason
 from detector.hub.rights import Right
-from detector.hub.store import Clip, Contested, StoredIncident, Wanted, is_time
+from detector.hub.stored import Clip, Contested, StoredIncident, is_time
+from detector.hub.wanted import Wanted
 
 router = APIRouter(prefix="/api")
 

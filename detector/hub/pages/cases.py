@@ -17,7 +17,7 @@ from detector.hub.packs import MAKING, PackRecord
 from detector.hub.pages.incidents import known
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.rights import Right
-from detector.hub.store import StoredIncident
+from detector.hub.stored import StoredIncident
 
 router = APIRouter()
 

@@ -17,7 +17,7 @@ from detector.hub.pages.incidents import known
 from detector.hub.pages.view import Form, NotAllowed, View, needs
 from detector.hub.rights import Right
 from detector.hub.sides import LAST_SEGMENT
-from detector.hub.store import Clip
+from detector.hub.stored import Clip
 
 router = APIRouter()
 

@@ -28,7 +28,7 @@ from detector.hub.pages.view import Form, View, needs
 from detector.hub.parts import Parts
 from detector.hub.rights import Right
 from detector.hub.rotation import Rotation
-from detector.hub.store import Edge
+from detector.hub.stored import Edge
 from detector.wire import public_key_text
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,8 @@ from detector.hub.charts import hour_bars
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View
-from detector.hub.store import VERDICTS, Digested, StoredIncident, Wanted, is_time
+from detector.hub.stored import VERDICTS, Digested, StoredIncident, is_time
+from detector.hub.wanted import Wanted
 from detector.values import IncidentKind, Severity
 
 router = APIRouter()

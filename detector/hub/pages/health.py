@@ -20,7 +20,7 @@ from detector.hub.health import Gap
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
 from detector.hub.rights import EVERYWHERE, Right, Scope
-from detector.hub.store import Edge, is_time
+from detector.hub.stored import Edge, is_time
 
 router = APIRouter()
 

@@ -17,7 +17,8 @@ from detector.hub.pages.feed import cards_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.reviews import LONGEST_NOTE, REASONS, is_reason
 from detector.hub.rights import Right
-from detector.hub.store import VERDICTS, Clip, Contested, StoredIncident, Verdict, Wanted, is_time
+from detector.hub.stored import VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
+from detector.hub.wanted import Wanted
 
 router = APIRouter()
 

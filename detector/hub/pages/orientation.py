@@ -17,8 +17,9 @@ from detector.hub.pages.cameras import drawable, known, path_of
 from detector.hub.pages.feed import day_of
 from detector.hub.pages.view import View, needs
 from detector.hub.rights import Right
-from detector.hub.store import StoredIncident, Wanted
+from detector.hub.stored import StoredIncident
 from detector.hub.texts import Phrases
+from detector.hub.wanted import Wanted
 from detector.values import IncidentKind
 
 router = APIRouter()

@@ -11,7 +11,7 @@ from detector.hub.cameras import camera_states, look
 from detector.hub.charts import day_rows, trends
 from detector.hub.pages.feed import ALL, day_of
 from detector.hub.pages.view import Somebody
-from detector.hub.store import Wanted
+from detector.hub.wanted import Wanted
 
 router = APIRouter()
 

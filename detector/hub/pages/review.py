@@ -19,7 +19,8 @@ from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.reviews import left
 from detector.hub.rights import Right
-from detector.hub.store import StoredIncident, Wanted
+from detector.hub.stored import StoredIncident
+from detector.hub.wanted import Wanted
 
 router = APIRouter()
 

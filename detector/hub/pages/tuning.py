@@ -15,7 +15,8 @@ from detector.hub.cameras import camera_states
 from detector.hub.charts import dots
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.rights import Right
-from detector.hub.store import Edge, Threshold, tuned_version
+from detector.hub.store import tuned_version
+from detector.hub.stored import Edge, Threshold
 from detector.hub.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
 from detector.values import IncidentKind
 

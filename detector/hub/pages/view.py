@@ -24,7 +24,7 @@ from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.parts import Parts
 from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
-from detector.hub.store import VERDICTS, StoredIncident
+from detector.hub.stored import VERDICTS, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range, number
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from detector.hub.store import StoredIncident
+from detector.hub.stored import StoredIncident
 from detector.hub.texts import (
     alarms,
     basic,

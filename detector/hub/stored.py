@@ -1,0 +1,181 @@
+"""What the hub's memory gives out: incidents, clips, verdicts, edges and thresholds, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+VERDICTS = ("true", "authorised", "false", "unclear")
+CLEARED = ("authorised", "false")
+LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIncident:
+    """An incident as last told by its edge, with what people added.
+
+    `record` is the envelope's `after`; `announced_clips` the segments its `end` envelope promised; `snapshot` the
+    number of the alert that brought the newest picture; `told` the lane it is in, `alert` or `digest`, or `double`
+    where `same_as` names the incident that is shown instead; `replayed_at` is when a replay brought it, Unix seconds,
+    and `None` where it was found while it happened.
+    """
+
+    id: str
+    site: str
+    edge: str
+    phase: str
+    kind: str
+    severity: str
+    started_at: float
+    ended_at: float
+    labels_low: int
+    labels_best: int
+    labels_high: int
+    record: dict[str, Any]
+    announced_clips: list[dict[str, Any]]
+    verdict: str | None
+    snapshot: int | None
+    camera: str
+    zone: str | None
+    score: float
+    told: str
+    replayed_at: float | None = None
+    same_as: str | None = None
+
+    @property
+    def cursor(self) -> tuple[float, str]:
+        """Its place in the feed."""
+        return self.started_at, self.id
+
+    @property
+    def title(self) -> str:
+        """The camera's name for people."""
+        return str(self.record.get("camera_title") or self.record.get("camera"))
+
+    @property
+    def acts(self) -> list[dict[str, Any]]:
+        """Acts that have their times, in order; an edge may send what this hub doesn't understand."""
+        acts = [act for act in self.record["acts"] if isinstance(act, dict)]
+        timed = [act for act in acts if is_time(act.get("started_at_unix")) and is_time(act.get("ended_at_unix"))]
+        return sorted(timed, key=lambda act: float(act["started_at_unix"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A segment of an incident's recording that has arrived whole; `file` is relative to the clip folder."""
+
+    incident: str
+    segment: int
+    site: str
+    edge: str
+    camera: str
+    started_at: float
+    duration_s: float
+    size: int
+    sha256: str
+    file: str
+    stored_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What somebody judged an incident to be; withdrawn ones no longer count but stay on record.
+
+    `reason` is one of `reviews.REASONS`, or empty.
+    """
+
+    number: int
+    user: str
+    at: float
+    verdict: str
+    note: str
+    withdrawn_by: str | None
+    withdrawn_at: float | None
+    reason: str = ""
+
+
+class Contested(Exception):  # noqa: N818  (an answer to a person, not an error of ours)
+    """A verdict of somebody else stands, which the judge didn't say to replace."""
+
+    def __init__(self, standing: Verdict) -> None:
+        super().__init__(f"{standing.user} judged it {standing.verdict}")
+        self.standing = standing
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An edge box as last heard of.
+
+    `missing` counts alerts it numbered that haven't arrived, without those that it said it dropped (`dropped`); its
+    clock is `clock_offset_s` ahead of the hub's (`health`).
+    """
+
+    site: str
+    edge: str
+    state: str | None
+    state_at: float | None
+    health: dict[str, Any] | None
+    health_at: float | None
+    missing: int
+    clock_offset_s: float | None = None
+    dropped: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many of those neither arrived nor wait at the edge, as far as its last report tells."""
+        told = (self.health or {}).get("backlog")
+        waiting = told if isinstance(told, int | float) and not isinstance(told, bool) and told > 0 else 0
+        return max(0, round(self.missing - min(waiting, self.missing)))
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A change of the least score of one camera and kind; `None` leaves it to the edge's configuration.
+
+    `version` is that of the whole edge's state, and `evidence` what the verdicts said when it was made.
+    """
+
+    site: str
+    edge: str
+    version: int
+    camera: str
+    kind: str
+    least_score: float | None
+    before: float | None
+    user: str
+    at: float
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What happened in a span of time, cleared incidents (authorised, false) left out."""
+
+    alerts: int
+    digest: int
+    labels_low: int
+    labels_high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digested:
+    """How many incidents of one kind in one zone of one camera went to the digest."""
+
+    kind: str
+    camera: str
+    zone: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that was not believed."""
+
+    topic: str
+    reason: str
+    at: float
+
+
+def is_time(value: object) -> bool:
+    """Whether a value from outside is a time (Unix seconds) that can be shown."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME
