@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 from acts.fit import fit, softmax
 from acts.judge import Told, confusion, macro_f1, paired
 from acts.learn import Table, correlation_time, intraclass_of, stretches_of, wald_times
 from acts.looked import Row
+from acts.real import SEEN, groups
 
 from detector.rules.evidence import FEATURES, KINDS, Evidence
 from detector.values import Act, ActKind
@@ -147,3 +151,19 @@ def test_macro_f1_is_of_the_kinds_that_occur() -> None:
     assert macro_f1([0, 0, 1], [0, 2, 1], 3) == pytest.approx((2 / 3 + 1) / 2)
     assert np.isnan(macro_f1([], [], 3))
     assert confusion([0, 1], [1, 1], 2, 2) == [[0, 1], [0, 1]]
+
+
+def test_real_people_are_those_we_saw_and_those_of_pictures_without_a_phone(tmp_path: Path) -> None:
+    for name, folder, marks in (
+        ("coco128_1", "real/val", "0 0.5 0.5 0.1 0.1\n"),
+        ("coco128_2", "real/val", "0 0.5 0.5 0.1 0.1\n1 0.5 0.5 0.1 0.1\n"),
+        ("fuyi_9999", "real/val", ""),
+        ("w001", "real_check/wallet", ""),
+    ):
+        for kind, suffix in (("images", "jpg"), ("labels", "txt")):
+            (tmp_path / folder / kind).mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / kind / f"{name}.{suffix}").write_text(marks)
+    found = list(groups(tmp_path))
+    assert [(who, path.stem) for who, path in found[-2:]] == [("none (COCO)", "coco128_1"), ("none (wallet)", "w001")]
+    with SEEN.open(encoding="utf-8") as file:
+        assert [who for who, _ in found[:-2]] == [row["act"] for row in csv.DictReader(file)]
