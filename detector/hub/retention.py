@@ -125,6 +125,7 @@ class Retention:
 
     def run(self, now: float) -> int:
         """Announce, delete what is due, make room where it is short; returns how many incidents lost their footage."""
+        self._withdraw(now)
         self._announce(now)
         count = 0
         while ids := self._overdue(now):
@@ -193,11 +194,24 @@ class Retention:
             rules.append((rule, and_(condition, i.kind.not_in(list(others))), getattr(self._config, rule)))
         return [(rule, condition, days) for rule, condition, days in rules if days is not None]
 
+    def _withdraw(self, now: float) -> None:
+        """What was judged anew, or is held now, is announced anew when its time comes."""
+        i = incidents.c
+        soon = or_(
+            *(
+                and_(retention.c.rule == rule, condition, _is_due(now, days - self._config.warn_days))
+                for rule, condition, days in self._rules()
+            )
+        )
+        standing = select(i.id).where(i.id == retention.c.incident, soon, ~_kept()).exists()
+        with self._database.writing() as connection:
+            connection.execute(delete(retention).where(retention.c.deleted_at.is_(None), ~standing))
+
     def _announce(self, now: float) -> None:
         i = incidents.c
         told = select(retention.c.incident).where(retention.c.incident == i.id).exists()
         for rule, condition, days in self._rules():
-            soon = _aged_from() <= now - (days - self._config.warn_days) * DAY_S
+            soon = _is_due(now, days - self._config.warn_days)
             query = select(i.id).where(condition, soon, ~told, ~_kept(), _has_footage()).limit(BATCH)
             while True:
                 with self._database.writing() as connection:
@@ -210,11 +224,6 @@ class Retention:
                         for one in ids
                     ]
                     connection.execute(retention.insert(), rows)
-        # What was judged anew or is held now is announced anew when its time comes.
-        with self._database.writing() as connection:
-            reprieved = or_(_kept(), ~or_(*(condition for _, condition, _ in self._rules())))
-            stale = select(i.id).where(i.id == retention.c.incident, reprieved).exists()
-            connection.execute(delete(retention).where(retention.c.deleted_at.is_(None), stale))
 
     def _overdue(self, now: float) -> list[str]:
         ids: list[str] = []
@@ -226,7 +235,7 @@ class Retention:
                     .where(
                         retention.c.deleted_at.is_(None),
                         retention.c.announced_at <= now - self._config.warn_days * DAY_S,
-                        _aged_from() <= now - days * DAY_S,
+                        _is_due(now, days),
                         condition,
                         ~_kept(),
                     )
@@ -250,7 +259,12 @@ class Retention:
         """Forget footage, in one transaction with the lines that say so; returns of how many incidents."""
         with self._database.writing() as connection:
             # Held or judged anew between the question and now: asked again where nobody can come between.
-            may_go = select(incidents.c.id, incidents.c.verdict).where(incidents.c.id.in_(ids), ~_kept())
+            still = (
+                incidents.c.verdict.in_(FIRST_TO_GO)
+                if why == "space"
+                else or_(*(and_(condition, _is_due(now, days)) for _, condition, days in self._rules()))
+            )
+            may_go = select(incidents.c.id, incidents.c.verdict).where(incidents.c.id.in_(ids), ~_kept(), still)
             rows = list(connection.execute(may_go).all())
             if not rows:
                 return 0
@@ -356,6 +370,11 @@ class Janitor:
 def _kept() -> ColumnElement[bool]:
     """Whether somebody needs an incident: a legal hold, or a case that isn't closed."""
     return incidents.c.id.in_(kept())
+
+
+def _is_due(now: float, days: float) -> ColumnElement[bool]:
+    """Whether an incident is so many days old."""
+    return _aged_from() <= now - days * DAY_S
 
 
 def _aged_from() -> ColumnElement[float]:

@@ -146,6 +146,24 @@ def test_a_new_verdict_counts_from_then_on(keeper: Keeper) -> None:
     assert keeper.has_footage("one")
 
 
+@pytest.mark.parametrize("meanwhile", ["", "true"])
+def test_what_is_judged_false_again_is_announced_again(keeper: Keeper, meanwhile: str) -> None:
+    keeper.add("one", "false")
+    keeper.pass_days(14)
+    assert len(keeper.retention().announced()) == 1
+    if meanwhile:
+        keeper.judge("one", meanwhile)
+    else:
+        keeper.store.withdraw_verdict("one", "li", NOON)
+    keeper.pass_days(40)
+    keeper.judge("one", "false")
+    keeper.retention().run(END + 40 * DAY_S)
+    assert keeper.has_footage("one")
+    assert [due.due_at for due in keeper.retention().announced()] == [END + 47 * DAY_S]
+    keeper.retention().run(END + 47 * DAY_S)
+    assert not keeper.has_footage("one")
+
+
 def test_a_kind_may_have_days_of_its_own(keeper: Keeper) -> None:
     config = DAYS.model_copy(update={"by_kind": {"tamper": {"true_alarm": 10, "false_alarm": None}}})
     keeper.add("tamper", "true", kind="tamper")
@@ -216,7 +234,13 @@ def test_judging_between_question_and_deletion_is_not_overlooked(keeper: Keeper)
     keeper.add("one", "false")
     retention = keeper.retention()
     keeper.cases.hold("one", "just now", user="wang", at=NOON)
-    assert retention._delete(["one"], NOON, "age") == 0 and keeper.has_footage("one")
+    assert retention._delete(["one"], END + 60 * DAY_S, "age") == 0 and keeper.has_footage("one")
+    keeper.add("two", "false")
+    keeper.judge("two", "true")
+    assert retention._delete(["two"], END + 60 * DAY_S, "age") == 0 and keeper.has_footage("two")
+    keeper.add("three", "false")
+    keeper.store.withdraw_verdict("three", "li", NOON)
+    assert retention._delete(["three"], END + 60 * DAY_S, "space") == 0 and keeper.has_footage("three")
 
 
 def test_what_is_out_of_scope_is_not_told(keeper: Keeper) -> None:
