@@ -42,11 +42,12 @@ IN_PLACE = (ActKind.PHOTO, ActKind.SCAN)  # what nobody does walking
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A parcel aimed at instead of the target: since when, net seconds, and the log-likelihoods since then."""
+    """A parcel aimed at instead of the target: since when, net seconds, and what all looks since then say and weigh."""
 
     since: float
     seconds: float = 0.0
     sums: Sums = NOTHING
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,13 +296,19 @@ def with_look(run: Run, look: Look, test: SequentialTest) -> Run:
     doubts = plus(run.doubts, added) if run.confirmed else NOTHING
     if margin(doubts, run.kind) >= 0:
         doubts = NOTHING
+    # Of a parcel that may take over all looks count, as they do for the run: those against it too.
+    rivals = {
+        parcel: replace(rival, sums=plus(rival.sums, added), weight=rival.weight + share)
+        for parcel, rival in run.rivals.items()
+    }
+    run = replace(run, sums=sums, doubts=doubts, weight=weight, rivals=rivals)
     if margin(look.likelihoods, run.kind) <= 0:
-        return replace(run, sums=sums, doubts=doubts, weight=weight)
+        return run
     parcel = look.evidence.parcel
     return replace(
-        run, last_at=look.at, sums=sums, doubts=doubts, weight=weight,
-        score=chance(margin(sums, run.kind) / weight) if weight > 0 else 0.5,
-        **(aimed(run, parcel, added, look) if parcel is not None and run.kind in IN_PLACE else {}),
+        run, last_at=look.at, score=chance(margin(sums, run.kind) / weight) if weight > 0 else 0.5,
+        **(aimed(run, parcel, Rival(look.at, 0.0, plus(NOTHING, added), share), look)
+           if parcel is not None and run.kind in IN_PLACE else {}),
     )  # fmt: skip
 
 
@@ -310,18 +317,18 @@ def plus(sums: Sums, added: Sequence[float]) -> Sums:
     return tuple([a + b for a, b in zip(sums, added, strict=True)])
 
 
-def aimed(run: Run, parcel: int, added: Sequence[float], look: Look) -> dict[str, Any]:
-    """What changes in a run with a look that aims at a parcel; `added` are its log-likelihoods by its weight."""
+def aimed(run: Run, parcel: int, new: Rival, look: Look) -> dict[str, Any]:
+    """What changes in a run with a look that aims at a parcel, which is a `new` rival unless it is known already."""
     aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
     target = run.target
     if target is None or (not run.confirmed and aims[parcel] > aims[target]):
         target = parcel
     rivals = {}
     for rival in {*run.rivals, parcel} - {target}:
-        known = run.rivals.get(rival, Rival(look.at))
+        known = run.rivals.get(rival, new)
         seconds = known.seconds + (look.seconds if rival == parcel else -look.seconds if parcel == target else 0.0)
         if seconds > 0:
-            rivals[rival] = Rival(known.since, seconds, plus(known.sums, added))
+            rivals[rival] = replace(known, seconds=seconds)
     aimed_at = look.at if parcel == target else run.aimed_at
     return {"aims": aims, "target": target, "rivals": rivals, "aimed_at": aimed_at}
 
@@ -334,10 +341,9 @@ def taken_over(run: Run) -> int | None:
 def begun_at(run: Run, parcel: int, look: Look) -> Run:
     """The run of the same kind at the parcel that took over, from when looks turned to it."""
     rival = run.rivals[parcel]
-    share = min(1.0, rival.seconds / max(look.at - run.started_at, 1e-6))
     return Run(
         run.kind, rival.since, look.at, look.bearing,
-        sums=rival.sums, weight=share * run.weight, score=run.score,
+        sums=rival.sums, weight=rival.weight, score=run.score,
         target=parcel, aims={parcel: rival.seconds}, aimed_at=look.at,
     )  # fmt: skip
 

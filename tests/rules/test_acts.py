@@ -286,6 +286,21 @@ def confirmed_in(ratios: Sequence[float], test: SequentialTest, kind: ActKind = 
     return False
 
 
+@pytest.mark.parametrize(("against", "targets"), [(0.0, [1, 2]), (-2.4, [1])])
+def test_what_speaks_against_a_parcel_that_takes_over_counts(against: float, targets: list[int]) -> None:
+    """A photo of parcel 1 goes on; then every other look is at parcel 2, and those between say more or less."""
+    test = SequentialTest.of(PhotoRule(error=0.1, least_s=0.4, gap_s=60), weighing(tau_s=1.0, longest_s=1.0))
+    memory, found = Memory(), set()
+    looks = [(2.0, 1)] * 6 + [(3.0, 2), (against, None)] * 4
+    for n, (ratio, aim) in enumerate(looks):
+        row = [ratio if name == "photo" else 0.0 if name == "none" else -9.0 for name in KINDS]
+        evidence = NO_LOOK._replace(parcel=aim)
+        memory, acts = step(memory, Look(0.3 * n, 0.3, row, evidence, replace(STILL, at=0.3 * n)), test)
+        found |= {act.target for act in acts if isinstance(act, Run) and act.confirmed}
+    runs = [run for run in (memory.act, memory.past) if run is not None]
+    assert sorted(found | {run.target for run in runs}) == targets
+
+
 @pytest.mark.parametrize("error", [0.1, 0.03, 0.01])
 @pytest.mark.parametrize("apart", [1.0, 2.0, 3.0])
 def test_a_stretch_of_something_else_is_taken_for_a_photo_no_more_often_than_stated(error: float, apart: float) -> None:
