@@ -84,6 +84,8 @@ class NoticeSender:
             self.notices.gather(now)
             with self._lock:
                 self._busy = {target: thread for target, thread in self._busy.items() if thread.is_alive()}
+                if left := self.notices.put_back_left(now, list(self._busy)):
+                    logger.warning("%d notices were being sent when the database failed; they may come twice", left)
                 for target in self.notices.due(now, list(self._busy)):
                     thread = threading.Thread(target=self._serve, args=(target,), name=f"notice-{target}", daemon=True)
                     self._busy[target] = thread
@@ -109,15 +111,21 @@ class NoticeSender:
         notice = self.notices.begin(due, self._clock.now())
         if notice is None:
             return True
-        if target is None:
-            self.notices.drop(notice, "target_removed")
-            return True
-        message = self._message(notice, target)
-        if message is None:
-            self.notices.drop(notice, "cleared")
-            return True
-        answer = self.bring(target, message)
-        self.notices.settle(notice, answer, self._clock.now())
+        tried = False
+        try:
+            if target is None:
+                self.notices.drop(notice, "target_removed")
+                return True
+            message = self._message(notice, target)
+            if message is None:
+                self.notices.drop(notice, "cleared")
+                return True
+            tried = True
+            answer = self.bring(target, message)
+            self.notices.settle(notice, answer, self._clock.now())
+        except Exception:  # where this fails too, the next look puts it back
+            self.notices.put_back(notice, self._clock.now(), unsure=tried)
+            raise
         if not answer.ok:
             logger.warning("notice %d of %s was not taken: %s", notice.number, ascii(target.name), answer.text)
         return answer.ok
@@ -143,6 +151,8 @@ class NoticeSender:
         say, again = Phrases(target.language), notice.reason == "again"
         if notice.what == "alarm":
             alarm = self._alarms.alarm(alarm_number(notice.incident))
+            if alarm is not None and notice_words.is_end(alarm):
+                self.notices.make_end(notice)
             common = {"zone": self._zone, "public_url": self._public_url, "again": again}
             return notice_words.alarm(alarm, say, now=self._clock.now(), **common) if alarm else None  # type: ignore[arg-type]
         ids = self.notices.summed(notice.number) if notice.what == "summary" else [notice.incident]

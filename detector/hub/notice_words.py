@@ -103,17 +103,22 @@ def alarm(
         public_url: Where the hub is reached; without it there is no link.
         again: Whether it may have been sent before.
     """
-    mark = say(f"severity_{found.severity}") if found.is_open or found.is_loss else say("alarm_over")
+    mark = say("alarm_over") if is_end(found) else say(f"severity_{found.severity}")
     text = f"[{mark}] {say('alarms')} · {alarm_words.title(found, say, zone)}"
     ended = now if found.ended_at is None else found.ended_at
     span = say.span(ended - found.began_at)
     since = say("alarm_since" if found.is_open else "alarm_lasted", time=_time(found.began_at, zone), span=span)
-    lines = [since, *([alarm_words.advice(found, say, zone)] if found.is_open or found.is_loss else [])]
+    lines = [since, *([] if is_end(found) else [alarm_words.advice(found, say, zone)])]
     if again:
         lines.append(say("notice_again"))
     if public_url:
         lines.append(f"{public_url.rstrip('/')}/health")
     return Message(text, "\n".join(lines), found.severity)
+
+
+def is_end(found: Alarm) -> bool:
+    """Whether what is told of an alarm now is that it is over; of a loss that is never told."""
+    return not found.is_open and not found.is_loss
 
 
 def test(say: Phrases, name: str, *, public_url: str | None) -> Message:

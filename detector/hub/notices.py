@@ -2,7 +2,8 @@
 
     change ─ rules ─► waiting ─► sending ─► sent            told at once
                   └─► held ─► (quiet hours or the hour end) ─► one summary, waiting
-                                     sending ─► waiting     failed: tried again, ever more seldom, for a day
+                                     sending ─► waiting     failed: tried again, ever more seldom, for a day;
+                                                            so too where the database failed meanwhile
 
 Everything stands in the database, and how far changes have been looked through stands there in the same transaction. So
 an incident raises one notice for each target and severity, whatever is killed when. Sending is *at least once*: who
@@ -436,11 +437,12 @@ class Notices:
         if rule is None:
             return False
         name = f"alarm:{alarm.number}"
-        query = select(notices.c.state).where(notices.c.target == target.number, notices.c.incident == name)
-        told = connection.execute(query).scalar_one_or_none()
-        if not alarm.is_open and told is None:  # it came and went between two looks, or before there was the rule
-            return False
-        if told is not None and (alarm.is_open or alarm.is_loss or told != "sent"):
+        own = (notices.c.target == target.number, notices.c.incident.in_((name, name + OVER)))
+        query = select(notices.c.incident, notices.c.state).where(*own)
+        told = {row.incident: row.state for row in connection.execute(query)}
+        # The end is told to who heard of the beginning. What came and went between two looks is not told at all.
+        is_news = not told if alarm.is_open else told.get(name) == "sent" and not alarm.is_loss
+        if not is_news:
             return False
         is_critical = alarm.severity == Severity.CRITICAL
         when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
@@ -546,12 +548,50 @@ class Notices:
             t = notice_targets.c
             row = connection.execute(select(t.failures).where(t.number == notice.target)).one_or_none()
             failures = 0 if ok or row is None else row.failures + 1
-            rest_s = min(FIRST_REST_S * 2.0 ** min(failures - 1, 10), LONGEST_REST_S) if failures else 0.0
+            rest_s = _rest_s(failures) if failures else 0.0
             connection.execute(
                 update(notice_targets)
                 .where(t.number == notice.target)
                 .values(failures=failures, rests_until=now + rest_s if failures else 0.0)
             )
+
+    def put_back(self, notice: Notice, now: float, *, unsure: bool) -> None:
+        """Have a notice that was begun, and came to no end, go again later, for a day.
+
+        Args:
+            notice: As it was begun.
+            now: Unix seconds.
+            unsure: Whether it may have been sent.
+        """
+        rest_s = _rest_s(notice.tries)
+        # One that was held for longer than a day is not given up for a moment's failure.
+        is_over = rest_s == LONGEST_REST_S and now - notice.created_at > GIVE_UP_S
+        with self._database.writing() as connection:
+            connection.execute(
+                update(notices)
+                .where(notices.c.number == notice.number, notices.c.state == "sending")
+                .values(
+                    state="failed" if is_over else "waiting",
+                    reason="again" if unsure else notice.reason,
+                    due_at=now + rest_s,
+                )
+            )
+
+    def put_back_left(self, now: float, busy: Sequence[int]) -> int:
+        """Put back what is being sent to targets that nobody is busy with: what became of it is not known; how many."""
+        c = notices.c
+        left = select(notices).where(c.state == "sending", c.what != "test", c.target.not_in(busy))
+        with self._database.reading() as connection:
+            found = [Notice(**row._mapping) for row in connection.execute(left)]
+        for notice in found:
+            self.put_back(notice, now, unsure=True)
+        return len(found)
+
+    def make_end(self, notice: Notice) -> None:
+        """Have the notice of an alarm that was over before it could be told be that of its end, which is told once."""
+        own = update(notices).where(notices.c.number == notice.number)
+        with self._database.writing() as connection:
+            connection.execute(own.values(incident=notice.incident.removesuffix(OVER) + OVER))
 
     def drop(self, notice: Notice, reason: str) -> None:
         """Put on record that a notice is not told after all."""
@@ -643,6 +683,11 @@ def _duty_day(local: datetime, hours: str | None) -> int:
 
 def _parts(place: str) -> list[str]:
     return place.split("/", 2)
+
+
+def _rest_s(failures: int) -> float:
+    """How long to wait after so many failures."""
+    return min(FIRST_REST_S * 2.0 ** min(failures - 1, 10), LONGEST_REST_S)
 
 
 def _rules(connection: Connection) -> list[Rule]:

@@ -22,6 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import event
 
 from detector.config import HubConfig
 from detector.hub import notice_services
@@ -325,6 +326,8 @@ class Desk:
         self.sender = self.restarted()
         self.notices.look_through(NOON)
         self.seq = 0
+        self.refused: list[str] = []
+        event.listen(store.database.engine, "before_cursor_execute", self.refuse)
 
     def restarted(self) -> NoticeSender:
         """A sender as a new hub has it."""
@@ -337,6 +340,11 @@ class Desk:
         if answer.ok:
             self.sent.append(message)
         return answer
+
+    def refuse(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        """The database fails at statements that have in them what is next in `refused`, each once."""
+        if self.refused and self.refused[0] in statement:
+            raise OSError(f"no space left for {self.refused.pop(0)}")
 
     def target(self, name: str = "owner", *, scope: Scope = EVERYWHERE, rule: bool = True, **changes: Any) -> Target:
         """A target with one rule."""
@@ -547,6 +555,24 @@ def test_alarms_of_the_system_are_told_once_and_so_is_their_end(desk: Desk) -> N
     assert desk.step(10) == []
 
 
+@pytest.mark.parametrize(
+    ("rule", "answers"),
+    [({"quiet": "11:00-13:00", "breaks_through": False}, []), ({}, [Answer(False, "error=503")])],
+)
+def test_an_alarm_that_is_over_before_it_could_be_told_is_told_once(
+    desk: Desk, rule: dict[str, Any], answers: list[Answer]
+) -> None:
+    alarms = Alarms(desk.store.database)
+    desk.target(**rule)
+    desk.answers = list(answers)
+    alarms.judge([Sign("edge_silent", "shanghai", "box1")], desk.clock.at)
+    assert desk.step() == []
+    alarms.judge([], desk.clock.at + 600)
+    assert desk.step(3600) == ["[Over] System alarms · Edge box shanghai / box1 says nothing"]
+    assert desk.step(10) == [] and desk.step(10) == []
+    assert [state for state, _ in desk.states()] == ["sent"]
+
+
 def test_whom_alarms_of_the_system_reach_is_for_rules_and_scopes_to_say(desk: Desk) -> None:
     alarms = Alarms(desk.store.database)
     desk.target("photos only", kinds=("label_photography",))
@@ -666,11 +692,59 @@ def test_what_was_being_sent_when_the_hub_died_goes_again_and_says_so(desk: Desk
     desk.alert()
     desk.notices.look_through(NOON)
     assert desk.notices.begin(1, NOON)
-    assert desk.step() == []  # it is being sent, for all that this hub knows
     desk.sender = desk.restarted()
     assert desk.notices.take_up() == 1
     assert len(desk.step()) == 1 and "May be a double" in desk.sent[0].body
     assert desk.notices.take_up() == 0
+
+
+def test_a_database_that_fails_before_a_notice_is_sent_delays_that_one_alone(desk: Desk) -> None:
+    desk.target()
+    desk.alert()
+    desk.notices.look_through(NOON)
+    desk.refused = ["FROM incidents"]
+    assert desk.step() == [] and desk.states() == [("waiting", "")]
+    desk.alert("next")
+    assert len(desk.step(10)) == 1 and desk.sent[0].body.endswith("/next")
+    assert len(desk.step(30)) == 1 and "May be a double" not in desk.sent[1].body
+    assert desk.step(60) == [] and desk.states() == [("sent", "")] * 2
+
+
+@pytest.mark.parametrize("failures", [1, 2])  # the second keeps it from being put back at once
+def test_a_database_that_fails_after_a_notice_was_sent_has_it_go_again_and_say_so(desk: Desk, failures: int) -> None:
+    def send_(found: str, message: Message, *, service: str) -> Answer:
+        desk.refused = ["UPDATE notices"] * failures
+        return desk.keep(found, message, service=service)
+
+    desk.target()
+    alarms = Alarms(desk.store.database)
+    alarms.judge([Sign("edge_silent", "shanghai", "box1")], desk.clock.at)
+    desk.sender._send = send_
+    assert len(desk.step()) == 1 and desk.refused == []
+    desk.sender._send = desk.keep
+    assert desk.step(5) == [] and desk.states() == [("waiting", "again")]
+    assert len(desk.step(30)) == 1 and "May be a double" in desk.sent[1].body
+    alarms.judge([], desk.clock.at + 600)
+    assert desk.step(600) == ["[Over] System alarms · Edge box shanghai / box1 says nothing"]
+    assert [state for state, _ in desk.states()] == ["sent"] * 2
+
+
+def test_a_notice_that_can_not_be_made_is_tried_ever_more_seldom_and_given_up_after_a_day(desk: Desk) -> None:
+    desk.target()
+    desk.alert()
+    desk.notices.look_through(NOON)
+    desk.refused = ["FROM incidents"] * 1000
+    for _ in range(26 * 12):
+        desk.step(300)
+    assert desk.states() == [("failed", "")] and 40 < desk.notices.log([1])[0].tries < 60
+
+
+def test_a_test_that_is_under_way_is_left_to_who_asked_for_it(desk: Desk) -> None:
+    target = desk.target()
+    test = desk.notices.add_test(target, NOON)
+    assert desk.step(60) == [] and desk.states() == [("sending", "")]
+    desk.notices.settle(test, Answer(True, ""), NOON)
+    assert desk.states() == [("sent", "")]
 
 
 def test_a_time_out_is_no_certain_failure(desk: Desk) -> None:
@@ -770,6 +844,7 @@ def test_a_service_that_hangs_keeps_only_itself_waiting(desk: Desk) -> None:
         desk.sender.step()
         time.sleep(0.01)
     assert len(desk.sent) == 3
+    assert [notice.state for notice in desk.notices.log([slow.number])] == ["waiting", "waiting", "sending"]
     assert sum(thread.name == f"notice-{slow.number}" for thread in threading.enumerate()) == 1
     released.set()
     for thread in list(desk.sender._busy.values()):
