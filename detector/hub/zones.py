@@ -284,13 +284,13 @@ def checked_polygon(value: object) -> Polygon:
 
 
 def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Drawn]:
-    """All zones of a camera as somebody drew them, with what can't be drawn taken from those in force.
+    """All zones of a camera as somebody drew them, with what can't be drawn taken from those that were drawn on.
 
-    A zone that was in force keeps its policy and its usual rate, by its name of then, where its kind can have them.
+    A zone that was there keeps its policy and its usual rate, by its name of then, where its kind can have them.
 
     Args:
-        draft: A list of mappings with `name`, `kind`, `polygon`, and `was`: the name in force, where it had one.
-        known: The zones in force.
+        draft: A list of mappings with `name`, `kind`, `polygon`, and `was`: the name before, where it had one.
+        known: The zones before; of two with one name the later.
 
     Raises:
         BadZones: Something is wrong with one of them; the first is told.

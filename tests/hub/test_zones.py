@@ -363,6 +363,16 @@ def test_the_edge_s_answer_is_shown(stage: Stage) -> None:
     assert "已按最新的区域工作" in stage.site.client.get(answer).text
 
 
+def test_what_waits_for_the_edge_keeps_its_settings_when_it_is_drawn_on(stage: Stage) -> None:
+    assert stage.draft(zone("pack-east", polygon=LEFT, was="bulk")).status_code == 303
+    again = [zone("pack-east", polygon=WHOLE, was="pack-east"), zone("desk", "packing", LEFT)]
+    looked = text_of(stage.draft(*again, do="look", now=1))
+    assert "删除堆放区 bulk" in looked and "新增堆放区 pack-east" in looked and "顺序" not in looked
+    assert stage.draft(*again, now=1).status_code == 303
+    newest = stage.zones.changes(PLACE)[0].zones
+    assert newest is not None and newest[0] == {**IN_FORCE[0], "name": "pack-east"}
+
+
 def test_of_two_admins_the_later_one_is_asked_with_the_draft_kept(stage: Stage) -> None:
     anna, ben = (stage.site.somebody(Role.ADMIN, name=name) for name in ("anna", "ben"))
     assert stage.draft(zone("bulk", polygon=LEFT), client=anna, now=0).status_code == 303

@@ -130,7 +130,8 @@ def set_zones(
     back = fields.get("do") == "look_back" or fields.get("back") == "1"
     draft = standing.in_file if back else _parsed(fields.get("draft", ""))
     try:
-        drawn = None if back else checked_zones(draft, standing.in_force)
+        # What is set and waits for the edge was drawn on, so a zone keeps what it has there.
+        drawn = None if back else checked_zones(draft, [*standing.in_force, *standing.to_draw])
     except BadZones as error:
         return _refused(view, standing, draft, in_words(view.say, error), adopted)
     change = _change(view.say, standing, drawn)
@@ -290,7 +291,7 @@ def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None) -> Chan
 def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
     """What changes, zone by zone, in plain words."""
     former = {zone["name"]: zone for zone in before}
-    kept = [one.was for one in drawn if one.was]
+    kept = [one.was for one in drawn if one.was in former]
     told = [
         say("zones_removed", name=name, kind=say.either(f"zone_{zone['kind']}", zone["kind"]))
         for name, zone in former.items()
