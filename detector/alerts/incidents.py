@@ -10,6 +10,8 @@ A signal is the state of one finding. Findings of one place, people and time are
 A camera that was tampered with is never joined with anything. The incident is told as the gravest of its kinds
 (`severity.GRAVITY`) and keeps the id of its first signal when that changes. Two incidents that are already told stay
 two, even when a later finding would fit both: it goes to the one with which it shares people, else to the latest.
+A rule tells a finding from its beginning, so what it says replaces what it said. But where it counts only acts that
+began more than `join_s` after the last it told, it has forgotten those: while the incident is open, both count.
 
 An incident speaks when it is new, when a signal adds to it, and when it ends.
 """
@@ -19,13 +21,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
 from detector.alerts.severity import GRAVITY, severity
 from detector.config import Incidents
-from detector.sentences import count, number
+from detector.sentences import count, holds, number
 from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
 
 Key = tuple[IncidentKind, str | None]
@@ -35,14 +37,21 @@ SAME_S = 0.001  # findings that begin within this have the same id
 # Of two findings that state one of these, the larger counts: they tell of different people, or of different times.
 LARGEST = ("people", "people_inside", "stay_s", "crouched_s", "crouched", "carried", "visits", "out_of_hours")
 
+# Of a finding and the one before it, which tell of different acts, the sum counts.
+ADDED = ("photos", "scans", "unclear", "moved_on")
+
 
 @dataclass(slots=True)
 class _Case:
-    """An open incident, the latest state of each of its findings, and when it was first told."""
+    """An open incident, the latest state of each of its findings, and when it was first told.
+
+    `earlier` are findings as they were before they were told anew.
+    """
 
     incident: Incident
     findings: dict[Key, Signal]
     told_at: float
+    earlier: dict[Key, Signal] = field(default_factory=dict)
 
 
 class IncidentBook:
@@ -96,9 +105,12 @@ class IncidentBook:
             incident = begun(self._site, fresh)
             self._open.append(_Case(incident, {key: fresh}, at))
             return IncidentUpdate(Phase.NEW, None, incident)
-        before = case.incident
-        case.findings[key] = joined(case.findings[key], fresh) if key in case.findings else fresh
-        case.incident = grown(before, fresh, case.findings.values())
+        before, known = case.incident, case.findings.get(key)
+        if known and is_anew(known, fresh, self._settings.join_s):
+            case.earlier[key] = known
+        finding = joined(known, fresh, case.earlier.get(key)) if known else fresh
+        case.findings[key] = finding
+        case.incident = grown(before, finding, case.findings.values())
         return IncidentUpdate(Phase.UPDATE, before, case.incident)
 
     def _fitting(self, signal: Signal) -> _Case | None:
@@ -168,7 +180,7 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     if len(acts) == len(signal.acts):
         return signal
     exposed = signal.labels_exposed
-    own = min(exposed.best, len({parcel for act in acts for parcel in act.parcels}))
+    own = min(exposed.best, len(_parcels(acts)))
     earlier = exposed.best - own
     facts = {**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)}
     if "photos" in facts:
@@ -183,16 +195,55 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     )
 
 
-def joined(finding: Signal, signal: Signal) -> Signal:
-    """A finding's state after a signal of the same kind and zone: its newest facts, all its people, its best score."""
+def is_anew(finding: Signal, signal: Signal, join_s: float) -> bool:
+    """Whether all acts that a signal counts began more than `join_s` after those of a finding of its kind and zone."""
+    over = max((act.ended_at for act in finding.acts), default=signal.started_at)
+    return bool(signal.acts) and signal.started_at - over > join_s
+
+
+def joined(finding: Signal, signal: Signal, earlier: Signal | None = None) -> Signal:
+    """A finding's state after a signal of the same kind and zone: its newest facts, all its people, its best score.
+
+    Once it was sure it stays so.
+
+    Args:
+        finding: As it was.
+        signal: What is said of it now.
+        earlier: What it was before it was told anew, if it was.
+    """
     others = bool(finding.tracks) and not {*finding.tracks} & {*signal.tracks}
+    told = replace(signal, facts=united([finding.facts, signal.facts])) if others else signal
+    told = added(earlier, told) if earlier else told
+    doubtful = all(holds(each.facts, "unsure") for each in (finding, signal))
     return replace(
-        signal,
+        told,
         started_at=min(finding.started_at, signal.started_at),
         at=max(finding.at, signal.at),
         score=max(finding.score, signal.score),
         tracks=_sorted({*finding.tracks, *signal.tracks}),
-        facts=united([finding.facts, signal.facts]) if others else signal.facts,
+        facts={**told.facts, "unsure": doubtful} if "unsure" in told.facts else told.facts,
+    )
+
+
+def added(earlier: Signal, signal: Signal) -> Signal:
+    """A signal with what was counted earlier, no parcel twice; how it was done is told of where more photos were."""
+    again = len(_parcels(earlier.acts) & _parcels(signal.acts))
+
+    def together(a: int, b: int) -> int:
+        return max(a, b, a + b - again)
+
+    old, new = earlier.labels_exposed, signal.labels_exposed
+    facts = united(sorted((earlier.facts, signal.facts), key=lambda told: count(told, "photos")))
+    sums = {name: count(earlier.facts, name) + count(signal.facts, name) for name in ADDED if name in facts}
+    if "parcels" in facts:
+        sums["parcels"] = together(count(earlier.facts, "parcels"), count(signal.facts, "parcels"))
+    return replace(
+        signal,
+        acts=(*earlier.acts, *signal.acts),
+        labels_exposed=CountRange(
+            together(old.low, new.low), together(old.best, new.best), together(old.high, new.high)
+        ),
+        facts=facts | sums,
     )
 
 
@@ -275,6 +326,10 @@ def _weighed(incident: Incident) -> Incident:
 
 def _photos(acts: Iterable[Act]) -> int:
     return sum(act.kind is ActKind.PHOTO for act in acts)
+
+
+def _parcels(acts: Iterable[Act]) -> set[int]:
+    return {parcel for act in acts for parcel in act.parcels}
 
 
 def _sorted(tracks: set[int]) -> tuple[int, ...]:

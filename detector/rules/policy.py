@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from detector.config import Exemption, Policy, Zone
 from detector.shifts import Date, Shifts
@@ -44,6 +44,17 @@ class Policies:
         # A shift past midnight is still the day's on which it began, and so is an exemption of that day.
         day = duty.day if duty else self._shifts.local(at).date()
         return permission(zone.policy, duty.name if duty else None, self._shifts.working(at), day, people)
+
+    def least(self, zone: Zone, at: float) -> Permission:
+        """What is fine in a zone at frame time `at` however many do it together."""
+        limits = {exemption.people for exemption in zone.policy.exemptions if exemption.people}
+        told = [self.at(zone, at, people) for people in (*limits, max(limits, default=0) + 1)]
+        return replace(
+            told[-1],
+            phones=all(each.phones for each in told),
+            scanners=all(each.scanners for each in told),
+            staying=all(each.staying for each in told),
+        )
 
 
 def permission(policy: Policy, shift: str | None, working: bool, day: Date, people: int = 1) -> Permission:

@@ -49,8 +49,6 @@ LEAST_DOUBT = 0.1  # no act is believed more than this allows
 AGAIN = 0.3  # log odds that each further act at a parcel which has had one takes off
 BEFORE = 1 / 3  # odds of a sweep before what its acts say: most that look like photos of two parcels are none
 
-CROWD = 1000  # people together, more than any exemption is for
-
 Key = tuple[int, ActKind, float]
 
 
@@ -77,7 +75,7 @@ class Noted:
         crouched: Share of the act spent crouched or bent, 0..1.
         beside: Tracks of others who stayed near.
         exposed: Labels that it took.
-        permission: What is fine there and then for a crowd; exemptions may allow more to few people.
+        permission: What is fine there and then however many do it; more may be for so many as they are.
         moved_on: Whether it was quick and its parcel then left its place.
     """
 
@@ -92,7 +90,7 @@ class Noted:
 
     @property
     def may_count(self) -> bool:
-        """Whether it takes a label that a crowd may not take."""
+        """Whether it takes a label that some number of people may not take."""
         return bool(self.act.parcels) and not is_fine(self.act, self.permission)
 
     def may_move_on(self, at: float) -> bool:
@@ -169,7 +167,7 @@ class SweepRule:
             posture.crouched(act.started_at, act.ended_at),
             self._beside(act.track) | (known.beside if known else frozenset()),
             known.exposed if known else Exposed(),
-            known.permission if known else self._policies.at(zone, act.started_at, CROWD),
+            known.permission if known else self._policies.least(zone, act.started_at),
             known.moved_on if known else False,
         )
         if not noted.may_count:

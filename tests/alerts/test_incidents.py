@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from detector.alerts.incidents import IncidentBook, incident_id
 from detector.config import Incidents
+from detector.sentences import sentence
 from detector.values import CountRange, IncidentKind, IncidentUpdate, Phase, Severity, Signal
 from tests.builders import CAMERA, act, signal
 
@@ -294,6 +295,94 @@ def test_a_finding_of_long_ago_is_not_over_at_once() -> None:
     mine.admit([finding(BLIND, 0, 5000, tracks=(7,), away_s=5000.0)], 5000)
     assert mine.admit([], 5001) == []
     assert phases(mine.admit([], 5101)) == ["end"]
+
+
+# A sweep that is told anew while its incident is open
+
+
+def sweep(first: int, last: int, at: float, **facts: Any) -> Signal:
+    """Photos of parcels `first` to `last`, one every ten seconds from `at` on."""
+    acts = [act(at + 10 * n, at + 10 * n + 2, [parcel]) for n, parcel in enumerate(range(first, last + 1))]
+    told = signal(at, acts[-1].ended_at, acts=acts, exposed=len(acts))
+    return replace(told, facts={**told.facts, "parcels": len(acts), "people": 1, "unsure": False, **facts})
+
+
+def over_ten_minutes(*sweeps: Signal) -> list[IncidentUpdate]:
+    """What becomes of sweeps beside somebody who squats there the whole time."""
+    squatting = [finding(LINGERING, 0, t, tracks=(1,), stay_s=t, crouched_s=t) for t in range(60, 600, 60)]
+    return lived([*squatting, *sweeps], 599)
+
+
+def test_photos_after_a_pause_add_to_those_before_it() -> None:
+    end = over_ten_minutes(sweep(1, 3, 65), sweep(4, 5, 325), sweep(4, 6, 325))[-1].after
+    assert [a.parcels[0] for a in end.acts] == [1, 2, 3, 4, 5, 6]
+    assert (end.facts["photos"], end.facts["parcels"], end.facts["people"]) == (6, 6, 1)
+    assert end.labels_exposed == CountRange(6, 6, 6)
+    assert end.severity is Severity.CRITICAL
+    assert "6 photos" in sentence(end, "en")
+
+
+def test_fewer_photos_after_every_pause_are_more_each_time() -> None:
+    updates = over_ten_minutes(sweep(1, 5, 5), sweep(6, 7, 205), sweep(8, 9, 405))
+    photos = [u.after.facts["photos"] for u in updates if "photos" in u.after.facts]
+    assert (photos, set(photos)) == (sorted(photos), {5, 7, 9})
+    assert updates[-1].after.labels_exposed.best == 9
+
+
+def test_the_same_parcels_photographed_again_after_a_pause_are_no_more_labels() -> None:
+    end = over_ten_minutes(sweep(1, 3, 65), sweep(2, 4, 325))[-1].after
+    assert (end.facts["photos"], end.facts["parcels"]) == (6, 4)
+    assert end.labels_exposed == CountRange(4, 4, 4)
+
+
+def test_the_pace_of_two_photos_is_not_said_of_the_five_before() -> None:
+    end = over_ten_minutes(sweep(1, 5, 5, pace_per_min=6.0), sweep(6, 7, 325, pace_per_min=60.0))[-1].after
+    assert end.facts["pace_per_min"] == 6.0
+
+
+def test_photos_taken_back_count_no_more_when_others_follow_soon() -> None:
+    """Whoever scans parcels quickly by twos and carries them off photographs nothing."""
+    end = over_ten_minutes(*(sweep(n, n + 1, 20.0 * n) for n in (1, 3, 5, 7)))[-1].after
+    assert (end.facts["photos"], end.labels_exposed.best, end.severity) == (2, 2, Severity.WARNING)
+
+
+# Doubt
+
+
+def test_a_sweep_that_was_sure_stays_so_when_the_phone_is_read_afterwards() -> None:
+    mine = book()
+    mine.admit([replace(sweep(1, 4, 0), score=0.99, severity=Severity.CRITICAL)], 32)
+    doubted = replace(sweep(1, 5, 0, unsure=True), score=0.67, severity=Severity.INFO)
+    for at in (70, 72):
+        (update,) = mine.admit([replace(doubted, at=at)], at)
+        assert (update.after.score, update.after.facts["photos"], update.after.facts["unsure"]) == (0.99, 5, False)
+        assert "not sure" not in sentence(update.after, "en")
+
+
+def test_what_a_sweep_becomes_after_doubt_still_weighs() -> None:
+    mine = book()
+    mine.admit([sweep(1, 3, 0, pace_per_min=5.0)], 22)
+    (update,) = mine.admit([sweep(1, 5, 0, pace_per_min=5.0, unsure=True)], 42)
+    assert update.after.severity is Severity.CRITICAL
+
+
+def test_a_sweep_is_in_doubt_until_it_is_sure() -> None:
+    mine = book()
+    doubts = [
+        mine.admit([replace(sweep(1, n, 0, unsure=unsure), severity=Severity.INFO)], 10 * n)[0].after.facts["unsure"]
+        for n, unsure in ((2, True), (3, True), (4, False), (5, True))
+    ]
+    assert doubts == [True, True, False, False]
+
+
+def test_doubtful_photos_before_and_after_a_pause_stay_in_doubt() -> None:
+    doubtful = [
+        replace(s, severity=Severity.INFO) for s in (sweep(1, 3, 65, unsure=True), sweep(4, 6, 325, unsure=True))
+    ]
+    end = over_ten_minutes(*doubtful)[-1].after
+    assert (end.facts["photos"], end.facts["unsure"], end.severity) == (6, True, Severity.INFO)
+    sure = over_ten_minutes(doubtful[0], sweep(4, 5, 325))[-1].after
+    assert (sure.facts["photos"], sure.facts["unsure"]) == (5, False)
 
 
 # Scores

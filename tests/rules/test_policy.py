@@ -76,6 +76,27 @@ def test_the_first_exemption_that_holds_decides() -> None:
     assert (asked("2026-11-27T12:00", strict, usual).phones) is True
 
 
+some_exemptions = st.lists(
+    st.builds(
+        Exemption,
+        reason=st.just("why"),
+        people=st.none() | st.integers(1, 5),
+        phones=st.sampled_from([None, "allowed", "forbidden"]),
+        scanners=st.sampled_from([None, "allowed", "forbidden"]),
+    ),
+    max_size=4,
+)
+
+
+@given(some_exemptions, st.sampled_from(["allowed", "forbidden"]))
+def test_the_least_is_what_is_fine_for_every_number_of_people(exemptions: list[Exemption], phones: Any) -> None:
+    zone = Zone(name="bulk", kind="storage", polygon=SQUARE, policy=Policy(phones=phones, exemptions=exemptions))
+    least, told = Policies(SHIFTS).least(zone, 0.0), [Policies(SHIFTS).at(zone, 0.0, n) for n in range(1, 8)]
+    assert least.phones == all(each.phones for each in told)
+    assert least.scanners == all(each.scanners for each in told)
+    assert (least.working, least.shift) == (told[0].working, told[0].shift)
+
+
 def test_an_exemption_may_forbid_what_the_policy_allows() -> None:
     no_scanners = Exemption(reason="nothing leaves at night", shifts=["night"], scanners="forbidden")
     assert asked(DAY, no_scanners).scanners

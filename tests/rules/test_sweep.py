@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -266,6 +267,30 @@ def test_an_exemption_holds_in_its_shift_and_for_its_number(hour: int, tracks: t
     found = [signal for each in scenes(acts, at + 15, begin=at) for signal in watching.observe(each)]
     assert bool(found) is told
     assert all(s.acts == tuple(acts) for s in found[-1:])
+
+
+NEVER_ALONE: dict[str, Any] = {"reason": "two at a time", "people": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    [
+        pytest.param(
+            ActKind.PHOTO,
+            Policy(phones="allowed", exemptions=[Exemption(**NEVER_ALONE, phones="forbidden")]),
+            id="phones",
+        ),
+        pytest.param(ActKind.SCAN, Policy(exemptions=[Exemption(**NEVER_ALONE, scanners="forbidden")]), id="scanners"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("tracks", "told"), [pytest.param((1, 1), True, id="one"), pytest.param((1, 2), False, id="two")]
+)
+def test_what_an_exemption_forbids_to_few_counts_for_few(
+    kind: ActKind, policy: Policy, tracks: tuple[int, int], told: bool
+) -> None:
+    acts = [replace(a, kind=kind, track=track) for a, track in zip(PAIR, tracks, strict=True)]
+    assert bool(signals(acts, zones=[Zone(name="bulk", kind="storage", polygon=LOWER, policy=policy)])) is told
 
 
 def test_where_scanners_are_forbidden_scans_count_but_never_more_than_warn() -> None:
