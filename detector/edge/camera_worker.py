@@ -133,6 +133,7 @@ class CameraWorker:
         self._census = census
         self._kept_at = clock.now()
         self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
+        self._looking = threading.Lock()  # and so is the pipeline
         self._silence: Silence | None = None
         self._silent: Incident | None = None
         self._turns = turns or Turns()
@@ -208,10 +209,23 @@ class CameraWorker:
                 self._end_silence(self._silence.steady_since)
             else:
                 self._tell_again(self._silence.heard_at, now)
+            if self._silence.since == self._silence.heard_at:  # no picture has come since
+                self._end_open()
         except Exception:  # the watch over the others goes on
             logger.exception("silence can't be told camera=%s", self.camera.name)
         finally:
             self._telling.release()
+
+    def _end_open(self) -> None:
+        """End open incidents, since no frame will come to do it; not while what came last is still being looked at."""
+        pipeline = self._pipeline
+        if pipeline is None or not self._looking.acquire(blocking=False):
+            return
+        try:
+            for update in pipeline.finish():
+                self.sink.accept(update, self._last_frame)
+        finally:
+            self._looking.release()
 
     def _tell_again(self, heard_at: float, now: float) -> None:
         """Say how long a silence has grown, ever more seldom; without a frame, since none has come."""
@@ -249,7 +263,8 @@ class CameraWorker:
                 self._source = self._open_source(self._take_packet)
             try:
                 for frame in self._source:
-                    self._look(frame)
+                    with self._looking:
+                        self._look(frame)
             finally:
                 with self._pulse:
                     self._source.close()

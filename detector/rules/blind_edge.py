@@ -20,8 +20,8 @@ parcel on the far side of the body, is not seen, and so `False` means no parcel 
 A finding begins when somebody has been out of sight for `away_s`, is about everybody inside, and lasts until the place
 is empty; after `FORGET_S` the count begins anew, since somebody must have gone another way. It is told when it begins,
 as it grows (`telling`), when it becomes graver or more go in, and when it ends. Being there often is told apart from
-that: at `visits` of `visit_s` in one shift, and at each doubling. Visits without a parcel don't count, those of which
-that is not known do.
+that: at `visits` of `visit_s` in one shift, and at each doubling, from the beginning of the visit that makes it so.
+Visits without a parcel don't count, those of which that is not known do.
 
 A door that people leave by for the day is no blind edge: everybody who goes home would be told.
 """
@@ -147,7 +147,7 @@ class _Finding:
 
 @dataclass(slots=True)
 class _Visits:
-    """How often people were in a place during one shift."""
+    """How often people were in a place during one shift; the finding is of all, but begins with the newest."""
 
     shift: tuple[str | None, str]
     finding: _Finding
@@ -314,6 +314,7 @@ class BlindEdgeRule:
             absence.counted = True
             visits = place.visits = self._visits(place, at) or _Visits(self._shift(at), _Finding(absence.since))
             visits.number += 1
+            visits.finding.started_at = absence.since  # the first may be hours ago: nobody looks for it there
             visits.finding.grow([absence], at, len(place.inside))
         often = place.visits
         if often is not None and often.number >= max(self._settings.visits, 2 * often.told):

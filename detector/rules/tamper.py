@@ -20,7 +20,8 @@ A still picture is no frozen one: a codec repeats a scene without movement exact
 never change. So a camera must have been lively for a minute, and be still for `frozen_s` and for thrice the longest
 pause that it has shown before it went on by itself.
 
-Times ahead are no clock that was set: recordings made on movement leap like this all day.
+Times ahead are no clock that was set: recordings made on movement leap like this all day. What goes on over a leap is
+no new disturbance: it rests as if it had ended, and how long it has lasted counts on.
 """
 
 from __future__ import annotations
@@ -97,14 +98,22 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """A disturbance going on: what, how sure (0..1), since when; when it was first told, is due again, and calmed."""
+    """A disturbance going on: what, how sure (0..1), since when; when it was first told, is due again, and calmed.
+
+    `earlier_s` is how long it had lasted before time leapt.
+    """
 
     what: str
     score: float
     since: float
+    earlier_s: float = 0.0
     told_at: float | None = None
     again_at: float = 0.0
     calm_since: float | None = None
+
+    def lasted_s(self, at: float) -> float:
+        """How long it has lasted in all at frame time `at`."""
+        return self.earlier_s + at - self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,7 @@ class TamperRule:
         self._shifts = shifts
         self._memory = _Memory()
         self._recalled: dict[str, tuple[float, float]] = {}
+        self._earlier_s = 0.0
 
     def observe(self, scene: Scene) -> Iterator[Signal]:
         """A signal when a disturbance is sure, and again while it lasts and with its whole length when it is over.
@@ -153,11 +163,12 @@ class TamperRule:
         memory.at, memory.still_s = at, view.still_s
         found = self._judged(view, 1.0)
         spell = memory.spell
+        earlier_s, self._earlier_s = self._earlier_s, 0.0
         if spell is None:
             if found is None:
                 memory.usual = learned(memory.usual, view, seconds, at)
                 return
-            spell = Spell(*found, since=at - view.still_s if found[0] == "frozen" else at)
+            spell = Spell(*found, since=at - view.still_s if found[0] == "frozen" else at, earlier_s=earlier_s)
         before, memory.spell = spell, self._carried_on(spell, found, view, at)
         spell = memory.spell
         if spell is None:
@@ -174,11 +185,18 @@ class TamperRule:
             yield self._signal(scene, spell, at)
 
     def learned(self) -> dict[str, Any]:
-        """What is usual, and how long what was told is not told again; plain values, as JSON has them."""
-        memory = self._memory
+        """What is usual, how long what was told is not told again, and how long a disturbance going on has lasted.
+
+        Plain values, as JSON has them.
+        """
+        memory, spell = self._memory, self._memory.spell
         at = memory.at or 0.0
-        rests = {what: (rest.seconds, max(0.0, rest.until - at)) for what, rest in memory.rests.items()}
-        return {"usual": asdict(memory.usual), "rests": rests or self._recalled}
+        resting = dict(memory.rests)
+        if spell is not None and spell.told_at is not None:
+            resting[spell.what] = next_rest(resting.get(spell.what), at)
+        rests = {what: (rest.seconds, max(0.0, rest.until - at)) for what, rest in resting.items()}
+        lasted_s = self._earlier_s if spell is None else spell.lasted_s(at)
+        return {"usual": asdict(memory.usual), "rests": rests or self._recalled, "lasted_s": lasted_s}
 
     def recall(self, learned: dict[str, Any]) -> None:
         """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""
@@ -186,7 +204,8 @@ class TamperRule:
             usual = {name: float(learned["usual"][name]) for name in PLAIN}
             dark = tuple(map(float, learned["usual"]["dark"]))
             rests = {str(what): (float(rest_s), float(left_s)) for what, (rest_s, left_s) in learned["rests"].items()}
-            numbers = (*usual.values(), *dark, *(number for rest in rests.values() for number in rest))
+            lasted_s = float(learned.get("lasted_s", 0.0))
+            numbers = (*usual.values(), *dark, lasted_s, *(number for rest in rests.values() for number in rest))
             if len(dark) != HOURS or not all(isfinite(number) and number >= 0 for number in numbers):
                 raise ValueError("numbers that make no sense")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -194,6 +213,7 @@ class TamperRule:
             return
         self._memory.usual = Usual(**usual, dark=dark)
         self._recalled = rests
+        self._earlier_s = lasted_s
 
     def _judged(self, view: CameraView, ease: float) -> tuple[str, float] | None:
         usual = self._memory.usual
@@ -213,7 +233,7 @@ class TamperRule:
         """The spell after one more look; `None` when it is over, or is what is usual from now on."""
         if found is not None:
             spell = replace(spell, what=found[0], score=found[1], calm_since=None)
-            if spell.what not in ACCEPTED or at - spell.since <= ACCEPT_S + LEARN_S:
+            if spell.what not in ACCEPTED or spell.lasted_s(at) <= ACCEPT_S + LEARN_S:
                 return spell
         elif spell.told_at is None:
             pass  # it was nothing
@@ -228,7 +248,7 @@ class TamperRule:
         usual = self._memory.usual
         if spell.what == "dark":
             self._memory.usual = with_dark_hours(usual, spell.since, at)
-        elif spell.what in ACCEPTED and at - spell.since >= ACCEPT_S:
+        elif spell.what in ACCEPTED and spell.lasted_s(at) >= ACCEPT_S:
             self._memory.usual = replace(usual, seen_s=0.0)
         if spell.told_at is not None:
             self._begin_rest(spell.what, at)
@@ -250,10 +270,7 @@ class TamperRule:
         return rest is None or at >= rest.until
 
     def _begin_rest(self, what: str, at: float) -> None:
-        rest = self._memory.rests.get(what)
-        again = rest is not None and at - rest.until < 4 * rest.seconds
-        seconds = min(2 * rest.seconds, LONGEST_REST_S) if rest is not None and again else REST_S
-        self._memory.rests[what] = Rest(at + seconds, seconds)
+        self._memory.rests[what] = next_rest(self._memory.rests.get(what), at)
 
     def _signal(self, scene: Scene, spell: Spell, until: float, more: dict[str, Any] | None = None) -> Signal:
         idle = spell.what == "dark" and not self._shifts.working(scene.at)
@@ -262,6 +279,13 @@ class TamperRule:
             Severity.INFO if idle else Severity.WARNING,
             facts={"what": spell.what, "lasted_s": round(until - spell.since, 1), **(more or {})},
         )  # fmt: skip
+
+
+def next_rest(rest: Rest | None, at: float) -> Rest:
+    """The rest that begins at frame time `at`: twice as long as the one before, where that was lately."""
+    again = rest is not None and at - rest.until < 4 * rest.seconds
+    seconds = min(2 * rest.seconds, LONGEST_REST_S) if rest is not None and again else REST_S
+    return Rest(at + seconds, seconds)
 
 
 def judged(view: CameraView, usual: Usual, ease: float) -> tuple[str, float] | None:

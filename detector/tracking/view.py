@@ -35,6 +35,15 @@ class _UsualView:
         self.edges = self.edges + np.float32(seconds / max(self.seen_s, 1e-3)) * (edges - self.edges)
         self.seen_at = at
 
+    def kept(self) -> dict[str, Any]:
+        """As JSON has it, without frame times."""
+        return {"edges": packed(self.edges), "seen_s": self.seen_s}
+
+    @classmethod
+    def again(cls, kept: dict[str, Any]) -> _UsualView:
+        """What `kept` gave; a `KeyError`, `TypeError` or `ValueError` where it gave something else."""
+        return cls(unpacked(kept["edges"]), float(kept["seen_s"]), float("-inf"))
+
 
 class UsualViews:
     """Learns what one camera usually shows.
@@ -62,17 +71,18 @@ class UsualViews:
         )
 
     def learned(self) -> dict[str, Any]:
-        """The usual views; plain values, as JSON has them."""
-        return {"usual": [{"edges": packed(view.edges), "seen_s": view.seen_s} for view in self._usual]}
+        """The usual views, and the one that is becoming usual; plain values, as JSON has them."""
+        return {"usual": [view.kept() for view in self._usual], "other": self._other.kept() if self._other else None}
 
     def recall(self, learned: dict[str, Any]) -> None:
         """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""
         try:
-            views = [(unpacked(view["edges"]), float(view["seen_s"])) for view in learned["usual"]]
+            usual = [_UsualView.again(kept) for kept in learned["usual"]]
+            other = _UsualView.again(learned["other"]) if learned.get("other") else None
         except (KeyError, TypeError, ValueError) as error:
             logger.warning("usual views of a camera can't be taken up and are learned anew: %s", error)
             return
-        self._usual = [_UsualView(edges, seen_s, float("-inf")) for edges, seen_s in views[:USUAL_VIEWS]]
+        self._usual, self._other = usual[:USUAL_VIEWS], other
 
     def _likeness(self, edges: FloatArray, seconds: float, at: float) -> float | None:
         """Correlation with the usual view most alike; learns from this one."""

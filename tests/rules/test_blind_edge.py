@@ -291,7 +291,13 @@ def test_being_there_often_is_told_though_nobody_stays() -> None:
     signals = told(rule(), visits(Stage(), 3).scenes(700))
     assert [signal.facts["visits"] for signal in signals] == [3]
     assert signals[0].severity is Severity.WARNING
-    assert signals[0].started_at == pytest.approx(5, abs=0.3)
+
+
+def test_visits_are_dated_to_the_one_that_makes_them_often() -> None:
+    signals = told(rule(), visits(Stage(), 6).scenes(1300))
+    assert [signal.facts["visits"] for signal in signals] == [3, 6]
+    assert [signal.started_at for signal in signals] == pytest.approx([405, 1005], abs=0.3)
+    assert [signal.at - signal.started_at for signal in signals] == pytest.approx([30, 30], abs=1)
 
 
 def test_many_visits_are_no_storm() -> None:

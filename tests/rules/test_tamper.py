@@ -173,6 +173,41 @@ def test_a_camera_aimed_anew_is_accepted() -> None:
     assert len(disturbances(told(views))) == 1
 
 
+def over_leaps(by: TamperRule, view: CameraView, clips: int) -> tuple[TamperRule, list[Signal]]:
+    """What is told of a view in clips of a minute, an hour apart; each has a rule that takes up what was learned."""
+    signals: list[Signal] = []
+    for _ in range(clips):
+        heir, at = rule(), (by._memory.at or 0.0) + 3600.0
+        heir.recall(kept(by.learned()))
+        signals += told(shown(view, 0, 60), heir, start=at)
+        by = heir
+    return by, signals
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_goes_on_over_leaps_in_time_is_not_told_with_each(what: str) -> None:
+    by = rule()
+    told(shown(FINE, 0, 120), by)
+    _, signals = over_leaps(by, WRONG[what], 30)
+    assert 1 <= len(disturbances(signals)) <= 3
+
+
+def test_another_focus_kept_up_over_leaps_in_time_is_accepted() -> None:
+    by = rule()
+    told(shown(FINE, 0, 120), by)
+    by, _ = over_leaps(by, WRONG["defocused"], round(ACCEPT_S / 60) + 3)
+    assert over_leaps(by, WRONG["defocused"], 80)[1] == []
+
+
+def test_what_is_over_when_time_has_leapt_does_not_count_on() -> None:
+    by = rule()
+    told(shown(FINE, 0, 120), by)
+    for _ in range(3):
+        by, _ = over_leaps(by, WRONG["defocused"], 15)
+        by, _ = over_leaps(by, FINE, 1)
+    assert by.learned()["usual"]["sharpness"] == pytest.approx(FINE.sharpness)
+
+
 def test_a_frozen_picture_is_told_where_pictures_used_to_change() -> None:
     signals = told([*shown(FINE, 0, 120), *frozen(120, 300)])
     assert disturbances(signals) == [("frozen", NOON + 120, NOON + 140)]
@@ -258,6 +293,14 @@ def test_what_is_usual_outlives_a_restart_and_dark_nights_with_it() -> None:
     assert told(night(2), heir, start=MIDNIGHT) == []
 
 
+def test_what_an_older_version_learned_is_taken_up() -> None:
+    before, heir = rule(), rule()
+    told(shown(FINE, 0, 120), before)
+    learned = kept(before.learned())
+    heir.recall({"usual": learned["usual"], "rests": learned["rests"]})
+    assert kept(heir.learned()) == learned
+
+
 @pytest.mark.parametrize(
     "learned",
     [
@@ -265,6 +308,7 @@ def test_what_is_usual_outlives_a_restart_and_dark_nights_with_it() -> None:
         {"usual": {**rule().learned()["usual"], "dark": [0.0]}, "rests": {}},
         {"usual": {**rule().learned()["usual"], "contrast": float("nan")}, "rests": {}},
         {"usual": rule().learned()["usual"], "rests": {"clock": 5}},
+        {"usual": rule().learned()["usual"], "rests": {}, "lasted_s": "long"},
     ],
 )  # fmt: skip
 def test_what_was_learned_and_makes_no_sense_is_left_out(

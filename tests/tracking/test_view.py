@@ -129,6 +129,15 @@ def test_a_camera_aimed_anew_is_usual_after_half_an_hour_and_both_views_are_know
     assert (watched(meter, warehouse(), 3000, 3002).likeness or 0) > 0.9
 
 
+def test_a_camera_aimed_anew_is_usual_after_half_an_hour_of_clips_between_which_time_leaps() -> None:
+    meter = learned_meter()
+    for n in range(1, round(ADOPT_S / 60) + 3):
+        before, meter = meter, ViewMeter()
+        meter.recall(json.loads(json.dumps(before.learned())))
+        view = watched(meter, warehouse(7), 1000.0 * n, 1000.0 * n + 60)
+    assert (view.likeness or 0) > 0.9
+
+
 def test_a_view_without_anything_to_see_is_never_usual() -> None:
     meter = ViewMeter()
     blank = np.full((90, 160, 3), 70, np.uint8)
@@ -143,10 +152,19 @@ def test_learned_views_outlive_the_meter_and_the_size_of_the_picture() -> None:
     assert likeness > 0.8
 
 
+def test_views_learned_by_an_older_version_are_taken_up() -> None:
+    heir = ViewMeter()
+    heir.recall({"usual": learned_meter().learned()["usual"]})
+    assert (heir.look(warehouse(), 5).likeness or 0) > 0.8
+
+
 @pytest.mark.parametrize(
     "learned",
-    [{}, {"usual": None}, {"usual": [{"edges": "AAAA", "seen_s": 1}]}, {"usual": [{"edges": "no", "seen_s": 1}]}],
-)
+    [
+        {}, {"usual": None}, {"usual": [{"edges": "AAAA", "seen_s": 1}]}, {"usual": [{"edges": "no", "seen_s": 1}]},
+        {"usual": [], "other": {"edges": "no", "seen_s": 1}}, {"usual": [], "other": 1},
+    ],
+)  # fmt: skip
 def test_learned_views_that_make_no_sense_are_left_out(
     learned: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
