@@ -71,7 +71,6 @@ def test_an_open_book_of_incidents_follows(tuned: Tuned) -> None:
 
 
 REFUSED: list[tuple[bytes, str]] = [
-    (command(9, {"cam9": {"lingering": 0.5}}), "no camera 'cam9'"),
     (command(9, {"cam1": {"dancing": 0.5}}), "no kind 'dancing'"),
     (command(9, {"cam1": {"lingering": 1.5}}), "not within 0..1"),
     (command(9, {"cam1": {"lingering": -0.1}}), "not within 0..1"),
@@ -102,6 +101,12 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_changes_nothing(
     assert (tmp_path / "tuned.json").read_bytes() == before
     tuned.accept(command(10, {}))
     assert tuned.health() == {"version": 10, "refused": None}
+
+
+def test_a_camera_that_is_gone_does_not_hold_up_the_others(tuned: Tuned) -> None:
+    tuned.accept(command(1, {"cam9": {"lingering": 0.5}, "cam1": {"lingering": 0.6}}))
+    assert tuned.health() == {"version": 1, "refused": None}
+    assert tuned.least_score("cam1")[LINGERING] == 0.6
 
 
 def test_the_command_that_is_in_force_may_come_again(tuned: Tuned) -> None:

@@ -400,9 +400,9 @@ def test_a_refusal_reaches_the_hub_and_a_better_command_mends_it(tmp_path: Path,
     try:
         running.set(0.6, None)
         assert running.heard(1)
-        running.set(0.5, None, camera="gone")
-        assert running.heard(1, "there is no camera 'gone' here")
-        running.set(None, 0.5, camera="gone")
+        running.set(0.5, None, kind="dancing")
+        assert running.heard(1, "there is no kind 'dancing' of incident")
+        running.set(None, 0.5, kind="dancing")
         assert running.heard(3) and running.edge.score == 0.6
     finally:
         running.stop()
