@@ -8,6 +8,7 @@ read is named here: formats that hold their own pictures, protocols, decoders, a
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ CODECS = frozenset(
     | {"ffv1", "rawvideo"}
 )
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "h264", "hevc", "m4v", "mjpeg", "dhav")
+
+MAY_LEAP = 0x0200  # AVFMT_TS_DISCONT, of formats in which time may leap
+LEAP_S = 1.0  # what goes back by less is a stutter, or pictures in another order
 
 DECODING = {"max_pixels": str(MOST_PIXELS), "codec_whitelist": ",".join(sorted(CODECS))}
 """Options of a decoder. FFmpeg decodes while it opens, too, so they belong to both ways."""
@@ -45,3 +49,28 @@ def open_recording(path: Path) -> av.container.InputContainer:
     import av
 
     return av.open(os.fspath(path), options=dict(RECORDED), metadata_errors="replace")
+
+
+@lru_cache(maxsize=256)
+def leaps_back(path: Path) -> bool:
+    """Whether time goes back within a file, as in joined ones, or where a recorder wrote on after a lost connection.
+
+    Then nothing in it can be found by time. Only reading all of it tells, which is done for formats in which that may
+    be, once in a process; a file that can't be read doesn't leap.
+    """
+    import av
+
+    last_s = float("-inf")
+    try:
+        with open_recording(path) as container:
+            if not container.format.flags & MAY_LEAP:
+                return False
+            for packet in container.demux(video=0):
+                if packet.dts is not None and packet.time_base is not None:
+                    at_s = float(packet.dts * packet.time_base)
+                    if last_s - at_s > LEAP_S:
+                        return True
+                    last_s = at_s
+    except (av.error.FFmpegError, IndexError):  # who reads pictures says what is wrong
+        pass
+    return False

@@ -5,7 +5,7 @@ OUT/summary.json     what was covered, what could not be read and why, and what 
 OUT/report.html      the same for a person; incidents.csv, exposed.csv and people.csv for a spreadsheet
 OUT/clips            of each incident, and what was seen meanwhile (`detector.sides`)
 OUT/snapshots
-OUT/looks            what was seen in each file: kept until its camera is judged, so that nothing is looked at twice
+OUT/looks            what was seen in each file: kept until its camera is finished, so that nothing is looked at twice
 OUT/sessions         what came of each camera's: so that `--resume` repeats no finished camera
 
 A file of looks is named by all that shapes it, so one that is there is as good as a new one, whichever run made it.
@@ -77,7 +77,8 @@ def replay(
         jobs: Processes that look at files on this machine.
         crew: Who looks at the files instead.
         resume: Take over the cameras that an earlier run in `out` finished, where files and configuration are the same,
-            and leave aside what it set aside.
+            and leave aside what it set aside. A camera isn't finished while the disk or the network kept a file of it
+            from being read: that is tried again.
         keep_looks: Keep what was seen, so that a run with other rules or zones needs to look at nothing.
         fast_scan: Look at key frames first, and at the rest only round those in which something changed.
         expect: Told how much there is to be done, as `Step.bytes` counts it.
@@ -100,11 +101,15 @@ def replay(
         cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone)
         work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]
         looks = LookFolder(out / "looks")
-        waiting = [one for one in work if not (resume and _result(one))]
+        waiting = [one for one in work if not (resume and _finished(one))]
         unlooked = {task.name for task in looks.missing(_tasks(waiting), retry=not resume)}
         waiting = [replace(one, unlooked=frozenset(unlooked & one.names)) for one in waiting]
         expect(sum(task.size * (JUDGED + (task.name in unlooked)) for task in _tasks(waiting)))
-        judged: Judged = (lambda one: None) if keep_looks else lambda one: looks.clear(one.tasks.values())
+
+        def judged(one: CameraWork) -> None:
+            if not keep_looks and _finished(one):
+                looks.clear(one.tasks.values())
+
         if crew is None and jobs == 1:
             failed = _alone(waiting, config, out, looks, progress, judged)
         else:
@@ -127,7 +132,7 @@ def replay(
         census = {result["camera"]: result["census"] for result in results if result["census"]}
         write_report(out, summary, incidents, config, census)
         if not keep_looks:
-            looks.clear(task for one in work if one.ledger not in failed for task in one.tasks.values())
+            looks.clear(_tasks(one for one in work if one.ledger not in failed and _finished(one)))
     return summary
 
 
@@ -221,6 +226,12 @@ def _result(one: CameraWork) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return found
+
+
+def _finished(one: CameraWork) -> bool:
+    """Whether it is known what came of a camera, and no other run could come to know more."""
+    found = _result(one)
+    return found is not None and not any(file.get("transient") for file in found["files"])
 
 
 def _unjudged(one: CameraWork, why: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from detector.progress import Step
 from detector.recorded.look_files import FileLooks, Read, packed
 from detector.recorded.looking import LookTask
 
+PLENTY = 400 << 20  # bytes: more than all else that a reader has in memory
+
 
 def obedient(task: LookTask, progress: Callable[[Step], None]) -> bytes:
     """Looks at a file by doing as it says; 10 seconds of footage each, told in two halves."""
@@ -30,6 +32,8 @@ def obedient(task: LookTask, progress: Callable[[Step], None]) -> bytes:
         time.sleep(3600)
     elif said == "hoard":
         bytearray(1 << 40)
+    elif said == "plenty":
+        return bytes(PLENTY)
     elif said == "wait":
         time.sleep(0.3)
     progress(Step(task.camera, 5.0, task.size / 2))

@@ -18,7 +18,7 @@ from detector.recorded.looking import LookTask, task_of
 from detector.recorded.processes import Processes
 from detector.report.reasons import in_chinese
 from detector.sources.confined import landlock_version
-from tests.parts_crew import killed_before, obedient, overtaken
+from tests.parts_crew import PLENTY, killed_before, obedient, overtaken
 
 SILENT_S = 2.0
 
@@ -81,6 +81,12 @@ def test_files_that_end_hang_or_fail_their_reader_are_tried_three_times_and_set_
     for n in (begun["killed"][1], *begun["crasher"][1:]):
         before = {line.split()[1] for line in diary.lines[:n]} - {"killed", "crasher", "hoarder", "hanging"}
         assert all(f"end {name}" in diary.lines[:n] for name in before), "a suspect is tried while nobody else works"
+
+
+def test_what_was_seen_in_a_day_is_in_its_readers_memory_once(tmp_path: Path) -> None:
+    (task,) = tasks_in(tmp_path, day="plenty")
+    crew = Processes(1, memory_bytes=2 * PLENTY, look=obedient)
+    assert [(done, len(found)) for done, found in crew.results([task], lambda step: None)] == [(task, PLENTY)]
 
 
 def test_whoever_wants_no_more_results_ends_who_is_at_work(tmp_path: Path) -> None:

@@ -323,6 +323,12 @@ def test_no_time_is_a_usage_error(hub: Hub, capsys: Any) -> None:
     assert "--since: not a time: yesterday" in capsys.readouterr().err
 
 
+def test_times_without_a_zone_are_by_the_hub_s_clock(hub: Hub, clip: bytes) -> None:
+    hub.incident("inc-1", clip)
+    assert hub.run("--since", "2026-11-01T12:01") == 1
+    assert hub.run("--since", "2026-11-01T11:59", "--until", "2026-11-01T12:01") == 0
+
+
 def test_a_folder_with_other_things_is_refused_unless_forced(hub: Hub, clip: bytes, capsys: Any) -> None:
     hub.incident("inc-1", clip)
     hub.out.mkdir()

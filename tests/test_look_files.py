@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +107,16 @@ def test_a_flipped_byte_among_the_looks_is_found_when_they_are_gone_through(tmp_
     file.write_bytes(data)
     with pytest.raises(SourceError, match="can't be read back"):
         list(opened(file).looks)
+
+
+def test_results_that_an_older_version_kept_are_read() -> None:
+    with zipfile.ZipFile(io.BytesIO(packed(FileLooks(Read(unreadable="it is empty"))))) as archive:
+        head = json.loads(archive.read("head.json"))
+    del head["transient"]
+    older = io.BytesIO()
+    with zipfile.ZipFile(older, "w") as archive:
+        archive.writestr("head.json", json.dumps(head))
+    assert unpacked(older.getvalue()).read == Read(unreadable="it is empty")
 
 
 def test_no_file_is_no_looks(tmp_path: Path) -> None:

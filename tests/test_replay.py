@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
 import resource
 import shutil
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import av
+import numpy as np
 import pytest
 
 from detector.alerts.clips import cut_recording
@@ -22,13 +26,15 @@ from detector.errors import LabelwatchError
 from detector.progress import Step
 from detector.recorded import judging
 from detector.recorded.crews import set_aside
+from detector.recorded.judges import JUDGED
 from detector.recorded.look_folder import LookFolder
-from detector.recorded.looking import task_of
+from detector.recorded.looking import look_at, task_of
 from detector.recorded.recorder_names import read_name
 from detector.recorded.recordings import Session, camera_of, sessions
 from detector.replay import replay
 from detector.report.reasons import in_chinese
 from detector.sources.recording import Recording
+from detector.sources.video import Video
 from tests.parts_resume import (
     CAMERAS,
     FILES,
@@ -182,12 +188,74 @@ def test_gaps_and_overlaps_between_files_are_told(glancing: EdgeConfig, tmp_path
     assert gap["camera"] == "gate" and gap["before"] == str(files[2])
 
 
+def test_an_incident_over_many_short_files_has_a_clip_of_all_of_it_and_the_file_it_began_in(tmp_path: Path) -> None:
+    noise, dark_s = np.random.default_rng(1), range(75, 175)
+
+    def seen(at_s: int) -> np.ndarray:
+        return noise.integers(60, 200, (12, 16, 3), np.uint8).repeat(10, 0).repeat(10, 1) * (at_s not in dark_s)
+
+    for begin_s in range(0, 380, 10):  # it is over when nothing more was seen for three minutes
+        name = f"gate_2026110109{begin_s // 60:02}{begin_s % 60:02}.mkv"
+        picture = {"seconds": 10, "fps": 1, "size": (160, 120), "key_every": 4}
+        make_video(tmp_path / "in" / name, draw=lambda k, begin_s=begin_s: seen(begin_s + k), **picture)
+    config = write_config(tmp_path)
+    config.write_text(config.read_text().replace("after_s: 3", "after_s: 90"))  # told nine files after it began
+    replay([tmp_path / "in"], load_edge(config), tmp_path / "out")
+    (found,) = lines_of(tmp_path / "out")
+    assert found["facts"]["what"] == "dark"
+    assert found["file"] == "gate_20261101090110.mkv" and found["start_offset_s"] == pytest.approx(5.0)
+    assert found["clip_duration_s"] == pytest.approx(5.0 + len(dark_s) + 8.0, abs=5.0) and found["side"]
+
+
+def test_files_after_one_that_cant_be_read_are_where_it_ends_as_far_as_that_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate, dock = ([tmp_path / camera / f"{camera}_{n}.mp4" for n in range(4)] for camera in ("gate", "dock"))
+    for n, file in enumerate((*gate, *dock)):
+        make_video(file, seconds=4 + n, fps=5)
+    for file in (gate[0], gate[2]):  # what it holds is lost; how long it is can still be read
+        content = file.read_bytes()
+        begin, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+        file.write_bytes(content[:begin] + bytes(end - begin) + content[end:])
+    dock[1].write_text("no video\n" * 99)
+    out = tmp_path / "out"
+    arguments = ["--config", str(write_config(tmp_path)), "--out", str(out), "--start", START]
+    code = main(["replay", *map(str, (*gate, *dock)), *arguments])
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert code == 1 and len(summary["unreadable"]) == 3
+    begun = {Path(file["file"]).stem: file["start"] for file in summary["recordings"]}
+    assert begun == {
+        name: f"2026-11-01T09:26:{second:02}.000Z"
+        for name, second in {
+            "gate_0": 0, "gate_1": 4, "gate_2": 9, "gate_3": 15, "dock_0": 0, "dock_1": 8, "dock_2": 8, "dock_3": 18,
+        }.items()
+    }  # fmt: skip
+    assert [(gap["camera"], gap["seconds"]) for gap in summary["gaps"]] == [("gate", 6.0)], "what isn't seen is told"
+    vague = [Path(file["file"]).stem for file in summary["recordings"] if "unknown length" in file["start_known_by"]]
+    assert vague == ["dock_2", "dock_3"]
+    told = [line for line in capsys.readouterr().err.splitlines() if "not known exactly" in line]
+    assert len(told) == 1 and told[0].startswith(f"labelwatch: {dock[2]}: times from here on ")
+
+
 def test_a_missing_file_is_one_clear_line(
     config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["replay", str(tmp_path / "no.mp4"), "--config", str(config_file), "--out", str(tmp_path / "out")])
     assert code == 1
     assert capsys.readouterr().err.strip() == f"labelwatch: {tmp_path / 'no.mp4'}: no such file or folder"
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"),
+    [([], "2026-11-01T01:26:00.000Z"), (["--timezone", "Europe/Berlin"], "2026-11-01T08:26:00.000Z")],
+    ids=["the configuration's", "an option's"],
+)
+def test_a_start_without_a_zone_is_by_the_recorder_s_clock(options: list[str], begins: str, tmp_path: Path) -> None:
+    clip, out = make_video(tmp_path / "gate.mkv", seconds=2, fps=5), tmp_path / "out"
+    arguments = ["--config", str(write_config(tmp_path)), "--out", str(out), "--start", "2026-11-01T09:26:00"]
+    assert main(["replay", str(clip), *arguments, *options]) == 0
+    (file,) = json.loads((out / "summary.json").read_text(encoding="utf-8"))["recordings"]
+    assert file["start"] == begins
 
 
 def test_a_start_that_is_no_time_is_a_usage_error(config_file: Path, tmp_path: Path) -> None:
@@ -367,6 +435,58 @@ def test_a_camera_that_cant_be_judged_is_named_and_the_others_are_done(
     again = replay(paths, glancing, tmp_path / "out", resume=True, progress=steps.append)
     assert again["unreadable"] == [] and {step.camera for step in steps} == {"gate"}
     assert not (tmp_path / "out" / "looks").exists()
+
+
+@pytest.mark.parametrize(
+    ("lost", "looked", "why"), [(2, 1, "no such file"), (0, 0, "is gone by now")], ids=["unread", "read, not judged"]
+)
+def test_a_file_that_the_disk_kept_from_being_read_is_tried_again_by_resume_and_the_others_are_not(
+    lost: int, looked: int, why: str, glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    files = [make_video(tmp_path / f"gate_2026110109260{n}.mkv", seconds=3, fps=5) for n in (0, 3, 6)]
+    sizes = [file.stat().st_size for file in files]
+    away, out = tmp_path / "away.mkv", tmp_path / "out"
+
+    def drop_out(step: Step) -> None:
+        if files[lost].exists():
+            files[lost].rename(away)
+
+    (told,) = replay(files, glancing, out, progress=drop_out)["unreadable"]
+    assert told["file"] == str(files[lost]) and told["why"].endswith(why)
+    away.rename(files[lost])
+    work: list[float] = []
+    found = replay(files, glancing, out, resume=True, expect=work.append)
+    assert found["unreadable"] == [] and found["hours_covered"] == pytest.approx(9 / 3600, abs=1e-5)
+    assert work == [pytest.approx(JUDGED * sum(sizes) + sizes[lost] * looked)]
+    assert not (out / "looks").exists()
+    replay(files, glancing, out, resume=True, expect=work.append)
+    assert work[1] == 0, "now it is finished"
+
+
+@pytest.mark.parametrize("how", ["it can't be opened", "it breaks off"])
+def test_what_the_disk_kept_from_being_read_is_no_final_result_and_what_is_broken_is(
+    how: str, glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_video(tmp_path / "a.mkv", seconds=4, fps=5)
+    (tmp_path / "b.mkv").write_bytes(clip.read_bytes()[:3000])
+    (tmp_path / "c.mkv").touch()
+    lost, *broken = (task_of(tmp_path / f"{name}.mkv", name, glancing.analysis) for name in "abc")
+    looks = LookFolder(tmp_path / "looks")
+    for task in broken:
+        looks.put(task, look_at(task))
+    steps = Video.steps
+
+    def fail(video: Video) -> Iterator[Any]:
+        yield from islice(steps(video), 5)
+        raise av.error.OSError(errno.EIO, "Input/output error")
+
+    if how == "it breaks off":
+        monkeypatch.setattr(Video, "steps", fail)
+    else:
+        clip.rename(tmp_path / "away.mkv")
+    looks.put(lost, look_at(lost))
+    assert looks.get(lost).read.unreadable or looks.get(lost).read.broken_off
+    assert looks.missing([lost, *broken], retry=False) == [lost]
 
 
 def test_what_was_set_aside_stays_so_for_resume_and_is_tried_again_without(

@@ -25,7 +25,7 @@ import av
 import av.container
 
 from detector.alerts.looks import LookRing, Side, write_side
-from detector.containers import DECODING, open_recording
+from detector.containers import DECODING, LEAP_S, leaps_back, open_recording
 from detector.errors import SourceUnavailable, WireError
 from detector.packets import Packet, PacketRing, Stored, StreamFormat
 from detector.sides import SUFFIX, read_side
@@ -389,7 +389,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
         base = stream.time_base or Fraction(1, TICKS)
         zero = stream.start_time or 0
         end = zero + end_s / base if end_s != WHOLE else WHOLE
-        packets = _packets_between(source, stream, zero + round(start_s / base), end)
+        packets = _packets_between(source, stream, zero + round(start_s / base), end, leaps=leaps_back(path))
         first = next(packets, None)
         if first is None:
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
@@ -456,15 +456,19 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
 
 
 def _packets_between(
-    source: av.container.InputContainer, stream: av.VideoStream, start: int, end: float
+    source: av.container.InputContainer, stream: av.VideoStream, start: int, end: float, *, leaps: bool
 ) -> Iterator[av.Packet[av.VideoStream]]:
     """Packets from the last key frame shown at or before `start` up to `end`, in the stream's ticks."""
-    packets = _packets_from(source, stream, start)
-    first = next(packets, None)
-    if first is None or _shown(first) > start:
-        # Formats without an index are sought by guess and may land too late: read from the beginning instead.
-        packets = _packets_from(source, stream, stream.start_time or 0)
+    if leaps:
+        packets = _in_line(_packets_from(source, stream, None))
         first = next(packets, None)
+    else:
+        packets = _packets_from(source, stream, start)
+        first = next(packets, None)
+        if first is None or _shown(first) > start:
+            # Formats without an index are sought by guess and may land too late: read from the beginning instead.
+            packets = _packets_from(source, stream, stream.start_time or 0)
+            first = next(packets, None)
     group: list[av.Packet[av.VideoStream]] = []
     for packet in chain([first] if first else [], packets):
         assert packet.dts is not None
@@ -484,12 +488,29 @@ def _packets_between(
 
 
 def _packets_from(
-    source: av.container.InputContainer, stream: av.VideoStream, ticks: int
+    source: av.container.InputContainer, stream: av.VideoStream, ticks: int | None
 ) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets that are whole and carry a time, from the first key frame met after seeking."""
-    source.seek(ticks, stream=stream)
+    """Packets that are whole and carry a time, from the first key frame met after seeking, if told where to."""
+    if ticks is not None:
+        source.seek(ticks, stream=stream)
     usable = (p for p in source.demux(stream) if p.size and p.dts is not None and not p.is_corrupt)
     return dropwhile(lambda packet: not packet.is_keyframe, usable)
+
+
+def _in_line(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets from a file's beginning on one line of time, going on where theirs leaps back, as that of looks does.
+
+    Nothing can be sought in a file whose time leaps, so it is read from its beginning.
+    """
+    shift, last = 0, None
+    for packet in packets:
+        assert packet.dts is not None and packet.time_base is not None
+        if last is not None and (last - packet.dts - shift) * packet.time_base > LEAP_S:
+            shift = last + (packet.duration or 0) - packet.dts
+        shown = _shown(packet) + shift
+        last = packet.dts = packet.dts + shift
+        packet.pts = shown
+        yield packet
 
 
 def _shown(packet: av.Packet[av.VideoStream]) -> int:

@@ -35,8 +35,8 @@ def add_verbs(verb: Verb) -> None:
     export = verb("label-export", run_label_export, "judged incidents of a hub to a training set")
     export.add_argument("config", type=Path, metavar="HUB_CONFIG")
     export.add_argument("--out", type=Path, required=True, help="folder: new, or an earlier export to bring up to date")
-    export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later")
-    export.add_argument("--until", metavar="ISO8601", help="incidents that began before then")
+    export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later, by the hub's clock")
+    export.add_argument("--until", metavar="ISO8601", help="incidents that began before then; likewise")
     export.add_argument("--site", action="append", default=[], help="of this site; may be repeated; all when left out")
     export.add_argument("--verdict", type=teaching, metavar="LIST", help="of true,authorised,false (all three)")
     export.add_argument("--per-incident", type=positive, default=12, help="pictures of one incident, at most (12)")
@@ -86,13 +86,15 @@ def run_detect(options: argparse.Namespace) -> int:
 def run_label_export(options: argparse.Namespace) -> int:
     """`labelwatch label-export`."""
     from dataclasses import asdict
+    from zoneinfo import ZoneInfo
 
     from detector.config import load_hub
     from detector.hub.training_set import TEACHING, Wanted
     from detector.tools.label_export import export
 
     config = load_hub(options.config)
-    since, until = time_of("--since", options.since), time_of("--until", options.until)
+    zone = ZoneInfo(config.timezone)
+    since, until = time_of("--since", options.since, zone), time_of("--until", options.until, zone)
     wanted = Wanted(
         options.verdict or TEACHING, tuple(options.site), since or 0.0, float("inf") if until is None else until
     )  # fmt: skip

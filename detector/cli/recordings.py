@@ -26,7 +26,9 @@ def add_verbs(verb: Verb) -> None:
     replay.add_argument("--out", type=Path, required=True, help="folder for incidents.jsonl, summary.json, report.html")
     replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
     replay.add_argument("--pattern", help="names of files, where not known: {camera}/%%Y-%%m-%%d/%%H%%M%%S*")
-    replay.add_argument("--timezone", type=timezone, help="of the recorder's clock; the configuration's otherwise")
+    replay.add_argument(
+        "--timezone", type=timezone, help="of --start and the recorder's clock; the configuration's otherwise"
+    )
     replay.add_argument("--jobs", type=positive, default=1, help="processes that look at files (1)")
     replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
     replay.add_argument(
@@ -60,7 +62,10 @@ def add_verbs(verb: Verb) -> None:
 
 def run_replay(options: argparse.Namespace) -> int:
     """`labelwatch replay`."""
+    from zoneinfo import ZoneInfo
+
     from detector.config import load_edge
+    from detector.recorded.judging import VAGUE
     from detector.recorded.recorder_names import Pattern
     from detector.replay import replay
 
@@ -73,7 +78,7 @@ def run_replay(options: argparse.Namespace) -> int:
         if not options.publish:
             raise ConfigError([Problem("labelwatch replay", "PATH", "is missing: there is nothing to be replayed")])
         return _publish(options, config, {})
-    start = time_of("--start", options.start)
+    start = time_of("--start", options.start, ZoneInfo(options.timezone or config.timezone))
     pattern = Pattern(options.pattern) if options.pattern else None
     crew = _cluster(options)
     with replay_progress() as (expect, progress):
@@ -97,6 +102,13 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
     if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
         print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
+    vague: dict[str, str] = {}
+    for file in summary["recordings"]:
+        if file["start_known_by"] == VAGUE:
+            vague.setdefault(file["camera"], file["file"])
+    for name in list(vague.values())[:MOST_TOLD]:
+        told = "times from here on are not known exactly: a file before, of unknown length, can't be read"
+        print(f"labelwatch: {one_line(name)}: {told}", file=sys.stderr)
     code = _publish(options, config, summary) if options.publish else FINE
     return FAILED if summary["unreadable"] else code
 

@@ -10,7 +10,7 @@ import errno
 import json
 import tempfile
 import time
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,8 +29,9 @@ from detector.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Look, Phase, Sight
 from detector.whole_files import write_whole
 
-FILES_OF_A_CLIP = 8  # at most that one clip is cut from
+FILES_OF_A_CLIP = 150  # at most that one clip is cut from: ten minutes of files of 4 s
 BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
+VAGUE = "file before, of unknown length"  # how it is known when a file begins, and all that follow: not exactly
 SHORT_S = 2.0  # a file that has less than it promises by more than this breaks off
 
 
@@ -62,7 +63,8 @@ class ReplaySink:
         self._looks = LookRing(settings.longest_s + self._reach_s)
         self.told: dict[str, _Told] = {}
         self._uncut: list[_Told] = []
-        self._files: deque[tuple[Path, float, float]] = deque(maxlen=FILES_OF_A_CLIP)
+        # All of the session: a rule may tell of what began hours ago.
+        self._files: list[tuple[Path, float, float]] = []
 
     def begin(self, path: Path, start_at: float) -> None:
         """A file begins: what is told from now on arose in it, or before."""
@@ -77,8 +79,8 @@ class ReplaySink:
 
         after, before = update.after, update.before
         if after.id not in self.told:
-            begun = [file for file in self._files if file[1] <= after.started_at]
-            path, start, _ = begun[-1] if begun else self._files[0]
+            begun = bisect_right(self._files, after.started_at, key=lambda file: file[1])
+            path, start, _ = self._files[max(begun - 1, 0)]
             self.told[after.id] = _Told(after, path, start)
             self._uncut.append(self.told[after.id])
         self.told[after.id].incident = after
@@ -138,9 +140,8 @@ class ReplaySink:
 
         found: list[tuple[float, Path, float]] = []
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".cut-") as folder:
-            for n, (path, start, until) in enumerate(self._files):
-                if start > end or until < begin:
-                    continue
+            of_then = [file for file in self._files if file[1] <= end and file[2] >= begin]
+            for n, (path, start, until) in enumerate(of_then[:FILES_OF_A_CLIP]):
                 try:
                     upto = min(end, until - 0.001)  # where files overlap, the later has the pictures
                     cut = cut_recording(path, max(0.0, begin - start), upto - start, Path(folder, f"{n}.mp4"))
@@ -212,12 +213,14 @@ def judge_session(
     cpu_s = 0.0
     last_at, last_frame = float("-inf"), None
     ended_at: float | None = None
+    next_at, vague = 0.0, False  # when a file begins that follows, read or not, and whether that isn't known exactly
     for piece in session.pieces:
         found = looks_of(piece)
         began = time.process_time()
-        known = piece.start_at if piece.start_at is not None else ended_at
-        start_at = known if known is not None else 0.0
-        files.append(_file(session.camera.name, piece, start_at, found))
+        start_at = piece.start_at if piece.start_at is not None else next_at
+        files.append(_file(session.camera.name, piece, start_at, found, vague=vague))
+        next_at = max(start_at + (found.read.seconds if found.read.decoded else found.read.promised_s), next_at)
+        vague = vague or not (found.read.decoded or found.read.promised_s)
         decoded += found.read.decoded
         passed_over += found.read.passed_over
         cpu_s += found.read.cpu_s
@@ -276,13 +279,13 @@ def _frame(look: Look, path: Path) -> Frame:
     return Frame(look.camera, look.index, look.captured_at, picture, look.file, look.offset_s)
 
 
-def _file(camera: str, piece: Piece, start_at: float, found: FileLooks) -> dict[str, Any]:
+def _file(camera: str, piece: Piece, start_at: float, found: FileLooks, *, vague: bool) -> dict[str, Any]:
     """What is told of a file: when it begins, how far it could be read, and what is wrong with it."""
     read = found.read
     entry: dict[str, Any] = {
         "camera": camera,
         "file": str(piece.path),
-        "start_known_by": piece.known_by,
+        "start_known_by": VAGUE if vague and piece.start_at is None else piece.known_by,
         "start": iso(start_at),
         "seconds": round(read.seconds, 3),
     }
@@ -294,6 +297,8 @@ def _file(camera: str, piece: Piece, start_at: float, found: FileLooks) -> dict[
         entry["set_aside"] = True
     missing = read.promised_s - read.seconds
     now = size_of(piece.path)
+    if read.transient or (read.size and not now):
+        entry["transient"] = True
     if read.unreadable is not None:
         entry["unreadable"] = read.unreadable
     elif now != read.size:

@@ -40,6 +40,7 @@ class Read:
         damaged: Packets and pictures.
         broken_off: It can't be read to its end.
         unreadable: Why it can't be read at all; `None` where it can.
+        transient: The disk or the network kept it from being read, to its end or at all, which may pass.
         set_aside: It ends or hangs whoever reads it, or did so this time.
         size: Bytes of the file as it was taken up.
         cpu_s: Processor seconds.
@@ -54,6 +55,7 @@ class Read:
     damaged: int = 0
     broken_off: bool = False
     unreadable: str | None = None
+    transient: bool = False
     set_aside: bool = False
     size: int = 0
     cpu_s: float = 0.0

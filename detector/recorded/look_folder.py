@@ -23,7 +23,7 @@ class LookFolder:
         return self.path / f"{task.name}.looks"
 
     def missing(self, tasks: Iterable[LookTask], *, retry: bool) -> list[LookTask]:
-        """Tasks that must still be carried out; results that aren't whole are deleted.
+        """Tasks that must still be carried out; results that aren't whole, or needn't be final, are deleted.
 
         Args:
             tasks: Which.
@@ -34,7 +34,7 @@ class LookFolder:
             file = self.file(task)
             if file.exists():
                 read = read_of(file)
-                if read is not None and not (retry and read.set_aside):
+                if read is not None and not read.transient and not (retry and read.set_aside):
                     continue
                 file.unlink()
             found.append(task)

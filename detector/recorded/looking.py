@@ -139,7 +139,8 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         )  # fmt: skip
     except SourceError as error:
         progress(Step(task.camera, 0.0, task.size))
-        return packed(FileLooks(Read(unreadable=str(error), size=task.size)))
+        transient = isinstance(error.__cause__, OSError)
+        return packed(FileLooks(Read(unreadable=str(error), transient=transient, size=task.size)))
     promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
     told, packer, passed_over = _Told(task, promised_s, progress), LookPacker(), 0
     looks: list[Look] = []
@@ -165,6 +166,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         passed_over=passed_over,
         damaged=recording.decode_errors,
         broken_off=recording.broken_off,
+        transient=recording.disk_failed,
         unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",
         size=task.size,
     )

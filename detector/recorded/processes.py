@@ -151,6 +151,8 @@ class _Work:
         """Take what a worker says; a result, if that is one."""
         try:
             said = worker.child.pipe.recv()
+            if isinstance(said, int):
+                said = worker.child.pipe.recv_bytes(said)
         except (EOFError, OSError):
             return self._died(worker)
         worker.heard_at = time.monotonic()
@@ -218,7 +220,11 @@ def _folders_of(tasks: Sequence[LookTask]) -> list[str]:
 
 
 def _look(pipe: Connection, look: LookAt, analysis: Analysis, readable: list[str]) -> None:
-    """The worker: looks at files until it is wanted no more. `None` says that it is ready, a text that it failed."""
+    """The worker: looks at files until it is wanted no more.
+
+    `None` says that it is ready, a text that it failed, a number that a result of so many bytes follows as it is: of a
+    busy day these fill half its memory, and what is pickled is there twice.
+    """
     try:
         load(analysis)
         confine({resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: OPEN_FILES}, [*code_folders(), *readable])
@@ -236,4 +242,5 @@ def _look(pipe: Connection, look: LookAt, analysis: Analysis, readable: list[str
         except Exception as error:  # noqa: BLE001 - whatever a stranger's file brings about, the others are done
             pipe.send(": ".join(filter(None, (f"looking at it failed with {type(error).__name__}", str(error)))))
             return
-        pipe.send(found)
+        pipe.send(len(found))
+        pipe.send_bytes(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.containers import open_recording
+from detector.containers import leaps_back, open_recording
 from detector.errors import SourceUnavailable
 from detector.packets import Packet
 from detector.pictures import Picture
@@ -56,10 +57,11 @@ class Recording:
         undecoded: Stretches of which no more than key frames were decoded, seconds into the file.
         frames_undecoded: Pictures in these.
         broken_off: It can't be read to its end.
+        disk_failed: That is so since the disk or the network gave nothing back, which may pass.
         end_s: Seconds of video read.
 
     Raises:
-        SourceUnavailable: The file can't be opened, and why.
+        SourceUnavailable: The file can't be opened, and why; its cause is an `OSError` where that may pass.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class Recording:
         self._changed = changed
         self.frames_decoded = self.frames_undecoded = 0
         self.undecoded: list[tuple[float, float]] = []
-        self.broken_off = False
+        self.broken_off = self.disk_failed = False
         self.end_s = 0.0
 
     @property
@@ -104,8 +106,9 @@ class Recording:
         while True:
             try:
                 step = next(steps, None)
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
                 self.broken_off = True
+                self.disk_failed = isinstance(error, OSError)
                 return
             if step is None:
                 return
@@ -214,7 +217,8 @@ class RecordedPicture:
 
     @cached_property
     def _picture(self) -> Picture:
-        for begin_s in (self._offset_s, None):  # where a file can't be entered in its middle, it is read from its start
+        # Where a file can't be entered in its middle, it is read from its start.
+        for begin_s in (None,) if leaps_back(self._path) else (self._offset_s, None):
             recording = Recording(self._path, camera="", start_at=0.0, fps=1.0, due=self._is_it)
             try:
                 if begin_s is not None:
@@ -289,9 +293,10 @@ def _open(path: Path, *, evidence: bool) -> Video:
     if not size:
         raise SourceUnavailable(f"{path}: the file is empty (zero bytes)")
     try:
-        container = open_recording(path)
-    except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the latter of formats that aren't read
-        raise SourceUnavailable(f"{path}: {_why_unreadable(path)}") from error
+        try:
+            container = open_recording(path)
+        except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the latter of formats that aren't read
+            raise SourceUnavailable(f"{path}: {_why_unreadable(path)}") from error
     except (av.error.FFmpegError, OSError) as error:
         raise SourceUnavailable(f"{path}: {_plain(error)}") from error
     try:
@@ -304,6 +309,8 @@ def _open(path: Path, *, evidence: bool) -> Video:
 def _why_unreadable(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(12)
+        file.seek(-1, os.SEEK_END)
+        file.read()  # where the disk fails, FFmpeg may take what isn't given back for missing
     if head[4:8] == b"ftyp":
         return "truncated: its index (moov) is missing; the recorder was probably cut off while writing"
     return "not a video file"

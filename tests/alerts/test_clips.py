@@ -25,7 +25,7 @@ from detector.sides import SUFFIX, read_side
 from detector.sources.recording import Recording
 from detector.values import Sight
 from tests.builders import scene
-from tests.sources.footage import first_picture, make_video, number_of, shown_s
+from tests.sources.footage import first_picture, make_joined, make_video, number_of, shown_s
 
 START = 1_800_000_000.0
 Stored = tuple[Packet, StreamFormat]
@@ -374,6 +374,22 @@ def test_edges_of_a_cut(tmp_path: Path, start_s: float, end_s: float, real_start
     cut = cut_recording(path, start_s, end_s, tmp_path / "out.mp4")
     assert cut.start_s == pytest.approx(real_start_s, abs=0.01)
     assert cut.start_s + cut.duration_s == pytest.approx(real_end_s, abs=0.1)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize(("start_s", "end_s"), [(2.0, 4.0), (5.0, 7.0), (8.0, 10.0), (13.0, 15.0)])
+def test_a_file_whose_time_begins_again_inside_is_cut_by_the_time_of_its_looks(
+    tmp_path: Path, start_s: float, end_s: float, b_frames: int
+) -> None:
+    path = make_joined(tmp_path / "a.ts", b_frames=b_frames)
+    cut = cut_recording(path, start_s, end_s, tmp_path / "out.mp4")
+    assert cut.start_s == pytest.approx(start_s, abs=0.1)
+    assert cut.start_s + cut.duration_s == pytest.approx(end_s, abs=0.2)
+    looks = {round(f.offset_s or 0.0, 2): number_of(f.image) for f in Recording(path, camera="", start_at=0, fps=25)}
+    shown = [round(cut.start_s + at, 2) for at in shown_s(cut.path)]
+    with av.open(str(cut.path)) as container:
+        pictures = [number_of(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
+    assert len(pictures) >= 50 and dict(zip(shown, pictures, strict=True)).items() <= looks.items()
 
 
 def test_a_cut_out_of_nothing_is_an_error(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, StreamFormat
-from detector.sources.recording import Recording, recordings_in
-from tests.sources.footage import make_sound, make_video, number_of
+from detector.sources.recording import RecordedPicture, Recording, recordings_in
+from tests.sources.footage import make_joined, make_sound, make_video, number_of
 
 
 def read(path: Path, fps: float = 5.0, **more: object) -> Recording:
@@ -122,6 +122,18 @@ def test_a_file_cut_off_in_the_middle_gives_its_first_half(tmp_path: Path) -> No
     recording = read(path)
     assert 6 <= len(list(recording)) <= 12
     assert recording.end_s == pytest.approx(2.0, abs=0.7)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_a_picture_asked_for_later_is_the_one_that_was_looked_at_though_time_begins_again_in_the_file(
+    tmp_path: Path, suffix: str
+) -> None:
+    make = make_joined if suffix == ".ts" else make_video
+    frames = list(read(make(tmp_path / f"a{suffix}"), fps=2))
+    assert len(frames) == (36 if suffix == ".ts" else 8)
+    for frame in frames:
+        later = RecordedPicture(tmp_path / f"a{suffix}", frame.offset_s or 0.0, frame.size)
+        assert number_of(later.bgr()) == number_of(frame.image)
 
 
 def text(path: Path) -> Path:
