@@ -13,6 +13,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+APART_S = 2.0  # what a time server corrects bit by bit moves the monotonic clock as well: only steps part the two
+LASTING_S = 5.0
 
 
 class Clock(Protocol):
@@ -28,7 +30,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """Wall time read once and carried forward by the monotonic clock, so a time correction cannot step it back."""
+    """Wall time read once and carried forward by the monotonic clock, so a time correction cannot step it back.
+
+    Nor does a correction set it right, or a machine's sleep move it: whoever lives long asks a `Correction`.
+    """
 
     def __init__(self) -> None:
         self._offset = time.time() - time.monotonic()
@@ -40,6 +45,37 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+    def follow(self) -> None:
+        """Go on by the machine's clock where that is ahead; where it was put back, nothing changes."""
+        self._offset = max(self._offset, time.time() - time.monotonic())
+
+
+class Correction:
+    """Notices that the machine's clock has left ours: it was set right, or the machine slept.
+
+    Args:
+        clock: Ours.
+        lasting_s: For so long they must have been apart.
+    """
+
+    def __init__(self, clock: Clock, lasting_s: float = LASTING_S) -> None:
+        self._clock = clock
+        self._lasting_s = lasting_s
+        self._since: float | None = None
+
+    def seen_s(self) -> float:
+        """How far the machine's clock is ahead of ours, below 0 behind; 0 while that is nothing to speak of.
+
+        To be asked again and again: it knows only what it saw when it was asked.
+        """
+        now = self._clock.now()
+        apart_s = time.time() - now
+        if abs(apart_s) <= APART_S:
+            self._since = None
+            return 0.0
+        self._since = now if self._since is None else self._since
+        return apart_s if now - self._since >= self._lasting_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)

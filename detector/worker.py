@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from detector import wire
 from detector.alerts.sink import LOOK_BACK_S, AlertSink
 from detector.census import Census
-from detector.clock import Clock, SystemClock
+from detector.clock import LASTING_S, Clock, Correction, SystemClock
 from detector.config import Camera, EdgeConfig
 from detector.edge.camera_worker import CameraWorker
 from detector.edge.delivery import Delivery, open_delivery
@@ -36,7 +36,7 @@ from detector.edge.relief import Relief
 from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
-from detector.edge.watchdog import Part, Watchdog
+from detector.edge.watchdog import LONGEST_SPARED_S, Part, Watchdog
 from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.notify import Notifier
 from detector.packets import PacketRing
@@ -152,7 +152,12 @@ def _cameras(
 
 
 class _Watch:
-    """The main thread's work while the cameras run: health is told, silence is noticed, what is stuck is helped."""
+    """The main thread's work while the cameras run: health is told, silence is noticed, what is stuck is helped.
+
+    When the machine's clock was set the worker begins anew: its own may not follow, since frames, incidents and clips
+    of one process lie on one line of time, which a step would tear. The more often it began anew of late, the longer
+    the two must be apart, so that a box whose clock never rests still watches.
+    """
 
     def __init__(
         self,
@@ -174,6 +179,7 @@ class _Watch:
         parts = [camera_part(camera, settings.stuck_s) for camera in cameras] + delivery.parts()
         memory_mb = settings.memory_mb or MEMORY_SHARE * available_mb()
         self._watchdog = Watchdog(parts, memory_mb, len(self._restarts))
+        self._correction = Correction(clock, min(LASTING_S * 2.0 ** len(self._restarts), LONGEST_SPARED_S))
         self._running_at = clock.now() + RUNNING_S
         self._report_at = clock.now()
         self._return_at = 0.0
@@ -187,7 +193,7 @@ class _Watch:
             for camera in self._cameras:
                 camera.watch_silence(now)
             self._watchdog.step(now)
-            anew = self._is_to_begin_anew(now)
+            anew = self._is_to_begin_anew()
             self._tell_what_is_due(now)
             if time.monotonic() >= self._return_at:
                 return_free_pages()
@@ -197,14 +203,18 @@ class _Watch:
         self._tell_what_is_due(self._clock.now())
         return anew
 
-    def _is_to_begin_anew(self, now: float) -> bool:
+    def _is_to_begin_anew(self) -> bool:
         """Not while a camera that gets on still owes to an outbox that takes nothing: that would be lost."""
-        why = self._watchdog.restart
+        why = self._watchdog.restart or self._clock_set()
         if why is None or any(c.sink.owed for c in self._cameras if not self._watchdog.stuck(part_name(c))):
             return False
         logger.error("the worker begins anew: %s", why)
-        self._restarts.note(now, why)
+        self._restarts.note(time.time(), why)  # the next process goes by the machine's clock
         return True
+
+    def _clock_set(self) -> str | None:
+        apart_s = self._correction.seen_s()
+        return f"the machine's clock was set, ours is off by {-apart_s:+.1f} s" if apart_s else None
 
     def _tell_what_is_due(self, now: float) -> None:
         try:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.clock import SystemClock, iso, kernel_clock, unix
+from detector.clock import Correction, SystemClock, iso, kernel_clock, unix
+from tests.builders import SteppedClock
 
 
 def test_a_time_correction_does_not_step_the_clock_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +17,31 @@ def test_a_time_correction_does_not_step_the_clock_back(monkeypatch: pytest.Monk
     before = clock.now()
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert clock.now() >= before
+
+
+def test_a_clock_follows_forward_and_never_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    ahead = clock.now() + 3600
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    clock.follow()
+    assert clock.now() == pytest.approx(ahead, abs=1.0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    clock.follow()
+    assert clock.now() >= ahead
+
+
+@pytest.mark.parametrize("apart_s", [900.0, 2.5, -2.5, -900.0])
+def test_a_correction_is_seen_when_it_lasts(monkeypatch: pytest.MonkeyPatch, apart_s: float) -> None:
+    clock = SteppedClock(1_800_000_000.0)
+    correction = Correction(clock, 5.0)
+    seen = []
+    for second in range(20):
+        clock.at += 1.0
+        blip = second == 3
+        put_s = apart_s if blip or second >= 8 else 1.5
+        monkeypatch.setattr(time, "time", lambda put_s=put_s: clock.at + put_s)
+        seen.append(correction.seen_s())
+    assert seen == [0.0] * 13 + [apart_s] * 7
 
 
 @settings(deadline=None)

@@ -371,13 +371,29 @@ class QuietPipeline(ScriptedPipeline):
         return []
 
 
+class HeldPipeline(ScriptedPipeline):
+    """Its sixth look lasts until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def process(self, frame: Frame) -> list[IncidentUpdate]:
+        updates = super().process(frame)
+        if self.calls == 6:
+            self.let_go.wait(30)
+        return updates
+
+
 @pytest.fixture
-def stream(tmp_path: Path, outbox: Outbox) -> Iterator[tuple[CameraWorker, QueuedSource]]:
-    """A live camera whose pipeline never says anything."""
+def stream(
+    tmp_path: Path, outbox: Outbox, request: pytest.FixtureRequest
+) -> Iterator[tuple[CameraWorker, QueuedSource]]:
+    """A live camera; its pipeline never says anything, unless a test asks for another."""
     camera, source, ring = Camera(name="dock", source="rtsp://10.0.0.1/x"), QueuedSource(), PacketRing(10)
     it = CameraWorker(
         camera,
-        build=QuietPipeline,  # type: ignore[arg-type]
+        build=getattr(request, "param", QuietPipeline),
         open_source=lambda _: source,
         sink=AlertSink(edge(tmp_path, camera), camera, outbox, ring),
         ring=ring,
@@ -447,6 +463,43 @@ def test_a_camera_that_never_comes_is_told_once_without_a_picture_and_ended_with
     source.queue.put(None)
     assert camera.join(30)
     assert [e["phase"] for e in sent(outbox) if e["phase"] not in ("new", "update")] == ["end"]
+
+
+def watched(camera: CameraWorker, seconds: float) -> int:
+    """How many envelopes there are once silence was asked for, so long after the start."""
+    camera.watch_silence(1_800_000_000.0 + seconds)
+    return camera.sink.published
+
+
+@pytest.mark.parametrize("stream", [ScriptedPipeline], indirect=True)
+def test_what_is_open_ends_when_its_camera_falls_silent(
+    stream: tuple[CameraWorker, QueuedSource], outbox: Outbox
+) -> None:
+    camera, _ = stream
+    seen(stream, *(n / 5 for n in range(6)))
+    assert watched(camera, 100) == 1
+    assert soon(lambda: watched(camera, 130) == 3) and watched(camera, 140) == 3
+    assert [(e["after"]["kind"], e["phase"]) for e in sent(outbox)] == [
+        ("label_photography", "new"), ("tamper", "new"), ("label_photography", "end"),
+    ]  # fmt: skip
+    seen(stream, 200, 200.2)
+    assert camera.crashes == 0
+
+
+@pytest.mark.parametrize("stream", [HeldPipeline], indirect=True)
+def test_a_silence_ends_nothing_while_the_last_picture_is_looked_at(
+    stream: tuple[CameraWorker, QueuedSource],
+) -> None:
+    camera, source = stream
+    seen(stream, *(n / 5 for n in range(5)))
+    pipeline = camera._pipeline
+    assert isinstance(pipeline, HeldPipeline)
+    source.queue.put(frames(6)[-1])
+    assert soon(lambda: pipeline.calls == 6)
+    assert [watched(camera, 130) for _ in range(5)] == [2] * 5
+    pipeline.let_go.set()
+    assert soon(lambda: watched(camera, 130) == 3)
+    assert camera.crashes == 0
 
 
 def test_ordinary_reconnections_and_recordings_are_not_silent(
@@ -807,4 +860,35 @@ def test_a_camera_that_is_stuck_is_told_and_the_process_begins_anew_with_the_oth
     assert "camera bad: stuck" in json.loads((config.data_dir / "restarts.json").read_text())[0][1]
     outbox = Outbox(config.data_dir / "outbox.db", load_identity(config.data_dir), clock=SystemClock())
     assert {fields["camera"] for fields in outbox.left_open()} <= {"bad"}
+    outbox.close()
+
+
+@pytest.mark.parametrize("put_s", [1800.0, -1800.0])
+@pytest.mark.parametrize("restarts", [0, 12])
+def test_when_the_machine_s_clock_is_set_the_worker_begins_anew_the_later_the_more_often_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put_s: float, restarts: int
+) -> None:
+    monkeypatch.setattr(inference, "load_detector", lambda settings: None)
+    monkeypatch.setattr(assembly, "build_pipeline", lambda config, camera, detector, least_score: ScriptedPipeline())
+    monkeypatch.setattr(worker, "LASTING_S", 0.5)
+    config = edge(
+        tmp_path, Camera(name="dock", source=str(make_video(tmp_path / "a.mp4")), loop=True), broker=Broker(port=1)
+    )
+    real, began = time.time, time.time()
+    told = config.data_dir / "restarts.json"
+    told.parent.mkdir()
+    told.write_text(json.dumps([[began - 60, "earlier"]] * restarts))
+    monkeypatch.setattr(time, "time", lambda: real() + put_s * (real() > began + 2.0))
+    stop = threading.Event()
+    threading.Timer(6.0, stop.set).start()
+    assert run(config, stop=stop) == (0 if restarts else BEGIN_ANEW)
+    at, why = json.loads(told.read_text())[-1]
+    if restarts:
+        assert why == "earlier"
+        return
+    assert "clock was set" in why and at == pytest.approx(began + put_s, abs=10.0), (
+        "by the clock that holds from now on"
+    )
+    outbox = Outbox(config.data_dir / "outbox.db", load_identity(config.data_dir), clock=SystemClock())
+    assert not outbox.left_open()
     outbox.close()

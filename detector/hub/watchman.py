@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
-from detector.clock import Clock
+from detector.clock import Clock, Correction, SystemClock
 from detector.config import AlarmsConfig
 from detector.hub.alarms import Alarms, Place, Sign
 from detector.hub.background import Background
@@ -64,6 +66,8 @@ class Watchman:
         self._poke = poke
         self._damaged = damaged
         self._key = key
+        self._correction = Correction(clock)
+        self._put_back_told = False
         self._check_at = clock.now() + FIRST_CHECK_S
         self._background = Background("watchman", self._run)
 
@@ -78,6 +82,7 @@ class Watchman:
 
     def _run(self) -> None:
         while self._background.pause(EVERY_S):
+            self._try(self.follow_clock)
             self._try(self.look_round)
             if self._clock.now() >= self._check_at:
                 self._check_at = self._clock.now() + CHECK_EVERY_S
@@ -95,6 +100,26 @@ class Watchman:
         down_from, up_at = self._health.down_from, self._health.started_at
         if down_from is not None and up_at - down_from > 60 * self._config.hub_down_min:
             self._try(lambda: self._alarms.note(absence(down_from, up_at), self._clock.now()))
+
+    def follow_clock(self) -> None:
+        """Go on by the machine's clock where that was set, or went on while the machine slept.
+
+        Put forward, ours is put forward as well, as if the hub had been away meanwhile: so it stands on record, and
+        nobody who couldn't be heard is called silent. Put back, only a new process can follow, since within one no
+        time may come twice: where there is somebody who starts it again the hub ends, else it says what to do.
+        """
+        apart_s = self._correction.seen_s()
+        if not apart_s or not isinstance(self._clock, SystemClock):
+            return
+        if apart_s > 0:
+            logger.warning("the machine's clock was put forward by %.1f s, and the hub's with it", apart_s)
+            self._clock.follow()
+            self._health.begin()
+        elif not self._put_back_told:
+            self._put_back_told = True
+            logger.error("the machine's clock was put back by %.1f s: the hub is to be started again", -apart_s)
+            if "NOTIFY_SOCKET" in os.environ:
+                os.kill(os.getpid(), signal.SIGTERM)
 
     def look_round(self) -> None:
         """Judge what is wrong now."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -10,15 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from detector.clock import SystemClock
 from detector.config import AlarmsConfig
 from detector.hub.alarms import KINDS, Alarm, Alarms, Sign
-from detector.hub.health import HubState
+from detector.hub.health import Health, HubState
 from detector.hub.knocks import Knock
 from detector.hub.rights import Role, Scope
 from detector.hub.schema import dropped
 from detector.hub.signs import HubNow, signs
 from detector.hub.store import Store
 from detector.hub.stored import Edge
+from detector.hub.watchman import Watchman
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 
@@ -431,3 +437,76 @@ def test_the_watchman_tells_of_the_hubs_absence_and_of_who_is_silent_but_in_serv
     site.clock.at += 70
     site.parts.watchman.look_round()
     assert [alarm.kind for alarm in alarms.open()] == ["hub_down"]
+
+
+class Machine:
+    """A machine's two clocks: one runs on, the other can be set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ran_s, self.put_s = 0.0, 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.ran_s)
+        monkeypatch.setattr(time, "time", lambda: NOON + self.ran_s + self.put_s)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+@pytest.fixture
+def watchman(site: Site, machine: Machine) -> Callable[[], Watchman]:
+    """Makes one that goes by the machine's clock, of a hub that has just begun."""
+
+    def make() -> Watchman:
+        clock = SystemClock()
+        health = Health(site.store, clock, site.folder)
+        health.begin()
+        return Watchman(site.parts.alarms, site.store, site.parts.keys, health, AlarmsConfig(), clock)
+
+    return make
+
+
+def test_a_hub_whose_machine_s_clock_is_put_forward_follows_and_calls_nobody_silent_for_that(
+    site: Site, machine: Machine, watchman: Callable[[], Watchman]
+) -> None:
+    it = watchman()
+    told(site, cam3=1.0)
+    machine.put_s = 3 * 3600.0
+    it.follow_clock()
+    it.look_round()
+    assert it._clock.now() == NOON, "a moment's step is no correction"
+    machine.ran_s += 10.0
+    it.follow_clock()
+    it.look_round()
+    assert it._clock.now() == NOON + 3 * 3600 + 10
+    assert not site.parts.alarms.open()
+    (away,) = site.parts.health.gaps(0, NOON + 86400)
+    assert (away.what, away.began_at, away.ended_at) == ("hub", NOON, NOON + 3 * 3600 + 10)
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+def test_a_hub_whose_machine_s_clock_is_put_back_ends_where_it_is_started_again_and_else_says_so(
+    machine: Machine,
+    watchman: Callable[[], Watchman],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    supervised: bool,
+) -> None:
+    if supervised:
+        monkeypatch.setenv("NOTIFY_SOCKET", "/nobody/listens")
+    it, ended = watchman(), []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        ended.append(number)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        machine.put_s = -8 * 3600.0
+        for _ in range(4):
+            it.follow_clock()
+            machine.ran_s += 10.0
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert ended == [signal.SIGTERM] * supervised
+    assert caplog.text.count("put back by 28800.0 s: the hub is to be started again") == 1
+    assert it._clock.now() == NOON + 40
