@@ -169,16 +169,19 @@ def test_an_empty_feed_fills_and_a_late_old_incident_finds_its_place(scene: Scen
     assert page.locator(".day").count() == 2
 
 
+def break_streams(scene: Scene) -> None:
+    """End every stream of changes, as a hub or a network does that goes away; pages open new ones by themselves."""
+    scene.hub.live._closed = True
+    scene.hub.live.poke()
+    time.sleep(0.5)
+    scene.hub.live._closed = False
+
+
 def test_a_page_that_lost_the_hub_catches_up(scene: Scene) -> None:
     page = scene.page()
     page.wait_for_selector("#empty")
     page.context.set_offline(True)
-    for stream in list(scene.hub.live._pokes):  # offline leaves open connections open: break them
-        scene.hub.live._closed = True
-        scene.hub.live.poke()
-        del stream
-    time.sleep(0.5)
-    scene.hub.live._closed = False
+    break_streams(scene)  # offline leaves open connections open
     scene.alert("missed")
     page.context.set_offline(False)
     page.wait_for_selector("#card-missed")
@@ -366,6 +369,165 @@ def test_two_guards_see_each_other_and_the_later_one_is_asked(scene: Scene) -> N
     assert scene.hub.store.incident("one").verdict == "true"
     assert all("409" in complaint for complaint in scene.complaints)  # the browser logs each
     scene.complaints.clear()
+
+
+def waiting_at(page: Any) -> list[str]:
+    """What the desk lists as not judged yet."""
+    entries = page.locator("#queue li:not(.judged) [data-incident]").all()
+    return [one.get_attribute("data-incident") for one in entries]
+
+
+def settled(page: Any) -> None:
+    """Wait until what was judged and taken back at the desk has been sent and answered."""
+    page.evaluate("sending.then(() => null)")
+
+
+def test_a_desk_that_loses_the_hub_keeps_its_list_and_comes_back_to_what_was_not_saved(scene: Scene) -> None:
+    ids = [f"i{n}" for n in range(6)]
+    for n, incident in enumerate(ids):
+        scene.alert(incident, started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    break_streams(scene)
+    page.keyboard.press("1")
+    page.wait_for_selector("#last:has-text('没有保存成功')")
+    page.wait_for_selector(".item[data-incident=i0]")
+    page.locator("#queue [data-incident=i5]").click()
+    page.wait_for_selector("#unopened:visible")
+    assert page.locator(".item[data-incident=i0]").count() == 1 and page.locator("#empty:visible").count() == 0
+    assert waiting_at(page) == ids and page.inner_text("#left").startswith("还剩 6 条")
+    page.context.set_offline(False)
+    page.keyboard.press("1")
+    page.wait_for_selector("#last .just[data-incident=i0]")
+    page.wait_for_selector(".item[data-incident=i1]")
+    assert [v.verdict for v in scene.hub.store.verdicts("i0")] == ["true"]
+    page.wait_for_selector("#unopened", state="hidden")
+    scene.complaints.clear()  # the browser says, rightly, that it was offline
+
+
+def test_a_desk_goes_on_once_the_hub_is_back_though_nothing_has_changed(scene: Scene) -> None:
+    for n, incident in enumerate(("one", "two", "three")):
+        scene.alert(incident, started_at_unix=time.time() - 60 * n)
+    page = scene.page()
+    page.route("**/incidents/*/item", lambda route: route.fulfill(status=503))
+    page.goto(scene.hub.url + "review")
+    page.keyboard.press("1")
+    page.wait_for_selector("#last .just[data-incident=one]")
+    page.wait_for_selector("#unopened:visible")
+    page.wait_for_load_state("networkidle")
+    assert waiting_at(page) == ["two", "three"] and page.locator("#empty:visible, .item").count() == 0
+    page.unroute("**/incidents/*/item")
+    break_streams(scene)
+    page.wait_for_selector(".item[data-incident=two]")
+    page.wait_for_selector("#unopened", state="hidden")
+    assert waiting_at(page) == ["two", "three"]
+    scene.complaints.clear()  # the browser logs each 503
+
+
+def test_what_cannot_be_opened_is_passed_by_and_what_is_gone_leaves_the_list(scene: Scene) -> None:
+    ids = [f"i{n}" for n in range(7)]
+    for n, incident in enumerate(ids):
+        scene.alert(incident, started_at_unix=time.time() - 60 * n)
+    page = scene.page()
+    page.route("**/incidents/i1/item", lambda route: route.fulfill(status=503))
+    page.goto(scene.hub.url + "review")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("#unopened:visible")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector(".item[data-incident=i2]")
+    page.wait_for_selector("#unopened", state="hidden")
+    page.wait_for_load_state("networkidle")
+    with scene.hub.store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM incidents WHERE id = 'i6'")
+    page.locator("#queue [data-incident=i6]").click()
+    page.wait_for_selector("#queue [data-incident=i6]", state="detached")
+    assert page.locator(".item[data-incident=i2]").count() == 1 and waiting_at(page) == ids[:-1]
+    page.keyboard.press("1")  # means the one that is shown
+    page.wait_for_selector("#last .just[data-incident=i2]")
+    page.wait_for_selector(".item[data-incident=i3]")
+    scene.complaints.clear()  # the browser logs each 503 and 404
+
+
+def test_undo_takes_back_one_verdict_for_each_press(scene: Scene) -> None:
+    for n in range(5):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+
+    def judge(*ids: str) -> None:
+        for incident in ids:
+            page.wait_for_selector(f".item[data-incident={incident}]")
+            page.keyboard.press("1")
+        settled(page)
+
+    def judged() -> list[str]:
+        return [f"i{n}" for n in range(5) if scene.hub.store.incident(f"i{n}").verdict]  # type: ignore[union-attr]
+
+    judge("i0", "i1", "i2", "i3")
+    # Held down, it is pressed once.
+    for _ in range(4):
+        page.keyboard.down("u")
+        settled(page)
+    page.keyboard.up("u")
+    page.wait_for_selector(".item[data-incident=i3]")
+    assert judged() == ["i0", "i1", "i2"]
+    # Pressed again before the first was answered, it takes back the one before.
+    page.evaluate(
+        "for (let n = 0; n < 2; n += 1)"
+        " document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'u', bubbles: true }))"
+    )
+    settled(page)
+    page.wait_for_selector(".item[data-incident=i1]")
+    assert judged() == ["i0"]
+    page.wait_for_selector("#queue [data-incident=i2]")
+    judge("i1", "i2")
+    # What wasn't taken back is still the next to be.
+    page.route("**/undo", lambda route: route.fulfill(status=503))
+    page.keyboard.press("u")
+    page.wait_for_selector("#last:has-text('没有成功')")
+    settled(page)
+    page.unroute("**/undo")
+    page.keyboard.press("u")
+    page.wait_for_selector(".item[data-incident=i2]")
+    settled(page)
+    assert judged() == ["i0", "i1"]
+    # A verdict that wasn't taken comes back by itself; the one before it isn't meant.
+    page.route("**/incidents/i2/verdict", lambda route: route.fulfill(status=503))
+    page.evaluate(
+        "for (const key of '1u') document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
+    )
+    settled(page)
+    page.wait_for_selector(".item[data-incident=i2]")
+    assert judged() == ["i0", "i1"]
+    scene.complaints.clear()  # the browser logs each 503
+
+
+def test_what_somebody_took_back_is_judged_anew_at_the_desk_that_judged_it(scene: Scene) -> None:
+    for n, incident in enumerate(("one", "two", "three")):
+        scene.alert(incident, started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+    for incident in ("one", "two"):
+        page.wait_for_selector(f".item[data-incident={incident}]")
+        page.keyboard.press("1")
+    page.wait_for_selector("#last .just[data-incident=two]")
+    page.wait_for_selector("#queue [data-incident=two]", state="detached")
+    for incident in ("one", "two"):
+        scene.hub.store.withdraw_verdict(incident, "owner", time.time())
+    scene.hub.live.poke()
+    page.wait_for_selector("#queue [data-incident=two]")
+    until(page, "document.getElementById('left').textContent.startsWith('还剩 3 条')")
+    # By the list or by itself, one comes to it, and keys mean it.
+    page.locator("#queue [data-incident=two]").click()
+    page.wait_for_selector(".item[data-incident=two]")
+    page.keyboard.press("3")
+    page.wait_for_selector(".item[data-incident=three]")
+    page.keyboard.press("2")
+    page.wait_for_selector(".item[data-incident=one]")
+    page.keyboard.press("4")
+    page.wait_for_selector("#empty:visible")
+    settled(page)
+    found = {one: scene.hub.store.incident(one).verdict for one in ("one", "two", "three")}  # type: ignore[union-attr]
+    assert found == {"one": "unclear", "two": "false", "three": "authorised"}
 
 
 def test_an_area_of_false_alarms_is_drawn_or_typed_and_proposed(scene: Scene, mp4: bytes) -> None:

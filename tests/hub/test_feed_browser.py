@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from argon2 import PasswordHasher
 
@@ -39,6 +40,23 @@ def test_a_narrowed_feed_is_shared_by_its_address_and_stays_narrow(scene: Scene)
     other = page.context.new_page()
     other.goto(page.url)
     assert other.input_value("#by-zone") == "gate" and other.locator(".card").count() == 2
+
+
+def test_however_many_cards_there_are_what_the_page_asks_for_stays_short(scene: Scene) -> None:  # noqa: F811
+    for n in range(60):
+        scene.alert(f"inc{n}", zone="bulk", started_at_unix=time.time() - 60 - n, snapshot=None)
+    page = scene.page()
+    page.goto(scene.hub.url + "?zone=bulk&severity=critical&kind=label_photography&verdict=open")
+    while (shown := page.locator(".card").count()) < 60:
+        page.locator("[data-more]").scroll_into_view_if_needed()
+        until(page, f"document.querySelectorAll('.card').length > {shown}")
+    with page.expect_request("**/feed/live?*") as asked:
+        scene.alert("new", zone="bulk")
+    page.wait_for_selector("#card-new")
+    assert page.locator(".card").count() == 61
+    fields = dict(parse_qsl(urlsplit(asked.value.url).query, keep_blank_values=True))
+    assert fields["zone"] == "bulk" and fields["shown"] == "60" and {"before", "seen", "to"} <= fields.keys()
+    assert len(asked.value.url) < 500  # nginx takes 8 KB; with the fields of sixty cards it were 5.5
 
 
 def test_nothing_is_missed_or_doubled_when_the_hub_starts_anew(scene: Scene, tmp_path: Path) -> None:  # noqa: F811

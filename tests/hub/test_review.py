@@ -258,6 +258,14 @@ def test_the_desk_shows_the_worst_and_how_many_are_left(site: Any, envelope: Any
     assert '<article class="item warning" data-incident="mild"' in chosen.text
 
 
+def test_a_camera_where_nothing_waits_any_more_stays_chosen(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    site.store.add_verdict("inc-1", "li", "true", "", NOON)
+    page = site.client.get("/review", params={"camera": "cam3"}).text
+    assert '<option value="cam3" selected>cam3</option>' in page and 'data-queue="/review/queue?camera=cam3"' in page
+    assert 'value="cam3"' not in site.client.get("/review").text
+
+
 @pytest.mark.parametrize(
     "query",
     ["after=x", "after=1,2", "after=1,nan,a", "after=9e9,1,a", f"after={10**40},1,a", "after=1,inf,a", "after=1,1,%00",

@@ -68,7 +68,7 @@ def review(view: Judge, incident: str = "") -> Response:
         "review.html",
         desk=desk,
         last_change=last_change,
-        cameras=_cameras(view, listed["waiting"]),
+        cameras=_cameras(view, desk, listed["waiting"]),
         kinds=sorted({one.kind for one in listed["waiting"]} | ({desk.kind} if desk.kind else set())),
         lanes=LANES,
         **listed,
@@ -142,10 +142,11 @@ def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
     }
 
 
-def _cameras(view: View, waiting: list[Any]) -> list[tuple[str, str]]:
-    """Names and titles of cameras that something waits at."""
+def _cameras(view: View, desk: Desk, waiting: list[Any]) -> list[tuple[str, str]]:
+    """Names and titles of cameras that something waits at, and of the one that is chosen."""
     titles = {state.name: state.title for state in camera_states(view.store.edges(view.scope), view.now, view.scope)}
-    return sorted({(one.camera, titles.get(one.camera, one.camera)) for one in waiting})
+    names = {one.camera for one in waiting} | ({desk.camera} if desk.camera else set())
+    return sorted((name, titles.get(name, name)) for name in names)
 
 
 def _written_place(harm: int, incident: StoredIncident) -> str:

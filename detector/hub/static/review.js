@@ -34,10 +34,13 @@ const player = () => Player.in(shown());
 
 const kept = new Map();
 
+class Gone extends Error {}
+
 function item(id) {
   if (!kept.has(id)) {
     const made = (async () => {
       const answer = await ask(path(id, "item"));
+      if (answer.status === 404) throw new Gone();
       if (!answer.ok) throw new Error(String(answer.status));
       const found = elements(await answer.text()).querySelector(".item");
       new Player(found.querySelector(".player"));
@@ -57,6 +60,7 @@ const entries = () => [...document.querySelectorAll("#queue [data-incident]")];
 const entry = (id) => entries().find((one) => one.dataset.incident === id);
 
 let wanted = null; // the incident that is to be shown, while it is on its way
+let unopened = null; // the one that couldn't be, until one is
 
 async function show(id, { replace = false } = {}) {
   wanted = id;
@@ -66,9 +70,8 @@ async function show(id, { replace = false } = {}) {
   let next;
   try {
     next = await ready;
-  } catch {
-    entry(id)?.closest("li").remove();
-    return showNext();
+  } catch (failure) {
+    return passOver(id, failure instanceof Gone);
   } finally {
     clearTimeout(slow);
     delete at.dataset.slow;
@@ -78,6 +81,7 @@ async function show(id, { replace = false } = {}) {
   at.replaceChildren(next);
   document.getElementById("empty").hidden = true;
   at.hidden = false;
+  sayUnopened(null);
   mark(id);
   const now = player();
   now?.showState();
@@ -92,6 +96,23 @@ async function show(id, { replace = false } = {}) {
   look();
   for (const one of neighbours(id)) item(one).catch(() => {});
   return undefined;
+}
+
+// What is gone leaves the list; anything else stays there, for it may only be that the hub can't be reached.
+function passOver(id, isGone) {
+  if (isGone) entry(id)?.closest("li").remove();
+  if (wanted !== id) return undefined;
+  wanted = shown()?.dataset.incident ?? null;
+  const stays = wanted && !judged.has(wanted); // where one is
+  if (isGone) return stays && wanted !== id ? undefined : showNext();
+  if (!stays) clear();
+  document.getElementById("empty").hidden = true;
+  return sayUnopened(id);
+}
+
+function sayUnopened(id) {
+  unopened = id;
+  document.getElementById("unopened").hidden = !id;
 }
 
 // How long it took from the key until the next clip's picture stood on the page, for whoever measures.
@@ -129,18 +150,23 @@ function following(id) {
 function showNext() {
   const next = following(shown()?.dataset.incident ?? "");
   if (next) return show(next, { replace: true });
-  wanted = null;
-  player()?.video?.pause();
-  at.replaceChildren();
-  at.hidden = true;
+  clear();
   document.getElementById("empty").hidden = false;
   return undefined;
 }
 
+function clear() {
+  wanted = null;
+  player()?.video?.pause();
+  at.replaceChildren();
+  at.hidden = true;
+}
+
 // Verdicts. They are sent one after another; the page doesn't wait for them, and comes back to one that failed.
 
-const judged = new Map(); // by incident: number of one's verdict, 0 while it is on its way
+const judged = new Map(); // by incident: number of the verdict that settled it, null while one's own is on its way
 const past = []; // incidents judged here, the latest last
+const undoing = new Set(); // those of them whose verdict is about to be taken back
 let sending = Promise.resolve();
 
 function inTurn(deed) {
@@ -156,7 +182,7 @@ function countDown(by) {
 function judgeAtDesk(form, fields) {
   const id = shown().dataset.incident;
   if (wanted !== id || judged.has(id)) return; // the next one isn't there yet
-  judged.set(id, 0);
+  judged.set(id, null);
   past.push(id);
   entry(id)?.closest("li").classList.add("judged");
   countDown(1);
@@ -170,9 +196,9 @@ function judgeAtDesk(form, fields) {
       kept.delete(id);
       return;
     }
-    await comeBack(id);
-    if (answer?.status === 409) contest(await answer.text());
-    else last.textContent = last.dataset.failed;
+    const isBack = await comeBack(id);
+    if (isBack && answer?.status === 409) contest(await answer.text());
+    else last.textContent = isBack ? last.dataset.failed : last.dataset.notDone;
   });
 }
 
@@ -187,10 +213,15 @@ function forget(id) {
   }
 }
 
+// Shows one again, as the hub has it now or, while that can't be asked, as it was; tells whether it is shown.
 async function comeBack(id) {
   forget(id);
+  wanted = id;
+  const before = kept.get(id);
   kept.delete(id);
-  await show(id, { replace: true });
+  await item(id).catch((failure) => { if (before && !(failure instanceof Gone)) kept.set(id, before); });
+  if (wanted === id) await show(id, { replace: true });
+  return shown()?.dataset.incident === id;
 }
 
 function contest(html) {
@@ -201,14 +232,23 @@ function contest(html) {
 }
 
 function undoAtDesk() {
-  const id = past.at(-1);
-  if (!id) return document.querySelector(".item [data-undo]")?.click();
+  if (!past.length) return document.querySelector(".item [data-undo]")?.click();
+  const id = past.findLast((one) => !undoing.has(one));
+  if (!id) return undefined;
+  undoing.add(id);
   return inTurn(async () => {
+    undoing.delete(id);
+    const place = past.lastIndexOf(id);
+    if (place < 0) return undefined; // its verdict wasn't taken: nothing is to be taken back
+    past.splice(place, 1);
     const answer = await ask(path(id, "undo"), {}, "desk").catch(() => null);
+    if (!answer?.ok && answer?.status !== 409) {
+      if (answer?.status !== 404) past.splice(place, 0, id);
+      last.textContent = last.dataset.notDone;
+      return undefined;
+    }
     last.replaceChildren();
-    await comeBack(id);
-    if (answer?.status === 409) contest(await answer.text());
-    else if (!answer?.ok) last.textContent = last.dataset.failed;
+    if (await comeBack(id) && answer.status === 409) contest(await answer.text());
     return refreshQueueSoon();
   });
 }
@@ -275,10 +315,10 @@ document.addEventListener("click", (event) => {
 });
 
 function keepTheirs() {
-  document.querySelector(".contested")?.remove();
+  const contested = document.querySelector(".contested");
+  contested.remove();
   if (!isDesk) return refresh(shown().dataset.incident);
-  const id = shown().dataset.incident;
-  judged.set(id, 0); // settled; not one's own, so not to be undone
+  judged.set(shown().dataset.incident, Number(contested.dataset.number)); // not one's own, so not to be undone
   return showNext();
 }
 
@@ -312,7 +352,7 @@ const keys = {
 
 function go(way) {
   const ids = entries().map((one) => one.dataset.incident);
-  const to = ids[ids.indexOf(shown()?.dataset.incident) + way];
+  const to = ids[ids.indexOf(unopened ?? shown()?.dataset.incident) + way];
   if (to) {
     judged.delete(to);
     show(to, { replace: true });
@@ -337,7 +377,7 @@ document.addEventListener("keydown", (event) => {
     if (!event.repeat) pressed.click();
   } else if (keys[key]) {
     event.preventDefault();
-    keys[key]();
+    if (!event.repeat || key !== "u") keys[key]();
   }
 });
 
@@ -491,11 +531,21 @@ async function refresh(id) {
   }
 }
 
+// What was settled before the list was asked for, and is in it, was taken back in another tab or by somebody else.
+function reopen(lines, before) {
+  for (const line of lines) {
+    const id = line.firstElementChild.dataset.incident;
+    if (Number.isInteger(before.get(id)) && judged.get(id) === before.get(id)) forget(id);
+  }
+}
+
 async function showMore(link) {
+  const before = new Map(judged);
   const answer = await ask(link.getAttribute("href"), null, "queue").catch(() => null);
   if (!answer?.ok) return;
   const more = elements(await answer.text()).querySelector("ol");
   const list = document.querySelector("#queue ol");
+  reopen(more.children, before);
   list.append(...more.children);
   setNext(more.dataset.next);
   showEyes();
@@ -513,6 +563,7 @@ function refreshQueueSoon() {
   refreshing ||= setTimeout(async () => {
     refreshing = 0;
     await sending; // what is on its way would come back into the list
+    const before = new Map(judged);
     const pages = Math.ceil(entries().length / 30) || 1;
     const list = document.querySelector("#queue ol");
     let next = page.queue;
@@ -526,6 +577,7 @@ function refreshQueueSoon() {
       next = found.dataset.next;
       lines.push(...found.children);
     }
+    reopen(lines, before);
     const id = shown()?.dataset.incident;
     // The one that is being looked at stays in its place, whoever judges it.
     if (id && entry(id) && !lines.some((line) => line.firstElementChild.dataset.incident === id)) {
@@ -535,9 +587,9 @@ function refreshQueueSoon() {
     list.replaceChildren(...lines);
     setNext(next);
     document.getElementById("left").textContent = left;
-    for (const known of [...judged.keys()]) if (!past.includes(known) && !entry(known)) judged.delete(known);
+    if (!entry(unopened)) sayUnopened(null);
     if (id) mark(id);
-    else if (lines.length) showNext();
+    else if (!wanted) showNext();
     showEyes();
   }, 150);
 }
@@ -551,6 +603,7 @@ function listen(after) {
     clearTimeout(complaint);
     lost.hidden = true;
     look();
+    if (isDesk) refreshQueueSoon(); // what couldn't be had meanwhile
   });
   source.addEventListener("incident", (event) => {
     known = event.lastEventId;

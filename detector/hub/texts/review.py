@@ -116,6 +116,7 @@ ZH: dict[str, str] = {
     "help_mask": "画“这里永远不是”",
     "help_help": "这张表",
     "review_failed": "没有保存成功，已回到这一条。",
+    "review_unopened": "没能打开，它还在列表里。可以再试一次。",
     "review_loading": "正在打开…",
 }
 
@@ -236,5 +237,6 @@ EN: dict[str, str] = {
     "help_mask": "Draw “never here”",
     "help_help": "This table",
     "review_failed": "It was not saved; here it is again.",
+    "review_unopened": "It could not be opened. It stays in the list: try again.",
     "review_loading": "Opening…",
 }
