@@ -11,6 +11,8 @@ import onnx
 from manifest import SetError
 from onnx import TensorProto, helper
 
+from detector.values import LABELS, TRAITS
+
 
 def bare(model: onnx.ModelProto) -> int:
     """Cut a detection network in place.
@@ -49,3 +51,9 @@ def bare(model: onnx.ModelProto) -> int:
     graph.initializer.extend(used)
     onnx.checker.check_model(model)
     return bins
+
+
+def bins_of(model: onnx.ModelProto) -> int:
+    """How many bins a scene model distributes a side over, by its output."""
+    channels = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    return int(channels - len(LABELS) - len(TRAITS)) // 4

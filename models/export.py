@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import yaml
-from bare import bare
+from bare import bare, bins_of
 from manifest import SetError
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -173,7 +173,7 @@ def after_last_convolutions(model: onnx.ModelProto) -> list[str]:
 def main() -> None:
     """Export, quantise when asked to, describe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="of train.py, or a mix of scene models (mix.py)")
     parser.add_argument("--name", default="scene")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument(
@@ -182,10 +182,14 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=48, help="how many of each folder (48)")
     args = parser.parse_args()
     target = args.out / f"{args.name}.onnx"
-    channels = export(args.checkpoint, target)
-    network = onnx.load(target)
-    bins = bare(network)
-    onnx.save(network, target)
+    if args.checkpoint.suffix == ".onnx":
+        shutil.copy(args.checkpoint, target)
+        channels, bins = [*LABELS, *TRAITS], bins_of(onnx.load(target))
+    else:
+        channels = export(args.checkpoint, target)
+        network = onnx.load(target)
+        bins = bare(network)
+        onnx.save(network, target)
     card = {
         "name": args.name,
         "file": target.name,

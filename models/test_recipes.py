@@ -203,6 +203,20 @@ def test_a_mix_lies_between_a_scene_model_and_coco(start: Path, tmp_path: Path) 
         mix(tmp_path / "scene.onnx", tmp_path / "none.pt", 0.5, tmp_path / "mix.onnx")
 
 
+def test_a_mix_of_two_scene_models_is_exported_as_it_is(start: Path, tmp_path: Path) -> None:
+    model = load_start(start, "cpu").half()
+    torch.save({"model": model, "train_args": {"task": "detect"}}, tmp_path / "last.pt")
+    for source, name in ((tmp_path / "last.pt", "one"), (tmp_path / "mix.onnx", "two")):
+        if name == "two":
+            mix(tmp_path / "one.onnx", tmp_path / "one.onnx", 0.5, source)
+        words = [sys.executable, HERE / "export.py", source, "--name", name, "--out", tmp_path]
+        subprocess.run(list(map(str, words)), check=True, capture_output=True)
+    one, two = (find_card(str(tmp_path / f"{name}.yaml")) for name in ("one", "two"))
+    assert one.layout == two.layout
+    ours, mixed = parts_of(tmp_path / "one.onnx"), parts_of(tmp_path / "two.onnx")
+    assert all(np.allclose(ours[name], mixed[name]) for name in ours)
+
+
 def parts_of(path: Path) -> dict[str, np.ndarray]:
     """Weights of a network's layers in a file."""
     return {
