@@ -19,7 +19,6 @@ from detector.rules.tamper import TamperRule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
-from detector.tracking.people import PeopleTracker
 from detector.tuned import LeastScore, configured
 
 
@@ -33,7 +32,7 @@ def build_looker(analysis: Analysis, detector: Detector | None = None) -> SceneL
     Raises:
         ModelError: The model can't be loaded.
     """
-    return SceneLooker(detector or load_detector(analysis), PeopleTracker, MotionGate if analysis.gate else None)
+    return SceneLooker(detector or load_detector(analysis), MotionGate if analysis.gate else None)
 
 
 def build_judge(config: EdgeConfig, camera: Camera, least_score: LeastScore | None = None) -> Judge:

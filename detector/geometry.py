@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from detector.values import Box, FloatArray
 
+SAME = 0.15  # closeness from which two boxes may be the same person a moment apart
+
 
 def areas(boxes: FloatArray) -> FloatArray:
     """Areas `(N,)` of boxes `(N, 4)` x1, y1, x2, y2; a box turned inside out has none."""
@@ -29,6 +31,23 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     common = intersections(a, b)
     union = areas(a)[:, None] + areas(b)[None, :] - common
     return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0), np.float32)
+
+
+def closeness(expected: FloatArray, seen: FloatArray) -> FloatArray:
+    """How well boxes of people `(N, 4)` and `(M, 4)` fit, `(N, M)` in 0..1.
+
+    IoU; where they hardly overlap, up to 0.3 for centres within half a height of each other and like areas.
+    """
+    overlap = iou(expected, seen)
+    if not overlap.size:
+        return overlap
+    a, b = (expected[:, :2] + expected[:, 2:]) / 2, (seen[:, :2] + seen[:, 2:]) / 2
+    apart = np.linalg.norm(a[:, None] - b[None], axis=2)
+    height = np.maximum(expected[:, 3] - expected[:, 1], 1)[:, None]
+    first, second = np.maximum(areas(expected), 1)[:, None], np.maximum(areas(seen), 1)[None]
+    like = np.minimum(first / second, second / first)
+    near = 0.3 * np.clip(1 - apart / (0.5 * height), 0, 1) * (like > 0.5)
+    return np.asarray(np.maximum(overlap, near), np.float32)
 
 
 def distance(a: tuple[float, float], b: tuple[float, float]) -> float:

@@ -16,7 +16,6 @@ from detector.inference.looker import SceneLooker
 from detector.pictures import Bgr
 from detector.pipeline import Pipeline, Stages
 from detector.tracking import SceneTracker
-from detector.tracking.people import PeopleTracker
 from detector.values import Box, Detections, Frame, IncidentKind, IncidentUpdate, Phase, Scene, Severity, Signal
 from tests.builders import SIZE, box_at, detections, frame, moved, times
 from tests.rules.staging import PLACES, STANDING, Photo, aimed, weighing
@@ -286,13 +285,13 @@ def test_what_was_learned_survives_and_what_was_remembered_does_not(change: str)
         students.append(Student())
         return Stages(SceneTracker(), (students[-1],), IncidentBook("site", Incidents()))
 
-    pipeline = Pipeline(SceneLooker(ScriptedDetector(lambda t: []), PeopleTracker), build)
+    pipeline = Pipeline(SceneLooker(ScriptedDetector(lambda t: [])), build)
     shown = stamped(0, 1, 2)
     shown += stamped(-LEAP, 1 - LEAP) if change == "time" else [replace(frame(3, (640, 360)), captured_at=START + 3)]
     for each in shown:
         pipeline.process(each)
     assert [(s.count, s.own) for s in students] == [(3, 3), (4, 1)]
-    heir = Pipeline(SceneLooker(ScriptedDetector(lambda t: []), PeopleTracker), build)
+    heir = Pipeline(SceneLooker(ScriptedDetector(lambda t: [])), build)
     heir.recall(pipeline.learned())
     assert students[-1].count == 4
 

@@ -29,7 +29,6 @@ from detector.recorded.recordings import Piece, Session
 from detector.sides import SUFFIX, read_side
 from detector.sources.played import PlayedFile
 from detector.tracking import SceneTracker
-from detector.tracking.people import PeopleTracker
 from detector.values import Box, Detections, Frame, IncidentKind, Scene, Severity, Signal
 from tests.builders import SteppedClock, detections
 from tests.sources.footage import GREYS, make_video, number_of
@@ -71,7 +70,7 @@ class PhotoEvery:
 def pipeline(scenes: set[int]) -> Pipeline:
     """A pipeline that tells of something in these scenes."""
     return Pipeline(
-        SceneLooker(PictureReader(), PeopleTracker),
+        SceneLooker(PictureReader()),
         lambda: Stages(SceneTracker(), (PhotoEvery(scenes),), IncidentBook("north", SETTINGS)),
     )
 

@@ -21,7 +21,6 @@ from detector.edge.turns import Asked, Turns, Urgency, urgency_of
 from detector.inference.gate import KEEP_ALIVE_S, MotionGate
 from detector.inference.looker import SceneLooker
 from detector.pictures import Bgr
-from detector.tracking.people import PeopleTracker
 from detector.values import Detections, Frame, Sight
 from tests.bench import density
 from tests.builders import detections, person, scene
@@ -233,7 +232,7 @@ def picture(at: float, bright: bool = False) -> Frame:
 
 def test_a_look_that_waits_for_its_turn_is_owed_though_what_moved_has_come_to_rest() -> None:
     detector = Counting()
-    looker = SceneLooker(detector, PeopleTracker, MotionGate)
+    looker = SceneLooker(detector, MotionGate)
     still = [picture(100 + n / 5) for n in range(20)]
     assert looker.look(still[0]) is not None
     while looker.glance(frame := still.pop(0)):  # the gate holds for some frames
@@ -301,7 +300,7 @@ def test_cameras_rest_as_configured_where_nothing_is_going_on(
 
 
 def test_what_moves_or_somebody_seen_ends_the_calm() -> None:
-    looker = SceneLooker(Counting(), PeopleTracker, MotionGate)
+    looker = SceneLooker(Counting(), MotionGate)
     for n in range(200):
         looker.look(picture(100 + n / 5))
     assert looker.calm_s > 30
@@ -313,7 +312,7 @@ def test_what_moves_or_somebody_seen_ends_the_calm() -> None:
 
 
 def test_a_looker_without_a_gate_is_never_calm() -> None:
-    looker = SceneLooker(Counting(), PeopleTracker)
+    looker = SceneLooker(Counting())
     for n in range(200):
         looker.look(picture(100 + n / 5))
     assert looker.calm_s == 0

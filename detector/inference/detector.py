@@ -78,7 +78,7 @@ class SceneDetector:
         for box in people_to_zoom(whole.of(PERSON).boxes, people, self._settings.zooms):
             close = self._zoom(picture, as_box(box), thresholds)
             devices.append(close[(close.class_ids == PHONE) | (close.class_ids == SCANNER)])
-            # Exactly equal: the box to zoom at is a copy of the detection's, unless it is a tracked one's.
+            # Exactly equal: the box to zoom at is a copy of the detection's, unless it is of somebody missed.
             acts[(whole.class_ids == PERSON) & (whole.boxes == box).all(1)] = acts_of(box, close.of(PERSON))
         # What the hands do shows from near alone: from afar nothing is said of it.
         whole.traits[:, ACT_TRAITS] = acts

@@ -1,7 +1,8 @@
 """Whether to look at a frame, then what is in it: frames enter, a `Look` at each that isn't passed over leaves.
 
 What is remembered from frame to frame is a matter of seconds: who was seen just now, and whether anything moves. So
-recordings can be looked at file by file, in any order and on any machine, and each file gives the same looks.
+recordings can be looked at file by file, in any order and on any machine, and each file gives the same looks but where
+somebody is missed within its first seconds (`missed.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from detector.inference.gate import MotionGate
+from detector.inference.missed import MissedPeople
 from detector.inference.view import ViewGauge
 from detector.values import LABELS, PERSON, UNKNOWN_TRAITS, Box, Detections, Frame, Look, ViewMeasure
 
@@ -30,31 +32,16 @@ class Detector(Protocol):
         """
 
 
-class Follower(Protocol):
-    """Keeps people in mind who are missed for a moment."""
-
-    @property
-    def boxes(self) -> tuple[Box, ...]:
-        """Boxes of the people followed now."""
-
-    def update(self, people: Detections, at: float, size: tuple[int, int]) -> object:
-        """Take up who was seen at frame time `at`, seconds, in a picture of `size` (width, height)."""
-
-
 class SceneLooker:
     """Looks at one camera's frames.
 
     Args:
         detector: What is in a picture; may be shared with other cameras.
-        follower: Makes what keeps people in mind.
         gate: Makes what chooses the frames that are looked at; all of them when left out.
     """
 
-    def __init__(
-        self, detector: Detector, follower: Callable[[], Follower], gate: Callable[[], MotionGate] | None = None
-    ) -> None:
+    def __init__(self, detector: Detector, gate: Callable[[], MotionGate] | None = None) -> None:
         self._detector = detector
-        self._new_follower = follower
         self._new_gate = gate
         self._size: tuple[int, int] | None = None
         self._at = 0.0
@@ -89,9 +76,9 @@ class SceneLooker:
         wanted, self._wanted = self._wanted, False
         if not wanted:
             return None
-        detections = sound(self._detector.detect(frame, self._follower.boxes), size)
+        detections = sound(self._detector.detect(frame, self._missed.boxes), size)
         people = detections.of(PERSON)
-        self._follower.update(people, at, size)
+        self._missed.update(people, at)
         if self._gate is not None and len(people):
             self._gate.keep_open(at)
         return Look(frame.camera, frame.index, at, size, detections, self._view(frame), frame.file, frame.offset_s)
@@ -104,7 +91,7 @@ class SceneLooker:
 
     def _begin_anew(self) -> None:
         self._gauge = ViewGauge()
-        self._follower = self._new_follower()
+        self._missed = MissedPeople()
         self._gate = self._new_gate() if self._new_gate is not None else None
         self._measured_at = float("-inf")
         self._wanted = False  # a look is owed since some glance

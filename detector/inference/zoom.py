@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.geometry import iou
+from detector.geometry import SAME, closeness
 from detector.values import Box, FloatArray
 
 
@@ -33,16 +33,16 @@ def cut_square(image: NDArray[np.uint8], x: float, y: float, side: float) -> tup
     return image[top:bottom, left:right], left, top
 
 
-def people_to_zoom(seen: FloatArray, tracked: FloatArray, most: int) -> FloatArray:
-    """Boxes worth a closer look: people seen now, then those tracked but missed now; the largest `most` of them.
+def people_to_zoom(seen: FloatArray, known: FloatArray, most: int) -> FloatArray:
+    """Boxes worth a closer look: people seen now, then those known but missed now; the largest `most` of them.
 
     Args:
         seen: `(N, 4)` people detected in this frame.
-        tracked: `(M, 4)` people known from the frames before.
+        known: `(M, 4)` people known from the frames before.
         most: How many to return at most.
     """
-    if len(tracked) and len(seen):
-        tracked = tracked[iou(tracked, seen).max(1) < 0.3]
-    boxes = np.concatenate([seen, tracked])
+    if len(known) and len(seen):
+        known = known[closeness(known, seen).max(1) < SAME]
+    boxes = np.concatenate([seen, known])
     height = boxes[:, 3] - boxes[:, 1]
     return boxes[np.argsort(-height, kind="stable")[:most]]

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.geometry import areas, as_array, as_box, iou
+from detector.geometry import SAME, as_array, as_box, closeness
 from detector.tracking.matching import best_pairs
 from detector.values import ACT_TRAITS, ActScores, Box, Detections, FloatArray, Person
 
 # How much of a new measurement a track believes, for box and for velocity (alpha-beta filter, Kalata 1984).
 ALPHA, BETA = 0.7, 0.3
-SAME = 0.15  # closeness from which a box is the track's
 DOUBTED_S = 0.7  # how long somebody not yet confirmed may go unseen
 AHEAD_S = 1.0  # how far ahead a box is extrapolated: who is unseen for longer may have stopped
 
@@ -235,20 +234,3 @@ def act_scores(traits: FloatArray) -> ActScores | None:
     """What a person's traits `(10,)` say of the act; `None` where nothing is known."""
     scores = traits[ACT_TRAITS]
     return None if np.isnan(scores).any() else ActScores(*map(float, scores))
-
-
-def closeness(expected: FloatArray, seen: FloatArray) -> FloatArray:
-    """How well boxes `(N, 4)` and `(M, 4)` fit, `(N, M)` in 0..1.
-
-    IoU; where they hardly overlap, up to 0.3 for centres within half a height of each other and like areas.
-    """
-    overlap = iou(expected, seen)
-    if not overlap.size:
-        return overlap
-    a, b = (expected[:, :2] + expected[:, 2:]) / 2, (seen[:, :2] + seen[:, 2:]) / 2
-    apart = np.linalg.norm(a[:, None] - b[None], axis=2)
-    height = np.maximum(expected[:, 3] - expected[:, 1], 1)[:, None]
-    first, second = np.maximum(areas(expected), 1)[:, None], np.maximum(areas(seen), 1)[None]
-    like = np.minimum(first / second, second / first)
-    near = 0.3 * np.clip(1 - apart / (0.5 * height), 0, 1) * (like > 0.5)
-    return np.asarray(np.maximum(overlap, near), np.float32)

@@ -35,7 +35,6 @@ from detector.sources import open_source
 from detector.sources.live import LiveSource
 from detector.sources.paired import PairedPicture, PairedSource
 from detector.sources.recording import Recording
-from detector.tracking.people import PeopleTracker
 from detector.values import Box, Detections, Frame, IncidentKind
 from tests.bench.density import DEMO, made
 from tests.sources.conftest import RtspServer
@@ -88,7 +87,7 @@ def watched(camera: Camera, *, busy: bool, seconds: float) -> dict[str, Any]:
     """Watch a camera for some seconds."""
     stop = threading.Event()
     source = open_source(camera, fps=5, clock=SystemClock(), stop=stop, on_packet=lambda packet, form: None)
-    looker = SceneLooker(Preparing(), PeopleTracker, None if busy else MotionGate)
+    looker = SceneLooker(Preparing(), None if busy else MotionGate)
     frames = [0]
 
     def consume() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.geometry import as_array
+from detector.geometry import as_array, closeness
 from detector.tracking.matching import best_pairs
-from detector.tracking.people import PeopleTracker, closeness
+from detector.tracking.people import PeopleTracker
 from detector.values import Box, Person
 from tests.builders import box_at, detections, times
 
