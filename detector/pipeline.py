@@ -23,6 +23,8 @@ from typing import Any, Protocol, runtime_checkable
 from detector.census import ZoneCensus
 from detector.values import Frame, IncidentUpdate, Look, Scene, Sight, Signal
 
+MOMENT_DIGITS = 4  # of seconds; times are told to the millisecond
+
 
 class Source(Protocol):
     """Where frames come from: times increase; iteration ends at the end of a recording; `close` releases it."""
@@ -201,6 +203,9 @@ class Judge:
         return leap
 
     def _take(self, look: Look, leap: float) -> list[IncidentUpdate]:
+        # A clock and a file's start with an offset give the same moment with another last digit, by which a duration
+        # is reached or isn't.
+        look = replace(look, captured_at=round(look.captured_at, MOMENT_DIGITS))
         # Boxes remembered in pixels mean nothing in a picture of another size.
         first, resized, self._size = self._size is None, self._size not in (None, look.size), look.size
         updates = self._begin_anew() if leap or resized else []

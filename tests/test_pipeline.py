@@ -116,6 +116,33 @@ def test_live_and_replay_give_equal_updates_and_ids() -> None:
     assert run(SWEEP, live) == run(SWEEP, recorded)
 
 
+class Times:
+    """A rule that keeps the times of what it observes."""
+
+    def __init__(self) -> None:
+        self.observed: list[float] = []
+
+    def observe(self, scene: Scene) -> list[Signal]:
+        self.observed.append(scene.at)
+        return []
+
+
+@pytest.mark.parametrize("fps", [4, 5, 7, 12.5, 24, 30])
+@pytest.mark.parametrize("begins", [0.2, 2.1, 6.3, 61.7])
+def test_the_same_moments_are_the_same_to_the_last_digit_by_whatever_clock(begins: float, fps: float) -> None:
+    ways: list[list[float]] = []
+    for of_file in (0.0, begins):
+        rule, offsets = Times(), [n / fps for n in range(50)]
+        pipeline = Pipeline(
+            SceneLooker(ScriptedDetector(lambda t: [])),
+            lambda rule=rule: Stages(SceneTracker(), (rule,), IncidentBook("site", Incidents())),
+        )
+        for at in [START + of_file + (begins - of_file + offset) for offset in offsets]:
+            pipeline.process(replace(frame(0), captured_at=at))
+        ways.append(rule.observed)
+    assert ways[0] == ways[1]
+
+
 def test_twice_the_frame_rate_gives_the_same_incident() -> None:
     slow, fast = (run(SWEEP, frames(18, fps))[-1].after for fps in (5, 10))
     assert slow.id == fast.id

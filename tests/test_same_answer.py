@@ -103,7 +103,7 @@ def as_filmed(
 
 def test_of_a_sweep_with_frames_missing(tmp_path: Path) -> None:
     lost = frozenset(n for n in range(60) if random.Random(n).random() < 0.2)
-    video = as_filmed(tmp_path / "lossy.mp4", until_s=9.5, lost=lost)
+    video = as_filmed(tmp_path / "lossy.mp4", until_s=13.0, lost=lost)
     (live,) = watched(video, tmp_path)
     assert live["kind"] == "label_photography" and len(live["acts"]) >= 2
     assert replayed([video], tmp_path) == [live]

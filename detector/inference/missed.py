@@ -13,7 +13,7 @@ import numpy as np
 from detector.geometry import SAME, as_box, closeness
 from detector.values import Box, Detections
 
-KEEP_S = 3.0
+KEEP_S = 2.97  # no multiple of usual times between frames: its end is the same by whatever clock
 LEAST_SCORE = 0.4  # of somebody who is worth another look where they aren't seen
 
 
