@@ -50,6 +50,7 @@ FEATURES = (
     "no_scanner",
     "no_look",  # 1 where the closer look says nothing of the person
 )
+FAR_OUT = 2.5  # standard deviations from the mean of training: what lies further out counts as if it lay there
 REACH = 0.9  # how far beyond the device, in the picture, a parcel may lie and still be its target
 MARGIN = 0.2  # boxes of parcels are taken so much larger: the head is only about where it is thought to be
 LEAST_ODDS = 0.005  # scores are believed to lie between this and one minus this
@@ -286,9 +287,15 @@ class ActWeights(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weighing:
-    """Weights ready to use: `means` `(F,)`, `slopes` `(F, K)` of features, `intercepts` `(K,)`; how looks add up."""
+    """Weights ready to use: `means` `(F,)`, `slopes` `(F, K)` of features, `intercepts` `(K,)`; how looks add up.
+
+    Features are held between `lowest` and `highest` `(F,)`: a straight line learned where there were looks says nothing
+    of where there were none, such as a phone that is far surer than any in training.
+    """
 
     means: Floats
+    lowest: Floats
+    highest: Floats
     slopes: Floats
     intercepts: Floats
     tau_s: Mapping[str, float]
@@ -298,14 +305,16 @@ class Weighing:
     @staticmethod
     def of(card: ActWeights) -> Weighing:
         """From a card."""
-        slopes = np.array([card.weights[kind] for kind in KINDS]).T / np.array(card.scales)[:, None]
-        means = np.array(card.means)
+        means, scales = np.array(card.means), np.array(card.scales)
+        slopes = np.array([card.weights[kind] for kind in KINDS]).T / scales[:, None]
         intercepts = np.array([card.offsets[kind] for kind in KINDS]) - means @ slopes
-        return Weighing(means, slopes, intercepts, card.tau_s, card.intraclass, card.longest_s)
+        lowest, highest = means - FAR_OUT * scales, means + FAR_OUT * scales
+        return Weighing(means, lowest, highest, slopes, intercepts, card.tau_s, card.intraclass, card.longest_s)
 
     def likelihoods(self, features: Floats) -> Floats:
         """Log-likelihoods `(N, K)` of looks `(N, F)`, by kind, up to a constant of each look."""
-        return np.asarray(np.where(absent(features), self.means, features) @ self.slopes + self.intercepts)
+        known = np.where(absent(features), self.means, np.clip(features, self.lowest, self.highest))
+        return np.asarray(known @ self.slopes + self.intercepts)
 
     def said(self, evidence: Sequence[Evidence]) -> list[list[float]]:
         """Log-likelihoods of each look by kind, up to a constant of each; all 0 where the look doesn't tell."""

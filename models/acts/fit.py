@@ -1,5 +1,7 @@
 """Multinomial logistic regression with a ridge, by Newton's method; nothing but numpy.
 
+Features are standardised and held within `FAR_OUT` standard deviations, as they are where the weights are used.
+
 Weights are the sum of two parts: a few directions that several of them share (that a score speaks for its own kind is
 learnt once for all kinds), nearly free of the ridge, and what each departs from that, held by it. So few scenes teach
 much. Source: Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, section 4.4; Daume 2007 for the parts.
@@ -10,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from detector.rules.evidence import FAR_OUT
 
 SHARED_RIDGE = 1.0
 
@@ -38,8 +42,7 @@ class Fit:
         Args:
             features: `(N, F)`, NaN where unknown.
         """
-        x = np.nan_to_num((features - self.means) / self.scales)
-        return x @ self.weights + self.biases - np.log(self.priors)
+        return standardised(features, self.means, self.scales) @ self.weights + self.biases - np.log(self.priors)
 
 
 def fit(
@@ -68,7 +71,7 @@ def fit(
     means = (known * np.nan_to_num(features)).sum(0) / total
     scales = np.sqrt((known * np.nan_to_num(features - means) ** 2).sum(0) / total)
     scales[scales < 1e-6] = 1.0
-    x = np.hstack([np.nan_to_num((features - means) / scales), np.ones((n, 1))])
+    x = np.hstack([standardised(features, means, scales), np.ones((n, 1))])
     truth = np.eye(count)[kinds]
     size = (width + 1) * count
     directions = np.zeros((0, width, count)) if shared is None else shared
@@ -99,6 +102,11 @@ def fit(
     beta = (parts @ theta).reshape(-1, count)
     priors = np.array([given[kinds == k].sum() for k in range(count)]) / given.sum()
     return Fit(means, scales, beta[:-1], beta[-1], np.maximum(priors, 1e-3))
+
+
+def standardised(features: np.ndarray, means: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Features `(N, F)` in standard deviations from the mean, held within `FAR_OUT`; 0 where unknown (NaN)."""
+    return np.clip(np.nan_to_num((features - means) / scales), -FAR_OUT, FAR_OUT)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -246,3 +246,13 @@ def test_a_missing_card_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingPart, match=r"acts\.yaml"):
         load_weights()
     assert issubclass(MissingPart, LabelwatchError)
+
+
+def test_what_lies_beyond_all_that_was_learned_counts_as_at_its_edge() -> None:
+    """A surer phone than any in training says no more than the surest there."""
+    weights = load_weights()
+    rows = np.zeros((2, len(FEATURES)))
+    rows[:, FEATURES.index("phone")] = weights.highest[FEATURES.index("phone")]
+    rows[1, FEATURES.index("phone")] += 3.0
+    first, second = weights.likelihoods(rows)
+    assert np.array_equal(first, second)
