@@ -195,6 +195,21 @@ def test_parcels_that_turn_while_nobody_is_near_are_less_severe() -> None:
     assert found[-1].facts["turned_by_person"] == 0
 
 
+def test_who_only_passes_once_parcels_were_turned_has_not_turned_them() -> None:
+    begins, turned = 60.0, dict.fromkeys(range(18), 60.0)
+    near, by = box_at((220, 300), 500, 400), {7: range(50, 59), 8: range(62, 66)}
+    found = signals(
+        scene(
+            t,
+            [person(number, near, t) for number, when in by.items() if t in when],
+            parcels=lying([N] * 20) if t < begins else lying(TURNED, turned=turned),
+        )
+        for t in times(0, 90, 1)
+    )
+    assert {s.tracks for s in found} == {(7,)}
+    assert found[-1].facts["turned_by_person"] == found[-1].facts["turned_here"] == 18
+
+
 def test_one_parcel_read_now_so_now_so_is_no_pattern() -> None:
     def at(t: float) -> list[Parcel]:
         flips = int(t) // 30
