@@ -68,9 +68,9 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
 
 def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
     """Zones of a camera that are named twice or hidden by others."""
-    names = [zone.name for zone in zones]
     for z, zone in enumerate(zones):
-        if zone.name in names[:z]:
+        # Zones of kind blind_edge that share a name are mouths of one place.
+        if any(zone.name == other.name and {zone.kind, other.kind} != {"blind_edge"} for other in zones[:z]):
             yield f"{key}[{z}].name", f"the name {zone.name} is given twice", "each zone of a camera needs its own name"
         if zone.kind == "ignore":
             continue
