@@ -42,6 +42,7 @@ ZH = {
     "still_inside": "还没有出来",
     "carried": "带着包裹进去",
     "visits": "本班第 {n} 次",
+    "visits_day": "当天第 {n} 次",
     "out_of_hours": "非工作时间",
     "carries_on": "接上一条告警",
     "patch": "这一片 {of} 件包裹中 {n} 件面单朝上",
@@ -90,6 +91,7 @@ EN = {
     "still_inside": "not back yet",
     "carried": "went in with parcels",
     "visits": "visit {n} of this shift",
+    "visits_day": "visit {n} of this day",
     "out_of_hours": "out of hours",
     "carries_on": "carrying on from the alert before",
     "patch": "{n} of {of} parcel in this patch was label up|{n} of {of} parcels in this patch were label up",
@@ -308,7 +310,9 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
         items += [say("still_inside")] if holds(facts, "still_inside") else []
         items += [say("carried")] if holds(facts, "carried") else []
         visits = count(facts, "visits")
-        items += [say("visits", n=visits)] if visits > 1 else []
+        # Outside all shifts, and where none are given, they are those of the calendar's day.
+        within = "visits_day" if facts.get("shift", "") is None else "visits"
+        items += [say(within, n=visits)] if visits > 1 else []
     items += [say("out_of_hours")] if holds(facts, "out_of_hours") else []
     items += [say("carries_on")] if holds(facts, "acts_told_earlier") else []
     return items

@@ -137,6 +137,12 @@ TABLE = [
         id="blind corner",
     ),
     pytest.param(
+        record("blind_corner", facts={"away_s": 31, "visits": 3, "people_inside": 1, "shift": None}),
+        "1 人，走到看不见的地方 31 秒，当天第 3 次",
+        "One person, out of sight for 31 seconds, visit 3 of this day",
+        id="visits outside all shifts",
+    ),
+    pytest.param(
         record("tamper", 45, facts={"what": "covered", "lasted_s": 100}),
         "摄像机被遮挡，持续 2 分钟",
         "Camera covered for 2 minutes",
