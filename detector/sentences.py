@@ -50,6 +50,7 @@ ZH = {
     "patch_unknown": "这一片包裹的面单异常地多朝上",
     "turned_here": "其中 {n} 件是在这里翻的",
     "arrived_up": "{n} 件来时就朝上",
+    "lay_up": "{n} 件在开始观察时就朝上",
     "aligned": "摆得整齐",
     "regular": "排成行列",
     "usual": "平时 {of} 件中约 {n} 件",
@@ -99,6 +100,7 @@ EN = {
     "patch_unknown": "unusually many parcels in this patch were label up",
     "turned_here": "{n} of them turned here",
     "arrived_up": "{n} arrived so",
+    "lay_up": "{n} lay so when watching began",
     "aligned": "all lying square to each other",
     "regular": "laid out in rows",
     "usual": "usual here: {n} of {of}",
@@ -353,6 +355,8 @@ def _patch(facts: Mapping[str, Any], say: _Words) -> list[str]:
     turned, arrived = count(facts, "turned_here"), count(facts, "arrived_up")
     items += [say("turned_here", n=turned)] if 0 < turned <= of else []
     items += [say("arrived_up", n=arrived)] if 0 < arrived <= of and turned else []
+    lay = count(facts, "lay_up")
+    items += [say("lay_up", n=lay)] if 0 < lay <= of and (turned or arrived) else []
     items += [say("aligned")] if holds(facts, "aligned") else []
     items += [say("regular")] if holds(facts, "regular") else []
     told = [COMMA[say.language].join(items)]

@@ -359,6 +359,7 @@ class OrientationRule:
         turned = [slot for _, slot in patch if slot.up and slot.turned_at is not None]
         by_hand = [slot for slot in turned if slot.turners]
         up = sum(slot.up for _, slot in patch)
+        lay = sum(slot.up and slot.came == "lay" for _, slot in patch)
         grave = len(by_hand) >= BY_HAND or not self._shifts.working(scene.at)
         boxes = [("up" if slot.up else "not_up", p.box) for p, slot in patch] + [("unknown", p.box) for p in unjudged]
         facts = {
@@ -369,7 +370,8 @@ class OrientationRule:
             "usual_rate": round(watch.usual.mean, 3),
             "evidence": round(log10(alarm.evidence), 2),
             "false_alarms_per_month": self._settings.false_alarms_per_month,
-            "arrived_up": up - len(turned),
+            "lay_up": lay,
+            "arrived_up": up - lay - len(turned),
             "turned_here": len(turned),
             "turned_by_person": len(by_hand),
             "watched_h": round(watch.watched_s / 3600, 1),
