@@ -174,10 +174,10 @@ class SweepRule:
             return noted
         aimed = frozenset(act.parcels[:1])
         photo = Exposed(frozenset(), aimed, aimed)
-        if person and target and posture.bearing and scene.at - act.ended_at <= FRESH_S:
+        if person and target and posture.height and scene.at - act.ended_at <= FRESH_S:
             device = max((d for d in scene.devices if d.holder == act.track), key=lambda d: d.score, default=None)
             phone = device.box if device else None
-            photo = exposed(person.box, posture.bearing.height, phone, target, scene.parcels, scene.labels)
+            photo = exposed(person.box, posture.height, phone, target, scene.parcels, scene.labels)
         return replace(noted, exposed=noted.exposed | photo)
 
     def _beside(self, track: int) -> frozenset[int]:
@@ -404,6 +404,13 @@ class Posture:
     bearing: Bearing | None = None
     spans: tuple[tuple[float, float], ...] = ()
     upright: tuple[float, float] | None = None
+
+    @property
+    def height(self) -> float:
+        """Standing height now, pixels; 0 before the first look."""
+        if self.upright is None or self.bearing is None:
+            return 0.0
+        return max(standing(self.upright, self.bearing.feet[1]), self.bearing.now)
 
     def after(self, person: Person, at: float) -> Posture:
         """The posture after one more look."""
