@@ -224,6 +224,8 @@ CONTRADICTIONS = [
                  "cameras[0].zones[0].policy.exemptions[1]", "exemptions[0] holds whenever", id="outdone"),
     pytest.param(config(zone(policy={"staying": "allowed"}), shifts=[]),
                  "cameras[0].zones[0].policy.staying", "always working time", id="staying without shifts"),
+    pytest.param(config(zone(**exempt({"staying": "allowed"})), shifts=[]),
+                 "cameras[0].zones[0].policy.exemptions[0].staying", "always working time", id="exempt without shifts"),
     pytest.param(config(zone("a", polygon=INNER), zone("b", "ignore", HALF), zone("c")),
                  "cameras[0].zones[0].polygon", "wholly in what is ignored (b)", id="ignored"),
     pytest.param(config(zone("a", polygon=HALF), zone("b", "walkway", INNER)),
