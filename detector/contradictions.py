@@ -16,6 +16,8 @@ from detector.shifts import Shifts
 
 GRID = 100  # points a side that tell whether a zone is covered by others
 
+ALWAYS_WORKING = "it is always working time, when staying is fine", "give calendar.shifts"
+
 Found = tuple[str, str, str]
 
 
@@ -68,9 +70,9 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
 
 def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
     """Zones of a camera that are named twice or hidden by others."""
-    names = [zone.name for zone in zones]
     for z, zone in enumerate(zones):
-        if zone.name in names[:z]:
+        # Zones of kind blind_edge that share a name are mouths of one place.
+        if any(zone.name == other.name and {zone.kind, other.kind} != {"blind_edge"} for other in zones[:z]):
             yield f"{key}[{z}].name", f"the name {zone.name} is given twice", "each zone of a camera needs its own name"
         if zone.kind == "ignore":
             continue
@@ -105,8 +107,8 @@ def _in_policy(zone: Zone, calendar: Calendar, key: str, on: date) -> Iterator[F
         return
     if zone.label_up_rate is not None and zone.kind != "storage":
         yield f"{key}.label_up_rate", "only storage zones are watched for labels facing up", "leave it out"
-    if policy.staying == "allowed" and not calendar.shifts and not calendar.closed:
-        yield f"{key}.policy.staying", "it is always working time, when staying is fine", "give calendar.shifts"
+    if policy.staying == "allowed" and _is_always_working(calendar):
+        yield f"{key}.policy.staying", *ALWAYS_WORKING
     for n, exemption in enumerate(policy.exemptions):
         for part, reason, hint in _in_exemption(policy, n, exemption, calendar, on):
             yield f"{key}.policy.exemptions[{n}]{part}", reason, hint
@@ -124,7 +126,9 @@ def _in_exemption(policy: Policy, n: int, exemption: Exemption, calendar: Calend
             yield ".shifts", f"no shift is called {shift}: it never holds then", known
     if not said:
         yield "", "it says nothing of phones, scanners or staying", "say what is allowed or forbidden"
-    elif set(said) == {"staying"} and (exemption.shifts or not (calendar.shifts or calendar.closed)):
+    elif set(said) == {"staying"} and _is_always_working(calendar):
+        yield ".staying", *ALWAYS_WORKING
+    elif set(said) == {"staying"} and exemption.shifts:
         yield ".staying", "during shifts staying is fine anyway", "leave out its shifts"
     elif all(getattr(policy, name) == word for name, word in said.items()) and not any(
         name in _said(other) for other in others for name in said
@@ -133,6 +137,10 @@ def _in_exemption(policy: Policy, n: int, exemption: Exemption, calendar: Calend
     earlier = next((e for e, other in enumerate(policy.exemptions[:n]) if _outdoes(other, exemption)), None)
     if said and earlier is not None:
         yield "", f"exemptions[{earlier}] holds whenever this does, and wins", "put this before it"
+
+
+def _is_always_working(calendar: Calendar) -> bool:
+    return not calendar.shifts and not calendar.closed
 
 
 def _said(exemption: Exemption) -> dict[str, str]:

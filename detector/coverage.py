@@ -191,7 +191,7 @@ class Coverage:
     @property
     def kind(self) -> str:
         """`part` of the ground in the picture can be judged, `all` or `none` of it."""
-        if self.limit_m <= self.nearest_m:
+        if self.limit_m <= max(self.nearest_m, 0.0):  # a steep camera shows ground behind it as well
             return "none"
         return "all" if self.farthest_m is not None and self.limit_m >= self.farthest_m else "part"
 

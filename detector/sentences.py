@@ -42,6 +42,7 @@ ZH = {
     "still_inside": "还没有出来",
     "carried": "带着包裹进去",
     "visits": "本班第 {n} 次",
+    "visits_day": "当天第 {n} 次",
     "out_of_hours": "非工作时间",
     "carries_on": "接上一条告警",
     "patch": "这一片 {of} 件包裹中 {n} 件面单朝上",
@@ -49,6 +50,7 @@ ZH = {
     "patch_unknown": "这一片包裹的面单异常地多朝上",
     "turned_here": "其中 {n} 件是在这里翻的",
     "arrived_up": "{n} 件来时就朝上",
+    "lay_up": "{n} 件在开始观察时就朝上",
     "aligned": "摆得整齐",
     "regular": "排成行列",
     "usual": "平时 {of} 件中约 {n} 件",
@@ -90,6 +92,7 @@ EN = {
     "still_inside": "not back yet",
     "carried": "went in with parcels",
     "visits": "visit {n} of this shift",
+    "visits_day": "visit {n} of this day",
     "out_of_hours": "out of hours",
     "carries_on": "carrying on from the alert before",
     "patch": "{n} of {of} parcel in this patch was label up|{n} of {of} parcels in this patch were label up",
@@ -97,6 +100,7 @@ EN = {
     "patch_unknown": "unusually many parcels in this patch were label up",
     "turned_here": "{n} of them turned here",
     "arrived_up": "{n} arrived so",
+    "lay_up": "{n} lay so when watching began",
     "aligned": "all lying square to each other",
     "regular": "laid out in rows",
     "usual": "usual here: {n} of {of}",
@@ -308,7 +312,9 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
         items += [say("still_inside")] if holds(facts, "still_inside") else []
         items += [say("carried")] if holds(facts, "carried") else []
         visits = count(facts, "visits")
-        items += [say("visits", n=visits)] if visits > 1 else []
+        # Outside all shifts, and where none are given, they are those of the calendar's day.
+        within = "visits_day" if facts.get("shift", "") is None else "visits"
+        items += [say(within, n=visits)] if visits > 1 else []
     items += [say("out_of_hours")] if holds(facts, "out_of_hours") else []
     items += [say("carries_on")] if holds(facts, "acts_told_earlier") else []
     return items
@@ -349,6 +355,8 @@ def _patch(facts: Mapping[str, Any], say: _Words) -> list[str]:
     turned, arrived = count(facts, "turned_here"), count(facts, "arrived_up")
     items += [say("turned_here", n=turned)] if 0 < turned <= of else []
     items += [say("arrived_up", n=arrived)] if 0 < arrived <= of and turned else []
+    lay = count(facts, "lay_up")
+    items += [say("lay_up", n=lay)] if 0 < lay <= of and (turned or arrived) else []
     items += [say("aligned")] if holds(facts, "aligned") else []
     items += [say("regular")] if holds(facts, "regular") else []
     told = [COMMA[say.language].join(items)]

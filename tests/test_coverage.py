@@ -182,6 +182,20 @@ def test_all_or_none_of_the_ground_can_be_judged() -> None:
     assert "降低" in coverage(view(), 200.0).sentence()[0]
 
 
+@given(views, st.floats(4.0, 200.0))
+def test_no_distance_that_is_told_lies_behind_the_camera(camera: View, least_px: float) -> None:
+    assume(camera.ground_m(camera.height) is not None)
+    covered = coverage(camera, least_px)
+    assert not any("-" in text for text in covered.sentence())
+    assert (covered.record()["limit_m"] is None) <= (covered.kind == "none")
+
+
+def test_a_steep_camera_that_judges_only_what_is_behind_it_judges_nothing() -> None:
+    covered = coverage(view(6.0, 75.0, 80.0), 15.5)
+    assert covered.nearest_m < covered.limit_m < 0
+    assert covered.kind == "none"
+
+
 def test_a_camera_that_shows_no_ground_is_told() -> None:
     # Level, and one row high: that row is the horizon's.
     upwards = view(tilt_deg=0.0, height=1, fov_deg=1e-9)

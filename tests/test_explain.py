@@ -208,6 +208,7 @@ def test_any_configuration_is_explained(made: list[Any], with_shifts: bool, minu
 
 
 HALF = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+OTHER_HALF = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
 INNER = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.9]]
 CONTRADICTIONS = [
     pytest.param(config(zone(**exempt({"phones": "allowed", "until": "2026-11-24"}))),
@@ -223,11 +224,15 @@ CONTRADICTIONS = [
                  "cameras[0].zones[0].policy.exemptions[1]", "exemptions[0] holds whenever", id="outdone"),
     pytest.param(config(zone(policy={"staying": "allowed"}), shifts=[]),
                  "cameras[0].zones[0].policy.staying", "always working time", id="staying without shifts"),
+    pytest.param(config(zone(**exempt({"staying": "allowed"})), shifts=[]),
+                 "cameras[0].zones[0].policy.exemptions[0].staying", "always working time", id="exempt without shifts"),
     pytest.param(config(zone("a", polygon=INNER), zone("b", "ignore", HALF), zone("c")),
                  "cameras[0].zones[0].polygon", "wholly in what is ignored (b)", id="ignored"),
     pytest.param(config(zone("a", polygon=HALF), zone("b", "walkway", INNER)),
                  "cameras[0].zones[1].polygon", "zones before it", id="hidden"),
     pytest.param(config(zone("a", polygon=INNER), zone("a")), "cameras[0].zones[1].name", "given twice", id="twice"),
+    pytest.param(config(zone("a", "blind_edge", INNER), zone("a")),
+                 "cameras[0].zones[1].name", "given twice", id="of a mouth and another"),
     pytest.param(config(zone(), zone("b", "ignore", INNER, policy={"phones": "allowed"})),
                  "cameras[0].zones[1].policy", "ignored zone", id="policy of what is ignored"),
     pytest.param(config(zone(kind="walkway", label_up_rate=0.3)),
@@ -262,6 +267,9 @@ def test_a_contradiction_is_told_by_key_with_reason_and_hint(mine: EdgeConfig, k
         ),
         pytest.param(config(zone("a", polygon=HALF), zone("b")), id="zones that overlap"),
         pytest.param(config(zone(**exempt({"phones": "allowed"}, {"staying": "allowed"}))), id="of other things"),
+        pytest.param(
+            config(zone("a", "blind_edge", HALF), zone("a", "blind_edge", OTHER_HALF)), id="two mouths of one place"
+        ),
         pytest.param(
             config(zone(), shifts=[*DAY_NIGHT, {"name": "early", "begins": "01:00", "ends": "08:00"}]), id="overlapping"
         ),

@@ -101,6 +101,12 @@ TABLE = [
         id="turned, arrived, aligned, regular",
     ),
     pytest.param(
+        record("orientation_pattern", facts={"up": 18, "judged": 20, "turned_here": 1, "arrived_up": 0, "lay_up": 17}),
+        "这一片 20 件包裹中 18 件面单朝上，其中 1 件是在这里翻的，17 件在开始观察时就朝上",
+        "18 of 20 parcels in this patch were label up, 1 of them turned here, 17 lay so when watching began",
+        id="one turned after a restart",
+    ),
+    pytest.param(
         record("orientation_pattern", facts={"zone_up": 30, "zone_judged": 41}),
         "这个区域 41 件包裹中 30 件面单朝上",
         "30 of 41 parcels in this zone were label up",
@@ -135,6 +141,12 @@ TABLE = [
         "1 人，走到看不见的地方 3 分钟，还没有出来，带着包裹进去，本班第 3 次",
         "One person, out of sight for 3 minutes, not back yet, went in with parcels, visit 3 of this shift",
         id="blind corner",
+    ),
+    pytest.param(
+        record("blind_corner", facts={"away_s": 31, "visits": 3, "people_inside": 1, "shift": None}),
+        "1 人，走到看不见的地方 31 秒，当天第 3 次",
+        "One person, out of sight for 31 seconds, visit 3 of this day",
+        id="visits outside all shifts",
     ),
     pytest.param(
         record("tamper", 45, facts={"what": "covered", "lasted_s": 100}),
@@ -257,6 +269,7 @@ FACTS = (
     "up", "judged", "zone_up", "zone_judged", "usual_rate", "evidence", "false_alarms_per_month", "turned_here",
     "arrived_up", "aligned", "regular", "watched_h", "stay_s", "crouched_s", "posture", "away_s", "still_inside",
     "carried", "visits", "people_inside", "what", "lasted_s", "step_s", "p_value", "acts_told_earlier",
+    "lay_up",
 )  # fmt: skip
 ACTS = [{"kind": "photo", "track": 1}, {"kind": "photo"}, {"kind": []}]
 KINDS = [*(kind.value for kind in IncidentKind), "something_new"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from detector import cli, wire
 from detector.config import Camera, EdgeConfig, Exemption, Policy, Zone, load_edge, zones_as_yaml
 from detector.edge.zoned import Zoned, notices
 from detector.errors import WireError
+from tests.builders import SteppedClock
 
 WHOLE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
 LEFT = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
@@ -126,6 +127,21 @@ def test_what_the_file_is_wrong_in_is_no_reason_to_refuse(tmp_path: Path) -> Non
     kept = own.model_dump(mode="json", exclude_defaults=True)
     zoned.accept(command(1, {"cam1": [{**kept, "polygon": WHOLE}]}))
     assert zoned.refused is None and zoned.camera("cam1").zones[0].policy == own.policy
+
+
+def test_an_exemption_that_is_over_by_now_holds_up_no_other_camera(tmp_path: Path) -> None:
+    audit = {"reason": "audit", "until": "2026-11-30", "phones": "allowed"}
+    one = [zone("a", policy={"exemptions": [audit]})]
+    clock = SteppedClock(datetime(2026, 11, 30, tzinfo=UTC).timestamp())
+    zoned = Zoned(edge(tmp_path, "cam1", "cam2"), clock)
+    zoned.accept(command(1, {"cam1": one}))
+    assert zoned.refused is None
+    clock.sleep(2 * 86400.0)
+    zoned.accept(command(2, {"cam1": one, "cam2": [zone("b")]}))
+    assert (zoned.refused, names(zoned, "cam2")) == (None, ["b"])
+    late = zone("c", policy={"exemptions": [audit | {"until": "2026-11-29"}]})
+    zoned.accept(command(3, {"cam1": one, "cam2": [late]}))
+    assert zoned.refused is not None and "held until 2026-11-29" in zoned.refused
 
 
 def test_a_disk_that_takes_nothing_refuses(tmp_path: Path) -> None:

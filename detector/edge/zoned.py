@@ -115,8 +115,8 @@ class Zoned:
             raise WireError(f"version {version} is older than {self.version}, which is in force")
         if version == self.version:
             raise WireError(f"version {version} is in force already, with other zones")
-        # What the file's own zones are wrong in is no reason to refuse others.
-        known = {problem.reason for problem in self._problems({})}
+        # What the file's own zones, or those in force by now, are wrong in is no reason to refuse others.
+        known = {problem.reason for before in ({}, self._drawn) for problem in self._problems(before)}
         if wrong := [found for found in self._problems(drawn) if found.reason not in known]:
             raise WireError("; ".join(f"{found.reason} ({found.hint})" for found in wrong[:3]))
 

@@ -14,6 +14,7 @@ from detector.values import Person
 FORGET_S = 60.0  # the standing height of somebody who only crouches is believed about so long
 FRESH_S = 2.0  # after a longer gap speed starts anew
 CROUCHED = 0.72  # of the standing height, below which somebody crouches or bends
+RISE_S = 2.0  # how long somebody must stand taller than before to be believed so tall
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +52,21 @@ def carried_on(before: Bearing | None, person: Person, at: float) -> Bearing:
         return Bearing(at, height, now, feet)
     measured = distance(feet, before.feet) / height / elapsed
     return Bearing(at, height, now, feet, before.speed + min(1.0, elapsed / 0.5) * (measured - before.speed))
+
+
+def standing(upright: tuple[float, float], row: float) -> float:
+    """Height standing, pixels, with the feet in a row of the picture.
+
+    Farther off the feet are higher in the picture and people are smaller. A camera above head height sees heights
+    shrink by less than the feet rise (they shrink in proportion to the distance from the horizon, which is above the
+    head), so that the rise is the most that standing farther off can explain. Somebody whose legs are hidden by parcels
+    is not taken to crouch either. Unlike a mean that fades, it outlasts a crouch of any length.
+    """
+    height, tallest_row = upright
+    return max(height - max(0.0, tallest_row - row), 1.0)
+
+
+def risen(upright: tuple[float, float], now: float, row: float, elapsed_s: float) -> tuple[float, float]:
+    """`upright` after a look at somebody `now` pixels tall; believed over `RISE_S`, lest one wrong box should stay."""
+    height = standing(upright, row)
+    return upright if now < height else (height + min(1.0, elapsed_s / RISE_S) * (now - height), row)

@@ -281,6 +281,7 @@ class BlindEdgeRule:
 
     def _told(self, place: _Place, scene: Scene) -> Iterable[Signal]:
         if not place.inside and place.finding is None:
+            place.occupied_since = None  # also where nobody stayed for long enough to be told
             return
         at, finding = scene.at, place.finding
         yield from self._often(place, scene)

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from detector.config import LingeringRule as Settings
 from detector.config import Zone
 from detector.geometry import areas, as_array, distance, foot, intersections, iou
-from detector.rules.bearing import Bearing
+from detector.rules.bearing import Bearing, risen, standing
 from detector.rules.policy import Permission, Policies
 from detector.rules.telling import due_again
 from detector.rules.zones import ZoneMap
@@ -51,7 +51,6 @@ AWAY_S = 5.0  # out of reach of every parcel for so long: no longer beside them
 LOST_S = 12.0  # unseen for longer, somebody may have been anywhere; trackers hold on for less
 SCANNED_S = 1.0  # seconds of a scanner in the hand that make a scan
 COMPANY_S = 10.0  # whoever has been here so long beside a lingerer is with them
-RISE_S = 2.0  # how long somebody must stand taller than before to be believed so tall
 LOOK_EVERY_S = 0.45  # what lasts minutes needs no more than two looks a second
 LONGEST_LOOK_S = 1.5  # one look never counts for more, whatever was missed since the one before
 MOSTLY, HARDLY = 0.6, 0.1  # shares of a stay crouched, above and below which that or standing is told of the whole
@@ -156,24 +155,6 @@ def step(before: Stay | None, look: Look, at: float) -> Stay:
         scanned_s=0.0 if worked else scanned_s,
         box=person.box,
     )
-
-
-def standing(upright: tuple[float, float], row: float) -> float:
-    """Height standing, pixels, with the feet in a row of the picture.
-
-    Farther off the feet are higher in the picture and people are smaller. A camera above head height sees heights
-    shrink by less than the feet rise (they shrink in proportion to the distance from the horizon, which is above the
-    head), so that the rise is the most that standing farther off can explain. Somebody whose legs are hidden by parcels
-    is not taken to crouch either. Unlike a mean that fades, it outlasts a crouch of any length.
-    """
-    height, tallest_row = upright
-    return max(height - max(0.0, tallest_row - row), 1.0)
-
-
-def risen(upright: tuple[float, float], now: float, row: float, elapsed_s: float) -> tuple[float, float]:
-    """`upright` after a look at somebody `now` pixels tall; believed over `RISE_S`, lest one wrong box should stay."""
-    height = standing(upright, row)
-    return upright if now < height else (height + min(1.0, elapsed_s / RISE_S) * (now - height), row)
 
 
 @dataclass(slots=True)

@@ -207,7 +207,7 @@ class OrientationRule:
         slot = self._slots.get(parcel.id)
         if slot is None or slot.zone is None or slot.up is (parcel.facing is Facing.UP):
             return False
-        since = max(parcel.first_seen_at, parcel.turned_at or 0.0)
+        since = _lies_since(parcel)
         return since > slot.since and self._settled(parcel, since, at)
 
     def _count(self, come: list[Parcel], turned: list[Parcel], scene: Scene) -> list[Zone]:
@@ -220,7 +220,7 @@ class OrientationRule:
             assert slot.zone is not None
             plain = slot.turned_at is None or not 0 <= scene.at - slot.turned_at <= AGAIN_S
             slot.box, slot.up, slot.since = parcel.box, not slot.up, scene.at
-            slot.turned_at, slot.turners = scene.at, self._who_was_near(parcel.box, scene)
+            slot.turned_at, slot.turners = scene.at, self._who_was_near(parcel.box, _lies_since(parcel), scene)
             self._note_turn(slot, parcel, scene)
             zones[slot.zone.name] = slot.zone
             turns.setdefault((slot.zone.name, plain), []).append((slot.windows, slot.up))
@@ -249,7 +249,7 @@ class OrientationRule:
         x, y = centre(parcel.box)
         self._news.setdefault(slot.zone.name, _News()).turns.append(
             Turn(
-                at=max(parcel.first_seen_at, parcel.turned_at or 0.0),
+                at=_lies_since(parcel),
                 place=_shares((x, y), scene.size),
                 up=slot.up,
                 tracks=tuple(sorted(slot.turners)[:MOST_TRACKS]),
@@ -289,9 +289,11 @@ class OrientationRule:
             slots=tuple(slots[:MOST_SLOTS]),
         )
 
-    def _who_was_near(self, box: Box, scene: Scene) -> frozenset[int]:
+    def _who_was_near(self, box: Box, turned_at: float, scene: Scene) -> frozenset[int]:
+        """Who was at a place when a parcel was turned there, or shortly before; not who only came since."""
         point, looks = centre(box), [*self._near, (scene.at, scene.people)]
-        return frozenset(p.id for _, people in looks for p in people if contains(grown(p.box, REACH), point))
+        then = (people for at, people in looks if 0 <= turned_at - at <= NEAR_S)
+        return frozenset(p.id for people in then for p in people if contains(grown(p.box, REACH), point))
 
     def _found_again(self, parcel: Parcel, at: float) -> _Slot | None:
         """The parcel that was lost from this place, if any.
@@ -357,6 +359,7 @@ class OrientationRule:
         turned = [slot for _, slot in patch if slot.up and slot.turned_at is not None]
         by_hand = [slot for slot in turned if slot.turners]
         up = sum(slot.up for _, slot in patch)
+        lay = sum(slot.up and slot.came == "lay" for _, slot in patch)
         grave = len(by_hand) >= BY_HAND or not self._shifts.working(scene.at)
         boxes = [("up" if slot.up else "not_up", p.box) for p, slot in patch] + [("unknown", p.box) for p in unjudged]
         facts = {
@@ -367,7 +370,8 @@ class OrientationRule:
             "usual_rate": round(watch.usual.mean, 3),
             "evidence": round(log10(alarm.evidence), 2),
             "false_alarms_per_month": self._settings.false_alarms_per_month,
-            "arrived_up": up - len(turned),
+            "lay_up": lay,
+            "arrived_up": up - lay - len(turned),
             "turned_here": len(turned),
             "turned_by_person": len(by_hand),
             "watched_h": round(watch.watched_s / 3600, 1),
@@ -385,6 +389,11 @@ class OrientationRule:
             boxes=(*boxes, *(("label", box) for box in scene.labels)),
             private=tuple(parcel.box for parcel in scene.parcels),
         )
+
+
+def _lies_since(parcel: Parcel) -> float:
+    """Since when a parcel has lain as it does."""
+    return max(parcel.first_seen_at, parcel.turned_at or 0.0)
 
 
 def _shares(numbers: Sequence[float], size: tuple[int, int]) -> Any:

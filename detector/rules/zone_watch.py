@@ -39,7 +39,7 @@ START_S = 86400.0  # allowance that a zone starts with, so that what lies there 
 MOST_AT_REST = 0.5  # wealth; for levels so high that what gathers in quiet times would be an alarm
 THROW_S = 60.0
 SIDES = (1.0, 0.5, 0.25)  # of windows, in shares of the zone's width and height; neighbours overlap by half
-LEAST_RATE = 0.05  # labels are misread even in the tidiest zone
+LEAST_RATE = 0.05  # labels are misread even in the tidiest zone, and as many where all lie up
 UNJUDGEABLE = (0.75, 0.70)  # above this usual rate nothing would stand out; judged again below the second
 DOUBTFUL = log(100)  # a throw so much likelier to be a pattern is not learned from
 NEARLY = 0.75  # of the log ratio of the window that looks most like a pattern
@@ -249,7 +249,8 @@ class ZoneWatch:
 
     def _null(self) -> float:
         """The highest rate at which nothing is wrong."""
-        return max(self.usual.bound if self._settings.learn else self._prior, LEAST_RATE)
+        highest = self.usual.bound if self._settings.learn else self._prior
+        return min(max(highest, LEAST_RATE), 1 - LEAST_RATE)  # a bound may be above 1, which is no rate to reckon with
 
     def _judgeable(self, null: float) -> bool:
         """Whether to bet: not where labels lie up as a rule."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import comb, exp, lgamma, log
+from math import exp, lgamma, log
 
 TAIL = 0.025
 
@@ -11,11 +11,16 @@ TAIL = 0.025
 def share_interval(found: int, of: int) -> tuple[float, float]:
     """Interval of a share of `of` trials (Clopper and Pearson, 1934)."""
 
+    def chance(k: int, p: float) -> float:
+        # By logarithms, since ways to choose are more than a float can hold from a thousand trials on.
+        ways = lgamma(of + 1) - lgamma(k + 1) - lgamma(of - k + 1)
+        return exp(ways + k * log(p) + (of - k) * log(1 - p))
+
     def at_least(p: float) -> float:
-        return sum(comb(of, k) * p**k * (1 - p) ** (of - k) for k in range(found, of + 1))
+        return sum(chance(k, p) for k in range(found, of + 1))
 
     def at_most(p: float) -> float:
-        return sum(comb(of, k) * p**k * (1 - p) ** (of - k) for k in range(found + 1))
+        return sum(chance(k, p) for k in range(found + 1))
 
     low = _where(at_least, TAIL, 0.0, 1.0) if found else 0.0
     high = _where(lambda p: -at_most(p), -TAIL, 0.0, 1.0) if found < of else 1.0

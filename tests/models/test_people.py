@@ -74,7 +74,8 @@ def test_a_blinded_detector_sees_no_device() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "of", "low", "high"), [(0, 10, 0.0, 0.3085), (10, 10, 0.6915, 1.0), (5, 10, 0.1871, 0.8129)]
+    ("found", "of", "low", "high"),
+    [(0, 10, 0.0, 0.3085), (10, 10, 0.6915, 1.0), (5, 10, 0.1871, 0.8129), (1500, 3000, 0.4819, 0.5181)],
 )
 def test_intervals_of_shares_are_those_of_the_tables(found: int, of: int, low: float, high: float) -> None:
     assert share_interval(found, of) == pytest.approx((low, high), abs=1e-3)

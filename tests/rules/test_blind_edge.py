@@ -136,6 +136,16 @@ def test_one_presence_is_one_finding_told_ever_more_seldom_and_forgotten() -> No
     assert by._places["corner"].inside == []
 
 
+def test_whoever_was_in_for_a_moment_hours_ago_hides_nobody_who_goes_in_now() -> None:
+    by, later = rule(), 4 * 3600.0
+    early = Stage().walks(1, 0, 600, 100).walks(2, 60, 100, 600)
+    assert told(by, early.scenes(100)) == []
+    assert told(by, (scene(t) for t in times(101, later - 9, 0.1))) == []
+    signals = told(by, Stage(later).walks(3, 1, 600, 100).scenes(200))
+    assert [(signal.tracks, signal.facts["still_inside"]) for signal in signals] == [((3,), 1)]
+    assert signals[0].started_at == pytest.approx(later + 6, abs=0.2)
+
+
 @pytest.mark.parametrize(
     ("to", "y", "speed", "goes_in"),
     [

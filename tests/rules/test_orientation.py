@@ -71,7 +71,8 @@ def test_a_patch_that_lies_there_at_first_sight_is_told_once() -> None:
     assert (told.kind, told.zone, told.severity) == (IncidentKind.ORIENTATION_PATTERN, "bulk", Severity.WARNING)
     assert told.started_at == told.at == 4
     assert 0.5 < told.score < 1
-    assert told.facts["zone_up"] == told.facts["arrived_up"] == 18
+    assert told.facts["zone_up"] == told.facts["lay_up"] == 18
+    assert told.facts["arrived_up"] == 0
     assert told.facts["zone_judged"] == 20
     assert told.facts["turned_here"] == 0
     assert told.facts["evidence"] > 0
@@ -104,6 +105,11 @@ def test_what_is_no_pattern(parcels: list[Parcel]) -> None:
 def test_a_score_that_is_no_number_harms_nobody() -> None:
     odd = [replace(p, up=float("nan"), angle=float("nan")) for p in lying(TURNED)]
     assert len(signals(scene(t, parcels=odd) for t in times(0, 20, 1))) == 1
+
+
+def test_a_patch_that_is_put_down_before_the_camera_has_arrived() -> None:
+    found = signals(scene(t, parcels=lying(TURNED, since=10) if t >= 10 else []) for t in times(0, 30, 1))
+    assert [(s.facts["arrived_up"], s.facts["lay_up"]) for s in found] == [(18, 0)]
 
 
 def test_parcels_that_have_just_been_put_down_do_not_count_yet() -> None:
@@ -183,7 +189,7 @@ def test_parcels_turned_by_a_person_are_told_with_who_was_near_and_again_as_they
     assert last.severity is Severity.CRITICAL
     assert last.tracks == (7,)
     assert last.facts["turned_here"] == last.facts["turned_by_person"] >= 8
-    assert last.facts["arrived_up"] == last.facts["up"] - last.facts["turned_here"]
+    assert last.facts["lay_up"] == last.facts["up"] - last.facts["turned_here"]
 
 
 def test_parcels_that_turn_while_nobody_is_near_are_less_severe() -> None:
@@ -193,6 +199,21 @@ def test_parcels_that_turn_while_nobody_is_near_are_less_severe() -> None:
     assert {s.tracks for s in found} == {()}
     assert found[-1].facts["turned_here"] >= 8
     assert found[-1].facts["turned_by_person"] == 0
+
+
+def test_who_only_passes_once_parcels_were_turned_has_not_turned_them() -> None:
+    begins, turned = 60.0, dict.fromkeys(range(18), 60.0)
+    near, by = box_at((220, 300), 500, 400), {7: range(50, 59), 8: range(62, 66)}
+    found = signals(
+        scene(
+            t,
+            [person(number, near, t) for number, when in by.items() if t in when],
+            parcels=lying([N] * 20) if t < begins else lying(TURNED, turned=turned),
+        )
+        for t in times(0, 90, 1)
+    )
+    assert {s.tracks for s in found} == {(7,)}
+    assert found[-1].facts["turned_by_person"] == found[-1].facts["turned_here"] == 18
 
 
 def test_one_parcel_read_now_so_now_so_is_no_pattern() -> None:

@@ -366,6 +366,29 @@ def test_it_is_told_how_much_was_crouched() -> None:
     assert last.facts["crouched"] == pytest.approx(0.5, abs=0.1)
 
 
+def test_who_squats_for_minutes_is_told_to_have_crouched_all_the_time() -> None:
+    acts = [act(start, start + 2, [number]) for number, start in ((1, 60), (2, 120), (3, 180))]
+
+    def who(t: float, n: int) -> Box:
+        return (STANDING[0], 376, STANDING[2], 500) if t >= 5 else STANDING
+
+    last = signals(acts, seen=scenes(acts, 190, who))[-1]
+    assert last.facts["crouched"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_same_photos_take_the_same_labels_however_long_somebody_squats() -> None:
+    floor = [parcel(9 * i + j + 1, box_at((480 + 40 * j, 470 + 18 * i), 34, 24)) for i in range(6) for j in range(9)]
+
+    def who(t: float, n: int) -> Box:
+        return (STANDING[0], 376, STANDING[2], 500) if t >= 5 else STANDING
+
+    taken = []
+    for wait in (6.0, 120.0):
+        acts = [act(wait, wait + 2, [12]), act(wait + 6, wait + 8, [14])]
+        taken.append(signals(acts, seen=scenes(acts, wait + 12, who, floor=lambda _: floor))[-1].labels_exposed)
+    assert taken[0] == taken[1]
+
+
 @pytest.mark.parametrize(("away", "beside"), [pytest.param(80, 1, id="near"), pytest.param(500, 0, id="far away")])
 def test_who_stays_beside_is_told(away: float, beside: int) -> None:
     def who(t: float, n: int) -> Box:

@@ -64,6 +64,20 @@ def test_no_zone_starts_with_an_alarm(level: float) -> None:
     assert one.judge(0.0) is None
 
 
+@pytest.mark.parametrize("rate", [0.97, 1.0])
+@pytest.mark.parametrize("level", [1, 1000])
+def test_a_zone_where_nearly_every_label_lies_up_is_watched_without_harm(rate: float, level: float) -> None:
+    bench = WHOLE_FRAME.model_copy(update={"label_up_rate": rate})
+    one = watch(bench, false_alarms_per_month=level)
+    rows = one.windows_of((0.5, 0.5))
+    for k in range(30):
+        one.elapse(3600)
+        one.arrive([(rows, k != 5)] + [(rows, True)] * 9, 3600.0 * k)
+        assert one.judge(3600.0 * k) is None
+        low, high = one.band(10)
+        assert 0 <= low <= high <= 1
+
+
 @pytest.mark.parametrize("up", [True, False])
 def test_odds_of_turns_are_fair_where_parcels_are_misread_both_ways(up: bool) -> None:
     """Of 20 parcels of which 4 lie up, at a rate of 0.2, as many turn up as down."""
