@@ -180,7 +180,7 @@ class ClipRecorder:
                     take.part = _Part(self._folder / name, stored.packet, stored.stream_format)
                 take.part.write(stored.packet)
                 take.read_to = stored.number
-        except (OSError, av.error.FFmpegError) as error:
+        except (OSError, av.error.FFmpegError, SourceUnavailable) as error:
             logger.warning("clip of incident %s can't be written: %s", incident_id, error)
             self._close(incident_id, take)
 
@@ -278,12 +278,16 @@ class _Part:
         # delay_moov: the parameter sets come with the first packet, not before it.
         options = {"movflags": "+frag_keyframe+delay_moov+default_base_moof", **WRITE_THROUGH}
         self._container = av.open(os.fspath(path), "w", format="mp4", options=options)
-        self._stream = self._container.add_mux_stream(
-            stream_format.codec,
-            width=stream_format.width,
-            height=stream_format.height,
-            time_base=Fraction(1, TICKS),
-        )
+        try:
+            self._stream = self._container.add_mux_stream(
+                stream_format.codec,
+                width=stream_format.width,
+                height=stream_format.height,
+                time_base=Fraction(1, TICKS),
+            )
+        except ValueError as error:
+            self._container.close()
+            raise SourceUnavailable(f"MP4 holds no {stream_format.codec}") from error
         self._last_dts: int | None = None
 
     def write(self, packet: Packet) -> None:
@@ -382,6 +386,18 @@ def _opened(path: Path) -> av.container.InputContainer:
     return source
 
 
+def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av.VideoStream:
+    """A stream of an MP4, for packets of another one as they are.
+
+    Raises:
+        SourceUnavailable: MP4 holds no video of that codec.
+    """
+    try:
+        return target.add_stream_from_template(stream)
+    except ValueError as error:
+        raise SourceUnavailable(f"MP4 holds no {stream.codec_context.name}") from error
+
+
 def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
     """Copy packets; seconds where the copy begins and how long it is."""
     with _opened(path) as source:
@@ -395,7 +411,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
         begin = end_of_last = _shown(first)
         with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
-            copy = target.add_stream_from_template(stream)
+            copy = add_copy(target, stream)
             for packet in chain([first], packets):
                 shown = _shown(packet)
                 end_of_last = max(end_of_last, shown + (packet.duration or 0))
@@ -442,7 +458,7 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
         av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target,
     ):
         stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
+        copy = add_copy(target, stream)
         ticks = max(1, round(length * TICKS))
         wanted = set(chosen)
         for number, packet in enumerate(p for p in source.demux(stream) if p.size):

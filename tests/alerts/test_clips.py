@@ -239,6 +239,20 @@ def test_every_kind_of_camera_remuxes(
     assert number_of(first_picture(segment.path)) == pytest.approx(50 % 12, abs=2)
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("libvpx", ".webm"), ("h263", ".avi"), ("rawvideo", ".avi")])
+def test_a_codec_that_mp4_does_not_hold_costs_the_clip_and_nothing_else(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, tmp_path: Path, codec: str, suffix: str
+) -> None:
+    path = make_video(tmp_path / f"a{suffix}", codec=codec, size=(352, 288))
+    b = bench(pre_roll_s=2.0, post_roll_s=1.0)
+    b.play(packets_of(path), {2.0: "i1"})
+    assert b.segments == [] and not list((tmp_path / "clips").iterdir())
+    assert caplog.text.count("clip of incident i1 can't be written: MP4 holds no") == 1
+    with pytest.raises(SourceUnavailable, match="MP4 holds no"):
+        cut_recording(path, 1.0, 2.0, tmp_path / "out.mp4")
+    assert not list(tmp_path.glob("*out*"))
+
+
 def test_a_disk_that_refuses_costs_the_clip_and_nothing_else(
     bench: Callable[..., Bench], minute: list[Stored], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
