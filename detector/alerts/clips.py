@@ -393,7 +393,8 @@ def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av
         SourceUnavailable: MP4 holds no video of that codec.
     """
     try:
-        return target.add_stream_from_template(stream)
+        # The codec itself: looked up by the name of its decoder, as AV1's `libdav1d`, there is none to write with.
+        return target.add_stream_from_template(stream, opaque=True)
     except ValueError as error:
         raise SourceUnavailable(f"MP4 holds no {stream.codec_context.name}") from error
 

@@ -18,6 +18,7 @@ import av
 import pytest
 
 from detector.alerts.clips import ClipRecorder, Segment, cut_recording
+from detector.alerts.joined import Part, join
 from detector.alerts.looks import LookRing
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, PacketRing, StreamFormat
@@ -222,6 +223,7 @@ def test_another_format_begins_another_segment(
         ("libx264", ".h264", 0),
         ("libx265", ".mp4", 0),
         ("mjpeg", ".avi", 0),
+        ("libsvtav1", ".mkv", 0),
     ],
 )
 def test_every_kind_of_camera_remuxes(
@@ -404,6 +406,14 @@ def test_a_file_whose_time_begins_again_inside_is_cut_by_the_time_of_its_looks(
     with av.open(str(cut.path)) as container:
         pictures = [number_of(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
     assert len(pictures) >= 50 and dict(zip(shown, pictures, strict=True)).items() <= looks.items()
+
+
+def test_av1_is_cut_and_joined_as_it_is(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mkv", codec="libsvtav1", seconds=4)
+    first, second = (cut_recording(path, at, at + 0.98, tmp_path / f"{at:g}.mp4") for at in (1.0, 2.0))
+    assert [first.start_s, second.start_s] == pytest.approx([1.0, 2.0], abs=0.05)
+    whole = join([Part(first.path, 0.0), Part(second.path, second.start_s - first.start_s)], tmp_path / "out.mp4")
+    assert len(shown_s(whole.path)) == len(shown_s(first.path)) + len(shown_s(second.path))
 
 
 def test_a_cut_out_of_nothing_is_an_error(tmp_path: Path) -> None:
