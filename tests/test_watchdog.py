@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 
 from detector.edge.memory import available_mb, used_mb
-from detector.edge.watchdog import LONGEST_SPARED_S, LONGEST_STEP_S, Part, Watchdog
+from detector.edge.watchdog import LONGEST_PAUSE_S, LONGEST_SPARED_S, LONGEST_STEP_S, Part, Watchdog
 from detector.pulse import Pulse
 
 LIMIT_S = 10.0
@@ -107,6 +107,14 @@ def test_a_part_that_can_be_renewed_is_given_a_new_thread_ever_more_seldom() -> 
     gaps = [after - before for before, after in pairwise(renewed)]
     assert gaps[:6] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] and set(gaps[6:]) == {60.0}
     assert watchdog.restart is None and watchdog.health()["renewed"] == {"camera dock": len(renewed)}
+
+
+def test_a_part_that_never_comes_back_is_tried_again_for_days() -> None:
+    dead = part(Pulse(), alive=lambda: False, renew=lambda: None)
+    for _ in range(2 * 24 * 60):
+        dead.spend(LONGEST_PAUSE_S)
+        assert dead.see_to() is None
+    assert dead.renewed == 2 * 24 * 60
 
 
 def test_a_thread_that_can_not_be_started_now_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
