@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from detector.edge.restarts import REMEMBERED_S, Restarts
+from detector.edge.supervisor import pause_after
 from detector.notify import Notifier
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import soon
@@ -97,6 +98,10 @@ def test_a_worker_that_dies_wants_to_or_hangs_is_started_again_and_one_that_is_d
     assert one.code() == 0
     assert len(one.pids()) == 5
     assert "Fatal Python error: Aborted" in one.errors.read_text(), "where it hung is not written down"
+
+
+def test_a_worker_that_fails_for_days_is_started_again_all_the_same() -> None:
+    assert [pause_after(failures, 1.0) for failures in (1, 2, 3, 7, 10_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
 
 
 def test_a_misused_worker_is_not_tried_again(family: Callable[[str], Family]) -> None:

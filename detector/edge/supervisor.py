@@ -66,10 +66,15 @@ def supervise(
         if told.signals or code in FINAL:
             return code if code > 0 else 0
         failures = 1 if code == BEGIN_ANEW or time.monotonic() - began > STEADY_S else failures + 1
-        pause_s = min(back_off_s * 2.0 ** (failures - 1), LONGEST_BACK_OFF_S)
+        pause_s = pause_after(failures, back_off_s)
         logger.error("the worker ended with %s; it is started again in %.0f s", _named(code), pause_s)
         if told.wait(pause_s):
             return 0
+
+
+def pause_after(failures: int, first_s: float) -> float:
+    """Seconds to wait before the next start, after so many failures in a row."""
+    return min(first_s * 2.0 ** min(failures - 1, 10), LONGEST_BACK_OFF_S)
 
 
 def live_with_parent() -> None:
