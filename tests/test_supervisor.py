@@ -165,8 +165,9 @@ def test_restarts_are_remembered_for_a_day(tmp_path: Path) -> None:
     path, now = tmp_path / "restarts.json", 1_800_000_000.0
     Restarts(path, now).note(now, "camera dock: stuck")
     again = Restarts(path, now + 60)
-    assert again.health() == {"restarts": 1, "restarted_at": now, "restarted_for": "camera dock: stuck"}
+    assert again.health(now + 60) == {"restarts": 1, "restarted_at": now, "restarted_for": "camera dock: stuck"}
+    assert again.health(now + REMEMBERED_S)["restarts"] == 0, "a worker that goes on for a day forgets as well"
     again.note(now + 60, "memory")
     assert len(Restarts(path, now + REMEMBERED_S + 30)) == 1
-    assert Restarts(path, now + REMEMBERED_S + 90).health()["restarts"] == 0
+    assert Restarts(path, now + REMEMBERED_S + 90).health(now + REMEMBERED_S + 90)["restarts"] == 0
     Restarts(Path(os.devnull) / "no" / "file", now).note(now, "a disk that takes nothing")
