@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 TICKS = 90_000
 WHOLE = float("inf")
+HOLE_S = 3.0  # a picture that comes so long after the one before isn't as long: the camera was away
 # Without it FFmpeg holds back fragments until the end, and a full disk is no error to it.
 WRITE_THROUGH = {"flush_packets": "1"}
 
@@ -289,6 +290,7 @@ class _Part:
             self._container.close()
             raise SourceUnavailable(f"MP4 holds no {stream_format.codec}") from error
         self._last_dts: int | None = None
+        self._length = TICKS // 25
 
     def write(self, packet: Packet) -> None:
         out = av.Packet(packet.data)
@@ -296,7 +298,9 @@ class _Part:
         gap = TICKS // 25 if self._last_dts is None else max(1, dts - self._last_dts)
         out.dts = dts if self._last_dts is None else self._last_dts + gap
         out.pts = out.dts + round(packet.shown_after * TICKS)
-        out.duration = gap
+        if gap < HOLE_S * TICKS:
+            self._length = gap
+        out.duration = self._length
         out.time_base = Fraction(1, TICKS)
         out.is_keyframe = packet.key
         out.stream = self._stream

@@ -215,6 +215,18 @@ def test_another_format_begins_another_segment(
         check(segment)
 
 
+def test_a_clip_that_ends_with_the_first_picture_after_a_lost_connection_is_no_longer_than_that(
+    bench: Callable[..., Bench], minute: list[Stored]
+) -> None:
+    b = bench()
+    packet, form = minute[110]
+    b.play([*minute[:110], (Packet(packet.at + 100, packet.data, packet.key), form)], {20.0: "i1"})
+    (segment,) = b.segments
+    check(segment)
+    assert segment.started_at == pytest.approx(START + 16.0)
+    assert segment.duration_s == pytest.approx(106.2, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("codec", "suffix", "b_frames"),
     [
