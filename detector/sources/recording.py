@@ -280,7 +280,7 @@ def recordings_in(path: Path) -> list[Path]:
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """What paths are sorted by so that `2.mp4` comes before `10.mp4`."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts if part]
 
 
 def _open(path: Path, *, evidence: bool) -> Video:

@@ -186,6 +186,8 @@ def test_a_folder_in_natural_order(tmp_path: Path) -> None:
     (tmp_path / "sub.mp4").mkdir()
     assert [p.name for p in recordings_in(tmp_path)] == ["cam_1.mkv", "cam_2.MP4", "cam_10.mp4"]
     assert recordings_in(tmp_path / "cam_10.mp4") == [tmp_path / "cam_10.mp4"]
+    (tmp_path / "①2.mp4").touch()  # a digit that is no decimal one
+    assert [p.name for p in recordings_in(tmp_path)][-1] == "①2.mp4"
     with pytest.raises(SourceUnavailable, match="no such file or folder"):
         recordings_in(tmp_path / "missing")
     with pytest.raises(SourceUnavailable, match="no video file"):
