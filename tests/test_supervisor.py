@@ -100,6 +100,16 @@ def test_a_worker_that_dies_wants_to_or_hangs_is_started_again_and_one_that_is_d
     assert "Fatal Python error: Aborted" in one.errors.read_text(), "where it hung is not written down"
 
 
+def test_a_worker_killed_by_a_signal_without_a_name_is_started_again(family: Callable[[str], Family]) -> None:
+    one = family("""
+        if life == 1: os.kill(os.getpid(), signal.SIGRTMIN + 5)
+        sys.exit(0)
+    """)
+    assert one.code() == 0
+    assert len(one.pids()) == 2
+    assert f"signal {signal.SIGRTMIN + 5}" in one.errors.read_text()
+
+
 def test_a_worker_that_fails_for_days_is_started_again_all_the_same() -> None:
     assert [pause_after(failures, 1.0) for failures in (1, 2, 3, 7, 10_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
 

@@ -149,4 +149,6 @@ def _heard(ear: socket.socket) -> list[bytes]:
 
 
 def _named(code: int) -> str:
-    return f"status {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"status {code}"
+    return f"signal {signal.Signals(-code).name if -code in set(signal.Signals) else -code}"
