@@ -110,6 +110,23 @@ def test_a_worker_killed_by_a_signal_without_a_name_is_started_again(family: Cal
     assert f"signal {signal.SIGRTMIN + 5}" in one.errors.read_text()
 
 
+def test_a_worker_that_can_not_be_started_just_now_is_tried_again(tmp_path: Path) -> None:
+    worker, away, errors = tmp_path / "worker", tmp_path / "away", tmp_path / "errors"
+    worker.write_text(f"#!/bin/sh\nmv {worker} {away} && exit 1\n")
+    worker.chmod(0o755)
+    parent = "import sys; from detector.edge.supervisor import supervise; supervise(sys.argv[1:], back_off_s=0.1)"
+    with errors.open("w") as file:
+        supervisor = subprocess.Popen([sys.executable, "-c", parent, str(worker)], cwd=REPOSITORY, stderr=file)
+    try:
+        assert soon(lambda: "can't be started" in errors.read_text())
+        away.write_text("#!/bin/sh\nexit 0\n")
+        away.rename(worker)
+        assert supervisor.wait(30) == 0
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
 def test_a_worker_that_fails_for_days_is_started_again_all_the_same() -> None:
     assert [pause_after(failures, 1.0) for failures in (1, 2, 3, 7, 10_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
 

@@ -27,6 +27,7 @@ STOP_S = 8.0
 DUMP_S = 3.0  # to write down where its threads are
 LONGEST_BACK_OFF_S = 60.0
 STEADY_S = 600.0  # one that ran for so long is not failing at once
+NOT_STARTED = 71  # EX_OSERR
 BEGIN_ANEW = 75  # EX_TEMPFAIL: the worker itself wants a new process
 FINAL = (0, 2)  # done; or misused, which no new start mends
 
@@ -49,20 +50,11 @@ def supervise(
     failures = 0
     while True:
         began = time.monotonic()
-        with _ear() as (ear, address):
-            environment = os.environ | {
-                PARENT: str(os.getpid()),
-                "NOTIFY_SOCKET": address,
-                "WATCHDOG_USEC": str(int(silent_s * 1e6)),
-            }
-            child = subprocess.Popen(command, env=environment, start_new_session=True)
-            try:
-                _attend(child, ear, told, silent_s, start_s)
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # and what it may have left behind
-                child.wait()
-        code = child.returncode
+        try:
+            code = _lived(command, told, silent_s, start_s)
+        except OSError as error:  # no memory or no number for a process: that may pass
+            logger.error("the worker can't be started: %s", error.strerror)
+            code = NOT_STARTED
         if told.signals or code in FINAL:
             return code if code > 0 else 0
         failures = 1 if code == BEGIN_ANEW or time.monotonic() - began > STEADY_S else failures + 1
@@ -70,6 +62,28 @@ def supervise(
         logger.error("the worker ended with %s; it is started again in %.0f s", _named(code), pause_s)
         if told.wait(pause_s):
             return 0
+
+
+def _lived(command: Sequence[str], told: _Told, silent_s: float, start_s: float) -> int:
+    """A worker, from its start to its end; tells its exit status.
+
+    Raises:
+        OSError: It can't be started.
+    """
+    with _ear() as (ear, address):
+        environment = os.environ | {
+            PARENT: str(os.getpid()),
+            "NOTIFY_SOCKET": address,
+            "WATCHDOG_USEC": str(int(silent_s * 1e6)),
+        }
+        child = subprocess.Popen(command, env=environment, start_new_session=True)
+        try:
+            _attend(child, ear, told, silent_s, start_s)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # and what it may have left behind
+            child.wait()
+    return child.returncode
 
 
 def pause_after(failures: int, first_s: float) -> float:
