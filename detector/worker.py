@@ -239,7 +239,7 @@ class _Watch:
     def _publish_health(self) -> None:
         link, now = self._delivery.link, self._clock.now()
         acked_s = round(now - link.last_ack_at, 1) if link.last_ack_at is not None else None
-        supervision = {"supervision": {**self._watchdog.health(), **self._restarts.health(), "last_ack_s": acked_s}}
+        supervision = {"supervision": {**self._watchdog.health(), **self._restarts.health(now), "last_ack_s": acked_s}}
         origin = {"config": self._origin.health()} if self._origin else {}
         told = edge_health(self._cameras, self._delivery, now) | supervision | origin
         for camera in self._cameras:

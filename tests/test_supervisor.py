@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from detector.edge.restarts import REMEMBERED_S, Restarts
+from detector.edge.supervisor import pause_after
 from detector.notify import Notifier
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import soon
@@ -99,6 +100,37 @@ def test_a_worker_that_dies_wants_to_or_hangs_is_started_again_and_one_that_is_d
     assert "Fatal Python error: Aborted" in one.errors.read_text(), "where it hung is not written down"
 
 
+def test_a_worker_killed_by_a_signal_without_a_name_is_started_again(family: Callable[[str], Family]) -> None:
+    one = family("""
+        if life == 1: os.kill(os.getpid(), signal.SIGRTMIN + 5)
+        sys.exit(0)
+    """)
+    assert one.code() == 0
+    assert len(one.pids()) == 2
+    assert f"signal {signal.SIGRTMIN + 5}" in one.errors.read_text()
+
+
+def test_a_worker_that_can_not_be_started_just_now_is_tried_again(tmp_path: Path) -> None:
+    worker, away, errors = tmp_path / "worker", tmp_path / "away", tmp_path / "errors"
+    worker.write_text(f"#!/bin/sh\nmv {worker} {away} && exit 1\n")
+    worker.chmod(0o755)
+    parent = "import sys; from detector.edge.supervisor import supervise; supervise(sys.argv[1:], back_off_s=0.1)"
+    with errors.open("w") as file:
+        supervisor = subprocess.Popen([sys.executable, "-c", parent, str(worker)], cwd=REPOSITORY, stderr=file)
+    try:
+        assert soon(lambda: "can't be started" in errors.read_text())
+        away.write_text("#!/bin/sh\nexit 0\n")
+        away.rename(worker)
+        assert supervisor.wait(30) == 0
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def test_a_worker_that_fails_for_days_is_started_again_all_the_same() -> None:
+    assert [pause_after(failures, 1.0) for failures in (1, 2, 3, 7, 10_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
+
+
 def test_a_misused_worker_is_not_tried_again(family: Callable[[str], Family]) -> None:
     one = family("sys.exit(2)")
     assert one.code() == 2
@@ -160,8 +192,9 @@ def test_restarts_are_remembered_for_a_day(tmp_path: Path) -> None:
     path, now = tmp_path / "restarts.json", 1_800_000_000.0
     Restarts(path, now).note(now, "camera dock: stuck")
     again = Restarts(path, now + 60)
-    assert again.health() == {"restarts": 1, "restarted_at": now, "restarted_for": "camera dock: stuck"}
+    assert again.health(now + 60) == {"restarts": 1, "restarted_at": now, "restarted_for": "camera dock: stuck"}
+    assert again.health(now + REMEMBERED_S)["restarts"] == 0, "a worker that goes on for a day forgets as well"
     again.note(now + 60, "memory")
     assert len(Restarts(path, now + REMEMBERED_S + 30)) == 1
-    assert Restarts(path, now + REMEMBERED_S + 90).health()["restarts"] == 0
+    assert Restarts(path, now + REMEMBERED_S + 90).health(now + REMEMBERED_S + 90)["restarts"] == 0
     Restarts(Path(os.devnull) / "no" / "file", now).note(now, "a disk that takes nothing")

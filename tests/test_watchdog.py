@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from itertools import pairwise
 import pytest
 
 from detector.edge.memory import available_mb, used_mb
-from detector.edge.watchdog import LONGEST_SPARED_S, LONGEST_STEP_S, Part, Watchdog
+from detector.edge.watchdog import LONGEST_PAUSE_S, LONGEST_SPARED_S, LONGEST_STEP_S, Part, Watchdog
 from detector.pulse import Pulse
+from tests.conftest import REPOSITORY
 
 LIMIT_S = 10.0
 
@@ -109,6 +111,14 @@ def test_a_part_that_can_be_renewed_is_given_a_new_thread_ever_more_seldom() -> 
     assert watchdog.restart is None and watchdog.health()["renewed"] == {"camera dock": len(renewed)}
 
 
+def test_a_part_that_never_comes_back_is_tried_again_for_days() -> None:
+    dead = part(Pulse(), alive=lambda: False, renew=lambda: None)
+    for _ in range(2 * 24 * 60):
+        dead.spend(LONGEST_PAUSE_S)
+        assert dead.see_to() is None
+    assert dead.renewed == 2 * 24 * 60
+
+
 def test_a_thread_that_can_not_be_started_now_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     tries: list[int] = []
 
@@ -150,3 +160,36 @@ def test_memory_is_counted_with_children() -> None:
         assert used_mb() - before > 50
         child.kill()
     assert 0 < before < available_mb() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
+
+
+def test_memory_of_a_reader_that_lets_nobody_look_is_counted_without_what_all_share() -> None:
+    """As in a service, which has none of root's rights."""
+    script = """
+        import ctypes, os, sys
+        from pathlib import Path
+        from detector.edge.memory import used_mb
+        from detector.sources.reader import Reader
+        from tests.parts_mosquitto import soon
+        if len(sys.argv) < 2:
+            for right in (19, 21, 38):  # to trace, to administrate, to measure
+                ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP; whoever isn't root has none of them
+            os.execv(sys.executable, [sys.executable, "-c", sys.orig_argv[2], "dropped"])
+        def shut(reader):
+            try:
+                return not Path(f"/proc/{reader.pid}/smaps_rollup").read_text()
+            except PermissionError:
+                return True
+        before = used_mb()
+        readers = [Reader() for _ in range(3)]
+        assert all(soon(lambda: shut(reader)) for reader in readers)
+        used = used_mb() - before
+        fields = [dict(line.split(":", 1) for line in Path(f"/proc/{reader.pid}/status").read_text().splitlines())
+                  for reader in readers]
+        print(used, *(sum(int(one[name].split()[0]) for one in fields) * 1024 / 1e6 for name in ("RssAnon", "VmRSS")))
+        for reader in readers:
+            reader.kill()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60).stdout
+    counted, own, with_shared = map(float, told.split())
+    assert own - 10 < counted < (own + with_shared) / 2

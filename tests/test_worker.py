@@ -502,6 +502,29 @@ def test_a_silence_ends_nothing_while_the_last_picture_is_looked_at(
     assert camera.crashes == 0
 
 
+@pytest.mark.parametrize("stream", [ScriptedPipeline], indirect=True)
+def test_what_a_silent_camera_owes_goes_out_once_the_outbox_takes_it(
+    stream: tuple[CameraWorker, QueuedSource], outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera, _ = stream
+    seen(stream, *(n / 5 for n in range(6)))
+    put = outbox.put
+
+    def full(fields: Any) -> str:
+        raise StoreError("no room")
+
+    monkeypatch.setattr(outbox, "put", full)
+    for seconds in (130, 300, 600, 1300, 2600):
+        watched(camera, seconds)
+    assert camera.sink.owed > 2 and camera.sink.published == 1
+    monkeypatch.setattr(outbox, "put", put)
+    watched(camera, 2610)
+    assert camera.sink.owed == 0
+    assert [(e["after"]["kind"], e["phase"]) for e in sent(outbox)[:3]] == [
+        ("label_photography", "new"), ("tamper", "new"), ("label_photography", "end"),
+    ]  # fmt: skip
+
+
 def test_ordinary_reconnections_and_recordings_are_not_silent(
     stream: tuple[CameraWorker, QueuedSource], watch: Callable[..., CameraWorker], outbox: Outbox
 ) -> None:

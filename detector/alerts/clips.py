@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 TICKS = 90_000
 WHOLE = float("inf")
+HOLE_S = 3.0  # a picture that comes so long after the one before isn't as long: the camera was away
 # Without it FFmpeg holds back fragments until the end, and a full disk is no error to it.
 WRITE_THROUGH = {"flush_packets": "1"}
 
@@ -180,7 +181,7 @@ class ClipRecorder:
                     take.part = _Part(self._folder / name, stored.packet, stored.stream_format)
                 take.part.write(stored.packet)
                 take.read_to = stored.number
-        except (OSError, av.error.FFmpegError) as error:
+        except (OSError, av.error.FFmpegError, SourceUnavailable) as error:
             logger.warning("clip of incident %s can't be written: %s", incident_id, error)
             self._close(incident_id, take)
 
@@ -278,13 +279,18 @@ class _Part:
         # delay_moov: the parameter sets come with the first packet, not before it.
         options = {"movflags": "+frag_keyframe+delay_moov+default_base_moof", **WRITE_THROUGH}
         self._container = av.open(os.fspath(path), "w", format="mp4", options=options)
-        self._stream = self._container.add_mux_stream(
-            stream_format.codec,
-            width=stream_format.width,
-            height=stream_format.height,
-            time_base=Fraction(1, TICKS),
-        )
+        try:
+            self._stream = self._container.add_mux_stream(
+                stream_format.codec,
+                width=stream_format.width,
+                height=stream_format.height,
+                time_base=Fraction(1, TICKS),
+            )
+        except ValueError as error:
+            self._container.close()
+            raise SourceUnavailable(f"MP4 holds no {stream_format.codec}") from error
         self._last_dts: int | None = None
+        self._length = TICKS // 25
 
     def write(self, packet: Packet) -> None:
         out = av.Packet(packet.data)
@@ -292,7 +298,9 @@ class _Part:
         gap = TICKS // 25 if self._last_dts is None else max(1, dts - self._last_dts)
         out.dts = dts if self._last_dts is None else self._last_dts + gap
         out.pts = out.dts + round(packet.shown_after * TICKS)
-        out.duration = gap
+        if gap < HOLE_S * TICKS:
+            self._length = gap
+        out.duration = self._length
         out.time_base = Fraction(1, TICKS)
         out.is_keyframe = packet.key
         out.stream = self._stream
@@ -382,6 +390,19 @@ def _opened(path: Path) -> av.container.InputContainer:
     return source
 
 
+def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av.VideoStream:
+    """A stream of an MP4, for packets of another one as they are.
+
+    Raises:
+        SourceUnavailable: MP4 holds no video of that codec.
+    """
+    try:
+        # The codec itself: looked up by the name of its decoder, as AV1's `libdav1d`, there is none to write with.
+        return target.add_stream_from_template(stream, opaque=True)
+    except ValueError as error:
+        raise SourceUnavailable(f"MP4 holds no {stream.codec_context.name}") from error
+
+
 def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
     """Copy packets; seconds where the copy begins and how long it is."""
     with _opened(path) as source:
@@ -395,7 +416,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
         begin = end_of_last = _shown(first)
         with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
-            copy = target.add_stream_from_template(stream)
+            copy = add_copy(target, stream)
             for packet in chain([first], packets):
                 shown = _shown(packet)
                 end_of_last = max(end_of_last, shown + (packet.duration or 0))
@@ -442,7 +463,7 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
         av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target,
     ):
         stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
+        copy = add_copy(target, stream)
         ticks = max(1, round(length * TICKS))
         wanted = set(chosen)
         for number, packet in enumerate(p for p in source.demux(stream) if p.size):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from detector.alerts.clips import TICKS, WRITE_THROUGH, Cut, made_whole
+from detector.alerts.clips import TICKS, WRITE_THROUGH, Cut, add_copy, made_whole
 from detector.containers import open_recording
 from detector.errors import SourceUnavailable
 
@@ -51,7 +51,7 @@ def _joined(parts: Sequence[Part], out: Path) -> float:
     options = {"movflags": "+faststart", **WRITE_THROUGH}
     with open_recording(parts[0].path) as first, av.open(os.fspath(out), "w", format="mp4", options=options) as target:
         model = first.streams.video[0]
-        copy = target.add_stream_from_template(model)
+        copy = add_copy(target, model)
         for part, upto_s in zip(parts, ends, strict=True):
             with open_recording(part.path) as source:
                 stream = source.streams.video[0]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.alerts.outbox import Outbox
+from detector.alerts.outbox import DiskFull, Outbox
 from detector.clock import Clock
 from detector.config import Buffers
 from detector.errors import StoreError
@@ -106,7 +106,10 @@ class Tidy:
             StoreError: The outbox can't be used.
             OSError: The folder can't be read.
         """
-        self._outbox.drop_old()
+        try:
+            self._outbox.drop_old()
+        except DiskFull as error:  # what goes now gives it room to write
+            logger.error("old alerts can't be given up: %s", error)
         files = self._files()
         severities = self._outbox.severities({file.incident for file in files})
         files.sort(key=lambda file: (severities.get(file.incident, 0), file.changed_at, file.path.name))

@@ -204,12 +204,12 @@ class CameraWorker:
             if change == "begins":
                 self._silent = begun(self.sink.site, silence_of(self.camera.name, self._silence.heard_at, now))
                 self.sink.accept(IncidentUpdate(Phase.NEW, None, self._silent), self._last_frame)
-                self.sink.tick(now)  # no frame will come to close the clip of what was seen last
             elif change == "ends":
                 self._end_silence(self._silence.steady_since)
             else:
                 self._tell_again(self._silence.heard_at, now)
             if self._silence.since == self._silence.heard_at:  # no picture has come since
+                self.sink.tick(now)  # no frame will come to close clips, and to hand over what is owed
                 self._end_open()
         except Exception:  # the watch over the others goes on
             logger.exception("silence can't be told camera=%s", self.camera.name)

@@ -45,7 +45,8 @@ class Restarts:
         except OSError as error:
             logger.warning("restarts can't be kept in %s: %s", self._path, error.strerror)
 
-    def health(self) -> dict[str, Any]:
+    def health(self, now: float) -> dict[str, Any]:
         """Fields for the health message."""
-        at, why = self._listed[-1] if self._listed else (None, None)
-        return {"restarts": len(self._listed), "restarted_at": at, "restarted_for": why}
+        of_today = [one for one in self._listed if one[0] > now - REMEMBERED_S]
+        at, why = of_today[-1] if of_today else (None, None)
+        return {"restarts": len(of_today), "restarted_at": at, "restarted_for": why}

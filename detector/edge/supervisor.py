@@ -27,6 +27,7 @@ STOP_S = 8.0
 DUMP_S = 3.0  # to write down where its threads are
 LONGEST_BACK_OFF_S = 60.0
 STEADY_S = 600.0  # one that ran for so long is not failing at once
+NOT_STARTED = 71  # EX_OSERR
 BEGIN_ANEW = 75  # EX_TEMPFAIL: the worker itself wants a new process
 FINAL = (0, 2)  # done; or misused, which no new start mends
 
@@ -49,27 +50,45 @@ def supervise(
     failures = 0
     while True:
         began = time.monotonic()
-        with _ear() as (ear, address):
-            environment = os.environ | {
-                PARENT: str(os.getpid()),
-                "NOTIFY_SOCKET": address,
-                "WATCHDOG_USEC": str(int(silent_s * 1e6)),
-            }
-            child = subprocess.Popen(command, env=environment, start_new_session=True)
-            try:
-                _attend(child, ear, told, silent_s, start_s)
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # and what it may have left behind
-                child.wait()
-        code = child.returncode
+        try:
+            code = _lived(command, told, silent_s, start_s)
+        except OSError as error:  # no memory or no number for a process: that may pass
+            logger.error("the worker can't be started: %s", error.strerror)
+            code = NOT_STARTED
         if told.signals or code in FINAL:
             return code if code > 0 else 0
         failures = 1 if code == BEGIN_ANEW or time.monotonic() - began > STEADY_S else failures + 1
-        pause_s = min(back_off_s * 2.0 ** (failures - 1), LONGEST_BACK_OFF_S)
+        pause_s = pause_after(failures, back_off_s)
         logger.error("the worker ended with %s; it is started again in %.0f s", _named(code), pause_s)
         if told.wait(pause_s):
             return 0
+
+
+def _lived(command: Sequence[str], told: _Told, silent_s: float, start_s: float) -> int:
+    """A worker, from its start to its end; tells its exit status.
+
+    Raises:
+        OSError: It can't be started.
+    """
+    with _ear() as (ear, address):
+        environment = os.environ | {
+            PARENT: str(os.getpid()),
+            "NOTIFY_SOCKET": address,
+            "WATCHDOG_USEC": str(int(silent_s * 1e6)),
+        }
+        child = subprocess.Popen(command, env=environment, start_new_session=True)
+        try:
+            _attend(child, ear, told, silent_s, start_s)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # and what it may have left behind
+            child.wait()
+    return child.returncode
+
+
+def pause_after(failures: int, first_s: float) -> float:
+    """Seconds to wait before the next start, after so many failures in a row."""
+    return min(first_s * 2.0 ** min(failures - 1, 10), LONGEST_BACK_OFF_S)
 
 
 def live_with_parent() -> None:
@@ -144,4 +163,6 @@ def _heard(ear: socket.socket) -> list[bytes]:
 
 
 def _named(code: int) -> str:
-    return f"status {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"status {code}"
+    return f"signal {signal.Signals(-code).name if -code in set(signal.Signals) else -code}"

@@ -92,7 +92,7 @@ class Part:
 
     def _begin_anew(self, renew: Callable[[], None]) -> None:
         self.renewed += 1
-        self._pause_s = min(2.0 ** (self.renewed - 1), LONGEST_PAUSE_S)
+        self._pause_s = min(2.0 ** min(self.renewed - 1, 10), LONGEST_PAUSE_S)
         self._idle_s = [0.0] * len(self._pulses)
         self._said = False
         try:

@@ -86,6 +86,8 @@ class PairedSource:
         used = self._large.stats if self._alone else self._small.stats
         other = self._small.stats if self._alone else self._large.stats
         lack = self._lack()
+        # What the stream that is there may have suffered long ago explains nothing.
+        told = other if lack and used.state == "online" else used
         return replace(
             used,
             state="ended" if self._ended else used.state,
@@ -97,7 +99,7 @@ class PairedSource:
             restarts=used.restarts + other.restarts,
             killed=used.killed + other.killed,
             lack=lack,
-            last_error=used.last_error or (other.last_error if lack else None),
+            last_error=told.last_error,
         )
 
     def __iter__(self) -> Iterator[Frame]:

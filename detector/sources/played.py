@@ -19,14 +19,16 @@ logger = logging.getLogger(__name__)
 
 # Long enough to sleep soundly, short enough that a stop is noticed at once.
 NAP_S = 0.2
+LONGEST_WAIT_S = 1.0  # for a frame, on a machine that decodes more slowly than the recording was taken
 
 
 class PlayedFile:
     """A file, or all files of a folder one after another, as one stream whose time never steps back.
 
     `captured_at` is the clock's time at the first frame plus the seconds played since. With `loop` it has no end, and
-    a consumer slower than the pace loses frames as with a live camera (`stats.dropped`); without, every chosen frame
-    is handed on however long that takes. A file that can't be read is skipped, with a warning.
+    a consumer slower than the pace loses frames as with a live camera (`stats.dropped`), and a decoder slower than the
+    pace gives one a second, late by no more than a file; without, every chosen frame is handed on however long that
+    takes. A file that can't be read is skipped, with a warning.
 
     Args:
         path: File or folder.
@@ -63,10 +65,12 @@ class PlayedFile:
         self._open: Recording | None = None
         self._pacer = Pacer(fps)
         self._next_file_at: float | None = None
+        self._asked_at = 0.0
         self._resting = False
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames when they are due, until the end or `stop`."""
+        self._asked_at = self._clock.now()
         while not self._stop.is_set():
             readable = 0
             for path in recordings_in(self._path):
@@ -97,7 +101,10 @@ class PlayedFile:
             self._open.close()
 
     def _play(self, path: Path) -> Iterator[Frame]:
-        start_at = self._next_file_at if self._next_file_at is not None else self._clock.now()
+        now = self._clock.now()
+        start_at = self._next_file_at if self._next_file_at is not None else now
+        if self._loop and now - start_at > LONGEST_WAIT_S:
+            start_at = now
         try:
             recording = self._open = Recording(
                 path,
@@ -121,6 +128,7 @@ class PlayedFile:
                 self.stats.state = "online"
                 self.stats.analysed += 1
                 yield frame
+                self._asked_at = self._clock.now()
         finally:
             self.stats.decode_errors = errors_before + recording.decode_errors
             self._next_file_at = start_at + recording.end_s
@@ -131,7 +139,8 @@ class PlayedFile:
         self.stats.last_frame_at = self._clock.now()
         if not self._pacer.due(at):
             return False
-        if self._loop and self._clock.now() - at > self._pacer.step:
+        now = self._clock.now()
+        if self._loop and now - at > self._pacer.step and now - self._asked_at < LONGEST_WAIT_S:
             self.stats.dropped += 1
             return False
         return True

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.containers import leaps_back, open_recording
+from detector.containers import LEAP_S, leaps_back, open_recording
 from detector.errors import SourceUnavailable
 from detector.packets import Packet
 from detector.pictures import Picture
@@ -240,7 +240,8 @@ class _Timeline:
     """Seconds since a stream began, strictly increasing.
 
     Missing times, and times that stand still, are filled in by the frame rate; where time jumps back (joined files),
-    it goes on from where it was. Jumps ahead stand: recorders that record on motion have real gaps.
+    it goes on from where it was. What goes back by less than `LEAP_S` is a stutter: the stream's own time holds again
+    as soon as it is ahead. Jumps ahead stand: recorders that record on motion have real gaps.
     """
 
     def __init__(self, start_s: float | None) -> None:
@@ -253,10 +254,12 @@ class _Timeline:
         found = expected
         if stream_s is not None:
             # Decoding begins a little before the first picture is shown, hence not below -1 rather than 0.
-            earliest = -1.0 if self._last is None else self._last
+            earliest = -1.0 if self._last is None else self._last - LEAP_S
             if self._start_s is None or stream_s - self._start_s <= earliest:
                 self._start_s = stream_s - expected
-            found = stream_s - self._start_s
+            offset_s = stream_s - self._start_s
+            # A stutter moves nothing that comes after it, or many of them would add up.
+            found = offset_s if self._last is None or offset_s > self._last else expected
         self._last = found
         return found
 
@@ -280,7 +283,7 @@ def recordings_in(path: Path) -> list[Path]:
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """What paths are sorted by so that `2.mp4` comes before `10.mp4`."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts if part]
 
 
 def _open(path: Path, *, evidence: bool) -> Video:

@@ -250,10 +250,11 @@ class _Aside:
 
 
 def _self_contained(stream: av.VideoStream) -> av.bitstream.BitStreamFilterContext | None:
-    """A filter that puts the parameter sets before every key frame; `None` where a codec has none."""
+    """A filter that puts the parameter sets before every key frame; `None` where it has none, or has them there."""
     context = stream.codec_context
     extradata = context.extradata
-    if not extradata:
+    # Key frames of AV1 have them; what a container has beside is a record of its own, which is no AV1.
+    if not extradata or context.name in ("av1", "libdav1d"):
         return None
     if context.name in ("h264", "hevc") and extradata[0] == 1:
         return av.bitstream.BitStreamFilterContext(f"{context.name}_mp4toannexb", stream)

@@ -18,6 +18,7 @@ import av
 import pytest
 
 from detector.alerts.clips import ClipRecorder, Segment, cut_recording
+from detector.alerts.joined import Part, join
 from detector.alerts.looks import LookRing
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, PacketRing, StreamFormat
@@ -214,6 +215,18 @@ def test_another_format_begins_another_segment(
         check(segment)
 
 
+def test_a_clip_that_ends_with_the_first_picture_after_a_lost_connection_is_no_longer_than_that(
+    bench: Callable[..., Bench], minute: list[Stored]
+) -> None:
+    b = bench()
+    packet, form = minute[110]
+    b.play([*minute[:110], (Packet(packet.at + 100, packet.data, packet.key), form)], {20.0: "i1"})
+    (segment,) = b.segments
+    check(segment)
+    assert segment.started_at == pytest.approx(START + 16.0)
+    assert segment.duration_s == pytest.approx(106.2, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("codec", "suffix", "b_frames"),
     [
@@ -222,6 +235,7 @@ def test_another_format_begins_another_segment(
         ("libx264", ".h264", 0),
         ("libx265", ".mp4", 0),
         ("mjpeg", ".avi", 0),
+        ("libsvtav1", ".mkv", 0),
     ],
 )
 def test_every_kind_of_camera_remuxes(
@@ -237,6 +251,20 @@ def test_every_kind_of_camera_remuxes(
     assert segment.started_at == pytest.approx(START + 2.0, abs=0.1)
     assert segment.duration_s == pytest.approx(3.0, abs=0.4)
     assert number_of(first_picture(segment.path)) == pytest.approx(50 % 12, abs=2)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("libvpx", ".webm"), ("h263", ".avi"), ("rawvideo", ".avi")])
+def test_a_codec_that_mp4_does_not_hold_costs_the_clip_and_nothing_else(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, tmp_path: Path, codec: str, suffix: str
+) -> None:
+    path = make_video(tmp_path / f"a{suffix}", codec=codec, size=(352, 288))
+    b = bench(pre_roll_s=2.0, post_roll_s=1.0)
+    b.play(packets_of(path), {2.0: "i1"})
+    assert b.segments == [] and not list((tmp_path / "clips").iterdir())
+    assert caplog.text.count("clip of incident i1 can't be written: MP4 holds no") == 1
+    with pytest.raises(SourceUnavailable, match="MP4 holds no"):
+        cut_recording(path, 1.0, 2.0, tmp_path / "out.mp4")
+    assert not list(tmp_path.glob("*out*"))
 
 
 def test_a_disk_that_refuses_costs_the_clip_and_nothing_else(
@@ -390,6 +418,14 @@ def test_a_file_whose_time_begins_again_inside_is_cut_by_the_time_of_its_looks(
     with av.open(str(cut.path)) as container:
         pictures = [number_of(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
     assert len(pictures) >= 50 and dict(zip(shown, pictures, strict=True)).items() <= looks.items()
+
+
+def test_av1_is_cut_and_joined_as_it_is(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mkv", codec="libsvtav1", seconds=4)
+    first, second = (cut_recording(path, at, at + 0.98, tmp_path / f"{at:g}.mp4") for at in (1.0, 2.0))
+    assert [first.start_s, second.start_s] == pytest.approx([1.0, 2.0], abs=0.05)
+    whole = join([Part(first.path, 0.0), Part(second.path, second.start_s - first.start_s)], tmp_path / "out.mp4")
+    assert len(shown_s(whole.path)) == len(shown_s(first.path)) + len(shown_s(second.path))
 
 
 def test_a_cut_out_of_nothing_is_an_error(tmp_path: Path) -> None:

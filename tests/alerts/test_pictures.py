@@ -15,6 +15,7 @@ from detector.errors import LabelwatchError
 from detector.pictures import Bgr
 from detector.values import Frame
 from tests.builders import frame, parcel, scene
+from tests.test_pipeline import ScriptedDetector, pipeline_of
 
 START = 1000.0
 
@@ -67,6 +68,16 @@ def test_nothing_is_sent_of_a_frame_that_was_passed_over() -> None:
     for at in range(30):
         sent.camera.offer(frame(START + at, (64, 36)), scene(START, size=(64, 36)))
     assert sent.pictures == []
+
+
+def test_a_picture_is_sent_whatever_digits_the_camera_s_clock_has() -> None:
+    sent, pipeline = Sent(), pipeline_of(ScriptedDetector(lambda _t: []))
+    for n in range(20):
+        shown = frame(START + n + 0.123456789)
+        pipeline.process(shown)
+        assert pipeline.scene is not None
+        sent.camera.offer(shown, pipeline.scene)
+    assert [large for large, _ in sent.pictures] == [False, True]
 
 
 def test_a_clock_that_is_set_back_stops_nothing() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from detector import wire
-from detector.alerts.outbox import Outbox
+from detector.alerts.outbox import DiskFull, Outbox
 from detector.alerts.tidy import Tidy
 from detector.config import Buffers
 from tests.alerts.conftest import ManualClock, make_fields
@@ -120,6 +120,23 @@ def test_a_full_disk_costs_clips_first_and_alerts_only_after_them(box: Callable[
         here.tidy.look_round()
     assert here.outbox.counts()["dropped_by"]["alert"] == {"disk": {"warning": 17}}
     assert here.outbox.free_bytes() > 16 * MB
+
+
+def test_a_disk_too_full_for_the_outbox_to_write_gets_room_all_the_same(
+    box: Callable[..., Box], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = box(reserve_gb=1)
+    here.add("a.0.mp4", 100)
+    here.free = 0
+
+    def full() -> int:
+        raise DiskFull("no room left on the disk of the outbox")
+
+    monkeypatch.setattr(here.outbox, "drop_old", full)
+    here.tidy.look_round()
+    assert here.files == []
+    assert here.outbox.counts()["dropped_by"] == {"clip": {"disk": {"info": 1}}}
+    assert "no room left" in caplog.text
 
 
 def test_how_grave_an_incident_was_is_forgotten_with_its_files(box: Callable[..., Box]) -> None:

@@ -48,6 +48,8 @@ def make_video(
             stream.options = {"preset": "ultrafast", "g": str(key_every), "sc_threshold": "0", "bf": str(b_frames)}
         if codec == "libx265":
             stream.options = {"preset": "ultrafast", "x265-params": f"keyint={key_every}:log-level=error:pools=1"}
+        if codec == "libsvtav1":
+            stream.options = {"preset": "12", "g": str(key_every)}
         for number in range(round(seconds * fps)):
             image = draw(number) if draw else np.full((size[1], size[0], 3), grey_of(number), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))

@@ -18,6 +18,7 @@ from detector.pictures import Bgr
 from detector.sources.paired import PairedPicture, PairedSource, alike
 from detector.sources.video import MOST_ASIDE, Video
 from detector.values import Frame
+from tests.builders import SteppedClock
 from tests.sources.conftest import CAMERA_FPS, RtspServer
 from tests.sources.footage import grey_of, make_video
 from tests.sources.test_live import HASTY, soon
@@ -147,6 +148,21 @@ def test_without_one_of_its_streams_the_other_is_looked_at_and_the_lack_is_told(
     assert {frame.size for frame in pair.frames} == {LARGE}
     times = [frame.captured_at for frame in pair.frames]
     assert times == sorted(set(times))
+
+
+def test_the_reason_told_is_that_of_the_stream_that_is_lacking() -> None:
+    clock = SteppedClock(1_800_000_000.0)
+    camera = Camera(name="dock", source="rtsp://10.0.0.1/1", substream="rtsp://10.0.0.1/2")
+    source = PairedSource(camera, fps=5, clock=clock, stop=threading.Event())
+    small, large = source._small.stats, source._large.stats
+    small.state, small.last_error = "online", "broke off in the night"
+    large.state, large.last_error = "refused", "the camera refused the user name or password"
+    for _ in range(20):
+        clock.sleep(1.0)
+        small.last_frame_at = clock.now()
+    assert (source.stats.state, source.stats.lack) == ("online", "large_lost")
+    assert source.stats.last_error == large.last_error
+    source.close()
 
 
 def test_a_small_stream_of_another_shape_is_not_looked_at(

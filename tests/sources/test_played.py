@@ -98,6 +98,34 @@ def test_a_slow_consumer_of_a_loop_loses_frames_and_keeps_the_pace(
     assert source.stats.dropped > 60
 
 
+class SlowMachine(ManualClock):
+    """Whatever is done between two looks at the clock takes time; it is stopped after a minute."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self._stop = stop
+        self._stop_at = self.at + 60
+
+    def now(self) -> float:
+        self.at += 0.05
+        if self.at > self._stop_at:
+            self._stop.set()
+        return self.at
+
+
+def test_a_loop_that_is_decoded_more_slowly_than_it_was_taken_is_seen_all_the_same(
+    tmp_path: Path, stop: threading.Event
+) -> None:
+    clock = SlowMachine(stop)
+    source = play(make_video(tmp_path / "a.mp4", seconds=4), clock, stop, loop=True)
+    times = []
+    for frame in source:
+        assert clock.at - frame.captured_at < 12.0, "later than what it takes to decode the file"
+        times.append(frame.captured_at)
+    assert len(times) > 30
+    assert times == sorted(set(times))
+
+
 def test_a_folder_is_played_in_order_and_its_bad_file_skipped(
     tmp_path: Path, clock: ManualClock, stop: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -180,12 +180,30 @@ def test_what_is_no_video_is_refused_with_the_reason(tmp_path: Path, make, reaso
         read(path)
 
 
+def test_pictures_that_have_the_time_of_the_one_before_make_a_recording_no_longer(tmp_path: Path) -> None:
+    """As recorders write them that stamp pictures on arrival."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(make_video(tmp_path / "a.mp4", seconds=10))) as source, av.open(str(path), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for number, packet in enumerate(p for p in source.demux(stream) if p.size):
+            if number % 25 == 7:
+                packet.pts = packet.dts = packet.pts - packet.duration
+            packet.stream = copy
+            target.mux(packet)
+    recording = read(path, fps=25)
+    assert [frame.offset_s for frame in recording] == pytest.approx([n / 25 for n in range(250)], abs=0.002)
+    assert recording.end_s == pytest.approx(10.0, abs=0.01)
+
+
 def test_a_folder_in_natural_order(tmp_path: Path) -> None:
     for name in ("cam_10.mp4", "cam_2.MP4", "cam_1.mkv", "notes.txt", "a.jpg"):
         (tmp_path / name).touch()
     (tmp_path / "sub.mp4").mkdir()
     assert [p.name for p in recordings_in(tmp_path)] == ["cam_1.mkv", "cam_2.MP4", "cam_10.mp4"]
     assert recordings_in(tmp_path / "cam_10.mp4") == [tmp_path / "cam_10.mp4"]
+    (tmp_path / "①2.mp4").touch()  # a digit that is no decimal one
+    assert [p.name for p in recordings_in(tmp_path)][-1] == "①2.mp4"
     with pytest.raises(SourceUnavailable, match="no such file or folder"):
         recordings_in(tmp_path / "missing")
     with pytest.raises(SourceUnavailable, match="no video file"):
