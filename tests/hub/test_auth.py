@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector.hub.auth import SESSION_S, Gate, TokenBucket, TooManyTries
-from detector.hub.people import People
+from detector.hub.people import LONGEST_SESSION_S, People
 from detector.hub.store import Store
 
 NOON = 1_793_505_600.0
@@ -86,6 +86,14 @@ def test_a_session_slides_and_ends(site: Any) -> None:
     assert site.client.get("/").status_code == 200
     site.clock.at += SESSION_S + 1
     assert site.client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_browser_keeps_the_cookie_for_as_long_as_a_session_may_slide(site: Any, scheme: str) -> None:
+    visitor = site.visitor()
+    visitor.base_url = f"{scheme}://hub.test"
+    cookie = visitor.post("/login", data=site.login).headers["set-cookie"]
+    assert f"Max-Age={LONGEST_SESSION_S:.0f};" in cookie
 
 
 def test_a_page_that_only_refreshes_itself_keeps_no_session_open(site: Any) -> None:
