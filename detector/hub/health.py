@@ -339,10 +339,11 @@ class Health:
         """
         c = gaps.c
         query = select(gaps).where(c.began_at < until, or_(c.ended_at.is_(None), c.ended_at > since))
-        query = query.order_by(c.began_at.desc(), c.number.desc()).limit(limit)
+        # Those of others must not push one's own out.
+        query = query.order_by(c.began_at.desc(), c.number.desc()).limit(None if scope.places else limit)
         with self._database.reading() as connection:
             found = [Gap(**row._mapping) for row in connection.execute(query)]
-        found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)]
+        found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)][:limit]
         if not found:
             return []
         made: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # of each edge, and of all under ("", "")

@@ -106,6 +106,17 @@ def test_an_edge_that_only_falls_silent_leaves_one_too(tower: Watchtower) -> Non
     assert tower.gaps() == [("edge", "box1", 1.0, 4.0)]
 
 
+def test_gaps_of_others_push_none_of_ones_own_away(tower: Watchtower) -> None:
+    tower.watch(60)
+    tower.say("offline")
+    for _ in range(3):
+        tower.clock.at += 60
+        for state in ("offline", "online"):
+            tower.health.status("suzhou", "box2", state, tower.clock.now())
+    found = tower.health.gaps(NOON, NOON + 3600, Scope.of(["shanghai"]), limit=2)
+    assert [(gap.site, gap.edge) for gap in found] == [("shanghai", "box1")]
+
+
 def test_a_flapping_edge_leaves_one_gap(tower: Watchtower) -> None:
     tower.say("online")
     tower.watch(60)
