@@ -370,6 +370,18 @@ def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> Non
     assert "was cut off for 37 min, 1 alert came late" in site.client.get("/health").text.replace("\u00a0", " ")
 
 
+def test_time_without_a_watch_is_counted_once_where_gaps_overlap(site: Site) -> None:
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    health.begin()
+    told(site, cam3=1.0)
+    site.clock.at = NOON + 600
+    told(site, cam3=600.0)
+    health.status("shanghai", "box1", "offline", NOON + 600)
+    site.clock.at = NOON + 3000
+    page = site.client.get("/health").text.replace("\u00a0", " ")
+    assert "过去 24 小时中断 2 次，共 50 分钟" in page
+
+
 def test_the_page_keeps_to_the_scope(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     health.begin()

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from detector.hub.cameras import CameraState, Overload, camera_states, counter, overload
+from detector.hub.case_figures import united_s
 from detector.hub.health import Gap
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
@@ -224,12 +225,11 @@ def _strip(
     first = since.get((site, edge, camera))
     spans = [] if first is None else [("seen", left(first), round(1000 - left(first), 2), "")]
     own = [gap for gap in gaps if _lies_over(gap, site, edge, camera)]
-    away_s = 0.0
+    away_s = united_s((max(gap.began_at, begins), now if gap.ended_at is None else gap.ended_at) for gap in own)
     for gap in own:
         x, end = left(gap.began_at), left(now if gap.ended_at is None else gap.ended_at)
         line = _line(view, gap, {})
         spans.append((gap.what, x, round(max(end - x, 1.5), 2), f"{line.began}–{line.ended or view.say('until_now')}"))
-        away_s += (now if gap.ended_at is None else gap.ended_at) - max(gap.began_at, begins)
     if first is None:
         return Strip(spans, view.say("strip_unknown"))
     words = view.say("strip_gaps", n=len(own), span=view.say.span(away_s)) if own else view.say("strip_whole")
