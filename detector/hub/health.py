@@ -270,6 +270,12 @@ class Health:
                 for place in [p for p in self._open if p[:3] == ("camera", site, edge) and p[3] not in names]:
                     self._end(place, at)
 
+    def let_go(self, site: str, edge: str, at: float) -> None:
+        """An edge was shut out: nobody misses it or its cameras any more."""
+        with self._lock:
+            for place in [p for p in self._open if p[1:3] == (site, edge)]:
+                self._end(place, at)
+
     def _read_clock(self, site: str, edge: str, said: object, at: float) -> None:
         if not is_time(said):
             return

@@ -370,6 +370,20 @@ def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> Non
     assert "was cut off for 37 min, 1 alert came late" in site.client.get("/health").text.replace("\u00a0", " ")
 
 
+def test_nobody_goes_on_missing_a_box_that_was_shut_out(site: Site) -> None:
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    health.begin()
+    told(site, cam3=1.0, cam4=900.0)
+    health.status("shanghai", "box1", "offline", NOON)
+    site.store.set_edge_status("shanghai", "box1", "offline", NOON)
+    site.clock.at = NOON + 2220
+    assert "断开" in site.client.get("/").text
+    assert site.client.post("/edges/shanghai/box1/revoke").status_code == 303
+    site.clock.at += 86400
+    assert "断开" not in site.client.get("/").text
+    assert {gap.ended_at for gap in health.gaps(NOON - 3600, NOON + 90000)} == {NOON + 2220}
+
+
 def test_time_without_a_watch_is_counted_once_where_gaps_overlap(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     health.begin()
