@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import namedtuple
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -368,6 +371,16 @@ def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> Non
     assert "12:00–12:37" in page and "过去 24 小时中断 1 次，迟到告警 1 条" in page
     site.client.cookies.set("language", "en")
     assert "was cut off for 37 min, 1 alert came late" in site.client.get("/health").text.replace("\u00a0", " ")
+
+
+def test_every_day_is_listed_once_where_clocks_were_changed(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin", language="en")
+    evening = datetime(2026, 10, 28, 23, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    site.clock.at = evening - 30 * 86400
+    site.parts.health.begin()
+    site.clock.at = evening
+    days = re.findall(r"<h3>([^<]*)", site.somebody(Role.OWNER).get("/health").text)
+    assert [re.findall(r"[0-9]+ Oct", day) for day in days] == [[f"{28 - n} Oct"] for n in range(7)]
 
 
 def test_nobody_goes_on_missing_a_box_that_was_shut_out(site: Site) -> None:

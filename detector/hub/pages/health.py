@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -201,11 +202,12 @@ def _line(view: View, gap: Gap, titles: Mapping[tuple[str, str, str], str]) -> G
 def _days(view: View, cameras: list[CameraState]) -> list[tuple[str, list[GapLine]]]:
     """The last days, each with the gaps that began on it; days before the hub's first are left out."""
     first = view.parts.health.since().get(("", "", ""), view.now)
-    begins, _ = view.span_of(view.local(view.now - (DAYS - 1) * DAY_S).date())
+    today = view.local(view.now).date()
+    begins, _ = view.span_of(today - timedelta(days=DAYS - 1))
     lines = gap_lines(view, view.parts.health.gaps(begins, view.now + 1, view.scope), cameras)
     days = []
     for n in range(DAYS):
-        day = view.local(view.now - n * DAY_S).date()
+        day = today - timedelta(days=n)
         start, end = view.span_of(day)
         if end > first:
             own = [line for line in lines if start <= line.gap.began_at < end]
