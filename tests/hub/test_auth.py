@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,18 @@ def test_login_leads_back_to_the_page_asked_for(site: Any) -> None:
     assert visitor.get("/incidents/inc-1").headers["location"] == "/login?next=/incidents/inc-1"
     answer = visitor.post("/login", data={**site.login, "next": "/incidents/inc-1"})
     assert answer.headers["location"] == "/incidents/inc-1"
+
+
+@pytest.mark.parametrize("wanted", ["/?camera=cam3&day=2026-11-01", "/cases?incident=a%26b", "/people/%E5%B0%8F%20li"])
+def test_login_leads_back_to_all_of_the_address(site: Any, wanted: str) -> None:
+    visitor = site.visitor()
+    login = visitor.get(wanted).headers["location"]
+    answer = visitor.post("/preferences", data={"language": "en"}, headers={"Referer": f"http://hub.test{login}"})
+    asked = visitor.get(answer.headers["location"]).text
+    assert "Password" in asked
+    back = re.findall('name="next" value="([^"]*)"', asked)[-1]
+    answer = visitor.post("/login", data={**site.login, "next": html.unescape(back)})
+    assert answer.headers["location"] == wanted
 
 
 @pytest.mark.parametrize("wanted", ["//evil.test/", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", ""])
