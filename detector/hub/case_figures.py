@@ -44,7 +44,7 @@ def totals(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseTotals:
         sum(incident.labels_best for incident in counted),
         sum(incident.labels_high for incident in counted),
         sum(act.get("kind") == "photo" for incident in counted for act in incident.acts),
-        _united_s(spans),
+        united_s(spans),
         tuple(sorted({(incident.site, incident.camera, incident.title) for incident in counted})),
         tuple(sorted({datetime.fromtimestamp(begins, zone).date() for begins, _ in spans})),
         min((begins for begins, _ in spans), default=None),
@@ -56,7 +56,8 @@ def _span(incident: StoredIncident) -> tuple[float, float]:
     return incident.started_at, max(incident.started_at, incident.ended_at)
 
 
-def _united_s(spans: Iterable[tuple[float, float]]) -> float:
+def united_s(spans: Iterable[tuple[float, float]]) -> float:
+    """How long any of these spans lasts; where they overlap, that counts once."""
     total, until = 0.0, float("-inf")
     for begins, ends in sorted(spans):
         total += max(0.0, ends - max(begins, until))

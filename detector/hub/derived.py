@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -138,6 +139,7 @@ class Copies:
         self._making: Copy | None = None
         self._program: subprocess.Popen[bytes] | None = None  # that makes it
         self._probing = threading.Lock()
+        self._looked_at: dict[tuple[str, int], float] = {}  # clips that weren't understood for what may pass
         self._programs: set[subprocess.Popen[bytes]] = set()
         self._shares: dict[tuple[str, int, str], float] = {}
         self._background = Background("hub-copies", self._work)
@@ -178,16 +180,21 @@ class Copies:
         return self._shares.get(copy.key, 0.0)
 
     def format_of(self, clip: Clip) -> Format:
-        """What the clip's video is; found out now where it isn't known yet (at most `PROBE_S`)."""
+        """What the clip's video is; found out now where it isn't known yet (at most twice `PROBE_S`)."""
         query = select(clip_formats).where(_is_of(clip_formats, clip), clip_formats.c.sha256 == clip.sha256)
         with self._probing:
             with self._database.reading() as connection:
                 row = connection.execute(query).one_or_none()
-            if row:
+            now, key = self._clock.now(), (clip.incident, clip.segment)
+            again = row and row.reason in PASSING and now - self._looked_at.get(key, -math.inf) > AGAIN_S
+            if row and not again:
                 return Format(row.codec, row.width, row.height, row.plays, row.reason)
             found = self._probed(clip)
             if found.reason in PASSING:
                 found = self._probed(clip)
+            self._looked_at.pop(key, None)
+            if found.reason in PASSING:
+                self._looked_at[key] = now
             if not self._background.stopping:
                 values = {**asdict(found), "incident": clip.incident, "segment": clip.segment, "sha256": clip.sha256}
                 insert = self._database.insert(clip_formats).values(values)

@@ -61,13 +61,14 @@ class Live:
 
         Args:
             after: The last change the page has seen.
-            is_welcome: Asked (in a thread) before each heartbeat; the stream ends when it says no.
+            is_welcome: Asked (in a thread) as often as a heartbeat is due; the stream ends when it says no.
             scope: Incidents outside it are not told of.
             aside: Asked after each poke and heartbeat, in the event loop, for unnumbered events to add; empty for none.
         """
         changes = partial(self._store.changed_since, scope=scope)
         poked = asyncio.Event()
-        self._pokes[poked] = asyncio.get_running_loop()
+        loop = self._pokes[poked] = asyncio.get_running_loop()
+        asked_at = loop.time()
         try:
             yield ": hello\nretry: 2000\n\n"
             while not self._closed:
@@ -81,9 +82,13 @@ class Live:
                     yield f"id: {number}\nevent: incident\ndata: {json.dumps({'id': incident})}\n\n"
                 if told := aside():
                     yield told
-                if not await self._wait(poked):
+                is_poked = await self._wait(poked)
+                # Where much happens no heartbeat is ever due; who has no business here any more has to leave even so.
+                if not is_poked or loop.time() - asked_at >= self._heartbeat_s:
                     if not await run_sync(is_welcome):
                         return
+                    asked_at = loop.time()
+                if not is_poked:
                     yield ": still here\n\n"
         finally:
             del self._pokes[poked]

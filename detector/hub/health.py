@@ -270,6 +270,12 @@ class Health:
                 for place in [p for p in self._open if p[:3] == ("camera", site, edge) and p[3] not in names]:
                     self._end(place, at)
 
+    def let_go(self, site: str, edge: str, at: float) -> None:
+        """An edge was shut out: nobody misses it or its cameras any more."""
+        with self._lock:
+            for place in [p for p in self._open if p[1:3] == (site, edge)]:
+                self._end(place, at)
+
     def _read_clock(self, site: str, edge: str, said: object, at: float) -> None:
         if not is_time(said):
             return
@@ -339,10 +345,11 @@ class Health:
         """
         c = gaps.c
         query = select(gaps).where(c.began_at < until, or_(c.ended_at.is_(None), c.ended_at > since))
-        query = query.order_by(c.began_at.desc(), c.number.desc()).limit(limit)
+        # Those of others must not push one's own out.
+        query = query.order_by(c.began_at.desc(), c.number.desc()).limit(None if scope.places else limit)
         with self._database.reading() as connection:
             found = [Gap(**row._mapping) for row in connection.execute(query)]
-        found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)]
+        found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)][:limit]
         if not found:
             return []
         made: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # of each edge, and of all under ("", "")

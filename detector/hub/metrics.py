@@ -33,7 +33,7 @@ MOST_EDGES = 200
 KINDS = frozenset(kind.value for kind in IncidentKind)
 SEVERITIES = frozenset(severity.value for severity in Severity)
 QUEUE = ("waiting", "sending", "held")
-ENDLESS = ("/events",)  # streams that last as long as their page is open
+ENDLESS = ("/events", "/review/events")  # streams that last as long as their page is open
 NO_ROUTE = "none"
 CAMERA_FIGURES = (
     ("due_fps", "due_fps", "Frames a second that were due to be looked at"),

@@ -6,7 +6,7 @@ Kept in memory: a look is a lease that its open page renews, and that ends by it
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from detector.hub.rights import Scope
@@ -29,6 +29,7 @@ class Presence:
 
     def __init__(self) -> None:
         self._looks: OrderedDict[tuple[str, str], _Look] = OrderedDict()
+        self._streams: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def look(self, user: str, desk: str, incident: str, place: tuple[str, str], at: float) -> None:
@@ -46,10 +47,21 @@ class Presence:
             if look is not None:
                 look.until = at + LEASE_S
 
-    def leave(self, user: str, desk: str) -> None:
-        """A desk was closed."""
+    def come(self, user: str, desk: str) -> None:
+        """A stream of a desk begins; each is to be left again."""
         with self._lock:
-            self._looks.pop((user, desk), None)
+            self._streams[user, desk] += 1
+
+    def leave(self, user: str, desk: str) -> None:
+        """A stream of a desk has ended, and the desk was closed but where it has come back by another one.
+
+        That a page was cut off is often known only after it has come back.
+        """
+        with self._lock:
+            self._streams[user, desk] -= 1
+            if self._streams[user, desk] <= 0:
+                del self._streams[user, desk]
+                self._looks.pop((user, desk), None)
 
     def watching(self, at: float, scope: Scope) -> dict[str, list[str]]:
         """For each incident within a scope that is looked at: by whom."""

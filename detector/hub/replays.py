@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, delete, exists, func, select, update
 
 from detector.hub.budget import DOUBLE
 from detector.hub.schema import case_incidents, holds, incidents, notes, verdicts
@@ -109,6 +109,9 @@ def _hand_over(connection: Connection, double: str, shown: str) -> None:
     free = ~exists().where(other.c.case == case_incidents.c.case, other.c.incident == shown)
     inside = case_incidents.c.incident == double
     connection.execute(update(case_incidents).where(inside, free).values(incident=shown))
+    # Where both were in the same case, or both held, one is enough: of the other no page would tell any more.
+    connection.execute(delete(case_incidents).where(inside))
+    connection.execute(delete(holds).where(holds.c.incident == double))
     connection.execute(update(incidents).where(c.id == double).values(told=DOUBLE, same_as=shown, verdict=None))
     standing = select(func.max(verdicts.c.number)).where(
         verdicts.c.incident == shown, verdicts.c.withdrawn_at.is_(None)

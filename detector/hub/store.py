@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -392,16 +392,18 @@ class Store:
         with self._reading() as connection:
             return Totals(*(int(number) for number in connection.execute(query).one()))
 
-    def by_slot(self, start: float, end: float, slot_s: float, scope: Scope = EVERYWHERE) -> dict[int, dict[str, int]]:
-        """Alerts from `start` to before `end`, counted by slot (0, 1, …) and severity."""
+    def by_hour(
+        self, start: float, end: float, hour_of: Callable[[float], int], scope: Scope = EVERYWHERE
+    ) -> dict[int, dict[str, int]]:
+        """Alerts from `start` to before `end`, counted by the hour of each and severity."""
         query = select(incidents.c.started_at, incidents.c.severity).where(
             *_counted(start, end, scope), incidents.c.told == ALERT
         )
         counts: dict[int, dict[str, int]] = {}
         with self._reading() as connection:
             for at, severity in connection.execute(query):
-                slot = counts.setdefault(int((at - start) // slot_s), {})
-                slot[severity] = slot.get(severity, 0) + 1
+                hour = counts.setdefault(hour_of(at), {})
+                hour[severity] = hour.get(severity, 0) + 1
         return counts
 
     def digest(self, start: float, end: float, scope: Scope = EVERYWHERE) -> list[Digested]:

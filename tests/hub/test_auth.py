@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector.hub.auth import SESSION_S, Gate, TokenBucket, TooManyTries
-from detector.hub.people import People
+from detector.hub.people import LONGEST_SESSION_S, People
 from detector.hub.store import Store
 
 NOON = 1_793_505_600.0
@@ -46,6 +48,18 @@ def test_login_leads_back_to_the_page_asked_for(site: Any) -> None:
     assert visitor.get("/incidents/inc-1").headers["location"] == "/login?next=/incidents/inc-1"
     answer = visitor.post("/login", data={**site.login, "next": "/incidents/inc-1"})
     assert answer.headers["location"] == "/incidents/inc-1"
+
+
+@pytest.mark.parametrize("wanted", ["/?camera=cam3&day=2026-11-01", "/cases?incident=a%26b", "/people/%E5%B0%8F%20li"])
+def test_login_leads_back_to_all_of_the_address(site: Any, wanted: str) -> None:
+    visitor = site.visitor()
+    login = visitor.get(wanted).headers["location"]
+    answer = visitor.post("/preferences", data={"language": "en"}, headers={"Referer": f"http://hub.test{login}"})
+    asked = visitor.get(answer.headers["location"]).text
+    assert "Password" in asked
+    back = re.findall('name="next" value="([^"]*)"', asked)[-1]
+    answer = visitor.post("/login", data={**site.login, "next": html.unescape(back)})
+    assert answer.headers["location"] == wanted
 
 
 @pytest.mark.parametrize("wanted", ["//evil.test/", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", ""])
@@ -86,6 +100,14 @@ def test_a_session_slides_and_ends(site: Any) -> None:
     assert site.client.get("/").status_code == 200
     site.clock.at += SESSION_S + 1
     assert site.client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_browser_keeps_the_cookie_for_as_long_as_a_session_may_slide(site: Any, scheme: str) -> None:
+    visitor = site.visitor()
+    visitor.base_url = f"{scheme}://hub.test"
+    cookie = visitor.post("/login", data=site.login).headers["set-cookie"]
+    assert f"Max-Age={LONGEST_SESSION_S:.0f};" in cookie
 
 
 def test_a_page_that_only_refreshes_itself_keeps_no_session_open(site: Any) -> None:

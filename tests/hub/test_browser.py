@@ -284,6 +284,34 @@ def test_a_verdict_lasts_and_can_be_undone(scene: Scene) -> None:
     other.wait_for_selector(".trail .withdrawn .verdict.false")
 
 
+def test_a_deed_that_the_hub_did_not_take_is_told_until_one_is_taken(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page()
+    refusing: list[str] = ["with a word"]
+
+    def answer(route: Any) -> None:
+        if not refusing:
+            route.continue_()
+        elif refusing[0] == "with a word":
+            route.fulfill(status=503)  # otherwise it is left without any answer
+
+    page.route("**/verdict", answer)
+    page.goto(scene.hub.url)
+    page.click("#card-inc .judge button[value=true]")
+    page.wait_for_selector("#failed:visible")
+    scene.alert("next")  # what the page asks for by itself, and gets, is no deed
+    page.wait_for_selector("#card-next")
+    assert page.locator("#failed").is_visible()
+    refusing.clear()
+    page.click("#card-inc .judge button[value=true]")
+    page.wait_for_selector("#failed", state="hidden")
+    refusing.append("never")
+    page.evaluate("htmx.config.timeout = 200")
+    page.click("#card-next .judge button[value=true]")
+    page.wait_for_selector("#failed:visible")
+    scene.complaints.clear()  # the browser says, rightly, that it was refused
+
+
 def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from detector.hub import transcode
+from detector.hub import derived, transcode
 from detector.hub.derived import AGAIN_S, KEPT_S, MOST_TRIES, Copies, Kind
 from detector.hub.rights import Role
 from detector.hub.store import Store
@@ -330,6 +330,18 @@ def test_a_program_outlives_neither_its_time_nor_its_hub(bench: Bench, monkeypat
     assert program.stdout and program.stdout.readline() and program.stdin
     program.stdin.close()  # as when the hub is killed
     assert program.wait(5) == 3
+
+
+def test_a_clip_that_could_not_be_looked_at_in_time_is_looked_at_again_later(
+    desk: Bench, site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.add(make_video(tmp_path / "it.mp4"))
+    with monkeypatch.context() as busy:
+        busy.setattr(derived, "PROBE_S", 0.0)  # as where the machine has no time for it
+        assert site.client.get("/clips/inc-1/0/play").json()["reason"] == "too_long"
+    assert site.client.get("/clips/inc-1/0/play").json()["reason"] == "too_long"
+    site.clock.at += AGAIN_S + 1
+    assert site.client.get("/clips/inc-1/0/play").status_code == 307
 
 
 def test_the_hub_does_not_believe_what_a_hijacked_program_says(

@@ -48,6 +48,20 @@ def test_a_change_reaches_a_waiting_page(sqlite_store: Store, envelope: Build) -
     asyncio.run(scene())
 
 
+def test_who_is_not_welcome_any_more_leaves_however_much_happens(sqlite_store: Store, envelope: Build) -> None:
+    async def scene() -> None:
+        live = Live(sqlite_store, heartbeat_s=0.2)
+        heard = 0
+        async with asyncio.timeout(20):
+            async for _ in live.stream(0, lambda: False):
+                heard += 1
+                await asyncio.to_thread(sqlite_store.add_alerts, [envelope(heard)], NOON)
+                live.poke()  # so that no heartbeat is ever due
+        assert not live._pokes
+
+    asyncio.run(scene())
+
+
 def test_a_page_that_was_away_gets_what_it_missed_and_nothing_twice(sqlite_store: Store, envelope: Build) -> None:
     async def scene() -> None:
         live = Live(sqlite_store)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -187,6 +189,18 @@ def test_a_page_left_open_is_led_to_the_login_and_back(told: Site) -> None:
     assert answer.headers["HX-Redirect"] == "/login?next=/%3Fcamera%3Dcam3%26day%3D2026-11-01"
     headers["HX-Current-URL"] = "http://hub.test//evil.example/"
     assert stranger.get("/feed/live", headers=headers).headers["HX-Redirect"] == "/login?next=/"
+
+
+def test_bars_lead_to_what_they_count_on_a_day_on_which_clocks_are_changed(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin")
+    site.clock.at = datetime(2026, 10, 25, 23, 59, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    hours = {"night": 1, "noon": 12, "late": 23}
+    for n, (incident, hour) in enumerate(hours.items(), 1):
+        at = datetime(2026, 10, 25, hour, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+        site.store.add_alerts([make_envelope(n, incident=incident, started_at_unix=at)], at)
+    client = site.somebody(Role.OWNER)
+    bars = re.findall(r'class="hour critical[^"]*" href="([^"]+)"', client.get("/").text)
+    assert [listed(client.get(address.replace("&amp;", "&")).text) for address in bars] == [[one] for one in hours]
 
 
 def test_a_day_is_shown_by_hours_and_cameras(told: Site) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import namedtuple
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -104,6 +107,17 @@ def test_an_edge_that_only_falls_silent_leaves_one_too(tower: Watchtower) -> Non
     assert tower.gaps() == [("edge", "box1", 1.0, None)]
     tower.watch(10)
     assert tower.gaps() == [("edge", "box1", 1.0, 4.0)]
+
+
+def test_gaps_of_others_push_none_of_ones_own_away(tower: Watchtower) -> None:
+    tower.watch(60)
+    tower.say("offline")
+    for _ in range(3):
+        tower.clock.at += 60
+        for state in ("offline", "online"):
+            tower.health.status("suzhou", "box2", state, tower.clock.now())
+    found = tower.health.gaps(NOON, NOON + 3600, Scope.of(["shanghai"]), limit=2)
+    assert [(gap.site, gap.edge) for gap in found] == [("shanghai", "box1")]
 
 
 def test_a_flapping_edge_leaves_one_gap(tower: Watchtower) -> None:
@@ -357,6 +371,42 @@ def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> Non
     assert "12:00–12:37" in page and "过去 24 小时中断 1 次，迟到告警 1 条" in page
     site.client.cookies.set("language", "en")
     assert "was cut off for 37 min, 1 alert came late" in site.client.get("/health").text.replace("\u00a0", " ")
+
+
+def test_every_day_is_listed_once_where_clocks_were_changed(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin", language="en")
+    evening = datetime(2026, 10, 28, 23, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    site.clock.at = evening - 30 * 86400
+    site.parts.health.begin()
+    site.clock.at = evening
+    days = re.findall(r"<h3>([^<]*)", site.somebody(Role.OWNER).get("/health").text)
+    assert [re.findall(r"[0-9]+ Oct", day) for day in days] == [[f"{28 - n} Oct"] for n in range(7)]
+
+
+def test_nobody_goes_on_missing_a_box_that_was_shut_out(site: Site) -> None:
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    health.begin()
+    told(site, cam3=1.0, cam4=900.0)
+    health.status("shanghai", "box1", "offline", NOON)
+    site.store.set_edge_status("shanghai", "box1", "offline", NOON)
+    site.clock.at = NOON + 2220
+    assert "断开" in site.client.get("/").text
+    assert site.client.post("/edges/shanghai/box1/revoke").status_code == 303
+    site.clock.at += 86400
+    assert "断开" not in site.client.get("/").text
+    assert {gap.ended_at for gap in health.gaps(NOON - 3600, NOON + 90000)} == {NOON + 2220}
+
+
+def test_time_without_a_watch_is_counted_once_where_gaps_overlap(site: Site) -> None:
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    health.begin()
+    told(site, cam3=1.0)
+    site.clock.at = NOON + 600
+    told(site, cam3=600.0)
+    health.status("shanghai", "box1", "offline", NOON + 600)
+    site.clock.at = NOON + 3000
+    page = site.client.get("/health").text.replace("\u00a0", " ")
+    assert "过去 24 小时中断 2 次，共 50 分钟" in page
 
 
 def test_the_page_keeps_to_the_scope(site: Site) -> None:

@@ -78,6 +78,15 @@ def test_labels_stay_bounded_whatever_is_asked_for(site: Site) -> None:
     assert len(routes) < 8 and not any(char.isdigit() for char in "".join(routes))
 
 
+def test_streams_are_no_pages_that_took_long(site: Site) -> None:
+    site.live.close()  # no stream is taken any more, so that each of these ends
+    for address in ("/", "/events", "/review/events"):
+        site.client.get(address)
+    found = figures(scraper(site).get("/metrics").text)
+    routes = re.findall('labelwatch_page_seconds_count{route="([^"]+)"}', str(list(found)))
+    assert [route for route in routes if route != "/login"] == ["/"]
+
+
 def test_cameras_of_odd_names_or_without_number_are_left_out(site: Site) -> None:
     cameras: dict[str, Any] = {f"c{n}": {"age_s": 1} for n in range(2000)}
     site.store.set_health("shanghai", "box1", {"cameras": {**cameras, 'x"}\n': {"age_s": 1}}}, NOON)

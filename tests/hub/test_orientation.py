@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -304,6 +305,18 @@ def test_the_page_shows_who_turned_what_and_leads_to_the_incident(stage: Stage, 
     assert 'href="/incidents/inc-1"' in page.text and page.text.count('class="slot turned"') == 14 + 2  # with keys
     cameras, incident = stage.site.client.get("/cameras").text, stage.site.client.get("/incidents/inc-1").text
     assert f'href="{PAGE}"' in cameras and f'href="{PAGE}?day=2026-11-01"' in incident
+
+
+@pytest.mark.parametrize("quarters", [2, 3, 7, 11, 19, 22, 96])
+def test_the_times_under_a_day_lie_within_it_however_long_it_is(stage: Stage, quarters: int) -> None:
+    for at in (NOON - 43_200, NOON - 43_200 + 900 * (quarters - 1)):
+        stage.site.parts.censuses.keep("shanghai", "box1", counted(at=at), NOON + 43_200)
+    stage.site.clock.at = NOON + 43_000
+    ticks = re.findall(r'<text x="([^"]+)%"[^>]*>([0-9:]+)', stage.site.client.get(PAGE).text)
+    assert len(ticks) >= 3 and all(0 <= float(x) <= 100 for x, _ in ticks)
+    for x, words in ticks:
+        minute = round(float(x) * 15 * quarters / 100)
+        assert words == f"{minute // 60 % 24:02}:{minute % 60:02}"
 
 
 def picture_payload(stage: Stage) -> bytes:

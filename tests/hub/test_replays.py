@@ -129,6 +129,24 @@ def test_what_people_did_goes_over_to_live_when_that_comes_late(store: Store) ->
     assert ids(store) == [BAR]
 
 
+def test_a_case_that_holds_both_holds_the_event_once(sqlite_store: Store, tmp_path: Path) -> None:
+    office = Office(sqlite_store, tmp_path)
+    office.tell("other", "new", started_at_unix=NOON - 600)
+    sqlite_store.add_alerts([wire.signed(replayed(edge="box1"), office.edge_key)], NOON)
+    live, found = sqlite_store.incidents(["other", "inc-1-replay-box1"])[::-1]
+    case = office.case(live, found)
+    for incident in case.incidents:
+        office.cases.hold(incident, "police", user="li", at=NOON)
+    office.tell("other", "end", started_at_unix=NOON - 600, ended_at_unix=NOON + 60)  # it went on, and is the same
+    assert ids(sqlite_store) == ["other"]
+    case = office.found(case.number)
+    assert case.incidents == ("other",)
+    path = office.pack(case)
+    assert {finding.state for finding in verify(path).findings if finding.what != "key_unknown"} == {HOLDS}
+    assert office.cases.release("other", user="li", at=NOON)
+    assert office.cases.holds(found.id) == []
+
+
 def test_two_replays_of_the_same_footage_do_not_double(store: Store) -> None:
     first = [replayed(1), replayed(2, name="inc-2", zone="dock", started_at_unix=NOON + 2)]
     store.add_alerts(first, NOON)

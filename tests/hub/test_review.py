@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from alembic import command
+from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from detector.hub.database import migration
 from detector.hub.harm import harm
+from detector.hub.pages.review import review_events
+from detector.hub.pages.view import View
 from detector.hub.presence import LEASE_S, MOST_DESKS, Presence
 from detector.hub.reviews import RECORD_DAYS, Reviews, Share, left
 from detector.hub.rights import EVERYWHERE, Role, Scope
@@ -23,6 +27,7 @@ from detector.hub.store import Store
 from detector.hub.stored import Contested
 from detector.hub.training_set import Claim, claim
 from detector.hub.wanted import Wanted
+from tests.hub.conftest import Site
 
 NOON = 1_793_505_600.0
 DAY = 86400.0
@@ -236,6 +241,26 @@ def test_a_look_ends_with_its_page_or_when_nobody_renews_it() -> None:
     for n in range(MOST_DESKS + 5):
         presence.look(f"user {n}", "desk", str(n), place, NOON)
     assert len(presence.watching(NOON, EVERYWHERE)) == MOST_DESKS
+
+
+def test_a_page_that_has_come_back_goes_on_looking_when_its_old_stream_ends(site: Site) -> None:
+    app: Any = site.app
+    cookie = f"labelwatch={site.client.cookies['labelwatch']}".encode()
+    asked = {"type": "http", "app": app.app, "method": "GET", "path": "/review/events", "scheme": "http"}
+    view = View(Request({**asked, "query_string": b"", "headers": [(b"cookie", cookie)]}))
+
+    async def scene() -> None:
+        answers: list[Any] = [review_events(view, "desk-one") for _ in range(2)]
+        old, new = (cast("AsyncGenerator[str, None]", answer.body_iterator) for answer in answers)
+        await anext(old)  # cut off, as the hub doesn't know yet
+        await anext(new)
+        site.parts.presence.look("owner", "desk-one", "inc-1", ("shanghai", "cam3"), NOON)
+        await old.aclose()
+        assert site.parts.presence.watching(NOON, EVERYWHERE) == {"inc-1": ["owner"]}
+        await new.aclose()
+        assert site.parts.presence.watching(NOON, EVERYWHERE) == {}
+
+    asyncio.run(scene())
 
 
 def text_of(answer: Any) -> str:

@@ -7,7 +7,7 @@ is a module with a `router`, named in `PARTS`.
 from __future__ import annotations
 
 import logging
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -42,7 +42,7 @@ from detector.hub.pages import (
     zones,
 )
 from detector.hub.pages.menu import Doors
-from detector.hub.pages.view import LoginNeeded, NotAllowed, PasswordNeeded, View, own_path
+from detector.hub.pages.view import LoginNeeded, NotAllowed, PasswordNeeded, View, page_of
 from detector.hub.parts import Parts
 
 logger = logging.getLogger(__name__)
@@ -60,15 +60,11 @@ def to_login(request: Request, _error: Exception) -> Response:
     if _is_program(request):
         return JSONResponse({"reason": "log in, or send a token that works"}, 401, {"WWW-Authenticate": "Bearer"})
     if "hx-request" in request.headers:
-        try:
-            shown = urlsplit(request.headers.get("hx-current-url", ""))
-        except ValueError:  # no page of ours
-            shown = urlsplit("/")
-        page = f"{shown.path}?{shown.query}" if shown.query else shown.path
-        return Response(status_code=401, headers={"HX-Redirect": f"/login?next={quote(own_path(page))}"})
+        page = page_of(request.headers.get("hx-current-url", ""))
+        return Response(status_code=401, headers={"HX-Redirect": f"/login?next={quote(page)}"})
     if "x-fragment" in request.headers or request.url.path == "/events":
         return Response(status_code=401)
-    wanted = request.url.path if request.method == "GET" else "/"
+    wanted = page_of(str(request.url)) if request.method == "GET" else "/"
     return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", 303)
 
 

@@ -127,6 +127,7 @@ def revoke(view: Keeper, site: str, edge: str) -> Response:
     """Shut a box out."""
     if not view.scope.sees(site) or not view.parts.enrolment.revoke(site, edge, view.user, view.now):
         raise HTTPException(404)
+    view.parts.health.let_go(site, edge, view.now)
     folder = view.parts.config.certs_dir
     if folder is not None:
         try:

@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 from detector.hub import second_step
 from detector.hub.auth import (
     FIRST_LOGIN,
-    SESSION_S,
     SHORTEST_PASSWORD,
     CodeWanted,
     LoginOver,
@@ -23,8 +22,19 @@ from detector.hub.auth import (
     cookie_name,
 )
 from detector.hub.pages.people import sessions_of
-from detector.hub.pages.view import THEMES, Anybody, Form, LoginNeeded, Newcomer, PasswordNeeded, View, own_path
+from detector.hub.pages.view import (
+    THEMES,
+    Anybody,
+    Form,
+    LoginNeeded,
+    Newcomer,
+    PasswordNeeded,
+    View,
+    own_path,
+    page_of,
+)
 from detector.hub.passwords import is_guessed
+from detector.hub.people import LONGEST_SESSION_S
 from detector.hub.source import archive, archive_name
 from detector.hub.texts import LANGUAGES
 
@@ -82,7 +92,9 @@ def enter_code(view: Anybody, fields: Form) -> Response:
 @router.post("/preferences")
 def prefer(request: Request, fields: Form) -> Response:
     """Remember language and theme in this browser."""
-    answer = RedirectResponse(own_path(fields.get("next", "/")), 303)
+    # The form knows the page as it was when it was made; what it has been narrowed to since is in the address alone.
+    shown = request.headers.get("referer")
+    answer = RedirectResponse(page_of(shown) if shown else own_path(fields.get("next", "/")), 303)
     for name, known in (("language", LANGUAGES), ("theme", THEMES)):
         if fields.get(name) in known:
             scheme = request.url.scheme
@@ -185,8 +197,9 @@ def _browser(view: View) -> str:
 def _let_in(view: View, token: str, wanted: str) -> Response:
     answer = RedirectResponse(wanted, 303)
     scheme = view.request.url.scheme
+    # The hub knows when a session ends, which slides with its use; the browser is not to end it earlier.
     answer.set_cookie(
-        cookie_name(scheme), token, max_age=int(SESSION_S), path="/", secure=scheme == "https", httponly=True,
+        cookie_name(scheme), token, max_age=int(LONGEST_SESSION_S), path="/", secure=scheme == "https", httponly=True,
         samesite="lax",
     )  # fmt: skip
     return answer

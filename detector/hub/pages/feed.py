@@ -226,11 +226,12 @@ def _listed(
 def _head(view: View, listing: Listing) -> dict[str, Any]:
     """What stands above the list: today, how much was found, and a day's digest."""
     start, end = view.span_of(view.local(view.now).date())
+    by_hour = view.store.by_hour(start, end, lambda at: view.local(at).hour, view.scope)
     budget = view.parts.budget
     cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
     return {
         "totals": view.store.totals(start, end, view.scope),
-        "hours": hour_bars(view.store.by_slot(start, end, 3600, view.scope), view.local(view.now).hour),
+        "hours": hour_bars(by_hour, view.local(view.now).hour),
         "cameras": cameras,
         "look": look(cameras),
         "spent": view.store.alerts_in(budget.shift(view.now)),

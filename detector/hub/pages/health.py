@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from detector.hub.cameras import CameraState, Overload, camera_states, counter, overload
+from detector.hub.case_figures import united_s
 from detector.hub.health import Gap
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
@@ -200,11 +202,12 @@ def _line(view: View, gap: Gap, titles: Mapping[tuple[str, str, str], str]) -> G
 def _days(view: View, cameras: list[CameraState]) -> list[tuple[str, list[GapLine]]]:
     """The last days, each with the gaps that began on it; days before the hub's first are left out."""
     first = view.parts.health.since().get(("", "", ""), view.now)
-    begins, _ = view.span_of(view.local(view.now - (DAYS - 1) * DAY_S).date())
+    today = view.local(view.now).date()
+    begins, _ = view.span_of(today - timedelta(days=DAYS - 1))
     lines = gap_lines(view, view.parts.health.gaps(begins, view.now + 1, view.scope), cameras)
     days = []
     for n in range(DAYS):
-        day = view.local(view.now - n * DAY_S).date()
+        day = today - timedelta(days=n)
         start, end = view.span_of(day)
         if end > first:
             own = [line for line in lines if start <= line.gap.began_at < end]
@@ -224,12 +227,11 @@ def _strip(
     first = since.get((site, edge, camera))
     spans = [] if first is None else [("seen", left(first), round(1000 - left(first), 2), "")]
     own = [gap for gap in gaps if _lies_over(gap, site, edge, camera)]
-    away_s = 0.0
+    away_s = united_s((max(gap.began_at, begins), now if gap.ended_at is None else gap.ended_at) for gap in own)
     for gap in own:
         x, end = left(gap.began_at), left(now if gap.ended_at is None else gap.ended_at)
         line = _line(view, gap, {})
         spans.append((gap.what, x, round(max(end - x, 1.5), 2), f"{line.began}–{line.ended or view.say('until_now')}"))
-        away_s += (now if gap.ended_at is None else gap.ended_at) - max(gap.began_at, begins)
     if first is None:
         return Strip(spans, view.say("strip_unknown"))
     words = view.say("strip_gaps", n=len(own), span=view.say.span(away_s)) if own else view.say("strip_whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -159,5 +160,5 @@ def _ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:
     step = next((step for step in (1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 6) if hours / step <= MOST_TICKS), 6)
     return [
         (round(100 * n * step / hours, 2), f"{view.local(first + 3600 * n * step):%H:%M}")
-        for n in range(round(hours / step) + 1)
+        for n in range(math.floor(hours / step + 1e-6) + 1)
     ]

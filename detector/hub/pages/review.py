@@ -118,6 +118,7 @@ def review_events(view: Judge, desk: str = "", after: int = 0) -> Response:
     )
 
     async def until_closed() -> Any:
+        parts.presence.come(user, desk)
         try:
             async for event in changes:
                 yield event

@@ -365,6 +365,15 @@ def own_path(wanted: str) -> str:
     return "/" if parsed.scheme or parsed.netloc else wanted
 
 
+def page_of(address: str) -> str:
+    """Path and query of a page of ours whose whole address a browser told; the start page where it is none."""
+    try:
+        shown = urlsplit(address)
+    except ValueError:
+        return "/"
+    return own_path(f"{shown.path}?{shown.query}" if shown.query else shown.path)
+
+
 _fingerprints: dict[str, str] = {}
 
 

@@ -18,9 +18,13 @@
   document.addEventListener("visibilitychange", () => { if (!document.hidden) htmx.trigger(document.body, "wake"); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
-  // What somebody did and the server didn't take must not look done.
-  const say = (event) => { failed.hidden = event.detail.requestConfig.verb === "get"; };
-  document.addEventListener("htmx:responseError", say);
-  document.addEventListener("htmx:sendError", say);
-  document.addEventListener("htmx:afterOnLoad", () => { failed.hidden = true; });
+  // What somebody did and the server didn't take must not look done. That is told until something is taken: what a page
+  // asks for by itself says nothing of it.
+  const isDeed = (event) => event.detail.requestConfig.verb !== "get";
+  for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(failure, (event) => { if (isDeed(event)) failed.hidden = false; });
+  }
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (isDeed(event) && event.detail.successful) failed.hidden = true;
+  });
 })();

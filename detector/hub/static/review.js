@@ -14,7 +14,7 @@ async function ask(url, fields, what = "item") {
   if (fields) Object.assign(options, { method: "POST", body: new URLSearchParams(fields) });
   const answer = await fetch(url, options);
   if (answer.status === 401) {
-    location.assign("/login?next=" + encodeURIComponent(location.pathname));
+    location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search));
     return new Promise(() => {}); // the page is leaving
   }
   return answer;
