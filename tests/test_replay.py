@@ -356,6 +356,20 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
     assert starts == ["2026-11-01T01:25:00.000Z", "2026-11-01T01:26:00.000Z"]
 
 
+@pytest.mark.parametrize(("to", "jobs"), [("nowhere.mkv", 1), ("link.mkv", 1), ("link.mkv", 2)])
+def test_a_link_to_no_recording_is_named_and_the_rest_is_done(
+    to: str, jobs: int, glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    make_video(folder / "gate_20261101_092600.mkv", seconds=4, fps=5)
+    (folder / "link.mkv").symlink_to(to)
+    summary = replay([folder], glancing, tmp_path / "out", jobs=jobs)
+    assert [Path(item["file"]).name for item in summary["unreadable"]] == ["link.mkv"]
+    assert_said_in_chinese(summary)
+    assert summary["hours_covered"] == pytest.approx(4 / 3600, abs=1e-4)
+
+
 def test_a_file_that_grows_while_it_is_read_is_told(glancing: EdgeConfig, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "gate_20261101_0926.mkv", seconds=10, fps=5)
 

@@ -18,6 +18,7 @@ REASONS: tuple[tuple[str, str], ...] = (
         "文件不完整：缺少索引（moov），多半是录像机写到一半被中断",
     ),
     (r"no such file", "文件不存在"),
+    (r"Too many levels of symbolic links", "链接指向自身，没有文件"),
     (r"Input/output error", "读取出错：文件损坏，或磁盘有问题"),
     (r"End of file", "文件刚开头就断了"),
     (r"is a folder, not a video file", "是文件夹，不是视频文件"),
