@@ -409,6 +409,17 @@ def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: 
     assert replay([clip], glancing, tmp_path / "out", progress=meanwhile)["files"] == 1
 
 
+def test_replayed_again_into_a_folder_among_the_footage_the_same_is_found(config_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    shutil.copy(SWEEP, folder)
+    found = [replayed(folder, config_file, folder / "out", *more) for more in ([], ["--resume"])]
+    assert len(found[0]) == 1 and found[1] == found[0]
+    summary = json.loads((folder / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert [Path(item["file"]).name for item in summary["passed_over"]] == ["out"]
+    assert_said_in_chinese(summary)
+
+
 def test_with_looks_that_were_kept_other_rules_need_no_look(tmp_path: Path) -> None:
     footage, config, out = make_footage(tmp_path / "footage"), load_edge(write_config(tmp_path)), tmp_path / "out"
     replay([footage], config, out, keep_looks=True)
