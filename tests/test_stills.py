@@ -154,6 +154,16 @@ def test_a_run_that_fails_leaves_the_earlier_file_alone(folder: Path, tmp_path: 
     assert out.read_text() == "earlier\n"
 
 
+def test_a_folder_as_the_file_to_write_is_an_error_before_any_work(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    out.mkdir()
+    assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", model]) == 2
+    assert capsys.readouterr().err == f"labelwatch: --out: is a folder: {out} (name a file in it)\n"
+    assert not out.with_name(".found.draft").exists()
+
+
 def test_pictures_come_in_order_folders_by_name(folder: Path) -> None:
     b, a = picture(folder / "b.PNG"), picture(folder / "a.jpeg")
     assert pictures_in([b, folder]) == [b, a, b]
