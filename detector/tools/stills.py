@@ -18,6 +18,7 @@ from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
 from detector.pictures import Bgr
+from detector.recorded.recordings import as_text
 from detector.values import (
     ACT_TRAITS,
     ANGLE_COS,
@@ -99,7 +100,7 @@ def detect_pictures(
                     unread.append(f"{path}: {picture}")
                 else:
                     found = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), thresholds)
-                    record = picture_record(path.name, picture.shape, found)
+                    record = picture_record(as_text(path.name), picture.shape, found)
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")
                 progress(n + 1, len(pictures))
         draft.replace(out)
