@@ -74,6 +74,18 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
             2, "--start: not a time: noon", id="no time",
         ),
         pytest.param(
+            ["replay", "a.jpg", "--config", "edge.yaml", "--out", "o", "--start", "0001-01-01"],
+            2, "--start: not a time: 0001-01-01", id="a time before the calendar's beginning",
+        ),
+        pytest.param(
+            ["check", "edge.yaml", "--at", "0001-01-01T20:00"],
+            2, "--at: not a time: 0001-01-01T20:00", id="a day that none is before",
+        ),
+        pytest.param(
+            ["check", "edge.yaml", "--at", "9999-12-31T23:59Z"],
+            2, "--at: not a time: 9999-12-31T23:59Z", id="a time after the calendar's end",
+        ),
+        pytest.param(
             ["replay", "gone.mp4", "--config", "edge.yaml", "--out", "o"], 1, "gone.mp4", id="no recording"
         ),
         pytest.param(["detect", "gone.jpg", "--out", "o"], 1, "gone.jpg: no such file", id="no picture"),
