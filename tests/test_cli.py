@@ -35,6 +35,8 @@ cameras: [{name: c, source: rtsp://10.0.0.1/1}]
         pytest.param(["replay", "a.mp4", "--config", "c", "--out", "o", "--jobs", "two"], id="jobs in words"),
         pytest.param(["run"], id="run without configuration"),
         pytest.param(["hub", "c", "--port", "high"], id="port in words"),
+        pytest.param(["hub", "c", "--port", "65536"], id="port above all"),
+        pytest.param(["hub", "c", "--port", "-1"], id="port below zero"),
         pytest.param(["check", "--nonsense"], id="no such option"),
     ],
 )

@@ -38,6 +38,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """A port to listen on; 0 takes a free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, not {text}")
+    return int(text)
+
+
 def share(text: str) -> float:
     """A number from 0 to 1."""
     try:
