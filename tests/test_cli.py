@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,15 @@ def test_an_error_is_one_line(
     assert output.err.startswith("labelwatch: ")
     assert output.err.count("\n") == 1
     assert words in output.err
+
+
+def test_a_code_that_nobody_is_there_to_type_is_told_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "edge.yaml").write_text(CONFIG)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert main(["join", "http://127.0.0.1:9", "--config", str(tmp_path / "edge.yaml")]) == 2
+    assert capsys.readouterr().err.startswith("labelwatch: labelwatch join: CODE: is missing")
 
 
 def test_no_password_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> None:
