@@ -32,9 +32,9 @@ ZoneKind = Literal["storage", "walkway", "packing", "blind_edge", "ignore"]
 
 
 class Settings(BaseModel):
-    """Base of every section: frozen, and an unknown key is an error."""
+    """Base of every section: frozen, and an unknown key is an error, or a number that isn't finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Broker(Settings):

@@ -106,6 +106,7 @@ BAD_EDGES = [
         changed(cameras__0__password_file="gone"), "cameras[0].password_file", "no such file", "path", id="no secret"
     ),
     pytest.param(changed(analysis__model="gone.yaml"), "analysis.model", "no such file", "path", id="no model card"),
+    pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
     pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
 ]  # fmt: skip
 
@@ -257,6 +258,7 @@ def test_a_configuration_without_problems_is_fine(tmp_path: Path, capsys: pytest
         ("langauge: en\n", "langauge"),
         ("language: fr\n", "language"),
         ("timezone: Mars\n", "timezone"),
+        ("retention: {reserve_gb: .inf}\n", "retention.reserve_gb"),
         ("broker: {password_file: gone}\n", "broker.password_file"),
     ],
 )
