@@ -40,7 +40,7 @@ class Settings(BaseModel):
 class Broker(Settings):
     """Where the MQTT broker is."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", pattern=r"^[^\s/]+$", description="its name or address alone")
     port: int = Field(1883, ge=1, le=65535)
     username: str | None = None
     password_env: str | None = None
@@ -685,6 +685,8 @@ def _problem(path: Path, found: Any) -> Problem:
     if "stands in the URL" in reason:
         names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
         hint = f"give {names} instead"
+    elif key.endswith("broker.host"):
+        hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif found["type"] == "extra_forbidden":
         reason = "unknown key"
     return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)

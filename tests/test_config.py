@@ -107,6 +107,8 @@ BAD_EDGES = [
     ),
     pytest.param(changed(analysis__model="gone.yaml"), "analysis.model", "no such file", "path", id="no model card"),
     pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
+    pytest.param(changed(broker__host=""), "broker.host", "pattern", "10.0.0.2", id="no broker"),
+    pytest.param(changed(broker__host="mqtt://10.0.0.2"), "broker.host", "pattern", "10.0.0.2", id="broker's URL"),
     pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
 ]  # fmt: skip
 
