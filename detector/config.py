@@ -687,6 +687,8 @@ def _problem(path: Path, found: Any) -> Problem:
         hint = f"give {names} instead"
     elif key.endswith("broker.host"):
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
+    elif key.endswith((".begins", ".ends")):
+        hint = 'a time of day in quotes, e.g. "08:00"'
     elif found["type"] == "extra_forbidden":
         reason = "unknown key"
     return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)

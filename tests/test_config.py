@@ -109,6 +109,14 @@ BAD_EDGES = [
     pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
     pytest.param(changed(broker__host=""), "broker.host", "pattern", "10.0.0.2", id="no broker"),
     pytest.param(changed(broker__host="mqtt://10.0.0.2"), "broker.host", "pattern", "10.0.0.2", id="broker's URL"),
+    pytest.param(
+        changed(calendar__shifts=[{"name": "day", "begins": "8:00", "ends": "20:00"}]),
+        "calendar.shifts[0].begins", "pattern", 'in quotes, e.g. "08:00"', id="time of day with one digit",
+    ),
+    pytest.param(
+        changed() + "calendar: {shifts: [{name: day, begins: '08:00', ends: 20:00}]}\n",  # YAML takes it for 1200
+        "calendar.shifts[0].ends", "string", 'in quotes, e.g. "08:00"', id="time of day without quotes",
+    ),
     pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
 ]  # fmt: skip
 
