@@ -189,6 +189,9 @@ def test_a_camera_of_a_configuration_is_found_by_name(
         pytest.param(["--height", "-3", "--tilt", "30", "--fov", "90"], "height must be", 2, id="below ground"),
         pytest.param(["--height", "3", "--tilt", "95", "--fov", "90"], "tilt must be", 2, id="upside down"),
         pytest.param(["--height", "3", "--tilt", "30", "--focal", "0"], "above 0 mm", 2, id="no focal length"),
+        pytest.param(
+            ["--height", "3", "--tilt", "30", "--focal", "4", "--sensor", "0"], "above 0 mm", 2, id="no sensor"
+        ),
         pytest.param([*GEOMETRY, "--out", "c.txt"], "no kind of picture", 2, id="no picture"),
     ],
 )
