@@ -654,6 +654,12 @@ def _read(path: Path) -> dict[str, Any]:
 class _UniqueKeys(yaml.SafeLoader):
     """YAML where a key given twice is an error rather than the last one winning."""
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and "\0" in value:  # no path may hold it, nor anything that people write
+            raise yaml.constructor.ConstructorError(None, None, "holds a NUL character", node.start_mark)
+        return value
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:

@@ -117,6 +117,7 @@ BAD_EDGES = [
         changed() + "calendar: {shifts: [{name: day, begins: '08:00', ends: 20:00}]}\n",  # YAML takes it for 1200
         "calendar.shifts[0].ends", "string", 'in quotes, e.g. "08:00"', id="time of day without quotes",
     ),
+    pytest.param(changed(data_dir="a\0b"), "line", "NUL", "", id="a path that can't be one"),
     pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
 ]  # fmt: skip
 
