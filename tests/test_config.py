@@ -105,6 +105,11 @@ BAD_EDGES = [
     pytest.param(
         changed(cameras__0__password_file="gone"), "cameras[0].password_file", "no such file", "path", id="no secret"
     ),
+    pytest.param(
+        changed(cameras__0__password_file=""), "cameras[0].password_file", "no such file", "path", id="empty secret"
+    ),
+    pytest.param(changed(broker__key_file="."), "broker.key_file", "no such file", "path", id="a folder for a key"),
+    pytest.param(changed(hub__ca_file="."), "hub.ca_file", "no such file", "ca.crt", id="a folder for an authority"),
     pytest.param(changed(analysis__model="gone.yaml"), "analysis.model", "no such file", "path", id="no model card"),
     pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
     pytest.param(changed(broker__host=""), "broker.host", "pattern", "10.0.0.2", id="no broker"),
