@@ -173,7 +173,9 @@ class Camera(Settings):
 
     name: Name
     title: str | None = Field(None, description="name for people; the plain name when left out")
-    source: str = Field(description="rtsp://… without user and password, a video file, or a folder of them")
+    source: str = Field(
+        min_length=1, description="rtsp://… without user and password, a video file, or a folder of them"
+    )
     substream: str | None = Field(
         None,
         description="rtsp://… of the camera's small stream, same login and field of view: people are looked for in it, "

@@ -110,6 +110,7 @@ BAD_EDGES = [
     ),
     pytest.param(changed(broker__key_file="."), "broker.key_file", "no such file", "path", id="a folder for a key"),
     pytest.param(changed(hub__ca_file="."), "hub.ca_file", "no such file", "ca.crt", id="a folder for an authority"),
+    pytest.param(changed(cameras__0__source=""), "cameras[0].source", "at least 1", "", id="no source"),
     pytest.param(changed(analysis__model="gone.yaml"), "analysis.model", "no such file", "path", id="no model card"),
     pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
     pytest.param(changed(broker__host=""), "broker.host", "pattern", "10.0.0.2", id="no broker"),
