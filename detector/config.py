@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -32,15 +32,15 @@ ZoneKind = Literal["storage", "walkway", "packing", "blind_edge", "ignore"]
 
 
 class Settings(BaseModel):
-    """Base of every section: frozen, and an unknown key is an error."""
+    """Base of every section: frozen, and an unknown key is an error, or a number that isn't finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Broker(Settings):
     """Where the MQTT broker is."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", pattern=r"^[^\s/]+$", description="its name or address alone")
     port: int = Field(1883, ge=1, le=65535)
     username: str | None = None
     password_env: str | None = None
@@ -173,7 +173,9 @@ class Camera(Settings):
 
     name: Name
     title: str | None = Field(None, description="name for people; the plain name when left out")
-    source: str = Field(description="rtsp://… without user and password, a video file, or a folder of them")
+    source: str = Field(
+        min_length=1, description="rtsp://… without user and password, a video file, or a folder of them"
+    )
     substream: str | None = Field(
         None,
         description="rtsp://… of the camera's small stream, same login and field of view: people are looked for in it, "
@@ -654,6 +656,12 @@ def _read(path: Path) -> dict[str, Any]:
 class _UniqueKeys(yaml.SafeLoader):
     """YAML where a key given twice is an error rather than the last one winning."""
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and "\0" in value:  # no path may hold it, nor anything that people write
+            raise yaml.constructor.ConstructorError(None, None, "holds a NUL character", node.start_mark)
+        return value
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
@@ -685,6 +693,10 @@ def _problem(path: Path, found: Any) -> Problem:
     if "stands in the URL" in reason:
         names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
         hint = f"give {names} instead"
+    elif key.endswith("broker.host"):
+        hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
+    elif key.endswith((".begins", ".ends")):
+        hint = 'a time of day in quotes, e.g. "08:00"'
     elif found["type"] == "extra_forbidden":
         reason = "unknown key"
     return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)
@@ -729,56 +741,56 @@ def check_file(path: Path) -> list[Problem]:
         return error.problems
 
 
-def check_edge(config: EdgeConfig, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:
+def check_edge(config: EdgeConfig, path: Path) -> list[Problem]:
     """Problems that only the machine can tell: missing files and secrets.
 
     Args:
         config: An edge configuration that was read without error.
         path: Its file, for the messages.
-        exists: Tells whether a path is there.
     """
     problems = []
     model = config.analysis.model
-    if config.analysis.model_is_file and not exists(Path(model)):
+    if config.analysis.model_is_file and not _is_file(Path(model)):
         problems.append(Problem(str(path), "analysis.model", f"no such file: {model}", "check the path"))
     for n, camera in enumerate(config.cameras):
-        if not camera.live and not exists(Path(camera.source)):
+        if not camera.live and not Path(camera.source).exists():
             problems.append(
                 Problem(str(path), f"cameras[{n}].source", f"no such file or folder: {camera.source}", "check the path")
             )
-        problems += _secret_problems(path, f"cameras[{n}]", camera.password_env, camera.password_file, exists)
-    if config.hub.ca_file and not exists(config.hub.ca_file):
+        problems += _secret_problems(path, f"cameras[{n}]", camera.password_env, camera.password_file)
+    if config.hub.ca_file and not _is_file(config.hub.ca_file):
         hint = "copy ca.crt from the folder lan in the hub's data_dir"
         problems.append(Problem(str(path), "hub.ca_file", f"no such file: {config.hub.ca_file}", hint))
-    return problems + check_broker(config.broker, path, exists)
+    return problems + check_broker(config.broker, path)
 
 
-def check_hub(config: HubConfig, path: Path, exists: Callable[[Path], bool] = Path.exists) -> list[Problem]:
+def check_hub(config: HubConfig, path: Path) -> list[Problem]:
     """Problems of a hub's configuration that only the machine can tell."""
     other = config.integrations.broker
-    problems = _secret_problems(path, "", config.database_env, config.database_file, exists, "database")
-    problems += check_broker(config.broker, path, exists)
-    return problems + (check_broker(other, path, exists, "integrations.broker") if other else [])
+    problems = _secret_problems(path, "", config.database_env, config.database_file, "database")
+    problems += check_broker(config.broker, path)
+    return problems + (check_broker(other, path, "integrations.broker") if other else [])
 
 
-def check_broker(
-    broker: Broker, path: Path, exists: Callable[[Path], bool] = Path.exists, key: str = "broker"
-) -> list[Problem]:
+def check_broker(broker: Broker, path: Path, key: str = "broker") -> list[Problem]:
     """Problems of a broker section, which stands under `key`, that only the machine can tell."""
-    problems = _secret_problems(path, key, broker.password_env, broker.password_file, exists)
+    problems = _secret_problems(path, key, broker.password_env, broker.password_file)
     for name in ("ca_file", "cert_file", "key_file"):
         file = getattr(broker, name)
-        if file and not exists(file):
+        if file and not _is_file(file):
             problems.append(Problem(str(path), f"{key}.{name}", f"no such file: {file}", "check the path"))
     return problems
 
 
-def _secret_problems(
-    path: Path, key: str, env: str | None, file: Path | None, exists: Callable[[Path], bool], what: str = "password"
-) -> list[Problem]:
+def _secret_problems(path: Path, key: str, env: str | None, file: Path | None, what: str = "password") -> list[Problem]:
     problems, name = [], f"{key}.{what}" if key else what
     if env and env not in os.environ:
         problems.append(Problem(str(path), f"{name}_env", f"the variable {env} is not set", "export it"))
-    if file and not exists(file):
+    if file and not _is_file(file):
         problems.append(Problem(str(path), f"{name}_file", f"no such file: {file}", "check the path"))
     return problems
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is something to read; a pipe will do, a folder won't."""
+    return path.exists() and not path.is_dir()

@@ -97,7 +97,7 @@ def replay(
 
     began = time.monotonic()
     with _own(out):
-        archive = gather(paths)
+        archive = gather(paths, out)
         cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone)
         work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]
         looks = LookFolder(out / "looks")

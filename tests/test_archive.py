@@ -119,6 +119,22 @@ def test_a_link_that_leads_in_a_circle_ends(tmp_path: Path) -> None:
     assert names(found, tmp_path) == ["a/1.mp4", "a/3.mp4"]  # reading the last will say that it isn't there
 
 
+def test_results_that_lie_among_the_footage_are_no_footage(tmp_path: Path) -> None:
+    for name in ("1.mp4", "out/clips/2.mp4", "out/report.html", "clips/3.mp4"):
+        put_one(tmp_path / name, name)
+    found = gather([tmp_path], results=tmp_path / "clips" / ".." / "out")
+    assert names(found, tmp_path) == ["1.mp4", "clips/3.mp4"]
+    assert passed(found, tmp_path) == {"out": "results of a replay, no recordings"}
+    for name in ("1.mp4", "out/clips/2.mp4"):
+        assert names(gather([tmp_path / name], results=tmp_path / "out"), tmp_path) == [name], "named by itself"
+
+
+def test_footage_in_the_folder_of_the_results_is_footage_and_its_clips_are_not(tmp_path: Path) -> None:
+    for name in ("1.mp4", "day/2.mp4", "clips/3.mp4"):
+        put_one(tmp_path / name, name)
+    assert names(gather([tmp_path], results=tmp_path), tmp_path) == ["1.mp4", "day/2.mp4"]
+
+
 def test_a_glob_means_what_it_matches_unless_a_file_is_called_so(tmp_path: Path) -> None:
     for name in ("ch1_2.mp4", "ch1_10.mp4", "ch2_1.mp4", "[1].mp4", "1.mp4"):
         put_one(tmp_path / name, name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,8 @@ cameras: [{name: c, source: rtsp://10.0.0.1/1}]
         pytest.param(["replay", "a.mp4", "--config", "c", "--out", "o", "--jobs", "two"], id="jobs in words"),
         pytest.param(["run"], id="run without configuration"),
         pytest.param(["hub", "c", "--port", "high"], id="port in words"),
+        pytest.param(["hub", "c", "--port", "65536"], id="port above all"),
+        pytest.param(["hub", "c", "--port", "-1"], id="port below zero"),
         pytest.param(["check", "--nonsense"], id="no such option"),
     ],
 )
@@ -74,6 +78,18 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
             2, "--start: not a time: noon", id="no time",
         ),
         pytest.param(
+            ["replay", "a.jpg", "--config", "edge.yaml", "--out", "o", "--start", "0001-01-01"],
+            2, "--start: not a time: 0001-01-01", id="a time before the calendar's beginning",
+        ),
+        pytest.param(
+            ["check", "edge.yaml", "--at", "0001-01-01T20:00"],
+            2, "--at: not a time: 0001-01-01T20:00", id="a day that none is before",
+        ),
+        pytest.param(
+            ["check", "edge.yaml", "--at", "9999-12-31T23:59Z"],
+            2, "--at: not a time: 9999-12-31T23:59Z", id="a time after the calendar's end",
+        ),
+        pytest.param(
             ["replay", "gone.mp4", "--config", "edge.yaml", "--out", "o"], 1, "gone.mp4", id="no recording"
         ),
         pytest.param(["detect", "gone.jpg", "--out", "o"], 1, "gone.jpg: no such file", id="no picture"),
@@ -98,6 +114,15 @@ def test_an_error_is_one_line(
     assert output.err.startswith("labelwatch: ")
     assert output.err.count("\n") == 1
     assert words in output.err
+
+
+def test_a_code_that_nobody_is_there_to_type_is_told_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "edge.yaml").write_text(CONFIG)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert main(["join", "http://127.0.0.1:9", "--config", str(tmp_path / "edge.yaml")]) == 2
+    assert capsys.readouterr().err.startswith("labelwatch: labelwatch join: CODE: is missing")
 
 
 def test_no_password_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,25 @@ BAD_EDGES = [
     pytest.param(
         changed(cameras__0__password_file="gone"), "cameras[0].password_file", "no such file", "path", id="no secret"
     ),
+    pytest.param(
+        changed(cameras__0__password_file=""), "cameras[0].password_file", "no such file", "path", id="empty secret"
+    ),
+    pytest.param(changed(broker__key_file="."), "broker.key_file", "no such file", "path", id="a folder for a key"),
+    pytest.param(changed(hub__ca_file="."), "hub.ca_file", "no such file", "ca.crt", id="a folder for an authority"),
+    pytest.param(changed(cameras__0__source=""), "cameras[0].source", "at least 1", "", id="no source"),
     pytest.param(changed(analysis__model="gone.yaml"), "analysis.model", "no such file", "path", id="no model card"),
+    pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
+    pytest.param(changed(broker__host=""), "broker.host", "pattern", "10.0.0.2", id="no broker"),
+    pytest.param(changed(broker__host="mqtt://10.0.0.2"), "broker.host", "pattern", "10.0.0.2", id="broker's URL"),
+    pytest.param(
+        changed(calendar__shifts=[{"name": "day", "begins": "8:00", "ends": "20:00"}]),
+        "calendar.shifts[0].begins", "pattern", 'in quotes, e.g. "08:00"', id="time of day with one digit",
+    ),
+    pytest.param(
+        changed() + "calendar: {shifts: [{name: day, begins: '08:00', ends: 20:00}]}\n",  # YAML takes it for 1200
+        "calendar.shifts[0].ends", "string", 'in quotes, e.g. "08:00"', id="time of day without quotes",
+    ),
+    pytest.param(changed(data_dir="a\0b"), "line", "NUL", "", id="a path that can't be one"),
     pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
 ]  # fmt: skip
 
@@ -257,6 +275,7 @@ def test_a_configuration_without_problems_is_fine(tmp_path: Path, capsys: pytest
         ("langauge: en\n", "langauge"),
         ("language: fr\n", "language"),
         ("timezone: Mars\n", "timezone"),
+        ("retention: {reserve_gb: .inf}\n", "retention.reserve_gb"),
         ("broker: {password_file: gone}\n", "broker.password_file"),
     ],
 )

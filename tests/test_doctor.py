@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -180,6 +181,19 @@ def test_a_camera_of_a_configuration_is_found_by_name(
     assert "no camera other (there are: bulk)" in capsys.readouterr().err
 
 
+def test_a_camera_that_is_a_folder_of_videos_shows_the_first(
+    card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "videos").mkdir()
+    common = ["--camera", str(tmp_path / "videos"), *GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png")]
+    assert main(["doctor", *common]) == 1
+    assert "no video file in this folder" in capsys.readouterr().err
+    shutil.copy(REPOSITORY / "configs" / "demo" / "sweep_near.mp4", tmp_path / "videos" / "1.mp4")
+    (tmp_path / "videos" / "2.mp4").touch()
+    assert main(["doctor", *common, "--json"]) == 0
+    assert told(capsys)["width"] == 1280
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
@@ -189,6 +203,9 @@ def test_a_camera_of_a_configuration_is_found_by_name(
         pytest.param(["--height", "-3", "--tilt", "30", "--fov", "90"], "height must be", 2, id="below ground"),
         pytest.param(["--height", "3", "--tilt", "95", "--fov", "90"], "tilt must be", 2, id="upside down"),
         pytest.param(["--height", "3", "--tilt", "30", "--focal", "0"], "above 0 mm", 2, id="no focal length"),
+        pytest.param(
+            ["--height", "3", "--tilt", "30", "--focal", "4", "--sensor", "0"], "above 0 mm", 2, id="no sensor"
+        ),
         pytest.param([*GEOMETRY, "--out", "c.txt"], "no kind of picture", 2, id="no picture"),
     ],
 )

@@ -32,6 +32,14 @@ def test_every_labelwatch_command_parses() -> None:
         build_parser().parse_args(arguments)
 
 
+def test_every_command_within_a_sentence_parses() -> None:
+    found = [shlex.split(line) for line in re.findall(r"`labelwatch ([^`]+)`", TEXT)]
+    whole = [arguments for arguments in found if len(arguments) > 2]  # shorter ones are names of commands
+    assert {arguments[0] for arguments in whole} >= {"user", "label-export", "replay"}
+    for arguments in whole:
+        build_parser().parse_args(arguments)
+
+
 def test_every_make_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {arguments[0] for arguments in commands("make")}

@@ -356,6 +356,20 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
     assert starts == ["2026-11-01T01:25:00.000Z", "2026-11-01T01:26:00.000Z"]
 
 
+@pytest.mark.parametrize(("to", "jobs"), [("nowhere.mkv", 1), ("link.mkv", 1), ("link.mkv", 2)])
+def test_a_link_to_no_recording_is_named_and_the_rest_is_done(
+    to: str, jobs: int, glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    make_video(folder / "gate_20261101_092600.mkv", seconds=4, fps=5)
+    (folder / "link.mkv").symlink_to(to)
+    summary = replay([folder], glancing, tmp_path / "out", jobs=jobs)
+    assert [Path(item["file"]).name for item in summary["unreadable"]] == ["link.mkv"]
+    assert_said_in_chinese(summary)
+    assert summary["hours_covered"] == pytest.approx(4 / 3600, abs=1e-4)
+
+
 def test_a_file_that_grows_while_it_is_read_is_told(glancing: EdgeConfig, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "gate_20261101_0926.mkv", seconds=10, fps=5)
 
@@ -393,6 +407,17 @@ def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: 
             replay([clip], glancing, tmp_path / "out")
 
     assert replay([clip], glancing, tmp_path / "out", progress=meanwhile)["files"] == 1
+
+
+def test_replayed_again_into_a_folder_among_the_footage_the_same_is_found(config_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    shutil.copy(SWEEP, folder)
+    found = [replayed(folder, config_file, folder / "out", *more) for more in ([], ["--resume"])]
+    assert len(found[0]) == 1 and found[1] == found[0]
+    summary = json.loads((folder / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert [Path(item["file"]).name for item in summary["passed_over"]] == ["out"]
+    assert_said_in_chinese(summary)
 
 
 def test_with_looks_that_were_kept_other_rules_need_no_look(tmp_path: Path) -> None:

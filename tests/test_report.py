@@ -199,6 +199,15 @@ def test_tables_open_in_a_spreadsheet_and_run_nothing(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
+def test_exposed_labels_are_listed_in_order_of_time(tmp_path: Path) -> None:
+    days = (10, 9, 2)
+    page(tmp_path, summary(), [incident(NOON + 86400 * (day - 1), zone=zone) for day in days for zone in ("b", None)])
+    with (tmp_path / "exposed.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [(row["day"], row["zone"]) for row in csv.DictReader(file)] == [
+            (f"2026-11-{day:02}", zone) for day in sorted(days) for zone in ("", "b")
+        ]
+
+
 def test_every_text_is_there_in_both_languages_and_used() -> None:
     assert ZH.keys() == EN.keys()
     template = (Path(write_report.__code__.co_filename).parent / "page.html").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 import zlib
 from dataclasses import replace
@@ -152,6 +153,23 @@ def test_a_run_that_fails_leaves_the_earlier_file_alone(folder: Path, tmp_path: 
     gone = str(tmp_path / "gone.yaml")
     assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", gone]) == 1
     assert out.read_text() == "earlier\n"
+
+
+def test_a_picture_whose_name_is_of_another_encoding_is_read(folder: Path, model: str, tmp_path: Path) -> None:
+    for name in ("大门.png".encode("gbk"), b"z.png"):
+        picture(folder / os.fsdecode(name))
+    assert main(["detect", str(folder), "--out", str(tmp_path / "found.jsonl"), "--model", model]) == 0
+    assert [line["image"] for line in lines(tmp_path / "found.jsonl")] == ["z.png", "????.png"]
+
+
+def test_a_folder_as_the_file_to_write_is_an_error_before_any_work(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    out.mkdir()
+    assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", model]) == 2
+    assert capsys.readouterr().err == f"labelwatch: --out: is a folder: {out} (name a file in it)\n"
+    assert not out.with_name(".found.draft").exists()
 
 
 def test_pictures_come_in_order_folders_by_name(folder: Path) -> None:

@@ -369,9 +369,12 @@ def test_what_can_not_be_drawn_is_one_line(
 
 def test_the_command_watches_recordings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = REPOSITORY / "tests" / "clips" / "ordinary_scan_carry.mp4"
-    (folder / "cam1_20261101_0926.mp4").write_bytes(clip.read_bytes())
+    day = folder / "2026-11-01"
+    (day / "cam1").mkdir(parents=True)  # as recorders do, and as replay reads them
+    (day / "cam1" / "cam1_20261101_0926.mp4").write_bytes(clip.read_bytes())
+    (day / "index.bin").touch()
     (folder / "slow.yaml").write_text(CONFIG + "analysis: {fps: 1.0, frame_side: 320}\n", encoding="utf-8")
-    assert main(["map", "slow.yaml", "--recordings", str(folder), "--out", "map.png", "--json"]) == 0
+    assert main(["map", "slow.yaml", "--recordings", str(day), "--out", "map.png", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["camera"] == "cam1"
     assert record["hours"] > 0

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 from collections.abc import Callable
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from detector.errors import ConfigError, Problem
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from detector.hub.audit import Head
 
 FINE, FAILED, MISUSED = 0, 1, 2  # exit codes: fine; findings or failed work; usage or configuration
+DAY_S = 86400.0
 MOST_TOLD = 50  # files that were not taken; all are in the summary
 
 Run = Callable[[argparse.Namespace], int]
@@ -34,6 +35,13 @@ def positive(text: str) -> int:
     """A whole number of 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text}")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A port to listen on; 0 takes a free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, not {text}")
     return int(text)
 
 
@@ -93,8 +101,14 @@ def time_of(option: str, text: str | None, zone: tzinfo | None = None) -> float 
     """Unix seconds of an option's ISO 8601 time, in `zone` or else UTC where it names none; `None` when not given."""
     from detector.clock import unix
 
+    if text is None:
+        return None
     try:
-        return None if text is None else unix(text, zone)
+        at = unix(text, zone)
+        for beside in (at - DAY_S, at + DAY_S):  # days beside it are asked for, too, by either clock
+            datetime.fromtimestamp(beside, UTC)
+            datetime.fromtimestamp(beside, zone or UTC)
+        return at
     except (ValueError, OverflowError) as error:
         hint = "ISO 8601, e.g. 2026-11-01T09:26:00+08:00"
         raise ConfigError([Problem(option, "", f"not a time: {text}", hint)]) from error

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from detector.cli.arguments import FAILED, FINE, MISUSED, Verb, head_of_log, places, positive, spoken
+from detector.cli.arguments import FAILED, FINE, MISUSED, Verb, head_of_log, places, port, positive, spoken
 from detector.errors import ConfigError, Problem
 from detector.progress import progress_count
 
@@ -17,7 +17,7 @@ def add_verbs(verb: Verb) -> None:
     """Name them."""
     hub = verb("hub", run_hub, "monitoring hub")
     hub.add_argument("config", type=Path, metavar="CONFIG")
-    hub.add_argument("--port", type=int, help="instead of the configured one; 0 takes a free one")
+    hub.add_argument("--port", type=port, help="instead of the configured one; 0 takes a free one")
     hub.add_argument("--lan", action="store_true", help="for phones in this network: TLS, and a QR code")
 
     certs = verb("certs", run_certs, "authority, certificates and configuration for an MQTT broker with TLS")

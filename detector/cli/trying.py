@@ -101,8 +101,9 @@ def _doctor_camera(options: argparse.Namespace) -> int:
     if missing:
         hint = "a tape measure and the camera's data sheet tell them"
         raise ConfigError([Problem("--camera", "geometry", f"needs {', '.join(missing)}", hint)])
+    sensor = SENSOR_MM if options.sensor is None else options.sensor
     try:
-        fov = fov_of(options.focal, options.sensor or SENSOR_MM) if options.fov is None else options.fov
+        fov = fov_of(options.focal, sensor) if options.fov is None else options.fov
     except ValueError as error:
         raise ConfigError([Problem("--focal", "", str(error), "millimetres, as the data sheet says")]) from error
     seen = see_camera(

@@ -9,7 +9,7 @@ import filecmp
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,21 +38,26 @@ class Archive:
     passed: list[Passed] = field(default_factory=list)
 
 
-def gather(paths: Iterable[Path]) -> Archive:
+def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
     """Everything that these paths mean.
 
     A file is taken as it is; a folder with all folders in it, for what has a suffix of video; a path with `*`, `?` or
     `[` that isn't there itself for whatever it matches. No file is taken twice, nor another with the same content.
 
+    Args:
+        paths: Files, folders and globs.
+        results: Folder of a replay's results; no clip in it is taken for a recording on the way through a folder.
+
     Raises:
         SourceUnavailable: A path means nothing, or no video at all.
     """
     found = Archive()
+    ours = set() if results is None else {results.resolve(), results.resolve() / "clips"}
     for path in paths:
         before = len(found.files)
         for match in _meant(path):
             if match.is_dir():
-                _walk(match, found)
+                _walk(match, found, ours)
             else:
                 _take(match, found)
         if len(found.files) == before:
@@ -72,12 +77,15 @@ def _meant(path: Path) -> list[Path]:
     return sorted(matches, key=natural)
 
 
-def _walk(folder: Path, into: Archive) -> None:
+def _walk(folder: Path, into: Archive, ours: Collection[Path]) -> None:
     def unreadable(error: OSError) -> None:
         into.passed.append(Passed(Path(error.filename), f"the folder can't be read: {error.strerror}"))
 
     for top, folders, names in os.walk(folder, onerror=unreadable):  # follows no link to a folder, so it ends
-        folders[:] = sorted((n for n in folders if n not in OTHERS_OWN), key=lambda name: natural(Path(name)))
+        written = [name for name in folders if Path(top, name).resolve() in ours]
+        into.passed += (Passed(Path(top, name), "results of a replay, no recordings") for name in written)
+        left = {*written, *OTHERS_OWN}
+        folders[:] = sorted((n for n in folders if n not in left), key=lambda name: natural(Path(name)))
         for name in sorted(names, key=lambda name: natural(Path(name))):
             path = Path(top, name)
             if name in OTHERS_OWN:

@@ -7,6 +7,7 @@ twice or half and again. Its name says all that shapes the result: a result of t
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -74,7 +75,7 @@ def task_of(
         pass  # the look will say so
     shaping = [FORMAT, __version__, analysis.model_dump_json(), *model_of(analysis).values()]
     phase_s = phase_of(begins_at or 0.0, analysis.fps)
-    shaping += [path.resolve(), camera, size, changed, phase_s, fast_scan]
+    shaping += [os.path.realpath(path), camera, size, changed, phase_s, fast_scan]
     said = "\n".join(map(str, shaping)).encode(errors="surrogateescape")  # names may be of another time's encoding
     name = hashlib.sha256(said).hexdigest()[:24]
     return LookTask(name, path, camera, size, analysis, phase_s, fast_scan)

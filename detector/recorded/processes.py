@@ -11,12 +11,14 @@ runs nothing and connects to nobody.
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 from detector.config import Analysis
 from detector.errors import LabelwatchError, ModelError
@@ -214,7 +216,7 @@ def _folders_of(tasks: Sequence[LookTask]) -> list[str]:
     """Where the files are, behind links too, and the cards of models that one of them may be first to want."""
     from detector.inference.card import find_card
 
-    folders = {task.path.resolve().parent for task in tasks}
+    folders = {Path(os.path.realpath(task.path)).parent for task in tasks}
     folders |= {find_card(model).path.resolve().parent for model in {task.analysis.model for task in tasks}}
     return sorted(map(str, folders))
 

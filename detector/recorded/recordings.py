@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from detector.recorded.recorder_names import Named, Pattern, read_name
 class Piece:
     """One file: its camera, and when it begins, Unix seconds; `None`: where the file before it ends.
 
-    `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`. `expected_at` is
-    when it begins if the files before it are as long as they say.
+    `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`; `nothing` where the
+    file isn't there. `expected_at` is when it begins if the files before it are as long as they say.
     """
 
     path: Path
@@ -43,7 +44,7 @@ def camera_of(path: Path, cameras: Sequence[Camera], recorders_name: str | None 
     recorder calls it, or as one of its folders, or whose name its name starts with; otherwise a new camera, named as
     the recorder names it or else by the file's stem, with one whole-frame zone and the default policy.
     """
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # unlike `resolve`, it bears a link that leads to itself
     for camera in cameras:
         if not camera.live and resolved.is_relative_to(Path(camera.source)):
             return camera
@@ -124,7 +125,10 @@ def _begin(path: Path, name: Named) -> tuple[float, str]:
         return name.start_at, "name"
     if (at := made_at(path)) is not None:
         return at, "container"
-    return float(int(path.stat().st_mtime)), "file date"
+    try:
+        return float(int(path.stat().st_mtime)), "file date"
+    except OSError:
+        return 0.0, "nothing"  # a link to nothing, or gone by now: reading it will say so, and the rest is done
 
 
 def apart(files: Sequence[tuple[Path, Camera]], known: Sequence[Camera]) -> list[tuple[Path, Camera]]:

@@ -18,6 +18,7 @@ REASONS: tuple[tuple[str, str], ...] = (
         "文件不完整：缺少索引（moov），多半是录像机写到一半被中断",
     ),
     (r"no such file", "文件不存在"),
+    (r"Too many levels of symbolic links", "链接指向自身，没有文件"),
     (r"Input/output error", "读取出错：文件损坏，或磁盘有问题"),
     (r"End of file", "文件刚开头就断了"),
     (r"is a folder, not a video file", "是文件夹，不是视频文件"),
@@ -44,6 +45,7 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"(\.\S+) is not that of a video file", "后缀 {0} 不是视频"),
     (r"its name is not that of a video file", "文件名没有视频后缀"),
     (r"no file, but a pipe, socket or device", "不是普通文件，而是管道、套接字或设备"),
+    (r"results of a replay, no recordings", "回放生成的结果，不是录像"),
     (rf"the folder can't be read: {_ANY}", "文件夹读不了：{0}"),
 )
 _COMPILED = [(re.compile(pattern, re.DOTALL), chinese) for pattern, chinese in REASONS]

@@ -37,13 +37,13 @@ def write_incidents(path: Path, incidents: Iterable[Record], local: Callable[[st
 
 
 def write_exposed(path: Path, sums: Mapping[tuple[date, str, str | None], Sum]) -> None:
-    """A line for each day, camera and zone in which labels were photographed."""
+    """A line for each day, camera and zone in which labels were photographed, in this order."""
     rows = (
         {
             "day": day.isoformat(), "camera": camera, "zone": zone or "", "sweeps": found.sweeps,
             "labels_low": found.low, "labels_best": found.best, "labels_high": found.high,
         }
-        for (day, camera, zone), found in sorted(sums.items(), key=lambda item: str(item[0]))
+        for (day, camera, zone), found in sorted(sums.items(), key=lambda item: (*item[0][:2], item[0][2] or ""))
     )  # fmt: skip
     _write(path, ["day", "camera", "zone", "sweeps", "labels_low", "labels_best", "labels_high"], rows)
 

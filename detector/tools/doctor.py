@@ -247,7 +247,7 @@ def see_camera(
     """Draw how far a camera can judge a phone on one of its pictures.
 
     Args:
-        source: A picture, a video, an `rtsp://` address, or the name of a camera in `config`.
+        source: A picture, a video or a folder of videos, an `rtsp://` address, or the name of a camera in `config`.
         out: The picture to write.
         height_m: Height of the lens above the ground.
         tilt_deg: Tilt of the optical axis below the horizontal.
@@ -287,7 +287,7 @@ def _writable(out: Path) -> bool:
 
 
 def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
-    """One picture `(H, W, 3)` BGR of a picture file, a video, an address, or a camera of a configuration.
+    """One picture `(H, W, 3)` BGR of a picture, a video or a folder of videos, an address, or a camera.
 
     Raises:
         ConfigError: The configuration has no such camera, or the address holds a password.
@@ -313,7 +313,11 @@ def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
             reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
             hint = "put the camera into a configuration, and give --config and its name"
             raise ConfigError([Problem("--camera", "", reason, hint)]) from error
+    from detector.sources.recording import Recording, recordings_in
+
     path = Path(source)
+    if path.is_dir():  # as a camera's source may be
+        path = recordings_in(path)[0]
     if not path.is_file():
         raise SourceUnavailable(f"{path}: no such picture or video")
     if path.suffix.lower() in SUFFIXES:
@@ -321,8 +325,6 @@ def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
         if isinstance(picture, str):
             raise SourceUnavailable(f"{path}: {picture}")
         return picture
-    from detector.sources.recording import Recording
-
     recording = Recording(path, camera="doctor", start_at=0.0, fps=1.0)
     try:
         frame = next(iter(recording), None)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.config import Analysis
-from detector.errors import SourceUnavailable
+from detector.errors import ConfigError, Problem, SourceUnavailable
 from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
 from detector.pictures import Bgr
+from detector.recorded.recordings import as_text
 from detector.values import (
     ACT_TRAITS,
     ANGLE_COS,
@@ -79,25 +80,32 @@ def detect_pictures(
         A line for each picture that could not be read, and why; the file leaves them out.
 
     Raises:
+        ConfigError: `out` is a folder.
         SourceUnavailable: A path isn't there.
         ModelError: The model can't be loaded.
     """
+    if out.is_dir():
+        raise ConfigError([Problem("--out", "", f"is a folder: {out}", "name a file in it")])
     pictures = pictures_in(paths)
     detector = SceneDetector(Session(find_card(model)), {}, Analysis(zooms=EVERYONE))
     thresholds = dict.fromkeys(LABELS, confidence)
     unread: list[str] = []
     draft = out.with_name(f".{out.name}.draft")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with draft.open("w", encoding="utf-8") as file:
-        for n, path in enumerate(pictures):
-            picture = read_picture(path)
-            if isinstance(picture, str):
-                unread.append(f"{path}: {picture}")
-            else:
-                found = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), thresholds)
-                file.write(json.dumps(picture_record(path.name, picture.shape, found), ensure_ascii=False) + "\n")
-            progress(n + 1, len(pictures))
-    draft.replace(out)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            for n, path in enumerate(pictures):
+                picture = read_picture(path)
+                if isinstance(picture, str):
+                    unread.append(f"{path}: {picture}")
+                else:
+                    found = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), thresholds)
+                    record = picture_record(as_text(path.name), picture.shape, found)
+                    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                progress(n + 1, len(pictures))
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)  # also where somebody stopped it
     return unread
 
 

@@ -174,7 +174,7 @@ def watch(
     """Look for people in recordings of one camera.
 
     Args:
-        paths: Video files and folders of them.
+        paths: Video files, folders with all below them, and globs, as for a replay.
         config: Whose cameras, model and time zone apply.
         camera: Which camera's, where there are those of several.
         progress: Called with the camera's name and the seconds of footage done since the last call.
@@ -187,10 +187,13 @@ def watch(
         SourceUnavailable: A path is no video file and no folder with any, or no picture can be decoded.
     """
     from detector.assembly import build_tracking
-    from detector.sources.recording import Recording, recordings_in
+    from detector.recorded.archive import gather
+    from detector.sources.recording import Recording
 
-    files = [file for path in paths for file in recordings_in(path)]
-    session = _of_camera(sessions(files, config, None), camera)
+    archive = gather(paths)
+    for passed in archive.passed:
+        logger.info("passed over: %s: %s", passed.path, passed.why)
+    session = _of_camera(sessions(archive.files, config, None), camera)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
     last_at, ended_at = float("-inf"), 0.0
