@@ -290,7 +290,7 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
 
     Args:
         draft: A list of mappings with `name`, `kind`, `polygon`, and `was`: the name before, where it had one.
-        known: The zones before; of two with one name the later.
+        known: The zones before; of mouths with one name, that with the same corners, else the last.
 
     Raises:
         BadZones: Something is wrong with one of them; the first is told.
@@ -299,7 +299,6 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
         raise BadZones("zones_bad_draft")
     if len(draft) > wire.MOST_ZONES:
         raise BadZones("zones_many", n=wire.MOST_ZONES)
-    before = {zone["name"]: zone for zone in known}
     drawn: list[Drawn] = []
     for one in draft:
         name, kind, was = one.get("name"), one.get("kind"), one.get("was")
@@ -307,9 +306,12 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
             raise BadZones("zones_bad_name", name=str(name)[:64])
         if kind not in KINDS:
             raise BadZones("zones_bad_kind")
-        if any(other.zone["name"] == name for other in drawn):
+        # Zones of kind blind_edge that share a name are mouths of one place.
+        if any(other.zone["name"] == name and {other.zone["kind"], kind} != {"blind_edge"} for other in drawn):
             raise BadZones("zones_twice", name=name)
-        former = before.get(was) if isinstance(was, str) else None
+        namesakes = [zone for zone in known if zone["name"] == was]
+        namesakes.sort(key=lambda zone: zone["polygon"] == one.get("polygon"))
+        former = namesakes[-1] if namesakes else None
         try:
             same = former is not None and one.get("polygon") == former["polygon"]
             corners = former["polygon"] if former and same else list(map(list, checked_polygon(one.get("polygon"))))

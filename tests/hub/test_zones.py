@@ -29,6 +29,7 @@ PAGE = "/cameras/shanghai/box1/cam3/zones"
 TOPICS = wire.Topics("shanghai", "box1")
 WHOLE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
 LEFT = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
+RIGHT = [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
 BOW_TIE = [[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.8]]
 
 
@@ -273,6 +274,18 @@ def test_what_can_t_be_drawn_stays_with_its_zone_where_the_kind_allows_it() -> N
     assert kept.zone == {**IN_FORCE[0], "name": "floor", "polygon": LEFT} and kept.lost == ()
     assert ignored.zone == zone("x", "ignore") and set(ignored.lost) == {"policy", "label_up_rate"}
     assert (new.zone, new.was) == (zone("n"), None)
+
+
+def test_mouths_of_one_place_share_a_name_and_keep_what_is_theirs() -> None:
+    known = [
+        zone("corner", "blind_edge", side, policy={"phones": phones})
+        for side, phones in ((LEFT, "allowed"), (RIGHT, "forbidden"))
+    ]
+    for sides in ((0, 1), (1, 0)):
+        draft = [zone("corner", "blind_edge", known[k]["polygon"], was="corner") for k in sides]
+        assert [one.zone for one in checked_zones(draft, known)] == [known[k] for k in sides]
+    with pytest.raises(BadZones):
+        checked_zones([zone("corner", "blind_edge", polygon=LEFT), zone("corner", polygon=RIGHT)], known)
 
 
 # Pages

@@ -87,7 +87,10 @@ function area(polygon) {
 
 function trouble(zone) {
   if (!NAME.test(zone.name)) return said.name;
-  if (zones.some((other) => other !== zone && other.name === zone.name)) return said.twice;
+  // Zones of kind blind_edge that share a name are mouths of one place.
+  const isMouth = (one) => one.kind === "blind_edge";
+  const namesakes = zones.filter((other) => other !== zone && other.name === zone.name);
+  if (!namesakes.every((other) => isMouth(other) && isMouth(zone))) return said.twice;
   if (zone.polygon.length < 3) return said.few;
   if (zone.polygon.length > Number(said.mostPoints)) return said.many;
   if (area(zone.polygon) < LEAST_AREA) return said.area;
