@@ -106,6 +106,7 @@ class Scene:
         page.goto(self.hub.url + path)
         login = user or self.hub.first_login
         assert login
+        page.wait_for_selector("[name=user]:focus")  # or the browser complains that somebody was quicker
         page.fill("[name=user]", login["user"])
         page.fill("[name=password]", login["password"])
         page.click("button.main")
