@@ -5,11 +5,13 @@ Lengths are in heights of the person standing, so that they mean the same near a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import exp
 
 from detector.geometry import distance, foot
 from detector.values import Person
 
+FORGET_S = 60.0  # the standing height of somebody who only crouches is believed about so long
 FRESH_S = 2.0  # after a longer gap speed starts anew
 CROUCHED = 0.72  # of the standing height, below which somebody crouches or bends
 RISE_S = 2.0  # how long somebody must stand taller than before to be believed so tall
@@ -21,22 +23,17 @@ class Bearing:
 
     Attributes:
         at: Frame time, seconds.
-        upright: Their height when they stood tallest, and the row of their feet then, pixels.
+        height: Standing height, pixels: the largest seen, forgotten slowly, so that a crouch doesn't shorten it.
         now: Height of the box now, pixels.
         feet: Bottom centre of the box, pixels.
         speed: Of the feet, standing heights a second, smoothed over half a second.
     """
 
     at: float
-    upright: tuple[float, float]
+    height: float
     now: float
     feet: tuple[float, float]
     speed: float = 0.0
-
-    @property
-    def height(self) -> float:
-        """Standing height where they are now, pixels, however long they have crouched."""
-        return max(standing(self.upright, self.feet[1]), self.now)
 
     @property
     def crouched(self) -> bool:
@@ -48,13 +45,13 @@ def carried_on(before: Bearing | None, person: Person, at: float) -> Bearing:
     """The bearing after one more look at a person; `None` before the first."""
     feet, now = foot(person.box), max(person.box[3] - person.box[1], 1.0)
     if before is None:
-        return Bearing(at, (now, feet[1]), now, feet)
+        return Bearing(at, now, now, feet)
     elapsed = max(at - before.at, 1e-3)
-    bearing = Bearing(at, risen(before.upright, now, feet[1], elapsed), now, feet)
+    height = max(now, before.height * exp(-elapsed / FORGET_S))
     if elapsed > FRESH_S:
-        return bearing
-    measured = distance(feet, before.feet) / bearing.height / elapsed
-    return replace(bearing, speed=before.speed + min(1.0, elapsed / 0.5) * (measured - before.speed))
+        return Bearing(at, height, now, feet)
+    measured = distance(feet, before.feet) / height / elapsed
+    return Bearing(at, height, now, feet, before.speed + min(1.0, elapsed / 0.5) * (measured - before.speed))
 
 
 def standing(upright: tuple[float, float], row: float) -> float:

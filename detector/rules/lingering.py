@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from detector.config import LingeringRule as Settings
 from detector.config import Zone
 from detector.geometry import areas, as_array, distance, foot, intersections, iou
-from detector.rules.bearing import Bearing, carried_on
+from detector.rules.bearing import Bearing, risen, standing
 from detector.rules.policy import Permission, Policies
 from detector.rules.telling import due_again
 from detector.rules.zones import ZoneMap
@@ -85,6 +85,7 @@ class Stay:
         zone: Its zone; feet that now and then step over a border don't change it.
         zone_at: When they were last in it.
         bearing: How the person carries themselves.
+        upright: Their height when they stood tallest, and the row of their feet then, pixels.
         place: Where the feet were when it began, pixels.
         since: When their time beside parcels without work began; `None`: they are not beside any.
         beside_at: When they were last beside a parcel.
@@ -98,6 +99,7 @@ class Stay:
     zone: Zone | None
     zone_at: float
     bearing: Bearing
+    upright: tuple[float, float]
     place: tuple[float, float]
     since: float | None = None
     beside_at: float = float("-inf")
@@ -121,9 +123,11 @@ class Stay:
 def step(before: Stay | None, look: Look, at: float) -> Stay:
     """A stay after one more look at frame time `at`; `before` is `None` for somebody new."""
     person, feet = look.person, foot(look.person.box)
-    bearing = carried_on(before.bearing if before else None, person, at)
+    now = max(person.box[3] - person.box[1], 1.0)
+    upright = risen(before.upright, now, feet[1], at - before.bearing.at) if before else (now, feet[1])
+    bearing = Bearing(at, standing(upright, feet[1]), now, feet)
     if before is None:
-        before = Stay(look.zone, at, bearing, feet)
+        before = Stay(look.zone, at, bearing, upright, feet)
     elif distance(feet, before.place) > ROAM * bearing.height:
         before = replace(before, zone=look.zone, zone_at=at, bearing=bearing, place=feet, since=None)
     elif look.zone is before.zone:
@@ -142,6 +146,7 @@ def step(before: Stay | None, look: Look, at: float) -> Stay:
     return replace(
         before,
         bearing=bearing,
+        upright=upright,
         since=since,
         beside_at=beside_at,
         unwelcome_since=begun if at - unwelcome_at <= AWAY_S else None,

@@ -26,7 +26,7 @@ import numpy as np
 from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
-from detector.rules.bearing import Bearing, carried_on
+from detector.rules.bearing import Bearing, carried_on, risen, standing
 from detector.rules.exposure import Exposed, exposed, united
 from detector.rules.policy import Permission, Policies
 from detector.rules.zones import ZoneMap
@@ -174,10 +174,10 @@ class SweepRule:
             return noted
         aimed = frozenset(act.parcels[:1])
         photo = Exposed(frozenset(), aimed, aimed)
-        if person and target and posture.bearing and scene.at - act.ended_at <= FRESH_S:
+        if person and target and posture.height and scene.at - act.ended_at <= FRESH_S:
             device = max((d for d in scene.devices if d.holder == act.track), key=lambda d: d.score, default=None)
             phone = device.box if device else None
-            photo = exposed(person.box, posture.bearing.height, phone, target, scene.parcels, scene.labels)
+            photo = exposed(person.box, posture.height, phone, target, scene.parcels, scene.labels)
         return replace(noted, exposed=noted.exposed | photo)
 
     def _beside(self, track: int) -> frozenset[int]:
@@ -395,21 +395,35 @@ def crouched_share(noted: Sequence[Noted]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Posture:
-    """How somebody carried themselves of late: bearing now, and spans of time (from, to) crouched or bent."""
+    """How somebody carried themselves of late: bearing now, and spans of time (from, to) crouched or bent.
+
+    `upright` is their height when they stood tallest, and the row of their feet then, pixels: who photographs may squat
+    for minutes, and a bearing forgets too soon how tall they stand.
+    """
 
     bearing: Bearing | None = None
     spans: tuple[tuple[float, float], ...] = ()
+    upright: tuple[float, float] | None = None
+
+    @property
+    def height(self) -> float:
+        """Standing height now, pixels; 0 before the first look."""
+        if self.upright is None or self.bearing is None:
+            return 0.0
+        return max(standing(self.upright, self.bearing.feet[1]), self.bearing.now)
 
     def after(self, person: Person, at: float) -> Posture:
         """The posture after one more look."""
         before, bearing = self.bearing, carried_on(self.bearing, person, at)
+        now, row = bearing.now, bearing.feet[1]
+        upright = risen(self.upright, now, row, at - before.at) if self.upright and before else (now, row)
         spans = self.spans
-        if bearing.crouched:
-            on = before is not None and before.crouched and bool(spans) and at - before.at <= 1.0
+        if replace(bearing, height=standing(upright, row)).crouched:
+            on = before is not None and bool(spans) and spans[-1][1] == before.at and at - before.at <= 1.0
             spans = (*spans[:-1], (spans[-1][0], at)) if on else (*spans, (at, at))
         if spans and at - spans[0][1] > POSTURE_S:
             spans = spans[1:]
-        return Posture(bearing, spans)
+        return Posture(bearing, spans, upright)
 
     def crouched(self, begin: float, end: float) -> float:
         """Share 0..1 of a span of time spent crouched; of a moment, whether."""

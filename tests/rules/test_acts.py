@@ -268,7 +268,7 @@ def test_five_hundred_devices_and_people_are_no_trouble() -> None:
 # ---- the test's stated error -------------------------------------------------------------------------------------
 
 NO_LOOK = Evidence((0.0,) * len(FEATURES), True, True, None)
-STILL = Bearing(0.0, (200.0, 500.0), 200.0, (640.0, 500.0))
+STILL = Bearing(0.0, 200.0, 200.0, (640.0, 500.0))
 
 
 def confirmed_in(ratios: Sequence[float], test: SequentialTest, kind: ActKind = ActKind.PHOTO) -> bool:
@@ -428,7 +428,7 @@ def test_belief_in_a_photo_falls_with_what_speaks_against_it() -> None:
     for_it, against = [[2.0 * (kind == one) for kind in KINDS] for one in ("photo", "scan")]
     memory, beliefs = Memory(), []
     for n in range(20):
-        bearing = Bearing(n / 5, (200.0, 500.0), 200.0, (650.0, 500.0))
+        bearing = Bearing(n / 5, 200.0, 200.0, (650.0, 500.0))
         memory, _ = step(memory, Look(n / 5, 0.2, for_it if n < 10 else against, seen, bearing), test)
         beliefs.append(belief(memory, test))
     assert memory.act is None or memory.act.kind is not ActKind.PHOTO

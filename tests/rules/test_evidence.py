@@ -88,7 +88,7 @@ def test_the_surest_device_counts() -> None:
 
 def test_lengths_are_in_standing_heights_of_somebody_crouching() -> None:
     who = person(1, CROUCHED)
-    bearing = carried_on(Bearing(0.0, (200.0, 500.0), 200.0, (640.0, 500.0)), who, 0.2)
+    bearing = carried_on(Bearing(0.0, 200.0, 200.0, (640.0, 500.0)), who, 0.2)
     found = named(look(who, phone(box_at((640, 450), 9, 9)), bearing=bearing))
     assert found["crouched"] == 1
     assert found["height"] == pytest.approx(50 / bearing.height)
@@ -117,7 +117,7 @@ def test_features_are_finite_whatever_the_detector_says(
     box: Any, score: float, photo: float, acts: Any, parcel_box: Any, speed: float
 ) -> None:
     who = person(1, box, acts=ActScores(*acts))
-    bearing = Bearing(0.0, (100.0, 0.0), 100.0, (0.0, 0.0), speed)
+    bearing = Bearing(0.0, 100.0, 100.0, (0.0, 0.0), speed)
     for device in (phone(box, photo=photo, score=score), scanner((600, 300, 610, 310), score=score)):
         seen = look(who, device, lying=[parcel(1, parcel_box), parcel(2, AHEAD)], bearing=bearing)
         assert all(math.isfinite(value) for value in seen.features)
