@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detector.values import Box, FloatArray
 
-SAME = 0.15  # closeness from which two boxes may be the same person a moment apart
+SAME_PERSON = 0.15  # closeness from which two boxes may be the same person a moment apart
 
 
 def areas(boxes: FloatArray) -> FloatArray:

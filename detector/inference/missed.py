@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.geometry import SAME, as_box, closeness
+from detector.geometry import SAME_PERSON, as_box, closeness
 from detector.values import Box, Detections
 
 KEEP_S = 2.97  # no multiple of usual times between frames: its end is the same by whatever clock
@@ -33,7 +33,7 @@ class MissedPeople:
         """Take up who was seen at frame time `at`, seconds."""
         kept = at - self._seen_at <= KEEP_S
         if len(people):
-            kept &= closeness(self._boxes, people.boxes).max(axis=1) < SAME
+            kept &= closeness(self._boxes, people.boxes).max(axis=1) < SAME_PERSON
         sure = people.boxes[people.scores >= LEAST_SCORE]
         self._boxes = np.concatenate([self._boxes[kept], sure])
         self._seen_at = np.concatenate([self._seen_at[kept], np.full(len(sure), at)])

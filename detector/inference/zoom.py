@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.geometry import SAME, closeness
+from detector.geometry import SAME_PERSON, closeness
 from detector.values import Box, FloatArray
 
 
@@ -42,7 +42,7 @@ def people_to_zoom(seen: FloatArray, known: FloatArray, most: int) -> FloatArray
         most: How many to return at most.
     """
     if len(known) and len(seen):
-        known = known[closeness(known, seen).max(1) < SAME]
+        known = known[closeness(known, seen).max(1) < SAME_PERSON]
     boxes = np.concatenate([seen, known])
     height = boxes[:, 3] - boxes[:, 1]
     return boxes[np.argsort(-height, kind="stable")[:most]]

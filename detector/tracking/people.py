@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.geometry import SAME, as_array, as_box, closeness
+from detector.geometry import SAME_PERSON, as_array, as_box, closeness
 from detector.tracking.matching import best_pairs
 from detector.values import ACT_TRAITS, ActScores, Box, Detections, FloatArray, Person
 
@@ -135,7 +135,7 @@ class PeopleTracker:
         if not len(people):
             return []
         expected = as_array([as_box(track.at(at)) for track in tracks])
-        rows, columns = best_pairs(closeness(expected, people.boxes), SAME)
+        rows, columns = best_pairs(closeness(expected, people.boxes), SAME_PERSON)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             track, box = tracks[row], people.boxes[column]
             elapsed = max(at - track.last_seen_at, 1e-3)
