@@ -106,11 +106,7 @@ class Scene:
         page.goto(self.hub.url + path)
         login = user or self.hub.first_login
         assert login
-        page.wait_for_selector("[name=user]:focus")  # or the browser complains that somebody was quicker
-        page.fill("[name=user]", login["user"])
-        page.fill("[name=password]", login["password"])
-        page.click("button.main")
-        page.wait_for_selector("header nav")
+        log_in(page, login)
         page.wait_for_load_state("load")  # scripts run by then
         return page
 
@@ -126,6 +122,15 @@ def until(page: Any, expression: str) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, f"never true: {expression}"
         page.wait_for_timeout(50)
+
+
+def log_in(page: Any, login: dict[str, str]) -> None:
+    """Fill in the form that is shown, as whoever waits until it is ready."""
+    page.wait_for_selector("[name=user]:focus")  # or the browser complains that somebody was quicker
+    page.fill("[name=user]", login["user"])
+    page.fill("[name=password]", login["password"])
+    page.click("button.main")
+    page.wait_for_selector("header nav")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from detector.config import Broker, Camera, EdgeConfig, HubConfig, Mounting, Zon
 from detector.hub.server import Hub
 from detector.hub.zones import Zones
 from tests.conftest import REPOSITORY
-from tests.hub.test_browser import DESK, PHONE, browser, until
+from tests.hub.test_browser import DESK, PHONE, browser, log_in, until
 from tests.parts_mosquitto import Mosquitto, soon
 
 __all__ = ["browser"]  # a fixture
@@ -64,10 +64,8 @@ class Live:
         page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(self.hub.url)
-        for name, value in (self.hub.first_login or {}).items():
-            page.fill(f"[name={name}]", value)
-        page.click("button.main")
-        page.wait_for_selector("header nav")
+        assert self.hub.first_login
+        log_in(page, self.hub.first_login)
         assert soon(lambda: page.request.get(f"{self.hub.url}cameras/shanghai/box1/cam3/picture?large=1").ok, 60)
         page.goto(self.hub.url + PAGE)
         page.wait_for_selector(".over.live")
