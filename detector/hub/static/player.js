@@ -7,6 +7,8 @@ const AROUND_S = 1; // an act is shown with a breath before and after it
 const BRIDGED_S = 2; // looks further apart than this say nothing of the time between
 const SHOWN_S = 0.5; // a box that isn't seen again lasts so long
 const PROBE_S = 1 / 60;
+const TOLD_MS = 80; // a picture's own time is told so soon after a jump to it, or not at all
+const ASTRAY_S = 0.5; // a paused picture isn't shown so long
 const COLOURS = { person: "#ffb74a", phone: "#ff5248", scanner: "#58d68d", parcel: "#e8edf2", label: "#6cc5ff" };
 
 // What people choose in one player holds in the next.
@@ -83,7 +85,7 @@ class Player {
     for (const name of ["play", "pause", "ratechange"]) this.video.addEventListener(name, () => this.showState());
     this.video.addEventListener("ended", () => this.goOn());
     this.video.addEventListener("error", () => this.complain(this.trouble.dataset.broken));
-    this.video.addEventListener("seeked", () => this.drawSoon());
+    this.video.addEventListener("seeked", () => this.settle());
     this.video.addEventListener("loadeddata", () => this.drawSoon());
     new ResizeObserver(() => this.drawSoon()).observe(this.video);
     if (this.video.requestVideoFrameCallback) this.follow();
@@ -259,6 +261,17 @@ class Player {
     });
   }
 
+  // A jump over a picture that is only now shown may leave the one jumped to untold: then it is the one jumped to.
+  settle() {
+    this.drawSoon();
+    setTimeout(() => {
+      const { currentTime, paused, seeking } = this.video;
+      if (!paused || seeking || Math.abs(this.frameAt - currentTime) < ASTRAY_S) return;
+      this.frameAt = currentTime;
+      this.draw();
+    }, TOLD_MS);
+  }
+
   tick(at) {
     if (choices.loop && this.act && !this.video.paused) {
       const time = this.plan.segments[this.index].start + at;
@@ -296,7 +309,7 @@ class Player {
       const end = Math.max(0, this.video.duration - 0.001);
       this.video.addEventListener("seeked", () => {
         // The picture's own time is told with it; where it is the same picture, that may never come.
-        const late = setTimeout(resolve, 80);
+        const late = setTimeout(resolve, TOLD_MS);
         this.video.requestVideoFrameCallback((_now, frame) => {
           this.frameAt = frame.mediaTime;
           clearTimeout(late);
