@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import event
 
 from detector import wire
 from detector.errors import StoreError, WireError
@@ -220,6 +222,16 @@ def test_writers_in_many_threads_lose_nothing(store: Store, envelope: Build) -> 
     for thread in threads:
         thread.join()
     assert len(store.feed(limit=100)) == 40
+
+
+def test_after_a_rush_of_readers_few_connections_to_sqlite_stay_open(sqlite_store: Store) -> None:
+    # Each keeps pages and prepared statements of its own.
+    closed: list[object] = []
+    event.listen(sqlite_store.database.engine, "close", lambda connection, _record: closed.append(connection))
+    with ExitStack() as rush:
+        for _ in range(10):
+            rush.enter_context(sqlite_store.database.reading()).exec_driver_sql("SELECT 1")
+    assert len(closed) == 8
 
 
 def test_what_is_stored_survives_reopening(tmp_path: Path, envelope: Build) -> None:
