@@ -12,7 +12,7 @@ database: an alarm outlives the hub.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -250,6 +250,11 @@ class Alarms:
         with self._database.reading() as connection:
             found = _read(connection, alarms.c.ended_at.is_not(None), *place, limit=None if scope.places else limit)
         return [alarm for alarm in found if is_seen(alarm, scope)][:limit]
+
+    def ended(self, numbers: Sequence[int]) -> list[Alarm]:
+        """Those of these alarms that are over."""
+        with self._database.reading() as connection:
+            return _read(connection, alarms.c.number.in_(numbers), alarms.c.ended_at.is_not(None))
 
     def alarm(self, number: int) -> Alarm | None:
         """One of them."""

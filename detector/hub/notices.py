@@ -47,7 +47,6 @@ KINDS = (*(kind.value for kind in IncidentKind), SYSTEM)
 LATE_S = 1800.0  # who is told of what was over so long ago isn't woken, and hears of it together with the rest
 GATHER_LATE_S = 600.0
 OVER = ":over"
-ALARMS_TOLD_S = 86400.0
 AT_ONCE = 200
 HOUR_S = 3600.0
 REMEMBERED_S = 86400.0  # how far back incidents are looked at when the record of changes doesn't reach
@@ -416,7 +415,7 @@ class Notices:
     def tell_alarms(self, now: float) -> int:
         """Raise the notices that alarms about the system itself ask for; how many."""
         kept = Alarms(self._database)
-        found = [*kept.open(), *(one for one in kept.history(limit=AT_ONCE) if now - one.raised_at < ALARMS_TOLD_S)]
+        found = [*kept.open(), *kept.ended(self._told_without_end())]
         if not found:
             return 0
         with self._database.writing() as connection:
@@ -429,6 +428,14 @@ class Notices:
                     own = [rule for rule in rules if rule.target == target.number]
                     raised += self._tell_alarm(connection, alarm, target, own, now)
             return raised
+
+    def _told_without_end(self) -> list[int]:
+        """Alarms that somebody heard the beginning of, and not the end."""
+        end, c = notices.alias(), notices.c
+        ended = select(end.c.number).where(end.c.target == c.target, end.c.incident == c.incident + OVER).exists()
+        query = select(c.incident).where(c.what == "alarm", c.state == "sent", ~c.incident.endswith(OVER), ~ended)
+        with self._database.reading() as connection:
+            return [alarm_number(name) for name in connection.execute(query.distinct()).scalars()]
 
     def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Any, rules: list[Rule], now: float) -> bool:
         local = datetime.fromtimestamp(now, self._zone)

@@ -540,7 +540,8 @@ def test_a_box_with_a_wrong_clock_is_not_called_late(desk: Desk) -> None:
     assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
 
 
-def test_alarms_of_the_system_are_told_once_and_so_is_their_end(desk: Desk) -> None:
+@pytest.mark.parametrize("lasted_s", [600, 2 * 86400])
+def test_alarms_of_the_system_are_told_once_and_so_is_their_end(desk: Desk, lasted_s: float) -> None:
     alarms = Alarms(desk.store.database)
     desk.target()
     silent = Sign("edge_silent", "shanghai", "box1", since=desk.clock.at - 300)
@@ -549,7 +550,7 @@ def test_alarms_of_the_system_are_told_once_and_so_is_their_end(desk: Desk) -> N
     assert "Check the box's power" in desk.sent[0].body
     alarms.judge([silent], desk.clock.at)
     assert desk.step() == []
-    desk.clock.at += 600
+    desk.clock.at += lasted_s
     alarms.judge([], desk.clock.at)
     assert desk.step() == ["[Over] System alarms · Edge box shanghai / box1 says nothing"]
     assert desk.step(10) == []
