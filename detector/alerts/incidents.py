@@ -21,7 +21,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
+from functools import reduce
 from math import isfinite
 from typing import Any
 
@@ -237,6 +238,8 @@ def added(earlier: Signal, signal: Signal) -> Signal:
     sums = {name: count(earlier.facts, name) + count(signal.facts, name) for name in ADDED if name in facts}
     if "parcels" in facts:
         sums["parcels"] = together(count(earlier.facts, "parcels"), count(signal.facts, "parcels"))
+    if "unsure" in facts:
+        sums["unsure"] = holds(earlier.facts, "unsure") and holds(signal.facts, "unsure")
     return replace(
         signal,
         acts=(*earlier.acts, *signal.acts),
@@ -291,9 +294,12 @@ def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Inc
     """
     by_gravity = sorted(findings, key=lambda finding: (GRAVITY.index(finding.kind), -finding.at))
     gravest = by_gravity[0]
+    photographed = [finding for finding in reversed(by_gravity) if finding.kind is IncidentKind.LABEL_PHOTOGRAPHY]
+    sweep = reduce(added, photographed) if photographed else None  # each zone counts its own
     acts = {(act.track, act.started_at, act.kind): act for act in (*incident.acts, *signal.acts)}
     happening = not acts or len(acts) > len(incident.acts)
-    old, new = incident.labels_exposed, signal.labels_exposed
+    exposed = [each.labels_exposed for each in (incident, signal, sweep) if each]
+    told = [finding.facts for finding in reversed(by_gravity)]
     return _weighed(
         replace(
             incident,
@@ -305,8 +311,8 @@ def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Inc
             ended_at=max(incident.ended_at, signal.at),
             tracks=_sorted({*incident.tracks, *signal.tracks}),
             acts=tuple(sorted(acts.values(), key=_start)),
-            labels_exposed=CountRange(max(old.low, new.low), max(old.best, new.best), max(old.high, new.high)),
-            facts=united(finding.facts for finding in reversed(by_gravity)),
+            labels_exposed=CountRange(*(max(counts) for counts in zip(*map(astuple, exposed), strict=True))),
+            facts=united([*told, sweep.facts] if sweep else told),
             boxes=signal.boxes if happening else incident.boxes,
             private=signal.private if happening else incident.private,
             findings=tuple(dict.fromkeys(finding.kind for finding in by_gravity)),

@@ -300,10 +300,10 @@ def test_a_finding_of_long_ago_is_not_over_at_once() -> None:
 # A sweep that is told anew while its incident is open
 
 
-def sweep(first: int, last: int, at: float, **facts: Any) -> Signal:
+def sweep(first: int, last: int, at: float, zone: str = "bulk", **facts: Any) -> Signal:
     """Photos of parcels `first` to `last`, one every ten seconds from `at` on."""
     acts = [act(at + 10 * n, at + 10 * n + 2, [parcel]) for n, parcel in enumerate(range(first, last + 1))]
-    told = signal(at, acts[-1].ended_at, acts=acts, exposed=len(acts))
+    told = signal(at, acts[-1].ended_at, acts=acts, exposed=len(acts), zone=zone)
     return replace(told, facts={**told.facts, "parcels": len(acts), "people": 1, "unsure": False, **facts})
 
 
@@ -333,6 +333,17 @@ def test_the_same_parcels_photographed_again_after_a_pause_are_no_more_labels() 
     end = over_ten_minutes(sweep(1, 3, 65), sweep(2, 4, 325))[-1].after
     assert (end.facts["photos"], end.facts["parcels"]) == (6, 4)
     assert end.labels_exposed == CountRange(4, 4, 4)
+
+
+@pytest.mark.parametrize("sure", [(True, False), (False, True), (False, False)])
+def test_photos_in_two_zones_add_up(sure: tuple[bool, bool]) -> None:
+    here = sweep(1, 4, 65, unsure=not sure[0])
+    there = [sweep(5, 6, 125, zone="aisle", unsure=not sure[1]), sweep(5, 7, 125, zone="aisle", unsure=not sure[1])]
+    end = over_ten_minutes(here, *there)[-1].after
+    assert (end.zone, end.facts["photos"], end.facts["parcels"], len(end.acts)) == ("aisle", 7, 7, 7)
+    assert end.labels_exposed == CountRange(7, 7, 7)
+    assert end.facts["unsure"] is not any(sure)
+    assert "7 photos" in sentence(end, "en")
 
 
 def test_the_pace_of_two_photos_is_not_said_of_the_five_before() -> None:
