@@ -49,6 +49,7 @@ SURE, DOUBTFUL = 0.5, 0.15
 Teacher = Callable[[np.ndarray], list[tuple[str, float, tuple[float, float, float, float]]]]
 Pose = Callable[[np.ndarray], list[tuple[tuple[float, float, float, float], tuple[tuple[float, float], ...]]]]
 WRISTS = (9, 10)  # of COCO's seventeen keypoints
+SEEN = 0.3  # of a rendered device at least so much: below it nobody can be asked what it is
 
 
 def read_sources(path: Path) -> dict[str, dict[str, Any]]:
@@ -283,7 +284,7 @@ def rendered_things(truth: dict[str, Any]) -> list[Thing]:
     for label, group in (("phone", truth["phones"]), ("scanner", truth["scanners"])):
         for device in group:
             if device["bbox"]:
-                small = side_of(device["bbox"]) < 5 or device["visible_fraction"] < 0.3
+                small = side_of(device["bbox"]) < 5 or device["visible_fraction"] < SEEN
                 use = USES.get(str(device.get("use"))) if label == "phone" else None
                 things.append(Thing(label, tuple(device["bbox"]), use=use, doubtful=small))
     for parcel in truth["parcels"]:
@@ -313,6 +314,12 @@ def act_of(person: dict[str, Any], devices: list[dict[str, Any]]) -> str:
         ),
         "none",
     )
+
+
+def device_px(person: dict[str, Any], devices: Iterable[dict[str, Any]]) -> float:
+    """Side of the largest device in a rendered person's hand as it is seen, pixels; 0 where nobody could see one."""
+    held = [d for d in devices if d["holder"] == person["id"] and d["bbox"] and d["visible_fraction"] >= SEEN]
+    return max((side_of(d["bbox"]) for d in held), default=0.0)
 
 
 def facing_of(parcel: dict[str, Any], labels: dict[int, dict[str, Any]], parcels: list[dict[str, Any]]) -> str:

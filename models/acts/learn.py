@@ -21,6 +21,8 @@ import yaml
 # Run as a script: the package's parent isn't on the path yet.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from evaluation.acts import LEAST_PX
+
 from acts.fit import Fit, fit, softmax
 from acts.judge import confusion, macro_f1, tally
 from acts.looked import Clip, Looker, Row, clip_rows, read_clip, still_rows
@@ -245,7 +247,12 @@ def wald_times(table: Table, likelihoods: np.ndarray, intraclass: float) -> dict
 
 
 def figures(table: Table, learnt: Fit) -> dict[str, Any]:
-    """How well single looks are told, and the table of confusions."""
+    """How well single looks are told, with confusions; and those alone where a device can be seen, or none is used."""
+    judged = np.array([row.kind == "none" or row.device_px >= LEAST_PX for row in table.rows], bool)
+    return {**_told(table, learnt), f"of {LEAST_PX} px and more": _told(table[judged], learnt)}
+
+
+def _told(table: Table, learnt: Fit) -> dict[str, Any]:
     told = (learnt.likelihoods(table.features) + np.log(learnt.priors)).argmax(1)
     return {
         "looks": len(table.kinds),

@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from dataset import device_px
 
 from detector.assembly import build_looker
 from detector.config import Analysis
@@ -48,6 +49,7 @@ class Row:
         seconds: Since the look at this person before; 0 at the first.
         kind: What the person really does, one of `KINDS`.
         look: What was seen.
+        device_px: Side of the device in the hand as it is seen, pixels; 0 where nobody could see one.
         on_target: Whether the parcel aimed at is the true target; `None` where there is none, or none was named.
     """
 
@@ -59,6 +61,7 @@ class Row:
     seconds: float
     kind: str
     look: Evidence
+    device_px: float
     on_target: bool | None = None
 
 
@@ -231,8 +234,8 @@ def _matched(
             continue
         kind, target = act
         assert kind in KINDS
-        hits = _hits(scene, look, boxes.get(target))
-        yield Row(seed_of(path), path.stem, moving, who["id"], scene.at, since[k], kind, look, hits)
+        hits, px = _hits(scene, look, boxes.get(target)), device_px(who, devices)
+        yield Row(seed_of(path), path.stem, moving, who["id"], scene.at, since[k], kind, look, px, hits)
 
 
 def _hits(scene: Scene, look: Evidence, target: Box | None) -> bool | None:

@@ -17,17 +17,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from dataset import (
+    SEEN,
     SOURCES,
     act_of,
+    device_px,
     facing_of,
     read_image,
     read_labels,
     read_sources,
     rendered_files,
     seed_of,
+    side_of,
+    side_px,
     source_of,
 )
 from manifest import SetError
@@ -88,7 +91,7 @@ class Sample:
             return image, self.truths
         scale = np.array([image.shape[1], image.shape[0]] * 2)
         boxes = [tuple(float(v) for v in np.array(truth.box) * scale) for truth in self.truths]
-        return image, tuple(replace(t, box=b, px=side(b)) for t, b in zip(self.truths, boxes, strict=True))
+        return image, tuple(replace(t, box=b, px=side_of(b)) for t, b in zip(self.truths, boxes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -231,36 +234,25 @@ def rendered_truths(scene: dict[str, Any]) -> Iterator[Truth]:
     for person in scene["people"]:
         if person["bbox"]:
             act = act_of(person, devices)
-            held = [d for d in devices if d["holder"] == person["id"] and d["bbox"] and d["visible_fraction"] >= 0.3]
-            seen = max((side(d["bbox"]) for d in held), default=0.0)
             hidden = person["visible_fraction"] < 0.15
-            yield Truth("person", tuple(person["bbox"]), hidden, side(person["bbox"]), act=act, device_px=seen)
+            px = device_px(person, devices)
+            yield Truth("person", tuple(person["bbox"]), hidden, side_of(person["bbox"]), act=act, device_px=px)
     for label, group in (("phone", scene["phones"]), ("scanner", scene["scanners"])):
         for device in group:
             if device["bbox"]:
-                px = side(device["bbox"])
-                yield Truth(label, tuple(device["bbox"]), device["visible_fraction"] < 0.3 or px < 5, px)
+                px = side_of(device["bbox"])
+                yield Truth(label, tuple(device["bbox"]), device["visible_fraction"] < SEEN or px < 5, px)
     for parcel in scene["parcels"]:
         if parcel["bbox"]:
             box, facing = parcel["bbox"], facing_of(parcel, labels, scene["parcels"])
-            hidden = parcel["visible_fraction"] < 0.2 or side(box) < 6
+            hidden = parcel["visible_fraction"] < 0.2 or side_of(box) < 6
             tops = [labels[i] for i in parcel["labels"] if i in labels and labels[i]["face"] == "top"]
-            seen = [polygon_side(t["polygon"]) for t in tops if t["visible_fraction"] > 0.5]
+            seen = [side_px(t["polygon"]) for t in tops if t["visible_fraction"] > 0.5]
             size = max(seen, default=LABEL_OF_PARCEL * min(box[2] - box[0], box[3] - box[1]))
             yield Truth("parcel", tuple(box), hidden, size, facing=facing)
     for label in scene["labels"]:
         corners = np.clip(np.array(label["polygon"], float), 0, scene["size"])
-        box, px = (*map(float, corners.min(0)), *map(float, corners.max(0))), polygon_side(label["polygon"])
-        if side(box) > 1 and label["visible_fraction"] > 0.05:
+        box, px = (*map(float, corners.min(0)), *map(float, corners.max(0))), side_px(label["polygon"])
+        if side_of(box) > 1 and label["visible_fraction"] > 0.05:
             hidden = label["visible_fraction"] < 0.4 or label["cos_view"] < 0.12 or px < 5
             yield Truth("label", box, hidden, px, angle=label["angle_img"] % 180)
-
-
-def side(box: Any) -> float:
-    """Side of a square with the box's area, pixels."""
-    return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0)) ** 0.5
-
-
-def polygon_side(polygon: Any) -> float:
-    """Side of a square with the polygon's area, pixels."""
-    return float(cv2.contourArea(np.asarray(polygon, np.float32))) ** 0.5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from acts.fit import fit, softmax
 from acts.judge import Told, confusion, macro_f1, paired
-from acts.learn import Table, correlation_time, intraclass_of, stretches_of, wald_times
+from acts.learn import Table, correlation_time, figures, fit_to, intraclass_of, stretches_of, wald_times
 from acts.looked import Row
 from acts.real import SEEN, groups
 
@@ -67,10 +67,20 @@ def test_what_weights_share_is_learnt_from_few_looks() -> None:
     assert together[0, 0] > alone[0, 0]
 
 
-def row(at: float, ratio: float, clip: str = "c1") -> Row:
+def row(at: float, ratio: float, clip: str = "c1", *, kind: str = "photo", device_px: float = 20.0) -> Row:
     features = [0.0] * len(FEATURES)
     features[FEATURES.index("speed")] = ratio
-    return Row(1, clip, True, 7, at, 0.2, "photo", Evidence(tuple(features), True, True, None))
+    return Row(1, clip, True, 7, at, 0.2, kind, Evidence(tuple(features), True, True, None), device_px)
+
+
+def test_whose_device_nobody_could_see_is_judged_apart() -> None:
+    """Photos look as -1, doing nothing as 1, and so do a photo with a hidden phone and one with a tiny one."""
+    plain = [row(0.0, -1.0 if n % 2 else 1.0, kind="photo" if n % 2 else "none") for n in range(200)]
+    table = Table.of([*plain, row(0.0, 1.0, device_px=0.0), row(0.0, 1.0, device_px=11.9)], 1.0)
+    found = figures(table, fit_to(Table.of(plain, 1.0), 1.0))
+    assert (found["looks"], found["confusion"]["photo"]) == (202, [100, 0, 0, 0, 2])
+    assert found["of 12 px and more"]["confusion"]["photo"] == [100, 0, 0, 0, 0]
+    assert found["of 12 px and more"]["macro_f1"] == 1.0 > found["macro_f1"]
 
 
 @pytest.mark.parametrize(("memory", "tau"), [(0.0, 0.2), (0.8, 0.2 * 1.8 / 0.2)])
