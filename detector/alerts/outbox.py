@@ -1,4 +1,4 @@
-"""Envelopes and clips come in and are on disk when the call returns; the senders take them out, the hub's word deletes.
+"""What an edge owes its hub waits here, on disk when the call returns, until the hub's word deletes it.
 
     put ──► row ──► take_due ──► (broker, hub) ──► acknowledge ──► gone
              │          └──► bury ──► dead letter, kept and counted
@@ -247,7 +247,7 @@ class Outbox:
             given = self.room.make_for(size)
         self._alerts.added(size)
         self.room.settle(given)
-        self.room.say_when_there_is_again()
+        self.room.report_recovery()
 
     def _add(self, id_: str, now: float, fields: Mapping[str, Any], incident: str, rank: int) -> int:
         """Number an envelope, sign it and insert it, inside the caller's transaction; its size in bytes."""

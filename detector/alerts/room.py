@@ -104,8 +104,8 @@ class Room:
                 logger.error("the outbox gives alerts up (%s): notes first, the oldest of them first", given.reason)
             self._dropping = True
 
-    def say_when_there_is_again(self) -> None:
-        """Say so once there is, where there was none."""
+    def report_recovery(self) -> None:
+        """There is room again: say so, once."""
         if self._dropping and self.full < ROOM_AGAIN:
             self._dropping = False
             logger.warning("the outbox has room again; dropped so far: %s", loss_counts(self._file)["dropped"])
