@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from iotcore import Broker as Iotcore
 
 from detector import wire
+from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import load_identity
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
@@ -67,7 +68,7 @@ def edge(folder: Path, broker_port: int, hub_url: str, alerts: int, clips: int, 
     clock, key, topics = SystemClock(), load_identity(folder), wire.Topics("north", "box-1")
     outbox = Outbox(folder / "outbox.db", key, clock=clock, buffers=Buffers(alert_rows=1_000_000))
     link = MqttLink(outbox, topics, Broker(port=broker_port), clock, key)
-    uploads = ClipUploads(outbox, hub_url, topics, key, clock)
+    uploads = ClipUploads(outbox.clips, hub_url, topics, key, clock)
     link.start()
     uploads.start()
     every = max(1, alerts // clips) if clips else alerts + 1
@@ -96,7 +97,7 @@ def _put_clip(outbox: Outbox, folder: Path, number: int) -> None:
         path = folder / f"clip-{number}{'.side' if what else '.mp4'}"
         path.write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
-        outbox.put_clip(incident(number), 0, path, sha256, len(content), STARTED_AT, DURATION_S, "cam-1", what)
+        outbox.clips.put(Clip(incident(number), 0, "cam-1", path, sha256, len(content), STARTED_AT, DURATION_S, what))
 
 
 def hub(folder: Path, broker_port: int, port: int) -> None:

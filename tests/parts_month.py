@@ -104,13 +104,13 @@ def month_offline(
     """
     key, clock = Ed25519PrivateKey.generate(), ShiftedClock()
     outbox = Outbox(folder / "outbox.db", key, clock=clock, buffers=buffers or Buffers())
-    outbox._db.execute("PRAGMA synchronous=OFF")  # only while it is filled, which is not measured
+    outbox._file.execute("PRAGMA synchronous=OFF")  # only while it is filled, which is not measured
     severity_of: dict[str, str] = {}
     for n in range(rows // 2):
         clock.back_s = MONTH_S * (1 - 2 * n / rows)
         severity = SEVERITIES[n % len(SEVERITIES)]
         _story(outbox, clock, f"old{n:06}", severity, picture, severity_of)
-    outbox._db.execute("PRAGMA synchronous=FULL")
+    outbox._file.execute("PRAGMA synchronous=FULL")
     clock.back_s = 0.0
     time.sleep(0.01)
     seen = Month(rows)

@@ -17,6 +17,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector import wire
+from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import load_identity
 from detector.alerts.looks import Look, write_side
 from detector.alerts.mqtt import MqttLink
@@ -170,7 +171,7 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
     hub = Hub(HubConfig(data_dir=tmp_path / "hub", broker=broker, enrolment="first_sight"), port=0, hasher=CHEAP)
     outbox = Outbox(tmp_path / "edge" / "outbox.db", key, clock=clock)
     link = MqttLink(outbox, topics, broker, clock, key)
-    clips = ClipUploads(outbox, hub.url, topics, key, clock)
+    clips = ClipUploads(outbox.clips, hub.url, topics, key, clock)
     content = b"\0\0\0 ftypisom" + bytes(1_000_000)
     path, sha256 = tmp_path / "clip.mp4", hashlib.sha256(content).hexdigest()
     path.write_bytes(content)
@@ -184,8 +185,8 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
             tmp_path / "side", [seen], incident="i1", segment=0, started_at=now, duration_s=3.0, tracks=[1]
         )
         assert side is not None
-        outbox.put_clip("i1", 0, side.path, side.sha256, side.bytes, now, 3.0, "cam-1", wire.SIDE)
-        outbox.put_clip("i1", 0, path, sha256, len(content), now, 3.0, "cam-1")
+        outbox.clips.put(Clip("i1", 0, "cam-1", side.path, side.sha256, side.bytes, now, 3.0, wire.SIDE))
+        outbox.clips.put(Clip("i1", 0, "cam-1", path, sha256, len(content), now, 3.0))
         outbox.put(make_fields("i1", phase="end"))
         link.publish_health({"cameras": {}})
         assert outbox.wait_drained(60.0)

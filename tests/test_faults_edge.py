@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
+from detector.alerts.clip_queue import Clip
 from detector.alerts.outbox import Outbox
 from detector.clock import SystemClock
 from detector.errors import StoreError
@@ -66,16 +67,16 @@ class Edge:
         note("acknowledging", [row.id for row in rows])
         do(lambda: outbox.acknowledge([row.id for row in rows]))
         for _ in CONTENT:
-            clip = do(outbox.next_clip)
+            clip = do(outbox.clips.next_due)
             assert clip is not None
             note("brought", clip.what)
-            do(lambda: outbox.clip_done(clip))  # noqa: B023
+            do(lambda: outbox.clips.done(clip))  # noqa: B023
             do(lambda: clip.path.unlink())  # noqa: B023
         assert do(lambda: outbox.wait_drained(0.0))
 
     def _put_clip(self, outbox: Outbox, what: str | None, content: bytes) -> None:
         sha256 = hashlib.sha256(content).hexdigest()
-        outbox.put_clip("i1", 0, self.file(what), sha256, len(content), 1e9, 3.0, "cam-1", what)
+        outbox.clips.put(Clip("i1", 0, "cam-1", self.file(what), sha256, len(content), 1e9, 3.0, what))
 
     def check(self, lived: Lived) -> None:
         """Start anew, and see that everything is accounted for and that work goes on."""
@@ -106,11 +107,11 @@ class Edge:
     def _check_clips(self, outbox: Outbox, lived: Lived) -> None:
         owed = set(lived.noted("kept")) - set(lived.noted("brought"))
         found = {}
-        while (clip := outbox.next_clip()) is not None:
+        while (clip := outbox.clips.next_due()) is not None:
             found[clip.what] = clip
             if clip.path.exists():  # it was with the hub and deleted, but not yet forgotten
                 assert clip.path.read_bytes() == CONTENT[clip.what]
-            outbox.clip_done(clip)
+            outbox.clips.done(clip)
         assert owed <= found.keys(), f"a clip is lost: {lived}"
         assert all(found[what].path.exists() for what in owed)
 

@@ -799,10 +799,10 @@ def test_a_clip_stays_with_its_part_until_the_outbox_has_it(
     def full(*_: Any, **__: Any) -> None:
         raise StoreError("no room")
 
-    put = outbox.put_clip
-    monkeypatch.setattr(outbox, "put_clip", full)
+    put = outbox.clips.put
+    monkeypatch.setattr(outbox.clips, "put", full)
     assert sink._keep(segment) is False
-    monkeypatch.setattr(outbox, "put_clip", put)
+    monkeypatch.setattr(outbox.clips, "put", put)
     assert sink._keep(segment) is True
     assert outbox.counts()["clips"] == 1
 

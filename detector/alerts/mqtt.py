@@ -22,7 +22,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from detector import __version__, wire
-from detector.alerts.outbox import WINDOW, Outbox
+from detector.alerts.alert_queue import WINDOW
+from detector.alerts.outbox import Outbox
 from detector.alerts.serials import Serials
 from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso

@@ -1,4 +1,4 @@
-"""Which alerts give way when the outbox has no room: what tells least goes first, and no story is left half told.
+"""What gives way when the outbox has no room: what tells least goes first.
 
 1. Updates that a later envelope of the same incident, or its end, has overtaken; oldest of the lowest severity first.
 2. Whole incidents with their clips: notes before warnings before critical ones, and of these the oldest first, but
@@ -6,17 +6,32 @@
    small: else it would be open there for ever.
 3. Where that isn't enough, whatever there is, in the same order.
 
-What is on its way to the hub at this moment goes only in the third step, for it may be there already.
+So no story is left half told. What is on its way to the hub at this moment goes only in the third step, for it may be
+there already. What is dropped is counted, and the hub is told of its number.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Collection, Iterator
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
-STATEMENT = 9  # the severity of the outbox's own word on what it dropped, which is never dropped itself
+from detector.alerts.alert_queue import STATEMENT, AlertQueue
+from detector.alerts.clip_queue import ClipQueue
+from detector.alerts.losses import count_dropped, loss_counts, note_untold
+from detector.alerts.outbox_file import OutboxFile
+from detector.clock import Clock
+from detector.config import Buffers
+
+logger = logging.getLogger(__name__)
+
+ROOM_AGAIN = 0.9  # below this share of the limits there is room again
+CLOCK_UNSET = 1_577_836_800.0  # the year 2020: a time before it was told by a clock that wasn't set
+BELIEVED_AFTER_S = 86400.0  # a clock that leapt must have gone on for so long before anything is too old by it
+ODD_LEAP_S, EVERYDAY_STEP_S = 3 * 86400.0, 60.0
 
 OVERTAKEN = """
     SELECT seq FROM alerts AS a WHERE phase = 'update' AND seq NOT IN (SELECT value FROM json_each(:busy))
@@ -38,78 +53,143 @@ ANY = f"""
 
 @dataclass(slots=True)
 class Given:
-    """What gave way: numbers of alerts with severity and size in bytes, and incidents of which nothing is left."""
+    """What gave way to which limit: numbers of alerts with severity, size in bytes and incident; files of clips."""
 
-    alerts: list[tuple[int, int, int]] = field(default_factory=list)
-    incidents: list[str] = field(default_factory=list)
+    reason: str
+    alerts: list[tuple[int, int, int, str]] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Of the alerts' payload, bytes."""
-        return sum(size for _, _, size in self.alerts)
+        return sum(size for _, _, size, _ in self.alerts)
 
 
-def make_room(db: sqlite3.Connection, busy: Collection[int], is_enough: Callable[[Given], bool]) -> Given:
-    """Delete alerts, within the caller's transaction, until that is enough or none is left.
+class Room:
+    """Keeps an outbox within its limits."""
 
-    Args:
-        db: The outbox.
-        busy: Numbers of alerts that are on their way to the hub.
-        is_enough: Asked before each.
-    """
-    given = Given()
-    touched: dict[str, None] = {}
-    for seqs in _in_order(db, json.dumps(list(busy))):
-        if is_enough(given):
-            break
+    def __init__(self, file: OutboxFile, alerts: AlertQueue, clips: ClipQueue, buffers: Buffers, clock: Clock) -> None:
+        self._file = file
+        self._alerts = alerts
+        self._clips = clips
+        self._rows, self._bytes = buffers.alert_rows, buffers.alert_mb * 2**20
+        self._longest_s = buffers.alert_days * 86400
+        self._clock = clock
+        self._dropping = False
+
+    @property
+    def full(self) -> float:
+        """The share of the room for alerts that is taken."""
+        return max(self._alerts.rows / self._rows, self._alerts.bytes / self._bytes)
+
+    def make_for(self, size: int) -> Given:
+        """Drop what exceeds the limits, inside the transaction that adds an alert of so many bytes."""
+        rows, bytes_ = self._alerts.rows + 1, self._alerts.bytes + size
+        given = Given("rows" if rows > self._rows else "bytes")
+        if rows > self._rows or bytes_ > self._bytes:
+            # A hundredth more than must be, so that not every envelope has to look for what goes.
+            most_rows, most_bytes = self._rows - self._rows // 100, self._bytes - self._bytes // 100
+            self._drop_until(given, lambda: rows - len(given.alerts) <= most_rows and bytes_ - given.size <= most_bytes)
+        return given
+
+    def settle(self, given: Given) -> None:
+        """After the commit: what was dropped is forgotten, and said."""
+        for seq, _, size, _ in given.alerts:
+            self._alerts.gone(seq, size)
+        for path in given.files:
+            with suppress(OSError):  # who looks after the folder of clips finds it there
+                path.unlink(missing_ok=True)
+        if given.alerts:
+            if not self._dropping:
+                logger.error("the outbox gives alerts up (%s): notes first, the oldest of them first", given.reason)
+            self._dropping = True
+
+    def report_recovery(self) -> None:
+        """There is room again: say so, once."""
+        if self._dropping and self.full < ROOM_AGAIN:
+            self._dropping = False
+            logger.warning("the outbox has room again; dropped so far: %s", loss_counts(self._file)["dropped"])
+
+    def drop_old(self) -> int:
+        """Give up incidents older than they are to become; returns how many envelopes went.
+
+        Of those told to the hub the end stays, and so does what goes on. Age is by the wall clock. One that leapt since
+        the last call must have gone on for a day before it is believed: a box without a battery starts somewhere else
+        in time until it finds a time server.
+
+        Raises:
+            StoreError: The database can't be read or written.
+        """
+        now, given = self._clock.now(), Given("age")
+        with self._file.locked():
+            with self._file.transaction():
+                if self._is_clock_believed(now):
+                    for incident, at, goes_on in self._file.query(WHOLE, {"busy": "[]"}):
+                        if CLOCK_UNSET <= at < now - self._longest_s and not goes_on:
+                            self._delete(given, self._of(incident))
+                self._put_on_record(given)
+            self.settle(given)
+        return len(given.alerts)
+
+    def drop_for_disk(self, size: int) -> int:
+        """Give up envelopes of so many bytes, since the disk is full: the file grows no more. Returns how many went.
+
+        Raises:
+            StoreError: The database can't be read or written.
+        """
+        given = Given("disk")
+        with self._file.locked():
+            with self._file.transaction():
+                self._drop_until(given, lambda: given.size >= size)
+            self.settle(given)
+        return len(given.alerts)
+
+    def free_bytes(self) -> int:
+        """Room inside the file that the next envelopes take before it grows."""
+        with self._file.locked():
+            return self._file.one("PRAGMA freelist_count") * self._file.one("PRAGMA page_size")
+
+    def _is_clock_believed(self, now: float) -> bool:
+        """Whether things may be too old by the clock."""
+        before = float(self._file.meta("looked_at", repr(now)))
+        believed_from = float(self._file.meta("believed_from", "0"))
+        if not -EVERYDAY_STEP_S < now - before < ODD_LEAP_S:
+            believed_from = now + BELIEVED_AFTER_S
+        for name, value in (("looked_at", now), ("believed_from", believed_from)):
+            self._file.set_meta(name, repr(value))
+        return now >= believed_from
+
+    def _drop_until(self, given: Given, is_enough: Callable[[], bool]) -> None:
+        for seqs in self._in_order(json.dumps(list(self._alerts.in_flight))):
+            if is_enough():
+                break
+            self._delete(given, seqs)
+        self._put_on_record(given)
+
+    def _in_order(self, busy: str) -> Iterator[list[int]]:
+        """Numbers of what goes, together what goes together."""
+        # Each list is read to its end before anything of it is deleted.
+        yield from ([seq] for (seq,) in self._file.query(OVERTAKEN, {"busy": busy}))
+        for incident, *_ in self._file.query(WHOLE, {"busy": busy}):
+            yield self._of(incident)
+        yield from ([seq] for (seq,) in self._file.query(ANY, {"busy": busy}))
+
+    def _of(self, incident: str) -> list[int]:
+        return [seq for (seq,) in self._file.query(OF_INCIDENT, {"incident": incident})]
+
+    def _delete(self, given: Given, seqs: list[int]) -> None:
+        delete = "DELETE FROM alerts WHERE seq = ? RETURNING seq, severity, length(payload), incident"
         for seq in seqs:
-            _delete(db, seq, given, touched)
-    given.incidents = _gone(db, touched)
-    return given
+            given.alerts += self._file.query(delete, (seq,))
 
-
-def drop_older(db: sqlite3.Connection, than: float, since: float) -> Given:
-    """Delete whole incidents that are over and were last told before a time; of those told to the hub the end stays.
-
-    Args:
-        db: The outbox.
-        than: Unix seconds.
-        since: What seems to be from before this time was told by a clock that wasn't set: its age isn't known.
-    """
-    given = Given()
-    touched: dict[str, None] = {}
-    for incident, at, goes_on in db.execute(WHOLE, {"busy": "[]"}).fetchall():
-        if since <= at < than and not goes_on:
-            for seq in _of(db, incident):
-                _delete(db, seq, given, touched)
-    given.incidents = _gone(db, touched)
-    return given
-
-
-def _in_order(db: sqlite3.Connection, busy: str) -> Iterator[list[int]]:
-    """Numbers of what goes, together what goes together."""
-    # Each list is read to its end before anything of it is deleted.
-    yield from ([seq] for (seq,) in db.execute(OVERTAKEN, {"busy": busy}).fetchall())
-    for incident, *_ in db.execute(WHOLE, {"busy": busy}).fetchall():
-        yield _of(db, incident)
-    yield from ([seq] for (seq,) in db.execute(ANY, {"busy": busy}).fetchall())
-
-
-def _of(db: sqlite3.Connection, incident: str) -> list[int]:
-    return [seq for (seq,) in db.execute(OF_INCIDENT, {"incident": incident}).fetchall()]
-
-
-def _delete(db: sqlite3.Connection, seq: int, given: Given, touched: dict[str, None]) -> None:
-    delete = "DELETE FROM alerts WHERE seq = ? RETURNING severity, length(payload), incident"
-    gone = db.execute(delete, (seq,)).fetchone()
-    if gone is not None:
-        given.alerts.append((seq, gone[0], gone[1]))
-        touched[gone[2]] = None
-
-
-def _gone(db: sqlite3.Connection, touched: Collection[str]) -> list[str]:
-    """Those of these incidents of which neither the outbox nor the hub has anything, and which are over."""
-    query = """SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE incident = value)
-        AND NOT EXISTS (SELECT 1 FROM open WHERE incident = value)
-        AND NOT EXISTS (SELECT 1 FROM stories WHERE incident = value AND told)"""
-    return [incident for (incident,) in db.execute(query, (json.dumps(list(touched)),)).fetchall()]
+    def _put_on_record(self, given: Given) -> None:
+        for seq, severity, _, _ in given.alerts:
+            count_dropped(self._file, "alert", given.reason, severity)
+            note_untold(self._file, seq, given.reason)
+        # Clips go with those of which neither the outbox nor the hub has anything, and which are over.
+        query = """SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE incident = value)
+            AND NOT EXISTS (SELECT 1 FROM open WHERE incident = value)
+            AND NOT EXISTS (SELECT 1 FROM stories WHERE incident = value AND told)"""
+        touched = list(dict.fromkeys(incident for *_, incident in given.alerts))
+        over = [incident for (incident,) in self._file.query(query, (json.dumps(touched),))]
+        given.files = self._clips.drop(over, given.reason)

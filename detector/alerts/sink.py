@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from detector import wire
+from detector.alerts.clip_queue import Clip
 from detector.clock import iso
 from detector.config import Camera, EdgeConfig
 from detector.errors import StoreError, WireError
@@ -168,17 +169,9 @@ class AlertSink:
         return not self._owed
 
     def _put(self, segment: Segment, file: Segment | Side, what: str | None = None) -> Callable[[], None]:
-        return lambda: self._outbox.put_clip(
-            segment.incident_id,
-            segment.number,
-            file.path,
-            file.sha256,
-            file.bytes,
-            segment.started_at,
-            segment.duration_s,
-            self._camera.name,
-            what,
-        )
+        incident, camera, span = segment.incident_id, self._camera.name, (segment.started_at, segment.duration_s)
+        clip = Clip(incident, segment.number, camera, file.path, file.sha256, file.bytes, *span, what)
+        return lambda: self._outbox.clips.put(clip)
 
     def _owe(self, owed: Callable[[], object]) -> None:
         if len(self._owed) >= MOST_OWED:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.alerts.outbox import DiskFull, Outbox
+from detector.alerts.outbox import Outbox
+from detector.alerts.outbox_file import DiskFull
 from detector.clock import Clock
 from detector.config import Buffers
 from detector.errors import StoreError
@@ -107,7 +108,7 @@ class Tidy:
             OSError: The folder can't be read.
         """
         try:
-            self._outbox.drop_old()
+            self._outbox.room.drop_old()
         except DiskFull as error:  # what goes now gives it room to write
             logger.error("old alerts can't be given up: %s", error)
         files = self._files()
@@ -130,9 +131,9 @@ class Tidy:
         self._outbox.tidy({file.incident for file in files if file.path not in gone})
 
     def _give_up_alerts(self) -> None:
-        lacking = ROOM_INSIDE - self._outbox.free_bytes()
+        lacking = ROOM_INSIDE - self._outbox.room.free_bytes()
         if lacking > 0:
-            self._outbox.drop_for_disk(lacking)
+            self._outbox.room.drop_for_disk(lacking)
 
     def _files(self) -> list[_File]:
         found = []
@@ -161,7 +162,7 @@ class Tidy:
                 continue
             dropped[file.path] = severities.get(file.incident, 0)
         if dropped:
-            self._outbox.forget_files(dropped, reason)
+            self._outbox.clips.forget_files(dropped, reason)
             logger.error("%d clips and side files are given up (%s)", len(dropped), reason)
         return set(dropped)
 

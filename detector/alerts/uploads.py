@@ -22,7 +22,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
-from detector.alerts.outbox import Clip, Outbox
+from detector.alerts.clip_queue import Clip, ClipQueue
 from detector.clock import Clock
 from detector.connection import back_off_s
 from detector.errors import LabelwatchError, StoreError
@@ -149,7 +149,7 @@ class ClipUploads:
     """Brings clips to a hub that may be absent at any time.
 
     Args:
-        outbox: Tells what to upload.
+        clips: Of the outbox; tells what to upload.
         hub_url: Address of the hub, e.g. `http://10.0.0.2:8080`.
         topics: Site and edge that the clips are claimed for.
         key: Signs the claims.
@@ -165,14 +165,14 @@ class ClipUploads:
 
     def __init__(
         self,
-        outbox: Outbox,
+        clips: ClipQueue,
         hub_url: str,
         topics: wire.Topics,
         key: Ed25519PrivateKey,
         clock: Clock,
         ca_file: Path | None = None,
     ) -> None:
-        self._outbox = outbox
+        self._clips = clips
         self._key = key
         self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
         self._verify = trust_in(hub_url, ca_file)
@@ -200,7 +200,7 @@ class ClipUploads:
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Break off and end; tells whether that took no longer than so many seconds. What is left goes on next time."""
         self._stopping.set()
-        self._outbox.new_clip.set()
+        self._clips.new_clip.set()
         if self._thread is None:
             return True
         self._thread.join(timeout_s)
@@ -212,11 +212,11 @@ class ClipUploads:
         with self.pulse, httpx.Client(timeout=timeout, verify=self._verify) as client:
             while not stopping.is_set():
                 self.pulse.beat()
-                self._outbox.new_clip.clear()
+                self._clips.new_clip.clear()
                 try:
-                    clip = self._outbox.next_clip()
+                    clip = self._clips.next_due()
                     if clip is None:
-                        self._outbox.new_clip.wait(POLL_S)
+                        self._clips.new_clip.wait(POLL_S)
                         continue
                     said = self._bring(client, clip, said)
                 except StoreError as error:
@@ -228,22 +228,22 @@ class ClipUploads:
         try:
             self._carrier.bring(client, clip)
         except RefusedError as error:
-            self._outbox.bury_clip(clip, str(error))
+            self._clips.bury(clip, str(error))
         except OlderHubError:
             if not self._said_older:
                 logger.info("the hub is older than side files: none are kept for it")
             self._said_older = True
-            self._outbox.clip_done(clip)
+            self._clips.done(clip)
             _delete(clip)
         except (NotNowError, httpx.HTTPError, OSError) as error:
             reason = str(LabelwatchError(error))
             if reason != said and not self._stopping.is_set():
                 logger.warning("clip %s waits: %s", clip.name, reason)
-            wait_s = back_off_s(self._outbox.clip_attempts(clip) + 1, LONGEST_BACK_OFF_S)
-            self._outbox.postpone_clip(clip, wait_s)
+            wait_s = back_off_s(self._clips.attempts(clip) + 1, LONGEST_BACK_OFF_S)
+            self._clips.postpone(clip, wait_s)
             return reason
         else:
-            self._outbox.clip_done(clip)
+            self._clips.done(clip)
             _delete(clip)
             self._said_older = self._said_older and clip.what is None
             logger.info("clip %s is with the hub", clip.name)

@@ -123,7 +123,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
         pictures |= {camera.name: pictures_of(camera.name) for camera in config.cameras}
         uploads = None
         if config.hub.url:
-            uploads = ClipUploads(outbox, config.hub.url, topics, key, clock, config.hub.ca_file)
+            uploads = ClipUploads(outbox.clips, config.hub.url, topics, key, clock, config.hub.ca_file)
         link.start()
         stack.callback(link.stop, 1.0)
         if uploads is not None:

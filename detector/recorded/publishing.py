@@ -28,8 +28,8 @@ from typing import Any, TypeVar
 import httpx
 
 from detector import wire
+from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import FILE_NAME, load_identity
-from detector.alerts.outbox import Clip
 from detector.alerts.trust import HubTrust
 from detector.alerts.uploads import NO_SUCH_PATH, Carrier, NotNowError, OlderHubError, RefusedError, trust_in
 from detector.clock import Clock, iso

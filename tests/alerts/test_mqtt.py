@@ -19,8 +19,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from detector import wire
 from detector.alerts import mqtt
+from detector.alerts.alert_queue import WINDOW
 from detector.alerts.mqtt import MqttLink
-from detector.alerts.outbox import WINDOW, Outbox
+from detector.alerts.outbox import Outbox
 from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
@@ -167,11 +168,11 @@ def test_a_restarted_broker_gets_what_it_lost(
 def test_a_hub_that_greets_gets_at_once_what_no_hub_was_there_for(
     broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.alerts.outbox.FIRST_RESEND_S", 600.0)
+    monkeypatch.setattr("detector.alerts.alert_queue.FIRST_RESEND_S", 600.0)
     broker.start()
     link_to(broker.port)
     id_ = outbox.put(fields())
-    assert soon(lambda: outbox.take_due() == [] and outbox._sent)
+    assert soon(lambda: outbox.take_due() == [] and outbox._alerts.in_flight)
     with closing(Peer(broker.port)) as peer:
         peer.say(TOPICS.ack, acknowledgement([]))
         assert soon(lambda: [fields["id"] for fields in peer.of(TOPICS.alerts)] == [id_])

@@ -19,7 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import wire
-from detector.alerts.outbox import ATTEMPTS_BEFORE_BURIAL, SHARE, WINDOW, DiskFull, Outbox, Row
+from detector.alerts.alert_queue import ATTEMPTS_BEFORE_BURIAL, SHARE, WINDOW, Row
+from detector.alerts.clip_queue import Clip
+from detector.alerts.outbox import Outbox
+from detector.alerts.outbox_file import DiskFull
 from detector.config import Buffers
 from detector.errors import StoreError, WireError
 from tests.alerts.conftest import ManualClock, make_fields
@@ -120,12 +123,12 @@ def test_after_a_reconnect_everything_unacknowledged_goes_again(outbox: Outbox, 
     ids = put_many(outbox, fields, 3)
     outbox.take_due()
     outbox.acknowledge(ids[1:2])
-    outbox.put_clip("other", 0, Path("a.mp4"), "0" * 64, 1, 1.0, 1.0, "cam-1")
-    (clip,) = filter(None, [outbox.next_clip()])
-    outbox.postpone_clip(clip, 60.0)
-    assert outbox.next_clip() is None
+    outbox.clips.put(Clip("other", 0, "cam-1", Path("a.mp4"), "0" * 64, 1, 1.0, 1.0))
+    (clip,) = filter(None, [outbox.clips.next_due()])
+    outbox.clips.postpone(clip, 60.0)
+    assert outbox.clips.next_due() is None
     outbox.resend_all()
-    assert outbox.next_clip() == clip
+    assert outbox.clips.next_due() == clip
     rows = outbox.take_due()
     assert seqs(rows) == [1, 3]
     assert {row.attempts for row in rows} == {1}
@@ -267,7 +270,7 @@ def test_clips_go_with_the_incident_they_show(open_outbox: Open, tmp_path: Path)
     story(outbox, "a", "info", "new end")
     for (name, file), what in zip(files.items(), (None, wire.SIDE, None), strict=True):
         file.write_bytes(b"clip")
-        outbox.put_clip(name[0], 0, file, "0" * 64, 4, 1.0, 1.0, "cam-1", what)
+        outbox.clips.put(Clip(name[0], 0, "cam-1", file, "0" * 64, 4, 1.0, 1.0, what))
     story(outbox, "b", "critical", "new end")
     assert [name for name, file in files.items() if file.exists()] == ["b.0.mp4"]
     assert outbox.counts()["dropped_by"]["clip"] == {"rows": {"info": 1}}
@@ -291,12 +294,12 @@ def live(outbox: Outbox, clock: Any, days: float) -> None:
     """Days go by, and who keeps house looks twice a day."""
     for _ in range(round(2 * days)):
         clock.advance(DAY / 2)
-        outbox.drop_old()
+        outbox.room.drop_old()
 
 
 def test_what_is_too_old_goes_and_what_the_hub_waits_for_stays(open_outbox: Open, clock: Any) -> None:
     outbox = open_outbox(alert_days=30)
-    outbox.drop_old()
+    outbox.room.drop_old()
     outbox.acknowledge([outbox.put(make_fields("told"))])
     story(outbox, "told", phases="end")
     story(outbox, "old", "critical", "new end")
@@ -310,20 +313,20 @@ def test_what_is_too_old_goes_and_what_the_hub_waits_for_stays(open_outbox: Open
 def test_a_clock_that_leaps_makes_nothing_old_until_it_has_gone_on_for_a_day(open_outbox: Open, clock: Any) -> None:
     outbox = open_outbox(alert_days=30)
     clock.at = 1000.0  # no battery: the box starts in 1970
-    outbox.drop_old()
+    outbox.room.drop_old()
     story(outbox, "a", phases="new end")
     clock.at = 1_800_000_000.0
-    assert outbox.drop_old() == 0
+    assert outbox.room.drop_old() == 0
     story(outbox, "b", phases="new end")
     live(outbox, clock, 2)
     clock.at += 365 * DAY  # a time server that lies for an hour
-    outbox.drop_old()
+    outbox.room.drop_old()
     clock.at -= 365 * DAY
-    assert outbox.drop_old() == 0
+    assert outbox.room.drop_old() == 0
     assert kept(outbox) == ["a new", "a end", "b new", "b end"]
     clock.at += 365 * DAY  # a year in a cupboard
     outbox = open_outbox(alert_days=30)
-    assert outbox.drop_old() == 0
+    assert outbox.room.drop_old() == 0
     live(outbox, clock, 2)
     assert kept(outbox) == ["a new", "a end", "3-4:age"]
 
@@ -347,14 +350,14 @@ def test_dead_letters_are_bounded_and_counted_all_the_same(outbox: Outbox, monke
         (row,) = (row for row in waiting(outbox) if "after" in wire.decode(row.payload))
         outbox.bury(row, "refused")
 
-    monkeypatch.setattr("detector.alerts.outbox.DEAD_KEPT", 5)
+    monkeypatch.setattr("detector.alerts.losses.DEAD_KEPT", 5)
     for n in range(8):
         bury(f"i{n}")
-    assert outbox._one("SELECT COUNT(*) FROM dead") == 5
+    assert outbox._file.one("SELECT COUNT(*) FROM dead") == 5
     assert outbox.counts()["dead"] == 8
-    monkeypatch.setattr("detector.alerts.outbox.DEAD_BYTES", 2000)
+    monkeypatch.setattr("detector.alerts.losses.DEAD_BYTES", 2000)
     bury("last")
-    assert outbox._one("SELECT SUM(length(content)) FROM dead") <= 2000
+    assert outbox._file.one("SELECT SUM(length(content)) FROM dead") <= 2000
 
 
 def test_files_set_aside_are_bounded_and_counted_all_the_same(tmp_path: Path, open_outbox: Open, clock: Any) -> None:
@@ -444,9 +447,9 @@ def test_clips_of_new_alerts_go_before_old_ones_and_let_every_fourth_pass(outbox
     for n in range(5):
         put_clip(outbox, f"new{n}")
     went = []
-    while clip := outbox.next_clip():
+    while clip := outbox.clips.next_due():
         went.append(clip.incident)
-        outbox.clip_done(clip)
+        outbox.clips.done(clip)
     assert went == ["new0", "new1", "new2", "old2", "new3", "new4", "old0", "old1"]
 
 
@@ -482,7 +485,7 @@ def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox
     epoch = wire.decode(outbox.take_due(1)[0].payload)["epoch"]
     content[4096:] = b"\xff" * (len(content) - 4096)
     (tmp_path / "outbox.db").write_bytes(content)
-    outbox._db.execute("PRAGMA shrink_memory")
+    outbox._file.execute("PRAGMA shrink_memory")
     outbox.put(fields())
     rows = outbox.take_due()
     assert seqs(rows) == [1]
@@ -490,12 +493,12 @@ def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox
 
 
 def test_a_full_disk_has_a_name_and_ends_when_there_is_room(outbox: Outbox, fields: Fields) -> None:
-    pages = outbox._db.execute("PRAGMA page_count").fetchone()[0]
-    outbox._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = outbox._file.execute("PRAGMA page_count").fetchone()[0]
+    outbox._file.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(DiskFull, match="no room left"):
         put_many(outbox, fields, 100, snapshot="x" * 4000)
     kept = outbox.counts()["backlog"]
-    outbox._db.execute("PRAGMA max_page_count = 100000")
+    outbox._file.execute("PRAGMA max_page_count = 100000")
     outbox.put(fields())
     assert seqs(outbox.take_due()) == list(range(1, int(kept) + 2))
 
@@ -520,20 +523,20 @@ def test_a_closed_outbox_says_so(outbox: Outbox, fields: Fields) -> None:
 
 
 def put_clip(outbox: Outbox, incident: str = "i1", segment: int = 0) -> None:
-    outbox.put_clip(incident, segment, Path("/clips/a.mp4"), "a" * 64, 10, 1.5, 2.5, "cam-1")
+    outbox.clips.put(Clip(incident, segment, "cam-1", Path("/clips/a.mp4"), "a" * 64, 10, 1.5, 2.5))
 
 
 def test_a_clip_goes_after_the_alerts_of_its_incident(outbox: Outbox, fields: Fields) -> None:
     put_clip(outbox)
     put_clip(outbox, "i2")
     id_ = outbox.put(fields(incident="i1"))
-    clip = outbox.next_clip()
+    clip = outbox.clips.next_due()
     assert clip is not None
     assert clip.incident == "i2"
-    outbox.clip_done(clip)
-    assert outbox.next_clip() is None
+    outbox.clips.done(clip)
+    assert outbox.clips.next_due() is None
     outbox.acknowledge([id_])
-    clip = outbox.next_clip()
+    clip = outbox.clips.next_due()
     assert clip is not None
     assert (clip.incident, clip.path, clip.size, clip.duration_s) == ("i1", Path("/clips/a.mp4"), 10, 2.5)
 
@@ -541,17 +544,17 @@ def test_a_clip_goes_after_the_alerts_of_its_incident(outbox: Outbox, fields: Fi
 def test_a_clip_that_failed_lets_others_pass(outbox: Outbox, clock: Any) -> None:
     put_clip(outbox, "i1")
     put_clip(outbox, "i2")
-    first = outbox.next_clip()
+    first = outbox.clips.next_due()
     assert first is not None
-    outbox.postpone_clip(first, 30.0)
-    assert outbox.clip_attempts(first) == 1
-    second = outbox.next_clip()
+    outbox.clips.postpone(first, 30.0)
+    assert outbox.clips.attempts(first) == 1
+    second = outbox.clips.next_due()
     assert second is not None
     assert second.incident == "i2"
-    outbox.bury_clip(second, "too large")
-    assert outbox.next_clip() is None
+    outbox.clips.bury(second, "too large")
+    assert outbox.clips.next_due() is None
     clock.advance(30.0)
-    assert outbox.next_clip() == first
+    assert outbox.clips.next_due() == first
     assert outbox.counts()["dead"] == 1
 
 
@@ -562,9 +565,9 @@ def test_drained_means_alerts_and_clips_are_gone(outbox: Outbox, fields: Fields)
 
     def drain() -> None:
         outbox.acknowledge([id_])
-        clip = outbox.next_clip()
+        clip = outbox.clips.next_due()
         assert clip is not None
-        outbox.clip_done(clip)
+        outbox.clips.done(clip)
 
     thread = threading.Thread(target=drain)
     thread.start()
@@ -629,14 +632,14 @@ def test_whatever_happens_nothing_vanishes_unaccounted_for(operations: list[tupl
             elif name == "later":
                 clock.advance(20_000.0)
             elif name == "tidy":
-                outbox.drop_old()
+                outbox.room.drop_old()
             elif name == "disk":
-                outbox.drop_for_disk(n * 100)
+                outbox.room.drop_for_disk(n * 100)
             else:
                 outbox.close()
                 outbox = Outbox(path, key, clock=clock, buffers=buffers)
             counts = outbox.counts()
-            words = int(outbox._meta("last_seq")) - put  # on what was dropped
+            words = int(outbox._file.meta("last_seq")) - put  # on what was dropped
             assert counts["backlog"] - words <= 8
             assert put + words == counts["backlog"] + counts["dropped"] + acked + buried
             assert counts["dead"] == buried
@@ -645,7 +648,7 @@ def test_whatever_happens_nothing_vanishes_unaccounted_for(operations: list[tupl
             confirm(take(WINDOW))
         assert outbox.wait_drained(0.0)
         # No number is missing without a word, and none is both told as dropped and confirmed.
-        assert heard | told == set(range(1, int(outbox._meta("last_seq")) + 1))
+        assert heard | told == set(range(1, int(outbox._file.meta("last_seq")) + 1))
         assert not heard & told
         outbox.close()
 
@@ -654,20 +657,21 @@ def test_whatever_happens_nothing_vanishes_unaccounted_for(operations: list[tupl
 
 
 def put_side(outbox: Outbox, incident: str = "i1", segment: int = 0) -> None:
-    outbox.put_clip(incident, segment, Path("/clips/a.side.json.gz"), "b" * 64, 5, 1.5, 2.5, "cam-1", wire.SIDE)
+    side = Path("/clips/a.side.json.gz")
+    outbox.clips.put(Clip(incident, segment, "cam-1", side, "b" * 64, 5, 1.5, 2.5, wire.SIDE))
 
 
 def test_a_side_file_goes_after_its_clip_and_behind_all_other_clips(outbox: Outbox, fields: Fields) -> None:
     id_ = outbox.put(fields(incident="i1"))
     put_side(outbox)
-    assert outbox.next_clip() is None
+    assert outbox.clips.next_due() is None
     outbox.acknowledge([id_])
     put_clip(outbox)
     put_clip(outbox, "i2")
     names = []
-    while clip := outbox.next_clip():
+    while clip := outbox.clips.next_due():
         names.append(clip.name)
-        outbox.clip_done(clip)
+        outbox.clips.done(clip)
     assert names == ["i1/0", "i2/0", "i1/0/side"]
     assert outbox.wait_drained(0.0)
 
@@ -676,27 +680,27 @@ def test_a_clip_that_waits_holds_up_its_own_side_file_alone(outbox: Outbox) -> N
     for incident in ("i1", "i2"):
         put_side(outbox, incident)
     put_clip(outbox, "i1")
-    clip = outbox.next_clip()
+    clip = outbox.clips.next_due()
     assert clip is not None and clip.what is None
-    outbox.postpone_clip(clip, 30.0)
-    side = outbox.next_clip()
+    outbox.clips.postpone(clip, 30.0)
+    side = outbox.clips.next_due()
     assert side is not None and (side.name, side.what, side.path.name) == ("i2/0/side", wire.SIDE, "a.side.json.gz")
-    outbox.clip_done(side)
-    assert outbox.next_clip() is None and not outbox.wait_drained(0.0)
+    outbox.clips.done(side)
+    assert outbox.clips.next_due() is None and not outbox.wait_drained(0.0)
 
 
 def test_a_side_file_and_its_clip_fail_apart(outbox: Outbox, clock: Any) -> None:
     put_side(outbox)
-    side = outbox.next_clip()
+    side = outbox.clips.next_due()
     assert side is not None
-    outbox.postpone_clip(side, 30.0)
-    assert outbox.next_clip() is None
+    outbox.clips.postpone(side, 30.0)
+    assert outbox.clips.next_due() is None
     put_clip(outbox)
-    clip = outbox.next_clip()
-    assert clip is not None and (clip.what, outbox.clip_attempts(clip), outbox.clip_attempts(side)) == (None, 0, 1)
-    outbox.bury_clip(side, "no good")
+    clip = outbox.clips.next_due()
+    assert clip is not None and (clip.what, outbox.clips.attempts(clip), outbox.clips.attempts(side)) == (None, 0, 1)
+    outbox.clips.bury(side, "no good")
     assert outbox.counts()["clips"] == 1 and outbox.counts()["dead"] == 1
-    outbox.clip_done(clip)
+    outbox.clips.done(clip)
     assert outbox.wait_drained(0.0)
 
 
@@ -711,7 +715,7 @@ def test_an_outbox_of_an_older_version_takes_side_files(tmp_path: Path, open_out
         db.commit()
     outbox = open_outbox()
     put_side(outbox, "i2")
-    clip = outbox.next_clip()
+    clip = outbox.clips.next_due()
     assert clip is not None and clip.name == "i2/0" and outbox.counts()["backlog"] == 1
     outbox.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
@@ -725,14 +729,14 @@ def test_what_could_not_be_read_does_not_count_as_sent(
     outbox: Outbox, fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_many(outbox, fields, 2)
-    query = outbox._query
+    query = outbox._file.query
 
     def broken(sql: str, *values: Any) -> list[Any]:
         if "payload" in sql:
             raise sqlite3.OperationalError("disk I/O error")
         return query(sql, *values)
 
-    monkeypatch.setattr(outbox, "_query", broken)
+    monkeypatch.setattr(outbox._file, "query", broken)
     with pytest.raises(StoreError, match="disk I/O error"):
         outbox.take_due()
     monkeypatch.undo()
@@ -754,7 +758,7 @@ def test_a_failure_while_waiting_has_a_name(outbox: Outbox, monkeypatch: pytest.
     def broken(_sql: str) -> int:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(outbox, "_one", broken)
+    monkeypatch.setattr(outbox._file, "one", broken)
     with pytest.raises(StoreError, match="disk I/O error"):
         outbox.wait_drained(0.0)
 
@@ -807,9 +811,9 @@ def test_after_corruption_numbers_of_the_old_file_bury_nothing(
     outbox = open_outbox()
     outbox.acknowledge([row.id for row in outbox.take_due()])
     content[4096:] = b"\xff" * (len(content) - 4096)
-    outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    outbox._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     (tmp_path / "outbox.db").write_bytes(content)
-    outbox._db.execute("PRAGMA shrink_memory")
+    outbox._file.execute("PRAGMA shrink_memory")
     id_ = outbox.put(fields())
     assert outbox.counts()["set_aside"] == 1
     for _ in range(ATTEMPTS_BEFORE_BURIAL + 2):

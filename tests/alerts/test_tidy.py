@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from detector import wire
-from detector.alerts.outbox import DiskFull, Outbox
+from detector.alerts.clip_queue import Clip
+from detector.alerts.outbox import Outbox
+from detector.alerts.outbox_file import DiskFull
 from detector.alerts.tidy import Tidy
 from detector.config import Buffers
 from tests.alerts.conftest import ManualClock, make_fields
@@ -36,7 +38,7 @@ class Box:
         what = wire.SIDE if path.suffix == ".gz" else None
         if waits:
             incident, number = name.split(".")[:2]
-            self.outbox.put_clip(incident, int(number), path, "0" * 64, 1, 1.0, 1.0, "cam-1", what)
+            self.outbox.clips.put(Clip(incident, int(number), "cam-1", path, "0" * 64, 1, 1.0, 1.0, what))
         return path
 
     @property
@@ -119,7 +121,7 @@ def test_a_full_disk_costs_clips_first_and_alerts_only_after_them(box: Callable[
     for _ in range(3):  # what is freed inside is enough: no more goes
         here.tidy.look_round()
     assert here.outbox.counts()["dropped_by"]["alert"] == {"disk": {"warning": 17}}
-    assert here.outbox.free_bytes() > 16 * MB
+    assert here.outbox.room.free_bytes() > 16 * MB
 
 
 def test_a_disk_too_full_for_the_outbox_to_write_gets_room_all_the_same(
@@ -132,7 +134,7 @@ def test_a_disk_too_full_for_the_outbox_to_write_gets_room_all_the_same(
     def full() -> int:
         raise DiskFull("no room left on the disk of the outbox")
 
-    monkeypatch.setattr(here.outbox, "drop_old", full)
+    monkeypatch.setattr(here.outbox.room, "drop_old", full)
     here.tidy.look_round()
     assert here.files == []
     assert here.outbox.counts()["dropped_by"] == {"clip": {"disk": {"info": 1}}}

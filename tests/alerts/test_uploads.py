@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
 from detector.alerts import uploads
+from detector.alerts.clip_queue import Clip
 from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
 from detector.clock import SystemClock
@@ -125,7 +126,7 @@ def upload_to(outbox: Outbox, key: Ed25519PrivateKey) -> Iterator[Callable[[str]
     started: list[ClipUploads] = []
 
     def start(url: str) -> ClipUploads:
-        started.append(ClipUploads(outbox, url, TOPICS, key, SystemClock()))
+        started.append(ClipUploads(outbox.clips, url, TOPICS, key, SystemClock()))
         started[-1].start()
         return started[-1]
 
@@ -138,7 +139,7 @@ def queue_clip(outbox: Outbox, folder: Path, incident: str = "i1", content: byte
     path = folder / f"{incident}.mp4"
     path.write_bytes(content)
     claim = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), **more}
-    outbox.put_clip(incident, 0, path, started_at=1_800_000_000.1234, duration_s=9.5, camera="cam-1", **claim)
+    outbox.clips.put(Clip(incident, 0, "cam-1", path, started_at=1_800_000_000.1234, duration_s=9.5, **claim))
     return path
 
 
@@ -228,7 +229,8 @@ def test_a_hub_that_comes_later_gets_everything(
     for n in range(3):
         queue_clip(outbox, tmp_path, f"i{n}", b"\0\0\0 ftypisom")
     upload_to(url)
-    assert soon(lambda: all(attempts.attempts > 2 for attempts in outbox._tried.values()) and len(outbox._tried) == 3)
+    tried = outbox.clips._tried
+    assert soon(lambda: all(attempts.attempts > 2 for attempts in tried.values()) and len(tried) == 3)
     assert outbox.counts()["clips"] == 3
     assert caplog.text.count("waits:") < 10
 
@@ -269,7 +271,7 @@ def queue_side(outbox: Outbox, folder: Path, incident: str = "i1", content: byte
     path = folder / f"{incident}.side.json.gz"
     path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    outbox.put_clip(incident, 0, path, digest, len(content), 1_800_000_000.1234, 9.5, "cam-1", wire.SIDE)
+    outbox.clips.put(Clip(incident, 0, "cam-1", path, digest, len(content), 1_800_000_000.1234, 9.5, wire.SIDE))
     return path
 
 

@@ -1,0 +1,150 @@
+"""Which of the alerts that wait for the hub are sent next.
+
+What is put while there is a link goes to the hub at once, whatever waits from before; that follows, the gravest first,
+and has a share of the way that nothing takes from it. What was sent and when to send it again is kept in memory only,
+since everything un-acknowledged is sent anew after a restart or a reconnect anyway; so sending costs no fsync.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from detector.alerts.outbox_file import OutboxFile
+from detector.values import Severity
+
+WINDOW = 100  # rows in flight at most
+SHARE = 25  # of them, kept free for what is new while there is a backlog, and for the backlog while there is news
+FIRST_RESEND_S = 5.0
+LONGEST_RESEND_S = 60.0
+# With the resend times above this is ten minutes of silence about one row while the hub confirms later ones.
+ATTEMPTS_BEFORE_BURIAL = 14
+STATEMENT = 9  # the severity of the outbox's own word on what it dropped, which is never dropped itself
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An envelope to send; `payload` is what goes over the wire, `attempts` how often it went before."""
+
+    seq: int
+    id: str
+    payload: bytes
+    attempts: int
+
+
+@dataclass(slots=True)
+class _Sent:
+    """How often a row was sent, how often of these its answer was waited for in vain, and when to send it again."""
+
+    attempts: int
+    due_at: float
+    waits: int = 0
+    is_early: bool = False  # the hub has asked for it later: it is no more under way
+
+
+class AlertQueue:
+    """What is in memory of the alerts that wait; who writes their rows tells it of them. All within `locked`.
+
+    Attributes:
+        rows: How many there are.
+        bytes: The size of their payload.
+    """
+
+    def __init__(self, file: OutboxFile) -> None:
+        self._file = file
+        self._sent: dict[int, _Sent] = {}
+        self.rows = self.bytes = 0
+
+    @property
+    def in_flight(self) -> Collection[int]:
+        """Numbers of what was sent and is still here."""
+        return self._sent.keys()
+
+    def load(self) -> None:
+        """The file was opened: all that is in it is the backlog."""
+        self._sent.clear()
+        self._highest_acked = 0  # numbers begin anew
+        self.rows = self._file.one("SELECT COUNT(*) FROM alerts")
+        self.bytes = self._file.one("SELECT COALESCE(SUM(length(payload)), 0) FROM alerts")
+        self._new_from = int(self._file.meta("last_seq")) + 1
+
+    def added(self, size: int) -> None:
+        """There is a row more."""
+        self.rows += 1
+        self.bytes += size
+
+    def gone(self, seq: int, size: int, *, is_acked: bool = False) -> None:
+        """A row is deleted."""
+        self._sent.pop(seq, None)
+        self.rows -= 1
+        self.bytes -= size
+        if is_acked:
+            self._highest_acked = max(self._highest_acked, seq)
+
+    def resend_all(self, new_since: float) -> None:
+        """All that was sent is due now, and waited for afresh; new is what was put since a time."""
+        self._new_from = self._first_since(new_since)
+        for sent in self._sent.values():
+            sent.due_at, sent.waits = 0.0, 0
+
+    def postpone(self, ids: list[str], due_at: float) -> None:
+        """These are due again then, and in nobody's way."""
+        query = "SELECT seq FROM json_each(?) JOIN alerts ON alerts.id = value"
+        for (seq,) in self._file.query(query, (json.dumps(ids),)):
+            if seq in self._sent:
+                self._sent[seq] = _Sent(self._sent[seq].attempts, due_at, is_early=True)
+
+    def refused(self, now: float) -> list[int]:
+        """Numbers of what the hub keeps leaving out while it confirms later ones."""
+        late = ((seq, self._sent[seq].waits) for seq in self._late(now))
+        return [seq for seq, waits in late if waits >= ATTEMPTS_BEFORE_BURIAL and seq < self._highest_acked]
+
+    def take_due(self, limit: int, now: float) -> list[Row]:
+        """See `Outbox.take_due`."""
+        late, new_from = self._late(now), self._new_from
+        waiting = self._backlog(new_from)
+        in_flight = sum(not sent.is_early for sent in self._sent.values())
+        old_in_flight = sum(seq < new_from and not sent.is_early for seq, sent in self._sent.items())
+        room = min(limit - len(late), WINDOW - in_flight)
+        waiting = [seq for seq in waiting if seq not in self._sent]
+        for_old = max(SHARE - old_in_flight, room // 4, 1) if waiting else 0
+        news = self._unsent_news(new_from, room - min(for_old, room // 2))
+        old = waiting[: max(0, min(room - len(news), WINDOW - SHARE - old_in_flight))]
+        again = [seq for seq in late if seq >= new_from], [seq for seq in late if seq < new_from]
+        chosen = [*again[0], *news, *again[1], *old][: max(limit, 0)]
+        query = "SELECT alerts.seq, alerts.id, payload FROM json_each(?) JOIN alerts ON seq = value ORDER BY key"
+        found = self._file.query(query, (json.dumps(chosen),))
+        # Marked as sent only now: had reading failed, none of them would have been.
+        return [self._send(seq, id_, payload, now) for seq, id_, payload in found]
+
+    def _late(self, now: float) -> list[int]:
+        return sorted(seq for seq, sent in self._sent.items() if sent.due_at <= now)
+
+    def _backlog(self, new_from: int) -> list[int]:
+        """Numbers of what waited while there was no link, the gravest first, as many as may be wanted."""
+        found: list[int] = []
+        query = "SELECT seq FROM alerts WHERE severity = ? AND seq < ? ORDER BY seq LIMIT ?"
+        most = WINDOW + len(self._sent)
+        for rank in sorted(severity.rank for severity in Severity)[::-1]:
+            if len(found) < most:
+                found += (seq for (seq,) in self._file.query(query, (rank, new_from, most - len(found))))
+        return found
+
+    def _unsent_news(self, new_from: int, limit: int) -> list[int]:
+        if limit <= 0:
+            return []
+        query = "SELECT seq FROM alerts WHERE seq >= ? ORDER BY seq LIMIT ?"
+        found = self._file.query(query, (new_from, limit + len(self._sent)))
+        return [seq for (seq,) in found if seq not in self._sent][:limit]
+
+    def _first_since(self, at: float) -> int:
+        """Number of the first envelope put since a time, looking back no further than some hundreds."""
+        recent = self._file.query("SELECT seq, put_at FROM alerts ORDER BY seq DESC LIMIT ?", (10 * WINDOW,))
+        return min((seq for seq, put_at in recent if put_at >= at), default=int(self._file.meta("last_seq")) + 1)
+
+    def _send(self, seq: int, id_: str, payload: bytes, now: float) -> Row:
+        before = self._sent.get(seq, _Sent(0, 0.0))
+        due_at = now + min(FIRST_RESEND_S * 2**before.waits, LONGEST_RESEND_S)
+        self._sent[seq] = _Sent(before.attempts + 1, due_at, before.waits + 1)
+        return Row(seq, id_, payload, before.attempts)

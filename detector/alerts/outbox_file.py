@@ -1,0 +1,220 @@
+"""The SQLite file that the outbox is kept in.
+
+WAL mode with `synchronous=FULL`: what a transaction returned for survives power loss. A corrupt file is set aside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from detector.clock import Clock, iso
+from detector.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+ASIDE = ".corrupt-"
+ASIDE_KEPT = 3  # of the files set aside; older ones are emptied, their names stay and are counted
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS alerts (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, incident TEXT NOT NULL, severity INTEGER NOT NULL,
+    payload BLOB NOT NULL, put_at REAL NOT NULL, phase TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS stories (
+    incident TEXT PRIMARY KEY, severity INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0, put_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS clips (
+    incident TEXT NOT NULL, segment INTEGER NOT NULL, camera TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, started_at REAL NOT NULL, duration_s REAL NOT NULL, put_at REAL NOT NULL,
+    PRIMARY KEY (incident, segment));
+CREATE TABLE IF NOT EXISTS sides (
+    incident TEXT NOT NULL, segment INTEGER NOT NULL, camera TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, started_at REAL NOT NULL, duration_s REAL NOT NULL, put_at REAL NOT NULL,
+    PRIMARY KEY (incident, segment));
+CREATE TABLE IF NOT EXISTS open (incident TEXT PRIMARY KEY, fields BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS dead (
+    what TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, content BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS untold (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS dropped (
+    what TEXT NOT NULL, reason TEXT NOT NULL, severity INTEGER NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (what, reason, severity));
+"""
+# What an outbox of an older version lacks.
+PHASES = """ALTER TABLE alerts ADD COLUMN phase TEXT NOT NULL DEFAULT '';
+UPDATE alerts SET phase = COALESCE(json_extract(CAST(payload AS TEXT), '$.phase'), '');
+INSERT OR IGNORE INTO stories
+    SELECT incident, MAX(severity), 1, MIN(put_at) FROM alerts GROUP BY incident;
+UPDATE alerts SET severity = (SELECT severity FROM stories WHERE stories.incident = alerts.incident);
+"""
+INDEXES = """CREATE INDEX IF NOT EXISTS alerts_by_severity ON alerts (severity, seq);
+DROP INDEX IF EXISTS alerts_by_incident;
+CREATE INDEX IF NOT EXISTS alerts_of_incident ON alerts (incident, severity, seq, put_at);
+CREATE INDEX IF NOT EXISTS alerts_updates ON alerts (severity, seq) WHERE phase = 'update';
+INSERT OR IGNORE INTO meta SELECT 'dead', COUNT(*) FROM dead;
+INSERT OR IGNORE INTO dropped SELECT 'alert', 'rows', 0, CAST(value AS INTEGER) FROM meta
+    WHERE name = 'dropped' AND CAST(value AS INTEGER) > 0;
+DELETE FROM meta WHERE name = 'dropped';
+"""
+
+
+class DiskFull(StoreError):  # noqa: N818  (named like the rest of errors.py)
+    """There is no room left on the disk of the outbox."""
+
+
+class CorruptFile(StoreError):  # noqa: N818
+    """What is in the file of the outbox can't be made sense of."""
+
+
+class OutboxFile:
+    """One connection for all threads; one process at a time. Nothing works before `open`.
+
+    Args:
+        path: The database file; its folder is made when missing.
+        clock: Tells when a file was set aside.
+
+    Raises:
+        StoreError: Another process has it open, or the file can't be opened.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._changed = threading.Condition(threading.RLock())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._guard = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreError(f"the outbox {path} can't be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._guard)
+            raise StoreError(f"the outbox {path} is in use by another process") from error
+
+    def open(self, load: Callable[[], None]) -> None:
+        """Open the file, or a new one where it is corrupt; `load` reads from each what its users keep in memory."""
+        self._load = load
+        try:
+            try:
+                with self.locked():
+                    self._open()
+            except CorruptFile as error:
+                self.set_aside(error)
+        except StoreError:
+            os.close(self._guard)
+            raise
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        with self._changed:
+            if self._guard >= 0:
+                self._db.close()
+                os.close(self._guard)
+                self._guard = -1
+
+    def set_aside(self, error: CorruptFile) -> None:
+        """Begin a new file, keep the broken one: an edge that can't tell of the next sweep is worse than a lost row."""
+        with self.locked():
+            self._db.close()
+            stamp = iso(self._clock.now()).replace(":", "").replace(".", "")
+            for suffix in ("", "-wal", "-shm"):
+                part = self._path.with_name(self._path.name + suffix)
+                if part.exists():
+                    part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
+            cause = error.__cause__
+            logger.error("the outbox %s is corrupt (%s); it is set aside as %s%s", self._path, cause, ASIDE, stamp)
+            for old in self.files_aside()[:-ASIDE_KEPT]:
+                for suffix in ("-wal", "-shm"):
+                    old.with_name(old.name + suffix).unlink(missing_ok=True)
+                os.truncate(old, 0)
+            self._open()
+
+    def files_aside(self) -> list[Path]:
+        """Corrupt files of an outbox beside this one, oldest first."""
+        found = self._path.parent.glob(f"{self._path.name}{ASIDE}*")
+        return sorted(path for path in found if not path.name.endswith(("-wal", "-shm")))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One write, committed at the end, undone on an error; whoever waits for a change looks again after it."""
+        with self.locked():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._changed.notify_all()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep all other threads out, and name SQLite's errors: `DiskFull`, `CorruptFile`, or another `StoreError`."""
+        with self._changed:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise self._named(error) from error
+
+    def wait_for(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until something is so, asked after every change, at most so many seconds; tells whether it is."""
+        with self._changed:
+            return self._changed.wait_for(is_so, timeout_s)
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        """Run one statement, within the caller's transaction or `locked`."""
+        return self._db.execute(sql, values)
+
+    def query(self, sql: str, values: Any = ()) -> list[Any]:
+        """Likewise, and all rows of what it finds."""
+        return self._db.execute(sql, values).fetchall()
+
+    def one(self, sql: str) -> int:
+        """Likewise, and the one number that it finds."""
+        return int(self.query(sql)[0][0])
+
+    def meta(self, name: str, otherwise: str = "") -> str:
+        """Likewise, and a value of the file as a whole, e.g. its `epoch`; `otherwise` where it was never set."""
+        found = self.query("SELECT value FROM meta WHERE name = ?", (name,))
+        return str(found[0][0]) if found else otherwise
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Set it, within the caller's transaction."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                error = sqlite3.DatabaseError(found)
+                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise error
+            self._db.executescript(SCHEMA)
+            if "phase" not in {row[1] for row in self.query("PRAGMA table_info(alerts)")}:
+                self._db.executescript(f"BEGIN; {PHASES} COMMIT;")
+            self._db.executescript(INDEXES)
+            first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
+            self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
+            self._load()
+        except sqlite3.DatabaseError:
+            self._db.close()
+            raise
+
+    def _named(self, error: sqlite3.Error) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFull(f"no room left on the disk of the outbox {self._path}")
+        is_corrupt = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return (CorruptFile if is_corrupt else StoreError)(f"the outbox {self._path} can't be used: {error}")
