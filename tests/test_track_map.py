@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.cli import main
-from detector.config import Camera, Zone
+from detector.config import Camera, Zone, load_edge
 from detector.errors import SourceUnavailable
-from detector.tools.track_log import Footage, Point, Track, TrackLog, read_footage, write_footage
+from detector.inference.gate import MotionGate
+from detector.inference.looker import SceneLooker
+from detector.tools.track_log import Footage, Point, Track, TrackLog, read_footage, watch, write_footage
 from detector.tools.track_map import CAP_S, draw, heat, journeys, places, track_map, vanishings, zone_at
-from tests.builders import SIZE, person, scene, times
+from detector.tracking import SceneTracker
+from detector.values import Box, Detections, Frame
+from tests.builders import SIZE, detections, person, scene, times
 from tests.conftest import REPOSITORY
+from tests.sources.footage import make_video
 
 CORNER, GATE, FLOOR = (150.0, 400.0), (1000.0, 500.0), (640.0, 600.0)
 HEIGHT = 200.0
@@ -81,6 +87,24 @@ def test_a_gap_in_the_footage_ends_every_track() -> None:
     assert found.stretches == ((0, 5), (100, 105))
     assert found.seconds == 10
     assert [(t.first_at, t.last_at) for t in found.tracks] == [(0, 5), (100, 105)]
+
+
+def test_footage_in_which_nothing_moves_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody:
+        def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+            return detections([])
+
+    monkeypatch.setattr(
+        "detector.assembly.build_tracking", lambda config: (SceneLooker(Nobody(), MotionGate), SceneTracker())
+    )
+    still = np.full((36, 64, 3), 99, np.uint8)
+    make_video(
+        tmp_path / "cam1_20261101_0926.mp4", seconds=40, fps=Fraction(25, 2), size=(64, 36), draw=lambda n: still
+    )
+    (tmp_path / "edge.yaml").write_text(CONFIG, encoding="utf-8")
+    found, _ = watch([tmp_path], load_edge(tmp_path / "edge.yaml"))
+    assert len(found.stretches) == 1
+    assert found.seconds == pytest.approx(40, abs=0.5)
 
 
 def test_a_box_of_no_numbers_is_nobody() -> None:

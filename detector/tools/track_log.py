@@ -96,19 +96,23 @@ class _Seen:
 
 
 class TrackLog:
-    """Scenes enter one by one, tracks leave."""
+    """Scenes enter one by one, and the times of frames without one; tracks leave."""
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
         self._tracks: list[Track] = []
         self._stretches: list[tuple[float, float]] = []
 
-    def observe(self, scene: Scene) -> None:
-        """Take in a scene; times increase."""
-        if not self._stretches or scene.at - self._stretches[-1][1] > BREAK_S:
+    def go_on(self, at: float) -> None:
+        """There is footage of this time, though nothing in it may have been worth a look; times increase."""
+        if not self._stretches or at - self._stretches[-1][1] > BREAK_S:
             self._end(list(self._seen))
-            self._stretches.append((scene.at, scene.at))
-        self._stretches[-1] = (self._stretches[-1][0], scene.at)
+            self._stretches.append((at, at))
+        self._stretches[-1] = (self._stretches[-1][0], at)
+
+    def observe(self, scene: Scene) -> None:
+        """Take in a scene; as `go_on`."""
+        self.go_on(scene.at)
         self._end([track for track in self._seen if track in scene.ended])
         for person in scene.people:
             if not isfinite(sum(person.box)):
@@ -210,6 +214,7 @@ def watch(
                 if frame.captured_at <= last_at:
                     continue  # files that overlap: what was seen once isn't seen again
                 last_at, size = frame.captured_at, frame.size
+                log.go_on(last_at)
                 look = looker.look(frame)
                 if look is not None:
                     log.observe(tracker.update(look))
