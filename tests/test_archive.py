@@ -150,6 +150,12 @@ def test_a_path_that_means_nothing_is_an_error(tmp_path: Path, path: str) -> Non
         gather([tmp_path / path])
 
 
+def test_a_glob_that_is_none_is_an_error(tmp_path: Path) -> None:
+    put(tmp_path, a="1")
+    with pytest.raises(SourceUnavailable, match=r"\*\*\.mp4: no such file or folder"):
+        gather([tmp_path / "**.mp4"])
+
+
 def test_a_file_that_is_named_is_read_whatever_its_suffix(tmp_path: Path) -> None:
     odd = put_one(tmp_path / "recording.bin", "1")
     assert gather([odd]).files == [odd]

@@ -71,7 +71,11 @@ def _meant(path: Path) -> list[Path]:
     if path.exists():
         return [path]
     top = Path(path.anchor or ".")
-    matches = list(top.glob(str(path.relative_to(path.anchor)))) if set("*?[") & set(str(path)) else []
+    try:
+        matches = list(top.glob(str(path.relative_to(path.anchor)))) if set("*?[") & set(str(path)) else []
+    except ValueError as error:
+        hint = "in a pattern ** stands alone between slashes"
+        raise SourceUnavailable(f"{path}: no such file or folder ({hint})") from error
     if not matches:
         raise SourceUnavailable(f"{path}: no such file or folder")
     return sorted(matches, key=natural)
