@@ -317,10 +317,16 @@ LINE = {
         pytest.param([json.dumps({"camera": "cam1"})], "line 1: no tracks", id="other JSON"),
         pytest.param([json.dumps(HEAD | {"labelwatch_tracks": 2})], "line 1: no tracks", id="another format"),
         pytest.param([json.dumps(HEAD | {"width": 0})], "line 1: no tracks", id="no size"),
+        pytest.param(
+            [json.dumps(HEAD | {"width": 10**9, "height": 10**9})], "line 1: no tracks", id="no camera's size"
+        ),
+        pytest.param([json.dumps(HEAD | {"width": 1, "height": 9000})], "line 1: no tracks", id="no camera's shape"),
+        pytest.param([json.dumps(HEAD | {"camera": "a/b"})], "line 1: no tracks", id="no camera's name"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE), "{}"], "line 3: no track", id="no track"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE | {"last": [None, 1]})], "line 2: no track", id="no place"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE | {"height": math.nan})], "line 2: no track", id="no number"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE | {"height": 0})], "line 2: no track", id="no height"),
+        pytest.param([json.dumps(HEAD), json.dumps(LINE | {"last": [1e300, 1]})], "line 2: no track", id="too far"),
     ],
 )
 def test_what_is_no_file_of_tracks_is_told_with_its_line(lines: list[str], words: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -36,6 +37,8 @@ HEADING_S = 1.0  # which way somebody goes is told by their last second
 PICTURES = 15  # of the day, for the one without people
 PICTURE_WIDTH = 960
 FORMAT = 1
+# Beyond these it is no track of a camera, and nothing that could be drawn.
+MOST_PIXELS, MOST_SLENDER, LARGEST = 16384, 32, 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +282,10 @@ def read_footage(path: Path) -> tuple[Footage, Picture | None]:
             raise ValueError(f"format {head['labelwatch_tracks']}")
         stretches = tuple((_finite(begin), _finite(end)) for begin, end in head["stretches"])
         size = int(head["width"]), int(head["height"])
-        if min(size) < 1:
-            raise ValueError("no size")
+        if min(size) < 1 or max(size) > min(MOST_PIXELS, MOST_SLENDER * min(size)):
+            raise ValueError("no size of a picture")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", str(head["camera"])):
+            raise ValueError("no name of a camera")
         footage = Footage(str(head["camera"]), size, stretches, (), Path(str(head["picture"])).name)
         for number, line in enumerate(lines[1:], 2):  # noqa: B007 - the message tells it
             if line.strip():
@@ -308,6 +313,6 @@ def _track(record: dict[str, Any]) -> Track:
 
 def _finite(value: Any) -> float:
     number = float(value)
-    if not isfinite(number):
-        raise ValueError(f"{number} is no number")
+    if not abs(number) <= LARGEST:  # so that NaN is refused as well
+        raise ValueError(f"{number} is no number of a track")
     return number
