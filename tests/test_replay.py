@@ -258,6 +258,14 @@ def test_a_start_without_a_zone_is_by_the_recorder_s_clock(options: list[str], b
     assert file["start"] == begins
 
 
+def test_before_1970_too_a_file_begins_where_the_one_before_it_ends(tmp_path: Path) -> None:
+    clips, out = [make_video(tmp_path / f"gate_{n}.mkv", seconds=4, fps=5) for n in range(2)], tmp_path / "out"
+    arguments = ["--config", str(write_config(tmp_path)), "--out", str(out), "--start", "1969-12-01T00:00:00Z"]
+    assert main(["replay", *map(str, clips), *arguments]) == 0
+    files = json.loads((out / "summary.json").read_text(encoding="utf-8"))["recordings"]
+    assert [file["start"] for file in files] == ["1969-12-01T00:00:00.000Z", "1969-12-01T00:00:04.000Z"]
+
+
 def test_a_start_that_is_no_time_is_a_usage_error(config_file: Path, tmp_path: Path) -> None:
     arguments = ["replay", str(SWEEP), "--config", str(config_file), "--out", str(tmp_path), "--start", "yesterday"]
     assert main(arguments) == 2
