@@ -127,6 +127,9 @@ def replay(
         summary["passed_over"] = [
             {"file": as_text(passed.path), "why": as_text(passed.why)} for passed in archive.passed
         ]
+        summary["unreadable"] += [
+            {"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread
+        ]
         summary["model"] = model_of(config.analysis)
         write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
         census = {result["camera"]: result["census"] for result in results if result["census"]}

@@ -364,6 +364,41 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
     assert starts == ["2026-11-01T01:25:00.000Z", "2026-11-01T01:26:00.000Z"]
 
 
+def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "footage", tmp_path / "out"
+    (folder / "locked").mkdir(parents=True)
+    make_video(folder / "gate_20261101_0926.mkv", seconds=2, fps=5)
+    (folder / "gate_20261101_0927.mkv").touch()
+    scandir, stat = os.scandir, Path.stat
+
+    def refused(path: object) -> PermissionError:
+        return PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def scan(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise refused(path)
+        return scandir(path)
+
+    def look(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "gate_20261101_0927.mkv":
+            raise refused(path)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    monkeypatch.setattr(Path, "stat", look)
+    assert main(["replay", str(folder), "--config", str(config_file), "--out", str(out)]) == 1
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert [item["why"] for item in summary["unreadable"]] == [
+        f"{folder}/gate_20261101_0927.mkv: reading it is not permitted",
+        f"{folder}/locked: the folder can't be read: Permission denied",
+    ]
+    assert_said_in_chinese(summary)
+    assert f"not read: {folder}/locked: the folder" in capsys.readouterr().err
+    assert "All recordings were seen" not in (out / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("to", "jobs"), [("nowhere.mkv", 1), ("link.mkv", 1), ("link.mkv", 2)])
 def test_a_link_to_no_recording_is_named_and_the_rest_is_done(
     to: str, jobs: int, glancing: EdgeConfig, tmp_path: Path

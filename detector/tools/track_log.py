@@ -200,6 +200,8 @@ def watch(
     archive = gather(paths)
     for passed in archive.passed:
         logger.info("passed over: %s: %s", passed.path, passed.why)
+    for unread in archive.unread:
+        logger.warning("not read: %s: %s", unread.path, unread.why)
     session = _of_camera(sessions(archive.files, config, None), camera)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
