@@ -182,5 +182,13 @@ def test_what_a_terminal_can_not_show_ends_no_command(
     assert b"Traceback" not in done.stderr
 
 
+def test_a_supervised_worker_logs_more_and_is_strict_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("detector.edge.supervisor.supervise", lambda command: started.append(command) or 0)
+    assert main(["-v", "run", "edge.yaml", "--supervised", "--strict"]) == 0
+    child = build_parser().parse_args(started[0][3:])
+    assert (child.verbose, child.strict, child.supervised, str(child.config)) == (True, True, False, "edge.yaml")
+
+
 def test_every_verb_is_known_to_the_parser() -> None:
     assert build_parser().parse_args(["check", "a.yaml"]).config == Path("a.yaml")
