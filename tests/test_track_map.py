@@ -137,6 +137,11 @@ def test_others_are_journeys_of_their_own(first: Track, second: Track) -> None:
     assert len(journeys([first, second], SIZE)) == 2
 
 
+def test_who_is_seen_beside_another_for_one_moment_is_not_that_other_one() -> None:
+    other, moment = track(1, 0, 20, FLOOR, GATE), track(2, 0, 0, FLOOR, FLOOR)
+    assert journeys([other, moment], SIZE) == [moment, other]
+
+
 def test_what_never_walked_is_no_journey() -> None:
     coat = [track(n, 100 * n, 100 * n + 20, CORNER, CORNER, farthest=30) for n in range(9)]
     assert journeys(coat, SIZE) == []
