@@ -505,6 +505,20 @@ def test_a_camera_that_cant_be_judged_is_named_and_the_others_are_done(
     assert not (tmp_path / "out" / "looks").exists()
 
 
+def test_why_a_camera_cant_be_judged_may_name_a_file_of_another_encoding(
+    glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = os.fsdecode("大门.mkv".encode("gbk"))
+
+    def fails(*_: Any) -> None:
+        raise ValueError(f"{name}: no such thing")
+
+    monkeypatch.setattr(judging, "judge_session", fails)
+    summary = replay([make_video(tmp_path / "gate.mkv", seconds=2, fps=5)], glancing, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == summary
+    assert summary["unreadable"][0]["why"].endswith("????.mkv: no such thing")
+
+
 @pytest.mark.parametrize(
     ("lost", "looked", "why"), [(2, 1, "no such file"), (0, 0, "is gone by now")], ids=["unread", "read, not judged"]
 )
