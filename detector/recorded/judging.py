@@ -213,10 +213,8 @@ def judge_session(
     cpu_s = 0.0
     last_at, last_frame = float("-inf"), None
     ended_at: float | None = None
-    next_at, vague = (
-        float("-inf"),
-        False,
-    )  # when a file begins that follows, read or not, and whether that isn't known exactly
+    # When a file begins that follows, read or not, and whether that isn't known exactly.
+    next_at, vague = float("-inf"), False
     for piece in session.pieces:
         found = looks_of(piece)
         began = time.process_time()
