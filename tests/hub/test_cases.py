@@ -7,6 +7,7 @@ import io
 import re
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -230,6 +231,24 @@ def test_an_incident_over_midnight_is_on_both_days() -> None:
     (first,), (second,) = (day.spans for day in line.days)
     assert first.left + first.width == pytest.approx(100) and second.left == pytest.approx(0)
     assert time_line([], SHANGHAI).days == ()
+
+
+@pytest.mark.parametrize(("day", "hour"), [("2026-03-29", 10), ("2026-10-25", 10), ("2026-10-26", 3)])
+def test_a_time_line_has_the_hours_of_the_wall_also_where_clocks_were_changed(day: str, hour: int) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    begins = datetime.fromisoformat(f"{day}T{hour:02}:00").replace(tzinfo=berlin).timestamp()
+    line = time_line([incident(begins, begins + 3600, photos=1)], berlin)
+    assert [on_scale for on_scale, _ in line.hours] == [hour, hour + 1]
+    ((span,),) = (day.spans for day in line.days)
+    assert (span.left, span.width) == (pytest.approx(0), pytest.approx(100)) and len(span.ticks) == 1
+
+
+def test_an_incident_in_the_hour_that_comes_twice_is_drawn() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    begins = datetime(2026, 10, 25, 2, 50, tzinfo=berlin).timestamp()
+    line = time_line([incident(begins, begins + 1200, photos=1)], berlin)  # to ten past two
+    ((span,),) = (day.spans for day in line.days)
+    assert span.left >= 0 and span.width >= 0 and span.left + span.width <= 100 + 1e-6
 
 
 # The pages
