@@ -247,10 +247,16 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
     """A day's digest by kind, the most first: how many, and how many in each zone, each with its address."""
     if listing.day is None:
         return []
-    titles = {camera.name: camera.title for camera in cameras}
+    titles = {(camera.site, camera.name): camera.title for camera in cameras}
+    digested = view.store.digest(*view.span_of(listing.day), view.scope)
+    is_one_site = len({found.site for found in digested}) == 1
     by_kind: dict[str, list[Digested]] = {}
-    for found in view.store.digest(*view.span_of(listing.day), view.scope):
+    for found in digested:
         by_kind.setdefault(found.kind, []).append(found)
+
+    def place(found: Digested) -> str:
+        title = titles.get((found.site, found.camera), found.camera)
+        return " · ".join(filter(None, ("" if is_one_site else found.site, title, found.zone)))
 
     def part(count: int, title: str, **filters: str) -> dict[str, Any]:
         here = filters == listing.filters
@@ -262,9 +268,7 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
             **part(sum(zone.count for zone in zones), view.say.either(f"kind_{kind}", kind), kind=kind),
             "zones": [
                 part(
-                    zone.count,
-                    " · ".join(filter(None, (titles.get(zone.camera, zone.camera), zone.zone))),
-                    kind=kind, camera=zone.camera, zone=zone.zone or NO_ZONE,
+                    zone.count, place(zone), kind=kind, site=zone.site, camera=zone.camera, zone=zone.zone or NO_ZONE,
                 )
                 for zone in zones
             ],
