@@ -186,9 +186,13 @@ def test_the_digest_keeps_cameras_of_two_sites_apart_that_share_a_name(site: Any
     site.store.add_alerts([envelope(n, incident=f"here{n}", **quiet) for n in range(1, 4)], NOON)
     elsewhere = {"site": "suzhou", "edge": "box2", "camera_title": "苏州 3 号机", **quiet}
     site.store.add_alerts([envelope(9, incident="there", **elsewhere)], NOON)
+    for place, title in ((("shanghai", "box1"), "东区 3 号机"), (("suzhou", "box2"), "苏州 3 号机")):
+        site.store.set_health(*place, {"cameras": [{"camera": "cam3", "title": title, "age_s": 0.4}]}, NOON)
     page = html.unescape(site.client.get("/digest").text)
     counts = dict(re.findall(r'<li><a href="(/digest\?[^"]*)">[^<]* <b>(\d+)</b>', page))
     assert sorted(counts.values()) == ["1", "3"]
+    assert '<option value="cam3">东区 3 号机 / 苏州 3 号机</option>' in site.client.get("/review").text
+    assert ">东区 3 号机 / 苏州 3 号机</option>" in site.client.get("/?camera=cam3").text
     for address, count in counts.items():
         assert site.client.get(address).text.count("<article") == int(count)
 
