@@ -17,6 +17,7 @@ from detector.hub.rights import Role, Scope
 from detector.hub.schema import doomed, sides
 from detector.hub.store import Store
 from detector.hub.stored import Clip
+from detector.hub.texts import LANGUAGES, Phrases
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 
 END = NOON + 40  # of the builder's incidents
@@ -286,6 +287,12 @@ def test_the_page_shows_rules_disk_and_days_ahead(site: Any) -> None:
     site.clock.at += 8 * DAY_S
     retention.run(site.clock.at)
     assert "录像已于" in site.somebody(Role.OWNER, name="boss").get("/incidents/one").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_calls_the_hold_what_the_button_calls_it(language: str) -> None:
+    say = Phrases(language)
+    assert say("hold") in say("retention_keep")
 
 
 def test_a_snapshot_that_went_is_no_longer_shown(keeper: Keeper) -> None:
