@@ -276,9 +276,9 @@ class Retention:
             if not rows:
                 return 0
             ids = [row.id for row in rows]
-            rows += connection.execute(
-                select(incidents.c.id, incidents.c.verdict).where(incidents.c.same_as.in_(ids), ~_kept())
-            ).all()
+            shown = incidents.alias()
+            doubles = select(incidents.c.id, shown.c.verdict).join(shown, shown.c.id == incidents.c.same_as)
+            rows += connection.execute(doubles.where(incidents.c.same_as.in_(ids), ~_kept())).all()
             ids = [row.id for row in rows]
             sizes = _sizes(connection, ids)
             files = [
