@@ -25,6 +25,7 @@ from detector import assembly, inference, worker
 from detector.alerts.clips import Segment
 from detector.alerts.identity import load_identity
 from detector.alerts.outbox import Outbox
+from detector.alerts.pictures import SETTLE_S, CameraPictures
 from detector.alerts.sink import AlertSink
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubLink, Supervision
@@ -48,6 +49,7 @@ from tests.builders import person, scene
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 from tests.sources.footage import make_video, shown_s
+from tests.test_pipeline import Rows, ScriptedDetector, pipeline_of
 
 
 class ScriptedPipeline:
@@ -168,6 +170,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
         learned: LearnedFile | None = None,
         source: ListedSource | None = None,
         relief: Relief | None = None,
+        pictures: CameraPictures | None = None,
     ) -> CameraWorker:
         camera = camera or Camera(name="dock", source="a.mp4")
         ring = PacketRing(10)
@@ -182,6 +185,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
             stop=stop or ImpatientEvent(),
             learned=learned,
             relief=relief,
+            pictures=pictures,
         )
         it.start()
         assert it.join(30)
@@ -221,6 +225,25 @@ def test_a_source_rests_while_nothing_is_going_on_and_health_tells(watch: Callab
         camera = watch([], build=CalmPipeline, source=source, relief=relief)
         assert source.rests == rests
         assert camera.health(time.time())["resting"] is rests[-1]
+
+
+@pytest.mark.parametrize(("gap_s", "size"), [(300.0, (64, 48)), (-3600.0, (64, 48)), (0.2, (96, 72))])
+def test_no_picture_leaves_the_box_before_parcels_are_known_again_where_the_stages_begin_anew(
+    gap_s: float, size: tuple[int, int], watch: Callable[..., CameraWorker]
+) -> None:
+    taken: list[float] = []
+    pictures = CameraPictures(lambda _large, _jpeg, at: taken.append(at))
+
+    def asks(_t: float) -> Rows:
+        pictures.ask(large=False)
+        return []
+
+    before = frames(50)
+    back_at = before[-1].captured_at + gap_s
+    picture = Bgr(np.zeros((size[1], size[0], 3), np.uint8))
+    after = [replace(each, captured_at=back_at + n / 5, picture=picture) for n, each in enumerate(before)]
+    watch([*before, *after], lambda: pipeline_of(ScriptedDetector(asks)), pictures=pictures)
+    assert min(at - back_at for at in taken if back_at <= at < back_at + 10) >= SETTLE_S
 
 
 def test_a_frame_that_breaks_the_pipeline_costs_a_pause_and_no_more(

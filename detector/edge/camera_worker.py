@@ -322,6 +322,8 @@ class CameraWorker:
         if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
             self._keep(pipeline.learned())
         if self._pictures is not None and pipeline.scene is not None:
+            if pipeline.sight is not None and pipeline.sight.first:
+                self._pictures.begin_anew()
             self._pictures.offer(frame, pipeline.scene)
         if self._census is not None and pipeline.sight is not None:
             self._census.offer(frame.captured_at, pipeline.census)
@@ -336,8 +338,6 @@ class CameraWorker:
             self._built_for = wanted
             self._pipeline = self._build()
             self._pipeline.recall(self._learned)
-            if self._pictures is not None:
-                self._pictures.begin_anew()
         return self._pipeline
 
     def _crashed(self, what: str, error: Exception) -> None:
