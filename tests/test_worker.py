@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -39,7 +41,8 @@ from detector.hub.edge_keys import EdgeKeys
 from detector.hub.ingest import Ingest
 from detector.hub.store import Store
 from detector.packets import PacketRing
-from detector.pictures import Bgr
+from detector.pictures import Bgr, Picture
+from detector.pipeline import Pipeline
 from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
@@ -391,6 +394,7 @@ class QuietPipeline(ScriptedPipeline):
     """Sees nothing worth telling."""
 
     def process(self, frame: Frame) -> list[IncidentUpdate]:
+        super().process(frame)
         return []
 
 
@@ -464,6 +468,44 @@ def test_a_camera_that_falls_silent_is_an_incident_until_pictures_are_steady_aga
     assert end["after"]["id"] == new["after"]["id"]
     assert end["after"]["facts"] == {"what": "silent", "lasted_s": 999.4}
     assert camera.sink.incidents == {"tamper": 1}
+
+
+LABELLED = (8, 8, 56, 40)  # a parcel in a picture of 64 x 48, and nearly as large the label on it
+
+
+def build_parcel_pipeline() -> Pipeline:
+    """Sees that parcel and its label all the time."""
+    x1, y1, x2, y2 = LABELLED
+    rows: Rows = [("parcel", LABELLED, 0.9, {}), ("label", (x1 + 2, y1 + 2, x2 - 2, y2 - 2), 0.9, {})]
+    return pipeline_of(ScriptedDetector(lambda _t: rows))
+
+
+def printed() -> Picture:
+    """A grey picture, but for fine print where the label is."""
+    image = np.full((48, 64, 3), 128, np.uint8)
+    x1, y1, x2, y2 = LABELLED
+    image[y1:y2, x1:x2:2], image[y1:y2, x1 + 1 : x2 : 2] = 0, 255
+    return Bgr(image)
+
+
+def contrast_of(jpeg: bytes) -> float:
+    """How much is left of the print."""
+    x1, y1, x2, y2 = LABELLED
+    return float(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)[y1:y2, x1:x2].std())
+
+
+@pytest.mark.parametrize("stream", [build_parcel_pipeline], indirect=True)
+def test_no_label_can_be_read_in_what_was_seen_last_of_a_silent_camera(
+    stream: tuple[CameraWorker, QueuedSource], outbox: Outbox
+) -> None:
+    camera, source = stream
+    for n in range(1, 4):
+        source.queue.put(replace(frames(1)[0], captured_at=1_800_000_000.0 + n / 5, picture=printed()))
+        assert soon(lambda n=n: camera.frames == n)  # type: ignore[misc]
+    for t in (60, 122):
+        camera.watch_silence(1_800_000_000.0 + t)
+    (new,) = sent(outbox)
+    assert contrast_of(base64.b64decode(new["snapshot"])) < 10
 
 
 def test_a_camera_that_never_comes_is_told_once_without_a_picture_and_ended_with_the_worker(
