@@ -48,11 +48,12 @@ from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import run
 from tests.alerts.conftest import make_fields
-from tests.builders import person, scene
+from tests.builders import SIZE, person, scene
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
+from tests.rules.staging import STANDING
 from tests.sources.footage import make_video, shown_s
-from tests.test_pipeline import Rows, ScriptedDetector, pipeline_of
+from tests.test_pipeline import PARCELS, START, Rows, ScriptedDetector, pipeline_of
 
 
 class ScriptedPipeline:
@@ -212,6 +213,22 @@ def test_an_incident_becomes_signed_envelopes(watch: Callable[..., CameraWorker]
     assert envelopes[0]["after"]["boxes"] == [{"what": "phone", "box": [0.1562, 0.2083, 0.625, 0.8333]}]
     assert (camera.frames, camera.crashes, camera.sink.published) == (30, 0, 3)
     assert camera.sink.incidents == {"label_photography": 1}
+
+
+def test_what_is_told_late_has_no_picture_of_another_moment(watch: Callable[..., CameraWorker], outbox: Outbox) -> None:
+    """What lingered is told to its end once the last has gone for a while, and by then other parcels may lie there."""
+
+    def stays(t: float) -> Rows:
+        return [*([("person", STANDING, 0.9, {})] if t < 170 else []), *PARCELS]
+
+    picture = Bgr(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    shown = [replace(frames(1)[0], captured_at=START + t, picture=picture) for t in range(200)]
+    watch(shown, lambda: pipeline_of(ScriptedDetector(stays)))
+    told = [(e["phase"], e["after"]["facts"]["stay_s"], e["snapshot"] is not None) for e in sent(outbox)]
+    assert [(phase, drawn) for phase, _, drawn in told] == [
+        ("new", True), ("update", True), ("update", False), ("end", False),
+    ]  # fmt: skip
+    assert told[-1][1] == pytest.approx(168, abs=3)
 
 
 class CalmPipeline(ScriptedPipeline):
