@@ -124,6 +124,12 @@ def test_methods_that_nothing_has_are_refused(site: Site) -> None:
         assert site.client.request(method, "/").status_code == 405, method
 
 
+@pytest.mark.parametrize("page", ["notices/log?before=", "review/events?after=", "alarms?before="])
+@pytest.mark.parametrize("number", ["-1", str(-(10**30)), str(10**30), "x"])
+def test_a_number_that_no_page_gave_is_no_such_page(site: Site, page: str, number: str) -> None:
+    assert site.client.get(f"/{page}{number}").status_code == 404
+
+
 def test_nothing_is_served_that_is_meant_for_developers(site: Site) -> None:
     for path in ("/docs", "/redoc", "/openapi.json", "/static/", "/.git/config", "/static/../server.py"):
         assert site.client.get(path).status_code == 404, path

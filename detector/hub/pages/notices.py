@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -37,9 +37,11 @@ def notices_page(view: Annotated[View, CONFIGURE]) -> Response:
 
 
 @router.get("/notices/log")
-def notices_log(view: Annotated[View, CONFIGURE], before: int | None = None) -> Response:
+def notices_log(
+    view: Annotated[View, CONFIGURE], before: Annotated[int | None, Query(ge=1, lt=2**53)] = None
+) -> Response:
     """What was sent: the newest, or what came before a notice."""
-    return view.page("notice_log.html", **_log(view, before if before is None or before < 2**53 else None))
+    return view.page("notice_log.html", **_log(view, before))
 
 
 @router.post("/notices/targets")

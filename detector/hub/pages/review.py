@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
@@ -96,7 +96,7 @@ def look(view: Judge, fields: Form) -> Response:
 
 
 @router.get("/review/events")
-def review_events(view: Judge, desk: str = "", after: int = 0) -> Response:
+def review_events(view: Judge, desk: str = "", after: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> Response:
     """Changes as they come, as `/events` has them, and who looks at what: `watching` events, each the whole of it."""
     parts, user = view.parts, view.user
     if parts.live.is_full:
