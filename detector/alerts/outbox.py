@@ -233,8 +233,6 @@ class Outbox:
         self._left_open = {incident for (incident,) in self._file.query("SELECT incident FROM open")}
         self._alerts.load()
         self.clips.load()
-        owner = self._file.meta("owner")
-        self._owner: tuple[str, str] | None = tuple(json.loads(owner)) if owner else None
 
     def _put(self, id_: str, fields: Mapping[str, Any]) -> None:
         now = self._clock.now()
@@ -289,10 +287,9 @@ class Outbox:
         )
 
     def _note_owner(self, fields: Mapping[str, Any]) -> None:
-        owner = str(fields["site"]), str(fields["edge"])
-        if owner != self._owner:
-            self._file.set_meta("owner", json.dumps(owner))
-            self._owner = owner
+        owner = json.dumps((str(fields["site"]), str(fields["edge"])))
+        if owner != self._file.meta("owner"):
+            self._file.set_meta("owner", owner)
 
     def _note_open(self, incident: str, fields: Mapping[str, Any]) -> None:
         """Remember, within the caller's transaction, which incidents have no end yet."""
@@ -304,13 +301,14 @@ class Outbox:
 
     def _tell_dropped(self, now: float) -> None:
         """Make a row of the numbers that the hub doesn't know of yet, one at a time, where there are any."""
-        ranges = untold(self._file)
-        if not ranges or self._owner is None:
+        ranges, owner = untold(self._file), self._file.meta("owner")
+        if not ranges or not owner:
             return
         if self._file.query("SELECT 1 FROM alerts WHERE severity = ? LIMIT 1", (STATEMENT,)):
             return
+        site, edge = json.loads(owner)
         with self._file.transaction():
-            size = self._add(uuid.uuid4().hex, now, wire.dropped_fields(*self._owner, ranges), "", STATEMENT)
+            size = self._add(uuid.uuid4().hex, now, wire.dropped_fields(site, edge, ranges), "", STATEMENT)
             forget_untold(self._file, ranges)
         self._alerts.added(size)
 

@@ -344,6 +344,32 @@ def test_the_hub_is_told_of_dropped_numbers_once_and_in_few_ranges(open_outbox: 
     assert seqs(waiting(outbox)) == [26, 27]
 
 
+def break_statement(outbox: Outbox, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """Whatever is to be done with this in it fails, until undone."""
+    for name in ("execute", "query"):
+        call = getattr(outbox._file, name)
+
+        def broken(sql: str, *values: Any, call: Callable[..., Any] = call) -> Any:
+            if part in sql:
+                raise sqlite3.OperationalError("disk I/O error")
+            return call(sql, *values)
+
+        monkeypatch.setattr(outbox._file, name, broken)
+
+
+def test_the_hub_is_told_of_dropped_numbers_after_a_first_put_that_failed(
+    open_outbox: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    break_statement(outbox, monkeypatch, "INTO open")
+    with pytest.raises(StoreError, match="disk I/O error"):
+        story(outbox, "a", phases="new")
+    monkeypatch.undo()
+    for incident in ("a", "b"):
+        story(outbox, incident, phases="new end")
+    assert kept(open_outbox(alert_rows=2)) == ["b new", "b end", "1-2:rows"]
+
+
 def test_dead_letters_are_bounded_and_counted_all_the_same(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def bury(incident: str) -> None:
         outbox.put(make_fields(incident))
