@@ -108,7 +108,7 @@ class OutboxFile:
                     self._open()
             except CorruptFile as error:
                 self.set_aside(error)
-        except StoreError:
+        except BaseException:
             os.close(self._guard)
             raise
 
@@ -125,17 +125,28 @@ class OutboxFile:
         with self.locked():
             self._db.close()
             stamp = iso(self._clock.now()).replace(":", "").replace(".", "")
-            for suffix in ("", "-wal", "-shm"):
-                part = self._path.with_name(self._path.name + suffix)
-                if part.exists():
-                    part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
+            try:
+                for suffix in ("", "-wal", "-shm"):
+                    part = self._path.with_name(self._path.name + suffix)
+                    if part.exists():
+                        part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
+            except OSError as failed:
+                told = f"the outbox {self._path} is corrupt and can't be set aside: {failed.strerror}"
+                raise StoreError(told) from failed
             cause = error.__cause__
             logger.error("the outbox %s is corrupt (%s); it is set aside as %s%s", self._path, cause, ASIDE, stamp)
+            self._empty_older()
+            self._open()
+
+    def _empty_older(self) -> None:
+        """Of the files set aside the latest keep what is in them."""
+        try:
             for old in self.files_aside()[:-ASIDE_KEPT]:
                 for suffix in ("-wal", "-shm"):
                     old.with_name(old.name + suffix).unlink(missing_ok=True)
                 os.truncate(old, 0)
-            self._open()
+        except OSError as error:  # they take room: no reason to do without an outbox
+            logger.error("what was set aside of the outbox %s can't be emptied: %s", self._path, error.strerror)
 
     def files_aside(self) -> list[Path]:
         """Corrupt files of an outbox beside this one, oldest first."""

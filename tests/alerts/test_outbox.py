@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -500,6 +502,40 @@ def test_a_corrupt_file_is_set_aside_loudly(
     (aside,) = tmp_path.glob("outbox.db.corrupt-*")
     assert aside.read_bytes().startswith(b"this is no database")
     assert "is corrupt" in caplog.text
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, part: str = "") -> None:
+    """Whatever it is called with that has this in it meets a broken disk, until undone."""
+    call = getattr(owner, name)
+
+    def broken(path: object, *values: Any) -> Any:
+        if part in str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return call(path, *values)
+
+    monkeypatch.setattr(owner, name, broken)
+
+
+def test_a_corrupt_file_that_cannot_be_set_aside_says_so_and_lets_go_of_the_lock(
+    tmp_path: Path, open_outbox: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
+    refuse(monkeypatch, Path, "rename")
+    with pytest.raises(StoreError, match="can't be set aside: Input/output error"):
+        open_outbox()
+    monkeypatch.undo()
+    assert open_outbox().counts()["set_aside"] == 1
+
+
+def test_older_files_that_cannot_be_emptied_keep_no_new_one_from_being_opened(
+    tmp_path: Path, open_outbox: Open, fields: Fields, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, os, "truncate")
+    for _ in range(5):
+        clock.advance(1.0)
+        (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
+        open_outbox().close()
+    assert open_outbox().put(fields())
 
 
 def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
