@@ -24,7 +24,7 @@ from detector import wire
 from detector.alerts.alert_queue import LONGEST_RESEND_S, STATEMENT, WINDOW, AlertQueue, Row
 from detector.alerts.clip_queue import ClipQueue
 from detector.alerts.losses import forget_untold, keep_dead, loss_counts, note_untold, untold
-from detector.alerts.outbox_file import CorruptFile, OutboxFile
+from detector.alerts.outbox_file import OutboxFile, mending
 from detector.alerts.room import Room
 from detector.clock import Clock, iso
 from detector.config import Buffers
@@ -83,6 +83,7 @@ class Outbox:
 
     # ---- for the pipeline's end
 
+    @mending
     def put(self, fields: Mapping[str, Any]) -> str:
         """Complete an envelope, sign it and keep it.
 
@@ -102,14 +103,11 @@ class Outbox:
         """
         id_ = uuid.uuid4().hex
         with self._file.locked():
-            try:
-                self._put(id_, fields)
-            except CorruptFile as error:
-                self._file.set_aside(error)
-                self._put(id_, fields)
+            self._put(id_, fields)
         self.new_alert.set()
         return id_
 
+    @mending
     def counts(self) -> dict[str, Any]:
         """How things stand, for the health message.
 
@@ -132,6 +130,7 @@ class Outbox:
                 "set_aside": len(self._file.files_aside()),
             }
 
+    @mending
     def left_open(self) -> list[dict[str, Any]]:
         """Fields of the last envelope of each incident that an earlier run began and has not ended, no picture."""
         with self._file.locked():
@@ -148,6 +147,7 @@ class Outbox:
 
     # ---- for the sender of envelopes
 
+    @mending
     def take_due(self, limit: int = WINDOW) -> list[Row]:
         """Envelopes to send now; they count as sent from now on.
 
@@ -163,6 +163,7 @@ class Outbox:
             self._tell_dropped(now)
             return self._alerts.take_due(limit, now)
 
+    @mending
     def resend_all(self) -> None:
         """The way to the hub is a new one: everything un-acknowledged is due now, and waited for afresh.
 
@@ -173,6 +174,7 @@ class Outbox:
             self._alerts.resend_all(new_since)
             self.clips.resend_all(new_since)
 
+    @mending
     def acknowledge(self, ids: list[str]) -> int:
         """The hub has stored these envelopes: forget them.
 
@@ -192,11 +194,13 @@ class Outbox:
             self.clips.new_clip.set()  # a clip may have waited for its alert
         return len(gone)
 
+    @mending
     def postpone(self, ids: list[str], delay_s: float = LONGEST_RESEND_S) -> None:
         """The hub has these envelopes in hand but can't take them yet: they are due again then, and in nobody's way."""
         with self._file.locked():
             self._alerts.postpone(ids, self._clock.now() + delay_s)
 
+    @mending
     def bury(self, row: Row, reason: str) -> None:
         """Give an envelope up for good; it is kept as a dead letter."""
         with self._file.locked():
@@ -204,12 +208,14 @@ class Outbox:
 
     # ---- for who keeps house
 
+    @mending
     def severities(self, incidents: Iterable[str]) -> dict[str, int]:
         """How grave incidents were, 0 to 2, as far as is known."""
         query = "SELECT incident, severity FROM stories WHERE incident IN (SELECT value FROM json_each(?))"
         with self._file.locked():
             return dict(self._file.query(query, (json.dumps(list(incidents)),)))
 
+    @mending
     def tidy(self, held: Iterable[str] = ()) -> None:
         """Forget how grave incidents were of which nothing is left; `held` are those that have files.
 

@@ -13,8 +13,9 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from detector.clock import Clock, iso
 from detector.errors import StoreError
@@ -73,6 +74,27 @@ class CorruptFile(StoreError):  # noqa: N818
     """What is in the file of the outbox can't be made sense of."""
 
 
+class OnFile(Protocol):
+    """Who keeps something in the file."""
+
+    _file: OutboxFile
+
+
+S = TypeVar("S", bound=OnFile)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def mending(call: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """A call that sets the file aside where it meets corruption, and is made once more with a fresh one."""
+
+    @wraps(call)
+    def mended(self: S, /, *args: P.args, **more: P.kwargs) -> R:
+        return self._file.mended(lambda: call(self, *args, **more))
+
+    return mended
+
+
 class OutboxFile:
     """One connection for all threads; one process at a time. Nothing works before `open`.
 
@@ -107,7 +129,7 @@ class OutboxFile:
                 with self.locked():
                     self._open()
             except CorruptFile as error:
-                self.set_aside(error)
+                self._set_aside(error)
         except BaseException:
             os.close(self._guard)
             raise
@@ -120,33 +142,14 @@ class OutboxFile:
                 os.close(self._guard)
                 self._guard = -1
 
-    def set_aside(self, error: CorruptFile) -> None:
-        """Begin a new file, keep the broken one: an edge that can't tell of the next sweep is worse than a lost row."""
-        with self.locked():
-            self._db.close()
-            stamp = iso(self._clock.now()).replace(":", "").replace(".", "")
+    def mended(self, call: Callable[[], R]) -> R:
+        """See `mending`; all other threads wait until it is over."""
+        with self._changed:
             try:
-                for suffix in ("", "-wal", "-shm"):
-                    part = self._path.with_name(self._path.name + suffix)
-                    if part.exists():
-                        part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
-            except OSError as failed:
-                told = f"the outbox {self._path} is corrupt and can't be set aside: {failed.strerror}"
-                raise StoreError(told) from failed
-            cause = error.__cause__
-            logger.error("the outbox %s is corrupt (%s); it is set aside as %s%s", self._path, cause, ASIDE, stamp)
-            self._empty_older()
-            self._open()
-
-    def _empty_older(self) -> None:
-        """Of the files set aside the latest keep what is in them."""
-        try:
-            for old in self.files_aside()[:-ASIDE_KEPT]:
-                for suffix in ("-wal", "-shm"):
-                    old.with_name(old.name + suffix).unlink(missing_ok=True)
-                os.truncate(old, 0)
-        except OSError as error:  # they take room: no reason to do without an outbox
-            logger.error("what was set aside of the outbox %s can't be emptied: %s", self._path, error.strerror)
+                return call()
+            except CorruptFile as error:
+                self._set_aside(error)
+            return call()
 
     def files_aside(self) -> list[Path]:
         """Corrupt files of an outbox beside this one, oldest first."""
@@ -201,6 +204,34 @@ class OutboxFile:
     def set_meta(self, name: str, value: str) -> None:
         """Set it, within the caller's transaction."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def _set_aside(self, error: CorruptFile) -> None:
+        """Begin a new file, keep the broken one: an edge that can't tell of the next sweep is worse than a lost row."""
+        with self.locked():
+            self._db.close()
+            stamp = iso(self._clock.now()).replace(":", "").replace(".", "")
+            try:
+                for suffix in ("", "-wal", "-shm"):
+                    part = self._path.with_name(self._path.name + suffix)
+                    if part.exists():
+                        part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
+            except OSError as failed:
+                told = f"the outbox {self._path} is corrupt and can't be set aside: {failed.strerror}"
+                raise StoreError(told) from failed
+            cause = error.__cause__
+            logger.error("the outbox %s is corrupt (%s); it is set aside as %s%s", self._path, cause, ASIDE, stamp)
+            self._empty_older()
+            self._open()
+
+    def _empty_older(self) -> None:
+        """Of the files set aside the latest keep what is in them."""
+        try:
+            for old in self.files_aside()[:-ASIDE_KEPT]:
+                for suffix in ("-wal", "-shm"):
+                    old.with_name(old.name + suffix).unlink(missing_ok=True)
+                os.truncate(old, 0)
+        except OSError as error:  # they take room: no reason to do without an outbox
+            logger.error("what was set aside of the outbox %s can't be emptied: %s", self._path, error.strerror)
 
     def _open(self) -> None:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)

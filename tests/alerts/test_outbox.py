@@ -554,6 +554,60 @@ def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox
     assert wire.decode(rows[0].payload)["epoch"] != epoch
 
 
+def corrupt(outbox: Outbox, path: Path) -> None:
+    """Nothing in the file can be made sense of any more, beyond its first page."""
+    outbox._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    outbox._file.execute("PRAGMA shrink_memory")
+
+
+CLIP = Clip("i1", 0, "cam-1", Path("/clips/a.mp4"), "a" * 64, 10, 1.5, 2.5)
+CALLS: dict[str, Callable[[Outbox], object]] = {
+    "put": lambda outbox: outbox.put(make_fields()),
+    "counts": lambda outbox: outbox.counts(),
+    "left_open": lambda outbox: outbox.left_open(),
+    "wait_drained": lambda outbox: outbox.wait_drained(0.0),
+    "take_due": lambda outbox: outbox.take_due(),
+    "resend_all": lambda outbox: outbox.resend_all(),
+    "acknowledge": lambda outbox: outbox.acknowledge(["x"]),
+    "postpone": lambda outbox: outbox.postpone(["x"]),
+    "bury": lambda outbox: outbox.bury(Row(1, "x", b"", 0), "no good"),
+    "severities": lambda outbox: outbox.severities(["i1"]),
+    "tidy": lambda outbox: outbox.tidy(),
+    "drop_old": lambda outbox: outbox.room.drop_old(),
+    "drop_for_disk": lambda outbox: outbox.room.drop_for_disk(1),
+    "clips.put": lambda outbox: outbox.clips.put(CLIP),
+    "clips.next_due": lambda outbox: outbox.clips.next_due(),
+    "clips.done": lambda outbox: outbox.clips.done(CLIP),
+    "clips.bury": lambda outbox: outbox.clips.bury(CLIP, "no good"),
+    "clips.forget_files": lambda outbox: outbox.clips.forget_files({CLIP.path: 0}, "age"),
+    "clips.count": lambda outbox: outbox.clips.count(),
+    "clips.is_empty": lambda outbox: outbox.clips.is_empty(),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_whoever_meets_corruption_goes_on_with_a_fresh_file(
+    tmp_path: Path, outbox: Outbox, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    outbox.acknowledge([outbox.put(make_fields())])
+    corrupt(outbox, tmp_path / "outbox.db")
+    CALLS[name](outbox)
+    assert caplog.text.count("is set aside as") == len(list(tmp_path.glob("*.corrupt-*Z"))) == 1
+    outbox.put(make_fields("new"))
+    assert names(outbox.take_due())[-1] == "new"
+    for call in CALLS.values():
+        call(outbox)
+    assert outbox.counts()["set_aside"] == 1
+
+
+def test_a_clip_whose_row_meets_corruption_is_kept_in_the_fresh_file(tmp_path: Path, outbox: Outbox) -> None:
+    corrupt(outbox, tmp_path / "outbox.db")
+    outbox.clips.put(CLIP)
+    assert outbox.clips.next_due() == CLIP
+
+
 def test_a_full_disk_has_a_name_and_ends_when_there_is_room(outbox: Outbox, fields: Fields) -> None:
     pages = outbox._file.execute("PRAGMA page_count").fetchone()[0]
     outbox._file.execute(f"PRAGMA max_page_count = {pages}")
@@ -869,13 +923,9 @@ def test_after_corruption_numbers_of_the_old_file_bury_nothing(
     outbox = open_outbox()
     put_many(outbox, fields, 50)
     outbox.close()
-    content = bytearray((tmp_path / "outbox.db").read_bytes())
     outbox = open_outbox()
     outbox.acknowledge([row.id for row in outbox.take_due()])
-    content[4096:] = b"\xff" * (len(content) - 4096)
-    outbox._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    (tmp_path / "outbox.db").write_bytes(content)
-    outbox._file.execute("PRAGMA shrink_memory")
+    corrupt(outbox, tmp_path / "outbox.db")
     id_ = outbox.put(fields())
     assert outbox.counts()["set_aside"] == 1
     for _ in range(ATTEMPTS_BEFORE_BURIAL + 2):
