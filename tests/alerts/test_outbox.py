@@ -346,6 +346,20 @@ def test_the_hub_is_told_of_dropped_numbers_once_and_in_few_ranges(open_outbox: 
     assert seqs(waiting(outbox)) == [26, 27]
 
 
+@pytest.mark.parametrize("is_started_anew", [False, True])
+def test_the_word_on_dropped_numbers_outlasts_a_link_that_is_away(
+    open_outbox: Open, clock: Any, is_started_anew: bool
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    for n in range(3):
+        story(outbox, f"i{n}", phases="new end")
+    outbox.take_due(0)  # the word is made, and nothing can be sent
+    clock.advance(DAY)
+    if is_started_anew:
+        outbox = open_outbox(alert_rows=2)
+    assert kept(outbox) == ["i2 new", "i2 end", "1-4:rows"]
+
+
 def break_statement(outbox: Outbox, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """Whatever is to be done with this in it fails, until undone."""
     for name in ("execute", "query"):
