@@ -109,6 +109,7 @@ class OutboxFile:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+        self._is_open = False
         self._changed = threading.Condition(threading.RLock())
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,11 +126,7 @@ class OutboxFile:
         """Open the file, or a new one where it is corrupt; `load` reads from each what its users keep in memory."""
         self._load = load
         try:
-            try:
-                with self.locked():
-                    self._open()
-            except CorruptFile as error:
-                self._set_aside(error)
+            self.mended(lambda: None)
         except BaseException:
             os.close(self._guard)
             raise
@@ -146,6 +143,9 @@ class OutboxFile:
         """See `mending`; all other threads wait until it is over."""
         with self._changed:
             try:
+                with self.locked():
+                    if not self._is_open and self._guard >= 0:  # no fresh one could be made before
+                        self._open()
                 return call()
             except CorruptFile as error:
                 self._set_aside(error)
@@ -209,6 +209,7 @@ class OutboxFile:
         """Begin a new file, keep the broken one: an edge that can't tell of the next sweep is worse than a lost row."""
         with self.locked():
             self._db.close()
+            self._is_open = False
             stamp = iso(self._clock.now()).replace(":", "").replace(".", "")
             try:
                 for suffix in ("", "-wal", "-shm"):
@@ -250,6 +251,7 @@ class OutboxFile:
             first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
             self._load()
+            self._is_open = True
         except sqlite3.DatabaseError:
             self._db.close()
             raise

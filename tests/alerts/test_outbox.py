@@ -518,23 +518,11 @@ def test_a_corrupt_file_is_set_aside_loudly(
     assert "is corrupt" in caplog.text
 
 
-def refuse(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, part: str = "") -> None:
-    """Whatever it is called with that has this in it meets a broken disk, until undone."""
-    call = getattr(owner, name)
-
-    def broken(path: object, *values: Any) -> Any:
-        if part in str(path):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return call(path, *values)
-
-    monkeypatch.setattr(owner, name, broken)
-
-
 def test_a_corrupt_file_that_cannot_be_set_aside_says_so_and_lets_go_of_the_lock(
     tmp_path: Path, open_outbox: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
-    refuse(monkeypatch, Path, "rename")
+    monkeypatch.setattr(Path, "rename", broken_disk)
     with pytest.raises(StoreError, match="can't be set aside: Input/output error"):
         open_outbox()
     monkeypatch.undo()
@@ -544,7 +532,7 @@ def test_a_corrupt_file_that_cannot_be_set_aside_says_so_and_lets_go_of_the_lock
 def test_older_files_that_cannot_be_emptied_keep_no_new_one_from_being_opened(
     tmp_path: Path, open_outbox: Open, fields: Fields, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse(monkeypatch, os, "truncate")
+    monkeypatch.setattr(os, "truncate", broken_disk)
     for _ in range(5):
         clock.advance(1.0)
         (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
@@ -620,6 +608,56 @@ def test_a_clip_whose_row_meets_corruption_is_kept_in_the_fresh_file(tmp_path: P
     corrupt(outbox, tmp_path / "outbox.db")
     outbox.clips.put(CLIP)
     assert outbox.clips.next_due() == CLIP
+
+
+def no_file(*_: object, **__: object) -> None:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise error
+
+
+def broken_disk(*_: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(
+    ("what", "by"),
+    [
+        ("detector.alerts.outbox_file.sqlite3.connect", no_file),
+        ("detector.alerts.outbox_file.INDEXES", "CREATE INDEX half_way ON nowhere (x)"),
+        ("detector.alerts.outbox_file.Path.rename", broken_disk),
+    ],
+)
+def test_a_fresh_file_that_could_not_be_made_is_made_later(
+    tmp_path: Path,
+    outbox: Outbox,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    by: Any,
+) -> None:
+    corrupt(outbox, tmp_path / "outbox.db")
+    monkeypatch.setattr(what, by)
+    for call in (*CALLS.values(), *CALLS.values()):
+        with pytest.raises(StoreError):
+            call(outbox)
+    monkeypatch.undo()
+    outbox.put(make_fields())
+    assert seqs(outbox.take_due()) == [1]
+    assert caplog.text.count("is set aside as") == outbox.counts()["set_aside"] == 1
+
+
+def test_a_closed_outbox_stays_closed_whatever_it_lacked(
+    tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrupt(outbox, tmp_path / "outbox.db")
+    monkeypatch.setattr("detector.alerts.outbox_file.sqlite3.connect", no_file)
+    with pytest.raises(DiskFull):
+        outbox.take_due()
+    monkeypatch.undo()
+    outbox.close()
+    with pytest.raises(StoreError):
+        outbox.take_due()
 
 
 def test_a_full_disk_has_a_name_and_ends_when_there_is_room(outbox: Outbox, fields: Fields) -> None:
