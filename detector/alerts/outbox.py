@@ -242,6 +242,7 @@ class Outbox:
 
     def _put(self, id_: str, fields: Mapping[str, Any]) -> None:
         now = self._clock.now()
+        self.room.report_recovery()  # it reads: after the commit nothing may fail
         with self._file.transaction():
             incident, rank = str(fields["after"]["id"]), Severity(fields["after"]["severity"]).rank
             size = self._add(id_, now, fields, incident, rank)
@@ -251,7 +252,6 @@ class Outbox:
             given = self.room.make_for(size)
         self._alerts.added(size)
         self.room.settle(given)
-        self.room.report_recovery()
 
     def _add(self, id_: str, now: float, fields: Mapping[str, Any], incident: str, rank: int) -> int:
         """Number an envelope, sign it and insert it, inside the caller's transaction; its size in bytes."""

@@ -107,8 +107,8 @@ class Room:
     def report_recovery(self) -> None:
         """There is room again: say so, once."""
         if self._dropping and self.full < ROOM_AGAIN:
-            self._dropping = False
             logger.warning("the outbox has room again; dropped so far: %s", loss_counts(self._file)["dropped"])
+            self._dropping = False
 
     @mending
     def drop_old(self) -> int:

@@ -506,6 +506,19 @@ def test_dropping_is_said_once_until_there_is_room(
     assert caplog.text.count("has room again; dropped so far: 7") == 1
 
 
+def test_what_is_kept_is_not_refused_since_its_room_cannot_be_told(
+    open_outbox: Open, fields: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    outbox.acknowledge([outbox.put(fields(f"i{n}")) for n in range(9)])
+    break_statement(outbox, monkeypatch, "FROM dropped")
+    with contextlib.suppress(StoreError):
+        outbox.put(fields())
+    monkeypatch.undo()
+    outbox.put(fields())  # as who was refused does
+    assert outbox.counts()["backlog"] == 1
+
+
 def test_a_corrupt_file_is_set_aside_loudly(
     tmp_path: Path, open_outbox: Open, fields: Fields, caplog: pytest.LogCaptureFixture
 ) -> None:
