@@ -24,11 +24,11 @@ from detector import wire
 from detector.alerts.alert_queue import LONGEST_RESEND_S, STATEMENT, WINDOW, AlertQueue, Row
 from detector.alerts.clip_queue import ClipQueue
 from detector.alerts.losses import forget_untold, keep_dead, loss_counts, note_untold, untold
-from detector.alerts.outbox_file import OutboxFile, mending
+from detector.alerts.outbox_file import CorruptFile, OutboxFile, mending
 from detector.alerts.room import Room
 from detector.clock import Clock, iso
 from detector.config import Buffers
-from detector.errors import WireError
+from detector.errors import StoreError, WireError
 from detector.values import Phase, Severity
 
 logger = logging.getLogger(__name__)
@@ -158,9 +158,14 @@ class Outbox:
         """
         now = self._clock.now()
         with self._file.locked():
-            for seq in self._alerts.refused(now):
-                self._bury(seq, "the hub never confirmed it")
-            self._tell_dropped(now)
+            try:
+                for seq in self._alerts.refused(now):
+                    self._bury(seq, "the hub never confirmed it")
+                self._tell_dropped(now)
+            except CorruptFile:
+                raise
+            except StoreError as error:  # a full disk, say: what lies here can be sent all the same
+                logger.debug("no word on dropped alerts can be written: %s", error)
             return self._alerts.take_due(limit, now)
 
     @mending

@@ -386,6 +386,18 @@ def test_the_hub_is_told_of_dropped_numbers_after_a_first_put_that_failed(
     assert kept(open_outbox(alert_rows=2)) == ["b new", "b end", "1-2:rows"]
 
 
+def test_where_nothing_can_be_written_what_waits_is_sent_all_the_same(
+    open_outbox: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    for incident in ("a", "b"):
+        story(outbox, incident, phases="new end")
+    break_statement(outbox, monkeypatch, "INTO alerts")
+    assert kept(outbox) == ["b new", "b end"]
+    monkeypatch.undo()
+    assert kept(outbox) == ["b new", "b end", "1-2:rows"]
+
+
 def test_dead_letters_are_bounded_and_counted_all_the_same(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def bury(incident: str) -> None:
         outbox.put(make_fields(incident))
