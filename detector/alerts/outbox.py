@@ -209,7 +209,8 @@ class Outbox:
     def bury(self, row: Row, reason: str) -> None:
         """Give an envelope up for good; it is kept as a dead letter."""
         with self._file.locked():
-            self._bury(row.seq, reason)
+            if self._file.query("SELECT 1 FROM alerts WHERE id = ?", (row.id,)):  # a fresh file numbers anew
+                self._bury(row.seq, reason)
 
     # ---- for who keeps house
 

@@ -629,6 +629,15 @@ def test_whoever_meets_corruption_goes_on_with_a_fresh_file(
     assert outbox.counts()["set_aside"] == 1
 
 
+def test_a_row_of_a_file_set_aside_buries_none_of_the_fresh_one(tmp_path: Path, outbox: Outbox) -> None:
+    outbox.put(make_fields("old"))
+    (row,) = outbox.take_due()
+    corrupt(outbox, tmp_path / "outbox.db")
+    outbox.put(make_fields("new"))
+    outbox.bury(row, "too large")
+    assert kept(outbox) == ["new new"]
+
+
 def test_a_clip_whose_row_meets_corruption_is_kept_in_the_fresh_file(tmp_path: Path, outbox: Outbox) -> None:
     corrupt(outbox, tmp_path / "outbox.db")
     outbox.clips.put(CLIP)
