@@ -162,8 +162,8 @@ class ClipQueue:
     def _remove(self, clip: Clip, reason: str | None) -> None:
         delete = f"DELETE FROM {_table(clip.what)} WHERE incident = ? AND segment = ?"  # noqa: S608
         with self._file.transaction():
-            self._file.execute(delete, (clip.incident, clip.segment))
-            if reason is not None:
+            is_here = self._file.execute(delete, (clip.incident, clip.segment)).rowcount
+            if reason is not None and is_here:  # else it was dropped meanwhile, and counted
                 content = json.dumps(asdict(clip), default=str)
                 keep_dead(self._file, clip.what or "clip", clip.name, reason, self._clock.now(), content)
             self._tried.pop(clip.key, None)

@@ -638,6 +638,16 @@ def test_a_row_of_a_file_set_aside_buries_none_of_the_fresh_one(tmp_path: Path, 
     assert kept(outbox) == ["new new"]
 
 
+def test_a_clip_given_up_before_is_no_dead_letter_as_well(outbox: Outbox) -> None:
+    outbox.clips.put(CLIP)
+    clip = outbox.clips.next_due()
+    assert clip is not None
+    outbox.clips.forget_files({clip.path: 0}, "disk")
+    outbox.clips.bury(clip, "the file is gone")
+    told = outbox.counts()
+    assert (told["dropped_clips"], told["dead"]) == (1, 0)
+
+
 def test_a_clip_whose_row_meets_corruption_is_kept_in_the_fresh_file(tmp_path: Path, outbox: Outbox) -> None:
     corrupt(outbox, tmp_path / "outbox.db")
     outbox.clips.put(CLIP)
