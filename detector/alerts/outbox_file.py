@@ -241,16 +241,17 @@ class OutboxFile:
             self._db.execute("PRAGMA synchronous=FULL")
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
-                error = sqlite3.DatabaseError(found)
-                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise error
+                raise _corrupt(found)
             self._db.executescript(SCHEMA)
             if "phase" not in {row[1] for row in self.query("PRAGMA table_info(alerts)")}:
                 self._db.executescript(f"BEGIN; {PHASES} COMMIT;")
             self._db.executescript(INDEXES)
             first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
-            self._load()
+            try:
+                self._load()
+            except ValueError as error:
+                raise _corrupt(str(error)) from error
             self._is_open = True
         except sqlite3.DatabaseError:
             self._db.close()
@@ -262,3 +263,10 @@ class OutboxFile:
             return DiskFull(f"no room left on the disk of the outbox {self._path}")
         is_corrupt = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         return (CorruptFile if is_corrupt else StoreError)(f"the outbox {self._path} can't be used: {error}")
+
+
+def _corrupt(what: str) -> sqlite3.DatabaseError:
+    """What SQLite itself would raise."""
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

@@ -565,6 +565,13 @@ def test_older_files_that_cannot_be_emptied_keep_no_new_one_from_being_opened(
     assert open_outbox().put(fields())
 
 
+def test_a_file_whose_numbers_are_none_is_set_aside(outbox: Outbox, open_outbox: Open, fields: Fields) -> None:
+    outbox._file.execute("UPDATE meta SET value = '4x' WHERE name = 'last_seq'")
+    outbox = open_outbox()
+    outbox.put(fields())
+    assert outbox.counts()["set_aside"] == 1
+
+
 def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
     outbox = open_outbox()
     put_many(outbox, fields, 50)
