@@ -37,7 +37,7 @@ def build_looker(analysis: Analysis, detector: Detector | None = None) -> SceneL
 
 def build_judge(config: EdgeConfig, camera: Camera, least_score: LeastScore | None = None) -> Judge:
     """What judges what was seen of one camera; arguments as of `build_pipeline`."""
-    return Judge(_stages(config, camera, least_score), config.rules.tamper.clock_step_s)
+    return Judge(_stages(config, camera, least_score))
 
 
 def build_pipeline(
@@ -56,7 +56,7 @@ def build_pipeline(
         ModelError: The model can't be loaded.
     """
     looker = build_looker(config.analysis, detector)
-    return Pipeline(looker, _stages(config, camera, least_score), config.rules.tamper.clock_step_s)
+    return Pipeline(looker, _stages(config, camera, least_score))
 
 
 def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None) -> Callable[[], Stages]:

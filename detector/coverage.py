@@ -200,13 +200,13 @@ class Coverage:
         zh_size, en_size = f"约 {self.least_px:.0f} 像素", f"about {self.least_px:.0f} pixels"
         limit = f"{self.limit_m:.1f}"
         if self.kind == "none":
-            zh = f"画面中任何位置的手机都小于可判断的最小尺寸({zh_size})。请降低摄像机、换长焦镜头或提高分辨率。"
+            zh = f"画面中任何位置的手机都小于可判断的最小尺寸（{zh_size}）。请降低摄像机、换长焦镜头或提高分辨率。"
             en = f"Nowhere in this picture is a phone large enough to be judged ({en_size})"
             return zh, f"{en}: hang the camera lower, or take a longer lens or more pixels."
         if self.kind == "all":
-            zh = f"画面中的地面处处可判断手机(不小于{zh_size})。"
+            zh = f"画面中的地面处处可判断手机（不小于{zh_size}）。"
             return zh, f"Everywhere on the ground in this picture a phone can be judged (at least {en_size})."
-        zh = f"距摄像机正下方 {limit} 米以外,手机小于{zh_size},无法判断是否在拍摄。"
+        zh = f"距摄像机正下方 {limit} 米以外，手机小于{zh_size}，无法判断是否在拍摄。"
         en = f"Beyond {limit} m from the point below the camera a phone is smaller than {en_size}"
         return zh, f"{en} and can't be judged."
 

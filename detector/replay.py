@@ -127,6 +127,9 @@ def replay(
         summary["passed_over"] = [
             {"file": as_text(passed.path), "why": as_text(passed.why)} for passed in archive.passed
         ]
+        summary["unreadable"] += [
+            {"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread
+        ]
         summary["model"] = model_of(config.analysis)
         write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
         census = {result["camera"]: result["census"] for result in results if result["census"]}
@@ -240,7 +243,7 @@ def _unjudged(one: CameraWork, why: str) -> dict[str, Any]:
     files = []
     for piece in one.session.pieces:
         file = as_text(piece.path)
-        told = f"{file}: its camera, {camera}, couldn't be judged: {why}"
+        told = as_text(f"{file}: its camera, {camera}, couldn't be judged: {why}")
         start = {"start": iso(piece.start_at or 0.0), "start_known_by": piece.known_by}
         files.append({"camera": camera, "file": file, **start, "seconds": 0.0, "unreadable": told})
     counts = dict.fromkeys(("seconds", "frames_decoded", "frames_inferred", "frames_passed_over", "cpu_s"), 0)

@@ -327,6 +327,11 @@ class Scene:
     label_scores: tuple[float, ...] = ()
     newcomers: tuple[Person, ...] = ()
 
+    @property
+    def private(self) -> tuple[Box, ...]:
+        """Parcels and labels, for a `Signal` that is about nothing in the picture."""
+        return (*(parcel.box for parcel in self.parcels), *self.labels)
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -372,7 +377,8 @@ class Signal:
 
     A rule may send the finding again as it grows; the incident policy merges by camera, kind, zone and time. `boxes`
     are the places to look at in the frame of time `at`, as (caption key, box); `private` are parcels, whose labels must
-    not be legible in a picture that is sent even where the label itself went undetected.
+    not be legible in a picture that is sent even where the label itself went undetected, and labels that aren't among
+    the boxes.
     """
 
     kind: IncidentKind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -44,7 +45,16 @@ def test_a_folder_means_all_below_it_in_natural_order(tmp_path: Path) -> None:
 
 
 def test_what_is_no_recording_is_named_with_the_reason(tmp_path: Path) -> None:
-    for name in ("1.mp4", "song.mp3", "notes.txt", "README", "@eaDir/1.mp4", "Thumbs.db", ".DS_Store"):
+    for name in (
+        "1.mp4",
+        "song.mp3",
+        "notes.txt",
+        "README",
+        "@eaDir/1.mp4",
+        "lost+found/1.mp4",
+        "Thumbs.db",
+        ".DS_Store",
+    ):
         put_one(tmp_path / name, name)
     found = gather([tmp_path])
     assert names(found, tmp_path) == ["1.mp4"]
@@ -148,6 +158,21 @@ def test_a_path_that_means_nothing_is_an_error(tmp_path: Path, path: str) -> Non
     put(tmp_path / "empty", notes="")
     with pytest.raises(SourceUnavailable, match=f"{tmp_path}/"):
         gather([tmp_path / path])
+
+
+def test_a_glob_that_is_none_is_an_error(tmp_path: Path) -> None:
+    put(tmp_path, a="1")
+    with pytest.raises(SourceUnavailable, match=r"\*\*\.mp4: no such file or folder"):
+        gather([tmp_path / "**.mp4"])
+
+
+def test_a_folder_that_can_t_be_read_isn_t_said_to_be_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scan(path: Path) -> Iterator[None]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(SourceUnavailable, match="the folder can't be read: Permission denied"):
+        gather([tmp_path])
 
 
 def test_a_file_that_is_named_is_read_whatever_its_suffix(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from detector import __version__
 from detector.cli import build_parser, main
 from detector.progress import progress_count, progress_seconds
+from tests.conftest import REPOSITORY
 
 CONFIG = """
 site: s
@@ -153,6 +156,38 @@ def test_check_as_json_is_json_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
     output = capsys.readouterr()
     assert json.loads(output.out)[0]["hint"] == "check the path"
     assert output.err == ""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "arguments", "code"),
+    [
+        pytest.param("utf-8", ["check", os.fsdecode("大门.yaml".encode("gbk"))], 0, id="a name of another encoding"),
+        pytest.param("gbk", ["verify", "edge.yaml", "--lang", "zh"], 2, id="a mark that the terminal hasn't"),
+        pytest.param(
+            "ascii", ["check", "edge.yaml", "--explain", "--language", "zh"], 0, id="Chinese where there is none"
+        ),
+    ],
+)
+def test_what_a_terminal_can_not_show_ends_no_command(
+    encoding: str, arguments: list[str], code: int, tmp_path: Path
+) -> None:
+    for name in ("edge.yaml", os.fsdecode("大门.yaml".encode("gbk"))):
+        (tmp_path / name).write_text("site: s\nedge: e\ncameras:\n  - {name: cam1, source: rtsp://10.0.0.2/1}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "detector", *arguments], cwd=tmp_path, capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.returncode == code
+    assert done.stdout
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_supervised_worker_logs_more_and_is_strict_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("detector.edge.supervisor.supervise", lambda command: started.append(command) or 0)
+    assert main(["-v", "run", "edge.yaml", "--supervised", "--strict"]) == 0
+    child = build_parser().parse_args(started[0][3:])
+    assert (child.verbose, child.strict, child.supervised, str(child.config)) == (True, True, False, "edge.yaml")
 
 
 def test_every_verb_is_known_to_the_parser() -> None:

@@ -190,6 +190,11 @@ def test_no_distance_that_is_told_lies_behind_the_camera(camera: View, least_px:
     assert (covered.record()["limit_m"] is None) <= (covered.kind == "none")
 
 
+@pytest.mark.parametrize("least_px", [5.0, 25.0, 200.0])
+def test_the_chinese_sentence_has_chinese_punctuation(least_px: float) -> None:
+    assert not set(coverage(view(), least_px).sentence()[0]) & set(",()")
+
+
 def test_a_steep_camera_that_judges_only_what_is_behind_it_judges_nothing() -> None:
     covered = coverage(view(6.0, 75.0, 80.0), 15.5)
     assert covered.nearest_m < covered.limit_m < 0

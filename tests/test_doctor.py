@@ -220,6 +220,24 @@ def test_wrong_geometry_is_told(
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", [("--config", "gone.yaml"), ("--height", "3"), ("--focal", "4")])
+def test_what_belongs_to_a_camera_is_refused_without_one(
+    option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", *option]) == 2
+    told = capsys.readouterr()
+    assert f"{option[0]}: belongs to --camera, which isn't given" in told.err
+    assert not told.out
+
+
+def test_fonts_are_told_whatever_their_names_are_encoded_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "fc-list"
+    program.write_bytes(b"#!/bin/sh\nprintf 'WenQuanYi Zen Hei,\\316\\304\\310\\252\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (doctor.chinese_font().state, doctor.chinese_font().told) == (FINE, "WenQuanYi Zen Hei")
+
+
 def test_a_model_without_a_curve_says_how_to_get_one(
     picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

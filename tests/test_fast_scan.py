@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 
 from detector.config import Analysis
+from detector.inference.looker import SceneLooker
 from detector.recorded import looking
 from detector.recorded.look_files import FileLooks, unpacked
 from detector.recorded.looking import look_at, task_of
-from detector.recorded.scanning import LOOK_EVERY_S
+from detector.recorded.scanning import LOOK_EVERY_S, KeyFrameScan
 from detector.values import Detections, Frame
-from tests.builders import detections
+from tests.builders import detections, frame
 
 MOVES = (24.0, 30.0)  # seconds in which something crosses the picture
 
 
-def make_scene(path: Path, seconds: int = 60, fps: int = 10) -> Path:
-    """An empty place that something crosses once."""
+def make_scene(path: Path, seconds: int = 60, fps: int = 10, begins_s: int = 0) -> Path:
+    """An empty place that something crosses once; the file's own times begin at `begins_s`."""
     noise = np.random.default_rng(1)
     place = noise.integers(60, 120, (30, 40), np.uint8).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as container:
@@ -32,7 +33,9 @@ def make_scene(path: Path, seconds: int = 60, fps: int = 10) -> Path:
             if MOVES[0] <= n / fps < MOVES[1]:
                 x = round(40 * (n / fps - MOVES[0]))
                 grey[100:160, x : x + 24] = 220
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, "gray").reformat(format="yuv420p")))
+            picture = av.VideoFrame.from_ndarray(grey, "gray").reformat(format="yuv420p")
+            picture.pts = begins_s * fps + n
+            container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
 
@@ -80,6 +83,36 @@ def test_somebody_who_stands_still_is_found_and_looked_at_closely(scene: Path, m
     people = [look.captured_at for look in fast.looks if len(look.detections)]
     assert len(people) >= 5 * 8
     assert people[0] <= 36 + LOOK_EVERY_S
+
+
+@pytest.mark.parametrize("begins_s", [0, 3 * 3600])
+def test_a_file_in_which_time_begins_again_is_scanned_to_its_end(
+    begins_s: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where recordings were joined, or a recorder wrote on after it had lost its camera for hours."""
+    parts = make_scene(tmp_path / "1.mkv", 40, begins_s=begins_s), make_scene(tmp_path / "2.mkv", 40)
+    joined = tmp_path / "joined.mkv"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    fast = looked(joined, monkeypatch, Staying(-1, -1), fast_scan=True)
+    whole = looked(joined, monkeypatch, Staying(-1, -1), fast_scan=False)
+    assert fast.read.seconds == pytest.approx(whole.read.seconds, abs=0.2)
+    assert fast.read.decoded + fast.read.undecoded == whole.read.decoded
+    moving = {look.captured_at for look in whole.looks if MOVES[0] <= look.captured_at % 40 < MOVES[1]}
+    assert len(moving) >= 2 * 28
+    assert moving <= {look.captured_at for look in fast.looks}
+
+
+@pytest.mark.parametrize("step_s", [0.0, -2.0])
+def test_all_is_wanted_of_a_file_whose_time_does_not_go_on(step_s: float) -> None:
+    scan = KeyFrameScan(SceneLooker(Staying(-1, -1)))
+    assert [scan.changed(frame(100 + n * step_s)) for n in range(5)] == [True] * 5
+
+
+def test_whoever_stands_still_where_time_begins_again_is_found() -> None:
+    scan = KeyFrameScan(SceneLooker(Staying(0, 50)))
+    first, again = [frame(at) for at in range(100, 140, 2)], [frame(at) for at in range(0, 40, 2)]
+    assert not any([scan.changed(one) for one in first][1:])
+    assert sum(scan.changed(one) for one in again) >= 1 + 38 // LOOK_EVERY_S
 
 
 def test_results_of_both_ways_have_names_of_their_own(scene: Path) -> None:

@@ -340,8 +340,19 @@ def test_a_folder_with_other_things_is_refused_unless_forced(hub: Hub, clip: byt
     assert len(hub.manifest) == 3
 
 
+OURS = {"picture": "images/20261101T040004.750Z_cam3_01234567.jpg", "split": "train", "known": [], "objects": []}
+
+
 @pytest.mark.parametrize(
-    "line", ["not json", "[]", '{"picture": "../../etc/passwd", "split": "train", "known": [], "objects": []}']
+    "line",
+    [
+        "not json",
+        "[]",
+        json.dumps(OURS | {"picture": "../../etc/passwd"}),
+        json.dumps(OURS | {"objects": None}),
+        json.dumps(OURS | {"objects": [["person", 1, 2, 3, 4]]}),
+        json.dumps(OURS | {"split": ["train"]}),
+    ],
 )
 def test_a_manifest_of_others_is_left_alone(line: str, hub: Hub, clip: bytes, capsys: Any) -> None:
     hub.incident("inc-1", clip)

@@ -10,7 +10,7 @@ import pytest
 
 from detector.alerts.incidents import IncidentBook
 from detector.assembly import build_pipeline
-from detector.config import Analysis, Camera, EdgeConfig, Incidents, Policy, Zone
+from detector.config import Analysis, Camera, EdgeConfig, Incidents, Policy, Rules, TamperRule, Zone
 from detector.geometry import as_box, centre
 from detector.inference.looker import SceneLooker
 from detector.pictures import Bgr
@@ -260,6 +260,22 @@ def test_frame_times_are_believed_as_far_as_they_make_sense(given: list[float], 
     pipeline = pipeline_of(detector)
     assert seen_at(detector, pipeline, stamped(*given)) == pytest.approx(looked_at)
     assert pipeline.left_out == len(given) - len(looked_at)
+
+
+@pytest.mark.parametrize("told_s", [0.1, 3.0, 60.0, 600.0])
+@pytest.mark.parametrize(("gap_s", "leaps"), [(0.2, False), (5.0, False), (55.0, False), (65.0, True)])
+def test_how_large_a_step_back_is_told_says_nothing_of_time_that_goes_on(
+    told_s: float, gap_s: float, leaps: bool
+) -> None:
+    camera = Camera(name="cam", source="rtsp://10.0.0.1/1")
+    rules = Rules(tamper=TamperRule(clock_step_s=told_s))
+    config = EdgeConfig(site="site", edge="edge", cameras=[camera], analysis=Analysis(gate=False), rules=rules)
+    pipeline = build_pipeline(config, camera, ScriptedDetector(lambda t: []))
+    first = []
+    for each in stamped(0, 0.2, 0.2 + gap_s, 0.4 + gap_s):
+        pipeline.process(each)
+        first.append(pipeline.sight.first if pipeline.sight else None)
+    assert first == ([True, False, None, True] if leaps else [True, False, False, False])
 
 
 def test_a_frame_without_a_picture_is_left_out() -> None:

@@ -307,6 +307,13 @@ def test_results_name_no_file_outside_their_folder(
     assert not office.shown()[0].snapshot
 
 
+def test_a_recording_s_name_may_hold_what_some_take_for_the_end_of_a_line(out: Path) -> None:
+    records = [record | {"file": "大门\u0085\u2028.mp4"} for record in read_results(out)]
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    (out / "incidents.jsonl").write_text(lines, encoding="utf-8")
+    assert read_results(out) == records
+
+
 def test_results_that_are_none_are_named(tmp_path: Path) -> None:
     with pytest.raises(LabelwatchError, match="isn't there"):
         read_results(tmp_path)

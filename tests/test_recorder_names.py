@@ -86,6 +86,8 @@ def test_known_recorders_say_beginning_and_camera(path: str, named: Named) -> No
         ("100%%_%Y%m%d_%H.%M", "100%_20261101_09.26.mp4", unix("2026-11-01T09:26:00+08:00"), None),
         ("?%Y%m%d%H%M", "ab202611010926.mp4", None, None),
         ("%Y%m%d%H%M%S", "20261101996613.mp4", None, None),
+        ("%Y%m%d%H%M%S", "00010101000000.mp4", None, None),
+        ("%Y%m%d%H%M%S", "99991231235959.mp4", None, None),
     ],
 )
 def test_a_pattern_reads_names_that_nobody_knows(

@@ -178,6 +178,29 @@ def test_files_of_unknown_cameras_are_never_taken_for_one_camera(names: list[str
     assert told(sessions(paths, config("cam1"), None)) == told(found)
 
 
+@pytest.mark.parametrize(
+    "names", [("大门", "后门"), ("大门", "东大门"), ("大门_20261101092613_20261101093000", "后门")]
+)
+def test_files_whose_names_are_of_another_encoding_are_cameras_of_their_own(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    paths = [tmp_path / os.fsdecode(f"{name}.mp4".encode("gbk")) for name in names]
+    for path in paths:
+        path.touch()
+    found = sessions(paths, config(), None)
+    assert [len(session.pieces) for session in found] == [1] * len(names)
+    for session in found:
+        session.camera.model_dump_json()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+def test_two_cameras_of_a_recorder_with_chinese_names_are_two_on_all_days(encoding: str) -> None:
+    days = ("20261101092613_20261101093000", "20261102092613_20261102093000")
+    names = [f"{camera}_{day}.mp4" for camera in ("大门", "后门") for day in days]
+    found = sessions([Path(os.fsdecode(name.encode(encoding))) for name in names], config(), None)
+    assert [len(session.pieces) for session in found] == [2, 2]
+
+
 def test_a_file_named_twice_is_no_second_camera(tmp_path: Path) -> None:
     paths = files(tmp_path, "clip.mp4")
     assert list(told(sessions([*paths, *paths], config(), None))) == ["clip"]

@@ -258,6 +258,14 @@ def test_a_start_without_a_zone_is_by_the_recorder_s_clock(options: list[str], b
     assert file["start"] == begins
 
 
+def test_before_1970_too_a_file_begins_where_the_one_before_it_ends(tmp_path: Path) -> None:
+    clips, out = [make_video(tmp_path / f"gate_{n}.mkv", seconds=4, fps=5) for n in range(2)], tmp_path / "out"
+    arguments = ["--config", str(write_config(tmp_path)), "--out", str(out), "--start", "1969-12-01T00:00:00Z"]
+    assert main(["replay", *map(str, clips), *arguments]) == 0
+    files = json.loads((out / "summary.json").read_text(encoding="utf-8"))["recordings"]
+    assert [file["start"] for file in files] == ["1969-12-01T00:00:00.000Z", "1969-12-01T00:00:04.000Z"]
+
+
 def test_a_start_that_is_no_time_is_a_usage_error(config_file: Path, tmp_path: Path) -> None:
     arguments = ["replay", str(SWEEP), "--config", str(config_file), "--out", str(tmp_path), "--start", "yesterday"]
     assert main(arguments) == 2
@@ -354,6 +362,41 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
     assert summary["hours_covered"] == pytest.approx(len(names) * 4 / 3600, abs=1e-4)
     starts = [file["start"] for file in summary["recordings"] if file["camera"] == "gate"]
     assert starts == ["2026-11-01T01:25:00.000Z", "2026-11-01T01:26:00.000Z"]
+
+
+def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "footage", tmp_path / "out"
+    (folder / "locked").mkdir(parents=True)
+    make_video(folder / "gate_20261101_0926.mkv", seconds=2, fps=5)
+    (folder / "gate_20261101_0927.mkv").touch()
+    scandir, stat = os.scandir, Path.stat
+
+    def refused(path: object) -> PermissionError:
+        return PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def scan(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise refused(path)
+        return scandir(path)
+
+    def look(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "gate_20261101_0927.mkv":
+            raise refused(path)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    monkeypatch.setattr(Path, "stat", look)
+    assert main(["replay", str(folder), "--config", str(config_file), "--out", str(out)]) == 1
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert [item["why"] for item in summary["unreadable"]] == [
+        f"{folder}/gate_20261101_0927.mkv: reading it is not permitted",
+        f"{folder}/locked: the folder can't be read: Permission denied",
+    ]
+    assert_said_in_chinese(summary)
+    assert f"not read: {folder}/locked: the folder" in capsys.readouterr().err
+    assert "All recordings were seen" not in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("to", "jobs"), [("nowhere.mkv", 1), ("link.mkv", 1), ("link.mkv", 2)])
@@ -460,6 +503,20 @@ def test_a_camera_that_cant_be_judged_is_named_and_the_others_are_done(
     again = replay(paths, glancing, tmp_path / "out", resume=True, progress=steps.append)
     assert again["unreadable"] == [] and {step.camera for step in steps} == {"gate"}
     assert not (tmp_path / "out" / "looks").exists()
+
+
+def test_why_a_camera_cant_be_judged_may_name_a_file_of_another_encoding(
+    glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = os.fsdecode("大门.mkv".encode("gbk"))
+
+    def fails(*_: Any) -> None:
+        raise ValueError(f"{name}: no such thing")
+
+    monkeypatch.setattr(judging, "judge_session", fails)
+    summary = replay([make_video(tmp_path / "gate.mkv", seconds=2, fps=5)], glancing, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == summary
+    assert summary["unreadable"][0]["why"].endswith("????.mkv: no such thing")
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,25 @@ def test_a_folder_as_the_file_to_write_is_an_error_before_any_work(
     assert not out.with_name(".found.draft").exists()
 
 
+def test_a_pipe_or_device_is_not_put_aside_for_the_file_to_write(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe, out = tmp_path / "pipe", tmp_path / "stdout"
+    os.mkfifo(pipe)
+    out.symlink_to(pipe)  # as /dev/stdout is one
+    assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", model]) == 2
+    assert "is no file but a pipe or device" in capsys.readouterr().err
+    assert out.is_symlink() and pipe.is_fifo()
+
+
+def test_a_link_to_the_file_to_write_stays_a_link(folder: Path, model: str, tmp_path: Path) -> None:
+    out, behind = tmp_path / "newest.jsonl", tmp_path / "found.jsonl"
+    behind.touch()
+    out.symlink_to(behind)
+    assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", model]) == 0
+    assert out.is_symlink() and behind.stat().st_size
+
+
 def test_pictures_come_in_order_folders_by_name(folder: Path) -> None:
     b, a = picture(folder / "b.PNG"), picture(folder / "a.jpeg")
     assert pictures_in([b, folder]) == [b, a, b]

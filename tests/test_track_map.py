@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.cli import main
-from detector.config import Camera, Zone
+from detector.config import Camera, Zone, load_edge
 from detector.errors import SourceUnavailable
-from detector.tools.track_log import Footage, Point, Track, TrackLog, read_footage, write_footage
+from detector.inference.gate import MotionGate
+from detector.inference.looker import SceneLooker
+from detector.tools.track_log import Footage, Point, Track, TrackLog, read_footage, watch, write_footage
 from detector.tools.track_map import CAP_S, draw, heat, journeys, places, track_map, vanishings, zone_at
-from tests.builders import SIZE, person, scene, times
+from detector.tracking import SceneTracker
+from detector.values import Box, Detections, Frame
+from tests.builders import SIZE, detections, person, scene, times
 from tests.conftest import REPOSITORY
+from tests.sources.footage import make_video
 
 CORNER, GATE, FLOOR = (150.0, 400.0), (1000.0, 500.0), (640.0, 600.0)
 HEIGHT = 200.0
@@ -83,6 +89,24 @@ def test_a_gap_in_the_footage_ends_every_track() -> None:
     assert [(t.first_at, t.last_at) for t in found.tracks] == [(0, 5), (100, 105)]
 
 
+def test_footage_in_which_nothing_moves_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody:
+        def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+            return detections([])
+
+    monkeypatch.setattr(
+        "detector.assembly.build_tracking", lambda config: (SceneLooker(Nobody(), MotionGate), SceneTracker())
+    )
+    still = np.full((36, 64, 3), 99, np.uint8)
+    make_video(
+        tmp_path / "cam1_20261101_0926.mp4", seconds=40, fps=Fraction(25, 2), size=(64, 36), draw=lambda n: still
+    )
+    (tmp_path / "edge.yaml").write_text(CONFIG, encoding="utf-8")
+    found, _ = watch([tmp_path], load_edge(tmp_path / "edge.yaml"))
+    assert len(found.stretches) == 1
+    assert found.seconds == pytest.approx(40, abs=0.5)
+
+
 def test_a_box_of_no_numbers_is_nobody() -> None:
     log = TrackLog()
     log.observe(scene(0, [person(1, (math.nan, 0, 50, 100))]))
@@ -111,6 +135,11 @@ def test_somebody_hidden_for_a_moment_goes_on() -> None:
 )
 def test_others_are_journeys_of_their_own(first: Track, second: Track) -> None:
     assert len(journeys([first, second], SIZE)) == 2
+
+
+def test_who_is_seen_beside_another_for_one_moment_is_not_that_other_one() -> None:
+    other, moment = track(1, 0, 20, FLOOR, GATE), track(2, 0, 0, FLOOR, FLOOR)
+    assert journeys([other, moment], SIZE) == [moment, other]
 
 
 def test_what_never_walked_is_no_journey() -> None:
@@ -293,10 +322,16 @@ LINE = {
         pytest.param([json.dumps({"camera": "cam1"})], "line 1: no tracks", id="other JSON"),
         pytest.param([json.dumps(HEAD | {"labelwatch_tracks": 2})], "line 1: no tracks", id="another format"),
         pytest.param([json.dumps(HEAD | {"width": 0})], "line 1: no tracks", id="no size"),
+        pytest.param(
+            [json.dumps(HEAD | {"width": 10**9, "height": 10**9})], "line 1: no tracks", id="no camera's size"
+        ),
+        pytest.param([json.dumps(HEAD | {"width": 1, "height": 9000})], "line 1: no tracks", id="no camera's shape"),
+        pytest.param([json.dumps(HEAD | {"camera": "a/b"})], "line 1: no tracks", id="no camera's name"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE), "{}"], "line 3: no track", id="no track"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE | {"last": [None, 1]})], "line 2: no track", id="no place"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE | {"height": math.nan})], "line 2: no track", id="no number"),
         pytest.param([json.dumps(HEAD), json.dumps(LINE | {"height": 0})], "line 2: no track", id="no height"),
+        pytest.param([json.dumps(HEAD), json.dumps(LINE | {"last": [1e300, 1]})], "line 2: no track", id="too far"),
     ],
 )
 def test_what_is_no_file_of_tracks_is_told_with_its_line(lines: list[str], words: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +27,7 @@ from detector import assembly, inference, worker
 from detector.alerts.clips import Segment
 from detector.alerts.identity import load_identity
 from detector.alerts.outbox import Outbox
+from detector.alerts.pictures import SETTLE_S, CameraPictures
 from detector.alerts.sink import AlertSink
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubLink, Supervision
@@ -38,16 +41,19 @@ from detector.hub.edge_keys import EdgeKeys
 from detector.hub.ingest import Ingest
 from detector.hub.store import Store
 from detector.packets import PacketRing
-from detector.pictures import Bgr
+from detector.pictures import Bgr, Picture
+from detector.pipeline import Pipeline
 from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import run
 from tests.alerts.conftest import make_fields
-from tests.builders import person, scene
+from tests.builders import SIZE, person, scene
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
+from tests.rules.staging import STANDING
 from tests.sources.footage import make_video, shown_s
+from tests.test_pipeline import PARCELS, START, Rows, ScriptedDetector, pipeline_of
 
 
 class ScriptedPipeline:
@@ -168,6 +174,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
         learned: LearnedFile | None = None,
         source: ListedSource | None = None,
         relief: Relief | None = None,
+        pictures: CameraPictures | None = None,
     ) -> CameraWorker:
         camera = camera or Camera(name="dock", source="a.mp4")
         ring = PacketRing(10)
@@ -182,6 +189,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
             stop=stop or ImpatientEvent(),
             learned=learned,
             relief=relief,
+            pictures=pictures,
         )
         it.start()
         assert it.join(30)
@@ -207,6 +215,22 @@ def test_an_incident_becomes_signed_envelopes(watch: Callable[..., CameraWorker]
     assert camera.sink.incidents == {"label_photography": 1}
 
 
+def test_what_is_told_late_has_no_picture_of_another_moment(watch: Callable[..., CameraWorker], outbox: Outbox) -> None:
+    """What lingered is told to its end once the last has gone for a while, and by then other parcels may lie there."""
+
+    def stays(t: float) -> Rows:
+        return [*([("person", STANDING, 0.9, {})] if t < 170 else []), *PARCELS]
+
+    picture = Bgr(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    shown = [replace(frames(1)[0], captured_at=START + t, picture=picture) for t in range(200)]
+    watch(shown, lambda: pipeline_of(ScriptedDetector(stays)))
+    told = [(e["phase"], e["after"]["facts"]["stay_s"], e["snapshot"] is not None) for e in sent(outbox)]
+    assert [(phase, drawn) for phase, _, drawn in told] == [
+        ("new", True), ("update", True), ("update", False), ("end", False),
+    ]  # fmt: skip
+    assert told[-1][1] == pytest.approx(168, abs=3)
+
+
 class CalmPipeline(ScriptedPipeline):
     """Nothing is going on, but at the tenth frame."""
 
@@ -221,6 +245,25 @@ def test_a_source_rests_while_nothing_is_going_on_and_health_tells(watch: Callab
         camera = watch([], build=CalmPipeline, source=source, relief=relief)
         assert source.rests == rests
         assert camera.health(time.time())["resting"] is rests[-1]
+
+
+@pytest.mark.parametrize(("gap_s", "size"), [(300.0, (64, 48)), (-3600.0, (64, 48)), (0.2, (96, 72))])
+def test_no_picture_leaves_the_box_before_parcels_are_known_again_where_the_stages_begin_anew(
+    gap_s: float, size: tuple[int, int], watch: Callable[..., CameraWorker]
+) -> None:
+    taken: list[float] = []
+    pictures = CameraPictures(lambda _large, _jpeg, at: taken.append(at))
+
+    def asks(_t: float) -> Rows:
+        pictures.ask(large=False)
+        return []
+
+    before = frames(50)
+    back_at = before[-1].captured_at + gap_s
+    picture = Bgr(np.zeros((size[1], size[0], 3), np.uint8))
+    after = [replace(each, captured_at=back_at + n / 5, picture=picture) for n, each in enumerate(before)]
+    watch([*before, *after], lambda: pipeline_of(ScriptedDetector(asks)), pictures=pictures)
+    assert min(at - back_at for at in taken if back_at <= at < back_at + 10) >= SETTLE_S
 
 
 def test_a_frame_that_breaks_the_pipeline_costs_a_pause_and_no_more(
@@ -368,6 +411,7 @@ class QuietPipeline(ScriptedPipeline):
     """Sees nothing worth telling."""
 
     def process(self, frame: Frame) -> list[IncidentUpdate]:
+        super().process(frame)
         return []
 
 
@@ -441,6 +485,44 @@ def test_a_camera_that_falls_silent_is_an_incident_until_pictures_are_steady_aga
     assert end["after"]["id"] == new["after"]["id"]
     assert end["after"]["facts"] == {"what": "silent", "lasted_s": 999.4}
     assert camera.sink.incidents == {"tamper": 1}
+
+
+LABELLED = (8, 8, 56, 40)  # a parcel in a picture of 64 x 48, and nearly as large the label on it
+
+
+def build_parcel_pipeline() -> Pipeline:
+    """Sees that parcel and its label all the time."""
+    x1, y1, x2, y2 = LABELLED
+    rows: Rows = [("parcel", LABELLED, 0.9, {}), ("label", (x1 + 2, y1 + 2, x2 - 2, y2 - 2), 0.9, {})]
+    return pipeline_of(ScriptedDetector(lambda _t: rows))
+
+
+def printed() -> Picture:
+    """A grey picture, but for fine print where the label is."""
+    image = np.full((48, 64, 3), 128, np.uint8)
+    x1, y1, x2, y2 = LABELLED
+    image[y1:y2, x1:x2:2], image[y1:y2, x1 + 1 : x2 : 2] = 0, 255
+    return Bgr(image)
+
+
+def contrast_of(jpeg: bytes) -> float:
+    """How much is left of the print."""
+    x1, y1, x2, y2 = LABELLED
+    return float(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)[y1:y2, x1:x2].std())
+
+
+@pytest.mark.parametrize("stream", [build_parcel_pipeline], indirect=True)
+def test_no_label_can_be_read_in_what_was_seen_last_of_a_silent_camera(
+    stream: tuple[CameraWorker, QueuedSource], outbox: Outbox
+) -> None:
+    camera, source = stream
+    for n in range(1, 4):
+        source.queue.put(replace(frames(1)[0], captured_at=1_800_000_000.0 + n / 5, picture=printed()))
+        assert soon(lambda n=n: camera.frames == n)  # type: ignore[misc]
+    for t in (60, 122):
+        camera.watch_silence(1_800_000_000.0 + t)
+    (new,) = sent(outbox)
+    assert contrast_of(base64.b64decode(new["snapshot"])) < 10
 
 
 def test_a_camera_that_never_comes_is_told_once_without_a_picture_and_ended_with_the_worker(

@@ -129,10 +129,10 @@ class AlertSink:
         self._settle()
 
     def _snapshot(self, frame: Frame, update: IncidentUpdate) -> bytes | None:
-        from detector.alerts.snapshot import snapshot_jpeg
+        from detector.alerts.snapshot import is_of, snapshot_jpeg
 
         try:
-            return snapshot_jpeg(frame, update)
+            return snapshot_jpeg(frame, update) if is_of(frame, update.after) else None
         except Exception:  # an alert without its picture is better than none
             logger.exception("no snapshot camera=%s incident=%s", self._camera.name, update.after.id)
             return None

@@ -11,15 +11,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.alerts.pictures import SAME_S
 from detector.errors import LabelwatchError
 from detector.pixelation import blurred, coarse
-from detector.values import Box, Frame, IncidentUpdate, Scene
+from detector.values import Box, Frame, Incident, IncidentUpdate, Scene
 
 WIDTH = 640
 QUALITY = 72
 # BGR: red for what offends, amber for what is concerned, white for the rest.
 COLOURS = {"phone": (60, 60, 230), "person": (60, 170, 250), "parcel": (250, 250, 250), "up": (60, 170, 250)}
 PLAIN = (190, 190, 190)
+
+
+def is_of(frame: Frame, incident: Incident) -> bool:
+    """Whether an incident's boxes, if it has any, are of this frame.
+
+    What a finding was when it was last seen may be told later: by then its boxes are of no use, and others may lie
+    beside the places that were to be blurred.
+    """
+    return not incident.boxes or abs(incident.ended_at - frame.captured_at) <= SAME_S
 
 
 def snapshot_jpeg(frame: Frame, update: IncidentUpdate) -> bytes:

@@ -169,14 +169,13 @@ class Tidy:
 
 def _worth(files: list[_File], size: float) -> list[_File]:
     """The first of these files that free so many bytes, each with all others of its incident."""
-    chosen: list[_File] = []
-    incidents: set[str] = set()
+    own: dict[str, list[_File]] = {}
     for file in files:
+        own.setdefault(file.incident, []).append(file)
+    chosen: list[_File] = []
+    for theirs in own.values():  # in the order in which the first of each stands
         if size <= 0:
             break
-        if file.incident not in incidents:
-            incidents.add(file.incident)
-            own = [one for one in files if one.incident == file.incident]
-            chosen += own
-            size -= sum(one.size for one in own)
+        chosen += theirs
+        size -= sum(file.size for file in theirs)
     return chosen

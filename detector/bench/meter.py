@@ -105,7 +105,10 @@ def most_memory_mb(status: Path = Path("/proc/self/status")) -> float:
     try:
         lines = status.read_text(encoding="utf-8").splitlines()
     except OSError:
-        # Of the process that started this one too, where that was larger; hence the file first.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-    return next(float(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM:"))
+        lines = []
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1]) / 2**10
+    # Of the process that started this one too, where that was larger; hence the file first.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

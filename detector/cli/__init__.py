@@ -7,6 +7,7 @@ it runs, so that asking for help loads nothing heavy.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 import time
@@ -24,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 fine, 1 findings or failed work, 2 usage or configuration.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal can't show must not end what was asked for
     parser = build_parser()
     options = parser.parse_args(arguments)
     set_up_logging(options.verbose)

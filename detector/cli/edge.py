@@ -52,8 +52,9 @@ def run_worker(options: argparse.Namespace) -> int:
     if options.supervised:  # by a parent that loads nothing of a worker
         from detector.edge.supervisor import supervise
 
+        more = ["--verbose"] if options.verbose else []
         strict = ["--strict"] if options.strict else []
-        return supervise([sys.executable, "-m", "detector", "run", str(options.config), *strict])
+        return supervise([sys.executable, "-m", "detector", *more, "run", str(options.config), *strict])
     from detector.edge.launch import launch
 
     return launch(options.config, strict=options.strict)

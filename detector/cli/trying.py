@@ -81,6 +81,9 @@ def run_doctor(options: argparse.Namespace) -> int:
 
     if options.camera is not None:
         return _doctor_camera(options)
+    of_camera = ("config", "height", "tilt", "fov", "focal", "sensor")
+    if given := [name for name in of_camera if getattr(options, name) is not None]:
+        raise ConfigError([Problem("labelwatch doctor", f"--{given[0]}", "belongs to --camera, which isn't given")])
     findings = []
     for finding in examine(options.data):
         findings.append(finding)

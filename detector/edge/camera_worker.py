@@ -23,7 +23,7 @@ from detector.pipeline import Pipeline, Source
 from detector.pulse import Pulse
 from detector.rules.silence import Silence
 from detector.rules.telling import due_again
-from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
+from detector.values import Box, Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
 
 if TYPE_CHECKING:
     from detector.alerts.census import CameraCensus
@@ -202,8 +202,12 @@ class CameraWorker:
         try:
             change = self._silence.step(self._source.stats.last_frame_at if self._source else None, now)
             if change == "begins":
-                self._silent = begun(self.sink.site, silence_of(self.camera.name, self._silence.heard_at, now))
-                self.sink.accept(IncidentUpdate(Phase.NEW, None, self._silent), self._last_frame)
+                private = self._sight.scene.private if self._sight is not None else ()
+                silence = silence_of(self.camera.name, self._silence.heard_at, now, private)
+                self._silent = begun(self.sink.site, silence)
+                # Where nothing was ever looked at, nobody knows where there are labels.
+                shown = self._last_frame if self._sight is not None else None
+                self.sink.accept(IncidentUpdate(Phase.NEW, None, self._silent), shown)
             elif change == "ends":
                 self._end_silence(self._silence.steady_since)
             else:
@@ -322,6 +326,8 @@ class CameraWorker:
         if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
             self._keep(pipeline.learned())
         if self._pictures is not None and pipeline.scene is not None:
+            if pipeline.sight is not None and pipeline.sight.first:
+                self._pictures.begin_anew()
             self._pictures.offer(frame, pipeline.scene)
         if self._census is not None and pipeline.sight is not None:
             self._census.offer(frame.captured_at, pipeline.census)
@@ -336,8 +342,6 @@ class CameraWorker:
             self._built_for = wanted
             self._pipeline = self._build()
             self._pipeline.recall(self._learned)
-            if self._pictures is not None:
-                self._pictures.begin_anew()
         return self._pipeline
 
     def _crashed(self, what: str, error: Exception) -> None:
@@ -370,10 +374,12 @@ class CameraWorker:
             logger.exception("open incidents can't be ended camera=%s", self.camera.name)
 
 
-def silence_of(camera: str, heard_at: float, now: float) -> Signal:
-    """A camera that has brought no picture since `heard_at`, as a rule would tell it."""
+def silence_of(camera: str, heard_at: float, now: float, private: tuple[Box, ...]) -> Signal:
+    """A camera that has brought no picture since `heard_at`, as a rule would tell it; `private` as of the last one."""
     facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
-    return Signal(IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts)
+    return Signal(
+        IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts, private=private
+    )  # fmt: skip
 
 
 def lasting(incident: Incident, until: float) -> Incident:

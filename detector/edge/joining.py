@@ -184,11 +184,16 @@ def _symbols(code: str) -> str:
 
 
 def _address(text: str) -> str:
-    parsed = urlsplit(text)
-    if parsed.scheme not in ("http", "https") or not parsed.hostname or "@" in parsed.netloc:
-        hint = "as a browser shows it, e.g. https://10.0.0.2:8080"
-        raise ConfigError([Problem("HUB_URL", "", f"no address of a hub: {text}", hint)])
-    return f"{parsed.scheme}://{parsed.netloc}"
+    try:
+        parsed = urlsplit(text)
+        url = f"{parsed.scheme}://{parsed.netloc}"
+        named = parsed.scheme in ("http", "https") and parsed.hostname and httpx.URL(url).host
+        if named and "@" not in parsed.netloc and parsed.port != 0:
+            return url
+    except (ValueError, httpx.InvalidURL):  # no port, no IPv6 address, or letters that no address has
+        pass
+    hint = "as a browser shows it, e.g. https://10.0.0.2:8080"
+    raise ConfigError([Problem("HUB_URL", "", f"no address of a hub: {text}", hint)])
 
 
 def _asked(url: str, body: bytes, ca_file: Path | None, clock: Clock) -> bytes:

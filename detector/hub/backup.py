@@ -18,7 +18,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -41,6 +41,8 @@ LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_
 # Redacted copies and previews are left out too: the hub makes them again.
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 PIECE = 2**20
+GROWING = ".growing-"
+LEFT_BEHIND_S = 86400.0  # what a backup began so long ago and didn't finish, it was killed over
 Progress = Callable[[int, int], None]
 Hex = Field(pattern="[0-9a-f]{64}")
 
@@ -109,7 +111,8 @@ def back_up(
     pool = _Pool(folder / "files")
     try:
         pool.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".growing-") as growing:
+        _tidy(folder, now)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=GROWING) as growing:
             kind, dump = _dump(config, Path(growing))
             known = _clips(config, dump)
             database = pool.add(dump, report).model_copy(update={"path": "database"})
@@ -362,6 +365,18 @@ def _read(file: Path) -> Manifest:
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise StoreError(f"{file} names a file outside the data folder: {one.path!r}")
     return manifest
+
+
+def _tidy(folder: Path, now: float) -> None:
+    """Delete what backups that were killed left unfinished: a whole database each, perhaps."""
+    for path in [*folder.glob(f"{GROWING}*"), *(folder / "files").glob(".*.tmp")]:
+        with suppress(FileNotFoundError):  # one that runs beside this one has just ended
+            if path.stat().st_mtime > now - LEFT_BEHIND_S:
+                continue  # perhaps one runs just now
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def _forget(folder: Path, keep: int) -> None:

@@ -83,6 +83,18 @@ def camera_states(edges: Iterable[Edge], now: float, scope: Scope = EVERYWHERE) 
     return sorted(states, key=lambda camera: (camera.is_fine, camera.site, camera.edge, camera.name))
 
 
+def by_name(titles: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """What cameras are called by their name alone; where sites share one, by all that it stands for.
+
+    Args:
+        titles: By site and name.
+    """
+    called: dict[str, set[str]] = {}
+    for (_, name), title in titles.items():
+        called.setdefault(name, set()).add(title)
+    return {name: " / ".join(sorted(found)) for name, found in called.items()}
+
+
 def look(cameras: Iterable[CameraState]) -> Look:
     """Sum up."""
     cameras = list(cameras)

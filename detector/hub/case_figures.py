@@ -99,34 +99,45 @@ def time_line(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseLine:
             pieces.setdefault(day, []).append((incident, begins, ends))
     if not pieces:
         return CaseLine((), ())
-    hours = [hour for day in pieces.values() for _, begins, ends in day for hour in (begins, ends)]
+    hours = [hour for day in pieces for _, begins, ends in pieces[day] for hour in _hours(day, begins, ends, zone)]
     first = floor(min(hours))
     length = max(ceil(max(hours)) - first, 1)
     step = next(step for step in (1, 2, 3, 4, 6) if length / step <= 6)
 
     def place(hour: float) -> float:
-        return 100 * (hour - first) / length
+        return min(max(100 * (hour - first) / length, 0.0), 100.0)
 
     days = []
     for day in sorted(pieces):
-        midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
         spans = []
         for incident, begins, ends in sorted(pieces[day], key=lambda piece: piece[1]):
-            photos = ((act["started_at_unix"] - midnight) / 3600 for act in incident.acts if act.get("kind") == "photo")
-            ticks = tuple(place(hour) for hour in photos if begins <= hour <= ends)[:FEW_TICKS]
-            spans.append(Span(incident, place(begins), place(ends) - place(begins), ticks))
+            left, right = map(place, _hours(day, begins, ends, zone))
+            photos = (act["started_at_unix"] for act in incident.acts if act.get("kind") == "photo")
+            within = (place(_hours(day, at, at, zone)[0]) for at in photos if begins <= at <= ends)
+            spans.append(Span(incident, left, right - left, tuple(within)[:FEW_TICKS]))
         days.append(Day(day, tuple(spans)))
     return CaseLine(tuple(days), tuple((hour, place(hour)) for hour in range(first, first + length + 1, step)))
 
 
 def _by_day(begins: float, ends: float, zone: tzinfo) -> Iterable[tuple[date, float, float]]:
-    """Days that a span touches (31 at most) and its hours of each, 0 to 24 but where clocks were changed."""
+    """Days that a span touches (31 at most) and from when to when it lies in each, Unix seconds."""
     day = datetime.fromtimestamp(begins, zone).date()
     for _ in range(31):
-        midnight, next_midnight = (
-            datetime(d.year, d.month, d.day, tzinfo=zone).timestamp() for d in (day, day + timedelta(days=1))
-        )
-        yield day, (max(begins, midnight) - midnight) / 3600, (min(ends, next_midnight) - midnight) / 3600
+        next_day = day + timedelta(days=1)
+        next_midnight = datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone).timestamp()
+        yield day, begins, min(ends, next_midnight)
         if ends <= next_midnight:
             return
-        day += timedelta(days=1)
+        day, begins = next_day, next_midnight
+
+
+def _hours(day: date, begins: float, ends: float, zone: tzinfo) -> tuple[float, float]:
+    """What the clock on the wall shows, 0 to 24; no width where it was put back meanwhile."""
+
+    def hour(at: float) -> float:
+        local = datetime.fromtimestamp(at, zone)
+        if local.date() > day:
+            return 24.0
+        return local.hour + local.minute / 60 + (local.second + local.microsecond / 1e6) / 3600
+
+    return hour(begins), max(hour(begins), hour(ends))

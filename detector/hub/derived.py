@@ -43,7 +43,7 @@ from detector.hub.stored import Clip
 
 logger = logging.getLogger(__name__)
 
-RECIPE = 1  # raise it when `transcode` or `redact` hide more than before: all copies are made anew
+RECIPE = 2  # raise it when `transcode` or `redact` hide more than before: all copies are made anew
 WAITING, READY, FAILED = "waiting", "ready", "failed"
 PASSING = frozenset({"broke_off", "too_long", "no_room"})
 REASONS = frozenset({"unreadable", "too_large", "gone"}) | PASSING

@@ -154,9 +154,18 @@ class _Words:
         """`2026-11-01`."""
         return f"{self._local(at):%Y-%m-%d}"
 
-    def offset(self, at: float) -> str:
-        """How far the zone is from UTC then: `+08:00`."""
-        return self._local(at).isoformat()[-6:]
+    def offsets(self, told: Sheet) -> str:
+        """How far the sheet's times are from UTC: `+08:00`; where clocks were changed between them, from when on."""
+        found: list[str] = []
+        before = ""
+        for at in sorted([*(one.started_at for one in told.incidents), told.made_at]):
+            local = self._local(at)
+            offset = local.isoformat()[-6:]
+            if offset != before:
+                since = f"{local:%Y-%m-%d %H:%M}"
+                found.append(self.say("sheet_offset_from", since=since, offset=offset) if before else offset)
+            before = offset
+        return self.say("comma").join(found)
 
     def _local(self, at: float) -> datetime:
         return datetime.fromtimestamp(at, self._zone)

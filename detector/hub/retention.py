@@ -209,10 +209,14 @@ class Retention:
 
     def _announce(self, now: float) -> None:
         i = incidents.c
-        told = select(retention.c.incident).where(retention.c.incident == i.id).exists()
+        # What comes after the footage of its incident was deleted is announced as that was.
+        told = select(retention.c.incident).where(retention.c.incident == i.id, retention.c.deleted_at.is_(None))
+        new = self._database.insert(retention)
+        names = ("announced_at", "deleted_at", "why", "rule", "bytes")
+        anew = new.on_conflict_do_update(index_elements=["incident"], set_={name: new.excluded[name] for name in names})
         for rule, condition, days in self._rules():
             soon = _is_due(now, days - self._config.warn_days)
-            query = select(i.id).where(condition, soon, ~told, ~_kept(), _has_footage()).limit(BATCH)
+            query = select(i.id).where(condition, soon, ~told.exists(), ~_kept(), _has_footage()).limit(BATCH)
             while True:
                 with self._database.writing() as connection:
                     ids = list(connection.execute(query).scalars())
@@ -220,10 +224,13 @@ class Retention:
                         break
                     sizes = _sizes(connection, ids)
                     rows = [
-                        {"incident": one, "announced_at": now, "why": "age", "rule": rule, "bytes": sizes.get(one, 0)}
+                        {
+                            "incident": one, "announced_at": now, "deleted_at": None, "why": "age", "rule": rule,
+                            "bytes": sizes.get(one, 0),
+                        }
                         for one in ids
-                    ]
-                    connection.execute(retention.insert(), rows)
+                    ]  # fmt: skip
+                    connection.execute(anew, rows)
 
     def _overdue(self, now: float) -> list[str]:
         ids: list[str] = []
@@ -269,9 +276,9 @@ class Retention:
             if not rows:
                 return 0
             ids = [row.id for row in rows]
-            rows += connection.execute(
-                select(incidents.c.id, incidents.c.verdict).where(incidents.c.same_as.in_(ids), ~_kept())
-            ).all()
+            shown = incidents.alias()
+            doubles = select(incidents.c.id, shown.c.verdict).join(shown, shown.c.id == incidents.c.same_as)
+            rows += connection.execute(doubles.where(incidents.c.same_as.in_(ids), ~_kept())).all()
             ids = [row.id for row in rows]
             sizes = _sizes(connection, ids)
             files = [

@@ -1,7 +1,8 @@
 """A SQLite database that is corrupt is set aside, and the hub goes on with what can still be read of it.
 
     hub.sqlite ─ corrupt ─► hub.sqlite.corrupt-2026…, with its -wal, kept for ever
-                  every row that can be read ─► a new hub.sqlite ◄─ what the newest backup has beside
+                  every row that can be read ─► a new hub.sqlite ◄─ of tables that can't be read whole, what the
+                                                                    newest backup has beside
 
 Nothing is deleted: the broken file stays as it is, and so do all clips, whether a row speaks of them or not. What edges
 still hold comes again. What is gone from the audit log is found when its chain is checked.
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from sqlalchemy import Table
 
 from detector.clock import iso
 from detector.config import HubConfig
@@ -112,32 +115,38 @@ def _damage(path: Path, was_met: bool) -> str:
 
 
 def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | None]:
-    """Take over what can be read, then what the newest backup has beside; rows of the first, time of the other."""
+    """Take over what can be read, then what the newest backup has beside; rows of the first, time of the other.
+
+    Of a table that is whole nothing comes from the backup: a session that was ended since, or a picture that was
+    deleted, would come to life again.
+    """
     backup_at = None
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous=FULL")
-        rows = _take_over(db, broken)
+        rows, torn = _take_over(db, broken, metadata.sorted_tables)
         if backups is not None:
             with TemporaryDirectory(dir=path.parent, prefix=".restoring-") as folder:
                 copy = Path(folder) / "database"
                 backup_at = newest_database(backups, copy)
                 if backup_at is not None:
-                    _take_over(db, copy)
+                    _take_over(db, copy, torn)
     return rows, backup_at
 
 
-def _take_over(db: sqlite3.Connection, source: Path) -> int:
-    """Insert all rows of another database that can be read and aren't there; how many."""
-    taken = 0
+def _take_over(db: sqlite3.Connection, source: Path, tables: Sequence[Table]) -> tuple[int, list[Table]]:
+    """Insert all rows of another database that can be read and aren't there; how many, and what tables aren't whole."""
+    taken, torn = 0, []
     try:
         # Read-only: not even its write-ahead log is to be folded into a broken file.
         old = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
         old.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         logger.error("nothing of %s can be read: %s", source, error)
-        return 0
+        return 0, list(tables)
     with closing(old):
-        for table in metadata.sorted_tables:
+        for table in tables:
+            if not _is_whole(old, table.name):
+                torn.append(table)
             own = {row[1] for row in db.execute(f'PRAGMA table_info("{table.name}")')}
             try:
                 theirs = [row[1] for row in old.execute(f'PRAGMA table_info("{table.name}")')]
@@ -154,7 +163,14 @@ def _take_over(db: sqlite3.Connection, source: Path) -> int:
                 db.executemany(insert, batch)
             db.execute("COMMIT")
             taken += db.total_changes - before
-    return taken
+    return taken, torn
+
+
+def _is_whole(db: sqlite3.Connection, table: str) -> bool:
+    try:
+        return bool(db.execute(f"PRAGMA quick_check('{table}')").fetchone()[0] == "ok")
+    except sqlite3.Error:
+        return False
 
 
 def _readable(old: sqlite3.Connection, table: str, columns: str) -> Iterator[list[Any]]:

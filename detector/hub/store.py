@@ -409,7 +409,7 @@ class Store:
     def digest(self, start: float, end: float, scope: Scope = EVERYWHERE) -> list[Digested]:
         """What went to the digest from `start` to before `end`, by kind and zone, the most first; cleared ones too."""
         c = incidents.c
-        place = (c.kind, c.camera, c.zone)
+        place = (c.kind, c.site, c.camera, c.zone)
         query = (
             select(*place, func.count().label("count"))
             .where(*Wanted(DIGEST, start, end, scope=scope).clauses())

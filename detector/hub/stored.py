@@ -162,6 +162,7 @@ class Digested:
     """How many incidents of one kind in one zone of one camera went to the digest."""
 
     kind: str
+    site: str
     camera: str
     zone: str | None
     count: int

@@ -294,8 +294,11 @@ def _decoded(container: Any, stream: VideoStream) -> Iterator[VideoFrame]:
 
 
 def _timed(frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator[tuple[float, VideoFrame]]:
-    """Frames with their time, seconds after the first one; always later than the one before."""
-    first: float | None = None
+    """Frames with their time, seconds after the clip's first one; always later than the one before."""
+    # The first may be damaged: what was seen is counted from it all the same.
+    first = (
+        None if stream.start_time is None or stream.time_base is None else float(stream.start_time * stream.time_base)
+    )
     last = -1.0
     for frame in frames:
         at = frame.time if frame.time is not None else (first or 0.0) + last + 1 / _rate(stream)

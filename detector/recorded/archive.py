@@ -19,7 +19,9 @@ from detector.sources.recording import SUFFIXES, natural
 
 SAMPLE = 1 << 16  # bytes compared at the beginning, in the middle and at the end before two files are read whole
 # What file servers and cameras keep beside recordings, and nobody would call footage.
-OTHERS_OWN = {"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", ".DS_Store", "Thumbs.db"}
+OTHERS_OWN = {
+    "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".DS_Store", "Thumbs.db",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,11 @@ class Passed:
 
 @dataclass(slots=True)
 class Archive:
-    """`files` are to be read, in natural order folder by folder; `passed` are not."""
+    """`files` are to be read, in natural order folder by folder; `passed` are not, nor can folders in `unread` be."""
 
     files: list[Path] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
+    unread: list[Passed] = field(default_factory=list)
 
 
 def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
@@ -54,13 +57,15 @@ def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
     found = Archive()
     ours = set() if results is None else {results.resolve(), results.resolve() / "clips"}
     for path in paths:
-        before = len(found.files)
+        before, unread = len(found.files), len(found.unread)
         for match in _meant(path):
             if match.is_dir():
                 _walk(match, found, ours)
             else:
                 _take(match, found)
         if len(found.files) == before:
+            if len(found.unread) > unread:
+                raise SourceUnavailable(f"{found.unread[-1].path}: {found.unread[-1].why}")
             raise SourceUnavailable(f"{path}: no video file in this folder")
     found.files, again = _once(found.files)
     found.passed += again
@@ -71,7 +76,11 @@ def _meant(path: Path) -> list[Path]:
     if path.exists():
         return [path]
     top = Path(path.anchor or ".")
-    matches = list(top.glob(str(path.relative_to(path.anchor)))) if set("*?[") & set(str(path)) else []
+    try:
+        matches = list(top.glob(str(path.relative_to(path.anchor)))) if set("*?[") & set(str(path)) else []
+    except ValueError as error:
+        hint = "in a pattern ** stands alone between slashes"
+        raise SourceUnavailable(f"{path}: no such file or folder ({hint})") from error
     if not matches:
         raise SourceUnavailable(f"{path}: no such file or folder")
     return sorted(matches, key=natural)
@@ -79,7 +88,7 @@ def _meant(path: Path) -> list[Path]:
 
 def _walk(folder: Path, into: Archive, ours: Collection[Path]) -> None:
     def unreadable(error: OSError) -> None:
-        into.passed.append(Passed(Path(error.filename), f"the folder can't be read: {error.strerror}"))
+        into.unread.append(Passed(Path(error.filename), f"the folder can't be read: {error.strerror}"))
 
     for top, folders, names in os.walk(folder, onerror=unreadable):  # follows no link to a folder, so it ends
         written = [name for name in folders if Path(top, name).resolve() in ours]
@@ -99,7 +108,11 @@ def _walk(folder: Path, into: Archive, ours: Collection[Path]) -> None:
 
 def _take(path: Path, into: Archive) -> None:
     """Take a file, also one that isn't there any more, so that reading it says so; a pipe would be waited for."""
-    if path.is_file() or not path.exists():
+    try:
+        is_other = path.exists() and not path.is_file()
+    except OSError:
+        is_other = False  # reading it will say why it can't be
+    if not is_other:
         into.files.append(path)
     else:
         into.passed.append(Passed(path, "no file, but a pipe, socket or device"))

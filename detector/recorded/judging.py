@@ -75,7 +75,7 @@ class ReplaySink:
 
     def accept(self, update: IncidentUpdate, frame: Frame) -> None:
         """Remember an update; a snapshot is drawn anew whenever severity rises."""
-        from detector.alerts.snapshot import snapshot_jpeg
+        from detector.alerts.snapshot import is_of, snapshot_jpeg
 
         after, before = update.after, update.before
         if after.id not in self.told:
@@ -84,7 +84,7 @@ class ReplaySink:
             self.told[after.id] = _Told(after, path, start)
             self._uncut.append(self.told[after.id])
         self.told[after.id].incident = after
-        if before is None or after.severity.rank > before.severity.rank:
+        if (before is None or after.severity.rank > before.severity.rank) and is_of(frame, after):
             try:
                 picture = snapshot_jpeg(frame, update)
                 write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture, lasting=False)
@@ -213,7 +213,8 @@ def judge_session(
     cpu_s = 0.0
     last_at, last_frame = float("-inf"), None
     ended_at: float | None = None
-    next_at, vague = 0.0, False  # when a file begins that follows, read or not, and whether that isn't known exactly
+    # When a file begins that follows, read or not, and whether that isn't known exactly.
+    next_at, vague = float("-inf"), False
     for piece in session.pieces:
         found = looks_of(piece)
         began = time.process_time()

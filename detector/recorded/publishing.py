@@ -152,13 +152,13 @@ def read_results(out: Path) -> list[dict[str, Any]]:
     """
     file = out / "incidents.jsonl"
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # a name may hold what else ends lines
     except FileNotFoundError as error:
         raise LabelwatchError(f"{file} isn't there: there is nothing to be published yet") from error
     except (OSError, UnicodeDecodeError) as error:
         raise LabelwatchError(f"{file} can't be read: {error}") from error
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(filter(None, lines), 1):
         try:
             found.append(json.loads(line))
             _after(found[-1], "", "", "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -100,6 +100,8 @@ def _named(match: re.Match[str], zone: tzinfo) -> Named | None:
 
 
 def _when(parts: list[int], zone: tzinfo) -> float | None:
+    if not MINYEAR < parts[0] < MAXYEAR:  # by another clock it may be a year that can't be told
+        return None
     try:
         return datetime(*parts, tzinfo=zone).timestamp()  # type: ignore[arg-type,misc]
     except ValueError:

@@ -60,8 +60,10 @@ def camera_of(path: Path, cameras: Sequence[Camera], recorders_name: str | None 
         return max(named, key=lambda camera: len(camera.name))
     title = recorders_name or path.stem
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-._")[:64] or "recording"
-    # As the recorder's it is the same camera in every folder, one a day maybe; overlaps are told.
-    return Camera(name=name, title=as_text(title), source=as_text(recorders_name or resolved))
+    # As the recorder's it is the same camera in every folder, one a day maybe; overlaps are told. Names of another
+    # encoding look alike as text, so here they are written out.
+    source = str(recorders_name or resolved).encode(errors="backslashreplace").decode()
+    return Camera(name=name, title=as_text(title), source=source)
 
 
 def as_text(name: object) -> str:
@@ -144,7 +146,7 @@ def apart(files: Sequence[tuple[Path, Camera]], known: Sequence[Camera]) -> list
     told_apart = []
     for path, camera in files:
         if camera not in known and len(taken[camera.name]) > 1:
-            mark = hashlib.sha256(str(path).encode()).hexdigest()[:6]
+            mark = hashlib.sha256(camera.source.encode()).hexdigest()[:6]
             camera = camera.model_copy(update={"name": f"{camera.name[:57]}-{mark}"})
         told_apart.append((path, camera))
     return told_apart

@@ -26,14 +26,16 @@ class KeyFrameScan:
     def __init__(self, looker: SceneLooker) -> None:
         self._looker = looker
         self._size: tuple[int, int] | None = None
-        self._looked_at = float("-inf")
+        self._at = self._looked_at = float("-inf")
         self._looks: list[Look] = []
 
     def changed(self, frame: Frame) -> bool:
         """Whether something has changed by a key frame, or somebody is in it."""
-        if frame.size != self._size:
-            self._size, self._gate, self._gauge = frame.size, MotionGate(), ViewGauge()
         at = frame.captured_at
+        if frame.size != self._size or at <= self._at:  # files of two were joined, or times stand still
+            self._size, self._gate, self._gauge = frame.size, MotionGate(), ViewGauge()
+            self._looked_at = float("-inf")
+        self._at = at
         if self._gate.moves(self._gauge.glance(frame.picture, at), at):
             return True
         if at - self._looked_at < LOOK_EVERY_S:

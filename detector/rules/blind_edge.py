@@ -11,7 +11,7 @@ whoever it was, and `away_s` is the least that somebody must have been away. It 
 - somebody lost from sight in the zone and found there again was inside as far as counts go, for a moment;
 - a track lost anywhere else never went in, and if a track begins within a walk of where one disappeared on its way in,
   that one was hidden for a moment and did not go in either;
-- somebody who shows for a moment in the mouth and is gone again has not come out.
+- somebody who shows for a moment in the mouth and is gone into the same place again has not come out.
 
 `carried` is whether a parcel was seen before the body of somebody who walked in: a slot, too young to be one that lay
 there, of which none older lies in its place. `None`: they were not seen walking for long enough to say. A trolley, or a
@@ -117,8 +117,9 @@ class _Walker:
 
 @dataclass(slots=True)
 class _Absence:
-    """Somebody out of sight since `since`; `counted` as a visit or not yet."""
+    """Somebody out of sight in a place since `since`; `counted` as a visit or not yet."""
 
+    place: str
     since: float
     walker: _Walker
     counted: bool = False
@@ -234,7 +235,7 @@ class BlindEdgeRule:
             self._drop(before)
             walker.follows(before)
         elif place is not None:
-            going = [_Absence(w.seen_at, w) for w in pending if self._goes_into(w, scene.size) is place]
+            going = [_Absence(place.name, w.seen_at, w) for w in pending if self._goes_into(w, scene.size) is place]
             first = min((*place.inside, *going), key=lambda absence: absence.since, default=None)
             if first is not None:
                 self._drop(first.walker)
@@ -253,10 +254,10 @@ class BlindEdgeRule:
         if place is None:
             return
         shown = walker.came_out
-        if shown is not None and walker.seen_at - walker.first_at <= SHOWN_S:
-            place.inside.append(_Absence(shown.since, walker, shown.counted))
+        if shown is not None and shown.place == place.name and walker.seen_at - walker.first_at <= SHOWN_S:
+            place.inside.append(_Absence(place.name, shown.since, walker, shown.counted))
         else:
-            place.inside.append(_Absence(walker.seen_at, walker))
+            place.inside.append(_Absence(place.name, walker.seen_at, walker))
 
     def _goes_into(self, walker: _Walker, size: tuple[int, int]) -> _Place | None:
         """The place whose mouth somebody is in, or would be in by walking on for `AHEAD_S`."""

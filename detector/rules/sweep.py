@@ -95,10 +95,8 @@ class Noted:
 
     def may_move_on(self, at: float) -> bool:
         """Whether its parcel going now would say that it was work."""
-        act = self.act
-        quick = act.ended_at - act.started_at <= QUICK_S
         watched = self.may_count and not self.moved_on and self.target is not None
-        return watched and quick and at - act.ended_at <= MOVES_ON_S
+        return watched and is_quick(self.act) and at - self.act.ended_at <= MOVES_ON_S
 
 
 class SweepRule:
@@ -168,7 +166,7 @@ class SweepRule:
             self._beside(act.track) | (known.beside if known else frozenset()),
             known.exposed if known else Exposed(),
             known.permission if known else self._policies.least(zone, act.started_at),
-            known.moved_on if known else False,
+            bool(known and known.moved_on and is_quick(act)),  # what is sure already may turn out to last
         )
         if not noted.may_count:
             return noted
@@ -307,6 +305,11 @@ def facts(noted: Sequence[Noted], aside: Sequence[Noted], people: int) -> dict[s
         "unclear": kinds.count(ActKind.UNCLEAR),
         "moved_on": sum(n.moved_on for n in aside),
     }
+
+
+def is_quick(act: Act) -> bool:
+    """Whether an act, as far as it has been told, was over at once."""
+    return act.ended_at - act.started_at <= QUICK_S
 
 
 def is_fine(act: Act, permission: Permission) -> bool:

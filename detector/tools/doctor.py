@@ -195,7 +195,8 @@ def chinese_font() -> Finding:
     program = shutil.which("fc-list")
     if program is None:
         return Finding("chinese font", NOTE, "can't be told: fc-list is missing", "apt-get install fontconfig")
-    listed = subprocess.run([program, ":lang=zh", "family"], capture_output=True, text=True, check=False).stdout
+    done = subprocess.run([program, ":lang=zh", "family"], capture_output=True, check=False)
+    listed = done.stdout.decode(errors="replace")  # whatever this terminal's encoding is
     families = sorted({line.split(",")[0].strip() for line in listed.splitlines() if line.strip()})
     if not families:
         hint = "apt-get install fonts-wqy-zenhei; browsers on other machines have their own"

@@ -382,7 +382,8 @@ def _lines(path: Path) -> Iterator[Record]:
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             record = json.loads(line)
-            fine = re.fullmatch(rf"{IMAGES}/{_PICTURE}", record["picture"]) and record["split"]
+            fine = re.fullmatch(rf"{IMAGES}/{_PICTURE}", record["picture"]) and isinstance(record["split"], str)
+            fine = fine and all(isinstance(thing, dict) for thing in record["objects"])
             is_changed(record)
         except (ValueError, KeyError, TypeError):
             fine = None

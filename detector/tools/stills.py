@@ -80,12 +80,15 @@ def detect_pictures(
         A line for each picture that could not be read, and why; the file leaves them out.
 
     Raises:
-        ConfigError: `out` is a folder.
+        ConfigError: `out` is a folder, a pipe or a device.
         SourceUnavailable: A path isn't there.
         ModelError: The model can't be loaded.
     """
     if out.is_dir():
         raise ConfigError([Problem("--out", "", f"is a folder: {out}", "name a file in it")])
+    if out.exists() and not out.is_file():  # /dev/stdout, say, which a file would take the place of
+        raise ConfigError([Problem("--out", "", f"is no file but a pipe or device: {out}", "name a file")])
+    out = out.resolve()
     pictures = pictures_in(paths)
     detector = SceneDetector(Session(find_card(model)), {}, Analysis(zooms=EVERYONE))
     thresholds = dict.fromkeys(LABELS, confidence)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -36,6 +37,8 @@ HEADING_S = 1.0  # which way somebody goes is told by their last second
 PICTURES = 15  # of the day, for the one without people
 PICTURE_WIDTH = 960
 FORMAT = 1
+# Beyond these it is no track of a camera, and nothing that could be drawn.
+MOST_PIXELS, MOST_SLENDER, LARGEST = 16384, 32, 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +99,23 @@ class _Seen:
 
 
 class TrackLog:
-    """Scenes enter one by one, tracks leave."""
+    """Scenes enter one by one, and the times of frames without one; tracks leave."""
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
         self._tracks: list[Track] = []
         self._stretches: list[tuple[float, float]] = []
 
-    def observe(self, scene: Scene) -> None:
-        """Take in a scene; times increase."""
-        if not self._stretches or scene.at - self._stretches[-1][1] > BREAK_S:
+    def go_on(self, at: float) -> None:
+        """There is footage of this time, though nothing in it may have been worth a look; times increase."""
+        if not self._stretches or at - self._stretches[-1][1] > BREAK_S:
             self._end(list(self._seen))
-            self._stretches.append((scene.at, scene.at))
-        self._stretches[-1] = (self._stretches[-1][0], scene.at)
+            self._stretches.append((at, at))
+        self._stretches[-1] = (self._stretches[-1][0], at)
+
+    def observe(self, scene: Scene) -> None:
+        """Take in a scene; as `go_on`."""
+        self.go_on(scene.at)
         self._end([track for track in self._seen if track in scene.ended])
         for person in scene.people:
             if not isfinite(sum(person.box)):
@@ -193,6 +200,8 @@ def watch(
     archive = gather(paths)
     for passed in archive.passed:
         logger.info("passed over: %s: %s", passed.path, passed.why)
+    for unread in archive.unread:
+        logger.warning("not read: %s: %s", unread.path, unread.why)
     session = _of_camera(sessions(archive.files, config, None), camera)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
@@ -210,6 +219,7 @@ def watch(
                 if frame.captured_at <= last_at:
                     continue  # files that overlap: what was seen once isn't seen again
                 last_at, size = frame.captured_at, frame.size
+                log.go_on(last_at)
                 look = looker.look(frame)
                 if look is not None:
                     log.observe(tracker.update(look))
@@ -274,8 +284,10 @@ def read_footage(path: Path) -> tuple[Footage, Picture | None]:
             raise ValueError(f"format {head['labelwatch_tracks']}")
         stretches = tuple((_finite(begin), _finite(end)) for begin, end in head["stretches"])
         size = int(head["width"]), int(head["height"])
-        if min(size) < 1:
-            raise ValueError("no size")
+        if min(size) < 1 or max(size) > min(MOST_PIXELS, MOST_SLENDER * min(size)):
+            raise ValueError("no size of a picture")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", str(head["camera"])):
+            raise ValueError("no name of a camera")
         footage = Footage(str(head["camera"]), size, stretches, (), Path(str(head["picture"])).name)
         for number, line in enumerate(lines[1:], 2):  # noqa: B007 - the message tells it
             if line.strip():
@@ -303,6 +315,6 @@ def _track(record: dict[str, Any]) -> Track:
 
 def _finite(value: Any) -> float:
     number = float(value)
-    if not isfinite(number):
-        raise ValueError(f"{number} is no number")
+    if not abs(number) <= LARGEST:  # so that NaN is refused as well
+        raise ValueError(f"{number} is no number of a track")
     return number

@@ -25,7 +25,7 @@ after how long, helps to tell a door from a corner.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,7 +87,7 @@ def journeys(tracks: Sequence[Track], size: tuple[int, int]) -> list[Track]:
     free = [not _leaves(track, size) for track in ended]
     for track in begun:
         before = None
-        for n in range(bisect_right(times, track.first_at) - 1, -1, -1):
+        for n in range(bisect_left(times, track.first_at) - 1, -1, -1):
             if track.first_at - ended[n].last_at > HIDDEN_S:
                 break
             if free[n] and ended[n] is not track and _walked_to(ended[n], track):

@@ -18,7 +18,7 @@ from detector.values import ACT_TRAITS, ActScores, Box, Detections, FloatArray, 
 
 # How much of a new measurement a track believes, for box and for velocity (alpha-beta filter, Kalata 1984).
 ALPHA, BETA = 0.7, 0.3
-DOUBTED_S = 0.7  # how long somebody not yet confirmed may go unseen
+DOUBTED_S = 0.7  # how long somebody not yet confirmed may be missed by looks
 AHEAD_S = 1.0  # how far ahead a box is extrapolated: who is unseen for longer may have stopped
 
 # Stitching. Lengths are in standing heights, so that they mean the same near and far. Somebody reappears around the
@@ -109,9 +109,11 @@ class PeopleTracker:
         Returns:
             People seen in this frame, confirmed ones only, and ids of confirmed tracks that ended now.
         """
-        self._at = at
+        before, self._at = self._at, at
         self._lost += [t for t in self._tracks if t.confirmed and at - t.last_seen_at > self._keep_s]
-        self._tracks = [t for t in self._tracks if at - t.last_seen_at <= (self._keep_s if t.confirmed else DOUBTED_S)]
+        # Nobody was missed since the look before: looks may be a second apart.
+        kept_s = (self._keep_s if t.confirmed or t.last_seen_at == before else DOUBTED_S for t in self._tracks)
+        self._tracks = [t for t, s in zip(self._tracks, kept_s, strict=True) if at - t.last_seen_at <= s]
         ended = frozenset(t.id for t in self._lost if at - t.last_seen_at > self._stitch_s)
         self._lost = [t for t in self._lost if t.id not in ended]
         sure = people.scores >= self._least_score

@@ -185,6 +185,16 @@ def test_cameras_and_figures_are_told(owner: Program, town: Site) -> None:
     }  # fmt: skip
 
 
+def test_figures_end_before_until_as_incidents_do(owner: Program, town: Site) -> None:
+    town.clock.at = NOON + 4 * 3600
+    span = {"since": "2026-10-30T00:00:00+08:00", "until": "2026-11-01T00:00:00+08:00"}
+    assert ids(owner.get("incidents", **span)) == []
+    told = owner.get("stats", **span)["days"]
+    assert [day["day"] for day in told] == ["2026-10-30", "2026-10-31"] and not any(day["alerts"] for day in told)
+    at_once = {"since": span["since"], "until": span["since"]}
+    assert [day["day"] for day in owner.get("stats", **at_once)["days"]] == ["2026-10-30"]
+
+
 def test_cases_are_told_with_their_totals(owner: Program, town: Site) -> None:
     told = [town.store.incident(name) for name in ("inc-0", "inc-1")]
     number = town.parts.cases.make("theft", [one for one in told if one], user="wang", at=NOON)

@@ -220,6 +220,24 @@ def test_what_is_still_growing_is_left_out(in_file: Kept, tmp_path: Path) -> Non
     assert "part" not in report.file.read_text()
 
 
+def test_what_a_killed_backup_left_goes_with_the_next_and_that_of_a_running_one_stays(
+    in_file: Kept, tmp_path: Path
+) -> None:
+    backups = tmp_path / "backups"
+    back_up(in_file.config, backups, NOON)
+    left = [backups / ".growing-old" / "database", backups / "files" / ".77.tmp"]
+    running = [backups / ".growing-new" / "database", backups / "files" / ".78.tmp"]
+    for path, at in [*((one, NOON - 2 * 86400) for one in left), *((one, NOON) for one in running)]:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half a database")
+        os.utime(path, (at, at))
+        if path.parent != backups / "files":
+            os.utime(path.parent, (at, at))
+    back_up(in_file.config, backups, NOON + 60)
+    assert not any(path.exists() for path in left) and all(path.exists() for path in running)
+    assert not left[0].parent.exists()
+
+
 def test_without_a_hub_there_is_nothing_to_back_up(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no hub's database"):
         back_up(HubConfig(data_dir=tmp_path / "none"), tmp_path / "backups", NOON)

@@ -173,12 +173,28 @@ def test_the_digest_counts_by_kind_and_zone(few: Store, envelope: Build) -> None
         NOON,
     )
     assert few.digest(NOON - 60, NOON + 60) == [
-        Digested("lingering", "cam3", "bulk", 2),
-        Digested("blind_corner", "cam3", "gate", 1),
-        Digested("lingering", "cam3", None, 1),
+        Digested("lingering", "shanghai", "cam3", "bulk", 2),
+        Digested("blind_corner", "shanghai", "cam3", "gate", 1),
+        Digested("lingering", "shanghai", "cam3", None, 1),
     ]
     found = few.feed(wanted=Wanted(DIGEST, NOON - 60, NOON + 60, kind="lingering", camera="cam3", zone=""))
     assert [incident.id for incident in found] == ["c"]
+
+
+def test_the_digest_keeps_cameras_of_two_sites_apart_that_share_a_name(site: Any, envelope: Build) -> None:
+    quiet = {"severity": "info", "kind": "lingering"}
+    site.store.add_alerts([envelope(n, incident=f"here{n}", **quiet) for n in range(1, 4)], NOON)
+    elsewhere = {"site": "suzhou", "edge": "box2", "camera_title": "苏州 3 号机", **quiet}
+    site.store.add_alerts([envelope(9, incident="there", **elsewhere)], NOON)
+    for place, title in ((("shanghai", "box1"), "东区 3 号机"), (("suzhou", "box2"), "苏州 3 号机")):
+        site.store.set_health(*place, {"cameras": [{"camera": "cam3", "title": title, "age_s": 0.4}]}, NOON)
+    page = html.unescape(site.client.get("/digest").text)
+    counts = dict(re.findall(r'<li><a href="(/digest\?[^"]*)">[^<]* <b>(\d+)</b>', page))
+    assert sorted(counts.values()) == ["1", "3"]
+    assert '<option value="cam3">东区 3 号机 / 苏州 3 号机</option>' in site.client.get("/review").text
+    assert ">东区 3 号机 / 苏州 3 号机</option>" in site.client.get("/?camera=cam3").text
+    for address, count in counts.items():
+        assert site.client.get(address).text.count("<article") == int(count)
 
 
 def test_the_feed_shows_alerts_and_how_much_of_the_budget_is_spent(site: Any, envelope: Build) -> None:

@@ -7,6 +7,7 @@ import io
 import re
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -232,6 +233,24 @@ def test_an_incident_over_midnight_is_on_both_days() -> None:
     assert time_line([], SHANGHAI).days == ()
 
 
+@pytest.mark.parametrize(("day", "hour"), [("2026-03-29", 10), ("2026-10-25", 10), ("2026-10-26", 3)])
+def test_a_time_line_has_the_hours_of_the_wall_also_where_clocks_were_changed(day: str, hour: int) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    begins = datetime.fromisoformat(f"{day}T{hour:02}:00").replace(tzinfo=berlin).timestamp()
+    line = time_line([incident(begins, begins + 3600, photos=1)], berlin)
+    assert [on_scale for on_scale, _ in line.hours] == [hour, hour + 1]
+    ((span,),) = (day.spans for day in line.days)
+    assert (span.left, span.width) == (pytest.approx(0), pytest.approx(100)) and len(span.ticks) == 1
+
+
+def test_an_incident_in_the_hour_that_comes_twice_is_drawn() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    begins = datetime(2026, 10, 25, 2, 50, tzinfo=berlin).timestamp()
+    line = time_line([incident(begins, begins + 1200, photos=1)], berlin)  # to ten past two
+    ((span,),) = (day.spans for day in line.days)
+    assert span.left >= 0 and span.width >= 0 and span.left + span.width <= 100 + 1e-6
+
+
 # The pages
 
 
@@ -370,7 +389,7 @@ def test_odd_input_is_cleaned_or_refused(site: Site, guard: Any) -> None:
     case = site.app.app.state.parts.cases.case(1)
     assert (len(case.title), len(case.note), case.state) == (100, 1000, "open")
     assert guard.post(page, data={"version": "2", "note": "a\0b"}).status_code == 400
-    assert guard.post("/cases/add", data={"incidents": "x" * 20_000}).status_code == 413
+    assert guard.post("/cases/add", data={"incidents": "x" * 40_000}).status_code == 413
     for odd in ("?before=x", "?before=-1", "?before=99999999999", "?state=burnt"):
         assert guard.get(f"/cases{odd}").status_code == 200, odd
     assert guard.get("/cases?state=%00").status_code == 400

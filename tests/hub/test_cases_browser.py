@@ -13,6 +13,10 @@ import pytest
 
 from detector import wire
 from detector.cli import main
+from detector.hub.audit import Audit
+from detector.hub.packs import MAKING
+from detector.hub.pauses import Pauses
+from detector.hub.schema import packs
 from detector.hub.store import Store
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_jpeg
@@ -58,6 +62,35 @@ def test_a_case_is_opened_from_an_alert_exported_and_verified(
     assert capsys.readouterr().out.splitlines()[-1] == "结论：全部成立。"
     with zipfile.ZipFile(pack) as archive:
         assert archive.read("incidents/001-inc-1/segment-000.mp4") == clip
+
+
+def test_who_works_by_keyboard_is_not_thrown_out_by_a_page_that_keeps_itself_fresh(scene: Scene) -> None:  # noqa: F811
+    tell(scene, DEMO.read_bytes())
+    hub = scene.hub
+    page = scene.page("cases?incident=inc-1")
+    page.click(".new-case button")
+    page.click(".packs button.main")
+    page.wait_for_selector(".packs .ready")
+    busy = {"case": 1, "made_by": "li", "asked_at": time.time(), "state": MAKING, "told_at": time.time(), "done": 1,
+            "total": 2, "reason": "", "places": []}  # fmt: skip
+    with hub.store.database.writing() as connection:
+        connection.execute(packs.insert(), busy)
+    page.reload()
+    page.wait_for_selector(".packs progress")
+    assert is_focused_still(page, ".packs .deeds a", "/packs")
+    pauses = Pauses(hub.store.database, Audit(hub.store.database))
+    pauses.begin("shanghai", "cam3", "home assistant", time.time(), 3600.0)
+    page.goto(f"{hub.url}integrations")
+    assert is_focused_still(page, ".pauses button", "/integrations/part")
+
+
+def is_focused_still(page: Any, selector: str, asked: str) -> bool:
+    """Whether an element keeps the focus until after the page has asked for itself anew."""
+    page.focus(selector)
+    with page.expect_response(lambda answer: answer.url.endswith(asked), timeout=20_000):
+        pass
+    page.wait_for_timeout(500)
+    return bool(page.evaluate("selector => document.activeElement.matches(selector)", selector))
 
 
 def test_a_case_fits_a_phone(scene: Scene) -> None:  # noqa: F811

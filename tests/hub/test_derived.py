@@ -590,6 +590,23 @@ def test_a_clip_of_an_h265_camera_plays_as_its_preview_and_stays_as_it_came(
     until(page, "document.querySelector('.copies video').readyState >= 1")
 
 
+def test_a_copy_that_is_watched_stays_where_it_is_when_it_is_ready(
+    scene: Scene,  # noqa: F811
+    mp4: bytes,
+) -> None:
+    scene.alert("inc")
+    scene.upload("inc", 0, mp4, time.time() - 60)
+    page = scene.page("incidents/inc/share")
+    page.wait_for_selector(".copies .wait")
+    page.wait_for_selector(".copies .ready video")
+    page.evaluate("window.watched = document.querySelector('.copies video')")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/share?" in request.url else None)
+    page.wait_for_timeout(4500)  # it was asked for every two seconds
+    assert asked == []
+    assert page.evaluate("[watched.isConnected, document.querySelectorAll('.copies').length]") == [True, 1]
+
+
 def sha256_of(page: Any, path: str) -> str:
     """SHA-256 of what a logged-in page gets from an address."""
     code = """async path => {

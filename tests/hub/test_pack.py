@@ -10,6 +10,8 @@ import shutil
 import stat
 import threading
 import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -274,6 +276,18 @@ def test_the_sheet_needs_nothing_but_itself_and_says_what_the_police_ask(desk: O
     assert "暴露面单约 3–6 张（最可能 4 张）" in zh and "拍照 3 次" in zh
     assert all(f"{role}：" in zh for role in ("移交人", "接收人", "单位", "日期"))
     assert json.loads(found["incidents/001-inc-1/incident.json"])["segments"][0]["sha256"] in zh
+
+
+def test_the_sheet_says_how_far_its_own_times_are_from_utc(desk: Office) -> None:
+    desk.archive = replace(desk.archive, timezone="Europe/Berlin")
+    in_summer = datetime(2026, 8, 1, 12, tzinfo=UTC).timestamp()
+    incident = desk.incident(started_at_unix=in_summer)
+    sheet = Pack(desk.archive, desk.case(incident), made_by="wang", made_at=NOON)
+    told = {file.name: file.content for file in sheet.files}
+    for name, words in ((ZH, "2026-11-01 05:00 起 UTC+01:00"), (EN, "from 2026-11-01 05:00 on UTC+01:00")):
+        content = told[name]
+        assert isinstance(content, bytes)
+        assert "14:00:00" in content.decode() and "UTC+02:00" in content.decode() and words in content.decode()
 
 
 def test_the_sheet_is_no_place_for_what_somebody_slipped_in(desk: Office) -> None:

@@ -238,6 +238,24 @@ def test_pages_have_no_inline_script_or_style(site: Any, envelope: Any) -> None:
         assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", page), path
 
 
+@pytest.mark.parametrize(
+    ("shown", "page"),
+    [
+        ("/account/password", "/account"),
+        ("/login/code?next=%2Fcases", "/login"),
+        ("/people/li/password", "/people/li"),
+        ("/notices/targets/3/test", "/notices"),
+        ("/cases?state=open", "/cases?state=open"),
+        ("/incidents/inc-1/verdict", "/incidents/inc-1"),
+        ("/%2Felsewhere.test/x", "/"),
+    ],
+)
+def test_a_page_that_answered_a_form_gives_way_to_one_that_can_be_asked_for(site: Any, shown: str, page: str) -> None:
+    referer = {"Referer": f"http://hub.test{shown}"}
+    answer = site.client.post("/preferences", data={"language": "en", "next": "/"}, headers=referer)
+    assert answer.headers["location"] == page
+
+
 def test_language_and_theme_are_remembered(site: Any) -> None:
     assert 'lang="zh-CN"' in site.client.get("/").text
     answer = site.client.post("/preferences", data={"language": "en", "next": "/cameras"})

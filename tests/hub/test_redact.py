@@ -85,15 +85,20 @@ def draw(t: float) -> NDArray[np.uint8]:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clip, hardly compressed."""
     path = tmp_path_factory.mktemp("redact") / "clip.mp4"
+    encode(path)
+    return path
+
+
+def encode(path: Path, **options: str) -> None:
+    """Write the clip."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "8"})
+        stream = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "8", **options})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for n in range(RATE * SECONDS):
             for packet in stream.encode(av.VideoFrame.from_ndarray(draw(n / RATE), format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
-    return path
 
 
 @pytest.fixture
@@ -185,6 +190,24 @@ def test_where_the_models_did_not_look_nothing_fine_is_left(copied: Callable[...
     side["looks"] = [look for look in side["looks"] if look["t"] < 0.5]
     left = kept(source, copied(side), lambda _t: STILL)
     assert min(left[:14]) > 0.7 and max(left[16:]) < 0.02
+
+
+def test_a_clip_whose_first_pictures_are_damaged_hides_the_rest_where_they_are(
+    copied: Callable[..., list[Gray]], tmp_path: Path
+) -> None:
+    whole, spoilt = tmp_path / "whole.mp4", tmp_path / "spoilt.mp4"
+    encode(whole, g=str(RATE))
+    content = bytearray(whole.read_bytes())
+    with av.open(str(whole)) as container:
+        first = next(packet for packet in container.demux(video=0) if packet.size)
+        assert first.pos is not None
+        content[first.pos + 4 : first.pos + first.size] = bytes(first.size - 4)
+    spoilt.write_bytes(content)
+    copy = copied(make_side(), source=str(spoilt))
+    lost = RATE * SECONDS - len(copy)
+    assert 0 < lost <= RATE
+    for n, (was, now) in enumerate(zip(list(pictures(whole))[lost:], copy, strict=True), lost):
+        assert energy(now, label_at(n / RATE)) / energy(was, label_at(n / RATE)) < 0.02
 
 
 @pytest.mark.parametrize(

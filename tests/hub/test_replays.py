@@ -247,6 +247,7 @@ def test_a_double_goes_with_what_it_is_a_double_of(store: Store, tmp_path: Path)
     retention.run(NOON + 31 * DAY)
     with store.database.reading() as connection:
         assert connection.execute(select(clips.c.incident)).all() == []
+    assert {(gone.incident, gone.rule) for gone in retention.gone()} == {(BAR, "false_alarm"), (REPLAY, "false_alarm")}
 
 
 # By HTTP

@@ -17,6 +17,7 @@ from detector.hub.rights import Role, Scope
 from detector.hub.schema import doomed, sides
 from detector.hub.store import Store
 from detector.hub.stored import Clip
+from detector.hub.texts import LANGUAGES, Phrases
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 
 END = NOON + 40  # of the builder's incidents
@@ -230,6 +231,27 @@ def test_side_files_go_with_their_clips(keeper: Keeper) -> None:
         assert connection.execute(select(sides)).all() == []
 
 
+@pytest.mark.parametrize("why", ["age", "space"])
+def test_footage_that_comes_after_it_was_deleted_goes_as_well(keeper: Keeper, why: str) -> None:
+    keeper.add("one", "false")
+    if why == "space":
+        assert keeper.retention()._delete(["one"], END + DAY_S, "space") == 1
+    else:
+        keeper.pass_days(21)
+    clip = Clip("one", 1, "shanghai", "box1", "cam3", NOON, 4.0, 500, "11" * 32, "ab/late.mp4", NOON)
+    (keeper.folder / "ab/late.mp4").write_bytes(bytes(500))
+    keeper.store.add_clip(clip)
+    late = END + 30 * DAY_S
+    assert keeper.retention().run(late) == 0
+    assert [(due.incident, due.due_at, due.bytes) for due in keeper.retention().announced()] == [
+        ("one", late + 7 * DAY_S, 500)
+    ]
+    assert keeper.retention().of("one") is None
+    assert keeper.retention().run(late + 7 * DAY_S) == 1
+    assert not (keeper.folder / "ab/late.mp4").exists() and keeper.retention().announced() == []
+    assert len([entry for entry in keeper.audit.entries() if entry.action == "footage_deleted"]) == 2
+
+
 def test_judging_between_question_and_deletion_is_not_overlooked(keeper: Keeper) -> None:
     keeper.add("one", "false")
     retention = keeper.retention()
@@ -265,6 +287,12 @@ def test_the_page_shows_rules_disk_and_days_ahead(site: Any) -> None:
     site.clock.at += 8 * DAY_S
     retention.run(site.clock.at)
     assert "录像已于" in site.somebody(Role.OWNER, name="boss").get("/incidents/one").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_calls_the_hold_what_the_button_calls_it(language: str) -> None:
+    say = Phrases(language)
+    assert say("hold") in say("retention_keep")
 
 
 def test_a_snapshot_that_went_is_no_longer_shown(keeper: Keeper) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from detector.config import HubConfig
+from detector.config import HubConfig, RetentionConfig
 from detector.errors import StoreError
 from detector.hub.audit import Audit
 from detector.hub.backup import back_up
+from detector.hub.retention import Retention
 from detector.hub.salvage import MARK, mark_damaged, open_store
 from detector.hub.store import Store
 from tests.hub.conftest import NOON, make_envelope
@@ -115,6 +116,31 @@ def test_a_backup_fills_what_can_not_be_read(tmp_path: Path) -> None:
     assert loss is not None and loss.facts["backup_at"] == NOON + 100
     assert incidents_in(store) == 301
     assert store.incident("after the backup") is not None
+    store.close()
+
+
+def test_of_what_can_be_read_whole_a_backup_brings_nothing_back(tmp_path: Path) -> None:
+    config = lived(tmp_path)
+    assert config.backups_dir
+    store, _ = open_store(config, NOON)
+    session = "INSERT INTO sessions (token_sha256, user, created_at, expires_at) VALUES ('stolen', 'owner', 1, 9e9)"
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(session)
+    store.add_verdict("i0001", "owner", "false", "", NOON)
+    back_up(config, config.backups_dir, NOON + 100)
+    retention = Retention(store.database, tmp_path / "clips", RetentionConfig(warn_days=0), Audit(store.database))
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+    assert retention._delete(["i0001"], NOON + 99 * 86400, "space") == 1
+    store.close()
+    page = page_of(config, "incidents")
+    tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON + 200)
+    assert loss is not None and loss.facts["backup_at"] == NOON + 100 and incidents_in(store) == 300
+    with store.database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM sessions").scalar_one() == 0
+        pictures = "SELECT COUNT(DISTINCT incident), SUM(incident = 'i0001') FROM snapshots"
+        assert tuple(connection.exec_driver_sql(pictures).one()) == (299, 0)
     store.close()
 
 

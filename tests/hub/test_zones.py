@@ -458,10 +458,65 @@ def test_a_guard_proposes_and_an_admin_takes_it_into_the_draft(stage: Stage) -> 
     assert taken.headers["location"] == f"{PAGE}?with={proposal.number}"
     assert f"ignore-{proposal.number}" in admin.get(taken.headers["location"]).text
     assert len(stage.zones.proposals()) == 1  # only sent it counts
-    stage.draft(*IN_FORCE, zone("glare", "ignore", LEFT), client=admin, **{"with": str(proposal.number)})
+    drawn = zone("glare", "ignore", LEFT, proposal=proposal.number)
+    stage.draft(*IN_FORCE, drawn, client=admin, **{"with": str(proposal.number)})
     assert stage.zones.proposals() == []
     (accepted,) = stage.zones.proposals(state="accepted")
     assert (accepted.decided_by, accepted.note) == ("a-admin", "屏幕反光")
+
+
+@pytest.mark.parametrize("do", ["back", "delete"])
+def test_a_proposal_whose_zone_was_not_sent_goes_on_waiting(stage: Stage, do: str) -> None:
+    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    drawn = _drawn_by_script(stage.site.client.get(f"{PAGE}?with={number}").text)
+    kept = [one for one in drawn if do == "back" or one["was"] is not None]
+    kept[0]["kind"] = "packing"
+    look = {"do": "look_back" if do == "back" else "look", "draft": json.dumps(kept), "with": str(number)}
+    sent = {**_hidden(stage.site.client.post(PAGE, data=look, headers={"HX-Request": "true"}).text), "do": "send"}
+    assert stage.site.client.post(PAGE, data=sent).status_code == 303
+    assert len(stage.zones.changes(PLACE)) == 1 and [one.number for one in stage.zones.proposals()] == [number]
+
+
+def test_a_proposal_is_known_by_its_zone_whatever_was_changed_of_it(stage: Stage) -> None:
+    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    drawn = _drawn_by_script(stage.site.client.get(f"{PAGE}?with={number}").text)
+    drawn[-1] |= {"name": "glare", "polygon": RIGHT}
+    fields = {"do": "look", "draft": json.dumps(drawn), "with": str(number)}
+    sent = {**_hidden(stage.site.client.post(PAGE, data=fields, headers={"HX-Request": "true"}).text), "do": "send"}
+    stage.zones.set_zones(PLACE, None, expected=0, user="ben", at=NOON)
+    contested = stage.site.client.post(PAGE, data=sent)
+    assert contested.status_code == 409
+    drawn, fields["with"] = _drawn_by_script(contested.text), str(number)
+    again = stage.site.client.post(PAGE, data={**fields, "draft": json.dumps(drawn)}, headers={"HX-Request": "true"})
+    assert stage.site.client.post(PAGE, data={**_hidden(again.text), "do": "send"}).status_code == 303
+    assert stage.zones.proposals() == [] and "proposal" not in str(stage.zones.changes(PLACE)[0].zones)
+
+
+def _drawn_by_script(page: str) -> list[dict[str, Any]]:
+    """What the page gives its script to draw on."""
+    found = re.search(r'<textarea name="draft".*?>(.*?)</textarea>', page, re.DOTALL)
+    assert found
+    drawn: list[dict[str, Any]] = json.loads(html.unescape(found[1]))
+    return drawn
+
+
+def _hidden(page: str) -> dict[str, str]:
+    """Hidden fields of the form that sends a change."""
+    return {name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="(.*?)" value="(.*?)"', page)}
+
+
+def test_a_draft_as_large_as_may_be_is_taken(stage: Stage) -> None:
+    corners = [
+        [round((0.5 + 0.4 * math.cos(n)), 4), round(0.5 + 0.4 * math.sin(n), 4)] for n in _around(wire.MOST_POINTS)
+    ]
+    zones = [zone(f"bulk-and-high-value-{n}", polygon=corners) for n in range(wire.MOST_ZONES)]
+    assert stage.draft(*zones).status_code == 303
+    (change,) = stage.zones.changes(PLACE)
+    assert change.zones is not None and len(change.zones) == wire.MOST_ZONES
+
+
+def _around(n: int) -> list[float]:
+    return [2 * math.pi * k / n for k in range(n)]
 
 
 def test_declining_needs_a_reason(stage: Stage) -> None:

@@ -124,6 +124,15 @@ def test_coming_out_late_ends_the_finding_with_its_whole_length() -> None:
     assert {signal.started_at for signal in signals} == {signals[0].started_at}
 
 
+def test_who_goes_from_one_place_into_another_is_away_there_only_since_then() -> None:
+    near = Zone(name="niche", kind="blind_edge", polygon=[(0.3, 0.3), (0.4, 0.3), (0.4, 1), (0.3, 1)])
+    stage = Stage().walks(1, 0, 900, 100).walks(2, 170, 100, 400)  # out after 162 s, and in again 3 s later
+    signals = told(rule([CORNER, near]), stage.scenes(390))
+    assert [(signal.zone, signal.facts["still_inside"]) for signal in signals] == [("niche", 1)]
+    assert signals[0].started_at == pytest.approx(173, abs=0.2)
+    assert signals[0].at == pytest.approx(353, abs=0.5)
+
+
 def test_one_presence_is_one_finding_told_ever_more_seldom_and_forgotten() -> None:
     scenes = list(Stage().walks(1, 0, 600, 100).scenes(60))
     scenes += [scene(t) for t in times(61, 6 * 3600, 0.5)]

@@ -331,6 +331,7 @@ def test_what_does_not_count_tells_nothing_anew() -> None:
         pytest.param(1.2, None, 3, id="quick, and it stays"),
         pytest.param(1.2, 15, 3, id="it goes much later"),
         pytest.param(3.5, 7, 3, id="long, then the parcel goes"),
+        pytest.param(6.0, 3, 3, id="long, and the parcel is taken up meanwhile"),
     ],
 )
 def test_a_parcel_that_moves_on_after_a_glance_was_scanned(

@@ -16,7 +16,7 @@ from detector.config import TamperRule as Settings
 from detector.rules.tamper import ACCEPT_S, TamperRule
 from detector.shifts import Shifts
 from detector.values import CameraView, IncidentKind, Phase, Scene, Severity, Signal
-from tests.builders import person, scene, times
+from tests.builders import parcel, person, scene, times
 
 MIDNIGHT = 1_793_491_200.0  # 2026-11-01T00:00:00Z
 NOON = MIDNIGHT + 12 * 3600
@@ -66,6 +66,21 @@ def test_a_disturbance_is_told_once_it_has_lasted(what: str) -> None:
     assert (first.kind, first.zone, first.severity) == (IncidentKind.TAMPER, None, Severity.WARNING)
     assert first.facts == {"what": what, "lasted_s": 8.0}
     assert 0 < first.score <= 1
+
+
+def test_labels_and_parcels_are_kept_out_of_the_pictures_of_a_disturbance() -> None:
+    lying, label = parcel(1, (100, 100, 300, 200)), (150.0, 120.0, 190.0, 140.0)
+
+    def with_parcels(s: Scene) -> Scene:
+        return replace(s, parcels=(lying,), labels=(label,), clock_step_s=-3600.0 if s.at == NOON else None)
+
+    for views in (
+        [*shown(FINE, 0, 120), *shown(WRONG["defocused"], 120, 200)],
+        [*shown(FINE, 0, 90), *frozen(90, 190)],
+    ):
+        signals = told(views, change=with_parcels)
+        assert [s.facts["what"] for s in signals][:2] in (["clock", "defocused"], ["clock", "frozen"])
+        assert {s.private for s in signals} == {(lying.box, label)}
 
 
 def test_its_whole_length_is_told_when_it_is_over() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -25,7 +26,7 @@ def make_video(
     path: Path,
     *,
     seconds: float = 4.0,
-    fps: int = 25,
+    fps: int | Fraction = 25,
     size: tuple[int, int] = (320, 240),
     key_every: int = 25,
     b_frames: int = 0,

@@ -46,6 +46,19 @@ def ended_at(answers: list[tuple[float, tuple[Person, ...], set[int]]]) -> dict[
     return {track: t for t, _, ended in answers for track in ended}
 
 
+@pytest.mark.parametrize("fps", [0.5, 1, 1.4, 2, 5])
+def test_somebody_seen_by_look_after_look_counts_however_few_these_are(fps: float) -> None:
+    answers = followed(lambda _t: [walker(300)], times(0, 20, fps))
+    assert {p.id for _, people, _ in answers for p in people} == {1}
+    assert len(answers[1][1]) == (fps < 5)
+    assert all(len(people) == 1 for _, people, _ in answers[2:])
+
+
+def test_somebody_not_yet_sure_whom_looks_miss_for_longer_than_a_moment_is_somebody_new() -> None:
+    answers = followed(lambda t: [] if 0.1 < t < 0.9 else [walker(300)], times(0, 2, 5))
+    assert {p.first_seen_at for _, people, _ in answers for p in people} == {1.0}
+
+
 @pytest.mark.parametrize("fps", [5, 10])
 @pytest.mark.parametrize("apart", [0, 60])
 def test_two_people_crossing_keep_their_ids(fps: float, apart: float) -> None:

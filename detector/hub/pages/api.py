@@ -405,11 +405,10 @@ def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
     start = end - 27 * DAY_S if start is None else start
     if start > end or end - start > MOST_DAYS * DAY_S:
         raise HTTPException(422, f"since must lie before until, by {MOST_DAYS} days at most")
-    days = []
+    days: list[DayTold] = []
     day = view.local(start).date()
-    while day <= view.local(end).date():
-        begins, ends = view.span_of(day)
-        sums = view.store.totals(begins, ends, view.scope)
+    while (span := view.span_of(day))[0] < end or not days:
+        sums = view.store.totals(*span, view.scope)
         days.append(
             DayTold(
                 day=str(day), alerts=sums.alerts, digest=sums.digest, labels_low=sums.labels_low,

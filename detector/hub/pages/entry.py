@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import segno
 from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
 from detector.hub import second_step
 from detector.hub.auth import (
@@ -94,7 +95,8 @@ def prefer(request: Request, fields: Form) -> Response:
     """Remember language and theme in this browser."""
     # The form knows the page as it was when it was made; what it has been narrowed to since is in the address alone.
     shown = request.headers.get("referer")
-    answer = RedirectResponse(page_of(shown) if shown else own_path(fields.get("next", "/")), 303)
+    wanted = page_of(shown) if shown else own_path(fields.get("next", "/"))
+    answer = RedirectResponse(_to_be_asked_for(request, wanted), 303)
     for name, known in (("language", LANGUAGES), ("theme", THEMES)):
         if fields.get(name) in known:
             scheme = request.url.scheme
@@ -188,6 +190,21 @@ def log_out(view: Newcomer) -> Response:
     answer = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
     answer.delete_cookie(cookie_name(view.request.url.scheme), path="/")
     return answer
+
+
+def _to_be_asked_for(request: Request, page: str) -> str:
+    """A page, or the nearest above it where it only ever answers a form."""
+
+    def is_there(path: str) -> bool:
+        asked = {**request.scope, "path": path, "method": "GET"}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.router.routes)
+
+    path = unquote(urlsplit(page).path)
+    if is_there(path):
+        return page
+    while path.strip("/") and not is_there(path):
+        path = path.rpartition("/")[0]
+    return own_path(quote(path) or "/")
 
 
 def _browser(view: View) -> str:

@@ -18,7 +18,7 @@ from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from detector.hub.budget import ALERT, DIGEST, LANES
-from detector.hub.cameras import CameraState, camera_states, look
+from detector.hub.cameras import CameraState, by_name, camera_states, look
 from detector.hub.charts import hour_bars
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
@@ -247,10 +247,16 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
     """A day's digest by kind, the most first: how many, and how many in each zone, each with its address."""
     if listing.day is None:
         return []
-    titles = {camera.name: camera.title for camera in cameras}
+    titles = {(camera.site, camera.name): camera.title for camera in cameras}
+    digested = view.store.digest(*view.span_of(listing.day), view.scope)
+    is_one_site = len({found.site for found in digested}) == 1
     by_kind: dict[str, list[Digested]] = {}
-    for found in view.store.digest(*view.span_of(listing.day), view.scope):
+    for found in digested:
         by_kind.setdefault(found.kind, []).append(found)
+
+    def place(found: Digested) -> str:
+        title = titles.get((found.site, found.camera), found.camera)
+        return " · ".join(filter(None, ("" if is_one_site else found.site, title, found.zone)))
 
     def part(count: int, title: str, **filters: str) -> dict[str, Any]:
         here = filters == listing.filters
@@ -262,9 +268,7 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
             **part(sum(zone.count for zone in zones), view.say.either(f"kind_{kind}", kind), kind=kind),
             "zones": [
                 part(
-                    zone.count,
-                    " · ".join(filter(None, (titles.get(zone.camera, zone.camera), zone.zone))),
-                    kind=kind, camera=zone.camera, zone=zone.zone or NO_ZONE,
+                    zone.count, place(zone), kind=kind, site=zone.site, camera=zone.camera, zone=zone.zone or NO_ZONE,
                 )
                 for zone in zones
             ],
@@ -280,8 +284,8 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
     places = view.parts.overview.places(view.scope)
     sites = sorted({place.site for place in places})
     here = [place for place in places if chosen.get("site") in (None, place.site)]
-    titles = {place.camera: place.title for place in here}
-    titles |= {camera.name: camera.title for camera in cameras if chosen.get("site") in (None, camera.site)}
+    known = {(place.site, place.camera): place.title for place in here}
+    known |= {(one.site, one.name): one.title for one in cameras if chosen.get("site") in (None, one.site)}
     zones = sorted({place.zone or NO_ZONE for place in here if chosen.get("camera") in (None, place.camera)})
     today = view.local(view.now).date()
     days = [today - timedelta(days=n) for n in range(DAYS_OFFERED)]
@@ -291,7 +295,7 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
         "severity": [(severity.value, say(f"severity_{severity.value}")) for severity in reversed(Severity)],
         "kind": [(kind.value, say(f"kind_{kind.value}")) for kind in IncidentKind],
         "site": [(site, site) for site in sites],
-        "camera": sorted(titles.items(), key=lambda camera: camera[1]),
+        "camera": sorted(by_name(known).items(), key=lambda camera: camera[1]),
         "zone": [(zone, say("no_zone") if zone == NO_ZONE else zone) for zone in zones],
         "verdict": [(UNJUDGED, say("unjudged")), *((verdict, say(f"verdict_{verdict}")) for verdict in VERDICTS)],
     }

@@ -28,7 +28,7 @@ from detector.hub.stored import VERDICTS, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range, number
 
-LONGEST_FORM = 16 * 1024
+LONGEST_FORM = 32 * 1024  # all zones of a camera, as large as they may be, come to 24
 FORM_S = 30.0  # from its first byte to its last
 STATIC = Path(__file__).parent.parent / "static"
 THEMES = ("light", "dark")

@@ -105,7 +105,8 @@ def zones_page(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, c
     wanted = _numbers(view.request.query_params.get("with", ""))
     for one in view.parts.zones.proposals(view.scope, place=standing.place) if view.may(Right.CONFIGURE) else []:
         if one.number in wanted:
-            draft.append({"name": f"{one.kind}-{one.number}", "kind": one.kind, "polygon": one.polygon, "was": None})
+            zone = {"name": f"{one.kind}-{one.number}", "kind": one.kind, "polygon": one.polygon, "was": None}
+            draft.append({**zone, "proposal": one.number})
     return _page(view, standing, draft, adopted=wanted)
 
 
@@ -134,7 +135,9 @@ def set_zones(
         drawn = None if back else checked_zones(draft, [*standing.in_force, *standing.to_draw])
     except BadZones as error:
         return _refused(view, standing, draft, in_words(view.say, error), adopted)
-    change = _change(view.say, standing, drawn)
+    # One whose zone was taken out again is not accepted.
+    adopted = [number for number in adopted if drawn and any(one.get("proposal") == number for one in draft)]
+    change = _change(view.say, standing, drawn, draft)
     if fields.get("do") != "send":
         if "hx-request" in view.request.headers:
             return view.page("zones_change.html", change=change, standing=standing, adopted=adopted)
@@ -252,11 +255,18 @@ def _refused(view: View, standing: Standing, draft: object, trouble: str, adopte
 
 
 def _draft(zones: Draft) -> Draft:
-    """What the drawing script is given: `was` is the name in force."""
+    """What the drawing script is given: `was` is the name in force, `proposal` the number of what it was taken from."""
     return [
-        {"name": zone["name"], "kind": zone["kind"], "polygon": zone["polygon"], "was": zone.get("was", zone["name"])}
+        {
+            "name": zone["name"], "kind": zone["kind"], "polygon": zone["polygon"],
+            "was": zone.get("was", zone["name"]), **_proposal(zone),
+        }
         for zone in zones
-    ]
+    ]  # fmt: skip
+
+
+def _proposal(zone: dict[str, Any]) -> dict[str, int]:
+    return {"proposal": zone["proposal"]} if isinstance(zone.get("proposal"), int) else {}
 
 
 def _parsed(text: str) -> Any:
@@ -274,7 +284,7 @@ def _names(zones: Draft | None) -> list[str] | None:
     return None if zones is None else [zone["name"] for zone in zones]
 
 
-def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None) -> Change:
+def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None, draft: Draft) -> Change:
     before = standing.in_force
     if drawn is None:
         drawn = [Drawn(zone, zone["name"], ()) for zone in standing.in_file]
@@ -284,7 +294,7 @@ def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None) -> Chan
         told = _sentences(say, before, drawn)
     old, new = (zones_as_yaml(understood(some)).splitlines() for some in (before, [one.zone for one in drawn]))
     diff = list(difflib.unified_diff(old, new, n=4, lineterm=""))[2:]
-    names = [{**one.zone, "was": one.was} for one in drawn]
+    names = [{**one.zone, "was": one.was, **_proposal(came)} for one, came in zip(drawn, draft, strict=True)]
     return Change(zones, _draft(names), told, [line for line in diff if not line.startswith("@@")])
 
 

@@ -121,6 +121,7 @@ ZH: dict[str, str] = {
     "sheet_replay_text": "标有“回放”的是事后从录像里找到的，时间来自录像机。",
     "sheet_time_text": "本页时间为 {zone}（UTC{offset}）。录像时间由边缘设备在收到画面时按自己的时钟记下，"
     "因此比实际略晚（晚多少取决于网络与编码，没有测量）。",
+    "sheet_offset_from": "{since} 起 UTC{offset}",
     "sheet_clock_unknown": "时钟是否校准：不知道",
     "sheet_clock_free": "时钟没有经时间服务器校准",
     "sheet_clock_synchronised": "时钟由时间服务器校准，最大误差 {s} 秒",
@@ -274,6 +275,7 @@ EN: dict[str, str] = {
     "sheet_replay_text": "What is marked as replay was found in recordings afterwards: its time is the recorder's.",
     "sheet_time_text": "Times on this page are of {zone} (UTC{offset}). The edge box puts a time to each picture when "
     "it arrives, by its own clock: a little late (by network and encoding; how much isn't measured).",
+    "sheet_offset_from": "from {since} on UTC{offset}",
     "sheet_clock_unknown": "whether its clock is set right: not known",
     "sheet_clock_free": "its clock isn't disciplined by a time server",
     "sheet_clock_synchronised": "clock disciplined by a time server, off by {s} s at most",

@@ -1,0 +1,78 @@
+"""A camera: where its pictures come from, what is where in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from detector.config.named_secrets import secret
+from detector.config.settings import IncidentKindName, Name, Settings, Share
+from detector.config.zones import WHOLE_FRAME, Zone
+from detector.secrecy import without_login
+
+
+class Mounting(Settings):
+    """How a camera hangs; from it follows how far a phone can be judged (`coverage.py`)."""
+
+    height_m: float = Field(gt=0, lt=1000, description="of the lens above the ground")
+    tilt_deg: float = Field(ge=0, lt=90, description="of the optical axis below the horizontal")
+    fov_deg: float = Field(gt=0, lt=180, description="horizontal field of view")
+
+
+class Camera(Settings):
+    """One camera: where its pictures come from, and what is where in them."""
+
+    name: Name
+    title: str | None = Field(None, description="name for people; the plain name when left out")
+    source: str = Field(
+        min_length=1, description="rtsp://… without user and password, a video file, or a folder of them"
+    )
+    substream: str | None = Field(
+        None,
+        description="rtsp://… of the camera's small stream, same login and field of view: people are looked for in it, "
+        "and the source is decoded only where they are looked at closely; evidence is the source's",
+    )
+    username: str | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+    loop: bool = Field(False, description="play a file again and again as one stream with ever-increasing time")
+    zones: list[Zone] = Field([WHOLE_FRAME])
+    mounting: Mounting | None = Field(None, description="draws on the hub's pages how far a phone can be judged")
+    least_score: dict[IncidentKindName, Share] = Field(
+        {}, description="as in incidents, for this camera alone; verdicts propose it"
+    )
+    recordings: list[str] = Field(
+        [], description="how a recorder names this camera's files or folders, e.g. NVR_ch1_* or 001/*; for replay"
+    )
+
+    @field_validator("source", "substream")
+    @classmethod
+    def _no_password_inside(cls, source: str | None) -> str | None:
+        if source is None:
+            return None
+        unbroken = re.sub(r"""[\s'"]""", "", source)  # a password may hold what would end an address in running text
+        if without_login(unbroken) != unbroken:
+            raise ValueError("a user name or password stands in the URL")
+        return source
+
+    @field_validator("substream")
+    @classmethod
+    def _has_a_stream_to_go_with(cls, substream: str | None, info: ValidationInfo) -> str | None:
+        if substream is not None and "://" not in substream:
+            raise ValueError("must be a stream's address, such as rtsp://10.0.0.11/sub")
+        if substream is not None and "://" not in info.data.get("source", "://"):
+            raise ValueError("a recording has no small stream beside it: take this key out")
+        if substream is not None and substream == info.data.get("source"):
+            raise ValueError("is the same stream as source")
+        return substream
+
+    @property
+    def live(self) -> bool:
+        """Whether the source is a stream without an end."""
+        return "://" in self.source
+
+    def password(self) -> str | None:
+        """The camera's password from environment or file; `None` when none is configured."""
+        return secret(self.password_env, self.password_file)

@@ -1,0 +1,42 @@
+"""Where an edge or a hub connects to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from detector.config.named_secrets import secret
+from detector.config.settings import Settings
+
+
+class Broker(Settings):
+    """Where the MQTT broker is."""
+
+    host: str = Field("127.0.0.1", pattern=r"^[^\s/]+$", description="its name or address alone")
+    port: int = Field(1883, ge=1, le=65535)
+    username: str | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = Field(None, description="CA certificate; set it to speak TLS")
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def password(self) -> str | None:
+        """The password from environment or file; `None` when none is configured."""
+        return secret(self.password_env, self.password_file)
+
+
+class HubLink(Settings):
+    """Where clips go."""
+
+    url: str | None = Field(None, description="address of the hub, e.g. http://10.0.0.2:8080; none: clips stay here")
+    ca_file: Path | None = Field(None, description="certificate that vouches for the hub: its lan/ca.crt with --lan")
+
+    @field_validator("url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^/\s]", url):
+            raise ValueError("must begin with http:// or https://")
+        return url

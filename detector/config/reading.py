@@ -1,0 +1,155 @@
+"""Files enter, checked configurations leave, or every problem of a file at once.
+
+Relative paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from detector.config.cameras import Camera
+from detector.config.connections import Broker, HubLink
+from detector.config.edge import Analysis, EdgeConfig
+from detector.config.hub import HubConfig
+from detector.config.settings import Settings
+from detector.config.yaml_tree import read_tree
+from detector.errors import ConfigError, Problem
+
+S = TypeVar("S", bound="Settings")
+
+
+HINTS: dict[str, str] = {
+    "extra_forbidden": "no such key; `labelwatch check --schema` lists all",
+    "missing": "add it",
+    "too_short": "a zone needs at least three points, a list at least one entry",
+    "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
+    "literal_error": "use one of the values named",
+    "less_than_equal": "a zone's corners are shares, 0 to 1; `labelwatch check --schema` lists every limit",
+}
+ELSEWISE = "configs/site.yaml shows every key with its meaning"
+
+
+def load_edge(path: Path) -> EdgeConfig:
+    """Read an edge configuration.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    config = _load(path, EdgeConfig)
+    return config.model_copy(
+        update={
+            "data_dir": _beside(path, config.data_dir),
+            "broker": _broker_beside(path, config.broker),
+            "hub": _hub_beside(path, config.hub),
+            "analysis": _analysis_beside(path, config.analysis),
+            "cameras": [_camera_beside(path, camera) for camera in config.cameras],
+        }
+    )
+
+
+def load_hub(path: Path) -> HubConfig:
+    """Read a hub configuration.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    config = _load(path, HubConfig)
+    update: dict[str, Any] = {
+        "data_dir": _beside(path, config.data_dir),
+        "broker": _broker_beside(path, config.broker),
+    }
+    if config.backups_dir:
+        update["backups_dir"] = _beside(path, config.backups_dir)
+    if config.database_file:
+        update["database_file"] = _beside(path, config.database_file)
+    if config.certs_dir:
+        update["certs_dir"] = _beside(path, config.certs_dir)
+    if problem := _same_login(path, config):
+        raise ConfigError([problem])
+    if other := config.integrations.broker:
+        update["integrations"] = config.integrations.model_copy(update={"broker": _broker_beside(path, other)})
+    return config.model_copy(update=update)
+
+
+def _same_login(path: Path, config: HubConfig) -> Problem | None:
+    """Where other systems would be told by the login that alerts come in by: brokers that know a client by its user,
+    as the one we ship does, would take the two connections for one, and cut off each by the other."""
+    hub, other = config.broker, config.integrations.broker or config.broker
+    who, who_else = ((b.host, b.port, b.username, b.cert_file) for b in (hub, other))
+    if not config.integrations.any_enabled or who != who_else or (hub.username is None and hub.cert_file is None):
+        return None
+    reason = "needs a login of its own: with the hub's, the broker may take both connections for one"
+    hint = "name the broker again under integrations.broker, with another username or cert_file"
+    return Problem(str(path), "integrations.broker", reason, hint)
+
+
+def _load(path: Path, kind: type[S]) -> S:
+    tree = read_tree(path)
+    # Asked of the raw tree: a validator would be silent on it while anything else is wrong.
+    twice = _named_twice(path, tree.get("cameras"))
+    try:
+        config = kind.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError([_problem(path, found) for found in error.errors()] + twice) from error
+    if twice:
+        raise ConfigError(twice)
+    return config
+
+
+def _named_twice(path: Path, cameras: Any) -> list[Problem]:
+    listed = cameras if isinstance(cameras, list) else []
+    names = [camera.get("name") if isinstance(camera, dict) else None for camera in listed]
+    return [
+        Problem(str(path), f"cameras[{n}].name", f"the name {name} is given twice", "each camera needs its own name")
+        for n, name in enumerate(names)
+        if isinstance(name, str) and name in names[:n]
+    ]
+
+
+def _problem(path: Path, found: Any) -> Problem:
+    key = ""
+    for part in found["loc"]:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    reason = str(found["msg"]).removeprefix("Value error, ")
+    hint = HINTS.get(found["type"], ELSEWISE)
+    if "stands in the URL" in reason:
+        names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
+        hint = f"give {names} instead"
+    elif key.endswith("broker.host"):
+        hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
+    elif key.endswith((".begins", ".ends")):
+        hint = 'a time of day in quotes, e.g. "08:00"'
+    elif found["type"] == "extra_forbidden":
+        reason = "unknown key"
+    return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)
+
+
+def _beside(path: Path, other: Path) -> Path:
+    return (path.resolve().parent / other).resolve()
+
+
+def _broker_beside(path: Path, broker: Broker) -> Broker:
+    names = ("password_file", "ca_file", "cert_file", "key_file")
+    return broker.model_copy(update={n: _beside(path, getattr(broker, n)) for n in names if getattr(broker, n)})
+
+
+def _hub_beside(path: Path, hub: HubLink) -> HubLink:
+    return hub.model_copy(update={"ca_file": _beside(path, hub.ca_file)}) if hub.ca_file else hub
+
+
+def _analysis_beside(path: Path, analysis: Analysis) -> Analysis:
+    if not analysis.model_is_file:
+        return analysis
+    return analysis.model_copy(update={"model": str(_beside(path, Path(analysis.model)))})
+
+
+def _camera_beside(path: Path, camera: Camera) -> Camera:
+    update: dict[str, Any] = {}
+    if not camera.live:
+        update["source"] = str(_beside(path, Path(camera.source)))
+    if camera.password_file:
+        update["password_file"] = _beside(path, camera.password_file)
+    return camera.model_copy(update=update)

@@ -1,0 +1,30 @@
+"""What every section of a configuration is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+IncidentKindName = Literal["label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper"]
+
+
+class Settings(BaseModel):
+    """Base of every section: frozen, and an unknown key is an error, or a number that isn't finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def known_timezone(name: str) -> str:
+    """This name of a time zone, for validators.
+
+    Raises:
+        ValueError: There is no such zone.
+    """
+    if name not in available_timezones():
+        raise ValueError(f"no such time zone: {name}")
+    ZoneInfo(name)
+    return name

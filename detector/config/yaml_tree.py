@@ -1,0 +1,64 @@
+"""The YAML of a configuration file as a tree, in which no key is given twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detector.errors import ConfigError, Problem
+from detector.plain_yaml import read_yaml
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The mapping that a file holds, its keys not looked at yet.
+
+    Raises:
+        ConfigError: There is no such file, or it holds no mapping that people write.
+    """
+    try:
+        tree = read_yaml(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", f"can't be read: {error.strerror}", "check the path")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(path), "", "is not UTF-8 text", "save it as UTF-8")]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([_yaml_problem(path, error)]) from error
+    except ValueError as error:  # what looks like a date but is none
+        raise ConfigError([Problem(str(path), "", str(error), "put quotes round what is no date")]) from error
+    if not isinstance(tree, dict):
+        raise ConfigError([Problem(str(path), "", "must be a mapping of keys to values", "see configs/site.yaml")])
+    return tree
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML where a key given twice is an error rather than the last one winning."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and "\0" in value:  # no path may hold it, nor anything that people write
+            raise yaml.constructor.ConstructorError(None, None, "holds a NUL character", node.start_mark)
+        return value
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str | int | float) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key} is given twice", key_node.start_mark
+                )
+            seen.add(key if isinstance(key, str | int | float) else str(key))
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_problem(path: Path, error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error).split("\n")[0]
+    # What stands behind these signs is a name in YAML, and a password where somebody forgot the quotes.
+    reason = re.sub(r"(undefined alias|duplicate anchor|for the tag) '[^']*'", r"\1", reason)
+    where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    hint = "YAML allows no tabs: indent with spaces" if "\\t" in reason or "tab" in reason else "check the indentation"
+    return Problem(str(path), where, reason, hint)

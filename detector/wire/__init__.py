@@ -1,0 +1,120 @@
+"""What travels between edge and hub: topics, the alert envelope and its signature, acknowledgements, commands, health.
+
+JSON, UTF-8, `schema` 1. Times are ISO 8601 UTC and Unix seconds; boxes are normalised 0..1. An envelope is signed with
+the edge's Ed25519 key over its canonical form: all fields but `signature`, keys sorted, no spaces. Fields are only
+ever added; a reader ignores those it doesn't know.
+
+What the hub says to an edge is signed with the hub's key in the same way, and names the edge (`to`) and the kind of
+topic (`what`) that it is for (`to_edge`, `check_to_edge`).
+
+`topics`, `payloads` and `signatures` are what the other modules rest on, of which each holds one kind of message.
+"""
+
+from detector.wire.acks import ack_payload, acked_ids, early_ids, early_payload
+from detector.wire.alerts import (
+    ALERT_FIELDS,
+    DROPPED_FIELDS,
+    INCIDENT_FIELDS,
+    MOST_RANGES,
+    act_record,
+    cut_off,
+    decode_alert,
+    dropped_fields,
+    envelope,
+    incident_record,
+)
+from detector.wire.census import LARGEST_CENSUS, census_payload, decode_census
+from detector.wire.clips import SIDE, clip_claim, clip_headers, verify_clip
+from detector.wire.commands import (
+    MOST_POINTS,
+    MOST_ZONES,
+    ThresholdState,
+    ZoneState,
+    decode_thresholds,
+    decode_zones,
+    thresholds_payload,
+    zones_payload,
+)
+from detector.wire.health import WORD_FIELDS, decode_word, from_edge
+from detector.wire.hub_words import check_to_edge, to_edge
+from detector.wire.layout import LAYOUT_FIELDS, decode_layout, layout_payload
+from detector.wire.payloads import LATEST_VERSION, SCHEMA, decode, encode
+from detector.wire.pictures import (
+    LARGEST_JPEG,
+    PICTURE_FIELDS,
+    PICTURE_SIDES,
+    ask_picture_payload,
+    asked_picture,
+    decode_picture,
+    picture_payload,
+)
+from detector.wire.rotation import NEW_KEY_FIELDS, decode_new_key, decode_rotate, new_key_payload, rotate_payload
+from detector.wire.signatures import canonical, is_public_key, public_key_text, signed, verify
+from detector.wire.topics import ALL_ALERTS, ALL_HEALTH, ALL_STATUS, ROOT, Topics, topic_owner
+
+__all__ = [
+    "ALERT_FIELDS",
+    "ALL_ALERTS",
+    "ALL_HEALTH",
+    "ALL_STATUS",
+    "DROPPED_FIELDS",
+    "INCIDENT_FIELDS",
+    "LARGEST_CENSUS",
+    "LARGEST_JPEG",
+    "LATEST_VERSION",
+    "LAYOUT_FIELDS",
+    "MOST_POINTS",
+    "MOST_RANGES",
+    "MOST_ZONES",
+    "NEW_KEY_FIELDS",
+    "PICTURE_FIELDS",
+    "PICTURE_SIDES",
+    "ROOT",
+    "SCHEMA",
+    "SIDE",
+    "WORD_FIELDS",
+    "ThresholdState",
+    "Topics",
+    "ZoneState",
+    "ack_payload",
+    "acked_ids",
+    "act_record",
+    "ask_picture_payload",
+    "asked_picture",
+    "canonical",
+    "census_payload",
+    "check_to_edge",
+    "clip_claim",
+    "clip_headers",
+    "cut_off",
+    "decode",
+    "decode_alert",
+    "decode_census",
+    "decode_layout",
+    "decode_new_key",
+    "decode_picture",
+    "decode_rotate",
+    "decode_thresholds",
+    "decode_word",
+    "decode_zones",
+    "dropped_fields",
+    "early_ids",
+    "early_payload",
+    "encode",
+    "envelope",
+    "from_edge",
+    "incident_record",
+    "is_public_key",
+    "layout_payload",
+    "new_key_payload",
+    "picture_payload",
+    "public_key_text",
+    "rotate_payload",
+    "signed",
+    "thresholds_payload",
+    "to_edge",
+    "topic_owner",
+    "verify",
+    "verify_clip",
+    "zones_payload",
+]

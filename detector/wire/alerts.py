@@ -1,0 +1,176 @@
+"""Alert envelopes, which tell each step in the life of an incident.
+
+Word of those that the outbox had to drop travels as they do.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from detector.clock import iso
+from detector.errors import WireError
+from detector.sentences import sentences
+from detector.values import Act, Incident, IncidentUpdate, Phase
+from detector.wire.payloads import SCHEMA, FieldTypes, decode, require
+from detector.wire.topics import check_owner
+
+ALERT_FIELDS: FieldTypes = {
+    "id": str, "seq": int, "epoch": str, "site": str, "edge": str, "camera": str, "phase": str, "after": dict,
+    "clips": list, "sent_at_unix": (int, float), "signature": str,
+}  # fmt: skip
+INCIDENT_FIELDS: FieldTypes = {
+    "id": str, "camera": str, "kind": str, "severity": str, "score": (int, float), "started_at_unix": (int, float),
+    "ended_at_unix": (int, float), "acts": list, "labels_exposed": dict, "facts": dict,
+}  # fmt: skip
+DROPPED_FIELDS: FieldTypes = {
+    "id": str, "seq": int, "epoch": str, "site": str, "edge": str, "dropped": list, "sent_at_unix": (int, float),
+    "signature": str,
+}  # fmt: skip
+MOST_RANGES = 1000
+
+
+def incident_record(incident: Incident, site: str, edge: str, title: str, size: tuple[int, int]) -> dict[str, Any]:
+    """An incident as JSON-ready fields, boxes normalised by the frame size (width, height), pixels."""
+    width, height = size
+    return {
+        "id": incident.id,
+        "site": site,
+        "edge": edge,
+        "camera": incident.camera,
+        "camera_title": title,
+        "kind": incident.kind.value,
+        "findings": [kind.value for kind in incident.findings],
+        "severity": incident.severity.value,
+        "sentence": sentences(incident),
+        "score": round(incident.score, 3),
+        "zone": incident.zone,
+        "started_at": iso(incident.started_at),
+        "ended_at": iso(incident.ended_at),
+        "started_at_unix": round(incident.started_at, 3),
+        "ended_at_unix": round(incident.ended_at, 3),
+        "tracks": list(incident.tracks),
+        "acts": [act_record(act) for act in incident.acts],
+        "labels_exposed": {
+            "low": incident.labels_exposed.low,
+            "best": incident.labels_exposed.best,
+            "high": incident.labels_exposed.high,
+        },
+        "facts": dict(incident.facts),
+        "boxes": [
+            {"what": what, "box": [round(v / side, 4) for v, side in zip(box, (width, height) * 2, strict=True)]}
+            for what, box in incident.boxes
+        ],
+    }  # fmt: skip
+
+
+def act_record(act: Act) -> dict[str, Any]:
+    """An act as JSON-ready fields."""
+    return {
+        "kind": act.kind.value,
+        "track": act.track,
+        "started_at": iso(act.started_at),
+        "ended_at": iso(act.ended_at),
+        "started_at_unix": round(act.started_at, 3),
+        "ended_at_unix": round(act.ended_at, 3),
+        "score": round(act.score, 3),
+        "parcels": list(act.parcels),
+    }
+
+
+def envelope(
+    update: IncidentUpdate,
+    *,
+    site: str,
+    edge: str,
+    title: str,
+    size: tuple[int, int],
+    snapshot_jpeg: bytes | None = None,
+    clips: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """An alert envelope without `id`, `seq`, `epoch`, `sent_at` and signature, which the outbox adds.
+
+    Args:
+        update: The step in the incident's life.
+        site: Site name.
+        edge: Edge name.
+        title: The camera's name for people.
+        size: Frame (width, height) in pixels that the update's boxes refer to.
+        snapshot_jpeg: A small picture with labels blurred.
+        clips: In an `end` envelope, the segments recorded: `segment`, `sha256`, `bytes`, `started_at`, `duration_s`,
+            and `side_sha256` where there is a side file.
+    """
+    before = update.before
+    return {
+        "schema": SCHEMA,
+        "site": site,
+        "edge": edge,
+        "camera": update.after.camera,
+        "phase": update.phase.value,
+        "notify": update.notify,
+        "before": {"severity": before.severity.value, "acts": len(before.acts)} if before else None,
+        "after": incident_record(update.after, site, edge, title, size),
+        "snapshot": base64.b64encode(snapshot_jpeg).decode() if snapshot_jpeg else None,
+        "clips": clips or [],
+    }
+
+
+def cut_off(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The `end` envelope of an incident that nobody can end any more, since the edge was started anew meanwhile.
+
+    Args:
+        fields: Of its last envelope, from `envelope`.
+        clips: As there; those that are known.
+    """
+    after = {**fields["after"], "facts": {**fields["after"]["facts"], "ended_by": "restart"}}
+    return {
+        **fields,
+        "phase": Phase.END.value,
+        "notify": False,
+        "before": {"severity": after["severity"], "acts": len(after["acts"])},
+        "after": {**after, "sentence": sentences(after)},
+        "snapshot": None,
+        "clips": clips or [],
+    }
+
+
+def dropped_fields(site: str, edge: str, ranges: Sequence[tuple[int, int, str]]) -> dict[str, Any]:
+    """What travels like an alert, but only says which numbers will never come: the outbox had to drop them.
+
+    Args:
+        site: Site name.
+        edge: Edge name.
+        ranges: First and last number, and why: `rows`, `bytes`, `age`, `disk`, or `dead` for dead letters.
+    """
+    return {"schema": SCHEMA, "site": site, "edge": edge, "dropped": [list(one) for one in ranges]}
+
+
+def decode_alert(topic: str, payload: bytes) -> dict[str, Any]:
+    """An alert envelope, or word of dropped ones, whose fields are there and whose site and edge are the topic's.
+
+    The signature is not checked here: the hub does, against the key it holds for that edge (`verify`).
+
+    Raises:
+        WireError: With what is wrong.
+    """
+    fields = decode(payload)
+    if "dropped" in fields and "after" not in fields:
+        _require_ranges(fields)
+        check_owner(topic, fields)
+        return fields
+    require(fields, ALERT_FIELDS, "alert")
+    require(fields["after"], INCIDENT_FIELDS, "incident")
+    check_owner(topic, fields)
+    return fields
+
+
+def _require_ranges(fields: Mapping[str, Any]) -> None:
+    require(fields, DROPPED_FIELDS, "dropped")
+    ranges = fields["dropped"]
+    if not 0 < len(ranges) <= MOST_RANGES:
+        raise WireError(f"dropped: not between 1 and {MOST_RANGES} ranges")
+    for one in ranges:
+        is_range = isinstance(one, list) and len(one) == 3 and isinstance(one[2], str)
+        if not is_range or not all(type(number) is int for number in one[:2]) or not 0 < one[0] <= one[1] < 2**53:
+            raise WireError("dropped: one is no range of numbers with a reason")
