@@ -148,3 +148,40 @@ def test_whichever_write_of_an_alert_and_a_clip_fails_at_the_edge(folders: Itera
 @pytest.mark.parametrize("how", ["refused", "killed"])
 def test_however_much_of_its_files_an_edge_gets_written(folders: Iterator[Path], how: str) -> None:
     assert lived_through(folders, lambda life: lives_in_little_room(life, how, 8_219)) > 8
+
+
+BROKEN = b"this is no database " * 100
+
+
+@pytest.mark.parametrize("how", [*FAILS, DIES])
+def test_whichever_write_fails_while_a_corrupt_file_is_set_aside(folders: Iterator[Path], how: str) -> None:
+    """The broken file is kept as it was, once, and the fresh one loses nothing."""
+    home = next(folders)
+
+    def life(note: Note) -> None:
+        def do(step: Callable[[], T]) -> T:
+            try:
+                return step()
+            except StoreError as error:
+                note("refused", str(error))
+                return step()
+
+        outbox = do(lambda: open_outbox(home))
+        note("put", do(lambda: outbox.put(make_fields())))
+
+    def prepare() -> None:
+        home.mkdir()
+        (home / "outbox.db").write_bytes(BROKEN)
+
+    met = 0
+    prepare()
+    for lived in lives(life, how):
+        outbox = open_outbox(home)
+        assert set(lived.noted("put")) <= {row.id for row in outbox.take_due()}, f"lost: {lived}"
+        outbox.put(make_fields())
+        outbox.close()
+        assert [file.read_bytes() for file in home.glob("*.corrupt-*")] == [BROKEN], f"set aside: {lived}"
+        met += lived.met
+        shutil.rmtree(home)
+        prepare()
+    assert met > 15

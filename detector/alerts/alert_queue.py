@@ -126,7 +126,7 @@ class AlertQueue:
         found: list[int] = []
         query = "SELECT seq FROM alerts WHERE severity = ? AND seq < ? ORDER BY seq LIMIT ?"
         most = WINDOW + len(self._sent)
-        for rank in sorted(severity.rank for severity in Severity)[::-1]:
+        for rank in (STATEMENT, *sorted(severity.rank for severity in Severity)[::-1]):
             if len(found) < most:
                 found += (seq for (seq,) in self._file.query(query, (rank, new_from, most - len(found))))
         return found

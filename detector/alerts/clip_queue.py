@@ -14,7 +14,7 @@ from pathlib import Path
 
 from detector import wire
 from detector.alerts.losses import count_dropped, keep_dead
-from detector.alerts.outbox_file import OutboxFile
+from detector.alerts.outbox_file import OutboxFile, mending
 from detector.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class ClipQueue:
         self._tried.clear()
         self._new_since = self._clock.now()
 
+    @mending
     def put(self, clip: Clip) -> None:
         """Keep it for upload; the file stays where it is until the hub has it.
 
@@ -104,6 +105,7 @@ class ClipQueue:
             self._tried.pop(clip.key, None)
         self.new_clip.set()
 
+    @mending
     def next_due(self) -> Clip | None:
         """A clip that is due and whose incident has no envelope waiting; `None` when there is none.
 
@@ -156,11 +158,12 @@ class ClipQueue:
         self._remove(clip, reason)
         logger.error("clip %s is given up: %s", clip.name, reason)
 
+    @mending
     def _remove(self, clip: Clip, reason: str | None) -> None:
         delete = f"DELETE FROM {_table(clip.what)} WHERE incident = ? AND segment = ?"  # noqa: S608
         with self._file.transaction():
-            self._file.execute(delete, (clip.incident, clip.segment))
-            if reason is not None:
+            is_here = self._file.execute(delete, (clip.incident, clip.segment)).rowcount
+            if reason is not None and is_here:  # else it was dropped meanwhile, and counted
                 content = json.dumps(asdict(clip), default=str)
                 keep_dead(self._file, clip.what or "clip", clip.name, reason, self._clock.now(), content)
             self._tried.pop(clip.key, None)
@@ -177,6 +180,7 @@ class ClipQueue:
                     count_dropped(self._file, "clip", reason, found[0][0] if found else 0)
         return files
 
+    @mending
     def forget_files(self, dropped: Mapping[Path, int], reason: str) -> None:
         """Clips and side files were deleted for want of room or for age: nothing waits for them, clips are counted.
 
@@ -195,11 +199,13 @@ class ClipQueue:
                 if path.suffix != ".gz":
                     count_dropped(self._file, "clip", reason, severity)
 
+    @mending
     def count(self) -> int:
         """How many clips wait, side files not among them."""
         with self._file.locked():
             return self._file.one("SELECT COUNT(*) FROM clips")
 
+    @mending
     def is_empty(self) -> bool:
         """Whether nothing waits, side files neither."""
         with self._file.locked():

@@ -24,11 +24,11 @@ from detector import wire
 from detector.alerts.alert_queue import LONGEST_RESEND_S, STATEMENT, WINDOW, AlertQueue, Row
 from detector.alerts.clip_queue import ClipQueue
 from detector.alerts.losses import forget_untold, keep_dead, loss_counts, note_untold, untold
-from detector.alerts.outbox_file import CorruptFile, OutboxFile
+from detector.alerts.outbox_file import CorruptFile, OutboxFile, mending
 from detector.alerts.room import Room
 from detector.clock import Clock, iso
 from detector.config import Buffers
-from detector.errors import WireError
+from detector.errors import StoreError, WireError
 from detector.values import Phase, Severity
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ class Outbox:
 
     # ---- for the pipeline's end
 
+    @mending
     def put(self, fields: Mapping[str, Any]) -> str:
         """Complete an envelope, sign it and keep it.
 
@@ -102,14 +103,11 @@ class Outbox:
         """
         id_ = uuid.uuid4().hex
         with self._file.locked():
-            try:
-                self._put(id_, fields)
-            except CorruptFile as error:
-                self._file.set_aside(error)
-                self._put(id_, fields)
+            self._put(id_, fields)
         self.new_alert.set()
         return id_
 
+    @mending
     def counts(self) -> dict[str, Any]:
         """How things stand, for the health message.
 
@@ -132,6 +130,7 @@ class Outbox:
                 "set_aside": len(self._file.files_aside()),
             }
 
+    @mending
     def left_open(self) -> list[dict[str, Any]]:
         """Fields of the last envelope of each incident that an earlier run began and has not ended, no picture."""
         with self._file.locked():
@@ -148,6 +147,7 @@ class Outbox:
 
     # ---- for the sender of envelopes
 
+    @mending
     def take_due(self, limit: int = WINDOW) -> list[Row]:
         """Envelopes to send now; they count as sent from now on.
 
@@ -158,11 +158,17 @@ class Outbox:
         """
         now = self._clock.now()
         with self._file.locked():
-            for seq in self._alerts.refused(now):
-                self._bury(seq, "the hub never confirmed it")
-            self._tell_dropped(now)
+            try:
+                for seq in self._alerts.refused(now):
+                    self._bury(seq, "the hub never confirmed it")
+                self._tell_dropped(now)
+            except CorruptFile:
+                raise
+            except StoreError as error:  # a full disk, say: what lies here can be sent all the same
+                logger.debug("no word on dropped alerts can be written: %s", error)
             return self._alerts.take_due(limit, now)
 
+    @mending
     def resend_all(self) -> None:
         """The way to the hub is a new one: everything un-acknowledged is due now, and waited for afresh.
 
@@ -173,6 +179,7 @@ class Outbox:
             self._alerts.resend_all(new_since)
             self.clips.resend_all(new_since)
 
+    @mending
     def acknowledge(self, ids: list[str]) -> int:
         """The hub has stored these envelopes: forget them.
 
@@ -192,24 +199,29 @@ class Outbox:
             self.clips.new_clip.set()  # a clip may have waited for its alert
         return len(gone)
 
+    @mending
     def postpone(self, ids: list[str], delay_s: float = LONGEST_RESEND_S) -> None:
         """The hub has these envelopes in hand but can't take them yet: they are due again then, and in nobody's way."""
         with self._file.locked():
             self._alerts.postpone(ids, self._clock.now() + delay_s)
 
+    @mending
     def bury(self, row: Row, reason: str) -> None:
         """Give an envelope up for good; it is kept as a dead letter."""
         with self._file.locked():
-            self._bury(row.seq, reason)
+            if self._file.query("SELECT 1 FROM alerts WHERE id = ?", (row.id,)):  # a fresh file numbers anew
+                self._bury(row.seq, reason)
 
     # ---- for who keeps house
 
+    @mending
     def severities(self, incidents: Iterable[str]) -> dict[str, int]:
         """How grave incidents were, 0 to 2, as far as is known."""
         query = "SELECT incident, severity FROM stories WHERE incident IN (SELECT value FROM json_each(?))"
         with self._file.locked():
             return dict(self._file.query(query, (json.dumps(list(incidents)),)))
 
+    @mending
     def tidy(self, held: Iterable[str] = ()) -> None:
         """Forget how grave incidents were of which nothing is left; `held` are those that have files.
 
@@ -233,11 +245,10 @@ class Outbox:
         self._left_open = {incident for (incident,) in self._file.query("SELECT incident FROM open")}
         self._alerts.load()
         self.clips.load()
-        owner = self._file.meta("owner")
-        self._owner: tuple[str, str] | None = tuple(json.loads(owner)) if owner else None
 
     def _put(self, id_: str, fields: Mapping[str, Any]) -> None:
         now = self._clock.now()
+        self.room.report_recovery()  # it reads: after the commit nothing may fail
         with self._file.transaction():
             incident, rank = str(fields["after"]["id"]), Severity(fields["after"]["severity"]).rank
             size = self._add(id_, now, fields, incident, rank)
@@ -247,7 +258,6 @@ class Outbox:
             given = self.room.make_for(size)
         self._alerts.added(size)
         self.room.settle(given)
-        self.room.report_recovery()
 
     def _add(self, id_: str, now: float, fields: Mapping[str, Any], incident: str, rank: int) -> int:
         """Number an envelope, sign it and insert it, inside the caller's transaction; its size in bytes."""
@@ -289,10 +299,9 @@ class Outbox:
         )
 
     def _note_owner(self, fields: Mapping[str, Any]) -> None:
-        owner = str(fields["site"]), str(fields["edge"])
-        if owner != self._owner:
-            self._file.set_meta("owner", json.dumps(owner))
-            self._owner = owner
+        owner = json.dumps((str(fields["site"]), str(fields["edge"])))
+        if owner != self._file.meta("owner"):
+            self._file.set_meta("owner", owner)
 
     def _note_open(self, incident: str, fields: Mapping[str, Any]) -> None:
         """Remember, within the caller's transaction, which incidents have no end yet."""
@@ -304,13 +313,14 @@ class Outbox:
 
     def _tell_dropped(self, now: float) -> None:
         """Make a row of the numbers that the hub doesn't know of yet, one at a time, where there are any."""
-        ranges = untold(self._file)
-        if not ranges or self._owner is None:
+        ranges, owner = untold(self._file), self._file.meta("owner")
+        if not ranges or not owner:
             return
         if self._file.query("SELECT 1 FROM alerts WHERE severity = ? LIMIT 1", (STATEMENT,)):
             return
+        site, edge = json.loads(owner)
         with self._file.transaction():
-            size = self._add(uuid.uuid4().hex, now, wire.dropped_fields(*self._owner, ranges), "", STATEMENT)
+            size = self._add(uuid.uuid4().hex, now, wire.dropped_fields(site, edge, ranges), "", STATEMENT)
             forget_untold(self._file, ranges)
         self._alerts.added(size)
 

@@ -13,8 +13,9 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from detector.clock import Clock, iso
 from detector.errors import StoreError
@@ -73,6 +74,27 @@ class CorruptFile(StoreError):  # noqa: N818
     """What is in the file of the outbox can't be made sense of."""
 
 
+class OnFile(Protocol):
+    """Who keeps something in the file."""
+
+    _file: OutboxFile
+
+
+S = TypeVar("S", bound=OnFile)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def mending(call: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """A call that sets the file aside where it meets corruption, and is made once more with a fresh one."""
+
+    @wraps(call)
+    def mended(self: S, /, *args: P.args, **more: P.kwargs) -> R:
+        return self._file.mended(lambda: call(self, *args, **more))
+
+    return mended
+
+
 class OutboxFile:
     """One connection for all threads; one process at a time. Nothing works before `open`.
 
@@ -87,6 +109,7 @@ class OutboxFile:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+        self._is_open = False
         self._changed = threading.Condition(threading.RLock())
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,12 +126,8 @@ class OutboxFile:
         """Open the file, or a new one where it is corrupt; `load` reads from each what its users keep in memory."""
         self._load = load
         try:
-            try:
-                with self.locked():
-                    self._open()
-            except CorruptFile as error:
-                self.set_aside(error)
-        except StoreError:
+            self.mended(lambda: None)
+        except BaseException:
             os.close(self._guard)
             raise
 
@@ -120,22 +139,17 @@ class OutboxFile:
                 os.close(self._guard)
                 self._guard = -1
 
-    def set_aside(self, error: CorruptFile) -> None:
-        """Begin a new file, keep the broken one: an edge that can't tell of the next sweep is worse than a lost row."""
-        with self.locked():
-            self._db.close()
-            stamp = iso(self._clock.now()).replace(":", "").replace(".", "")
-            for suffix in ("", "-wal", "-shm"):
-                part = self._path.with_name(self._path.name + suffix)
-                if part.exists():
-                    part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
-            cause = error.__cause__
-            logger.error("the outbox %s is corrupt (%s); it is set aside as %s%s", self._path, cause, ASIDE, stamp)
-            for old in self.files_aside()[:-ASIDE_KEPT]:
-                for suffix in ("-wal", "-shm"):
-                    old.with_name(old.name + suffix).unlink(missing_ok=True)
-                os.truncate(old, 0)
-            self._open()
+    def mended(self, call: Callable[[], R]) -> R:
+        """See `mending`; all other threads wait until it is over."""
+        with self._changed:
+            try:
+                with self.locked():
+                    if not self._is_open and self._guard >= 0:  # no fresh one could be made before
+                        self._open()
+                return call()
+            except CorruptFile as error:
+                self._set_aside(error)
+            return call()
 
     def files_aside(self) -> list[Path]:
         """Corrupt files of an outbox beside this one, oldest first."""
@@ -191,6 +205,35 @@ class OutboxFile:
         """Set it, within the caller's transaction."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
+    def _set_aside(self, error: CorruptFile) -> None:
+        """Begin a new file, keep the broken one: an edge that can't tell of the next sweep is worse than a lost row."""
+        with self.locked():
+            self._db.close()
+            self._is_open = False
+            stamp = iso(self._clock.now()).replace(":", "").replace(".", "")
+            try:
+                for suffix in ("", "-wal", "-shm"):
+                    part = self._path.with_name(self._path.name + suffix)
+                    if part.exists():
+                        part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
+            except OSError as failed:
+                told = f"the outbox {self._path} is corrupt and can't be set aside: {failed.strerror}"
+                raise StoreError(told) from failed
+            cause = error.__cause__
+            logger.error("the outbox %s is corrupt (%s); it is set aside as %s%s", self._path, cause, ASIDE, stamp)
+            self._empty_older()
+            self._open()
+
+    def _empty_older(self) -> None:
+        """Of the files set aside the latest keep what is in them."""
+        try:
+            for old in self.files_aside()[:-ASIDE_KEPT]:
+                for suffix in ("-wal", "-shm"):
+                    old.with_name(old.name + suffix).unlink(missing_ok=True)
+                os.truncate(old, 0)
+        except OSError as error:  # they take room: no reason to do without an outbox
+            logger.error("what was set aside of the outbox %s can't be emptied: %s", self._path, error.strerror)
+
     def _open(self) -> None:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
@@ -198,16 +241,18 @@ class OutboxFile:
             self._db.execute("PRAGMA synchronous=FULL")
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
-                error = sqlite3.DatabaseError(found)
-                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise error
+                raise _corrupt(found)
             self._db.executescript(SCHEMA)
             if "phase" not in {row[1] for row in self.query("PRAGMA table_info(alerts)")}:
                 self._db.executescript(f"BEGIN; {PHASES} COMMIT;")
             self._db.executescript(INDEXES)
             first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
-            self._load()
+            try:
+                self._load()
+            except ValueError as error:
+                raise _corrupt(str(error)) from error
+            self._is_open = True
         except sqlite3.DatabaseError:
             self._db.close()
             raise
@@ -218,3 +263,10 @@ class OutboxFile:
             return DiskFull(f"no room left on the disk of the outbox {self._path}")
         is_corrupt = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         return (CorruptFile if is_corrupt else StoreError)(f"the outbox {self._path} can't be used: {error}")
+
+
+def _corrupt(what: str) -> sqlite3.DatabaseError:
+    """What SQLite itself would raise."""
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

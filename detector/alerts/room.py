@@ -22,7 +22,7 @@ from pathlib import Path
 from detector.alerts.alert_queue import STATEMENT, AlertQueue
 from detector.alerts.clip_queue import ClipQueue
 from detector.alerts.losses import count_dropped, loss_counts, note_untold
-from detector.alerts.outbox_file import OutboxFile
+from detector.alerts.outbox_file import OutboxFile, mending
 from detector.clock import Clock
 from detector.config import Buffers
 
@@ -107,9 +107,10 @@ class Room:
     def report_recovery(self) -> None:
         """There is room again: say so, once."""
         if self._dropping and self.full < ROOM_AGAIN:
-            self._dropping = False
             logger.warning("the outbox has room again; dropped so far: %s", loss_counts(self._file)["dropped"])
+            self._dropping = False
 
+    @mending
     def drop_old(self) -> int:
         """Give up incidents older than they are to become; returns how many envelopes went.
 
@@ -131,6 +132,7 @@ class Room:
             self.settle(given)
         return len(given.alerts)
 
+    @mending
     def drop_for_disk(self, size: int) -> int:
         """Give up envelopes of so many bytes, since the disk is full: the file grows no more. Returns how many went.
 
@@ -144,6 +146,7 @@ class Room:
             self.settle(given)
         return len(given.alerts)
 
+    @mending
     def free_bytes(self) -> int:
         """Room inside the file that the next envelopes take before it grows."""
         with self._file.locked():

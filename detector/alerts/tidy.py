@@ -16,6 +16,7 @@ from pathlib import Path
 
 from detector.alerts.outbox import Outbox
 from detector.alerts.outbox_file import DiskFull
+from detector.alerts.room import CLOCK_UNSET
 from detector.clock import Clock
 from detector.config import Buffers
 from detector.errors import StoreError
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 60.0
 SETTLED_S = 600.0  # a file changed so lately may be about to be handed over
-CLOCK_UNSET = 1_577_836_800.0  # 2020
 LAST_SHARE = 8  # with less than this part of the reserve left, and no clip to give up, alerts go
 ROOM_INSIDE = 16 * 2**20  # what the outbox is given to write in then, bytes
 

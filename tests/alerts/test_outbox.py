@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -344,6 +346,58 @@ def test_the_hub_is_told_of_dropped_numbers_once_and_in_few_ranges(open_outbox: 
     assert seqs(waiting(outbox)) == [26, 27]
 
 
+@pytest.mark.parametrize("is_started_anew", [False, True])
+def test_the_word_on_dropped_numbers_outlasts_a_link_that_is_away(
+    open_outbox: Open, clock: Any, is_started_anew: bool
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    for n in range(3):
+        story(outbox, f"i{n}", phases="new end")
+    outbox.take_due(0)  # the word is made, and nothing can be sent
+    clock.advance(DAY)
+    if is_started_anew:
+        outbox = open_outbox(alert_rows=2)
+    assert kept(outbox) == ["i2 new", "i2 end", "1-4:rows"]
+
+
+def break_statement(outbox: Outbox, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """Whatever is to be done with this in it fails, until undone."""
+    for name in ("execute", "query"):
+        call = getattr(outbox._file, name)
+
+        def broken(sql: str, *values: Any, call: Callable[..., Any] = call) -> Any:
+            if part in sql:
+                raise sqlite3.OperationalError("disk I/O error")
+            return call(sql, *values)
+
+        monkeypatch.setattr(outbox._file, name, broken)
+
+
+def test_the_hub_is_told_of_dropped_numbers_after_a_first_put_that_failed(
+    open_outbox: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    break_statement(outbox, monkeypatch, "INTO open")
+    with pytest.raises(StoreError, match="disk I/O error"):
+        story(outbox, "a", phases="new")
+    monkeypatch.undo()
+    for incident in ("a", "b"):
+        story(outbox, incident, phases="new end")
+    assert kept(open_outbox(alert_rows=2)) == ["b new", "b end", "1-2:rows"]
+
+
+def test_where_nothing_can_be_written_what_waits_is_sent_all_the_same(
+    open_outbox: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    for incident in ("a", "b"):
+        story(outbox, incident, phases="new end")
+    break_statement(outbox, monkeypatch, "INTO alerts")
+    assert kept(outbox) == ["b new", "b end"]
+    monkeypatch.undo()
+    assert kept(outbox) == ["b new", "b end", "1-2:rows"]
+
+
 def test_dead_letters_are_bounded_and_counted_all_the_same(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def bury(incident: str) -> None:
         outbox.put(make_fields(incident))
@@ -464,6 +518,19 @@ def test_dropping_is_said_once_until_there_is_room(
     assert caplog.text.count("has room again; dropped so far: 7") == 1
 
 
+def test_what_is_kept_is_not_refused_since_its_room_cannot_be_told(
+    open_outbox: Open, fields: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = open_outbox(alert_rows=2)
+    outbox.acknowledge([outbox.put(fields(f"i{n}")) for n in range(9)])
+    break_statement(outbox, monkeypatch, "FROM dropped")
+    with contextlib.suppress(StoreError):
+        outbox.put(fields())
+    monkeypatch.undo()
+    outbox.put(fields())  # as who was refused does
+    assert outbox.counts()["backlog"] == 1
+
+
 def test_a_corrupt_file_is_set_aside_loudly(
     tmp_path: Path, open_outbox: Open, fields: Fields, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -474,6 +541,35 @@ def test_a_corrupt_file_is_set_aside_loudly(
     (aside,) = tmp_path.glob("outbox.db.corrupt-*")
     assert aside.read_bytes().startswith(b"this is no database")
     assert "is corrupt" in caplog.text
+
+
+def test_a_corrupt_file_that_cannot_be_set_aside_says_so_and_lets_go_of_the_lock(
+    tmp_path: Path, open_outbox: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
+    monkeypatch.setattr(Path, "rename", broken_disk)
+    with pytest.raises(StoreError, match="can't be set aside: Input/output error"):
+        open_outbox()
+    monkeypatch.undo()
+    assert open_outbox().counts()["set_aside"] == 1
+
+
+def test_older_files_that_cannot_be_emptied_keep_no_new_one_from_being_opened(
+    tmp_path: Path, open_outbox: Open, fields: Fields, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "truncate", broken_disk)
+    for _ in range(5):
+        clock.advance(1.0)
+        (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
+        open_outbox().close()
+    assert open_outbox().put(fields())
+
+
+def test_a_file_whose_numbers_are_none_is_set_aside(outbox: Outbox, open_outbox: Open, fields: Fields) -> None:
+    outbox._file.execute("UPDATE meta SET value = '4x' WHERE name = 'last_seq'")
+    outbox = open_outbox()
+    outbox.put(fields())
+    assert outbox.counts()["set_aside"] == 1
 
 
 def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
@@ -490,6 +586,129 @@ def test_corruption_while_running_costs_no_new_alert(tmp_path: Path, open_outbox
     rows = outbox.take_due()
     assert seqs(rows) == [1]
     assert wire.decode(rows[0].payload)["epoch"] != epoch
+
+
+def corrupt(outbox: Outbox, path: Path) -> None:
+    """Nothing in the file can be made sense of any more, beyond its first page."""
+    outbox._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    outbox._file.execute("PRAGMA shrink_memory")
+
+
+CLIP = Clip("i1", 0, "cam-1", Path("/clips/a.mp4"), "a" * 64, 10, 1.5, 2.5)
+CALLS: dict[str, Callable[[Outbox], object]] = {
+    "put": lambda outbox: outbox.put(make_fields()),
+    "counts": lambda outbox: outbox.counts(),
+    "left_open": lambda outbox: outbox.left_open(),
+    "wait_drained": lambda outbox: outbox.wait_drained(0.0),
+    "take_due": lambda outbox: outbox.take_due(),
+    "resend_all": lambda outbox: outbox.resend_all(),
+    "acknowledge": lambda outbox: outbox.acknowledge(["x"]),
+    "postpone": lambda outbox: outbox.postpone(["x"]),
+    "bury": lambda outbox: outbox.bury(Row(1, "x", b"", 0), "no good"),
+    "severities": lambda outbox: outbox.severities(["i1"]),
+    "tidy": lambda outbox: outbox.tidy(),
+    "drop_old": lambda outbox: outbox.room.drop_old(),
+    "drop_for_disk": lambda outbox: outbox.room.drop_for_disk(1),
+    "clips.put": lambda outbox: outbox.clips.put(CLIP),
+    "clips.next_due": lambda outbox: outbox.clips.next_due(),
+    "clips.done": lambda outbox: outbox.clips.done(CLIP),
+    "clips.bury": lambda outbox: outbox.clips.bury(CLIP, "no good"),
+    "clips.forget_files": lambda outbox: outbox.clips.forget_files({CLIP.path: 0}, "age"),
+    "clips.count": lambda outbox: outbox.clips.count(),
+    "clips.is_empty": lambda outbox: outbox.clips.is_empty(),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_whoever_meets_corruption_goes_on_with_a_fresh_file(
+    tmp_path: Path, outbox: Outbox, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    outbox.acknowledge([outbox.put(make_fields())])
+    corrupt(outbox, tmp_path / "outbox.db")
+    CALLS[name](outbox)
+    assert caplog.text.count("is set aside as") == len(list(tmp_path.glob("*.corrupt-*Z"))) == 1
+    outbox.put(make_fields("new"))
+    assert names(outbox.take_due())[-1] == "new"
+    for call in CALLS.values():
+        call(outbox)
+    assert outbox.counts()["set_aside"] == 1
+
+
+def test_a_row_of_a_file_set_aside_buries_none_of_the_fresh_one(tmp_path: Path, outbox: Outbox) -> None:
+    outbox.put(make_fields("old"))
+    (row,) = outbox.take_due()
+    corrupt(outbox, tmp_path / "outbox.db")
+    outbox.put(make_fields("new"))
+    outbox.bury(row, "too large")
+    assert kept(outbox) == ["new new"]
+
+
+def test_a_clip_given_up_before_is_no_dead_letter_as_well(outbox: Outbox) -> None:
+    outbox.clips.put(CLIP)
+    clip = outbox.clips.next_due()
+    assert clip is not None
+    outbox.clips.forget_files({clip.path: 0}, "disk")
+    outbox.clips.bury(clip, "the file is gone")
+    told = outbox.counts()
+    assert (told["dropped_clips"], told["dead"]) == (1, 0)
+
+
+def test_a_clip_whose_row_meets_corruption_is_kept_in_the_fresh_file(tmp_path: Path, outbox: Outbox) -> None:
+    corrupt(outbox, tmp_path / "outbox.db")
+    outbox.clips.put(CLIP)
+    assert outbox.clips.next_due() == CLIP
+
+
+def no_file(*_: object, **__: object) -> None:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise error
+
+
+def broken_disk(*_: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(
+    ("what", "by"),
+    [
+        ("detector.alerts.outbox_file.sqlite3.connect", no_file),
+        ("detector.alerts.outbox_file.INDEXES", "CREATE INDEX half_way ON nowhere (x)"),
+        ("detector.alerts.outbox_file.Path.rename", broken_disk),
+    ],
+)
+def test_a_fresh_file_that_could_not_be_made_is_made_later(
+    tmp_path: Path,
+    outbox: Outbox,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    by: Any,
+) -> None:
+    corrupt(outbox, tmp_path / "outbox.db")
+    monkeypatch.setattr(what, by)
+    for call in (*CALLS.values(), *CALLS.values()):
+        with pytest.raises(StoreError):
+            call(outbox)
+    monkeypatch.undo()
+    outbox.put(make_fields())
+    assert seqs(outbox.take_due()) == [1]
+    assert caplog.text.count("is set aside as") == outbox.counts()["set_aside"] == 1
+
+
+def test_a_closed_outbox_stays_closed_whatever_it_lacked(
+    tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrupt(outbox, tmp_path / "outbox.db")
+    monkeypatch.setattr("detector.alerts.outbox_file.sqlite3.connect", no_file)
+    with pytest.raises(DiskFull):
+        outbox.take_due()
+    monkeypatch.undo()
+    outbox.close()
+    with pytest.raises(StoreError):
+        outbox.take_due()
 
 
 def test_a_full_disk_has_a_name_and_ends_when_there_is_room(outbox: Outbox, fields: Fields) -> None:
@@ -807,13 +1026,9 @@ def test_after_corruption_numbers_of_the_old_file_bury_nothing(
     outbox = open_outbox()
     put_many(outbox, fields, 50)
     outbox.close()
-    content = bytearray((tmp_path / "outbox.db").read_bytes())
     outbox = open_outbox()
     outbox.acknowledge([row.id for row in outbox.take_due()])
-    content[4096:] = b"\xff" * (len(content) - 4096)
-    outbox._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    (tmp_path / "outbox.db").write_bytes(content)
-    outbox._file.execute("PRAGMA shrink_memory")
+    corrupt(outbox, tmp_path / "outbox.db")
     id_ = outbox.put(fields())
     assert outbox.counts()["set_aside"] == 1
     for _ in range(ATTEMPTS_BEFORE_BURIAL + 2):
