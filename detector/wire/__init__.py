@@ -13,17 +13,14 @@ topic (`what`) that it is for (`to_edge`, `check_to_edge`).
 from detector.wire.acks import ack_payload, acked_ids, early_ids, early_payload
 from detector.wire.alerts import (
     ALERT_FIELDS,
-    DROPPED_FIELDS,
     INCIDENT_FIELDS,
-    MOST_RANGES,
-    act_record,
     cut_off,
     decode_alert,
     dropped_fields,
     envelope,
     incident_record,
 )
-from detector.wire.census import LARGEST_CENSUS, census_payload, decode_census
+from detector.wire.census import census_payload, decode_census
 from detector.wire.clips import SIDE, clip_claim, clip_headers, verify_clip
 from detector.wire.commands import (
     MOST_POINTS,
@@ -35,20 +32,19 @@ from detector.wire.commands import (
     thresholds_payload,
     zones_payload,
 )
-from detector.wire.health import WORD_FIELDS, decode_word, from_edge
+from detector.wire.health import decode_word, from_edge
 from detector.wire.hub_words import check_to_edge, to_edge
-from detector.wire.layout import LAYOUT_FIELDS, decode_layout, layout_payload
+from detector.wire.layout import decode_layout, layout_payload
 from detector.wire.payloads import LATEST_VERSION, SCHEMA, decode, encode
 from detector.wire.pictures import (
     LARGEST_JPEG,
-    PICTURE_FIELDS,
     PICTURE_SIDES,
     ask_picture_payload,
     asked_picture,
     decode_picture,
     picture_payload,
 )
-from detector.wire.rotation import NEW_KEY_FIELDS, decode_new_key, decode_rotate, new_key_payload, rotate_payload
+from detector.wire.rotation import decode_new_key, decode_rotate, new_key_payload, rotate_payload
 from detector.wire.signatures import canonical, is_public_key, public_key_text, signed, verify
 from detector.wire.topics import ALL_ALERTS, ALL_HEALTH, ALL_STATUS, ROOT, Topics, topic_owner
 
@@ -57,28 +53,20 @@ __all__ = [
     "ALL_ALERTS",
     "ALL_HEALTH",
     "ALL_STATUS",
-    "DROPPED_FIELDS",
     "INCIDENT_FIELDS",
-    "LARGEST_CENSUS",
     "LARGEST_JPEG",
     "LATEST_VERSION",
-    "LAYOUT_FIELDS",
     "MOST_POINTS",
-    "MOST_RANGES",
     "MOST_ZONES",
-    "NEW_KEY_FIELDS",
-    "PICTURE_FIELDS",
     "PICTURE_SIDES",
     "ROOT",
     "SCHEMA",
     "SIDE",
-    "WORD_FIELDS",
     "ThresholdState",
     "Topics",
     "ZoneState",
     "ack_payload",
     "acked_ids",
-    "act_record",
     "ask_picture_payload",
     "asked_picture",
     "canonical",
