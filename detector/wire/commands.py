@@ -34,11 +34,8 @@ def decode_thresholds(payload: bytes) -> tuple[int, ThresholdState]:
     Raises:
         WireError: It is none: a field is missing or of a wrong type, or a score is not within 0..1.
     """
-    fields = decode(payload)
-    require(fields, {"version": int, "state": dict}, "thresholds")
+    fields = _decoded(payload, "thresholds")
     version, state = fields["version"], fields["state"]
-    if not 0 < version <= LATEST_VERSION:
-        raise WireError(f"thresholds: no such version: {version}")
     for camera, scores in state.items():
         if not isinstance(scores, dict):
             raise WireError(f"thresholds: {camera[:64]!r} is no mapping of kinds to scores")
@@ -69,11 +66,8 @@ def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
     Raises:
         WireError: It is none: a field is missing or of a wrong type, or there are too many zones or corners.
     """
-    fields = decode(payload)
-    require(fields, {"version": int, "state": dict}, "zones")
+    fields = _decoded(payload, "zones")
     version, state = fields["version"], fields["state"]
-    if not 0 < version <= LATEST_VERSION:
-        raise WireError(f"zones: no such version: {version}")
     for camera, zones in state.items():
         if not isinstance(zones, list) or not all(isinstance(zone, dict) for zone in zones):
             raise WireError(f"zones: {camera[:64]!r} has no list of zones")
@@ -84,3 +78,12 @@ def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
     if isinstance(at := said.get("at_unix"), int | float) and not abs(at) < LATEST_VERSION:
         del said["at_unix"]
     return version, state, said
+
+
+def _decoded(payload: bytes, what: str) -> dict[str, Any]:
+    """Fields of a command that has a state and its version."""
+    fields = decode(payload)
+    require(fields, {"version": int, "state": dict}, what)
+    if not 0 < fields["version"] <= LATEST_VERSION:
+        raise WireError(f"{what}: no such version: {fields['version']}")
+    return fields
