@@ -5,10 +5,13 @@ Evidence is cut from these packets without encoding anything: 1.3 ms of work a s
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+BLOCK = 1 << 19  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,13 @@ class Packet:
     Attributes:
         at: When it is decoded, Unix seconds UTC; increases strictly within a camera.
         data: H.264 and H.265 as Annex B, with the parameter sets before every key frame, so that a clip may start at
-            any of them and nothing else has to be kept.
+            any of them and nothing else has to be kept. Read-only.
         key: Whether decoding can start here.
         shown_after: Seconds from decoding to showing; above zero where pictures are reordered (B-frames).
     """
 
     at: float
-    data: bytes
+    data: bytes | memoryview
     key: bool
     shown_after: float = 0.0
 
@@ -51,6 +54,31 @@ class Stored(NamedTuple):
     stream_format: StreamFormat
 
 
+class Blocks:
+    """Copies of packets' bytes, laid one after the other into large blocks.
+
+    Kept each by itself, packets of all sizes lie between everything else for half a minute, and what is freed around
+    them fits nothing: the heap creeps upwards for hours though no more is in use. Blocks are mapped outside it, and
+    unmapped when the last view into them is gone.
+    """
+
+    def __init__(self) -> None:
+        self._block = memoryview(bytearray())
+        self._used = 0
+
+    def copied(self, data: bytes | memoryview) -> memoryview:
+        """The same bytes in a block, read-only; the block stays as long as this does."""
+        end = self._used + len(data)
+        if end > len(self._block):
+            size = max(BLOCK, len(data))
+            self._block = memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            self._used, end = 0, len(data)
+        self._block[self._used : end] = data
+        view = self._block[self._used : end].toreadonly()
+        self._used = end
+        return view
+
+
 class PacketRing:
     """The last `seconds` of a camera, always from a key frame on.
 
@@ -62,6 +90,7 @@ class PacketRing:
         self.seconds = seconds
         self.largest_bytes = largest_bytes
         self._groups: deque[list[Stored]] = deque()
+        self._blocks = Blocks()
         self._bytes = 0
         self._count = 0
         self._lock = threading.Lock()
@@ -74,7 +103,8 @@ class PacketRing:
                 self._groups.append([])
             if not self._groups:
                 return
-            self._groups[-1].append(Stored(self._count, packet, stream_format))
+            kept = replace(packet, data=self._blocks.copied(packet.data))
+            self._groups[-1].append(Stored(self._count, kept, stream_format))
             self._bytes += len(packet.data)
             while self._outlived(packet.at):
                 self._bytes -= sum(len(stored.packet.data) for stored in self._groups.popleft())

@@ -293,7 +293,7 @@ class _Part:
         self._length = TICKS // 25
 
     def write(self, packet: Packet) -> None:
-        out = av.Packet(packet.data)
+        out = av.Packet(bytes(packet.data))
         dts = round((packet.at - self.started_at) * TICKS)
         gap = TICKS // 25 if self._last_dts is None else max(1, dts - self._last_dts)
         out.dts = dts if self._last_dts is None else self._last_dts + gap

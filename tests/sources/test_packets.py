@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from detector.packets import Packet, PacketRing, StreamFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.packets import BLOCK, Packet, PacketRing, StreamFormat
 
 FORM = StreamFormat("h264", 64, 48)
 
@@ -74,6 +77,23 @@ def test_nothing_is_kept_before_the_first_key_frame() -> None:
     ring.append(Packet(0.0, b"x", False), FORM)
     assert ring.since(0) == [] == ring.after(0)
     assert ring.held == (0.0, 0)
+
+
+@given(st.lists(st.binary(max_size=BLOCK + 100), max_size=12))
+@settings(max_examples=30)
+def test_what_is_kept_is_what_came(packets: list[bytes]) -> None:
+    ring = PacketRing(1e9, 1 << 30)
+    for n, data in enumerate(packets):
+        ring.append(Packet(float(n), data, n == 0), FORM)
+    assert [bytes(stored.packet.data) for stored in ring.since(0.0)] == packets
+    assert all(memoryview(stored.packet.data).readonly for stored in ring.since(0.0))
+
+
+def test_packets_lie_in_few_large_blocks_that_go_with_the_last_of_them() -> None:
+    ring = filled(20.0, last=2000, size=9000, most=1 << 30)
+    blocks = {id(memoryview(stored.packet.data).obj) for stored in ring.since(0.0)}
+    assert len(ring.since(0.0)) > 200
+    assert len(blocks) <= ring.held[1] / BLOCK + 2
 
 
 def test_one_writes_while_another_reads() -> None:
