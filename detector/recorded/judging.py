@@ -201,11 +201,12 @@ def judge_session(
     """
     from detector.alerts.census import CameraCensus
     from detector.assembly import build_judge
+    from detector.recorded.stillness import Stillness
     from detector.sources.pacing import first_is_due
 
     judge = build_judge(config, session.camera)
     sink = ReplaySink(out, config.incidents)
-    parcels = ParcelCount()
+    parcels, stillness = ParcelCount(), Stillness()
     census = CameraCensus(session.camera.name, parcels.add)
     files: list[dict[str, Any]] = []
     borders: list[dict[str, Any]] = []
@@ -228,9 +229,10 @@ def judge_session(
         if not found.read.decoded:
             continue
         sink.begin(piece.path, start_at)
+        stillness.begin()
         told = len(sink.told)
         for seen in found.looks:
-            look = replace(seen, captured_at=start_at + seen.captured_at)
+            look = stillness.carried_on(replace(seen, captured_at=start_at + seen.captured_at))
             if look.captured_at <= last_at:
                 continue  # files that overlap: what was seen once isn't seen again
             if look.index == 0 and last_frame is not None:
