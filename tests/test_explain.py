@@ -71,6 +71,12 @@ def test_the_sample_configuration_is_explained_in_both_languages() -> None:
     assert len(english.splitlines()) == len(chinese.splitlines())
 
 
+def test_of_an_ignored_zone_it_is_said_that_photos_of_what_lies_there_do_not_count() -> None:
+    mine = config(zone(), zone("counter", "ignore", [[0, 0], [0.5, 0], [0.5, 0.5]]))
+    assert "counter: ignored: nothing here is looked at, and a photo of what lies here doesn't count" in told(mine)
+    assert "counter：忽略：这里什么也不看，拍放在这里的包裹也不算" in told(mine, language="zh")
+
+
 def test_an_exemption_is_told_with_its_conditions_and_whether_it_holds_then() -> None:
     inspector = {"phones": "allowed", "shifts": ["day"], "people": 1, "until": "2027-06-30"}
     mine = config(zone(**exempt(inspector)))
