@@ -58,6 +58,15 @@ def _in_calendar(config: EdgeConfig) -> Iterator[Found]:
 
 def _in_rules(config: EdgeConfig) -> Iterator[Found]:
     rules = config.rules
+    if config.analysis.fps < rules.photo.least_fps:
+        apart, gap_s = 1 / config.analysis.fps, rules.photo.gap_s
+        reason = (
+            f"looks are {apart:.3g} s apart, and after {gap_s:g} s without one an act is over: no photo is ever told"
+        )
+        hint = (
+            f"make it {2 * rules.photo.least_fps:.2g} or more, so that one look may fail, or rules.photo.gap_s longer"
+        )
+        yield "analysis.fps", reason, hint
     if rules.orientation.by_shift and not config.calendar.shifts:
         yield "rules.orientation.by_shift", "there are no shifts", "give calendar.shifts, or leave it out"
     if rules.lingering.crouched_after_s > rules.lingering.after_s:

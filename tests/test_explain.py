@@ -251,6 +251,9 @@ CONTRADICTIONS = [
                  "rules.lingering.crouched_after_s", "lingering already", id="crouching later than lingering"),
     pytest.param(config(zone(), rules={"blind_edge": {"visit_s": 200}}),
                  "rules.blind_edge.visit_s", "told already", id="visits longer than being away"),
+    pytest.param(config(zone(), analysis={"fps": 0.8}), "analysis.fps", "1.25 s apart", id="too few looks for an act"),
+    pytest.param(config(zone(), rules={"photo": {"gap_s": 0.15}}), "analysis.fps", "after 0.15 s",
+                 id="an act that ends between two looks"),
 ]  # fmt: skip
 
 
@@ -272,6 +275,7 @@ def test_a_contradiction_is_told_by_key_with_reason_and_hint(mine: EdgeConfig, k
             config(zone(**exempt({"phones": "forbidden", "people": 1}, {"phones": "allowed"}))), id="one alone may not"
         ),
         pytest.param(config(zone("a", polygon=HALF), zone("b")), id="zones that overlap"),
+        pytest.param(config(zone(), analysis={"fps": 0.9}), id="just enough looks for an act"),
         pytest.param(config(zone(**exempt({"phones": "allowed"}, {"staying": "allowed"}))), id="of other things"),
         pytest.param(
             config(zone("a", "blind_edge", HALF), zone("a", "blind_edge", OTHER_HALF)), id="two mouths of one place"
