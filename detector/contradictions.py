@@ -90,7 +90,11 @@ def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
             who = ", ".join(other.name for other in ignored)
             yield f"{key}[{z}].polygon", f"{zone.name} lies wholly in what is ignored ({who})", "make that smaller"
         elif _covered(zone, [*ignored, *(other for other in zones[:z] if other.kind != "ignore")]):
-            yield f"{key}[{z}].polygon", f"{zone.name} lies wholly in zones before it, which win", "put it before them"
+            reason, hint = f"{zone.name} lies wholly in zones before it, which win", "put it before them"
+            if zone.kind != "blind_edge":
+                yield f"{key}[{z}].polygon", reason, hint
+            elif zone.policy != Policy():  # a mouth is watched wherever it lies; what is fine there, they say
+                yield f"{key}[{z}].policy", reason, hint
 
 
 def _covered(zone: Zone, others: Sequence[Zone]) -> bool:

@@ -236,6 +236,10 @@ CONTRADICTIONS = [
                  "cameras[0].zones[0].polygon", "wholly in what is ignored (b)", id="ignored"),
     pytest.param(config(zone("a", polygon=HALF), zone("b", "walkway", INNER)),
                  "cameras[0].zones[1].polygon", "zones before it", id="hidden"),
+    pytest.param(config(zone("a", polygon=HALF), zone("b", "blind_edge", INNER, policy={"staying": "allowed"})),
+                 "cameras[0].zones[1].policy", "zones before it", id="policy of a hidden mouth"),
+    pytest.param(config(zone("a", "ignore", HALF), zone("b", "blind_edge", INNER)),
+                 "cameras[0].zones[1].polygon", "wholly in what is ignored", id="an ignored mouth"),
     pytest.param(config(zone("a", polygon=INNER), zone("a")), "cameras[0].zones[1].name", "given twice", id="twice"),
     pytest.param(config(zone("a", "blind_edge", INNER), zone("a")),
                  "cameras[0].zones[1].name", "given twice", id="of a mouth and another"),
@@ -275,6 +279,7 @@ def test_a_contradiction_is_told_by_key_with_reason_and_hint(mine: EdgeConfig, k
             config(zone(**exempt({"phones": "forbidden", "people": 1}, {"phones": "allowed"}))), id="one alone may not"
         ),
         pytest.param(config(zone("a", polygon=HALF), zone("b")), id="zones that overlap"),
+        pytest.param(config(zone("a", polygon=HALF), zone("b", "blind_edge", INNER)), id="a mouth in an earlier zone"),
         pytest.param(config(zone(), analysis={"fps": 0.9}), id="just enough looks for an act"),
         pytest.param(config(zone(**exempt({"phones": "allowed"}, {"staying": "allowed"}))), id="of other things"),
         pytest.param(
