@@ -228,6 +228,12 @@ def judge_session(
         cpu_s += found.read.cpu_s
         if not found.read.decoded:
             continue
+        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
+            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
+        ends_at = start_at + found.read.seconds
+        if ended_at is not None and ends_at <= ended_at:
+            continue  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
+        ended_at = ends_at
         sink.begin(piece.path, start_at)
         stillness.begin()
         told = len(sink.told)
@@ -246,9 +252,6 @@ def judge_session(
             if judge.sight is not None:
                 sink.see(judge.sight)
                 census.offer(look.captured_at, judge.census)
-        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
-            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
-        ended_at = max(start_at + found.read.seconds, ended_at or start_at)
         progress(Step(session.camera.name, 0.0, 0.0, len(sink.told) - told))
         cpu_s += time.process_time() - began
     began = time.process_time()
