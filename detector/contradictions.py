@@ -58,6 +58,15 @@ def _in_calendar(config: EdgeConfig) -> Iterator[Found]:
 
 def _in_rules(config: EdgeConfig) -> Iterator[Found]:
     rules = config.rules
+    if config.analysis.fps < rules.photo.least_fps:
+        apart, gap_s = 1 / config.analysis.fps, rules.photo.gap_s
+        reason = (
+            f"looks are {apart:.3g} s apart, and after {gap_s:g} s without one an act is over: no photo is ever told"
+        )
+        hint = (
+            f"make it {2 * rules.photo.least_fps:.2g} or more, so that one look may fail, or rules.photo.gap_s longer"
+        )
+        yield "analysis.fps", reason, hint
     if rules.orientation.by_shift and not config.calendar.shifts:
         yield "rules.orientation.by_shift", "there are no shifts", "give calendar.shifts, or leave it out"
     if rules.lingering.crouched_after_s > rules.lingering.after_s:
@@ -81,7 +90,11 @@ def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
             who = ", ".join(other.name for other in ignored)
             yield f"{key}[{z}].polygon", f"{zone.name} lies wholly in what is ignored ({who})", "make that smaller"
         elif _covered(zone, [*ignored, *(other for other in zones[:z] if other.kind != "ignore")]):
-            yield f"{key}[{z}].polygon", f"{zone.name} lies wholly in zones before it, which win", "put it before them"
+            reason, hint = f"{zone.name} lies wholly in zones before it, which win", "put it before them"
+            if zone.kind != "blind_edge":
+                yield f"{key}[{z}].polygon", reason, hint
+            elif zone.policy != Policy():  # a mouth is watched wherever it lies; what is fine there, they say
+                yield f"{key}[{z}].policy", reason, hint
 
 
 def _covered(zone: Zone, others: Sequence[Zone]) -> bool:

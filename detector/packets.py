@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 BLOCK = 1 << 19  # bytes
+HOLE_S = 3.0  # a picture that comes so long after the one before isn't as long: the camera was away
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,16 @@ class PacketRing:
         return len(self._groups) > 1 and self._groups[1][0].packet.at <= now - self.seconds
 
     def since(self, at: float) -> list[Stored]:
-        """Packets from the last key frame shown at or before `at`, or from the oldest held when all are later."""
+        """Packets from the last key frame shown at or before `at`, or from the oldest held when all are later.
+
+        Where the camera was away at that time, from when it came back.
+        """
         with self._lock:
             groups = list(self._groups)
             first = max((n for n, group in enumerate(groups) if group[0].packet.shown_at <= at), default=0)
+            if first + 1 < len(groups):
+                last, back = groups[first][-1].packet.shown_at, groups[first + 1][0].packet.shown_at
+                first += last < at and back - last >= HOLE_S
             return [stored for group in groups[first:] for stored in group]
 
     def after(self, number: int) -> list[Stored]:

@@ -71,6 +71,12 @@ def test_the_sample_configuration_is_explained_in_both_languages() -> None:
     assert len(english.splitlines()) == len(chinese.splitlines())
 
 
+def test_of_an_ignored_zone_it_is_said_that_photos_of_what_lies_there_do_not_count() -> None:
+    mine = config(zone(), zone("counter", "ignore", [[0, 0], [0.5, 0], [0.5, 0.5]]))
+    assert "counter: ignored: nothing here is looked at, and a photo of what lies here doesn't count" in told(mine)
+    assert "counter：忽略：这里什么也不看，拍放在这里的包裹也不算" in told(mine, language="zh")
+
+
 def test_an_exemption_is_told_with_its_conditions_and_whether_it_holds_then() -> None:
     inspector = {"phones": "allowed", "shifts": ["day"], "people": 1, "until": "2027-06-30"}
     mine = config(zone(**exempt(inspector)))
@@ -230,6 +236,10 @@ CONTRADICTIONS = [
                  "cameras[0].zones[0].polygon", "wholly in what is ignored (b)", id="ignored"),
     pytest.param(config(zone("a", polygon=HALF), zone("b", "walkway", INNER)),
                  "cameras[0].zones[1].polygon", "zones before it", id="hidden"),
+    pytest.param(config(zone("a", polygon=HALF), zone("b", "blind_edge", INNER, policy={"staying": "allowed"})),
+                 "cameras[0].zones[1].policy", "zones before it", id="policy of a hidden mouth"),
+    pytest.param(config(zone("a", "ignore", HALF), zone("b", "blind_edge", INNER)),
+                 "cameras[0].zones[1].polygon", "wholly in what is ignored", id="an ignored mouth"),
     pytest.param(config(zone("a", polygon=INNER), zone("a")), "cameras[0].zones[1].name", "given twice", id="twice"),
     pytest.param(config(zone("a", "blind_edge", INNER), zone("a")),
                  "cameras[0].zones[1].name", "given twice", id="of a mouth and another"),
@@ -245,6 +255,9 @@ CONTRADICTIONS = [
                  "rules.lingering.crouched_after_s", "lingering already", id="crouching later than lingering"),
     pytest.param(config(zone(), rules={"blind_edge": {"visit_s": 200}}),
                  "rules.blind_edge.visit_s", "told already", id="visits longer than being away"),
+    pytest.param(config(zone(), analysis={"fps": 0.8}), "analysis.fps", "1.25 s apart", id="too few looks for an act"),
+    pytest.param(config(zone(), rules={"photo": {"gap_s": 0.15}}), "analysis.fps", "after 0.15 s",
+                 id="an act that ends between two looks"),
 ]  # fmt: skip
 
 
@@ -266,6 +279,8 @@ def test_a_contradiction_is_told_by_key_with_reason_and_hint(mine: EdgeConfig, k
             config(zone(**exempt({"phones": "forbidden", "people": 1}, {"phones": "allowed"}))), id="one alone may not"
         ),
         pytest.param(config(zone("a", polygon=HALF), zone("b")), id="zones that overlap"),
+        pytest.param(config(zone("a", polygon=HALF), zone("b", "blind_edge", INNER)), id="a mouth in an earlier zone"),
+        pytest.param(config(zone(), analysis={"fps": 0.9}), id="just enough looks for an act"),
         pytest.param(config(zone(**exempt({"phones": "allowed"}, {"staying": "allowed"}))), id="of other things"),
         pytest.param(
             config(zone("a", "blind_edge", HALF), zone("a", "blind_edge", OTHER_HALF)), id="two mouths of one place"

@@ -97,8 +97,10 @@ def watched_live(video: Path, folder: Path, scenes: set[int]) -> dict[str, Path]
     return {path.stem: path for path in (folder / "clips" / CAMERA.name).glob("*.mp4")}
 
 
-def replayed(video: Path, folder: Path, scenes: set[int], monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """The same of a recording."""
+def judged(
+    pieces: Iterable[Piece], folder: Path, scenes: set[int], monkeypatch: pytest.MonkeyPatch
+) -> list[dict[str, Any]]:
+    """Records of what a replay tells of recordings."""
     config = EdgeConfig(site="north", edge="box-1", cameras=[CAMERA], incidents=SETTINGS)
     for name in ("clips", "snapshots"):
         (folder / name).mkdir(parents=True)
@@ -106,10 +108,16 @@ def replayed(video: Path, folder: Path, scenes: set[int], monkeypatch: pytest.Mo
         patch.setattr(assembly, "build_looker", lambda _analysis, _detector: pipeline(scenes).looker)
         patch.setattr(assembly, "build_judge", lambda _config, _camera: pipeline(scenes))
         judge_session(
-            Session(CAMERA, (Piece(video, CAMERA, START, "option"),)), config, folder, folder / "ledger.json",
+            Session(CAMERA, tuple(pieces)), config, folder, folder / "ledger.json",
             lambda piece: unpacked(look_at(task_of(piece.path, CAMERA.name, config.analysis))),
         )  # fmt: skip
-    records = json.loads((folder / "ledger.json").read_text())["incidents"]
+    records: list[dict[str, Any]] = json.loads((folder / "ledger.json").read_text())["incidents"]
+    return records
+
+
+def replayed(video: Path, folder: Path, scenes: set[int], monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """The same of a recording."""
+    records = judged([Piece(video, CAMERA, START, "option")], folder, scenes, monkeypatch)
     assert all(record["side"] == record["clip"].removesuffix(".mp4") + SUFFIX for record in records)
     return {f"{record['id']}.0": folder / record["clip"] for record in records}
 
@@ -187,3 +195,16 @@ def test_pictures_of_another_size_end_the_side_file_with_the_incident(
     assert sorted(side["size"] for side in sizes.values()) == [[320, 240], [640, 480]]
     later = next(side for side in sizes.values() if side["size"] == [640, 480])
     assert later["started_at_unix"] + later["looks"][0]["t"] >= START + 8.0
+
+
+def test_an_excerpt_among_the_recordings_costs_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody kept three seconds of the first file beside it; what is told later is still of the first."""
+    first, second, excerpt = (
+        make_video(tmp_path / f"{name}.mp4", seconds=seconds, fps=25, key_every=25)
+        for name, seconds in (("first", 16), ("second", 10), ("excerpt", 3))
+    )
+    pieces = [Piece(first, CAMERA, START, "name"), Piece(second, CAMERA, START + 16, "name")]
+    (alone,) = judged(pieces, tmp_path / "alone", {78}, monkeypatch)
+    assert alone["file"] == "first.mp4" and alone["clip_duration_s"] > 5
+    pieces.insert(1, Piece(excerpt, CAMERA, START + 2, "name"))
+    assert judged(pieces, tmp_path / "with", {78}, monkeypatch) == [alone]

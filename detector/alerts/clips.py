@@ -27,14 +27,13 @@ import av.container
 from detector.alerts.looks import LookRing, Side, write_side
 from detector.containers import DECODING, LEAP_S, leaps_back, open_recording
 from detector.errors import SourceUnavailable, WireError
-from detector.packets import Packet, PacketRing, Stored, StreamFormat
+from detector.packets import HOLE_S, Packet, PacketRing, Stored, StreamFormat
 from detector.sides import SUFFIX, read_side
 
 logger = logging.getLogger(__name__)
 
 TICKS = 90_000
 WHOLE = float("inf")
-HOLE_S = 3.0  # a picture that comes so long after the one before isn't as long: the camera was away
 # Without it FFmpeg holds back fragments until the end, and a full disk is no error to it.
 WRITE_THROUGH = {"flush_packets": "1"}
 
@@ -170,6 +169,9 @@ class ClipRecorder:
     def _write(self, incident_id: str, take: _Take) -> None:
         try:
             for stored in self._ring.after(take.read_to):
+                if take.part and self._is_beyond(take, take.part, stored):
+                    self._close(incident_id, take)
+                    return
                 if take.part and self._turns_over(take.part, stored):
                     self._close(incident_id, take)
                     take.running = True
@@ -189,6 +191,15 @@ class ClipRecorder:
         if stored.stream_format != part.stream_format:
             return True
         return stored.packet.key and stored.packet.shown_at - part.started_at >= self._longest_s
+
+    def _is_beyond(self, take: _Take, part: _Part, stored: Stored) -> bool:
+        """Whether the camera was away when the clip was to end, and is back: what follows is none of its business.
+
+        Where packets between them are forgotten, it is only we who were away.
+        """
+        came_next, shown_at = stored.number == take.read_to + 1, stored.packet.shown_at
+        over_at = take.last_signal_at + self._post_roll_s
+        return came_next and shown_at - part.ended_at >= HOLE_S and shown_at > over_at
 
     def _close(self, incident_id: str, take: _Take) -> None:
         take.running = False

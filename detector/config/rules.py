@@ -16,6 +16,11 @@ class PhotoRule(Settings):
     least_s: float = Field(0.8, gt=0, description="shortest act")
     gap_s: float = Field(1.2, gt=0, description="longest time without evidence within one act")
 
+    @property
+    def least_fps(self) -> float:
+        """Looks a second, with fewer of which each look is an act of its own, too short for one."""
+        return 1 / self.gap_s
+
 
 class SweepRule(Settings):
     """When photo acts add up to a sweep (`rules/sweep.py`)."""

@@ -201,11 +201,12 @@ def judge_session(
     """
     from detector.alerts.census import CameraCensus
     from detector.assembly import build_judge
+    from detector.recorded.stillness import Stillness
     from detector.sources.pacing import first_is_due
 
     judge = build_judge(config, session.camera)
     sink = ReplaySink(out, config.incidents)
-    parcels = ParcelCount()
+    parcels, stillness = ParcelCount(), Stillness()
     census = CameraCensus(session.camera.name, parcels.add)
     files: list[dict[str, Any]] = []
     borders: list[dict[str, Any]] = []
@@ -227,10 +228,17 @@ def judge_session(
         cpu_s += found.read.cpu_s
         if not found.read.decoded:
             continue
+        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
+            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
+        ends_at = start_at + found.read.seconds
+        if ended_at is not None and ends_at <= ended_at:
+            continue  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
+        ended_at = ends_at
         sink.begin(piece.path, start_at)
+        stillness.begin()
         told = len(sink.told)
         for seen in found.looks:
-            look = replace(seen, captured_at=start_at + seen.captured_at)
+            look = stillness.carried_on(replace(seen, captured_at=start_at + seen.captured_at))
             if look.captured_at <= last_at:
                 continue  # files that overlap: what was seen once isn't seen again
             if look.index == 0 and last_frame is not None:
@@ -244,9 +252,6 @@ def judge_session(
             if judge.sight is not None:
                 sink.see(judge.sight)
                 census.offer(look.captured_at, judge.census)
-        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
-            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
-        ended_at = max(start_at + found.read.seconds, ended_at or start_at)
         progress(Step(session.camera.name, 0.0, 0.0, len(sink.told) - told))
         cpu_s += time.process_time() - began
     began = time.process_time()

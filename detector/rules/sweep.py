@@ -149,9 +149,11 @@ class SweepRule:
             self._prune(zone.name, scene.at)
 
     def _zone_of(self, act: Act, scene: Scene) -> Zone | None:
-        """Zone of the act, by its parcel or else the person's feet."""
-        places = [centre(p.box) for p in scene.parcels if p.id in act.parcels]
-        places += [foot(p.box) for p in scene.people if p.id == act.track]
+        """Zone of the act, by its parcel or else the person's feet; `None` where the parcel is none of our business."""
+        targets = [centre(p.box) for p in scene.parcels if p.id in act.parcels]
+        if any(self._zones.ignores(place, scene.size) for place in targets):
+            return None
+        places = [*targets, *(foot(p.box) for p in scene.people if p.id == act.track)]
         return next((zone for place in places if (zone := self._zones.at(place, scene.size))), None)
 
     def _seen(self, act: Act, zone: Zone, scene: Scene, known: Noted | None) -> Noted:

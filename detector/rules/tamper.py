@@ -142,6 +142,7 @@ class TamperRule:
         self._memory = _Memory()
         self._recalled: dict[str, tuple[float, float]] = {}
         self._earlier_s = 0.0
+        self._at = 0.0  # of the newest scene, with a view or without
 
     def observe(self, scene: Scene) -> Iterator[Signal]:
         """A signal when a disturbance is sure, and again while it lasts and with its whole length when it is over.
@@ -149,6 +150,7 @@ class TamperRule:
         What lasts longer than ten minutes is told for so long only.
         """
         memory, view, at = self._memory, scene.view, scene.at
+        self._at = at
         if self._recalled:
             memory.rests = {what: Rest(at + left_s, rest_s) for what, (rest_s, left_s) in self._recalled.items()}
             self._recalled = {}
@@ -189,8 +191,7 @@ class TamperRule:
 
         Plain values, as JSON has them.
         """
-        memory, spell = self._memory, self._memory.spell
-        at = memory.at or 0.0
+        memory, spell, at = self._memory, self._memory.spell, self._at
         resting = dict(memory.rests)
         if spell is not None and spell.told_at is not None:
             resting[spell.what] = next_rest(resting.get(spell.what), at)

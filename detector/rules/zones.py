@@ -27,12 +27,21 @@ class ZoneMap:
         """Zone of a point in pixels of a frame of `size` (width, height); `None` outside all and where ignored."""
         return self.of(np.array([point], np.float32), size)[0]
 
+    def ignores(self, point: tuple[float, float], size: tuple[int, int]) -> bool:
+        """Whether a point, as `at` takes it, lies where nothing is to be looked at."""
+        share = shares(np.array([point], np.float32), size)
+        return any(zone.kind == "ignore" and points_in_polygon(share, polygon)[0] for zone, polygon in self._zones)
+
     def of(self, points: FloatArray, size: tuple[int, int]) -> list[Zone | None]:
         """Zones of points `(N, 2)`, as `at` tells them."""
         found: list[Zone | None] = [None] * len(points)
-        # A point on the frame's border belongs to a whole-frame zone.
-        shares = np.clip(points / np.array(size, np.float32), 1e-4, 1 - 1e-4).astype(np.float32)
+        places = shares(points, size)
         for zone, polygon in reversed(self._zones):  # the first in the list has the last word
-            for k in np.flatnonzero(points_in_polygon(shares, polygon)):
+            for k in np.flatnonzero(points_in_polygon(places, polygon)):
                 found[k] = None if zone.kind == "ignore" else zone
         return found
+
+
+def shares(points: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Points `(N, 2)` in pixels as shares of the frame; one on its border belongs to a whole-frame zone."""
+    return np.clip(points / np.array(size, np.float32), 1e-4, 1 - 1e-4).astype(np.float32)

@@ -110,7 +110,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind_walkway": ("通道", "a walkway"),
     "kind_packing": ("打包区：在此停留就是干活", "packing: staying here is work"),
     "kind_blind_edge": ("死角入口", "the edge of a blind corner"),
-    "kind_ignore": ("忽略：这里什么也不看", "ignored: nothing here is looked at"),
+    "kind_ignore": (
+        "忽略：这里什么也不看，拍放在这里的包裹也不算",
+        "ignored: nothing here is looked at, and a photo of what lies here doesn't count",
+    ),
     "during": ("班次 {shift}", "during {shift}"),
     "outside": ("班次以外", "outside the shifts"),
     "always": ("任何时候", "at any time"),

@@ -215,16 +215,41 @@ def test_another_format_begins_another_segment(
         check(segment)
 
 
+def after_a_hole(minute: list[Stored], hole_s: float) -> list[Stored]:
+    """What comes of a camera that goes away after 22 s and is back so much later."""
+    return [*minute[:110], *((Packet(p.at + hole_s, p.data, p.key), form) for p, form in minute[110:])]
+
+
 def test_a_clip_that_ends_with_the_first_picture_after_a_lost_connection_is_no_longer_than_that(
     bench: Callable[..., Bench], minute: list[Stored]
 ) -> None:
-    b = bench()
-    packet, form = minute[110]
-    b.play([*minute[:110], (Packet(packet.at + 100, packet.data, packet.key), form)], {20.0: "i1"})
+    b = bench(post_roll_s=102.0)
+    b.play(after_a_hole(minute, 100)[:111], {20.0: "i1"})
+    b.recorder.finish()
     (segment,) = b.segments
     check(segment)
     assert segment.started_at == pytest.approx(START + 16.0)
     assert segment.duration_s == pytest.approx(106.2, abs=0.01)
+
+
+@pytest.mark.parametrize("hole_s", [3.2, 100.0])
+def test_a_clip_whose_end_falls_into_a_hole_has_nothing_from_after_it(
+    bench: Callable[..., Bench], minute: list[Stored], hole_s: float
+) -> None:
+    """Packets come some time before the frame of theirs that is looked at."""
+    b = bench()
+    packets = after_a_hole(minute, hole_s)
+    b.play(packets[:110], {20.0: "i1"})
+    for packet, form in packets[110:116]:
+        b.ring.append(packet, form)
+    b.recorder.tick(packets[110][0].at)
+    b.play(packets[116:], {50.0: "i1"})
+    b.recorder.finish()
+    first, second = b.segments
+    for segment in b.segments:
+        check(segment)
+    assert first.duration_s == pytest.approx(6.0, abs=0.01)
+    assert second.started_at >= START + 22 + hole_s
 
 
 @pytest.mark.parametrize(

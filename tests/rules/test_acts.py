@@ -71,6 +71,15 @@ def test_frame_rate_changes_an_act_by_no_more_than_a_look() -> None:
         assert a.ended_at == pytest.approx(b.ended_at, abs=0.201)
 
 
+@pytest.mark.parametrize("gap_s", [PhotoRule().gap_s, 0.5])
+@pytest.mark.parametrize(("off", "found"), [(0.99, False), (1.01, True)])
+def test_the_fewest_looks_a_second_are_those_that_an_act_is_still_told_from(
+    gap_s: float, off: float, found: bool
+) -> None:
+    long = photographed([Photo(2, 58, 1)], times(0, 60, off * PhotoRule(gap_s=gap_s).least_fps))
+    assert any(act.kind is ActKind.PHOTO for _, act in told(long, gap_s=gap_s)) == found
+
+
 @pytest.mark.parametrize(
     ("script", "targets"),
     [

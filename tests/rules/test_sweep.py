@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import WHOLE_FRAME, Calendar, Exemption, Policy, Rules, Shift, SweepRule, Zone
+from detector.geometry import foot
 from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed
 from detector.rules.policy import Permission, Policies
@@ -22,8 +23,8 @@ from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
 from detector.values import Act, ActKind, Box, Device, IncidentKind, Parcel, Person, Scene, Severity, Signal
-from tests.builders import act, box_at, detections, look, moved, parcel, person, phone, scene, times
-from tests.rules.staging import AHEAD, PLACES, STANDING, aimed, parcels
+from tests.builders import SIZE, act, box_at, detections, look, moved, parcel, person, phone, scene, times
+from tests.rules.staging import AHEAD, BEHIND, PLACES, STANDING, aimed, parcels
 
 LOWER: list[tuple[float, float]] = [(0, 0.5), (1, 0.5), (1, 1), (0, 1)]
 PAIR = [act(2, 4, [1], score=0.8), act(6, 8, [2], score=0.8)]
@@ -211,6 +212,29 @@ def test_four_photos_are_no_chance_pair_any_more() -> None:
 )
 def test_zones_decide_whether_photos_matter(zones: list[Zone], seen: str | None) -> None:
     assert {s.zone for s in signals(PAIR, zones=zones)} == ({seen} if seen else set())
+
+
+def around(box: Box) -> Zone:
+    """An ignored zone."""
+    corners = [
+        (x / SIZE[0], y / SIZE[1]) for x, y in ((box[0], box[1]), (box[2], box[1]), (box[2], box[3]), (box[0], box[3]))
+    ]
+    return Zone(name=f"ignored-{corners[0][0]:.3f}", kind="ignore", polygon=corners)
+
+
+def test_what_lies_in_an_ignored_zone_may_be_photographed_from_any() -> None:
+    assert signals(PAIR, zones=[around(AHEAD), around(BEHIND), WHOLE_FRAME]) == []
+
+
+def test_what_lies_in_a_watched_zone_may_not_be_photographed_from_an_ignored_one() -> None:
+    feet = box_at(foot(STANDING), 40, 40)
+    assert {s.zone for s in signals(PAIR, zones=[around(feet), WHOLE_FRAME])} == {"all"}
+
+
+def test_where_parcels_lie_in_no_zone_the_photographer_s_decides() -> None:
+    feet = box_at(foot(STANDING), 40, 40)
+    stand = around(feet).model_copy(update={"name": "stand", "kind": "walkway"})
+    assert {s.zone for s in signals(PAIR, zones=[stand])} == {"stand"}
 
 
 def test_photos_in_two_zones_are_no_sweep_of_either() -> None:

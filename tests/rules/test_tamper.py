@@ -316,6 +316,17 @@ def test_what_an_older_version_learned_is_taken_up() -> None:
     assert kept(heir.learned()) == learned
 
 
+def test_what_rests_goes_on_resting_no_longer_over_a_leap_without_a_view() -> None:
+    """Of a recording of a second no look but the first, which is left out after a leap, may measure the view."""
+    first = rule()
+    told([*shown(FINE, 0, 120), *shown(WRONG["covered"], 120, 200), *shown(FINE, 200, 400)], first)
+    kept = first.learned()["rests"]
+    second = rule()
+    second.recall(first.learned())
+    list(second.observe(scene(NOON + 500)))
+    assert second.learned()["rests"] == {what: pytest.approx(rest) for what, rest in kept.items()}
+
+
 @pytest.mark.parametrize(
     "learned",
     [

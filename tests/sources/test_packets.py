@@ -37,6 +37,15 @@ def test_since_starts_at_the_oldest_when_asked_for_more_than_is_held() -> None:
     assert ring.since(0.0)[0].packet.key
 
 
+def test_since_a_time_when_the_camera_was_away_starts_with_its_return() -> None:
+    ring = filled(100, last=40)
+    for n in range(10):
+        ring.append(Packet(60 + n / 10, b"", n % 5 == 0), FORM)
+    assert times(ring.since(3.95))[0] == 3.5
+    assert [times(ring.since(at))[0] for at in (4.1, 30.0, 59.9)] == [60.0] * 3
+    assert [times(ring.since(at))[0] for at in (60.0, 60.7)] == [60.0, 60.5]
+
+
 def test_the_last_seconds_are_always_covered() -> None:
     for last in range(11, 60):
         held_s, _ = filled(1.0, last=last).held
