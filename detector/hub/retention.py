@@ -55,6 +55,7 @@ VERDICTS: dict[KeptAs, str] = {
 # What goes first when the disk runs short. What nobody judged isn't on it.
 FIRST_TO_GO = tuple(VERDICTS.values())
 SYSTEM = "labelwatch"
+FOOTAGE = (clips, sides, derived, clip_formats, snapshots)  # what is deleted of an incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +295,7 @@ class Retention:
                     insert(doomed).on_conflict_do_nothing(), [{"file": file} for file in dict.fromkeys(files)]
                 )
             connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
-            for table in (clips, sides, derived, clip_formats, snapshots):
+            for table in FOOTAGE:
                 connection.execute(delete(table).where(table.c.incident.in_(ids)))
             new = insert(retention)
             upsert = new.on_conflict_do_update(
