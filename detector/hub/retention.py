@@ -28,7 +28,7 @@ from detector.hub.audit import Audit
 from detector.hub.background import Background
 from detector.hub.budget import DOUBLE
 from detector.hub.cases import kept
-from detector.hub.database import Database
+from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
     changes,
@@ -266,6 +266,7 @@ class Retention:
     def _delete(self, ids: Sequence[str], now: float, why: str) -> int:
         """Forget footage, in one transaction with the lines that say so; returns of how many incidents."""
         with self._database.writing() as connection:
+            one_at_a_time(connection)
             # Held or judged anew between the question and now: asked again where nobody can come between.
             still = (
                 incidents.c.verdict.in_(FIRST_TO_GO)
