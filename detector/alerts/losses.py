@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from detector.alerts.outbox_file import OutboxFile
@@ -11,6 +13,18 @@ from detector.values import Severity
 DEAD_KEPT = 1000
 DEAD_BYTES = 64 * 2**20
 RANGES_AT_ONCE = 500  # dropped numbers told to the hub in one row
+
+# Where text is kept, what a row of it is called, and what of it a dead letter holds beside its texts.
+TABLES = {
+    "meta": ("", ""),
+    "untold": ("untold", "''"),
+    "dropped": ("dropped", "''"),
+    "stories": ("story", "''"),
+    "open": ("open", "fields"),
+    "clips": ("clip", "''"),
+    "sides": ("side", "''"),
+    "alerts": ("alert", "payload"),
+}
 
 Range = tuple[int, int, str]  # first, last, reason
 
@@ -58,6 +72,44 @@ def keep_dead(file: OutboxFile, what: str, name: str, reason: str, at: float, co
             SUM(length(content)) OVER (ORDER BY rowid DESC) AS size FROM dead) WHERE place > ? OR size > ?)""",
         (DEAD_KEPT, DEAD_BYTES),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TornRow:
+    """A row that holds text that is none; `name` shows its texts as they are, `content` is what is kept of it."""
+
+    table: str
+    rowid: int
+    what: str
+    name: str
+    content: bytes
+
+
+def torn_rows(file: OutboxFile) -> Iterator[TornRow]:
+    """Rows with such text, of each table those found before the first of them is given.
+
+    Raises:
+        ValueError: What holds for the file as a whole is torn.
+    """
+    for table, (what, content) in TABLES.items():
+        texts = [name for _, name, kind, *_ in file.query(f"PRAGMA table_info({table})") if kind == "TEXT"]
+        columns = ", ".join(f"CAST({name} AS BLOB)" for name in texts)
+        for rowid, *found in file.query(f"SELECT rowid, {columns} FROM {table}"):  # noqa: S608
+            name = "/".join(text.decode(errors="backslashreplace") for text in found)
+            if all(_is_text(text) for text in found):
+                continue
+            if not what:
+                raise ValueError(f"{name} is not valid text")
+            kept = file.query(f"SELECT {content} FROM {table} WHERE rowid = ?", (rowid,))  # noqa: S608
+            yield TornRow(table, rowid, what, name, kept[0][0])
+
+
+def _is_text(stored: bytes) -> bool:
+    try:
+        stored.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def loss_counts(file: OutboxFile) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.alerts.alert_queue import LONGEST_RESEND_S, STATEMENT, WINDOW, AlertQueue, Row
 from detector.alerts.clip_queue import ClipQueue
-from detector.alerts.losses import forget_untold, keep_dead, loss_counts, note_untold, untold
+from detector.alerts.losses import forget_untold, keep_dead, loss_counts, note_untold, torn_rows, untold
 from detector.alerts.outbox_file import CorruptFile, OutboxFile, mending
 from detector.alerts.room import Room
 from detector.clock import Clock, iso
@@ -70,7 +70,8 @@ class Outbox:
         self.clips = ClipQueue(self._file, clock)
         self.room = Room(self._file, self._alerts, self.clips, buffers, clock)
         self.new_alert = threading.Event()
-        self._file.open(self._load)
+        self._left_open: set[str] | None = None
+        self._file.open(self._load, self._bury_torn)
 
     def use_key(self, key: Ed25519PrivateKey) -> None:
         """Sign with this key from now on; what is here already stays signed as it is."""
@@ -135,7 +136,7 @@ class Outbox:
         """Fields of the last envelope of each incident that an earlier run began and has not ended, no picture."""
         with self._file.locked():
             rows = self._file.query("SELECT incident, fields FROM open ORDER BY rowid")
-        return [wire.decode(fields) for incident, fields in rows if incident in self._left_open]
+        return [wire.decode(fields) for incident, fields in rows if incident in (self._left_open or ())]
 
     def wait_drained(self, timeout_s: float) -> bool:
         """Wait until the hub has every envelope, clip and side file, at most so many seconds; tells whether it has.
@@ -242,9 +243,21 @@ class Outbox:
 
     def _load(self) -> None:
         """The file was opened."""
-        self._left_open = {incident for (incident,) in self._file.query("SELECT incident FROM open")}
+        is_open = {incident for (incident,) in self._file.query("SELECT incident FROM open")}
+        # Opened again during a run, it holds what this run began as well.
+        self._left_open = is_open if self._left_open is None else self._left_open & is_open
         self._alerts.load()
         self.clips.load()
+
+    def _bury_torn(self) -> None:
+        """Make dead letters of the rows that can't be read, so that they hold up no other."""
+        with self._file.transaction():
+            for row in torn_rows(self._file):
+                self._file.execute(f"DELETE FROM {row.table} WHERE rowid = ?", (row.rowid,))  # noqa: S608
+                keep_dead(self._file, row.what, row.name, "not valid text", self._clock.now(), row.content)
+                if row.table == "alerts":
+                    note_untold(self._file, row.rowid, "dead")
+                logger.error("%s %s is given up: it is not valid text", row.what, row.name)
 
     def _put(self, id_: str, fields: Mapping[str, Any]) -> None:
         now = self._clock.now()

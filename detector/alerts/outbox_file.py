@@ -1,6 +1,7 @@
 """The SQLite file that the outbox is kept in.
 
-WAL mode with `synchronous=FULL`: what a transaction returned for survives power loss. A corrupt file is set aside.
+WAL mode with `synchronous=FULL`: what a transaction returned for survives power loss. A corrupt file is set aside, and
+of one that is sound the rows that can't be read.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ class CorruptFile(StoreError):  # noqa: N818
     """What is in the file of the outbox can't be made sense of."""
 
 
+class TornText(CorruptFile):
+    """SQLite finds nothing amiss, but a row holds text that is none."""
+
+
 class OnFile(Protocol):
     """Who keeps something in the file."""
 
@@ -86,7 +91,7 @@ R = TypeVar("R")
 
 
 def mending(call: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """A call that sets the file aside where it meets corruption, and is made once more with a fresh one."""
+    """A call that sets aside the row, or the file, in which it meets corruption, and is made once more."""
 
     @wraps(call)
     def mended(self: S, /, *args: P.args, **more: P.kwargs) -> R:
@@ -122,9 +127,14 @@ class OutboxFile:
             os.close(self._guard)
             raise StoreError(f"the outbox {path} is in use by another process") from error
 
-    def open(self, load: Callable[[], None]) -> None:
-        """Open the file, or a new one where it is corrupt; `load` reads from each what its users keep in memory."""
-        self._load = load
+    def open(self, load: Callable[[], None], bury_torn: Callable[[], None]) -> None:
+        """Open the file, or a new one where it is corrupt.
+
+        Args:
+            load: Reads from each file what its users keep in memory.
+            bury_torn: Takes out the rows that hold text that is none.
+        """
+        self._load, self._bury_torn = load, bury_torn
         try:
             self.mended(lambda: None)
         except BaseException:
@@ -143,10 +153,11 @@ class OutboxFile:
         """See `mending`; all other threads wait until it is over."""
         with self._changed:
             try:
-                with self.locked():
-                    if not self._is_open and self._guard >= 0:  # no fresh one could be made before
-                        self._open()
-                return call()
+                try:
+                    return self._with_file(call)
+                except TornText:
+                    self._is_open = False
+                    return self._with_file(call, is_torn=True)
             except CorruptFile as error:
                 self._set_aside(error)
             return call()
@@ -205,6 +216,12 @@ class OutboxFile:
         """Set it, within the caller's transaction."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
+    def _with_file(self, call: Callable[[], R], *, is_torn: bool = False) -> R:
+        with self.locked():
+            if not self._is_open and self._guard >= 0:  # or no fresh one could be made before
+                self._open(is_torn=is_torn)
+        return call()
+
     def _set_aside(self, error: CorruptFile) -> None:
         """Begin a new file, keep the broken one: an edge that can't tell of the next sweep is worse than a lost row."""
         with self.locked():
@@ -234,8 +251,9 @@ class OutboxFile:
         except OSError as error:  # they take room: no reason to do without an outbox
             logger.error("what was set aside of the outbox %s can't be emptied: %s", self._path, error.strerror)
 
-    def _open(self) -> None:
+    def _open(self, *, is_torn: bool = False) -> None:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._db.text_factory = _text
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -249,11 +267,14 @@ class OutboxFile:
             first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
             try:
+                if is_torn:
+                    self._db.execute("REINDEX")  # an index may hold the torn text, or what stood there before
+                    self._bury_torn()
                 self._load()
             except ValueError as error:
                 raise _corrupt(str(error)) from error
             self._is_open = True
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, StoreError):
             self._db.close()
             raise
 
@@ -261,8 +282,22 @@ class OutboxFile:
         code = getattr(error, "sqlite_errorcode", 0)
         if code == sqlite3.SQLITE_FULL:
             return DiskFull(f"no room left on the disk of the outbox {self._path}")
+        told = f"the outbox {self._path} can't be used: {error}"
+        if isinstance(error, _TornText):
+            return TornText(told)
         is_corrupt = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        return (CorruptFile if is_corrupt else StoreError)(f"the outbox {self._path} can't be used: {error}")
+        return (CorruptFile if is_corrupt else StoreError)(told)
+
+
+class _TornText(sqlite3.DatabaseError):
+    """What `TornText` is where SQLite's own errors are."""
+
+
+def _text(stored: bytes) -> str:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError as error:
+        raise _TornText(f"{stored!r} is not valid text") from error
 
 
 def _corrupt(what: str) -> sqlite3.DatabaseError:

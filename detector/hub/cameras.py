@@ -14,6 +14,7 @@ from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.stored import Edge
 
 SILENT_S = 20.0  # age of the last frame when it was reported
+MOST_OF_AN_EDGE = 200  # whose pictures and zones the hub takes, too
 MUCH = 1e12  # beyond it nothing is a count or an age
 QUIET_S = 120.0  # age of the report itself
 TROUBLES = frozenset(
@@ -81,6 +82,15 @@ def camera_states(edges: Iterable[Edge], now: float, scope: Scope = EVERYWHERE) 
         if scope.sees(edge.site, name)
     ]
     return sorted(states, key=lambda camera: (camera.is_fine, camera.site, camera.edge, camera.name))
+
+
+def told_of(cameras: Iterable[CameraState]) -> tuple[list[CameraState], int]:
+    """Which cameras other systems are told of, a bounded number of each edge by name, and how many are left out."""
+    by_edge: dict[tuple[str, str], list[CameraState]] = {}
+    for camera in sorted(cameras, key=lambda camera: (camera.site, camera.edge, camera.name)):
+        by_edge.setdefault((camera.site, camera.edge), []).append(camera)
+    told = [camera for own in by_edge.values() for camera in own[:MOST_OF_AN_EDGE]]
+    return told, sum(map(len, by_edge.values())) - len(told)
 
 
 def by_name(titles: Mapping[tuple[str, str], str]) -> dict[str, str]:

@@ -55,13 +55,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What a case comes to: how many incidents and labels, from when to when (Unix seconds)."""
+    """What a case comes to: how many incidents and labels, from when to when (Unix seconds; `None` without any)."""
 
     incidents: int
     labels_low: int
     labels_high: int
-    first: float
-    last: float
+    first: float | None
+    last: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +176,8 @@ class Cases:
                 func.count().filter(counted),
                 func.coalesce(func.sum(incidents.c.labels_low).filter(counted), 0),
                 func.coalesce(func.sum(incidents.c.labels_high).filter(counted), 0),
-                func.min(incidents.c.started_at),
-                func.max(incidents.c.ended_at),
+                func.min(incidents.c.started_at).filter(counted),
+                func.max(incidents.c.ended_at).filter(counted),
             )
             .join(incidents, incidents.c.id == case_incidents.c.incident)
             .where(case_incidents.c.case.in_(numbers))

@@ -1,7 +1,7 @@
 """What Prometheus may read: counts of the store when asked, and how long pages took since the hub started.
 
 No label takes values without bound: kinds and severities are those this program knows and `other`, pages are routes,
-and of edges and cameras only so many are told, by names that a configuration may give.
+edges those that were let in, and of each only so many cameras are told, by names that a configuration may give.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from detector.clock import Clock
 from detector.hub import rights
 from detector.hub.alarms import Alarms
-from detector.hub.cameras import camera_states, counter
+from detector.hub.cameras import camera_states, counter, told_of
 from detector.hub.health import LATE, LATE_S, NAME, Health
 from detector.hub.integrations.link import Link
 from detector.hub.schema import alerts, clips, edges, incidents, notices, refusals, streams
@@ -28,8 +28,6 @@ from detector.hub.stored import Edge
 from detector.values import IncidentKind, Severity
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
-MOST_CAMERAS = 500
-MOST_EDGES = 200
 KINDS = frozenset(kind.value for kind in IncidentKind)
 SEVERITIES = frozenset(severity.value for severity in Severity)
 QUEUE = ("waiting", "sending", "held")
@@ -94,7 +92,7 @@ class _Counted(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every figure."""
         now = self._clock.now()
-        known = [edge for edge in self._store.edges(self._scope) if NAME.fullmatch(edge.edge)][:MOST_EDGES]
+        known = [edge for edge in self._store.edges(self._scope) if NAME.fullmatch(edge.edge)]
         yield from self._of_incidents()
         yield from self._of_alerts(known)
         yield from self._of_edges(known, now)
@@ -173,7 +171,8 @@ class _Counted(Collector):
                 ("cameras_behind", "Cameras that the edge can't keep up with"),
             )
         }
-        cameras = [one for one in camera_states(known, now, self._scope) if NAME.fullmatch(one.name)]
+        states = [one for one in camera_states(known, now, self._scope) if NAME.fullmatch(one.name)]
+        behind = Counter((one.site, one.edge) for one in states if one.behind)
         for edge in known:
             told = edge.health or {}
             values = {
@@ -183,16 +182,18 @@ class _Counted(Collector):
                 "backlog_age_seconds": counter(edge, "oldest_s") if "oldest_s" in told else None,
                 "disk_free_bytes": counter(edge, "disk_free") if "disk_free" in told else None,
                 "clock_offset_seconds": edge.clock_offset_s,
-                "cameras_behind": sum(one.behind for one in cameras if (one.site, one.edge) == (edge.site, edge.edge)),
+                "cameras_behind": behind[edge.site, edge.edge],
             }
             for name, value in values.items():
                 if value is not None:
                     gauges[name].add_metric([edge.site, edge.edge], value)
         yield from gauges.values()
+        cameras, left_out = told_of(states)
+        yield GaugeMetricFamily("labelwatch_cameras_left_out", "Cameras not told, too many of their edge", left_out)
         labels = ["site", "edge", "camera"]
         age = GaugeMetricFamily("labelwatch_camera_age_seconds", "Age of the camera's last frame", labels=labels)
         fine = GaugeMetricFamily("labelwatch_camera_watched", "1 where the camera is watched", labels=labels)
-        for camera in cameras[:MOST_CAMERAS]:
+        for camera in cameras:
             place = [camera.site, camera.edge, camera.name]
             fine.add_metric(place, camera.is_fine)
             if camera.age_s is not None:
@@ -201,7 +202,7 @@ class _Counted(Collector):
         for figure, name, words in CAMERA_FIGURES:
             kind = CounterMetricFamily if figure == "dropped" else GaugeMetricFamily
             told_by = kind(f"labelwatch_camera_{name}", words, labels=labels)
-            for camera in cameras[:MOST_CAMERAS]:
+            for camera in cameras:
                 if figure in camera.figures:
                     told_by.add_metric([camera.site, camera.edge, camera.name], camera.figures[figure])
             yield told_by

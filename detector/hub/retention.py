@@ -28,7 +28,7 @@ from detector.hub.audit import Audit
 from detector.hub.background import Background
 from detector.hub.budget import DOUBLE
 from detector.hub.cases import kept
-from detector.hub.database import Database
+from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import (
     changes,
@@ -55,6 +55,7 @@ VERDICTS: dict[KeptAs, str] = {
 # What goes first when the disk runs short. What nobody judged isn't on it.
 FIRST_TO_GO = tuple(VERDICTS.values())
 SYSTEM = "labelwatch"
+FOOTAGE = (clips, sides, derived, clip_formats, snapshots)  # what is deleted of an incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,7 @@ class Retention:
     def _delete(self, ids: Sequence[str], now: float, why: str) -> int:
         """Forget footage, in one transaction with the lines that say so; returns of how many incidents."""
         with self._database.writing() as connection:
+            one_at_a_time(connection)
             # Held or judged anew between the question and now: asked again where nobody can come between.
             still = (
                 incidents.c.verdict.in_(FIRST_TO_GO)
@@ -294,7 +296,7 @@ class Retention:
                     insert(doomed).on_conflict_do_nothing(), [{"file": file} for file in dict.fromkeys(files)]
                 )
             connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
-            for table in (clips, sides, derived, clip_formats, snapshots):
+            for table in FOOTAGE:
                 connection.execute(delete(table).where(table.c.incident.in_(ids)))
             new = insert(retention)
             upsert = new.on_conflict_do_update(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, tuple_
 
 from detector.hub.budget import DOUBLE
-from detector.hub.database import Database
+from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import changes, incidents, notes, snapshots, thresholds
 from detector.hub.store import read_incidents
@@ -120,6 +120,7 @@ class Reviews:
         """Write something to an incident; open pages are told."""
         row = {"incident": incident, "user": user, "text": text, "at": at}
         with self._database.writing() as connection:
+            one_at_a_time(connection)
             connection.execute(notes.insert(), row)
             connection.execute(changes.insert(), {"incident": incident})
 

@@ -27,7 +27,8 @@ from detector.hub.alarms import Sign
 from detector.hub.backup import SQLITE, newest_database
 from detector.hub.budget import budget_of
 from detector.hub.database import is_corrupt
-from detector.hub.schema import metadata
+from detector.hub.retention import FOOTAGE
+from detector.hub.schema import incidents, metadata, recovery_codes, sessions
 from detector.hub.store import Store
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ FILLING = f"{SQLITE}.filling"
 MARK = f"{SQLITE}.damaged"  # left by a hub that met damage while it ran
 READ_THROUGH = 256 * 2**20  # a larger file is read from end to end only where damage was met
 BATCH = 500
+DOORS = {sessions.name, recovery_codes.name}
 
 
 def open_store(config: HubConfig, now: float) -> tuple[Store, Sign | None]:
@@ -118,7 +120,7 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
     """Take over what can be read, then what the newest backup has beside; rows of the first, time of the other.
 
     Of a table that is whole nothing comes from the backup: a session that was ended since, or a picture that was
-    deleted, would come to life again.
+    deleted, would come to life again. Neither does it of one that isn't: see `_forget_what_went`.
     """
     backup_at = None
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -129,8 +131,28 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
                 copy = Path(folder) / "database"
                 backup_at = newest_database(backups, copy)
                 if backup_at is not None:
+                    _forget_what_went(copy, db, backup_at)
                     _take_over(db, copy, torn)
     return rows, backup_at
+
+
+def _forget_what_went(copy: Path, db: sqlite3.Connection, backup_at: float) -> None:
+    """Take out of a copy of a backup what was deleted since on purpose: footage, and what opens the door to somebody.
+
+    That footage went stands in two places, of which one may be torn. Of sessions and recovery codes nothing says which
+    were used or ended since, so all of them go: people log in again.
+    """
+    went = """SELECT incident FROM retention WHERE deleted_at >= :at
+        UNION SELECT subject FROM audit WHERE action = 'footage_deleted' AND at >= :at"""
+    gone = db.execute(went, {"at": backup_at}).fetchall()
+    with closing(sqlite3.connect(copy, isolation_level=None)) as old:
+        has = {name for (name,) in old.execute("SELECT name FROM sqlite_master")}
+        for table in DOORS & has:
+            old.execute(f"DELETE FROM {table}")  # noqa: S608
+        for table in has.intersection(one.name for one in FOOTAGE):
+            old.executemany(f"DELETE FROM {table} WHERE incident = ?", gone)  # noqa: S608
+        if incidents.name in has:
+            old.executemany("UPDATE incidents SET snapshot = NULL WHERE id = ?", gone)
 
 
 def _take_over(db: sqlite3.Connection, source: Path, tables: Sequence[Table]) -> tuple[int, list[Table]]:

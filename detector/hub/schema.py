@@ -218,6 +218,8 @@ snapshots = Table(
     Index("snapshots_by_incident", "incident", "sent_at", "seq"),
 )
 
+# Written by one at a time (`database.one_at_a_time`, before anything else of the transaction): else one of a lower
+# number than what an open page saw last could come to light after it, and never be told.
 changes = _numbered("changes", Column("incident", Text, nullable=False))
 
 

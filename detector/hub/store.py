@@ -502,6 +502,7 @@ class Store:
         """
         row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at, "reason": reason}
         with self._writing() as connection:
+            one_at_a_time(connection)
             _ask_over(connection, incident, user, over)
             number = connection.execute(verdicts.insert().returning(verdicts.c.number), row).scalar_one()
             _settle_verdict(connection, incident)
@@ -515,6 +516,7 @@ class Store:
         """
         standing = select(func.max(verdicts.c.number)).where(*_standing(incident)).scalar_subquery()
         with self._writing() as connection:
+            one_at_a_time(connection)
             _ask_over(connection, incident, user, over)
             withdrawal = update(verdicts).where(verdicts.c.number == standing)
             connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
@@ -524,6 +526,7 @@ class Store:
         """Say why a verdict of one's own was given; tells whether it is one, and still counts."""
         own = (verdicts.c.number == number, verdicts.c.user == user, *_standing(incident))
         with self._writing() as connection:
+            one_at_a_time(connection)
             changed = update(verdicts).where(*own).values(reason=reason).returning(verdicts.c.number)
             found = connection.execute(changed).first() is not None
             if found:
@@ -613,6 +616,7 @@ class Store:
         insert = self._insert(clips).on_conflict_do_nothing(index_elements=["incident", "segment"])
         values = {name: getattr(clip, name) for name in Clip.__slots__}
         with self._writing() as connection:
+            one_at_a_time(connection)
             new = connection.execute(insert.returning(clips.c.segment), values).first() is not None
             if new:
                 _note_changes(connection, [clip.incident])
@@ -735,7 +739,6 @@ def _verdicts(connection: Connection, incident: str) -> list[Verdict]:
 def _ask_over(connection: Connection, incident: str, user: str, over: int | None) -> None:
     if over is None:
         return
-    one_at_a_time(connection)  # nobody judges between the look and the verdict
     standing = next((one for one in _verdicts(connection, incident) if one.withdrawn_at is None), None)
     if standing is not None and standing.user != user and standing.number != over:
         raise Contested(standing)

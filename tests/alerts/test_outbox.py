@@ -6,12 +6,14 @@ import contextlib
 import errno
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -447,7 +449,9 @@ def test_an_outbox_of_an_older_version_is_taken_over(tmp_path: Path, open_outbox
 
 
 def names(rows: list[Row]) -> list[str]:
-    return [wire.decode(row.payload)["after"]["id"] for row in rows]
+    """Of the incidents that are told of, not what the outbox says of itself."""
+    told = [wire.decode(row.payload) for row in rows]
+    return [fields["after"]["id"] for fields in told if "after" in fields]
 
 
 def test_what_is_new_goes_before_the_backlog_which_goes_the_gravest_first(outbox: Outbox, clock: Any) -> None:
@@ -633,6 +637,86 @@ def test_whoever_meets_corruption_goes_on_with_a_fresh_file(
     assert names(outbox.take_due())[-1] == "new"
     for call in CALLS.values():
         call(outbox)
+    assert outbox.counts()["set_aside"] == 1
+
+
+TORN = "CAST(X'6931ff' AS TEXT)"  # no UTF-8
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("alerts", column) for column in ("id", "incident")),
+        *(("clips", column) for column in ("incident", "camera", "path", "sha256")),
+        ("sides", "path"),
+        ("open", "incident"),
+        ("untold", "reason"),
+        ("dropped", "reason"),
+    ],
+)
+@pytest.mark.parametrize("is_found_at_start", [False, True])
+def test_a_row_whose_text_is_torn_holds_up_no_other(
+    open_outbox: Open, caplog: pytest.LogCaptureFixture, table: str, column: str, is_found_at_start: bool
+) -> None:
+    outbox = open_outbox()
+    outbox.put(make_fields("i1"))
+    outbox.clips.put(replace(CLIP, incident="i7", what="side" if table == "sides" else None))
+    for full in ("INSERT INTO untold VALUES (77, 77, 'age')", "INSERT INTO dropped VALUES ('alert', 'age', 1, 1)"):
+        outbox._file.execute(full)
+    outbox._file.execute(f"UPDATE {table} SET {column} = {TORN}")
+    outbox.put(make_fields("i2"))
+    if is_found_at_start:
+        outbox = open_outbox()
+    found = [*outbox.take_due(), *outbox.take_due()]
+    assert "i2" in names(found)
+    for call in CALLS.values():
+        call(outbox)
+    told = outbox.counts()
+    assert (told["dead"], told["set_aside"]) == (1, 0)
+    assert "is not valid text" in caplog.text
+
+
+def test_a_torn_alert_is_kept_as_it_is_and_the_hub_is_told_of_its_number(outbox: Outbox) -> None:
+    outbox.put(make_fields("torn"))
+    outbox._file.execute(f"UPDATE alerts SET id = {TORN}")
+    outbox.put(make_fields("whole"))
+    whole, statement = sorted(outbox.take_due() + outbox.take_due(), key=lambda row: row.seq)
+    assert names([whole]) == ["whole"]
+    assert wire.decode(statement.payload)["dropped"] == [[1, 1, "dead"]]
+    ((what, payload),) = outbox._file.query("SELECT what, content FROM dead")
+    assert what == "alert" and wire.decode(payload)["after"]["id"] == "torn"
+    assert outbox.counts()["backlog"] == 2
+
+
+def test_what_was_open_before_a_torn_row_was_met_is_not_taken_for_left_open(outbox: Outbox) -> None:
+    outbox.put(make_fields("goes on"))
+    outbox.clips.put(CLIP)
+    outbox._file.execute(f"UPDATE clips SET path = {TORN}")
+    assert outbox.clips.next_due() is None
+    assert outbox.left_open() == []
+
+
+def test_wherever_on_the_disk_an_id_is_torn_the_others_go(tmp_path: Path, open_outbox: Open) -> None:
+    outbox = open_outbox()
+    torn = outbox.put(make_fields("i1")).encode()
+    outbox.put(make_fields("i2"))
+    outbox.close()
+    path = tmp_path / "outbox.db"
+    whole = path.read_bytes()
+    places = [found.start() for found in re.finditer(torn, whole)]
+    assert len(places) >= 3  # in the row, in its payload, in an index
+    for place in places:
+        path.write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+        outbox = open_outbox()
+        assert any(b'"i2"' in row.payload for row in outbox.take_due())  # a torn payload goes too: the hub refuses it
+        assert outbox.put(make_fields("i3"))
+        assert outbox.counts()["set_aside"] == 0
+        outbox.close()
+
+
+def test_where_the_numbers_of_the_file_are_torn_it_is_set_aside(outbox: Outbox, fields: Fields) -> None:
+    outbox._file.execute(f"UPDATE meta SET value = {TORN} WHERE name = 'epoch'")
+    outbox.put(fields())
     assert outbox.counts()["set_aside"] == 1
 
 

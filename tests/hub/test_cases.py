@@ -144,8 +144,15 @@ def test_what_cases_come_to_leaves_out_what_was_cleared(office: Office) -> None:
     assert found.keys() == {case.number}
     sum_ = found[case.number]
     assert (sum_.incidents, sum_.labels_low, sum_.labels_high) == (1, 3, 6)
-    assert (sum_.first, sum_.last) == (NOON, NOON + 640)
+    assert (sum_.first, sum_.last) == (NOON, one.ended_at)
     assert office.cases.sums([]) == {}
+
+
+def test_a_case_of_cleared_incidents_alone_comes_to_no_day(office: Office) -> None:
+    case = office.case(office.incident("one"))
+    office.store.add_verdict("one", "li", "false", "", NOON)
+    sum_ = office.cases.sums([case.number])[case.number]
+    assert (sum_.incidents, sum_.first, sum_.last) == (0, None, None)
 
 
 # What must not be deleted
@@ -283,6 +290,14 @@ def test_a_guard_opens_a_case_from_an_incident_and_writes_what_happened(site: Si
     text = guard.get(page).text
     assert "红帽子" in text and "已移交" in text and "一\n二" in text and "状态 → 已移交" in text
     assert "案件 1 号" in guard.get("/incidents/inc-1").text
+
+
+def test_the_list_shows_no_day_of_a_case_whose_incidents_were_all_cleared(site: Site, guard: Any) -> None:
+    opened(guard, incidents="inc-1", title="夜班")
+    assert "2026-11-01" in guard.get("/cases").text
+    site.store.add_verdict("inc-1", "owner", "false", "", NOON)
+    answer = guard.get("/cases")
+    assert answer.status_code == 200 and "2026-11-01" not in answer.text
 
 
 def test_incidents_are_named_by_id_or_address(site: Site, guard: Any) -> None:

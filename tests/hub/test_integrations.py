@@ -325,6 +325,25 @@ def test_a_hub_that_starts_again_repeats_nothing_but_tells_what_grows_worse(stor
     assert [one.severity for one in observer.read(NOON + 32).news] == ["critical"]
 
 
+def test_cameras_of_many_boxes_are_all_told_of_and_of_one_box_no_more_than_the_hub_takes(store: Store) -> None:
+    for n in range(60):
+        cameras = {f"cam{m:03}": {"age_s": 1.0} for m in range(5 if n else 203)}
+        store.set_edge_status("shanghai", f"box{n}", "online", NOON)
+        store.set_health("shanghai", f"box{n}", {"cameras": cameras}, NOON)
+    world = observer_of(store).read(NOON)
+    assert (len(world.edges), len(world.cameras), world.left_out) == (60, 59 * 5 + 200, 3)
+    assert all(edge.cameras for edge in world.edges)
+
+
+def test_a_house_of_many_cameras_is_told_whole_and_nothing_counts_as_not_taken(house: House) -> None:
+    house.report(*(f"cam{n:03}" for n in range(201)), "cam3")
+    names = [f"{ROOT}/ha/shanghai/box1/cam{n:03}/state" for n in range(198)]
+    assert soon(lambda: all(name in house.listener.kept for name in names), 60.0)
+    assert soon(lambda: house.link.state.left_out == 2, 10.0)
+    assert house.link.state.dropped == 0
+    assert "2 cameras are not told of: at most 200" in house.site.client.get("/integrations").text
+
+
 def observer_of(store: Store) -> Observer:
     from detector.hub.audit import Audit
     from detector.hub.health import Health

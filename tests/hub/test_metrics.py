@@ -91,7 +91,19 @@ def test_cameras_of_odd_names_or_without_number_are_left_out(site: Site) -> None
     cameras: dict[str, Any] = {f"c{n}": {"age_s": 1} for n in range(2000)}
     site.store.set_health("shanghai", "box1", {"cameras": {**cameras, 'x"}\n': {"age_s": 1}}}, NOON)
     text = scraper(site).get("/metrics").text
-    assert text.count("labelwatch_camera_age_seconds{") == 500 and 'x\\"' not in text
+    assert text.count("labelwatch_camera_age_seconds{") == 200 and 'x\\"' not in text
+    assert figures(text)["labelwatch_cameras_left_out"] == 1800
+
+
+def test_no_edge_and_none_of_its_cameras_is_left_out_since_there_are_many(site: Site) -> None:
+    for n in range(250):
+        site.store.set_edge_status("shanghai", f"box{n}", "online", NOON)
+        cameras: dict[str, Any] = {f"c{n}-{m}": {"age_s": 1} for m in range(4)}
+        site.store.set_health("shanghai", f"box{n}", {"cameras": cameras}, NOON)
+    text = scraper(site).get("/metrics").text
+    assert text.count("labelwatch_camera_watched{") == 1000
+    assert text.count("labelwatch_edge_backlog{") == figures(text)["labelwatch_edges"] == 250
+    assert figures(text)["labelwatch_cameras_left_out"] == 0
 
 
 def test_the_loopback_reads_and_a_proxy_on_it_does_not_read_for_others(site: Site) -> None:

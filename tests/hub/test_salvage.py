@@ -144,6 +144,57 @@ def test_of_what_can_be_read_whole_a_backup_brings_nothing_back(tmp_path: Path) 
     store.close()
 
 
+@pytest.mark.parametrize("also_torn", [None, "retention", "audit"])
+def test_what_was_deleted_since_the_backup_stays_deleted_where_its_own_table_is_torn(
+    tmp_path: Path, also_torn: str | None
+) -> None:
+    config = lived(tmp_path)
+    assert config.backups_dir
+    store, _ = open_store(config, NOON)
+    for one in ("i0001", "i0150"):
+        store.add_verdict(one, "owner", "false", "", NOON)
+    back_up(config, config.backups_dir, NOON + 100)
+    retention = Retention(store.database, tmp_path / "clips", RetentionConfig(warn_days=0), Audit(store.database))
+    assert retention._delete(["i0001", "i0150"], NOON + 99 * 86400, "space") == 2
+    store.close()
+    for table in filter(None, ("snapshots", also_torn)):
+        page = page_of(config, table)
+        tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON + 100 * 86400)
+    assert loss is not None and loss.facts["backup_at"] == NOON + 100
+    with store.database.reading() as connection:
+        pictures = "SELECT COUNT(DISTINCT incident), SUM(incident IN ('i0001', 'i0150')) FROM snapshots"
+        assert tuple(connection.exec_driver_sql(pictures).one()) == (298, 0)
+    for one in ("i0001", "i0150"):
+        found = store.incident(one)
+        assert found is not None and found.snapshot is None
+    store.close()
+
+
+def test_a_torn_table_of_sessions_is_not_filled_since_some_were_ended(tmp_path: Path) -> None:
+    config = lived(tmp_path)
+    assert config.backups_dir
+    store, _ = open_store(config, NOON)
+    with store.database.writing() as connection:
+        for n in range(300):
+            connection.exec_driver_sql(
+                "INSERT INTO sessions (token_sha256, user, created_at, expires_at, browser)"
+                f" VALUES ('{n:04}', 'owner', 1, 9e9, '{'x' * 100}')"
+            )
+    back_up(config, config.backups_dir, NOON + 100)
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions WHERE token_sha256 = '0007'")
+    store.close()
+    page = page_of(config, "sessions")
+    tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON + 200)
+    assert loss is not None and loss.facts["backup_at"] == NOON + 100
+    with store.database.reading() as connection:
+        ended = "SELECT COUNT(*) FROM sessions WHERE token_sha256 = '0007'"
+        assert connection.exec_driver_sql(ended).scalar_one() == 0
+    store.close()
+
+
 def test_a_backup_that_is_damaged_itself_is_passed_over(tmp_path: Path) -> None:
     config = lived(tmp_path, 5)
     assert config.backups_dir

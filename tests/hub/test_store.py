@@ -15,8 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import event
 
 from detector import wire
+from detector.config import RetentionConfig
 from detector.errors import StoreError, WireError
-from detector.hub.schema import metadata
+from detector.hub.audit import Audit
+from detector.hub.database import one_at_a_time
+from detector.hub.retention import Retention
+from detector.hub.reviews import Reviews
+from detector.hub.schema import changes, metadata
 from detector.hub.store import Store
 from detector.hub.stored import Clip
 
@@ -31,6 +36,36 @@ def test_an_envelope_is_stored_once(store: Store, envelope: Build) -> None:
     assert store.add_alerts([second, envelope(3)], NOON) == ["box1-0001-3"]
     assert store.add_alerts([first, second], NOON) == []
     assert len(store.feed()) == 2
+
+
+CHANGING: dict[str, Callable[[Store], object]] = {
+    "clip": lambda store: store.add_clip(Clip("inc-1", 1, "shanghai", "box1", "cam3", NOON, 8.0, 1, "a", "a", NOON)),
+    "verdict": lambda store: store.add_verdict("inc-1", "li", "true", "", NOON),
+    "withdrawal": lambda store: store.withdraw_verdict("inc-1", "li", NOON),
+    "reason": lambda store: store.set_reason("inc-1", 1, "li", "photo"),
+    "note": lambda store: Reviews(store.database).add_note("inc-1", "li", "hm", NOON),
+    "deletion": lambda store: Retention(
+        store.database, Path("/nowhere"), RetentionConfig(warn_days=0), Audit(store.database)
+    )._delete(["inc-1"], NOON + 400 * 86400, "space"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGING)
+def test_no_change_is_seen_before_one_of_a_lower_number(store: Store, envelope: Build, what: str) -> None:
+    store.add_alerts([envelope(1)], NOON)
+    store.add_verdict("inc-1", "li", "false", "", NOON)
+    seen = store.last_change()
+    with store.database.writing() as slow:  # as alerts that come in
+        one_at_a_time(slow)
+        slow.execute(changes.insert(), {"incident": "slow"})
+        quick = threading.Thread(target=CHANGING[what], args=(store,))
+        quick.start()
+        quick.join(1.0)
+        told = store.changed_since(seen)
+    quick.join(30.0)
+    last = max((number for number, _ in told[0]), default=seen)
+    assert "slow" in {incident for _, incident in store.changed_since(last)[0]}
+    assert store.last_change() > seen + 1
 
 
 def test_a_late_older_update_changes_nothing(store: Store, envelope: Build) -> None:

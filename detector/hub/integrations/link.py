@@ -40,7 +40,7 @@ SHORTEST_LOOK_S = 1.0  # so often at most, however much comes
 LEFTOVERS_S = 5.0  # so long after a session began, what the broker kept of an earlier one is taken away
 BIRTH_S = 10.0  # so often at most is all told anew because Home Assistant says that it has started
 LONGEST_BACK_OFF_S = 30.0
-QUEUED = 2000  # packets that paho holds for a slow broker
+QUEUED = 20_000  # packets that paho holds for a slow broker: a camera has nine when a session begins
 LARGEST_PACKET = 2 * 2**20  # MQTT 5 brokers send us nothing larger; devices that we announce are smaller
 MOST_COMMANDS = 100  # that wait at once
 MOST_LEFTOVERS = 10_000
@@ -50,7 +50,8 @@ MOST_LEFTOVERS = 10_000
 class LinkState:
     """How the link stands; times are Unix seconds. `published` counts messages since the hub started.
 
-    `dropped` counts those that the broker did not take, `refused` commands that were none or too many.
+    `dropped` counts those that the broker did not take, `refused` commands that were none or too many, `left_out`
+    cameras that are too many of their edge to be told of.
     """
 
     connected: bool = False
@@ -61,6 +62,7 @@ class LinkState:
     dropped: int = 0
     commands: int = 0
     refused: int = 0
+    left_out: int = 0
     error: str = ""
     error_at: float | None = None
 
@@ -260,6 +262,9 @@ class Link:
     def _look(self, client: Client) -> None:
         self._looked_at = time.monotonic()
         world = self._world = self._observer.read(self._clock.now())
+        if world.left_out != self._state.left_out:
+            self._state = replace(self._state, left_out=world.left_out)
+            logger.warning("other systems are not told of %d cameras, too many of their edge", world.left_out)
         wanted = {topic: payload for one in self._publishers for topic, payload in one.retained(world).items()}
         for topic, payload in wanted.items():
             if self._sent.get(topic) != payload and self._publish(client, topic, payload, retain=True):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, func, or_, select
 
 from detector.hub.budget import ALERT, RANKS, Budget
-from detector.hub.cameras import CameraState, camera_states, counter
+from detector.hub.cameras import CameraState, camera_states, counter, told_of
 from detector.hub.health import NAME, Health
 from detector.hub.pauses import Pause, Pauses
 from detector.hub.replays import is_replay
@@ -23,7 +23,7 @@ from detector.hub.stored import CLEARED, Edge, StoredIncident
 LOOK_BACK_S = 7 * 86400.0  # how old the last alert told of may be
 GOING_ON_S = 3600.0  # an incident without an end that was not heard of for so long is over: its edge is gone
 NEWS_S = 300.0  # what is older when it is found is no news
-MOST_CAMERAS = 200
+MOST_GOING_ON = 2000  # incidents at a time; of more the newest are told of
 REMEMBERED = 5000
 
 Place = tuple[str, str, str]  # site, edge, camera
@@ -65,7 +65,7 @@ class EdgeNow:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All of it, at Unix seconds `at`."""
+    """All of it, at Unix seconds `at`; `left_out` counts cameras that are too many to be told of."""
 
     at: float
     edges: tuple[EdgeNow, ...] = ()
@@ -75,6 +75,7 @@ class World:
     is_connected: bool = True
     disk_free: int = 0
     news: tuple[StoredIncident, ...] = field(default=())
+    left_out: int = 0
 
     @property
     def cameras(self) -> list[CameraNow]:
@@ -112,8 +113,7 @@ class Observer:
         only_replaying = self._store.only_replaying()
         edges = [edge for edge in self._store.edges() if NAME.fullmatch(edge.site) and NAME.fullmatch(edge.edge)]
         edges = [edge for edge in edges if (edge.site, edge.edge) not in only_replaying]
-        states = [state for state in camera_states(edges, now) if NAME.fullmatch(state.name)]
-        states = sorted(states, key=lambda state: (state.site, state.edge, state.name))[:MOST_CAMERAS]
+        states, left_out = told_of(state for state in camera_states(edges, now) if NAME.fullmatch(state.name))
         counted, unjudged = self._counted(now)
         last, going_on = self._last(states, now), self._going_on(now)
         paused = {(pause.site, pause.camera): pause for pause in self._pauses.all(now)}
@@ -121,9 +121,10 @@ class Observer:
         for state in states:
             place = state.site, state.edge, state.name
             n, labels = counted.get(place, (0, 0))
-            own = tuple(one for one in going_on if _place(one) == place)
             pause = paused.get((state.site, state.name))
-            cameras[state.site, state.edge].append(CameraNow(state, n, labels, last.get(place), own, pause))
+            cameras[state.site, state.edge].append(
+                CameraNow(state, n, labels, last.get(place), tuple(going_on[place]), pause)
+            )
         hub = self._health.hub()
         return World(
             now,
@@ -134,6 +135,7 @@ class Observer:
             hub.connected,
             hub.disk_free,
             tuple(self._news(now)),
+            left_out,
         )
 
     def _counted(self, now: float) -> tuple[dict[Place, tuple[int, int]], int]:
@@ -161,7 +163,8 @@ class Observer:
                 ids += connection.execute(query.order_by(*newest_first).limit(1)).scalars()
         return {_place(one): one for one in self._store.incidents(ids)}
 
-    def _going_on(self, now: float) -> list[StoredIncident]:
+    def _going_on(self, now: float) -> defaultdict[Place, list[StoredIncident]]:
+        """What goes on at each camera, the newest first."""
         c = incidents.c
         query = select(c.id).where(
             c.started_at > now - 2 * GOING_ON_S,
@@ -171,8 +174,12 @@ class Observer:
             _is_live(),
         )
         with self._store.database.reading() as connection:
-            ids = list(connection.execute(query.order_by(c.started_at.desc()).limit(2 * MOST_CAMERAS)).scalars())
-        return [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
+            ids = list(connection.execute(query.order_by(c.started_at.desc()).limit(MOST_GOING_ON)).scalars())
+        found: defaultdict[Place, list[StoredIncident]] = defaultdict(list)
+        for one in self._store.incidents(ids):
+            if one.verdict not in CLEARED:
+                found[_place(one)].append(one)
+        return found
 
     def _news(self, now: float) -> list[StoredIncident]:
         if self._seen is None:

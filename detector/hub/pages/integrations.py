@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from detector.hub.cameras import MOST_OF_AN_EDGE
 from detector.hub.pages.view import Anybody, Form, View, needs
 from detector.hub.rights import Right
 
@@ -62,5 +63,6 @@ def _page(view: View) -> dict[str, Any]:
         "broker": told.broker or config.broker,
         "pauses": view.parts.pauses.all(view.now, view.scope),
         "metrics": config.metrics,
+        "most_of_an_edge": MOST_OF_AN_EDGE,
         "public_url": config.public_url,
     }

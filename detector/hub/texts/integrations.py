@@ -19,6 +19,7 @@ ZH: dict[str, str] = {
     "integrations_commands": "执行开关",
     "integrations_refused": "拒绝指令",
     "integrations_error": "最近的错误",
+    "integrations_left_out": "有 {n} 台摄像机没有告诉其他系统：一台边缘设备最多 {most} 台",
     "integrations_home_why": "边缘设备、摄像机、告警、开关会自动出现，不用写配置："
     "只要 Home Assistant 连着同一个消息服务器。",
     "integrations_onvif_why": "ONVIF 事件的 JSON 形式，发布到下面的主题。只是事件格式一致，"
@@ -80,6 +81,8 @@ EN: dict[str, str] = {
     "integrations_commands": "Switches turned",
     "integrations_refused": "Commands refused",
     "integrations_error": "Last error",
+    "integrations_left_out": "{n} camera is not told of: at most {most} of an edge box are|"
+    "{n} cameras are not told of: at most {most} of an edge box are",
     "integrations_home_why": "Edge boxes, cameras, alerts and switches appear by themselves, nothing to configure: "
     "Home Assistant only has to be connected to the same broker.",
     "integrations_onvif_why": "ONVIF's JSON form of events, published below the topic named here. The form alone: the "
