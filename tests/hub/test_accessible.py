@@ -119,6 +119,22 @@ def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
     assert {path: words for path, words in left.items() if words} == {}
 
 
+def test_one_of_a_thing_is_said_in_the_singular(site: Site) -> None:
+    one = {"low": 1, "best": 1, "high": 1}
+    site.store.add_alerts([make_envelope(incident="inc", labels_exposed=one, acts=[], snapshot=make_jpeg())], NOON)
+    site.store.add_verdict("inc", site.login["user"], "true", "", NOON)
+    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    site.parts.health.report("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}, "at_unix": NOON}, NOON)
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0, "fps": 5.0}}}, NOON)
+    site.client.post("/cases/add", data={"case": "new", "title": "one", "incidents": "inc"})
+    site.client.cookies.set("language", "en")
+    many = re.compile(r"(?<![\w.,:/–-])1 (?:edge )?[a-z]{2,}s\b")
+    for path in [*PAGES, "/?told=all", "/review?lane=all", "/cases/1", "/day?day=2026-11-01"]:
+        text = _Text()
+        text.feed(site.client.get(path).text)
+        assert many.findall(" ".join(text.parts)) == [], path
+
+
 def untranslated(html: str, language: str) -> set[str]:
     """Chinese in an English page; Latin words in a Chinese one, but for names."""
     text = _Text()
