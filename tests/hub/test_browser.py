@@ -595,6 +595,38 @@ def test_an_area_of_false_alarms_is_drawn_or_typed_and_proposed(scene: Scene, mp
     assert json.loads(page.input_value(".mask [name=polygon]")) == [[0.41, 0.4], [0.61, 0.4], [0.61, 0.6], [0.41, 0.6]]
 
 
+def test_a_finger_that_the_browser_takes_away_lets_go_of_the_time_line_and_of_a_corner(
+    scene: Scene, mp4: bytes
+) -> None:
+    started_at = float(int(time.time()) - 600)
+    acts = [make_act(started_at + 1, length_s=0.5)]
+    scene.alert("inc", started_at_unix=started_at, ended_at_unix=started_at + 4, acts=acts)
+    scene.upload("inc", 0, mp4, started_at)
+    page = scene.page("incidents/inc", has_touch=True)
+    until(page, "Player.in(document).video.readyState >= 2 && !Player.in(document).video.seeking")
+    touch = page.context.new_cdp_session(page)
+
+    def place(selector: str, x: float, y: float) -> tuple[float, float]:
+        box = page.locator(selector).bounding_box()
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def taken_away(x: float, y: float) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchCancel", "touchPoints": []})
+
+    page.locator(".timeline").scroll_into_view_if_needed()
+    taken_away(*place(".timeline .spans", 0.9, 0.8))
+    until(page, "document.querySelector('video').currentTime > 3")
+    page.mouse.move(*place(".timeline .spans", 0.2, 0.8))
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.querySelector('video').currentTime") > 3
+    page.keyboard.press("m")
+    taken_away(*place(".stage .area", 0.25, 0.25))
+    drawn = page.input_value(".mask [name=polygon]")
+    page.mouse.move(*place(".stage .area", 0.75, 0.75))
+    assert page.input_value(".mask [name=polygon]") == drawn
+
+
 def test_what_grows_worse_moves_from_the_digest_to_the_alerts(scene: Scene) -> None:
     scene.alert("note", severity="info")
     feed, digest = scene.page(), scene.page("digest")

@@ -444,7 +444,7 @@ function openMask(form) {
     points[held] = place(event);
     drawMask(form, points);
   });
-  svg.addEventListener("pointerup", () => { held = null; });
+  svg.addEventListener("lostpointercapture", () => { held = null; }); // lifted, or taken away by the browser
   form.querySelector("[data-clear]").onclick = () => {
     fresh = false;
     drawMask(form, []);
