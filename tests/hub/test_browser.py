@@ -716,6 +716,27 @@ def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scen
             assert small == [], (language, path)
 
 
+@pytest.mark.parametrize("width", [320, 480, 1024, 1200, 1440])
+def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None:
+    scene.alert("inc")
+    page = scene.page("review", viewport={"width": width, "height": 768})
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        page.reload()
+        page.wait_for_selector(".verdicts button")
+        found = page.evaluate(
+            """() => [...document.querySelectorAll(".verdicts button")].map((one) => {
+              one.scrollIntoView({ block: "center" });
+              const box = one.getBoundingClientRect();
+              const seen = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+              return [one.textContent.trim(), one.contains(seen), one.scrollWidth <= one.clientWidth];
+            })"""
+        )
+        assert len(found) == 4 and [words for words, seen, whole in found if not (seen and whole)] == [], language
+        watch, stage = (page.locator(part).first.bounding_box() for part in (".choices", ".stage"))
+        assert stage["width"] <= watch["width"] + 1
+
+
 def test_language_and_theme_switch_in_place(scene: Scene) -> None:
     page = scene.page("cameras", color_scheme="light")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
