@@ -9,14 +9,11 @@ from html.parser import HTMLParser
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from detector.hub.census import Censuses
 from detector.hub.edge_keys import EdgeKeys
-from detector.hub.pictures import Pictures
-from detector.hub.store import Store
 from detector.hub.texts import LANGUAGES
 from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
-from tests.hub.test_orientation import counted, turned
+from tests.hub.test_orientation import lying
 
 # Every page that somebody logged in may come to; a new one is one more line.
 PAGES = [
@@ -93,13 +90,6 @@ def fill(scene: Scene) -> None:  # noqa: F811
     scene.hub._parts.enrolment.revoke("suzhou", "box4", "owner", now)
     scene.hub.store.add_refusal("labelwatch/x", "not signed", time.time())
     lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
-
-
-def lying(store: Store, place: tuple[str, str, str], at: float, zone: str = "bulk") -> None:
-    """Parcels lie before a camera; some of them were turned."""
-    Pictures(store.database).keep(place, large=False, jpeg=make_jpeg(), taken_at=at, at=at)
-    told = turned(at - 30).model_copy(update={"zone": zone})
-    Censuses(store.database).keep(place[0], place[1], counted(told, at=at, camera=place[2]), at)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

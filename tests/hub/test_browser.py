@@ -29,6 +29,7 @@ from detector.hub.server import Hub
 from detector.hub.stored import VERDICTS
 from tests.conftest import part_missing
 from tests.hub.conftest import CHEAP, make_act, make_side
+from tests.hub.test_orientation import lying
 from tests.hub.test_tuning import set_score
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -703,15 +704,24 @@ def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scen
     scene.upload("inc", 0, mp4, time.time() - 60)
     cameras = [{"camera": "c" * 60, "title": "很长的名字" * 10, "age_s": 1.0, "reason": "y" * 90}]
     scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    lying(scene.hub.store, ("shanghai", "box1", "c" * 60), time.time(), "z" * 64)
+    inside = scene.hub.store.incidents(["inc", "note"])
+    scene.hub._parts.cases.make("y" * 90, inside, user="owner", at=time.time())
     page = scene.page(viewport={"width": width, "height": 800})
+    paths = (
+        "", "digest", "day", "weeks", "review", "incidents/inc", "cases", "cases/1", "cameras",
+        f"cameras/shanghai/box1/{'c' * 60}/orientation", "health", "edges", "tuning", "notices", "people", "audit",
+        "retention", "integrations", "account", "source",
+    )  # fmt: skip
     for language in ("zh", "en"):
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
-        for path in ("", "digest", "review", "incidents/inc", "cameras", "tuning", "account", "source"):
+        for path in paths:
             page.goto(scene.hub.url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (language, path)
             small = page.evaluate(
                 "[...document.querySelectorAll('button, input:not([type=hidden]):not(.hidden), .button')]"
-                ".filter(e => e.offsetParent && e.getBoundingClientRect().height < 40).map(e => e.outerHTML)"
+                ".filter(e => e.offsetParent && (e.matches('[type=checkbox], [type=radio]') && e.closest('label') || e)"
+                ".getBoundingClientRect().height < 40).map(e => e.outerHTML)"
             )
             assert small == [], (language, path)
 
