@@ -336,6 +336,28 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
     assert scene.hub.store.incident("inc").verdict is None
 
 
+def test_what_is_pressed_twice_is_done_once(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("incidents/inc")
+    page.fill(".note", "the same shirt as yesterday")
+    page.locator(".notes form").evaluate("form => { form.requestSubmit(); form.requestSubmit(); }")
+    page.wait_for_selector(".notes li")
+    page.wait_for_timeout(300)
+    assert [note.text for note in scene.hub._parts.reviews.notes("inc")] == ["the same shirt as yesterday"]
+    page.goto(scene.hub.url + "cases")
+    page.fill("#title", "night shift")
+    held_back = page.locator(".new-case").evaluate(
+        """form => {
+          const seen = [];
+          addEventListener("submit", (event) => { seen.push(event.defaultPrevented); event.preventDefault(); });
+          form.requestSubmit();
+          form.requestSubmit();
+          return seen;
+        }"""
+    )
+    assert held_back == [False, True]
+
+
 def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes) -> None:
     started_at = float(int(time.time()) - 6000)
     for n in range(11):

@@ -254,9 +254,13 @@ function undoAtDesk() {
 }
 
 async function sendHere(form, fields) {
+  const told = JSON.stringify(fields);
+  if (form.dataset.sent === told) return undefined; // pressed twice
+  form.dataset.sent = told;
   const { part } = form.closest("[data-part]").dataset;
   const { incident } = shown().dataset;
   const answer = await ask(form.getAttribute("action"), fields).catch(() => null);
+  delete form.dataset.sent;
   if (answer?.status === 409) return contest(await answer.text());
   if (!answer?.ok) return form.submit(); // the server says what is wrong
   const fresh = elements(await answer.text());
