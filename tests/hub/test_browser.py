@@ -336,6 +336,18 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
     assert scene.hub.store.incident("inc").verdict is None
 
 
+def test_what_is_folded_in_or_out_stays_so_on_a_page_that_keeps_itself_fresh(scene: Scene) -> None:
+    scene.hub.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
+    page = scene.page("cameras/shanghai/box1/cam3/orientation")
+    assert page.get_attribute(".lie-events", "open") is not None
+    page.click(".lie-events summary")
+    with page.expect_response(lambda answer: answer.url.endswith("/orientation"), timeout=20_000):
+        pass
+    page.wait_for_timeout(500)
+    assert page.get_attribute(".lie-events", "open") is None
+
+
 def test_what_is_pressed_twice_is_done_once(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

@@ -18,6 +18,9 @@
   document.addEventListener("visibilitychange", () => { if (!document.hidden) htmx.trigger(document.body, "wake"); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
+  // What somebody folded in or out stays so where a page keeps itself fresh.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, on) => name !== "open" || !on.matches("details");
+
   // A form on its way isn't sent again: to press twice would make two cases. After a while that is wanted.
   document.addEventListener("submit", (event) => {
     const form = event.target;
