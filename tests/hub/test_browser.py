@@ -21,6 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from detector import wire
 from detector.config import Broker, HubConfig
+from detector.hub.census import Censuses
 from detector.hub.edge_keys import EdgeKeys
 from detector.hub.people import People
 from detector.hub.reviews import REASONS
@@ -29,7 +30,7 @@ from detector.hub.server import Hub
 from detector.hub.stored import VERDICTS
 from tests.conftest import part_missing
 from tests.hub.conftest import CHEAP, make_act, make_side
-from tests.hub.test_orientation import lying
+from tests.hub.test_orientation import counted, lying
 from tests.hub.test_tuning import set_score
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -334,6 +335,26 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
     page.keyboard.press("u")
     page.wait_for_selector(".trail .withdrawn")
     assert scene.hub.store.incident("inc").verdict is None
+
+
+def test_hours_and_counts_of_how_labels_lie_are_legible_on_a_phone(scene: Scene) -> None:
+    place, now = ("shanghai", "box1", "cam3"), time.time()
+    scene.hub.store.set_health(*place[:2], {"cameras": {"cam3": {"age_s": 1.0}}}, now)
+    for minutes in range(200, 0, -10):
+        counted_at = now - 60 * minutes
+        Censuses(scene.hub.store.database).keep(*place[:2], counted(at=counted_at), counted_at)
+    lying(scene.hub.store, place, now)
+    page = scene.page("cameras/shanghai/box1/cam3/orientation", viewport=PHONE)
+    over = """() => {
+      const all = (what) => [...document.querySelectorAll(what)].map((one) => one.getBoundingClientRect());
+      const boxes = (what) => all(what).filter((box) => box.width);
+      const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      const ticks = boxes(".day-ticks text");
+      return [ticks.length, ticks.filter((one, n) => n && meet(one, ticks[n - 1])).length,
+        boxes(".lane small").filter((one) => boxes(".lane rect").some((bar) => meet(one, bar))).length];
+    }"""
+    shown, touching, hidden = page.evaluate(over)
+    assert shown > 2 and (touching, hidden) == (0, 0)
 
 
 def test_what_is_folded_in_or_out_stays_so_on_a_page_that_keeps_itself_fresh(scene: Scene) -> None:
