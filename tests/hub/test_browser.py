@@ -798,6 +798,15 @@ def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None
             })"""
         )
         assert len(found) == 4 and [words for words, seen, whole in found if not (seen and whole)] == [], language
+        # The choices that narrow the queue are read whole where the queue stands beside.
+        cut_off = page.locator(".narrow select").evaluate_all(
+            """all => all.filter((one) => {
+              const has = one.offsetWidth;
+              Object.assign(one.style, { fieldSizing: "content", width: "auto", justifySelf: "start" });
+              return one.offsetWidth > has;
+            }).length"""
+        )
+        assert width < 960 or cut_off == 0, language
         watch, stage = (page.locator(part).first.bounding_box() for part in (".choices", ".stage"))
         assert stage["width"] <= watch["width"] + 1
 
