@@ -93,7 +93,7 @@ ZH: dict[str, str] = {
 
 EN: dict[str, str] = {
     "health": "Health",
-    "health_all_fine": "All is well: edge boxes online: {edges}, cameras seen: {cameras}",
+    "health_all_fine": "All is well: edge boxes online {edges}/{edges}, cameras seen {cameras}/{cameras}",
     "health_some": "Edge boxes online {online}/{edges}, cameras seen {fine}/{cameras}",
     "health_none": "No edge box has reported yet",
     "health_day_whole": "No gap in the last 24 hours, 0 late alerts",
