@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, select, update
 
@@ -35,6 +35,17 @@ logger = logging.getLogger(__name__)
 
 ACTIVE, NEXT, RETIRED, REVOKED = "active", "next", "retired", "revoked"
 ROUNDED_S = 0.001  # times on the wire have three decimals
+
+
+class _OfEdge(Protocol):
+    @property
+    def site(self) -> str: ...
+
+    @property
+    def edge(self) -> str: ...
+
+
+OfEdge = TypeVar("OfEdge", bound=_OfEdge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +185,15 @@ class EdgeKeys:
                 if scope.sees(key.site):
                     found.setdefault((key.site, key.edge), []).append(key)
         return found
+
+    def in_service(self, ones: Iterable[OfEdge]) -> list[OfEdge]:
+        """Those edges, or things of edges, that weren't shut out: nobody misses one that was, or its cameras."""
+        keys = self.all()
+        return [
+            one
+            for one in ones
+            if (own := keys.get((one.site, one.edge))) is None or any(key.state in (ACTIVE, NEXT) for key in own)
+        ]
 
     def active(self, site: str, edge: str) -> str | None:
         """The key in use by an edge, base64; `None` where it may not come in."""

@@ -13,11 +13,10 @@ from detector.clock import Clock, Correction, SystemClock
 from detector.config import AlarmsConfig
 from detector.hub.alarms import Alarms, Place, Sign
 from detector.hub.background import Background
-from detector.hub.edge_keys import ACTIVE, NEXT, EdgeKeys
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.health import Health
 from detector.hub.signs import HubNow, is_fresh, signs
 from detector.hub.store import Store
-from detector.hub.stored import Edge
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ class Watchman:
         now = self._clock.now()
         if self._store.database.damage:
             self._damaged(self._store.database.damage)
-        edges = self._in_service()
+        edges = self._keys.in_service(self._store.edges())
         standing = {alarm.place for alarm in self._alarms.open()}
         hub = HubNow(
             self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,
@@ -147,14 +146,6 @@ class Watchman:
 
         if self._alarms.judge(found, now, is_unseen):
             self._poke()
-
-    def _in_service(self) -> list[Edge]:
-        keys = self._keys.all()
-        return [
-            edge
-            for edge in self._store.edges()
-            if (own := keys.get((edge.site, edge.edge))) is None or any(key.state in (ACTIVE, NEXT) for key in own)
-        ]
 
 
 def absence(down_from: float, up_at: float) -> Sign:

@@ -9,14 +9,11 @@ from html.parser import HTMLParser
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from detector.hub.census import Censuses
 from detector.hub.edge_keys import EdgeKeys
-from detector.hub.pictures import Pictures
-from detector.hub.store import Store
 from detector.hub.texts import LANGUAGES
 from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
-from tests.hub.test_orientation import counted, turned
+from tests.hub.test_orientation import lying
 
 # Every page that somebody logged in may come to; a new one is one more line.
 PAGES = [
@@ -95,13 +92,6 @@ def fill(scene: Scene) -> None:  # noqa: F811
     lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
 
 
-def lying(store: Store, place: tuple[str, str, str], at: float, zone: str = "bulk") -> None:
-    """Parcels lie before a camera; some of them were turned."""
-    Pictures(store.database).keep(place, large=False, jpeg=make_jpeg(), taken_at=at, at=at)
-    told = turned(at - 30).model_copy(update={"zone": zone})
-    Censuses(store.database).keep(place[0], place[1], counted(told, at=at, camera=place[2]), at)
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
     # All that people and edges bring is neither Chinese nor a word: `0-0`.
@@ -117,6 +107,22 @@ def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
     paths = [path.replace("shanghai/box1/cam3", "0-3/0-4/0-2") for path in PAGES]
     left = {path: untranslated(site.client.get(path).text, language) - brought for path in paths}
     assert {path: words for path, words in left.items() if words} == {}
+
+
+def test_one_of_a_thing_is_said_in_the_singular(site: Site) -> None:
+    one = {"low": 1, "best": 1, "high": 1}
+    site.store.add_alerts([make_envelope(incident="inc", labels_exposed=one, acts=[], snapshot=make_jpeg())], NOON)
+    site.store.add_verdict("inc", site.login["user"], "true", "", NOON)
+    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    site.parts.health.report("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}, "at_unix": NOON}, NOON)
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0, "fps": 5.0}}}, NOON)
+    site.client.post("/cases/add", data={"case": "new", "title": "one", "incidents": "inc"})
+    site.client.cookies.set("language", "en")
+    many = re.compile(r"(?<![\w.,:/–-])1 (?:edge )?[a-z]{2,}s\b")
+    for path in [*PAGES, "/?told=all", "/review?lane=all", "/cases/1", "/day?day=2026-11-01"]:
+        text = _Text()
+        text.feed(site.client.get(path).text)
+        assert many.findall(" ".join(text.parts)) == [], path
 
 
 def untranslated(html: str, language: str) -> set[str]:

@@ -21,6 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from detector import wire
 from detector.config import Broker, HubConfig
+from detector.hub.census import Censuses
 from detector.hub.edge_keys import EdgeKeys
 from detector.hub.people import People
 from detector.hub.reviews import REASONS
@@ -29,6 +30,7 @@ from detector.hub.server import Hub
 from detector.hub.stored import VERDICTS
 from tests.conftest import part_missing
 from tests.hub.conftest import CHEAP, make_act, make_side
+from tests.hub.test_orientation import counted, lying
 from tests.hub.test_tuning import set_score
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -335,6 +337,60 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
     assert scene.hub.store.incident("inc").verdict is None
 
 
+def test_hours_and_counts_of_how_labels_lie_are_legible_on_a_phone(scene: Scene) -> None:
+    place, now = ("shanghai", "box1", "cam3"), time.time()
+    scene.hub.store.set_health(*place[:2], {"cameras": {"cam3": {"age_s": 1.0}}}, now)
+    for minutes in range(200, 0, -10):
+        counted_at = now - 60 * minutes
+        Censuses(scene.hub.store.database).keep(*place[:2], counted(at=counted_at), counted_at)
+    lying(scene.hub.store, place, now)
+    page = scene.page("cameras/shanghai/box1/cam3/orientation", viewport=PHONE)
+    over = """() => {
+      const all = (what) => [...document.querySelectorAll(what)].map((one) => one.getBoundingClientRect());
+      const boxes = (what) => all(what).filter((box) => box.width);
+      const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      const ticks = boxes(".day-ticks text");
+      return [ticks.length, ticks.filter((one, n) => n && meet(one, ticks[n - 1])).length,
+        boxes(".lane small").filter((one) => boxes(".lane rect").some((bar) => meet(one, bar))).length];
+    }"""
+    shown, touching, hidden = page.evaluate(over)
+    assert shown > 2 and (touching, hidden) == (0, 0)
+
+
+def test_what_is_folded_in_or_out_stays_so_on_a_page_that_keeps_itself_fresh(scene: Scene) -> None:
+    scene.hub.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
+    page = scene.page("cameras/shanghai/box1/cam3/orientation")
+    assert page.get_attribute(".lie-events", "open") is not None
+    page.click(".lie-events summary")
+    with page.expect_response(lambda answer: answer.url.endswith("/orientation"), timeout=20_000):
+        pass
+    page.wait_for_timeout(500)
+    assert page.get_attribute(".lie-events", "open") is None
+
+
+def test_what_is_pressed_twice_is_done_once(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("incidents/inc")
+    page.fill(".note", "the same shirt as yesterday")
+    page.locator(".notes form").evaluate("form => { form.requestSubmit(); form.requestSubmit(); }")
+    page.wait_for_selector(".notes li")
+    page.wait_for_timeout(300)
+    assert [note.text for note in scene.hub._parts.reviews.notes("inc")] == ["the same shirt as yesterday"]
+    page.goto(scene.hub.url + "cases")
+    page.fill("#title", "night shift")
+    held_back = page.locator(".new-case").evaluate(
+        """form => {
+          const seen = [];
+          addEventListener("submit", (event) => { seen.push(event.defaultPrevented); event.preventDefault(); });
+          form.requestSubmit();
+          form.requestSubmit();
+          return seen;
+        }"""
+    )
+    assert held_back == [False, True]
+
+
 def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes) -> None:
     started_at = float(int(time.time()) - 6000)
     for n in range(11):
@@ -595,6 +651,38 @@ def test_an_area_of_false_alarms_is_drawn_or_typed_and_proposed(scene: Scene, mp
     assert json.loads(page.input_value(".mask [name=polygon]")) == [[0.41, 0.4], [0.61, 0.4], [0.61, 0.6], [0.41, 0.6]]
 
 
+def test_a_finger_that_the_browser_takes_away_lets_go_of_the_time_line_and_of_a_corner(
+    scene: Scene, mp4: bytes
+) -> None:
+    started_at = float(int(time.time()) - 600)
+    acts = [make_act(started_at + 1, length_s=0.5)]
+    scene.alert("inc", started_at_unix=started_at, ended_at_unix=started_at + 4, acts=acts)
+    scene.upload("inc", 0, mp4, started_at)
+    page = scene.page("incidents/inc", has_touch=True)
+    until(page, "Player.in(document).video.readyState >= 2 && !Player.in(document).video.seeking")
+    touch = page.context.new_cdp_session(page)
+
+    def place(selector: str, x: float, y: float) -> tuple[float, float]:
+        box = page.locator(selector).bounding_box()
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def taken_away(x: float, y: float) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchCancel", "touchPoints": []})
+
+    page.locator(".timeline").scroll_into_view_if_needed()
+    taken_away(*place(".timeline .spans", 0.9, 0.8))
+    until(page, "document.querySelector('video').currentTime > 3")
+    page.mouse.move(*place(".timeline .spans", 0.2, 0.8))
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.querySelector('video').currentTime") > 3
+    page.keyboard.press("m")
+    taken_away(*place(".stage .area", 0.25, 0.25))
+    drawn = page.input_value(".mask [name=polygon]")
+    page.mouse.move(*place(".stage .area", 0.75, 0.75))
+    assert page.input_value(".mask [name=polygon]") == drawn
+
+
 def test_what_grows_worse_moves_from_the_digest_to_the_alerts(scene: Scene) -> None:
     scene.alert("note", severity="info")
     feed, digest = scene.page(), scene.page("digest")
@@ -671,17 +759,56 @@ def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scen
     scene.upload("inc", 0, mp4, time.time() - 60)
     cameras = [{"camera": "c" * 60, "title": "很长的名字" * 10, "age_s": 1.0, "reason": "y" * 90}]
     scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    lying(scene.hub.store, ("shanghai", "box1", "c" * 60), time.time(), "z" * 64)
+    inside = scene.hub.store.incidents(["inc", "note"])
+    scene.hub._parts.cases.make("y" * 90, inside, user="owner", at=time.time())
     page = scene.page(viewport={"width": width, "height": 800})
+    paths = (
+        "", "digest", "day", "weeks", "review", "incidents/inc", "cases", "cases/1", "cameras",
+        f"cameras/shanghai/box1/{'c' * 60}/orientation", "health", "edges", "tuning", "notices", "people", "audit",
+        "retention", "integrations", "account", "source",
+    )  # fmt: skip
     for language in ("zh", "en"):
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
-        for path in ("", "digest", "review", "incidents/inc", "cameras", "tuning", "account", "source"):
+        for path in paths:
             page.goto(scene.hub.url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (language, path)
             small = page.evaluate(
                 "[...document.querySelectorAll('button, input:not([type=hidden]):not(.hidden), .button')]"
-                ".filter(e => e.offsetParent && e.getBoundingClientRect().height < 40).map(e => e.outerHTML)"
+                ".filter(e => e.offsetParent && (e.matches('[type=checkbox], [type=radio]') && e.closest('label') || e)"
+                ".getBoundingClientRect().height < 40).map(e => e.outerHTML)"
             )
             assert small == [], (language, path)
+
+
+@pytest.mark.parametrize("width", [320, 480, 1024, 1200, 1440])
+def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None:
+    scene.alert("inc")
+    page = scene.page("review", viewport={"width": width, "height": 768})
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        page.reload()
+        page.wait_for_selector(".verdicts button")
+        found = page.evaluate(
+            """() => [...document.querySelectorAll(".verdicts button")].map((one) => {
+              one.scrollIntoView({ block: "center" });
+              const box = one.getBoundingClientRect();
+              const seen = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+              return [one.textContent.trim(), one.contains(seen), one.scrollWidth <= one.clientWidth];
+            })"""
+        )
+        assert len(found) == 4 and [words for words, seen, whole in found if not (seen and whole)] == [], language
+        # The choices that narrow the queue are read whole where the queue stands beside.
+        cut_off = page.locator(".narrow select").evaluate_all(
+            """all => all.filter((one) => {
+              const has = one.offsetWidth;
+              Object.assign(one.style, { fieldSizing: "content", width: "auto", justifySelf: "start" });
+              return one.offsetWidth > has;
+            }).length"""
+        )
+        assert width < 960 or cut_off == 0, language
+        watch, stage = (page.locator(part).first.bounding_box() for part in (".choices", ".stage"))
+        assert stage["width"] <= watch["width"] + 1
 
 
 def test_language_and_theme_switch_in_place(scene: Scene) -> None:

@@ -156,6 +156,41 @@ def test_a_zone_is_drawn_looked_at_and_in_force_at_the_edge(live: Live, browser:
     assert json.loads((live.config.data_dir / "zoned.json").read_text())["version"] == 1
 
 
+def test_undo_lets_go_of_a_corner_that_is_held_and_takes_back_nothing_else(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    page.locator("#zone-list button").first.click()
+    page.focus("[data-key=point-0]")
+    page.keyboard.press("ArrowUp")
+    nudged = drafted(page)
+    (corner, away, further) = spots(page, tuple(nudged[0]["polygon"][0]), (0.2, 0.2), (0.3, 0.3))
+    for moves in ([], [away]):  # held still, and on its way
+        page.mouse.move(*corner)
+        page.mouse.down()
+        for place in moves:
+            page.mouse.move(*place, steps=4)
+        page.keyboard.press("Control+z")
+        assert drafted(page) == nudged
+        page.mouse.move(*further)
+        page.mouse.up()
+        assert drafted(page) == nudged
+    # Another deed while a corner is held keeps where it came to, as a step of its own.
+    page.mouse.move(*corner)
+    page.mouse.down()
+    page.mouse.move(*away, steps=4)
+    dragged = drafted(page)
+    page.keyboard.press("Delete")
+    page.mouse.move(*further)
+    page.mouse.up()
+    assert len(drafted(page)[0]["polygon"]) == 3
+    for former in (dragged, nudged):
+        page.keyboard.press("Control+z")
+        assert drafted(page) == former
+    page.keyboard.press("Control+z")
+    assert drafted(page)[0]["polygon"][0] == list(BULK.polygon[0])
+
+
 def test_the_edge_s_reason_for_refusing_is_shown_and_what_was_in_force_stays(
     live: Live, browser: Any, complaints: list[str]
 ) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
 from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig
@@ -78,6 +79,20 @@ def test_nothing_is_missed_or_doubled_when_the_hub_starts_anew(scene: Scene, tmp
     page.context.close()
     scene.hub.stop()
     scene.complaints.clear()  # the browser says, rightly, that it was refused
+
+
+@pytest.mark.parametrize("width", [320, 360, 1440])
+def test_marks_on_a_picture_do_not_lie_over_each_other(scene: Scene, width: int) -> None:  # noqa: F811
+    exposed = {"low": 120, "best": 128, "high": 135}
+    scene.alert("inc", started_at_unix=time.time() - 7200, labels_exposed=exposed)
+    page = scene.page(viewport={"width": width, "height": 800})
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        page.reload()
+        late, labels = (page.locator(f".card {mark}").bounding_box() for mark in (".late", ".labels"))
+        beside = late["x"] + late["width"] <= labels["x"]
+        assert beside or late["y"] + late["height"] <= labels["y"], language
+        assert labels["x"] >= 0 and labels["x"] + labels["width"] <= width
 
 
 def test_a_tap_on_the_day_leads_to_that_hour(scene: Scene) -> None:  # noqa: F811

@@ -397,6 +397,17 @@ def test_nobody_goes_on_missing_a_box_that_was_shut_out(site: Site) -> None:
     assert {gap.ended_at for gap in health.gaps(NOON - 3600, NOON + 90000)} == {NOON + 2220}
 
 
+def test_cameras_of_a_box_that_was_shut_out_are_looked_for_no_more(site: Site) -> None:
+    told(site, cam3=900.0)
+    assert "1 台摄像机没有画面" in site.client.get("/").text
+    assert "cam3" in site.client.get("/cameras").text and "摄像机有画面 0/1" in site.client.get("/health").text
+    assert site.client.post("/edges/shanghai/box1/revoke").status_code == 303
+    pages = {path: site.client.get(path).text for path in ("/", "/day", "/cameras")}
+    assert [path for path, page in pages.items() if "没有画面" in page or "cam3" in page] == []
+    assert "还没有边缘设备接入" in site.client.get("/health").text
+    assert "cam3" in site.client.get("/cameras/shanghai/box1/cam3/orientation").text  # what was seen stays
+
+
 def test_time_without_a_watch_is_counted_once_where_gaps_overlap(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     health.begin()

@@ -25,7 +25,7 @@ from detector.hub.store import Store
 from detector.hub.texts import Phrases
 from detector.hub.views import Views
 from detector.hub.zones import Zones
-from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
 
 TOPICS = wire.Topics("shanghai", "box1")
 PLACE = ("shanghai", "box1", "cam3")
@@ -47,6 +47,13 @@ def turned(at: float = NOON - 60, n: int = 14, tracks: tuple[int, ...] = (7,)) -
 
 def counted(*zones: ZoneCensus, at: float = NOON, camera: str = "cam3") -> Census:
     return Census(camera=camera, at=at, zones=zones or (zone(),))
+
+
+def lying(store: Store, place: tuple[str, str, str], at: float, zone: str = "bulk") -> None:
+    """Parcels lie before a camera; some of them were turned."""
+    Pictures(store.database).keep(place, large=False, jpeg=make_jpeg(), taken_at=at, at=at)
+    told = turned(at - 30).model_copy(update={"zone": zone})
+    Censuses(store.database).keep(place[0], place[1], counted(told, at=at, camera=place[2]), at)
 
 
 # What is kept

@@ -77,6 +77,19 @@ def test_spans(seconds: float, zh: str, en: str) -> None:
     assert Phrases("en").span(seconds).replace("\u00a0", " ") == en
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        ("alarm_overload", {"name": "x", "n": 1, "of": 3}, "1 of 3 cameras is looked at"),
+        ("health_overload", {"n": 1, "cameras": 3, "fps": "2", "due": "5"}, "1 of 3 cameras is looked at"),
+        ("sheet_absent", {"n": 1}, "1 recording is not in the pack"),
+        ("sheet_more_edges", {"n": 1}, "1 more edge box:"),
+    ],
+)
+def test_one_camera_box_or_recording_is_said_in_the_singular(key: str, values: dict[str, Any], words: str) -> None:
+    assert words in Phrases("en")(key, **values)
+
+
 def test_ages() -> None:
     assert Phrases("en").ago(None) == "never"
     assert Phrases("en").ago(0.4) == "just now"

@@ -123,7 +123,7 @@ def _cards(view: View) -> list[Card]:
     zones, pictures = view.parts.zones, view.parts.pictures.glimpses(view.scope)
     said, waiting = zones.layouts(view.scope), [one.place for one in zones.proposals(view.scope)]
     cards = []
-    for state in camera_states(view.store.edges(view.scope), view.now, view.scope):
+    for state in view.parts.keys.in_service(camera_states(view.store.edges(view.scope), view.now, view.scope)):
         place = state.site, state.edge, state.name
         count = waiting.count(place)
         cards.append(Card(state, pictures.get(place), said.get(place, {}), count, path_of(place)))

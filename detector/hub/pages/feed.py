@@ -233,7 +233,7 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         "totals": view.store.totals(start, end, view.scope),
         "hours": hour_bars(by_hour, view.local(view.now).hour),
         "cameras": cameras,
-        "look": look(cameras),
+        "look": look(view.parts.keys.in_service(cameras)),
         "spent": view.store.alerts_in(budget.shift(view.now)),
         "limit": budget.limit,
         "gaps": gaps_of_today(view, start, cameras),

@@ -18,6 +18,18 @@
   document.addEventListener("visibilitychange", () => { if (!document.hidden) htmx.trigger(document.body, "wake"); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
+  // What somebody folded in or out stays so where a page keeps itself fresh.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, on) => name !== "open" || !on.matches("details");
+
+  // A form on its way isn't sent again: to press twice would make two cases. After a while that is wanted.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    if ("sent" in form.dataset) event.preventDefault();
+    form.dataset.sent = "";
+    setTimeout(() => { delete form.dataset.sent; }, 5000);
+  });
+
   // What somebody did and the server didn't take must not look done. That is told until something is taken: what a page
   // asks for by itself says nothing of it.
   const isDeed = (event) => event.detail.requestConfig.verb !== "get";

@@ -423,7 +423,8 @@ class Player {
       this.line.setPointerCapture(event.pointerId);
       scrub(event);
       this.line.onpointermove = scrub;
-      this.line.onpointerup = () => { this.line.onpointermove = null; };
+      // Lifted, or taken away by the browser: a finger that turns out to scroll the page is.
+      this.line.onlostpointercapture = () => { this.line.onpointermove = null; };
     });
   }
 }

@@ -254,9 +254,13 @@ function undoAtDesk() {
 }
 
 async function sendHere(form, fields) {
+  const told = JSON.stringify(fields);
+  if (form.dataset.sent === told) return undefined; // pressed twice
+  form.dataset.sent = told;
   const { part } = form.closest("[data-part]").dataset;
   const { incident } = shown().dataset;
   const answer = await ask(form.getAttribute("action"), fields).catch(() => null);
+  delete form.dataset.sent;
   if (answer?.status === 409) return contest(await answer.text());
   if (!answer?.ok) return form.submit(); // the server says what is wrong
   const fresh = elements(await answer.text());
@@ -444,7 +448,7 @@ function openMask(form) {
     points[held] = place(event);
     drawMask(form, points);
   });
-  svg.addEventListener("pointerup", () => { held = null; });
+  svg.addEventListener("lostpointercapture", () => { held = null; }); // lifted, or taken away by the browser
   form.querySelector("[data-clear]").onclick = () => {
     fresh = false;
     drawMask(form, []);

@@ -208,7 +208,16 @@ function renderTools() {
 
 // What people do
 
+// Ends a drag, whose step to undo was noted when it began: what hasn't moved is no step, what isn't kept never was.
+function letGo(isKept = true) {
+  if (!drag) return;
+  if (!isKept) [zones, point] = [JSON.parse(undone.pop()), -1];
+  else if (!drag.moved) undone.pop();
+  drag = null;
+}
+
 function before() {
+  letGo(); // what else is done while a corner is held is a step of its own
   undone.push(JSON.stringify(zones));
   if (undone.length > MOST_UNDO) undone.shift();
   document.getElementById("looked")?.remove(); // it shows what is no longer so
@@ -221,12 +230,14 @@ function change(what) {
 }
 
 function choose(z) {
+  letGo();
   [selected, point, drawing] = [z, -1, null];
   render();
 }
 
 function undo() {
-  if (drawing) {
+  if (drag) letGo(false);
+  else if (drawing) {
     if (drawing.length) drawing.pop();
     else drawing = null;
   } else if (undone.length) {
@@ -239,6 +250,7 @@ function undo() {
 }
 
 function begin() {
+  letGo();
   [drawing, selected, point, crossShown] = [[], -1, -1, false];
   render();
   svg.focus({ preventScroll: true });
@@ -364,10 +376,7 @@ svg.addEventListener("pointermove", (event) => {
 
 function drop(event) {
   if (!drag || event.pointerId !== drag.id) return;
-  if (!drag.moved || event.type === "pointercancel") {
-    zones = JSON.parse(undone.pop());
-  }
-  drag = null;
+  letGo(event.type !== "pointercancel");
   render();
 }
 svg.addEventListener("pointerup", drop);

@@ -116,7 +116,8 @@ EN: dict[str, str] = {
     "none is lost. If the hub was set up anew, let the box join again.",
     "alarm_certificate": "The certificate of edge box {name} ends on {to}",
     "alarm_do_certificate": "After that the broker lets it in no more. Let the box join again before.",
-    "alarm_overload": "Edge box {name} is overloaded: {n} of {of} cameras are looked at too seldom",
+    "alarm_overload": "Edge box {name} is overloaded: {n} of {of} cameras is looked at too seldom|"
+    "Edge box {name} is overloaded: {n} of {of} cameras are looked at too seldom",
     "alarm_do_overload": "Cameras with people come first, but acts may be missed. Give it fewer cameras, have it use "
     "their substreams, or take a stronger box.",
     "alarm_safe_mode": "Edge box {name} can't use its configuration file, and watches on with the last good one",

@@ -276,7 +276,7 @@ EN = {
     "yesterday": "Yesterday",
     "today_none": "Today: no alerts",
     "today_some": "Today: {n} alert|Today: {n} alerts",
-    "exposed": "{count} labels exposed",
+    "exposed": "{count} label exposed|{count} labels exposed",
     "tuning": "Thresholds",
     "tuning_why": "Findings scored below a threshold raise no alert. Proposals come from verdicts of the last {days} "
     "days alone; every change bears a name and can be taken back.",

@@ -256,16 +256,17 @@ EN: dict[str, str] = {
     "segment_unannounced": "(not signed by the edge)",
     "sheet_title": "Hand-over of video evidence",
     "sheet_made_by": "made by {user}",
-    "sheet_sum": "{n} alerts (days: {days}, cameras: {cameras}), {photos} photos in {span}, "
-    "about {count} labels exposed (most likely {best})",
+    "sheet_sum": "alerts: {n} (days: {days}, cameras: {cameras}), photos: {photos} in {span}, "
+    "labels exposed: about {count} (most likely {best})",
     "sheet_stills": "Stills (labels blurred)",
     "sheet_when": "When and where (red: photo acts)",
     "sheet_place": "Place",
     "sheet_more_days": "{n} more day|{n} more days",
     "sheet_more_incidents": "{n} more: see case.json.",
-    "sheet_more_edges": "{n} more edge boxes: see edges.json.",
+    "sheet_more_edges": "{n} more edge box: see edges.json.|{n} more edge boxes: see edges.json.",
     "sheet_more_files": "{n} more: see manifest.json.",
-    "sheet_absent": "{n} recordings are not in the pack (they never came, or are lost): see incident.json of each.",
+    "sheet_absent": "{n} recording is not in the pack (it never came, or is lost): see incident.json.|"
+    "{n} recordings are not in the pack (they never came, or are lost): see incident.json of each.",
     "sheet_count": "How labels are counted, and the limits of it",
     "sheet_count_text": "Estimated from the picture, photo by photo: the lower figure is what the phone was surely "
     "aimed at, the upper one all that may have been in its view. Within one alert a parcel counts once; alerts are "

@@ -119,7 +119,7 @@ EN: dict[str, str] = {
     "told_alert": "Alerts",
     "told_digest": "Digest only",
     "told_all": "Alerts and digest",
-    "exposed_short": "{count} labels",
+    "exposed_short": "{count} label|{count} labels",
     "day_short": "Day",
     "weeks_short": "Weeks",
     "day_title": "The day at a glance",

@@ -42,7 +42,7 @@ ZH: dict[str, str] = {
     "health_resting": "无人无动静：只看关键帧，有变化就全看",
     "health_wait": "平均等待",
     "health_wait_s": "{s} 秒",
-    "health_overload": "这台设备忙不过来：{cameras} 路摄像机中有 {behind} 路，每秒只看得到 {fps} 次，本应 {due} 次。",
+    "health_overload": "这台设备忙不过来：{cameras} 路摄像机中有 {n} 路，每秒只看得到 {fps} 次，本应 {due} 次。",
     "health_overload_do": "有人的画面会优先看，但动作可能漏看。请减少这台设备的路数、改用子码流，或换更强的设备。",
     "lack_small_lost": "子码流没有画面，改看主码流：照常分析，但更耗算力。",
     "lack_small_differs": "子码流与主码流的画面比例不同，改看主码流。请在摄像机里设成同样比例，"
@@ -93,7 +93,7 @@ ZH: dict[str, str] = {
 
 EN: dict[str, str] = {
     "health": "Health",
-    "health_all_fine": "All is well: {edges} edge boxes online, {cameras} cameras seen",
+    "health_all_fine": "All is well: edge boxes online {edges}/{edges}, cameras seen {cameras}/{cameras}",
     "health_some": "Edge boxes online {online}/{edges}, cameras seen {fine}/{cameras}",
     "health_none": "No edge box has reported yet",
     "health_day_whole": "No gap in the last 24 hours, 0 late alerts",
@@ -135,8 +135,8 @@ EN: dict[str, str] = {
     "health_resting": "Nobody there, nothing moves: key frames only, until one differs",
     "health_wait": "mean wait",
     "health_wait_s": "{s} s",
-    "health_overload": "This box is overloaded: {behind} of {cameras} cameras are looked at {fps} times a second "
-    "instead of {due}.",
+    "health_overload": "This box is overloaded: {n} of {cameras} cameras is looked at {fps} times a second instead of "
+    "{due}.|This box is overloaded: {n} of {cameras} cameras are looked at {fps} times a second instead of {due}.",
     "health_overload_do": "Cameras with people come first, but acts may be missed. Give the box fewer cameras, have it "
     "use their substreams, or take a stronger box.",
     "lack_small_lost": "Its substream brings no picture, so the main stream is looked at: nothing is missed, but it "
