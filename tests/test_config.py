@@ -320,6 +320,18 @@ def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path, monkeypat
     assert secret(None, None) is None
 
 
+@pytest.mark.parametrize("value", ["", " \n"])
+def test_an_empty_address_of_the_database_is_no_sqlite(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "address").write_text(value)
+    monkeypatch.setenv("LABELWATCH_TEST_DATABASE", value)
+    with pytest.raises(ConfigError, match="LABELWATCH_TEST_DATABASE: is empty"):
+        HubConfig(database_env="LABELWATCH_TEST_DATABASE").database_url()
+    with pytest.raises(ConfigError, match="address: is empty"):
+        HubConfig(database_file=tmp_path / "address").database_url()
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
 def test_a_secret_that_cannot_be_read_is_a_problem(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "secret"

@@ -12,6 +12,7 @@ from detector.config.connections import Broker
 from detector.config.named_secrets import secret
 from detector.config.settings import IncidentKindName, Name, Settings, known_timezone
 from detector.config.working_time import Calendar
+from detector.errors import ConfigError, Problem
 from detector.secrecy import know
 
 KeptAs = Literal["true_alarm", "authorised", "unclear", "false_alarm", "note"]
@@ -119,10 +120,17 @@ class HubConfig(Settings):
         return url
 
     def database_url(self) -> str | None:
-        """The database's SQLAlchemy URL with its password, from environment, file or here; `None` for SQLite's own."""
+        """The database's SQLAlchemy URL with its password, from environment, file or here; `None` for SQLite's own.
+
+        Raises:
+            ConfigError: It is named but not there, or empty.
+        """
         found = secret(self.database_env, self.database_file)
         if found is None:
             return self.database
+        if not found.strip():  # taken for none given, it would begin an empty SQLite beside what is kept
+            file, key = ("environment", self.database_env) if self.database_env else (str(self.database_file), "")
+            raise ConfigError([Problem(file, key or "", "is empty", "put the database's address there")])
         if password := _password_of(found):
             know(password)
         return found
