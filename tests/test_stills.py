@@ -112,6 +112,19 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(
     assert "6 of 6 pictures" in told
 
 
+@pytest.mark.parametrize(("name", "out"), [("a.jpg", "a.jpg"), ("a.jpg", "b.PNG"), ("odd", "odd")])
+def test_no_picture_is_written_over(
+    name: str, out: str, folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (picture(folder / "a.jpg"), picture(folder / "b.PNG")):
+        (folder / "odd").write_bytes(path.read_bytes())
+    before = (folder / out).read_bytes()
+    # As a shell has it when somebody writes `--out *.jpg`.
+    assert main(["detect", "--out", str(folder / out), str(folder / name), "--model", model]) == 2
+    assert f"--out: is a picture: {folder / out}" in capsys.readouterr().err
+    assert (folder / out).read_bytes() == before
+
+
 def test_a_file_named_is_read_whatever_its_name(
     folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
