@@ -125,6 +125,14 @@ def test_no_picture_is_written_over(
     assert (folder / out).read_bytes() == before
 
 
+def test_a_name_that_would_end_the_line_is_told_in_one(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a\n\x1b[31mb.jpg").touch()
+    assert main(["detect", str(folder), "--out", str(tmp_path / "found.jsonl"), "--model", model]) == 1
+    assert f"labelwatch: not read: {folder}/a\\n\\x1b[31mb.jpg: empty\n" in capsys.readouterr().err
+
+
 def test_a_file_named_is_read_whatever_its_name(
     folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
