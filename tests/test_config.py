@@ -142,6 +142,7 @@ def test_a_problem_is_said_with_file_key_reason_and_hint(
     assert reason in told["reason"]
     assert hint in told["hint"]
     assert told["hint"]
+    assert ("corners" in told["hint"]) == ("polygon[" in key)
     assert PASSWORD not in json.dumps(problems)
 
 

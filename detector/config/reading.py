@@ -27,7 +27,7 @@ HINTS: dict[str, str] = {
     "too_short": "a zone needs at least three points, a list at least one entry",
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
     "literal_error": "use one of the values named",
-    "less_than_equal": "a zone's corners are shares, 0 to 1; `labelwatch check --schema` lists every limit",
+    "less_than_equal": "`labelwatch check --schema` lists every limit",
 }
 ELSEWISE = "configs/site.yaml shows every key with its meaning"
 
@@ -118,6 +118,8 @@ def _problem(path: Path, found: Any) -> Problem:
     if "stands in the URL" in reason:
         names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
         hint = f"give {names} instead"
+    elif "polygon[" in key and found["type"] in ("less_than_equal", "greater_than_equal"):
+        hint = "a zone's corners are shares, 0 to 1"
     elif key.endswith("broker.host"):
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif key.endswith((".begins", ".ends")):
