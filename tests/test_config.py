@@ -288,6 +288,18 @@ def test_a_hub_configuration_is_known_by_its_keys(
     assert [p["key"] for p in checked(path, capsys)] == [key]
 
 
+def test_the_other_kind_of_configuration_is_one_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edge, hub = tmp_path / "edge.yaml", tmp_path / "hub.yaml"
+    edge.write_text(changed())
+    hub.write_text("data_dir: hub\nport: 8081\nretention: {note: 30}\n")
+    assert main(["zones", str(hub)]) == 2
+    told = "an edge's is needed, which names site, edge and cameras (see configs/site.yaml)"
+    assert capsys.readouterr().err == f"labelwatch: {hub}: is a hub's configuration: {told}\n"
+    assert main(["user", "list", str(edge)]) == 2
+    told = "a hub's is needed (see configs/hub.yaml)"
+    assert capsys.readouterr().err == f"labelwatch: {edge}: is an edge's configuration: {told}\n"
+
+
 def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     folder = tmp_path / "configs"
     folder.mkdir()
