@@ -1,6 +1,6 @@
 """Export a trained checkpoint to ONNX and write the card that the worker checks it against.
 
-    python models/export.py RUN/weights/last.pt [--name scene] [--int8 PICTURES ...]
+    python models/export.py RUN/last.pt [--name scene] [--int8 PICTURES ...]
 
 Writes `models/NAME.onnx` and `models/NAME.yaml`. The ONNX takes any height and width that are multiples of 32; its raw
 output, cut off before boxes are made (`bare.py`), is decoded by `detector/inference/decode.py`. With `--int8`, pictures

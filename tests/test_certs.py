@@ -274,3 +274,20 @@ def test_the_command_tells_what_to_write_where(tmp_path: Path, capsys: pytest.Ca
     assert "no certificate" in capsys.readouterr().out
     assert main(["certs", str(tmp_path / "none"), "--revoke", "north/box-1"]) == 1
     assert main(["certs", str(tmp_path / "none"), "--host", "a b"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [(["--host", "10.0.0.2"], ["--cluster"]), (["--cluster"], ["--host", "10.0.0.2"])]
+)
+def test_a_broker_s_keys_and_a_cluster_s_never_share_a_folder(
+    first: list[str], then: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "certs"
+    assert main(["certs", str(folder), *first]) == 0
+    before = sorted(folder.rglob("*"))
+    capsys.readouterr()
+    assert main(["certs", str(folder), *then]) == 2
+    told = capsys.readouterr()
+    assert "name another folder" in told.err
+    assert not told.out
+    assert sorted(folder.rglob("*")) == before

@@ -119,6 +119,24 @@ def test_an_error_is_one_line(
     assert words in output.err
 
 
+def test_what_the_system_refuses_is_told_by_the_file_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "edge.yaml").write_text(CONFIG)
+    (tmp_path / "out").touch()
+    assert main(["replay", "gone.mp4", "--config", "edge.yaml", "--out", "out"]) == 1
+    assert capsys.readouterr().err == "labelwatch: out/clips: Not a directory\n"
+
+
+def test_a_name_in_an_error_neither_ends_the_line_nor_speaks_to_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["detect", "a\x1b]0;owned\x07.jpg", "--out", "o"]) == 1
+    assert capsys.readouterr().err == "labelwatch: a\\x1b]0;owned\\x07.jpg: no such file or folder\n"
+
+
 def test_a_code_that_nobody_is_there_to_type_is_told_to_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

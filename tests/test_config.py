@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from detector.cli import main
-from detector.config import EdgeConfig, HubConfig, load_edge, load_hub, secret
+from detector.config import EdgeConfig, HubConfig, check_edge, load_edge, load_hub, secret
 from detector.errors import ConfigError
 from tests.conftest import REPOSITORY
 
@@ -112,6 +113,7 @@ BAD_EDGES = [
     pytest.param(changed(hub__ca_file="."), "hub.ca_file", "no such file", "ca.crt", id="a folder for an authority"),
     pytest.param(changed(cameras__0__source=""), "cameras[0].source", "at least 1", "", id="no source"),
     pytest.param(changed(analysis__model="gone.yaml"), "analysis.model", "no such file", "path", id="no model card"),
+    pytest.param(changed(analysis__model="gone"), "analysis.model", "no model gone", "model add", id="no model"),
     pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
     pytest.param(changed(broker__host=""), "broker.host", "pattern", "10.0.0.2", id="no broker"),
     pytest.param(changed(broker__host="mqtt://10.0.0.2"), "broker.host", "pattern", "10.0.0.2", id="broker's URL"),
@@ -142,6 +144,7 @@ def test_a_problem_is_said_with_file_key_reason_and_hint(
     assert reason in told["reason"]
     assert hint in told["hint"]
     assert told["hint"]
+    assert ("corners" in told["hint"]) == ("polygon[" in key)
     assert PASSWORD not in json.dumps(problems)
 
 
@@ -277,6 +280,7 @@ def test_a_configuration_without_problems_is_fine(tmp_path: Path, capsys: pytest
         ("timezone: Mars\n", "timezone"),
         ("retention: {reserve_gb: .inf}\n", "retention.reserve_gb"),
         ("broker: {password_file: gone}\n", "broker.password_file"),
+        ("certs_dir: gone\n", "certs_dir"),
     ],
 )
 def test_a_hub_configuration_is_known_by_its_keys(
@@ -285,6 +289,53 @@ def test_a_hub_configuration_is_known_by_its_keys(
     path = tmp_path / "hub.yaml"
     path.write_text(text)
     assert [p["key"] for p in checked(path, capsys)] == [key]
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "is empty"), (b" \n", "is empty"), (b"\xff\xfe", "UTF-8")])
+def test_a_secret_with_nothing_in_it_is_told(
+    content: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    monkeypatch.setenv("LABELWATCH_TEST_SECRET", "")
+    edge, hub = tmp_path / "edge.yaml", tmp_path / "hub.yaml"
+    changes = {"cameras__0__password_file": "secret", "broker__password_env": "LABELWATCH_TEST_SECRET"}
+    edge.write_text(changed(cameras__1__password_env="LABELWATCH_TEST_SECRET", **changes))
+    hub.write_text("database_file: secret\nbroker: {password_file: secret}\n")
+    told = {problem["key"]: problem["reason"] for problem in checked(edge, capsys) + checked(hub, capsys)}
+    assert told.keys() == {
+        "cameras[0].password_file", "cameras[1].password_env", "broker.password_env",
+        "database_file", "broker.password_file",
+    }  # fmt: skip
+    assert reason in told["cameras[0].password_file"]
+    assert told["cameras[1].password_env"] == "the variable LABELWATCH_TEST_SECRET is empty"
+
+
+def test_a_secret_that_comes_by_a_pipe_is_left_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "secret")  # nobody writes, so that reading it would wait for ever
+    edge = tmp_path / "edge.yaml"
+    edge.write_text(changed(cameras__0__password_file="secret"))
+    assert checked(edge, capsys) == []
+
+
+def test_an_empty_password_of_a_camera_does_not_keep_a_worker_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABELWATCH_TEST_SECRET", "")
+    edge = tmp_path / "edge.yaml"
+    edge.write_text(changed(cameras__0__password_env="LABELWATCH_TEST_SECRET"))
+    assert check_edge(load_edge(edge), edge) == []
+
+
+def test_the_other_kind_of_configuration_is_one_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edge, hub = tmp_path / "edge.yaml", tmp_path / "hub.yaml"
+    edge.write_text(changed())
+    hub.write_text("data_dir: hub\nport: 8081\nretention: {note: 30}\n")
+    assert main(["zones", str(hub)]) == 2
+    told = "an edge's is needed, which names site, edge and cameras (see configs/site.yaml)"
+    assert capsys.readouterr().err == f"labelwatch: {hub}: is a hub's configuration: {told}\n"
+    assert main(["user", "list", str(edge)]) == 2
+    told = "a hub's is needed (see configs/hub.yaml)"
+    assert capsys.readouterr().err == f"labelwatch: {edge}: is an edge's configuration: {told}\n"
 
 
 def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
@@ -318,6 +369,18 @@ def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path, monkeypat
     assert secret("LABELWATCH_TEST_SECRET", None) == PASSWORD
     assert secret(None, file) == "from file"
     assert secret(None, None) is None
+
+
+@pytest.mark.parametrize("value", ["", " \n"])
+def test_an_empty_address_of_the_database_is_no_sqlite(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "address").write_text(value)
+    monkeypatch.setenv("LABELWATCH_TEST_DATABASE", value)
+    with pytest.raises(ConfigError, match="LABELWATCH_TEST_DATABASE: is empty"):
+        HubConfig(database_env="LABELWATCH_TEST_DATABASE").database_url()
+    with pytest.raises(ConfigError, match="address: is empty"):
+        HubConfig(database_file=tmp_path / "address").database_url()
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])

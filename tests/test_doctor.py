@@ -277,3 +277,43 @@ def test_a_broken_opencv_does_not_keep_the_doctor_from_telling() -> None:
     code = "import detector.tools.doctor, sys; print('cv2' in sys.modules, 'onnxruntime' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--height", "-3", "--tilt", "30", "--fov", "90"], "height must be", id="below ground"),
+        pytest.param([*GEOMETRY, "--out", "c.txt"], "no kind of picture", id="no picture"),
+    ],
+)
+def test_what_is_wrong_anyhow_is_told_before_a_camera_is_waited_for(
+    arguments: list[str], said: str, card: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "FIRST_PICTURE_S", 0.5)
+    assert main(["doctor", "--camera", "rtsp://127.0.0.1:9/1", "--model", str(card), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_camera_s_password_that_is_not_there_is_told_at_once(
+    card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "FIRST_PICTURE_S", 0.5)
+    camera = {"name": "bulk", "source": "rtsp://127.0.0.1:9/1", "username": "viewer", "password_env": "NO_SUCH_PW"}
+    config = tmp_path / "edge.yaml"
+    config.write_text(json.dumps({"site": "s", "edge": "e", "cameras": [camera]}))
+    assert main(["doctor", "--camera", "bulk", "--config", str(config), *GEOMETRY, "--model", str(card)]) == 2
+    error = capsys.readouterr().err
+    assert "NO_SUCH_PW: is not set" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_picture_looked_at_is_not_written_over(
+    card: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = picture.read_bytes()
+    arguments = ["--camera", str(picture), *GEOMETRY, "--model", str(card), "--out", str(picture)]
+    assert main(["doctor", *arguments]) == 2
+    assert f"--out: is the picture looked at: {picture}" in capsys.readouterr().err
+    assert picture.read_bytes() == before

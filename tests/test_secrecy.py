@@ -165,9 +165,17 @@ def hub_with(folder: Path, **keys: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("url", ["postgresql+psycopg://hub:pw7Qx@db/hub", "postgresql://db/hub?password=pw7Qx"])
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql+psycopg://hub:pw7Qx@db/hub", "pw7Qx"),
+        ("postgresql://db/hub?password=pw7Qx", "pw7Qx"),
+        ("postgresql+psycopg://hub:pw7Qx/w@db/hub", "pw7Qx/w"),
+        ("postgresql+psycopg://hub:w#pw7Qx@db/hub", "w#pw7Qx"),
+    ],
+)
 def test_a_database_password_in_the_configuration_is_refused_and_one_elsewhere_taken(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match="database: a password stands in the URL") as caught:
         load_hub(hub_with(tmp_path, database=url))
@@ -178,7 +186,22 @@ def test_a_database_password_in_the_configuration_is_refused_and_one_elsewhere_t
         config = load_hub(hub_with(tmp_path, **keys))
         assert config.database_url() == url
         assert "pw7Qx" not in repr(config)
-    assert redacted("password pw7Qx refused") == "password *** refused"
+    assert redacted(f"password {password} refused") == "password *** refused"
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://hub@db:5432/hub", "postgresql+psycopg://db:5432/hub?user=a@b"])
+def test_a_database_address_without_a_password_stands_in_the_configuration(url: str, tmp_path: Path) -> None:
+    assert load_hub(hub_with(tmp_path, database=url)).database_url() == url
+
+
+@pytest.mark.parametrize("password", ["pw@7Qx", "a/b@7Qx#1", "@7Qx"])
+def test_a_database_password_with_an_at_is_refused_before_a_part_of_it_is_taken_for_the_host(
+    password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE", f"postgresql+psycopg://hub:{password}@db/hub")
+    with pytest.raises(ConfigError, match="HUB_DATABASE: holds an @ too many") as caught:
+        load_hub(hub_with(tmp_path, database_env="HUB_DATABASE")).database_url()
+    assert "%40" in str(caught.value) and "7Qx" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,27 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(
     assert "6 of 6 pictures" in told
 
 
+@pytest.mark.parametrize(("name", "out"), [("a.jpg", "a.jpg"), ("a.jpg", "b.PNG"), ("odd", "odd")])
+def test_no_picture_is_written_over(
+    name: str, out: str, folder: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (picture(folder / "a.jpg"), picture(folder / "b.PNG")):
+        (folder / "odd").write_bytes(path.read_bytes())
+    before = (folder / out).read_bytes()
+    # As a shell has it when somebody writes `--out *.jpg`.
+    assert main(["detect", "--out", str(folder / out), str(folder / name), "--model", model]) == 2
+    assert f"--out: is a picture: {folder / out}" in capsys.readouterr().err
+    assert (folder / out).read_bytes() == before
+
+
+def test_a_name_that_would_end_the_line_is_told_in_one(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a\n\x1b[31mb.jpg").touch()
+    assert main(["detect", str(folder), "--out", str(tmp_path / "found.jsonl"), "--model", model]) == 1
+    assert f"labelwatch: not read: {folder}/a\\n\\x1b[31mb.jpg: empty\n" in capsys.readouterr().err
+
+
 def test_a_file_named_is_read_whatever_its_name(
     folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

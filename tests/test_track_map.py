@@ -402,6 +402,18 @@ def test_what_can_not_be_drawn_is_one_line(
     assert words in told[0]
 
 
+@pytest.mark.parametrize("out", ["/proc/map.png", "taken.png"])
+def test_a_map_that_can_not_be_written_is_told_before_a_day_of_recordings_is_watched(
+    out: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "cam1_1.mp4").touch()  # which can't be watched, and would be told next
+    (folder / "taken.png").mkdir()
+    assert main(["map", "edge.yaml", "--recordings", "cam1_1.mp4", "--out", out]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("labelwatch: ")]
+    assert len(told) == 1
+    assert f"--out: can't be written: {out}: " in told[0]
+
+
 def test_the_command_watches_recordings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = REPOSITORY / "tests" / "clips" / "ordinary_scan_carry.mp4"
     day = folder / "2026-11-01"

@@ -16,7 +16,7 @@ from detector import __version__
 from detector.cli import edge, hub, models, recordings, trying
 from detector.cli.arguments import FAILED, MISUSED, Run
 from detector.errors import ConfigError, LabelwatchError, MissingPart
-from detector.secrecy import guard, redacted
+from detector.secrecy import guard, one_line, redacted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,17 +33,23 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except (ConfigError, MissingPart) as error:
-        print(f"labelwatch: {error}", file=sys.stderr)
+        _tell(str(error))
         return MISUSED
     except LabelwatchError as error:
-        print(f"labelwatch: {error}", file=sys.stderr)
+        _tell(str(error))
         return FAILED
     except OSError as error:
-        print(f"labelwatch: {redacted(error)}", file=sys.stderr)
+        known = isinstance(error.filename, str) and error.strerror
+        _tell(redacted(f"{error.filename}: {error.strerror}" if known else error))
         return FAILED
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _tell(error: str) -> None:
+    """An error's lines, one for each problem; names of files in them may hold what speaks to a terminal."""
+    print("labelwatch: " + "\n".join(map(one_line, error.split("\n"))), file=sys.stderr)
 
 
 def set_up_logging(verbose: bool) -> None:

@@ -91,6 +91,11 @@ def run_certs(options: argparse.Namespace) -> int:
     from detector.credentials.certs import make_certificates, revoke_named
 
     language = options.lang or spoken()
+    # A cluster's folder is carried to every machine, and a broker's holds the key that makes a box of any name.
+    of_broker, of_cluster = ((options.folder / name).exists() for name in ("authority", "node.key"))
+    if of_broker if options.cluster else of_cluster and not of_broker:
+        whose = "a broker's" if of_broker else "a cluster's"
+        raise ConfigError([Problem(str(options.folder), "", f"holds {whose} keys already", "name another folder")])
     if options.cluster:
         from detector.credentials.cluster import make_cluster_certificate
 

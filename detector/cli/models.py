@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detector.cli.arguments import FAILED, FINE, Verb, meaning, positive, share, teaching, time_of
 from detector.progress import progress_count
+from detector.secrecy import one_line
 
 
 def add_verbs(verb: Verb) -> None:
@@ -79,7 +80,7 @@ def run_detect(options: argparse.Namespace) -> int:
             options.paths, options.out, model=options.model, confidence=options.conf, progress=progress
         )
     for line in unread:
-        print(f"labelwatch: not read: {line}", file=sys.stderr)
+        print(f"labelwatch: not read: {one_line(line)}", file=sys.stderr)
     return FAILED if unread else FINE
 
 
@@ -109,5 +110,5 @@ def run_label_export(options: argparse.Namespace) -> int:
         print("\n".join(made.lines()))
         print(f"{options.out}: shows labels in full, for you alone to read; delete it when the model is trained")
     for line in made.trouble:
-        print(f"labelwatch: not used: {line}", file=sys.stderr)
+        print(f"labelwatch: not used: {one_line(line)}", file=sys.stderr)
     return FAILED if made.trouble else FINE

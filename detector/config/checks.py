@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from detector.config.connections import Broker
@@ -10,7 +11,10 @@ from detector.config.edge import EdgeConfig
 from detector.config.hub import HubConfig
 from detector.config.reading import load_edge, load_hub
 from detector.config.yaml_tree import read_tree
-from detector.errors import ConfigError, Problem
+from detector.errors import ConfigError, MissingPart, Problem
+from detector.resources import resource
+
+Named = tuple[str, str | None, Path | None]  # a secret's key, and where it is to be found
 
 
 def check_file(path: Path) -> list[Problem]:
@@ -18,8 +22,10 @@ def check_file(path: Path) -> list[Problem]:
     try:
         tree = read_tree(path)
         if {"cameras", "site", "edge"} & tree.keys():
-            return check_edge(load_edge(path), path)
-        return check_hub(load_hub(path), path)
+            edge = load_edge(path)
+            return check_edge(edge, path) + _hollow_secrets(path, _secrets_of_edge(edge))
+        hub = load_hub(path)
+        return check_hub(hub, path) + _hollow_secrets(path, _secrets_of_hub(hub))
     except ConfigError as error:
         return error.problems
 
@@ -35,6 +41,9 @@ def check_edge(config: EdgeConfig, path: Path) -> list[Problem]:
     model = config.analysis.model
     if config.analysis.model_is_file and not _is_file(Path(model)):
         problems.append(Problem(str(path), "analysis.model", f"no such file: {model}", "check the path"))
+    if not config.analysis.model_is_file and not _is_known(model):
+        hint = "`labelwatch model add` makes one; or name the path of a card"
+        problems.append(Problem(str(path), "analysis.model", f"no model {model} in models/", hint))
     for n, camera in enumerate(config.cameras):
         if not camera.live and not Path(camera.source).exists():
             problems.append(
@@ -52,6 +61,9 @@ def check_hub(config: HubConfig, path: Path) -> list[Problem]:
     other = config.integrations.broker
     problems = _secret_problems(path, "", config.database_env, config.database_file, "database")
     problems += check_broker(config.broker, path)
+    if config.certs_dir and not config.certs_dir.is_dir():
+        hint = "`labelwatch certs FOLDER --host NAME` makes it"
+        problems.append(Problem(str(path), "certs_dir", f"no such folder: {config.certs_dir}", hint))
     return problems + (check_broker(other, path, "integrations.broker") if other else [])
 
 
@@ -72,6 +84,49 @@ def _secret_problems(path: Path, key: str, env: str | None, file: Path | None, w
     if file and not _is_file(file):
         problems.append(Problem(str(path), f"{name}_file", f"no such file: {file}", "check the path"))
     return problems
+
+
+def _secrets_of_edge(config: EdgeConfig) -> Iterator[Named]:
+    for n, camera in enumerate(config.cameras):
+        yield f"cameras[{n}].password", camera.password_env, camera.password_file
+    yield "broker.password", config.broker.password_env, config.broker.password_file
+
+
+def _secrets_of_hub(config: HubConfig) -> Iterator[Named]:
+    yield "database", config.database_env, config.database_file
+    yield "broker.password", config.broker.password_env, config.broker.password_file
+    if other := config.integrations.broker:
+        yield "integrations.broker.password", other.password_env, other.password_file
+
+
+def _hollow_secrets(path: Path, named: Iterable[Named]) -> list[Problem]:
+    """Secrets that are there with nothing in them.
+
+    Told to people, who will have made a slip, but nothing that a worker ends for: it can watch the other cameras.
+    """
+    problems, hint = [], "put the secret there, or take the key out"
+    for name, env, file in named:
+        if env and env in os.environ and not os.environ[env].strip():
+            problems.append(Problem(str(path), f"{name}_env", f"the variable {env} is empty", hint))
+        if file and file.is_file():  # what comes by a pipe can be read once only, by whom it is for
+            try:
+                if not file.read_text(encoding="utf-8").strip():
+                    problems.append(Problem(str(path), f"{name}_file", f"is empty: {file}", hint))
+            except OSError as error:
+                reason = f"{file} can't be read: {error.strerror}"
+                problems.append(Problem(str(path), f"{name}_file", reason, "check who may read it"))
+            except UnicodeDecodeError:
+                problems.append(Problem(str(path), f"{name}_file", f"is not UTF-8 text: {file}", "save it as UTF-8"))
+    return problems
+
+
+def _is_known(model: str) -> bool:
+    """Whether a model's name is that of a card in `models/`."""
+    try:
+        resource("models", f"{model}.yaml")
+    except MissingPart:
+        return False
+    return True
 
 
 def _is_file(path: Path) -> bool:

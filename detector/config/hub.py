@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,6 +13,7 @@ from detector.config.connections import Broker
 from detector.config.named_secrets import secret
 from detector.config.settings import IncidentKindName, Name, Settings, known_timezone
 from detector.config.working_time import Calendar
+from detector.errors import ConfigError, Problem
 from detector.secrecy import know
 
 KeptAs = Literal["true_alarm", "authorised", "unclear", "false_alarm", "note"]
@@ -119,10 +121,22 @@ class HubConfig(Settings):
         return url
 
     def database_url(self) -> str | None:
-        """The database's SQLAlchemy URL with its password, from environment, file or here; `None` for SQLite's own."""
+        """The database's SQLAlchemy URL with its password, from environment, file or here; `None` for SQLite's own.
+
+        Raises:
+            ConfigError: It is named but not there, empty, or has an @ in its password.
+        """
         found = secret(self.database_env, self.database_file)
         if found is None:
             return self.database
+        wrong, hint = "", "put the database's address there"
+        if not found.strip():  # taken for none given, it would begin an empty SQLite beside what is kept
+            wrong = "is empty"
+        elif re.match(r"[^/]+://[^:/]*:[^@]*@[^?]*@", found):  # what stands before the last would be taken for the host
+            wrong, hint = "holds an @ too many", "in a password write %40 for @, %2F for /, %3A for : and %25 for %"
+        if wrong:
+            file, key = ("environment", self.database_env) if self.database_env else (str(self.database_file), "")
+            raise ConfigError([Problem(file, key or "", wrong, hint)])
         if password := _password_of(found):
             know(password)
         return found
@@ -146,4 +160,8 @@ def _password_of(url: str) -> str | None:
         return url if "@" in url else None
     if parsed.password is not None:
         return unquote(parsed.password)
-    return dict(parse_qsl(parsed.query)).get("password")
+    if password := dict(parse_qsl(parsed.query)).get("password"):
+        return password
+    # One with a slash or the like, which ends what is before the host for some who read addresses, but not for others.
+    found = re.match(r"[^/]+://[^:/@]*:(?!\d+(?:[/?]|$))([^@]*)@", url)
+    return unquote(found[1]) if found else None

@@ -27,8 +27,10 @@ HINTS: dict[str, str] = {
     "too_short": "a zone needs at least three points, a list at least one entry",
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
     "literal_error": "use one of the values named",
-    "less_than_equal": "a zone's corners are shares, 0 to 1; `labelwatch check --schema` lists every limit",
+    "less_than_equal": "`labelwatch check --schema` lists every limit",
 }
+_OF_EDGES = EdgeConfig.model_fields.keys() - HubConfig.model_fields.keys()
+_OF_HUBS = HubConfig.model_fields.keys() - EdgeConfig.model_fields.keys()
 ELSEWISE = "configs/site.yaml shows every key with its meaning"
 
 
@@ -88,6 +90,8 @@ def _same_login(path: Path, config: HubConfig) -> Problem | None:
 
 def _load(path: Path, kind: type[S]) -> S:
     tree = read_tree(path)
+    if problem := _of_the_other_kind(path, tree, kind):
+        raise ConfigError([problem])
     # Asked of the raw tree: a validator would be silent on it while anything else is wrong.
     twice = _named_twice(path, tree.get("cameras"))
     try:
@@ -97,6 +101,16 @@ def _load(path: Path, kind: type[S]) -> S:
     if twice:
         raise ConfigError(twice)
     return config
+
+
+def _of_the_other_kind(path: Path, tree: dict[str, Any], kind: type[Settings]) -> Problem | None:
+    """A hub's configuration where an edge's is needed, or the other way round: one slip, not one for each key."""
+    if kind is EdgeConfig and not tree.keys() & _OF_EDGES and tree.keys() & _OF_HUBS:
+        reason = "is a hub's configuration: an edge's is needed, which names site, edge and cameras"
+        return Problem(str(path), "", reason, "see configs/site.yaml")
+    if kind is HubConfig and "cameras" in tree:
+        return Problem(str(path), "", "is an edge's configuration: a hub's is needed", "see configs/hub.yaml")
+    return None
 
 
 def _named_twice(path: Path, cameras: Any) -> list[Problem]:
@@ -118,6 +132,8 @@ def _problem(path: Path, found: Any) -> Problem:
     if "stands in the URL" in reason:
         names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
         hint = f"give {names} instead"
+    elif "polygon[" in key and found["type"] in ("less_than_equal", "greater_than_equal"):
+        hint = "a zone's corners are shares, 0 to 1"
     elif key.endswith("broker.host"):
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif key.endswith((".begins", ".ends")):

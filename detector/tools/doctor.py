@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 import shutil
@@ -27,12 +28,15 @@ from detector.values import LABELS
 if TYPE_CHECKING:
     from detector.inference.detector import SceneDetector
 
+logger = logging.getLogger(__name__)
+
 FINE, NOTE, BAD = "fine", "note", "bad"
 # Instructions that make a network faster: wide floating point, then 8-bit and bfloat16 products.
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16", "avx512_bf16", "asimddp", "i8mm")
 LITTLE_DISK, NO_DISK = 10 * 2**30, 2**30
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 FIRST_PICTURE_S = 30.0
+PICTURES = ("", ".png", ".jpg", ".jpeg", ".webp", ".bmp")  # kinds that can be written
 
 
 @dataclass(frozen=True)
@@ -269,22 +273,30 @@ def see_camera(
     from detector.coverage import View, coverage, draw, least_px_of
 
     least = least_px_of(model)
+    if out.suffix.lower() not in PICTURES:
+        raise ConfigError([Problem("--out", "", f"no kind of picture: {out.name}", "name it .png or .jpg")])
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise ConfigError([Problem("--out", "", f"is the picture looked at: {out}", "name another file")])
+    try:
+        View(height_m, tilt_deg, fov_deg, 1, 1)  # a camera is long to answer: what is wrong anyhow is told before
+    except ValueError as error:
+        raise _wrong_geometry(error) from error
     picture = one_picture(source, config)
     try:
         covered = coverage(View(height_m, tilt_deg, fov_deg, picture.shape[1], picture.shape[0]), least)
     except ValueError as error:
-        hint = "metres, degrees below the horizontal, degrees from left to right"
-        raise ConfigError([Problem("--camera", "geometry", str(error), hint)]) from error
+        raise _wrong_geometry(error) from error
     out.parent.mkdir(parents=True, exist_ok=True)
-    written, data = cv2.imencode(out.suffix or ".png", draw(picture, covered)) if _writable(out) else (False, None)
-    if not written or data is None:
-        raise ConfigError([Problem("--out", "", f"no kind of picture: {out.name}", "name it .png or .jpg")])
+    written, data = cv2.imencode(out.suffix or ".png", draw(picture, covered))
+    if not written:
+        raise ConfigError([Problem("--out", "", f"can't be made a picture: {out.name}", "name it .png")])
     out.write_bytes(data.tobytes())
     return {"picture": str(out), "width": picture.shape[1], "height": picture.shape[0]} | covered.record()
 
 
-def _writable(out: Path) -> bool:
-    return out.suffix.lower() in ("", ".png", ".jpg", ".jpeg", ".webp", ".bmp")
+def _wrong_geometry(error: ValueError) -> ConfigError:
+    hint = "metres, degrees below the horizontal, degrees from left to right"
+    return ConfigError([Problem("--camera", "geometry", str(error), hint)])
 
 
 def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
@@ -340,6 +352,8 @@ def _live_picture(camera: Any) -> NDArray[np.uint8]:
     from detector.clock import SystemClock
     from detector.sources.live import LiveSource
 
+    camera.password()  # or else what is wrong with it is said once the time is up
+    logger.info("waiting for a picture, %.0f s at most camera=%s", FIRST_PICTURE_S, camera.name)
     stop = threading.Event()
     source = LiveSource(camera, fps=5.0, clock=SystemClock(), stop=stop)
     alarm = threading.Timer(FIRST_PICTURE_S, stop.set)

@@ -80,7 +80,7 @@ def detect_pictures(
         A line for each picture that could not be read, and why; the file leaves them out.
 
     Raises:
-        ConfigError: `out` is a folder, a pipe or a device.
+        ConfigError: `out` is a folder, a pipe or a device, or a picture.
         SourceUnavailable: A path isn't there.
         ModelError: The model can't be loaded.
     """
@@ -88,8 +88,11 @@ def detect_pictures(
         raise ConfigError([Problem("--out", "", f"is a folder: {out}", "name a file in it")])
     if out.exists() and not out.is_file():  # /dev/stdout, say, which a file would take the place of
         raise ConfigError([Problem("--out", "", f"is no file but a pipe or device: {out}", "name a file")])
-    out = out.resolve()
     pictures = pictures_in(paths)
+    if out.suffix.lower() in SUFFIXES or out.resolve() in {path.resolve() for path in pictures}:
+        # `--out *.jpg`, say, of which a shell makes the first picture the file to be written
+        raise ConfigError([Problem("--out", "", f"is a picture: {out}", "name a file, e.g. detections.jsonl")])
+    out = out.resolve()
     detector = SceneDetector(Session(find_card(model)), {}, Analysis(zooms=EVERYONE))
     thresholds = dict.fromkeys(LABELS, confidence)
     unread: list[str] = []

@@ -25,6 +25,9 @@ after how long, helps to tell a door from a corner.
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -311,12 +314,12 @@ def make_map(
         What was found, and the files written.
 
     Raises:
-        ConfigError: `out` names no picture, or the camera is not the recordings' or the tracks'.
+        ConfigError: `out` names no picture or can't be written, or the camera is not the recordings' or the tracks'.
         SourceUnavailable: There is nothing to be read.
     """
     if out.suffix.lower() not in PICTURES:
         raise ConfigError([Problem("--out", "", f"no kind of picture: {out.name}", "name it .png or .jpg")])
-    out.parent.mkdir(parents=True, exist_ok=True)
+    _check_writable(out)
     written = [out]
     picture: Picture | None
     if tracks is not None:
@@ -332,6 +335,20 @@ def make_map(
     found = track_map(footage, known or Camera(name=footage.camera, source=footage.camera))
     out.write_bytes(cv2.imencode(out.suffix, draw(found, picture))[1].tobytes())
     return found, written
+
+
+def _check_writable(out: Path) -> None:
+    """Hours are spent before anything is written: that nothing can be is told first."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=".map-"):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            [Problem("--out", "", f"can't be written: {out}: {error.strerror}", "name another")]
+        ) from error
 
 
 # The drawing. Colours are BGR.
