@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 demo: setup
 	$(BIN)/labelwatch demo
 
+# Hundreds of processes import the same modules: they are compiled once, whatever the environment says of bytecode.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup-test check
 	$(BIN)/pytest -q -n auto
 

@@ -31,10 +31,10 @@ from detector.credentials.certs import (
     sign_edge,
 )
 from detector.errors import ConfigError, StoreError
+from detector.values import DAY_S
 
 NOON = 1_793_505_600.0
-DAY = 86400.0
-SOON = NOON + LIFE.total_seconds() - (RENEW_DAYS - 1) * DAY
+SOON = NOON + LIFE.total_seconds() - (RENEW_DAYS - 1) * DAY_S
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_every_certificate_is_the_authority_s_and_private_keys_are_for_their_own
 def test_again_it_keeps_all_that_is_there(folder: Path) -> None:
     (folder / "broker" / "passwords").write_text("north/box-2:hash")
     before = contents(folder)
-    report = make_certificates(folder, [], [], NOON + DAY)
+    report = make_certificates(folder, [], [], NOON + DAY_S)
     after = contents(folder)
     assert report.made == []
     assert {name for name in before if before[name] != after.get(name)} == {
@@ -89,7 +89,7 @@ def test_again_it_keeps_all_that_is_there(folder: Path) -> None:
 
 def test_another_host_or_edge_is_added_to_those_there_are(folder: Path) -> None:
     before = contents(folder)
-    report = make_certificates(folder, ["mqtt.example.com"], ["south/box-9"], NOON + DAY)
+    report = make_certificates(folder, ["mqtt.example.com"], ["south/box-9"], NOON + DAY_S)
     after = contents(folder)
     assert report.made == ["server", "south/box-9"]
     assert before["edges/north/box-1/client.crt"] == after["edges/north/box-1/client.crt"]
@@ -103,8 +103,8 @@ def test_what_ends_soon_is_made_anew_and_what_can_not_be_is_told(folder: Path) -
     report = make_certificates(folder, [], [], SOON)
     assert report.made == ["server", "hub", "integrations", "north/box-1"]
     assert [name for name, _ in report.ending] == ["north/joined"]
-    assert verified(folder, "edges/north/box-1/client.crt", SOON + 100 * DAY).rstrip().endswith(": OK")
-    assert make_certificates(folder, [], [], NOON + DAY, renew_days=2000).made == report.made
+    assert verified(folder, "edges/north/box-1/client.crt", SOON + 100 * DAY_S).rstrip().endswith(": OK")
+    assert make_certificates(folder, [], [], NOON + DAY_S, renew_days=2000).made == report.made
 
 
 def test_who_is_revoked_comes_back_only_when_asked_for(folder: Path, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_who_is_revoked_comes_back_only_when_asked_for(folder: Path, tmp_path: P
     assert "certificate revoked" in verified(folder, place)
     assert make_certificates(folder, [], ["north/box-1"], NOON).made == ["north/box-1"]
     assert verified(folder, place).rstrip().endswith(": OK")
-    assert verified(folder, "hub/client.crt", NOON + 3000 * DAY).count("CRL has expired") == 0
+    assert verified(folder, "hub/client.crt", NOON + 3000 * DAY_S).count("CRL has expired") == 0
 
 
 def test_an_edge_s_own_key_is_signed_for_the_edge_that_the_caller_names(folder: Path) -> None:
@@ -236,12 +236,12 @@ def test_whoever_reads_a_configuration_is_told_what_ends_soon(folder: Path, tmp_
     assert notices([file], NOON, "en") == []
     assert "ends in 58 days" in notices([file], SOON, "en")[0]
     assert "还有 58 天" in notices([file], SOON, "zh")[0]
-    assert "has ended" in notices([file], NOON + 1200 * DAY, "en")[0]
+    assert "has ended" in notices([file], NOON + 1200 * DAY_S, "en")[0]
     assert "can't be read" in notices([tmp_path / "none"], NOON, "en")[0]
 
 
 def test_checking_a_configuration_tells_what_ends_soon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made_at = time.time() - LIFE.total_seconds() + 9 * DAY
+    made_at = time.time() - LIFE.total_seconds() + 9 * DAY_S
     make_certificates(tmp_path, ["broker.lan"], [], made_at)
     files = "ca_file: hub/ca.crt, cert_file: hub/client.crt, key_file: hub/client.key"
     (tmp_path / "hub.yaml").write_text(f"port: 8080\ncerts_dir: .\nbroker: {{{files}}}")

@@ -24,6 +24,7 @@ from detector.cli import main
 from detector.clock import SystemClock, iso
 from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
+from detector.hub.notice_services import check
 from detector.hub.notices import Rule
 from detector.hub.server import Hub
 from detector.hub.stored import StoredIncident
@@ -103,6 +104,7 @@ class Office:
         self.broker = Mosquitto(folder)
         self.broker.start()
         self.phone = Phone()
+        check(self.phone.address)  # as the page does; it loads a hundred services, and on a busy machine takes its time
         settings: dict[str, Any] = {"retention": {"reserve_gb": 0}, "enrolment": "first_sight"}
         config = HubConfig(data_dir=folder / "hub", broker=Broker(port=self.broker.port), **settings)
         self.hub = Hub(config, port=0, hasher=CHEAP)

@@ -25,13 +25,14 @@ from detector.alerts.losses import count_dropped, loss_counts, note_untold
 from detector.alerts.outbox_file import OutboxFile, mending
 from detector.clock import Clock
 from detector.config import Buffers
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
 ROOM_AGAIN = 0.9  # below this share of the limits there is room again
 CLOCK_UNSET = 1_577_836_800.0  # the year 2020: a time before it was told by a clock that wasn't set
-BELIEVED_AFTER_S = 86400.0  # a clock that leapt must have gone on for so long before anything is too old by it
-ODD_LEAP_S, EVERYDAY_STEP_S = 3 * 86400.0, 60.0
+BELIEVED_AFTER_S = DAY_S  # a clock that leapt must have gone on for so long before anything is too old by it
+ODD_LEAP_S, EVERYDAY_STEP_S = 3 * DAY_S, 60.0
 
 OVERTAKEN = """
     SELECT seq FROM alerts AS a WHERE phase = 'update' AND seq NOT IN (SELECT value FROM json_each(:busy))
@@ -73,7 +74,7 @@ class Room:
         self._alerts = alerts
         self._clips = clips
         self._rows, self._bytes = buffers.alert_rows, buffers.alert_mb * 2**20
-        self._longest_s = buffers.alert_days * 86400
+        self._longest_s = buffers.alert_days * DAY_S
         self._clock = clock
         self._dropping = False
 

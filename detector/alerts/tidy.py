@@ -21,6 +21,7 @@ from detector.clock import Clock
 from detector.config import Buffers
 from detector.errors import StoreError
 from detector.pulse import Pulse
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Tidy:
         severities = self._outbox.severities({file.incident for file in files})
         files.sort(key=lambda file: (severities.get(file.incident, 0), file.changed_at, file.path.name))
         settled = [file for file in files if self._is_settled(file)]
-        now, longest_s = self._clock.now(), self._buffers.clip_days * 86400
+        now, longest_s = self._clock.now(), self._buffers.clip_days * DAY_S
         old = [file for file in settled if CLOCK_UNSET < file.changed_at < now - longest_s]
         gone = self._delete(old, severities, "age")
         settled = [file for file in settled if file.path not in gone]

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from detector.errors import ConfigError, Problem
+from detector.values import DAY_S
 
 if TYPE_CHECKING:
     from detector.hub.audit import Head
 
 FINE, FAILED, MISUSED = 0, 1, 2  # exit codes: fine; findings or failed work; usage or configuration
-DAY_S = 86400.0
 MOST_TOLD = 50  # files that were not taken; all are in the summary
 
 Run = Callable[[argparse.Namespace], int]

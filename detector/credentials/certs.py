@@ -46,6 +46,7 @@ from detector.credentials.authority import (
 )
 from detector.errors import ConfigError, Problem, StoreError
 from detector.resources import resource
+from detector.values import DAY_S
 from detector.whole_files import write_whole
 
 HUB, INTEGRATIONS = "hub", "integrations"  # user names at the broker, as the ACL has them
@@ -258,7 +259,7 @@ def notices(files: Iterable[Path], now: float, language: str, days: int = RENEW_
     say, told = WORDS[language], []
     for file in files:
         try:
-            left_days = (ends_at(file) - now) / 86400
+            left_days = (ends_at(file) - now) / DAY_S
         except StoreError as error:
             told.append(str(error))
             continue

@@ -7,11 +7,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from detector.values import DAY_S
 from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
-REMEMBERED_S = 86400.0
+REMEMBERED_S = DAY_S
 MOST = 100
 
 

@@ -21,8 +21,9 @@ from sqlalchemy import Connection, delete, select, update
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alarms
+from detector.values import DAY_S
 
-KEPT_S = 400 * 86400.0
+KEPT_S = 400 * DAY_S
 MOST_OPEN = 500  # a site of odd edges can't fill the page, or the database
 
 Place = tuple[str, str, str, str]  # kind, site, edge, camera
@@ -65,7 +66,7 @@ KINDS: Mapping[str, Kind] = {
     "certificate": Kind(),
     "safe_mode": Kind(),
     "overload": Kind(after_s=600.0, calm_s=300.0),
-    "hub_down": Kind(is_loss=True, fades_s=86400.0),
+    "hub_down": Kind(is_loss=True, fades_s=DAY_S),
     "hub_store": Kind("critical", is_loss=True),
     "hub_store_damaged": Kind("critical", calm_s=0.0),
     "hub_disk": Kind("critical", after_s=60.0),

@@ -16,11 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector.clock import Clock, iso
 from detector.hub.audit import Audit, Checked, Head, verify
 from detector.hub.background import Background
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
 FILE = "audit-heads.log"
-DAY_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,13 @@ from detector.hub import second_step
 from detector.hub.people import HANDLE, People, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from detector.hub.seal import Seal, SealBroken
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
 SESSION_S = 12 * 3600.0
 RENEW_S = 600.0  # use of a session or token is noted at most this often: each time costs an fsync
-ONE_TIME_S = 7 * 86400.0  # a password that somebody else made opens for so long
+ONE_TIME_S = 7 * DAY_S  # a password that somebody else made opens for so long
 TOKEN_DAYS = 90
 LONGEST_TOKEN_DAYS = 3660
 TOKEN_PREFIX = "lw_"  # noqa: S105  (so that a leaked one is known for what it is)
@@ -365,7 +366,7 @@ class Gate:
         """
         self._take_making(by, at)
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        self.people.add_token(by, name, _digest(token), at, role=role, scope=scope, expires_at=at + days * 86400.0)
+        self.people.add_token(by, name, _digest(token), at, role=role, scope=scope, expires_at=at + days * DAY_S)
         return token
 
     def session(self, token: str | None, at: float, *, extend: bool = True, address: str = "") -> Session | None:

@@ -33,6 +33,7 @@ from detector.errors import MissingPart, StoreError
 from detector.hub.lock import NAME as LOCK_FILE
 from detector.hub.lock import DataLock
 from detector.hub.schema import clips
+from detector.values import DAY_S
 from detector.whole_files import write_whole
 
 SQLITE = "hub.sqlite"
@@ -42,7 +43,7 @@ LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 PIECE = 2**20
 GROWING = ".growing-"
-LEFT_BEHIND_S = 86400.0  # what a backup began so long ago and didn't finish, it was killed over
+LEFT_BEHIND_S = DAY_S  # what a backup began so long ago and didn't finish, it was killed over
 Progress = Callable[[int, int], None]
 Hex = Field(pattern="[0-9a-f]{64}")
 

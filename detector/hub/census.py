@@ -15,8 +15,9 @@ from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import census, census_now
 from detector.hub.zones import Place
+from detector.values import DAY_S
 
-KEPT_S = 35 * 86400.0
+KEPT_S = 35 * DAY_S
 MINUTE_S = 60.0
 AHEAD_S = 300.0  # an edge's clock may be ahead of ours by so much
 MOST_CAMERAS = 200  # of one edge

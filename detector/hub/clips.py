@@ -34,12 +34,13 @@ from detector.hub.sides import LAST_SEGMENT, Sides
 from detector.hub.store import Store
 from detector.hub.stored import Clip, is_time
 from detector.sides import LARGEST, read_side
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
 CLAIM_LIFE_S = 15 * 60.0
-ABANDONED_S = 14 * 86400.0  # a piece that nobody came back to complete
-LONGEST_S = 86400.0
+ABANDONED_S = 14 * DAY_S  # a piece that nobody came back to complete
+LONGEST_S = DAY_S
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +21,7 @@ from sqlalchemy.pool import QueuePool
 from detector import __version__
 from detector.errors import StoreError
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 # Of SQLite so many connections stay open, the one used last is taken first, and more are opened for a moment only: each
 # keeps a megabyte of pages and prepared statements, which five in turn took hours to fill, and opening one takes 0.8
@@ -96,14 +98,19 @@ def one_at_a_time(connection: Connection) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring a database to the newest shape, within the connection's transaction."""
-    command.upgrade(migration(connection), "head")
+    """Bring a database to the newest shape, within the connection's transaction.
+
+    One that has it already, as at nearly every start, is left alone: Alembic would read every migration to see it.
+    """
+    newest = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    if MigrationContext.configure(connection).get_current_revision() != newest:
+        command.upgrade(migration(connection), "head")
 
 
 def migration(connection: Connection) -> Config:
     """How Alembic finds our migrations and the connection that it is to use."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 

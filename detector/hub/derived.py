@@ -40,6 +40,7 @@ from detector.hub.schema import clip_formats, clips, derived, sides, users
 from detector.hub.sides import Sides
 from detector.hub.store import Store
 from detector.hub.stored import Clip
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +50,9 @@ PASSING = frozenset({"broke_off", "too_long", "no_room"})
 REASONS = frozenset({"unreadable", "too_large", "gone"}) | PASSING
 MOST_TRIES = 2
 AGAIN_S = 600.0
-AHEAD_S = 86400.0  # copies are made ahead of clips no older than this
+AHEAD_S = DAY_S  # copies are made ahead of clips no older than this
 SIDE_COMES_S = 120.0  # how long a copy that is made ahead waits for the side file
-KEPT_S = 14 * 86400.0
+KEPT_S = 14 * DAY_S
 WAKE_S = 20.0
 PROBE_S = 30.0
 SUFFIX, UNFINISHED = ".copy.mp4", ".unfinished"

@@ -42,6 +42,7 @@ from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, edges, gaps, incidents, refusals, watched
 from detector.hub.store import Store
 from detector.hub.stored import Edge, is_time
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ LATE_S = 60.0
 LATE_CARD_S = 600.0
 LATE = text("alerts.received_at - alerts.sent_at > 60")  # as the index `alerts_late` has it
 REPORTS = 30
-KEPT_S = 400 * 86400.0
+KEPT_S = 400 * DAY_S
 MOST_CAMERAS = 256  # of one edge; a report that names more is odd
 MOST_LATE = 10_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name

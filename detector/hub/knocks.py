@@ -14,10 +14,11 @@ from sqlalchemy import Connection, delete, func, select
 from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import knocks
+from detector.values import DAY_S
 
 WRITE_EVERY_S = 10.0
 MOST = 200  # whoever may speak to the broker can make names up
-KEPT_S = 30 * 86400.0
+KEPT_S = 30 * DAY_S
 LONGEST_KEY = 64
 
 UNKNOWN, OTHER, RETIRED, REVOKED = "unknown", "other", "retired", "revoked"

@@ -37,7 +37,7 @@ from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, changes, edges, incidents, notice_place, notice_rules, notice_targets, notices
 from detector.hub.seal import Seal, SealBroken
 from detector.hub.stored import CLEARED
-from detector.values import IncidentKind, Severity
+from detector.values import DAY_S, IncidentKind, Severity
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ GATHER_LATE_S = 600.0
 OVER = ":over"
 AT_ONCE = 200
 HOUR_S = 3600.0
-REMEMBERED_S = 86400.0  # how far back incidents are looked at when the record of changes doesn't reach
+REMEMBERED_S = DAY_S  # how far back incidents are looked at when the record of changes doesn't reach
 FIRST_REST_S, LONGEST_REST_S = 30.0, 1800.0
-GIVE_UP_S = 86400.0
+GIVE_UP_S = DAY_S
 BACKLOG = 3  # more than so many notices for a service that was away become one summary
 MOST_TARGETS, MOST_RULES, MOST_PER_HOUR = 50, 20, 1000
 KEPT = 20_000

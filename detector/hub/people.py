@@ -21,11 +21,12 @@ from detector.hub.audit import Audit
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import RIGHTS, Principal, Right, Role, Scope
 from detector.hub.schema import recovery_codes, sessions, tokens, users
+from detector.values import DAY_S
 
 # Letters of any script, and little else: a name is part of addresses and of `token:NAME`.
 NAME = re.compile(r"\w(?:[\w .@+-]{0,62}\w)?")
 NOBODY = "?"  # in the audit log: somebody who isn't known
-LONGEST_SESSION_S = 30 * 86400.0  # however much it is in use, one logs in anew after so long
+LONGEST_SESSION_S = 30 * DAY_S  # however much it is in use, one logs in anew after so long
 HANDLE = 16  # hexadecimal digits of a session's hash that name it
 
 

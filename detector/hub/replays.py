@@ -20,9 +20,10 @@ from sqlalchemy import Connection, delete, exists, func, select, update
 
 from detector.hub.budget import DOUBLE
 from detector.hub.schema import case_incidents, holds, incidents, notes, verdicts
+from detector.values import DAY_S
 
 SLACK_S = 10.0  # clocks of recorders and boxes are not quite the same; files begin at whole seconds
-LONGEST_S = 86400.0  # an incident that lasts longer is not looked for
+LONGEST_S = DAY_S  # an incident that lasts longer is not looked for
 
 
 def is_replay(record: Any) -> bool:

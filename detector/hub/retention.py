@@ -41,10 +41,10 @@ from detector.hub.schema import (
     sides,
     snapshots,
 )
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
-DAY_S = 86400.0
 GB = 1e9
 BATCH = 200
 EVERY_S = 600.0

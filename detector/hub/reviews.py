@@ -15,6 +15,7 @@ from detector.hub.schema import changes, incidents, notes, snapshots, thresholds
 from detector.hub.store import read_incidents
 from detector.hub.stored import StoredIncident
 from detector.hub.wanted import Wanted
+from detector.values import DAY_S
 
 # Why a verdict was given, by verdict. What a false alarm was instead is learnt from (`training_set.claim`).
 REASONS: dict[str, tuple[str, ...]] = {
@@ -170,12 +171,12 @@ class Reviews:
                 counts = Counter({row[0]: row[1] for row in connection.execute(judged.group_by(c.verdict))})
                 return Share(counts["false"], counts.total() - counts["unclear"])
 
-            recent = share(now - 86400 * RECORD_DAYS, now + 86400)
+            recent = share(now - RECORD_DAYS * DAY_S, now + DAY_S)
             if changed_at is None:
                 return Record(tuple(reversed(latest)), recent, None, Share(), Share())
-            length = min(now - changed_at, 86400 * RECORD_DAYS)
+            length = min(now - changed_at, RECORD_DAYS * DAY_S)
             before = share(changed_at - length, changed_at)
-            return Record(tuple(reversed(latest)), recent, changed_at, before, share(changed_at, now + 86400))
+            return Record(tuple(reversed(latest)), recent, changed_at, before, share(changed_at, now + DAY_S))
 
 
 def is_reason(verdict: str, reason: str) -> bool:

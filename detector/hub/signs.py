@@ -16,13 +16,14 @@ from detector.hub.health import HubState
 from detector.hub.knocks import OTHER, REVOKED, Knock
 from detector.hub.rights import EVERYWHERE
 from detector.hub.stored import Edge
+from detector.values import DAY_S
 
 LESS_BACKLOG = 0.5  # shares of the thresholds at which an alarm is over
 LESS_CLOCK = 0.5
 MORE_DISK = 1.4
 MUCH = 2.0**53
 KNOCKING_S = 120.0  # who is refused comes again every few seconds
-CERTIFICATE_S = 60 * 86400.0  # so long before it ends somebody is told
+CERTIFICATE_S = 60 * DAY_S  # so long before it ends somebody is told
 REASONS = ("rows", "bytes", "age", "disk")
 MOST_TITLE = 100
 

@@ -38,12 +38,12 @@ from detector.errors import WireError
 from detector.hub.redact import Faces, Redaction
 from detector.pixelation import LABEL_BLOCKS, Blocks, coarse_blocks, pixelate
 from detector.sides import read_side
-from detector.values import Box
+from detector.values import DAY_S, Box
 
 MEMORY_BYTES = 3 * 2**30
 PROBE_CPU_S = 20
 MOST_PIXELS = 16 * 2**20  # of one picture: cameras of 12 megapixels and 4K fit
-LONGEST_S = 86_400.0
+LONGEST_S = DAY_S
 SHARED_SIDE = 1920  # pixels: a shared copy is no larger
 HEAD_BLOCKS: Blocks = (3, 3)
 WHOLE_BLOCKS: Blocks = (40, 22)  # of a picture of which nothing is known

@@ -17,11 +17,12 @@ from detector.hub.edge_keys import EdgeKeys
 from detector.hub.health import Health
 from detector.hub.signs import HubNow, is_fresh, signs
 from detector.hub.store import Store
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
-CHECK_EVERY_S = 86400.0  # the whole database is read that often
+CHECK_EVERY_S = DAY_S  # the whole database is read that often
 FIRST_CHECK_S = 600.0
 LOSSES = frozenset({"dropped", "dropped_clips", "dead", "edge_store", "lost"})
 

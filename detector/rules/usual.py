@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from math import exp, sqrt
 
 from detector.rules.edetector import CORRELATION
+from detector.values import DAY_S
 
 PRIOR = 40.0  # parcels that the rate given at the start counts for
-FADE_S = 7 * 86400.0
+FADE_S = 7 * DAY_S
 DOUBTED = 0.25  # largest share of what was thrown that may be left out
 CAUTION = 1.64  # standard errors between the rate and its bound
 

@@ -32,10 +32,11 @@ from detector.config import Zone
 from detector.geometry import points_in_polygon
 from detector.rules.edetector import ALTERNATIVE, CORRELATION, EDetector, Rows, log_ratio
 from detector.rules.usual import UsualRate
+from detector.values import DAY_S
 
-MONTH_S = 30 * 86400.0
-MEMORY_S = 7 * 86400.0
-START_S = 86400.0  # allowance that a zone starts with, so that what lies there already can be told
+MONTH_S = 30 * DAY_S
+MEMORY_S = 7 * DAY_S
+START_S = DAY_S  # allowance that a zone starts with, so that what lies there already can be told
 MOST_AT_REST = 0.5  # wealth; for levels so high that what gathers in quiet times would be an alarm
 THROW_S = 60.0
 SIDES = (1.0, 0.5, 0.25)  # of windows, in shares of the zone's width and height; neighbours overlap by half

@@ -37,9 +37,10 @@ from detector.config import WHOLE_FRAME, OrientationRule
 from detector.rules.edetector import CORRELATION, Rows
 from detector.rules.orientation import AGAIN_S
 from detector.rules.zone_watch import LearnedRate, LearnedZone, ZoneWatch
+from detector.values import DAY_S
 
 CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
-DAY_S, HOUR_S = 86400.0, 3600.0
+HOUR_S = 3600.0
 WORK_H = (8.0, 26.0)  # from 8 in the morning to 2 at night
 SHIFT_H = 20.0  # when the night shift begins
 LEVELS = (0.1, 1.0, 10.0, 100.0)  # false alarms a zone-month

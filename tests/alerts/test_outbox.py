@@ -29,6 +29,7 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.outbox_file import DiskFull
 from detector.config import Buffers
 from detector.errors import StoreError, WireError
+from detector.values import DAY_S
 from tests.alerts.conftest import ManualClock, make_fields
 from tests.parts_faults import memory_folder
 
@@ -291,13 +292,10 @@ def test_bytes_bound_it_too(open_outbox: Open) -> None:
     assert told["dropped_by"]["alert"].keys() == {"bytes"}
 
 
-DAY = 86400.0
-
-
 def live(outbox: Outbox, clock: Any, days: float) -> None:
     """Days go by, and who keeps house looks twice a day."""
     for _ in range(round(2 * days)):
-        clock.advance(DAY / 2)
+        clock.advance(DAY_S / 2)
         outbox.room.drop_old()
 
 
@@ -323,12 +321,12 @@ def test_a_clock_that_leaps_makes_nothing_old_until_it_has_gone_on_for_a_day(ope
     assert outbox.room.drop_old() == 0
     story(outbox, "b", phases="new end")
     live(outbox, clock, 2)
-    clock.at += 365 * DAY  # a time server that lies for an hour
+    clock.at += 365 * DAY_S  # a time server that lies for an hour
     outbox.room.drop_old()
-    clock.at -= 365 * DAY
+    clock.at -= 365 * DAY_S
     assert outbox.room.drop_old() == 0
     assert kept(outbox) == ["a new", "a end", "b new", "b end"]
-    clock.at += 365 * DAY  # a year in a cupboard
+    clock.at += 365 * DAY_S  # a year in a cupboard
     outbox = open_outbox(alert_days=30)
     assert outbox.room.drop_old() == 0
     live(outbox, clock, 2)
@@ -356,7 +354,7 @@ def test_the_word_on_dropped_numbers_outlasts_a_link_that_is_away(
     for n in range(3):
         story(outbox, f"i{n}", phases="new end")
     outbox.take_due(0)  # the word is made, and nothing can be sent
-    clock.advance(DAY)
+    clock.advance(DAY_S)
     if is_started_anew:
         outbox = open_outbox(alert_rows=2)
     assert kept(outbox) == ["i2 new", "i2 end", "1-4:rows"]
@@ -457,7 +455,7 @@ def names(rows: list[Row]) -> list[str]:
 def test_what_is_new_goes_before_the_backlog_which_goes_the_gravest_first(outbox: Outbox, clock: Any) -> None:
     for n in range(30):
         outbox.put(make_fields(f"old{n}", ("info", "warning", "critical")[n % 3]))
-    clock.advance(30 * DAY)
+    clock.advance(30 * DAY_S)
     outbox.put(make_fields("just before"))
     outbox.resend_all()
     outbox.put(make_fields("live"))
@@ -472,7 +470,7 @@ def test_what_is_new_goes_before_the_backlog_which_goes_the_gravest_first(outbox
 def test_the_backlog_leaves_a_share_of_the_window_to_what_is_new(outbox: Outbox, clock: Any) -> None:
     for n in range(300):
         outbox.put(make_fields(f"old{n}"))
-    clock.advance(30 * DAY)
+    clock.advance(30 * DAY_S)
     outbox.resend_all()
     assert len(outbox.take_due()) == WINDOW - SHARE  # a hub that is slow: nothing is confirmed
     assert outbox.take_due() == []
@@ -483,7 +481,7 @@ def test_the_backlog_leaves_a_share_of_the_window_to_what_is_new(outbox: Outbox,
 def test_a_flood_of_news_leaves_a_share_to_the_backlog(outbox: Outbox, clock: Any) -> None:
     for n in range(60):
         outbox.put(make_fields(f"old{n}"))
-    clock.advance(30 * DAY)
+    clock.advance(30 * DAY_S)
     outbox.resend_all()
     for n in range(300):
         outbox.put(make_fields(f"new{n}"))
@@ -500,7 +498,7 @@ def test_clips_of_new_alerts_go_before_old_ones_and_let_every_fourth_pass(outbox
     for n in range(3):
         put_clip(outbox, f"old{n}")
     outbox.acknowledge([outbox.put(make_fields("old2", "critical"))])
-    clock.advance(30 * DAY)
+    clock.advance(30 * DAY_S)
     outbox.resend_all()
     for n in range(5):
         put_clip(outbox, f"new{n}")

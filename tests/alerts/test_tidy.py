@@ -15,9 +15,9 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.outbox_file import DiskFull
 from detector.alerts.tidy import Tidy, _File, _worth
 from detector.config import Buffers
+from detector.values import DAY_S
 from tests.alerts.conftest import ManualClock, make_fields
 
-DAY = 86400.0
 MB = 1_000_000
 
 
@@ -30,7 +30,7 @@ class Box:
         self.free = 10_000 * MB
         self.tidy = Tidy(outbox, folder / "clips", Buffers(**buffers), clock, lambda _folder: self.free)
 
-    def add(self, name: str, size_mb: float = 1, age_s: float = DAY, *, waits: bool = True) -> Path:
+    def add(self, name: str, size_mb: float = 1, age_s: float = DAY_S, *, waits: bool = True) -> Path:
         """A file `INCIDENT.NUMBER.mp4` or its side file, which waits for the hub or not."""
         path = self.folder / name
         path.write_bytes(b"")
@@ -72,8 +72,8 @@ def test_too_much_gives_way_by_incident_the_least_grave_first_then_the_oldest(
     here = box(clip_gb=0.005)
     for incident, severity in (("a", "critical"), ("b", "info"), ("c", "info"), ("d", "warning")):
         told(here.outbox, incident, severity)
-    for name, age_s in (("a.0.mp4", 9 * DAY), ("c.0.mp4", DAY), ("b.0.mp4", 2 * DAY), ("b.1.mp4", DAY), ("d.0.mp4", 1)):
-        here.add(name, 1.5, age_s + 3600, waits=waits)
+    for name, days in (("a.0.mp4", 9), ("c.0.mp4", 1), ("b.0.mp4", 2), ("b.1.mp4", 1), ("d.0.mp4", 0)):
+        here.add(name, 1.5, days * DAY_S + 3600, waits=waits)
     here.add("b.0.side.json.gz", 0.1, waits=waits)
     here.tidy.look_round()
     assert here.files == ["a.0.mp4", "c.0.mp4", "d.0.mp4"]
@@ -88,9 +88,9 @@ def test_too_much_gives_way_by_incident_the_least_grave_first_then_the_oldest(
 def test_what_is_too_old_goes_whatever_it_shows(box: Callable[..., Box]) -> None:
     here = box(clip_days=30)
     told(here.outbox, "a", "critical")
-    here.add("a.0.mp4", age_s=31 * DAY)
-    here.add("b.0.mp4", age_s=29 * DAY)
-    here.add("c.0.broken", age_s=31 * DAY, waits=False)
+    here.add("a.0.mp4", age_s=31 * DAY_S)
+    here.add("b.0.mp4", age_s=29 * DAY_S)
+    here.add("c.0.broken", age_s=31 * DAY_S, waits=False)
     here.add("d.0.mp4", age_s=here.clock.at - 1000, waits=False)  # made in 1970: the clock wasn't set
     here.tidy.look_round()
     assert here.files == ["b.0.mp4", "d.0.mp4"]
@@ -164,7 +164,7 @@ def test_what_makes_room_among_very_many_clips_is_chosen_at_once() -> None:
 
 def test_it_looks_round_by_itself(box: Callable[..., Box]) -> None:
     here = box(clip_days=1)
-    here.add("a.0.mp4", age_s=3 * DAY)
+    here.add("a.0.mp4", age_s=3 * DAY_S)
     here.tidy.start()
     assert here.tidy.stop(10.0)
     assert here.files == []

@@ -16,15 +16,15 @@ from detector.hub.overview import Found, Happened, Overview, Place
 from detector.hub.rights import Role, Scope
 from detector.hub.store import Store
 from detector.hub.wanted import Wanted
+from detector.values import DAY_S
 from tests.hub.conftest import NOON, Site, make_envelope
 
-DAY = 86400.0
 Build = Callable[..., dict[str, Any]]
 
 # id, and in what it differs from a critical label photography of cam3 in zone bulk of shanghai at noon
 TOLD: dict[str, dict[str, Any]] = {
     "plain": {},
-    "old": {"started_at_unix": NOON - DAY},
+    "old": {"started_at_unix": NOON - DAY_S},
     "morning": {"started_at_unix": NOON - 3 * 3600 + 60},
     "suzhou": {"site": "suzhou"},
     "nowhere": {"zone": None},
@@ -130,7 +130,7 @@ def test_an_open_page_asks_for_nothing_it_has(site: Site) -> None:
     seen = site.store.last_change()
     same = site.client.get(f"/feed/live?seen={seen}")
     assert same.headers["HX-Reswap"] == "none" and listed(same.text) == [] and 'id="head"' in same.text
-    site.store.add_alerts([make_envelope(99, incident="late", started_at_unix=NOON - 2 * DAY)], NOON)
+    site.store.add_alerts([make_envelope(99, incident="late", started_at_unix=NOON - 2 * DAY_S)], NOON)
     fresh = site.client.get(f"/feed/live?seen={seen}")
     assert "HX-Reswap" not in fresh.headers and listed(fresh.text)[-1] == "late"
     assert re.findall(r'fresh" id="card-(\w+)"', fresh.text) == ["late"]
@@ -233,7 +233,7 @@ def test_counts_are_the_same_on_either_database(store: Store) -> None:
         Place("shanghai", "cam4", "gate", "Title of cam4"),
     ]
     assert [one.at for one in overview.happened(Wanted(site="suzhou"))] == [NOON - 3]
-    days = [(NOON - 1.5 * DAY, NOON - 0.5 * DAY), (NOON - 0.5 * DAY, NOON + DAY)]
+    days = [(NOON - 1.5 * DAY_S, NOON - 0.5 * DAY_S), (NOON - 0.5 * DAY_S, NOON + DAY_S)]
     by_kind = overview.by_kind(days, Wanted())
     assert by_kind[0] == {"label_photography": Found(1, 3, 6)}
     assert by_kind[1] == {"label_photography": Found(6, 18, 36), "lingering": Found(1, 3, 6)}

@@ -25,11 +25,11 @@ from detector.errors import LabelwatchError, StoreError
 from detector.hub import lan
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
+from detector.values import DAY_S
 from tests.hub.conftest import CHEAP, NOON
 from tests.hub.test_server import REPOSITORY, free_port
 
 HOME = [ipaddress.ip_address("192.168.1.20")]
-DAY = 86400.0
 
 
 @pytest.fixture
@@ -78,19 +78,19 @@ def test_clips_of_edges_find_their_way_with_the_authority_named(hub: Hub, tmp_pa
 def test_a_certificate_is_kept_until_it_no_longer_fits(tmp_path: Path) -> None:
     first = certificate(tmp_path, HOME, NOON)
     held, key = first.chain.read_bytes(), first.key.read_bytes()
-    assert certificate(tmp_path, HOME, NOON + 30 * DAY).chain.read_bytes() == held
+    assert certificate(tmp_path, HOME, NOON + 30 * DAY_S).chain.read_bytes() == held
     moved = certificate(tmp_path, [ipaddress.ip_address("10.0.0.7")], NOON)
     assert moved.chain.read_bytes() != held and moved.key.read_bytes() != key
     assert moved.fingerprint == first.fingerprint, "phones need to install it once only"
-    late = certificate(tmp_path, HOME, NOON + 380 * DAY)
+    late = certificate(tmp_path, HOME, NOON + 380 * DAY_S)
     valid_until = x509.load_pem_x509_certificate(late.chain.read_bytes()).not_valid_after_utc
-    assert valid_until > datetime.fromtimestamp(NOON + 380 * DAY, UTC) + timedelta(days=300)
+    assert valid_until > datetime.fromtimestamp(NOON + 380 * DAY_S, UTC) + timedelta(days=300)
     assert late.fingerprint == first.fingerprint
 
 
 def test_an_authority_that_runs_out_is_made_anew_before_it_does(tmp_path: Path) -> None:
     first = certificate(tmp_path, HOME, NOON)
-    assert certificate(tmp_path, HOME, NOON + 3600 * DAY).fingerprint != first.fingerprint
+    assert certificate(tmp_path, HOME, NOON + 3600 * DAY_S).fingerprint != first.fingerprint
 
 
 def test_a_power_cut_between_key_and_certificate_leaves_a_pair_that_fits(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from detector.hub.pages.people import device
 from detector.hub.people import People, PeopleError, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope
 from detector.hub.store import Store
+from detector.values import DAY_S
 from tests.hub.conftest import CHEAP, NOON, Site
 
 OWNER = Principal("owner", Role.OWNER, EVERYWHERE)
 ADMIN = Principal("admin", Role.ADMIN, EVERYWHERE)
 SHANGHAI = Scope.of(["shanghai"])
 CAM3 = Scope.of(["shanghai/cam3"])
-DAY_S = 86400.0
 
 
 @pytest.fixture

@@ -29,11 +29,11 @@ from detector.hub.store import Store
 from detector.hub.stored import Clip
 from detector.hub.wanted import Wanted
 from detector.replay_words import MOST, envelope_id, marked, read_answers
+from detector.values import DAY_S
 from detector.verify import HOLDS, verify
 from tests.hub.conftest import NOON, Site, make_envelope
 from tests.hub.evidence_parts import Office
 
-DAY = 86400.0
 BAR = "inc-1"
 
 
@@ -65,7 +65,7 @@ REPLAY = "inc-1-replay-office"
         ({"started_at_unix": NOON + 30}, True),
         ({"started_at_unix": NOON - 49}, True),  # 9 s before: clocks are not the same
         ({"started_at_unix": NOON + 51}, False),
-        ({"started_at_unix": NOON - DAY}, False),
+        ({"started_at_unix": NOON - DAY_S}, False),
         ({"camera": "cam4", "after_camera": "cam4"}, False),
         ({"site": "ningbo"}, False),
         ({"kind": "lingering"}, False),
@@ -190,7 +190,7 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
     before = observer.read(NOON)
     counted = site.client.get("/metrics").text
     live_counter = [line for line in counted.splitlines() if line.startswith("labelwatch_incidents_total")]
-    found = [replayed(1, edge="box1"), replayed(2, name="old", edge="office", started_at_unix=NOON - 21 * DAY)]
+    found = [replayed(1, edge="box1"), replayed(2, name="old", edge="office", started_at_unix=NOON - 21 * DAY_S)]
     store.add_alerts(found, NOON)
     while notices.look_through(NOON + 1):
         pass
@@ -225,15 +225,15 @@ def test_a_machine_that_only_replays_is_neither_silent_nor_a_problem(site: Site)
 
 def test_footage_of_a_replay_ages_from_when_it_came(store: Store, tmp_path: Path) -> None:
     retention = Retention(store.database, tmp_path, RetentionConfig(reserve_gb=0), Audit(store.database))
-    store.add_alerts([replayed(started_at_unix=NOON - 400 * DAY)], NOON)
+    store.add_alerts([replayed(started_at_unix=NOON - 400 * DAY_S)], NOON)
     store.add_clip(clip_of(REPLAY, "office"))
     store.add_verdict(REPLAY, "li", "false", "", NOON)
     retention.run(NOON + 1)
     assert retention.announced() == [] and store.clips(REPLAY)
-    retention.run(NOON + 24 * DAY)
+    retention.run(NOON + 24 * DAY_S)
     (due,) = retention.announced()
-    assert due.due_at == pytest.approx(NOON + 31 * DAY)
-    assert retention.run(NOON + 32 * DAY) == 1 and not store.clips(REPLAY)
+    assert due.due_at == pytest.approx(NOON + 31 * DAY_S)
+    assert retention.run(NOON + 32 * DAY_S) == 1 and not store.clips(REPLAY)
 
 
 def test_a_double_goes_with_what_it_is_a_double_of(store: Store, tmp_path: Path) -> None:
@@ -242,9 +242,9 @@ def test_a_double_goes_with_what_it_is_a_double_of(store: Store, tmp_path: Path)
     store.add_alerts([replayed(severity="info")], NOON)
     store.add_clip(clip_of(REPLAY, "office"))
     store.add_verdict(BAR, "li", "false", "", NOON)
-    retention.run(NOON + 29 * DAY)
+    retention.run(NOON + 29 * DAY_S)
     assert store.clips_shown(BAR)
-    retention.run(NOON + 31 * DAY)
+    retention.run(NOON + 31 * DAY_S)
     with store.database.reading() as connection:
         assert connection.execute(select(clips.c.incident)).all() == []
     assert {(gone.incident, gone.rule) for gone in retention.gone()} == {(BAR, "false_alarm"), (REPLAY, "false_alarm")}
@@ -352,7 +352,7 @@ def test_the_feed_marks_replays_and_can_be_narrowed_to_them(site: Site) -> None:
     site.store.add_alerts([make_envelope(1)], NOON)
     assert "by-origin" not in site.client.get("/", headers=zh).text, "nobody is asked before there is a choice"
     post(site, signed(site, replayed(edge="box1")))
-    post(site, signed(site, replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY)))
+    post(site, signed(site, replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY_S)))
     page = site.client.get("/", headers=zh).text
     assert page.index("card-inc-1") < page.index("card-march-replay-box1"), "in the order that things happened"
     assert page.count("card-") >= 2 and "card-inc-1-replay-box1" not in page
@@ -372,7 +372,7 @@ def test_the_feed_marks_replays_and_can_be_narrowed_to_them(site: Site) -> None:
 def test_programs_are_told_the_origin(site: Site) -> None:
     site.store.add_alerts([make_envelope(1)], NOON)
     post(site, signed(site, replayed(edge="box1")))
-    post(site, signed(site, replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY)))
+    post(site, signed(site, replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY_S)))
     told = site.client.get("/api/incidents").json()["incidents"]
     assert [(one["id"], one["origin"]) for one in told] == [("inc-1", "live"), ("march-replay-box1", "replay")]
     assert [one["id"] for one in site.client.get("/api/incidents?origin=replay").json()["incidents"]] == [
@@ -396,7 +396,7 @@ def test_a_pack_brings_what_replays_found_signed_by_who_sent_it(
 ) -> None:
     office = Office(sqlite_store, tmp_path)
     announced = [{"segment": 0, "sha256": hashlib.sha256(mp4).hexdigest(), "bytes": len(mp4)}]
-    march = replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY)
+    march = replayed(2, name="march", edge="box1", started_at_unix=NOON - 21 * DAY_S)
     for fields in (march, replayed(edge="box1")):
         fields = wire.signed({**fields, "clips": announced}, office.edge_key)
         sqlite_store.add_alerts([fields], NOON)

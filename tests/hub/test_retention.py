@@ -12,12 +12,13 @@ from sqlalchemy import delete, insert, select
 from detector.config import RetentionConfig
 from detector.hub.audit import Audit
 from detector.hub.cases import CLOSED, Cases
-from detector.hub.retention import DAY_S, Retention
+from detector.hub.retention import Retention
 from detector.hub.rights import Role, Scope
 from detector.hub.schema import doomed, sides
 from detector.hub.store import Store
 from detector.hub.stored import Clip
 from detector.hub.texts import LANGUAGES, Phrases
+from detector.values import DAY_S
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 
 END = NOON + 40  # of the builder's incidents

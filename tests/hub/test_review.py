@@ -27,10 +27,10 @@ from detector.hub.store import Store
 from detector.hub.stored import Contested
 from detector.hub.training_set import Claim, claim
 from detector.hub.wanted import Wanted
+from detector.values import DAY_S
 from tests.hub.conftest import Site
 
 NOON = 1_793_505_600.0
-DAY = 86400.0
 SCRIPT = {"X-Fragment": "item"}
 SEVERITIES = ("info", "warning", "critical")
 KINDS = ("lingering", "tamper", "blind_corner", "orientation_pattern", "label_photography")
@@ -208,7 +208,7 @@ def test_a_cameras_record_compares_before_and_after_its_last_change(store: Store
     reviews = Reviews(store.database)
     days_ago = [(9, "false"), (8, "true"), (7, "false"), (6, "unclear"), (2, "true"), (1, "false"), (40, "false")]
     for n, (days, verdict) in enumerate(days_ago, 1):
-        store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - days * DAY)], NOON)
+        store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - days * DAY_S)], NOON)
         store.add_verdict(f"i{n}", "li", verdict, "", NOON)
     store.add_alerts([envelope(20, incident="other kind", kind="lingering"), envelope(21, incident="now")], NOON)
     now = store.incident("now")
@@ -218,11 +218,11 @@ def test_a_cameras_record_compares_before_and_after_its_last_change(store: Store
     assert found.share == Share(false=3, judged=5)  # what is unclear is no judgement; the oldest is too old
     assert [one.id for one in found.latest] == ["i7", "i1", "i2", "i3", "i4", "i5", "i6", "now"]
     place = ("shanghai", "box1", "cam3", "label_photography")
-    store.set_threshold(*place, 0.6, expected=None, user="owner", at=NOON - 5 * DAY, evidence={})
+    store.set_threshold(*place, 0.6, expected=None, user="owner", at=NOON - 5 * DAY_S, evidence={})
     found = reviews.record(now, NOON)
-    assert found.changed_at == NOON - 5 * DAY
+    assert found.changed_at == NOON - 5 * DAY_S
     assert (found.before, found.after) == (Share(2, 3), Share(1, 2))
-    assert reviews.record(now, NOON + 300 * DAY).share == Share() and RECORD_DAYS < 300
+    assert reviews.record(now, NOON + 300 * DAY_S).share == Share() and RECORD_DAYS < 300
 
 
 def test_a_look_ends_with_its_page_or_when_nobody_renews_it() -> None:

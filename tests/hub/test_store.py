@@ -285,6 +285,13 @@ def test_migrations_lead_to_the_tables_of_the_schema(store: Store) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def test_a_database_that_has_the_newest_shape_is_opened_without_a_look_at_migrations(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("detector.hub.database.command.upgrade")
+    Store(store.database.engine.url.render_as_string(hide_password=False)).close()
+
+
 def test_sqlite_keeps_what_it_committed_through_power_loss(sqlite_store: Store) -> None:
     with sqlite_store.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

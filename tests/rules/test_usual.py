@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from detector.rules.edetector import SPREAD
 from detector.rules.usual import FADE_S, PRIOR, UsualRate
 
-WEEK_S = 7 * 86400.0
-
 
 def test_what_was_given_is_taken_at_its_word_until_something_is_learned() -> None:
     rate = UsualRate(0.35)

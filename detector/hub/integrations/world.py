@@ -19,8 +19,9 @@ from detector.hub.replays import is_replay
 from detector.hub.schema import incidents
 from detector.hub.store import Store
 from detector.hub.stored import CLEARED, Edge, StoredIncident
+from detector.values import DAY_S
 
-LOOK_BACK_S = 7 * 86400.0  # how old the last alert told of may be
+LOOK_BACK_S = 7 * DAY_S  # how old the last alert told of may be
 GOING_ON_S = 3600.0  # an incident without an end that was not heard of for so long is over: its edge is gone
 NEWS_S = 300.0  # what is older when it is found is no news
 MOST_GOING_ON = 2000  # incidents at a time; of more the newest are told of

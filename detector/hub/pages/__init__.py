@@ -127,8 +127,8 @@ def add_pages(app: FastAPI, parts: Parts) -> None:
     """Put all pages, and the answers when there is none, into an app."""
     app.state.parts = parts
     app.state.doors = Doors(part.router for part in PARTS)
-    for part in PARTS:
-        app.include_router(part.router)
+    for part in PARTS:  # as they are: to include a router is to analyse its endpoints once more, and match paths twice
+        app.router.routes.extend(part.router.routes)
     app.add_exception_handler(LoginNeeded, to_login)
     app.add_exception_handler(PasswordNeeded, to_password)
     app.add_exception_handler(NotAllowed, not_allowed)

@@ -32,11 +32,11 @@ from detector.hub.reviews import is_reason
 from detector.hub.rights import Right
 from detector.hub.stored import Clip, Contested, StoredIncident, is_time
 from detector.hub.wanted import Wanted
+from detector.values import DAY_S
 
 router = APIRouter(prefix="/api")
 
 MOST = 200
-DAY_S = 86400.0
 MOST_DAYS = 400
 
 Look = Annotated[View, needs(Right.LOOK)]

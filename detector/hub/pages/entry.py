@@ -38,11 +38,12 @@ from detector.hub.passwords import is_guessed
 from detector.hub.people import LONGEST_SESSION_S
 from detector.hub.source import archive, archive_name
 from detector.hub.texts import LANGUAGES
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
-YEAR_S = 365 * 86400
+YEAR_S = round(365 * DAY_S)
 LONGEST_BROWSER = 300
 
 

@@ -23,10 +23,10 @@ from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, stan
 from detector.hub.pages.view import Anybody, View, needs
 from detector.hub.rights import EVERYWHERE, Right, Scope
 from detector.hub.stored import Edge, is_time
+from detector.values import DAY_S
 
 router = APIRouter()
 
-DAY_S = 86400.0
 DAYS = 7
 MOST_IN_HEAD = 4
 COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dropped_views", "dead", "set_aside")

@@ -16,13 +16,14 @@ from detector.hub.cameras import camera_states
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.people import PeopleError, User, as_name, may_change, roles_given_by
 from detector.hub.rights import EVERYWHERE, Right, Role, Scope
+from detector.values import DAY_S
 
 router = APIRouter()
 
 Manager = Annotated[View, needs(Right.PEOPLE)]
 
 TICK = "in:"  # begins the name of a box that puts a place into a scope
-ONE_TIME_DAYS = round(ONE_TIME_S / 86400)
+ONE_TIME_DAYS = round(ONE_TIME_S / DAY_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from detector.hub.rights import Right
 from detector.hub.store import tuned_version
 from detector.hub.stored import Edge, Threshold
 from detector.hub.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
-from detector.values import IncidentKind
+from detector.values import DAY_S, IncidentKind
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
-JUDGED_S = 90 * 86400.0  # older verdicts speak of a camera, and a model, that may be others by now
+JUDGED_S = 90 * DAY_S  # older verdicts speak of a camera, and a model, that may be others by now
 MOST_CHANGES = 100
 KINDS = frozenset(kind.value for kind in IncidentKind)
 
@@ -54,7 +54,7 @@ def tuning_page(view: Reader) -> Response:
     found = sorted(_tunings(view, changes), key=lambda one: (one.advice.proposal is None, -one.advice.counts["false"]))
     return view.page(
         "tuning.html", tunings=found, changes=changes[:MOST_CHANGES], dots=dots, most_lost=MOST_LOST, sure=SURE,
-        days=round(JUDGED_S / 86400), titles=_titles(view), edges=_answers(view),
+        days=round(JUDGED_S / DAY_S), titles=_titles(view), edges=_answers(view),
     )  # fmt: skip
 
 
