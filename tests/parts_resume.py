@@ -37,8 +37,9 @@ def make_footage(folder: Path, cameras: tuple[str, ...] = CAMERAS, files: int = 
                 stream.width, stream.height, stream.options = 160, 120, {"preset": "ultrafast", "g": "4"}
                 for k in range(LONG_S * FPS):
                     dark = (n == files - 2 and k >= (LONG_S - 4) * FPS) or (n == files - 1 and k < 20 * FPS)
-                    picture = noise.integers(60, 200, (12, 16, 3), np.uint8).repeat(10, 0).repeat(10, 1)
-                    shown = av.VideoFrame.from_ndarray(picture * (not dark), "bgr24")
+                    grain = noise.integers(60, 200, (12, 16, 3), np.uint8).repeat(10, 0).repeat(10, 1)
+                    picture = grain // 20 if dark else grain  # never the same: that would be a frozen picture
+                    shown = av.VideoFrame.from_ndarray(picture, "bgr24")
                     container.mux(stream.encode(shown))
                 container.mux(stream.encode(None))
     return folder
