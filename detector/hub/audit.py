@@ -116,7 +116,7 @@ class Audit:
         """Add an entry unless this hub process has added the same within the last hour."""
         act = user, action, subject, json.dumps(plain(details), sort_keys=True)
         with self._lock:
-            if at - self._recorded.get(act, -math.inf) < ONCE_S:
+            if abs(at - self._recorded.get(act, -math.inf)) < ONCE_S:  # a clock that was put back hides nothing
                 return
             self._recorded[act] = at
             self._recorded.move_to_end(act)

@@ -140,7 +140,8 @@ class TokenBucket:
 
     def _spent_now(self, name: str, at: float) -> float:
         spent, since = self._spent.get(name, (0.0, at))
-        return max(0.0, spent - max(0.0, at - since) / self._every_s)
+        # A clock that was put back locks nobody out until it is where it was.
+        return max(0.0, spent - abs(at - since) / self._every_s)
 
     def _put(self, name: str, spent: float, at: float) -> None:
         self._spent[name] = (spent, at)

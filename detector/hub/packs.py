@@ -1,7 +1,7 @@
 """Evidence packs on disk and their record: asked for, made in the background one at a time, downloaded, deleted.
 
 A pack whose maker hasn't told that it is at work for `QUIET_S` was left behind by a hub that stopped: it counts as
-failed (`interrupted`).
+failed (`interrupted`). So does one told of at a time to come, by a clock that was ahead.
 """
 
 from __future__ import annotations
@@ -121,8 +121,9 @@ class Packs:
         with self._database.writing() as connection:
             one_at_a_time(connection)
             open_ones = select(packs.c.number).where(
-                packs.c.case == case.number, packs.c.state == MAKING, packs.c.told_at > at - QUIET_S
-            )
+                packs.c.case == case.number, packs.c.state == MAKING,
+                packs.c.told_at.between(at - QUIET_S, at + QUIET_S),
+            )  # fmt: skip
             if connection.execute(open_ones).first():
                 return None
             number = int(connection.execute(packs.insert().returning(packs.c.number), row).scalar_one())
@@ -244,6 +245,6 @@ class Packs:
     @staticmethod
     def _record(row: Any, at: float) -> PackRecord:
         pack = PackRecord(**row._mapping)
-        if pack.state == MAKING and at - pack.told_at > QUIET_S:
+        if pack.state == MAKING and abs(at - pack.told_at) > QUIET_S:
             return PackRecord(**{**row._mapping, "state": FAILED, "reason": "interrupted"})
         return pack

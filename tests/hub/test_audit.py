@@ -248,6 +248,13 @@ def test_what_is_seen_again_within_the_hour_leaves_one_line(sqlite_store: Store)
     assert [entry.at - NOON for entry in audit.all_entries()] == [0, ONCE_S, 0, 0]
 
 
+def test_a_clock_that_was_put_back_silences_no_line(sqlite_store: Store) -> None:
+    audit = Audit(sqlite_store.database)
+    for at in (NOON + 86400, NOON):
+        audit.record_once(at, "guard", "clip", "inc-1")
+    assert len(list(audit.all_entries())) == 2
+
+
 @pytest.fixture
 def hub_file(tmp_path: Path) -> Path:
     """A hub's configuration, and four entries in its audit log, the first two with a head."""

@@ -156,6 +156,13 @@ def test_a_user_is_guarded_against_guessing_from_many_addresses(sqlite_store: St
         gate.log_in("owner", "x", "10.0.0.99", NOON)
 
 
+def test_a_clock_that_was_put_back_locks_nobody_out() -> None:
+    bucket = TokenBucket(size=2, every_s=10)
+    ahead = NOON + 86400
+    assert [bucket.take("li", ahead) for _ in range(3)] == [True, True, False]
+    assert [bucket.take("li", NOON) for _ in range(3)] == [True, True, False]
+
+
 def test_a_token_bucket_refills_and_stays_small() -> None:
     bucket = TokenBucket(size=2, every_s=10, names=3)
     assert [bucket.take("a", 0), bucket.take("a", 0), bucket.take("a", 0)] == [True, True, False]

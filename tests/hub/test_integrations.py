@@ -19,11 +19,12 @@ from pydantic import ValidationError
 from detector.broker import EmbeddedBroker
 from detector.config import HubConfig, load_hub
 from detector.errors import ConfigError
+from detector.hub.audit import Audit
 from detector.hub.budget import Budget
 from detector.hub.integrations import link as links
 from detector.hub.integrations.home_assistant import HomeAssistant, Switched
 from detector.hub.integrations.links import PictureLinks
-from detector.hub.integrations.switches import MOST_A_MINUTE, USER
+from detector.hub.integrations.switches import MOST_A_MINUTE, USER, Switches
 from detector.hub.integrations.world import Observer, World
 from detector.hub.notices import Rule
 from detector.hub.pauses import Pauses
@@ -345,7 +346,6 @@ def test_a_house_of_many_cameras_is_told_whole_and_nothing_counts_as_not_taken(h
 
 
 def observer_of(store: Store) -> Observer:
-    from detector.hub.audit import Audit
     from detector.hub.health import Health
 
     class Stands:
@@ -441,6 +441,14 @@ def test_a_flood_of_commands_is_bounded_and_leaves_no_flood_in_the_audit_log(hou
     assert soon(lambda: house.link.state.commands + house.link.state.refused >= 3 * MOST_A_MINUTE)
     assert house.link.state.commands == MOST_A_MINUTE
     assert len(house.parts.audit.entries(None, 200, user=USER)) <= MOST_A_MINUTE
+
+
+def test_a_clock_that_was_put_back_keeps_no_switch_from_turning(store: Store) -> None:
+    switches = Switches(Pauses(store.database, Audit(store.database)), hours=1)
+    asked = Switched("shanghai", "cam3", to_on=False)
+    ahead = NOON + 86400
+    assert [switches.turn(asked, ahead) for _ in range(MOST_A_MINUTE + 1)] == [True] * MOST_A_MINUTE + [False]
+    assert switches.turn(asked, NOON)
 
 
 def test_without_leave_no_switch_is_there_and_none_is_obeyed(open_house: Callable[..., House]) -> None:

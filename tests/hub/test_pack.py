@@ -319,16 +319,16 @@ def test_a_second_pack_of_a_case_waits_until_the_first_is_made(desk: Office, mon
         real(*args, **kwargs)
 
     monkeypatch.setattr(packs_module, "write_pack", slow)
-    case = desk.case(desk.incident())
-    number = desk.packs.ask(case, user="wang", at=NOON)
+    case, now = desk.case(desk.incident()), desk.clock.now()
+    number = desk.packs.ask(case, user="wang", at=now)
     assert number and begun.wait(10)
-    assert desk.packs.ask(case, user="li", at=NOON) is None
-    (pack,) = desk.packs.of(case.number, EVERYWHERE, NOON + QUIET_S - 1)
+    assert desk.packs.ask(case, user="li", at=now) is None
+    (pack,) = desk.packs.of(case.number, EVERYWHERE, now + QUIET_S - 1)
     assert pack.state == MAKING and pack.percent < 100 and desk.packs.path(pack) is None
     go_on.set()
     desk.packs.wait()
-    assert [pack.state for pack in desk.packs.of(case.number, EVERYWHERE, NOON)] == [READY]
-    assert desk.packs.ask(case, user="li", at=NOON)
+    assert [pack.state for pack in desk.packs.of(case.number, EVERYWHERE, now)] == [READY]
+    assert desk.packs.ask(case, user="li", at=now)
     desk.packs.wait()
 
 
@@ -390,6 +390,15 @@ def test_what_a_hub_that_was_killed_left_counts_as_interrupted(desk: Office, mon
     assert (pack.state, pack.reason) == (FAILED, "interrupted")
     assert again.ask(case, user="wang", at=NOON + QUIET_S + 1)
     again.wait()
+
+
+def test_what_a_hub_left_whose_clock_was_ahead_is_made_anew_now(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = desk.case(desk.incident())
+    monkeypatch.setattr(Packs, "_make", lambda *_: None)  # killed before it began
+    assert desk.packs.ask(case, user="wang", at=NOON + 30 * 86400)
+    (pack,) = desk.packs.of(case.number, EVERYWHERE, NOON)
+    assert (pack.state, pack.reason) == (FAILED, "interrupted")
+    assert desk.packs.ask(case, user="wang", at=NOON)
 
 
 def test_a_pack_that_is_deleted_stays_on_record_with_its_hash(office: Office) -> None:

@@ -29,7 +29,7 @@ class Switches:
 
     def turn(self, asked: Switched, now: float) -> bool:
         """Do it; tells whether it was done, which it isn't when too much is asked for. Turned twice is turned once."""
-        if len(self._lately) == MOST_A_MINUTE and now - self._lately[0] < 60.0:
+        if len(self._lately) == MOST_A_MINUTE and abs(now - self._lately[0]) < 60.0:
             return False
         self._lately.append(now)
         if asked.to_on:
