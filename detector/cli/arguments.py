@@ -10,7 +10,6 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from detector.errors import ConfigError, Problem
-from detector.values import DAY_S
 
 if TYPE_CHECKING:
     from detector.hub.audit import Head
@@ -100,6 +99,7 @@ def spoken() -> str:
 def time_of(option: str, text: str | None, zone: tzinfo | None = None) -> float | None:
     """Unix seconds of an option's ISO 8601 time, in `zone` or else UTC where it names none; `None` when not given."""
     from detector.clock import unix
+    from detector.values import DAY_S
 
     if text is None:
         return None

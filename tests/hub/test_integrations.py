@@ -34,7 +34,7 @@ from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
 from tests.hub.parts_home_assistant import BinarySensor, Event, Image, Sensor, Switch, discovered, rendered
-from tests.parts_mosquitto import Mosquitto, soon
+from tests.parts_mosquitto import ANYONE, Mosquitto, soon
 
 ROOT = "labelwatch-hub"
 CAMERA = f"{ROOT}/ha/shanghai/box1/cam3"
@@ -46,7 +46,8 @@ SECRET = "张三 13800138000"
 @pytest.fixture(scope="module")
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A real broker; tests tell themselves apart by a root of their own where it matters."""
-    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
+    # As the shipped configuration has it: by itself mosquitto keeps a thousand for who subscribes, and drops the rest.
+    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto"), f"{ANYONE}\nmax_queued_messages 100000")
     broker.start()
     yield broker
     broker.kill()
