@@ -10,6 +10,7 @@ still hold comes again. What is gone from the audit log is found when its chain 
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from detector.hub.backup import SQLITE, newest_database
 from detector.hub.budget import budget_of
 from detector.hub.database import is_corrupt
 from detector.hub.retention import FOOTAGE
-from detector.hub.schema import incidents, metadata, recovery_codes, sessions
+from detector.hub.schema import audit, incidents, metadata, recovery_codes, sessions
 from detector.hub.store import Store
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,22 @@ MARK = f"{SQLITE}.damaged"  # left by a hub that met damage while it ran
 READ_THROUGH = 256 * 2**20  # a larger file is read from end to end only where damage was met
 BATCH = 500
 DOORS = {sessions.name, recovery_codes.name}
+# What an entry of the audit log took away: statements with :subject and :at. A password that was changed since opens
+# no more, as a one-time one that has run out; a box's older key is no more believed.
+TOOK_AWAY = {
+    "token_revoked": "UPDATE tokens SET revoked_at = :at WHERE name = :subject AND revoked_at IS NULL",
+    "user_disabled": "UPDATE users SET disabled_at = :at WHERE name = :subject",
+    "user_enabled": "UPDATE users SET disabled_at = NULL WHERE name = :subject",
+    "user_changed": "UPDATE users SET role = :role, scope = :scope WHERE name = :subject",
+    "password_changed": "UPDATE users SET one_time_until = 0 WHERE name = :subject",
+    "password_reset": "UPDATE users SET one_time_until = 0 WHERE name = :subject",
+    "second_step_set": "UPDATE users SET one_time_until = 0 WHERE name = :subject",
+    **dict.fromkeys(
+        ("box_revoked", "box_key_new"),
+        """UPDATE edge_keys SET state = 'revoked', until = :at, ended_by = :user
+        WHERE site || '/' || edge = :subject AND since <= :at AND state != 'revoked'""",
+    ),
+}
 
 
 def open_store(config: HubConfig, now: float) -> tuple[Store, Sign | None]:
@@ -120,7 +137,8 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
     """Take over what can be read, then what the newest backup has beside; rows of the first, time of the other.
 
     Of a table that is whole nothing comes from the backup: a session that was ended since, or a picture that was
-    deleted, would come to life again. Neither does it of one that isn't: see `_forget_what_went`.
+    deleted, would come to life again. Neither does it of one that isn't: see `_forget_what_went` and
+    `_shut_what_was_shut`.
     """
     backup_at = None
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -132,7 +150,10 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
                 backup_at = newest_database(backups, copy)
                 if backup_at is not None:
                     _forget_what_went(copy, db, backup_at)
+                    _shut_what_was_shut(copy, db, backup_at, log_is_whole=audit not in torn)
                     _take_over(db, copy, torn)
+                    for (name,) in db.execute("SELECT name FROM users WHERE one_time_until = 0"):
+                        logger.warning("the password of %s is of before: give another (labelwatch user)", name)
     return rows, backup_at
 
 
@@ -153,6 +174,28 @@ def _forget_what_went(copy: Path, db: sqlite3.Connection, backup_at: float) -> N
             old.executemany(f"DELETE FROM {table} WHERE incident = ?", gone)  # noqa: S608
         if incidents.name in has:
             old.executemany("UPDATE incidents SET snapshot = NULL WHERE id = ?", gone)
+
+
+def _shut_what_was_shut(copy: Path, db: sqlite3.Connection, backup_at: float, *, log_is_whole: bool) -> None:
+    """Shut in a copy of a backup what lets somebody in and was shut since, as the audit log tells it.
+
+    Codes to join with may have been used or cancelled since, and are soon made anew: those not used go. Where the log
+    is torn too, so may any token be that isn't known to be revoked: all are.
+    """
+    since = "SELECT action, subject, at, user, details FROM audit WHERE at >= ? ORDER BY number"
+    with closing(sqlite3.connect(copy, isolation_level=None)) as old:
+        has = {name for (name,) in old.execute("SELECT name FROM sqlite_master")}
+        if not {"tokens", "edge_keys", "join_codes"} <= has:  # a backup of an older hub
+            return
+        old.execute("DELETE FROM join_codes WHERE used_at IS NULL")
+        if not log_is_whole:
+            old.execute("UPDATE tokens SET revoked_at = ? WHERE revoked_at IS NULL", (backup_at,))
+        for action, subject, at, user, details in db.execute(since, (backup_at,)):
+            if action in TOOK_AWAY:
+                told = json.loads(details)
+                scope = None if told.get("scope") is None else json.dumps(told["scope"])
+                facts = {"subject": subject, "at": at, "user": user, "role": told.get("role"), "scope": scope}
+                old.execute(TOOK_AWAY[action], facts)
 
 
 def _take_over(db: sqlite3.Connection, source: Path, tables: Sequence[Table]) -> tuple[int, list[Table]]:

@@ -195,6 +195,102 @@ def test_a_torn_table_of_sessions_is_not_filled_since_some_were_ended(tmp_path: 
     store.close()
 
 
+OPEN = {
+    "users": "SELECT name FROM users WHERE disabled_at IS NULL AND (one_time_until IS NULL OR one_time_until > 1e9)",
+    "tokens": "SELECT name FROM tokens WHERE revoked_at IS NULL",
+    "edge_keys": "SELECT edge FROM edge_keys WHERE state = 'active'",
+    "join_codes": "SELECT handle FROM join_codes WHERE used_at IS NULL",
+}
+
+
+def with_doors(config: HubConfig) -> None:
+    """A hub with users, tokens, keys of boxes and codes to join with, then a backup, after which some are shut."""
+    assert config.backups_dir
+    store, _ = open_store(config, NOON)
+    with store.database.writing() as connection:
+        for name in ("left", "renewed", "stays"):
+            connection.exec_driver_sql(
+                f"INSERT INTO users (name, password_hash, created_at, role) VALUES ('{name}', 'x', 1, 'reviewer')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO tokens (name, token_sha256, user, role, created_at, expires_at)"
+                f" VALUES ('of {name}', '{name}', 'owner', 'reviewer', 1, 9e9)"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO edge_keys (site, edge, key, state, since, by)"
+                f" VALUES ('main', '{name}', 'key of {name}', 'active', 1, 'owner')"
+            )
+        connection.exec_driver_sql(
+            "INSERT INTO join_codes (handle, verifier, made_by, made_at, expires_at, guesses)"
+            " VALUES ('old', 'v', 'owner', 1, 9e9, 0)"
+        )
+    back_up(config, config.backups_dir, NOON + 100)
+    audit = Audit(store.database)
+    audit.record(NOON + 110, "owner", "user_disabled", "renewed")
+    audit.record(NOON + 120, "owner", "user_enabled", "renewed")
+    audit.record(NOON + 130, "owner", "user_disabled", "left")
+    audit.record(NOON + 140, "owner", "user_changed", "stays", role="viewer", scope=["dock"])
+    audit.record(NOON + 150, "owner", "token_revoked", "of left", of="owner")
+    audit.record(NOON + 160, "owner", "box_revoked", "main/left", keys=["…"])
+    store.close()
+
+
+def opened(store: Store, table: str) -> set[str]:
+    with store.database.reading() as connection:
+        return set(connection.exec_driver_sql(OPEN[table]).scalars())
+
+
+@pytest.mark.parametrize(
+    ("table", "open_"),
+    [
+        ("users", {"owner", "renewed", "stays"}),
+        ("tokens", {"of renewed", "of stays"}),
+        ("edge_keys", {"renewed", "stays"}),
+        ("join_codes", set()),
+    ],
+)
+def test_who_was_shut_out_since_the_backup_stays_out_where_that_table_is_torn(
+    tmp_path: Path, table: str, open_: set[str]
+) -> None:
+    config = lived(tmp_path)
+    with_doors(config)
+    page = page_of(config, table)
+    tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON + 200)
+    assert loss is not None and loss.facts["backup_at"] == NOON + 100
+    assert opened(store, table) == open_
+    if table == "users":
+        with store.database.reading() as connection:
+            changed = "SELECT role, scope FROM users WHERE name = 'stays'"
+            assert tuple(connection.exec_driver_sql(changed).one()) == ("viewer", '["dock"]')
+    store.close()
+
+
+@pytest.mark.parametrize("action", ["password_changed", "password_reset", "second_step_set"])
+def test_a_password_of_before_opens_no_more_where_the_table_of_users_is_torn(tmp_path: Path, action: str) -> None:
+    config = lived(tmp_path)
+    with_doors(config)
+    store, _ = open_store(config, NOON)
+    Audit(store.database).record(NOON + 170, "stays", action, "stays")
+    store.close()
+    page = page_of(config, "users")
+    tear(file_of(config), page, page + 1)
+    store, _ = open_store(config, NOON + 200)
+    assert opened(store, "users") == {"owner", "renewed"}
+    store.close()
+
+
+def test_no_token_of_a_backup_works_where_the_log_of_what_was_revoked_is_torn_too(tmp_path: Path) -> None:
+    config = lived(tmp_path)
+    with_doors(config)
+    for table in ("tokens", "audit"):
+        page = page_of(config, table)
+        tear(file_of(config), page, page + 1)
+    store, _ = open_store(config, NOON + 200)
+    assert opened(store, "tokens") == set()
+    store.close()
+
+
 def test_a_backup_that_is_damaged_itself_is_passed_over(tmp_path: Path) -> None:
     config = lived(tmp_path, 5)
     assert config.backups_dir
