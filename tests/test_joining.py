@@ -22,7 +22,7 @@ from detector.alerts.identity import load_identity
 from detector.alerts.trust import pinned_hub_key
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig, load_edge
-from detector.credentials.codes import fingerprint, make_code
+from detector.credentials.codes import fingerprint, make_code, parse_code
 from detector.edge.delivery import Delivery, open_delivery
 from detector.edge.joining import Joined, NotJoined, join, try_broker
 from detector.errors import ConfigError, LabelwatchError
@@ -232,6 +232,13 @@ def test_misuse_is_told_before_anything_is_sent(edge: Path, url: str, code: str,
     with pytest.raises(ConfigError, match=why) as error:
         join(url, code, load_edge(edge), SystemClock())
     assert "secret" not in str(error.value)
+
+
+def test_the_code_that_a_hint_shows_is_one(edge: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        join("http://hub.example", "7K2M", load_edge(edge), SystemClock())
+    shown = re.search(r"e\.g\. ([\w-]+)", str(error.value))
+    assert shown and parse_code(shown[1])
 
 
 def test_a_hub_or_broker_that_is_not_there_is_told(edge: Path) -> None:

@@ -58,20 +58,20 @@ def run_bench(options: argparse.Namespace) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
     with progress_steps() as progress:
         figures = bench(options.clip, rounds=options.rounds, weights=options.weights, progress=progress)
-    if options.out is not None:
+    if options.json:
+        print(json.dumps(figures, ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        console = Console(width=None if sys.stdout.isatty() else 200)
+        for table in tables(figures):
+            console.print(table)
+        for said in (*figures["warnings"], *figures["notes"]):
+            print(said)
+    if options.out is not None:  # last: minutes of work are told even where they can't be written
         whole = json.dumps(figures, ensure_ascii=False, indent=1)
         for name, text in (("bench.json", whole), ("bench.md", markdown(figures)), ("bench.svg", plot(figures))):
             (options.out / name).write_text(text, encoding="utf-8")
-    if options.json:
-        print(json.dumps(figures, ensure_ascii=False))
-        return FINE
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    for table in tables(figures):
-        console.print(table)
-    for said in (*figures["warnings"], *figures["notes"]):
-        print(said)
     return FINE
 
 

@@ -1,6 +1,6 @@
 """One-time codes by which an edge box joins a hub, and the two messages of joining that are protected by one.
 
-A code is twelve random symbols of Crockford's base32 (60 bits) and a thirteenth that checks them, `7K2M-9QXDH-4TFW`.
+A code is twelve random symbols of Crockford's base32 (60 bits) and a thirteenth that checks them, `7K2M-9QXDH-4TFT`.
 A person reads it off the hub's page and types it at the box, where a mistyped one is found out by the check symbol.
 
     box ──{names, its key, nonce, time; signed by its key, and by a key made of the code}──► hub

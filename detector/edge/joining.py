@@ -179,7 +179,7 @@ def _symbols(code: str) -> str:
         return parse_code(code)
     except ValueError as error:
         raise ConfigError(
-            [Problem("CODE", "", str(error), "as the hub's page shows it, e.g. 7K2M-9QXDH-4TFW")]
+            [Problem("CODE", "", str(error), "as the hub's page shows it, e.g. 7K2M-9QXDH-4TFT")]
         ) from error
 
 
