@@ -29,7 +29,7 @@ from detector.hub import notice_services
 from detector.hub.alarms import Alarms, Sign
 from detector.hub.notice_sender import NoticeSender
 from detector.hub.notice_services import Answer, Message, NoticeError, address, send, without_secrets
-from detector.hub.notices import Notice, Notices, Rule, Target, is_inside, within
+from detector.hub.notices import KINDS, Notice, Notices, Rule, Target, is_inside, within
 from detector.hub.rights import EVERYWHERE, Role, Scope
 from detector.hub.schema import edges
 from detector.hub.store import Store
@@ -931,6 +931,30 @@ def test_a_rule_that_can_not_be_is_refused(site: Any, rule: dict[str, str]) -> N
     add(site, "http://h/x")
     assert site.client.post("/notices/targets/1/rules", data=rule).status_code == 400
     assert len(site.app.app.state.parts.notices.rules()) == 1
+
+
+def test_what_was_typed_into_a_refused_rule_is_filled_in_again(site: Any) -> None:
+    add(site, "http://h/x")
+    rule = {
+        "severity": "critical", "per_hour": "7", f"kind_{KINDS[1]}": "on", "places": "shanghai/dock-3", "day_2": "on",
+        "hours_from": "08:30", "hours_to": "", "quiet_from": "22:00", "quiet_to": "06:15",
+    }  # fmt: skip
+    page = site.client.post("/notices/targets/1/rules", data=rule).text
+    open_form = page[page.index("<details open>") :].split("</form>")[0]
+    for filled in (
+        '<option value="critical" selected>', 'name="per_hour" min="1" max="1000" value="7"',
+        f'name="kind_{KINDS[1]}" checked', 'value="shanghai/dock-3"', 'name="day_2" checked',
+        'name="hours_from" value="08:30"', 'name="quiet_to" value="06:15"',
+    ):  # fmt: skip
+        assert filled in open_form, filled
+    assert open_form.count("checked") == 2 and open_form.count("selected") == 1
+
+
+def test_what_was_typed_into_a_refused_target_is_filled_in_again_but_no_address(site: Any) -> None:
+    page = add(site, f"ftp://h/{SECRET}", name="night watch", language="en", service="raw", where="given").text
+    assert 'value="night watch"' in page and SECRET not in page
+    open_form = page[page.index('<details name="service" open>') :].split("</form>")[0]
+    assert '<option value="en" selected>' in open_form
 
 
 def test_two_targets_of_one_name_are_refused(site: Any) -> None:

@@ -28,6 +28,7 @@ CONFIGURE = needs(Right.CONFIGURE)
 Number = Annotated[int, Path(ge=1, lt=2**53)]
 LOG_SIZE = 40
 USUAL = Rule()
+SHOWN_AGAIN = ("name", "language", "where", "picture")  # of a refused target; no field that may hold an address
 
 
 @router.get("/notices")
@@ -65,7 +66,8 @@ def add_target(view: Annotated[View, CONFIGURE], fields: Form) -> Response:
             kept.add_rule(connection, replace(USUAL, target=number, user=view.user, at=view.now))
             view.parts.audit.add(connection, view.now, view.user, "notice_target_added", name, service=service)
     except NoticeError as error:
-        return _page(view, 400, wrong=str(error), at=service, filled={"name": name})
+        shown = {key: value for key, value in fields.items() if key in SHOWN_AGAIN}
+        return _page(view, 400, wrong=str(error), at=service, filled=shown)
     return RedirectResponse("/notices", 303)
 
 
@@ -102,7 +104,7 @@ def add_rule(view: Annotated[View, CONFIGURE], number: Number, fields: Form) -> 
                 breaks_through=rule.breaks_through, per_hour=rule.per_hour,
             )  # fmt: skip
     except NoticeError as error:
-        return _page(view, 400, wrong=str(error), at=f"rule-{number}")
+        return _page(view, 400, wrong=str(error), at=f"rule-{number}", filled=fields)
     return RedirectResponse("/notices", 303)
 
 
@@ -168,7 +170,7 @@ def _page(view: View, status: int = 200, **more: Any) -> Response:
         "places": sorted({f"{camera.site}/{camera.name}" for camera in cameras} | {camera.site for camera in cameras}),
         "severities": sorted(RANKS, key=lambda severity: -RANKS[severity]),
         "kinds": KINDS,
-        "usual": USUAL,
+        "usual": {"severity": USUAL.severity, "per_hour": USUAL.per_hour, "breaks_through": "on"},
         "most_per_hour": MOST_PER_HOUR,
         "public_url": view.parts.config.public_url,
         "paused": len(view.parts.pauses.all(view.now, view.scope)),
