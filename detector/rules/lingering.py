@@ -8,7 +8,7 @@ seen; work can, and each sign of it begins the stay anew:
 - they scan: a scanner in the hand for `SCANNED_S`, unless the closer look says that it does something else;
 - they walk on: farther than `ROAM` from where they stood it is another stay.
 
-Zones of kind `packing` are places of work throughout.
+Zones of kind `packing` are places of work throughout; parcels in one of kind `ignore` are nobody's business.
 
 So `stay_s` is the time without any sign of work. What is not told apart: waiting, resting, or talking beside parcels,
 which is lingering by this measure, and is why a finding alone informs; and work that moves nothing for minutes
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from detector.config import LingeringRule as Settings
 from detector.config import Zone
-from detector.geometry import areas, as_array, distance, foot, intersections, iou
+from detector.geometry import areas, as_array, centre, distance, foot, intersections, iou
 from detector.rules.bearing import Bearing, risen, standing
 from detector.rules.policy import Permission, Policies
 from detector.rules.telling import due_again
@@ -214,7 +214,9 @@ class LingeringRule:
             return
         feet = np.array([foot(person.box) for person in people], np.float32)
         heights = np.array([self._height(person) for person in people], np.float32)
-        beside = np.asarray(within(feet, BESIDE * heights, parcels).any(axis=1))
+        middles = np.asarray((parcels[:, :2] + parcels[:, 2:]) / 2, np.float32)
+        watched = parcels[~self._zones.ignored(middles, scene.size)]
+        beside = np.asarray(within(feet, BESIDE * heights, watched).any(axis=1))
         worked = np.asarray(within(feet, WORK_REACH * heights, changed).any(axis=1))
         zones = self._zones.of(feet, scene.size)
         crowd = {zone.name: 0 for zone in zones if zone}
@@ -275,7 +277,8 @@ class LingeringRule:
 
     def _signal(self, zone: str, finding: _Finding, everyone: dict[int, Stay], scene: Scene) -> Signal:
         severity = severity_of(everyone)
-        near = near_parcels(everyone, scene.parcels)
+        watched = [parcel for parcel in scene.parcels if not self._zones.ignores(centre(parcel.box), scene.size)]
+        near = near_parcels(everyone, watched)
         asked = next(stay.zone for stay in everyone.values() if stay.zone is not None)
         facts: dict[str, Any] = {
             "stay_s": round(finding.stay_s, 1),

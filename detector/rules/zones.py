@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.config import Zone
 from detector.geometry import points_in_polygon
@@ -29,8 +30,15 @@ class ZoneMap:
 
     def ignores(self, point: tuple[float, float], size: tuple[int, int]) -> bool:
         """Whether a point, as `at` takes it, lies where nothing is to be looked at."""
-        share = shares(np.array([point], np.float32), size)
-        return any(zone.kind == "ignore" and points_in_polygon(share, polygon)[0] for zone, polygon in self._zones)
+        return bool(self.ignored(np.array([point], np.float32), size)[0])
+
+    def ignored(self, points: FloatArray, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Which of points `(N, 2)`, as `at` takes them, lie where nothing is to be looked at."""
+        found, places = np.zeros(len(points), bool), shares(points, size)
+        for zone, polygon in self._zones:
+            if zone.kind == "ignore":
+                found |= points_in_polygon(places, polygon)
+        return found
 
     def of(self, points: FloatArray, size: tuple[int, int]) -> list[Zone | None]:
         """Zones of points `(N, 2)`, as `at` tells them."""

@@ -215,6 +215,15 @@ def test_lingering_elsewhere_is_not(zones: list[Zone]) -> None:
     assert told(rule(zones), scenes) == []
 
 
+def test_parcels_of_an_ignored_zone_are_nobody_s_business() -> None:
+    table = Zone(name="post", polygon=[(0.4, 0.6), (0.7, 0.6), (0.7, 0.9), (0.4, 0.9)], kind="ignore")
+    beyond = [parcel(4, (690, 410, 750, 425))]
+    feet = (600, 230, 680, 430)
+    assert told(rule([WHOLE_FRAME, table]), staying(0, 70, lambda t: feet, lambda t: PARCELS)) == []
+    some = told(rule([WHOLE_FRAME, table]), staying(0, 70, lambda t: feet, lambda t: PARCELS + beyond))
+    assert last(some)["parcels"] == 1
+
+
 def test_feet_on_the_border_of_two_zones_are_one_stay() -> None:
     zones = [Zone(name="left", kind="storage", polygon=LEFT), Zone(name="right", kind="storage", polygon=RIGHT)]
     signals = told(rule(zones), staying(0, 100, lambda t: moved(STANDING, (1 if t % 2 > 1 else -1, 0))))
