@@ -546,14 +546,14 @@ class Room:
             self.parcels.append(self.packer.put((x, y, 0.001), turned, face=face, shape=shape, size=size))
             self.floor.take(x, y, size[0] / 2, size[1] / 2, turned)
 
-    def throw(self, near, count: int, face_up: float) -> None:
-        """Parcels thrown about, some on top of others."""
+    def throw(self, near, count: int, face_up: float, spread: float = 1.0) -> None:
+        """Parcels thrown about within some `spread` times 1.3 m, some on top of others."""
         rng = self.rng
         for _ in range(count):
             shape = "bag" if rng.random() < 0.35 else "box"
             size, yaw = self.packer.sized(shape), rng.uniform(0, 360)
             for _ in range(50):
-                x, y = near[0] + rng.gauss(0, 1.3), near[1] + rng.gauss(0, 1.2)
+                x, y = near[0] + rng.gauss(0, 1.3 * spread), near[1] + rng.gauss(0, 1.2 * spread)
                 if self.floor.gap(x, y) > float(np.hypot(*size[:2])) / 2:
                     break
             else:

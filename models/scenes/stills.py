@@ -29,6 +29,7 @@ from scenes.vectors import unit
 
 MODES = ("day",) * 12 + ("ir",) * 5 + ("backlight",) * 3
 PLATE_SAMPLES = 16
+CROWD_SAMPLES, CROWD_SPREAD, CROWD_UP = 8, 1.6, (0.15, 0.85)  # rays a pixel; see Room.throw; share of labels up
 LARGE, SMALL = (150.0, 400.0), (60.0, 160.0)  # how tall people are, pixels in a 960-pixel-wide picture
 MARGIN = 0.035  # of the picture's width, around people, is rendered with them
 OVERLAP = 6  # pixels by which regions are rendered larger than they are used
@@ -58,8 +59,13 @@ class Warehouse:
         near=0.78,
         large=LARGE,
         row=False,
+        crowd=0,
     ):
-        """Build and render it; `near`: chance that people are `large` (pixels); `row`: of parcels in the middle."""
+        """Build and render it.
+
+        `near` is the chance that people are `large` (pixels); a `row` of parcels lies in the middle, or a `crowd` of so
+        many more.
+        """
         from scenes.blender import Studio, quiet
         from scenes.parcels import Packer
         from scenes.room import Room, furnish
@@ -78,6 +84,8 @@ class Warehouse:
         if row:
             self.room.row(self.focus)
         furnish(self.room, self.focus)
+        if crowd:
+            self.room.throw(self.focus, crowd, rng.uniform(*CROWD_UP), CROWD_SPREAD)
 
         def clear(position) -> bool:
             if self.mode == "backlight" and not self._faces_door(position):
@@ -99,7 +107,7 @@ class Warehouse:
         self.studio.keep()
         self.ids = set(self.register.things)
         self.stage = Stage(self.studio, self.register, self.textures, self.room, assets, self.camera)
-        self.plate = self.studio.render(PLATE_SAMPLES, scratch)
+        self.plate = self.studio.render(CROWD_SAMPLES if crowd else PLATE_SAMPLES, scratch)
 
     @property
     def camera_truth(self) -> dict:
@@ -116,17 +124,18 @@ class Warehouse:
         to_focus, to_door = (unit(np.subtract(p, position[:2])) for p in (self.focus, self.room.door[0][:2]))
         return float(np.dot(to_focus, to_door)) > np.cos(np.radians(30))
 
-    def still(self, k: int, samples: int):
-        """The k-th picture (8-bit BGR) and its truth."""
+    def still(self, k: int, samples: int, count: int | None = None):
+        """The k-th picture (8-bit BGR) and its truth, with at most `count` people where that is said."""
         from scenes.truth import annotate
 
         rng = random.Random(self.seed * 1000 + k)
         mark = self.room.floor.mark()
         spread = 1.0 if self.near else 1.8
-        people = self.stage.populate(
-            rng, self.focus, rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6]), spread
-        )
-        colour, index, depth = self.seen(self.repainted(self.plate, [self._outline(p) for p in people], samples))
+        if count is None:
+            count = rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6])
+        people = self.stage.populate(rng, self.focus, count, spread)
+        layers = self.repainted(self.plate, [self._outline(p) for p in people], samples) if people else self.plate
+        colour, index, depth = self.seen(layers)
         truth = annotate(self.register, index, depth, self.camera)
         truth |= {
             "mode": self.mode,
@@ -202,6 +211,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="warehouse; equal seeds give equal pictures")
     parser.add_argument("--n", type=int, default=10, help="stills of it")
     parser.add_argument("--out", type=Path, required=True, help="folder and start of the file names")
+    parser.add_argument("--crowd", type=int, default=0, metavar="N", help="this many parcels more")
+    parser.add_argument("--people", type=int, metavar="N", help="at most so many in each still (drawn at random)")
     parser.add_argument("--cache", type=Path, help="folder for drawn textures (or SCENES_CACHE)")
     parser.add_argument("--size", type=size_of, default=(960, 540))
     parser.add_argument("--spp", type=int, default=8, help="rays a pixel")
@@ -212,11 +223,11 @@ def main() -> None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         scratch = args.out.with_name(args.out.name + "_part.exr")
         start = time.perf_counter()
-        warehouse = Warehouse(args.seed, args.size, assets, cache, args.threads, scratch)
+        warehouse = Warehouse(args.seed, args.size, assets, cache, args.threads, scratch, crowd=args.crowd)
         print(f"{args.out.name}: plate, {warehouse.mode}, {time.perf_counter() - start:.1f} s", flush=True)
         for k in range(args.n):
             start = time.perf_counter()
-            picture, truth = warehouse.still(k, args.spp)
+            picture, truth = warehouse.still(k, args.spp, args.people)
             name = f"{args.out}_{k:02d}"
             cv2.imwrite(f"{name}.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
             Path(f"{name}.json").write_text(json.dumps(truth))
