@@ -18,6 +18,7 @@ import onnxruntime
 import pytest
 import torch
 from bare import bare
+from calibrate import offset_of, shift
 from dataset import with_act, with_idle
 from drivers import people_with
 from export import export
@@ -201,6 +202,37 @@ def test_a_mix_lies_between_a_scene_model_and_coco(start: Path, tmp_path: Path) 
         assert np.allclose(value, (weights[0.0][name] + weights[1.0][name]) / 2, atol=1e-6)
     with pytest.raises(SetError, match=r"no starting weights .*none\.pt"):
         mix(tmp_path / "scene.onnx", tmp_path / "none.pt", 0.5, tmp_path / "mix.onnx")
+
+
+def test_a_calibrated_model_says_of_facing_what_it_said_with_other_odds_and_all_else_as_before(
+    start: Path, tmp_path: Path
+) -> None:
+    torch.save({"model": load_start(start, "cpu").half(), "train_args": {"task": "detect"}}, tmp_path / "last.pt")
+    export(tmp_path / "last.pt", tmp_path / "scene.onnx")
+    model = onnx.load(tmp_path / "scene.onnx")
+    shift(model, {"up": -0.7, "not_up": 1.2})
+    square = np.random.default_rng(1).random((1, 3, 64, 64), np.float32)
+    before, after = (
+        onnxruntime.InferenceSession(one.SerializeToString()).run(None, {"images": square})[0][0]
+        for one in (onnx.load(tmp_path / "scene.onnx"), model)
+    )
+    odds = np.log(after[4:] / (1 - after[4:])) - np.log(before[4:] / (1 - before[4:]))
+    wanted = np.zeros((len(LABELS) + len(TRAITS), 1))
+    wanted[len(LABELS) + TRAITS.index("up")], wanted[len(LABELS) + TRAITS.index("not_up")] = -0.7, 1.2
+    assert np.allclose(odds, wanted, atol=2e-3)
+    with pytest.raises(SetError, match="0 last layers"):
+        shift(onnx.helper.make_model(onnx.helper.make_graph([], "none", [], [])), {"up": 1.0})
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.97])
+def test_scores_are_calibrated_when_their_mean_is_how_often_it_is_so(share: float) -> None:
+    chance = np.random.default_rng(2)
+    scores, true = chance.beta(0.3, 0.6, 4000), chance.random(4000) < share
+    odds = np.log(np.clip(scores, 1e-4, 1 - 1e-4) / (1 - np.clip(scores, 1e-4, 1 - 1e-4)))
+    said = 1 / (1 + np.exp(-(odds + offset_of(scores, true))))
+    assert said.mean() == pytest.approx(true.mean(), abs=1e-4)
+    with pytest.raises(SetError, match="take more scenes"):
+        offset_of(scores, np.zeros(4000, bool))
 
 
 def test_a_mix_of_two_scene_models_is_exported_as_it_is(start: Path, tmp_path: Path) -> None:
