@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10, help="stills of it")
     parser.add_argument("--out", type=Path, required=True, help="folder and start of the file names")
     parser.add_argument("--crowd", type=int, default=0, metavar="N", help="this many parcels more")
-    parser.add_argument("--people", type=int, metavar="N", help="at most so many in each still (drawn at random)")
+    parser.add_argument("--people", type=int, metavar="N", help="in each still at most (random otherwise)")
     parser.add_argument("--cache", type=Path, help="folder for drawn textures (or SCENES_CACHE)")
     parser.add_argument("--size", type=size_of, default=(960, 540))
     parser.add_argument("--spp", type=int, default=8, help="rays a pixel")
