@@ -29,7 +29,7 @@ from detector.hub.backup import SQLITE, newest_database
 from detector.hub.budget import budget_of
 from detector.hub.database import is_corrupt
 from detector.hub.retention import FOOTAGE
-from detector.hub.schema import audit, incidents, metadata, recovery_codes, sessions
+from detector.hub.schema import audit, incidents, join_codes, metadata, recovery_codes, sessions, tokens
 from detector.hub.store import Store
 
 logger = logging.getLogger(__name__)
@@ -40,20 +40,21 @@ MARK = f"{SQLITE}.damaged"  # left by a hub that met damage while it ran
 READ_THROUGH = 256 * 2**20  # a larger file is read from end to end only where damage was met
 BATCH = 500
 DOORS = {sessions.name, recovery_codes.name}
-# What an entry of the audit log took away: statements with :subject and :at. A password that was changed since opens
+KEYS_OF_BEFORE = "WHERE site || '/' || edge = :subject AND since <= :at AND state != 'revoked'"
+# What an entry of the audit log took away: the table, and what is set in it. A password that was changed since opens
 # no more, as a one-time one that has run out; a box's older key is no more believed.
 TOOK_AWAY = {
-    "token_revoked": "UPDATE tokens SET revoked_at = :at WHERE name = :subject AND revoked_at IS NULL",
-    "user_disabled": "UPDATE users SET disabled_at = :at WHERE name = :subject",
-    "user_enabled": "UPDATE users SET disabled_at = NULL WHERE name = :subject",
-    "user_changed": "UPDATE users SET role = :role, scope = :scope WHERE name = :subject",
-    "password_changed": "UPDATE users SET one_time_until = 0 WHERE name = :subject",
-    "password_reset": "UPDATE users SET one_time_until = 0 WHERE name = :subject",
-    "second_step_set": "UPDATE users SET one_time_until = 0 WHERE name = :subject",
+    "token_revoked": ("tokens", "revoked_at = :at WHERE name = :subject AND revoked_at IS NULL"),
+    "user_disabled": ("users", "disabled_at = :at WHERE name = :subject"),
+    "user_enabled": ("users", "disabled_at = NULL WHERE name = :subject"),
+    "user_changed": ("users", "role = :role, scope = :scope WHERE name = :subject"),
+    **dict.fromkeys(
+        ("password_changed", "password_reset", "second_step_set"),
+        ("users", "one_time_until = 0 WHERE name = :subject"),
+    ),
     **dict.fromkeys(
         ("box_revoked", "box_key_new"),
-        """UPDATE edge_keys SET state = 'revoked', until = :at, ended_by = :user
-        WHERE site || '/' || edge = :subject AND since <= :at AND state != 'revoked'""",
+        ("edge_keys", f"state = 'revoked', until = :at, ended_by = :user {KEYS_OF_BEFORE}"),
     ),
 }
 
@@ -185,17 +186,17 @@ def _shut_what_was_shut(copy: Path, db: sqlite3.Connection, backup_at: float, *,
     since = "SELECT action, subject, at, user, details FROM audit WHERE at >= ? ORDER BY number"
     with closing(sqlite3.connect(copy, isolation_level=None)) as old:
         has = {name for (name,) in old.execute("SELECT name FROM sqlite_master")}
-        if not {"tokens", "edge_keys", "join_codes"} <= has:  # a backup of an older hub
-            return
-        old.execute("DELETE FROM join_codes WHERE used_at IS NULL")
-        if not log_is_whole:
+        if join_codes.name in has:  # a backup of an older hub may lack it
+            old.execute("DELETE FROM join_codes WHERE used_at IS NULL")
+        if tokens.name in has and not log_is_whole:
             old.execute("UPDATE tokens SET revoked_at = ? WHERE revoked_at IS NULL", (backup_at,))
         for action, subject, at, user, details in db.execute(since, (backup_at,)):
-            if action in TOOK_AWAY:
+            table, change = TOOK_AWAY.get(action, ("", ""))
+            if table in has:
                 told = json.loads(details)
                 scope = None if told.get("scope") is None else json.dumps(told["scope"])
                 facts = {"subject": subject, "at": at, "user": user, "role": told.get("role"), "scope": scope}
-                old.execute(TOOK_AWAY[action], facts)
+                old.execute(f"UPDATE {table} SET {change}", facts)  # noqa: S608
 
 
 def _take_over(db: sqlite3.Connection, source: Path, tables: Sequence[Table]) -> tuple[int, list[Table]]:

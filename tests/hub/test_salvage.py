@@ -10,8 +10,9 @@ import pytest
 
 from detector.config import HubConfig, RetentionConfig
 from detector.errors import StoreError
+from detector.hub import salvage
 from detector.hub.audit import Audit
-from detector.hub.backup import back_up
+from detector.hub.backup import back_up, newest_database
 from detector.hub.retention import Retention
 from detector.hub.salvage import MARK, mark_damaged, open_store
 from detector.hub.store import Store
@@ -277,6 +278,28 @@ def test_a_password_of_before_opens_no_more_where_the_table_of_users_is_torn(tmp
     tear(file_of(config), page, page + 1)
     store, _ = open_store(config, NOON + 200)
     assert opened(store, "users") == {"owner", "renewed"}
+    store.close()
+
+
+def test_a_backup_of_a_hub_that_knew_no_boxes_brings_no_revoked_token_back(tmp_path: Path) -> None:
+    config = lived(tmp_path)
+    with_doors(config)
+    assert config.backups_dir
+
+    def forget_boxes(copy: Path) -> float | None:
+        at = newest_database(config.backups_dir, copy)
+        with closing(sqlite3.connect(copy)) as old:
+            for table in ("edge_keys", "join_codes"):
+                old.execute(f"DROP TABLE {table}")
+            old.commit()
+        return at
+
+    page = page_of(config, "tokens")
+    tear(file_of(config), page, page + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(salvage, "newest_database", lambda _folder, copy: forget_boxes(copy))
+        store, _ = open_store(config, NOON + 200)
+    assert opened(store, "tokens") == {"of renewed", "of stays"}
     store.close()
 
 
