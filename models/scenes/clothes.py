@@ -143,9 +143,10 @@ def gloves(body: Body) -> Surface:
 
 def normals(vertices, faces) -> np.ndarray:
     """Unit normals `(V, 3)` at vertices, areas weighing."""
+    a, b, c = (vertices[[face[k] for face in faces]] for k in range(3))
     total = np.zeros_like(vertices)
-    for face in faces:
-        total[face] += np.cross(vertices[face[1]] - vertices[face[0]], vertices[face[2]] - vertices[face[0]])
+    around = np.repeat(np.cross(b - a, c - a), [len(face) for face in faces], axis=0)
+    np.add.at(total, np.concatenate(faces), around)
     return total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-9)
 
 
