@@ -146,6 +146,7 @@ def _cameras(
             census=CameraCensus(camera.name, send_census),
             turns=turns,
             relief=relief,
+            least_fps=config.rules.photo.least_fps,
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]

@@ -254,6 +254,7 @@ def test_what_needs_no_look_counts_as_kept_up_with() -> None:
     rates = Load(0.0).report(10.0, frames_in=250, looked_at=10, passed_over=40, dropped=0)
     assert rates == {
         "fps": 25.0, "due_fps": 5.0, "analysed_fps": 1.0, "passed_over_fps": 4.0, "wait_s": 0.0, "behind": False,
+        "sparse": False,
     }  # fmt: skip
 
 
@@ -273,6 +274,29 @@ def test_no_count_gives_absurd_rates(at: float, count: int) -> None:
     told = load.report(at, count, count, count, count)
     assert all(value >= 0 for value in told.values())
     assert told["analysed_fps"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("every_s", "rested", "said_after_s"),
+    [(2.0, False, 60.0), (1.0, False, None), (2.0, True, None), (1000.0, False, None)],
+    ids=["too few", "enough", "few were wanted", "none comes, which is said as such"],
+)
+def test_a_stream_with_too_few_frames_for_an_act_is_sparse_after_a_while(
+    every_s: float, rested: bool, said_after_s: float | None
+) -> None:
+    load = Load(0.0, least_fps=1 / 1.2)
+    said = [
+        at
+        for at in range(10, 200, 10)
+        if load.report(float(at), n := int(at / every_s), n, 0, 0, rested=rested)["sparse"]
+    ]
+    assert (said[0] if said else None) == said_after_s
+
+
+def test_a_stream_that_was_sparse_is_so_no_longer_once_enough_frames_come() -> None:
+    load = Load(0.0, least_fps=1 / 1.2)
+    assert load.report(70.0, 35, 35, 0, 0)["sparse"]
+    assert not load.report(80.0, 85, 85, 0, 0)["sparse"]
 
 
 # Rest

@@ -175,6 +175,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
         source: ListedSource | None = None,
         relief: Relief | None = None,
         pictures: CameraPictures | None = None,
+        least_fps: float = 0.0,
     ) -> CameraWorker:
         camera = camera or Camera(name="dock", source="a.mp4")
         ring = PacketRing(10)
@@ -190,6 +191,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
             learned=learned,
             relief=relief,
             pictures=pictures,
+            least_fps=least_fps,
         )
         it.start()
         assert it.join(30)
@@ -245,6 +247,15 @@ def test_a_source_rests_while_nothing_is_going_on_and_health_tells(watch: Callab
         camera = watch([], build=CalmPipeline, source=source, relief=relief)
         assert source.rests == rests
         assert camera.health(time.time())["resting"] is rests[-1]
+
+
+@pytest.mark.parametrize(("source", "lack"), [("rtsp://127.0.0.1/a", "sparse"), ("a.mp4", None)])
+def test_health_tells_of_a_live_camera_that_brings_too_few_frames_for_an_act(
+    source: str, lack: str | None, watch: Callable[..., CameraWorker]
+) -> None:
+    camera = watch(frames(30), camera=Camera(name="dock", source=source), least_fps=0.83)
+    told = camera.health(time.time() + 61.0)
+    assert (told["lack"], "sparse" in told) == (lack, False)
 
 
 @pytest.mark.parametrize(("gap_s", "size"), [(300.0, (64, 48)), (-3600.0, (64, 48)), (0.2, (96, 72))])

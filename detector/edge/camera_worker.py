@@ -77,6 +77,7 @@ class CameraWorker:
         census: Is offered the count of what lies there at each of them.
         turns: Where it asks for a turn before a frame is looked at; shared by all cameras.
         relief: Tells when its source may rest; shared by all cameras.
+        least_fps: Frames a second, with fewer of which no act can be told.
 
     Attributes:
         pulses: Tell whether its thread, and who brings its packets, get on; at rest while it waits for frames or turns.
@@ -105,6 +106,7 @@ class CameraWorker:
         census: CameraCensus | None = None,
         turns: Turns | None = None,
         relief: Relief | None = None,
+        least_fps: float = 0.0,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -138,9 +140,9 @@ class CameraWorker:
         self._silent: Incident | None = None
         self._turns = turns or Turns()
         self._relief = relief or Relief()
-        self._resting = False
+        self._resting = self._rested = False
         self._sight: Sight | None = None
-        self._load = Load(clock.now())
+        self._load = Load(clock.now(), least_fps if camera.live else 0.0)
         self._thread = threading.Thread(target=self._run, name=f"{CAMERA_THREAD}{camera.name}", daemon=True)
 
     def start(self) -> None:
@@ -168,7 +170,9 @@ class CameraWorker:
         """Fields for the health message; rates are since the last call."""
         stats = self._source.stats if self._source else None
         looked_at, dropped = self.frames - self.passed_over, stats.dropped if stats else 0
-        rates = self._load.report(now, stats.frames_in if stats else 0, looked_at, self.passed_over, dropped)
+        frames_in = stats.frames_in if stats else 0
+        rates = self._load.report(now, frames_in, looked_at, self.passed_over, dropped, rested=self._rested)
+        self._rested, sparse = self._resting, rates.pop("sparse")
         self._relief.note(rates["behind"], now)
         last = stats.last_frame_at if stats else None
         state = "failing" if self._trouble else stats.state if stats else "connecting"
@@ -180,7 +184,7 @@ class CameraWorker:
             or (stats.last_error if stats and (state != "online" or stats.lack) else None)
             or "",
             "trouble": stats.trouble if stats else None,
-            "lack": stats.lack if stats else None,
+            "lack": (stats.lack if stats else None) or ("sparse" if sparse else None),
             "resting": self._resting,
             **rates,
             "analysed": looked_at,
@@ -321,6 +325,7 @@ class CameraWorker:
         self.frames += 1
         self._trouble = None
         self._resting = self._relief.may_rest(pipeline.calm_s, self._clock.now())
+        self._rested = self._rested or self._resting
         if self._source is not None:
             self._source.rest(self._resting)
         if self._clock.now() - self._kept_at >= KEEP_EVERY_S:

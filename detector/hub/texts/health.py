@@ -48,6 +48,8 @@ ZH: dict[str, str] = {
     "lack_small_differs": "子码流与主码流的画面比例不同，改看主码流。请在摄像机里设成同样比例，"
     "例如 1920×1080 和 640×360。",
     "lack_large_lost": "主码流没有画面：仍在看子码流，但存不了证据片段，也看不清手里的东西。",
+    "lack_sparse": "每秒来的画面太少：一个动作要接连看好几眼才认得出，现在拍照、扫码都认不出。"
+    "请在摄像机里把帧率调到每秒 5 帧以上。",
     "health_skipped": "跳帧",
     "health_damaged": "坏帧",
     "health_reconnects": "重连",
@@ -145,6 +147,8 @@ EN: dict[str, str] = {
     "both alike at the camera, such as 1920x1080 and 640x360.",
     "lack_large_lost": "Its main stream brings no picture: the substream is looked at, but there is no footage for "
     "evidence, and what hands hold can't be seen.",
+    "lack_sparse": "Too few pictures come: an act takes several looks in a row, so neither photos nor scans can be "
+    "told. Set the camera to 5 frames a second or more.",
     "health_skipped": "dropped",
     "health_damaged": "damaged",
     "health_reconnects": "reconnects",
