@@ -426,7 +426,22 @@ def test_the_command_watches_recordings(folder: Path, capsys: pytest.CaptureFixt
     assert record["camera"] == "cam1"
     assert record["hours"] > 0
     assert record["files"] == ["map.png", "map.tracks.jsonl"]
+    assert record["unreadable"] == []
     read, picture = read_footage(folder / "map.tracks.jsonl")
     assert picture is not None
     assert picture.shape[1] == 960
     assert read.seconds == pytest.approx(record["hours"] * 3600, abs=2)
+
+
+def test_a_map_of_recordings_not_all_of_which_can_be_read_is_drawn_but_fails(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = REPOSITORY / "tests" / "clips" / "ordinary_scan_carry.mp4"
+    (folder / "cam1_20261101_0926.mp4").write_bytes(clip.read_bytes())
+    (folder / "cam1_20261101_1026.mp4").write_bytes(b"torn")
+    (folder / "slow.yaml").write_text(CONFIG + "analysis: {fps: 1.0, frame_side: 320}\n", encoding="utf-8")
+    assert main(["map", "slow.yaml", "--recordings", ".", "--json"]) == 1
+    told = capsys.readouterr()
+    (why,) = json.loads(told.out)["unreadable"]
+    assert "cam1_20261101_1026.mp4" in why and "cam1_20261101_1026.mp4" in told.err
+    assert (folder / "map.png").exists()

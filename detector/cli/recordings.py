@@ -155,17 +155,24 @@ def run_map(options: argparse.Namespace) -> int:
     from detector.config import load_edge
     from detector.tools.track_map import make_map
 
+    unread: list[str] = []
     with progress_seconds() as progress:
         found, written = make_map(
             load_edge(options.config), options.out,
             recordings=options.recordings, tracks=options.tracks, camera=options.camera, progress=progress,
+            unread=unread.append,
         )  # fmt: skip
     if options.json:
-        print(json.dumps(found.record() | {"files": [str(path) for path in written]}, ensure_ascii=False))
-        return FINE
-    for n, (zh, en) in enumerate(found.lines(), 1):
-        print(f"{n}. {zh}\n   {en}")
-    if not found.places:
-        print("没有人走出视线\nNobody went out of sight.")
-    print(*written, sep="\n")
-    return FINE
+        told = {"files": [str(path) for path in written], "unreadable": unread}
+        print(json.dumps(found.record() | told, ensure_ascii=False))
+    else:
+        for n, (zh, en) in enumerate(found.lines(), 1):
+            print(f"{n}. {zh}\n   {en}")
+        if not found.places:
+            print("没有人走出视线\nNobody went out of sight.")
+        print(*written, sep="\n")
+    for why in unread[:MOST_TOLD]:
+        print(f"labelwatch: not read: {one_line(why)}", file=sys.stderr)
+    if (more := len(unread) - MOST_TOLD) > 0:
+        print(f"labelwatch: not read: {more} more", file=sys.stderr)
+    return FAILED if unread else FINE

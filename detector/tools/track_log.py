@@ -176,7 +176,11 @@ class _Backdrop:
 
 
 def watch(
-    paths: Iterable[Path], config: EdgeConfig, camera: str | None = None, progress: Progress = lambda name, s: None
+    paths: Iterable[Path],
+    config: EdgeConfig,
+    camera: str | None = None,
+    progress: Progress = lambda name, s: None,
+    unread: Callable[[str], None] = lambda why: None,
 ) -> tuple[Footage, Picture]:
     """Look for people in recordings of one camera.
 
@@ -185,6 +189,7 @@ def watch(
         config: Whose cameras, model and time zone apply.
         camera: Which camera's, where there are those of several.
         progress: Called with the camera's name and the seconds of footage done since the last call.
+        unread: Called with each file that can't be read, and why.
 
     Returns:
         The tracks, and a picture `(H, W, 3)` BGR of the camera, at most `PICTURE_WIDTH` wide.
@@ -200,8 +205,8 @@ def watch(
     archive = gather(paths)
     for passed in archive.passed:
         logger.info("passed over: %s: %s", passed.path, passed.why)
-    for unread in archive.unread:
-        logger.warning("not read: %s: %s", unread.path, unread.why)
+    for one in archive.unread:
+        unread(f"{one.path}: {one.why}")
     session = _of_camera(sessions(archive.files, config, None), camera)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
@@ -211,7 +216,7 @@ def watch(
         try:
             recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
         except SourceError as error:
-            logger.warning("not read: %s", error)
+            unread(str(error))
             continue
         reported = 0.0
         try:

@@ -299,6 +299,7 @@ def _span_en(seconds: float) -> str:
 def make_map(
     config: EdgeConfig, out: Path, *, recordings: Sequence[Path] | None = None, tracks: Path | None = None,
     camera: str | None = None, progress: Progress = lambda name, seconds: None,
+    unread: Callable[[str], None] = lambda why: None,
 ) -> tuple[TrackMap, list[Path]]:  # fmt: skip
     """Draw a map from recordings, or from the tracks of an earlier one.
 
@@ -309,6 +310,7 @@ def make_map(
         tracks: Such tracks, instead.
         camera: Which camera's.
         progress: Called with the camera's name and the seconds of footage done since the last call.
+        unread: Called with each recording that can't be read, and why; the map is of the others.
 
     Returns:
         What was found, and the files written.
@@ -327,7 +329,7 @@ def make_map(
         if camera not in (None, footage.camera):
             raise ConfigError([Problem("--camera", "", f"no tracks of the camera {camera}", f"of {footage.camera}")])
     else:
-        footage, picture = watch(recordings or [], config, camera, progress)
+        footage, picture = watch(recordings or [], config, camera, progress, unread)
         beside = out.with_suffix(".tracks.jsonl")
         write_footage(beside, footage, picture)
         written.append(beside)
