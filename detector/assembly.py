@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from math import inf
 
 from detector.alerts.incidents import IncidentBook
 from detector.config import Analysis, Camera, EdgeConfig
+from detector.coverage import least_height_px
+from detector.errors import ModelError
 from detector.inference import load_detector
 from detector.inference.gate import MotionGate
 from detector.inference.looker import Detector, SceneLooker
 from detector.pipeline import Judge, Pipeline, Rule, Stages, Tracker
 from detector.rules.blind_edge import BlindEdgeRule
+from detector.rules.closeness import Closeness
 from detector.rules.lingering import LingeringRule
 from detector.rules.orientation import OrientationRule
 from detector.rules.policy import Policies
@@ -20,6 +25,8 @@ from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
 from detector.tuned import LeastScore, configured
+
+logger = logging.getLogger(__name__)
 
 
 def build_looker(analysis: Analysis, detector: Detector | None = None) -> SceneLooker:
@@ -33,6 +40,15 @@ def build_looker(analysis: Analysis, detector: Detector | None = None) -> SceneL
         ModelError: The model can't be loaded.
     """
     return SceneLooker(detector or load_detector(analysis), MotionGate if analysis.gate else None)
+
+
+def build_closeness(model: str, window_s: float = inf) -> Closeness | None:
+    """What counts who is too far off for a model; `None` where its card doesn't say how small a phone it finds."""
+    try:
+        return Closeness(least_height_px(model), window_s)
+    except ModelError as error:
+        logger.info("who is too far off isn't counted: %s", error)
+        return None
 
 
 def build_judge(config: EdgeConfig, camera: Camera, least_score: LeastScore | None = None) -> Judge:

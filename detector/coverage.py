@@ -39,6 +39,7 @@ from detector.errors import ModelError
 PHONE_M = (0.15, 0.075)
 PHONE_SIDE_M = math.sqrt(PHONE_M[0] * PHONE_M[1])
 PHONE_HEIGHT_M = 0.5
+PERSON_M = 1.7
 LEAST_RECALL = 0.5
 SENSOR_MM = 5.57  # width of a 1/2.8 inch sensor, 1920 pixels of 2.9 micrometres: that of most surveillance cameras
 MARKS_M = (2, 4, 6, 8, 10, 15, 20, 30, 50)
@@ -249,6 +250,17 @@ def least_px_of(model: str) -> float:
     if least is None:
         raise ModelError(f"{card.name} finds {LEAST_RECALL:.0%} of the phones at no size that was measured")
     return least
+
+
+def least_height_px(model: str) -> float:
+    """How tall somebody stands in the picture whose phone is the least that a model can judge, pixels of the frame.
+
+    A camera that looks steeply down sees people shorter, and takes them for farther off than they are.
+
+    Raises:
+        ModelError: As of `least_px_of`.
+    """
+    return least_px_of(model) * PERSON_M / PHONE_SIDE_M
 
 
 def coverage(view: View, least_px: float) -> Coverage:

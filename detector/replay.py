@@ -278,7 +278,13 @@ def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wal
         "incidents": by_kind,
         "severities": by_severity,
         "cameras": [
-            {"camera": r["camera"], "title": r["title"], "size": r["size"], "hours": round(r["seconds"] / 3600, 5)}
+            {
+                "camera": r["camera"],
+                "title": r["title"],
+                "size": r["size"],
+                "hours": round(r["seconds"] / 3600, 5),
+                "people": r.get("people"),
+            }
             for r in results
         ],
         "recordings": files,

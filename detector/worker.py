@@ -53,6 +53,7 @@ STOP_S = 2.5  # for the cameras; what delivers has 1.5 s more
 STOP_BY_S = 4.7
 RUNNING_S = 5.0  # a configuration that a worker ran with for so long is good
 MEMORY_SHARE = 0.75
+CLOSENESS_S = 4 * 3600.0  # of people in view, as told how close they come of late
 
 
 def run(
@@ -117,7 +118,7 @@ def _cameras(
     config: EdgeConfig, once: bool, delivery: Delivery, clock: Clock, stop: threading.Event
 ) -> list[CameraWorker]:
     from detector.alerts.census import CameraCensus
-    from detector.assembly import build_pipeline
+    from detector.assembly import build_closeness, build_pipeline
     from detector.inference import load_detector
     from detector.sources import open_source
 
@@ -147,6 +148,7 @@ def _cameras(
             turns=turns,
             relief=relief,
             least_fps=config.rules.photo.least_fps,
+            closeness=build_closeness(config.analysis.model, CLOSENESS_S),
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]

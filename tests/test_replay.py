@@ -116,6 +116,17 @@ def test_scanning_carrying_and_a_call_are_no_incident(config_file: Path, tmp_pat
     assert [i for i in found if i["kind"] == "label_photography"] == []
 
 
+def test_people_too_far_off_to_be_judged_are_told_of(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As tall as nobody is in this picture.
+    monkeypatch.setattr("detector.assembly.least_height_px", lambda _model: 9999.0)
+    replayed(CLIPS / "ordinary_scan_carry.mp4", config_file, tmp_path / "out")
+    (camera,) = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["cameras"]
+    assert camera["people"]["in_view_s"] == camera["people"]["too_far_s"] > 10
+    assert "people were mostly too far off" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two clips: a patch turned label up, and thrown parcels."""

@@ -161,6 +161,30 @@ def test_where_phones_cant_be_judged_is_said_of_each_camera(tmp_path: Path) -> N
     assert "无法判断是否在拍摄" in written and "dock: <span class='zh' lang='zh'>配置里没有填" in written
 
 
+@pytest.mark.parametrize(
+    ("people", "said", "missed"),
+    [
+        (
+            {"in_view_s": 600.0, "too_far_s": 498.0},
+            ["0:10:00，其中 83% 离得太远", "83 % of it", "take a longer lens"],
+            True,
+        ),
+        ({"in_view_s": 600.0, "too_far_s": 120.0}, ["其中 20% 离得太远", "20 % of it"], False),
+        ({"in_view_s": 600.0, "too_far_s": 0.0}, ["都离得够近", "near enough all the time"], False),
+        ({"in_view_s": 2.0, "too_far_s": 2.0}, [], False),
+        (None, [], False),
+    ],
+    ids=["mostly too far", "some too far", "near", "hardly anybody", "by a model of unknown sight"],
+)
+def test_how_much_of_the_time_people_were_too_far_off_is_said(
+    people: dict[str, float] | None, said: list[str], missed: bool, tmp_path: Path
+) -> None:
+    written = page(tmp_path, summary(cameras=[{**summary()["cameras"][0], "people": people}]), [])
+    assert all(words in written for words in said)
+    assert ("take a longer lens" in written) == ("有一部分没有看到" in written) == missed
+    assert ("People were in view" in written) == bool(said)
+
+
 def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Path) -> None:
     gap = {"camera": "gate", "from": iso(NOON), "until": iso(NOON + 300), "seconds": 300.0, "before": "b.mp4"}
     told = summary(

@@ -43,6 +43,7 @@ from detector.hub.store import Store
 from detector.packets import PacketRing
 from detector.pictures import Bgr, Picture
 from detector.pipeline import Pipeline
+from detector.rules.closeness import Closeness
 from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
@@ -176,6 +177,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
         relief: Relief | None = None,
         pictures: CameraPictures | None = None,
         least_fps: float = 0.0,
+        closeness: Closeness | None = None,
     ) -> CameraWorker:
         camera = camera or Camera(name="dock", source="a.mp4")
         ring = PacketRing(10)
@@ -192,6 +194,7 @@ def watch(tmp_path: Path, outbox: Outbox) -> Callable[..., CameraWorker]:
             relief=relief,
             pictures=pictures,
             least_fps=least_fps,
+            closeness=closeness,
         )
         it.start()
         assert it.join(30)
@@ -256,6 +259,19 @@ def test_health_tells_of_a_live_camera_that_brings_too_few_frames_for_an_act(
     camera = watch(frames(30), camera=Camera(name="dock", source=source), least_fps=0.83)
     told = camera.health(time.time() + 61.0)
     assert (told["lack"], "sparse" in told) == (lack, False)
+
+
+@pytest.mark.parametrize(("least_px", "seconds", "lack"), [(900.0, 700, "far"), (900.0, 500, None), (50.0, 700, None)])
+def test_health_tells_of_a_camera_whose_people_are_too_far_off(
+    least_px: float, seconds: int, lack: str | None, watch: Callable[..., CameraWorker]
+) -> None:
+    def build() -> Pipeline:
+        return pipeline_of(ScriptedDetector(lambda _t: [("person", STANDING, 0.9, {})]))
+
+    picture = Bgr(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    shown = [replace(frames(1)[0], captured_at=START + n, picture=picture) for n in range(seconds)]
+    camera = watch(shown, build, closeness=Closeness(least_px))
+    assert camera.health(time.time())["lack"] == lack
 
 
 @pytest.mark.parametrize(("gap_s", "size"), [(300.0, (64, 48)), (-3600.0, (64, 48)), (0.2, (96, 72))])

@@ -68,6 +68,7 @@ def run_replay(options: argparse.Namespace) -> int:
     from detector.recorded.judging import VAGUE
     from detector.recorded.recorder_names import Pattern
     from detector.replay import replay
+    from detector.report.reach import reaches
 
     config = load_edge(options.config)
     if options.publish:
@@ -98,6 +99,9 @@ def run_replay(options: argparse.Namespace) -> int:
         hours, speed = summary["hours_covered"], summary["times_real_time"]
         print(f"{summary['files']} files, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
         print(f"report: {options.out / 'report.html'}")
+    for reach in [reach for reach in reaches(summary["cameras"], config) if reach.is_mostly_too_far][:MOST_TOLD]:
+        told = "people were mostly too far off to tell whether a phone photographs: see the end of the report"
+        print(f"labelwatch: {one_line(reach.title)}: {told}", file=sys.stderr)
     for item in summary["unreadable"][:MOST_TOLD]:
         print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
     if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:

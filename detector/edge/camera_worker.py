@@ -21,6 +21,7 @@ from detector.errors import SourceError
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.pulse import Pulse
+from detector.rules.closeness import MOSTLY, Closeness
 from detector.rules.silence import Silence
 from detector.rules.telling import due_again
 from detector.values import Box, Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 CAMERA_THREAD = "camera-"  # names of threads begin so
 KEEP_EVERY_S = 600.0  # what is learned in days may lose some minutes when the power fails
+SEEN_S = 600.0  # people in view for less don't show how close they come to this camera
 
 
 class MeasuredSource(Source, Protocol):
@@ -78,6 +80,7 @@ class CameraWorker:
         turns: Where it asks for a turn before a frame is looked at; shared by all cameras.
         relief: Tells when its source may rest; shared by all cameras.
         least_fps: Frames a second, with fewer of which no act can be told.
+        closeness: Counts who is too far off; nobody does when left out.
 
     Attributes:
         pulses: Tell whether its thread, and who brings its packets, get on; at rest while it waits for frames or turns.
@@ -107,6 +110,7 @@ class CameraWorker:
         turns: Turns | None = None,
         relief: Relief | None = None,
         least_fps: float = 0.0,
+        closeness: Closeness | None = None,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -141,6 +145,7 @@ class CameraWorker:
         self._turns = turns or Turns()
         self._relief = relief or Relief()
         self._resting = self._rested = False
+        self._closeness = closeness
         self._sight: Sight | None = None
         self._load = Load(clock.now(), least_fps if camera.live else 0.0)
         self._thread = threading.Thread(target=self._run, name=f"{CAMERA_THREAD}{camera.name}", daemon=True)
@@ -184,7 +189,7 @@ class CameraWorker:
             or (stats.last_error if stats and (state != "online" or stats.lack) else None)
             or "",
             "trouble": stats.trouble if stats else None,
-            "lack": (stats.lack if stats else None) or ("sparse" if sparse else None),
+            "lack": (stats.lack if stats else None) or ("sparse" if sparse else self._too_far()),
             "resting": self._resting,
             **rates,
             "analysed": looked_at,
@@ -198,6 +203,10 @@ class CameraWorker:
             "left_out": self._pipeline.left_out if self._pipeline else 0,
             "age_s": round(max(0.0, now - last), 1) if last is not None else None,
         }
+
+    def _too_far(self) -> str | None:
+        seen = self._closeness
+        return "far" if seen and seen.in_view_s >= SEEN_S and seen.too_far_s >= MOSTLY * seen.in_view_s else None
 
     def watch_silence(self, now: float) -> None:
         """Tell when no picture has come for long, and when pictures come again; ask often, from any thread."""
@@ -321,6 +330,8 @@ class CameraWorker:
             if pipeline.sight is not None:
                 self._sight = pipeline.sight
                 self.sink.see(pipeline.sight)
+                if self._closeness is not None:
+                    self._closeness.observe(pipeline.sight)
             self.sink.tick(frame.captured_at)
         self.frames += 1
         self._trouble = None

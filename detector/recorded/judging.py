@@ -200,13 +200,13 @@ def judge_session(
         progress: Told of incidents that began.
     """
     from detector.alerts.census import CameraCensus
-    from detector.assembly import build_judge
+    from detector.assembly import build_closeness, build_judge
     from detector.recorded.stillness import Stillness
     from detector.sources.pacing import first_is_due
 
     judge = build_judge(config, session.camera)
     sink = ReplaySink(out, config.incidents)
-    parcels, stillness = ParcelCount(), Stillness()
+    parcels, stillness, closeness = ParcelCount(), Stillness(), build_closeness(config.analysis.model)
     census = CameraCensus(session.camera.name, parcels.add)
     files: list[dict[str, Any]] = []
     borders: list[dict[str, Any]] = []
@@ -251,6 +251,8 @@ def judge_session(
                 sink.accept(update, last_frame)
             if judge.sight is not None:
                 sink.see(judge.sight)
+                if closeness is not None:
+                    closeness.observe(judge.sight)
                 census.offer(look.captured_at, judge.census)
         progress(Step(session.camera.name, 0.0, 0.0, len(sink.told) - told))
         cpu_s += time.process_time() - began
@@ -265,6 +267,11 @@ def judge_session(
         "files": files,
         "borders": borders,
         "census": parcels.zones,
+        "people": closeness
+        and {
+            "in_view_s": round(closeness.in_view_s, 1),
+            "too_far_s": round(closeness.too_far_s, 1),
+        },
         "seconds": sum(entry["seconds"] for entry in files),
         "frames_decoded": decoded,
         "frames_inferred": looked,

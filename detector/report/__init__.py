@@ -72,6 +72,8 @@ def write_report(
     aside = {item["file"] for item in summary["quarantined"]}
     glanced_h = summary.get("hours_key_frames_only", 0.0)
     blind = [incident for incident in incidents if incident["kind"] in BLIND]
+    reached = reaches(summary["cameras"], config)
+    too_far = any(reach.is_mostly_too_far for reach in reached)
     page = _page().render(
         summary=summary,
         answer=answer_of(incidents, keys),
@@ -82,11 +84,11 @@ def write_report(
         by_person=by_person,
         watched=watched,
         seen=_seen(summary),
-        reaches=reaches(summary["cameras"], config),
+        reaches=reached,
         parcels=parcel_days(census, days),
         unreadable=[item for item in summary["unreadable"] if item["file"] not in aside],
         blind=blind,
-        missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h),
+        missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far),
         glanced_h=glanced_h,
         zone=config.timezone,
         title=lambda camera: titles.get(camera, camera),

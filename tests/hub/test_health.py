@@ -334,6 +334,7 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
     assert "overloaded" not in page("en", {"cam3": {**slow, "behind": False}})
     assert "another shape" in page("en", {"cam3": {"lack": "small_differs"}})
     assert "Too few pictures" in page("en", {"cam3": {"lack": "sparse"}})
+    assert "too far off" in page("en", {"cam3": {"lack": "far"}})
     assert "key frames only" in page("en", {"cam3": {"resting": True}}) and "只看关键帧" in page(
         "zh", {"cam3": {"resting": True}}
     )

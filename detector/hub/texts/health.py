@@ -50,6 +50,8 @@ ZH: dict[str, str] = {
     "lack_large_lost": "主码流没有画面：仍在看子码流，但存不了证据片段，也看不清手里的东西。",
     "lack_sparse": "每秒来的画面太少：一个动作要接连看好几眼才认得出，现在拍照、扫码都认不出。"
     "请在摄像机里把帧率调到每秒 5 帧以上。",
+    "lack_far": "人离得太远：画面里的人大半时间手机太小，看不出是不是在拍。"
+    "请把摄像机装近些、换长焦镜头，或用分辨率更高的码流。",
     "health_skipped": "跳帧",
     "health_damaged": "坏帧",
     "health_reconnects": "重连",
@@ -149,6 +151,8 @@ EN: dict[str, str] = {
     "evidence, and what hands hold can't be seen.",
     "lack_sparse": "Too few pictures come: an act takes several looks in a row, so neither photos nor scans can be "
     "told. Set the camera to 5 frames a second or more.",
+    "lack_far": "People are mostly too far off to tell whether a phone photographs: hang the camera closer, take a "
+    "longer lens, or a stream of more pixels.",
     "health_skipped": "dropped",
     "health_damaged": "damaged",
     "health_reconnects": "reconnects",
