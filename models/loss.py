@@ -12,7 +12,7 @@ from ultralytics.utils.tal import make_anchors
 from detector.values import LABELS
 
 # A crowd of parcels and labels shall not drown the few people and phones, whose traits decide what is an alert.
-TRAIT_WEIGHT = {"parcel": 0.5, "phone": 1.0, "person": 1.0, "label": 1.0}
+TRAIT_WEIGHT = {"parcel": 0.5, "phone": 2.0, "person": 3.0, "label": 1.0}
 LEAST_TAUGHT = 4.0  # anchors: what the teacher says of fewer weighs less
 LEAST_SURE = 0.1  # a teacher less sure of any object has no box to teach
 
