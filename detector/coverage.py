@@ -41,6 +41,7 @@ PHONE_SIDE_M = math.sqrt(PHONE_M[0] * PHONE_M[1])
 PHONE_HEIGHT_M = 0.5
 PERSON_M = 1.7
 LEAST_RECALL = 0.5
+DOUBTED = 2  # phones of each size that are taken for missed beside those measured
 SENSOR_MM = 5.57  # width of a 1/2.8 inch sensor, 1920 pixels of 2.9 micrometres: that of most surveillance cameras
 MARKS_M = (2, 4, 6, 8, 10, 15, 20, 30, 50)
 
@@ -128,7 +129,8 @@ def fov_of(focal_mm: float, sensor_mm: float = SENSOR_MM) -> float:
 def least_phone_px(curve: Sequence[Mapping[str, Any]], least_recall: float = LEAST_RECALL) -> float | None:
     """The least phone that can be judged: the size from which on at least half of the phones are found.
 
-    Half is enough since acts add up several looks; below it a phone is more often missed than seen. Recall is made to
+    Half is enough since acts add up several looks; below it a phone is more often missed than seen. Each bin has two
+    missed phones more than it was measured on, so that a few lucky finds make no size judgeable. Recall is made to
     rise with size first (pool adjacent violators, Ayer et al., 1955), weighted by the number of phones, and read
     between the middles of the bins on a logarithmic scale. Nothing is said of sizes smaller than those measured.
 
@@ -144,11 +146,11 @@ def least_phone_px(curve: Sequence[Mapping[str, Any]], least_recall: float = LEA
     """
     try:
         bins = sorted(
-            (float(b["px"][0]), float(b["px"][1] or 1.5 * b["px"][0]), int(b["found"]), int(b["phones"]))
+            (float(b["px"][0]), float(b["px"][1] or 1.5 * b["px"][0]), int(b["found"]), int(b["phones"]) + DOUBTED)
             for b in curve
             if int(b["phones"]) > 0
         )
-        if any(not (0 <= low < high and 0 <= found <= phones) for low, high, found, phones in bins):
+        if any(not (0 <= low < high and 0 <= found <= phones - DOUBTED) for low, high, found, phones in bins):
             raise ValueError("a bin without extent, or more found than there are")
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ModelError(f"curves.phone_recall_by_px of the card can't be read: {error}") from error

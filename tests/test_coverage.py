@@ -125,8 +125,8 @@ def test_a_focal_length_is_a_field_of_view() -> None:
 
 
 def test_the_least_size_lies_where_half_are_found() -> None:
-    least = least_phone_px(bins((8, 16, 0, 10), (16, 32, 10, 10)))
-    assert least == pytest.approx(16)
+    least = least_phone_px(bins((8, 16, 0, 10_000), (16, 32, 10_000, 10_000)))
+    assert least == pytest.approx(16, abs=0.01)
 
 
 def test_a_small_bin_of_luck_does_not_make_small_phones_visible() -> None:
@@ -134,6 +134,13 @@ def test_a_small_bin_of_luck_does_not_make_small_phones_visible() -> None:
     least = least_phone_px(lucky)
     assert least is not None
     assert least > 11
+
+
+def test_a_few_finds_at_each_size_do_not_make_a_phone_of_no_pixels_judged() -> None:
+    measured = bins((0, 6, 2, 2), (6, 8, 2, 5), (8, 12, 8, 11), (12, 16, 3, 9), (16, 24, 16, 24), (24, 32, 16, 19))
+    least = least_phone_px(measured)
+    assert least is not None
+    assert 12 < least < 20
 
 
 def test_nothing_is_said_of_sizes_smaller_than_measured() -> None:

@@ -20,7 +20,7 @@ from detector.tools.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
-CURVE = [{"px": [8, 16], "found": 0, "phones": 10}, {"px": [16, 32], "found": 10, "phones": 10}]
+CURVE = [{"px": [8, 16], "found": 0, "phones": 10_000}, {"px": [16, 32], "found": 10_000, "phones": 10_000}]
 GEOMETRY = ["--height", "3", "--tilt", "30", "--fov", "90"]
 
 
