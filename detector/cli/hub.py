@@ -104,9 +104,10 @@ def run_certs(options: argparse.Namespace) -> int:
         print("\n".join(make_cluster_certificate(options.folder, time.time(), options.renew_days).lines(language)))
         return FINE
     if options.revoke:
-        print("\n".join(revoke_named(options.folder, options.revoke, language)))
-        if not (options.host or options.edge):
-            return FINE
+        lines, known = revoke_named(options.folder, options.revoke, language)
+        print("\n".join(lines))
+        if not (known and (options.host or options.edge)):
+            return FINE if known else FAILED
     report = make_certificates(options.folder, options.host, options.edge, time.time(), options.renew_days)
     print("\n".join(report.lines(language)))
     return FINE

@@ -100,7 +100,8 @@ WORDS = {
         "left": "The certificate {} ends in {} days: renew it (labelwatch certs, or join again).",
         "over": "The certificate {} has ended: the broker lets nobody in with it (labelwatch certs, or join again).",
         "revoked": "{} is let in no more (certificates revoked: {}).",
-        "unknown": "{} has no certificate that isn't revoked already.",
+        "already": "{} has no certificate that isn't revoked already.",
+        "unknown": "{} has never had a certificate of this folder: is the name right?",
         "reload": "Restart the broker now: it reads the list then, and lets go of whoever is connected.",
         "secret": "Whoever has {} can make himself any edge: keep it on this machine, and in your backup.",
     },
@@ -114,7 +115,8 @@ WORDS = {
         "left": "证书 {} 还有 {} 天到期：请续签（labelwatch certs，或让盒子重新加入）。",
         "over": "证书 {} 已过期，消息服务器不再放行（请运行 labelwatch certs，或让盒子重新加入）。",
         "revoked": "已禁止 {} 接入（吊销证书 {} 张）。",
-        "unknown": "{} 没有尚未吊销的证书。",
+        "already": "{} 没有尚未吊销的证书。",
+        "unknown": "{} 从未有过本文件夹签发的证书：名称写对了吗？",
         "reload": "请现在重启消息服务器：重启后名单才生效，已连接的也会断开。",
         "secret": "谁拿到 {}，谁就能冒充任何盒子：只放在这台机器和备份里。",
     },
@@ -208,8 +210,11 @@ def sign_edge(folder: Path, site: str, edge: str, csr_pem: str, now: float | Non
     return _sign(folder, site, edge, key, now)
 
 
-def revoke_edge(folder: Path, site: str, edge: str, now: float | None = None) -> int:
-    """Put every certificate of an edge on the list that the broker reads; how many were not on it yet.
+def revoke_edge(folder: Path, site: str, edge: str, now: float | None = None) -> int | None:
+    """Put every certificate of an edge on the list that the broker reads.
+
+    Returns:
+        How many were not on it yet; `None` where the edge never had one.
 
     The broker reads it when it starts, and on SIGHUP; a connection that stands ends with the broker only.
 
@@ -222,13 +227,17 @@ def revoke_edge(folder: Path, site: str, edge: str, now: float | None = None) ->
     with _named_errors(folder), _locked(folder):
         authority = _authority(folder, at, make=False)
         revoked = _revoked(folder)
-        serials = {held.serial_number for held in _issued(folder) if _name(held) == name} - revoked.keys()
+        held = {certificate.serial_number for certificate in _issued(folder) if _name(certificate) == name}
+        serials = held - revoked.keys()
         _write_crl(folder, authority, at, {**revoked, **dict.fromkeys(serials, at)})
-        return len(serials)
+        return len(serials) if held else None
 
 
-def revoke_named(folder: Path, edges: Sequence[str], language: str) -> list[str]:
-    """Revoke edges, as SITE/EDGE; lines for people.
+def revoke_named(folder: Path, edges: Sequence[str], language: str) -> tuple[list[str], bool]:
+    """Revoke edges, as SITE/EDGE.
+
+    Returns:
+        Lines for people, and whether each edge had a certificate: a name that never did may be mistyped.
 
     Raises:
         ConfigError: One is none; then nothing was revoked.
@@ -238,10 +247,10 @@ def revoke_named(folder: Path, edges: Sequence[str], language: str) -> list[str]
     asked = [_edge(text) for text in edges]
     numbers = [revoke_edge(folder, site, edge) for site, edge in asked]
     told = [
-        say["revoked" if number else "unknown"].format(f"{site}/{edge}", number)
+        say["unknown" if number is None else "revoked" if number else "already"].format(f"{site}/{edge}", number)
         for (site, edge), number in zip(asked, numbers, strict=True)
     ]
-    return [*told, say["reload"]] if any(numbers) else told
+    return [*told, say["reload"]] if any(numbers) else told, None not in numbers
 
 
 def authority_pem(folder: Path) -> str:
