@@ -16,6 +16,7 @@ What doesn't count, but is told beside (`facts`):
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, isfinite, log
@@ -44,8 +45,9 @@ ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
 
 # `sweep_score`, chosen on simulated people with looks at scenes that nothing is reported on.
 PHOTO_S = 2.5  # how long a photo takes
-AROUND_S = 20.0  # browsing so long before and after the photos still says that the phone is read
+AROUND_S = 20.0  # browsing or scanning so long before and after the photos still says what the device is for
 LEAST_DOUBT = 0.1  # no act is believed more than this allows
+FURTHER = 1.5  # log odds that a further track must say before they count
 AGAIN = 0.3  # log odds that each further act at a parcel which has had one takes off
 BEFORE = 1 / 3  # odds of a sweep before what its acts say: most that look like photos of two parcels are none
 
@@ -92,6 +94,11 @@ class Noted:
     def may_count(self) -> bool:
         """Whether it takes a label that some number of people may not take."""
         return bool(self.act.parcels) and not is_fine(self.act, self.permission)
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether a parcel was scanned, be it with a scanner that looked like a phone."""
+        return self.act.kind is ActKind.SCAN or self.moved_on
 
     def may_move_on(self, at: float) -> bool:
         """Whether its parcel going now would say that it was work."""
@@ -245,8 +252,12 @@ class SweepRule:
             and (n.act.track, n.act.started_at) not in counted
         ]
         photos = sum(n.act.kind is ActKind.PHOTO for n in noted)
-        theirs = (n.act for n in self._noted[zone.name].values() if n.act.track in tracks)
-        score = sweep_score(acts, browsed_s(acts, theirs))
+        work = (
+            n.act
+            for n in self._noted[zone.name].values()
+            if n.act.track in tracks and (n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts))
+        )
+        score = sweep_score(acts, work)
         is_sure = score >= self._settings.sure
         # Who is told of many doubtful sweeps stops looking at those that are real.
         severity = Severity.INFO if not is_sure else Severity.CRITICAL if photos >= CRITICAL_ACTS else Severity.WARNING
@@ -326,38 +337,47 @@ def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
     return len(acts) >= least_acts and len({parcel for act in acts for parcel in act.parcels}) >= least_parcels
 
 
-def sweep_score(acts: Sequence[Act], browsing_s: float = 0.0) -> float:
+def sweep_score(acts: Sequence[Act], work: Iterable[Act] = ()) -> float:
     """How sure a sweep is, 0..1: the chance that goes with the odds `BEFORE` and with what its parcels say.
 
-    Each distinct parcel adds the log odds of its surest act. Further acts at the same parcels count against it: whoever
-    reads the phone beside two parcels is taken for photographing now the one and now the other, while who takes labels
-    goes on to the next. And the sum counts for the share of photographing only, in the time of photos and of browsing
-    together, since a phone that is plainly read for long is the better explanation of what looks like a photo between.
+    Each distinct parcel adds the log odds of its surest act to what the track says that did it. Further acts at the
+    same parcels count against it: whoever reads the phone beside two parcels is taken for photographing now the one and
+    now the other, while who takes labels goes on to the next. And it counts for the share of photographing only, in the
+    time of photos and of other work with a device about then: who plainly reads a phone, or scans, for long gives the
+    better explanation of what looks like a photo between. The track that says most counts, of each other what it says
+    above `FURTHER`: one photo each of people who come within minutes is no seriality, but as many chances to err.
     An act whose score is no number says nothing.
 
     Args:
         acts: That count.
-        browsing_s: How long the same people browsed about then.
+        work: Browsing and scanning of the same people.
     """
-    surest: dict[int, float] = {}
-    again = 0
+    surest: dict[int, tuple[float, int]] = {}
+    by_track: dict[int, list[Act]] = {}
+    again: Counter[int] = Counter()
     for act in acts:
         if act.parcels and isfinite(act.score):
-            parcel = act.parcels[0]
-            again += parcel in surest
-            surest[parcel] = max(surest.get(parcel, 0.5), min(act.score, 1 - LEAST_DOUBT))
-    if not surest:
+            parcel, track = act.parcels[0], act.track
+            by_track.setdefault(track, []).append(act)
+            again[track] += parcel in surest
+            surest[parcel] = max(surest.get(parcel, (0.5, track)), (min(act.score, 1 - LEAST_DOUBT), track))
+    others = list(work)
+    said = []
+    for track, own in by_track.items():
+        chances = [chance for chance, surer in surest.values() if surer == track]
+        photos_s, work_s = PHOTO_S * len(chances), seconds_about(own, (act for act in others if act.track == track))
+        odds = sum(log(chance / (1 - chance)) for chance in chances) - AGAIN * again[track]
+        said.append(max(0.0, odds) * photos_s / (photos_s + work_s) if chances else 0.0)
+    if not said:
         return 0.0
-    said = max(0.0, sum(log(chance / (1 - chance)) for chance in surest.values()) - AGAIN * again)
-    share = PHOTO_S * len(surest) / (PHOTO_S * len(surest) + max(browsing_s, 0.0))
-    return 1 / (1 + exp(-share * said) / BEFORE)
+    most, *further = sorted(said, reverse=True)
+    return 1 / (1 + exp(-most - sum(max(0.0, one - FURTHER) for one in further)) / BEFORE)
 
 
-def browsed_s(acts: Sequence[Act], others: Iterable[Act]) -> float:
-    """Seconds that of `others` were browsing while `acts`, in order of time, went on, or shortly before or after."""
-    begin, end = acts[0].started_at - AROUND_S, max(act.ended_at for act in acts) + AROUND_S
-    browsing = (act for act in others if act.kind is ActKind.BROWSE)
-    return sum(max(0.0, min(act.ended_at, end) - max(act.started_at, begin)) for act in browsing)
+def seconds_about(acts: Sequence[Act], others: Iterable[Act]) -> float:
+    """Seconds that of `others` went on while `acts` did, or shortly before or after."""
+    begin, end = min(act.started_at for act in acts) - AROUND_S, max(act.ended_at for act in acts) + AROUND_S
+    return sum(max(0.0, min(act.ended_at, end) - max(act.started_at, begin)) for act in others)
 
 
 def is_taken(place: Box | None, parcels: Sequence[Parcel]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from math import exp, log
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from detector.geometry import foot
 from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed
 from detector.rules.policy import Permission, Policies
-from detector.rules.sweep import Noted, Posture, along_row, browsed_s, is_sweep, pictured, sweep_score
+from detector.rules.sweep import Noted, Posture, along_row, is_sweep, pictured, seconds_about, sweep_score
 from detector.rules.sweep import SweepRule as Rule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
@@ -127,6 +128,24 @@ def test_browsing_between_makes_photos_doubtful() -> None:
     assert signals(acts, 40)[-1].severity is Severity.WARNING
     assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30)], 40)[-1].severity is Severity.INFO
     assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30, track=2)], 40)[-1].severity is Severity.WARNING
+
+
+def test_scanning_between_makes_photos_doubtful() -> None:
+    """Who scans along a row is taken for photographing now and then."""
+    acts = [act(2, 4, [1], score=0.98), act(12, 14, [2], score=0.98)]
+    scans = [of_kind(ActKind.SCAN, t, t + 1.5, 3) for t in (5, 7, 9, 15)]
+    assert signals(acts, 20)[-1].severity is Severity.WARNING
+    assert signals([*acts, *scans], 20)[-1].severity is Severity.INFO
+    elsewhere = [replace(one, track=2) for one in scans]
+    assert signals([*acts, *elsewhere], 20)[-1].severity is Severity.WARNING
+
+
+def test_a_photo_each_of_two_people_is_less_sure_than_two_of_one() -> None:
+    assert signals([act(2, 4, [1], score=0.98), act(60, 62, [2], score=0.98)], 70)[-1].severity is Severity.WARNING
+    one_each = [act(2, 4, [1], score=0.98), act(60, 62, [2], score=0.98, track=2)]
+    assert signals(one_each, 70)[-1].severity is Severity.INFO
+    photos = [act(10 * n, 10 * n + 2, [1 + n % 2], score=0.98, track=1 + n // 2) for n in range(4)]
+    assert sweep_score([replace(one, parcels=(n,)) for n, one in enumerate(photos)]) > 0.99
 
 
 def test_acts_come_from_the_recogniser() -> None:
@@ -517,10 +536,15 @@ SCORES = st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=8)
 
 
 @settings(deadline=None)
-@given(SCORES, st.floats(0, 600))
-def test_the_score_is_a_chance_and_never_falls_with_another_parcel(scores: list[float], browsing_s: float) -> None:
-    acts = [act(n, n + 1, [n], score=score) for n, score in enumerate(scores)]
-    chances = [sweep_score(acts[:n], browsing_s) for n in range(len(acts) + 1)]
+@given(SCORES, st.floats(0, 600), st.lists(st.integers(1, 3), min_size=8, max_size=8))
+def test_the_score_is_a_chance_and_never_falls_with_another_parcel(
+    scores: list[float], browsed_s: float, tracks: list[int]
+) -> None:
+    acts = [
+        act(0, 1, [n], score=score, track=track) for n, (score, track) in enumerate(zip(scores, tracks, strict=False))
+    ]
+    browsing = [of_kind(ActKind.BROWSE, 1, 1 + browsed_s, track=1)]
+    chances = [sweep_score(acts[:n], browsing) for n in range(len(acts) + 1)]
     assert all(0 <= chance <= 1 for chance in chances)
     assert all(a <= b + 1e-9 for a, b in pairwise(chances))
 
@@ -546,25 +570,43 @@ def test_who_goes_on_to_the_next_parcel_is_surer_to_photograph_than_who_returns(
     assert sweep_score([act(n, n + 1, [n % 2]) for n in range(99)]) == pytest.approx(0.25)
 
 
-def test_who_reads_the_phone_for_long_is_less_sure_to_photograph() -> None:
+@pytest.mark.parametrize("kind", [ActKind.BROWSE, ActKind.SCAN])
+def test_who_reads_the_phone_or_scans_for_long_is_less_sure_to_photograph(kind: ActKind) -> None:
     acts = [act(10, 12, [1]), act(14, 16, [2])]
-    scores = [sweep_score(acts, seconds) for seconds in (0, 5, 60, 1e9)]
+    scores = [sweep_score(acts, [of_kind(kind, 16, 16 + s)] if s else []) for s in (0, 5, 15, 1e9)]
     assert scores == sorted(scores, reverse=True)
     assert scores[1] == pytest.approx(0.75)  # half of the time is photos: the odds of 81 become 9
-    assert scores[-1] == pytest.approx(0.25)
+    assert sweep_score(acts, [of_kind(kind, 16, 1e9, track=2)]) == scores[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third", "chance"),
+    [
+        pytest.param([0.9], [0.9], [], 1 / (1 + 3 * exp(-(2 * log(9) - 1.5))), id="one photo each"),
+        pytest.param([0.9, 0.9], [0.7], [], 27 / 28, id="one that says little adds nothing"),
+        pytest.param([0.9], [0.9], [0.9], 1 / (1 + 3 * exp(-(3 * log(9) - 3))), id="one photo each of three"),
+        pytest.param([0.9, 0.9], [0.9, 0.9], [], 1 / (1 + 3 * exp(-(4 * log(9) - 1.5))), id="a track that broke"),
+    ],
+)
+def test_what_a_further_track_says_counts_above_what_chance_may_say(
+    first: list[float], second: list[float], third: list[float], chance: float
+) -> None:
+    told = [(track, score) for track, scores in enumerate((first, second, third)) for score in scores]
+    acts = [act(n, n, [n], score=score, track=track) for n, (track, score) in enumerate(told)]
+    assert sweep_score(acts) == pytest.approx(chance)
 
 
 @pytest.mark.parametrize(
     ("other", "seconds"),
     [
-        pytest.param(of_kind(ActKind.BROWSE, 20, 24, 1), 4, id="between"),
-        pytest.param(of_kind(ActKind.BROWSE, 0, 85, 1), 65, id="cut to what is about then"),
-        pytest.param(of_kind(ActKind.BROWSE, 100, 200, 1), 0, id="long after"),
-        pytest.param(of_kind(ActKind.CALL, 20, 24, 1), 0, id="a call"),
+        pytest.param((20, 24), 4, id="between"),
+        pytest.param((0, 85), 65, id="cut to what is about then"),
+        pytest.param((100, 200), 0, id="long after"),
     ],
 )
-def test_browsing_about_the_time_of_the_photos_counts(other: Act, seconds: float) -> None:
-    assert browsed_s([act(30, 32, [1]), act(50, 55, [2])], [other]) == pytest.approx(seconds)
+def test_what_goes_on_about_the_time_of_the_photos_counts(other: tuple[float, float], seconds: float) -> None:
+    browsing = of_kind(ActKind.BROWSE, *other)
+    assert seconds_about([act(50, 55, [2]), act(30, 32, [1])], [browsing]) == pytest.approx(seconds)
 
 
 def test_labels_of_several_photos_are_counted_once() -> None:
