@@ -391,6 +391,19 @@ def test_a_parcel_that_moves_on_after_a_glance_was_scanned(
     assert (found[-1].facts["photos"] if found else 0) == photos
 
 
+def test_who_scans_with_what_looks_like_a_phone_is_less_sure_to_photograph() -> None:
+    """Two parcels are carried off after a glance each, two others stay: photos among scans, perhaps scans too."""
+    scanned = [act(2, 3.2, [1], score=0.98), act(6, 7.2, [2], score=0.98)]
+    kept = [act(20, 21.2, [3], score=0.98), act(24, 25.2, [4], score=0.98)]
+
+    def floor(t: float) -> list[Parcel]:
+        return [p for p in parcels() if t < 9 or p.id not in (1, 2)]
+
+    found = signals([*scanned, *kept], seen=scenes([*scanned, *kept], 40, floor=floor))
+    assert found[-1].facts["photos"] == 2
+    assert found[-1].score < signals(kept, 40)[-1].score
+
+
 def test_a_parcel_that_is_only_counted_anew_has_not_moved_on() -> None:
     acts = [act(2, 3.2, [1]), act(20, 21.2, [2])]
 
