@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,6 +36,7 @@ from simulation.noise import LOOKS, Look, Looks, ParcelNoise, as_detections, per
 
 from detector.assembly import build_pipeline
 from detector.config import Analysis, Camera, EdgeConfig, Zone
+from detector.coverage import least_height_px
 from detector.pictures import Bgr
 from detector.pipeline import Pipeline
 from detector.values import ActKind, Box, Detections, Frame, Incident, IncidentKind, IncidentUpdate, Severity
@@ -43,6 +45,7 @@ FPS = 5.0
 MONTH_H = 60.0
 START = 1_790_000_000.0
 TALL = (160.0, 240.0, 340.0, 460.0)  # pixels of a person near the camera: phones there are about 15 to 43 pixels
+THERE = (0.0, 90.0, 130.0, 170.0, 210.0, 250.0, 500.0)  # bins of the pixels of a person where the photos are taken
 CALM_S = 200.0  # after a visit, so that what comes later is another incident
 
 
@@ -232,10 +235,13 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     found = [
         i for i in world.told.sweeps if i.started_at <= visitors[0].ends + 10 and i.ended_at >= visitors[0].begins - 10
     ]
-    parcels = len({s.target for s in plan.steps if s.act == "photo"})
+    photos = [s for s in plan.steps if s.act == "photo"]
+    parcels = len({s.target for s in photos})
+    tall_there = float(np.median([world.hall.height(s.feet[1]) for s in photos]))
     exposed = found[0].labels_exposed if found else None
     return {
-        "tall": tall, "style": style, "photos": parcels, "found": bool(found), "incidents": len(found),
+        "tall": tall, "tall_there": round(tall_there, 1), "style": style, "photos": parcels,
+        "found": bool(found), "incidents": len(found),
         "exposed": None if exposed is None else [exposed.low, exposed.best, exposed.high],
         "score": round(found[0].score, 3) if found else None,
         "acts": sum(act.kind is ActKind.PHOTO for act in found[0].acts) if found else 0,
@@ -265,6 +271,12 @@ def summary(parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]]) -
     for part in parts:
         blamed.update(part["blamed"])
         others.update(part["others"])
+    near_enough = least_height_px("scene")
+
+    def found(chosen: Iterable[dict[str, Any]]) -> dict[str, float | int | None]:
+        kept = list(chosen)
+        return share(sum(s["found"] for s in kept), len(kept))
+
     frames, seconds = sum(p["frames"] for p in parts), sum(p["seconds"] for p in parts)
     return {
         "false_sweeps": rate(sum(p["false"] for p in parts), sum(p["hours"] for p in parts) / MONTH_H)
@@ -277,17 +289,16 @@ def summary(parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]]) -
         },
         "blamed": dict(blamed.most_common()),
         "other_incidents": dict(others.most_common()),
-        "recall": share(sum(s["found"] for s in sweeps), len(sweeps)),
-        "recall_by_phone_px": {
-            phone[t]: share(sum(s["found"] for s in sweeps if s["tall"] == t), sum(s["tall"] == t for s in sweeps))
-            for t in TALL
+        "recall": found(sweeps),
+        "recall_by_phone_px": {phone[t]: found(s for s in sweeps if s["tall"] == t) for t in TALL},
+        "recall_by_person_px_there": {
+            f"{low:g} to {high:g}": found(s for s in sweeps if low <= s["tall_there"] < high)
+            for low, high in pairwise(THERE)
         },
-        "recall_by_style": {
-            style: share(
-                sum(s["found"] for s in sweeps if s["style"] == style), sum(s["style"] == style for s in sweeps)
-            )
-            for style in STYLES
-        },
+        # Where people are as tall as the product says they must be for a phone to be judged (`labelwatch doctor`).
+        "recall_where_near_enough": {"person_px": round(near_enough)}
+        | found(s for s in sweeps if s["tall_there"] >= near_enough),
+        "recall_by_style": {style: found(s for s in sweeps if s["style"] == style) for style in STYLES},
         "incidents_a_sweep": round(sum(s["incidents"] for s in sweeps) / max(1, sum(s["found"] for s in sweeps)), 3),
         "pipeline_ms_a_frame": round(1000 * seconds / frames, 3) if frames else None,
     }
@@ -295,12 +306,12 @@ def summary(parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]]) -
 
 def page(figures: dict[str, Any]) -> str:
     """The figures as Markdown with plots."""
-    by_px = figures["recall_by_phone_px"]
-    known = {px: s for px, s in by_px.items() if s["of"]}
+    bins = zip(pairwise(THERE), figures["recall_by_person_px_there"].values(), strict=True)
+    known = {(low + high) / 2: s for (low, high), s in bins if s["of"]}
     plot = chart(
         [Series("sweeps found", list(known), [s["share"] for s in known.values()],
                 [s["low"] for s in known.values()], [s["high"] for s in known.values()])],
-        "pixels of a phone near the camera", "share", marks=[(0.95, "wanted")],
+        "pixels of a person where the photos are taken", "share", marks=[(0.95, "wanted")],
     )  # fmt: skip
     false = figures["false_by_phone_px"]
     top = max([1.5, *(r["high"] for r in false.values())])
