@@ -38,6 +38,7 @@ HELD_OUT = (1.0, 0.0, 0.0, np.nan)  # acts with a phone in a hand held out: a ph
 # Rendered people whose act can be seen. Scanning and reading are half as many as photographing; who bends over parcels
 # or squats without a device is what passes for it.
 ACT_WORTH = {"photo": 4.0, "scan": 6.0, "call": 4.0, "browse": 6.0, "none": 2.5}
+REAL_SHARE = 0.3  # of close looks: crowds of rendered people would outweigh the few real phones, and they be forgotten
 FRAME, FRAME_SIDE, CLOSE = 416, 640, 320
 GREY = (114, 114, 114)
 
@@ -155,7 +156,9 @@ class Looks:
             height, width = self._images[n].shape[:2]
             close += [(n, box, worth) for box, worth in _worth(picture, width, height)]
         self._frames, self._frame_odds = [n for n, _ in frames], _odds([worth for _, worth in frames])
-        self._close, self._close_odds = [(n, box) for n, box, _ in close], _odds([worth for *_, worth in close])
+        self._close = [(n, box) for n, box, _ in close]
+        real = np.array([pictures[n].source != "rendered" for n, _ in self._close], bool)
+        self._close_odds = _shared_out(_odds([worth for *_, worth in close]), real)
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -297,6 +300,14 @@ def _worth(picture: Picture, width: int, height: int) -> list[tuple[tuple[float,
 
 def _odds(worths: list[float]) -> np.ndarray:
     return np.array(worths) / np.sum(worths)
+
+
+def _shared_out(odds: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Odds `(N,)` with those of real pictures brought to `REAL_SHARE`; as they are where all or none are real."""
+    if real.all() or not real.any():
+        return odds
+    share = odds[real].sum()
+    return np.where(real, odds * REAL_SHARE / share, odds * (1 - REAL_SHARE) / (1 - share))
 
 
 def _coloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -23,7 +23,7 @@ from dataset import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from looks import CLOSE, FRAME, OWNER, Looks, traits_of
+from looks import CLOSE, FRAME, OWNER, REAL_SHARE, Looks, traits_of
 from manifest import ACTS, Picture, SetError, Thing, read_manifest, write_manifest
 
 from detector.inference.zoom import zoom_square
@@ -309,6 +309,15 @@ def test_looks_keep_boxes_on_what_they_mark(tmp_path: Path) -> None:
                 assert inside > np.median(batch.images[n]) + 40
                 seen += 1
         assert seen >= 12
+
+
+@pytest.mark.parametrize("rendered", [1, 40])
+def test_crowds_of_rendered_people_leave_real_ones_their_share(tmp_path: Path, rendered: int) -> None:
+    real = a_picture(tmp_path, Thing("person", (250, 50, 390, 350)), source="own")
+    crowd = [a_picture(tmp_path, Thing("person", (250, 50, 390, 350), act="photo"))] * rendered
+    assert Looks([real, *crowd], seed=5).batch(400, close=True).real.mean() == pytest.approx(REAL_SHARE, abs=0.08)
+    assert Looks([real], seed=5).batch(8, close=True).real.all()
+    assert not Looks(crowd, seed=5).batch(8, close=True).real.any()
 
 
 def test_acts_are_learnt_from_close_looks_alone(tmp_path: Path) -> None:
