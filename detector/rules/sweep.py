@@ -30,6 +30,7 @@ from detector.rules.acts import ActRecogniser
 from detector.rules.bearing import Bearing, carried_on, risen, standing
 from detector.rules.exposure import Exposed, exposed, united
 from detector.rules.policy import Permission, Policies
+from detector.rules.returning import Returning
 from detector.rules.zones import ZoneMap
 from detector.values import Act, ActKind, Box, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
@@ -47,7 +48,7 @@ ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
 PHOTO_S = 2.5  # how long a photo takes
 AROUND_S = 20.0  # browsing or scanning so long before and after the photos still says what the device is for
 LEAST_DOUBT = 0.1  # no act is believed more than this allows
-FURTHER = 1.5  # log odds that a further track must say before they count
+FURTHER = 1.5  # log odds that a further person must say before they count
 AGAIN = 0.3  # log odds that each further act at a parcel which has had one takes off
 BEFORE = 1 / 3  # odds of a sweep before what its acts say: most that look like photos of two parcels are none
 
@@ -79,6 +80,7 @@ class Noted:
         exposed: Labels that it took.
         permission: What is fine there and then however many do it; more may be for so many as they are.
         moved_on: Whether it was quick and its parcel then left its place.
+        who: Name of who did it, the same for all tracks that may be of one person.
     """
 
     act: Act
@@ -89,6 +91,7 @@ class Noted:
     exposed: Exposed
     permission: Permission
     moved_on: bool = False
+    who: int = 0
 
     @property
     def may_count(self) -> bool:
@@ -118,6 +121,7 @@ class SweepRule:
         self._policies = policies
         self._recogniser = recogniser or ActRecogniser(settings.photo)
         self._postures: dict[int, Posture] = {}
+        self._returning = Returning()
         self._noted: dict[str, dict[Key, Noted]] = {}
         self._quick: dict[Key, str] = {}
         self._together: dict[str, tuple[float, int]] = {}
@@ -126,6 +130,8 @@ class SweepRule:
         """A signal for each zone whose sweep this scene begins or adds to."""
         for person in scene.people:
             self._postures[person.id] = self._postures.get(person.id, NEW).after(person, scene.at)
+        heights = {person.id: self._postures[person.id].height for person in scene.people}
+        self._returning.observe(scene.at, scene.size, scene.people, heights)
         self._watch_parcels(scene)
         changed = {n.zone.name: n.zone for act in self._recogniser.observe(scene) for n in self._note(act, scene)}
         for track in scene.ended:
@@ -176,6 +182,7 @@ class SweepRule:
             known.exposed if known else Exposed(),
             known.permission if known else self._policies.least(zone, act.started_at),
             bool(known and known.moved_on and is_quick(act)),  # what is sure already may turn out to last
+            known.who if known else self._returning.who(act.track),
         )
         if not noted.may_count:
             return noted
@@ -252,12 +259,13 @@ class SweepRule:
             and (n.act.track, n.act.started_at) not in counted
         ]
         photos = sum(n.act.kind is ActKind.PHOTO for n in noted)
+        who = {n.act.track: n.who for n in self._noted[zone.name].values()}
         work = (
             n.act
             for n in self._noted[zone.name].values()
-            if n.act.track in tracks and (n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts))
+            if n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts)
         )
-        score = sweep_score(acts, work)
+        score = sweep_score(acts, work, who)
         is_sure = score >= self._settings.sure
         # Who is told of many doubtful sweeps stops looking at those that are real.
         severity = Severity.INFO if not is_sure else Severity.CRITICAL if photos >= CRITICAL_ACTS else Severity.WARNING
@@ -337,36 +345,40 @@ def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
     return len(acts) >= least_acts and len({parcel for act in acts for parcel in act.parcels}) >= least_parcels
 
 
-def sweep_score(acts: Sequence[Act], work: Iterable[Act] = ()) -> float:
+def sweep_score(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int, int] | None = None) -> float:
     """How sure a sweep is, 0..1: the chance that goes with the odds `BEFORE` and with what its parcels say.
 
-    Each distinct parcel adds the log odds of its surest act to what the track says that did it. Further acts at the
+    Each distinct parcel adds the log odds of its surest act to what the person says that did it. Further acts at the
     same parcels count against it: whoever reads the phone beside two parcels is taken for photographing now the one and
     now the other, while who takes labels goes on to the next. And it counts for the share of photographing only, in the
     time of photos and of other work with a device about then: who plainly reads a phone, or scans, for long gives the
-    better explanation of what looks like a photo between. The track that says most counts, of each other what it says
+    better explanation of what looks like a photo between. The person that says most counts, of each other what it says
     above `FURTHER`: one photo each of people who come within minutes is no seriality, but as many chances to err.
     An act whose score is no number says nothing.
 
     Args:
         acts: That count.
-        work: Browsing and scanning of the same people.
+        work: Browsing and scanning.
+        who: Names of people by track (`Returning`); each track is somebody else where it says nothing.
     """
+    names = who or {}
     surest: dict[int, tuple[float, int]] = {}
-    by_track: dict[int, list[Act]] = {}
+    theirs: dict[int, list[Act]] = {}
     again: Counter[int] = Counter()
     for act in acts:
         if act.parcels and isfinite(act.score):
-            parcel, track = act.parcels[0], act.track
-            by_track.setdefault(track, []).append(act)
-            again[track] += parcel in surest
-            surest[parcel] = max(surest.get(parcel, (0.5, track)), (min(act.score, 1 - LEAST_DOUBT), track))
-    others = list(work)
+            parcel, name = act.parcels[0], names.get(act.track, act.track)
+            theirs.setdefault(name, []).append(act)
+            again[name] += parcel in surest
+            surest[parcel] = max(surest.get(parcel, (0.5, name)), (min(act.score, 1 - LEAST_DOUBT), name))
+    others: dict[int, list[Act]] = {}
+    for act in work:
+        others.setdefault(names.get(act.track, act.track), []).append(act)
     said = []
-    for track, own in by_track.items():
-        chances = [chance for chance, surer in surest.values() if surer == track]
-        photos_s, work_s = PHOTO_S * len(chances), seconds_about(own, (act for act in others if act.track == track))
-        odds = sum(log(chance / (1 - chance)) for chance in chances) - AGAIN * again[track]
+    for name, own in theirs.items():
+        chances = [chance for chance, surer in surest.values() if surer == name]
+        photos_s, work_s = PHOTO_S * len(chances), seconds_about(own, others.get(name, ()))
+        odds = sum(log(chance / (1 - chance)) for chance in chances) - AGAIN * again[name]
         said.append(max(0.0, odds) * photos_s / (photos_s + work_s) if chances else 0.0)
     if not said:
         return 0.0

@@ -148,6 +148,18 @@ def test_a_photo_each_of_two_people_is_less_sure_than_two_of_one() -> None:
     assert sweep_score([replace(one, parcels=(n,)) for n, one in enumerate(photos)]) > 0.99
 
 
+@pytest.mark.parametrize(("away_s", "severity"), [(15, Severity.WARNING), (60, Severity.INFO)])
+def test_who_is_back_under_another_track_goes_on_with_the_sweep(away_s: float, severity: Severity) -> None:
+    back = 10 + away_s
+    acts = [act(2, 4, [1], score=0.98), act(back + 4, back + 6, [2], score=0.98, track=2)]
+    seen = [
+        replace(one, people=tuple(p for p in one.people if p.id == (1 if one.at < back else 2)))
+        for one in scenes(acts, back + 15, who=lambda t, track: STANDING)
+        if not 10 <= one.at < back
+    ]
+    assert signals(acts, seen=seen)[-1].severity is severity
+
+
 def test_acts_come_from_the_recogniser() -> None:
     policies = Policies(Shifts(Calendar(), "UTC"))
     assert isinstance(Rule(ZoneMap([WHOLE_FRAME]), Rules(), policies)._recogniser, ActRecogniser)

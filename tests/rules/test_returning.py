@@ -1,0 +1,56 @@
+"""Somebody lost from sight who goes on at the same place as another track is the same person; others are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from detector.rules.returning import AWAY_S, Returning
+from detector.values import Box
+from tests.builders import SIZE, moved, person
+
+HERE: Box = (300, 100, 360, 280)
+TALL = 180.0
+
+
+def names(*frames: tuple[float, dict[int, Box]]) -> dict[int, int]:
+    """What each track of the last frame is called after people were seen there at these times."""
+    returning = Returning()
+    for at, boxes in frames:
+        people = [person(track, box, at) for track, box in boxes.items()]
+        returning.observe(at, SIZE, people, dict.fromkeys(boxes, TALL))
+    return {track: returning.who(track) for track in frames[-1][1]}
+
+
+@pytest.mark.parametrize(
+    ("away_s", "apart", "same"),
+    [
+        pytest.param(12, 0, True, id="at the same place"),
+        pytest.param(AWAY_S - 1, 1.4 * TALL, True, id="a few steps on"),
+        pytest.param(12, 1.6 * TALL, False, id="too far"),
+        pytest.param(AWAY_S + 1, 0, False, id="too late"),
+    ],
+)
+def test_who_was_lost_from_sight_goes_on_as_another_track(away_s: float, apart: float, same: bool) -> None:
+    assert names((0, {1: HERE}), (away_s, {2: moved(HERE, (apart, 0))})) == {2: 1 if same else 2}
+
+
+def test_two_in_view_together_are_two() -> None:
+    assert names((0, {1: HERE}), (1, {1: HERE, 2: moved(HERE, (40, 0))})) == {1: 1, 2: 2}
+
+
+def test_one_lost_from_sight_comes_back_once() -> None:
+    back = {2: HERE, 3: moved(HERE, (30, 0))}
+    assert names((0, {1: HERE}), (12, back)) == {2: 1, 3: 3}
+
+
+def test_the_name_is_kept_over_several_losses() -> None:
+    assert names((0, {1: HERE}), (12, {2: HERE}), (24, {3: HERE}), (25, {3: HERE})) == {3: 1}
+
+
+@pytest.mark.parametrize("edge", [(0, 100, 50, 280), (SIZE[0] - 50, 100, SIZE[0], 280), (300, 0, 360, 180)])
+def test_who_leaves_by_the_edge_is_not_who_comes_in_there(edge: Box) -> None:
+    assert names((0, {1: edge}), (5, {2: edge})) == {2: 2}
+
+
+def test_a_clock_that_is_set_back_brings_nobody_back() -> None:
+    assert names((100, {1: HERE}), (50, {2: HERE})) == {2: 2}
