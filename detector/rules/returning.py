@@ -15,6 +15,7 @@ from detector.values import Box, Person
 
 AWAY_S = 30.0  # so long may somebody be out of sight
 NEAR = 1.5  # standing heights between the places of going and coming
+MOST = 100  # out of sight at a time that are remembered, the latest: tracks of noise are no people
 EDGE = 0.01  # of the picture: who is so near to its edge may come or go there
 
 
@@ -38,7 +39,9 @@ class Returning:
     def observe(self, at: float, size: tuple[int, int], people: Iterable[Person], heights: Mapping[int, float]) -> None:
         """Take note of who is in view at a frame time; `heights` are standing heights by track, pixels."""
         there = {person.id: person for person in people}
-        gone = {track: last for track, last in self._last.items() if track not in there and 0 <= at - last.at <= AWAY_S}
+        away = ((track, last) for track, last in self._last.items() if track not in there)
+        lately = sorted((last.at, track) for track, last in away if 0 <= at - last.at <= AWAY_S)[-MOST:]
+        gone = {track: self._last[track] for _, track in lately}
         seen = {}
         for track, person in there.items():
             feet, height, at_edge = foot(person.box), heights.get(track, 0.0), is_at_edge(person.box, size)

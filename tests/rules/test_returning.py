@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.rules.returning import AWAY_S, Returning
+from detector.rules.returning import AWAY_S, MOST, Returning
 from detector.values import Box
 from tests.builders import SIZE, moved, person
 
@@ -54,3 +54,12 @@ def test_who_leaves_by_the_edge_is_not_who_comes_in_there(edge: Box) -> None:
 
 def test_a_clock_that_is_set_back_brings_nobody_back() -> None:
     assert names((100, {1: HERE}), (50, {2: HERE})) == {2: 2}
+
+
+def test_a_storm_of_tracks_is_forgotten_but_for_the_latest() -> None:
+    returning = Returning()
+    for frame in range(20):
+        tracks = range(50 * frame, 50 * frame + 50)
+        people = [person(track, moved(HERE, (track / 10, 0)), frame / 5) for track in tracks]
+        returning.observe(frame / 5, SIZE, people, {})
+    assert len(returning._last) == 50 + MOST
