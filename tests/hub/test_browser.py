@@ -9,9 +9,11 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -748,6 +750,16 @@ def test_a_page_left_open_stays_light_and_nothing_is_lost(scene: Scene) -> None:
     page.click("[data-more]")
     page.wait_for_selector(f"#card-inc{oldest - 1}")
     assert page.locator(".card").count() == before + min(20, oldest)
+
+
+def test_an_alert_late_in_the_day_makes_the_days_page_no_wider(scene: Scene) -> None:
+    """What only screen readers see of an hour that is scrolled out of sight counts for the page's width if not held."""
+    midnight = datetime.now(ZoneInfo("Asia/Shanghai")).replace(hour=0, minute=0, second=0, microsecond=0)
+    scene.alert("late", started_at_unix=midnight.timestamp() - 600)
+    page = scene.page(viewport={"width": 768, "height": 800})
+    page.goto(f"{scene.hub.url}day?day={midnight.date() - timedelta(days=1)}")
+    assert page.locator(".daygrid a").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 768
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1440])
