@@ -1,8 +1,9 @@
 """Who may be back under another track: people in view enter, one name for all tracks of somebody leaves.
 
-The tracker carries a track over some seconds out of sight. After longer ones, or where the network sees nobody for a
-while, somebody goes on as another track, at about the same place. Whoever leaves the picture, or comes into it, does so
-at its edge.
+The tracker gives an id on for some seconds, and only where it is beyond doubt who is back. Here a chance of it is
+enough: all that hangs on it is whether photos are added up as one person's. Where the network sees nobody for a while,
+somebody goes on as another track at about the same place; whoever leaves the picture, or comes into it, does so at its
+edge.
 """
 
 from __future__ import annotations
