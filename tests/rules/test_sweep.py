@@ -130,6 +130,12 @@ def test_browsing_between_makes_photos_doubtful() -> None:
     assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30, track=2)], 40)[-1].severity is Severity.WARNING
 
 
+def test_calling_between_says_nothing_of_photos() -> None:
+    acts = [act(2, 4, [1]), act(36, 38, [2])]
+    calls = [of_kind(ActKind.CALL, 10, 30)]
+    assert signals([*acts, *calls], 40)[-1].score == signals(acts, 40)[-1].score
+
+
 def test_scanning_between_makes_photos_doubtful() -> None:
     """Who scans along a row is taken for photographing now and then."""
     acts = [act(2, 4, [1], score=0.98), act(12, 14, [2], score=0.98)]
@@ -613,7 +619,7 @@ def test_who_reads_the_phone_or_scans_for_long_is_less_sure_to_photograph(kind: 
         pytest.param([0.9, 0.9], [0.9, 0.9], [], 1 / (1 + 3 * exp(-(4 * log(9) - 1.5))), id="a track that broke"),
     ],
 )
-def test_what_a_further_track_says_counts_above_what_chance_may_say(
+def test_what_a_further_person_says_counts_above_what_chance_may_say(
     first: list[float], second: list[float], third: list[float], chance: float
 ) -> None:
     told = [(track, score) for track, scores in enumerate((first, second, third)) for score in scores]
