@@ -16,15 +16,16 @@ apart (Lorden 1971).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import exp, log, tanh
 from typing import Any
 
 from detector.config import PhotoRule
 from detector.geometry import distance
 from detector.rules.bearing import Bearing, carried_on
-from detector.rules.evidence import KINDS, Evidence, Weighing, load_weights, looks
+from detector.rules.evidence import KINDS, Evidence, Weighing, load_weights, looks, within_reach
 from detector.rules.memory import TrackMemory
 from detector.values import Act, ActKind, Scene
 
@@ -63,7 +64,8 @@ class Run:
         doubts: The same of late, since they last spoke against it more than for it.
         weight: Of all looks; one far from the others in time weighs 1.
         score: How sure, 0..1: the chance that one look like the mean of these gives, with even odds before it.
-        target: The parcel aimed at longest, as long as it isn't confirmed.
+        target: The parcel aimed at longest, as long as it isn't confirmed; one that was never aimed at stands in for
+            it until one is.
         aims: Seconds that each parcel was aimed at.
         aimed_at: When the target was last.
         rivals: Parcels that may be about to take the target's place.
@@ -160,6 +162,7 @@ class Look:
         likelihoods: Logarithms by `KINDS`, up to a common constant.
         evidence: What it saw.
         bearing: Of the person.
+        nearest: Tells the parcel nearest the person's hands, if one is within reach.
     """
 
     at: float
@@ -167,6 +170,7 @@ class Look:
     likelihoods: Sequence[float]
     evidence: Evidence
     bearing: Bearing
+    nearest: Callable[[], int | None] = lambda: None
 
 
 class ActRecogniser:
@@ -200,7 +204,8 @@ class ActRecogniser:
         ):
             since = 0.0 if memory.bearing is None else scene.at - memory.bearing.at
             seconds = min(max(since, 0.0), self._test.longest_s)
-            after, acts = step(memory, Look(scene.at, seconds, likelihoods, look, bearing), self._test)
+            nearest = partial(within_reach, person.box, bearing.height, scene.parcels)
+            after, acts = step(memory, Look(scene.at, seconds, likelihoods, look, bearing, nearest), self._test)
             self._memory[person.id] = after
             told += [act.act(person.id) for act in acts]
         for track, memory in self._memory.drop(scene.ended):
@@ -257,7 +262,7 @@ def step(memory: Memory, look: Look, test: SequentialTest) -> tuple[Memory, list
         best = max(ready, key=lambda run: run.evidence(test.intraclass))
         if act is not None:
             told.append(past := cut_short(act, best.started_at))
-        act = resumed(runs.pop(best.kind), past)
+        act = resumed(placed(runs.pop(best.kind), look), past)
         told.append(act)
     undecided, ended = waited(memory.undecided, act, look, test)
     return Memory(look.bearing, runs, act, past, undecided), [*ended, *told]
@@ -321,7 +326,8 @@ def aimed(run: Run, parcel: int, new: Rival, look: Look) -> dict[str, Any]:
     """What changes in a run with a look that aims at a parcel, which is a `new` rival unless it is known already."""
     aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
     target = run.target
-    if target is None or (not run.confirmed and aims[parcel] > aims[target]):
+    # What was never aimed at is none, or stands in.
+    if target is None or target not in run.aims or (not run.confirmed and aims[parcel] > aims[target]):
         target = parcel
     rivals = {}
     for rival in {*run.rivals, parcel} - {target}:
@@ -358,7 +364,7 @@ def gone_on(act: Run, look: Look, test: SequentialTest) -> tuple[Run, bool, Run 
     parcel = taken_over(act)
     if parcel is None:
         return act, False, None
-    if act.target is not None and act.aims[act.target] < test.least_s:  # it was this one from the beginning
+    if act.target is not None and act.aims.get(act.target, 0.0) < test.least_s:  # it was this one from the beginning
         return replace(act, target=parcel, rivals={}), False, None
     return cut_short(act, max(act.aimed_at, act.started_at)), True, begun_at(act, parcel, look)
 
@@ -371,6 +377,11 @@ def cut_short(act: Run, at: float) -> Run:
 def is_act(run: Run, test: SequentialTest) -> bool:
     """Whether a run is an act: enough evidence, and it has lasted."""
     return run.evidence(test.intraclass) >= test.yes and run.last_at - run.started_at >= test.least_s - 1e-6
+
+
+def placed(run: Run, look: Look) -> Run:
+    """The run with a parcel that stands for its target where no phone was seen that aims at any: the nearest."""
+    return replace(run, target=look.nearest()) if run.target is None and run.kind in IN_PLACE else run
 
 
 def resumed(run: Run, past: Run | None) -> Run:

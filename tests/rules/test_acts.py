@@ -17,7 +17,7 @@ from detector.config import PhotoRule
 from detector.rules.acts import ActRecogniser, Look, Memory, Run, SequentialTest, belief, margin, step
 from detector.rules.bearing import Bearing
 from detector.rules.evidence import FEATURES, KINDS, Evidence, Weighing
-from detector.values import Act, ActKind, ActScores, Box, Device, Scene
+from detector.values import Act, ActKind, ActScores, Box, Device, Parcel, Scene
 from tests.builders import box_at, moved, parcel, person, phone, scanner, scene, times
 from tests.rules.staging import (
     AHEAD,
@@ -33,6 +33,7 @@ from tests.rules.staging import (
 
 EAR = box_at((650, 315), 12, 20)
 CROUCHED: Box = (590, 400, 690, 500)
+ACTS_ALONE = weighing(weights={kind: {"act_photo": 1.0} if kind == "photo" else {} for kind in KINDS})
 
 
 def told(scenes: Iterable[Scene], weights: Weighing | None = None, **rule: float) -> list[tuple[float, Act]]:
@@ -145,12 +146,30 @@ def test_what_a_device_is_used_for(device: Callable[[Box], Device], found: set[A
     assert kinds(ended) == found
 
 
-def test_a_person_alone_may_tell_the_act_of_a_phone_not_seen() -> None:
-    acts = ActScores(photo=0.97, scan=0.1, call=0.1, browse=0.2)
-    scenes = [scene(t, [person(1, STANDING, t, acts=acts)], [], parcels()) for t in times(0, 5, 5)]
-    weights = weighing(weights={kind: {"act_photo": 1.0} if kind == "photo" else {} for kind in KINDS})
-    found = photos([*scenes, scene(9, ended=[1])], weights)
-    assert [act.parcels for act in found.values()] == [()]
+PHOTOGRAPHING = ActScores(photo=0.97, scan=0.1, call=0.1, browse=0.2)
+
+
+@pytest.mark.parametrize(
+    ("lying", "target"),
+    [
+        pytest.param(parcels(), (2,), id="the nearest stands in"),
+        pytest.param([parcel(1, moved(AHEAD, (300, 0)))], (), id="none within reach"),
+    ],
+)
+def test_a_person_alone_may_tell_the_act_of_a_phone_not_seen(lying: list[Parcel], target: tuple[int, ...]) -> None:
+    scenes = [scene(t, [person(1, STANDING, t, acts=PHOTOGRAPHING)], [], lying) for t in times(0, 5, 5)]
+    found = photos([*scenes, scene(9, ended=[1])], ACTS_ALONE)
+    assert [act.parcels for act in found.values()] == [target]
+
+
+def test_a_parcel_that_stands_in_gives_way_to_one_aimed_at() -> None:
+    def seen(t: float) -> list[Device]:
+        return [phone(aimed(STANDING, AHEAD))] if t > 2 else []
+
+    scenes = [scene(t, [person(1, STANDING, t, acts=PHOTOGRAPHING)], seen(t), parcels()) for t in times(0, 5, 5)]
+    acts = [act for _, act in told([*scenes, scene(9, ended=[1])], ACTS_ALONE) if act.kind is ActKind.PHOTO]
+    assert [act.parcels for act in acts] == [(2,), (1,)]
+    assert acts[0].started_at == acts[1].started_at
 
 
 @pytest.mark.parametrize("fps", [5, 10])

@@ -28,6 +28,7 @@ from detector.rules.evidence import (
     log_odds,
     looks,
     rays_enter,
+    within_reach,
 )
 from detector.values import ActScores, Box, Device, Facing, Parcel, Person
 from tests.builders import box_at, moved, parcel, person, phone, scanner, scene
@@ -141,6 +142,21 @@ def test_features_are_finite_whatever_the_detector_says(
 def test_which_parcel_is_aimed_at(target: int | None, device: Box, lying: list[Parcel]) -> None:
     (found,) = aimed_at([STANDING], [device], [180.0], lying)
     assert (found.parcel if found else None) == target
+
+
+@pytest.mark.parametrize(
+    ("nearest", "lying"),
+    [
+        pytest.param(1, [parcel(3, FURTHER), parcel(1, AHEAD)], id="the nearer one"),
+        pytest.param(1, [parcel(2, BEHIND, Facing.NOT_UP), parcel(1, AHEAD)], id="the nearer one shows no label"),
+        pytest.param(5, [parcel(1, AHEAD), parcel(5, (610, 400, 670, 480))], id="the one bent over"),
+        pytest.param(None, [parcel(1, moved(AHEAD, (150, 0)))], id="out of reach"),
+        pytest.param(None, [], id="no parcels"),
+        pytest.param(1, [parcel(9, (600, 400, NAN, 500)), parcel(1, AHEAD)], id="beside one that is none"),
+    ],
+)
+def test_which_parcel_is_within_reach(nearest: int | None, lying: list[Parcel]) -> None:
+    assert within_reach(STANDING, 200.0, lying) == nearest
 
 
 @given(st.lists(st.tuples(coordinate, coordinate, st.floats(1, 300), st.floats(1, 300)), max_size=8),
