@@ -69,12 +69,13 @@ class SceneLoss(v8DetectionLoss):
     def _held(self, scores, distribution, taught: Taught, free: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """How far people and phones of the taught squares are from the teacher's, and their boxes.
 
-        Both are cross-entropies less their least value, over the anchors `free` `(B, A)` to learn it, per unit of the
-        teacher's certainty: of each class by itself, so that many people don't drown few phones.
+        Both are cross-entropies less their least value, over the anchors `free` `(B, A)` to learn it (all if the
+        teacher counts where something is marked), per unit of the teacher's certainty: of each class by itself, so
+        that many people don't drown few phones.
         """
         rows = taught.rows
         said = scores[rows][..., TAUGHT]
-        weight = free[rows].to(said)
+        weight = (free[rows] | taught.marked_too).to(said)
         least = nn.functional.binary_cross_entropy(taught.scores, taught.scores, reduction="none")
         total = taught.scores.sum((0, 1)).clamp(min=LEAST_TAUGHT)
         classes = (((self.bce(said, taught.scores) - least) * weight[..., None]).sum((0, 1)) / total).sum()

@@ -43,12 +43,12 @@ def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -
         SetError: The file isn't there or holds another network.
     """
     if not start.is_file():
-        raise SetError(f"no starting weights {start} (a COCO YOLO11n detection checkpoint, or a scene model)")
+        raise SetError(f"no weights {start} (a COCO YOLO11n detection checkpoint, or a scene model)")
     exported = start.suffix == ".onnx"
     model = YOLO("yolo11n.yaml" if exported else str(start), task="detect").model.float()
     head = model.model[-1]
     if head.nc not in (80, CHANNELS):
-        raise SetError(f"{start} has {head.nc} classes: start from COCO's 80, or from a scene model's {CHANNELS}")
+        raise SetError(f"{start} has {head.nc} classes: COCO's 80 or a scene model's {CHANNELS} will do")
     if head.nc == 80:
         cut_head(head)
     if exported:

@@ -1,20 +1,19 @@
-"""A COCO network that looks at training's real squares: what it says of people and phones shall not be forgotten."""
+"""A network that looks at training's real squares: what it says of people and phones shall not be forgotten."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from looks import Batch
-from manifest import SetError
-from starts import tensor_of
-from ultralytics import YOLO
+from starts import load_start, tensor_of
 
 from detector.values import LABELS
 
-TAUGHT, COCO_TAUGHT = [LABELS.index("person"), LABELS.index("phone")], [0, 67]
+TAUGHT = [LABELS.index("person"), LABELS.index("phone")]
 
 
 @dataclass(frozen=True)
@@ -25,28 +24,27 @@ class Taught:
         rows: `(N,)` which squares.
         scores: `(N, A, 2)` 0..1 of the labels `TAUGHT`.
         bins: `(N, A, 4, 16)` where the sides lie.
+        marked_too: Whether it counts where something is marked as well. A COCO network finds half of our phones: what
+            is marked counts against it. A scene model has learnt the marks.
     """
 
     rows: torch.Tensor
     scores: torch.Tensor
     bins: torch.Tensor
+    marked_too: bool = False
 
 
 class Teacher:
-    """A COCO network that looks at real squares."""
+    """A COCO network, or the scene model of before, that looks at real squares."""
 
-    def __init__(self, checkpoint: Path, device: str) -> None:
-        """Load it.
+    def __init__(self, checkpoint: Path, device: str, squares: Iterable[torch.Tensor] = ()) -> None:
+        """Load it; `squares` as in `load_start`.
 
         Raises:
-            SetError: The file isn't there, or holds no network of COCO's 80 classes.
+            SetError: The file isn't there, or holds another network.
         """
-        if not checkpoint.is_file():
-            raise SetError(f"no teacher {checkpoint} (a COCO YOLO11n detection checkpoint)")
-        model = YOLO(str(checkpoint), task="detect").model.float()
-        if model.model[-1].nc != 80:
-            raise SetError(f"{checkpoint} has {model.model[-1].nc} classes: a teacher has COCO's 80")
-        self._model = model.eval().to(device, memory_format=torch.channels_last)
+        self._model = load_start(checkpoint, device, squares).eval()
+        self._is_scene_model = checkpoint.suffix == ".onnx"
         self._device = device
 
     @torch.no_grad()
@@ -57,6 +55,6 @@ class Teacher:
             return None
         with torch.autocast(self._device.partition(":")[0], torch.bfloat16, enabled=bf16):
             _, found = self._model(tensor_of(batch.clean[batch.real], self._device))
-        scores = found["scores"].float()[:, COCO_TAUGHT].sigmoid().permute(0, 2, 1)
+        scores = found["scores"].float()[:, TAUGHT].sigmoid().permute(0, 2, 1)
         bins = found["boxes"].float().permute(0, 2, 1).unflatten(2, (4, -1)).softmax(3)
-        return Taught(rows, scores, bins)
+        return Taught(rows, scores, bins, self._is_scene_model)

@@ -120,8 +120,21 @@ def test_the_teacher_says_nothing_of_rendered_squares(start: Path) -> None:
     assert Teacher(start, "cpu").look(batch, bf16=False) is None
 
 
-def test_a_teacher_that_is_no_coco_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SetError, match=r"no teacher .*coco\.pt"):
+def test_a_scene_model_teaches_where_something_is_marked_too(start: Path) -> None:
+    shipped = Path(__file__).with_name("scene.onnx")
+    batch = a_batch({"person"}, [(PERSON, [8, 8, 56, 56], {}, False)])
+    said = Teacher(shipped, "cpu", [torch.rand(2, 3, 64, 64)]).look(batch, bf16=False)
+    coco_said = Teacher(start, "cpu").look(batch, bf16=False)
+    assert said is not None
+    assert coco_said is not None
+    assert (said.marked_too, coco_said.marked_too) == (True, False)
+    sure = replace(said, scores=torch.full_like(said.scores, 0.9))
+    everywhere, elsewhere = (gradient(start, batch, replace(sure, marked_too=too)) for too in (True, False))
+    assert everywhere["person"] != elsewhere["person"]
+
+
+def test_a_teacher_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match=r"no weights .*coco\.pt"):
         Teacher(tmp_path / "coco.pt", "cpu")
 
 
@@ -200,7 +213,7 @@ def test_a_mix_lies_between_a_scene_model_and_coco(start: Path, tmp_path: Path) 
         assert np.allclose(weights[0.0][name], ours[name])
         assert np.allclose(weights[1.0][name], theirs[name], atol=1e-6)
         assert np.allclose(value, (weights[0.0][name] + weights[1.0][name]) / 2, atol=1e-6)
-    with pytest.raises(SetError, match=r"no starting weights .*none\.pt"):
+    with pytest.raises(SetError, match=r"no weights .*none\.pt"):
         mix(tmp_path / "scene.onnx", tmp_path / "none.pt", 0.5, tmp_path / "mix.onnx")
 
 
@@ -324,7 +337,7 @@ def test_a_gpu_that_is_not_there_is_said_so() -> None:
 
 
 def test_starting_weights_that_are_not_there_are_said_so(tmp_path: Path) -> None:
-    with pytest.raises(SetError, match="no starting weights"):
+    with pytest.raises(SetError, match="no weights"):
         load_start(tmp_path / "none.pt", "cpu")
 
 

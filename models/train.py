@@ -14,7 +14,8 @@ training, and why a loop of our own:
 - **COCO's knowledge is kept.** The 80-class output layer is cut down to the rows of the nearest COCO class and the
   backbone learns at half the rate. `--teacher` has a COCO network look at the same real squares, unspoilt by our noise,
   and holds what the new one says of people and phones to it wherever nothing is marked (learning without forgetting,
-  Li and Hoiem 2017). `--hold` pulls all but the last class layer back towards where it started.
+  Li and Hoiem 2017); a scene model's ONNX file, taken for the teacher, holds it there too where something is marked.
+  `--hold` pulls all but the last class layer back towards where it started.
 
 Killed runs go on where the last save was: start the same command again. `RUN/last.pt` (the moving average) loads as an
 Ultralytics checkpoint. Needs the extra `train`.
@@ -112,13 +113,13 @@ def train(args: argparse.Namespace) -> None:
         done = state["done"]
         print(f"goes on at step {done} of {args.steps}", flush=True)
     looks, kinds = Looks(pictures, seed=args.seed + done), np.random.default_rng(args.seed + done)
-    squares = (tensor_of(looks.batch(16, close=k % 2 > 0).images, "cpu") for k in range(8))
+    squares = [tensor_of(looks.batch(16, close=k % 2 > 0).images, "cpu") for k in range(8)]
     model = load_start(args.start, device, squares)
     # The last layer of the class branch is new in part: it is free.
     free = tuple(f"model.{len(model.model) - 1}.cv3.{k}.2." for k in range(3))
     start = {name: p.detach().clone() for name, p in model.named_parameters() if not name.startswith(free)}
     average, loss_of = Average(model), SceneLoss(model)
-    teacher = Teacher(args.teacher, device) if args.teacher else None
+    teacher = Teacher(args.teacher, device, squares) if args.teacher else None
     groups: list[dict] = [{"params": [], "rate": 1.0}, {"params": [], "rate": BACKBONE_RATE}]
     for name, parameter in model.named_parameters():
         groups[int(name.split(".")[1]) < BACKBONE_LAYERS]["params"].append(parameter)
@@ -197,7 +198,11 @@ def main() -> None:
         default=0.0,
         help="pull of all but the last class layer towards the starting weights, per unit of rate",
     )
-    parser.add_argument("--teacher", type=Path, help="COCO YOLO11n whose people and phones shall not be forgotten")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        help="COCO YOLO11n, or the scene model of before, whose people and phones shall not be forgotten",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
