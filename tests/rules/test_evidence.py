@@ -148,7 +148,7 @@ def test_which_parcel_is_aimed_at(target: int | None, device: Box, lying: list[P
     ("nearest", "lying"),
     [
         pytest.param(1, [parcel(3, FURTHER), parcel(1, AHEAD)], id="the nearer one"),
-        pytest.param(1, [parcel(2, BEHIND, Facing.NOT_UP), parcel(1, AHEAD)], id="the nearer one shows no label"),
+        pytest.param(1, [parcel(3, FURTHER), parcel(1, AHEAD, Facing.NOT_UP)], id="a label on its side will do"),
         pytest.param(5, [parcel(1, AHEAD), parcel(5, (610, 400, 670, 480))], id="the one bent over"),
         pytest.param(None, [parcel(1, moved(AHEAD, (150, 0)))], id="out of reach"),
         pytest.param(None, [], id="no parcels"),
