@@ -48,6 +48,7 @@ ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
 PHOTO_S = 2.5  # how long a photo takes
 AROUND_S = 20.0  # browsing or scanning so long before and after the photos still says what the device is for
 LEAST_DOUBT = 0.1  # no act is believed more than this allows
+GLANCE_S, GLANCE_DOUBT = 1.5, 0.25  # nor one so short, which may be a scan, more than that
 FURTHER = 1.5  # log odds that a further person must say before they count
 AGAIN = 0.3  # log odds that each further act at a parcel which has had one takes off
 BEFORE = 1 / 3  # odds of a sweep before what its acts say: most that look like photos of two parcels are none
@@ -354,7 +355,8 @@ def sweep_score(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int,
     time of photos and of other work with a device about then: who plainly reads a phone, or scans, for long gives the
     better explanation of what looks like a photo between. The person that says most counts, of each other what it says
     above `FURTHER`: one photo each of people who come within minutes is no seriality, but as many chances to err.
-    An act whose score is no number says nothing.
+    An act that is over at a glance says less, for so long a scan takes as well. One whose score is no number says
+    nothing.
 
     Args:
         acts: That count.
@@ -370,7 +372,7 @@ def sweep_score(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int,
             parcel, name = act.parcels[0], names.get(act.track, act.track)
             theirs.setdefault(name, []).append(act)
             again[name] += parcel in surest
-            surest[parcel] = max(surest.get(parcel, (0.5, name)), (min(act.score, 1 - LEAST_DOUBT), name))
+            surest[parcel] = max(surest.get(parcel, (0.5, name)), (believed(act), name))
     others: dict[int, list[Act]] = {}
     for act in work:
         others.setdefault(names.get(act.track, act.track), []).append(act)
@@ -384,6 +386,12 @@ def sweep_score(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int,
         return 0.0
     most, *further = sorted(said, reverse=True)
     return 1 / (1 + exp(-most - sum(max(0.0, one - FURTHER) for one in further)) / BEFORE)
+
+
+def believed(act: Act) -> float:
+    """How far an act is believed, 0..1."""
+    is_glance = act.ended_at - act.started_at <= GLANCE_S
+    return min(act.score, 1 - (GLANCE_DOUBT if is_glance else LEAST_DOUBT))
 
 
 def seconds_about(acts: Sequence[Act], others: Iterable[Act]) -> float:

@@ -592,7 +592,21 @@ def test_the_score_is_a_chance_and_never_falls_with_another_parcel(
     ],
 )
 def test_the_score_is_the_chance_of_what_the_parcels_say(scores: list[float], chance: float) -> None:
-    assert sweep_score([act(n, n, [n], score=s) for n, s in enumerate(scores)]) == pytest.approx(chance)
+    assert sweep_score([act(3 * n, 3 * n + 2, [n], score=s) for n, s in enumerate(scores)]) == pytest.approx(chance)
+
+
+@pytest.mark.parametrize(
+    ("lasting_s", "chance"),
+    [
+        pytest.param([2.0, 2.0], 27 / 28, id="odds of nine, twice"),
+        pytest.param([2.0, 1.0], 9 / 10, id="a glance has odds of three at most"),
+        pytest.param([1.0, 1.0, 1.0], 9 / 10, id="three glances"),
+        pytest.param([1.5, 0.0, 1.0, 1.0], 27 / 28, id="four"),
+    ],
+)
+def test_what_is_over_at_a_glance_says_less(lasting_s: list[float], chance: float) -> None:
+    acts = [act(5 * n, 5 * n + lasting, [n], score=0.95) for n, lasting in enumerate(lasting_s)]
+    assert sweep_score(acts) == pytest.approx(chance)
 
 
 def test_who_goes_on_to_the_next_parcel_is_surer_to_photograph_than_who_returns() -> None:
@@ -623,7 +637,7 @@ def test_what_a_further_person_says_counts_above_what_chance_may_say(
     first: list[float], second: list[float], third: list[float], chance: float
 ) -> None:
     told = [(track, score) for track, scores in enumerate((first, second, third)) for score in scores]
-    acts = [act(n, n, [n], score=score, track=track) for n, (track, score) in enumerate(told)]
+    acts = [act(3 * n, 3 * n + 2, [n], score=score, track=track) for n, (track, score) in enumerate(told)]
     assert sweep_score(acts) == pytest.approx(chance)
 
 
