@@ -9,6 +9,9 @@ log((1 - b) / a), with a the stated chance of taking something else for it and b
 It ends when the same test against it passes log((1 - a) / b), when another kind is confirmed, after a while without
 evidence, when its person has moved on, or when another parcel has taken the place of its target for good.
 
+What is photographed or scanned is the parcel aimed at longest. Where no device is seen that aims at one, the parcel
+nearest the hands stands in (`within_reach`) until one is aimed at.
+
 The error a holds for one run and whichever kind it really is (Wald 1945: a likelihood ratio whose mean is 1 exceeds 1/a
 at some time with a chance of at most a). Runs follow each other, so that false acts are on average at least tau_s / a
 apart (Lorden 1971).
