@@ -51,6 +51,16 @@ def test_without_commands_the_configuration_counts_and_the_camera_s_own_word_bef
     assert tuned.health() == {"version": 0, "refused": None}
 
 
+@pytest.mark.parametrize(("score", "told"), [(0.79, 0), (0.8, 1)])
+def test_a_sweep_that_is_hardly_likely_is_no_incident_unless_asked_for(score: float, told: int) -> None:
+    camera = Camera(name="cam1", source="x.mp4")
+    config = EdgeConfig(site="north", edge="box-1", cameras=[camera])
+    asked = config.model_copy(update={"incidents": Incidents(least_score={})})
+    found = [signal(0.0, 5.0, score=score)]
+    assert len(list(IncidentBook("north", config.incidents, configured(config, camera)).admit(found, 5.0))) == told
+    assert len(list(IncidentBook("north", asked.incidents, configured(asked, camera)).admit(found, 5.0))) == 1
+
+
 def test_a_command_is_in_force_at_once_and_wins_over_the_configuration(tuned: Tuned) -> None:
     scores = tuned.least_score("cam1")
     tuned.accept(command(1, {"cam1": {"label_photography": 0.62, "lingering": 0.1}}))

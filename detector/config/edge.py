@@ -44,7 +44,7 @@ class Incidents(Settings):
     """How signals become incidents, and what evidence is kept."""
 
     least_score: dict[IncidentKindName, Share] = Field(
-        {}, description="signals of a kind scored lower raise no incident"
+        {"label_photography": 0.8}, description="signals of a kind scored lower raise no incident"
     )
 
     join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")
