@@ -23,7 +23,7 @@ from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
-from detector.config import Broker, Camera, EdgeConfig, HubConfig
+from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
 from detector.hub.server import Hub
 from detector.hub.store import Store
 from detector.hub.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
@@ -389,7 +389,7 @@ def test_a_threshold_survives_restarts_of_edge_hub_and_broker(tmp_path: Path, br
         (tmp_path / "edge" / "tuned.json").unlink()
         running.begin_edge()
         broker.start()
-        assert running.edge.score == 0.0
+        assert running.edge.score == Incidents().least_score["label_photography"]
         running.begin_hub()
         assert running.heard(2) and running.edge.score == 0.7
     finally:
