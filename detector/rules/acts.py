@@ -367,7 +367,7 @@ def gone_on(act: Run, look: Look, test: SequentialTest) -> tuple[Run, bool, Run 
     parcel = taken_over(act)
     if parcel is None:
         return act, False, None
-    if act.target is not None and act.aims.get(act.target, 0.0) < test.least_s:  # it was this one from the beginning
+    if act.target is not None and act.aims[act.target] < test.least_s:  # it was this one from the beginning
         return replace(act, target=parcel, rivals={}), False, None
     return cut_short(act, max(act.aimed_at, act.started_at)), True, begun_at(act, parcel, look)
 
