@@ -60,8 +60,16 @@ class Tuned:
         return self._in_force[camera]
 
     def health(self) -> dict[str, Any]:
-        """For the health message: the version in force, and why the newest command was refused, if it was."""
-        return {"version": self.version, "refused": self.refused}
+        """For the health message.
+
+        The version in force; why the newest command was refused, if it was; and what the configuration asks for where
+        nothing was set, by camera and kind, without what is 0.
+        """
+        asked = {
+            camera: {kind.value: score for kind, score in scores.items() if score > 0}
+            for camera, scores in self._configured.items()
+        }
+        return {"version": self.version, "refused": self.refused, "configured": asked}
 
     def accept(self, payload: bytes) -> None:
         """Take a command into force, or refuse it; either way the next health message tells."""

@@ -40,6 +40,12 @@ def command(version: int, state: dict[str, Any]) -> bytes:
     return wire.thresholds_payload(version, state, user="owner", at=1000.0)
 
 
+def answer(tuned: Tuned) -> tuple[int, str | None]:
+    """Version in force, and why the newest command was refused."""
+    health = tuned.health()
+    return health["version"], health["refused"]
+
+
 @pytest.fixture
 def tuned(tmp_path: Path) -> Tuned:
     return Tuned(edge(tmp_path, "cam1", "cam2"))
@@ -47,15 +53,21 @@ def tuned(tmp_path: Path) -> Tuned:
 
 def test_without_commands_the_configuration_counts_and_the_camera_s_own_word_before_the_edge_s(tuned: Tuned) -> None:
     one, two = tuned.least_score("cam1"), tuned.least_score("cam2")
-    assert (one[LINGERING], two[LINGERING], one[IncidentKind.TAMPER], one[PHOTO]) == (0.3, 0.2, 0.5, 0.0)
-    assert tuned.health() == {"version": 0, "refused": None}
+    assert (one[LINGERING], two[LINGERING], one[IncidentKind.TAMPER], one[PHOTO]) == (0.3, 0.2, 0.5, 0.8)
+    assert answer(tuned) == (0, None)
+
+
+def test_the_hub_hears_what_the_configuration_asks_for_whatever_was_set_there(tuned: Tuned) -> None:
+    tuned.accept(command(1, {"cam1": {"lingering": 0.9, "label_photography": 0.95}}))
+    usual = {"label_photography": 0.8, "tamper": 0.5}
+    assert tuned.health()["configured"] == {"cam1": {**usual, "lingering": 0.3}, "cam2": {**usual, "lingering": 0.2}}
 
 
 @pytest.mark.parametrize(("score", "told"), [(0.79, 0), (0.8, 1)])
 def test_a_sweep_that_is_hardly_likely_is_no_incident_unless_asked_for(score: float, told: int) -> None:
     camera = Camera(name="cam1", source="x.mp4")
     config = EdgeConfig(site="north", edge="box-1", cameras=[camera])
-    asked = config.model_copy(update={"incidents": Incidents(least_score={})})
+    asked = config.model_copy(update={"incidents": Incidents(least_score={"label_photography": 0.0})})
     found = [signal(0.0, 5.0, score=score)]
     assert len(list(IncidentBook("north", config.incidents, configured(config, camera)).admit(found, 5.0))) == told
     assert len(list(IncidentBook("north", asked.incidents, configured(asked, camera)).admit(found, 5.0))) == 1
@@ -66,15 +78,15 @@ def test_a_command_is_in_force_at_once_and_wins_over_the_configuration(tuned: Tu
     tuned.accept(command(1, {"cam1": {"label_photography": 0.62, "lingering": 0.1}}))
     assert (scores[PHOTO], scores[LINGERING], scores[IncidentKind.TAMPER]) == (0.62, 0.1, 0.5)
     assert tuned.least_score("cam2")[LINGERING] == 0.2
-    assert tuned.health() == {"version": 1, "refused": None} and tuned.news.is_set()
+    assert answer(tuned) == (1, None) and tuned.news.is_set()
     tuned.accept(command(2, {}))
-    assert (scores[PHOTO], scores[LINGERING]) == (0.0, 0.3)
+    assert (scores[PHOTO], scores[LINGERING]) == (0.8, 0.3)
 
 
 def test_an_open_book_of_incidents_follows(tuned: Tuned) -> None:
     book = IncidentBook("north", Incidents(), tuned.least_score("cam1"))
-    weak = signal(10.0, 12.0, kind=PHOTO, score=0.5)
-    tuned.accept(command(1, {"cam1": {"label_photography": 0.62}}))
+    weak = signal(10.0, 12.0, kind=PHOTO, score=0.85)
+    tuned.accept(command(1, {"cam1": {"label_photography": 0.92}}))
     assert book.admit([weak], weak.at) == []
     tuned.accept(command(2, {}))
     assert len(book.admit([weak], weak.at)) == 1
@@ -110,12 +122,12 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_changes_nothing(
     assert tuned.least_score("cam2")[LINGERING] == 0.7 and tuned.least_score("cam1")[LINGERING] == 0.3
     assert (tmp_path / "tuned.json").read_bytes() == before
     tuned.accept(command(10, {}))
-    assert tuned.health() == {"version": 10, "refused": None}
+    assert answer(tuned) == (10, None)
 
 
 def test_a_camera_that_is_gone_does_not_hold_up_the_others(tuned: Tuned) -> None:
     tuned.accept(command(1, {"cam9": {"lingering": 0.5}, "cam1": {"lingering": 0.6}}))
-    assert tuned.health() == {"version": 1, "refused": None}
+    assert answer(tuned) == (1, None)
     assert tuned.least_score("cam1")[LINGERING] == 0.6
 
 
@@ -123,7 +135,7 @@ def test_the_command_that_is_in_force_may_come_again(tuned: Tuned) -> None:
     for _ in range(3):
         tuned.accept(command(4, {"cam1": {"lingering": 0.6}}))
         tuned.accept(b"")
-    assert tuned.health() == {"version": 4, "refused": None}
+    assert answer(tuned) == (4, None)
 
 
 def test_a_restart_takes_up_what_was_in_force(tmp_path: Path) -> None:
@@ -149,7 +161,7 @@ def test_a_broken_file_is_said_and_the_next_command_mends_it(
 def test_what_can_not_be_kept_is_refused(tmp_path: Path) -> None:
     tuned = Tuned(edge(tmp_path / "gone", "cam1"))
     tuned.accept(command(1, {"cam1": {"lingering": 0.6}}))
-    assert tuned.health() == {"version": 0, "refused": "it can't be kept: No such file or directory"}
+    assert answer(tuned) == (0, "it can't be kept: No such file or directory")
     assert tuned.least_score("cam1")[LINGERING] == 0.3
 
 

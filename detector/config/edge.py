@@ -40,13 +40,17 @@ class Analysis(Settings):
         return self.model.endswith((".yaml", ".yml"))
 
 
+# Of what is less sure most is none, by simulation.
+LEAST_SCORE: dict[IncidentKindName, float] = {"label_photography": 0.8}
+
+
 class Incidents(Settings):
     """How signals become incidents, and what evidence is kept."""
 
     least_score: dict[IncidentKindName, Share] = Field(
-        {"label_photography": 0.8}, description="signals of a kind scored lower raise no incident"
+        LEAST_SCORE,
+        description="signals of a kind scored lower raise no incident; of label_photography below 0.8 unless said",
     )
-
     join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")
     longest_s: float = Field(600.0, gt=0, description="a longer incident ends and a new one begins")
     pre_roll_s: float = Field(5.0, ge=0, le=30, description="a clip begins so long before the first act")
@@ -54,6 +58,11 @@ class Incidents(Settings):
     segment_s: float = Field(
         30.0, ge=5, le=600, description="a longer clip comes in segments, the first while it goes on"
     )
+
+    @field_validator("least_score")
+    @classmethod
+    def _one_kind_leaves_the_others(cls, said: dict[IncidentKindName, float]) -> dict[IncidentKindName, float]:
+        return {**LEAST_SCORE, **said}
 
 
 class Buffers(Settings):

@@ -666,6 +666,15 @@ def tuned_version(health: Mapping[str, Any] | None) -> int:
     return version
 
 
+def configured_score(health: Mapping[str, Any] | None, camera: str, kind: str) -> float:
+    """The least score that an edge's configuration asks for, 0..1; 0 when it tells of none."""
+    told: Any = (health or {}).get("tuned")
+    for name in ("configured", camera, kind):
+        told = told.get(name) if isinstance(told, dict) else None
+    is_score = isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= 1
+    return float(told) if is_score else 0.0
+
+
 def _filled(state: wire.ThresholdState) -> wire.ThresholdState:
     return {camera: scores for camera, scores in state.items() if scores}
 

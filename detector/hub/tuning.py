@@ -74,7 +74,7 @@ class Advice:
 
     Attributes:
         counts: How many incidents by verdict.
-        now: The least score that counts today, as far as the hub knows: 0 where people have set none.
+        now: The least score that counts today: set at the hub, or what the edge is configured to ask for.
         candidates: Each that spares more than the one before, from low to high.
         proposal: The one that is proposed.
         why_not: Where none is: `few_true`, `few_false` or `mixed`.

@@ -25,7 +25,7 @@ from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
 from detector.hub.server import Hub
-from detector.hub.store import Store
+from detector.hub.store import Store, configured_score
 from detector.hub.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
 from detector.tuned import Tuned
 from detector.values import IncidentKind
@@ -284,6 +284,23 @@ def test_the_page_says_whether_the_edge_took_it(site: Any, tuned: Any, said: str
         assert said in text_of(page) and "<b>'cam3'" not in page.text
 
 
+def test_a_proposal_starts_from_what_the_edge_is_configured_to_ask_for(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    asked = {"cam3": {"label_photography": 0.8}}
+    site.store.set_health("shanghai", "box1", {"tuned": {"version": 0, "configured": asked}}, NOON)
+    page = site.client.get("/tuning")
+    assert "现在的门槛：0.80（边缘设备的配置）" in text_of(page) and "提到" not in text_of(page)
+
+
+@pytest.mark.parametrize(
+    "health",
+    [None, {}, {"tuned": 5}, {"tuned": {"configured": [1]}}, {"tuned": {"configured": {"cam3": 0.8}}}]
+    + [{"tuned": {"configured": {"cam3": {"lingering": odd}}}} for odd in (None, "0.8", True, -1, 7, float("nan"))],
+)
+def test_an_edge_that_tells_of_no_score_asks_for_none(health: Any) -> None:
+    assert configured_score(health, "cam3", "lingering") == 0.0
+
+
 def test_verdicts_on_what_no_edge_can_tune_are_passed_over(site: Any, envelope: Build) -> None:
     site.store.add_alerts([envelope(1, kind="unheard_of")], NOON)
     site.store.add_verdict("inc-1", "owner", "true", "", NOON)
@@ -352,7 +369,8 @@ class Running:
             self.edge.report(self._reports)
             health = next((edge.health for edge in self.hub.store.edges()), None) or {}
             fresh = health.get("number", 0) > first
-            return fresh and health.get("tuned") == {"version": version, "refused": refused}
+            tuned = health.get("tuned", {})
+            return fresh and (tuned.get("version"), tuned.get("refused")) == (version, refused)
 
         return soon(told)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -15,7 +16,7 @@ from detector.hub.cameras import camera_states
 from detector.hub.charts import dots
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.rights import Right
-from detector.hub.store import tuned_version
+from detector.hub.store import configured_score, tuned_version
 from detector.hub.stored import Edge, Threshold
 from detector.hub.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
 from detector.values import DAY_S, IncidentKind
@@ -31,20 +32,33 @@ Reader = Annotated[View, needs(Right.CONFIGURE, Right.JUDGE)]
 Place = tuple[str, str, str, str]  # site, edge, camera, kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tuning:
-    """One camera and kind of incident: what its verdicts say, and what people set so far, latest first."""
+    """One camera and kind of incident: what its verdicts say, and what people set so far, latest first.
+
+    `configured` is the least score that the edge's configuration asks for; 0 where it told of none.
+    """
 
     place: Place
     title: str
-    advice: Advice
     judged: list[Judged]
     changes: list[Threshold]
+    configured: float
 
     @property
     def now(self) -> float | None:
         """The least score that was set; `None` where the edge's configuration counts."""
         return self.changes[0].least_score if self.changes else None
+
+    @property
+    def in_force(self) -> float:
+        """The least score that counts today, as far as the hub knows."""
+        return self.configured if self.now is None else self.now
+
+    @cached_property
+    def advice(self) -> Advice:
+        """What its verdicts say."""
+        return advise(self.judged, self.in_force)
 
 
 @router.get("/tuning")
@@ -107,14 +121,14 @@ def _tunings(view: View, changes: list[Threshold]) -> list[Tuning]:
     for one in view.store.judged(view.now - JUDGED_S, view.scope):
         if one.kind in KINDS:
             judged[one.site, one.edge, one.camera, one.kind].append(one)
-    titles = _titles(view)
+    titles, healths = _titles(view), {(edge.site, edge.edge): edge.health for edge in view.store.edges(view.scope)}
     return [
         Tuning(
             place,
             titles.get(place[:3], place[2]),
-            advise(judged[place][:MOST_JUDGED], (set_there[place][0].least_score or 0.0) if set_there[place] else 0.0),
             judged[place][:MOST_JUDGED],
             set_there[place],
+            configured_score(healths.get(place[:2]), *place[2:]),
         )
         for place in sorted({*set_there, *judged})
     ]

@@ -39,6 +39,7 @@ ZH = {
     "scale": "把握（得分）",
     "now_set": "现在的门槛：{score}",
     "now_configured": "现在的门槛：按边缘设备配置",
+    "now_configured_at": "现在的门槛：{score}（边缘设备的配置）",
     "propose": "提到 {score}：误报 {false} 起里会少 {spared} 起，属实 {true} 起里会漏 {lost} 起。",
     "propose_sure": "{sure} 的把握：今后属实的最多漏 {lost}，误报至少少 {spared}。",
     "why_not_few_true": "还差 {n} 起“属实”才能提建议：要有 {sure} 的把握，属实的最多漏 {lost}。",
@@ -289,6 +290,7 @@ EN = {
     "scale": "confidence (score)",
     "now_set": "Threshold now: {score}",
     "now_configured": "Threshold now: as the edge box is configured",
+    "now_configured_at": "Threshold now: {score}, as the edge box is configured",
     "propose": "Raising to {score} would have spared {spared} of {false} false and lost {lost} of {true} true.",
     "propose_sure": "With {sure} confidence it loses at most {lost} of true ones to come, and spares at least {spared} "
     "of false ones.",
