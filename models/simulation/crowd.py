@@ -20,6 +20,8 @@ TALL_M = 1.7
 PHONE_M = 0.16  # diagonal of a phone
 STRIDE_M = 1.2  # walked a second
 FLOOR = (250.0, 690.0)  # top and bottom of the floor in the picture
+UP = 0.35  # share of parcels with a label on the top
+SIDE = 0.26  # share of photos in rendered training scenes that were of a label on a side
 
 Point = tuple[float, float]
 
@@ -62,10 +64,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Hall:
-    """A zone seen by one camera: how tall people are at its near end (pixels), and its parcels by number."""
+    """A zone seen by one camera: how tall people are at its near end (pixels), and its parcels by number.
+
+    `up` says of each parcel whether it has a label on the top.
+    """
 
     tall: float
     parcels: tuple[Box, ...]
+    up: tuple[bool, ...]
 
     def height(self, y: float) -> float:
         """How tall a standing person with feet at `y` is, pixels: a third as tall at the far end of the floor."""
@@ -80,10 +86,21 @@ class Hall:
         x = (x1 if side < 0 else x2) + side * rng.uniform(0.2, 0.6) * metre
         return min(max(x, 20.0), SIZE[0] - 20.0), min(max(y2 + rng.uniform(-0.1, 0.2) * metre, FLOOR[0]), FLOOR[1])
 
+    def read(self, rng: Random, count: int, *, in_a_row: bool) -> list[int]:
+        """So many parcels whose labels somebody photographs or scans, at most as many as show one.
+
+        Along the rows from anywhere, or from all over. Those without a label on the top are passed by, but for so many
+        that `SIDE` of all are such.
+        """
+        start, number = rng.randrange(len(self.parcels)), len(self.parcels)
+        order = [(start + k) % number for k in range(number)] if in_a_row else rng.sample(range(number), number)
+        aside = SIDE * UP / ((1 - SIDE) * (1 - UP))
+        return [k for k in order if self.up[k] or rng.random() < aside][:count]
+
 
 def hall(rng: Random, tall: float, rows: int = 4, columns: int = 10) -> Hall:
     """Parcels of 25 to 50 cm in rows across the floor; near the camera people are `tall` pixels."""
-    empty, parcels = Hall(tall, ()), []
+    empty, parcels = Hall(tall, (), ()), []
     for row in range(rows):
         y = FLOOR[0] + 40 + (FLOOR[1] - FLOOR[0] - 60) * (row + 0.5) / rows
         metre = empty.height(y) / TALL_M
@@ -93,7 +110,7 @@ def hall(rng: Random, tall: float, rows: int = 4, columns: int = 10) -> Hall:
             width, height = rng.uniform(0.25, 0.5) * metre, rng.uniform(0.2, 0.35) * metre
             x = left + step * column + rng.uniform(-0.05, 0.05) * metre
             parcels.append((x, y - height, x + min(width, 0.92 * step), y))
-    return Hall(tall, tuple(parcels))
+    return Hall(tall, tuple(parcels), tuple(rng.random() < UP for _ in parcels))
 
 
 def ordinary(rng: Random, place: Hall) -> Plan:
@@ -113,15 +130,12 @@ def carrying(rng: Random, place: Hall) -> Plan:
 
 def scanning(rng: Random, place: Hall) -> Plan:
     """Scans parcels along a row, a second or two each, and takes some along."""
-    start, count = rng.randrange(len(place.parcels)), rng.randint(4, 25)
     crouched = rng.random() < 0.4
-    steps = [_enter(rng)]
-    for k in range(count):
-        number = (start + k) % len(place.parcels)
-        steps.append(
-            Step("scan", rng.uniform(0.6, 2.0), place.before(number, rng), number, crouched, rng.random() < 0.5)
-        )
-    return Plan("scanning", walked([*steps, _enter(rng)], place))
+    scans = [
+        Step("scan", rng.uniform(0.6, 2.0), place.before(number, rng), number, crouched, rng.random() < 0.5)
+        for number in place.read(rng, rng.randint(4, 25), in_a_row=True)
+    ]
+    return Plan("scanning", walked([_enter(rng), *scans, _enter(rng)], place))
 
 
 def packing(rng: Random, place: Hall) -> Plan:
@@ -159,7 +173,7 @@ def picking(rng: Random, place: Hall) -> Plan:
 
 def one_photo(rng: Random, place: Hall) -> Plan:
     """Photographs one damaged parcel, once: a note, no sweep."""
-    number = rng.randrange(len(place.parcels))
+    (number,) = place.read(rng, 1, in_a_row=True)
     here = place.before(number, rng)
     steps = [_enter(rng), Step("none", 3, here, number, True), Step("photo", rng.uniform(1.5, 3), here, number)]
     return Plan("one photo", walked([*steps, _enter(rng)], place))
@@ -182,11 +196,7 @@ def sweep(rng: Random, place: Hall, style: str, photos: int | None = None) -> Pl
             (the phone goes away in between, something hides the person for a while).
         photos: How many; 4 to 20 when left out.
     """
-    count = min(photos or rng.randint(4, 20), len(place.parcels))
-    start = rng.randrange(len(place.parcels))
-    numbers = [(start + k) % len(place.parcels) for k in range(count)]
-    if style == "scattered":
-        numbers = rng.sample(range(len(place.parcels)), count)
+    numbers = place.read(rng, photos or rng.randint(4, 20), in_a_row=style != "scattered")
     here, steps = place.before(numbers[0], rng), [_enter(rng)]
     for k, number in enumerate(numbers):
         if k and (style == "scattered" or rng.random() < 0.6):  # one place serves for two or three parcels

@@ -122,7 +122,7 @@ class World:
         self._looks, self.now = looks, start
         self.hall = hall(self._rng, tall)
         boxes = np.array(self.hall.parcels)
-        self._parcels = ParcelNoise(boxes, self._noise.random(len(boxes)) < 0.35, self._noise)
+        self._parcels = ParcelNoise(boxes, np.array(self.hall.up), self._noise)
         self._there = np.ones(len(boxes), bool)
         self._gone: list[tuple[float, int]] = []
         self._detector = GivenDetector()

@@ -24,6 +24,15 @@ def test_a_sweep_photographs_distinct_parcels_one_after_another(style: str, seed
     assert len(targets) == len(set(targets)) == 6
 
 
+def test_labels_are_read_where_parcels_show_them() -> None:
+    """As in the rendered scenes that the looks are of: one photo in four is of a label on a side."""
+    rng, read = Random(1), []
+    for _ in range(200):
+        place = hall(rng, 240.0)
+        read += [place.up[number] for number in place.read(rng, 6, in_a_row=rng.random() < 0.5)]
+    assert len(read) == 1200 and 0.7 < sum(read) / len(read) < 0.78
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_ordinary_work_photographs_one_parcel_at_most(seed: int) -> None:
     rng = Random(seed)
