@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import hypot, isfinite, log
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from detector.errors import ModelError
 from detector.geometry import centre, head
-from detector.plain_yaml import read_yaml
 from detector.resources import resource
 from detector.rules.bearing import Bearing
+from detector.rules.cards import read_card
 from detector.values import Box, Device, Facing, Parcel, Person, Scene
 
 KINDS = ("photo", "scan", "call", "browse", "none")
@@ -361,14 +359,4 @@ def load_weights(path: Path | None = None) -> Weighing:
 
 @lru_cache(maxsize=4)
 def _loaded(path: Path) -> Weighing:
-    try:
-        tree: Any = read_yaml(path.read_text(encoding="utf-8"))
-        return Weighing.of(ActWeights.model_validate(tree))
-    except OSError as error:
-        raise ModelError(f"no card of act weights {path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
-        raise ModelError(f"{path} is no card of act weights: {where}{first['msg']}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ModelError(f"{path} is no card of act weights: {str(error).splitlines()[0]}") from error
+    return Weighing.of(read_card(path, ActWeights, "act weights"))
