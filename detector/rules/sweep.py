@@ -1,9 +1,8 @@
 """Repeated photographing of labels: scenes enter, one growing signal for each zone's sweep leaves.
 
-A single photo raises nothing. Photo acts of people in one zone that follow each other within the
-window, enough of them and of enough distinct parcels, are a sweep (design 4.2), whether one track or several did them:
-somebody whose track breaks, or who is relieved, goes on with it. How sure that is says `rules/seriality.py`; until it is
-sure it informs only.
+A single photo raises nothing. Photo acts of people in one zone that follow each other within the window, enough of them
+and of enough distinct parcels, are a sweep (design 4.2), whether one track or several did them: somebody whose track
+breaks, or who is relieved, goes on with it. `rules/seriality.py` says how sure that is; until then it informs only.
 
 What doesn't count, but is told beside (`facts`):
 
