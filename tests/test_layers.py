@@ -25,6 +25,7 @@ BOTTOM = (
     "notify",
     "secrecy",
     "replay_words",
+    "cards",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 

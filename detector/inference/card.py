@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from detector.cards import read_card
 from detector.errors import MissingPart, ModelError
 from detector.inference.decode import Layout
-from detector.plain_yaml import read_yaml
 from detector.resources import resource
 from detector.values import LABELS, TRAITS
 
@@ -118,17 +117,8 @@ def find_card(model: str) -> ModelCard:
         if not path.exists():
             known = ", ".join(card.stem for card in cards_in(path.parent))
             raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card)")
-    try:
-        tree: Any = read_yaml(path.read_text(encoding="utf-8"))
-        card = ModelCard.model_validate(tree).model_copy(update={"path": path.parent / tree["file"]})
-    except OSError as error:
-        raise ModelError(f"no model card {path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
-        raise ModelError(f"{path} is not a model card: {where}{first['msg']}") from error
-    except (yaml.YAMLError, ValueError) as error:  # no YAML, no UTF-8, or an impossible date
-        raise ModelError(f"{path} is not a model card: {str(error).splitlines()[0]}") from error
+    card = read_card(path, ModelCard, "model card")
+    card = card.model_copy(update={"path": path.parent / card.file})
     check_file(card.path, card.sha256)
     return card
 

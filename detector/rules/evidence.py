@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from detector.cards import read_card
 from detector.geometry import centre, head
 from detector.resources import resource
 from detector.rules.bearing import Bearing
-from detector.rules.cards import read_card
 from detector.values import Box, Device, Facing, Parcel, Person, Scene
 
 KINDS = ("photo", "scan", "call", "browse", "none")
@@ -359,4 +359,4 @@ def load_weights(path: Path | None = None) -> Weighing:
 
 @lru_cache(maxsize=4)
 def _loaded(path: Path) -> Weighing:
-    return Weighing.of(read_card(path, ActWeights, "act weights"))
+    return Weighing.of(read_card(path, ActWeights, "card of act weights"))

@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeFloat, NonPositiveFloat
 
+from detector.cards import read_card
 from detector.resources import resource
-from detector.rules.cards import read_card
 from detector.values import Act, ActKind
 
 PHOTO_S, LONGEST_S = 2.5, 4.0  # how long a photo takes; one that lasts longer than this is no surer
@@ -141,4 +141,4 @@ def load_weights(path: Path | None = None) -> SweepWeights:
 
 @lru_cache(maxsize=4)
 def _loaded(path: Path) -> SweepWeights:
-    return read_card(path, SweepWeights, "sweep weights")
+    return read_card(path, SweepWeights, "card of sweep weights")

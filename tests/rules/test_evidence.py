@@ -251,7 +251,7 @@ def test_a_card_that_is_wrong_is_refused(change: Callable[[Any], Any], said: str
 def test_what_is_no_card_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "acts.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ModelError, match="is no card of act weights"):
+    with pytest.raises(ModelError, match="is not a card of act weights"):
         load_weights(path)
 
 

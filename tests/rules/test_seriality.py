@@ -180,7 +180,7 @@ def test_a_card_that_is_wrong_is_refused(change: Callable[[Any], Any], said: str
     change(tree)
     path = tmp_path / "sweeps.yaml"
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
-    with pytest.raises(ModelError, match=f"is no card of sweep weights: {said}"):
+    with pytest.raises(ModelError, match=f"is not a card of sweep weights: {said}"):
         load_weights(path)
 
 

@@ -1,4 +1,4 @@
-"""Cards of learnt weights: a YAML file enters, a checked value leaves."""
+"""Cards of models and of learnt weights: a YAML file enters, a checked value leaves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Card = TypeVar("Card", bound=BaseModel)
 
 
 def read_card(path: Path, kind: type[Card], what: str) -> Card:
-    """A card of some kind; `what` it is a card of, for errors.
+    """A card of some kind; `what` it is, for errors.
 
     Raises:
         ModelError: It can't be read, or isn't one.
@@ -23,10 +23,10 @@ def read_card(path: Path, kind: type[Card], what: str) -> Card:
     try:
         return kind.model_validate(read_yaml(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ModelError(f"no card of {what} {path}: {error.strerror}") from error
+        raise ModelError(f"no {what} {path}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
-        raise ModelError(f"{path} is no card of {what}: {where}{first['msg']}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ModelError(f"{path} is no card of {what}: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"{path} is not a {what}: {where}{first['msg']}") from error
+    except (yaml.YAMLError, ValueError) as error:  # no YAML, no UTF-8, or an impossible date
+        raise ModelError(f"{path} is not a {what}: {str(error).splitlines()[0]}") from error
