@@ -87,7 +87,7 @@ class Hall:
         return min(max(x, 20.0), SIZE[0] - 20.0), min(max(y2 + rng.uniform(-0.1, 0.2) * metre, FLOOR[0]), FLOOR[1])
 
     def read(self, rng: Random, count: int, *, in_a_row: bool) -> list[int]:
-        """So many parcels whose labels somebody photographs or scans, at most as many as show one.
+        """So many parcels whose labels somebody photographs or scans; fewer where not so many show one.
 
         Along the rows from anywhere, or from all over. Those without a label on the top are passed by, but for so many
         that `SIDE` of all are such.
@@ -194,7 +194,7 @@ def sweep(rng: Random, place: Hall, style: str, photos: int | None = None) -> Pl
         place: Where.
         style: One of `STYLES`: standing; crouching; mixed; hasty (a second each); scattered (no row); interrupted
             (the phone goes away in between, something hides the person for a while).
-        photos: How many; 4 to 20 when left out.
+        photos: How many, as far as so many parcels show a label; 4 to 20 when left out.
     """
     numbers = place.read(rng, photos or rng.randint(4, 20), in_a_row=style != "scattered")
     here, steps = place.before(numbers[0], rng), [_enter(rng)]
