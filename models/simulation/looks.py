@@ -7,8 +7,9 @@ device was missed, and how far off the line to the label it was seen, at every s
 divisible by five are looked at: neither the network nor the act weights have learned from them. What is to be chosen by
 simulation is chosen on a table of the others (`--choose`).
 
-A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. Lengths are
-in heights of the person's detected box; angles in radians.
+A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. `device_px`
+is the diagonal of the device in the hand as it would be seen if nothing hid it. Lengths are in heights of the person's
+detected box; angles in radians.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import atan2, hypot, pi
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,10 @@ def looks_in(
         if not person["bbox"] or person["visible_fraction"] < LEAST_SEEN:
             continue
         held = [d for d in devices if d["holder"] == person["id"]]
-        shown = [d for d in held if d["bbox"] and d["visible_fraction"] >= 0.3]
         act = act_of(person, devices)
         act = BETWEEN if act == "none" and person["id"] in photographers else act
-        px = max((hypot(d["bbox"][2] - d["bbox"][0], d["bbox"][3] - d["bbox"][1]) for d in shown), default=0.0)
+        # As if nothing hid it: who photographs with the back to the camera does so at a size, too.
+        px = max((diagonal(d["bbox_amodal"]) for d in held if d["bbox_amodal"]), default=0.0)
         row = dict.fromkeys(COLUMNS, "") | {
             "run": f"{run}/{person['id']}", "t": round(t, 3), "act": act, "device_px": round(px, 1),
             "found": 0, "phone": 0.0, "scanner": 0.0,
@@ -96,6 +97,11 @@ def looks_in(
                 miss = atan2(point[1] - origin[1], point[0] - origin[0]) - atan2(aim[1] - origin[1], aim[0] - origin[0])
                 row["miss"] = round((miss + pi) % (2 * pi) - pi, 3)
         yield row
+
+
+def diagonal(box: Sequence[float]) -> float:
+    """Of a box x1, y1, x2, y2."""
+    return hypot(box[2] - box[0], box[3] - box[1])
 
 
 def _hits(people: list[dict[str, Any]], seen: Detections) -> dict[int, int]:

@@ -1,9 +1,10 @@
 """What a detector makes of people and parcels: the truth of an instant enters, `Detections` leave.
 
 People are seen as the shipped model saw people who do the same, at like size, in held-out scenes (`looks.csv`, made by
-`looks.py`). Errors last: a person is mistaken as long as their pose stays, so a look is kept for `hold_s` on average
-and the next comes from the same scene where that has more. Parcels are found, and their tops read, at the rates of the
-model's card; a top that is misread stays misread.
+`looks.py`). Everybody in the table counts alike, however many looks at them there are. Errors last: a person is
+mistaken as long as their pose stays, so a look is kept for `hold_s` on average, and the next is mostly at the same
+person of the table, when they do so again too: who carries a scanner like a phone does so all day. Parcels are found,
+and their tops read, at the rates of the model's card; a top that is misread stays misread.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from math import atan2, cos, exp, inf, log, sin
+from math import atan2, cos, exp, log, sin
 from pathlib import Path
 from random import Random
+from statistics import median
 
 import numpy as np
 import yaml
@@ -36,15 +38,15 @@ from detector.values import (
 
 LOOKS = Path(__file__).with_name("looks.csv")
 CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
-NEAREST = 60  # looks of like size to draw from
-SAME_SCENE = 0.8  # share of next looks that come from the scene of the look before
+NEAREST = 30  # people of like size to draw from
+SAME_PERSON = 0.8  # share of next looks that are at the person of the look before
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """One measured look at a person (`looks.py` explains the columns); NaN where nothing was seen."""
 
-    scene: str
+    person: str
     act: str
     device_px: float
     found: float
@@ -68,7 +70,7 @@ def read_looks(path: Path = LOOKS) -> list[Look]:
     with path.open(encoding="utf-8") as file:
         return [
             Look(
-                row["run"].rpartition("/")[0], row["act"],
+                row["run"], row["act"],
                 *(number(row[key]) for key in ("device_px", "found", "phone", "scanner", "photo", "call")),
                 (number(row["act_photo"]), number(row["act_scan"]), number(row["act_call"]), number(row["act_browse"])),
                 *(number(row[key]) for key in ("x", "y", "reach", "miss")),
@@ -89,10 +91,11 @@ class Looks:
 
     def __init__(self, looks: list[Look], *, hold_s: float = 0.6, mixed: float = 0.0, blinded: float = 0.0) -> None:
         self.hold_s, self.mixed, self.blinded = hold_s, mixed, blinded
-        self._by_act: dict[str, list[Look]] = defaultdict(list)
+        people: dict[str, dict[str, list[Look]]] = defaultdict(lambda: defaultdict(list))
         for look in looks:
-            self._by_act[look.act].append(look)
-        self._near: dict[tuple[str, int], tuple[list[Look], dict[str, list[Look]]]] = {}
+            people[look.act][look.person].append(look)
+        self._people = {act: list(theirs.values()) for act, theirs in people.items()}
+        self._near: dict[tuple[str, int], dict[str, list[Look]]] = {}
 
     @staticmethod
     def read(path: Path = LOOKS, **settings: float) -> Looks:
@@ -100,30 +103,37 @@ class Looks:
         return Looks(read_looks(path), **settings)
 
     def draw(self, rng: Random, act: str, px: float, before: Look | None, elapsed: float) -> Look:
-        """The look `elapsed` seconds after the one `before` at somebody who does `act` with a device of `px` pixels."""
-        if before is not None and before.act == act and rng.random() < exp(-elapsed / self.hold_s):
+        """The look `elapsed` seconds after the one `before`, at somebody who does `act` with a device of `px` pixels.
+
+        Args:
+            rng: Draws.
+            act: What is done.
+            px: Diagonal of the device.
+            before: The look when they did so last; `None` at the first time.
+            elapsed: Since then, seconds.
+        """
+        if before is not None and rng.random() < exp(-elapsed / self.hold_s):
             return before
         if self.mixed and rng.random() < self.mixed:
-            act = rng.choice(list(self._by_act))
-        near, by_scene = self._like(act, px)
-        if before is not None and before.act == act and rng.random() < SAME_SCENE:
-            near = by_scene.get(before.scene, near)
-        look = rng.choice(near)
+            act = rng.choice(list(self._people))
+        near = self._like(act, px)
+        if before is not None and before.person in near and rng.random() < SAME_PERSON:
+            look = rng.choice(near[before.person])
+        else:
+            look = rng.choice(rng.choice(list(near.values())))
         return replace(look, phone=0.0, scanner=0.0) if self.blinded and rng.random() < self.blinded else look
 
-    def _like(self, act: str, px: float) -> tuple[list[Look], dict[str, list[Look]]]:
+    def _like(self, act: str, px: float) -> dict[str, list[Look]]:
+        """Looks at the people of the table with a device of like size, by person; at all where there is none."""
         key = act, round(4 * log(max(px, 1.0)))
         if key not in self._near:
             size = exp(key[1] / 4)
-            # Who holds nothing has no size to go by.
-            order = sorted(
-                self._by_act[act], key=lambda look: abs(log(look.device_px / size)) if look.device_px else inf
-            )
-            near = self._by_act[act] if act == "none" else order[:NEAREST]
-            by_scene: dict[str, list[Look]] = defaultdict(list)
-            for look in near:
-                by_scene[look.scene].append(look)
-            self._near[key] = near, by_scene
+
+            def unlike(looks: list[Look]) -> float:
+                return abs(log(max(median(look.device_px for look in looks), 1.0) / size))
+
+            people = self._people[act] if act == "none" else sorted(self._people[act], key=unlike)[:NEAREST]
+            self._near[key] = {looks[0].person: looks for looks in people}
         return self._near[key]
 
 

@@ -51,12 +51,11 @@ CALM_S = 200.0  # after a visit, so that what comes later is another incident
 
 @dataclass
 class Visitor:
-    """One person carrying out a plan; `look` is what the detector made of them last."""
+    """One person carrying out a plan; `looks` says by act what the detector made of them last, and when."""
 
     plan: Plan
     begins: float
-    look: Look | None = None
-    looked_at: float = 0.0
+    looks: dict[str, tuple[Look, float]] = field(default_factory=dict)
 
     @property
     def ends(self) -> float:
@@ -165,16 +164,15 @@ class World:
             self._there[before.target] = False
             self._gone.append((self.now + self._rng.uniform(60, 600), before.target))
         tall = self.hall.height(feet[1])
-        visitor.look = self._looks.draw(
-            self._rng, step.act, tall * PHONE_M / TALL_M, visitor.look, self.now - visitor.looked_at
-        )
-        visitor.looked_at = self.now
+        last, at = visitor.looks.get(step.act, (None, self.now))
+        look = self._looks.draw(self._rng, step.act, tall * PHONE_M / TALL_M, last, self.now - at)
+        visitor.looks[step.act] = look, self.now
         if step.hidden:
             return []
         width, height = (0.5 * tall, 0.62 * tall) if step.crouched else (0.36 * tall, tall)
         box = (feet[0] - width / 2, feet[1] - height, feet[0] + width / 2, feet[1])
         target = None if step.target is None else self.hall.parcels[step.target]
-        return person_rows(visitor.look, box, target, self._noise)
+        return person_rows(look, box, target, self._noise)
 
 
 def pictures(noise: np.random.Generator) -> list[np.ndarray]:

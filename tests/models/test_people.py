@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from math import nan
 from random import Random
 
 import pytest
 from simulation.crowd import ORDINARY, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import Looks, read_looks
+from simulation.noise import Look, Looks, read_looks
 from simulation.people import TALL, Visitor, World, month_part, one_sweep, working_day
 
 from detector.values import IncidentKind
@@ -68,13 +70,48 @@ def test_looks_are_drawn_from_the_act_that_is_done() -> None:
         assert look.act == "photo"
 
 
+def seen(person: str, act: str = "scan", px: float = 30.0) -> Look:
+    nothing = (0.1, 0.1, 0.1, 0.1)
+    return Look(person, act, px, 0.9, 0.0, 0.0, 0.0, 0.0, nothing, nan, nan, nan, nan)
+
+
 def test_a_look_lasts_as_long_as_is_said() -> None:
-    looks = Looks(read_looks(), hold_s=2.0)
+    looks = Looks([seen("filmed", px=float(px)) for px in range(1, 500)], hold_s=2.0)
     rng, look, changes = Random(1), None, 0
     for _ in range(2000):
-        before, look = look, looks.draw(rng, "none", 30.0, look, 0.2)
+        before, look = look, looks.draw(rng, "scan", 30.0, look, 0.2)
         changes += look is not before
     assert changes == pytest.approx(2000 * 0.095, rel=0.25)
+
+
+def test_everybody_counts_alike_however_long_they_were_filmed() -> None:
+    looks = Looks([seen("filmed")] * 50 + [seen("still 1"), seen("still 2")])
+    drawn = Counter(looks.draw(Random(k), "scan", 30.0, None, 0.0).person for k in range(300))
+    assert all(70 < drawn[person] < 130 for person in ("filmed", "still 1", "still 2"))
+
+
+def test_who_does_so_again_is_mostly_seen_as_the_same_person() -> None:
+    looks, rng = Looks([seen(f"{k}") for k in range(20)]), Random(1)
+    first = looks.draw(rng, "scan", 30.0, None, 0.0)
+    again = [looks.draw(rng, "scan", 30.0, first, 600.0).person == first.person for _ in range(500)]
+    assert 0.75 < sum(again) / len(again) < 0.87  # some of the others drawn are they, too
+
+
+def test_people_are_drawn_whose_device_is_of_like_size() -> None:
+    looks = Looks([seen(f"{px}", px=px) for px in range(10, 100)])
+    drawn = [looks.draw(Random(k), "scan", 25.0, None, 0.0).device_px for k in range(200)]
+    assert min(drawn) > 12 and max(drawn) < 50
+
+
+def test_a_visitor_is_seen_as_one_person_while_they_go_on_to_the_next_parcel() -> None:
+    people = [seen(f"{k}", act) for act in ("photo", "scan", "none", "between", "call", "browse") for k in range(40)]
+    world = World(5, Looks(people, hold_s=1e9), TALL[1])
+    visitor = Visitor(sweep(Random(1), world.hall, "standing", photos=8), world.now)
+    told = set()
+    while world.now < visitor.ends - 0.3:
+        world.run([visitor], world.now + 0.2)
+        told |= {look.person for look, _ in [visitor.looks.get("photo", (None, 0.0))] if look}
+    assert len(told) == 1
 
 
 def test_a_blinded_detector_sees_no_device() -> None:
