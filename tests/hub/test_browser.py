@@ -752,14 +752,17 @@ def test_a_page_left_open_stays_light_and_nothing_is_lost(scene: Scene) -> None:
     assert page.locator(".card").count() == before + min(20, oldest)
 
 
-def test_an_alert_late_in_the_day_makes_the_days_page_no_wider(scene: Scene) -> None:
+@pytest.mark.parametrize("width", [360, 768, 960, 961, 1200])
+def test_a_whole_day_is_on_the_screen_without_scrolling_sideways(scene: Scene, width: int) -> None:
     """What only screen readers see of an hour that is scrolled out of sight counts for the page's width if not held."""
     midnight = datetime.now(ZoneInfo("Asia/Shanghai")).replace(hour=0, minute=0, second=0, microsecond=0)
     scene.alert("late", started_at_unix=midnight.timestamp() - 600)
-    page = scene.page(viewport={"width": 768, "height": 800})
+    page = scene.page(viewport={"width": width, "height": 800})
     page.goto(f"{scene.hub.url}day?day={midnight.date() - timedelta(days=1)}")
     assert page.locator(".daygrid a").count() == 1
-    assert page.evaluate("document.documentElement.scrollWidth") <= 768
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    grid = page.locator(".scroll")
+    assert grid.evaluate("grid => grid.scrollWidth <= grid.clientWidth")
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1440])
