@@ -5,7 +5,7 @@
 The people simulator (`people.py`) draws its detector noise from this table: which act was taken for which, how often a
 device was missed, and how far off the line to the label it was seen, at every size of device. Only scenes whose seed is
 divisible by five are looked at: neither the network nor the act weights have learned from them. What is to be chosen by
-simulation is chosen on a table of the others (`--choose`).
+simulation is chosen on a table of the others (`--choose`, kept as `looks_choose.csv`).
 
 A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. `device_px`
 is the diagonal of the device in the hand as it would be seen if nothing hid it. Lengths are in heights of the person's

@@ -37,6 +37,7 @@ from detector.values import (
 )
 
 LOOKS = Path(__file__).with_name("looks.csv")
+LOOKS_TO_CHOOSE = Path(__file__).with_name("looks_choose.csv")  # of scenes that nothing is reported on
 CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
 NEAREST = 30  # people of like size to draw from
 SAME_PERSON = 0.8  # share of next looks that are at the person of the look before
