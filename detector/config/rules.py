@@ -11,7 +11,7 @@ class PhotoRule(Settings):
     """When looks at a person add up to an act (`rules/acts.py`)."""
 
     error: float = Field(
-        0.1, gt=0, lt=0.5, description="chance that one stretch of something else is taken for a photo"
+        0.25, gt=0, lt=0.5, description="chance that one stretch of something else is taken for a photo"
     )
     least_s: float = Field(0.8, gt=0, description="shortest act")
     gap_s: float = Field(1.2, gt=0, description="longest time without evidence within one act")

@@ -1,8 +1,8 @@
 """Repeated photographing of labels: scenes enter, one growing signal for each zone's sweep leaves.
 
-A single photo raises nothing. Photo acts of people in one zone that follow each other within the
-window, enough of them and of enough distinct parcels, are a sweep (design 4.2), whether one track or several did them:
-somebody whose track breaks, or who is relieved, goes on with it. Until it is sure it informs only.
+A single photo raises nothing. Photo acts of people in one zone that follow each other within the window, enough of them
+and of enough distinct parcels, are a sweep (design 4.2), whether one track or several did them: somebody whose track
+breaks, or who is relieved, goes on with it. `rules/seriality.py` says how sure that is; until then it informs only.
 
 What doesn't count, but is told beside (`facts`):
 
@@ -16,10 +16,9 @@ What doesn't count, but is told beside (`facts`):
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, isfinite, log
+from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +30,7 @@ from detector.rules.bearing import Bearing, carried_on, risen, standing
 from detector.rules.exposure import Exposed, exposed, united
 from detector.rules.policy import Permission, Policies
 from detector.rules.returning import Returning
+from detector.rules.seriality import SweepWeights, chance, load_weights
 from detector.rules.zones import ZoneMap
 from detector.values import Act, ActKind, Box, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
@@ -43,15 +43,6 @@ LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
 BESIDE = 1.5  # standing heights between two people who are together
 LOITERING = 0.35  # heights a second, below which somebody stays rather than walks by
 ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
-
-# `sweep_score`, chosen on simulated people with looks at scenes that nothing is reported on.
-PHOTO_S = 2.5  # how long a photo takes
-AROUND_S = 20.0  # browsing or scanning so long before and after the photos still says what the device is for
-LEAST_DOUBT = 0.1  # no act is believed more than this allows
-GLANCE_S, GLANCE_DOUBT = 1.5, 0.25  # nor one so short, which may be a scan, more than that
-FURTHER = 1.5  # log odds that a further person must say before they count
-AGAIN = 0.3  # log odds that each further act at a parcel which has had one takes off
-BEFORE = 1 / 3  # odds of a sweep before what its acts say: most that look like photos of two parcels are none
 
 Key = tuple[int, ActKind, float]
 
@@ -114,13 +105,19 @@ class SweepRule:
     """Photo acts by zone, and the sweep they add up to."""
 
     def __init__(
-        self, zones: ZoneMap, settings: Rules, policies: Policies, recogniser: Recogniser | None = None
+        self,
+        zones: ZoneMap,
+        settings: Rules,
+        policies: Policies,
+        recogniser: Recogniser | None = None,
+        weights: SweepWeights | None = None,
     ) -> None:
-        """`recogniser` tells acts; that of `rules/acts.py` when left out."""
+        """`recogniser` tells acts, that of `rules/acts.py` when left out; weights are those that ship unless given."""
         self._zones = zones
         self._settings = settings.sweep
         self._policies = policies
         self._recogniser = recogniser or ActRecogniser(settings.photo)
+        self._weights = weights or load_weights()
         self._postures: dict[int, Posture] = {}
         self._returning = Returning()
         self._noted: dict[str, dict[Key, Noted]] = {}
@@ -266,7 +263,7 @@ class SweepRule:
             for n in self._noted[zone.name].values()
             if n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts)
         )
-        score = sweep_score(acts, work, who)
+        score = chance(acts, work, who, self._weights)
         is_sure = score >= self._settings.sure
         # Who is told of many doubtful sweeps stops looking at those that are real.
         severity = Severity.INFO if not is_sure else Severity.CRITICAL if photos >= CRITICAL_ACTS else Severity.WARNING
@@ -344,60 +341,6 @@ def is_fine(act: Act, permission: Permission) -> bool:
 def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
     """Whether photo acts are many enough and of enough distinct parcels."""
     return len(acts) >= least_acts and len({parcel for act in acts for parcel in act.parcels}) >= least_parcels
-
-
-def sweep_score(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int, int] | None = None) -> float:
-    """How sure a sweep is, 0..1: the chance that goes with the odds `BEFORE` and with what its parcels say.
-
-    Each distinct parcel adds the log odds of its surest act to what the person says that did it. Further acts at the
-    same parcels count against it: whoever reads the phone beside two parcels is taken for photographing now the one and
-    now the other, while who takes labels goes on to the next. And it counts for the share of photographing only, in the
-    time of photos and of other work with a device about then: who plainly reads a phone, or scans, for long gives the
-    better explanation of what looks like a photo between. The person that says most counts, of each other what it says
-    above `FURTHER`: one photo each of people who come within minutes is no seriality, but as many chances to err.
-    An act that is over at a glance says less, for so long a scan takes as well. One whose score is no number says
-    nothing.
-
-    Args:
-        acts: That count.
-        work: Browsing and scanning.
-        who: Names of people by track (`Returning`); each track is somebody else where it says nothing.
-    """
-    names = who or {}
-    surest: dict[int, tuple[float, int]] = {}
-    theirs: dict[int, list[Act]] = {}
-    again: Counter[int] = Counter()
-    for act in acts:
-        if act.parcels and isfinite(act.score):
-            parcel, name = act.parcels[0], names.get(act.track, act.track)
-            theirs.setdefault(name, []).append(act)
-            again[name] += parcel in surest
-            surest[parcel] = max(surest.get(parcel, (0.5, name)), (believed(act), name))
-    others: dict[int, list[Act]] = {}
-    for act in work:
-        others.setdefault(names.get(act.track, act.track), []).append(act)
-    said = []
-    for name, own in theirs.items():
-        chances = [chance for chance, surer in surest.values() if surer == name]
-        photos_s, work_s = PHOTO_S * len(chances), seconds_about(own, others.get(name, ()))
-        odds = sum(log(chance / (1 - chance)) for chance in chances) - AGAIN * again[name]
-        said.append(max(0.0, odds) * photos_s / (photos_s + work_s) if chances else 0.0)
-    if not said:
-        return 0.0
-    most, *further = sorted(said, reverse=True)
-    return 1 / (1 + exp(-most - sum(max(0.0, one - FURTHER) for one in further)) / BEFORE)
-
-
-def believed(act: Act) -> float:
-    """How far an act is believed, 0..1."""
-    is_glance = act.ended_at - act.started_at <= GLANCE_S
-    return min(act.score, 1 - (GLANCE_DOUBT if is_glance else LEAST_DOUBT))
-
-
-def seconds_about(acts: Sequence[Act], others: Iterable[Act]) -> float:
-    """Seconds that of `others` went on while `acts` did, or shortly before or after."""
-    begin, end = min(act.started_at for act in acts) - AROUND_S, max(act.ended_at for act in acts) + AROUND_S
-    return sum(max(0.0, min(act.ended_at, end) - max(act.started_at, begin)) for act in others)
 
 
 def is_taken(place: Box | None, parcels: Sequence[Parcel]) -> bool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
-from math import exp, log
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.config import WHOLE_FRAME, Calendar, Exemption, Policy, Rules, Shift, SweepRule, Zone
@@ -18,7 +16,8 @@ from detector.geometry import foot
 from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed
 from detector.rules.policy import Permission, Policies
-from detector.rules.sweep import Noted, Posture, along_row, is_sweep, pictured, seconds_about, sweep_score
+from detector.rules.seriality import SweepWeights
+from detector.rules.sweep import Noted, Posture, along_row, is_sweep, pictured
 from detector.rules.sweep import SweepRule as Rule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
@@ -28,6 +27,8 @@ from tests.builders import SIZE, act, box_at, detections, look, moved, parcel, p
 from tests.rules.staging import AHEAD, BEHIND, PLACES, STANDING, aimed, parcels
 
 LOWER: list[tuple[float, float]] = [(0, 0.5), (1, 0.5), (1, 1), (0, 1)]
+# Two photos that are sure are a sweep, one is none.
+WEIGHTS = SweepWeights(odds=0.6, offset=-1.3)
 PAIR = [act(2, 4, [1], score=0.8), act(6, 8, [2], score=0.8)]
 SURE_S, OVER_S = 0.8, 1.2  # an act is told so long after it began, and after it ended
 
@@ -56,7 +57,7 @@ def rule(
     acts: Sequence[Act], zones: Sequence[Zone] = (WHOLE_FRAME,), rules: Rules | None = None, *shifts: Shift
 ) -> Rule:
     policies = Policies(Shifts(Calendar(shifts=list(shifts)), "UTC"))
-    return Rule(ZoneMap(zones), rules or Rules(), policies, Told(acts))
+    return Rule(ZoneMap(zones), rules or Rules(), policies, Told(acts), WEIGHTS)
 
 
 def standing(t: float, track: int) -> Box:
@@ -104,7 +105,7 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
     found = signals(PAIR)
     last = found[-1]
     assert (last.kind, last.camera, last.zone) == (IncidentKind.LABEL_PHOTOGRAPHY, "cam", "all")
-    assert last.severity is Severity.INFO, "odds of four, twice, and of one to three: 0.84"
+    assert last.severity is Severity.INFO, "odds of four, twice"
     assert last.tracks == (1,)
     assert last.acts == tuple(PAIR)
     assert last.started_at == 2
@@ -124,7 +125,7 @@ def test_two_photos_that_are_sure_warn() -> None:
 
 
 def test_browsing_between_makes_photos_doubtful() -> None:
-    acts = [act(2, 4, [1]), act(36, 38, [2])]
+    acts = [act(2, 4, [1], score=0.98), act(36, 38, [2], score=0.98)]
     assert signals(acts, 40)[-1].severity is Severity.WARNING
     assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30)], 40)[-1].severity is Severity.INFO
     assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30, track=2)], 40)[-1].severity is Severity.WARNING
@@ -150,8 +151,6 @@ def test_a_photo_each_of_two_people_is_less_sure_than_two_of_one() -> None:
     assert signals([act(2, 4, [1], score=0.98), act(60, 62, [2], score=0.98)], 70)[-1].severity is Severity.WARNING
     one_each = [act(2, 4, [1], score=0.98), act(60, 62, [2], score=0.98, track=2)]
     assert signals(one_each, 70)[-1].severity is Severity.INFO
-    photos = [act(10 * n, 10 * n + 2, [1 + n % 2], score=0.98, track=1 + n // 2) for n in range(4)]
-    assert sweep_score([replace(one, parcels=(n,)) for n, one in enumerate(photos)]) > 0.99
 
 
 @pytest.mark.parametrize(("away_s", "severity"), [(15, Severity.WARNING), (60, Severity.INFO)])
@@ -229,7 +228,7 @@ def test_a_broken_track_is_still_one_sweep_of_one_person(hidden_s: float) -> Non
 
 
 def test_four_photos_are_no_chance_pair_any_more() -> None:
-    found = signals([act(4 * n - 2, 4 * n, [n], score=0.8) for n in (1, 2, 3, 4)], 20)
+    found = signals([act(4 * n - 2, 4 * n, [n], score=0.9) for n in (1, 2, 3, 4)], 20)
     assert found[0].severity is Severity.INFO
     assert found[-1].severity is Severity.CRITICAL
     assert [len(s.acts) for s in found] == sorted(len(s.acts) for s in found)
@@ -561,97 +560,6 @@ def test_a_posture_keeps_a_minute() -> None:
 )
 def test_how_many_acts_and_parcels_make_a_sweep(acts: list[Act], sweep: bool) -> None:
     assert is_sweep(acts, 2, 2) is sweep
-
-
-SCORES = st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=8)
-
-
-@settings(deadline=None)
-@given(SCORES, st.floats(0, 600), st.lists(st.integers(1, 3), min_size=8, max_size=8))
-def test_the_score_is_a_chance_and_never_falls_with_another_parcel(
-    scores: list[float], browsed_s: float, tracks: list[int]
-) -> None:
-    acts = [
-        act(0, 1, [n], score=score, track=track) for n, (score, track) in enumerate(zip(scores, tracks, strict=False))
-    ]
-    browsing = [of_kind(ActKind.BROWSE, 1, 1 + browsed_s, track=1)]
-    chances = [sweep_score(acts[:n], browsing) for n in range(len(acts) + 1)]
-    assert all(0 <= chance <= 1 for chance in chances)
-    assert all(a <= b + 1e-9 for a, b in pairwise(chances))
-
-
-@pytest.mark.parametrize(
-    ("scores", "chance"),
-    [
-        pytest.param([], 0, id="nothing"),
-        pytest.param([0.5, 0.5], 0.25, id="acts that say nothing leave the odds of one to three"),
-        pytest.param([0.9, 0.9], 27 / 28, id="odds of nine, twice"),
-        pytest.param([1.0, 1.0], 27 / 28, id="none is believed above them"),
-        pytest.param([float("nan"), 0.75], 0.5, id="a score that is no number says nothing"),
-        pytest.param([0.1, 0.75], 0.5, id="nor does a low one"),
-    ],
-)
-def test_the_score_is_the_chance_of_what_the_parcels_say(scores: list[float], chance: float) -> None:
-    assert sweep_score([act(3 * n, 3 * n + 2, [n], score=s) for n, s in enumerate(scores)]) == pytest.approx(chance)
-
-
-@pytest.mark.parametrize(
-    ("lasting_s", "chance"),
-    [
-        pytest.param([2.0, 2.0], 27 / 28, id="odds of nine, twice"),
-        pytest.param([2.0, 1.0], 9 / 10, id="a glance has odds of three at most"),
-        pytest.param([1.0, 1.0, 1.0], 9 / 10, id="three glances"),
-        pytest.param([1.5, 0.0, 1.0, 1.0], 27 / 28, id="four"),
-    ],
-)
-def test_what_is_over_at_a_glance_says_less(lasting_s: list[float], chance: float) -> None:
-    acts = [act(5 * n, 5 * n + lasting, [n], score=0.95) for n, lasting in enumerate(lasting_s)]
-    assert sweep_score(acts) == pytest.approx(chance)
-
-
-def test_who_goes_on_to_the_next_parcel_is_surer_to_photograph_than_who_returns() -> None:
-    scores = [sweep_score([act(4 * n, 4 * n + 2, [n % parcels]) for n in range(8)]) for parcels in (2, 3, 4, 8)]
-    assert scores == sorted(set(scores))
-    assert sweep_score([act(n, n + 1, [n % 2]) for n in range(99)]) == pytest.approx(0.25)
-
-
-@pytest.mark.parametrize("kind", [ActKind.BROWSE, ActKind.SCAN])
-def test_who_reads_the_phone_or_scans_for_long_is_less_sure_to_photograph(kind: ActKind) -> None:
-    acts = [act(10, 12, [1]), act(14, 16, [2])]
-    scores = [sweep_score(acts, [of_kind(kind, 16, 16 + s)] if s else []) for s in (0, 5, 15, 1e9)]
-    assert scores == sorted(scores, reverse=True)
-    assert scores[1] == pytest.approx(0.75)  # half of the time is photos: the odds of 81 become 9
-    assert sweep_score(acts, [of_kind(kind, 16, 1e9, track=2)]) == scores[0]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "third", "chance"),
-    [
-        pytest.param([0.9], [0.9], [], 1 / (1 + 3 * exp(-(2 * log(9) - 1.5))), id="one photo each"),
-        pytest.param([0.9, 0.9], [0.7], [], 27 / 28, id="one that says little adds nothing"),
-        pytest.param([0.9], [0.9], [0.9], 1 / (1 + 3 * exp(-(3 * log(9) - 3))), id="one photo each of three"),
-        pytest.param([0.9, 0.9], [0.9, 0.9], [], 1 / (1 + 3 * exp(-(4 * log(9) - 1.5))), id="a track that broke"),
-    ],
-)
-def test_what_a_further_person_says_counts_above_what_chance_may_say(
-    first: list[float], second: list[float], third: list[float], chance: float
-) -> None:
-    told = [(track, score) for track, scores in enumerate((first, second, third)) for score in scores]
-    acts = [act(3 * n, 3 * n + 2, [n], score=score, track=track) for n, (track, score) in enumerate(told)]
-    assert sweep_score(acts) == pytest.approx(chance)
-
-
-@pytest.mark.parametrize(
-    ("other", "seconds"),
-    [
-        pytest.param((20, 24), 4, id="between"),
-        pytest.param((0, 85), 65, id="cut to what is about then"),
-        pytest.param((100, 200), 0, id="long after"),
-    ],
-)
-def test_what_goes_on_about_the_time_of_the_photos_counts(other: tuple[float, float], seconds: float) -> None:
-    browsing = of_kind(ActKind.BROWSE, *other)
-    assert seconds_about([act(50, 55, [2]), act(30, 32, [1])], [browsing]) == pytest.approx(seconds)
 
 
 def test_labels_of_several_photos_are_counted_once() -> None:

@@ -1,0 +1,122 @@
+"""How surely photos are a sweep: acts of one zone enter, a chance leaves.
+
+What one person's acts say is a sum of log odds: each distinct parcel adds those of its surest act, never less than
+nothing. Who takes labels goes on to the next, while further acts at the same parcel are one more chance to err in the
+same way. It counts for the share that photographing has in what the person does with a device about then: as a number
+beside scans, as time beside reading. Who plainly scans, or reads a phone, gives the better explanation of what looks
+like photos between.
+
+What that weighs is learnt on simulated work and sweeps (`models/simulation/seriality.py`, `models/sweeps.yaml`). Of
+several people the chance is that at least one sweeps (the noisy-or of Pearl, 1988): one photo each of people who come
+within minutes is no seriality, but as many chances to err.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from math import exp, isfinite, log, prod
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeFloat
+
+from detector.cards import read_card
+from detector.resources import resource
+from detector.values import Act, ActKind
+
+PHOTO_S = 2.5  # how long a photo takes
+AROUND_S = 20.0  # reading or scanning so long before and after the photos still says what the device is for
+SUREST = 0.98  # no act is believed more than this
+MOST = 30.0  # log odds; a chance so near to 1 is still told from it
+
+
+class SweepWeights(BaseModel):
+    """The card `models/sweeps.yaml`: the log odds of a sweep are `offset` plus `odds` times what the acts say."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    odds: NonNegativeFloat
+    offset: FiniteFloat
+
+
+def chance(
+    acts: Sequence[Act],
+    work: Iterable[Act] = (),
+    who: Mapping[int, int] | None = None,
+    weights: SweepWeights | None = None,
+) -> float:
+    """How sure a sweep is, 0..1.
+
+    Args:
+        acts: That count. One whose score is no number, or that is of no parcel, says nothing.
+        work: Reading and scanning.
+        who: Names of people by track (`Returning`); each track is somebody else where it says nothing.
+        weights: Those that ship with the project when left out.
+
+    Raises:
+        MissingPart: There is no `models/sweeps.yaml`.
+        ModelError: It can't be read, or isn't a card.
+    """
+    weights = weights or load_weights()
+    return by_all(weights.offset + weights.odds * said for said in said_by_each(acts, work, who))
+
+
+def by_all(odds: Iterable[float]) -> float:
+    """The chance that at least one sweeps of people for whom these are the log odds."""
+    return 1 - prod(1 / (1 + exp(min(max(one, -MOST), MOST))) for one in odds)
+
+
+def said_by_each(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int, int] | None = None) -> list[float]:
+    """What the acts of each person say, as `chance` takes them; a parcel counts for whoever was surest of it."""
+    names = who or {}
+    surest: dict[int, tuple[float, int]] = {}
+    theirs: dict[int, list[Act]] = {}
+    for act in acts:
+        if act.parcels and isfinite(act.score):
+            parcel, name = act.parcels[0], names.get(act.track, act.track)
+            theirs.setdefault(name, []).append(act)
+            surest[parcel] = max(surest.get(parcel, (0.5, name)), (min(act.score, SUREST), name))
+    others: dict[int, list[Act]] = {}
+    for act in work:
+        others.setdefault(names.get(act.track, act.track), []).append(act)
+    said = []
+    for name, own in theirs.items():
+        odds = [log_odds(sure) for sure, surer in surest.values() if surer == name]
+        if odds:
+            said.append(sum(odds) * share_of_photos(len(odds), about(own, others.get(name, ()))))
+    return said
+
+
+def share_of_photos(photos: int, spans: Sequence[tuple[Act, float]]) -> float:
+    """Share 0..1 of so many photos in what is done with a device, beside other acts and for how many seconds each."""
+    read_s = sum(seconds for act, seconds in spans if act.kind is ActKind.BROWSE)
+    # What isn't reading is scanning, be it with a scanner that looked like a phone.
+    scans = sum(act.kind is not ActKind.BROWSE for act, _ in spans)
+    return photos / (photos + scans) * PHOTO_S * photos / (PHOTO_S * photos + read_s)
+
+
+def log_odds(chance: float) -> float:
+    """Logarithm of the odds of a chance between 0 and 1, neither included."""
+    return log(chance / (1 - chance))
+
+
+def about(acts: Sequence[Act], others: Iterable[Act]) -> list[tuple[Act, float]]:
+    """Those of `others` that went on while `acts` did, or shortly before or after; and for how many seconds then."""
+    begin, end = min(act.started_at for act in acts) - AROUND_S, max(act.ended_at for act in acts) + AROUND_S
+    there = (act for act in others if act.started_at < end and act.ended_at > begin)
+    return [(act, min(act.ended_at, end) - max(act.started_at, begin)) for act in there]
+
+
+def load_weights(path: Path | None = None) -> SweepWeights:
+    """The weights of a card; those that ship with the project when left out.
+
+    Raises:
+        MissingPart: There is no `models/sweeps.yaml`.
+        ModelError: The card can't be read, or isn't one.
+    """
+    return _loaded(path or resource("models", "sweeps.yaml"))
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path) -> SweepWeights:
+    return read_card(path, SweepWeights, "card of sweep weights")

@@ -1,0 +1,205 @@
+"""Learn what a person's acts say of a sweep, and write the card `models/sweeps.yaml`.
+
+    python models/simulation/seriality.py --made-on 2026-11-27 --out models/sweeps.yaml
+
+Ordinary work and sweeps are simulated (`people.py`) by looks at scenes that choose (`looks_choose.csv`): the held-out
+table is for figures only. Whatever the sweep rule asks the chance of is listened to. One incident counts once, by the
+person and at the moment of which the acts say most (`rules/seriality.py`): that is when a false one would be told.
+
+What that weighs is learnt by logistic regression, sweeps and work weighing the same. Then the offset is set: so that
+false sweeps reach `rules.sweep.sure` at `RATE` a camera-month, counting those beyond what was simulated by an
+exponential tail of the greatest log odds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from simulation.intervals import count_interval, share_interval
+from simulation.noise import LOOKS_TO_CHOOSE
+from simulation.people import MONTH_H, STYLES, TALL, counted, month_part, one_sweep
+
+from detector.config import Incidents, Rules
+from detector.rules import sweep
+from detector.rules.seriality import by_all, log_odds, said_by_each
+
+RATE = 0.5  # false sweeps a camera-month, half of the goal
+TAIL = 12  # greatest log odds of work that the tail is fitted to
+RIDGE, FOLDS = 0.3, 6
+PIECE_H = 2.0
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What the rule was asked in one incident: at each moment, what each person's acts said; and of which run it is."""
+
+    moments: list[list[float]]
+    is_sweep: bool
+    run: int
+
+    @property
+    def most(self) -> float:
+        """What the acts said of whom and when they said most."""
+        return max(said for moment in self.moments for said in moment)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What `SweepWeights` holds."""
+
+    odds: float
+    offset: float
+
+    def log_odds(self, incident: Incident) -> float:
+        """Of a sweep when they were greatest, by all people together."""
+        return max(log_odds(by_all(self.offset + self.odds * said for said in moment)) for moment in incident.moments)
+
+    def calibrated(self, work: Sequence[Incident], hours: float, sure: float) -> Fit:
+        """With an offset such that incidents of ordinary work reach a score of `sure` at `RATE` a camera-month."""
+        fit = self
+        for _ in range(20):  # it isn't quite a shift where several people are about
+            fit = Fit(fit.odds, fit.offset + log_odds(sure) - reached([fit.log_odds(one) for one in work], hours))
+        return fit
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[float, list[float]]]]:
+    """When the sweep rule asks how sure a sweep is, and what each person's acts say then."""
+    heard: list[tuple[float, list[float]]] = []
+    real = sweep.chance
+
+    def chance(acts: Sequence[Any], work: Iterable[Any] = (), who: Any = None, weights: Any = None) -> float:
+        work = list(work)
+        heard.append((max(act.ended_at for act in acts), said_by_each(acts, work, who)))
+        return real(acts, work, who, weights)
+
+    with mock.patch.object(sweep, "chance", chance):
+        yield heard
+
+
+def heard_in(run: tuple[int, str, tuple[Any, ...]]) -> list[Incident]:
+    """Incidents of one run of the simulation: a sweep, or some hours of work."""
+    number, kind, job = run
+    with listening() as heard:
+        one_sweep(job) if kind == "sweep" else month_part(job)
+    found: list[list[list[float]]] = []
+    last = -float("inf")
+    for at, said in heard:
+        if (kind == "work" and at - last > Incidents().join_s) or not found:
+            found.append([])
+        if said:
+            found[-1].append(said)
+        last = at
+    return [Incident(moments, kind == "sweep", number) for moments in found if moments]
+
+
+def fitted(incidents: Sequence[Incident]) -> Fit:
+    """Logistic regression with a ridge, by Newton's method; sweeps and work weigh the same."""
+    said, is_sweep = np.array([one.most for one in incidents]), np.array([one.is_sweep for one in incidents])
+    share = np.where(is_sweep, 0.5 / is_sweep.mean(), 0.5 / (~is_sweep).mean())
+    mean, scale = said.mean(), said.std() + 1e-9
+    rows, ridge, weights = (
+        np.column_stack([(said - mean) / scale, np.ones(len(said))]),
+        np.diag([RIDGE, 0]),
+        np.zeros(2),
+    )
+    for _ in range(30):
+        chances = 1 / (1 + np.exp(-rows @ weights))
+        slope = rows.T @ (share * (chances - is_sweep)) + ridge @ weights
+        weights -= np.linalg.solve(rows.T @ (rows * (share * chances * (1 - chances))[:, None]) + ridge, slope)
+    odds = float(weights[0] / scale)
+    return Fit(odds, float(weights[1] - odds * mean))
+
+
+def reached(odds: Sequence[float], hours: float) -> float:
+    """The log odds that incidents of ordinary work reach at `RATE` a camera-month.
+
+    Args:
+        odds: The greatest of each.
+        hours: Of work.
+    """
+    greatest = np.sort(np.array(odds))[::-1][: TAIL + 1]
+    base, beyond = greatest[-1], greatest[:-1] - greatest[-1]
+    # So many reach `base` in these hours; their excess is taken for exponential, with the mean of those seen.
+    return float(base + beyond.mean() * log(len(beyond) / hours * MONTH_H / RATE))
+
+
+def figures(incidents: Sequence[Incident], sweeps: int, hours: float, sure: float) -> dict[str, Any]:
+    """What weights learnt without them make of the incidents of each fold of runs."""
+    found = false = 0
+    for fold in range(FOLDS):
+        known = [one for one in incidents if one.run % FOLDS != fold]
+        work = [one for one in known if not one.is_sweep]
+        fit = fitted(known).calibrated(work, hours * (FOLDS - 1) / FOLDS, sure)
+        told = [one for one in incidents if one.run % FOLDS == fold and fit.log_odds(one) >= log_odds(sure)]
+        found += sum(one.is_sweep for one in told)
+        false += sum(not one.is_sweep for one in told)
+    return {
+        "by": f"weights learnt without them, {FOLDS} folds of runs, at a score of {sure:g}",
+        "sweeps": sweeps, "with two photos": sum(one.is_sweep for one in incidents), "found": found,
+        "found_interval": [round(end, 3) for end in share_interval(found, sweeps)],
+        "hours": hours, "work with two photos": sum(not one.is_sweep for one in incidents), "false": false,
+        "false_a_camera_month": [round(end * MONTH_H / hours, 2) for end in count_interval(false)],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Simulate, fit, and write the card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--looks", type=Path, default=LOOKS_TO_CHOOSE, help="table of measured looks (looks.py)")
+    parser.add_argument("--hours", type=float, default=56.0, help="of ordinary work")
+    parser.add_argument("--sweeps", type=int, default=192)
+    parser.add_argument("--seed", type=int, default=31)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--made-on", required=True, metavar="DAY", help="for the card")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    if not args.looks.exists():
+        sys.exit(f"seriality: {args.looks} is missing (looks.py --choose makes it)")
+    settings = {"path": args.looks}
+    pieces = max(1, round(args.hours / PIECE_H))
+    seed, number = args.seed * 1_000_000, len(TALL)
+    runs = [
+        (k, "sweep", (seed + k, TALL[k % number], STYLES[k // number % len(STYLES)], settings))
+        for k in range(args.sweeps)
+    ]
+    runs += [(k, "work", (seed - 1 - k, TALL[k % number], args.hours / pieces, settings)) for k in range(pieces)]
+    with ProcessPoolExecutor(args.jobs) as pool:
+        incidents = [one for found in counted(pool.map(heard_in, runs), "run", len(runs)) for one in found]
+    sure, work = Rules().sweep.sure, [one for one in incidents if not one.is_sweep]
+    if len(work) < 2 * TAIL or not incidents[: -len(work)]:
+        sys.exit(f"seriality: {len(work)} pairs of photos in {args.hours:g} hours of work are too few: raise --hours")
+    fit = fitted(incidents).calibrated(work, args.hours, sure)
+    card = {
+        "name": "sweeps",
+        "odds": round(fit.odds, 4),
+        "offset": round(fit.offset, 4),
+        "licence": "AGPL-3.0-or-later",
+        "made_on": args.made_on,
+        "origin": "simulated people (models/simulation) with looks of the shipped network at rendered scenes that "
+        "choose; the held-out ones judge",
+        "photo_error": Rules().photo.error,
+        "rate": RATE,
+        "seed": args.seed,
+        "figures": figures(incidents, args.sweeps, args.hours, sure),
+    }
+    args.out.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+    print(args.out.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
