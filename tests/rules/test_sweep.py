@@ -57,7 +57,7 @@ def rule(
     acts: Sequence[Act], zones: Sequence[Zone] = (WHOLE_FRAME,), rules: Rules | None = None, *shifts: Shift
 ) -> Rule:
     policies = Policies(Shifts(Calendar(shifts=list(shifts)), "UTC"))
-    return Rule(ZoneMap(zones), rules or Rules(), policies, Told(acts), WEIGHTS)
+    return Rule(ZoneMap(zones), rules or Rules(sweep=SweepRule(sure=0.95)), policies, Told(acts), WEIGHTS)
 
 
 def standing(t: float, track: int) -> Box:
