@@ -81,7 +81,7 @@ def test_photos_count_for_their_share_beside_scans_however_long_these_are(kind: 
     assert odds_of(acts, [replace(scan, track=2) for scan in scans]) == pytest.approx(2 * log(9)), "somebody else's"
 
 
-def test_nobody_is_taken_for_sweeping_by_erring_at_one_scan_in_three() -> None:
+def test_photos_that_are_one_in_three_of_what_is_done_say_a_third() -> None:
     scans = [of_kind(ActKind.SCAN, n, n + 1) for n in range(20)]
     for count in (2, 3, 6, 10):
         assert chance(photos([0.9] * count), scans[: 2 * count]) < chance(photos([0.9] * count))
