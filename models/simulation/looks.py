@@ -29,6 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dataset import act_of, rendered_files, seed_of
+from simulation.noise import BETWEEN
 
 from detector.config import Analysis
 from detector.geometry import as_array, as_box, centre, head, iou
@@ -42,7 +43,6 @@ COLUMNS = (
     "run", "t", "act", "device_px", "found", "phone", "scanner", "photo", "call",
     "act_photo", "act_scan", "act_call", "act_browse", "x", "y", "reach", "miss",
 )  # fmt: skip
-BETWEEN = "between"  # photos, with the phone in the hand
 LEAST_OVERLAP = 0.4  # IoU of a person and its detection
 LEAST_SEEN = 0.3  # of a person: who is hidden further is not looked at by anybody
 

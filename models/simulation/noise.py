@@ -1,10 +1,10 @@
 """What a detector makes of people and parcels: the truth of an instant enters, `Detections` leave.
 
 People are seen as the shipped model saw people who do the same, at like size, in held-out scenes (`looks.csv`, made by
-`looks.py`). Everybody in the table counts alike, however many looks at them there are. Errors last: a person is
-mistaken as long as their pose stays, so a look is kept for `hold_s` on average, and the next is mostly at the same
-person of the table, when they do so again too: who carries a scanner like a phone does so all day. Parcels are found,
-and their tops read, at the rates of the model's card; a top that is misread stays misread.
+`looks.py`). Everybody in the table counts alike, however many looks at them there are. Errors last as long as in
+clips (`lasting.py`): who is mistaken is so for as long as that scan or photo takes, and is seen anew at the next, from
+another side; somebody without a device in use looks otherwise after a second or two. Parcels are found, and their tops
+read, at the rates of the model's card; a top that is misread stays misread.
 """
 
 from __future__ import annotations
@@ -39,15 +39,26 @@ from detector.values import (
 LOOKS = Path(__file__).with_name("looks.csv")
 LOOKS_TO_CHOOSE = Path(__file__).with_name("looks_choose.csv")  # of scenes that nothing is reported on
 CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
+BETWEEN = "between"  # photos, with the phone in the hand
 NEAREST = 30  # people of like size to draw from
-SAME_PERSON = 0.8  # share of next looks that are at the person of the look before
+# How alike looks are, by `lasting.py`: those of one stretch of an act lose it as exp(-t / lasting), seconds; of one
+# person's next stretch of the same act so many are as at the one before.
+LASTING_S = {"none": 1.0, BETWEEN: 2.0}
+LASTING_WITH_DEVICE_S = 30.0
+SAME_PERSON = 0.2
+PAUSE_S = 0.7  # between looks at somebody in a clip: from here on another stretch
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One measured look at a person (`looks.py` explains the columns); NaN where nothing was seen."""
+    """One measured look at a person (`looks.py` explains the columns); NaN where nothing was seen.
+
+    A person's *stretches* are counted: each is one scan, one photo, or whatever they do without a pause.
+    """
 
     person: str
+    stretch: int
+    t: float
     act: str
     device_px: float
     found: float
@@ -61,6 +72,11 @@ class Look:
     reach: float
     miss: float
 
+    @property
+    def warehouse(self) -> str:
+        """Where that was."""
+        return self.person.split("/")[0].split("_")[0]
+
 
 def read_looks(path: Path = LOOKS) -> list[Look]:
     """The table of measured looks."""
@@ -68,16 +84,25 @@ def read_looks(path: Path = LOOKS) -> list[Look]:
     def number(text: str) -> float:
         return float(text) if text else float("nan")
 
+    looks: list[Look] = []
+    last: dict[str, tuple[str, float, int]] = {}
     with path.open(encoding="utf-8") as file:
-        return [
-            Look(
-                row["run"], row["act"],
-                *(number(row[key]) for key in ("device_px", "found", "phone", "scanner", "photo", "call")),
-                (number(row["act_photo"]), number(row["act_scan"]), number(row["act_call"]), number(row["act_browse"])),
-                *(number(row[key]) for key in ("x", "y", "reach", "miss")),
-            )
-            for row in csv.DictReader(file)
-        ]  # fmt: skip
+        for row in csv.DictReader(file):
+            person, act, t = row["run"], row["act"], float(row["t"])
+            act_before, t_before, stretch = last.get(person, (act, t, 0))
+            if act != act_before or t - t_before > PAUSE_S:
+                stretch += 1
+            last[person] = act, t, stretch
+            looks.append(
+                Look(
+                    person, stretch, t, act,
+                    *(number(row[key]) for key in ("device_px", "found", "phone", "scanner", "photo", "call")),
+                    (number(row["act_photo"]), number(row["act_scan"]),
+                     number(row["act_call"]), number(row["act_browse"])),
+                    *(number(row[key]) for key in ("x", "y", "reach", "miss")),
+                )
+            )  # fmt: skip
+    return looks
 
 
 class Looks:
@@ -85,23 +110,38 @@ class Looks:
 
     Args:
         looks: Measured.
-        hold_s: How long a look lasts on average, seconds.
-        mixed: Share of looks that are taken from another act's instead: makes the detector worse than measured.
+        hold_s: How long a look lasts on average, seconds, before another of the same stretch is taken.
+        mixed: Share of stretches that are taken from another act's instead: makes the detector worse than measured.
         blinded: Share of looks in which nothing is seen in the hand though something was.
     """
 
     def __init__(self, looks: list[Look], *, hold_s: float = 0.6, mixed: float = 0.0, blinded: float = 0.0) -> None:
         self.hold_s, self.mixed, self.blinded = hold_s, mixed, blinded
-        people: dict[str, dict[str, list[Look]]] = defaultdict(lambda: defaultdict(list))
+        self.people: dict[str, dict[str, list[Look]]] = defaultdict(lambda: defaultdict(list))
+        self._stretches: dict[tuple[str, int], list[Look]] = defaultdict(list)
         for look in looks:
-            people[look.act][look.person].append(look)
-        self._people = {act: list(theirs.values()) for act, theirs in people.items()}
-        self._near: dict[tuple[str, int], dict[str, list[Look]]] = {}
+            self.people[look.act][look.person].append(look)
+            self._stretches[look.person, look.stretch].append(look)
+        self._near: dict[tuple[str, int], list[str]] = {}
 
     @staticmethod
-    def read(path: Path = LOOKS, **settings: float) -> Looks:
-        """From a file; settings as of the class."""
-        return Looks(read_looks(path), **settings)
+    def read(path: Path = LOOKS, part: tuple[int, int] = (0, 1), **settings: float) -> Looks:
+        """From a file.
+
+        Args:
+            path: Of the table.
+            part: `(k, n)`: of every `n`-th warehouse from the `k`-th on, so that other parts have other people.
+            settings: As of the class.
+
+        Raises:
+            ValueError: Nobody in that part does one of the things that people of the table do.
+        """
+        looks, (first, number) = read_looks(path), part
+        kept = set(sorted({look.warehouse for look in looks})[first::number])
+        missing = {look.act for look in looks} - {look.act for look in looks if look.warehouse in kept}
+        if missing:
+            raise ValueError(f"{path}: nobody in part {first} of {number} does {', '.join(sorted(missing))}")
+        return Looks([look for look in looks if look.warehouse in kept], **settings)
 
     def draw(self, rng: Random, act: str, px: float, before: Look | None, elapsed: float) -> Look:
         """The look `elapsed` seconds after the one `before`, at somebody who does `act` with a device of `px` pixels.
@@ -111,30 +151,31 @@ class Looks:
             act: What is done.
             px: Diagonal of the device.
             before: The look when they did so last; `None` at the first time.
-            elapsed: Since then, seconds.
+            elapsed: Since then, seconds; infinite when they have begun anew.
         """
-        if before is not None and rng.random() < exp(-elapsed / self.hold_s):
-            return before
-        if self.mixed and rng.random() < self.mixed:
-            act = rng.choice(list(self._people))
-        near = self._like(act, px)
-        if before is not None and before.person in near and rng.random() < SAME_PERSON:
-            look = rng.choice(near[before.person])
+        if before is not None and rng.random() < exp(-elapsed / LASTING_S.get(act, LASTING_WITH_DEVICE_S)):
+            if rng.random() < exp(-elapsed / self.hold_s):
+                return before
+            look = rng.choice(self._stretches[before.person, before.stretch])
         else:
-            look = rng.choice(rng.choice(list(near.values())))
+            if self.mixed and rng.random() < self.mixed:
+                act = rng.choice(list(self.people))
+            near = self._like(act, px)
+            again = before is not None and before.person in near and rng.random() < SAME_PERSON
+            person = before.person if before is not None and again else rng.choice(near)
+            look = rng.choice(self.people[act][person])
         return replace(look, phone=0.0, scanner=0.0) if self.blinded and rng.random() < self.blinded else look
 
-    def _like(self, act: str, px: float) -> dict[str, list[Look]]:
-        """Looks at the people of the table with a device of like size, by person; at all where there is none."""
+    def _like(self, act: str, px: float) -> list[str]:
+        """People of the table with a device of like size; all of them where there is none."""
         key = act, round(4 * log(max(px, 1.0)))
         if key not in self._near:
-            size = exp(key[1] / 4)
+            size, people = exp(key[1] / 4), self.people[act]
 
-            def unlike(looks: list[Look]) -> float:
-                return abs(log(max(median(look.device_px for look in looks), 1.0) / size))
+            def unlike(person: str) -> float:
+                return abs(log(max(median(look.device_px for look in people[person]), 1.0) / size))
 
-            people = self._people[act] if act == "none" else sorted(self._people[act], key=unlike)[:NEAREST]
-            self._near[key] = {looks[0].person: looks for looks in people}
+            self._near[key] = list(people) if act == "none" else sorted(people, key=unlike)[:NEAREST]
         return self._near[key]
 
 

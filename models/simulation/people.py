@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,11 +52,11 @@ CALM_S = 200.0  # after a visit, so that what comes later is another incident
 
 @dataclass
 class Visitor:
-    """One person carrying out a plan; `looks` says by act what the detector made of them last, and when."""
+    """One person carrying out a plan; `looks` says by act what was made of them last, when, at which step."""
 
     plan: Plan
     begins: float
-    looks: dict[str, tuple[Look, float]] = field(default_factory=dict)
+    looks: dict[str, tuple[Look, float, Step]] = field(default_factory=dict)
 
     @property
     def ends(self) -> float:
@@ -164,9 +165,10 @@ class World:
             self._there[before.target] = False
             self._gone.append((self.now + self._rng.uniform(60, 600), before.target))
         tall = self.hall.height(feet[1])
-        last, at = visitor.looks.get(step.act, (None, self.now))
-        look = self._looks.draw(self._rng, step.act, tall * PHONE_M / TALL_M, last, self.now - at)
-        visitor.looks[step.act] = look, self.now
+        last, at, doing = visitor.looks.get(step.act, (None, self.now, step))
+        since = self.now - at if doing is step else inf
+        look = self._looks.draw(self._rng, step.act, tall * PHONE_M / TALL_M, last, since)
+        visitor.looks[step.act] = look, self.now, step
         if step.hidden:
             return []
         width, height = (0.5 * tall, 0.62 * tall) if step.crouched else (0.36 * tall, tall)

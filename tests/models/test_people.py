@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import nan
+from math import inf, nan
 from random import Random
 
 import pytest
 from simulation.crowd import ORDINARY, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import Look, Looks, read_looks
+from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Look, Looks, read_looks
 from simulation.people import TALL, Visitor, World, month_part, one_sweep, working_day
 
 from detector.values import IncidentKind
@@ -70,9 +70,18 @@ def test_looks_are_drawn_from_the_act_that_is_done() -> None:
         assert look.act == "photo"
 
 
-def seen(person: str, act: str = "scan", px: float = 30.0) -> Look:
+def seen(person: str, act: str = "scan", px: float = 30.0, stretch: int = 0) -> Look:
     nothing = (0.1, 0.1, 0.1, 0.1)
-    return Look(person, act, px, 0.9, 0.0, 0.0, 0.0, 0.0, nothing, nan, nan, nan, nan)
+    return Look(person, stretch, 0.0, act, px, 0.9, 0.0, 0.0, 0.0, 0.0, nothing, nan, nan, nan, nan)
+
+
+def changes(looks: Looks, act: str, draws: int) -> int:
+    """How often another person of the table is looked at, five times a second."""
+    rng, look, count = Random(1), None, 0
+    for _ in range(draws):
+        before, look = look, looks.draw(rng, act, 30.0, look, 0.2)
+        count += before is not None and look.person != before.person
+    return count
 
 
 def test_a_look_lasts_as_long_as_is_said() -> None:
@@ -84,17 +93,30 @@ def test_a_look_lasts_as_long_as_is_said() -> None:
     assert changes == pytest.approx(2000 * 0.095, rel=0.25)
 
 
+def test_who_is_mistaken_is_so_as_long_as_the_act_lasts_and_without_a_device_for_a_moment() -> None:
+    looks = Looks([seen(f"{k}", act) for act in ("scan", "none") for k in range(20)])
+    assert changes(looks, "scan", 5000) == pytest.approx(1000 / LASTING_WITH_DEVICE_S, rel=0.5)
+    assert changes(looks, "none", 5000) > 500
+
+
+def test_looks_at_one_stretch_are_of_that_one() -> None:
+    looks = Looks([seen("filmed", stretch=stretch) for stretch in range(20) for _ in range(3)])
+    first = looks.draw(Random(1), "scan", 30.0, None, 0.0)
+    told = {looks.draw(Random(k), "scan", 30.0, first, 0.2).stretch for k in range(50)}
+    assert first.stretch in told and len(told) < 4
+
+
 def test_everybody_counts_alike_however_long_they_were_filmed() -> None:
     looks = Looks([seen("filmed")] * 50 + [seen("still 1"), seen("still 2")])
     drawn = Counter(looks.draw(Random(k), "scan", 30.0, None, 0.0).person for k in range(300))
     assert all(70 < drawn[person] < 130 for person in ("filmed", "still 1", "still 2"))
 
 
-def test_who_does_so_again_is_mostly_seen_as_the_same_person() -> None:
+def test_who_does_so_again_is_seldom_mistaken_as_before() -> None:
     looks, rng = Looks([seen(f"{k}") for k in range(20)]), Random(1)
     first = looks.draw(rng, "scan", 30.0, None, 0.0)
-    again = [looks.draw(rng, "scan", 30.0, first, 600.0).person == first.person for _ in range(500)]
-    assert 0.75 < sum(again) / len(again) < 0.87  # some of the others drawn are they, too
+    again = [looks.draw(rng, "scan", 30.0, first, inf).person == first.person for _ in range(1000)]
+    assert sum(again) / len(again) == pytest.approx(SAME_PERSON + 1 / 20, abs=0.03)
 
 
 def test_people_are_drawn_whose_device_is_of_like_size() -> None:
@@ -103,15 +125,19 @@ def test_people_are_drawn_whose_device_is_of_like_size() -> None:
     assert min(drawn) > 12 and max(drawn) < 50
 
 
-def test_a_visitor_is_seen_as_one_person_while_they_go_on_to_the_next_parcel() -> None:
+def test_a_visitor_is_seen_anew_at_the_next_parcel_and_alike_at_one() -> None:
     people = [seen(f"{k}", act) for act in ("photo", "scan", "none", "between", "call", "browse") for k in range(40)]
     world = World(5, Looks(people, hold_s=1e9), TALL[1])
     visitor = Visitor(sweep(Random(1), world.hall, "standing", photos=8), world.now)
-    told = set()
+    told: dict[int, set[str]] = {}
     while world.now < visitor.ends - 0.3:
         world.run([visitor], world.now + 0.2)
-        told |= {look.person for look, _ in [visitor.looks.get("photo", (None, 0.0))] if look}
-    assert len(told) == 1
+        look, _, step = visitor.looks.get("photo", (None, 0.0, None))
+        if look is not None:
+            told.setdefault(id(step), set()).add(look.person)
+    assert len(told) == 8
+    assert sum(len(people) for people in told.values()) < 12
+    assert len(set.union(*told.values())) >= 5
 
 
 def test_a_blinded_detector_sees_no_device() -> None:
