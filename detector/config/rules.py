@@ -28,7 +28,7 @@ class SweepRule(Settings):
     least_acts: int = Field(2, ge=2)
     least_parcels: int = Field(2, ge=1)
     window_s: float = Field(180.0, gt=0, description="acts that follow each other within this are one sweep")
-    sure: Share = Field(0.98, description="a sweep scored lower is told as a note only, until it is surer")
+    sure: Share = Field(0.95, description="a sweep scored lower is told as a note only, until it is surer")
 
 
 class OrientationRule(Settings):

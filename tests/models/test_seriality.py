@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from simulation.noise import LOOKS
 from simulation.people import MONTH_H
-from simulation.seriality import RATE, TAIL, Fit, Incident, fitted, heard_in, reached
+from simulation.seriality import RATE, SURE, TAIL, Fit, Incident, fitted, heard_in, reached
 
 from detector.rules import sweep
 from detector.rules.seriality import chance
@@ -45,8 +45,8 @@ def test_false_ones_are_told_as_often_as_asked_for() -> None:
     odds = np.random.default_rng(1).exponential(1.0, 20_000)
     assert reached(odds, 2000.0) == pytest.approx(log(10 * MONTH_H / RATE), abs=1.0)
     work = [incident(k, False, odd) for k, odd in enumerate(odds[: 20 * TAIL])]
-    fit = Fit(1.0, 0.0).calibrated(work, 24.0, 0.95)
-    assert reached([fit.log_odds(one) for one in work], 24.0) == pytest.approx(log(0.95 / 0.05))
+    fit = Fit(1.0, 0.0).calibrated(work, 24.0)
+    assert reached([fit.log_odds(one) for one in work], 24.0) == pytest.approx(log(SURE / (1 - SURE)))
 
 
 def test_what_the_rule_asks_is_heard_and_goes_on_being_asked() -> None:

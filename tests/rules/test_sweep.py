@@ -28,7 +28,7 @@ from tests.rules.staging import AHEAD, BEHIND, PLACES, STANDING, aimed, parcels
 
 LOWER: list[tuple[float, float]] = [(0, 0.5), (1, 0.5), (1, 1), (0, 1)]
 # Two photos that are sure are a sweep, one is none.
-WEIGHTS = SweepWeights(odds=0.6, offset=-1.3)
+WEIGHTS = SweepWeights(odds=0.94, offset=-1.3)
 PAIR = [act(2, 4, [1], score=0.8), act(6, 8, [2], score=0.8)]
 SURE_S, OVER_S = 0.8, 1.2  # an act is told so long after it began, and after it ended
 
@@ -57,7 +57,7 @@ def rule(
     acts: Sequence[Act], zones: Sequence[Zone] = (WHOLE_FRAME,), rules: Rules | None = None, *shifts: Shift
 ) -> Rule:
     policies = Policies(Shifts(Calendar(shifts=list(shifts)), "UTC"))
-    return Rule(ZoneMap(zones), rules or Rules(sweep=SweepRule(sure=0.95)), policies, Told(acts), WEIGHTS)
+    return Rule(ZoneMap(zones), rules or Rules(), policies, Told(acts), WEIGHTS)
 
 
 def standing(t: float, track: int) -> Box:
