@@ -40,6 +40,7 @@ LOOKS = Path(__file__).with_name("looks.csv")
 LOOKS_TO_CHOOSE = Path(__file__).with_name("looks_choose.csv")  # of scenes that nothing is reported on
 CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
 BETWEEN = "between"  # photos, with the phone in the hand
+ACTS = {"none", BETWEEN, "photo", "scan", "call", "browse"}
 NEAREST = 30  # people of like size to draw from
 # How alike looks are, by `lasting.py`: those of one stretch of an act lose it as exp(-t / lasting), seconds; of one
 # person's next stretch of the same act so many are as at the one before.
@@ -134,11 +135,11 @@ class Looks:
             settings: As of the class.
 
         Raises:
-            ValueError: Nobody in that part does one of the things that people of the table do.
+            ValueError: Nobody in that part does one of the things that people do.
         """
         looks, (first, number) = read_looks(path), part
         kept = set(sorted({look.warehouse for look in looks})[first::number])
-        missing = {look.act for look in looks} - {look.act for look in looks if look.warehouse in kept}
+        missing = ACTS - {look.act for look in looks if look.warehouse in kept}
         if missing:
             raise ValueError(f"{path}: nobody in part {first} of {number} does {', '.join(sorted(missing))}")
         return Looks([look for look in looks if look.warehouse in kept], **settings)

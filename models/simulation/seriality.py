@@ -186,8 +186,11 @@ def main() -> None:
     runs += [
         (k, "work", (seed - 1 - k, TALL[k % number], args.hours / pieces, settings[k % FOLDS])) for k in range(pieces)
     ]
-    with ProcessPoolExecutor(args.jobs) as pool:
-        incidents = [one for found in counted(pool.map(heard_in, runs), "run", len(runs)) for one in found]
+    try:
+        with ProcessPoolExecutor(args.jobs) as pool:
+            incidents = [one for found in counted(pool.map(heard_in, runs), "run", len(runs)) for one in found]
+    except ValueError as error:
+        sys.exit(f"seriality: {error}: render more (models/scenes)")
     work = [one for one in incidents if not one.is_sweep]
     if len(work) < 2 * TAIL or not incidents[: -len(work)]:
         sys.exit(f"seriality: {len(work)} pairs of photos in {args.hours:g} hours of work are too few: raise --hours")

@@ -69,5 +69,5 @@ def test_parts_of_the_table_share_nobody(tmp_path: Path) -> None:
     file.write_text(
         LOOKS_TO_CHOOSE.read_text(encoding="utf-8").split("\n")[0] + "\ns1_00/1,0,scan,20,0.9,0,0,,,,,,,,,,"
     )
-    with pytest.raises(ValueError, match="nobody in part 1 of 2 does scan"):
+    with pytest.raises(ValueError, match="nobody in part 1 of 2 does between, browse, call, none, photo, scan"):
         Looks.read(file, part=(1, 2))
