@@ -6,7 +6,9 @@
 log odds of a photo, less those of the likeliest other act. How alike two looks are `t` seconds apart within one stretch
 is one less their semivariance, over the variance of the whole table's stretches of that act (a variogram, upside down);
 how alike the next stretch of the same person is, is the intraclass correlation of the stretches' means (one-way random
-effects, unequal numbers), with the interval that holds nine in ten of as many people drawn again.
+effects, unequal numbers), with the interval that holds nine in ten of as many people drawn again. Last, how many
+stretches with a device that shows look surely like a photo: what `rules/seriality.py` believes an act at most comes of
+it.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from simulation.noise import LOOKS_TO_CHOOSE, Look, read_looks
 
 LAGS_S = (0.0, 0.3, 0.7, 1.5, 2.5, 4.0, 6.0, 9.0)  # borders of the bins
+SURELY, LEAST_PX = 4.0, 12.0  # what a look says on average that is surely a photo's; diagonal of a device that shows
 FLOOR = 0.01  # scores nearer to 0 or 1 say no more
 DRAWS = 2000
 
@@ -73,17 +76,32 @@ def intraclass(people: Sequence[Means]) -> float:
     return float(person / (person + within))
 
 
+def surely_photos(looks: Sequence[Look]) -> dict[str, tuple[int, int]]:
+    """How many stretches look surely like a photo, and of how many, by act; who isn't seen looks like nothing."""
+    stretches: dict[tuple[str, str, int], list[Look]] = defaultdict(list)
+    for look in looks:
+        stretches[look.act, look.person, look.stretch].append(look)
+    found: dict[str, list[bool]] = defaultdict(list)
+    for (act, _, _), theirs in stretches.items():
+        if np.mean([look.device_px for look in theirs]) >= LEAST_PX:
+            found[act].append(bool(np.mean([said(look) for look in theirs]) > SURELY))
+    return {act: (sum(sure), len(sure)) for act, sure in found.items()}
+
+
 def main() -> None:
     """Print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--looks", type=Path, default=LOOKS_TO_CHOOSE, help="table of measured looks (looks.py)")
     args = parser.parse_args()
-    rng = np.random.default_rng(0)
-    for act, people in sorted(stretches_of(read_looks(args.looks)).items()):
+    rng, looks = np.random.default_rng(0), read_looks(args.looks)
+    sure = surely_photos(looks)
+    for act, people in sorted(stretches_of(looks).items()):
         stretches = [one for theirs in people.values() for one in theirs]
         print(f"{act}: {len(people)} people, {len(stretches)} stretches")
         for (near, far), (alike, count) in alike_by_lag(stretches).items():
             print(f"  {near:g} to {far:g} s apart: {alike:.2f} ({count} stretches)")
+        if act in sure:
+            print(f"  surely like a photo: {sure[act][0]} of {sure[act][1]} stretches")
         again = [np.array([np.mean([v for _, v in one]) for one in theirs]) for theirs in people.values()]
         again = [means for means in again if len(means) > 1]
         if len(again) < 3:

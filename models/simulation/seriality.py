@@ -44,7 +44,8 @@ TAIL = 12  # greatest log odds of work that the tail is fitted to
 RIDGE = 0.3
 FOLDS = 3  # each with people of other warehouses
 # What a table of some hundred people doesn't show may be all the same: by Jeffreys half a scan more than was seen looks
-# surely like a photo, of 123 scans 0.4 in 100. That is what comes of so many stretches seen as if another act was done.
+# surely like a photo, of 123 scans 0.4 in 100. That is what comes of so many stretches seen as if another act was done
+# (who uses no device is seen anew every second, and so mistaken more often than that).
 UNSEEN = 0.05
 PIECE_H = 2.0
 
