@@ -22,6 +22,7 @@ from detector.errors import MissingPart
 logger = logging.getLogger(__name__)
 
 START_S = 10.0  # mosquitto needs 0.1 s here, iotcore 0.25 s; a busy machine more
+LINGER_S = 20  # more than a worker or a hub takes to keep what it has in hand
 LARGEST_PACKET = 2 * 2**20
 LOG = "broker.log"
 FIND = "find"
@@ -61,11 +62,18 @@ dynamic_filters = true
 """
 
 # Runs a program until it ends or our end of the pipe on stdin closes, which it does whatever kills us. The death
-# signal of Linux would do too, but it fires when the *thread* that started the child ends.
+# signal of Linux would do too, but it fires when the *thread* that started the child ends. SIGTERM alone is not enough:
+# mosquitto loses one that comes between its listening and its loop (3 of 300 sent as soon as 2.0.21 took connections),
+# and it is not repeated, because a second one tells a worker to drop what it has in hand.
 KEEPER = """
 exec 3<&0
-"$0" "$@" 3<&- </dev/null & child=$!
-(read -r _ <&3; kill "$child") & reader=$!
+linger=$1; shift
+"$@" 3<&- </dev/null & child=$!
+(
+    read -r _ <&3; kill "$child"
+    while [ "$linger" -gt 0 ]; do sleep 1; linger=$((linger - 1)); done
+    kill -9 "$child"
+) & reader=$!
 wait "$child"; code=$?
 kill "$reader" 2>/dev/null
 exit $code
@@ -73,20 +81,21 @@ exit $code
 
 
 class Kept:
-    """A child process that is told to stop (SIGTERM) when this process does, however this one ends.
+    """A child process that is told to stop (SIGTERM) when this process does, however this one ends, and then made to.
 
     Ctrl-C does not reach it: whoever started it stops it, in the right order.
 
     Args:
         command: Program and arguments.
         log: Takes its output; made anew, readable by its owner only.
+        linger_s: It is killed so many seconds after it was told to stop.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, linger_s: int = LINGER_S) -> None:
         log.unlink(missing_ok=True)
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             self._keeper = subprocess.Popen(
-                ["/bin/sh", "-c", KEEPER, *command],
+                ["/bin/sh", "-c", KEEPER, "keeper", str(linger_s), *command],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 
-from detector.broker import EmbeddedBroker, find_mosquitto, is_listening
+from detector.broker import EmbeddedBroker, Kept, find_mosquitto, is_listening
 from detector.errors import MissingPart
 from tests.conftest import part_missing
 from tests.parts_mosquitto import soon
@@ -79,6 +79,18 @@ def test_it_dies_with_its_parent_even_by_kill_9(tmp_path: Path, kind: str) -> No
         assert is_listening(port)
         os.kill(parent.pid, signal.SIGKILL)
     assert soon(lambda: not is_listening(port))
+
+
+def test_what_does_not_hear_that_it_should_stop_is_killed(tmp_path: Path) -> None:
+    # as mosquitto does not when told in the moment between its listening and its loop
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    log = tmp_path / "deaf.log"
+    kept = Kept([sys.executable, "-c", deaf], log, linger_s=1)
+    assert soon(lambda: log.read_bytes() == b"deaf\n")
+    kept.ask_to_stop()
+    assert soon(lambda: kept.poll() == 128 + signal.SIGKILL)
 
 
 def test_a_program_that_ends_at_once_is_an_error_with_the_log(tmp_path: Path) -> None:
