@@ -39,7 +39,7 @@ SAME_S = 0.001  # findings that begin within this have the same id
 LARGEST = ("people", "people_inside", "stay_s", "crouched_s", "crouched", "carried", "visits", "out_of_hours")
 
 # Of a finding and the one before it, which tell of different acts, the sum counts.
-ADDED = ("photos", "scans", "unclear", "moved_on")
+ADDED = ("photos", "untold", "scans", "unclear", "moved_on")
 
 
 @dataclass(slots=True)

@@ -23,7 +23,8 @@ high: these, and all that may bear a label (none was judged to lie label down, u
       degrees (the picture's corner is at 39), at any tilt of 20, 35 or 50.
 
 What hides labels from the phone isn't known, nor are parcels on shelves told from those farther away on the floor.
-Labels of several photos are united by the slots they lie in, never added up.
+Labels of several photos are united by the slots they lie in, never added up. Photos that aren't told take labels too:
+`overlooked.py` says how many more there may be.
 """
 
 from __future__ import annotations

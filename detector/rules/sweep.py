@@ -26,23 +26,28 @@ import numpy as np
 from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
-from detector.rules.bearing import Bearing, carried_on, risen, standing
 from detector.rules.exposure import Exposed, exposed, united
+from detector.rules.overlooked import Shot, overlooked
 from detector.rules.policy import Permission, Policies
+from detector.rules.posture import LOITERING, NEW, Posture
 from detector.rules.returning import Returning
 from detector.rules.seriality import SweepWeights, chance, load_weights
 from detector.rules.zones import ZoneMap
-from detector.values import Act, ActKind, Box, IncidentKind, Parcel, Person, Scene, Severity, Signal
+from detector.values import Act, ActKind, Box, CountRange, IncidentKind, Parcel, Scene, Severity, Signal
 
 # From here on it is no longer a chance pair of photos.
 CRITICAL_ACTS = 4
 QUICK_S, MOVES_ON_S = 2.0, 12.0
 FRESH_S = 0.5  # a scene shows the act if it was still going on so shortly before
-POSTURE_S = 60.0  # how long it is remembered who crouched when
 LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
 BESIDE = 1.5  # standing heights between two people who are together
-LOITERING = 0.35  # heights a second, below which somebody stays rather than walks by
 ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
+
+ELSE = {
+    ActKind.SCAN,
+    ActKind.CALL,
+    ActKind.BROWSE,
+}  # who does this isn't photographing; what is unclear may be just that
 
 Key = tuple[int, ActKind, float]
 
@@ -73,6 +78,8 @@ class Noted:
         permission: What is fine there and then however many do it; more may be for so many as they are.
         moved_on: Whether it was quick and its parcel then left its place.
         who: Name of who did it, the same for all tracks that may be of one person.
+        stayed: Seconds that the track had stayed in one place when the act began, and when it ended.
+        around: Slots of all parcels that were in view meanwhile.
     """
 
     act: Act
@@ -84,6 +91,8 @@ class Noted:
     permission: Permission
     moved_on: bool = False
     who: int = 0
+    stayed: tuple[float, float] = (0.0, 0.0)
+    around: frozenset[int] = frozenset()
 
     @property
     def may_count(self) -> bool:
@@ -181,6 +190,10 @@ class SweepRule:
             known.permission if known else self._policies.least(zone, act.started_at),
             bool(known and known.moved_on and is_quick(act)),  # what is sure already may turn out to last
             known.who if known else self._returning.who(act.track),
+            (
+                known.stayed[0] if known else posture.stayed_until(act.started_at),
+                posture.stayed_until(act.ended_at) if posture.bearing or not known else known.stayed[1],
+            ),
         )
         if not noted.may_count:
             return noted
@@ -190,7 +203,8 @@ class SweepRule:
             device = max((d for d in scene.devices if d.holder == act.track), key=lambda d: d.score, default=None)
             phone = device.box if device else None
             photo = exposed(person.box, posture.height, phone, target, scene.parcels, scene.labels)
-        return replace(noted, exposed=noted.exposed | photo)
+        around = (known.around if known else frozenset[int]()) | {parcel.id for parcel in scene.parcels}
+        return replace(noted, exposed=noted.exposed | photo, around=around)
 
     def _beside(self, track: int) -> frozenset[int]:
         """Others who stay near somebody now."""
@@ -263,6 +277,7 @@ class SweepRule:
             for n in self._noted[zone.name].values()
             if n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts)
         )
+        untold = self._untold(noted, zone.name)
         score = chance(acts, work, who, self._weights)
         is_sure = score >= self._settings.sure
         # Who is told of many doubtful sweeps stops looking at those that are real.
@@ -277,11 +292,26 @@ class SweepRule:
             severity=severity,
             tracks=tuple(sorted(tracks)),
             acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
-            labels_exposed=united(n.exposed for n in noted).count,
-            facts={**facts(noted, aside, people), "unsure": not is_sure},
+            labels_exposed=labels(noted, untold),
+            facts={**facts(noted, aside, people), "untold": untold[1], "unsure": not is_sure},
             boxes=pictured(acts, scene),
             private=tuple(parcel.box for parcel in scene.parcels),
         )
+
+    def _untold(self, counted: Sequence[Noted], zone: str) -> tuple[int, int]:
+        """How many photos more there may be of those whose acts count: probably, and at most."""
+        likely = most = 0
+        for who in {n.who for n in counted}:
+            theirs = [n for n in counted if n.who == who]
+            others = (
+                n.act for n in self._noted[zone].values() if n.who == who and n.act.kind in ELSE and n not in theirs
+            )
+            more = overlooked(
+                [Shot(n.act.track, n.act.started_at, n.act.ended_at, n.stayed) for n in theirs],
+                tuple((act.started_at, act.ended_at) for act in others),
+            )
+            likely, most = likely + more[0], most + more[1]
+        return likely, most
 
     def _people(self, zone: str, noted: Sequence[Noted], scene: Scene) -> int:
         """How many people it took at least: those of the sweep in view together, at most so far.
@@ -324,6 +354,14 @@ def facts(noted: Sequence[Noted], aside: Sequence[Noted], people: int) -> dict[s
         "unclear": kinds.count(ActKind.UNCLEAR),
         "moved_on": sum(n.moved_on for n in aside),
     }
+
+
+def labels(noted: Sequence[Noted], untold: tuple[int, int]) -> CountRange:
+    """Labels that acts took, with so many untold ones, probably and at most; no more than there are parcels."""
+    seen = united(n.exposed for n in noted).count
+    there = len(frozenset[int]().union(*(n.around for n in noted)))
+    high = max(seen.high, min(seen.high + untold[1], there))
+    return CountRange(seen.low, min(seen.best + untold[0], high), high)
 
 
 def is_quick(act: Act) -> bool:
@@ -379,48 +417,6 @@ def crouched_share(noted: Sequence[Noted]) -> float:
     if sum(lengths) <= 0:
         return sum(n.crouched for n in noted) / len(noted)
     return sum(n.crouched * length for n, length in zip(noted, lengths, strict=True)) / sum(lengths)
-
-
-@dataclass(frozen=True, slots=True)
-class Posture:
-    """How somebody carried themselves of late: bearing now, and spans of time (from, to) crouched or bent.
-
-    `upright` is their height when they stood tallest, and the row of their feet then, pixels: who photographs may squat
-    for minutes, and a bearing forgets too soon how tall they stand.
-    """
-
-    bearing: Bearing | None = None
-    spans: tuple[tuple[float, float], ...] = ()
-    upright: tuple[float, float] | None = None
-
-    @property
-    def height(self) -> float:
-        """Standing height now, pixels; 0 before the first look."""
-        if self.upright is None or self.bearing is None:
-            return 0.0
-        return max(standing(self.upright, self.bearing.feet[1]), self.bearing.now)
-
-    def after(self, person: Person, at: float) -> Posture:
-        """The posture after one more look."""
-        before, bearing = self.bearing, carried_on(self.bearing, person, at)
-        now, row = bearing.now, bearing.feet[1]
-        upright = risen(self.upright, now, row, at - before.at) if self.upright and before else (now, row)
-        spans = self.spans
-        if replace(bearing, height=standing(upright, row)).crouched:
-            on = before is not None and bool(spans) and spans[-1][1] == before.at and at - before.at <= 1.0
-            spans = (*spans[:-1], (spans[-1][0], at)) if on else (*spans, (at, at))
-        if spans and at - spans[0][1] > POSTURE_S:
-            spans = spans[1:]
-        return Posture(bearing, spans, upright)
-
-    def crouched(self, begin: float, end: float) -> float:
-        """Share 0..1 of a span of time spent crouched; of a moment, whether."""
-        if end <= begin:
-            return float(any(a <= begin <= b for a, b in self.spans))
-        return sum(max(0.0, min(b, end) - max(a, begin)) for a, b in self.spans) / (end - begin)
-
-
-NEW = Posture()
 
 
 def pictured(acts: Sequence[Act], scene: Scene) -> tuple[tuple[str, Box], ...]:

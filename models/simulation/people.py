@@ -237,6 +237,7 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     ]
     photos = [s for s in plan.steps if s.act == "photo"]
     parcels = len({s.target for s in photos})
+    acts = [act for act in found[0].acts if act.kind is ActKind.PHOTO] if found else []
     tall_there = float(np.median([world.hall.height(s.feet[1]) for s in photos]))
     exposed = found[0].labels_exposed if found else None
     return {
@@ -244,7 +245,7 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
         "found": bool(found), "incidents": len(found),
         "exposed": None if exposed is None else [exposed.low, exposed.best, exposed.high],
         "score": round(found[0].score, 3) if found else None,
-        "acts": sum(act.kind is ActKind.PHOTO for act in found[0].acts) if found else 0,
+        "acts": len(acts), "told": len({act.parcels[0] for act in acts if act.parcels}),
         "delay_s": None if not found else max(0.0, found[0].started_at - visitors[0].begins),
     }  # fmt: skip
 
@@ -299,9 +300,27 @@ def summary(parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]]) -
         "recall_where_near_enough": {"person_px": round(near_enough)}
         | found(s for s in sweeps if s["tall_there"] >= near_enough),
         "recall_by_style": {style: found(s for s in sweeps if s["style"] == style) for style in STYLES},
+        "labels": labels([s for s in sweeps if s["found"]]),
         "incidents_a_sweep": round(sum(s["incidents"] for s in sweeps) / max(1, sum(s["found"] for s in sweeps)), 3),
         "pipeline_ms_a_frame": round(1000 * seconds / frames, 3) if frames else None,
     }
+
+
+def labels(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How many labels are said to be exposed in sweeps found, against how many parcels were photographed."""
+    low, best, high = np.array([s["exposed"] for s in found], float).reshape(-1, 3).T
+    true, told = (np.array([s[name] for s in found], float) for name in ("photos", "told"))
+
+    def of_truth(counts: np.ndarray) -> dict[str, float]:
+        """Quantiles over the sweeps of a count's share of the true one."""
+        shares = np.quantile(counts / true, (0.1, 0.5, 0.9)) if len(found) else np.full(3, np.nan)
+        return {name: round(float(q), 2) for name, q in zip(("tenth", "median", "nine tenths"), shares, strict=True)}
+
+    return {
+        "range_holds_the_truth": share(int(((low <= true) & (true <= high)).sum()), len(found)),
+        "too_low": int((high < true).sum()),
+        "told_of_true": of_truth(told), "best_of_true": of_truth(best), "high_of_true": of_truth(high),
+    }  # fmt: skip
 
 
 def page(figures: dict[str, Any]) -> str:

@@ -17,12 +17,12 @@ from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed
 from detector.rules.policy import Permission, Policies
 from detector.rules.seriality import SweepWeights
-from detector.rules.sweep import Noted, Posture, along_row, is_sweep, pictured
+from detector.rules.sweep import Noted, along_row, is_sweep, pictured
 from detector.rules.sweep import SweepRule as Rule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
-from detector.values import Act, ActKind, Box, Device, IncidentKind, Parcel, Person, Scene, Severity, Signal
+from detector.values import Act, ActKind, Box, CountRange, Device, IncidentKind, Parcel, Scene, Severity, Signal
 from tests.builders import SIZE, act, box_at, detections, look, moved, parcel, person, phone, scene, times
 from tests.rules.staging import AHEAD, BEHIND, PLACES, STANDING, aimed, parcels
 
@@ -113,6 +113,7 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
     assert dict(last.facts) == {
         "photos": 2, "parcels": 2, "people": 1, "beside": 0, "pace_per_min": 15.0, "along_row": False,
         "crouched": 0.0, "shift": None, "out_of_hours": False, "scans": 0, "unclear": 0, "moved_on": 0,
+        "untold": 3,
         "unsure": True,
     }  # fmt: skip
     assert found[0].at == pytest.approx(6.8, abs=0.21)
@@ -530,26 +531,6 @@ def _hangs_by_a_thread(places: list[tuple[int, int]]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "share"),
-    [(0, 5, 0.0), (5, 15, 0.5), (10, 20, 1.0), (12, 12, 1.0), (2, 2, 0.0), (15, 35, 0.25)],
-)
-def test_the_share_of_a_span_spent_crouched(begin: float, end: float, share: float) -> None:
-    posture = Posture()
-    for t in times(0, 30, 5):
-        box: Box = (0, 90, 80, 200) if 10 <= t <= 20 else (0, 0, 80, 200)
-        posture = posture.after(Person(1, box, 0.9, 0, t), t)
-    assert posture.crouched(begin, end) == pytest.approx(share, abs=0.05)
-
-
-def test_a_posture_keeps_a_minute() -> None:
-    posture = Posture()
-    for t in times(0, 600, 5):
-        box: Box = (0, 90, 80, 200) if t % 10 > 5 else (0, 0, 80, 200)
-        posture = posture.after(Person(1, box, 0.9, 0, t), t)
-        assert len(posture.spans) <= 8
-
-
-@pytest.mark.parametrize(
     ("acts", "sweep"),
     [
         pytest.param([], False, id="none"),
@@ -568,6 +549,46 @@ def test_labels_of_several_photos_are_counted_once() -> None:
     last = signals(acts, seen=scenes(acts, 20, floor=lambda t: close))[-1]
     assert last.labels_exposed.low == 2
     assert 2 <= last.labels_exposed.best <= last.labels_exposed.high <= len(close)
+
+
+APART = [act(2, 4, [1], score=0.8), act(14, 16, [2], score=0.8)]
+FLOOR = [*parcels(), *(parcel(20 + n, moved(AHEAD, (40 * n, -200))) for n in range(20))]
+
+
+def labels(acts: Sequence[Act], who: Callable[[float, int], Box] = standing, told: Sequence[Act] = ()) -> CountRange:
+    """Labels that are said to be exposed by acts, beside others that don't count."""
+    found = scenes(acts, 20, who, floor=lambda t: FLOOR)
+    return signals([*acts, *told], seen=found)[-1].labels_exposed
+
+
+def test_who_stays_between_two_photos_may_have_taken_more() -> None:
+    near, apart = labels(PAIR), labels(APART)
+    assert near.low == apart.low == 2
+    assert apart.best > near.best
+    assert apart.high >= near.high + 5
+
+
+def test_how_many_photos_may_have_gone_untold_is_told() -> None:
+    found = [signals(acts, seen=scenes(acts, 20))[-1].facts["untold"] for acts in (PAIR, APART)]
+    assert 0 <= found[0] < found[1]
+
+
+def test_who_walks_between_two_photos_has_taken_no_more() -> None:
+    def who(t: float, n: int) -> Box:
+        return moved(STANDING, (150 * min(max(0.0, t - 4), max(0.0, 14 - t)), 0))
+
+    assert labels(APART, who).high <= labels(PAIR).high
+
+
+@pytest.mark.parametrize("kind", [ActKind.SCAN, ActKind.CALL, ActKind.BROWSE])
+def test_who_does_something_else_between_two_photos_has_taken_no_more(kind: ActKind) -> None:
+    meanwhile = replace(act(4.2, 13.8, [3]), kind=kind)
+    assert labels(APART, told=[meanwhile]).high <= labels(PAIR).high
+
+
+def test_no_more_labels_are_exposed_than_there_are_parcels() -> None:
+    acts = [act(2, 4, [1], score=0.8), act(60, 62, [2], score=0.8), act(120, 122, [1], score=0.8)]
+    assert signals(acts, seen=scenes(acts, 130))[-1].labels_exposed.high == len(parcels())
 
 
 def test_a_signal_shows_who_what_and_every_label() -> None:
