@@ -3,13 +3,10 @@
 Whoever takes labels goes on from one to the next, but not each photo is seen as one: somebody turns away, or is too
 small. So the labels of the photos told are nearly always too few. Who stays in one place between two photos may be
 photographing all that time, one photo in the median length `d` of those told, but hardly many in a row without one of
-them being told. For each time `s` between two photos of `k`:
+them being told. For each time `s` between two photos, in whole photos:
 
+    best:  s / (d + NEXT_S), `USUAL_BETWEEN` at most
     high:  s / d, `MOST_BETWEEN` at most; and twice the most of these for what came before the first and after the last
-    best:  s / (d + NEXT_S), `USUAL_BETWEEN` at most; all of it times (k + 1) / (k - 1), for k photos picked at random
-           out of a row split it into k + 1 pieces that are equally long on average
-
-each in whole photos.
 """
 
 from __future__ import annotations
@@ -22,9 +19,9 @@ from statistics import median
 from detector.rules.posture import Spans, shared_s
 
 LEAST_S = 0.8  # nobody photographs label after label faster
-NEXT_S = 1.0  # in which the phone is moved on to the next label
-# Of the parcels photographed in simulated sweeps that are found the median sweep has 0.36 told (models/README.md): so
-# (1 - 0.36) / 0.36 photos go untold before the next is told on average, and more than seven one time in twenty.
+NEXT_S = 2.0  # from one photo to the next, the median in rendered clips
+# Of the parcels photographed in a simulated sweep that is found 0.33 are told, in the median (models/README.md): so
+# 0.67 / 0.33 photos go untold before the next is told on average, and more than seven one time in sixteen.
 USUAL_BETWEEN, MOST_BETWEEN = 2, 7
 
 
@@ -56,9 +53,9 @@ def overlooked(shots: Sequence[Shot], busy: Spans = ()) -> tuple[int, int]:
         return 0, 0
     length = max(median(shot.ended_at - shot.started_at for shot in shots), LEAST_S)
     between = [max(0.0, stayed_s(a, b) - shared_s(busy, a.ended_at, b.started_at)) for a, b in pairwise(shots)]
-    usual = sum(min(int(s // (length + NEXT_S)), USUAL_BETWEEN) for s in between)
+    usual = [min(int(s // (length + NEXT_S)), USUAL_BETWEEN) for s in between]
     most = [min(int(s // length), MOST_BETWEEN) for s in between]
-    return round(usual * (len(shots) + 1) / (len(shots) - 1)), sum(most) + 2 * max(most)
+    return sum(usual), sum(most) + 2 * max(most)
 
 
 def stayed_s(a: Shot, b: Shot) -> float:

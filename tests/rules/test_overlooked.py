@@ -26,11 +26,11 @@ def shots(*gaps: float, length: float = 2.0, stays: float = 1.0) -> list[Shot]:
         pytest.param(shots(), (0, 0), id="one told"),
         pytest.param(shots(1.9), (0, 0), id="no time for one more"),
         pytest.param(shots(2.0), (0, 3), id="time for one if the phone needn't be moved"),
-        pytest.param(shots(3.0), (3, 3), id="time for one, and so for one before and one after"),
-        pytest.param(shots(3.0, 0.5, 0.5), (2, 3), id="one between four"),
-        pytest.param(shots(600.0), (3 * USUAL_BETWEEN, 3 * MOST_BETWEEN), id="ten minutes: hardly all of it untold"),
+        pytest.param(shots(4.0), (1, 6), id="time for one, or for two, and so for two before and two after"),
+        pytest.param(shots(4.0, 0.5, 2.0), (1, 7), id="of several times each by itself"),
+        pytest.param(shots(600.0), (USUAL_BETWEEN, 3 * MOST_BETWEEN), id="ten minutes: hardly all of it untold"),
         pytest.param(shots(600.0, stays=0.0), (0, 0), id="ten minutes of walking"),
-        pytest.param(shots(4.1, length=0.1), (6, 15), id="photos told too short count as long as one takes"),
+        pytest.param(shots(4.1, length=0.1), (1, 15), id="photos told too short count as long as one takes"),
     ],
 )
 def test_as_many_as_time_was_for(told: list[Shot], more: tuple[int, int]) -> None:
