@@ -46,7 +46,7 @@ class Posture:
         before, bearing = self.bearing, carried_on(self.bearing, person, at)
         now, row = bearing.now, bearing.feet[1]
         upright = risen(self.upright, now, row, at - before.at) if self.upright and before else (now, row)
-        since = before.at if before and at - before.at <= UNBROKEN_S else None
+        since = before.at if before and 0 <= at - before.at <= UNBROKEN_S else None
         low = lengthened(self.low, since, at) if replace(bearing, height=standing(upright, row)).crouched else self.low
         stays, stayed_s = self.stays, self.stayed_s
         if bearing.speed < LOITERING:

@@ -74,3 +74,13 @@ def test_nobody_stays_longer_than_they_are_there(steps: list[tuple[float, float]
     found = after(places)
     assert 0 <= found.stayed_s <= t - places[0][0] + 1e-6
     assert found.stayed_until(t) <= found.stayed_s + 1e-6
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-300, 300)), min_size=1, max_size=60))
+def test_a_clock_that_goes_back_takes_no_stay_away(steps: list[tuple[float, float]]) -> None:
+    posture, t, x, stayed = Posture(), 1000.0, 0.0, 0.0
+    for seconds, step in steps:
+        t, x = t + seconds, x + step
+        posture = posture.after(Person(1, moved(STANDING, (x, 0)), 0.9, 0, t), t)
+        assert posture.stayed_s >= stayed
+        stayed = posture.stayed_s
