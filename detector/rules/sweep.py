@@ -301,14 +301,12 @@ class SweepRule:
     def _untold(self, counted: Sequence[Noted], zone: str) -> tuple[int, int]:
         """How many photos more there may be of those whose acts count: probably, and at most."""
         likely = most = 0
+        keys = {(n.act.track, n.act.kind, n.act.started_at) for n in counted}
+        others = [n for key, n in self._noted[zone].items() if n.act.kind in ELSE and key not in keys]
         for who in {n.who for n in counted}:
-            theirs = [n for n in counted if n.who == who]
-            others = (
-                n.act for n in self._noted[zone].values() if n.who == who and n.act.kind in ELSE and n not in theirs
-            )
             more = overlooked(
-                [Shot(n.act.track, n.act.started_at, n.act.ended_at, n.stayed) for n in theirs],
-                tuple((act.started_at, act.ended_at) for act in others),
+                [Shot(n.act.track, n.act.started_at, n.act.ended_at, n.stayed) for n in counted if n.who == who],
+                tuple((n.act.started_at, n.act.ended_at) for n in others if n.who == who),
             )
             likely, most = likely + more[0], most + more[1]
         return likely, most
