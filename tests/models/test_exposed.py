@@ -23,10 +23,10 @@ def label_of(parcel: int, box: tuple[int, int, int, int]) -> dict[str, Any]:
 
 
 def truth(exposed: dict[int, list[int]]) -> dict[str, Any]:
-    """Somebody photographs parcel 10, then 20; `exposed` are the labels seen at each."""
+    """Somebody photographs parcel 10, then at once 20; `exposed` are the labels seen at each."""
     events = [
         {"person": PERSON_ID, "act": "photo", "t0": 2.0, "t1": 4.0, "parcel": 10},
-        {"person": PERSON_ID, "act": "photo", "t0": 6.0, "t1": 8.0, "parcel": 20},
+        {"person": PERSON_ID, "act": "photo", "t0": 5.4, "t1": 8.0, "parcel": 20},
     ]
     frames = []
     for n in range(50):
