@@ -18,7 +18,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +63,19 @@ class Judged:
 
 
 class TrueActs:
-    """A recogniser that tells given acts when they are sure."""
+    """A recogniser that tells given acts when they are sure, and again when they are over."""
 
     def __init__(self, acts: Iterable[Act]) -> None:
         self._left = list(acts)
+        self._going_on: list[Act] = []
 
     def observe(self, scene: Scene) -> list[Act]:
-        """Acts that are sure by this scene."""
-        due = [act for act in self._left if act.started_at + SURE_S <= scene.at]
-        self._left = [act for act in self._left if act not in due]
-        return due
+        """Acts that are sure or over by this scene."""
+        sure = [act for act in self._left if act.started_at + SURE_S <= scene.at]
+        self._left = [act for act in self._left if act not in sure]
+        over = [act for act in (*self._going_on, *sure) if act.ended_at <= scene.at]
+        self._going_on = [act for act in (*self._going_on, *sure) if act not in over]
+        return [*over, *(replace(act, ended_at=scene.at) for act in sure if act not in over)]
 
 
 def true_detections(frame: dict[str, Any]) -> Detections:
