@@ -43,11 +43,8 @@ LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
 BESIDE = 1.5  # standing heights between two people who are together
 ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
 
-ELSE = {
-    ActKind.SCAN,
-    ActKind.CALL,
-    ActKind.BROWSE,
-}  # who does this isn't photographing; what is unclear may be just that
+# Who does this isn't photographing; what is unclear may be just that.
+ELSE = (ActKind.SCAN, ActKind.CALL, ActKind.BROWSE)
 
 Key = tuple[int, ActKind, float]
 
@@ -190,7 +187,7 @@ class SweepRule:
             known.permission if known else self._policies.least(zone, act.started_at),
             bool(known and known.moved_on and is_quick(act)),  # what is sure already may turn out to last
             known.who if known else self._returning.who(act.track),
-            (
+            (  # of a track that is gone what was known stays
                 known.stayed[0] if known else posture.stayed_until(act.started_at),
                 posture.stayed_until(act.ended_at) if posture.bearing or not known else known.stayed[1],
             ),

@@ -311,9 +311,11 @@ def labels(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     low, best, high = np.array([s["exposed"] for s in found], float).reshape(-1, 3).T
     true, told = (np.array([s[name] for s in found], float) for name in ("photos", "told"))
 
-    def of_truth(counts: np.ndarray) -> dict[str, float]:
-        """Quantiles over the sweeps of a count's share of the true one."""
-        shares = np.quantile(counts / true, (0.1, 0.5, 0.9)) if len(found) else np.full(3, np.nan)
+    def of_truth(counts: np.ndarray) -> dict[str, float] | None:
+        """Quantiles over the sweeps of a count's share of the true one; `None` where none was found."""
+        if not found:
+            return None
+        shares = np.quantile(counts / true, (0.1, 0.5, 0.9))
         return {name: round(float(q), 2) for name, q in zip(("tenth", "median", "nine tenths"), shares, strict=True)}
 
     return {
