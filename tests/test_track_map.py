@@ -21,7 +21,7 @@ from detector.errors import SourceUnavailable
 from detector.inference.gate import MotionGate
 from detector.inference.looker import SceneLooker
 from detector.tools.track_log import Footage, Point, Track, TrackLog, read_footage, watch, write_footage
-from detector.tools.track_map import CAP_S, draw, heat, journeys, places, track_map, vanishings, zone_at
+from detector.tools.track_map import CAP_S, draw, heat, journeys, places, track_map, vanishings
 from detector.tracking import SceneTracker
 from detector.values import Box, Detections, Frame
 from tests.builders import SIZE, detections, person, scene, times
@@ -36,6 +36,7 @@ CAMERA = Camera(
     source="rtsp://10.0.0.2/1",
     zones=[Zone(name="corner", kind="blind_edge", polygon=[(0, 0.4), (0.2, 0.4), (0.2, 0.7), (0, 0.7)])],
 )
+IGNORED = Zone(name="walkway", kind="ignore", polygon=[(0, 0.3), (0.3, 0.3), (0.3, 0.8), (0, 0.8)])
 
 
 def track(
@@ -252,10 +253,17 @@ def test_the_place_of_most_time_comes_first() -> None:
     assert json.loads(json.dumps(record)) == record
 
 
-def test_the_zone_of_a_point_is_told() -> None:
-    assert zone_at(CAMERA.zones, (0.1, 0.5)) == "corner"
-    assert zone_at(CAMERA.zones, (0.9, 0.5)) is None
-    assert zone_at([], (0.5, 0.5)) is None
+@pytest.mark.parametrize(
+    ("zones", "names"),
+    [
+        pytest.param(CAMERA.zones, {"corner", None}, id="as drawn"),
+        pytest.param([], {None}, id="none"),
+        pytest.param([*CAMERA.zones, IGNORED], {None}, id="the worker ignores it"),
+    ],
+)
+def test_a_place_is_named_by_the_zone_it_has_for_the_worker(zones: list[Zone], names: set[str | None]) -> None:
+    made = track_map(day([(GATE, 40, 12), (CORNER, 600, 4)]), CAMERA.model_copy(update={"zones": zones}))
+    assert {place["zone"] for place in made.record()["places"]} == names
 
 
 # The picture.

@@ -41,7 +41,8 @@ from numpy.typing import NDArray
 
 from detector.config import Camera, EdgeConfig, Zone
 from detector.errors import ConfigError, Problem
-from detector.geometry import distance, points_in_polygon
+from detector.geometry import distance
+from detector.rules.zones import ZoneMap
 from detector.tools.track_log import Footage, Picture, Point, Progress, Track, read_footage, watch, write_footage
 
 # Lengths in heights of the person.
@@ -248,7 +249,7 @@ class TrackMap:
         return {
             "x": round(share[0], 4),
             "y": round(share[1], 4),
-            "zone": zone_at(self.camera.zones, share),
+            "zone": zone.name if (zone := ZoneMap(self.camera.zones).at(place.at, self.footage.size)) else None,
             "vanished": len(place.vanished),
             "appeared_again": sum(vanishing.back for vanishing in place.vanished),
             "total_away_s": round(place.away_s, 1),
@@ -269,13 +270,6 @@ def track_map(footage: Footage, camera: Camera) -> TrackMap:
     """Where people go out of sight, by the tracks of one camera."""
     vanished, number = vanishings(footage)
     return TrackMap(footage, camera, tuple(vanished), tuple(places(vanished, footage.size)), number)
-
-
-def zone_at(zones: Sequence[Zone], share: Point) -> str | None:
-    """Name of the first zone that holds a point in shares of the picture."""
-    point = np.clip(np.array([share], np.float32), 1e-4, 1 - 1e-4)
-    inside = (z.name for z in zones if points_in_polygon(point, np.asarray(z.polygon, np.float32))[0])
-    return next(inside, None)
 
 
 def _told(place: dict[str, Any]) -> tuple[str, str]:
