@@ -213,7 +213,10 @@ class Judge:
         if leap:
             scene = replace(scene, clock_step_s=leap)
         self.scene = scene
-        signals = [signal for rule in self._stages.rules for signal in rule.observe(scene)]
+        # Whatever a rule thinks of, no label is to be legible in the picture that goes with what it says.
+        signals = [
+            replace(signal, private=scene.private) for rule in self._stages.rules for signal in rule.observe(scene)
+        ]
         self.sight = Sight(scene, self._photographing(scene), bool(first or leap or resized))
         return updates + self._stages.policy.admit(signals, look.captured_at)
 

@@ -330,7 +330,7 @@ class Scene:
 
     @property
     def private(self) -> tuple[Box, ...]:
-        """Parcels and labels, for a `Signal` that is about nothing in the picture."""
+        """Parcels and labels: what is never sent as it was seen."""
         return (*(parcel.box for parcel in self.parcels), *self.labels)
 
 
@@ -377,9 +377,9 @@ class Signal:
     """What a rule says it sees: the state so far of one finding, not an opinion on urgency beyond `severity`.
 
     A rule may send the finding again as it grows; the incident policy merges by camera, kind, zone and time. `boxes`
-    are the places to look at in the frame of time `at`, as (caption key, box); `private` are parcels, whose labels must
-    not be legible in a picture that is sent even where the label itself went undetected, and labels that aren't among
-    the boxes.
+    are the places to look at in the frame of time `at`, as (caption key, box). `private`, which a rule leaves alone, are
+    the scene's parcels and labels (`Judge` fills it in): none may be legible in a picture that is sent, even where a
+    parcel's label went undetected.
     """
 
     kind: IncidentKind

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from detector.alerts.incidents import IncidentBook
+from detector.alerts.snapshot import snapshot_jpeg
 from detector.assembly import build_pipeline
 from detector.config import Analysis, Camera, EdgeConfig, Incidents, Policy, Rules, TamperRule, Zone
 from detector.geometry import as_box, centre
@@ -337,6 +339,29 @@ def test_what_was_learned_survives_and_what_was_remembered_does_not(change: str)
     heir = Pipeline(SceneLooker(ScriptedDetector(lambda t: [])), build)
     heir.recall(pipeline.learned())
     assert students[-1].count == 4
+
+
+class Terse:
+    """A rule that says as little of what it sees as it may."""
+
+    def observe(self, scene: Scene) -> list[Signal]:
+        return [Signal(IncidentKind.TAMPER, "cam", None, scene.at, scene.at, 0.9, Severity.WARNING)]
+
+
+def test_no_label_is_legible_in_a_picture_whatever_a_rule_thinks_of() -> None:
+    rng = np.random.default_rng(1)
+    print_on_it = Bgr(rng.integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8))
+    shown = [replace(each, picture=print_on_it) for each in frames(2)]
+    stages = Stages(SceneTracker(), (Terse(),), IncidentBook("site", Incidents()))
+    pipeline = Pipeline(SceneLooker(ScriptedDetector(lambda t: [*PARCELS, *LABELS])), lambda: stages)
+    new, pictured = next((u, each) for each in shown for u in pipeline.process(each) if u.phase is Phase.NEW)
+    assert {*PLACES.values(), *(box for _, box, _, _ in LABELS)} <= set(new.after.private)
+    sent = cv2.imdecode(np.frombuffer(snapshot_jpeg(pictured, new), np.uint8), cv2.IMREAD_COLOR)
+    scale = sent.shape[1] / SIZE[0]
+    rest = sent.std()
+    for x1, y1, x2, y2 in PLACES.values():
+        parcel = sent[round(y1 * scale) + 2 : round(y2 * scale) - 2, round(x1 * scale) + 2 : round(x2 * scale) - 2]
+        assert parcel.std() < rest / 3
 
 
 def test_people_known_from_before_are_shown_to_the_detector() -> None:

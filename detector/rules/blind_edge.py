@@ -365,7 +365,6 @@ class BlindEdgeRule:
                 "shift": self._shift(scene.at)[0],
             },
             boxes=(("blind_edge", mouth), *(("label", box) for box in scene.labels)),
-            private=tuple(parcel.box for parcel in scene.parcels),
         )
 
 

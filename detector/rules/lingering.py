@@ -302,7 +302,6 @@ class LingeringRule:
             tracks=tuple(sorted(finding.tracks)),
             facts=facts,
             boxes=(*shown, *(("label", box) for box in scene.labels)),
-            private=tuple(parcel.box for parcel in scene.parcels),
         )
 
 

@@ -387,7 +387,6 @@ class OrientationRule:
             tracks=tuple(sorted({track for slot in by_hand for track in slot.turners})),
             facts=facts | _order([p for p, _ in patch]),
             boxes=(*boxes, *(("label", box) for box in scene.labels)),
-            private=tuple(parcel.box for parcel in scene.parcels),
         )
 
 

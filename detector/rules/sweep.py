@@ -292,7 +292,6 @@ class SweepRule:
             labels_exposed=labels(noted, untold),
             facts={**facts(noted, aside, people), "untold": untold[1], "unsure": not is_sure},
             boxes=pictured(acts, scene),
-            private=tuple(parcel.box for parcel in scene.parcels),
         )
 
     def _untold(self, counted: Sequence[Noted], zone: str) -> tuple[int, int]:

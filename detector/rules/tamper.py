@@ -279,7 +279,6 @@ class TamperRule:
             IncidentKind.TAMPER, scene.camera, None, spell.since, until, spell.score,
             Severity.INFO if idle else Severity.WARNING,
             facts={"what": spell.what, "lasted_s": round(until - spell.since, 1), **(more or {})},
-            private=scene.private,
         )  # fmt: skip
 
 

@@ -81,7 +81,6 @@ def test_a_patch_that_lies_there_at_first_sight_is_told_once() -> None:
     json.dumps(dict(told.facts))
     assert ("label", (1, 2, 3, 4)) in told.boxes
     assert sum(what == "up" for what, _ in told.boxes) == told.facts["up"]
-    assert told.private == tuple(p.box for p in lying(TURNED))
 
 
 @pytest.mark.parametrize(

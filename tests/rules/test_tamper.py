@@ -68,21 +68,6 @@ def test_a_disturbance_is_told_once_it_has_lasted(what: str) -> None:
     assert 0 < first.score <= 1
 
 
-def test_labels_and_parcels_are_kept_out_of_the_pictures_of_a_disturbance() -> None:
-    lying, label = parcel(1, (100, 100, 300, 200)), (150.0, 120.0, 190.0, 140.0)
-
-    def with_parcels(s: Scene) -> Scene:
-        return replace(s, parcels=(lying,), labels=(label,), clock_step_s=-3600.0 if s.at == NOON else None)
-
-    for views in (
-        [*shown(FINE, 0, 120), *shown(WRONG["defocused"], 120, 200)],
-        [*shown(FINE, 0, 90), *frozen(90, 190)],
-    ):
-        signals = told(views, change=with_parcels)
-        assert [s.facts["what"] for s in signals][:2] in (["clock", "defocused"], ["clock", "frozen"])
-        assert {s.private for s in signals} == {(lying.box, label)}
-
-
 def test_its_whole_length_is_told_when_it_is_over() -> None:
     for lasts in (10, 40, 300, 540):
         signals = told(
