@@ -26,7 +26,6 @@ ZH = {
     "days": "{n} 天",
     "people": "{n} 人",
     "people_squatting": "{n} 人蹲着",
-    "people_bending": "{n} 人弯着腰",
     "photos": "拍照 {n} 次",
     "unsure": "不太确定",
     "labels": "暴露面单约 {n} 张",
@@ -64,7 +63,6 @@ ZH = {
     "tamper_clock": "摄像机时间跳变",
     "tamper_unknown": "画面被遮挡或镜头被移动",
     "lasting": "{what}，持续 {span}",
-    "clock_forward": "摄像机时间向前跳了 {span}",
     "clock_back": "摄像机时间倒退了 {span}",
 }
 EN = {
@@ -76,7 +74,6 @@ EN = {
     "days": "{n} day|{n} days",
     "people": "one person|{n} people",
     "people_squatting": "one person squatting|{n} people squatting",
-    "people_bending": "one person bending down|{n} people bending down",
     "photos": "{n} photo|{n} photos",
     "unsure": "not sure",
     "labels": "{n} label exposed|{n} labels exposed",
@@ -114,7 +111,6 @@ EN = {
     "tamper_clock": "the camera's time jumped",
     "tamper_unknown": "camera covered or moved",
     "lasting": "{what} for {span}",
-    "clock_forward": "the camera's time jumped {span} forward",
     "clock_back": "the camera's time jumped {span} back",
 }
 TEXTS: Mapping[str, Mapping[str, str]] = {"zh": ZH, "en": EN}
@@ -142,9 +138,7 @@ SEVERITY_NAMES: Mapping[str, Mapping[str, str]] = {
     "en": {"info": "Note", "warning": "Warning", "critical": "Critical"},
 }
 
-SQUATTING = frozenset({"squatting", "squatted", "crouching", "crouched", "crouch", "squat"})
-BENDING = frozenset({"bending", "bent", "bend"})
-MOSTLY = 0.5  # from this share of the acts or of the time on, a posture is said of the whole
+MOSTLY = 0.5  # from this share of the acts on, squatting is said of the whole
 LARGEST = 1e9  # a count or a number of seconds beyond this is no fact
 LONGEST_KIND = 60
 LONGEST_SENTENCE = 300
@@ -209,13 +203,9 @@ def count_range(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}–{high}"
 
 
-def squats(facts: Mapping[str, Any], span_s: float | None) -> bool:
-    """Whether somebody squatted for most of it: by posture, by the share of acts done so, or by time."""
-    if str(facts.get("posture")) in SQUATTING or facts.get("crouched") is True:
-        return True
-    if (number(facts, "crouched") or 0.0) >= MOSTLY:
-        return True
-    return bool(span_s) and (number(facts, "crouched_s") or 0.0) >= MOSTLY * (span_s or 0.0)
+def squats(facts: Mapping[str, Any]) -> bool:
+    """Whether somebody squatted for most of it: while they lingered, or by the share of acts done so."""
+    return facts.get("posture") == "crouched" or (number(facts, "crouched") or 0.0) >= MOSTLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +280,7 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
     if kinds == {IncidentKind.LINGERING}:
         span_s = number(facts, "stay_s") or span_s
     items = [] if span_s is None or kinds == {IncidentKind.BLIND_CORNER} else [say.span(span_s)]
-    items += _who(record, photos, span_s, say)
+    items += _who(record, photos, say)
     if photos:
         items.append(say("photos", n=photos))
         items += [say("unsure")] if holds(facts, "unsure") else []
@@ -305,7 +295,7 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
         alone = number(facts, "parcels") == 0
         items += [] if photos else [say("staying_here" if alone else "staying")]
         crouched_s = number(facts, "crouched_s") or 0.0
-        if crouched_s >= 1 and not squats(facts, span_s):
+        if crouched_s >= 1 and not squats(facts):
             items.append(say("squatting_for", span=say.span(crouched_s)))
     if IncidentKind.BLIND_CORNER in kinds:
         items.append(say("away", span=say.span(away_s)) if away_s and away_s > 0 else say("away_unknown"))
@@ -327,7 +317,7 @@ def _photos(record: Mapping[str, Any]) -> int:
     return sum(act.get("kind") == "photo" for act in record["acts"])
 
 
-def _who(record: Mapping[str, Any], photos: int, span_s: float | None, say: _Words) -> list[str]:
+def _who(record: Mapping[str, Any], photos: int, say: _Words) -> list[str]:
     """How many people and in what posture; nothing where no number is known."""
     facts = record["facts"]
     photographers = {str(act.get("track")) for act in record["acts"] if act.get("kind") == "photo"}
@@ -337,9 +327,7 @@ def _who(record: Mapping[str, Any], photos: int, span_s: float | None, say: _Wor
     most = max(least, most)
     if not most:
         return []
-    bends = str(facts.get("posture")) in BENDING
-    posture = "_squatting" if squats(facts, span_s) else "_bending" if bends else ""
-    return [say(f"people{posture}", n=count_range(least, most), plural=most)]
+    return [say("people_squatting" if squats(facts) else "people", n=count_range(least, most), plural=most)]
 
 
 def _patch(facts: Mapping[str, Any], say: _Words) -> list[str]:
@@ -370,9 +358,7 @@ def _tamper(record: Mapping[str, Any], say: _Words) -> str:
     facts = record["facts"]
     what, step_s = str(facts.get("what")), number(facts, "step_s")
     if what == "clock":
-        if not step_s:
-            return say("tamper_clock")
-        return say("clock_forward" if step_s > 0 else "clock_back", span=say.span(abs(step_s)))
+        return say("clock_back", span=say.span(-step_s)) if step_s and step_s < 0 else say("tamper_clock")
     said = say(f"tamper_{what}" if f"tamper_{what}" in ZH else "tamper_unknown")
     lasted_s = number(facts, "lasted_s")
     lasted_s = record["span_s"] if lasted_s is None else lasted_s

@@ -34,7 +34,7 @@ TABLE = [
             findings=["label_photography", "orientation_pattern"],
             labels_exposed={"low": 23, "best": 27, "high": 31},
             acts=photos(12),
-            facts={"people": 1, "crouched": True, "up": 18, "judged": 20, "usual_rate": 0.2},
+            facts={"people": 1, "crouched": 1.0, "up": 18, "judged": 20, "usual_rate": 0.2},
         ),
         "7 分钟，1 人蹲着，拍照 12 次，暴露面单约 23–31 张；这一片 20 件包裹中 18 件面单朝上；平时 20 件中约 4 件",
         "7 minutes, one person squatting, 12 photos, 23–31 labels exposed; "
@@ -131,10 +131,16 @@ TABLE = [
         id="where nothing lies",
     ),
     pytest.param(
-        record("lingering", 70, facts={"crouched_s": 65, "people": 1}),
+        record("lingering", 70, facts={"crouched_s": 65, "posture": "crouched", "people": 1}),
         "70 秒，1 人蹲着，停留在货堆旁",
         "70 seconds, one person squatting, staying beside the parcels",
         id="squatting most of the time",
+    ),
+    pytest.param(
+        record("lingering", 120, facts={"crouched_s": 66, "posture": "mixed", "people": 1}),
+        "2 分钟，1 人，停留在货堆旁，其中蹲着 66 秒",
+        "2 minutes, one person, staying beside the parcels, squatting for 66 seconds of it",
+        id="squatting for half of it, which the facts call now and then",
     ),
     pytest.param(
         record("blind_corner", facts={"away_s": 200, "still_inside": True, "carried": 2, "visits": 3, "people": 1}),

@@ -325,8 +325,7 @@ def _weighed(incident: Incident) -> Incident:
     # Among the acts may be photos that are fine there, which the facts don't count.
     known = number(incident.facts, "photos") is not None
     photos = count(incident.facts, "photos") if known else _photos(incident.acts)
-    span_s = incident.ended_at - incident.started_at
-    harm = severity(incident.findings, photos, incident.labels_exposed, incident.facts, span_s)
+    harm = severity(incident.findings, photos, incident.labels_exposed, incident.facts)
     return replace(incident, severity=harm) if harm.rank > incident.severity.rank else incident
 
 

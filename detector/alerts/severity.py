@@ -58,7 +58,7 @@ OFTEN, VISITS = 3, 1
 
 
 def severity(
-    kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any], span_s: float = 0.0
+    kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any]
 ) -> Severity:
     """How severe an incident is by its points.
 
@@ -67,14 +67,13 @@ def severity(
         photos: Number of photo acts that count.
         labels: How many labels were exposed.
         facts: United facts of its findings; what makes no sense counts as not known.
-        span_s: How long it has lasted, seconds.
     """
-    total = sum(points(kinds, photos, labels, facts, span_s).values())
+    total = sum(points(kinds, photos, labels, facts).values())
     return Severity.CRITICAL if total >= CRITICAL_FROM else Severity.WARNING if total >= WARNING_FROM else Severity.INFO
 
 
 def points(
-    kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any], span_s: float = 0.0
+    kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any]
 ) -> dict[str, int]:
     """What counts for how much, by name; arguments as of `severity`."""
     kinds = set(kinds)
@@ -94,7 +93,7 @@ def points(
         "turned_here": TURNED_HERE * holds(facts, "turned_here"),
         "out_of_hours": OUT_OF_HOURS * holds(facts, "out_of_hours"),
         "pair": PAIR * (max(count(facts, "people"), count(facts, "people_inside")) >= 2),
-        "squatting": SQUATTING * squats(facts, span_s),
+        "squatting": SQUATTING * squats(facts),
         "carried": CARRIED * holds(facts, "carried"),
         "visits": VISITS * (count(facts, "visits") >= OFTEN),
     }

@@ -35,8 +35,6 @@ from detector.rules.seriality import SweepWeights, chance, load_weights
 from detector.rules.zones import ZoneMap
 from detector.values import Act, ActKind, Box, CountRange, IncidentKind, Parcel, Scene, Severity, Signal
 
-# From here on it is no longer a chance pair of photos.
-CRITICAL_ACTS = 4
 QUICK_S, MOVES_ON_S = 2.0, 12.0
 FRESH_S = 0.5  # a scene shows the act if it was still going on so shortly before
 LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
@@ -267,7 +265,6 @@ class SweepRule:
             # What began with a photo and is called unclear or browsing besides is that photo.
             and (n.act.track, n.act.started_at) not in counted
         ]
-        photos = sum(n.act.kind is ActKind.PHOTO for n in noted)
         who = {n.act.track: n.who for n in self._noted[zone.name].values()}
         work = (
             n.act
@@ -277,8 +274,6 @@ class SweepRule:
         untold = self._untold(noted, zone.name)
         score = chance(acts, work, who, self._weights)
         is_sure = score >= self._settings.sure
-        # Who is told of many doubtful sweeps stops looking at those that are real.
-        severity = Severity.INFO if not is_sure else Severity.CRITICAL if photos >= CRITICAL_ACTS else Severity.WARNING
         return Signal(
             IncidentKind.LABEL_PHOTOGRAPHY,
             scene.camera,
@@ -286,7 +281,8 @@ class SweepRule:
             started_at=acts[0].started_at,
             at=scene.at,
             score=score,
-            severity=severity,
+            # Who is told of many doubtful sweeps stops looking at those that are real.
+            severity=Severity.WARNING if is_sure else Severity.INFO,
             tracks=tuple(sorted(tracks)),
             acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
             labels_exposed=labels(noted, untold),

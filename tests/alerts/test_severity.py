@@ -19,8 +19,8 @@ NO_LABELS = CountRange(0, 0, 0)
     ("kinds", "photos", "labels", "facts", "expected"),
     [
         pytest.param([PHOTOS], 2, 2, {}, "warning", id="two photos"),
-        pytest.param([PHOTOS], 3, 3, {"crouched": True, "people": 2}, "warning", id="three, two people squatting"),
-        pytest.param([PHOTOS], 3, 3, {"crouched": True, "out_of_hours": True}, "critical", id="squatting out of hours"),
+        pytest.param([PHOTOS], 3, 3, {"crouched": 1.0, "people": 2}, "warning", id="three, two people squatting"),
+        pytest.param([PHOTOS], 3, 3, {"crouched": 1.0, "out_of_hours": True}, "critical", id="squatting out of hours"),
         pytest.param([PHOTOS], 4, 4, {}, "critical", id="four photos"),
         pytest.param([PHOTOS], 2, 15, {}, "critical", id="fifteen labels in two photos"),
         pytest.param([PHOTOS], 3, 5, {"pace_per_min": 9}, "critical", id="practised, five labels"),
@@ -34,14 +34,14 @@ NO_LABELS = CountRange(0, 0, 0)
         pytest.param([BLIND], 0, 0, {"carried": 2, "visits": 4}, "info", id="out of sight with parcels, often"),
         pytest.param([BLIND], 0, 0, {"carried": 2, "out_of_hours": True}, "warning", id="out of sight out of hours"),
         pytest.param(
-            [BLIND, LINGERING], 0, 0, {"carried": 1, "crouched_s": 50.0}, "warning", id="squatting, then out of sight"
+            [BLIND, LINGERING], 0, 0, {"carried": 1, "posture": "crouched"}, "warning", id="squatting, then out of sight"
         ),
         pytest.param([TAMPER], 0, 0, {"what": "covered"}, "warning", id="covered"),
         pytest.param([TAMPER], 0, 0, {"what": "dark"}, "info", id="too dark"),
     ],
 )
 def test_harm(kinds: list[IncidentKind], photos: int, labels: int, facts: dict[str, Any], expected: str) -> None:
-    assert severity(kinds, photos, CountRange(labels, labels, labels), facts, 60.0).value == expected
+    assert severity(kinds, photos, CountRange(labels, labels, labels), facts).value == expected
 
 
 def test_points_name_what_counts() -> None:
