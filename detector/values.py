@@ -377,9 +377,9 @@ class Signal:
     """What a rule says it sees: the state so far of one finding, not an opinion on urgency beyond `severity`.
 
     A rule may send the finding again as it grows; the incident policy merges by camera, kind, zone and time. `boxes`
-    are the places to look at in the frame of time `at`, as (caption key, box). `private`, which a rule leaves alone, are
-    the scene's parcels and labels (`Judge` fills it in): none may be legible in a picture that is sent, even where a
-    parcel's label went undetected.
+    are the places to look at in the frame of time `at`, as (caption key, box). `private`, which rules leave to `Judge`,
+    are the scene's parcels and labels: none may be legible in a picture that is sent, even where a parcel's label went
+    undetected.
     """
 
     kind: IncidentKind

@@ -57,9 +57,7 @@ CARRIED = 1
 OFTEN, VISITS = 3, 1
 
 
-def severity(
-    kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any]
-) -> Severity:
+def severity(kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any]) -> Severity:
     """How severe an incident is by its points.
 
     Args:
@@ -72,9 +70,7 @@ def severity(
     return Severity.CRITICAL if total >= CRITICAL_FROM else Severity.WARNING if total >= WARNING_FROM else Severity.INFO
 
 
-def points(
-    kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any]
-) -> dict[str, int]:
+def points(kinds: Iterable[IncidentKind], photos: int, labels: CountRange, facts: Mapping[str, Any]) -> dict[str, int]:
     """What counts for how much, by name; arguments as of `severity`."""
     kinds = set(kinds)
     found = {kind.value: OF_KIND[kind] for kind in GRAVITY if kind in kinds}

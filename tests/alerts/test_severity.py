@@ -34,7 +34,7 @@ NO_LABELS = CountRange(0, 0, 0)
         pytest.param([BLIND], 0, 0, {"carried": 2, "visits": 4}, "info", id="out of sight with parcels, often"),
         pytest.param([BLIND], 0, 0, {"carried": 2, "out_of_hours": True}, "warning", id="out of sight out of hours"),
         pytest.param(
-            [BLIND, LINGERING], 0, 0, {"carried": 1, "posture": "crouched"}, "warning", id="squatting, then out of sight"
+            [BLIND, LINGERING], 0, 0, {"carried": 1, "posture": "crouched"}, "warning", id="squatting, then gone"
         ),
         pytest.param([TAMPER], 0, 0, {"what": "covered"}, "warning", id="covered"),
         pytest.param([TAMPER], 0, 0, {"what": "dark"}, "info", id="too dark"),

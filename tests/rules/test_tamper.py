@@ -16,7 +16,7 @@ from detector.config import TamperRule as Settings
 from detector.rules.tamper import ACCEPT_S, TamperRule
 from detector.shifts import Shifts
 from detector.values import CameraView, IncidentKind, Phase, Scene, Severity, Signal
-from tests.builders import parcel, person, scene, times
+from tests.builders import person, scene, times
 
 MIDNIGHT = 1_793_491_200.0  # 2026-11-01T00:00:00Z
 NOON = MIDNIGHT + 12 * 3600
