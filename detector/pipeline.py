@@ -4,7 +4,7 @@
 
 `Source` and `Sink` stand at the two ends; `worker.py` (live) and `replay.py` (recordings) put them there. Both build
 the same `Pipeline` (`assembly.py`). It runs in one thread, does no I/O and asks no clock: time comes with the frame.
-To add a rule, write a class with `observe` in `rules/`, and name it in `assembly.build_pipeline`.
+To add a rule, write a class with `observe` in `rules/`, whose page says the rest, and make one in `assembly.py`.
 
 Looking costs nearly everything and remembers seconds; judging what was seen costs little and remembers days. So the
 two can be done apart: live does both at once, replay looks at many files at a time and judges in the order of time.

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from detector import __version__
 from detector.clock import iso
+from detector.config import IncidentKindName
 from detector.hub.cameras import camera_states
 from detector.hub.case_figures import totals
 from detector.hub.cases import Case
@@ -44,7 +45,6 @@ Judge = Annotated[View, needs(Right.JUDGE)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Name = Annotated[str | None, Query(max_length=200)]
 Moment = Annotated[datetime | None, Query(description="ISO 8601 with its offset from UTC")]
-Kind = Literal["label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper"]
 SeverityName = Literal["info", "warning", "critical"]
 VerdictName = Literal["true", "authorised", "false", "unclear"]
 
@@ -247,7 +247,7 @@ def list_incidents(
     site: Name = None,
     camera: Name = None,
     zone: Name = None,
-    kind: Kind | None = None,
+    kind: IncidentKindName | None = None,
     severity: SeverityName | None = None,
     verdict: Annotated[VerdictName | Literal["none"] | None, Query(description="`none`: not judged yet")] = None,
     told: Literal["alert", "digest"] | None = None,
