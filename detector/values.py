@@ -311,8 +311,9 @@ class Scene:
     """All that a rule may know of the world at one instant.
 
     `ended` are tracks that end here. `clock_step_s` is set on the first scene after time jumped: by how many seconds,
-    negative when it was set back; what was remembered before is void then. `label_scores` are the model's, 0..1, of
-    `labels`. `newcomers` were seen for too short a time to count as people, and no rule heeds them.
+    negative when it was set back. Rules are made anew then (`Judge`), so it matters only to one that tells of it or
+    that learns over days. `label_scores` are the model's, 0..1, of `labels`. `newcomers` were seen for too short a time
+    to count as people, and no rule heeds them.
     """
 
     camera: str

@@ -243,8 +243,6 @@ def going_on(memory: Memory) -> list[Run | Undecided]:
 
 def step(memory: Memory, look: Look, test: SequentialTest) -> tuple[Memory, list[Run | Undecided]]:
     """One look at a person: the next memory, and acts to tell now (confirmed or ended)."""
-    if memory.bearing is not None and look.at < memory.bearing.at:  # the clock was set back
-        return Memory(look.bearing), going_on(memory)
     act, past = memory.act, memory.past
     told: list[Run | Undecided] = []
     runs = {}

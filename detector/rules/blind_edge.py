@@ -54,7 +54,6 @@ AHEAD_S = 1.0  # walking on for so long would have brought them in
 HIDDEN_S = 15.0  # unseen for so long at most, somebody on their way was hidden rather than gone
 SHOWN_S = 15.0  # seen for no longer, somebody in the mouth has not come out
 ENDED_S = 20.0  # unseen for longer, a track has ended even if the tracker didn't say so
-GAP_S = 60.0  # without a scene for longer, people may have come out unseen: who is inside is no longer known
 FORGET_S = 4 * 3600.0  # not empty for so long, a count is no longer believed: somebody went another way
 YOUNG_S = 1.0  # a slot that has not lain anywhere for longer may be carried
 SETTLED_S = 3.0  # and one that has for longer lies there
@@ -175,27 +174,16 @@ class BlindEdgeRule:
         self._settings = settings
         self._shifts = shifts
         self._zones = [zone for zone in zones.zones if zone.kind == "blind_edge"]
-        self._forget()
-
-    def _forget(self) -> None:
         self._walkers: dict[int, _Walker] = {}
         self._places: dict[str, _Place] = {}
         for zone in self._zones:
             place = self._places.setdefault(zone.name, _Place(zone.name))
             place.mouths.append(np.array(zone.polygon, np.float64))
-        self._at = float("-inf")
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each place whose finding begins, grows or ends in this scene, whether or not anybody is seen."""
-        if not self._zones or not isfinite(scene.at):
+        if not self._zones:
             return []
-        if scene.clock_step_s is not None or scene.at < self._at:
-            self._forget()
-        elif scene.at - self._at > GAP_S:
-            self._walkers.clear()
-            for place in self._places.values():
-                place.inside, place.finding, place.occupied_since = [], None, None
-        self._at = scene.at
         self._follow(scene)
         over = [t for t, w in self._walkers.items() if t in scene.ended or scene.at - w.seen_at > ENDED_S]
         for walker in [self._walkers.pop(track) for track in over]:

@@ -180,9 +180,6 @@ class LingeringRule:
         self._zones = zones
         self._settings = settings
         self._policies = policies
-        self._forget()
-
-    def _forget(self) -> None:
         self._stays: dict[int, Stay] = {}
         self._changes = ParcelChanges()
         self._findings: dict[str, _Finding] = {}
@@ -191,10 +188,6 @@ class LingeringRule:
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone whose finding begins, grows or ends in this scene."""
-        if not isfinite(scene.at):
-            return []
-        if scene.clock_step_s is not None or scene.at < self._at:
-            self._forget()
         for track in scene.ended:
             self._stays.pop(track, None)
         if scene.at - self._at < LOOK_EVERY_S:

@@ -272,8 +272,8 @@ def test_an_unclear_device_that_turns_out_to_photograph_is_told_as_both() -> Non
     assert found == [ActKind.UNCLEAR, ActKind.UNCLEAR, ActKind.PHOTO]
 
 
-@pytest.mark.parametrize("jump", [3600.0, -3600.0])
-def test_time_that_jumps_ends_what_was_and_begins_anew(jump: float) -> None:
+@pytest.mark.parametrize("jump", [30.0, 3600.0])
+def test_a_gap_ends_what_was_and_what_follows_begins_anew(jump: float) -> None:
     before = photographed([Photo(0, 3, 1)], times(0, 3, 5))
     after = [replace(each, at=each.at + jump) for each in photographed([Photo(3.2, 6, 1)], times(3.2, 6, 5))]
     acts = photos([*before, *after, scene(20 + jump, ended=[1])])

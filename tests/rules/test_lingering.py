@@ -341,27 +341,6 @@ def test_a_packing_bench_is_watched_out_of_hours() -> None:
     assert told(rule([zone], calendar=DAY), staying(at_clock(3), 70))
 
 
-@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
-def test_a_clock_that_was_set_voids_what_was_remembered(step_s: float) -> None:
-    by = rule()
-    assert told(by, staying(10_000, 40)) == []
-    after = staying(10_040 + step_s, 50)
-    after[0] = Scene(**{name: getattr(after[0], name) for name in after[0].__slots__} | {"clock_step_s": step_s})
-    assert told(by, after) == []
-
-
-@pytest.mark.parametrize("gap_s", [10_800.0, -3600.0])
-def test_time_that_leaps_unannounced_makes_no_stay(gap_s: float) -> None:
-    by = rule()
-    assert told(by, [*staying(10_000, 40), *staying(10_040 + gap_s, 50)]) == []
-
-
-def test_a_scene_of_no_time_is_passed_over() -> None:
-    scenes = staying(0, 70)
-    scenes.insert(100, scene(math.nan, [person(1, STANDING, math.nan)], (), PARCELS))
-    assert told(rule(), scenes)
-
-
 def test_hundreds_of_people_and_parcels_are_borne() -> None:
     people = [person(n, moved(STANDING, (n % 30, n % 20)), 0.0) for n in range(500)]
     crowd = [parcel(n, moved(PARCELS[0].box, (n % 40, n % 25))) for n in range(500)]
