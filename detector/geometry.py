@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from detector.values import Box, FloatArray
 
+Floats = NDArray[np.float64]
+
 SAME_PERSON = 0.15  # closeness from which two boxes may be the same person a moment apart
 
 
@@ -152,30 +154,30 @@ def _meet(
     return any(turn == 0 and _along(p, one, two) <= 0 for turn, (one, two, p) in zip(turns, ends, strict=True))
 
 
-def ray_enters(origin: tuple[float, float], through: tuple[float, float], box: Box) -> float | None:
-    """Distance from `through` at which the ray from `origin` through it first meets a box, pixels.
+def rays_enter(origins: Floats, throughs: Floats, boxes: Floats) -> Floats:
+    """Distances `(P, N)` beyond `throughs` at which rays from `origins` through them meet boxes; infinite where missed.
 
-    The part of the ray before `through` doesn't count; a box that holds `through` is met at 0.
+    The part of a ray before its second point doesn't count; a box that holds that point is met at 0.
+
+    Args:
+        origins: `(P, 2)`.
+        throughs: `(P, 2)`.
+        boxes: `(4, N)` left, top, right, bottom.
 
     Returns:
-        `None` where the box is missed, or where the two points coincide. Source: slab method (Kay and Kajiya, 1986).
+        Infinite as well where the two points coincide or anything isn't a number. Source: slab method (Kay and Kajiya,
+        1986).
     """
-    dx, dy = through[0] - origin[0], through[1] - origin[1]
-    length = float(np.hypot(dx, dy))
-    if length < 1e-6:
-        return None
-    near, far = 0.0, float("inf")
-    for start, step, low, high in (
-        (through[0], dx / length, box[0], box[2]),
-        (through[1], dy / length, box[1], box[3]),
-    ):
-        if abs(step) < 1e-9:
-            if not low <= start <= high:
-                return None
-            continue
-        a, b = sorted(((low - start) / step, (high - start) / step))
-        near, far = max(near, a), min(far, b)
-    return near if near <= far else None
+    with np.errstate(all="ignore"):
+        step = throughs - origins
+        length = np.hypot(step[:, :1], step[:, 1:])
+        step = step / length
+        step = np.where(np.abs(step) < 1e-9, 1e-9, step)
+        ax, bx = ((boxes[side] - throughs[:, :1]) / step[:, :1] for side in (0, 2))
+        ay, by = ((boxes[side] - throughs[:, 1:]) / step[:, 1:] for side in (1, 3))
+        near = np.maximum(np.maximum(np.minimum(ax, bx), np.minimum(ay, by)), 0.0)
+        far = np.minimum(np.maximum(ax, bx), np.maximum(ay, by))
+        return np.asarray(np.where((near <= far) & (length >= 1e-6), near, np.inf), np.float64)
 
 
 def as_array(boxes: Sequence[Box]) -> FloatArray:

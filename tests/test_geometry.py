@@ -183,7 +183,12 @@ def test_no_points_lie_in_no_polygon() -> None:
     ],
 )
 def test_ray_and_box(through: tuple[float, float], distance: float | None) -> None:
-    assert geometry.ray_enters((0, 0), through, (20, -10, 30, 10)) == distance
+    assert met_at((0, 0), through, (20, -10, 30, 10)) == distance
+
+
+def met_at(origin: tuple[float, float], through: tuple[float, float], box: Box) -> float | None:
+    (along,) = geometry.rays_enter(np.array([origin], float), np.array([through], float), np.array([box], float).T)[0]
+    return float(along) if math.isfinite(along) else None
 
 
 points = st.tuples(st.floats(-100, 100), st.floats(-100, 100))
@@ -196,7 +201,7 @@ def test_ray_meets_the_box_where_it_says(
 ) -> None:
     x, y, width, height = place
     box = (x, y, x + width, y + height)
-    along = geometry.ray_enters(origin, through, box)
+    along = met_at(origin, through, box)
     length = math.dist(origin, through)
     if length < 1e-3:
         return
@@ -209,6 +214,18 @@ def test_ray_meets_the_box_where_it_says(
     if along is not None:
         entry = (through[0] + along * step[0], through[1] + along * step[1])
         assert geometry.contains(geometry.grown(box, 1e-3), entry)
+
+
+def test_many_rays_meet_many_boxes_as_each_alone_meets_each() -> None:
+    rng = np.random.default_rng(3)
+    origins, throughs = rng.uniform(-90, 90, (2, 40, 2))
+    corners = rng.uniform(-90, 90, (60, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(1, 60, (60, 2))], axis=1)
+    found = geometry.rays_enter(origins, throughs, boxes.T)
+    assert np.isfinite(found).sum() > 100
+    for n, m in np.ndindex(found.shape):
+        alone = met_at(tuple(origins[n]), tuple(throughs[n]), geometry.as_box(boxes[m]))
+        assert found[n, m] == (np.inf if alone is None else alone)
 
 
 def test_an_edge_nearly_flat_is_no_trouble() -> None:

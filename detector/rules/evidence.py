@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from detector.cards import read_card
-from detector.geometry import centre, head
+from detector.geometry import Floats, centre, head, rays_enter
 from detector.resources import resource
 from detector.rules.bearing import Bearing
 from detector.values import Box, Device, Facing, Parcel, Person, Scene
@@ -53,7 +53,6 @@ REACH = 0.9  # how far beyond the device, in the picture, a parcel may lie and s
 HANDS, HANDS_REACH = 0.3, 0.5  # `within_reach`: share of the box that hands are above its foot; standing heights
 MARGIN = 0.2  # boxes of parcels are taken so much larger: the head is only about where it is thought to be
 LEAST_ODDS = 0.005  # scores are believed to lie between this and one minus this
-Floats = NDArray[np.float64]
 
 
 class Evidence(NamedTuple):
@@ -215,32 +214,6 @@ def within_reach(person: Box, height: float, parcels: Sequence[Parcel]) -> int |
         if away <= least and isfinite(sum(parcel.box)):
             nearest, least = parcel.id, away
     return nearest
-
-
-def rays_enter(origins: Floats, throughs: Floats, boxes: Floats) -> Floats:
-    """Distances `(P, N)` beyond `throughs` at which rays from `origins` through them meet boxes; infinite where missed.
-
-    As `geometry.ray_enters`, for many at once.
-
-    Args:
-        origins: `(P, 2)`.
-        throughs: `(P, 2)`.
-        boxes: `(4, N)` left, top, right, bottom.
-
-    Returns:
-        Infinite as well where the two points coincide or anything isn't a number. Source: slab method (Kay and Kajiya,
-        1986).
-    """
-    with np.errstate(all="ignore"):
-        step = throughs - origins
-        length = np.hypot(step[:, :1], step[:, 1:])
-        step = step / length
-        step = np.where(np.abs(step) < 1e-9, 1e-9, step)
-        ax, bx = ((boxes[side] - throughs[:, :1]) / step[:, :1] for side in (0, 2))
-        ay, by = ((boxes[side] - throughs[:, 1:]) / step[:, 1:] for side in (1, 3))
-        near = np.maximum(np.maximum(np.minimum(ax, bx), np.minimum(ay, by)), 0.0)
-        far = np.minimum(np.maximum(ax, bx), np.maximum(ay, by))
-        return np.asarray(np.where((near <= far) & (length >= 1e-6), near, np.inf), np.float64)
 
 
 def absent(features: Floats) -> NDArray[np.bool_]:

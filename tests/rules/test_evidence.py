@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import LabelwatchError, MissingPart, ModelError
-from detector.geometry import grown, head, ray_enters
+from detector.geometry import head
 from detector.rules.bearing import Bearing, carried_on
 from detector.rules.evidence import (
     FEATURES,
@@ -27,7 +27,6 @@ from detector.rules.evidence import (
     load_weights,
     log_odds,
     looks,
-    rays_enter,
     within_reach,
 )
 from detector.values import ActScores, Box, Device, Facing, Parcel, Person
@@ -157,22 +156,6 @@ def test_which_parcel_is_aimed_at(target: int | None, device: Box, lying: list[P
 )
 def test_which_parcel_is_within_reach(nearest: int | None, lying: list[Parcel]) -> None:
     assert within_reach(STANDING, 200.0, lying) == nearest
-
-
-@given(st.lists(st.tuples(coordinate, coordinate, st.floats(1, 300), st.floats(1, 300)), max_size=8),
-       st.lists(st.tuples(coordinate, coordinate), min_size=2, max_size=4))  # fmt: skip
-def test_many_rays_meet_what_each_alone_meets(boxes: list[Any], points: list[tuple[float, float]]) -> None:
-    lying = [(x, y, x + w, y + h) for x, y, w, h in boxes]
-    corners = np.array(lying, float).reshape(-1, 4)
-    origins, throughs = points[:-1], points[1:]
-    found = rays_enter(np.array(origins), np.array(throughs), corners.T)
-    for row, origin, through in zip(found, origins, throughs, strict=True):
-        alone = [ray_enters(origin, through, box) for box in lying]
-        # A ray along a box's very edge may be taken either way.
-        sure = [ray_enters(origin, through, grown(box, share)) for box in lying for share in (0.001, -0.001)]
-        for k, along in enumerate(alone):
-            if (sure[2 * k] is None) == (sure[2 * k + 1] is None):
-                assert row[k] == pytest.approx(np.inf if along is None else along, abs=1e-3)
 
 
 @pytest.mark.parametrize(
