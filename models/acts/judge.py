@@ -76,7 +76,6 @@ class Tally:
     paired: int = 0
     false_in_ordinary: int = 0
     ordinary_s: float = 0.0
-    right_parcel: int = 0
 
     def figures(self) -> dict[str, float | int]:
         """As they stand in the card."""

@@ -27,7 +27,7 @@ from detector.rules.bearing import Bearing, carried_on
 from detector.rules.evidence import KINDS, Evidence, looks
 from detector.sources.recording import Recording
 from detector.tracking import SceneTracker
-from detector.values import Box, Detections, Frame, Look, Scene
+from detector.values import Detections, Frame, Look, Scene
 
 # A still is shown to the tracker so often, for it believes in nobody at first sight, nor in a parcel's facing.
 STILL_TIMES = tuple(0.2 * k for k in range(6))
@@ -50,7 +50,6 @@ class Row:
         kind: What the person really does, one of `KINDS`.
         look: What was seen.
         device_px: Side of the device in the hand as it is seen, pixels; 0 where nobody could see one.
-        on_target: Whether the parcel aimed at is the true target; `None` where there is none, or none was named.
     """
 
     seed: int
@@ -62,7 +61,6 @@ class Row:
     kind: str
     look: Evidence
     device_px: float
-    on_target: bool | None = None
 
 
 class Looker:
@@ -146,7 +144,7 @@ def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
             scene = tracker.update(seen_at(truth["size"], at, n, found))
         bearings = [carried_on(None, person, scene.at) for person in scene.people]
         alone = [0.0] * len(bearings)
-        rows += _matched(scene, looks(scene, bearings), alone, truth, truth_path, False, _act_of)
+        rows += _matched(scene, looks(scene, bearings), alone, truth, truth_path, False, lambda p: str(p["act"]))
     return rows
 
 
@@ -188,28 +186,20 @@ def clip_rows(clip: Clip) -> Iterator[Row]:
         nearest = int(np.abs(times - scene.at).argmin())
         if abs(times[nearest] - scene.at) < 0.15:
             yield from _matched(
-                scene, seen, since, frames[nearest], clip.path, True, lambda p, _, at=scene.at: event_of(clip, p, at)
+                scene, seen, since, frames[nearest], clip.path, True, lambda p, at=scene.at: event_of(clip, p, at)
             )
 
 
-def event_of(clip: Clip, person: dict[str, Any], at: float) -> tuple[str, int | None] | None:
-    """What a person of a clip does at a time, and to which parcel; `None` while one thing passes into another."""
+def event_of(clip: Clip, person: dict[str, Any], at: float) -> str | None:
+    """What a person of a clip does at a time; `None` while one thing passes into another."""
     for event in clip.truth["events"]:
         if event["person"] != person["id"] or event["act"] not in USES:
             continue
         if event["t0"] <= at <= event["t1"]:
-            return USES[event["act"]], event["parcel"]
+            return USES[event["act"]]
         if event["t0"] - 0.4 < at < event["t1"] + 0.4:
             return None
-    return "none", None
-
-
-def _act_of(person: dict[str, Any], devices: list[dict[str, Any]]) -> tuple[str, int | None]:
-    target = next((d["target"] for d in devices if d["holder"] == person["id"] and d["target"] is not None), None)
-    return person["act"], target
-
-
-ActOf = Callable[[dict[str, Any], list[dict[str, Any]]], "tuple[str, int | None] | None"]
+    return "none"
 
 
 def _matched(
@@ -219,27 +209,17 @@ def _matched(
     truth: dict[str, Any],
     path: Path,
     moving: bool,
-    act_of: ActOf,
+    act_of: Callable[[dict[str, Any]], str | None],
 ) -> Iterator[Row]:
     people = [person for person in truth["people"] if person["bbox"]]
     overlap = iou(as_array([person.box for person in scene.people]), as_array([tuple(p["bbox"]) for p in people]))
     devices = [*truth["phones"], *truth["scanners"]]
-    boxes = {parcel["id"]: tuple(parcel["bbox"]) for parcel in truth["parcels"] if parcel["bbox"]}
     for k, look in enumerate(seen):
         if not people or overlap[k].max() < LEAST_IOU:
             continue
         who = people[int(overlap[k].argmax())]
-        act = act_of(who, devices)
-        if act is None or who["visible_fraction"] < HIDDEN:
+        kind = act_of(who)
+        if kind is None or who["visible_fraction"] < HIDDEN:
             continue
-        kind, target = act
         assert kind in KINDS
-        hits, px = _hits(scene, look, boxes.get(target)), device_px(who, devices)
-        yield Row(seed_of(path), path.stem, moving, who["id"], scene.at, since[k], kind, look, px, hits)
-
-
-def _hits(scene: Scene, look: Evidence, target: Box | None) -> bool | None:
-    if look.parcel is None or target is None:
-        return None
-    box = next(parcel.box for parcel in scene.parcels if parcel.id == look.parcel)
-    return bool(iou(as_array([box]), as_array([target]))[0, 0] > 0.4)
+        yield Row(seed_of(path), path.stem, moving, who["id"], scene.at, since[k], kind, look, device_px(who, devices))
