@@ -6,7 +6,8 @@ when it is turned; while it stays it adds nothing. What is counted goes to the z
 rate and keeps the mean time between false alarms at what was set, however often one looks. Zones where labels lie up as
 a rule (a belt, a bench) are not judged; the log says so.
 
-A pattern that was told is told again while it grows. When the camera's time leaps, all but the usual rates is void.
+A pattern that was told is told again while it grows. What lies here when watching begins anew, after a restart or a
+leap of time, may have been counted before, and is not counted again.
 """
 
 from __future__ import annotations
@@ -105,16 +106,14 @@ class OrientationRule:
         self._lost: list[_Slot] = []
         self._near: deque[tuple[float, tuple[Person, ...]]] = deque()
         self._recalled: dict[str, LearnedZone] = {}
+        self._watched_before: frozenset[str] = frozenset()
         self._news: dict[str, _News] = {}
         self._began_at: float | None = None
         self._looked_at: float | None = None
         self._unpassed_s = 0.0
-        self._leapt = False
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone where a pattern has become plain, and again while it grows."""
-        if scene.clock_step_s is not None:
-            self._void()
         self._pass(scene)
         self._lose(scene)
         come = [p for p in scene.parcels if p.id not in self._slots and self._settled(p, p.first_seen_at, scene.at)]
@@ -156,20 +155,11 @@ class OrientationRule:
         """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""
         try:
             self._recalled = _LEARNED.validate_python(learned)
+            self._watched_before = frozenset(self._recalled)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "all of it"
             logger.warning("usual rates are learned anew, what was kept can't be read: %s: %s", where, first["msg"])
-
-    def _void(self) -> None:
-        """Time leapt: what lies here, and since when, is unknown; no allowance for a first look either."""
-        self._slots.clear()
-        self._lost.clear()
-        self._near.clear()
-        self._told.clear()
-        self._began_at, self._looked_at, self._leapt = None, None, True
-        for watch in self._watches.values():
-            watch.void()
 
     def _pass(self, scene: Scene) -> None:
         """Count the time that was watched, and remember who was where in the last seconds."""
@@ -228,7 +218,8 @@ class OrientationRule:
             slot = self._slots[parcel.id] = self._found_again(parcel, scene.at) or self._new(parcel, scene)
             if slot.zone is None:
                 continue
-            if slot.since < scene.at:  # lost from sight for a while
+            counted_before = slot.since < scene.at or (slot.lay and slot.zone.name in self._watched_before)
+            if counted_before:  # and lost from sight for a while, or to a restart
                 self._watches[slot.zone.name].lie([(slot.windows, slot.up)])
                 continue
             zones[slot.zone.name] = slot.zone
@@ -328,8 +319,6 @@ class OrientationRule:
         watch = ZoneWatch(zone, self._settings)
         if zone.name in self._recalled:
             watch.recall(self._recalled.pop(zone.name))
-        if self._leapt:
-            watch.void()
         return watch
 
     def _shift(self, at: float) -> str:

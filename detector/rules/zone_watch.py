@@ -159,13 +159,6 @@ class ZoneWatch:
         """From now on, the usual rate is that of this shift."""
         self._shift = name
 
-    def void(self) -> None:
-        """Forget what lies here and every suspicion; keep the usual rates."""
-        self._lying[:] = 0
-        self._throw = None
-        self._turning_since = -np.inf
-        self._set_wealth(0.0)
-
     def lie(self, parcels: Sequence[Turnable], count: int = 1) -> None:
         """Count parcels as lying here, or with a `count` of -1 as gone."""
         self._lying += count * self._counts(parcels)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -237,26 +238,6 @@ def test_out_of_hours_a_pattern_is_graver() -> None:
 # Time.
 
 
-def test_after_a_leap_of_time_what_lies_there_is_no_news() -> None:
-    found = signals(
-        [replace(scene(1e6, parcels=lying(TURNED)), clock_step_s=-3600.0)]
-        + [scene(1e6 + t, parcels=lying(TURNED)) for t in times(1, 60, 1)]
-    )
-    assert found == []
-
-
-def test_a_leap_of_time_leaves_the_usual_rate_and_voids_the_rest() -> None:
-    watch = rule()
-    for k in range(10):
-        lay(watch, ORDINARY, 7200.0 * k)
-    before = watch.learned()["bulk"]
-    signals([replace(scene(10.0), clock_step_s=-450_000.0)], watch)
-    after = watch.learned()["bulk"]
-    assert after["rates"][""] == pytest.approx(before["rates"][""])
-    assert after["rates"][""]["up"] > 20
-    assert after["wealth"] == 0 < before["wealth"]
-
-
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(
@@ -350,12 +331,32 @@ def test_what_cannot_be_recalled_is_left_out_with_one_reason(garbage: Any, caplo
     assert len(signals((scene(t, parcels=lying(TURNED)) for t in times(0, 10, 1)), watch)) == 1
 
 
-def test_a_restart_gives_no_second_allowance_after_an_alarm() -> None:
-    watch = rule()
-    assert len(signals((scene(t, parcels=lying(TURNED)) for t in times(0, 10, 1)), watch)) == 1
-    again = rule()
-    again.recall(watch.learned())
-    assert signals((scene(t, parcels=lying(TURNED)) for t in times(20, 60, 1)), again) == []
+MOSTLY_UP = [N if n % 4 == 0 else U for n in range(20)]
+
+
+@pytest.mark.parametrize("facings", [TURNED, MOSTLY_UP], ids=["told before", "nearly told before"])
+@pytest.mark.parametrize("after_s", [10, 3600])
+def test_a_restart_is_no_reason_to_tell_of_what_lies_there(facings: list[Facing], after_s: int) -> None:
+    told, evidence, watch, begins = [], [], rule(), 0.0
+    for _ in range(6):
+        seen = [*times(begins, begins + 10, 1), *times(begins + 10, begins + after_s, 1 / 30)]
+        told.append(len(signals((scene(t, parcels=lying(facings, since=begins)) for t in seen), watch)))
+        evidence.append(watch.learned()["bulk"]["wealth"])
+        before, watch, begins = watch, rule(), begins + after_s + 60
+        watch.recall(before.learned())
+    assert told == [int(facings is TURNED), 0, 0, 0, 0, 0]
+    paid_in = (after_s + 60) / (30 * 86400)
+    assert all(later <= sooner + paid_in for sooner, later in pairwise(evidence))
+
+
+def test_a_patch_made_after_a_restart_is_told() -> None:
+    before, watch = rule(), rule()
+    signals((scene(t, parcels=lying(ORDINARY)) for t in times(0, 30, 1)), before)
+    watch.recall(before.learned())
+    begins = 100.0
+    there, made = lying(ORDINARY, since=begins), lying(TURNED, since=begins + 60, first=100, left=70)
+    signals((scene(t, parcels=there) for t in times(begins, begins + 10, 1)), watch)
+    assert len(signals((scene(t, parcels=[*there, *made]) for t in times(begins + 60, begins + 70, 1)), watch)) == 1
 
 
 # What else is said.
