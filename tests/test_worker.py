@@ -675,6 +675,21 @@ def test_what_was_learned_is_kept_at_the_end_and_taken_up_at_the_next_start(
     assert file.load() == {"ScriptedPipeline": {"calls": 7}}
 
 
+def test_what_was_learned_is_kept_as_soon_as_something_is_told(
+    watch: Callable[..., CameraWorker], tmp_path: Path
+) -> None:
+    file = LearnedFile(tmp_path / "dock.json")
+    kept: list[Any] = []
+
+    class Looking(ScriptedPipeline):
+        def process(self, frame: Frame) -> list[IncidentUpdate]:
+            kept.append(file.load().get("ScriptedPipeline"))
+            return super().process(frame)
+
+    watch(frames(8), Looking, learned=file)
+    assert kept == [None] * 5 + [{"calls": 5}] * 3, "told of in the fifth frame"
+
+
 def test_a_camera_that_only_crashes_leaves_what_was_learned_before(
     watch: Callable[..., CameraWorker], tmp_path: Path
 ) -> None:

@@ -339,7 +339,9 @@ class CameraWorker:
         self._rested = self._rested or self._resting
         if self._source is not None:
             self._source.rest(self._resting)
-        if self._clock.now() - self._kept_at >= KEEP_EVERY_S:
+        # What was told of is known to the next worker even if this one is killed, or it would be news again.
+        began = any(update.phase is Phase.NEW for update in updates)
+        if began or self._clock.now() - self._kept_at >= KEEP_EVERY_S:
             self._keep(pipeline.learned())
         if self._pictures is not None and pipeline.scene is not None:
             if pipeline.sight is not None and pipeline.sight.first:
