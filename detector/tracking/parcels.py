@@ -34,12 +34,13 @@ _UNKNOWN, _UP, _NOT_UP = 0, 1, 2
 _FACINGS = (Facing.UNKNOWN, Facing.UP, Facing.NOT_UP)
 
 # One row a slot. `judged_s` and `seen_s` are seconds of looks, the first of those that could judge; `judged` is the
-# fading share of them. `standing` is the last verdict other than unknown, for `standing_s` seconds of looks now;
-# `before` whether the verdict before it was told long enough for a change to be a turn.
+# fading share of them. `missed_s` and `hidden_s` are seconds unseen since it was last seen, in plain view and behind
+# people; NaN while it is seen. `standing` is the last verdict other than unknown, for `standing_s` seconds of looks
+# now; `settled` is the last that stood long enough for a change from it to be a turn.
 _SLOT = np.dtype(
     [
         ("id", np.int64), ("box", np.float32, 4), ("home", np.float32, 2), ("first_seen_at", float),
-        ("last_seen_at", float), ("missed_since", float), ("hidden_since", float), ("looks", np.int64),
+        ("last_seen_at", float), ("missed_s", float), ("hidden_s", float), ("looks", np.int64),
         ("seen_s", float), ("judged_s", float), ("judged", float), ("up", float), ("facing", np.int64),
         ("standing", np.int64), ("standing_s", float), ("stood_at", float), ("settled", np.int64),
         ("turned_at", float), ("angle_s", float), ("axis", float, 2),
@@ -61,6 +62,7 @@ class ParcelSlots:
         self._judged_at = judged_at
         self._slots = np.zeros(0, _SLOT)
         self._next_id = 1
+        self._at = 0.0
 
     def update(
         self, parcels: Detections, people: Sequence[Box], at: float, labels: Detections | None = None
@@ -82,11 +84,12 @@ class ParcelSlots:
         self._miss(rows, hidden, at)
         new = np.ones(len(parcels), bool)
         new[columns] = False
-        kept = self._kept(at) & ~strayed
+        kept = self._kept() & ~strayed
         if not kept.all():
             self._slots = self._slots[kept]
         moved = columns[strayed[rows]]
         self._begin(np.sort(np.concatenate([np.flatnonzero(new), moved])), parcels, labels, at)
+        self._at = at
         return self._told()
 
     def _hidden(self, people: Sequence[Box]) -> NDArray[np.bool_]:
@@ -186,13 +189,17 @@ class ParcelSlots:
         slots = self._slots
         unseen = np.ones(len(slots), bool)
         unseen[rows] = False
-        for name, applies in (("missed_since", unseen & ~hidden), ("hidden_since", unseen & hidden)):
-            since = slots[name]
-            slots[name] = np.where(applies, np.where(np.isnan(since), at, since), np.nan)
+        passed_s = max(at - self._at, 0.0)
+        # Who passes before an empty place doesn't bring back what lay there; and somebody before a parcel who is not
+        # found now and then doesn't take it away, so time behind people makes up for as much in plain view.
+        in_view_s, behind_s = np.where(hidden, -passed_s, passed_s), np.where(hidden, passed_s, 0.0)
+        for name, more_s in (("missed_s", in_view_s), ("hidden_s", behind_s)):
+            so_far_s = np.where(np.isnan(slots[name]), 0.0, np.maximum(slots[name] + more_s, 0.0))
+            slots[name] = np.where(unseen, so_far_s, np.nan)
 
-    def _kept(self, at: float) -> NDArray[np.bool_]:
-        missed, hidden = at - self._slots["missed_since"], at - self._slots["hidden_since"]
-        return np.asarray(~((missed > self._keep_s) | (hidden > self._hidden_s)), np.bool_)
+    def _kept(self) -> NDArray[np.bool_]:
+        missed_s, hidden_s = self._slots["missed_s"], self._slots["hidden_s"]
+        return np.asarray(~((missed_s > self._keep_s) | (hidden_s > self._hidden_s)), np.bool_)
 
     def _begin(self, columns: NDArray[np.intp], parcels: Detections, labels: Detections | None, at: float) -> None:
         if not len(columns):
@@ -202,7 +209,7 @@ class ParcelSlots:
         new["box"] = parcels.boxes[columns]
         new["home"] = (new["box"][:, :2] + new["box"][:, 2:]) / 2
         new["first_seen_at"] = new["last_seen_at"] = at
-        for name in ("missed_since", "hidden_since", "turned_at"):
+        for name in ("missed_s", "hidden_s", "turned_at"):
             new[name] = np.nan
         new["up"] = 0.5
         self._next_id += len(columns)

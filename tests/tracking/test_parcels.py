@@ -66,6 +66,27 @@ def test_a_parcel_taken_away_behind_a_person_is_forgotten_after_that() -> None:
     assert max(t for t, parcels in answers if parcels) == pytest.approx(15 + 4, abs=0.3)
 
 
+@pytest.mark.parametrize("every_s", [8.0, 3.5, 2.0])
+def test_who_passes_before_an_empty_place_does_not_bring_back_what_lay_there(every_s: float) -> None:
+    answers = watched(
+        lambda t: [(BOX, UP)] if t <= 5 else [],
+        times(0, 60, 5),
+        lambda t: [SOMEONE] if t > 5 and t % every_s < 0.5 else [],
+    )
+    assert max(t for t, parcels in answers if parcels) < 5 + 15
+
+
+def test_a_parcel_behind_somebody_who_is_found_more_often_than_not_keeps_its_slot() -> None:
+    seen = times(0, 300, 5)
+    answers = watched(lambda t: [] if 5 < t < 290 else [(BOX, UP)], seen, lambda t: [SOMEONE] if t % 3 < 2 else [])
+    assert ids(answers) == {1}
+
+
+def test_a_parcel_missed_once_after_a_long_time_without_a_look_keeps_its_slot() -> None:
+    answers = watched(lambda t: [] if t == 60 else [(BOX, UP)], [*times(0, 5, 5), 60, *times(60.2, 65, 5)])
+    assert ids(answers) == {1}
+
+
 def test_a_parcel_missed_now_and_then_keeps_its_slot() -> None:
     answers = watched(lambda t: [(BOX, UP)] if round(t * 5) % 3 == 0 else [], times(0, 20, 5))
     assert ids(answers) == {1}
