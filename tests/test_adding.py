@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from detector.config import Analysis
 from detector.errors import ConfigError, ModelError
 from detector.inference import load_detector
 from detector.inference.card import find_card
+from detector.resources import resource
 from detector.tools.adding import add_model, comparable, meanings
 from detector.values import LABELS, TRAITS
 from tests.builders import frame
@@ -152,6 +154,30 @@ def test_a_name_that_is_taken_needs_force(folder: Path, tmp_path: Path, capsys: 
     assert (folder / "own.yaml").read_bytes() == before
     assert main([*again, "--force"]) == 0
     assert find_card(str(folder / "own.yaml")).ours == {"worker": "person", "Cell_Phone": "phone"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("acts", "acts.yaml is no card of a model, and stays (another --name)"),
+        ("sweeps", "sweeps.yaml is no card of a model, and stays (another --name)"),
+        ("sources", "sources.yaml is no card of a model, and stays (another --name)"),
+        ("scene", "scene is the model that ships, and stays (another --name"),
+    ],
+)
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_what_ships_is_never_replaced(
+    name: str, reason: str, force: list[str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder.mkdir()
+    shutil.copy(resource("models", f"{name}.yaml"), folder)
+    before = (folder / f"{name}.yaml").read_bytes()
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    assert main(["model", "add", str(export(tmp_path / "own.onnx")), "--name", name, *force]) == 2
+    assert reason in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == [f"{name}.yaml"]
+    assert (folder / f"{name}.yaml").read_bytes() == before
 
 
 def test_a_model_that_lies_in_the_folder_already_only_gets_its_card(folder: Path) -> None:

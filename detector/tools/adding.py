@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from detector.config import Analysis
 from detector.errors import ConfigError, MissingPart, ModelError, Problem
-from detector.inference.card import ModelCard, find_card, sha256_of
+from detector.inference.card import ModelCard, cards_in, find_card, sha256_of
 from detector.inference.decode import Layout
 from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import Letterbox
@@ -78,7 +78,7 @@ def add_model(
         named: Which of our labels a class of the model is, beside what is plain from its name.
         folder: Instead of `models/`.
         licence: Its licence; what the file says, or unknown, when left out.
-        force: Replace a model of this name.
+        force: Replace a model of this name; never the one that ships, nor what is no model.
 
     Raises:
         ConfigError: The name is taken or can't be one, or `named` names what there isn't.
@@ -93,7 +93,12 @@ def add_model(
         raise _misuse("--name", f"not a name for a model: {name}", "letters, digits, - and _")
     folder = resource("models") if folder is None else folder
     target = folder / f"{name}.onnx"
-    taken = [path.name for path in (target, target.with_suffix(".yaml")) if path.exists() and not path.samefile(file)]
+    list_or_card = target.with_suffix(".yaml")
+    if list_or_card.exists() and list_or_card not in cards_in(folder):  # weights of rules, say, which then nothing has
+        raise _misuse("--name", f"{list_or_card} is no card of a model, and stays", "another --name")
+    taken = [path.name for path in (target, list_or_card) if path.exists() and not path.samefile(file)]
+    if taken and name == Analysis().model and folder.samefile(resource("models")):
+        raise _misuse("--name", f"{name} is the model that ships, and stays", "another --name, in analysis.model too")
     if taken and not force:
         raise _misuse("--name", f"{folder} has a {' and a '.join(taken)} already", "another --name, or --force")
     with tempfile.TemporaryDirectory() as scratch:
