@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import yaml
 from detector.cli import main
 from detector.config import EdgeConfig, HubConfig, check_edge, load_edge, load_hub, secret
 from detector.errors import ConfigError
+from detector.inference.card import sha256_of
+from detector.resources import resource
 from tests.conftest import REPOSITORY
+from tests.inference.tiny_models import card_file, model_file, raw_output
 
 PASSWORD = "hunter2"
 
@@ -174,6 +178,36 @@ def test_missing_files_and_secrets_are_told_at_once(tmp_path: Path, capsys: pyte
     assert [p["key"] for p in checked(path, capsys)] == [
         "cameras[0].source", "cameras[1].password_file", "broker.key_file",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "key"),
+    [
+        pytest.param("acts.yaml", "fp32", "rules", id="act weights"),
+        pytest.param("sweeps.yaml", "fp32", "rules", id="sweep weights"),
+        pytest.param("own.onnx", "fp32", "analysis.model", id="the network"),
+        pytest.param("own-int8.onnx", "auto", "analysis.model", id="a variant that may be used"),
+        pytest.param("own-int8.onnx", "fp32", None, id="a variant that is not used"),
+    ],
+)
+def test_models_that_are_not_what_they_should_be_are_told(
+    name: str, precision: str, key: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    models = tmp_path / "models"
+    network = model_file(models / "own.onnx", raw_output([]))
+    variant = shutil.copy(network, models / "own-int8.onnx")
+    file = {"file": variant.name, "sha256": sha256_of(variant)}
+    card_file(network, variants=[{"precision": "int8", "runtime": "onnxruntime", **file}])
+    for card in ("acts.yaml", "sweeps.yaml"):
+        shutil.copy(resource("models", card), models)
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(analysis__model="own", analysis__precision=precision))
+    (models / name).write_text("kinds: [")
+    problems = checked(path, capsys)
+    assert [p["key"] for p in problems] == ([key] if key else [])
+    assert all(name in p["reason"] and p["hint"] for p in problems)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from detector.cli import main
+from detector.resources import resource
 from detector.tools import doctor
 from detector.tools.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
 from tests.conftest import REPOSITORY
@@ -87,6 +88,37 @@ def test_a_model_that_is_not_what_its_card_says_is_bad(
     (finding,) = doctor.models()
     assert (finding.what, finding.state) == ("model tiny", BAD)
     assert "not the file its card describes" in finding.told
+
+
+def test_a_variant_that_is_not_what_the_card_says_is_bad(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = model_file(tmp_path / "models" / "tiny.onnx", raw_output([]))
+    variant = {"precision": "int8", "runtime": "onnxruntime", "file": "tiny-int8.onnx", "sha256": "0" * 64}
+    card_file(model, variants=[variant])
+    (tmp_path / "models" / "tiny-int8.onnx").write_bytes(b"something else")
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    (finding,) = doctor.models()
+    assert (finding.what, finding.state) == ("model tiny", BAD)
+    assert "tiny-int8.onnx is not the file its card describes" in finding.told
+
+
+@pytest.mark.parametrize("name", ["acts", "sweeps"])
+@pytest.mark.parametrize(("content", "told"), [(None, "is missing"), ("odds: [", "is not a card of")])
+def test_weights_that_nothing_could_be_judged_by_are_bad(
+    name: str, content: str | None, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    for card in ("acts", "sweeps"):
+        shutil.copy(resource("models", f"{card}.yaml"), tmp_path / "models")
+    monkeypatch.setenv("LABELWATCH_HOME", str(tmp_path))
+    path = tmp_path / "models" / f"{name}.yaml"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    (finding,) = [finding for finding in doctor.weights() if finding.state == BAD]
+    assert finding.what == f"weights {name}"
+    assert f"{name}.yaml {told}" in finding.told
 
 
 def test_a_models_folder_without_a_card_is_bad(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

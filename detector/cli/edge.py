@@ -6,11 +6,12 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detector.cli.arguments import FINE, MISUSED, Verb, spoken, time_of
-from detector.errors import ConfigError, Problem
+from detector.errors import ConfigError, LabelwatchError, Problem
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
@@ -130,6 +131,8 @@ def run_check(options: argparse.Namespace) -> int:
 
         today = Shifts(config.calendar, config.timezone).local(at).date()
         problems += contradictions(config, options.config, today)
+        if all(problem.key != "analysis.model" for problem in problems):
+            problems += _in_models(config, options.config)
     elif options.explain and not problems:
         hint = "labelwatch check configs/site.yaml --explain"
         problems = [Problem(str(options.config), "", "a hub's configuration has nothing to explain", hint)]
@@ -153,6 +156,22 @@ def run_check(options: argparse.Namespace) -> int:
     elif not problems:
         print(f"{options.config}: fine")
     return MISUSED if problems else FINE
+
+
+def _in_models(config: EdgeConfig, path: Path) -> Iterator[Problem]:
+    """What is wrong with the model and the weights that the worker looks and judges with; the model is there."""
+    from detector.inference.card import check_variants, find_card
+    from detector.tools.doctor import BAD, weights
+
+    try:
+        card = find_card(config.analysis.model)
+        if config.analysis.precision != "fp32":
+            check_variants(card)
+    except LabelwatchError as error:
+        yield Problem(str(path), "analysis.model", str(error), "`labelwatch doctor` looks at every model")
+    for finding in weights():
+        if finding.state == BAD:
+            yield Problem(str(path), "rules", finding.told, finding.hint)
 
 
 def _ending(path: Path, config: EdgeConfig | None) -> list[str]:

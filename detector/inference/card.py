@@ -153,3 +153,14 @@ def check_file(path: Path, sha256: str | None) -> None:
             f"{path} is not the file its card describes: sha256 {found[:12]}…, the card says {str(sha256)[:12]}… "
             "(restore the file, or describe the new one with a card of its own)"
         )
+
+
+def check_variants(card: ModelCard) -> None:
+    """Make sure that every variant with a file of its own is the one the card describes.
+
+    Raises:
+        ModelError: As of `check_file`.
+    """
+    for variant in card.variants:
+        if variant.file is not None:
+            check_file(card.path.with_name(variant.file), variant.sha256)

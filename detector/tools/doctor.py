@@ -66,6 +66,7 @@ def examine(data_dir: Path) -> Iterator[Finding]:
     for look in (python, processor, opencv, video, runtimes):
         yield look()
     yield from models()
+    yield from weights()
     yield broker()
     yield chinese_font()
     yield disk(data_dir)
@@ -140,7 +141,7 @@ def runtimes() -> Finding:
 def models() -> Iterator[Finding]:
     """Each model card in `models/`: whether it loads, on what, and how long a look takes."""
     from detector.config import Analysis
-    from detector.inference.card import cards_in, find_card
+    from detector.inference.card import cards_in, check_variants, find_card
     from detector.inference.detector import SceneDetector
     from detector.inference.session import Session, choose
 
@@ -152,6 +153,7 @@ def models() -> Iterator[Finding]:
     for path in cards:
         try:
             card = find_card(str(path))
+            check_variants(card)
             session = Session(card)
             took_s = _least_s(SceneDetector(session, card.thresholds, Analysis()))
             auto = choose(card, "auto")
@@ -169,6 +171,19 @@ def models() -> Iterator[Finding]:
         yield Finding(
             "models", BAD, f"no model card in {resource('models')}", "restore models/scene.yaml and scene.onnx"
         )
+
+
+def weights() -> Iterator[Finding]:
+    """The learnt weights in `models/` that acts and sweeps are judged by: whether they load."""
+    from detector.rules import evidence, seriality
+
+    for name, load in (("acts", evidence.load_weights), ("sweeps", seriality.load_weights)):
+        try:
+            load()
+        except LabelwatchError as error:
+            yield Finding(f"weights {name}", BAD, str(error), f"without it nothing is judged: restore {name}.yaml")
+        else:
+            yield Finding(f"weights {name}", FINE, f"{name}.yaml")
 
 
 def _least_s(detector: SceneDetector) -> float:
