@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from detector.cli import main
+from detector.coverage import View
 from detector.resources import resource
 from detector.tools import doctor
 from detector.tools.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
@@ -211,6 +212,34 @@ def test_a_camera_of_a_configuration_is_found_by_name(
     assert main(["doctor", "--camera", "bulk", *common]) == 0
     assert main(["doctor", "--camera", "other", *common]) == 2
     assert "no camera other (there are: bulk)" in capsys.readouterr().err
+
+
+MOUNTED = (3.0, 30.0, 90.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "hangs"),
+    [
+        pytest.param([], MOUNTED, id="as the configuration says"),
+        pytest.param(["--height", "4"], (4.0, 30.0, 90.0), id="another height"),
+        pytest.param(["--tilt", "45", "--fov", "60"], (3.0, 45.0, 60.0), id="another tilt and lens"),
+        pytest.param(["--focal", "5.6", "--sensor", "5.6"], (3.0, 30.0, 53.13), id="another focal length"),
+    ],
+)
+def test_a_camera_of_a_configuration_hangs_as_it_says_and_is_judged_by_its_model(
+    options: list[str], hangs: tuple[float, float, float], card: Path, picture: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    mounting = dict(zip(("height_m", "tilt_deg", "fov_deg"), MOUNTED, strict=True))
+    camera = {"name": "bulk", "source": str(picture), "mounting": mounting}
+    config = tmp_path / "edge.yaml"
+    config.write_text(json.dumps({"site": "s", "edge": "e", "analysis": {"model": card.name}, "cameras": [camera]}))
+    arguments = ["--camera", "bulk", "--config", str(config), "--out", str(tmp_path / "c.png"), "--json", *options]
+    assert main(["doctor", *arguments]) == 0
+    seen = told(capsys)
+    assert seen["least_phone_px"] == 16.0
+    assert seen["fov_deg"] == pytest.approx(hangs[2], abs=0.1)
+    assert seen["limit_m"] == pytest.approx(View(*hangs, 1280, 720).distance_m(16.0), abs=0.01)
 
 
 def test_a_camera_that_is_a_folder_of_videos_shows_the_first(

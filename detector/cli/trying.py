@@ -30,14 +30,14 @@ def add_verbs(verb: Verb) -> None:
     doctor.add_argument("--json", action="store_true", help="findings as JSON")
     doctor.add_argument("--data", type=Path, default=Path(), help="folder whose disk is looked at (the current one)")
     doctor.add_argument("--camera", metavar="SOURCE", help="picture, video, rtsp://…, or a camera of --config")
-    doctor.add_argument("--config", type=Path, help="edge configuration with that camera")
+    doctor.add_argument("--config", type=Path, help="edge configuration with that camera, its mounting, and the model")
     doctor.add_argument("--height", type=float, metavar="M", help="of the lens above the ground, metres")
     doctor.add_argument("--tilt", type=float, metavar="DEG", help="of the optical axis below the horizontal")
     doctor.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
     doctor.add_argument("--focal", type=float, metavar="MM", help="focal length, instead of --fov")
     doctor.add_argument("--sensor", type=float, metavar="MM", help="width of the sensor (5.57: 1/2.8 inch)")
     doctor.add_argument("--out", type=Path, default=Path("coverage.png"), help="picture to write (coverage.png)")
-    doctor.add_argument("--model", default="scene", help="a model's name in models/, or its card")
+    doctor.add_argument("--model", help="a model's name in models/, or its card; that of --config, or scene")
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -95,14 +95,23 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 def _doctor_camera(options: argparse.Namespace) -> int:
+    from detector.config import Analysis, load_edge
     from detector.coverage import SENSOR_MM, fov_of
-    from detector.tools.doctor import see_camera
+    from detector.tools.doctor import camera_in, see_camera
 
+    source, analysis = options.camera, Analysis()
+    if options.config is not None:
+        config = load_edge(options.config)
+        source, analysis = camera_in(config, options.config, options.camera), config.analysis
+        if hangs := source.mounting:  # as far as nothing else was said
+            options.height = hangs.height_m if options.height is None else options.height
+            options.tilt = hangs.tilt_deg if options.tilt is None else options.tilt
+            options.fov = hangs.fov_deg if options.fov is None and options.focal is None else options.fov
     missing = [f"--{name}" for name in ("height", "tilt") if getattr(options, name) is None]
     if (options.fov is None) == (options.focal is None):
         missing.append("either --fov or --focal")
     if missing:
-        hint = "a tape measure and the camera's data sheet tell them"
+        hint = "a tape measure and the camera's data sheet tell them; or the camera's mounting in --config"
         raise ConfigError([Problem("--camera", "geometry", f"needs {', '.join(missing)}", hint)])
     sensor = SENSOR_MM if options.sensor is None else options.sensor
     try:
@@ -110,8 +119,8 @@ def _doctor_camera(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError([Problem("--focal", "", str(error), "millimetres, as the data sheet says")]) from error
     seen = see_camera(
-        options.camera, options.out, height_m=options.height, tilt_deg=options.tilt, fov_deg=fov,
-        model=options.model, config=options.config,
+        source, options.out, height_m=options.height, tilt_deg=options.tilt, fov_deg=fov,
+        model=options.model or analysis.model,
     )  # fmt: skip
     if options.json:
         print(json.dumps(seen, ensure_ascii=False))

@@ -26,6 +26,7 @@ from detector.resources import resource
 from detector.values import LABELS
 
 if TYPE_CHECKING:
+    from detector.config import Camera, EdgeConfig
     from detector.inference.detector import SceneDetector
 
 logger = logging.getLogger(__name__)
@@ -261,19 +262,17 @@ def _version(package: str) -> str | None:
 
 
 def see_camera(
-    source: str, out: Path, *, height_m: float, tilt_deg: float, fov_deg: float, model: str = "scene",
-    config: Path | None = None,
+    source: str | Camera, out: Path, *, height_m: float, tilt_deg: float, fov_deg: float, model: str
 ) -> dict[str, Any]:  # fmt: skip
     """Draw how far a camera can judge a phone on one of its pictures.
 
     Args:
-        source: A picture, a video or a folder of videos, an `rtsp://` address, or the name of a camera in `config`.
+        source: A picture, a video or a folder of videos, an `rtsp://` address, or a camera of a configuration.
         out: The picture to write.
         height_m: Height of the lens above the ground.
         tilt_deg: Tilt of the optical axis below the horizontal.
         fov_deg: Horizontal field of view.
         model: Whose card says how large a phone must be.
-        config: An edge configuration.
 
     Returns:
         What was found (`Coverage.record`), with the picture's size and path.
@@ -290,13 +289,14 @@ def see_camera(
     least = least_px_of(model)
     if out.suffix.lower() not in PICTURES:
         raise ConfigError([Problem("--out", "", f"no kind of picture: {out.name}", "name it .png or .jpg")])
-    if out.exists() and Path(source).exists() and out.samefile(source):
+    shown = Path(source if isinstance(source, str) else source.source)
+    if out.exists() and shown.exists() and out.samefile(shown):
         raise ConfigError([Problem("--out", "", f"is the picture looked at: {out}", "name another file")])
     try:
         View(height_m, tilt_deg, fov_deg, 1, 1)  # a camera is long to answer: what is wrong anyhow is told before
     except ValueError as error:
         raise _wrong_geometry(error) from error
-    picture = one_picture(source, config)
+    picture = one_picture(source)
     try:
         covered = coverage(View(height_m, tilt_deg, fov_deg, picture.shape[1], picture.shape[0]), least)
     except ValueError as error:
@@ -314,36 +314,42 @@ def _wrong_geometry(error: ValueError) -> ConfigError:
     return ConfigError([Problem("--camera", "geometry", str(error), hint)])
 
 
-def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
+def camera_in(config: EdgeConfig, file: Path, name: str) -> Camera:
+    """A camera of a configuration; `file` it was read from, for the message.
+
+    Raises:
+        ConfigError: It has no such camera.
+    """
+    cameras = {camera.name: camera for camera in config.cameras}
+    if name not in cameras:
+        raise ConfigError([Problem(str(file), "cameras", f"no camera {name}", f"there are: {', '.join(cameras)}")])
+    return cameras[name]
+
+
+def one_picture(source: str | Camera) -> NDArray[np.uint8]:
     """One picture `(H, W, 3)` BGR of a picture, a video or a folder of videos, an address, or a camera.
 
     Raises:
-        ConfigError: The configuration has no such camera, or the address holds a password.
+        ConfigError: The address holds a password.
         SourceUnavailable: There is none.
     """
     from pydantic import ValidationError
 
-    from detector.config import Camera, load_edge
+    from detector.config import Camera
     from detector.tools.stills import SUFFIXES, read_picture
 
-    camera = None
-    if config is not None:
-        cameras = {camera.name: camera for camera in load_edge(config).cameras}
-        if source not in cameras:
-            raise ConfigError(
-                [Problem(str(config), "cameras", f"no camera {source}", f"there are: {', '.join(cameras)}")]
-            )
-        camera, source = cameras[source], cameras[source].source
-    if "://" in source:
+    if isinstance(source, Camera) and source.live:
+        return _live_picture(source)
+    if isinstance(source, str) and "://" in source:
         try:
-            return _live_picture(camera or Camera(name="doctor", source=source))
+            return _live_picture(Camera(name="doctor", source=source))
         except ValidationError as error:
             reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
             hint = "put the camera into a configuration, and give --config and its name"
             raise ConfigError([Problem("--camera", "", reason, hint)]) from error
     from detector.sources.recording import Recording, recordings_in
 
-    path = Path(source)
+    path = Path(source if isinstance(source, str) else source.source)
     if path.is_dir():  # as a camera's source may be
         path = recordings_in(path)[0]
     if not path.is_file():
@@ -363,7 +369,7 @@ def one_picture(source: str, config: Path | None = None) -> NDArray[np.uint8]:
     return frame.image
 
 
-def _live_picture(camera: Any) -> NDArray[np.uint8]:
+def _live_picture(camera: Camera) -> NDArray[np.uint8]:
     from detector.clock import SystemClock
     from detector.sources.live import LiveSource
 

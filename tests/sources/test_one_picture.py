@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from detector.config import load_edge
 from detector.errors import SourceUnavailable
 from detector.tools.doctor import one_picture
 
@@ -29,7 +30,7 @@ def test_a_camera_of_a_configuration_is_asked_with_its_password(
         f"- {{name: bulk, source: '{server.url}', username: guard, password_env: CAMERA_PASSWORD}}\n"  # type: ignore[attr-defined]
     )
     monkeypatch.setenv("CAMERA_PASSWORD", SECRET)
-    assert one_picture("bulk", config).ndim == 3
+    assert one_picture(load_edge(config).cameras[0]).ndim == 3
 
 
 def test_a_camera_that_refuses_says_so_without_the_password(
