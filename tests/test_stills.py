@@ -72,6 +72,7 @@ def test_a_picture_becomes_a_line_of_the_format(folder: Path, model: str, tmp_pa
     assert lines(out) == [
         {
             "image": "大门.png",
+            "path": str(folder / "大门.png"),
             "width": 1280,
             "height": 640,
             "detections": [
@@ -181,6 +182,26 @@ def test_a_picture_whose_name_is_of_another_encoding_is_read(folder: Path, model
         picture(folder / os.fsdecode(name))
     assert main(["detect", str(folder), "--out", str(tmp_path / "found.jsonl"), "--model", model]) == 0
     assert [line["image"] for line in lines(tmp_path / "found.jsonl")] == ["z.png", "????.png"]
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_paths(folder: Path, model: str, tmp_path: Path) -> None:
+    folders = [folder / "a", folder / "b"]
+    for one in folders:
+        one.mkdir()
+        picture(one / "f.jpg")
+    assert main(["detect", *map(str, folders), "--out", str(tmp_path / "found.jsonl"), "--model", model]) == 0
+    found = lines(tmp_path / "found.jsonl")
+    assert [line["image"] for line in found] == ["f.jpg", "f.jpg"]
+    assert [line["path"] for line in found] == [str(one / "f.jpg") for one in folders]
+
+
+def test_a_folder_that_holds_only_folders_is_told_so(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "cam1").mkdir()
+    picture(folder / "cam1" / "a.jpg")
+    assert main(["detect", str(folder), "--out", str(tmp_path / "found.jsonl")]) == 1
+    assert f"{folder}: no picture in this folder; folders in it are not gone into: name them" in capsys.readouterr().err
 
 
 def test_a_folder_as_the_file_to_write_is_an_error_before_any_work(

@@ -54,7 +54,8 @@ def pictures_in(paths: Iterable[Path]) -> list[Path]:
             raise SourceUnavailable(f"{path}: no such file or folder")
         inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
         if not inside:
-            raise SourceUnavailable(f"{path}: no picture in this folder")
+            deeper = "; folders in it are not gone into: name them" if any(p.is_dir() for p in path.iterdir()) else ""
+            raise SourceUnavailable(f"{path}: no picture in this folder{deeper}")
         found += inside
     return found
 
@@ -106,7 +107,7 @@ def detect_pictures(
                     unread.append(f"{path}: {picture}")
                 else:
                     found = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), thresholds)
-                    record = picture_record(as_text(path.name), picture.shape, found)
+                    record = picture_record(path, picture.shape, found)
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")
                 progress(n + 1, len(pictures))
         draft.replace(out)
@@ -129,8 +130,8 @@ def read_picture(path: Path) -> NDArray[np.uint8] | str:
     return np.asarray(image, np.uint8)
 
 
-def picture_record(name: str, shape: tuple[int, ...], found: Detections) -> dict[str, Any]:
-    """One line of the output.
+def picture_record(path: Path, shape: tuple[int, ...], found: Detections) -> dict[str, Any]:
+    """One line of the output; `path` is the picture's as it was named or found, `image` the last part of it.
 
     Every detection has all keys, `null` where one says nothing:
 
@@ -140,7 +141,8 @@ def picture_record(name: str, shape: tuple[int, ...], found: Detections) -> dict
     - `keypoints` of a person, 17 of x, y, score, where the model is one of poses.
     """
     return {
-        "image": name,
+        "image": as_text(path.name),
+        "path": as_text(path),
         "width": shape[1],
         "height": shape[0],
         "detections": [
