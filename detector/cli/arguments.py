@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import ConfigError, Problem
@@ -28,6 +29,13 @@ def timezone(text: str) -> str:
     if text not in available_timezones():
         raise argparse.ArgumentTypeError(f"no such time zone: {text}")
     return text
+
+
+def file_or_folder(text: str) -> Path:
+    """A file or folder that is named; `Path("")`, of a shell's empty variable, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a file or folder, and is empty")
+    return Path(text)
 
 
 def positive(text: str) -> int:

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from detector.cli.arguments import FAILED, FINE, Verb, meaning, positive, share, teaching, time_of
+from detector.cli.arguments import FAILED, FINE, Verb, file_or_folder, meaning, positive, share, teaching, time_of
 from detector.progress import progress_count
 from detector.secrecy import one_line
 
@@ -28,7 +28,7 @@ def add_verbs(verb: Verb) -> None:
     add.add_argument("--force", action="store_true", help="replace a model of this name")
 
     detect = verb("detect", run_detect, "pictures to detections")
-    detect.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="pictures and folders of them")
+    detect.add_argument("paths", type=file_or_folder, nargs="+", metavar="PATH", help="pictures and folders of them")
     detect.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl")
     detect.add_argument("--conf", type=share, default=0.25, help="least score, 0..1 (0.25)")
     detect.add_argument("--model", default="scene", help="a model's name in models/, or its card")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detector.cli.arguments import FAILED, FINE, MOST_TOLD, Verb, positive, time_of, timezone
+from detector.cli.arguments import FAILED, FINE, MOST_TOLD, Verb, file_or_folder, positive, time_of, timezone
 from detector.errors import ConfigError, Problem
 from detector.progress import progress_count, progress_seconds, replay_progress
 from detector.secrecy import one_line
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add_verbs(verb: Verb) -> None:
     """Name them."""
     replay = verb("replay", run_replay, "recordings to incidents")
-    replay.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="video files and folders of them")
+    replay.add_argument("paths", type=file_or_folder, nargs="*", metavar="PATH", help="video files and folders of them")
     replay.add_argument("--config", type=Path, required=True)
     replay.add_argument("--out", type=Path, required=True, help="folder for incidents.jsonl, summary.json, report.html")
     replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
