@@ -225,6 +225,19 @@ def test_a_pipe_or_device_is_not_put_aside_for_the_file_to_write(
     assert out.is_symlink() and pipe.is_fifo()
 
 
+def test_a_file_that_a_shell_writes_on_is_not_replaced_by_the_name_of_its_device(
+    folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "shell.txt").open("w+") as file:
+        file.write("before\n")
+        file.flush()
+        device = f"/dev/fd/{file.fileno()}"
+        assert main(["detect", str(picture(folder / "a.png")), "--out", device, "--model", model]) == 2
+        assert "is no file but a pipe or device" in capsys.readouterr().err
+        file.write("after\n")
+    assert (tmp_path / "shell.txt").read_text() == "before\nafter\n"
+
+
 def test_a_link_to_the_file_to_write_stays_a_link(folder: Path, model: str, tmp_path: Path) -> None:
     out, behind = tmp_path / "newest.jsonl", tmp_path / "found.jsonl"
     behind.touch()

@@ -35,6 +35,7 @@ from detector.values import (
 )
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+DEVICES = ("/dev/std", "/dev/fd/", "/proc/")
 EVERYONE = 32
 ACTS = tuple(name.removeprefix("act_") for name in TRAITS[ACT_TRAITS])
 
@@ -87,7 +88,8 @@ def detect_pictures(
     """
     if out.is_dir():
         raise ConfigError([Problem("--out", "", f"is a folder: {out}", "name a file in it")])
-    if out.exists() and not out.is_file():  # /dev/stdout, say, which a file would take the place of
+    # Which a file would take the place of; /dev/stdout may be a link to one that a shell writes on.
+    if out.exists() and not (out.is_file() and not str(out.absolute()).startswith(DEVICES)):
         raise ConfigError([Problem("--out", "", f"is no file but a pipe or device: {out}", "name a file")])
     pictures = pictures_in(paths)
     if out.suffix.lower() in SUFFIXES or out.resolve() in {path.resolve() for path in pictures}:
