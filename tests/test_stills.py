@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.cli import main
+from detector.resources import resource
 from detector.tools.stills import act_of, angle_of, facing_of, keypoints_of, pictures_in
 from tests.builders import detections
 from tests.inference.tiny_models import card_file, model_file, raw_output
@@ -236,6 +237,14 @@ def test_a_file_that_a_shell_writes_on_is_not_replaced_by_the_name_of_its_device
         assert "is no file but a pipe or device" in capsys.readouterr().err
         file.write("after\n")
     assert (tmp_path / "shell.txt").read_text() == "before\nafter\n"
+
+
+def test_a_clip_among_pictures_is_told_where_it_belongs(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = resource("configs", "demo", "sweep_near.mp4")
+    assert main(["detect", str(clip), "--out", str(tmp_path / "found.jsonl"), "--model", model]) == 1
+    assert f"{clip}: not a picture that can be read (clips: labelwatch replay)" in capsys.readouterr().err
 
 
 def test_a_link_to_the_file_to_write_stays_a_link(folder: Path, model: str, tmp_path: Path) -> None:

@@ -127,8 +127,14 @@ def read_picture(path: Path) -> NDArray[np.uint8] | str:
         return f"can't be read: {error.strerror}"
     except cv2.error:
         return "larger than can be read"
+    if image is None and data.size:
+        from detector.sources.recording import SUFFIXES as CLIPS
+
+        return "not a picture that can be read" + (
+            " (clips: labelwatch replay)" if path.suffix.lower() in CLIPS else ""
+        )
     if image is None:
-        return "not a picture that can be read" if data.size else "empty"
+        return "empty"
     return np.asarray(image, np.uint8)
 
 
