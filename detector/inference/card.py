@@ -115,8 +115,9 @@ def find_card(model: str) -> ModelCard:
     if path.suffix not in (".yaml", ".yml"):
         path = resource("models") / f"{model}.yaml"
         if not path.exists():
-            known = ", ".join(card.stem for card in cards_in(path.parent))
-            raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card)")
+            known = ", ".join(card.stem for card in cards_in(resource("models"))) or "none"
+            beside = f", e.g. {Path(model).with_suffix('.yaml')}" if model.endswith(".onnx") else ""
+            raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card{beside})")
     card = read_card(path, ModelCard, "model card")
     card = card.model_copy(update={"path": path.parent / card.file})
     check_file(card.path, card.sha256)

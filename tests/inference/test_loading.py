@@ -38,8 +38,10 @@ def test_a_model_is_found_by_name_in_the_models_folder(model: Path, monkeypatch:
     card_file(model.rename(folder / model.name))
     monkeypatch.setenv("LABELWATCH_HOME", str(model.parent))
     assert find_card("tiny").path == folder / "tiny.onnx"
-    with pytest.raises(MissingPart, match=r"nosuch\.yaml.*there are: tiny"):
+    with pytest.raises(MissingPart, match=r"nosuch\.yaml.*there are: tiny; or name the path of a card\)"):
         find_card("nosuch")
+    with pytest.raises(MissingPart, match=r"there are: tiny; or name the path of a card, e\.g\. mine/own\.yaml\)"):
+        find_card("mine/own.onnx")
 
 
 def test_figures_on_a_card_are_for_people(model: Path) -> None:
