@@ -211,6 +211,26 @@ def test_models_that_are_not_what_they_should_be_are_told(
 
 
 @pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (["person"], "tiny sees no phone, no parcel: nobody is found"),
+        (["person", "phone"], "tiny sees no parcel: nobody is found"),
+        (["cat", "phone", "parcel"], "tiny sees no person: nobody is found"),
+        (["person", "phone", "parcel"], None),
+    ],
+)
+def test_a_model_by_which_nobody_can_be_found_is_told(
+    labels: list[str], reason: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = card_file(model_file(tmp_path / "tiny.onnx", raw_output([])), labels=labels)
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(analysis__model=card.name))
+    problems = checked(path, capsys)
+    assert [p["key"] for p in problems] == (["analysis.model"] if reason else [])
+    assert all(str(reason) in p["reason"] and p["hint"] for p in problems)
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "rtsp://admin:hunter2@10.0.0.2/1",
