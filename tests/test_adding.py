@@ -180,6 +180,14 @@ def test_what_ships_is_never_replaced(
     assert (folder / f"{name}.yaml").read_bytes() == before
 
 
+def test_a_model_put_elsewhere_is_named_so_that_a_configuration_anywhere_finds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["model", "add", str(export(tmp_path / "own.onnx")), "--into", "mine"]) == 0
+    assert f"use it with analysis.model: {tmp_path}/mine/own.yaml\n" in capsys.readouterr().out
+
+
 def test_a_model_that_lies_in_the_folder_already_only_gets_its_card(folder: Path) -> None:
     file = export(folder / "own.onnx")
     before = file.read_bytes()

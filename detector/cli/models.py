@@ -67,7 +67,7 @@ def run_model_add(options: argparse.Namespace) -> int:
     if "photo" not in card.traits:
         print("it doesn't tell photographing from reading: with it alone no photo act is found")
     by_name = options.into is None
-    print(f"use it with analysis.model: {card.name if by_name else added.path}")
+    print(f"use it with analysis.model: {card.name if by_name else added.path.absolute()}")
     return FINE
 
 
