@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -234,6 +235,23 @@ def test_a_checkpoint_without_ultralytics_says_what_to_install(
     (tmp_path / "own.pt").write_bytes(b"weights")
     assert main(["model", "add", str(tmp_path / "own.pt"), "--into", str(folder)]) == 2
     assert "pip install 'labelwatch[train]'" in capsys.readouterr().err
+
+
+def test_an_export_is_announced_and_one_that_fails_names_the_file_given(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(path: str) -> None:
+        raise TypeError(f"ERROR ❌️ {path} is not a loadable checkpoint (EOFError).\nmore")  # as Ultralytics 8.4 says it
+
+    for name, parts in (("torch", {}), ("ultralytics", {"YOLO": loaded})):  # of which the tests' machine has neither
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        vars(sys.modules[name]).update(parts)
+    file = tmp_path / "own.pt"
+    file.write_bytes(b"weights")
+    assert main(["model", "add", str(file), "--into", str(folder)]) == 1
+    announced, error = capsys.readouterr().err.splitlines()
+    assert f"exporting {file}, which takes some 20 s" in announced
+    assert error == f"labelwatch: {file} can't be exported: it is not a loadable checkpoint (EOFError)."
 
 
 def test_rows_are_compared_where_they_must_be_equal() -> None:

@@ -7,6 +7,7 @@ called is read from the file; those whose meaning is plain become our labels, ot
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import re
 import shutil
@@ -35,6 +36,8 @@ from detector.inference.session import Session, fixed_size
 from detector.pictures import Bgr
 from detector.resources import resource
 from detector.values import LABELS, TRAITS
+
+logger = logging.getLogger(__name__)
 
 # Names that mean one of our labels whoever uses them; "box" and "tag" may be anything.
 ALIASES = {
@@ -275,6 +278,7 @@ def exported(file: Path, folder: Path) -> tuple[Path, str]:
             f"{file}: a .pt is exported by Ultralytics, which isn't installed: pip install 'labelwatch[train]', "
             "or export it elsewhere (yolo export format=onnx dynamic=True) and add the .onnx"
         ) from error
+    logger.info("exporting %s, which takes some 20 s", file)
     folder.mkdir()
     copy = folder / file.name  # the export is written beside it
     shutil.copyfile(file, copy)
@@ -287,7 +291,11 @@ def exported(file: Path, folder: Path) -> tuple[Path, str]:
     except ModelError:
         raise
     except Exception as error:  # an unpickled file can raise anything
-        raise ModelError(f"{file} can't be exported: {first_line(error)}") from error
+        reason = re.sub(
+            r"^ERROR\W+", "", first_line(error).replace(str(copy), "it")
+        )  # the copy is gone when it is read
+        raise ModelError(f"{file} can't be exported: {reason}") from error
+    logger.info("exported; what both say of pictures is compared")
     runtime = OnnxRuntime(onnx)
     boxes = scores = 0.0
     for name, picture in trial_pictures().items():
