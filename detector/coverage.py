@@ -119,10 +119,11 @@ def fov_of(focal_mm: float, sensor_mm: float = SENSOR_MM) -> float:
     """Horizontal field of view in degrees of a lens and a sensor's width, both in millimetres.
 
     Raises:
-        ValueError: One of them is not above 0.
+        ValueError: One of them is not above 0, or has no end.
     """
-    if not (focal_mm > 0 and sensor_mm > 0):
-        raise ValueError(f"focal length and sensor width must be above 0 mm, not {focal_mm:g} and {sensor_mm:g}")
+    if not (0 < focal_mm < math.inf and 0 < sensor_mm < math.inf):
+        reason = "focal length and sensor width must be above 0 mm, and finite"
+        raise ValueError(f"{reason}, not {focal_mm:g} and {sensor_mm:g}")
     return math.degrees(2 * math.atan(sensor_mm / 2 / focal_mm))
 
 

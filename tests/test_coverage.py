@@ -120,8 +120,11 @@ def test_a_camera_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
 def test_a_focal_length_is_a_field_of_view() -> None:
     assert fov_of(2.8, 5.6) == pytest.approx(90)
     assert fov_of(4.0) < fov_of(2.8)
-    with pytest.raises(ValueError, match="above 0"):
-        fov_of(0)
+    for wrong in (0.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="above 0 mm, and finite"):
+            fov_of(wrong)
+        with pytest.raises(ValueError, match="above 0 mm, and finite"):
+            fov_of(4.0, wrong)
 
 
 def test_the_least_size_lies_where_half_are_found() -> None:

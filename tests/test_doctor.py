@@ -267,6 +267,8 @@ def test_a_camera_that_is_a_folder_of_videos_shows_the_first(
         pytest.param(
             ["--height", "3", "--tilt", "30", "--focal", "4", "--sensor", "0"], "above 0 mm", 2, id="no sensor"
         ),
+        pytest.param(["--height", "3", "--tilt", "30", "--focal", "inf"], "--focal: focal length", 2, id="endless"),
+        pytest.param([*GEOMETRY, "--sensor", "5"], "--sensor: belongs to --focal", 2, id="a sensor without its lens"),
         pytest.param([*GEOMETRY, "--out", "c.txt"], "no kind of picture", 2, id="no picture"),
     ],
 )

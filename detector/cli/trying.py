@@ -107,6 +107,9 @@ def _doctor_camera(options: argparse.Namespace) -> int:
             options.height = hangs.height_m if options.height is None else options.height
             options.tilt = hangs.tilt_deg if options.tilt is None else options.tilt
             options.fov = hangs.fov_deg if options.fov is None and options.focal is None else options.fov
+    if options.sensor is not None and options.focal is None:
+        hint = "a field of view needs no sensor: give --focal instead, or leave it out"
+        raise ConfigError([Problem("--camera", "--sensor", "belongs to --focal, which isn't given", hint)])
     missing = [f"--{name}" for name in ("height", "tilt") if getattr(options, name) is None]
     if (options.fov is None) == (options.focal is None):
         missing.append("either --fov or --focal")
