@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -204,15 +204,26 @@ class Coverage:
         zh_size, en_size = f"约 {self.least_px:.0f} 像素", f"about {self.least_px:.0f} pixels"
         limit = f"{self.limit_m:.1f}"
         if self.kind == "none":
-            zh = f"画面中任何位置的手机都小于可判断的最小尺寸（{zh_size}）。请降低摄像机、换长焦镜头或提高分辨率。"
+            zh = f"画面中任何位置的手机都小于可判断的最小尺寸（{zh_size}）。"
             en = f"Nowhere in this picture is a phone large enough to be judged ({en_size})"
-            return zh, f"{en}: hang the camera lower, or take a longer lens or more pixels."
+            if self._looks_over_it:
+                return f"{zh}请让摄像机再向下倾斜。", f"{en}: tilt the camera further down."
+            return (
+                f"{zh}请降低摄像机、换长焦镜头或提高分辨率。",
+                f"{en}: hang the camera lower, or take a longer lens or more pixels.",
+            )
         if self.kind == "all":
             zh = f"画面中的地面处处可判断手机（不小于{zh_size}）。"
             return zh, f"Everywhere on the ground in this picture a phone can be judged (at least {en_size})."
         zh = f"距摄像机正下方 {limit} 米以外，手机小于{zh_size}，无法判断是否在拍摄。"
         en = f"Beyond {limit} m from the point below the camera a phone is smaller than {en_size}"
         return zh, f"{en} and can't be judged."
+
+    @property
+    def _looks_over_it(self) -> bool:
+        """Whether ground that could be judged lies below the picture; a longer lens would show less of it still."""
+        steeper = (replace(self.view, tilt_deg=tilt) for tilt in range(math.floor(self.view.tilt_deg) + 1, 90))
+        return any(coverage(view, self.least_px).kind != "none" for view in steeper)
 
     def record(self) -> dict[str, Any]:
         """As JSON."""

@@ -205,6 +205,26 @@ def test_the_chinese_sentence_has_chinese_punctuation(least_px: float) -> None:
     assert not set(coverage(view(), least_px).sentence()[0]) & set(",()")
 
 
+@pytest.mark.parametrize(
+    ("camera", "least_px", "advice"),
+    [
+        pytest.param(view(tilt_deg=0, fov_deg=1), 15.0, ("再向下倾斜", "tilt the camera further down"), id="over it"),
+        pytest.param(view(12, 30, 30), 15.0, ("再向下倾斜", "tilt the camera further down"), id="high, a long lens"),
+        pytest.param(
+            view(), 200.0, ("降低摄像机", "hang the camera lower, or take a longer lens"), id="too far anyhow"
+        ),
+        pytest.param(view(6, 75, 80), 15.5, ("降低摄像机", "hang the camera lower"), id="steep already"),
+    ],
+)
+def test_what_is_advised_where_nothing_can_be_judged_helps(
+    camera: View, least_px: float, advice: tuple[str, str]
+) -> None:
+    covered = coverage(camera, least_px)
+    assert covered.kind == "none"
+    for words, sentence in zip(advice, covered.sentence(), strict=True):
+        assert words in sentence
+
+
 def test_a_steep_camera_that_judges_only_what_is_behind_it_judges_nothing() -> None:
     covered = coverage(view(6.0, 75.0, 80.0), 15.5)
     assert covered.nearest_m < covered.limit_m < 0
