@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -332,8 +334,17 @@ def test_a_camera_that_never_answers_is_given_up(
     card: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(doctor, "FIRST_PICTURE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/1"
+        assert main(["doctor", "--camera", address, *GEOMETRY, "--model", str(card)]) == 1
+    assert f"{address}: no picture" in capsys.readouterr().err
+
+
+def test_a_camera_where_nothing_listens_is_told_at_once(card: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
     assert main(["doctor", "--camera", "rtsp://127.0.0.1:9/1", *GEOMETRY, "--model", str(card)]) == 1
-    assert "rtsp://127.0.0.1:9/1" in capsys.readouterr().err
+    assert time.monotonic() - began < doctor.FIRST_PICTURE_S / 2
+    assert "rtsp://127.0.0.1:9/1: " in capsys.readouterr().err
 
 
 def test_a_broken_opencv_does_not_keep_the_doctor_from_telling() -> None:

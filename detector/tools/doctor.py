@@ -37,6 +37,7 @@ CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16
 LITTLE_DISK, NO_DISK = 10 * 2**30, 2**30
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 FIRST_PICTURE_S = 30.0
+HOPELESS = ("unreachable", "refused", "no_video")  # troubles of a camera that waiting doesn't mend
 PICTURES = ("", ".png", ".jpg", ".jpeg", ".webp", ".bmp")  # kinds that can be written
 
 
@@ -377,15 +378,17 @@ def _live_picture(camera: Camera) -> NDArray[np.uint8]:
     logger.info("waiting for a picture, %.0f s at most camera=%s", FIRST_PICTURE_S, camera.name)
     stop = threading.Event()
     source = LiveSource(camera, fps=5.0, clock=SystemClock(), stop=stop)
-    alarm = threading.Timer(FIRST_PICTURE_S, stop.set)
-    alarm.start()
+    began, frame = time.monotonic(), None
     try:
-        frame = next(iter(source), None)
+        source.start()
+        while frame is None and time.monotonic() - began < FIRST_PICTURE_S:
+            frame = source.taken(0.2)
+            if source.stats.last_error and source.stats.trouble in HOPELESS:
+                break
     finally:
-        alarm.cancel()
         stop.set()
         source.close()
     if frame is None:
         trouble = source.stats.last_error or "no picture"
-        raise SourceUnavailable(f"{camera.source}: {trouble} (waited {FIRST_PICTURE_S:.0f} s)")
+        raise SourceUnavailable(f"{camera.source}: {trouble} (waited {time.monotonic() - began:.0f} s)")
     return frame.image
