@@ -91,7 +91,8 @@ def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None) 
             BlindEdgeRule(zones, config.rules.blind_edge, shifts),
             TamperRule(config.rules.tamper, shifts),
         ]
-        return Stages(SceneTracker(), tuple(rules), IncidentBook(config.site, config.incidents, in_force))
+        book = IncidentBook(config.site, config.incidents, in_force, config.rules.sweep.window_s)
+        return Stages(SceneTracker(), tuple(rules), book)
 
     return stages
 

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from functools import reduce
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from detector.alerts.severity import GRAVITY, severity
@@ -36,7 +36,12 @@ Key = tuple[IncidentKind, str | None]
 SAME_S = 0.001  # findings that begin within this have the same id
 
 # Of two findings that state one of these, the larger counts: they tell of different people, or of different times.
-LARGEST = ("people", "people_inside", "stay_s", "crouched_s", "crouched", "carried", "visits", "out_of_hours")
+LARGEST = (
+    "people", "people_inside", "stay_s", "crouched_s", "crouched", "away_s", "carried", "visits", "out_of_hours",
+)  # fmt: skip
+
+# Of these one incident may hold several of one zone, by turns: who stayed, and who stayed later.
+SEVERAL = (IncidentKind.LINGERING, IncidentKind.BLIND_CORNER)
 
 # Of a finding and the one before it, which tell of different acts, the sum counts.
 ADDED = ("photos", "untold", "scans", "unclear", "moved_on")
@@ -62,6 +67,8 @@ class IncidentBook:
         site: Name of the site; it goes into ids.
         settings: When findings belong together.
         least_score: See the attribute; held, not copied, so that books which follow each other may share one.
+        window_s: How long a sweep's rule remembers acts: those of a signal that began later are counted without them.
+            `settings.join_s` when left out, and at most that.
 
     Attributes:
         least_score: Findings of a kind scored lower begin no incident and join none. The rule goes on to tell them, so
@@ -69,11 +76,18 @@ class IncidentBook:
         held_back: How many findings were scored too low, by kind.
     """
 
-    def __init__(self, site: str, settings: Incidents, least_score: dict[IncidentKind, float] | None = None) -> None:
+    def __init__(
+        self,
+        site: str,
+        settings: Incidents,
+        least_score: dict[IncidentKind, float] | None = None,
+        window_s: float = inf,
+    ) -> None:
         self.least_score: dict[IncidentKind, float] = {} if least_score is None else least_score
         self.held_back: Counter[IncidentKind] = Counter()
         self._site = site
         self._settings = settings
+        self._window_s = min(window_s, settings.join_s)
         self._open: list[_Case] = []
         self._ended: dict[Key, Incident] = {}
         self._too_low: dict[Key, float] = {}
@@ -107,7 +121,7 @@ class IncidentBook:
             self._open.append(_Case(incident, {key: fresh}, at))
             return IncidentUpdate(Phase.NEW, None, incident)
         before, known = case.incident, case.findings.get(key)
-        if known and is_anew(known, fresh, self._settings.join_s):
+        if known and is_anew(known, fresh, self._window_s):
             case.earlier[key] = known
         finding = joined(known, fresh, case.earlier.get(key)) if known else fresh
         case.findings[key] = finding
@@ -196,10 +210,10 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     )
 
 
-def is_anew(finding: Signal, signal: Signal, join_s: float) -> bool:
-    """Whether all acts that a signal counts began more than `join_s` after those of a finding of its kind and zone."""
+def is_anew(finding: Signal, signal: Signal, window_s: float) -> bool:
+    """Whether all acts that a signal counts began more than `window_s` after those of a finding of the same."""
     over = max((act.ended_at for act in finding.acts), default=signal.started_at)
-    return bool(signal.acts) and signal.started_at - over > join_s
+    return bool(signal.acts) and signal.started_at - over > window_s
 
 
 def joined(finding: Signal, signal: Signal, earlier: Signal | None = None) -> Signal:
@@ -213,7 +227,11 @@ def joined(finding: Signal, signal: Signal, earlier: Signal | None = None) -> Si
         earlier: What it was before it was told anew, if it was.
     """
     others = bool(finding.tracks) and not {*finding.tracks} & {*signal.tracks}
-    told = replace(signal, facts=united([finding.facts, signal.facts])) if others else signal
+    told = signal
+    if others or signal.kind in SEVERAL:
+        told = replace(signal, facts=united([finding.facts, signal.facts]))
+    elif is_lesser(finding, signal):
+        told = replace(signal, facts=finding.facts)
     told = added(earlier, told) if earlier else told
     doubtful = all(holds(each.facts, "unsure") for each in (finding, signal))
     return replace(
@@ -224,6 +242,13 @@ def joined(finding: Signal, signal: Signal, earlier: Signal | None = None) -> Si
         tracks=_sorted({*finding.tracks, *signal.tracks}),
         facts={**told.facts, "unsure": doubtful} if "unsure" in told.facts else told.facts,
     )
+
+
+def is_lesser(finding: Signal, signal: Signal) -> bool:
+    """Whether a signal is of another trouble with the camera than a finding, which lasted longer so far."""
+    if signal.kind is not IncidentKind.TAMPER or signal.started_at == finding.started_at:
+        return False
+    return (number(signal.facts, "lasted_s") or 0.0) < (number(finding.facts, "lasted_s") or 0.0)
 
 
 def added(earlier: Signal, signal: Signal) -> Signal:

@@ -278,8 +278,55 @@ def test_facts_of_others_in_the_same_place_never_shrink() -> None:
     mine.admit([finding(LINGERING, 0, 200, tracks=(7,), stay_s=200.0, people=1, out_of_hours=True)], 200)
     (update,) = mine.admit([finding(LINGERING, 60, 210, tracks=(8,), stay_s=150.0, people=2)], 210)
     assert dict(update.after.facts) == {"stay_s": 200.0, "people": 2, "out_of_hours": True}
-    (update,) = mine.admit([finding(LINGERING, 60, 220, tracks=(8,), stay_s=160.0)], 220)
-    assert update.after.facts == {"stay_s": 160.0}, "the same people: what is known now"
+    (update,) = mine.admit([finding(LINGERING, 60, 220, tracks=(8,), stay_s=160.0, people=1)], 220)
+    assert dict(update.after.facts) == {"stay_s": 200.0, "people": 2, "out_of_hours": True}
+    (update,) = mine.admit([finding(LINGERING, 0, 230, tracks=(7,), stay_s=230.0, people=1)], 230)
+    assert dict(update.after.facts) == {"stay_s": 230.0, "people": 2, "out_of_hours": True}
+
+
+def test_who_was_out_of_sight_longest_is_told_after_short_visits_of_the_same_people() -> None:
+    mine = book()
+    mine.admit([finding(BLIND, 0, 410, tracks=(7,), away_s=410.0, people_inside=1)], 410)
+    visits = finding(BLIND, 520, 550, tracks=(7, 8, 9), away_s=30.0, visits=3, people_inside=1)
+    (update,) = mine.admit([replace(visits, started_at=470)], 470)
+    assert dict(update.after.facts) == {"away_s": 410.0, "visits": 3, "people_inside": 1}
+
+
+def test_out_of_hours_is_still_said_when_the_shift_has_begun() -> None:
+    mine = book()
+    mine.admit([finding(LINGERING, 0, 120, tracks=(7,), stay_s=120.0, out_of_hours=True)], 120)
+    (update,) = mine.admit([finding(LINGERING, 0, 200, tracks=(7,), stay_s=200.0, out_of_hours=False)], 200)
+    assert dict(update.after.facts) == {"stay_s": 200.0, "out_of_hours": True}
+
+
+def test_of_two_troubles_with_a_camera_the_longer_is_told() -> None:
+    mine = book()
+    mine.admit([finding(TAMPER, 0, 60, what="covered", lasted_s=60.0)], 60)
+    (update,) = mine.admit([finding(TAMPER, 100, 108, what="defocused", lasted_s=8.0)], 108)
+    assert (update.after.facts["what"], update.after.facts["lasted_s"]) == ("covered", 60.0)
+    (update,) = mine.admit([finding(TAMPER, 100, 180, what="defocused", lasted_s=80.0)], 180)
+    assert (update.after.facts["what"], update.after.facts["lasted_s"]) == ("defocused", 80.0)
+
+
+def test_a_trouble_that_turns_out_to_be_another_is_told_as_that() -> None:
+    mine = book()
+    mine.admit([finding(TAMPER, 0, 40, what="defocused", lasted_s=40.0)], 40)
+    (update,) = mine.admit([finding(TAMPER, 0, 50, what="covered", lasted_s=30.0)], 50)
+    assert update.after.facts["what"] == "covered"
+
+
+@pytest.mark.parametrize("gap_s", [30.0, 100.0])
+def test_photos_that_the_rule_has_forgotten_are_still_counted(gap_s: float) -> None:
+    mine = IncidentBook("site", SETTINGS.model_copy(update={"join_s": 180.0}), window_s=90.0)
+    first = [act(10.0 * n, 10.0 * n + 2, [n]) for n in range(3)]
+    then = [act(22 + gap_s + 10.0 * n, 24 + gap_s + 10.0 * n, [10 + n]) for n in range(3)]
+    counted = then if gap_s > 90 else [*first, *then]  # by the rule
+    mine.admit([replace(signal(0, 22, acts=first), facts={"photos": 3})], 22)
+    (update,) = mine.admit(
+        [replace(signal(counted[0].started_at, then[-1].ended_at, acts=counted), facts={"photos": len(counted)})],
+        then[-1].ended_at,
+    )
+    assert len(update.after.acts) == update.after.facts["photos"] == 6
 
 
 def test_it_is_told_again_only_when_it_has_become_more_severe() -> None:
