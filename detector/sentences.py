@@ -306,7 +306,8 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
         within = "visits_day" if facts.get("shift", "") is None else "visits"
         items += [say(within, n=visits)] if visits > 1 else []
     items += [say("out_of_hours")] if holds(facts, "out_of_hours") else []
-    items += [say("carries_on")] if holds(facts, "acts_told_earlier") else []
+    told_before = holds(facts, "acts_told_earlier") or holds(facts, "told_before")
+    items += [say("carries_on")] if told_before else []
     return items
 
 

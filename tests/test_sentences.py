@@ -125,6 +125,12 @@ TABLE = [
         id="lingering",
     ),
     pytest.param(
+        record("lingering", facts={"stay_s": 1200, "people": 1, "told_before": True}),
+        "20 分钟，1 人，停留在货堆旁，接上一条告警",
+        "20 minutes, one person, staying beside the parcels, carrying on from the alert before",
+        id="lingering that goes on",
+    ),
+    pytest.param(
         record("lingering", 600, facts={"stay_s": 600, "people": 1, "parcels": 0, "out_of_hours": True}),
         "10 分钟，1 人，停留在这里，非工作时间",
         "10 minutes, one person, staying here, out of hours",
@@ -275,6 +281,7 @@ FACTS = (
     "up", "judged", "zone_up", "zone_judged", "usual_rate", "evidence", "false_alarms_per_month", "turned_here",
     "arrived_up", "aligned", "regular", "watched_h", "stay_s", "crouched_s", "posture", "away_s", "still_inside",
     "carried", "visits", "people_inside", "what", "lasted_s", "step_s", "p_value", "acts_told_earlier",
+    "told_before",
     "lay_up",
 )  # fmt: skip
 ACTS = [{"kind": "photo", "track": 1}, {"kind": "photo"}, {"kind": []}]

@@ -34,6 +34,7 @@ from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, In
 Key = tuple[IncidentKind, str | None]
 
 SAME_S = 0.001  # findings that begin within this have the same id
+LEAST_MORE_S = 60.0  # a finding that outlives its incident is news again once it has gone on for so long
 
 # Of two findings that state one of these, the larger counts: they tell of different people, or of different times.
 LARGEST = (
@@ -189,7 +190,13 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
         since = max(signal.started_at, ended.ended_at)
         if since - ended.started_at < SAME_S:  # that one was told at one instant: what follows has begun since
             since = signal.at
-        return replace(signal, started_at=min(signal.at, since)) if since - ended.started_at >= SAME_S else None
+        if since - ended.started_at < SAME_S:
+            return None
+        goes_on = signal.started_at < ended.ended_at <= signal.at
+        if goes_on and signal.at - ended.ended_at < LEAST_MORE_S:
+            return None  # the last seconds of what was told
+        facts = {**signal.facts, "told_before": True} if goes_on else signal.facts
+        return replace(signal, started_at=min(signal.at, since), facts=facts)
     if not acts:
         return None
     if len(acts) == len(signal.acts):

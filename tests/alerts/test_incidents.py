@@ -496,6 +496,17 @@ def test_an_incident_begins_when_its_earliest_finding_did_and_never_after_its_en
     assert (update.after.started_at, update.after.ended_at) == (10, 10)
 
 
+def test_what_outlives_its_incident_is_news_once_it_has_gone_on_for_a_while_and_says_that_it_was_told() -> None:
+    stays = [finding(LINGERING, 0, t, tracks=(7,), stay_s=t) for t in (120.0, 200.0, 290.0, 380.0, 470.0, 560.0, 610.0)]
+    assert phases(lived([*stays, finding(LINGERING, 0, 640.0, tracks=(7,), stay_s=640.0)], 900)) == [
+        "new", *["update"] * 6, "end",
+    ], "its last seconds are no second alert"  # fmt: skip
+    updates = lived([*stays, finding(LINGERING, 0, 900.0, tracks=(7,), stay_s=900.0)], 1200)
+    assert phases(updates) == ["new", *["update"] * 6, "end", "new", "end"]
+    assert updates[-1].after.started_at == 610
+    assert dict(updates[-1].after.facts) == {"stay_s": 900.0, "told_before": True}
+
+
 def test_a_finding_told_once_and_again_long_after_is_two_incidents() -> None:
     updates = lived([finding(PATTERN, 0, 0), finding(PATTERN, 0, 101)], 400)
     assert phases(updates) == ["new", "end", "new", "end"]

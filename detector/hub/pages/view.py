@@ -43,8 +43,8 @@ TEMPLATES.globals.update(
 )  # fmt: skip
 # Facts that say nothing where they are nought: almost always they are.
 SILENT_AT_NOUGHT = {
-    "scans", "unclear", "unsure", "untold", "moved_on", "beside", "along_row", "acts_told_earlier", "visits",
-    "watched_h", "lay_up",
+    "scans", "unclear", "unsure", "untold", "moved_on", "beside", "along_row", "acts_told_earlier",
+    "told_before", "visits", "watched_h", "lay_up",
 }  # fmt: skip
 NAMED = {"posture": "posture_", "what": "what_"}  # facts whose values are words of ours
 
