@@ -291,6 +291,7 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
     items += [say("labels", n=count_range(low, high), plural=high)] if high else []
     if scans := count(facts, "scans") if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0:
         items.append(say("scans" if photos else "scans_only", n=scans))
+        items += [say("unsure")] if not photos and holds(facts, "unsure") else []
     if IncidentKind.LINGERING in kinds:
         alone = number(facts, "parcels") == 0
         items += [] if photos else [say("staying_here" if alone else "staying")]

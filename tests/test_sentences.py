@@ -85,6 +85,12 @@ TABLE = [
         id="scans where scanners are forbidden",
     ),
     pytest.param(
+        record("label_photography", 60, facts={"photos": 0, "scans": 6, "unsure": True, "people": 1}),
+        "60 秒，1 人，扫码 6 次，不太确定",
+        "60 seconds, one person, 6 scans, not sure",
+        id="scans of which we aren't sure",
+    ),
+    pytest.param(
         record("orientation_pattern", facts={"up": 9, "judged": 9, "usual_rate": 0.35, "p_value": 0.0}),
         "这一片 9 件包裹中 9 件面单朝上；平时 9 件中约 3 件",
         "9 of 9 parcels in this patch were label up; usual here: 3 of 9",

@@ -197,7 +197,7 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
             return None  # the last seconds of what was told
         facts = {**signal.facts, "told_before": True} if goes_on else signal.facts
         return replace(signal, started_at=min(signal.at, since), facts=facts)
-    if not acts:
+    if not any(act.kind in (ActKind.PHOTO, ActKind.SCAN) for act in acts):  # what went on beside them is no news
         return None
     if len(acts) == len(signal.acts):
         return signal

@@ -66,7 +66,10 @@ def severity(kinds: Iterable[IncidentKind], photos: int, labels: CountRange, fac
         labels: How many labels were exposed.
         facts: United facts of its findings; what makes no sense counts as not known.
     """
+    kinds = set(kinds)
     total = sum(points(kinds, photos, labels, facts).values())
+    if kinds == {IncidentKind.LABEL_PHOTOGRAPHY} and not photos:  # scans where they are forbidden: no picture is taken
+        total = min(total, CRITICAL_FROM - 1)
     return Severity.CRITICAL if total >= CRITICAL_FROM else Severity.WARNING if total >= WARNING_FROM else Severity.INFO
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detector.alerts.incidents import IncidentBook, incident_id
 from detector.config import Incidents
 from detector.sentences import sentence
-from detector.values import CountRange, IncidentKind, IncidentUpdate, Phase, Severity, Signal
+from detector.values import ActKind, CountRange, IncidentKind, IncidentUpdate, Phase, Severity, Signal
 from tests.builders import CAMERA, act, signal
 
 SETTINGS = Incidents(join_s=100, longest_s=600)
@@ -494,6 +494,14 @@ def test_an_incident_begins_when_its_earliest_finding_did_and_never_after_its_en
     mine = book()
     (update,) = mine.admit([signal(50, 10)], 10)
     assert (update.after.started_at, update.after.ended_at) == (10, 10)
+
+
+def test_what_somebody_else_did_meanwhile_is_no_new_alert_once_the_photos_were_told() -> None:
+    photos = [act(100.0 * n, 100.0 * n + 2, [n]) for n in range(7)]
+    told = [signal(0, photo.ended_at, acts=photos[: n + 1]) for n, photo in enumerate(photos)]
+    reading = replace(act(603, 640, track=2), kind=ActKind.BROWSE)
+    updates = lived([*told, signal(0, 640.2, acts=[*photos, reading])], 900)
+    assert [update.phase for update in updates if update.phase is not Phase.UPDATE] == [Phase.NEW, Phase.END]
 
 
 def test_what_outlives_its_incident_is_news_once_it_has_gone_on_for_a_while_and_says_that_it_was_told() -> None:
