@@ -25,6 +25,7 @@ import argparse
 import csv
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -165,28 +166,41 @@ def read_labels(path: Path, width: int, height: int) -> list[Thing]:
     """Objects of one YOLO label file, in pixels; an empty file marks none.
 
     Raises:
-        SetError: There is no file; or a line has not five numbers, a class that isn't in `YOLO_LABELS`, a box
-            outside 0..1.
+        SetError: There is no file, or it is no text; or a line has not five numbers, a class that isn't in
+            `YOLO_LABELS`, a box outside 0..1.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise SetError(f"{path}: {error.strerror} (a picture with nothing to mark has an empty file)") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SetError(f"{path}, line {line}: no text (lines are 'class x y w h'; is it a label file?)") from error
     things = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            class_id, x, y, w, h = (float(v) for v in line.split())
+            class_id, x, y, w, h = (_finite(v) for v in line.split())
+            if not class_id.is_integer():
+                raise ValueError(f"{class_id} is no class")
             label = YOLO_LABELS[int(class_id)] if class_id >= 0 else ""
         except (ValueError, IndexError) as error:
             names = ", ".join(f"{k} {name}" for k, name in enumerate(YOLO_LABELS))
-            raise SetError(f"{path}, line {number}: not 'class x y w h' with a class of {names}: {line!r}") from error
+            said = f"not 'class x y w h' with a class of {names}: {line[:80]!r}"
+            raise SetError(f"{path}, line {number}: {said}") from error
         box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
         if not label or min(box) < -0.01 or max(box) > 1.01 or w <= 0 or h <= 0:
             raise SetError(f"{path}, line {number}: class or box out of range: {line!r}")
         things.append(Thing(label, (box[0] * width, box[1] * height, box[2] * width, box[3] * height)))
     return things
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is no number")
+    return number
 
 
 def load_teacher(checkpoint: Path) -> Teacher:

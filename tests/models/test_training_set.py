@@ -149,6 +149,9 @@ def test_pictures_of_unlisted_sources_stay_out(tmp_path: Path) -> None:
     ("labels", "reason"),
     [
         (None, "empty file"),
+        ("2 .5 .5 .1 .1\n2 nan .5 .5 .1", "line 2: not 'class x y w h'"),
+        ("2.7 .5 .5 .5 .1", "class x y w h"),
+        ("inf .5 .5 .5 .1", "class x y w h"),
         ("7 .5 .5 .1 .1", "class x y w h"),
         ("-1 .5 .5 .1 .1", "out of range"),
         ("0 .5 .5 .1", "class x y w h"),
@@ -162,6 +165,13 @@ def test_a_wrong_label_file_is_named_with_its_line(tmp_path: Path, labels: str |
     with pytest.raises(SetError, match=reason) as error:
         list(read_yolo(folder, SOURCES, to_train))
     assert "fuyi_1.txt" in str(error.value)
+
+
+def test_a_label_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    folder = yolo_folder(tmp_path, "")
+    (folder / "labels" / "fuyi_1.txt").write_bytes(b"2 .5 .5 .1 .1\n\xff\xfe\x00")
+    with pytest.raises(SetError, match=r"fuyi_1\.txt, line 2: no text"):
+        list(read_yolo(folder, SOURCES, to_train))
 
 
 def test_a_corrupt_picture_is_named(tmp_path: Path) -> None:
