@@ -74,13 +74,16 @@ def source_of(name: str, sources: dict[str, dict[str, Any]]) -> str | None:
     return next((key for key, value in sources.items() if name.startswith(tuple(value["files"]))), None)
 
 
-def read_image(path: Path) -> np.ndarray:
-    """A picture as `(H, W, 3)` BGR.
+def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """A picture as `(H, W, 3)` BGR, or as OpenCV's flags say.
 
     Raises:
         SetError: It can't be read.
     """
-    image = cv2.imread(str(path))
+    try:
+        image = cv2.imread(str(path), flags)
+    except cv2.error:  # larger than OpenCV reads
+        image = None
     if image is None:
         raise SetError(f"{path} is not a picture that can be read (remove it, or fetch it anew)")
     return image

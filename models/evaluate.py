@@ -15,10 +15,13 @@ every precision of the card on the same sets and, with `--write`, puts its loss 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import yaml
+from dataset import read_image
 from evaluation.acts import UNCLEAR
 from evaluation.measure import Case, Look, Measured, looker, measure, offered_labels
 from evaluation.page import Compared, Evaluation, markdown, write_page
@@ -33,7 +36,9 @@ from detector.errors import LabelwatchError
 from detector.inference.card import ModelCard, Variant, find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
+from detector.resources import resource
 from detector.values import Detections
+from detector.whole_files import write_whole
 
 EVERYONE = 32
 
@@ -81,6 +86,10 @@ def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, varian
     choosing = [judged for judged in sets if judged.purpose == CHOOSE]
     if choose and not choosing:
         raise SetError("no scene to choose thresholds by (rendered seeds divisible by ten; give --rendered)")
+    # All of them before the first is looked at: measuring takes long, and would be lost at the one that is corrupt.
+    for judged in sets:
+        for sample in judged.samples:
+            read_image(sample.path, cv2.IMREAD_REDUCED_GRAYSCALE_8)
     seen: dict[Path, Detections] = {}
     measured = measure_all(choosing, card, look, thresholds, "choosing", seen) if choosing else []
     if measured:
@@ -137,9 +146,27 @@ def write_card(path: Path, evaluation: Evaluation) -> None:
     for variant, measured in zip(tree.get("variants") or [], evaluation.variants, strict=False):
         if measured.loss:
             variant["loss"] = {name: round(value, 4) for name, value in measured.loss.items()}
-    draft = path.with_suffix(".draft")
-    draft.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120))
+
+
+def card_file(model: str) -> Path:
+    """Where the card lies that `find_card` finds by a name or path."""
+    path = Path(model)
+    return (path if path.suffix in (".yaml", ".yml") else resource("models") / f"{model}.yaml").resolve()
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Make sure that files can be put into a folder; it is made where it isn't there.
+
+    Raises:
+        SetError: They can't.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SetError(f"{option}: {folder} can't be written to: {error.strerror} (name another folder)") from error
 
 
 def main() -> None:
@@ -158,6 +185,9 @@ def main() -> None:
     try:
         card = find_card(args.card)
         sets = gathered(args.data, args.rendered, args.real)
+        check_writable(args.out, "--out")
+        if args.write:
+            check_writable(card_file(args.card).parent, "--write")
         evaluation = evaluate(card, sets, choose=args.write, variants=args.variants)
     except LabelwatchError as error:
         raise SetError(str(error)) from error
@@ -165,8 +195,8 @@ def main() -> None:
     print(markdown(evaluation))
     print(f"page: {page}\nsummary: {summary}")
     if args.write:
-        write_card(Path(args.card), evaluation)
-        print(f"written: {args.card}")
+        write_card(card_file(args.card), evaluation)
+        print(f"written: {card_file(args.card)}")
 
 
 if __name__ == "__main__":

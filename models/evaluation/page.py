@@ -14,6 +14,7 @@ import numpy as np
 
 from detector.inference.card import ModelCard
 from detector.values import LABELS
+from detector.whole_files import write_whole
 from evaluation.acts import LEAST_PX, NONE, TOLD, TRUE
 from evaluation.figures import Bin, Share, reliability
 from evaluation.measure import WORST, Case, Measured
@@ -117,8 +118,8 @@ def write_page(folder: Path, evaluation: Evaluation) -> tuple[Path, Path]:
     """Write `evaluation.html` and `evaluation.md` into a folder and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     page, summary = folder / "evaluation.html", folder / "evaluation.md"
-    page.write_text(html(evaluation), encoding="utf-8")
-    summary.write_text(markdown(evaluation), encoding="utf-8")
+    write_whole(page, html(evaluation))
+    write_whole(summary, markdown(evaluation))
     return page, summary
 
 

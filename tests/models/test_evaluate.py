@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from evaluate import evaluate, write_card
+from evaluate import evaluate, main, write_card
 from evaluation.page import write_page
 from evaluation.sets import gathered
 from manifest import SetError
@@ -199,9 +200,35 @@ def test_thresholds_are_not_chosen_by_real_pictures(card: Path, data: Path) -> N
         evaluated(card, data=data, choose=True)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+def measured_nothing(*_: object, **__: object) -> None:
+    raise AssertionError("it began to measure")
+
+
+def test_a_corrupt_picture_is_named_before_any_is_looked_at(
+    card: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluate.measure", measured_nothing)
+    (data / "real_check" / "wallet" / "images" / "w2.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    with pytest.raises(SetError, match=r"w2\.jpg is not a picture"):
+        evaluated(card, data=data)
+
+
+@pytest.mark.parametrize("out", ["taken", "taken/page"], ids=["a file", "in a file"])
+def test_a_page_that_cannot_be_written_is_told_before_measuring(
+    card: Path, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.setattr("evaluate.measure", measured_nothing)
+    (tmp_path / "taken").write_text("mine")
+    arguments = ["--rendered", rendered, "--card", card, "--out", tmp_path / out]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, arguments)])
+    with pytest.raises(SetError, match=r"--out: .*can't be written to"):
+        main()
+
+
+def run(*arguments: object, home: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, REPOSITORY / "models" / "evaluate.py", *arguments]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    env = os.environ | {"LABELWATCH_HOME": str(home)}
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, env=env)
 
 
 def test_the_command_writes_page_and_card(card: Path, rendered: Path, tmp_path: Path) -> None:
@@ -209,6 +236,15 @@ def test_the_command_writes_page_and_card(card: Path, rendered: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "evaluation.html").exists()
     assert "| rendered: person | 3 |" in done.stdout
+    assert "figures" in yaml.safe_load(card.read_text())
+
+
+def test_a_card_found_by_its_name_is_written_where_it_lies(card: Path, rendered: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(card.parent)
+    done = run("--rendered", rendered, "--card", card.stem, "--out", tmp_path / "page", "--write", home=home)
+    assert done.returncode == 0, done.stderr
     assert "figures" in yaml.safe_load(card.read_text())
 
 
