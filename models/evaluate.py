@@ -8,7 +8,8 @@ Sets, none of them trained on (`evaluation/sets.py`): rendered scenes held out a
 nowhere; real pictures choose nothing.
 
 Writes `evaluation.html`, one page with plots and the worst cases as pictures, and `evaluation.md` into `--out`.
-`--write` puts the thresholds that the choosing scenes give, figures and curves into the card. `--variants` measures
+`--write` puts the thresholds that the choosing scenes give, figures and curves into the card; sets whose figures stand
+there already are to be measured again with the others, for all are told at the same thresholds. `--variants` measures
 every precision of the card on the same sets and, with `--write`, puts its loss against fp32 there too.
 """
 
@@ -139,10 +140,13 @@ def compared(
 
 
 def write_card(path: Path, evaluation: Evaluation) -> None:
-    """Put thresholds, figures and curves (and losses of variants) into a card, whole or not at all."""
+    """Put thresholds, figures and curves (and losses of variants) into a card, whole or not at all.
+
+    Curves that weren't measured stay: without them nobody could be told how far a camera sees a phone.
+    """
     tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     figures, curves = card_figures(evaluation.sets, evaluation.thresholds, evaluation.acts)
-    tree.update(thresholds=dict(evaluation.thresholds), figures=figures, curves=curves)
+    tree.update(thresholds=dict(evaluation.thresholds), figures=figures, curves=(tree.get("curves") or {}) | curves)
     for variant, measured in zip(tree.get("variants") or [], evaluation.variants, strict=False):
         if measured.loss:
             variant["loss"] = {name: round(value, 4) for name, value in measured.loss.items()}
@@ -153,6 +157,20 @@ def card_file(model: str) -> Path:
     """Where the card lies that `find_card` finds by a name or path."""
     path = Path(model)
     return (path if path.suffix in (".yaml", ".yml") else resource("models") / f"{model}.yaml").resolve()
+
+
+def check_complete(card: ModelCard, sets: Sequence[JudgedSet]) -> None:
+    """Make sure that every set that a card has figures of is measured before new figures take their place.
+
+    Raises:
+        SetError: One isn't.
+    """
+    lost = set((card.model_extra or {}).get("figures") or ()) - {j.name for j in sets if j.purpose != CHOOSE}
+    if lost:
+        raise SetError(
+            f"--write: the card of {card.name} has figures of {', '.join(sorted(lost))}, which would be lost "
+            "(give these sets too, or first take their figures out of the card)"
+        )
 
 
 def check_writable(folder: Path, option: str) -> None:
@@ -187,6 +205,7 @@ def main() -> None:
         sets = gathered(args.data, args.rendered, args.real)
         check_writable(args.out, "--out")
         if args.write:
+            check_complete(card, sets)
             check_writable(card_file(args.card).parent, "--write")
         evaluation = evaluate(card, sets, choose=args.write, variants=args.variants)
     except LabelwatchError as error:

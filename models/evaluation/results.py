@@ -243,10 +243,11 @@ def card_figures(
             for row in class_rows(measured, thresholds)
         }  # fmt: skip
         if measured.judged.name == RENDERED:
-            curves["phone_recall_by_px"] = [
-                {"px": [b.low, None if np.isinf(b.high) else b.high], "phones": b.share.of, "found": b.share.hits}
-                for b in phone_bins(measured, thresholds["phone"])
-            ]
+            if measured.phones:
+                curves["phone_recall_by_px"] = [
+                    {"px": [b.low, None if np.isinf(b.high) else b.high], "phones": b.share.of, "found": b.share.hits}
+                    for b in phone_bins(measured, thresholds["phone"])
+                ]
             if measured.facings:
                 last = facing_of_bins(measured.facings)[-1]
                 figures[RENDERED]["facing"] = {

@@ -40,7 +40,7 @@ from detector.values import LABELS
 
 CHOOSE, REPORT = "choose", "report"
 COCO = ("coco128", "tiny_coco")
-WALLET, RENDERED = "wallet", "rendered"
+REAL_CHECK, WALLET, RENDERED = "real_check", "wallet", "rendered"
 # A parcel that shows no label is put where its label would be: labels are about 0.4 of a top face's side.
 LABEL_OF_PARCEL = 0.4
 
@@ -111,7 +111,8 @@ def gathered(data: Path | None, rendered: Iterable[Path], real: Iterable[Path]) 
     """All sets of a command line.
 
     Raises:
-        SetError: A folder is empty, a picture has no label file, a label is out of range; or there is no set at all.
+        SetError: A folder is empty, a picture has no label file, a label is out of range, two sets have one name; or
+            there is no set at all.
     """
     folders, sets = list(rendered), []
     if data:
@@ -121,13 +122,21 @@ def gathered(data: Path | None, rendered: Iterable[Path], real: Iterable[Path]) 
             folders.insert(0, data / "rendered")
         if (data / "real" / "val").is_dir():
             sets += real_sets(data / "real" / "val", read_sources(SOURCES))
-        for name, title in (("phone", "held and CCTV phones"), (WALLET, "phones and look-alikes")):
-            if (data / "real_check" / name).is_dir():
-                samples = tuple(yolo_samples(data / "real_check" / name, lambda stem: stem.rpartition("_f")[0] or stem))
-                label = "real_check" if name == "phone" else WALLET
-                sets.append(JudgedSet(label, title, ("phone",), samples))
+        for part, name, title in (
+            ("phone", REAL_CHECK, "held and CCTV phones"),
+            ("wallet", WALLET, "phones and look-alikes"),
+        ):
+            folder = data / "real_check" / part
+            if folder.is_dir():
+                samples = tuple(yolo_samples(folder, lambda stem: stem.rpartition("_f")[0] or stem))
+                sets.append(JudgedSet(name, title, ("phone",), samples))
     for folder in real:
-        sets += real_sets(folder, read_sources(folder / "sources.yaml"))
+        own = real_sets(folder, read_sources(folder / "sources.yaml"))
+        # Figures, colours and curves are told by the names of sets: two of one name would take each other's place.
+        taken = {REAL_CHECK, WALLET, RENDERED, *(judged.name for judged in sets)}
+        if double := taken.intersection(judged.name for judged in own):
+            raise SetError(f"{folder / 'sources.yaml'}: source {min(double)}: another set is called so (name it anew)")
+        sets += own
     if folders:
         sets += rendered_sets(folders)
     if not sets:

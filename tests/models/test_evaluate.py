@@ -160,6 +160,14 @@ def test_writing_puts_thresholds_figures_and_curves_into_the_card(card: Path, re
     find_card(str(card))
 
 
+def test_a_curve_that_was_not_measured_stays_in_the_card(card: Path, tmp_path: Path) -> None:
+    curves = {"phone_recall_by_px": [{"px": [16, 24], "phones": 3, "found": 3}]}
+    card.write_text(yaml.safe_dump(yaml.safe_load(card.read_text()) | {"curves": curves}))
+    phoneless = {stem: a_scene() | {"phones": []} for stem in ("r50010_00", "r50015_00")}
+    write_card(card, evaluated(card, rendered=rendered_set(tmp_path / "phoneless", phoneless), choose=True))
+    assert yaml.safe_load(card.read_text())["curves"] == curves
+
+
 def test_a_precision_is_measured_against_fp32_on_the_same_pictures(
     card: Path, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +230,17 @@ def test_a_page_that_cannot_be_written_is_told_before_measuring(
     arguments = ["--rendered", rendered, "--card", card, "--out", tmp_path / out]
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, arguments)])
     with pytest.raises(SetError, match=r"--out: .*can't be written to"):
+        main()
+
+
+def test_figures_that_would_be_lost_are_told_before_measuring(
+    card: Path, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluate.measure", measured_nothing)
+    card.write_text(yaml.safe_dump(yaml.safe_load(card.read_text()) | {"figures": {"rendered": {}, "fuyi": {}}}))
+    arguments = ["--rendered", rendered, "--card", card, "--out", tmp_path / "page", "--write"]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, arguments)])
+    with pytest.raises(SetError, match="figures of fuyi, which would be lost"):
         main()
 
 

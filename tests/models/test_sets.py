@@ -14,9 +14,9 @@ from tests.models.scenes_on_disk import device, label, parcel, person, rendered_
 SOURCES = "own:\n  licence: ours\n  files: [own_]\n  known: [phone]\n  teacher: [person]\n"
 
 
-def own_set(folder: Path, pictures: dict[str, str]) -> Path:
+def own_set(folder: Path, pictures: dict[str, str], sources: str = SOURCES) -> Path:
     yolo_set(folder, pictures)
-    (folder / "sources.yaml").write_text(SOURCES)
+    (folder / "sources.yaml").write_text(sources)
     return folder
 
 
@@ -63,6 +63,15 @@ def test_the_data_folder_gives_its_sets_by_source(tmp_path: Path) -> None:
     assert len(sets["coco"].samples) == 2
     assert {sample.group for sample in sets["real_check"].samples} == {"a", "b"}
     assert sets["fuyi"].teacher == ("person",)
+
+
+@pytest.mark.parametrize("name", ["own", "fuyi", "rendered", "wallet", "real_check"])
+def test_two_sets_of_one_name_are_refused(tmp_path: Path, name: str) -> None:
+    yolo_set(tmp_path / "data" / "real" / "val", {"fuyi_1": ""})
+    folders = [own_set(tmp_path / "a", {"own_1": ""})]
+    folders.append(own_set(tmp_path / "b", {"own_1": ""}, SOURCES.replace("own:", f"{name}:", 1)))
+    with pytest.raises(SetError, match=rf"b/sources\.yaml: source {name}: another set is called so"):
+        gathered(tmp_path / "data", [], folders)
 
 
 def test_a_picture_that_overlooked_a_class_is_not_judged_by(tmp_path: Path) -> None:
