@@ -2,6 +2,7 @@
 
 Intervals are 95 %. Shares have Wilson's score interval (E. B. Wilson, 1927). What is no plain share has a percentile
 bootstrap (B. Efron, 1979) over *groups*: pictures of one scene or one video are drawn together, since they are alike.
+A single group says nothing of how others would differ: there is no interval then.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ PX_BINS = (0, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the ends of its interval."""
+    """A figure and the ends of its interval, `None` where there is none."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+        ends = "no interval" if self.low is None else f"{self.low:.3f}–{self.high:.3f}"
+        return f"{self.value:.3f} ({ends})"
 
-    def record(self) -> list[float]:
+    def record(self) -> list[float | None]:
         """Value, low and high, three digits each."""
-        return [round(self.value, 3), round(self.low, 3), round(self.high, 3)]
+        return [None if end is None else round(end, 3) for end in (self.value, self.low, self.high)]
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _average_precision(hits: np.ndarray, weights: np.ndarray, objects: float) ->
 
 
 def bootstrapped(measure: Callable[[np.ndarray], float], groups: int, draws: int = DRAWS) -> Estimate:
-    """A figure with its percentile bootstrap interval over groups.
+    """A figure with its percentile bootstrap interval over groups; without one where there are fewer than two.
 
     Args:
         measure: The figure, given how often each group counts `(G,)`.
@@ -174,6 +176,8 @@ def bootstrapped(measure: Callable[[np.ndarray], float], groups: int, draws: int
         draws: Number of resamplings; the random seed is fixed, so that a run can be repeated.
     """
     value = measure(np.ones(groups))
+    if groups < 2:
+        return Estimate(float(value), None, None)
     random = np.random.default_rng(0)
     drawn = [measure(np.bincount(random.integers(0, groups, groups), minlength=groups)) for _ in range(draws)]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])

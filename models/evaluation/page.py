@@ -146,7 +146,7 @@ def html(evaluation: Evaluation) -> str:
         f"<p>Pictures are looked at as <code>labelwatch detect</code> does: the whole frame, then each person closely. "
         f"Least scores: {least}. Scenes with seeds divisible by ten chose thresholds and are told of nowhere. "
         "Intervals are 95 %: Wilson's for shares, otherwise a bootstrap over pictures, where those of one scene or "
-        f"video are drawn together.</p><nav>{links}</nav>"
+        f"video are drawn together; of a single one there is none.</p><nav>{links}</nav>"
     )
     left_out = "".join(f"<li>{escape(line)}</li>" for line in evaluation.left_out)
     tail = f"<h2>Left out</h2><ul>{left_out}</ul>" if left_out else ""

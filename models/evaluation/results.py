@@ -236,7 +236,7 @@ def card_figures(
         figures[measured.judged.name] = {"pictures": len(measured.judged.samples)} | {
             row.label: {
                 "objects": row.objects, "ap50": round(row.ap50.value, 3),
-                "ap50_interval": [round(row.ap50.low, 3), round(row.ap50.high, 3)],
+                "ap50_interval": row.ap50.record()[1:],
                 "recall": round(row.recall.value, 3),
                 "precision": round(row.precision.value, 3) if row.precision.of else None,
             } | ({"marked_by": "the stock model"} if row.by_teacher else {})

@@ -160,6 +160,17 @@ def test_writing_puts_thresholds_figures_and_curves_into_the_card(card: Path, re
     find_card(str(card))
 
 
+def test_a_single_scene_is_reported_without_intervals(card: Path, tmp_path: Path) -> None:
+    scenes = {stem: a_scene() for stem in ("r50010_00", "r50015_00", "r50015_01")}
+    told = evaluated(card, rendered=rendered_set(tmp_path / "rendered", scenes), choose=True)
+    write_card(card, told)
+    figures = yaml.safe_load(card.read_text())["figures"]["rendered"]
+    assert figures["person"]["ap50_interval"] == [None, None]
+    assert figures["acts"]["macro_f1"]["both"][1:] == [None, None]
+    assert all("1.000 (no interval)" in path.read_text() for path in write_page(tmp_path / "out", told))
+    find_card(str(card))
+
+
 def test_a_curve_that_was_not_measured_stays_in_the_card(card: Path, tmp_path: Path) -> None:
     curves = {"phone_recall_by_px": [{"px": [16, 24], "phones": 3, "found": 3}]}
     card.write_text(yaml.safe_dump(yaml.safe_load(card.read_text()) | {"curves": curves}))

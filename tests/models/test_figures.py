@@ -101,6 +101,12 @@ def test_the_bootstrap_covers_the_mean_and_narrows_with_groups() -> None:
     assert many.high - many.low < (few.high - few.low) / 5
 
 
+def test_a_single_group_has_no_interval() -> None:
+    told = counted(([0.9], [HIT], 2)).ap50()
+    assert told.record() == [0.505, None, None]
+    assert str(told) == "0.505 (no interval)"
+
+
 def test_sizes_fall_into_bins_and_the_last_takes_all_that_is_larger() -> None:
     bins = binned([6, 7.9, 8, 500], [True, False, True, True], edges=(0, 6, 8, 12))
     assert [(b.low, b.high, b.share.hits, b.share.of) for b in bins] == [
