@@ -30,14 +30,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-import yaml
 from manifest import Picture, SetError, Thing, run, write_manifest
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from rich.progress import track
 
+from detector.cards import read_card
+from detector.errors import ModelError
 from detector.inference.zoom import cut_square, zoom_square
 from detector.values import LABELS
 
@@ -53,25 +55,40 @@ WRISTS = (9, 10)  # of COCO's seventeen keypoints
 SEEN = 0.3  # of a rendered device at least so much: below it nobody can be asked what it is
 
 
-def read_sources(path: Path) -> dict[str, dict[str, Any]]:
+Text = Annotated[str, Field(min_length=1)]  # a file name begins with any empty one
+
+
+class Source(BaseModel):
+    """Where pictures are from and what is marked in them; `models/sources.yaml` says what each key means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    licence: Text
+    files: Annotated[list[Text], Field(min_length=1)]
+    known: list[Literal[LABELS]]
+    overlooked: list[Literal[LABELS]] = []
+    teacher: list[Literal[LABELS]] = []
+    idle: bool = False
+    use: Literal["train", "judge", "none"] = "train"
+    title: str = ""
+    repository: str = ""
+
+
+def read_sources(path: Path) -> dict[str, Source]:
     """Picture sources by name.
 
     Raises:
-        SetError: No such file, or a source lacks a key.
+        SetError: No such file, no YAML, or a source lacks a key, or says what isn't known.
     """
     try:
-        sources = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SetError(f"{path}: {error.strerror} (form: see models/sources.yaml)") from error
-    for name, source in sources.items():
-        if missing := {"licence", "files", "known"} - source.keys():
-            raise SetError(f"{path}: source {name}: {min(missing)} is missing")
-    return sources
+        return read_card(path, RootModel[dict[str, Source]], "list of picture sources").root
+    except ModelError as error:
+        raise SetError(f"{error} (form: see models/sources.yaml)") from error
 
 
-def source_of(name: str, sources: dict[str, dict[str, Any]]) -> str | None:
+def source_of(name: str, sources: dict[str, Source]) -> str | None:
     """The source whose file names begin like this one, or `None`."""
-    return next((key for key, value in sources.items() if name.startswith(tuple(value["files"]))), None)
+    return next((key for key, source in sources.items() if name.startswith(tuple(source.files))), None)
 
 
 def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
@@ -91,7 +108,7 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
 
 def read_yolo(
     folder: Path,
-    sources: dict[str, dict[str, Any]],
+    sources: dict[str, Source],
     split_of: Callable[[str], str],
     teacher: Teacher | None = None,
     pose: Pose | None = None,
@@ -111,29 +128,29 @@ def read_yolo(
     with DOING.open(encoding="utf-8") as file:
         doing = {row["picture"]: row["act"] for row in csv.DictReader(file)}
     for path in track(paths, f"{folder}"):
-        source = source_of(path.name, sources)
-        if source is None or sources[source].get("use", "train") != "train":
+        name = source_of(path.name, sources)
+        if name is None or sources[name].use != "train":
             continue
+        source = sources[name]
         image = read_image(path)
         things = read_labels(folder / "labels" / f"{path.stem}.txt", image.shape[1], image.shape[0])
-        known = list(sources[source]["known"])
+        known = list(source.known)
         things = [thing for thing in things if thing.label in known]
         # Where such a class isn't marked at all, it was overlooked: 100 pictures of people phoning, say.
-        overlooked = [c for c in sources[source].get("overlooked", []) if not any(t.label == c for t in things)]
+        overlooked = [c for c in source.overlooked if not any(t.label == c for t in things)]
         known = [label for label in known if label not in overlooked]
         if teacher:
-            taught = sources[source].get("teacher", [])
-            known += taught
+            known += source.teacher
             found = teacher(image)
             for label, score, box in found:
-                if label in (*taught, *overlooked):
+                if label in (*source.teacher, *overlooked):
                     things.append(Thing(label, box, doubtful=score < SURE))
-            if sources[source].get("idle"):
+            if source.idle:
                 things = with_idle(things, [box for label, _, box in found if label == "phone"])
         things = with_act(things, doing[path.stem]) if path.stem in doing else things
         things = with_hands(things, pose(image)) if pose else things
         group = groups.get(path.name, path.stem)
-        yield Picture(path, source, group, sources[source]["licence"], split_of(group), tuple(known), tuple(things))
+        yield Picture(path, name, group, source.licence, split_of(group), tuple(known), tuple(things))
 
 
 def with_act(things: list[Thing], act: str) -> list[Thing]:

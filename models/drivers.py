@@ -40,7 +40,7 @@ def read_drivers(clone: Path, teacher: Teacher) -> Iterator[Picture]:
             rows[row["picture"]].append(row)
     for name, marked in track(rows.items(), "drivers"):
         if not (clone / name).exists():
-            raise SetError(f"{clone / name} is missing: --clone is a clone of {source['repository']}")
+            raise SetError(f"{clone / name} is missing: --clone is a clone of {source.repository}")
         image = read_image(clone / name)
         height, width = image.shape[:2]
         sizes = (width, height, width, height)
@@ -51,7 +51,7 @@ def read_drivers(clone: Path, teacher: Teacher) -> Iterator[Picture]:
             for row in marked
         ]
         yield Picture(
-            clone / name, SOURCE, name, source["licence"], "train", ("phone", "person"),
+            clone / name, SOURCE, name, source.licence, "train", ("phone", "person"),
             (*phones, *people_with(phones, teacher(image))),
         )  # fmt: skip
 

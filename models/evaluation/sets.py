@@ -21,6 +21,7 @@ import numpy as np
 from dataset import (
     SEEN,
     SOURCES,
+    Source,
     act_of,
     device_px,
     facing_of,
@@ -144,7 +145,7 @@ def gathered(data: Path | None, rendered: Iterable[Path], real: Iterable[Path]) 
     return sets
 
 
-def real_sets(folder: Path, sources: dict[str, dict[str, Any]]) -> list[JudgedSet]:
+def real_sets(folder: Path, sources: dict[str, Source]) -> list[JudgedSet]:
     """Pictures of a YOLO-format folder, a set for each source; those of no listed source are left out.
 
     So are pictures without a mark of a class that their source overlooked at times: what is found there may be right.
@@ -153,24 +154,21 @@ def real_sets(folder: Path, sources: dict[str, dict[str, Any]]) -> list[JudgedSe
         SetError: As `yolo_samples`; or no picture is of a listed source.
     """
     groups = _groups(folder / "groups.csv")
-    by_source: dict[str, list[Sample]] = {}
+    by_set: dict[str, tuple[Source, list[Sample]]] = {}
     for sample in yolo_samples(folder, lambda stem: groups.get(stem, stem)):
-        source = source_of(sample.path.name, sources)
-        if source is None or sources[source].get("use", "judge") == "none":
+        name = source_of(sample.path.name, sources)
+        if name is None or sources[name].use == "none":
             continue
         marked = {truth.label for truth in sample.truths}
-        if marked.issuperset(sources[source].get("overlooked", ())):
-            by_source.setdefault("coco" if source in COCO else source, []).append(sample)
-    if not by_source:
+        if marked.issuperset(sources[name].overlooked):
+            by_set.setdefault("coco" if name in COCO else name, (sources[name], []))[1].append(sample)
+    if not by_set:
         raise SetError(f"{folder}: no picture of a source that is listed ({', '.join(sources)})")
     sets = []
-    for name, samples in sorted(by_source.items()):
-        stated = sources[COCO[0] if name == "coco" else name]
-        teacher = tuple(stated.get("teacher", ()))
-        known = tuple(label for label in LABELS if label in (*stated["known"], *teacher))
-        sets.append(
-            JudgedSet(name, stated.get("title", stated.get("repository", name)), known, tuple(samples), teacher)
-        )
+    for name, (source, samples) in sorted(by_set.items(), key=lambda item: item[0]):
+        known = tuple(label for label in LABELS if label in (*source.known, *source.teacher))
+        title = source.title or source.repository or name
+        sets.append(JudgedSet(name, title, known, tuple(samples), tuple(source.teacher)))
     return sets
 
 

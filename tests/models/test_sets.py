@@ -74,6 +74,12 @@ def test_two_sets_of_one_name_are_refused(tmp_path: Path, name: str) -> None:
         gathered(tmp_path / "data", [], folders)
 
 
+@pytest.mark.parametrize("name", ["coco", "tiny_coco"])
+def test_a_source_of_ones_own_may_be_called_as_one_of_cocos(tmp_path: Path, name: str) -> None:
+    (judged,) = gathered(None, [], [own_set(tmp_path / "own", {"own_1": ""}, SOURCES.replace("own:", f"{name}:", 1))])
+    assert (judged.name, judged.known) == ("coco", ("person", "phone"))
+
+
 def test_a_picture_that_overlooked_a_class_is_not_judged_by(tmp_path: Path) -> None:
     yolo_set(tmp_path / "real" / "val", {"leigh_1": "1 0.5 0.5 0.2 0.2", "leigh_2": ""})
     (judged,) = gathered(tmp_path, [], [])

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from dataset import (
+    Source,
     a_fifth_to_val,
     act_of,
     facing_of,
@@ -65,7 +66,7 @@ def yolo_folder(folder: Path, labels: str | None, name: str = "fuyi_1") -> Path:
     return folder
 
 
-SOURCES = {"fuyi": {"licence": "Apache-2.0", "files": ["fuyi_"], "known": ["parcel"], "teacher": ["person"]}}
+SOURCES = {"fuyi": Source(licence="Apache-2.0", files=["fuyi_"], known=["parcel"], teacher=["person"])}
 
 
 def to_train(_group: str) -> str:
@@ -188,15 +189,32 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         list(read_rendered(tmp_path))
 
 
-def test_a_source_without_a_licence_line_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "sources.yaml").write_text("mine: {files: [x_], known: [phone]}")
-    with pytest.raises(SetError, match="source mine: licence is missing"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("mine: {files: [x_], known: [phone]}", "mine.licence: Field required", id="no licence"),
+        pytest.param("mine: {licence: ours, files: [x_], known: null}", "mine.known: .*valid list", id="nothing known"),
+        pytest.param("mine: {licence: ours, files: [x_], known: parcel}", "mine.known: .*valid list", id="one word"),
+        pytest.param(
+            "mine: {licence: ours, files: [x_], known: [persn, parcel]}", "known.0: .*'person'", id="no class"
+        ),
+        pytest.param("mine: {licence: ours, files: x_, known: [parcel]}", "mine.files: .*valid list", id="letters"),
+        pytest.param("mine: {licence: ours, files: [''], known: [parcel]}", "files.0: .*at least 1", id="all files"),
+        pytest.param("mine: {licence: ours, files: [x_], known: [], use: test}", "mine.use: .*'judge'", id="no use"),
+        pytest.param("mine: {licence: ours, files: [x_], knows: []}", "mine.known: Field required", id="no key"),
+        pytest.param("mine: [", "parsing", id="no YAML"),
+        pytest.param("", "dictionary", id="empty"),
+    ],
+)
+def test_wrong_sources_are_named_with_their_key(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "sources.yaml").write_text(text)
+    with pytest.raises(SetError, match=rf"sources\.yaml is not .*: .*{reason}.*see models/sources\.yaml"):
         read_sources(tmp_path / "sources.yaml")
 
 
 def test_every_listed_source_states_its_licence() -> None:
     sources = read_sources(Path(__file__).resolve().parents[2] / "models" / "sources.yaml")
-    assert all(source["licence"] and set(source["known"]) <= set(LABELS) for source in sources.values())
+    assert all(source.licence and set(source.known) <= set(LABELS) for source in sources.values())
 
 
 def test_groups_csv_keeps_copies_in_one_split(tmp_path: Path) -> None:
