@@ -1,11 +1,11 @@
 """Measure a model as `labelwatch detect` looks: both looks, from picture to merged detections.
 
-    python models/evaluate.py --data DATA [--rendered FOLDER ...] [--real FOLDER ...] [--card models/scene.yaml]
-                              [--out PAGE_DIR] [--variants] [--write]
+    python models/evaluate.py --data DATA [--rendered FOLDER ...] [--real FOLDER ...] [--own MANIFEST ...]
+                              [--card models/scene.yaml] [--out PAGE_DIR] [--variants] [--write]
 
 Sets, none of them trained on (`evaluation/sets.py`): rendered scenes held out as wholes, `DATA/real/val` by source,
-`DATA/real_check`, and YOLO folders of one's own. Rendered seeds divisible by ten choose thresholds and are reported
-nowhere; real pictures choose nothing.
+`DATA/real_check`, and of one's own YOLO folders (`--real`) and manifests (`--own`). Rendered seeds divisible by ten
+choose thresholds and are reported nowhere; real pictures choose nothing.
 
 Writes `evaluation.html`, one page with plots and the worst cases as pictures, and `evaluation.md` into `--out`.
 `--write` puts the thresholds that the choosing scenes give, figures and curves into the card; sets whose figures stand
@@ -193,6 +193,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with real/, real_check/ and rendered/")
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="more rendered folders")
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="more real sets in YOLO format")
+    parser.add_argument("--own", type=Path, nargs="*", default=[], help="manifests of label-export or dataset.py")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="of these manifests (test)")
     parser.add_argument("--card", default=str(Path(__file__).resolve().parent / "scene.yaml"))
     parser.add_argument(
         "--out", type=Path, default=Path("build/evaluation"), help="folder for the page (build/evaluation)"
@@ -202,7 +204,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         card = find_card(args.card)
-        sets = gathered(args.data, args.rendered, args.real)
+        sets = gathered(args.data, args.rendered, args.real, args.own, args.split)
         check_writable(args.out, "--out")
         if args.write:
             check_complete(card, sets)

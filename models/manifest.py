@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,8 +108,8 @@ def write_manifest(path: Path, pictures: Iterable[Picture]) -> int:
     return count
 
 
-def read_manifest(path: Path, splits: Iterable[str] = SPLITS) -> Iterator[Picture]:
-    """Pictures of a manifest that lie in the named splits.
+def read_manifest(path: Path) -> Iterator[Picture]:
+    """Pictures of a manifest.
 
     Raises:
         SetError: No such file; or a line is no picture: not JSON, a key missing, a class or a word that isn't known,
@@ -118,17 +119,33 @@ def read_manifest(path: Path, splits: Iterable[str] = SPLITS) -> Iterator[Pictur
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise SetError(f"no manifest {path}: {error.strerror} (make one with models/dataset.py)") from error
+    except UnicodeDecodeError as error:
+        raise SetError(f"{path} is no manifest, but no text at all (make one with models/dataset.py)") from error
     if not lines:
         raise SetError(f"{path} is empty (make it again with models/dataset.py)")
-    wanted = set(splits)
     for number, line in enumerate(lines, 1):
         try:
-            picture = _picture(json.loads(line), path.parent)
+            yield _picture(json.loads(line), path.parent)
         except (ValueError, KeyError, TypeError) as error:
             said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise SetError(f"{path}, line {number}: {said}") from error
-        if picture.split in wanted:
-            yield picture
+
+
+def pictures_of(path: Path, split: str) -> list[Picture]:
+    """Pictures of a manifest that lie in one split.
+
+    Raises:
+        SetError: There is none; or as `read_manifest`.
+    """
+    pictures = list(read_manifest(path))
+    found = [picture for picture in pictures if picture.split == split]
+    if not found:
+        there = ", ".join(f"{count} in {name}" for name, count in Counter(p.split for p in pictures).items())
+        raise SetError(
+            f"{path}: no picture in split {split}, but {there} (whole scenes of dataset.py, groups, and days of a "
+            "camera of label-export fall into one split each: take more of them)"
+        )
+    return found
 
 
 def _picture(tree: dict[str, Any], folder: Path) -> Picture:

@@ -395,6 +395,7 @@ def test_a_killed_run_goes_on_from_its_last_save(start: Path, manifest: Path, tm
     done = torch.load(run / "state.pt", weights_only=False)["done"]
     second = subprocess.Popen(command, env=hurried, stdout=subprocess.PIPE, text=True)
     assert second.stdout is not None
+    assert second.stdout.readline() == f"{manifest}: 3 pictures to train on\n"
     assert second.stdout.readline() == f"goes on at step {done} of 2000\n"
     second.kill()
     second.communicate()

@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from looks import Batch, Looks
 from loss import SceneLoss
-from manifest import SetError, read_manifest, run
+from manifest import SetError, pictures_of, run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from starts import load_start, tensor_of
 from teacher import Teacher
@@ -102,7 +102,10 @@ def train(args: argparse.Namespace) -> None:
     """Run the training from the start or from its last save."""
     torch.set_num_threads(args.threads)
     device = choose_device(args.device)
-    pictures = [picture for path in args.set for picture in read_manifest(path, ["train"])]
+    pictures = []
+    for path in args.set:
+        pictures += (here := pictures_of(path, "train"))
+        print(f"{path}: {len(here)} pictures to train on", flush=True)
     args.run.mkdir(parents=True, exist_ok=True)
     recipe = {key: str(value) for key, value in vars(args).items() if key not in ("threads", "device")}
     state_path, done = args.run / "state.pt", 0

@@ -8,7 +8,8 @@ alarm whose act isn't known as `not_act` and `not_use`. Every box is a proposal 
 it sent any, the model's elsewhere. So `known` is empty: no class is marked completely until a person has gone over the
 picture. Whoever does changes the line: corrects `objects`, sets `by` to `person`, names in `known` what is complete.
 A line that was changed (`proposal` no longer fits it) is kept as it is by every later export; one without objects and
-known classes teaches nothing.
+known classes teaches nothing. Lines of split test that name something in `known` judge a model
+(`models/evaluate.py --own OUT/manifest.jsonl`).
 """
 
 from __future__ import annotations

@@ -112,13 +112,14 @@ def measure(
         found = seen[sample.path] if seen and sample.path in seen else look(image)
         if seen is not None:
             seen[sample.path] = found
-        for label in known:
+        here = [label for label in known if sample.judges(label)]
+        for label in here:
             _count_class(out, label, found, [t for t in truths if t.label == label], sample, thresholds[label])
-        if "parcel" in known and {"up", "not_up"} <= set(traits):
+        if "parcel" in here and {"up", "not_up"} <= set(traits):
             _count_facings(out, found, truths, sample.path, thresholds["parcel"])
-        if "label" in known and {"angle_cos", "angle_sin"} <= set(traits):
+        if "label" in here and {"angle_cos", "angle_sin"} <= set(traits):
             _count_angles(out, found, truths, thresholds["label"])
-        if "person" in known:
+        if "person" in here:
             _count_people(out, found, truths, sample, thresholds["person"])
         done()
     return out

@@ -179,7 +179,7 @@ def _class_table(evaluation: Evaluation) -> list[list[str]]:
     for measured in evaluation.reported:
         for row in class_rows(measured, evaluation.thresholds):
             name = row.label + (" (marked by the stock model)" if row.by_teacher else "")
-            pictures = str(len(measured.judged.samples))
+            pictures = str(sum(sample.judges(row.label) for sample in measured.judged.samples))
             rows.append([
                 f"{measured.judged.name}: {name}", pictures, str(row.objects), str(row.ap50),
                 of_share(row.recall), of_share(row.precision),

@@ -6,13 +6,15 @@
   the agreement with the stock model, not with a person.
 - `DATA/real_check/phone` (held and CCTV phones, by video) and `DATA/real_check/wallet` (phones and look-alikes).
 - further folders with `images/`, `labels/` (YOLO text) and `sources.yaml` in the form of `models/sources.yaml`.
+- `own`: pictures of manifests, as `labelwatch label-export` writes them, that lie in one split; in each of them the
+  classes that its line says are known.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,14 +36,14 @@ from dataset import (
     side_px,
     source_of,
 )
-from manifest import SetError
+from manifest import Picture, SetError, pictures_of
 
 from detector.tools.stills import SUFFIXES
 from detector.values import LABELS
 
 CHOOSE, REPORT = "choose", "report"
 COCO = ("coco128", "tiny_coco")
-REAL_CHECK, WALLET, RENDERED = "real_check", "wallet", "rendered"
+REAL_CHECK, WALLET, RENDERED, OWN = "real_check", "wallet", "rendered", "own"
 # A parcel that shows no label is put where its label would be: labels are about 0.4 of a top face's side.
 LABEL_OF_PARCEL = 0.4
 
@@ -74,12 +76,20 @@ class Truth:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture with its truth; `group` names the scene or video it shares with others."""
+    """One picture with its truth; `group` names the scene or video it shares with others.
+
+    `known` are the classes marked completely in it; `None` where they are the set's.
+    """
 
     path: Path
     group: str
     truths: tuple[Truth, ...]
     in_shares: bool = False
+    known: tuple[str, ...] | None = None
+
+    def judges(self, label: str) -> bool:
+        """Whether a class that the set knows is judged by this picture."""
+        return self.known is None or label in self.known
 
     def opened(self) -> tuple[np.ndarray, tuple[Truth, ...]]:
         """The picture `(H, W, 3)` BGR and its truth in pixels.
@@ -108,12 +118,14 @@ class JudgedSet:
     passed_over: tuple[str, ...] = field(default=())
 
 
-def gathered(data: Path | None, rendered: Iterable[Path], real: Iterable[Path]) -> list[JudgedSet]:
-    """All sets of a command line.
+def gathered(
+    data: Path | None, rendered: Iterable[Path], real: Iterable[Path], own: Sequence[Path] = (), split: str = "test"
+) -> list[JudgedSet]:
+    """All sets of a command line; `split` is that of the manifests `own`.
 
     Raises:
-        SetError: A folder is empty, a picture has no label file, a label is out of range, two sets have one name; or
-            there is no set at all.
+        SetError: A folder is empty, a picture has no label file, a label is out of range, two sets have one name, a
+            manifest holds nothing to judge by; or there is no set at all.
     """
     folders, sets = list(rendered), []
     if data:
@@ -131,18 +143,47 @@ def gathered(data: Path | None, rendered: Iterable[Path], real: Iterable[Path]) 
             if folder.is_dir():
                 samples = tuple(yolo_samples(folder, lambda stem: stem.rpartition("_f")[0] or stem))
                 sets.append(JudgedSet(name, title, ("phone",), samples))
+    if own:
+        sets.append(own_set(own, split))
     for folder in real:
-        own = real_sets(folder, read_sources(folder / "sources.yaml"))
+        theirs = real_sets(folder, read_sources(folder / "sources.yaml"))
         # Figures, colours and curves are told by the names of sets: two of one name would take each other's place.
         taken = {REAL_CHECK, WALLET, RENDERED, *(judged.name for judged in sets)}
-        if double := taken.intersection(judged.name for judged in own):
+        if double := taken.intersection(judged.name for judged in theirs):
             raise SetError(f"{folder / 'sources.yaml'}: source {min(double)}: another set is called so (name it anew)")
-        sets += own
+        sets += theirs
     if folders:
         sets += rendered_sets(folders)
     if not sets:
-        raise SetError("no set to judge by: give --data, --rendered or --real (models/README.md says what they hold)")
+        raise SetError(
+            "no set to judge by: give --data, --rendered, --real or --own (models/README.md says what they hold)"
+        )
     return sets
+
+
+def own_set(manifests: Sequence[Path], split: str) -> JudgedSet:
+    """Pictures of manifests that lie in a split; those in which no class is known judge nothing, and are counted.
+
+    Raises:
+        SetError: As `pictures_of`; or in no picture a class is known.
+    """
+    pictures = [picture for path in manifests for picture in pictures_of(path, split)]
+    judging = [picture for picture in pictures if picture.known]
+    if not judging:
+        raise SetError(
+            f"{manifests[0]}: in none of the {len(pictures)} pictures of split {split} a class is known "
+            "(go over them, and name in 'known' what is marked completely)"
+        )
+    known = tuple(label for label in LABELS if any(label in picture.known for picture in judging))
+    untold = len(pictures) - len(judging)
+    passed_over = (f"{OWN}: pictures in which no class is marked completely: {untold}",) if untold else ()
+    title = f"own footage, split {split}"
+    return JudgedSet(OWN, title, known, tuple(map(_own_sample, judging)), passed_over=passed_over)
+
+
+def _own_sample(picture: Picture) -> Sample:
+    truths = tuple(Truth(thing.label, thing.box, thing.doubtful, side_of(thing.box)) for thing in picture.things)
+    return Sample(picture.path, f"{picture.source} {picture.group}", truths, known=picture.known)
 
 
 def real_sets(folder: Path, sources: dict[str, Source]) -> list[JudgedSet]:

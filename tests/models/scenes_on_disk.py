@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from manifest import Picture, Thing, write_manifest
 
 
 def picture(path: Path, size: tuple[int, int] = (640, 384), polygons: Sequence[Any] = ()) -> Path:
@@ -68,3 +69,16 @@ def rendered_set(folder: Path, scenes: dict[str, dict[str, Any]], *, with_pictur
         if with_pictures:
             picture(folder / f"{stem}.jpg", polygons=[each["polygon"] for each in truth["labels"]])
     return folder
+
+
+def own_manifest(folder: Path, pictures: dict[str, tuple[str, ...]], *things: Thing, split: str = "test") -> Path:
+    """A manifest of pictures by stem, with the classes that are known in each; all show the same things."""
+    path = folder / "manifest.jsonl"
+    write_manifest(
+        path,
+        (
+            Picture(picture(folder / f"{stem}.jpg"), "site:x", stem, "own footage", split, known, things)
+            for stem, known in pictures.items()
+        ),
+    )
+    return path

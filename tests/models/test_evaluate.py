@@ -12,12 +12,12 @@ import yaml
 from evaluate import evaluate, main, write_card
 from evaluation.page import write_page
 from evaluation.sets import gathered
-from manifest import SetError
+from manifest import SetError, Thing
 
 from detector.inference.card import find_card
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import Row, card_file, model_file, raw_output
-from tests.models.scenes_on_disk import device, label, parcel, person, rendered_set, scene, yolo_set
+from tests.models.scenes_on_disk import device, label, own_manifest, parcel, person, rendered_set, scene, yolo_set
 
 # The model says this of every picture it is shown, 640 x 384 as the whole frame. In a close look it says it again:
 # what lands elsewhere then is a false device.
@@ -117,6 +117,18 @@ def test_people_marked_by_the_stock_model_are_told_apart(card: Path, data: Path,
     assert "fuyi: person (marked by the stock model)" in page
     assert "coco: person |" in summary
     assert "fuyi: person (marked by the stock model) |" in summary
+
+
+def test_own_footage_is_counted_where_a_class_is_known(card: Path, tmp_path: Path) -> None:
+    pictures = {"a": ("person",), "b": ("person", "parcel"), "c": ()}
+    manifest = own_manifest(tmp_path, pictures, Thing("person", (100, 100, 200, 300)), Thing("phone", (0, 0, 9, 9)))
+    done = run("--own", manifest, "--card", card, "--out", tmp_path / "page")
+    assert done.returncode == 0, done.stderr
+    assert "| own: person | 2 | 2 | 1.000 " in done.stdout
+    assert "own: phone" not in done.stdout
+    assert "own: pictures in which no class is marked completely: 1" in done.stdout
+    told = evaluate(find_card(str(card)), gathered(None, [], [], [manifest]), choose=False, variants=False)
+    assert told.sets[0].classes["parcel"].precision(0.5).of == 1  # a false one in b; in a nobody marked parcels
 
 
 def test_look_alikes_are_counted_by_picture(card: Path, data: Path) -> None:

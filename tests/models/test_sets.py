@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from evaluation.sets import CHOOSE, REPORT, Truth, gathered, rendered_truths
-from manifest import SetError
+from manifest import SetError, Thing
 
-from tests.models.scenes_on_disk import device, label, parcel, person, rendered_set, scene, yolo_set
+from tests.models.scenes_on_disk import device, label, own_manifest, parcel, person, rendered_set, scene, yolo_set
 
 SOURCES = "own:\n  licence: ours\n  files: [own_]\n  known: [phone]\n  teacher: [person]\n"
 
@@ -84,6 +84,24 @@ def test_a_picture_that_overlooked_a_class_is_not_judged_by(tmp_path: Path) -> N
     yolo_set(tmp_path / "real" / "val", {"leigh_1": "1 0.5 0.5 0.2 0.2", "leigh_2": ""})
     (judged,) = gathered(tmp_path, [], [])
     assert [sample.path.stem for sample in judged.samples] == ["leigh_1"]
+
+
+def test_own_footage_judges_what_is_known_in_each_picture(tmp_path: Path) -> None:
+    pictures = {"a": ("person",), "b": ("person", "phone"), "c": ()}
+    manifest = own_manifest(tmp_path, pictures, Thing("phone", (10, 10, 30, 30), doubtful=True))
+    (judged,) = gathered(None, [], [], [manifest])
+    assert (judged.name, judged.known) == ("own", ("person", "phone"))
+    assert {sample.path.stem: sample.judges("phone") for sample in judged.samples} == {"a": False, "b": True}
+    assert judged.samples[0].truths == (Truth("phone", (10, 10, 30, 30), doubtful=True, px=20),)
+    assert judged.passed_over == ("own: pictures in which no class is marked completely: 1",)
+
+
+def test_own_footage_that_judges_nothing_is_refused(tmp_path: Path) -> None:
+    manifest = own_manifest(tmp_path, {"a": ()}, split="val")
+    with pytest.raises(SetError, match=r"manifest\.jsonl: no picture in split test, but 1 in val"):
+        gathered(None, [], [], [manifest])
+    with pytest.raises(SetError, match=r"manifest\.jsonl: in none of the 1 pictures of split val a class is known"):
+        gathered(None, [], [], [manifest], "val")
 
 
 def only(label_of: str, **groups: list[dict]) -> Truth:

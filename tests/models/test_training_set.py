@@ -25,7 +25,7 @@ from dataset import (
 from hypothesis import given
 from hypothesis import strategies as st
 from looks import CLOSE, FRAME, OWNER, REAL_SHARE, Looks, traits_of
-from manifest import ACTS, Picture, SetError, Thing, read_manifest, write_manifest
+from manifest import ACTS, Picture, SetError, Thing, pictures_of, read_manifest, write_manifest
 
 from detector.inference.zoom import zoom_square
 from detector.values import LABELS, TRAITS
@@ -286,6 +286,9 @@ def test_an_absent_or_empty_manifest_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "manifest.jsonl"
     with pytest.raises(SetError, match=r"dataset\.py"):
         list(read_manifest(path))
+    path.write_bytes(b"PK\xff\xfe")
+    with pytest.raises(SetError, match="no text"):
+        list(read_manifest(path))
     path.write_text("")
     with pytest.raises(SetError, match="is empty"):
         list(read_manifest(path))
@@ -297,6 +300,14 @@ def test_an_absent_or_empty_manifest_is_refused(tmp_path: Path) -> None:
 def test_a_group_in_two_splits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetError, match="lies in two splits"):
         write_manifest(tmp_path / "m.jsonl", [a_picture(tmp_path), a_picture(tmp_path, name="b", split="val")])
+
+
+def test_a_set_without_a_picture_in_the_split_is_named(tmp_path: Path) -> None:
+    some = [a_picture(tmp_path, name=name, group=name, split=split) for name, split in (("a", "val"), ("b", "test"))]
+    write_manifest(tmp_path / "m.jsonl", some)
+    assert pictures_of(tmp_path / "m.jsonl", "val") == some[:1]
+    with pytest.raises(SetError, match=r"m\.jsonl: no picture in split train, but 1 in val, 1 in test"):
+        pictures_of(tmp_path / "m.jsonl", "train")
 
 
 def test_what_is_unknown_of_a_thing_has_no_target() -> None:
