@@ -7,11 +7,31 @@ off before it, `(1, 4 * 16 + C, N)` comes out, and `detector/inference/decode.py
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx
+from google.protobuf.message import DecodeError
 from manifest import SetError
 from onnx import TensorProto, helper
 
 from detector.values import LABELS, TRAITS
+
+
+def read_network(path: Path) -> onnx.ModelProto:
+    """The network of an ONNX file.
+
+    Raises:
+        SetError: There is no such file, or it holds none.
+    """
+    if not path.is_file():
+        raise SetError(f"no network {path} (an ONNX file of a scene model)")
+    try:
+        network = onnx.load(path)
+    except DecodeError as error:
+        raise SetError(f"{path} is no ONNX file: {error}") from error
+    if not network.graph.output:  # an empty file is read as a network of nothing
+        raise SetError(f"{path} holds no network")
+    return network
 
 
 def bare(model: onnx.ModelProto) -> int:
@@ -54,6 +74,14 @@ def bare(model: onnx.ModelProto) -> int:
 
 
 def bins_of(model: onnx.ModelProto) -> int:
-    """How many bins a scene model distributes a side over, by its output."""
-    channels = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    return int(channels - len(LABELS) - len(TRAITS)) // 4
+    """How many bins a scene model distributes a side over, by its output.
+
+    Raises:
+        SetError: It is no scene model's.
+    """
+    shape = model.graph.output[0].type.tensor_type.shape.dim
+    channels = shape[1].dim_value if len(shape) == 3 else 0
+    bins, rest = divmod(channels - len(LABELS) - len(TRAITS), 4)
+    if bins < 1 or rest:
+        raise SetError("the network doesn't give boxes and scores as a scene model does")
+    return int(bins)

@@ -202,16 +202,13 @@ def main() -> None:
     parser.add_argument("--variants", action="store_true", help="measure the card's other precisions too")
     parser.add_argument("--write", action="store_true", help="put thresholds, figures and curves into the card")
     args = parser.parse_args()
-    try:
-        card = find_card(args.card)
-        sets = gathered(args.data, args.rendered, args.real, args.own, args.split)
-        check_writable(args.out, "--out")
-        if args.write:
-            check_complete(card, sets)
-            check_writable(card_file(args.card).parent, "--write")
-        evaluation = evaluate(card, sets, choose=args.write, variants=args.variants)
-    except LabelwatchError as error:
-        raise SetError(str(error)) from error
+    card = find_card(args.card)
+    sets = gathered(args.data, args.rendered, args.real, args.own, args.split)
+    check_writable(args.out, "--out")
+    if args.write:
+        check_complete(card, sets)
+        check_writable(card_file(args.card).parent, "--write")
+    evaluation = evaluate(card, sets, choose=args.write, variants=args.variants)
     page, summary = write_page(args.out, evaluation)
     print(markdown(evaluation))
     print(f"page: {page}\nsummary: {summary}")

@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import yaml
-from bare import bare, bins_of
-from manifest import SetError
+from bare import bare, bins_of, read_network
+from manifest import run
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from detector.cli.arguments import positive
 from detector.config import Analysis
-from detector.errors import LabelwatchError
 from detector.inference.card import find_card, sha256_of
 from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import Letterbox
@@ -51,10 +51,13 @@ def export(checkpoint: Path, target: Path) -> list[str]:
 
     Returns:
         The names of its score channels, in their order.
-    """
-    from ultralytics import YOLO  # here, so that quantising alone needs no torch
 
-    model = YOLO(str(checkpoint), task="detect")
+    Raises:
+        SetError: The checkpoint isn't there, or is none.
+    """
+    from starts import load_checkpoint  # here, so that quantising alone needs no torch
+
+    model = load_checkpoint(checkpoint)
     channels = [model.names[k] for k in range(model.model.model[-1].nc)]
     shutil.move(model.export(format="onnx", imgsz=640, dynamic=True, simplify=True, opset=17), target)
     return channels
@@ -179,15 +182,18 @@ def main() -> None:
     parser.add_argument(
         "--int8", type=Path, nargs="+", metavar="PICTURES", help="training pictures to take ranges from"
     )
-    parser.add_argument("--pictures", type=int, default=48, help="how many of each folder (48)")
+    parser.add_argument("--pictures", type=positive, default=48, help="how many of each folder (48)")
     args = parser.parse_args()
     target = args.out / f"{args.name}.onnx"
+    args.out.mkdir(parents=True, exist_ok=True)
+    # What is no network must not take the place of one that is: nothing is written before it is known.
     if args.checkpoint.suffix == ".onnx":
+        channels, bins = [*LABELS, *TRAITS], bins_of(read_network(args.checkpoint))
         shutil.copy(args.checkpoint, target)
-        channels, bins = [*LABELS, *TRAITS], bins_of(onnx.load(target))
     else:
-        channels = export(args.checkpoint, target)
-        network = onnx.load(target)
+        with tempfile.TemporaryDirectory() as folder:
+            channels = export(args.checkpoint, whole := Path(folder) / "whole.onnx")
+            network = onnx.load(whole)
         bins = bare(network)
         onnx.save(network, target)
     card = {
@@ -224,7 +230,4 @@ def write_card(path: Path, card: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (LabelwatchError, SetError) as error:
-        sys.exit(f"export.py: {error}")
+    run(main)

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from detector.errors import LabelwatchError
 from detector.values import LABELS
 
 SPLITS = ("train", "val", "test")
@@ -178,10 +179,10 @@ def _one_of(word: Any, words: tuple[Any, ...], what: str) -> Any:
 
 
 def run(main) -> None:
-    """Run a recipe; what is wrong with a set or a machine becomes one line and exit code 1."""
+    """Run a recipe; what is wrong with a set, a model or a machine becomes one line and exit code 1."""
     try:
         main()
-    except SetError as error:
+    except (SetError, LabelwatchError) as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename or 'file'}: {error.strerror or error} (what was finished before is kept)")

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from bare import read_network
 from manifest import SetError, run
 from onnx import numpy_helper
 from starts import load_start
@@ -26,10 +27,10 @@ def mix(scene: Path, other: Path, share: float, out: Path) -> None:
     """Write a scene model's file with `share` of the other network's weights in it.
 
     Raises:
-        SetError: One of the networks has another architecture than the other.
+        SetError: One of the files holds no network, or has another architecture than the other.
     """
     weights = weights_of(other)
-    file = onnx.load(scene)
+    file = read_network(scene)
     with torch.no_grad():
         for one in file.graph.initializer:
             if not one.name.startswith("model."):
@@ -49,9 +50,7 @@ def weights_of(network: Path) -> dict[str, np.ndarray]:
         SetError: There is no such file, or it holds another network.
     """
     if network.suffix == ".onnx":
-        if not network.is_file():
-            raise SetError(f"no scene model {network}")
-        return {one.name: numpy_helper.to_array(one) for one in onnx.load(network).graph.initializer}
+        return {one.name: numpy_helper.to_array(one) for one in read_network(network).graph.initializer}
     model = load_start(network, "cpu").eval()
     model.fuse(verbose=False)
     return {name: value.detach().numpy() for name, value in model.named_parameters()}

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
+from bare import read_network
 from manifest import SetError
 from onnx import numpy_helper
 from torch import nn
@@ -28,9 +28,9 @@ def restore(model: nn.Module, path: Path, batches: Iterable[torch.Tensor]) -> No
         batches: Training squares `(B, 3, S, S)` RGB 0..1 that show what convolutions give; a few dozen squares do.
 
     Raises:
-        SetError: The file is of another architecture.
+        SetError: The file is no network, or one of another architecture.
     """
-    weights = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    weights = {one.name: numpy_helper.to_array(one) for one in read_network(path).graph.initializer}
 
     def weight(name: str, like: torch.Tensor) -> torch.Tensor:
         found = weights.get(name)

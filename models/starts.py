@@ -13,6 +13,7 @@ from torch import nn
 from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 
+from detector.inference.runtimes import first_line
 from detector.values import LABELS, TRAITS
 
 CHANNELS = len(LABELS) + len(TRAITS)
@@ -31,6 +32,20 @@ def cut_head(head: nn.Module) -> None:
     head.nc, head.no = CHANNELS, CHANNELS + 4 * head.reg_max
 
 
+def load_checkpoint(path: Path) -> YOLO:
+    """A checkpoint as Ultralytics loads it.
+
+    Raises:
+        SetError: The file isn't there, or is none.
+    """
+    if not path.is_file():
+        raise SetError(f"no weights {path} (a COCO YOLO11n detection checkpoint, or a scene model)")
+    try:
+        return YOLO(str(path), task="detect")
+    except Exception as error:  # an unpickled file can raise anything
+        raise SetError(f"{path} is no checkpoint: {first_line(error)}") from error
+
+
 def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -> nn.Module:
     """The starting network with its head cut to `CHANNELS`, unless it already is.
 
@@ -42,10 +57,8 @@ def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -
     Raises:
         SetError: The file isn't there or holds another network.
     """
-    if not start.is_file():
-        raise SetError(f"no weights {start} (a COCO YOLO11n detection checkpoint, or a scene model)")
-    exported = start.suffix == ".onnx"
-    model = YOLO("yolo11n.yaml" if exported else str(start), task="detect").model.float()
+    exported = start.suffix == ".onnx" and start.is_file()
+    model = (YOLO("yolo11n.yaml", task="detect") if exported else load_checkpoint(start)).model.float()
     head = model.model[-1]
     if head.nc not in (80, CHANNELS):
         raise SetError(f"{start} has {head.nc} classes: COCO's 80 or a scene model's {CHANNELS} will do")

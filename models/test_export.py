@@ -43,6 +43,29 @@ def test_a_checkpoint_becomes_a_model_and_an_int8_variant(checkpoint: Path, tmp_
     assert np.abs(whole[:, 4:] - small[:, 4:]).max() < 0.05
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("gone.pt", None, "no weights"),
+        ("text.pt", "no weights", "is no checkpoint"),
+        ("gone.onnx", None, "no network"),
+        ("text.onnx", "no network", "is no ONNX file"),
+        ("empty.onnx", "", "holds no network"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line_and_leaves_the_model_there(
+    tmp_path: Path, name: str, text: str | None, said: str
+) -> None:
+    (tmp_path / "scene.onnx").write_text("the model of before")
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    words = [sys.executable, HERE / "export.py", tmp_path / name, "--out", tmp_path]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert (tmp_path / "scene.onnx").read_text() == "the model of before"
+    assert not (tmp_path / "scene.yaml").exists()
+
+
 def test_a_checkpoint_of_ones_own_is_exported_and_compared(checkpoint: Path, tmp_path: Path) -> None:
     added = add_model(checkpoint, folder=tmp_path)
     assert added.card.ours == {"person": "person"}

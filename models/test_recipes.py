@@ -379,8 +379,36 @@ def train_command(start: Path, manifest: Path, run: Path, steps: int) -> list[st
 
 def test_pictures_become_a_model_that_the_worker_accepts(start: Path, manifest: Path, tmp_path: Path) -> None:
     subprocess.run(train_command(start, manifest, tmp_path / "run", 3), check=True)
-    subprocess.run([sys.executable, HERE / "export.py", tmp_path / "run" / "last.pt", "--out", tmp_path], check=True)
-    Session(find_card(str(tmp_path / "scene.yaml")))
+    new = tmp_path / "models"
+    subprocess.run([sys.executable, HERE / "export.py", tmp_path / "run" / "last.pt", "--out", new], check=True)
+    Session(find_card(str(new / "scene.yaml")))
+
+
+@pytest.mark.parametrize("name", ["text.onnx", "text.pt"])
+def test_a_start_that_is_no_network_is_one_line(manifest: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("no network")
+    command = train_command(tmp_path / name, manifest, tmp_path / "run", 1)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and f"{name} is no " in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--steps", "--batch"])
+def test_a_training_of_nothing_is_refused(start: Path, manifest: Path, tmp_path: Path, option: str) -> None:
+    command = [*train_command(start, manifest, tmp_path / "run", 1), option, "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and f"argument {option}: must be" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_set_that_gives_nothing_to_train_on_is_named_beside_one_that_does(
+    start: Path, manifest: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text(manifest.read_text().replace('"train"', '"val"'))
+    command = [*train_command(start, manifest, tmp_path / "run", 1), "--set", str(manifest), str(empty)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "empty.jsonl: no picture in split train, but 4 in val" in done.stderr
+    assert done.stdout == f"{manifest}: 3 pictures to train on\n"
 
 
 def test_a_killed_run_goes_on_from_its_last_save(start: Path, manifest: Path, tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ from starts import load_start, tensor_of
 from teacher import Teacher
 from torch import nn
 
+from detector.cli.arguments import positive
+
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
 
@@ -191,8 +193,8 @@ def main() -> None:
     parser.add_argument("--set", type=Path, nargs="+", required=True, help="manifests of dataset.py or label-export")
     parser.add_argument("--start", type=Path, required=True, help="COCO YOLO11n, or a scene model to go on from")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=positive, default=6000)
+    parser.add_argument("--batch", type=positive, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--close", type=float, default=0.6, help="share of close looks")
     parser.add_argument(
@@ -207,7 +209,7 @@ def main() -> None:
         help="COCO YOLO11n, or the scene model of before, whose people and phones shall not be forgotten",
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--bf16", action=argparse.BooleanOptionalAction, default=computes_bf16(),
