@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,8 @@ def chosen_thresholds(choosing: Measured, shipped: Mapping[str, float]) -> dict[
     for label, count in choosing.classes.items():
         best = count.best_threshold(RECALL_WEIGHT.get(label, 1.0))
         if best is not None:
-            thresholds[label] = round(min(max(best, LOWEST_THRESHOLD), HIGHEST_THRESHOLD), 2)
+            # Down to two digits: above `best` the very hit it was chosen by would be lost.
+            thresholds[label] = math.floor(100 * min(max(best, LOWEST_THRESHOLD), HIGHEST_THRESHOLD)) / 100
     return {label: thresholds[label] for label in LABELS}
 
 

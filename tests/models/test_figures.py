@@ -20,8 +20,13 @@ from evaluation.figures import (
     match,
     reliability,
 )
+from evaluation.measure import Measured
+from evaluation.results import chosen_thresholds
+from evaluation.sets import CHOOSE, JudgedSet
 from hypothesis import given
 from hypothesis import strategies as st
+
+from detector.values import LABELS
 
 degrees = st.floats(-720, 720)
 
@@ -105,6 +110,11 @@ def test_a_single_group_has_no_interval() -> None:
     told = counted(([0.9], [HIT], 2)).ap50()
     assert told.record() == [0.505, None, None]
     assert str(told) == "0.505 (no interval)"
+
+
+def test_a_chosen_threshold_keeps_the_hit_it_was_chosen_by() -> None:
+    choosing = Measured(JudgedSet(CHOOSE, "", LABELS, ()), {"phone": counted(([0.456, 0.2], [HIT, FALSE], 1))})
+    assert chosen_thresholds(choosing, dict.fromkeys(LABELS, 0.25))["phone"] == 0.45
 
 
 def test_sizes_fall_into_bins_and_the_last_takes_all_that_is_larger() -> None:
