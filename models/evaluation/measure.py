@@ -32,7 +32,6 @@ class Case:
     box: tuple[float, float, float, float]
     caption: str
     weight: float
-    other: tuple[float, float, float, float] | None = None
 
 
 @dataclass
