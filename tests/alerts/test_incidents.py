@@ -497,7 +497,7 @@ def test_an_incident_begins_when_its_earliest_finding_did_and_never_after_its_en
 
 
 def test_what_somebody_else_did_meanwhile_is_no_new_alert_once_the_photos_were_told() -> None:
-    photos = [act(100.0 * n, 100.0 * n + 2, [n]) for n in range(7)]
+    photos = [act(99.0 * n, 99.0 * n + 2, [n]) for n in range(7)]
     told = [signal(0, photo.ended_at, acts=photos[: n + 1]) for n, photo in enumerate(photos)]
     reading = replace(act(603, 640, track=2), kind=ActKind.BROWSE)
     updates = lived([*told, signal(0, 640.2, acts=[*photos, reading])], 900)
