@@ -24,6 +24,7 @@ from detector.census import ZoneCensus
 from detector.values import Frame, IncidentUpdate, Look, Scene, Sight, Signal
 
 MOMENT_DIGITS = 4  # of seconds; times are told to the millisecond
+EARLIEST, LATEST = -2.2e9, 2.2e11  # the years 1900 and 8941: well within what a calendar can hold
 
 
 class Source(Protocol):
@@ -153,7 +154,7 @@ class Timeline:
 
     def leap(self, at: float) -> float | None:
         """By how many seconds time leaps with a frame of this time: mostly 0; `None`: leave the frame out."""
-        if not math.isfinite(at):
+        if not EARLIEST < at < LATEST:  # NaN isn't either
             return None
         ahead = at - self._last if self._last is not None else 0.0
         if self._last is None or 0 < ahead <= self._leap_s:

@@ -60,11 +60,17 @@ ZONE = "cameras__0__zones__0"
 BAD_EDGES = [
     pytest.param("site: a\n\tedge: b\n", "line 2, column 1", "\\t", "no tabs", id="tab"),
     pytest.param("site: [a\nedge: b\n", "line 2", "", "indentation", id="unclosed"),
-    pytest.param("site: a\nsite: b\n", "line 2", "site is given twice", "", id="key twice"),
+    pytest.param("site: a\nsite: b\n", "line 2", "site is given twice", "leave one", id="key twice"),
     pytest.param(
         changed() + "broker:\n  port: 1\n  port: 2\n", "line", "port is given twice", "", id="key twice further in"
     ),
-    pytest.param("site: a\nedge: 2026-13-45\n", "", "month", "quotes", id="impossible date"),
+    pytest.param("site: a\nedge: 2026-13-45\n", "line 2, column 7", "no date: month", "quotes", id="impossible date"),
+    pytest.param("site: a\nedge: b\x07\n", "line 2", "control character, U+0007", "take it out", id="a bell"),
+    pytest.param("site: a\nedge: *box\n", "line 2, column 7", "undefined alias", "quotes", id="a star"),
+    pytest.param(
+        changed(incidents__least_score={"photography": 0.5}), "incidents.least_score.photography",
+        "label_photography", "one of the values", id="a kind there isn't",
+    ),
     pytest.param("", "", "must be a mapping", "site.yaml", id="empty"),
     pytest.param("# nothing\n", "", "must be a mapping", "site.yaml", id="comment only"),
     pytest.param("- a\n- b\n", "", "must be a mapping", "site.yaml", id="list"),
@@ -93,7 +99,7 @@ BAD_EDGES = [
     ),
     pytest.param(
         changed(**{f"{ZONE}__polygon": [[0, 0], [1, 1], [0.5, 0.5]]}),
-        "cameras[0].zones[0].polygon", "no area", "", id="all on a line",
+        "cameras[0].zones[0].polygon", "no area", "in order", id="all on a line",
     ),
     pytest.param(
         changed(**{f"{ZONE}__polygon": [[0, 0], [640, 0], [1, 1]]}),
@@ -293,7 +299,7 @@ def test_a_password_in_an_unlikely_place_is_not_printed(
         pytest.param(None, "can't be read: No such file", id="not there"),
         pytest.param("站点: 大仓".encode("gbk"), "is not UTF-8", id="GBK"),
         pytest.param("site: a".encode("utf-16"), "is not UTF-8", id="UTF-16"),
-        pytest.param(b"site: \x00a", "special characters", id="NUL"),
+        pytest.param(b"site: \x00a", "U+0000", id="NUL"),
     ],
 )
 def test_a_file_that_is_no_text(

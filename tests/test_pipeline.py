@@ -254,6 +254,8 @@ def seen_at(detector: ScriptedDetector, pipeline: Pipeline, shown: Iterable[Fram
         pytest.param([0, 1, -LEAP, 1 - LEAP, 2 - LEAP], [0, 1, 1 - LEAP, 2 - LEAP], id="back for good"),
         pytest.param([0, LEAP, 1, LEAP + 1, 2, LEAP + 2, 3], [0, 1, 2, 3], id="two streams in one"),
         pytest.param([0, float("nan"), float("inf"), 1], [0, 1], id="no times at all"),
+        pytest.param([0, 1e12, 1e12 + 1, 1e12 + 2, 1], [0, 1], id="times that no calendar holds"),
+        pytest.param([0, -1e12, 1 - 1e12, 2 - 1e12, 1], [0, 1], id="nor these"),
         pytest.param([0, 50, 100, 150], [0, 50, 100, 150], id="slow, without leaps"),
     ],
 )

@@ -125,7 +125,7 @@ def _named_twice(path: Path, cameras: Any) -> list[Problem]:
 
 def _problem(path: Path, found: Any) -> Problem:
     key = ""
-    for part in found["loc"]:
+    for part in (part for part in found["loc"] if part != "[key]"):  # an unknown name of a mapping is its own key
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
     reason = str(found["msg"]).removeprefix("Value error, ")
     hint = HINTS.get(found["type"], ELSEWISE)
@@ -134,6 +134,8 @@ def _problem(path: Path, found: Any) -> Problem:
         hint = f"give {names} instead"
     elif "polygon[" in key and found["type"] in ("less_than_equal", "greater_than_equal"):
         hint = "a zone's corners are shares, 0 to 1"
+    elif "encloses no area" in reason:
+        hint = "list its points in order, as one walks round it"
     elif key.endswith("broker.host"):
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif key.endswith((".begins", ".ends")):

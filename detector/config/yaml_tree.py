@@ -18,12 +18,18 @@ def read_tree(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such file, or it holds no mapping that people write.
     """
+    text = ""
     try:
-        tree = read_yaml(path.read_text(encoding="utf-8"), _UniqueKeys)
+        text = path.read_text(encoding="utf-8")
+        tree = read_yaml(text, _UniqueKeys)
     except OSError as error:
         raise ConfigError([Problem(str(path), "", f"can't be read: {error.strerror}", "check the path")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(path), "", "is not UTF-8 text", "save it as UTF-8")]) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        reason = f"holds a control character, U+{ord(text[error.position]):04X}"
+        raise ConfigError([Problem(str(path), f"line {line}", reason, "take it out")]) from error
     except yaml.YAMLError as error:
         raise ConfigError([_yaml_problem(path, error)]) from error
     except ValueError as error:  # what looks like a date but is none
@@ -42,6 +48,12 @@ class _UniqueKeys(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, "holds a NUL character", node.start_mark)
         return value
 
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError as error:
+            raise yaml.constructor.ConstructorError(None, None, f"is no date: {error}", node.start_mark) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
@@ -54,11 +66,22 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_UniqueKeys.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeys.construct_yaml_timestamp)
+
+# What to do about a reason that holds such a text; the indentation is mostly to blame else.
+_HINTS = {
+    "\\t": "YAML allows no tabs: indent with spaces",
+    "given twice": "leave one of them",
+    "undefined alias": "put quotes round a value that begins with *",
+    "is no date": "put quotes round what is no date",
+}
+
+
 def _yaml_problem(path: Path, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     reason = getattr(error, "problem", None) or str(error).split("\n")[0]
     # What stands behind these signs is a name in YAML, and a password where somebody forgot the quotes.
     reason = re.sub(r"(undefined alias|duplicate anchor|for the tag) '[^']*'", r"\1", reason)
     where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    hint = "YAML allows no tabs: indent with spaces" if "\\t" in reason or "tab" in reason else "check the indentation"
+    hint = next((hint for text, hint in _HINTS.items() if text in reason), "check the indentation")
     return Problem(str(path), where, reason, hint)
