@@ -14,7 +14,8 @@ from detector.config import EdgeConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
-    page for page in (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "models" / "README.md") if page.exists()
+    ROOT / name
+    for name in ("README.md", "README.zh-CN.md", "models/README.md", "models/acts/README.md", "models/scenes/README.md")
 ]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
@@ -62,6 +63,9 @@ def test_every_file_named_is_there(page: Path) -> None:
         assert (ROOT / path).exists() or (page.parent / path).exists(), path
 
 
-def test_every_model_recipe_named_is_there() -> None:
-    for recipe in re.findall(r"python (models/\w+\.py)", TEXT):
-        assert (ROOT / recipe).exists(), recipe
+def test_every_program_named_is_there() -> None:
+    files = set(re.findall(r"python ((?:models|tests)/[\w/]+\.py)", TEXT))
+    modules = set(re.findall(r"python -m ((?:models|tests)\.[\w.]+\w)", TEXT))
+    assert "models/simulation/people.py" in files and "tests.bench.live" in modules
+    for program in files | {f"{module.replace('.', '/')}.py" for module in modules}:
+        assert (ROOT / program).exists(), program

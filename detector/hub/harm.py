@@ -7,7 +7,8 @@ from detector.values import IncidentKind, Severity
 MOST_LABELS = 10**9
 
 _SEVERITIES: dict[str, int] = {Severity.CRITICAL: 3, Severity.WARNING: 2, Severity.INFO: 1}
-# Taking labels, preparing to, hiding, blinding a camera, standing about.
+# Taking labels, preparing to, hiding, blinding a camera, standing about. Not the order of `alerts/severity.GRAVITY`,
+# which says what one incident of several findings is called: a camera's trouble is never one of several.
 _KINDS: dict[str, int] = {
     IncidentKind.LABEL_PHOTOGRAPHY: 5,
     IncidentKind.ORIENTATION_PATTERN: 4,

@@ -163,8 +163,13 @@ def test_an_edge_cannot_add_to_anothers_incident(site: Any, envelope: Any) -> No
 def test_too_large_is_refused_before_anything_is_written(site: Any, tmp_path: Path) -> None:
     headers = claim(site, size=LARGEST + 1)
     assert site.client.put(URL, content=CONTENT, headers=headers).status_code == 413
+    assert files(tmp_path) == []
+
+
+def test_more_bytes_than_announced_are_not_kept(site: Any, tmp_path: Path) -> None:
     assert site.client.put(URL, content=CONTENT + b"more", headers=claim(site)).status_code == 413
-    assert all(name.endswith(".part") for name in files(tmp_path))
+    assert [name for name in files(tmp_path) if not name.endswith(".part")] == []
+    assert put(site).status_code == 201
 
 
 def test_a_segment_that_cannot_be_is_refused(site: Any) -> None:
