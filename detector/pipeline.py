@@ -103,10 +103,18 @@ class IncidentPolicy(Protocol):
 
 
 class Sink(Protocol):
-    """Who is told."""
+    """Who is told: `alerts/sink.py` of live, `recorded/judging.py` of recordings."""
 
     def accept(self, update: IncidentUpdate, frame: Frame) -> None:
         """Take an update; `frame` is the frame it arose from."""
+        ...
+
+    def see(self, sight: Sight) -> None:
+        """Take note of what was seen in a frame, after the updates that arose from it."""
+        ...
+
+    def finish(self) -> None:
+        """Nothing more comes: close what is open, such as clips."""
         ...
 
 

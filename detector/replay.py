@@ -1,4 +1,4 @@
-"""Batch: recordings through the same stages as live; recordings enter, a folder of incidents leaves (design 4.2).
+"""Batch: recordings through the same stages as live; recordings enter, a folder of incidents leaves.
 
 OUT/incidents.jsonl  one line an incident, its final state
 OUT/summary.json     what was covered, what could not be read and why, and what it cost

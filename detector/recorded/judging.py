@@ -189,7 +189,7 @@ def judge_session(
 ) -> None:
     """Judge what was seen of one camera.
 
-    Writes `ledger`, whole or not at all: `incidents` (design 4.2), `files`, `seconds` covered, frames, CPU seconds.
+    Writes `ledger`, whole or not at all: `incidents`, `files`, `seconds` covered, frames, CPU seconds.
 
     Args:
         session: Which recordings.

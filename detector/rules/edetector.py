@@ -17,7 +17,7 @@ e-detector; Shin, Ramdas and Rinaldo, 2022; with a likelihood ratio the statisti
 also fades, with time constant `memory_s`: that only lowers it, and keeps quiet weeks from being saved up.
 
 Observations that come together are alike: a *throw* of parcels has a rate of its own. Within one, the null is a Polya
-urn (beta-binomial, intra-class correlation `correlation`). Its ratio grows with the number of ups, so a null of a lower
+urn (beta-binomial, intra-class correlation `CORRELATION`). Its ratio grows with the number of ups, so a null of a lower
 rate, which has fewer ups in the sense of stochastic order, makes the bets worse, never better: the null may be any rate
 up to the one given. A correlation higher than the one given is not covered by this; `models/simulation/zones.py`
 measures what it does. Observations that come at the same time may be bet on one after the other, in any order that
@@ -34,6 +34,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+# Of parcels thrown together. Supposed, since no throws were counted: where they are twice as alike, the false alarms of
+# `models/simulation/zones.py` stay within what is set.
 CORRELATION = 0.04
 SPREAD = 1 / CORRELATION - 1
 ALTERNATIVE = 0.9  # mean share under the alternative

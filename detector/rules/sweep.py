@@ -1,7 +1,7 @@
 """Repeated photographing of labels: scenes enter, one growing signal for each zone's sweep leaves.
 
 A single photo raises nothing. Photo acts of people in one zone that follow each other within the window, enough of them
-and of enough distinct parcels, are a sweep (design 4.2), whether one track or several did them: somebody whose track
+and of enough distinct parcels, are a sweep, whether one track or several did them: somebody whose track
 breaks, or who is relieved, goes on with it. `rules/seriality.py` says how sure that is; until then it informs only.
 
 What doesn't count, but is told beside (`facts`):

@@ -1,4 +1,4 @@
-"""`labelwatch detect`: pictures enter, one JSON line of detections each leaves (design 4.3)."""
+"""`labelwatch detect`: pictures enter, one JSON line of detections each leaves."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from starlette.responses import JSONResponse, Response
 from detector import __version__
 from detector.clock import iso
 from detector.config import IncidentKindName
-from detector.hub.cameras import camera_states
 from detector.hub.case_figures import totals
 from detector.hub.cases import Case
 from detector.hub.pages import derived, incidents
@@ -380,7 +379,7 @@ def one_case(view: Look, number: Annotated[int, Field(ge=1, le=2**62)]) -> Respo
 @router.get("/cameras", response_model=Cameras, responses={**ERRORS, **UNCHANGED})
 def list_cameras(view: Look) -> Response:
     """Whether anybody is watching."""
-    states = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    states = view.cameras
     fields = CameraTold.model_fields
     return _answer(
         view, Cameras(cameras=[CameraTold(**{name: getattr(state, name) for name in fields}) for state in states])

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector import wire
-from detector.hub.cameras import CameraState, camera_states
+from detector.hub.cameras import CameraState
 from detector.hub.pages.view import View, needs
 from detector.hub.pictures import Glimpse
 from detector.hub.rights import Right
@@ -90,7 +90,7 @@ def known(view: View, place: Place) -> CameraState:
     Raises:
         HTTPException: There is none (404).
     """
-    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    cameras = view.cameras
     found = next((one for one in cameras if (one.site, one.edge, one.name) == place), None)
     if found is None:
         raise HTTPException(404)
@@ -123,7 +123,7 @@ def _cards(view: View) -> list[Card]:
     zones, pictures = view.parts.zones, view.parts.pictures.glimpses(view.scope)
     said, waiting = zones.layouts(view.scope), [one.place for one in zones.proposals(view.scope)]
     cards = []
-    for state in view.parts.keys.in_service(camera_states(view.store.edges(view.scope), view.now, view.scope)):
+    for state in view.parts.keys.in_service(view.cameras):
         place = state.site, state.edge, state.name
         count = waiting.count(place)
         cards.append(Card(state, pictures.get(place), said.get(place, {}), count, path_of(place)))

@@ -209,7 +209,7 @@ def _page(view: View, *, typed: dict[str, str] | None = None, wrong: str = "", *
 
 def _boxes(view: View) -> dict[str, Any]:
     """What the list shows, of the sites in the visitor's scope."""
-    heard = {(edge.site, edge.edge): edge for edge in view.store.edges(view.scope)}
+    heard = {(edge.site, edge.edge): edge for edge in view.edges}
     cameras = camera_states(list(heard.values()), view.now, view.scope)
     turning = view.parts.rotations.all()
     boxes = []

@@ -18,7 +18,7 @@ from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from detector.hub.budget import ALERT, DIGEST, LANES
-from detector.hub.cameras import CameraState, by_name, camera_states, look
+from detector.hub.cameras import CameraState, by_name, look
 from detector.hub.charts import hour_bars
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
@@ -228,7 +228,7 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
     start, end = view.span_of(view.local(view.now).date())
     by_hour = view.store.by_hour(start, end, lambda at: view.local(at).hour, view.scope)
     budget = view.parts.budget
-    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    cameras = view.cameras
     return {
         "totals": view.store.totals(start, end, view.scope),
         "hours": hour_bars(by_hour, view.local(view.now).hour),

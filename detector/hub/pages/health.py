@@ -98,7 +98,7 @@ def health_part(view: Annotated[View, LOOK]) -> Response:
 def _page(view: View) -> dict[str, Any]:
     kept = view.parts.health
     only_replaying = view.store.only_replaying()
-    known = view.parts.keys.in_service(view.store.edges(view.scope))
+    known = view.parts.keys.in_service(view.edges)
     edges = [edge for edge in known if (edge.site, edge.edge) not in only_replaying]
     cameras = camera_states(edges, view.now, view.scope)
     since = view.now - DAY_S
@@ -169,7 +169,7 @@ def edge_state(edge: Edge, cameras: list[CameraState]) -> str:
 def gap_lines(view: View, gaps: list[Gap], cameras: list[CameraState] | None = None) -> list[GapLine]:
     """Gaps in words, for `gaps.html`; camera titles are taken from the states, or asked for."""
     if cameras is None:
-        cameras = camera_states(view.store.edges(view.scope), view.now, view.scope) if gaps else []
+        cameras = view.cameras if gaps else []
     titles = {(camera.site, camera.edge, camera.name): camera.title for camera in cameras}
     return [_line(view, gap, titles) for gap in gaps]
 

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.alarm_words import title
-from detector.hub.cameras import camera_states
 from detector.hub.notice_services import SERVICES, NoticeError, address, takes_pictures
 from detector.hub.notices import KINDS, MOST_PER_HOUR, RANKS, Notice, Rule, Target, alarm_number
 from detector.hub.pages.view import Form, View, needs
@@ -156,7 +155,7 @@ def _page(view: View, status: int = 200, **more: Any) -> Response:
     kept = view.parts.notices
     targets = kept.targets(view.scope)
     rules = kept.rules()
-    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    cameras = view.cameras
     pictures = {}
     for target in targets:
         with suppress(NoticeError):

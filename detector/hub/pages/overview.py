@@ -7,7 +7,7 @@ from datetime import timedelta
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from detector.hub.cameras import camera_states, look
+from detector.hub.cameras import look
 from detector.hub.charts import day_rows, trends
 from detector.hub.pages.feed import ALL, day_of
 from detector.hub.pages.view import Somebody
@@ -24,7 +24,7 @@ def day_page(view: Somebody, day: str = "") -> Response:
     today = view.local(view.now).date()
     shown = day_of(view, day, today) or today
     start, end = view.span_of(shown)
-    cameras = view.parts.keys.in_service(camera_states(view.store.edges(view.scope), view.now, view.scope))
+    cameras = view.parts.keys.in_service(view.cameras)
     titles = {(place.site, place.camera): place.title for place in view.parts.overview.places(view.scope)}
     # Of a day gone by, which cameras there were is known only by what they told.
     known = {(camera.site, camera.name): camera.title for camera in cameras} if shown == today else {}
@@ -44,5 +44,5 @@ def weeks_page(view: Somebody) -> Response:
     today = view.local(view.now).date()
     days = [today - timedelta(days=DAYS - 1 - n) for n in range(DAYS)]
     by_day = view.parts.overview.by_kind([view.span_of(day) for day in days], Wanted(scope=view.scope))
-    cameras = view.parts.keys.in_service(camera_states(view.store.edges(view.scope), view.now, view.scope))
+    cameras = view.parts.keys.in_service(view.cameras)
     return view.page("weeks.html", trends=trends(days, by_day), told=ALL, look=look(cameras))

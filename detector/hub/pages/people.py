@@ -211,7 +211,7 @@ def _back_to(name: str) -> Response:
 def _places(view: View, also: Scope = EVERYWHERE) -> list[Place]:
     """Every site and camera that the visitor sees and may give, and those that somebody has already."""
     cameras: dict[str, dict[str, str]] = {}
-    edges = view.store.edges(view.scope)
+    edges = view.edges
     for edge in edges:
         cameras.setdefault(edge.site, {})
     for camera in camera_states(edges, view.now, view.scope):

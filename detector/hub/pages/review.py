@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from detector.hub.budget import ALERT, DIGEST
-from detector.hub.cameras import by_name, camera_states
+from detector.hub.cameras import by_name
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.reviews import left
@@ -145,7 +145,7 @@ def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
 
 def _cameras(view: View, desk: Desk, waiting: list[Any]) -> list[tuple[str, str]]:
     """Names and titles of cameras that something waits at, and of the one that is chosen."""
-    states = camera_states(view.store.edges(view.scope), view.now, view.scope)
+    states = view.cameras
     titles = by_name({(state.site, state.name): state.title for state in states})
     names = {one.camera for one in waiting} | ({desk.camera} if desk.camera else set())
     return sorted((name, titles.get(name, name)) for name in names)

@@ -12,7 +12,6 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.cameras import camera_states
 from detector.hub.charts import dots
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.rights import Right
@@ -121,7 +120,7 @@ def _tunings(view: View, changes: list[Threshold]) -> list[Tuning]:
     for one in view.store.judged(view.now - JUDGED_S, view.scope):
         if one.kind in KINDS:
             judged[one.site, one.edge, one.camera, one.kind].append(one)
-    titles, healths = _titles(view), {(edge.site, edge.edge): edge.health for edge in view.store.edges(view.scope)}
+    titles, healths = _titles(view), {(edge.site, edge.edge): edge.health for edge in view.edges}
     return [
         Tuning(
             place,
@@ -135,8 +134,7 @@ def _tunings(view: View, changes: list[Threshold]) -> list[Tuning]:
 
 
 def _titles(view: View) -> dict[tuple[str, ...], str]:
-    cameras = camera_states(view.store.edges(view.scope), view.now, view.scope)
-    return {(camera.site, camera.edge, camera.name): camera.title for camera in cameras}
+    return {(camera.site, camera.edge, camera.name): camera.title for camera in view.cameras}
 
 
 def _answers(view: View) -> list[dict[str, Any]]:
@@ -145,7 +143,7 @@ def _answers(view: View) -> list[dict[str, Any]]:
     wanted: dict[tuple[str, str], int] = {}
     for change in changes:
         wanted.setdefault((change.site, change.edge), change.version)
-    known: dict[tuple[str, str], Edge] = {(edge.site, edge.edge): edge for edge in view.store.edges()}
+    known: dict[tuple[str, str], Edge] = {(edge.site, edge.edge): edge for edge in view.edges}
     answers = []
     for (site, edge), version in sorted(wanted.items()):
         heard = known.get((site, edge))

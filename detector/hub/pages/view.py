@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,11 +21,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from detector.hub.auth import Session, bearer_token, cookie_name
+from detector.hub.cameras import CameraState, camera_states
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.parts import Parts
 from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
-from detector.hub.stored import VERDICTS, StoredIncident
+from detector.hub.stored import VERDICTS, Edge, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range, number
 
@@ -128,6 +130,16 @@ class View:
     def scope(self) -> Scope:
         """The places this visitor sees; goes into every query."""
         return self.principal.scope if self.principal else Scope(())
+
+    @cached_property
+    def edges(self) -> list[Edge]:
+        """The edges that this visitor sees, as heard last when this was first asked."""
+        return self.store.edges(self.scope)
+
+    @cached_property
+    def cameras(self) -> list[CameraState]:
+        """The cameras that this visitor sees, those not seen first."""
+        return camera_states(self.edges, self.now, self.scope)
 
     @property
     def role(self) -> Role | None:

@@ -221,7 +221,7 @@ def answer_of(health: dict[str, Any] | None, version: int) -> dict[str, Any]:
 def _standing(view: View, place: Place) -> Standing:
     camera = known(view, place)
     changes = view.parts.zones.changes(place)
-    health = next((e.health for e in view.store.edges(view.scope) if (e.site, e.edge) == place[:2]), None)
+    health = next((e.health for e in view.edges if (e.site, e.edge) == place[:2]), None)
     # Every change at an edge has a version of its own; a later one, of another camera, carries this one along.
     latest = [one.version for one in view.parts.zones.latest().values() if (one.site, one.edge) == place[:2]]
     answer = answer_of(health, changes[0].version) if changes else None
