@@ -15,7 +15,14 @@ from detector.config import EdgeConfig
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / name
-    for name in ("README.md", "README.zh-CN.md", "models/README.md", "models/acts/README.md", "models/scenes/README.md")
+    for name in (
+        "README.md",
+        "README.zh-CN.md",
+        "models/README.md",
+        "models/acts/README.md",
+        "models/scenes/README.md",
+        "tests/bench/README.md",
+    )
 ]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
@@ -39,6 +46,15 @@ def test_every_command_within_a_sentence_parses() -> None:
     assert {arguments[0] for arguments in whole} >= {"user", "label-export", "replay"}
     for arguments in whole:
         build_parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_is_no_wider_than_code(page: Path) -> None:
+    if page.stem.endswith("zh-CN"):
+        return  # where a line ends, a blank would be shown between two characters
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    prose = [line for line in text.splitlines() if not line.startswith("|")]
+    assert [line for line in prose if len(line) > 120] == []
 
 
 def test_every_make_target_exists() -> None:
