@@ -215,7 +215,7 @@ class BlindEdgeRule:
         hidden = [
             w
             for w in (*pending, *gone)
-            if walked_from(w, walker.feet, scene.at)
+            if within_a_walk(w.feet, w.height, walker.feet, scene.at - w.seen_at)
             and (place is None or self._place_at(w.feet, w.height, scene.size) is not place)
         ]
         if hidden:
@@ -356,10 +356,16 @@ class BlindEdgeRule:
         )
 
 
-def walked_from(walker: _Walker, to: Point, at: float) -> bool:
-    """Whether somebody hidden since they were last seen can be at a point now."""
-    hidden_s = at - walker.seen_at
-    return hidden_s <= HIDDEN_S and distance(walker.feet, to) <= (1 + AT_MOST * hidden_s) * walker.height
+def within_a_walk(lost: Point, height: float, found: Point, hidden_s: float) -> bool:
+    """Whether somebody can have walked, hidden, from where they were lost to where somebody was found.
+
+    Args:
+        lost: Their feet when they were seen last, pixels.
+        height: How tall they stand there, pixels.
+        found: Feet of who is seen now, pixels.
+        hidden_s: Seconds between the two.
+    """
+    return hidden_s <= HIDDEN_S and distance(lost, found) <= (1 + AT_MOST * hidden_s) * height
 
 
 def unsettled(parcels: Sequence[Parcel], at: float) -> list[Parcel]:

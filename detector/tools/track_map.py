@@ -42,16 +42,14 @@ from numpy.typing import NDArray
 from detector.config import Camera, EdgeConfig, Zone
 from detector.errors import ConfigError, Problem
 from detector.geometry import distance
+from detector.rules.blind_edge import HIDDEN_S, WALKED, within_a_walk
 from detector.rules.zones import ZoneMap
 from detector.tools.track_log import Footage, Picture, Point, Progress, Track, read_footage, watch, write_footage
 
 # Lengths in heights of the person.
-WALKED = 0.5  # a step
 NEAR = 1.5
-AT_MOST = 0.8  # heights a second that somebody may walk while hidden
 WIDE, DEEP = 0.5, 0.25
 
-HIDDEN_S = 15.0
 CAP_S = 900.0
 EDGE_S = 2.0  # a track that begins or ends so near to the footage's begin or end was cut off by it
 REACH = 3.0
@@ -94,7 +92,7 @@ def journeys(tracks: Sequence[Track], size: tuple[int, int]) -> list[Track]:
         for n in range(bisect_left(times, track.first_at) - 1, -1, -1):
             if track.first_at - ended[n].last_at > HIDDEN_S:
                 break
-            if free[n] and ended[n] is not track and _walked_to(ended[n], track):
+            if free[n] and ended[n] is not track and _goes_on_with(track, ended[n]):
                 before = n
                 break
         whole = track
@@ -117,9 +115,8 @@ def _leaves(track: Track, size: tuple[int, int]) -> bool:
     return not 0 <= x <= size[0] or y > size[1]
 
 
-def _walked_to(lost: Track, found: Track) -> bool:
-    gap_s = found.first_at - lost.last_at
-    return distance(lost.last, found.first) <= (1 + AT_MOST * gap_s) * lost.height
+def _goes_on_with(track: Track, lost: Track) -> bool:
+    return within_a_walk(lost.last, lost.height, track.first, track.first_at - lost.last_at)
 
 
 def vanishings(footage: Footage) -> tuple[list[Vanishing], int]:
