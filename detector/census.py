@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from detector.names import Name
+
 MOST_ZONES = 50
 MOST_SLOTS = 400  # of one zone that are shown one by one; all are counted
 MOST_TURNS = 100  # of one zone since the last census
@@ -19,7 +21,6 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=100_000)]
 # Whatever the camera's clock says; the hub takes those of the last weeks only.
 Time = Annotated[float, Field(gt=-(2.0**37), lt=2.0**37, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]  # as config.Name
 Tracks = Annotated[tuple[Annotated[int, Field(ge=0, le=2**53)], ...], Field(max_length=MOST_TRACKS)]
 
 

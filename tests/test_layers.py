@@ -26,6 +26,7 @@ BOTTOM = (
     "secrecy",
     "replay_words",
     "cards",
+    "names",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 

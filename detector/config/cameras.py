@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import Field, ValidationInfo, field_validator
 
 from detector.config.named_secrets import secret
-from detector.config.settings import IncidentKindName, Name, Settings, Share
+from detector.config.settings import IncidentKindName, Settings, Share
 from detector.config.zones import WHOLE_FRAME, Zone
+from detector.names import Name
 from detector.secrecy import without_login
 
 

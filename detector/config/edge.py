@@ -10,8 +10,9 @@ from pydantic import Field, field_validator
 from detector.config.cameras import Camera
 from detector.config.connections import Broker, HubLink
 from detector.config.rules import Rules
-from detector.config.settings import IncidentKindName, Name, Settings, Share, known_timezone
+from detector.config.settings import IncidentKindName, Settings, Share, known_timezone
 from detector.config.working_time import Calendar
+from detector.names import Name
 
 Rest = Literal["never", "behind", "always"]
 

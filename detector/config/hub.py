@@ -11,9 +11,10 @@ from pydantic import Field, field_validator
 
 from detector.config.connections import Broker
 from detector.config.named_secrets import secret
-from detector.config.settings import IncidentKindName, Name, Settings, known_timezone
+from detector.config.settings import IncidentKindName, Settings, known_timezone
 from detector.config.working_time import Calendar
 from detector.errors import ConfigError, Problem
+from detector.names import Name
 from detector.secrecy import know
 
 KeptAs = Literal["true_alarm", "authorised", "unclear", "false_alarm", "note"]

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from detector.config.settings import Name, Settings
+from detector.config.settings import Settings
+from detector.names import Name
 
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="time of day, HH:MM")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, field_validator
 
-from detector.config.settings import Name, Settings, Share
+from detector.config.settings import Settings, Share
 from detector.geometry import crosses_itself
+from detector.names import Name
 
 Point = tuple[Share, Share]
 ZoneKind = Literal["storage", "walkway", "packing", "blind_edge", "ignore"]

@@ -45,6 +45,7 @@ from detector.credentials.authority import (
     write_pair,
 )
 from detector.errors import ConfigError, Problem, StoreError
+from detector.names import is_name
 from detector.resources import resource
 from detector.values import DAY_S
 from detector.whole_files import write_whole
@@ -57,7 +58,6 @@ PORT = 8883
 LONGEST_CN = 64  # X.509's
 SHIPPED = "/etc/mosquitto/labelwatch"  # what the shipped configuration names
 BROKER_USER = "mosquitto"  # mosquitto becomes this user when root starts it
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 ALWAYS = ("localhost", "127.0.0.1", "::1")
 
@@ -291,7 +291,7 @@ def _edge(text: str) -> tuple[str, str]:
 def _common_name(site: str, edge: str) -> str:
     """The user name of an edge at the broker; with another slash in it, it would reach another's topics."""
     for name in (site, edge):
-        if not NAME.fullmatch(name):
+        if not is_name(name):
             raise _wrong("edge", f"{site}/{edge}"[:140], "is no site and edge that a configuration may give")
     if len(site) + 1 + len(edge) > LONGEST_CN:
         raise _wrong("edge", f"{site}/{edge}", f"is longer than the {LONGEST_CN} characters that a certificate takes")

@@ -19,7 +19,6 @@ which is off by no more than the quickest way through the network, milliseconds 
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import threading
 from bisect import bisect_left, bisect_right
@@ -42,6 +41,7 @@ from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, edges, gaps, incidents, refusals, watched
 from detector.hub.store import Store
 from detector.hub.stored import Edge, is_time
+from detector.names import is_name
 from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,6 @@ REPORTS = 30
 KEPT_S = 400 * DAY_S
 MOST_CAMERAS = 256  # of one edge; a report that names more is odd
 MOST_LATE = 10_000
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 READY_FOR_S = 1.0  # so often at most is the database written to find out whether it can be
 
 Place = tuple[str, str, str, str]  # what, site, edge, camera
@@ -254,7 +253,7 @@ class Health:
             self._end(("edge", site, edge, ""), at)
             self._read_clock(site, edge, fields.get("at_unix"), at)
             told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
-            cameras = [camera for camera in told if NAME.fullmatch(camera.name)][:MOST_CAMERAS]
+            cameras = [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
             self._meet(site, edge, ["", *(camera.name for camera in cameras)], at)
             for camera in cameras:
                 place = ("camera", site, edge, camera.name)

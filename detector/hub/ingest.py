@@ -14,7 +14,6 @@ greeted, by an acknowledgement of nothing: they send again at once what waits fo
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -37,6 +36,7 @@ from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, 
 from detector.errors import LabelwatchError, WireError
 from detector.hub.background import Background
 from detector.hub.heard import Heard
+from detector.names import is_name
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,6 @@ KINDS_AT_ONCE = 200
 MOST_WISHES = 100
 AHEAD_S = 300.0  # an alert that is further ahead of the hub's clock, and of what is known of its edge's, is not taken
 OTHERS = ("…", "and others")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 
 
 class Store(Protocol):
@@ -315,7 +314,7 @@ class Ingest:
         try:
             topic = message.topic
             site, edge = wire.topic_owner(topic)
-            if not (NAME.fullmatch(site) and NAME.fullmatch(edge)):
+            if not (is_name(site) and is_name(edge)):
                 raise WireError("site or edge is no name that a configuration may give")
             if topic.endswith("/alerts"):
                 return self._believed(topic, bytes(message.payload), at)

@@ -20,11 +20,12 @@ from detector.clock import Clock
 from detector.hub import rights
 from detector.hub.alarms import Alarms
 from detector.hub.cameras import camera_states, counter, told_of
-from detector.hub.health import LATE, LATE_S, NAME, Health
+from detector.hub.health import LATE, LATE_S, Health
 from detector.hub.integrations.link import Link
 from detector.hub.schema import alerts, clips, edges, incidents, notices, refusals, streams
 from detector.hub.store import Store
 from detector.hub.stored import Edge
+from detector.names import is_name
 from detector.values import IncidentKind, Severity
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -92,7 +93,7 @@ class _Counted(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every figure."""
         now = self._clock.now()
-        known = [edge for edge in self._store.edges(self._scope) if NAME.fullmatch(edge.edge)]
+        known = [edge for edge in self._store.edges(self._scope) if is_name(edge.edge)]
         yield from self._of_incidents()
         yield from self._of_alerts(known)
         yield from self._of_edges(known, now)
@@ -171,7 +172,7 @@ class _Counted(Collector):
                 ("cameras_behind", "Cameras that the edge can't keep up with"),
             )
         }
-        states = [one for one in camera_states(known, now, self._scope) if NAME.fullmatch(one.name)]
+        states = [one for one in camera_states(known, now, self._scope) if is_name(one.name)]
         behind = Counter((one.site, one.edge) for one in states if one.behind)
         for edge in known:
             told = edge.health or {}

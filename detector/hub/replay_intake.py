@@ -13,9 +13,10 @@ from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.audit import Audit
 from detector.hub.edge_keys import EdgeKeys
-from detector.hub.ingest import AHEAD_S, NAME
+from detector.hub.ingest import AHEAD_S
 from detector.hub.retention import Retention
 from detector.hub.store import Store
+from detector.names import is_name
 from detector.replay_words import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, answers_payload, check
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class ReplayIntake:
             WireError: There is no such edge, nothing in it, or too much; or none of it may be believed.
         """
         lines = [line for line in body.split(b"\n") if line.strip()]
-        if not (NAME.fullmatch(site) and NAME.fullmatch(edge)):
+        if not (is_name(site) and is_name(edge)):
             raise WireError("site or edge is no name that a configuration may give")
         if not 0 < len(lines) <= MOST:
             raise WireError(f"not between 1 and {MOST} envelopes")

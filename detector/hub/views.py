@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from detector import wire
 from detector.errors import WireError
 from detector.hub.census import Censuses
 from detector.hub.edge_keys import EdgeKeys
 from detector.hub.pictures import Pictures
 from detector.hub.zones import Zones
+from detector.names import is_name
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 MOST_CAMERAS = 200
 
 
@@ -40,7 +38,7 @@ class Views:
         fields, jpeg = wire.decode_picture(topic, payload)
         self._keys.believe(fields, signed_at=float(fields["taken_at_unix"]), at=at)
         camera = fields["camera"]
-        if not NAME.fullmatch(camera):
+        if not is_name(camera):
             raise WireError("picture: camera is no name that a configuration may give")
         place = fields["site"], fields["edge"], camera
         self._pictures.keep(place, large=fields["large"], jpeg=jpeg, taken_at=float(fields["taken_at_unix"]), at=at)
@@ -53,7 +51,7 @@ class Views:
         """
         fields = wire.decode_layout(topic, payload)
         self._keys.believe(fields, signed_at=float(fields["at_unix"]), at=at)
-        if len(fields["cameras"]) > MOST_CAMERAS or not all(map(NAME.fullmatch, fields["cameras"])):
+        if len(fields["cameras"]) > MOST_CAMERAS or not all(map(is_name, fields["cameras"])):
             raise WireError("layout: a camera's name is none that a configuration may give, or there are too many")
         self._zones.set_layout(fields["site"], fields["edge"], fields, at)
 

@@ -6,7 +6,6 @@ threshold commands do. What an edge then says is in force is its layout.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -20,10 +19,10 @@ from detector.geometry import crosses_itself
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import edges, layouts, zone_changes, zone_proposals
+from detector.names import is_name
 
 KINDS: tuple[str, ...] = get_args(ZoneKind)
 LEAST_AREA = 1e-4  # of the picture, as the configuration has it
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 # Settings of a zone that contradict some kinds (`contradictions`).
 NOT_FOR = {"policy": {"ignore"}, "label_up_rate": {*KINDS} - {"storage"}}
 LONGEST_NOTE = 500
@@ -302,7 +301,7 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
     drawn: list[Drawn] = []
     for one in draft:
         name, kind, was = one.get("name"), one.get("kind"), one.get("was")
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str) or not is_name(name):
             raise BadZones("zones_bad_name", name=str(name)[:64])
         if kind not in KINDS:
             raise BadZones("zones_bad_kind")

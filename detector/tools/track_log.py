@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from detector.config import EdgeConfig
 from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
 from detector.geometry import distance, foot
+from detector.names import is_name
 from detector.recorded.recordings import Session, sessions
 from detector.values import Scene
 
@@ -291,7 +291,7 @@ def read_footage(path: Path) -> tuple[Footage, Picture | None]:
         size = int(head["width"]), int(head["height"])
         if min(size) < 1 or max(size) > min(MOST_PIXELS, MOST_SLENDER * min(size)):
             raise ValueError("no size of a picture")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", str(head["camera"])):
+        if not is_name(str(head["camera"])):
             raise ValueError("no name of a camera")
         footage = Footage(str(head["camera"]), size, stretches, (), Path(str(head["picture"])).name)
         for number, line in enumerate(lines[1:], 2):  # noqa: B007 - the message tells it

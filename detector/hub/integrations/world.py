@@ -13,12 +13,13 @@ from sqlalchemy import ColumnElement, func, or_, select
 
 from detector.hub.budget import ALERT, RANKS, Budget
 from detector.hub.cameras import CameraState, camera_states, counter, told_of
-from detector.hub.health import NAME, Health
+from detector.hub.health import Health
 from detector.hub.pauses import Pause, Pauses
 from detector.hub.replays import is_replay
 from detector.hub.schema import incidents
 from detector.hub.store import Store
 from detector.hub.stored import CLEARED, Edge, StoredIncident
+from detector.names import is_name
 from detector.values import DAY_S
 
 LOOK_BACK_S = 7 * DAY_S  # how old the last alert told of may be
@@ -112,9 +113,9 @@ class Observer:
     def read(self, now: float) -> World:
         """How everything stands, with what is news since the last time."""
         only_replaying = self._store.only_replaying()
-        edges = [edge for edge in self._store.edges() if NAME.fullmatch(edge.site) and NAME.fullmatch(edge.edge)]
+        edges = [edge for edge in self._store.edges() if is_name(edge.site) and is_name(edge.edge)]
         edges = [edge for edge in edges if (edge.site, edge.edge) not in only_replaying]
-        states, left_out = told_of(state for state in camera_states(edges, now) if NAME.fullmatch(state.name))
+        states, left_out = told_of(state for state in camera_states(edges, now) if is_name(state.name))
         counted, unjudged = self._counted(now)
         last, going_on = self._last(states, now), self._going_on(now)
         paused = {(pause.site, pause.camera): pause for pause in self._pauses.all(now)}

@@ -7,7 +7,6 @@ and all that it is told is public (see `codes`).
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -29,6 +28,7 @@ from detector.hub.parts import Parts
 from detector.hub.rights import Right
 from detector.hub.rotation import Rotation
 from detector.hub.stored import Edge
+from detector.names import is_name
 from detector.wire import public_key_text
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ router = APIRouter()
 
 Keeper = Annotated[View, needs(Right.CONFIGURE)]
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as config.Name
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 STATUS = {"code_wrong": 403, "code_expired": 410, "code_used": 410, "code_locked": 410}  # else 409
 
@@ -87,7 +86,7 @@ def edges_part(view: Keeper) -> Response:
 def make_code(view: Keeper, fields: Form) -> Response:
     """Make a one-time code, and show it."""
     typed = {name: fields.get(name, "").strip() for name in ("site", "edge")}
-    if any(text and not NAME.fullmatch(text) for text in typed.values()):
+    if any(text and not is_name(text) for text in typed.values()):
         return _page(view, typed=typed, wrong="box_no_name")
     site, edge = typed["site"] or None, typed["edge"] or None
     if view.scope.places is not None and (site is None or not view.scope.sees(site)):
@@ -156,7 +155,7 @@ def enrol(request: Request, body: Annotated[bytes, Depends(_body)]) -> Response:
         return JSONResponse({"reason": "too_many_tries"}, 429, {"Retry-After": "60"})
     try:
         asked = read_join_request(body)
-        if not (NAME.fullmatch(asked["site"]) and NAME.fullmatch(asked["edge"])):
+        if not (is_name(asked["site"]) and is_name(asked["edge"])):
             raise WireError("site or edge is no name that a configuration may give")
         code, answer_key = parts.enrolment.join(asked, network_of(address), now)
         handed_out = _handed_out(parts, asked)
