@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from detector.errors import ModelError
-from detector.plain_yaml import read_yaml
+from detector.plain_yaml import read_yaml, what_is_wrong
 
 Card = TypeVar("Card", bound=BaseModel)
 
@@ -28,5 +28,8 @@ def read_card(path: Path, kind: type[Card], what: str) -> Card:
         first = error.errors()[0]
         where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
         raise ModelError(f"{path} is not a {what}: {where}{first['msg']}") from error
-    except (yaml.YAMLError, ValueError) as error:  # no YAML, no UTF-8, or an impossible date
+    except yaml.YAMLError as error:
+        where, reason = what_is_wrong(error)
+        raise ModelError(f"{path} is not a {what}: {where}{': ' if where else ''}{reason}") from error
+    except ValueError as error:  # no UTF-8, or an impossible date
         raise ModelError(f"{path} is not a {what}: {str(error).splitlines()[0]}") from error

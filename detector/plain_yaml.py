@@ -6,6 +6,7 @@ fail in ways that it doesn't promise.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -37,6 +38,15 @@ def read_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any
         raise yaml.YAMLError("is nested too deeply") from error
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
         raise yaml.YAMLError("has a tag that does not fit its value") from error
+
+
+def what_is_wrong(error: yaml.YAMLError) -> tuple[str, str]:
+    """Where a text is no YAML, as far as that is known, and why, without the names in it."""
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error).split("\n")[0]
+    # What stands behind these signs is a name in YAML, and a password where somebody forgot the quotes.
+    reason = re.sub(r"(undefined alias|duplicate anchor|for the tag) '[^']*'", r"\1", reason)
+    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "", reason
 
 
 def _unfolded(node: yaml.Node, known: dict[int, int | None]) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from detector.errors import ConfigError, Problem
-from detector.plain_yaml import read_yaml
+from detector.plain_yaml import read_yaml, what_is_wrong
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -78,10 +77,6 @@ _HINTS = {
 
 
 def _yaml_problem(path: Path, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or str(error).split("\n")[0]
-    # What stands behind these signs is a name in YAML, and a password where somebody forgot the quotes.
-    reason = re.sub(r"(undefined alias|duplicate anchor|for the tag) '[^']*'", r"\1", reason)
-    where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    where, reason = what_is_wrong(error)
     hint = next((hint for text, hint in _HINTS.items() if text in reason), "check the indentation")
     return Problem(str(path), where, reason, hint)

@@ -238,6 +238,13 @@ def test_what_is_no_card_is_refused(text: str, tmp_path: Path) -> None:
         load_weights(path)
 
 
+def test_where_a_card_is_no_yaml_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "acts.yaml"
+    path.write_text("name: acts\nkinds: [photo\nodds: 1\n", encoding="utf-8")
+    with pytest.raises(ModelError, match="line 3, column"):
+        load_weights(path)
+
+
 def test_a_missing_card_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="no card of act weights"):
         load_weights(tmp_path / "other.yaml")
