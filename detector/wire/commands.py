@@ -24,8 +24,7 @@ def thresholds_payload(version: int, state: Mapping[str, Mapping[str, float]], *
         user: Who made the last change.
         at: When, Unix seconds.
     """
-    said = {"at": iso(at), "at_unix": round(at, 3), "user": user}
-    return encode({"schema": SCHEMA, "version": version, "state": state, **said})
+    return _encoded(version, state, user, at)
 
 
 def decode_thresholds(payload: bytes) -> tuple[int, ThresholdState]:
@@ -54,8 +53,7 @@ def zones_payload(version: int, state: Mapping[str, Sequence[Mapping[str, Any]]]
         user: Who made the last change.
         at: When, Unix seconds.
     """
-    said = {"at": iso(at), "at_unix": round(at, 3), "user": user}
-    return encode({"schema": SCHEMA, "version": version, "state": state, **said})
+    return _encoded(version, state, user, at)
 
 
 def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
@@ -78,6 +76,11 @@ def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
     if isinstance(at := said.get("at_unix"), int | float) and not abs(at) < LATEST_VERSION:
         del said["at_unix"]
     return version, state, said
+
+
+def _encoded(version: int, state: Mapping[str, object], user: str, at: float) -> bytes:
+    said = {"at": iso(at), "at_unix": round(at, 3), "user": user}
+    return encode({"schema": SCHEMA, "version": version, "state": state, **said})
 
 
 def _decoded(payload: bytes, what: str) -> dict[str, Any]:
