@@ -92,10 +92,7 @@ class Tuned:
         self.news.set()
 
     def _check(self, version: int, state: wire.ThresholdState) -> None:
-        if version < self.version:
-            raise WireError(f"version {version} is older than {self.version}, which is in force")
-        if version == self.version:
-            raise WireError(f"version {version} is in force already, with other thresholds")
+        wire.check_newer(version, self.version, "thresholds")
         for scores in state.values():
             for kind in scores:
                 if kind not in KINDS:

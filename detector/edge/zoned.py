@@ -111,10 +111,7 @@ class Zoned:
         self.news.set()
 
     def _check(self, version: int, drawn: Drawn) -> None:
-        if version < self.version:
-            raise WireError(f"version {version} is older than {self.version}, which is in force")
-        if version == self.version:
-            raise WireError(f"version {version} is in force already, with other zones")
+        wire.check_newer(version, self.version, "zones")
         # What the file's own zones, or those in force by now, are wrong in is no reason to refuse others.
         known = {problem.reason for before in ({}, self._drawn) for problem in self._problems(before)}
         if wrong := [found for found in self._problems(drawn) if found.reason not in known]:

@@ -78,6 +78,23 @@ def decode_zones(payload: bytes) -> tuple[int, ZoneState, dict[str, Any]]:
     return version, state, said
 
 
+def check_newer(version: int, in_force: int, what: str) -> None:
+    """Check that a command which says something else may follow the one in force.
+
+    Args:
+        version: Of the command.
+        in_force: Of the one in force; 0 before the first.
+        what: Name of what is commanded, for the error.
+
+    Raises:
+        WireError: It is older, or claims to be the same.
+    """
+    if version < in_force:
+        raise WireError(f"version {version} is older than {in_force}, which is in force")
+    if version == in_force:
+        raise WireError(f"version {version} is in force already, with other {what}")
+
+
 def _encoded(version: int, state: Mapping[str, object], user: str, at: float) -> bytes:
     said = {"at": iso(at), "at_unix": round(at, 3), "user": user}
     return encode({"schema": SCHEMA, "version": version, "state": state, **said})
