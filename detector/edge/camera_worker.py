@@ -1,4 +1,4 @@
-"""One camera's thread: frames enter; what its pipeline finds leaves for its sink, and silence is told of as well."""
+"""One camera's thread: frames enter; what its pipeline finds leaves for its sink."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from detector.alerts.incidents import begun
 from detector.alerts.sink import AlertSink
 from detector.clock import Clock
 from detector.config import Camera
 from detector.edge.learned import Learned, LearnedFile
 from detector.edge.load import Load
 from detector.edge.relief import Relief
+from detector.edge.silence import SilenceBook
 from detector.edge.turns import Turns, urgency_of
 from detector.errors import SourceError
 from detector.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.pulse import Pulse
 from detector.rules.closeness import MOSTLY, Closeness
-from detector.rules.silence import Silence
-from detector.rules.telling import due_again
-from detector.values import Box, Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
+from detector.values import Frame, IncidentUpdate, Phase, Sight
 
 if TYPE_CHECKING:
     from detector.alerts.census import CameraCensus
@@ -140,8 +137,7 @@ class CameraWorker:
         self._kept_at = clock.now()
         self._telling = threading.Lock()  # the sink is the camera's thread's, but who watches for silence is another
         self._looking = threading.Lock()  # and so is the pipeline
-        self._silence: Silence | None = None
-        self._silent: Incident | None = None
+        self._silence: SilenceBook | None = None
         self._turns = turns or Turns()
         self._relief = relief or Relief()
         self._resting = self._rested = False
@@ -153,7 +149,7 @@ class CameraWorker:
     def start(self) -> None:
         """Begin."""
         if self.camera.live:
-            self._silence = Silence(self._silent_s, self._clock.now())
+            self._silence = SilenceBook(self.camera.name, self.sink, self._silent_s, self._clock.now())
         self._thread.start()
 
     def join(self, timeout_s: float) -> bool:
@@ -213,19 +209,9 @@ class CameraWorker:
         if self._silence is None or not self._telling.acquire(blocking=False):
             return  # the camera is just being told of: it isn't silent
         try:
-            change = self._silence.step(self._source.stats.last_frame_at if self._source else None, now)
-            if change == "begins":
-                private = self._sight.scene.private if self._sight is not None else ()
-                silence = silence_of(self.camera.name, self._silence.heard_at, now, private)
-                self._silent = begun(self.sink.site, silence)
-                # Where nothing was ever looked at, nobody knows where there are labels.
-                shown = self._last_frame if self._sight is not None else None
-                self.sink.accept(IncidentUpdate(Phase.NEW, None, self._silent), shown)
-            elif change == "ends":
-                self._end_silence(self._silence.steady_since)
-            else:
-                self._tell_again(self._silence.heard_at, now)
-            if self._silence.since == self._silence.heard_at:  # no picture has come since
+            heard_at = self._source.stats.last_frame_at if self._source else None
+            self._silence.step(heard_at, now, self._last_frame, self._sight)
+            if self._silence.unbroken:
                 self.sink.tick(now)  # no frame will come to close clips, and to hand over what is owed
                 self._end_open()
         except Exception:  # the watch over the others goes on
@@ -244,19 +230,6 @@ class CameraWorker:
         finally:
             self._looking.release()
 
-    def _tell_again(self, heard_at: float, now: float) -> None:
-        """Say how long a silence has grown, ever more seldom; without a frame, since none has come."""
-        before = self._silent
-        told_s = before.ended_at - before.started_at if before is not None else 0.0
-        if before is not None and heard_at <= before.started_at and due_again(told_s, now - before.started_at):
-            self._silent = lasting(before, now)
-            self.sink.accept(IncidentUpdate(Phase.UPDATE, before, self._silent), None)
-
-    def _end_silence(self, at: float) -> None:
-        before, self._silent = self._silent, None
-        if before is not None:
-            self.sink.accept(IncidentUpdate(Phase.END, before, lasting(before, at)), self._last_frame)
-
     def _run(self) -> None:
         try:
             with self._telling:  # no pulse: many old clips on a slow disk may take their time
@@ -270,8 +243,9 @@ class CameraWorker:
         self._end_pipeline()
         if self._learned:  # what was put aside after crashes may have been innocent of them
             self._keep(self._learned)
-        with self._telling:
-            self._end_silence(self._clock.now())
+        if self._silence is not None:
+            with self._telling:
+                self._silence.end(self._clock.now(), self._last_frame)
 
     def _watched_to_the_end(self) -> bool:
         """Open the source and look at its frames; false when it has to be opened once more."""
@@ -390,17 +364,3 @@ class CameraWorker:
                     self._learned = pipeline.learned()
         except Exception:  # what a crash left may be beyond ending; the camera goes on
             logger.exception("open incidents can't be ended camera=%s", self.camera.name)
-
-
-def silence_of(camera: str, heard_at: float, now: float, private: tuple[Box, ...]) -> Signal:
-    """A camera that has brought no picture since `heard_at`, as a rule would tell it; `private` as of the last one."""
-    facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
-    return Signal(
-        IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts, private=private
-    )  # fmt: skip
-
-
-def lasting(incident: Incident, until: float) -> Incident:
-    """A camera's silence that goes on until then."""
-    facts = {**incident.facts, "lasted_s": round(until - incident.started_at, 1)}
-    return replace(incident, ended_at=until, facts=facts)

@@ -1,0 +1,88 @@
+"""A camera's silence as incidents: when it was last heard enters; what begins, lasts or is over leaves for its sink."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from detector.alerts.incidents import begun
+from detector.alerts.sink import AlertSink
+from detector.rules.silence import Silence
+from detector.rules.telling import due_again
+from detector.values import Box, Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
+
+
+class SilenceBook:
+    """The silence of one camera: told of when it begins, as it grows, and when it is over.
+
+    It knows no threads: whoever calls it sees to it that nobody else tells the sink meanwhile.
+
+    Args:
+        camera: Its name.
+        sink: Who is told.
+        silent_s: No picture for so long is silence.
+        at: Since when pictures are waited for, Unix seconds.
+    """
+
+    def __init__(self, camera: str, sink: AlertSink, silent_s: float, at: float) -> None:
+        self._camera = camera
+        self._sink = sink
+        self._silence = Silence(silent_s, at)
+        self._open: Incident | None = None
+
+    @property
+    def unbroken(self) -> bool:
+        """Whether a silence goes on in which no picture has come."""
+        return self._silence.since == self._silence.heard_at
+
+    def step(self, heard_at: float | None, now: float, frame: Frame | None, sight: Sight | None) -> None:
+        """Tell what changes now.
+
+        Args:
+            heard_at: When the last picture came, Unix seconds; `None` when this connection brought none yet.
+            now: Unix seconds, of the same clock.
+            frame: The last picture.
+            sight: What was seen last; `None` where nothing was ever looked at.
+        """
+        change = self._silence.step(heard_at, now)
+        if change == "begins":
+            self._begin(now, frame, sight)
+        elif change == "ends":
+            self.end(self._silence.steady_since, frame)
+        else:
+            self._tell_again(now)
+
+    def end(self, at: float, frame: Frame | None) -> None:
+        """Tell that a silence was over at this time, if there was one; `frame` is the last picture."""
+        before, self._open = self._open, None
+        if before is not None:
+            self._sink.accept(IncidentUpdate(Phase.END, before, _lasting(before, at)), frame)
+
+    def _begin(self, now: float, frame: Frame | None, sight: Sight | None) -> None:
+        private = sight.scene.private if sight is not None else ()
+        self._open = begun(self._sink.site, _silence_of(self._camera, self._silence.heard_at, now, private))
+        # Where nothing was ever looked at, nobody knows where there are labels.
+        shown = frame if sight is not None else None
+        self._sink.accept(IncidentUpdate(Phase.NEW, None, self._open), shown)
+
+    def _tell_again(self, now: float) -> None:
+        """Say how long a silence has grown, ever more seldom; without a frame, since none has come."""
+        before = self._open
+        if before is None or self._silence.heard_at > before.started_at:
+            return
+        if due_again(before.ended_at - before.started_at, now - before.started_at):
+            self._open = _lasting(before, now)
+            self._sink.accept(IncidentUpdate(Phase.UPDATE, before, self._open), None)
+
+
+def _silence_of(camera: str, heard_at: float, now: float, private: tuple[Box, ...]) -> Signal:
+    """A camera that has brought no picture since `heard_at`, as a rule would tell it; `private` as of the last one."""
+    facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
+    return Signal(
+        IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts, private=private
+    )  # fmt: skip
+
+
+def _lasting(incident: Incident, until: float) -> Incident:
+    """A camera's silence that goes on until then."""
+    facts = {**incident.facts, "lasted_s": round(until - incident.started_at, 1)}
+    return replace(incident, ended_at=until, facts=facts)
