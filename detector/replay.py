@@ -33,6 +33,7 @@ from detector.errors import LabelwatchError
 from detector.progress import Step
 from detector.recorded.crews import Alone, Crew
 from detector.recorded.judges import JUDGED, CameraWork, Judges, in_turn, judge_here
+from detector.recorded.ledgers import CameraResult, read_ledger
 from detector.recorded.look_files import FileLooks
 from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import LookTask, model_of, task_of
@@ -115,13 +116,13 @@ def replay(
         else:
             judges = 1 + (jobs - 1) // LOOKERS_A_JUDGE if crew is None else os.cpu_count() or 1
             failed = _together(crew or Processes(jobs), judges, waiting, config, out, looks, progress, judged)
-        results = [_result(one) or _unjudged(one, failed[one.ledger]) for one in work]
-        incidents = sorted((i for r in results for i in r["incidents"]), key=lambda i: (i["started_at"], i["id"]))
+        results = [read_ledger(one.ledger) or _unjudged(one, failed[one.ledger]) for one in work]
+        incidents = sorted((i for r in results for i in r.incidents), key=lambda i: (i["started_at"], i["id"]))
         lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
         write_whole(out / "incidents.jsonl", lines, lasting=False)
         summary = _summary(results, incidents, time.monotonic() - began)
         now = {one.ledger for one in waiting}
-        now_s = sum(result["seconds"] for one, result in zip(work, results, strict=True) if one.ledger in now)
+        now_s = sum(result.seconds for one, result in zip(work, results, strict=True) if one.ledger in now)
         summary["times_real_time"] = round(now_s / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
         summary["hours_per_minute"] = round(now_s / 60 / summary["wall_s"], 3) if summary["wall_s"] > 0 else None
         summary["passed_over"] = [
@@ -132,7 +133,7 @@ def replay(
         ]
         summary["model"] = model_of(config.analysis)
         write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
-        census = {result["camera"]: result["census"] for result in results if result["census"]}
+        census = {result.camera: result.census for result in results if result.census}
         write_report(out, summary, incidents, config, census)
         if not keep_looks:
             looks.clear(_tasks(one for one in work if one.ledger not in failed and _finished(one)))
@@ -222,22 +223,13 @@ def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -
     return CameraWork(session, out / "sessions" / f"{name}.json", tasks)
 
 
-def _result(one: CameraWork) -> dict[str, Any] | None:
-    """What came of a camera; `None` where that isn't known yet."""
-    try:
-        found: dict[str, Any] = json.loads(one.ledger.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return found
-
-
 def _finished(one: CameraWork) -> bool:
     """Whether it is known what came of a camera, and no other run could come to know more."""
-    found = _result(one)
-    return found is not None and not any(file.get("transient") for file in found["files"])
+    result = read_ledger(one.ledger)
+    return result is not None and result.finished
 
 
-def _unjudged(one: CameraWork, why: str) -> dict[str, Any]:
+def _unjudged(one: CameraWork, why: str) -> CameraResult:
     """What is told of a camera that couldn't be judged."""
     camera = one.session.camera.name
     files = []
@@ -246,21 +238,19 @@ def _unjudged(one: CameraWork, why: str) -> dict[str, Any]:
         told = as_text(f"{file}: its camera, {camera}, couldn't be judged: {why}")
         start = {"start": iso(piece.start_at or 0.0), "start_known_by": piece.known_by}
         files.append({"camera": camera, "file": file, **start, "seconds": 0.0, "unreadable": told})
-    counts = dict.fromkeys(("seconds", "frames_decoded", "frames_inferred", "frames_passed_over", "cpu_s"), 0)
-    known = {"camera": camera, "title": one.session.camera.title or camera, "size": None}
-    return {**known, "files": files, "incidents": [], "borders": [], "census": {}, **counts}
+    return CameraResult(camera=camera, title=one.session.camera.title or camera, files=files)
 
 
-def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:
-    files = [file for result in results for file in result["files"]]
+def _summary(results: list[CameraResult], incidents: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:
+    files = [file for result in results for file in result.files]
     unreadable = [{"file": f["file"], "why": f["unreadable"]} for f in files if "unreadable" in f]
     by_kind: dict[str, int] = {}
     by_severity: dict[str, int] = {}
     for incident in incidents:
         by_kind[incident["kind"]] = by_kind.get(incident["kind"], 0) + 1
         by_severity[incident["severity"]] = by_severity.get(incident["severity"], 0) + 1
-    covered = sum(result["seconds"] for result in results)
-    borders = [border for result in results for border in result["borders"]]
+    covered = sum(result.seconds for result in results)
+    borders = [border for result in results for border in result.borders]
     return {
         "files": len(files),
         "hours_covered": round(covered / 3600, 5),
@@ -268,22 +258,22 @@ def _summary(results: list[dict[str, Any]], incidents: list[dict[str, Any]], wal
         "hours_unreadable": round(sum(f.get("missing_s", 0.0) for f in files) / 3600, 5),
         "unreadable": unreadable,
         "quarantined": [{"file": f["file"], "why": f["unreadable"]} for f in files if f.get("set_aside")],
-        "frames_decoded": sum(result["frames_decoded"] for result in results),
-        "frames_inferred": sum(result["frames_inferred"] for result in results),
-        "frames_passed_over": sum(result["frames_passed_over"] for result in results),
+        "frames_decoded": sum(result.frames_decoded for result in results),
+        "frames_inferred": sum(result.frames_inferred for result in results),
+        "frames_passed_over": sum(result.frames_passed_over for result in results),
         "wall_s": round(wall_s, 2),
-        "cpu_s": round(sum(result["cpu_s"] for result in results), 2),
+        "cpu_s": round(sum(result.cpu_s for result in results), 2),
         "gaps": [border for border in borders if border["what"] == "gap"],
         "overlaps": [border for border in borders if border["what"] == "overlap"],
         "incidents": by_kind,
         "severities": by_severity,
         "cameras": [
             {
-                "camera": r["camera"],
-                "title": r["title"],
-                "size": r["size"],
-                "hours": round(r["seconds"] / 3600, 5),
-                "people": r.get("people"),
+                "camera": r.camera,
+                "title": r.title,
+                "size": r.size,
+                "hours": round(r.seconds / 3600, 5),
+                "people": r.people,
             }
             for r in results
         ],

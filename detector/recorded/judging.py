@@ -7,7 +7,6 @@ results are to lie, while others still look at the files to come.
 from __future__ import annotations
 
 import errno
-import json
 import tempfile
 import time
 from bisect import bisect_right
@@ -21,6 +20,7 @@ from detector.clock import iso
 from detector.config import EdgeConfig, Incidents
 from detector.errors import SourceError, SourceUnavailable
 from detector.progress import Step
+from detector.recorded.ledgers import CameraResult, write_ledger
 from detector.recorded.look_files import FileLooks
 from detector.recorded.looking import size_of
 from detector.recorded.recordings import Piece, Session
@@ -189,13 +189,11 @@ def judge_session(
 ) -> None:
     """Judge what was seen of one camera.
 
-    Writes `ledger`, whole or not at all: `incidents`, `files`, `seconds` covered, frames, CPU seconds.
-
     Args:
         session: Which recordings.
         config: The edge's configuration.
         out: Folder of the results.
-        ledger: The file to write.
+        ledger: The file to write, whole or not at all.
         looks_of: What was seen in a file; asked once for each, in order.
         progress: Told of incidents that began.
     """
@@ -261,27 +259,27 @@ def judge_session(
         for update in judge.finish():
             sink.accept(update, last_frame)
     sink.finish()
-    result = {
-        "camera": session.camera.name,
-        "incidents": [_record(told) for told in sink.told.values()],
-        "files": files,
-        "borders": borders,
-        "census": parcels.zones,
-        "people": closeness
-        and {
+    result = CameraResult(
+        camera=session.camera.name,
+        incidents=[_record(told) for told in sink.told.values()],
+        files=files,
+        borders=borders,
+        census=parcels.zones,
+        people={
             "in_view_s": round(closeness.in_view_s, 1),
             "too_far_s": round(closeness.too_far_s, 1),
-        },
-        "seconds": sum(entry["seconds"] for entry in files),
-        "frames_decoded": decoded,
-        "frames_inferred": looked,
-        "frames_passed_over": passed_over,
-        "title": session.camera.title or session.camera.name,
-        "size": list(last_frame.size) if last_frame is not None else None,
-        "cpu_s": cpu_s + time.process_time() - began,
-    }
-    # Names of files may be of another time's encoding; from here on they are texts.
-    write_whole(ledger, json.dumps(result, ensure_ascii=False).encode(errors="replace"), lasting=False)
+        }
+        if closeness is not None
+        else None,
+        seconds=sum(entry["seconds"] for entry in files),
+        frames_decoded=decoded,
+        frames_inferred=looked,
+        frames_passed_over=passed_over,
+        title=session.camera.title or session.camera.name,
+        size=list(last_frame.size) if last_frame is not None else None,
+        cpu_s=cpu_s + time.process_time() - began,
+    )
+    write_ledger(ledger, result)
 
 
 def _frame(look: Look, path: Path) -> Frame:
