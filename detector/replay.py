@@ -20,11 +20,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from detector import __version__
 from detector.clock import iso
@@ -41,6 +42,9 @@ from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
 from detector.recorded.recordings import Session, as_text, sessions
 from detector.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from detector.recorded.archive import Archive
 
 LOOKERS_A_JUDGE = 8  # a judge keeps up with about that many
 
@@ -116,27 +120,23 @@ def replay(
         else:
             judges = 1 + (jobs - 1) // LOOKERS_A_JUDGE if crew is None else os.cpu_count() or 1
             failed = _together(crew or Processes(jobs), judges, waiting, config, out, looks, progress, judged)
-        results = [read_ledger(one.ledger) or _unjudged(one, failed[one.ledger]) for one in work]
-        incidents = sorted((i for r in results for i in r.incidents), key=lambda i: (i["started_at"], i["id"]))
+        results = {one.ledger: read_ledger(one.ledger) or _unjudged(one, failed[one.ledger]) for one in work}
+        incidents = sorted((i for r in results.values() for i in r.incidents), key=lambda i: (i["started_at"], i["id"]))
         lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
         write_whole(out / "incidents.jsonl", lines, lasting=False)
-        summary = _summary(results, incidents, time.monotonic() - began)
-        now = {one.ledger for one in waiting}
-        now_s = sum(result.seconds for one, result in zip(work, results, strict=True) if one.ledger in now)
-        summary["times_real_time"] = round(now_s / summary["wall_s"], 2) if summary["wall_s"] > 0 else None
-        summary["hours_per_minute"] = round(now_s / 60 / summary["wall_s"], 3) if summary["wall_s"] > 0 else None
-        summary["passed_over"] = [
-            {"file": as_text(passed.path), "why": as_text(passed.why)} for passed in archive.passed
-        ]
-        summary["unreadable"] += [
-            {"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread
-        ]
-        summary["model"] = model_of(config.analysis)
+        summary = _summary(
+            results.values(),
+            incidents,
+            archive,
+            now_s=sum(results[one.ledger].seconds for one in waiting),
+            wall_s=round(time.monotonic() - began, 2),
+            model=model_of(config.analysis),
+        )
         write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
-        census = {result.camera: result.census for result in results if result.census}
+        census = {result.camera: result.census for result in results.values() if result.census}
         write_report(out, summary, incidents, config, census)
         if not keep_looks:
-            looks.clear(_tasks(one for one in work if one.ledger not in failed and _finished(one)))
+            looks.clear(_tasks(one for one in work if one.ledger not in failed and results[one.ledger].finished))
     return summary
 
 
@@ -241,32 +241,35 @@ def _unjudged(one: CameraWork, why: str) -> CameraResult:
     return CameraResult(camera=camera, title=one.session.camera.title or camera, files=files)
 
 
-def _summary(results: list[CameraResult], incidents: list[dict[str, Any]], wall_s: float) -> dict[str, Any]:
+def _summary(
+    results: Collection[CameraResult],
+    incidents: Sequence[dict[str, Any]],
+    archive: Archive,
+    *,
+    now_s: float,
+    wall_s: float,
+    model: dict[str, str],
+) -> dict[str, Any]:
+    """What `summary.json` tells; `now_s` of video are of cameras that this run judged, in `wall_s`."""
     files = [file for result in results for file in result.files]
-    unreadable = [{"file": f["file"], "why": f["unreadable"]} for f in files if "unreadable" in f]
-    by_kind: dict[str, int] = {}
-    by_severity: dict[str, int] = {}
-    for incident in incidents:
-        by_kind[incident["kind"]] = by_kind.get(incident["kind"], 0) + 1
-        by_severity[incident["severity"]] = by_severity.get(incident["severity"], 0) + 1
-    covered = sum(result.seconds for result in results)
     borders = [border for result in results for border in result.borders]
+    unread = [{"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread]
     return {
         "files": len(files),
-        "hours_covered": round(covered / 3600, 5),
+        "hours_covered": round(sum(result.seconds for result in results) / 3600, 5),
         "hours_key_frames_only": round(sum(b - a for f in files for a, b in f.get("key_frames_only", [])) / 3600, 5),
         "hours_unreadable": round(sum(f.get("missing_s", 0.0) for f in files) / 3600, 5),
-        "unreadable": unreadable,
+        "unreadable": [{"file": f["file"], "why": f["unreadable"]} for f in files if "unreadable" in f] + unread,
         "quarantined": [{"file": f["file"], "why": f["unreadable"]} for f in files if f.get("set_aside")],
         "frames_decoded": sum(result.frames_decoded for result in results),
         "frames_inferred": sum(result.frames_inferred for result in results),
         "frames_passed_over": sum(result.frames_passed_over for result in results),
-        "wall_s": round(wall_s, 2),
+        "wall_s": wall_s,
         "cpu_s": round(sum(result.cpu_s for result in results), 2),
         "gaps": [border for border in borders if border["what"] == "gap"],
         "overlaps": [border for border in borders if border["what"] == "overlap"],
-        "incidents": by_kind,
-        "severities": by_severity,
+        "incidents": dict(Counter(incident["kind"] for incident in incidents)),
+        "severities": dict(Counter(incident["severity"] for incident in incidents)),
         "cameras": [
             {
                 "camera": r.camera,
@@ -278,4 +281,8 @@ def _summary(results: list[CameraResult], incidents: list[dict[str, Any]], wall_
             for r in results
         ],
         "recordings": files,
+        "times_real_time": round(now_s / wall_s, 2) if wall_s > 0 else None,
+        "hours_per_minute": round(now_s / 60 / wall_s, 3) if wall_s > 0 else None,
+        "passed_over": [{"file": as_text(one.path), "why": as_text(one.why)} for one in archive.passed],
+        "model": model,
     }
