@@ -35,6 +35,175 @@ VAGUE = "file before, of unknown length"  # how it is known when a file begins, 
 SHORT_S = 2.0  # a file that has less than it promises by more than this breaks off
 
 
+def judge_session(
+    session: Session,
+    config: EdgeConfig,
+    out: Path,
+    ledger: Path,
+    looks_of: Callable[[Piece], FileLooks],
+    progress: Callable[[Step], None] = lambda step: None,
+) -> None:
+    """Judge what was seen of one camera.
+
+    Args:
+        session: Which recordings.
+        config: The edge's configuration.
+        out: Folder of the results.
+        ledger: The file to write, whole or not at all.
+        looks_of: What was seen in a file; asked once for each, in order.
+        progress: Told of incidents that began.
+    """
+    from detector.alerts.census import CameraCensus
+    from detector.assembly import build_closeness, build_judge
+    from detector.recorded.stillness import Stillness
+    from detector.sources.pacing import first_is_due
+
+    judge = build_judge(config, session.camera)
+    sink = ReplaySink(out, config.incidents)
+    parcels, stillness, closeness = ParcelCount(), Stillness(), build_closeness(config.analysis.model)
+    census = CameraCensus(session.camera.name, parcels.add)
+    files: list[dict[str, Any]] = []
+    borders: list[dict[str, Any]] = []
+    decoded = looked = passed_over = 0
+    cpu_s = 0.0
+    last_at, last_frame = float("-inf"), None
+    ended_at: float | None = None
+    # When a file begins that follows, read or not, and whether that isn't known exactly.
+    next_at, vague = float("-inf"), False
+    for piece in session.pieces:
+        found = looks_of(piece)
+        began = time.process_time()
+        start_at = piece.start_at if piece.start_at is not None else next_at
+        files.append(_file(session.camera.name, piece, start_at, found, vague=vague))
+        next_at = max(start_at + (found.read.seconds if found.read.decoded else found.read.promised_s), next_at)
+        vague = vague or not (found.read.decoded or found.read.promised_s)
+        decoded += found.read.decoded
+        passed_over += found.read.passed_over
+        cpu_s += found.read.cpu_s
+        if not found.read.decoded:
+            continue
+        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
+            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
+        ends_at = start_at + found.read.seconds
+        if ended_at is not None and ends_at <= ended_at:
+            continue  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
+        ended_at = ends_at
+        sink.begin(piece.path, start_at)
+        stillness.begin()
+        told = len(sink.told)
+        for seen in found.looks:
+            look = stillness.carried_on(replace(seen, captured_at=start_at + seen.captured_at))
+            if look.captured_at <= last_at:
+                continue  # files that overlap: what was seen once isn't seen again
+            if look.index == 0 and last_frame is not None:
+                fps = config.analysis.fps
+                if not first_is_due(last_at, look.captured_at, found.read.frame_s, fps):
+                    continue  # it was looked at only since it is the file's first
+            last_at, last_frame = look.captured_at, _frame(look, piece.path)
+            looked += 1
+            for update in judge.judge(look):
+                sink.accept(update, last_frame)
+            if judge.sight is not None:
+                sink.see(judge.sight)
+                if closeness is not None:
+                    closeness.observe(judge.sight)
+                census.offer(look.captured_at, judge.census)
+        progress(Step(session.camera.name, 0.0, 0.0, len(sink.told) - told))
+        cpu_s += time.process_time() - began
+    began = time.process_time()
+    if last_frame is not None:
+        for update in judge.finish():
+            sink.accept(update, last_frame)
+    sink.finish()
+    result = CameraResult(
+        camera=session.camera.name,
+        incidents=[_record(told) for told in sink.told.values()],
+        files=files,
+        borders=borders,
+        census=parcels.zones,
+        people={
+            "in_view_s": round(closeness.in_view_s, 1),
+            "too_far_s": round(closeness.too_far_s, 1),
+        }
+        if closeness is not None
+        else None,
+        seconds=sum(entry["seconds"] for entry in files),
+        frames_decoded=decoded,
+        frames_inferred=looked,
+        frames_passed_over=passed_over,
+        title=session.camera.title or session.camera.name,
+        size=list(last_frame.size) if last_frame is not None else None,
+        cpu_s=cpu_s + time.process_time() - began,
+    )
+    write_ledger(ledger, result)
+
+
+class ParcelCount:
+    """How the parcels of a camera's zones lay over time, for the report: `zones` as `report.drawing` draws them."""
+
+    def __init__(self) -> None:
+        self.zones: dict[str, list[list[float]]] = {}
+
+    def add(self, census: Census) -> None:
+        """Take a count."""
+        for zone in census.zones:
+            if zone.up + zone.not_up:
+                share, (low, high) = zone.up / (zone.up + zone.not_up), zone.band or (0.0, 1.0)
+                told = [census.at, round(share, 3), round(low, 3), round(high, 3), len(zone.turns)]
+                self.zones.setdefault(zone.zone, []).append(told)
+
+
+def _frame(look: Look, path: Path) -> Frame:
+    """The frame that was looked at, read again from its file only if somebody asks for its picture."""
+    from detector.sources.recording import RecordedPicture
+
+    picture = RecordedPicture(path, look.offset_s or 0.0, look.size)
+    return Frame(look.camera, look.index, look.captured_at, picture, look.file, look.offset_s)
+
+
+def _file(camera: str, piece: Piece, start_at: float, found: FileLooks, *, vague: bool) -> dict[str, Any]:
+    """What is told of a file: when it begins, how far it could be read, and what is wrong with it."""
+    read = found.read
+    entry: dict[str, Any] = {
+        "camera": camera,
+        "file": str(piece.path),
+        "start_known_by": VAGUE if vague and piece.start_at is None else piece.known_by,
+        "start": iso(start_at),
+        "seconds": round(read.seconds, 3),
+    }
+    if read.decoded:
+        entry["damaged_pictures"] = read.damaged
+    if read.scanned:
+        entry["key_frames_only"] = [[round(begin_s, 3), round(end_s, 3)] for begin_s, end_s in read.scanned]
+    if read.set_aside:
+        entry["set_aside"] = True
+    missing = read.promised_s - read.seconds
+    now = size_of(piece.path)
+    if read.transient or (read.size and not now):
+        entry["transient"] = True
+    if read.unreadable is not None:
+        entry["unreadable"] = read.unreadable
+    elif now != read.size:
+        told = f"{now} bytes by now: is it still written?" if now else "is gone by now"
+        entry["unreadable"] = f"{piece.path}: had {read.size} bytes when it was taken up, and {told}"
+    elif read.broken_off or missing > SHORT_S:
+        entry["unreadable"] = f"{piece.path}: breaks off after {read.seconds:.1f} s"
+        entry["missing_s"] = round(max(missing, 0.0), 3)
+    return entry
+
+
+def _border(camera: str, ended_at: float, begins_at: float, path: Path) -> dict[str, Any]:
+    """Where a camera's next file doesn't go on where what was read before it ends: a gap, or an overlap."""
+    return {
+        "camera": camera,
+        "what": "gap" if begins_at > ended_at else "overlap",
+        "from": iso(min(ended_at, begins_at)),
+        "until": iso(max(ended_at, begins_at)),
+        "seconds": round(abs(begins_at - ended_at), 1),
+        "before": str(path),
+    }
+
+
 @dataclass(slots=True)
 class _Told:
     """An incident as told so far; the recording it begins in, and when that does; its files once they are cut."""
@@ -162,175 +331,6 @@ class ReplaySink:
                     pass  # the recorder was set otherwise in between: what the first file has is shown
             first.rename(out)
         return first_at, first_s
-
-
-class ParcelCount:
-    """How the parcels of a camera's zones lay over time, for the report: `zones` as `report.drawing` draws them."""
-
-    def __init__(self) -> None:
-        self.zones: dict[str, list[list[float]]] = {}
-
-    def add(self, census: Census) -> None:
-        """Take a count."""
-        for zone in census.zones:
-            if zone.up + zone.not_up:
-                share, (low, high) = zone.up / (zone.up + zone.not_up), zone.band or (0.0, 1.0)
-                told = [census.at, round(share, 3), round(low, 3), round(high, 3), len(zone.turns)]
-                self.zones.setdefault(zone.zone, []).append(told)
-
-
-def judge_session(
-    session: Session,
-    config: EdgeConfig,
-    out: Path,
-    ledger: Path,
-    looks_of: Callable[[Piece], FileLooks],
-    progress: Callable[[Step], None] = lambda step: None,
-) -> None:
-    """Judge what was seen of one camera.
-
-    Args:
-        session: Which recordings.
-        config: The edge's configuration.
-        out: Folder of the results.
-        ledger: The file to write, whole or not at all.
-        looks_of: What was seen in a file; asked once for each, in order.
-        progress: Told of incidents that began.
-    """
-    from detector.alerts.census import CameraCensus
-    from detector.assembly import build_closeness, build_judge
-    from detector.recorded.stillness import Stillness
-    from detector.sources.pacing import first_is_due
-
-    judge = build_judge(config, session.camera)
-    sink = ReplaySink(out, config.incidents)
-    parcels, stillness, closeness = ParcelCount(), Stillness(), build_closeness(config.analysis.model)
-    census = CameraCensus(session.camera.name, parcels.add)
-    files: list[dict[str, Any]] = []
-    borders: list[dict[str, Any]] = []
-    decoded = looked = passed_over = 0
-    cpu_s = 0.0
-    last_at, last_frame = float("-inf"), None
-    ended_at: float | None = None
-    # When a file begins that follows, read or not, and whether that isn't known exactly.
-    next_at, vague = float("-inf"), False
-    for piece in session.pieces:
-        found = looks_of(piece)
-        began = time.process_time()
-        start_at = piece.start_at if piece.start_at is not None else next_at
-        files.append(_file(session.camera.name, piece, start_at, found, vague=vague))
-        next_at = max(start_at + (found.read.seconds if found.read.decoded else found.read.promised_s), next_at)
-        vague = vague or not (found.read.decoded or found.read.promised_s)
-        decoded += found.read.decoded
-        passed_over += found.read.passed_over
-        cpu_s += found.read.cpu_s
-        if not found.read.decoded:
-            continue
-        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
-            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
-        ends_at = start_at + found.read.seconds
-        if ended_at is not None and ends_at <= ended_at:
-            continue  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
-        ended_at = ends_at
-        sink.begin(piece.path, start_at)
-        stillness.begin()
-        told = len(sink.told)
-        for seen in found.looks:
-            look = stillness.carried_on(replace(seen, captured_at=start_at + seen.captured_at))
-            if look.captured_at <= last_at:
-                continue  # files that overlap: what was seen once isn't seen again
-            if look.index == 0 and last_frame is not None:
-                fps = config.analysis.fps
-                if not first_is_due(last_at, look.captured_at, found.read.frame_s, fps):
-                    continue  # it was looked at only since it is the file's first
-            last_at, last_frame = look.captured_at, _frame(look, piece.path)
-            looked += 1
-            for update in judge.judge(look):
-                sink.accept(update, last_frame)
-            if judge.sight is not None:
-                sink.see(judge.sight)
-                if closeness is not None:
-                    closeness.observe(judge.sight)
-                census.offer(look.captured_at, judge.census)
-        progress(Step(session.camera.name, 0.0, 0.0, len(sink.told) - told))
-        cpu_s += time.process_time() - began
-    began = time.process_time()
-    if last_frame is not None:
-        for update in judge.finish():
-            sink.accept(update, last_frame)
-    sink.finish()
-    result = CameraResult(
-        camera=session.camera.name,
-        incidents=[_record(told) for told in sink.told.values()],
-        files=files,
-        borders=borders,
-        census=parcels.zones,
-        people={
-            "in_view_s": round(closeness.in_view_s, 1),
-            "too_far_s": round(closeness.too_far_s, 1),
-        }
-        if closeness is not None
-        else None,
-        seconds=sum(entry["seconds"] for entry in files),
-        frames_decoded=decoded,
-        frames_inferred=looked,
-        frames_passed_over=passed_over,
-        title=session.camera.title or session.camera.name,
-        size=list(last_frame.size) if last_frame is not None else None,
-        cpu_s=cpu_s + time.process_time() - began,
-    )
-    write_ledger(ledger, result)
-
-
-def _frame(look: Look, path: Path) -> Frame:
-    """The frame that was looked at, read again from its file only if somebody asks for its picture."""
-    from detector.sources.recording import RecordedPicture
-
-    picture = RecordedPicture(path, look.offset_s or 0.0, look.size)
-    return Frame(look.camera, look.index, look.captured_at, picture, look.file, look.offset_s)
-
-
-def _file(camera: str, piece: Piece, start_at: float, found: FileLooks, *, vague: bool) -> dict[str, Any]:
-    """What is told of a file: when it begins, how far it could be read, and what is wrong with it."""
-    read = found.read
-    entry: dict[str, Any] = {
-        "camera": camera,
-        "file": str(piece.path),
-        "start_known_by": VAGUE if vague and piece.start_at is None else piece.known_by,
-        "start": iso(start_at),
-        "seconds": round(read.seconds, 3),
-    }
-    if read.decoded:
-        entry["damaged_pictures"] = read.damaged
-    if read.scanned:
-        entry["key_frames_only"] = [[round(begin_s, 3), round(end_s, 3)] for begin_s, end_s in read.scanned]
-    if read.set_aside:
-        entry["set_aside"] = True
-    missing = read.promised_s - read.seconds
-    now = size_of(piece.path)
-    if read.transient or (read.size and not now):
-        entry["transient"] = True
-    if read.unreadable is not None:
-        entry["unreadable"] = read.unreadable
-    elif now != read.size:
-        told = f"{now} bytes by now: is it still written?" if now else "is gone by now"
-        entry["unreadable"] = f"{piece.path}: had {read.size} bytes when it was taken up, and {told}"
-    elif read.broken_off or missing > SHORT_S:
-        entry["unreadable"] = f"{piece.path}: breaks off after {read.seconds:.1f} s"
-        entry["missing_s"] = round(max(missing, 0.0), 3)
-    return entry
-
-
-def _border(camera: str, ended_at: float, begins_at: float, path: Path) -> dict[str, Any]:
-    """Where a camera's next file doesn't go on where what was read before it ends: a gap, or an overlap."""
-    return {
-        "camera": camera,
-        "what": "gap" if begins_at > ended_at else "overlap",
-        "from": iso(min(ended_at, begins_at)),
-        "until": iso(max(ended_at, begins_at)),
-        "seconds": round(abs(begins_at - ended_at), 1),
-        "before": str(path),
-    }
 
 
 def _record(told: _Told) -> dict[str, Any]:
