@@ -17,15 +17,16 @@ from typing import Any
 
 from detector.census import Census
 from detector.clock import iso
-from detector.config import EdgeConfig, Incidents
+from detector.config import Camera, EdgeConfig, Incidents
 from detector.errors import SourceError, SourceUnavailable
 from detector.progress import Step
 from detector.recorded.ledgers import CameraResult, write_ledger
-from detector.recorded.look_files import FileLooks
+from detector.recorded.look_files import FileLooks, Read
 from detector.recorded.looking import size_of
 from detector.recorded.recordings import Piece, Session
 from detector.sentences import sentences
 from detector.sides import SUFFIX
+from detector.sources.pacing import first_is_due
 from detector.values import Act, Frame, Incident, IncidentUpdate, Look, Phase, Sight
 from detector.whole_files import write_whole
 
@@ -53,89 +54,106 @@ def judge_session(
         looks_of: What was seen in a file; asked once for each, in order.
         progress: Told of incidents that began.
     """
-    from detector.alerts.census import CameraCensus
-    from detector.assembly import build_closeness, build_judge
-    from detector.recorded.stillness import Stillness
-    from detector.sources.pacing import first_is_due
-
-    judge = build_judge(config, session.camera)
-    sink = ReplaySink(out, config.incidents)
-    parcels, stillness, closeness = ParcelCount(), Stillness(), build_closeness(config.analysis.model)
-    census = CameraCensus(session.camera.name, parcels.add)
-    files: list[dict[str, Any]] = []
-    borders: list[dict[str, Any]] = []
-    decoded = looked = passed_over = 0
-    cpu_s = 0.0
-    last_at, last_frame = float("-inf"), None
-    ended_at: float | None = None
-    # When a file begins that follows, read or not, and whether that isn't known exactly.
-    next_at, vague = float("-inf"), False
+    judge = _SessionJudge(session.camera, config, out)
     for piece in session.pieces:
-        found = looks_of(piece)
+        begun = judge.take(piece, looks_of(piece))
+        progress(Step(session.camera.name, 0.0, 0.0, begun))
+    write_ledger(ledger, judge.finish())
+
+
+class _SessionJudge:
+    """Judges what was seen of one camera: files enter in order of time, and in the end what came of them leaves."""
+
+    def __init__(self, camera: Camera, config: EdgeConfig, out: Path) -> None:
+        from detector.alerts.census import CameraCensus
+        from detector.assembly import build_closeness, build_judge
+        from detector.recorded.stillness import Stillness
+
+        self._camera = camera
+        self._fps = config.analysis.fps
+        self._times = _FileTimes(camera.name)
+        self._stillness = Stillness()
+        self._judge = build_judge(config, camera)
+        self._sink = ReplaySink(out, config.incidents)
+        self._closeness = build_closeness(config.analysis.model)
+        self._parcels = ParcelCount()
+        self._census = CameraCensus(camera.name, self._parcels.add)
+        self._reads: list[Read] = []
+        self._looked = 0
+        self._last: Frame | None = None  # whose look was judged last
+        self._cpu_s = 0.0
+
+    def take(self, piece: Piece, found: FileLooks) -> int:
+        """Judge what was seen in the next file; how many incidents began."""
+        began, told = time.process_time(), len(self._sink.told)
+        self._reads.append(found.read)
+        start_at = self._times.add(piece, found.read)
+        if start_at is not None:
+            self._sink.begin(piece.path, start_at)
+            self._stillness.begin()
+            for seen in found.looks:
+                look = self._stillness.carried_on(replace(seen, captured_at=start_at + seen.captured_at))
+                if self._is_due(look, found.read.frame_s):
+                    self._take(look, piece.path)
+        self._cpu_s += time.process_time() - began
+        return len(self._sink.told) - told
+
+    def _is_due(self, look: Look, frame_s: float) -> bool:
+        """Whether this is what would be looked at next were all files one."""
+        if self._last is None:
+            return True
+        last_at = self._last.captured_at
+        if look.captured_at <= last_at:
+            return False  # files that overlap: what was seen once isn't seen again
+        # A file's first picture was looked at since it is the first.
+        return look.index > 0 or first_is_due(last_at, look.captured_at, frame_s, self._fps)
+
+    def _take(self, look: Look, path: Path) -> None:
+        self._last = _frame(look, path)
+        self._looked += 1
+        for update in self._judge.judge(look):
+            self._sink.accept(update, self._last)
+        if self._judge.sight is not None:
+            self._sink.see(self._judge.sight)
+            if self._closeness is not None:
+                self._closeness.observe(self._judge.sight)
+            self._census.offer(look.captured_at, self._judge.census)
+
+    def finish(self) -> CameraResult:
+        """The recordings are over: end what is open, and tell what came of the camera."""
         began = time.process_time()
-        start_at = piece.start_at if piece.start_at is not None else next_at
-        files.append(_file(session.camera.name, piece, start_at, found, vague=vague))
-        next_at = max(start_at + (found.read.seconds if found.read.decoded else found.read.promised_s), next_at)
-        vague = vague or not (found.read.decoded or found.read.promised_s)
-        decoded += found.read.decoded
-        passed_over += found.read.passed_over
-        cpu_s += found.read.cpu_s
-        if not found.read.decoded:
-            continue
-        if ended_at is not None and abs(start_at - ended_at) > BORDER_S:
-            borders.append(_border(session.camera.name, ended_at, start_at, piece.path))
-        ends_at = start_at + found.read.seconds
-        if ended_at is not None and ends_at <= ended_at:
-            continue  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
-        ended_at = ends_at
-        sink.begin(piece.path, start_at)
-        stillness.begin()
-        told = len(sink.told)
-        for seen in found.looks:
-            look = stillness.carried_on(replace(seen, captured_at=start_at + seen.captured_at))
-            if look.captured_at <= last_at:
-                continue  # files that overlap: what was seen once isn't seen again
-            if look.index == 0 and last_frame is not None:
-                fps = config.analysis.fps
-                if not first_is_due(last_at, look.captured_at, found.read.frame_s, fps):
-                    continue  # it was looked at only since it is the file's first
-            last_at, last_frame = look.captured_at, _frame(look, piece.path)
-            looked += 1
-            for update in judge.judge(look):
-                sink.accept(update, last_frame)
-            if judge.sight is not None:
-                sink.see(judge.sight)
-                if closeness is not None:
-                    closeness.observe(judge.sight)
-                census.offer(look.captured_at, judge.census)
-        progress(Step(session.camera.name, 0.0, 0.0, len(sink.told) - told))
-        cpu_s += time.process_time() - began
-    began = time.process_time()
-    if last_frame is not None:
-        for update in judge.finish():
-            sink.accept(update, last_frame)
-    sink.finish()
-    result = CameraResult(
-        camera=session.camera.name,
-        incidents=[_record(told) for told in sink.told.values()],
-        files=files,
-        borders=borders,
-        census=parcels.zones,
-        people={
-            "in_view_s": round(closeness.in_view_s, 1),
-            "too_far_s": round(closeness.too_far_s, 1),
-        }
-        if closeness is not None
-        else None,
-        seconds=sum(entry["seconds"] for entry in files),
-        frames_decoded=decoded,
-        frames_inferred=looked,
-        frames_passed_over=passed_over,
-        title=session.camera.title or session.camera.name,
-        size=list(last_frame.size) if last_frame is not None else None,
-        cpu_s=cpu_s + time.process_time() - began,
-    )
-    write_ledger(ledger, result)
+        if self._last is not None:
+            for update in self._judge.finish():
+                self._sink.accept(update, self._last)
+        self._sink.finish()
+        return CameraResult(
+            camera=self._camera.name,
+            incidents=[_record(told) for told in self._sink.told.values()],
+            files=self._times.files,
+            borders=self._times.borders,
+            census=self._parcels.zones,
+            people=self._people(),
+            seconds=sum(entry["seconds"] for entry in self._times.files),
+            frames_decoded=sum(read.decoded for read in self._reads),
+            frames_inferred=self._looked,
+            frames_passed_over=sum(read.passed_over for read in self._reads),
+            title=self._camera.title or self._camera.name,
+            size=list(self._last.size) if self._last is not None else None,
+            cpu_s=sum(read.cpu_s for read in self._reads) + self._cpu_s + time.process_time() - began,
+        )
+
+    def _people(self) -> dict[str, float] | None:
+        if self._closeness is None:
+            return None
+        return {"in_view_s": round(self._closeness.in_view_s, 1), "too_far_s": round(self._closeness.too_far_s, 1)}
+
+
+def _frame(look: Look, path: Path) -> Frame:
+    """The frame that was looked at, read again from its file only if somebody asks for its picture."""
+    from detector.sources.recording import RecordedPicture
+
+    picture = RecordedPicture(path, look.offset_s or 0.0, look.size)
+    return Frame(look.camera, look.index, look.captured_at, picture, look.file, look.offset_s)
 
 
 class ParcelCount:
@@ -153,17 +171,41 @@ class ParcelCount:
                 self.zones.setdefault(zone.zone, []).append(told)
 
 
-def _frame(look: Look, path: Path) -> Frame:
-    """The frame that was looked at, read again from its file only if somebody asks for its picture."""
-    from detector.sources.recording import RecordedPicture
+class _FileTimes:
+    """When one camera's files begin and end, and where one doesn't go on where the one before it ends.
 
-    picture = RecordedPicture(path, look.offset_s or 0.0, look.size)
-    return Frame(look.camera, look.index, look.captured_at, picture, look.file, look.offset_s)
+    Attributes:
+        files: What is told of each.
+        borders: Gaps and overlaps between those that could be read.
+    """
+
+    def __init__(self, camera: str) -> None:
+        self._camera = camera
+        self.files: list[dict[str, Any]] = []
+        self.borders: list[dict[str, Any]] = []
+        # When a file begins that follows, read or not, and whether that isn't known exactly.
+        self._next_at, self._vague = float("-inf"), False
+        self._seen_until: float | None = None
+
+    def add(self, piece: Piece, read: Read) -> float | None:
+        """When the next file begins, Unix seconds; `None` where it shows nothing that comes after those before it."""
+        start_at = piece.start_at if piece.start_at is not None else self._next_at
+        self.files.append(_file(self._camera, piece, start_at, read, vague=self._vague))
+        self._next_at = max(start_at + (read.seconds if read.decoded else read.promised_s), self._next_at)
+        self._vague = self._vague or not (read.decoded or read.promised_s)
+        if not read.decoded:
+            return None
+        ends_at, before = start_at + read.seconds, self._seen_until
+        if before is not None and abs(start_at - before) > BORDER_S:
+            self.borders.append(_border(self._camera, before, start_at, piece.path))
+        if before is not None and ends_at <= before:
+            return None  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
+        self._seen_until = ends_at
+        return start_at
 
 
-def _file(camera: str, piece: Piece, start_at: float, found: FileLooks, *, vague: bool) -> dict[str, Any]:
+def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool) -> dict[str, Any]:
     """What is told of a file: when it begins, how far it could be read, and what is wrong with it."""
-    read = found.read
     entry: dict[str, Any] = {
         "camera": camera,
         "file": str(piece.path),
