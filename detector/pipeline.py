@@ -103,7 +103,7 @@ class IncidentPolicy(Protocol):
 
 
 class Sink(Protocol):
-    """Who is told: `alerts/sink.py` of live, `recorded/judging.py` of recordings."""
+    """Who is told: `alerts/sink.py` of live, `recorded/sink.py` of recordings."""
 
     def accept(self, update: IncidentUpdate, frame: Frame) -> None:
         """Take an update; `frame` is the frame it arose from."""

@@ -1,0 +1,192 @@
+"""Where a camera's incidents go in batch: updates enter; a record, a clip and a snapshot of each leave."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from bisect import bisect_right
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detector.clock import iso
+from detector.config import Incidents
+from detector.errors import SourceError, SourceUnavailable
+from detector.sentences import sentences
+from detector.sides import SUFFIX
+from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
+from detector.whole_files import write_whole
+
+FILES_OF_A_CLIP = 150  # at most that one clip is cut from: ten minutes of files of 4 s
+
+
+@dataclass(slots=True)
+class Told:
+    """An incident as told so far; the recording it begins in, and when that does; its files once they are cut."""
+
+    incident: Incident
+    recording: Path
+    recording_start: float
+    ended: bool = False
+    clip: str | None = None
+    clip_span: tuple[float, float] | None = None  # Unix seconds of its first picture, and its length
+    side: str | None = None
+    snapshot: str | None = None
+    snapshot_at: float | None = None
+
+
+class ReplaySink:
+    """Keeps the last word on each incident, writes its snapshot when it is told first, and its clip when it is over."""
+
+    def __init__(self, out: Path, settings: Incidents) -> None:
+        from detector.alerts.looks import LONGEST_GROUP_S, LookRing
+
+        self._out = out
+        self._settings = settings
+        # An incident is told long after it began; its clip begins where it did.
+        self._reach_s = settings.pre_roll_s + LONGEST_GROUP_S
+        self._looks = LookRing(settings.longest_s + self._reach_s)
+        self.told: dict[str, Told] = {}
+        self._uncut: list[Told] = []
+        # All of the session: a rule may tell of what began hours ago.
+        self._files: list[tuple[Path, float, float]] = []
+
+    def begin(self, path: Path, start_at: float) -> None:
+        """A file begins: what is told from now on arose in it, or before."""
+        if self._files:
+            before, start, _ = self._files.pop()
+            self._files.append((before, start, max(start, start_at)))
+        self._files.append((path, start_at, float("inf")))
+
+    def accept(self, update: IncidentUpdate, frame: Frame) -> None:
+        """Remember an update; a snapshot is drawn anew whenever severity rises."""
+        from detector.alerts.snapshot import is_of, snapshot_jpeg
+
+        after, before = update.after, update.before
+        if after.id not in self.told:
+            begun = bisect_right(self._files, after.started_at, key=lambda file: file[1])
+            path, start, _ = self._files[max(begun - 1, 0)]
+            self.told[after.id] = Told(after, path, start)
+            self._uncut.append(self.told[after.id])
+        self.told[after.id].incident = after
+        if (before is None or after.severity.rank > before.severity.rank) and is_of(frame, after):
+            try:
+                picture = snapshot_jpeg(frame, update)
+                write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture, lasting=False)
+                self.told[after.id].snapshot = f"snapshots/{after.id}.jpg"
+                self.told[after.id].snapshot_at = frame.captured_at
+            except SourceError:
+                pass  # it was read once and can't be any more; the incident stands without its picture
+        self.told[after.id].ended = update.phase is Phase.END
+
+    def see(self, sight: Sight) -> None:
+        """What was seen in a frame, after its updates; clips that end before it are cut."""
+        for told in list(self._uncut):
+            if told.ended and (sight.first or sight.scene.at > told.incident.ended_at + self._settings.post_roll_s):
+                self._cut(told)
+        begun = (told.incident.started_at - self._reach_s for told in self._uncut)
+        self._looks.hold_from = min(begun, default=None)
+        self._looks.append(sight)
+
+    def finish(self) -> None:
+        """The recordings are over: cut what isn't yet."""
+        for told in list(self._uncut):
+            self._cut(told)
+
+    def _cut(self, told: Told) -> None:
+        """Cut an incident's clip from the files it lies in, and write the side file beside it."""
+        from detector.alerts.looks import write_side
+
+        self._uncut.remove(told)
+        incident, settings = told.incident, self._settings
+        begin = incident.started_at - settings.pre_roll_s
+        end = min(incident.ended_at + settings.post_roll_s, incident.started_at + settings.longest_s)
+        clip, side = f"clips/{incident.id}.mp4", f"clips/{incident.id}{SUFFIX}"
+        try:
+            started_at, duration_s = self._clip(begin, end, self._out / clip)
+        except SourceError:
+            return  # a damaged stretch; the incident stands without its clip
+        written = write_side(
+            self._out / side,
+            self._looks.between(started_at - 1.0, started_at + duration_s + 1.0),
+            incident=incident.id,
+            segment=0,
+            started_at=started_at,
+            duration_s=duration_s,
+            tracks=incident.tracks,
+        )
+        told.clip, told.side = clip, side if written else None
+        told.clip_span = started_at, duration_s
+
+    def _clip(self, begin: float, end: float, out: Path) -> tuple[float, float]:
+        """Make a clip of a stretch of time; when its first picture was taken, and how many seconds it has."""
+        from detector.alerts.clips import cut_recording
+        from detector.alerts.joined import Part, join
+
+        found: list[tuple[float, Path, float]] = []
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".cut-") as folder:
+            of_then = [file for file in self._files if file[1] <= end and file[2] >= begin]
+            for n, (path, start, until) in enumerate(of_then[:FILES_OF_A_CLIP]):
+                try:
+                    upto = min(end, until - 0.001)  # where files overlap, the later has the pictures
+                    cut = cut_recording(path, max(0.0, begin - start), upto - start, Path(folder, f"{n}.mp4"))
+                except SourceError:
+                    continue  # a damaged stretch; another file may have the rest
+                except OSError as error:
+                    if error.errno != errno.EIO:
+                        raise
+                    continue  # so is a stretch that its disk gives back no more
+                found.append((start + cut.start_s, cut.path, cut.duration_s))
+            if not found:
+                raise SourceUnavailable(f"{out.name}: no picture of that time can be had")
+            first_at, first, first_s = found[0]
+            if len(found) > 1:
+                try:
+                    return first_at, join([Part(path, at - first_at) for at, path, _ in found], out).duration_s
+                except SourceUnavailable:
+                    pass  # the recorder was set otherwise in between: what the first file has is shown
+            first.rename(out)
+        return first_at, first_s
+
+
+def record(told: Told) -> dict[str, Any]:
+    """An incident's line in `incidents.jsonl`."""
+    incident, start = told.incident, told.recording_start
+    begin, end = incident.started_at - start, incident.ended_at - start
+    exposed = incident.labels_exposed
+    return {
+        "id": incident.id,
+        "camera": incident.camera,
+        "kind": incident.kind.value,
+        "findings": [kind.value for kind in incident.findings],
+        "severity": incident.severity.value,
+        "sentence": sentences(incident),
+        "score": round(incident.score, 3),
+        "zone": incident.zone,
+        "started_at": iso(incident.started_at),
+        "ended_at": iso(incident.ended_at),
+        "start_offset_s": round(begin, 3),
+        "end_offset_s": round(end, 3),
+        "file": told.recording.name,
+        "tracks": list(incident.tracks),
+        "acts": [_act(act, start) for act in incident.acts],
+        "labels_exposed": {"low": exposed.low, "best": exposed.best, "high": exposed.high},
+        "facts": dict(incident.facts),
+        "clip": told.clip,
+        "clip_started_at": iso(told.clip_span[0]) if told.clip_span else None,
+        "clip_duration_s": round(told.clip_span[1], 3) if told.clip_span else None,
+        "side": told.side,
+        "snapshot": told.snapshot,
+        "snapshot_at": iso(told.snapshot_at) if told.snapshot_at is not None else None,
+    }
+
+
+def _act(act: Act, start: float) -> dict[str, Any]:
+    return {
+        "kind": act.kind.value,
+        "start_offset_s": round(act.started_at - start, 3),
+        "end_offset_s": round(act.ended_at - start, 3),
+        "track": act.track,
+        "score": round(act.score, 3),
+        "parcels": list(act.parcels),
+    }
