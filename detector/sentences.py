@@ -26,6 +26,8 @@ ZH = {
     "days": "{n} 天",
     "people": "{n} 人",
     "people_squatting": "{n} 人蹲着",
+    "people_at_least": "至少 {n} 人",
+    "people_at_least_squatting": "至少 {n} 人蹲着",
     "photos": "拍照 {n} 次",
     "unsure": "不太确定",
     "labels": "暴露面单约 {n} 张",
@@ -74,6 +76,8 @@ EN = {
     "days": "{n} day|{n} days",
     "people": "one person|{n} people",
     "people_squatting": "one person squatting|{n} people squatting",
+    "people_at_least": "at least one person|at least {n} people",
+    "people_at_least_squatting": "at least one person squatting|at least {n} people squatting",
     "photos": "{n} photo|{n} photos",
     "unsure": "not sure",
     "labels": "{n} label exposed|{n} labels exposed",
@@ -329,7 +333,10 @@ def _who(record: Mapping[str, Any], photos: int, say: _Words) -> list[str]:
     most = max(least, most)
     if not most:
         return []
-    return [say("people_squatting" if squats(facts) else "people", n=count_range(least, most), plural=most)]
+    posture = "_squatting" if squats(facts) else ""
+    if most > 2 * least:  # tracks broke so often that they say nothing
+        return [say(f"people_at_least{posture}", n=least, plural=least)]
+    return [say(f"people{posture}", n=count_range(least, most), plural=most)]
 
 
 def _patch(facts: Mapping[str, Any], say: _Words) -> list[str]:

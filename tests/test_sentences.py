@@ -67,6 +67,16 @@ TABLE = [
         id="two tracks may be one person",
     ),
     pytest.param(
+        record(
+            "label_photography",
+            acts=[{"kind": "photo", "track": n} for n in range(9)],
+            facts={"photos": 9, "people": 1},
+        ),
+        "7 分钟，至少 1 人，拍照 9 次",
+        "7 minutes, at least one person, 9 photos",
+        id="a track that broke again and again",
+    ),
+    pytest.param(
         record("label_photography", 60, facts={"photos": 4, "acts_told_earlier": 9}),
         "60 秒，拍照 4 次，接上一条告警",
         "60 seconds, 4 photos, carrying on from the alert before",
