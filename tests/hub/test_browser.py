@@ -31,7 +31,7 @@ from detector.hub.rights import CONSOLE, EVERYWHERE, Role
 from detector.hub.server import Hub
 from detector.hub.stored import VERDICTS
 from tests.conftest import part_missing
-from tests.hub.conftest import CHEAP, make_act, make_side
+from tests.hub.conftest import CHEAP, make_act, make_mp4, make_side
 from tests.hub.test_orientation import counted, lying
 from tests.hub.test_tuning import set_score
 
@@ -249,6 +249,17 @@ def test_boxes_are_drawn_where_the_side_file_says_and_frames_stepped_by_the_clip
     assert page.evaluate(INK) == 0
     page.keyboard.press("b")
     assert page.evaluate(INK) > 0
+
+
+def test_the_player_opens_on_the_picture_that_begins_where_it_jumps_to(scene: Scene, tmp_path: Path) -> None:
+    """Edges tell times to the millisecond: a breath before the act is 1.166, a hair before the picture's 1.1667."""
+    started_at = float(int(time.time()) - 600)
+    scene.alert("inc", started_at_unix=started_at, acts=[make_act(started_at + 2.166, length_s=1.0)])
+    scene.upload("inc", 0, make_mp4(tmp_path / "clip.mp4", rate=30), started_at)
+    page = scene.page("incidents/inc")
+    until(page, "Player.in(document).frameAt > 1.1 && !Player.in(document).video.seeking")
+    page.wait_for_timeout(150)
+    assert page.evaluate("Player.in(document).frameAt") == pytest.approx(1.1667, abs=0.001)
 
 
 # What is drawn, read from a copy of the canvas.

@@ -4,6 +4,7 @@
 
 const RATES = [0.25, 0.5, 1, 2, 4];
 const AROUND_S = 1; // an act is shown with a breath before and after it
+const PAST_S = 0.005; // a jump goes so far into a picture: at its border, rounding decides which one is shown
 const BRIDGED_S = 2; // looks further apart than this say nothing of the time between
 const SHOWN_S = 0.5; // a box that isn't seen again lasts so long
 const PROBE_S = 1 / 60;
@@ -131,7 +132,8 @@ class Player {
     const { segments } = this.plan;
     let index = segments.findIndex((one) => at < one.start + one.length);
     if (index < 0) index = segments.length - 1;
-    const offset = Math.min(Math.max(0, at - segments[index].start), Math.max(0, segments[index].length - 0.05));
+    const { start, length } = segments[index];
+    const offset = Math.min(Math.max(0, at - start + PAST_S), Math.max(0, length - 0.05));
     return this.load(index, offset, play);
   }
 
@@ -267,7 +269,7 @@ class Player {
     setTimeout(() => {
       const { currentTime, paused, seeking } = this.video;
       if (!paused || seeking || Math.abs(this.frameAt - currentTime) < ASTRAY_S) return;
-      this.frameAt = currentTime;
+      this.frameAt = currentTime - PAST_S;
       this.draw();
     }, TOLD_MS);
   }
