@@ -272,7 +272,7 @@ READ = """
 # Where the suspect's box is by the looks, whether the canvas is coloured on its left edge, and whether it is beyond it.
 SEEN_AT = f"""left => {{
   {READ}
-  const box = boxesAt(player.sides[0].looks, player.frameAt).find((one) => one.what === "person");
+  const box = boxesAt(player.segment.read.looks, player.frameAt).find((one) => one.what === "person");
   const ink = (x) => pen.getImageData(Math.round(x * width), Math.round(0.3 * height), 1, 1).data[3] > 0;
   return [box.place[0], ink(left), ink(left + 0.2)];
 }}"""
@@ -287,6 +287,72 @@ def test_a_clip_that_arrives_shows_up_on_the_open_page(scene: Scene, mp4: bytes)
     page = scene.page("incidents/inc")
     assert page.locator("video").count() == 0
     scene.upload("inc", 0, mp4, time.time() - 60)
+    until(page, "document.querySelector('video')?.readyState >= 2")
+
+
+HELD = """() => {
+  const { video, act, frameAt } = Player.in(document);
+  const { activeElement: focus } = document;
+  return [video.isSameNode(window.video), video.paused, act.start, frameAt, focus.dataset.do ?? focus.dataset.at,
+    document.querySelector(".acts")?.scrollTop, document.querySelectorAll(".timeline .current").length];
+}"""
+
+
+@pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
+def test_an_update_leaves_the_player_and_the_acts_as_somebody_holds_them(scene: Scene, mp4: bytes, path: str) -> None:
+    started_at = float(int(time.time()) - 600)
+    acts = [make_act(started_at + 2 + n / 30, length_s=0.5) for n in range(50)]
+    told = {"started_at_unix": started_at, "ended_at_unix": started_at + 4}
+    scene.alert("inc", **told, acts=acts[:45])
+    for n in range(2):
+        scene.upload("inc", n, mp4, started_at + 4 * n)
+    scene.upload("inc", 0, make_side("inc", started_at_unix=started_at), started_at, what=wire.SIDE)
+    page = scene.page(path)
+    until(page, "Player.in(document)?.video.readyState >= 2 && document.querySelector('.player').dataset.sides === '1'")
+    page.evaluate("window.video = Player.in(document).video")
+    page.locator(".timeline [data-at]").nth(30).press("Enter")
+    until(page, "!video.seeking && !video.paused")
+    page.evaluate("video.pause(); document.querySelector('.acts')?.scrollTo(0, 60)")
+    before = page.evaluate("Player.in(document).frameAt")
+    page.keyboard.press("ArrowRight")
+    until(page, f"Player.in(document).frameAt > {before + 0.05}")
+    for number, place in enumerate((".controls [data-do=forward]", ".timeline [data-at] >> nth=7")):
+        page.locator(place).focus()
+        page.wait_for_timeout(150)
+        held = page.evaluate(HELD)
+        scene.alert("inc", **told, acts=acts[: 46 + number], phase="update")
+        until(page, f"document.querySelectorAll('.timeline [data-at]').length === {46 + number}")
+        page.wait_for_timeout(150)
+        assert page.evaluate(HELD) == held and held[:2] == [True, True] and held[-1] == 1
+    # What comes with it is there.
+    scene.upload("inc", 2, mp4, started_at + 8)
+    until(page, "Player.in(document).plan.segments.length === 3")
+    scene.upload("inc", 2, make_side("inc", 2, started_at_unix=started_at + 8), started_at + 8, what=wire.SIDE)
+    scene.alert("inc", **told, acts=acts[:48], phase="update")
+    until(page, "document.querySelector('.player').dataset.sides === '2'")
+    assert page.locator(".curve polyline").count() == 2 and page.locator(".playhead:visible").count() == 1
+    assert page.evaluate(HELD) == held
+    # Another clip in place of the one that is shown is shown at the same moment.
+    page.evaluate("for (const one of Player.in(document).plan.segments) one.url += '?gone'")
+    scene.alert("inc", **told, acts=acts[:49], phase="update")
+    until(page, "Player.in(document).video !== video && Player.in(document).frameAt !== null")
+    page.evaluate("window.video = Player.in(document).video")
+    until(page, "video.readyState >= 2 && !video.seeking")
+    page.wait_for_timeout(150)
+    assert page.evaluate(HELD) == held
+
+
+def test_an_area_that_is_being_drawn_stays_though_a_clip_comes(scene: Scene, mp4: bytes) -> None:
+    scene.alert("inc")
+    page = scene.page("incidents/inc")
+    page.keyboard.press("m")
+    area = page.locator(".stage .area").bounding_box()
+    page.mouse.click(area["x"] + 0.25 * area["width"], area["y"] + 0.25 * area["height"])
+    with page.expect_response("**/incidents/inc"):
+        scene.upload("inc", 0, mp4, time.time() - 60)
+    page.wait_for_timeout(300)
+    assert page.locator(".stage .area ellipse").count() == 1
+    page.keyboard.press("m")
     until(page, "document.querySelector('video')?.readyState >= 2")
 
 

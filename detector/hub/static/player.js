@@ -64,7 +64,6 @@ class Player {
     this.plan = JSON.parse(root.dataset.plan);
     this.video = root.querySelector("video");
     this.line = root.querySelector(".timeline");
-    this.sides = [];
     this.index = -1;
     this.act = null;
     this.frameAt = null; // time of the picture that is shown
@@ -103,19 +102,39 @@ class Player {
     this.readSides();
   }
 
+  // Takes in what an update brings, under the picture that is shown and whatever somebody does with it; tells whether
+  // it could: without that picture's segment there is nothing to go on with. Segments known before stay the same
+  // objects, with what was read for them and whoever waits for them.
+  renew(root) {
+    const plan = JSON.parse(root.dataset.plan);
+    const known = new Map(this.plan.segments.map((one) => [one.url, one]));
+    plan.segments = plan.segments.map((one) => Object.assign(known.get(one.url) ?? one, one));
+    const index = plan.segments.indexOf(this.segment);
+    if (index < 0) return false;
+    this.plan = plan;
+    this.index = index;
+    this.act = plan.acts.find((one) => one.start === this.act?.start) ?? this.act;
+    this.root.dataset.plan = root.dataset.plan;
+    Idiomorph.morph(this.line, root.querySelector(".timeline"));
+    this.moveHead();
+    this.showState();
+    this.drawCurve();
+    this.readSides();
+    return true;
+  }
+
   async readSides() {
-    let any = false;
-    for (const [n, segment] of this.plan.segments.entries()) {
-      if (!segment.side) continue;
+    for (const segment of this.plan.segments) {
+      if (!segment.side || segment.read) continue;
       const answer = await fetch(segment.side).catch(() => null);
       if (!answer?.ok) continue;
-      this.sides[n] = await answer.json();
-      any = true;
+      segment.read = await answer.json();
       this.drawCurve();
-      if (n === this.index) this.drawSoon();
+      if (segment === this.segment) this.drawSoon();
     }
-    this.root.querySelector(".no-side").hidden = any;
-    this.root.dataset.sides = String(this.sides.filter(Boolean).length);
+    const count = this.plan.segments.filter((one) => one.read).length;
+    this.root.querySelector(".no-side").hidden = count > 0;
+    this.root.dataset.sides = String(count);
   }
 
   // The segment that shows a time; -1 where none does.
@@ -123,8 +142,12 @@ class Player {
     return this.plan.segments.findIndex((one) => at >= one.start - 0.05 && at < one.start + one.length);
   }
 
+  get segment() {
+    return this.plan.segments[this.index];
+  }
+
   get now() {
-    return this.index < 0 ? null : this.plan.segments[this.index].start + this.video.currentTime;
+    return this.segment ? this.segment.start + this.video.currentTime : null;
   }
 
   // In a gap, the segment that begins next; behind the last, its end.
@@ -149,17 +172,17 @@ class Player {
     if (index === this.index) return this.ready ? start() : undefined;
     this.index = index;
     this.ready = false;
-    const url = await this.playable(index);
-    if (!url || this.index !== index) return undefined;
+    const { segment } = this;
+    const url = await this.playable(segment);
+    if (!url || this.segment !== segment) return undefined;
     this.video.src = url;
     this.video.load();
     return this.video.addEventListener("loadedmetadata", start, { once: true });
   }
 
   // What of a segment may be seen here and can be played: itself or a copy, which is made when it is first asked for.
-  async playable(index) {
-    const segment = this.plan.segments[index];
-    while (!segment.playable && this.index === index) {
+  async playable(segment) {
+    while (!segment.playable && this.segment === segment) {
       const answer = await fetch(segment.url, { headers: { Range: "bytes=0-0" } }).catch(() => null);
       if (answer?.status === 200 || answer?.status === 206) {
         segment.playable = answer.url;
@@ -276,7 +299,7 @@ class Player {
 
   tick(at) {
     if (choices.loop && this.act && !this.video.paused) {
-      const time = this.plan.segments[this.index].start + at;
+      const time = this.segment.start + at;
       if (time > this.act.end + AROUND_S) this.seek(this.act.start - AROUND_S, true);
     }
     this.draw();
@@ -337,7 +360,7 @@ class Player {
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const pen = canvas.getContext("2d");
     pen.clearRect(0, 0, width, height);
-    const looks = this.sides[this.index]?.looks;
+    const looks = this.segment?.read?.looks;
     if (!choices.boxes || !looks || !video.videoWidth) return;
     // The picture within the player, which may have bars beside it.
     const scale = Math.min(width / video.videoWidth, height / video.videoHeight);
@@ -387,10 +410,10 @@ class Player {
     if (!svg) return;
     const { start, end, segments } = this.plan;
     const lines = new Map();
-    for (const [n, side] of this.sides.entries()) {
-      for (const look of side?.looks ?? []) {
+    for (const [n, segment] of segments.entries()) {
+      for (const look of segment.read?.looks ?? []) {
         for (const [track, score] of Object.entries(look.score ?? {})) {
-          const x = (1000 * (segments[n].start + look.t - start)) / (end - start);
+          const x = (1000 * (segment.start + look.t - start)) / (end - start);
           const name = `${n} ${track}`;
           if (!lines.has(name)) lines.set(name, []);
           lines.get(name).push(`${x.toFixed(1)},${(38 - 36 * score).toFixed(1)}`);

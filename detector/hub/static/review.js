@@ -473,7 +473,10 @@ document.addEventListener("toggle", (event) => {
     // The picture that is drawn on stays in sight, before the form below it.
     event.target.scrollIntoView({ block: "nearest" });
     shown().querySelector(".stage").scrollIntoView({ block: "nearest" });
-  } else shown()?.querySelector(".stage .area")?.remove();
+  } else if (shown()) {
+    shown().querySelector(".stage .area")?.remove();
+    refresh(shown().dataset.incident); // a player that waited until nobody draws
+  }
 }, true);
 
 async function sendMask(form, fields) {
@@ -521,17 +524,30 @@ async function refresh(id) {
   for (const part of document.querySelectorAll(".item [data-part], #more [data-part]")) {
     const other = fresh.querySelector(`[data-part=${part.dataset.part}]`);
     const busy = part.contains(document.activeElement) && document.activeElement.matches("input");
+    // In place, so that what is scrolled, pressed or in focus stays so.
     if (other && !busy && !part.querySelector(".contested") && other.outerHTML !== part.outerHTML) {
-      const focus = part.contains(document.activeElement) ? document.activeElement.value : null;
-      part.replaceWith(other);
-      if (focus) other.querySelector(`button[value="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+      Idiomorph.morph(part, other);
     }
   }
-  const old = shown().querySelector(".player");
   const now = fresh.querySelector(".player");
-  if (old.dataset.plan !== now.dataset.plan && (player()?.video?.paused ?? true)) {
-    old.replaceWith(now);
-    new Player(now);
+  if (player().root.dataset.plan !== now.dataset.plan && !player().renew(now)) renewPlayer(now);
+}
+
+// Another player, for another clip: at the same moment, if one was shown. Not while somebody watches or draws on it.
+function renewPlayer(root) {
+  const old = player();
+  if (!(old.video?.paused ?? true) || shown().querySelector(".mask[open]")) return;
+  const focus = old.root.contains(document.activeElement) ? document.activeElement.dataset : {};
+  const at = old.now;
+  old.root.replaceWith(root);
+  const next = new Player(root);
+  if (next.video && at !== null) {
+    next.act = old.act;
+    next.seek(at);
+    next.showState();
+  }
+  for (const [name, value] of Object.entries(focus)) {
+    root.querySelector(`[data-${name}="${CSS.escape(value)}"]`)?.focus({ preventScroll: true });
   }
 }
 
