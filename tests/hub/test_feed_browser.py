@@ -81,6 +81,29 @@ def test_nothing_is_missed_or_doubled_when_the_hub_starts_anew(scene: Scene, tmp
     scene.complaints.clear()  # the browser says, rightly, that it was refused
 
 
+@pytest.mark.parametrize("anchoring", ["auto", "none"])  # some browsers never help
+def test_what_is_read_further_down_stays_in_its_place_when_alerts_come(scene: Scene, anchoring: str) -> None:  # noqa: F811
+    for n in range(15):
+        scene.alert(f"inc{n}", started_at_unix=time.time() - 60 - n)
+    page = scene.page(viewport=PHONE, has_touch=True)
+    page.evaluate("to => { document.documentElement.style.overflowAnchor = to; }", anchoring)
+    page.evaluate("document.getElementById('card-inc4').scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(300)
+    top = "document.getElementById('card-inc4').getBoundingClientRect().top"
+    before = page.evaluate(top)
+    for n in range(2):
+        scene.alert(f"new{n}", started_at_unix=time.time())
+        page.wait_for_selector(f"#card-new{n}", state="attached")
+        page.wait_for_timeout(300)
+        assert page.evaluate(top) == pytest.approx(before, abs=1)
+    # At the top, what is new is what is read.
+    page.evaluate("scrollTo(0, 0)")
+    scene.alert("newest", started_at_unix=time.time())
+    page.wait_for_selector("#card-newest", state="attached")
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") == 0
+
+
 @pytest.mark.parametrize("width", [320, 360, 1440])
 def test_marks_on_a_picture_do_not_lie_over_each_other(scene: Scene, width: int) -> None:  # noqa: F811
     exposed = {"low": 120, "best": 128, "high": 135}

@@ -21,6 +21,20 @@
   // What somebody folded in or out stays so where a page keeps itself fresh.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, on) => name !== "open" || !on.matches("details");
 
+  // What comes in above doesn't push away what somebody reads, or is about to tap: browsers don't see to it here.
+  let read = []; // cards in sight or below, and where they were
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target.id !== "feed") return;
+    read = [...event.detail.target.querySelectorAll(".card")]
+      .map((card) => [card.id, card.getBoundingClientRect()])
+      .filter(([, { bottom }]) => bottom > 0);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id !== "feed" || !scrollY) return;
+    const [id, box] = read.find(([one]) => document.getElementById(one)) ?? [];
+    if (id) scrollBy({ top: document.getElementById(id).getBoundingClientRect().top - box.top, behavior: "instant" });
+  });
+
   // A form on its way isn't sent again: to press twice would make two cases. After a while that is wanted.
   document.addEventListener("submit", (event) => {
     const form = event.target;
