@@ -903,6 +903,27 @@ def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None
         assert stage["width"] <= watch["width"] + 1
 
 
+@pytest.mark.parametrize("path", ["", "incidents/inc"])
+def test_the_menu_closes_by_escape_and_by_a_press_elsewhere(scene: Scene, path: str) -> None:
+    scene.alert("inc")
+    page = scene.page(path, viewport=PHONE, has_touch=True)
+    if path:
+        page.keyboard.press("m")
+    page.click(".menu summary")
+    page.locator(".menu div a").last.focus()
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".menu:not([open])")
+    assert page.evaluate("document.activeElement.matches('.menu summary')")
+    assert page.locator(".mask[open]").count() == len(path[:1])  # what else Escape closes stays
+    page.locator(".menu summary").tap()
+    page.wait_for_selector(".menu[open]")
+    page.touchscreen.tap(20, 120)
+    page.wait_for_selector(".menu:not([open])")
+    page.locator(".menu summary").tap()
+    page.locator(".menu div a").last.tap()
+    page.wait_for_url(lambda url: url != scene.hub.url + path)
+
+
 def test_language_and_theme_switch_in_place(scene: Scene) -> None:
     page = scene.page("cameras", color_scheme="light")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
