@@ -727,7 +727,39 @@ def test_an_area_of_false_alarms_is_drawn_or_typed_and_proposed(scene: Scene, mp
     assert corners == pytest.approx([0.25, 0.25, 0.75, 0.25, 0.5, 0.75], abs=0.01)
     page.locator(".mask [data-side=left]").focus()
     page.keyboard.press("ArrowUp")
-    assert json.loads(page.input_value(".mask [name=polygon]")) == [[0.41, 0.4], [0.61, 0.4], [0.61, 0.6], [0.41, 0.6]]
+    typed = json.loads(page.input_value(".mask [name=polygon]"))
+    assert typed == [[0.26, 0.25], [0.76, 0.25], [0.76, 0.75], [0.26, 0.75]]
+
+
+def test_the_sides_of_an_area_of_false_alarms_follow_what_is_drawn(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("incidents/inc")
+    page.keyboard.press("m")
+    area = page.locator(".stage .area").bounding_box()
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return area["x"] + x * area["width"], area["y"] + y * area["height"]
+
+    def sides() -> list[str]:
+        return page.locator(".mask [data-side]").evaluate_all("all => all.map((one) => one.value)")
+
+    assert sides() == ["40", "40", "20", "20"]
+    for corner in ((0.1, 0.2), (0.7, 0.3), (0.5, 0.85)):
+        page.mouse.click(*place(*corner))
+    assert sides() == ["10", "20", "60", "65"]
+    page.mouse.move(*place(0.5, 0.85))
+    page.mouse.down()
+    page.mouse.move(*place(0.9, 0.6))
+    page.mouse.up()
+    assert sides() == ["10", "20", "80", "40"]
+    page.click(".mask [data-clear]")
+    assert sides() == [""] * 4
+    # Typing changes what is drawn, and none of the other sides.
+    for side, value in (("left", "95"), ("top", "20"), ("width", "30"), ("height", "5")):
+        page.fill(f".mask [data-side={side}]", value)
+    assert sides() == ["95", "20", "30", "5"]
+    drawn = json.loads(page.input_value(".mask [name=polygon]"))
+    assert drawn == [[0.95, 0.2], [1, 0.2], [1, 0.25], [0.95, 0.25]]
 
 
 def test_a_finger_that_the_browser_takes_away_lets_go_of_the_time_line_and_of_a_corner(

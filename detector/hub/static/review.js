@@ -426,6 +426,17 @@ function openMask(form) {
   svg.setAttribute("aria-label", form.dataset.area);
   svg.append(document.createElementNS(svg.namespaceURI, "polygon"));
   stage.append(svg);
+  const sides = Object.fromEntries([...form.querySelectorAll("[data-side]")].map((one) => [one.dataset.side, one]));
+  // What is drawn is told by the rectangle around it, in whole percents, as it may be typed.
+  const draw = (points) => {
+    drawMask(form, points);
+    const [left, right, top, bottom] = [0, 1].flatMap((n) => {
+      const parts = points.map((point) => Math.round(100 * point[n]));
+      return [Math.min(...parts), Math.max(...parts)];
+    });
+    const told = points.length ? { left, top, width: right - left, height: bottom - top } : {};
+    for (const [name, field] of Object.entries(sides)) field.value = told[name] ?? "";
+  };
   let fresh = true; // the first touch replaces the rectangle that is offered
   let held = null;
   const place = (event) => {
@@ -440,21 +451,20 @@ function openMask(form) {
     if ("corner" in event.target.dataset) held = Number(event.target.dataset.corner);
     else held = points.push(place(event)) - 1;
     svg.setPointerCapture(event.pointerId);
-    drawMask(form, points);
+    draw(points);
   });
   svg.addEventListener("pointermove", (event) => {
     if (held === null) return;
     const points = polygon(form);
     points[held] = place(event);
-    drawMask(form, points);
+    draw(points);
   });
   svg.addEventListener("lostpointercapture", () => { held = null; }); // lifted, or taken away by the browser
   form.querySelector("[data-clear]").onclick = () => {
     fresh = false;
-    drawMask(form, []);
+    draw([]);
   };
   form.querySelector("[data-cancel]").onclick = closeMask;
-  const sides = Object.fromEntries([...form.querySelectorAll("[data-side]")].map((one) => [one.dataset.side, one]));
   const typed = () => {
     const [left, top, width, height] = ["left", "top", "width", "height"].map((name) => Number(sides[name].value) / 100);
     const right = Math.min(1, Math.round(1e4 * (left + width)) / 1e4);
