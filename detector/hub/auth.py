@@ -483,6 +483,20 @@ def bearer_token(path: str, headers: Mapping[str, str]) -> str | None:
     return token.strip() if path.startswith("/api/") and scheme.lower() == "bearer" else None
 
 
+def drop_first_login(data_dir: Path, user: str) -> None:
+    """Delete `first-login.json` once its user has a password of their own: it opens nothing any more.
+
+    Whoever else changes theirs leaves it: it may be the only record of a password that still opens everything.
+    """
+    file = data_dir / FIRST_LOGIN
+    try:
+        told = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return
+    if isinstance(told, dict) and told.get("user") == user:
+        file.unlink(missing_ok=True)
+
+
 def cookie_name(scheme: str, name: str = "labelwatch") -> str:
     """Name of a cookie, the session's when left out: over https one that browsers tie to this very host."""
     return f"__Host-{name}" if scheme == "https" else name

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 
 from detector.hub.auth import SESSION_S, Gate, TokenBucket, TooManyTries
 from detector.hub.people import LONGEST_SESSION_S, People
+from detector.hub.rights import Role
 from detector.hub.store import Store
 
 NOON = 1_793_505_600.0
@@ -133,9 +134,28 @@ def test_changing_the_password_ends_every_session(site: Any, tmp_path: Path) -> 
     assert site.client.post("/account/password", data={**form, "old": "wrong"}).status_code == 400
     assert site.client.post("/account/password", data=form).status_code == 303
     assert site.client.get("/").status_code == other.get("/").status_code == 303
-    assert not (tmp_path / "first-login.json").exists()
     assert site.visitor().post("/login", data=site.login).status_code == 401
     assert site.visitor().post("/login", data={"user": "owner", "password": form["new"]}).status_code == 303
+
+
+def test_the_first_login_stays_on_record_until_its_own_user_changes_the_password(site: Any, tmp_path: Path) -> None:
+    other = site.somebody(Role.VIEWER)
+    form = {"old": "correct horse battery", "new": "four words that differ"}
+    assert other.post("/account/password", data=form).status_code == 303
+    assert json.loads((tmp_path / "first-login.json").read_text()) == site.login
+    assert "first-login.json" in site.visitor().get("/login").text
+    assert site.visitor().post("/login", data=site.login).status_code == 303
+    form = {"old": site.login["password"], "new": "a much better one"}
+    assert site.client.post("/account/password", data=form).status_code == 303
+    assert not (tmp_path / "first-login.json").exists()
+    assert "first-login.json" not in site.visitor().get("/login").text
+
+
+def test_after_a_change_of_password_the_login_page_says_so_and_knows_the_user(site: Any) -> None:
+    form = {"old": site.login["password"], "new": "a much better one"}
+    page = site.client.get(site.client.post("/account/password", data=form).headers["location"]).text
+    assert "密码已修改" in page and 'name="user" value="owner"' in page
+    assert "密码已修改" not in site.visitor().get("/login").text
 
 
 def test_guessing_is_slowed_down_and_a_right_password_is_not(site: Any) -> None:

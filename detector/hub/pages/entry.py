@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import segno
 from fastapi import APIRouter, Request
@@ -21,6 +21,7 @@ from detector.hub.auth import (
     Session,
     TooManyTries,
     cookie_name,
+    drop_first_login,
 )
 from detector.hub.pages.people import sessions_of
 from detector.hub.pages.view import (
@@ -45,14 +46,15 @@ router = APIRouter()
 
 YEAR_S = round(365 * DAY_S)
 LONGEST_BROWSER = 300
+LONGEST_NAME = 64  # as `People.add` takes them
 
 
 @router.get("/login")
-def login_page(view: Anybody, next: str = "/") -> Response:  # noqa: A002  (the address says `next`)
-    """Where one logs in."""
+def login_page(view: Anybody, next: str = "/", changed: str = "") -> Response:  # noqa: A002  (the address says `next`)
+    """Where one logs in; `changed` is who has just changed their password."""
     if view.session:
         return RedirectResponse(own_path(next), 303)
-    return view.page("login.html", wrong="", next=own_path(next), user="")
+    return _login(view, wanted=own_path(next), user=changed[:LONGEST_NAME], changed=bool(changed))
 
 
 @router.post("/login")
@@ -63,10 +65,10 @@ def log_in(view: Anybody, fields: Form) -> Response:
         found = view.parts.gate.log_in(user, fields.get("password", ""), view.address, view.now, _browser(view))
     except TooManyTries:
         logger.warning("login refused: too many tries, from %s", view.address)
-        return view.page("login.html", 429, wrong="login_wait", next=wanted, user=user)
+        return _login(view, 429, wrong="login_wait", wanted=wanted, user=user)
     if found is None:
         logger.warning("login failed from %s", view.address)
-        return view.page("login.html", 401, wrong="login_wrong", next=wanted, user=user)
+        return _login(view, 401, wrong="login_wrong", wanted=wanted, user=user)
     if isinstance(found, CodeWanted):
         return view.page("login_code.html", wrong="", next=wanted, token=found.token)
     logger.info("login of %s from %s", ascii(user), view.address)
@@ -83,7 +85,7 @@ def enter_code(view: Anybody, fields: Form) -> Response:
         logger.warning("login refused: too many wrong codes, from %s", view.address)
         return view.page("login_code.html", 429, wrong="login_wait", next=wanted, token=token)
     except LoginOver:
-        return view.page("login.html", 401, wrong="code_over", next=wanted, user="")
+        return _login(view, 401, wrong="code_over", wanted=wanted)
     if found is None:
         logger.warning("login failed at its code, from %s", view.address)
         return view.page("login_code.html", 401, wrong="code_wrong", next=wanted, token=token)
@@ -145,8 +147,8 @@ def change_password(view: Newcomer, fields: Form) -> Response:
         wrong = "password_wrong"
     if wrong:
         return _account(view, wrong)
-    (view.parts.config.data_dir / FIRST_LOGIN).unlink(missing_ok=True)  # it opens nothing any more
-    return RedirectResponse("/login", 303)
+    drop_first_login(view.parts.config.data_dir, view.session.user)
+    return RedirectResponse(f"/login?{urlencode({'changed': view.session.user})}", 303)
 
 
 @router.post("/account/second-step")
@@ -206,6 +208,13 @@ def _to_be_asked_for(request: Request, page: str) -> str:
     while path.strip("/") and not is_there(path):
         path = path.rpartition("/")[0]
     return own_path(quote(path) or "/")
+
+
+def _login(
+    view: View, status: int = 200, *, wrong: str = "", wanted: str = "/", user: str = "", changed: bool = False
+) -> Response:
+    hinted = (view.parts.config.data_dir / FIRST_LOGIN).exists()
+    return view.page("login.html", status, wrong=wrong, next=wanted, user=user, changed=changed, hinted=hinted)
 
 
 def _browser(view: View) -> str:
