@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from detector.hub.alarms import Sign
 from detector.hub.health import Gap, Health
 from detector.hub.rights import Role, Scope
 from detector.hub.schema import edges
@@ -352,6 +353,45 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
         said = page("en", {"cam3": strange})
         assert "overloaded" not in said and "key frames only" not in said
         assert page("en", {"cam3": {**strange, "behind": True}}).count("overloaded") == 1
+
+
+@pytest.mark.parametrize(
+    ("box", "camera"),
+    [
+        ({}, {"behind": True, "analysed_fps": 1.6, "due_fps": 5.0}),
+        ({}, {"lack": "sparse"}),
+        ({"config": {"state": "last_good", "since": NOON - 3600}}, {}),
+        ({"dropped": 3}, {}),
+        ({"dropped_clips": 1}, {}),
+        ({"dead": 1}, {}),
+        ({"set_aside": 1}, {}),
+    ],
+)
+def test_all_is_not_well_where_acts_may_be_missed_or_were_lost(
+    site: Site, box: dict[str, Any], camera: dict[str, Any]
+) -> None:
+    def page(box: dict[str, Any], camera: dict[str, Any]) -> str:
+        fields = {"cameras": {"cam3": {"age_s": 0.2, **camera}}, **box}
+        site.store.set_health("shanghai", "box1", fields, NOON)
+        return str(site.client.get("/health").text)
+
+    site.parts.health.begin()
+    assert "一切正常" in page({}, {}) and "没有系统异常" in page({}, {})
+    said = page(box, camera)
+    assert "一切正常" not in said and "没有系统异常" not in said and "边缘设备在线 1/1，摄像机有画面 1/1" in said
+
+
+def test_all_is_not_well_while_an_alarm_or_a_gap_lasts(site: Site) -> None:
+    site.parts.health.begin()
+    told(site, cam3=1.0)
+    assert "一切正常" in site.client.get("/health").text
+    site.parts.alarms.judge([Sign("certificate", facts={"to": NOON})], NOON)
+    assert "一切正常" not in site.client.get("/health").text
+    site.parts.alarms.judge([], NOON + 30)
+    site.parts.alarms.judge([], NOON + 120)
+    assert "一切正常" in site.client.get("/health").text
+    site.parts.health.status("shanghai", "box1", "offline", NOON)  # noted before the edge is known to be gone
+    assert "一切正常" not in site.client.get("/health").text
 
 
 def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> None:

@@ -30,6 +30,7 @@ router = APIRouter()
 DAYS = 7
 MOST_IN_HEAD = 4
 COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dropped_views", "dead", "set_aside")
+LOSSES = ("dropped", "dropped_clips", "dead", "set_aside")
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
 BAD_CLOCK_S = 2.0  # evidence carries the edge's time
 LACKS = ("small_lost", "small_differs", "large_lost", "sparse", "far")  # what a camera that is seen goes on without
@@ -82,6 +83,18 @@ class EdgeHealth:
     refused: int
     overload: Overload | None
 
+    @property
+    def is_fine(self) -> bool:
+        """Whether it watches all that it should, as it should, and lost nothing."""
+        losses = (self.edge.lost, *(self.told[name] for name in LOSSES))
+        return (
+            self.state == "online"
+            and self.overload is None
+            and self.told["safe_since"] is None
+            and not any(losses)
+            and all(camera.state.is_fine and not camera.told["lack"] for camera in self.cameras)
+        )
+
 
 @router.get("/health")
 def health(view: Annotated[View, LOOK]) -> Response:
@@ -129,22 +142,25 @@ def _page(view: View) -> dict[str, Any]:
         for edge in edges
     ]
     total, _ = view.store.refused()
+    hub, standing_alarms = kept.hub(), standing(view)
+    open_gaps = [line for line in gap_lines(view, recent, cameras) if line.is_open]
     return {
+        "all_fine": all(one.is_fine for one in found) and hub.connected and not open_gaps and not standing_alarms,
         "edges": sorted(found, key=_trouble_first),
         "online": sum(one.state == "online" for one in found),
         "fine": sum(camera.is_fine for camera in cameras),
         "cameras": len(cameras),
         "replaying": sorted(f"{site} / {edge}" for site, edge in only_replaying if view.scope.sees(site)),
-        "open": [line for line in gap_lines(view, recent, cameras) if line.is_open],
+        "open": open_gaps,
         "gaps_24h": len(recent),
         "late_24h": len(late),
-        "hub": kept.hub(),
+        "hub": hub,
         "hub_strip": _strip(view, recent, watched_since, "", ""),
         "refused": total if view.scope.places is None else None,
         "days": days,
         "ticks": [view.clock_time(since + share * DAY_S)[:5] for share in (0, 0.25, 0.5, 0.75)],
         "counter": counter,
-        "alarms_open": alarm_lines(view, sorted(standing(view), key=lambda alarm: alarm.acknowledged_at is not None)),
+        "alarms_open": alarm_lines(view, sorted(standing_alarms, key=lambda alarm: alarm.acknowledged_at is not None)),
         "alarms_past": alarm_lines(view, view.parts.alarms.history(view.scope, limit=LATEST)),
         "may_acknowledge": may_acknowledge,
         "full_disk": FULL_DISK,
