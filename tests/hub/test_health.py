@@ -278,11 +278,33 @@ def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: 
     told(site, cam3=1.0)
     page = site.client.get("/health").text
     for words in (
-        "1 台边缘设备在线", "过去 24 小时没有中断，迟到告警 0 条", "<dt>丢失</dt><dd>0", "<dt>边缘丢弃</dt><dd>0",
+        "1 台边缘设备在线", "自 12:00 起没有中断，迟到告警 0 条", "<dt>丢失</dt><dd>0", "<dt>边缘丢弃</dt><dd>0",
         "快 7.5 秒", "3.0 GiB / 共 100.0 GiB", "scene · fp32", "12.5", "没有中断",
     ):  # fmt: skip
         assert words in page, words
     assert "<dt>待传片段</dt><dd>–" in page
+
+
+def test_a_whole_day_without_a_gap_is_claimed_of_nobody_who_is_known_for_less(site: Site) -> None:
+    def words() -> tuple[str, list[str]]:
+        page = site.somebody(Role.OWNER).get("/health/part").text
+        strips = re.findall('role="img" aria-label="([^"]*)"', page)
+        return page.split("</header>")[0].rpartition('<p class="faint">')[2], strips
+
+    site.clock.at = NOON - 90000
+    site.parts.health.begin()
+    site.clock.at = NOON - 600
+    told(site, cam3=1.0)
+    told(site, cam3=1.0)
+    site.clock.at = NOON
+    head, strips = words()
+    assert head.startswith("自 11:50 起没有中断")
+    assert strips == ["自 11:50 起没有中断", "自 11:50 起没有中断", "过去 24 小时没有中断"]
+    site.clock.at = NOON + 80000
+    assert words()[0].startswith("自 11-01 11:50 起没有中断")
+    site.clock.at = NOON + 86000
+    head, strips = words()
+    assert head.startswith("过去 24 小时没有中断") and set(strips) == {"过去 24 小时没有中断"}
 
 
 def test_the_page_tells_of_a_store_that_was_corrupt_and_only_then(site: Site) -> None:

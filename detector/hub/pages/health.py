@@ -154,6 +154,12 @@ def _page(view: View) -> dict[str, Any]:
         "open": open_gaps,
         "gaps_24h": len(recent),
         "late_24h": len(late),
+        "day_words": _day_in_words(
+            view,
+            len(recent),
+            len(late),
+            [watched_since.get(place) for place in [("", "", ""), *((edge.site, edge.edge, "") for edge in edges)]],
+        ),
         "hub": hub,
         "hub_strip": _strip(view, recent, watched_since, "", ""),
         "refused": total if view.scope.places is None else None,
@@ -250,8 +256,30 @@ def _strip(
         spans.append((gap.what, x, round(max(end - x, 1.5), 2), f"{line.began}–{line.ended or view.say('until_now')}"))
     if first is None:
         return Strip(spans, view.say("strip_unknown"))
-    words = view.say("strip_gaps", n=len(own), span=view.say.span(away_s)) if own else view.say("strip_whole")
-    return Strip(spans, words)
+    if own:
+        return Strip(spans, view.say("strip_gaps", n=len(own), span=view.say.span(away_s)))
+    # Nobody can say of the time before a place was known that it was watched.
+    return Strip(
+        spans, view.say("strip_whole") if first <= begins else view.say("strip_since", when=_when(view, first))
+    )
+
+
+def _when(view: View, at: float) -> str:
+    """`13:45`, with the day where that isn't today."""
+    time = view.clock_time(at)[:5]
+    return time if view.day(at) == view.day(view.now) else f"{view.day(at)[5:]} {time}"
+
+
+def _day_in_words(view: View, gaps: int, late: int, known_since: list[float | None]) -> str:
+    """What the last 24 hours were like, or as much of them as all of these have been known for."""
+    if gaps or late:
+        return view.say("health_day_gaps", n=gaps, late=late)
+    since = max((one for one in known_since if one is not None), default=None)
+    if since is None:
+        return view.say("strip_unknown")
+    if since <= view.now - DAY_S:
+        return view.say("health_day_whole")
+    return view.say("health_day_since", when=_when(view, since))
 
 
 def _lies_over(gap: Gap, site: str, edge: str, camera: str) -> bool:
