@@ -160,6 +160,26 @@ def test_a_recording_that_differs_from_the_signed_record_is_pointed_out(site: An
     assert "与边缘设备签名的记录不一致" in text_of(site.client.get("/incidents/inc-1"))
 
 
+def test_a_clip_can_go_to_the_police_once_all_of_it_is_here_and_fits_the_signed_record(
+    site: Any, envelope: Any, mp4: bytes
+) -> None:
+    def offered() -> bool:
+        return "可以交给警方" in text_of(site.client.get("/incidents/inc-1"))
+
+    fits = {"segment": 0, "sha256": site.claim(mp4)["X-Labelwatch-Sha256"], "bytes": len(mp4), "started_at": NOON}
+    fits["duration_s"] = 4
+    site.store.add_alerts([envelope(1)], NOON)
+    site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4))
+    assert not offered()  # it goes on, and nothing is signed yet
+    site.store.add_alerts([envelope(2, phase="update", clips=[fits])], NOON)
+    assert not offered()
+    site.store.add_alerts([envelope(3, phase="end", clips=[fits, {**fits, "segment": 1}])], NOON)
+    assert not offered()
+    headers = site.claim(mp4, segment=1, started_at=NOON + 4)
+    site.client.put("/api/clips/inc-1/1", content=mp4, headers=headers)
+    assert offered()
+
+
 def test_verdicts_are_kept_with_their_history(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
     url = "/incidents/inc-1/verdict"

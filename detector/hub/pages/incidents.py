@@ -169,10 +169,16 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
     standing = _standing(verdicts)
     line = timeline(incident, clips)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
+    confirming = view.store.confirmed_by(incident.id)
+    shown = _shown(incident, clips, confirming)
+    rows = evidence(shown, clips)
     return {
         "incident": incident,
         "clips": clips,
-        "confirming": view.store.confirmed_by(incident.id),
+        "confirming": confirming,
+        "evidence": rows,
+        # While it goes on, or a segment is missing or differs, what is here is not what the police should be given.
+        "whole": incident.phase == shown.phase == "end" and all(row["state"] == "matches" for row in rows),
         "standing": standing,
         "reasons": REASONS,
         "asked": asked,
@@ -218,7 +224,6 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200) -> R
         "incident.html",
         status,
         **item,
-        evidence=evidence(_shown(incident, item), item["clips"]),
         marks=marks(incident),
         stills=[(number, _taken_at(incident, sent_at)) for number, sent_at in view.parts.reviews.stills(incident.id)],
         trail=_trail(view, incident),
@@ -237,10 +242,10 @@ def _taken_at(incident: StoredIncident, sent_at: float) -> float:
     return float(taken_at) if is_time(taken_at) else incident.ended_at  # type: ignore[arg-type]
 
 
-def _shown(incident: StoredIncident, item: dict[str, Any]) -> StoredIncident:
+def _shown(incident: StoredIncident, clips: list[Clip], confirming: list[StoredIncident]) -> StoredIncident:
     """The incident whose clips are shown: itself, or what a replay found of it."""
-    shown = {clip.incident for clip in item["clips"]}
-    return next((one for one in item["confirming"] if one.id in shown), incident)
+    shown = {clip.incident for clip in clips}
+    return next((one for one in confirming if one.id in shown), incident)
 
 
 def _trail(view: View, incident: StoredIncident) -> list[Deed]:
