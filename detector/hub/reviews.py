@@ -132,15 +132,15 @@ class Reviews:
             return [Note(**row._mapping) for row in connection.execute(query.order_by(notes.c.number.desc()))]
 
     def stills(self, incident: str) -> list[tuple[int, float]]:
-        """Number and time of the newest pictures of an incident, in order of time; labels are blurred in them."""
+        """Number and time of pictures from all of an incident, in order of time; labels are blurred in them."""
         query = (
             select(snapshots.c.alert, snapshots.c.sent_at)
             .where(snapshots.c.incident == incident)
-            .order_by(snapshots.c.sent_at.desc(), snapshots.c.seq.desc())
-            .limit(STILLS)
+            .order_by(snapshots.c.sent_at, snapshots.c.seq)
         )
         with self._database.reading() as connection:
-            return [(row.alert, row.sent_at) for row in connection.execute(query)][::-1]
+            found = [(row.alert, row.sent_at) for row in connection.execute(query)]
+        return [found[n] for n in spread([sent_at for _, sent_at in found], STILLS)]
 
     def still(self, incident: str, number: int) -> bytes | None:
         """One picture of an incident, JPEG."""
@@ -177,6 +177,22 @@ class Reviews:
             length = min(now - changed_at, RECORD_DAYS * DAY_S)
             before = share(changed_at - length, changed_at)
             return Record(tuple(reversed(latest)), recent, changed_at, before, share(changed_at, now + DAY_S))
+
+
+def spread(times: Sequence[float], most: int) -> list[int]:
+    """Which of some times, in their order, stand for all: the first, the last, and what is farthest from those so far.
+
+    Not every n-th: of a burst at the beginning and little afterwards nothing but the burst would be seen.
+    """
+    if len(times) <= most:
+        return list(range(len(times)))
+    taken = {0, len(times) - 1}
+    away = [min(abs(at - times[0]), abs(times[-1] - at)) for at in times]
+    while len(taken) < most:
+        farthest = max((n for n in range(len(times)) if n not in taken), key=lambda n: away[n])
+        taken.add(farthest)
+        away = [min(so_far, abs(at - times[farthest])) for so_far, at in zip(away, times, strict=True)]
+    return sorted(taken)
 
 
 def is_reason(verdict: str, reason: str) -> bool:

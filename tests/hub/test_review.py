@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from detector.clock import iso
 from detector.hub.database import migration
 from detector.hub.harm import harm
 from detector.hub.pages.review import review_events
 from detector.hub.pages.view import View
 from detector.hub.presence import LEASE_S, MOST_DESKS, Presence
-from detector.hub.reviews import RECORD_DAYS, Reviews, Share, left
+from detector.hub.reviews import RECORD_DAYS, Reviews, Share, left, spread
 from detector.hub.rights import EVERYWHERE, Role, Scope
 from detector.hub.schema import incidents
 from detector.hub.store import Store
@@ -410,6 +411,25 @@ def test_stills_are_those_of_the_incident(site: Any, envelope: Any, picture: byt
     assert site.client.get(f"/incidents/other/stills/{number}").status_code == 404
     for odd in ("-1", str(2**80), "x"):
         assert site.client.get(f"/incidents/inc-1/stills/{odd}").status_code == 404
+
+
+def test_stills_of_a_long_incident_are_of_all_of_it(site: Any, envelope: Any, picture: bytes) -> None:
+    at = [NOON + n for n in range(20)] + [NOON + 60.0 * n for n in range(1, 11)]
+    site.store.add_alerts(
+        [envelope(n, snapshot=picture, sent_at_unix=one, sent_at=iso(one)) for n, one in enumerate(at, 1)], NOON
+    )
+    taken = [sent_at for _, sent_at in site.parts.reviews.stills("inc-1")]
+    assert len(taken) == 12 and taken == sorted(taken)
+    assert taken[0] == NOON and taken[-1] == NOON + 600
+    assert set(taken) >= set(at[20:])  # the burst at the beginning doesn't take the place of what came later
+    assert "12:00:00" in site.client.get("/incidents/inc-1").text.split('class="stills"')[1]
+
+
+@given(st.lists(st.floats(0, 1e6)), st.integers(2, 12))
+def test_whatever_the_times_the_first_and_the_last_stand_for_all_of_them(times: list[float], most: int) -> None:
+    taken = spread(sorted(times), most)
+    assert len(taken) == min(most, len(times)) and taken == sorted(set(taken))
+    assert not times or (taken[0] == 0 and taken[-1] == len(times) - 1)
 
 
 def test_the_desk_works_without_a_script(site: Any, envelope: Any) -> None:
