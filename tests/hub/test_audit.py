@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+import detector.hub
 from detector import cli
 from detector.hub.anchors import FILE, Anchors
 from detector.hub.audit import BEGINNING, ONCE_S, Audit, Checked, Entry, Flaw, Head, chained, verify
 from detector.hub.rights import Role
 from detector.hub.store import Store
+from detector.hub.texts import ZH
 from tests.hub.conftest import NOON, Site, SteppedClock
 
 MADE = 12
@@ -312,6 +316,47 @@ def test_the_page_shows_entries_by_who_what_about_and_when(site: Site) -> None:
     assert "<script>" not in site.client.get("/audit").text.split("<main")[1]
 
 
+def test_details_are_told_in_words_and_what_says_nothing_is_left_out(site: Site) -> None:
+    audit = Audit(site.store.database)
+    audit.record(NOON, "guard", "zones", "shanghai/box1/cam3", version=2, back=True, zones=None)
+    audit.record(NOON, "guard", "share", "inc-7", faces="others", segments=[0, 1])
+    audit.record(NOON, "guard", "clip", "inc-7", segment=0)
+    audit.record(NOON, "guard", "case_changed", "case/1", changed=["note", "title"], state="")
+    audit.record(NOON, "console:li", "user_added", "wang", role="viewer", scope=None)
+    audit.record(NOON, "owner", "user_changed", "wang", scope=["suzhou", "shanghai/cam3"], scope_before=[])
+
+    def details(language: str) -> tuple[str, ...]:
+        site.client.cookies.set("language", language)
+        lines = site.client.get("/audit").text.split('<li id="n')[1:7]
+        return tuple(
+            " ".join(re.sub("<[^>]*>", " ", line.split('class="details">')[1].split("<small>")[0]).split())
+            for line in lines
+        )
+
+    assert details("zh") == (
+        "范围 suzhou、shanghai/cam3 原范围 没有地点", "角色 只看 范围 全部站点", "改了 经过、名称", "段 1",
+        "打码 只打码旁人 段 1、2", "版本 2 恢复原设置 是",
+    )  # fmt: skip
+    assert details("en")[3:] == ("segment 1", "blurred Bystanders only segments 1, 2", "version 2 set back yes")
+    page = site.client.get("/audit").text
+    assert "the hub&#39;s own machine (li)" in page and ">the hub&#39;s own machine<" in page
+
+
+def test_whatever_the_hub_puts_on_record_has_words() -> None:
+    calls = [
+        node
+        for file in Path(detector.hub.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("audit.add", "audit.record", "audit.record_once", ".did", ".saw"))
+    ]
+    assert len(calls) > 40
+    assert {f"detail_{one.arg}" for call in calls for one in call.keywords if one.arg} <= ZH.keys()
+    places = {"did": 0, "saw": 0, "record": 2, "record_once": 2, "add": 3}  # of the action among what is passed
+    actions = [call.args[places[ast.unparse(call.func).rpartition(".")[2]]] for call in calls]
+    assert {f"action_{one.value}" for one in actions if isinstance(one, ast.Constant) and one.value} <= ZH.keys()
+
+
 @pytest.mark.parametrize("query", ["before=x", "before=-1", f"before={10**30}", "day=9999-99-99", "day=0001-01-01"])
 def test_an_absurd_question_about_the_log_is_no_failure(site: Site, query: str) -> None:
     assert site.client.get(f"/audit?{query}").status_code == 200
@@ -319,7 +364,8 @@ def test_an_absurd_question_about_the_log_is_no_failure(site: Site, query: str) 
 
 def test_the_page_says_whether_the_chain_holds(site: Site) -> None:
     assert site.client.post("/audit/check").status_code == 303
-    assert "日志完整" in site.client.get("/audit").text
+    site.client.post("/login", data=site.login)
+    assert "日志完整：共 3 条，核对了前 2 条" in site.client.get("/audit").text
     with site.store.database.writing() as connection:
         connection.execute(text("UPDATE audit SET subject = 'x' WHERE number = 1"))
     site.client.post("/audit/check")

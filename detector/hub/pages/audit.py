@@ -11,13 +11,18 @@ from starlette.responses import RedirectResponse, Response
 
 from detector.hub.audit import Entry
 from detector.hub.pages.view import View, needs
-from detector.hub.rights import Right
+from detector.hub.rights import CONSOLE, Right
 
 router = APIRouter()
 
 Auditor = Annotated[View, needs(Right.AUDIT)]
 
 PAGE_SIZE = 100
+NAMED = {  # details whose values have words of their own
+    "role": "role_", "role_before": "role_", "verdict": "verdict_", "reason": "reason_", "severity": "severity_",
+    "kind": "kind_", "kinds": "kind_", "state": "case_", "changed": "case_", "why": "retention_by_", "rule": "kept_",
+    "decision": "decision_", "faces": "share_faces_", "service": "service_",
+}  # fmt: skip
 FILTERS = ("user", "action", "subject", "day")
 
 
@@ -32,12 +37,14 @@ def audit_page(view: Auditor, before: str = "") -> Response:
         number, PAGE_SIZE + 1, user=asked["user"] or None, action=asked["action"] or None,
         subject=asked["subject"] or None, since=since, until=until, users=_seen(view),
     )  # fmt: skip
+    head = view.parts.audit.head()
     wanted = {name: value for name, value in asked.items() if value}
     older = {**wanted, "before": entries[PAGE_SIZE - 1].number} if len(entries) > PAGE_SIZE else None
     return view.page(
         "audit.html", entries=entries[:PAGE_SIZE], asked=asked, actions=view.parts.audit.actions(),
         older=f"/audit?{urlencode(older)}" if older else "", details=_details, filtered=bool(wanted or before),
-        last=view.parts.anchors.last, by=lambda **more: f"/audit?{urlencode({**wanted, **more})}",
+        last=view.parts.anchors.last, who=_who, total=head.number if head else 0,
+        by=lambda **more: f"/audit?{urlencode({**wanted, **more})}",
     )  # fmt: skip
 
 
@@ -57,24 +64,41 @@ def _seen(view: View) -> list[str] | None:
     return [*names, *(f"token:{token.name}" for token in people.tokens(view.scope))]
 
 
+def _who(view: View, user: str) -> str:
+    """Who did it, for people."""
+    if not user.startswith(CONSOLE.user):
+        return user
+    name = user.removeprefix(CONSOLE.user)
+    return view.say("audit_console_by", name=name) if name else view.say("audit_console")
+
+
 def _details(view: View, entry: Entry) -> list[tuple[str, str]]:
-    """Names and values of an entry's details, for people."""
-    found = entry.details.items()
-    return [(view.say.either("detail_" + name, name), _words(view, name, value)) for name, value in found]
+    """Names and values of an entry's details, for people; without those that say nothing."""
+    found = [(name, _words(view, name, value)) for name, value in entry.details.items()]
+    return [(view.say.either("detail_" + name, name), words) for name, words in found if words]
 
 
 def _words(view: View, name: str, value: Any) -> str:
-    if name.startswith("scope") and value is None:
-        return view.say("everywhere")
-    if name.startswith("role"):
-        return view.say.either(f"role_{value}", str(value))
-    if name == "verdict":
-        return view.say.either(f"verdict_{value}", str(value))
+    if name.startswith("scope") and not value:
+        return view.say("everywhere" if value is None else "nowhere")
+    if name == "least_score" and value is None:
+        return view.say("go_back_configured")
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return view.say("yes" if value else "no")
+    if isinstance(value, list):
+        return view.say("list_and").join(_words(view, name, one) for one in value if not isinstance(one, list))
+    if name in ("segment", "segments") and isinstance(value, int):
+        return str(value + 1)  # as the incident's page numbers them
+    if name == "days" and isinstance(value, int) and 0 <= value < 7:
+        return view.say("weekdays").split()[value]
+    if name == "bytes" and isinstance(value, int):
+        return view.gigabytes(value)
     if name.endswith("_at") and isinstance(value, float) and 0 <= value < 2**37:
         return f"{view.day(value)} {view.clock_time(value)}"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "–" if value is None else str(value)
+    named = view.say.either(f"{NAMED[name]}{value}", str(value)) if name in NAMED else str(value)
+    return view.say.either(f"zone_{value}", named) if name == "kind" else named
 
 
 def _day(asked: str) -> date | None:
