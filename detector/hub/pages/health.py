@@ -171,7 +171,6 @@ def _page(view: View) -> dict[str, Any]:
         "may_acknowledge": may_acknowledge,
         "full_disk": FULL_DISK,
         "bad_clock_s": BAD_CLOCK_S,
-        "gib": lambda size: f"{size / 2**30:.1f} GiB",
     }
 
 
