@@ -455,6 +455,12 @@ def test_an_incident_is_kept_for_good_and_let_go(site: Site, guard: Any) -> None
     assert "法院来函" not in guard.get("/incidents/inc-1").text
 
 
+def test_where_there_are_no_cases_only_those_are_told_to_make_some_who_may(site: Site, guard: Any) -> None:
+    assert "在告警页或“复核”里把告警放入案件" in guard.get("/cases").text
+    page = site.somebody(Role.VIEWER, ["shanghai"]).get("/cases").text
+    assert "还没有案件" in page and "放入案件" not in page
+
+
 def test_the_pages_are_in_english_too(site: Site, guard: Any) -> None:
     page = opened(guard, incidents="inc-1")
     guard.cookies.set("language", "en")

@@ -90,6 +90,15 @@ def test_one_camera_box_or_recording_is_said_in_the_singular(key: str, values: d
     assert words in Phrases("en")(key, **values)
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_menu_calls_the_page_of_thresholds_what_it_calls_itself(language: str) -> None:
+    assert TEXTS[language]["nav_tuning"] == TEXTS[language]["tuning"]
+
+
+def test_the_menu_says_that_footage_is_kept_and_not_that_something_is_saved() -> None:
+    assert ZH["nav_retention"] in ZH["retention"] and ZH["nav_retention"] != ZH["save"]
+
+
 def test_ages() -> None:
     assert Phrases("en").ago(None) == "never"
     assert Phrases("en").ago(0.4) == "just now"

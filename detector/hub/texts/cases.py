@@ -3,7 +3,9 @@
 ZH: dict[str, str] = {
     "cases": "案件",
     "cases_none": "还没有案件",
-    "cases_none_text": "在告警页或审看台把告警放入案件；同一个人、同一件事的告警放在一起，可以一次导出证据包交给警方。",
+    "cases_none_text": "在告警页或“复核”里把告警放入案件；同一个人、同一件事的告警放在一起，"
+    "可以一次导出证据包交给警方。",
+    "cases_none_look": "保安或老板把告警整理成案件后，会显示在这里。",
     "cases_none_here": "没有这样的案件",
     "cases_all": "全部",
     "cases_older": "更早的案件",
@@ -25,7 +27,7 @@ ZH: dict[str, str] = {
     "case_conflict": "{user} 刚刚改过这个案件。您的内容还在下面，核对后再保存一次。",
     "case_somebody": "有人",
     "case_kept": "案件里的告警不会被自动清理。",
-    "case_not_kept": "已结案：其中的告警不再受保护，会按保存期限清理。",
+    "case_not_kept": "已结案：其中的告警不再受保护，会按保留期限清理。",
     "case_no_incidents": "案件里还没有告警",
     "case_incidents": "案件里的告警",
     "case_gone": "另有 {n} 条已被清理，只剩编号：",
@@ -151,8 +153,9 @@ ZH: dict[str, str] = {
 EN: dict[str, str] = {
     "cases": "Cases",
     "cases_none": "No cases yet",
-    "cases_none_text": "Put alerts into a case from their page or the review desk. What belongs to one person or one "
+    "cases_none_text": "Put alerts into a case from their page or from Review. What belongs to one person or one "
     "affair goes together, and leaves as one evidence pack for the police.",
+    "cases_none_look": "Cases show up here once a reviewer or owner has made some.",
     "cases_none_here": "No such cases",
     "cases_all": "All",
     "cases_older": "Older cases",
