@@ -45,6 +45,16 @@ def test_silence_is_not_taken_for_peace(site: Any) -> None:
     assert "边缘设备离线" in text_of(site.client.get("/cameras"))
 
 
+def test_chinese_pages_write_colons_and_seconds_as_chinese_does(site: Any) -> None:
+    health = {"cameras": {"cam1": {"age_s": 1, "fps": 5, "title": "东门"}}, "at_unix": site.clock.now()}
+    site.parts.health.report("shanghai", "box1", health, site.clock.now())
+    site.store.set_health("shanghai", "box1", health, site.clock.now())
+    pages = {path: text_of(site.client.get(path)) for path in ("/cameras", "/health", "/retention")}
+    assert "最近一帧：" in pages["/cameras"] and "时钟偏差 0 秒" in pages["/health"]
+    for path, page in pages.items():
+        assert not re.search("[\u4e00-\u9fff] ?: |[0-9]\\s?s\\b", page), path
+
+
 @pytest.mark.parametrize("cameras", [None, "x", 5, [1, {}], {"a": {"age_s": "old", "fps": []}}])
 def test_odd_health_reports_break_no_page(site: Any, cameras: Any) -> None:
     site.store.set_health("shanghai", "box1", {"cameras": cameras, "backlog": "?"}, site.clock.now())
