@@ -602,3 +602,13 @@ def test_a_change_and_a_proposal_leave_lines_in_the_audit_log(stage: Stage) -> N
     done = {entry.action: entry for entry in Audit(stage.site.store.database).entries()}
     assert done["zones"].details == {"version": 1, "back": False, "zones": ["bulk"]}
     assert done["zones"].subject == "shanghai/box1/cam3" and done["zone_proposal"].details["decision"] == "proposed"
+
+
+def test_when_a_picture_was_taken_is_told_within_its_sentence(stage: Stage, picture: bytes) -> None:
+    stage.site.client.cookies.set("language", "en")
+    stage.picture(picture, NOON - 7)
+    page = text_of(stage.site.client.get(PAGE))
+    assert "Picture of today 11:59:53" in page and "Today" not in page.split("Picture of")[1][:20]
+    stage.site.clock.at += 86400
+    page = text_of(stage.site.somebody(Role.OWNER, name="late").get(PAGE))
+    assert "昨天 11:59" in page

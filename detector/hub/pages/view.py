@@ -201,6 +201,12 @@ class View:
         days = (self.local(self.now).date() - day).days
         return f"{self.say(('today', 'yesterday')[days])} · {words}" if days in (0, 1) else words
 
+    def moment(self, at: float) -> str:
+        """Day and time within a sentence: `today 09:26:13`."""
+        days = (self.local(self.now).date() - self.local(at).date()).days
+        day = self.say(("today_within", "yesterday_within")[days]) if days in (0, 1) else self.day_words(at)
+        return f"{day} {self.clock_time(at)}"
+
     def span_of(self, day: date) -> tuple[float, float]:
         """Unix seconds at which a day of the site begins and ends."""
         begins, ends = (datetime(d.year, d.month, d.day, tzinfo=self.zone) for d in (day, day + timedelta(days=1)))

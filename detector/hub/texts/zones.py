@@ -124,7 +124,7 @@ EN: dict[str, str] = {
     "zones_waiting_offline": "The box can't be reached now; it will get them as soon as it is back.",
     "zones_refused": "✕ The box refused them and goes on with those before. Its reason:",
     "zones_unknown": "This box hasn't told its zones yet (too old, or never connected), so nothing can be drawn.",
-    "zones_contested": "{user} changed the zones of this camera, too, at {time}. Your draft is still here: see what it "
+    "zones_contested": "{user} changed the zones of this camera, too ({time}). Your draft is still here: see what it "
     "would change now, and send it only if it is to win.",
     "zones_blurred": "labels blurred, parcels made coarse",
     "zones_no_mounting": "Say in the configuration how the camera hangs (mounting), to have “too far” drawn here.",
