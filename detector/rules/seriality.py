@@ -69,23 +69,31 @@ def by_all(odds: Iterable[float]) -> float:
 
 
 def said_by_each(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int, int] | None = None) -> list[float]:
-    """What the acts of each person say, as `chance` takes them; a parcel counts for whoever was surest of it."""
+    """What the acts of each person say, as `chance` takes them.
+
+    A parcel counts once: for whoever of all who photographed it has most beside. Else a long sweep, gone over again by
+    tracks that break, would be taken to pieces that each say nothing.
+    """
     names = who or {}
-    surest: dict[int, tuple[float, int]] = {}
     theirs: dict[int, list[Act]] = {}
+    odds: dict[int, dict[int, float]] = {}
     for act in acts:
         if act.parcels and isfinite(act.score):
             parcel, name = act.parcels[0], names.get(act.track, act.track)
             theirs.setdefault(name, []).append(act)
-            surest[parcel] = max(surest.get(parcel, (0.5, name)), (min(act.score, SUREST), name))
+            own = odds.setdefault(name, {})
+            own[parcel] = max(own.get(parcel, 0.0), log_odds(min(max(act.score, 0.5), SUREST)))
     others: dict[int, list[Act]] = {}
     for act in work:
         others.setdefault(names.get(act.track, act.track), []).append(act)
     said = []
-    for name, own in theirs.items():
-        odds = [log_odds(sure) for sure, surer in surest.values() if surer == name]
-        if odds:
-            said.append(sum(odds) * share_of_photos(len(odds), about(own, others.get(name, ()))))
+    while odds:
+        most = max(odds, key=lambda name: sum(odds[name].values()))
+        own = odds.pop(most)
+        share = share_of_photos(len(own), about(theirs[most], others.get(most, ())))
+        said.append(sum(own.values()) * share)
+        left = {name: {p: v for p, v in more.items() if p not in own} for name, more in odds.items()}
+        odds = {name: more for name, more in left.items() if more}
     return said
 
 

@@ -102,9 +102,16 @@ def test_what_goes_on_about_the_time_of_the_photos_counts(other: tuple[float, fl
     assert found == ([(browsing, pytest.approx(seconds))] if seconds else [])
 
 
-def test_a_parcel_counts_for_whoever_was_surest_of_it() -> None:
-    said = said_by_each([*photos([0.9, 0.6]), *photos([0.9], track=2, first=1)])
-    assert said == pytest.approx([log(9), log(9)])
+def test_a_sweep_is_as_sure_when_others_go_over_its_parcels_again() -> None:
+    """As of a track that breaks again and again: each piece is surer of one of the parcels."""
+    once = photos([0.8, 0.8, 0.8, 0.8])
+    again = [act for track in range(2, 6) for act in photos([0.9], track=track, first=track - 1)]
+    assert chance([*once, *again], (), {}, WEIGHTS) >= chance(once, (), {}, WEIGHTS)
+
+
+def test_a_parcel_counts_once_for_who_has_most_beside() -> None:
+    said = said_by_each([*photos([0.9, 0.6]), *photos([0.9, 0.9], track=2, first=1)])
+    assert said == pytest.approx([2 * log(9), log(9)])
 
 
 def test_two_tracks_of_one_person_go_on_with_one_another() -> None:
