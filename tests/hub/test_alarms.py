@@ -320,6 +320,7 @@ def raise_one(site: Site, *found: Sign) -> list[Alarm]:
 
 def test_feed_and_health_page_show_what_is_wrong_and_what_to_do(site: Site) -> None:
     site.app.app.state.parts.health.begin()  # type: ignore[attr-defined]
+    site.store.set_health("shanghai", "box1", {"cameras": {}}, site.clock.now())
     assert "没有系统异常" in site.client.get("/health").text
     raise_one(site, SILENT, drops(7, by={"rows": 7}))
     for path in ("/", "/feed/live", "/health", "/health/part", "/alarms"):
