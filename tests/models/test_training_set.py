@@ -202,7 +202,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         pytest.param("mine: {licence: ours, files: [''], known: [parcel]}", "files.0: .*at least 1", id="all files"),
         pytest.param("mine: {licence: ours, files: [x_], known: [], use: test}", "mine.use: .*'judge'", id="no use"),
         pytest.param("mine: {licence: ours, files: [x_], knows: []}", "mine.known: Field required", id="no key"),
-        pytest.param("mine: [", "parsing", id="no YAML"),
+        pytest.param("mine: [", "line 1, column 8: expected", id="no YAML"),
         pytest.param("", "dictionary", id="empty"),
     ],
 )
