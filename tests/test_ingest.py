@@ -193,7 +193,7 @@ def test_an_alert_is_stored_told_and_acknowledged(
     sender.say(ONE.alerts, alert("a"))
     assert soon(lambda: sender.acked == ["a"])
     assert list(store.alerts) == ["a"]
-    assert told == [["a"]]
+    assert soon(lambda: told == [["a"]])  # an edge is answered first
     assert keys.active("north", "box-1") == PUBLIC
 
 
@@ -203,7 +203,7 @@ def test_a_double_is_acknowledged_again_but_not_told_again(
     for _ in range(3):
         sender.say(ONE.alerts, alert("a"))
     assert soon(lambda: sender.acked == ["a", "a", "a"])
-    assert told == [["a"]]
+    assert soon(lambda: told == [["a"]])  # an edge is answered first
 
 
 def test_many_share_one_commit(sender: Sender, store: MemoryStore) -> None:
@@ -471,7 +471,7 @@ def test_a_listener_that_fails_costs_nothing(
         sender.say(ONE.alerts, alert("a"))
         sender.say(ONE.alerts, alert("b"))
         assert soon(lambda: sender.acked == ["a", "b"])
-    assert "what waits for new alerts failed" in caplog.text
+        assert soon(lambda: "what waits for new alerts failed" in caplog.text)
 
 
 def test_commands_are_left_with_the_broker_and_told_anew_when_they_change(
