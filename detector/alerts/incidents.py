@@ -183,20 +183,11 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     A rule tells a finding from its beginning every time. Of a finding that outlives its incident, the next one has
     only what came after, and so an id of its own and no photo counted twice.
     """
+    if not signal.acts:
+        return _gone_on(signal, ended)
     told = {(act.track, act.started_at, act.kind) for act in ended.acts}
     since = min((act.started_at for act in ended.acts), default=ended.started_at)
     acts = tuple(a for a in signal.acts if a.started_at >= since and (a.track, a.started_at, a.kind) not in told)
-    if not signal.acts:
-        since = max(signal.started_at, ended.ended_at)
-        if since - ended.started_at < SAME_S:  # that one was told at one instant: what follows has begun since
-            since = signal.at
-        if since - ended.started_at < SAME_S:
-            return None
-        goes_on = signal.started_at < ended.ended_at <= signal.at
-        if goes_on and signal.at - ended.ended_at < LEAST_MORE_S:
-            return None  # the last seconds of what was told
-        facts = {**signal.facts, "told_before": True} if goes_on else signal.facts
-        return replace(signal, started_at=min(signal.at, since), facts=facts)
     if not any(act.kind in (ActKind.PHOTO, ActKind.SCAN) for act in acts):  # what went on beside them is no news
         return None
     if len(acts) == len(signal.acts):
@@ -217,8 +208,22 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     )
 
 
+def _gone_on(signal: Signal, ended: Incident) -> Signal | None:
+    """What a signal without acts says beyond the incident that ended before it: how long it has gone on since."""
+    since = max(signal.started_at, ended.ended_at)
+    if since - ended.started_at < SAME_S:  # that one was told at one instant: what follows has begun since
+        since = signal.at
+    if since - ended.started_at < SAME_S:
+        return None
+    goes_on = signal.started_at < ended.ended_at <= signal.at
+    if goes_on and signal.at - ended.ended_at < LEAST_MORE_S:
+        return None  # the last seconds of what was told
+    facts = {**signal.facts, "told_before": True} if goes_on else signal.facts
+    return replace(signal, started_at=min(signal.at, since), facts=facts)
+
+
 def is_anew(finding: Signal, signal: Signal, window_s: float) -> bool:
-    """Whether all acts that a signal counts began more than `window_s` after those of a finding of the same."""
+    """Whether all acts that a signal counts began more than `window_s` after those of the finding that it goes on."""
     over = max((act.ended_at for act in finding.acts), default=signal.started_at)
     return bool(signal.acts) and signal.started_at - over > window_s
 

@@ -291,9 +291,8 @@ def exported(file: Path, folder: Path) -> tuple[Path, str]:
     except ModelError:
         raise
     except Exception as error:  # an unpickled file can raise anything
-        reason = re.sub(
-            r"^ERROR\W+", "", first_line(error).replace(str(copy), "it")
-        )  # the copy is gone when it is read
+        # The copy is gone when this is read.
+        reason = re.sub(r"^ERROR\W+", "", first_line(error).replace(str(copy), "it"))
         raise ModelError(f"{file} can't be exported: {reason}") from error
     logger.info("exported; what both say of pictures is compared")
     runtime = OnnxRuntime(onnx)

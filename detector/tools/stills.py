@@ -88,8 +88,8 @@ def detect_pictures(
     """
     if out.is_dir():
         raise ConfigError([Problem("--out", "", f"is a folder: {out}", "name a file in it")])
-    # Which a file would take the place of; /dev/stdout may be a link to one that a shell writes on.
-    if out.exists() and not (out.is_file() and not str(out.absolute()).startswith(DEVICES)):
+    # What a file would take the place of; /dev/stdout may be a link to one that a shell writes on.
+    if out.exists() and (not out.is_file() or str(out.absolute()).startswith(DEVICES)):
         raise ConfigError([Problem("--out", "", f"is no file but a pipe or device: {out}", "name a file")])
     pictures = pictures_in(paths)
     if out.suffix.lower() in SUFFIXES or out.resolve() in {path.resolve() for path in pictures}:
@@ -127,14 +127,11 @@ def read_picture(path: Path) -> NDArray[np.uint8] | str:
         return f"can't be read: {error.strerror}"
     except cv2.error:
         return "larger than can be read"
-    if image is None and data.size:
+    if image is None:
         from detector.sources.recording import SUFFIXES as CLIPS
 
-        return "not a picture that can be read" + (
-            " (clips: labelwatch replay)" if path.suffix.lower() in CLIPS else ""
-        )
-    if image is None:
-        return "empty"
+        clips = " (clips: labelwatch replay)" if path.suffix.lower() in CLIPS else ""
+        return f"not a picture that can be read{clips}" if data.size else "empty"
     return np.asarray(image, np.uint8)
 
 
