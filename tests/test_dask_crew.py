@@ -155,6 +155,7 @@ def test_workers_that_look_with_something_else_are_named(
 ) -> None:
     ours = dask_crew.outfit(GLANCE) | {"model": "scene (0123456789ab)"}
     monkeypatch.setattr(dask_crew, "outfit", lambda analysis: ours)
+    cluster.await_workers(2)  # one that an earlier test killed may not be back yet
     with pytest.raises(ClusterError) as caught:
         seconds_of(files(tmp_path, "a"), crew_of(cluster))
     told = str(caught.value).splitlines()
