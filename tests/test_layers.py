@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,15 @@ def imported(tree: ast.AST, *, only_when_loaded: bool = False) -> Iterator[str]:
             yield from imported(node, only_when_loaded=only_when_loaded)
 
 
-TREES = {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
-IMPORTS = {name: set(imported(tree)) for name, tree in TREES.items()}
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Read when first asked for: every process of the suite loads this file, and one runs it."""
+    return {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    return {name: set(imported(tree)) for name, tree in trees().items()}
 
 
 def is_in(name: str, *packages: str) -> bool:
@@ -61,12 +69,12 @@ def is_in(name: str, *packages: str) -> bool:
 
 
 def users_of(package: str) -> set[str]:
-    return {name for name, found in IMPORTS.items() if any(is_in(other, package) for other in found)}
+    return {name for name, found in imports().items() if any(is_in(other, package) for other in found)}
 
 
 def test_there_is_something_to_read() -> None:
-    assert {"detector.pipeline", "detector.rules.acts", "detector.hub.store"} <= IMPORTS.keys()
-    assert "detector.values" in IMPORTS["detector.pipeline"]
+    assert {"detector.pipeline", "detector.rules.acts", "detector.hub.store"} <= imports().keys()
+    assert "detector.values" in imports()["detector.pipeline"]
 
 
 def own_imports(package: str, *allowed: str) -> set[tuple[str, str]]:
@@ -74,7 +82,7 @@ def own_imports(package: str, *allowed: str) -> set[tuple[str, str]]:
     fine = [f"detector.{name}" for name in ("__version__", *allowed)]
     return {
         (name, other)
-        for name, found in IMPORTS.items()
+        for name, found in imports().items()
         for other in found
         if is_in(name, f"detector.{package}") and other.startswith("detector.") and not is_in(other, *fine)
     }
@@ -142,15 +150,15 @@ def test_nothing_between_source_and_sink_asks_what_time_it_is() -> None:
     clocks = ("time", "datetime", "detector.clock")
     assert {
         (name, other)
-        for name, found in IMPORTS.items()
+        for name, found in imports().items()
         for other in found
         if is_in(name, *BETWEEN) and is_in(other, *clocks)
     } == set()
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:
-    modules = [name for name in TREES if is_in(name, "detector.cli")]
-    found = {name for module in modules for name in imported(TREES[module], only_when_loaded=True)}
+    modules = [name for name in trees() if is_in(name, "detector.cli")]
+    found = {name for module in modules for name in imported(trees()[module], only_when_loaded=True)}
     ours = {name.split(".")[1] for name in found if name.startswith("detector.")}
     assert ours <= {"cli", "errors", "secrecy", "progress", "__version__"}
 
