@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any
 
 from detector.clock import unix
+from detector.facts import count, holds, number
 from detector.values import Incident, IncidentKind
 
 LANGUAGES = ("zh", "en")
@@ -143,7 +144,6 @@ SEVERITY_NAMES: Mapping[str, Mapping[str, str]] = {
 }
 
 MOSTLY = 0.5  # from this share of the acts on, squatting is said of the whole
-LARGEST = 1e9  # a count or a number of seconds beyond this is no fact
 LONGEST_KIND = 60
 LONGEST_SENTENCE = 300
 
@@ -180,26 +180,6 @@ def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
     if not parts:
         return [_other(record, language, say), *last]
     return [parts[0][:1].upper() + parts[0][1:], *parts[1:], *last]
-
-
-def number(facts: Mapping[str, Any], name: str) -> float | None:
-    """A fact that is a number, finite and of a size that makes sense; `None` for all else."""
-    value = facts.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if isfinite(value) and abs(value) <= LARGEST else None
-
-
-def count(facts: Mapping[str, Any], name: str) -> int:
-    """A fact that counts things; 0 where it isn't known, 1 where it is only known that there are."""
-    if facts.get(name) is True:
-        return 1
-    return max(0, round(number(facts, name) or 0.0))
-
-
-def holds(facts: Mapping[str, Any], name: str) -> bool:
-    """Whether a fact says yes: true, or a number above nought."""
-    return count(facts, name) > 0
 
 
 def count_range(low: int, high: int) -> str:

@@ -16,6 +16,7 @@ from tests.conftest import REPOSITORY
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
     "values", "heap", "pictures", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets",
+    "facts",
     "resources", "sides", "pixelation", "containers", "plain_yaml",
     "census",
     "evidence",

@@ -28,7 +28,7 @@ from typing import Any
 
 from detector.alerts.severity import GRAVITY, severity
 from detector.config import Incidents
-from detector.sentences import count, holds, number
+from detector.facts import FACTS, PLAIN, count, holds, number
 from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
 
 Key = tuple[IncidentKind, str | None]
@@ -36,16 +36,8 @@ Key = tuple[IncidentKind, str | None]
 SAME_S = 0.001  # findings that begin within this have the same id
 LEAST_MORE_S = 60.0  # a finding that outlives its incident is news again once it has gone on for so long
 
-# Of two findings that state one of these, the larger counts: they tell of different people, or of different times.
-LARGEST = (
-    "people", "people_inside", "stay_s", "crouched_s", "crouched", "away_s", "carried", "visits", "out_of_hours",
-)  # fmt: skip
-
 # Of these one incident may hold several of one zone, by turns: who stayed, and who stayed later.
 SEVERAL = (IncidentKind.LINGERING, IncidentKind.BLIND_CORNER)
-
-# Of a finding and the one before it, which tell of different acts, the sum counts.
-ADDED = ("photos", "untold", "scans", "unclear", "moved_on")
 
 
 @dataclass(slots=True)
@@ -272,7 +264,11 @@ def added(earlier: Signal, signal: Signal) -> Signal:
 
     old, new = earlier.labels_exposed, signal.labels_exposed
     facts = united(sorted((earlier.facts, signal.facts), key=lambda told: count(told, "photos")))
-    sums = {name: count(earlier.facts, name) + count(signal.facts, name) for name in ADDED if name in facts}
+    sums = {
+        name: count(earlier.facts, name) + count(signal.facts, name)
+        for name, fact in FACTS.items()
+        if fact.adds and name in facts
+    }
     if "parcels" in facts:
         sums["parcels"] = together(count(earlier.facts, "parcels"), count(signal.facts, "parcels"))
     if "unsure" in facts:
@@ -288,13 +284,13 @@ def added(earlier: Signal, signal: Signal) -> Signal:
 
 
 def united(facts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Facts of several findings: of one that several state, the last one's, but the largest of `LARGEST`."""
+    """Facts of several findings: of one that several state, the last one's, or the largest where the larger counts."""
     together: dict[str, Any] = {}
     for more in facts:
         for name, value in more.items():
-            if name in LARGEST and name in together and _size(together, name) > _size(more, name):
-                continue
-            together[name] = value
+            largest = name in together and FACTS.get(name, PLAIN).largest
+            if not (largest and _size(together, name) > _size(more, name)):
+                together[name] = value
     return together
 
 

@@ -25,7 +25,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from detector.sentences import count, holds, number, squats
+from detector.facts import count, holds, number
+from detector.sentences import squats
 from detector.values import CountRange, IncidentKind, Severity
 
 # The gravest first: an incident of several findings is told as the first of these.

@@ -8,5 +8,5 @@ whatever it learned in days is handed on if it is a `Learner`. Numbers that a si
 A rule whose findings are of a new kind has that kind told in these places, and `tests/test_kinds.py` names those left:
 `values.IncidentKind` and `config.IncidentKindName`; how grave it is (`alerts/severity.py`, and `hub/harm.py` for the
 order of the review desk); its name (`sentences.KIND_NAMES`), sentence (`sentences.clauses`) and advice
-(`hub/texts/basic.py`).
+(`hub/texts/basic.py`). What it tells beside stands in `facts.FACTS`.
 """

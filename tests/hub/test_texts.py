@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import detector.hub
+from detector.facts import FACTS
 from detector.hub.store import Store
 from detector.hub.stored import VERDICTS
 from detector.hub.texts import AREAS, EN, TEXTS, ZH, Phrases, advice, explanation
@@ -46,6 +47,11 @@ def test_every_word_an_edge_may_say_has_a_text() -> None:
         assert all(f"verdict_{verdict}" in language for verdict in VERDICTS)
         for kind in IncidentKind:
             assert {f"kind_{kind.value}", f"advice_{kind.value}"} <= language.keys()
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_every_fact_has_a_name(fact: str) -> None:
+    assert all(f"fact_{fact}" in language for language in TEXTS.values())
 
 
 def test_every_text_that_pages_ask_for_exists_and_no_other() -> None:

@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
+from detector.facts import FACTS, PLAIN, number
 from detector.hub.auth import Session, bearer_token, cookie_name
 from detector.hub.cameras import CameraState, camera_states
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
@@ -28,7 +29,7 @@ from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
 from detector.hub.stored import VERDICTS, Edge, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
-from detector.sentences import count_range, number
+from detector.sentences import count_range
 
 LONGEST_FORM = 32 * 1024  # all zones of a camera, as large as they may be, come to 24
 FORM_S = 30.0  # from its first byte to its last
@@ -43,12 +44,7 @@ TEMPLATES.globals.update(
     count_range=count_range, explanation=explanation, advice_on=advice, VERDICTS=VERDICTS, Right=Right,
     one_day=timedelta(days=1), program_version=program_version,
 )  # fmt: skip
-# Facts that say nothing where they are nought: almost always they are.
-SILENT_AT_NOUGHT = {
-    "scans", "unclear", "unsure", "untold", "moved_on", "beside", "along_row", "acts_told_earlier",
-    "told_before", "visits", "watched_h", "lay_up",
-}  # fmt: skip
-NAMED = {"posture": "posture_", "what": "what_"}  # facts whose values are words of ours
+NAMED = {"posture": "posture_", "what": "what_", "ended_by": "ended_by_"}  # facts whose values are words of ours
 
 
 class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
@@ -264,7 +260,7 @@ class View:
         """A fact as an edge told it, for people; empty where it says nothing to them."""
         if value is None or name == "p_value":  # older edges told the chance of one look, which misleads
             return ""
-        if not value and name in SILENT_AT_NOUGHT:
+        if not value and FACTS.get(name, PLAIN).rare:
             return ""
         if name == "findings":
             kinds = value if isinstance(value, list) and len(value) > 1 else []

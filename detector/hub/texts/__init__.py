@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from detector.facts import holds
 from detector.hub.stored import StoredIncident
 from detector.hub.texts import (
     alarms,
@@ -26,7 +27,7 @@ from detector.hub.texts import (
     review,
     zones,
 )
-from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, holds
+from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses
 from detector.sentences import TEXTS as SENTENCES
 from detector.values import IncidentKind
 

@@ -1,0 +1,104 @@
+"""What a finding tells beside its people, acts and boxes: every fact by name, and how one is read that may be rubbish.
+
+Facts travel as plain JSON: the edge that told them may be newer than this program, or its memory torn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+LARGEST = 1e9  # a count or a number of seconds beyond this is no fact
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """How a fact of two findings becomes that of one incident, and when it is news; of most, the newest is told.
+
+    Attributes:
+        largest: Of two findings that state it, the larger counts: they tell of different people, or different times.
+        adds: Of a finding and the one before it, which tell of different acts, the sum counts.
+        rare: It is nought almost always, and says nothing then.
+    """
+
+    largest: bool = False
+    adds: bool = False
+    rare: bool = False
+
+
+PLAIN = Fact()  # and what an edge that is newer tells
+
+# Those of `_s` are seconds, of `_h` hours, of `_rate` shares (0..1). What isn't known is left out or `None`.
+FACTS: Mapping[str, Fact] = {
+    # Whoever it was
+    "people": Fact(largest=True),  # how many it took at least
+    "parcels": PLAIN,  # how many they photographed, or stayed beside
+    "shift": PLAIN,  # its name; `None` outside all shifts
+    "out_of_hours": Fact(largest=True),
+    "unsure": Fact(rare=True),  # whether it is told as a doubt; two doubts are one only where both are
+    # Sweeps
+    "photos": Fact(adds=True),
+    "untold": Fact(adds=True, rare=True),  # photos gone unseen, at most
+    "scans": Fact(adds=True, rare=True),
+    "unclear": Fact(adds=True, rare=True),  # acts that were photos or something else
+    "moved_on": Fact(adds=True, rare=True),  # photos of a parcel that was taken away right after
+    "beside": Fact(rare=True),  # how many stayed with them without an act of their own
+    "pace_per_min": PLAIN,
+    "along_row": Fact(rare=True),
+    "crouched": Fact(largest=True),  # share of the acts done squatting
+    "acts_told_earlier": Fact(rare=True),  # by the incident before, whose acts aren't counted again
+    # Patterns of labels
+    "up": PLAIN,  # parcels of the patch that lie label up, of those `judged`
+    "judged": PLAIN,
+    "zone_up": PLAIN,
+    "zone_judged": PLAIN,
+    "usual_rate": PLAIN,  # share of the zone's parcels that lie label up in the mean
+    "evidence": PLAIN,  # decimal logarithm of the e-value over its threshold (`rules/zone_watch.py`)
+    "false_alarms_per_month": PLAIN,  # the level that was set
+    "lay_up": Fact(rare=True),  # label up when watching began
+    "arrived_up": PLAIN,
+    "turned_here": PLAIN,
+    "turned_by_person": PLAIN,  # of those, with somebody beside them
+    "watched_h": Fact(rare=True),
+    "aligned": PLAIN,  # labels run one way
+    "regular": PLAIN,  # parcels lie in rows
+    # Staying
+    "stay_s": Fact(largest=True),
+    "crouched_s": Fact(largest=True),
+    "posture": PLAIN,  # `crouched`, `standing` or `mixed`
+    "told_before": Fact(rare=True),  # it goes on since an incident before
+    # Blind corners
+    "away_s": Fact(largest=True),
+    "still_inside": PLAIN,
+    "carried": Fact(largest=True),
+    "visits": Fact(largest=True, rare=True),  # which of the shift it was
+    "people_inside": Fact(largest=True),
+    # Cameras
+    "what": PLAIN,  # what is wrong with it, as in `rules/tamper.py`
+    "lasted_s": PLAIN,
+    "step_s": PLAIN,  # by how much its time jumped
+    # Incidents
+    "ended_by": PLAIN,  # `restart` of the edge, after which nothing is known
+}  # fmt: skip
+
+
+def number(facts: Mapping[str, Any], name: str) -> float | None:
+    """A fact that is a number, finite and of a size that makes sense; `None` for all else."""
+    value = facts.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if isfinite(value) and abs(value) <= LARGEST else None
+
+
+def count(facts: Mapping[str, Any], name: str) -> int:
+    """A fact that counts things; 0 where it isn't known, 1 where it is only known that there are."""
+    if facts.get(name) is True:
+        return 1
+    return max(0, round(number(facts, name) or 0.0))
+
+
+def holds(facts: Mapping[str, Any], name: str) -> bool:
+    """Whether a fact says yes: true, or a number above nought."""
+    return count(facts, name) > 0
