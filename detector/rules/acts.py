@@ -156,7 +156,7 @@ class SequentialTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PersonLook:
     """One look as the test takes it.
 
     Attributes:
@@ -208,7 +208,7 @@ class ActRecogniser:
             since = 0.0 if memory.bearing is None else scene.at - memory.bearing.at
             seconds = min(max(since, 0.0), self._test.longest_s)
             nearest = partial(within_reach, person.box, bearing.height, scene.parcels)
-            after, acts = step(memory, Look(scene.at, seconds, likelihoods, look, bearing, nearest), self._test)
+            after, acts = step(memory, PersonLook(scene.at, seconds, likelihoods, look, bearing, nearest), self._test)
             self._memory[person.id] = after
             told += [act.act(person.id) for act in acts]
         for track, memory in self._memory.drop(scene.ended):
@@ -241,7 +241,7 @@ def going_on(memory: Memory) -> list[Run | Undecided]:
     return [act for act in (memory.act, memory.undecided) if act is not None and act.confirmed]
 
 
-def step(memory: Memory, look: Look, test: SequentialTest) -> tuple[Memory, list[Run | Undecided]]:
+def step(memory: Memory, look: PersonLook, test: SequentialTest) -> tuple[Memory, list[Run | Undecided]]:
     """One look at a person: the next memory, and acts to tell now (confirmed or ended)."""
     act, past = memory.act, memory.past
     told: list[Run | Undecided] = []
@@ -279,7 +279,7 @@ def margin(likelihoods: Sequence[float], kind: ActKind) -> float:
     return likelihoods[k] - max(*likelihoods[:k], *likelihoods[k + 1 :])
 
 
-def added_up(run: Run | None, kind: ActKind, look: Look, test: SequentialTest) -> Run | None:
+def added_up(run: Run | None, kind: ActKind, look: PersonLook, test: SequentialTest) -> Run | None:
     """The run of a kind, not an act yet, after one more look; `None` while nothing speaks for it."""
     if run is not None and (look.at - run.last_at > test.gap_s or gone(run, look.bearing)):
         run = None
@@ -294,7 +294,7 @@ def added_up(run: Run | None, kind: ActKind, look: Look, test: SequentialTest) -
     return run if taking is None else begun_at(run, taking, look)
 
 
-def with_look(run: Run, look: Look, test: SequentialTest) -> Run:
+def with_look(run: Run, look: PersonLook, test: SequentialTest) -> Run:
     """The run and one more look."""
     share = look.seconds / test.tau_s[run.kind]
     added = [share * value for value in look.likelihoods]
@@ -323,7 +323,7 @@ def plus(sums: Sums, added: Sequence[float]) -> Sums:
     return tuple([a + b for a, b in zip(sums, added, strict=True)])
 
 
-def aimed(run: Run, parcel: int, new: Rival, look: Look) -> dict[str, Any]:
+def aimed(run: Run, parcel: int, new: Rival, look: PersonLook) -> dict[str, Any]:
     """What changes in a run with a look that aims at a parcel, which is a `new` rival unless it is known already."""
     aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
     target = run.target
@@ -345,7 +345,7 @@ def taken_over(run: Run) -> int | None:
     return next((parcel for parcel, rival in run.rivals.items() if rival.seconds >= TAKEN_OVER_S), None)
 
 
-def begun_at(run: Run, parcel: int, look: Look) -> Run:
+def begun_at(run: Run, parcel: int, look: PersonLook) -> Run:
     """The run of the same kind at the parcel that took over, from when looks turned to it."""
     rival = run.rivals[parcel]
     return Run(
@@ -355,7 +355,7 @@ def begun_at(run: Run, parcel: int, look: Look) -> Run:
     )  # fmt: skip
 
 
-def gone_on(act: Run, look: Look, test: SequentialTest) -> tuple[Run, bool, Run | None]:
+def gone_on(act: Run, look: PersonLook, test: SequentialTest) -> tuple[Run, bool, Run | None]:
     """An act after one more look, whether it is over, and what follows it of the same kind."""
     if look.at - act.last_at > test.gap_s or gone(act, look.bearing):
         return act, True, added_up(None, act.kind, look, test)
@@ -380,7 +380,7 @@ def is_act(run: Run, test: SequentialTest) -> bool:
     return run.evidence(test.intraclass) >= test.yes and run.last_at - run.started_at >= test.least_s - 1e-6
 
 
-def placed(run: Run, look: Look) -> Run:
+def placed(run: Run, look: PersonLook) -> Run:
     """The run with a parcel that stands for its target where no phone was seen that aims at any: the nearest."""
     return replace(run, target=look.nearest()) if run.target is None and run.kind in IN_PLACE else run
 
@@ -423,7 +423,7 @@ def chance(log_odds: float) -> float:
 
 
 def waited(
-    undecided: Undecided | None, act: Run | None, look: Look, test: SequentialTest
+    undecided: Undecided | None, act: Run | None, look: PersonLook, test: SequentialTest
 ) -> tuple[Undecided | None, list[Run | Undecided]]:
     """What is known of a device that no kind has won, after one more look, and what to tell of it now."""
     known = undecided is not None and undecided.confirmed

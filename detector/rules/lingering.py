@@ -57,7 +57,7 @@ MOSTLY, HARDLY = 0.6, 0.1  # shares of a stay crouched, above and below which th
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sighting:
     """What one scene says of one person.
 
     Attributes:
@@ -120,28 +120,28 @@ class Stay:
         return self.length_s >= settings.after_s or self.crouched_s >= settings.crouched_after_s
 
 
-def step(before: Stay | None, look: Look, at: float) -> Stay:
+def step(before: Stay | None, seen: Sighting, at: float) -> Stay:
     """A stay after one more look at frame time `at`; `before` is `None` for somebody new."""
-    person, feet = look.person, foot(look.person.box)
+    person, feet = seen.person, foot(seen.person.box)
     now = max(person.box[3] - person.box[1], 1.0)
     upright = risen(before.upright, now, feet[1], at - before.bearing.at) if before else (now, feet[1])
     bearing = Bearing(at, standing(upright, feet[1]), now, feet)
     if before is None:
-        before = Stay(look.zone, at, bearing, upright, feet)
+        before = Stay(seen.zone, at, bearing, upright, feet)
     elif distance(feet, before.place) > ROAM * bearing.height:
-        before = replace(before, zone=look.zone, zone_at=at, bearing=bearing, place=feet, since=None)
-    elif look.zone is before.zone:
+        before = replace(before, zone=seen.zone, zone_at=at, bearing=bearing, place=feet, since=None)
+    elif seen.zone is before.zone:
         before = replace(before, zone_at=at)
     elif at - before.zone_at > AWAY_S:
-        before = replace(before, zone=look.zone, zone_at=at, since=None)
+        before = replace(before, zone=seen.zone, zone_at=at, since=None)
     look_s = min(at - before.bearing.at, LONGEST_LOOK_S)
-    scanned_s = before.scanned_s + look_s if look.scanning else max(0.0, before.scanned_s - look_s / 2)
-    worked = look.worked or scanned_s >= SCANNED_S
-    beside_at = at if look.beside else before.beside_at
+    scanned_s = before.scanned_s + look_s if seen.scanning else max(0.0, before.scanned_s - look_s / 2)
+    worked = seen.worked or scanned_s >= SCANNED_S
+    beside_at = at if seen.beside else before.beside_at
     watched = before.zone is not None and before.zone.kind != "packing"
     beside = watched and at - beside_at <= AWAY_S
     since = None if not beside else at if before.since is None or worked else before.since
-    unwelcome_at = before.unwelcome_at if look.welcome else at
+    unwelcome_at = before.unwelcome_at if seen.welcome else at
     begun = at if before.unwelcome_since is None else before.unwelcome_since
     return replace(
         before,
@@ -220,8 +220,8 @@ class LingeringRule:
         for n, (person, zone) in enumerate(zip(people, zones, strict=True)):
             welcome = zone is None or self._permission(zone, crowd[zone.name], scene.at).staying
             scanning = person.id in scanners and may_scan(person)
-            look = Look(person, zone, bool(beside[n]), bool(worked[n]), scanning, welcome)
-            self._stays[person.id] = step(self._stays.get(person.id), look, scene.at)
+            seen = Sighting(person, zone, bool(beside[n]), bool(worked[n]), scanning, welcome)
+            self._stays[person.id] = step(self._stays.get(person.id), seen, scene.at)
 
     def _height(self, person: Person) -> float:
         stay = self._stays.get(person.id)

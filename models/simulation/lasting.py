@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from simulation.noise import LOOKS_TO_CHOOSE, Look, read_looks
+from simulation.noise import LOOKS_TO_CHOOSE, MeasuredLook, read_looks
 
 LAGS_S = (0.0, 0.3, 0.7, 1.5, 2.5, 4.0, 6.0, 9.0)  # borders of the bins
 SURELY, LEAST_PX = 4.0, 12.0  # what a look says on average that is surely a photo's; diagonal of a device that shows
@@ -37,13 +37,13 @@ Stretch = list[tuple[float, float]]
 Means = NDArray[np.float64]
 
 
-def said(look: Look) -> float:
+def said(look: MeasuredLook) -> float:
     """Log odds of a photo, less those of the likeliest other act."""
     photo, *others = (log((score + FLOOR) / (1 - score + FLOOR)) for score in look.acts)
     return photo - max(others)
 
 
-def stretches_of(looks: Sequence[Look]) -> dict[str, dict[str, list[Stretch]]]:
+def stretches_of(looks: Sequence[MeasuredLook]) -> dict[str, dict[str, list[Stretch]]]:
     """Time and what it says of each look with acts, by act, person and stretch."""
     by_act: dict[str, dict[str, dict[int, Stretch]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for look in looks:
@@ -76,9 +76,9 @@ def intraclass(people: Sequence[Means]) -> float:
     return float(person / (person + within))
 
 
-def surely_photos(looks: Sequence[Look]) -> dict[str, tuple[int, int]]:
+def surely_photos(looks: Sequence[MeasuredLook]) -> dict[str, tuple[int, int]]:
     """How many stretches look surely like a photo, and of how many, by act; who isn't seen looks like nothing."""
-    stretches: dict[tuple[str, str, int], list[Look]] = defaultdict(list)
+    stretches: dict[tuple[str, str, int], list[MeasuredLook]] = defaultdict(list)
     for look in looks:
         stretches[look.act, look.person, look.stretch].append(look)
     found: dict[str, list[bool]] = defaultdict(list)

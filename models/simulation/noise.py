@@ -51,7 +51,7 @@ PAUSE_S = 0.7  # between looks at somebody in a clip: from here on another stret
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MeasuredLook:
     """One measured look at a person (`looks.py` explains the columns); NaN where nothing was seen.
 
     A person's *stretches* are counted: each is one scan, one photo, or whatever they do without a pause.
@@ -79,13 +79,13 @@ class Look:
         return self.person.split("/")[0].split("_")[0]
 
 
-def read_looks(path: Path = LOOKS) -> list[Look]:
+def read_looks(path: Path = LOOKS) -> list[MeasuredLook]:
     """The table of measured looks."""
 
     def number(text: str) -> float:
         return float(text) if text else float("nan")
 
-    looks: list[Look] = []
+    looks: list[MeasuredLook] = []
     last: dict[str, tuple[str, float, int]] = {}
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -95,7 +95,7 @@ def read_looks(path: Path = LOOKS) -> list[Look]:
                 stretch += 1
             last[person] = act, t, stretch
             looks.append(
-                Look(
+                MeasuredLook(
                     person, stretch, t, act,
                     *(number(row[key]) for key in ("device_px", "found", "phone", "scanner", "photo", "call")),
                     (number(row["act_photo"]), number(row["act_scan"]),
@@ -116,10 +116,12 @@ class Looks:
         blinded: Share of looks in which nothing is seen in the hand though something was.
     """
 
-    def __init__(self, looks: list[Look], *, hold_s: float = 0.6, mixed: float = 0.0, blinded: float = 0.0) -> None:
+    def __init__(
+        self, looks: list[MeasuredLook], *, hold_s: float = 0.6, mixed: float = 0.0, blinded: float = 0.0
+    ) -> None:
         self.hold_s, self.mixed, self.blinded = hold_s, mixed, blinded
-        self.people: dict[str, dict[str, list[Look]]] = defaultdict(lambda: defaultdict(list))
-        self._stretches: dict[tuple[str, int], list[Look]] = defaultdict(list)
+        self.people: dict[str, dict[str, list[MeasuredLook]]] = defaultdict(lambda: defaultdict(list))
+        self._stretches: dict[tuple[str, int], list[MeasuredLook]] = defaultdict(list)
         for look in looks:
             self.people[look.act][look.person].append(look)
             self._stretches[look.person, look.stretch].append(look)
@@ -144,7 +146,7 @@ class Looks:
             raise ValueError(f"{path}: nobody in part {first} of {number} does {', '.join(sorted(missing))}")
         return Looks([look for look in looks if look.warehouse in kept], **settings)
 
-    def draw(self, rng: Random, act: str, px: float, before: Look | None, elapsed: float) -> Look:
+    def draw(self, rng: Random, act: str, px: float, before: MeasuredLook | None, elapsed: float) -> MeasuredLook:
         """The look `elapsed` seconds after the one `before`, at somebody who does `act` with a device of `px` pixels.
 
         Args:
@@ -181,7 +183,7 @@ class Looks:
 
 
 def person_rows(
-    look: Look, box: Box, target: Box | None, rng: np.random.Generator
+    look: MeasuredLook, box: Box, target: Box | None, rng: np.random.Generator
 ) -> list[tuple[int, Box, float, list[float]]]:
     """What the detector says of one person: the person, and what it takes for a device in the hand.
 

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from evaluation.svg import Series, chart
 from simulation.crowd import PHONE_M, SIZE, STYLES, TALL_M, Hall, Plan, Step, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import LOOKS, Look, Looks, ParcelNoise, as_detections, person_rows
+from simulation.noise import LOOKS, Looks, MeasuredLook, ParcelNoise, as_detections, person_rows
 
 from detector.assembly import build_pipeline
 from detector.config import Analysis, Camera, EdgeConfig, Zone
@@ -56,7 +56,7 @@ class Visitor:
 
     plan: Plan
     begins: float
-    looks: dict[str, tuple[Look, float, Step]] = field(default_factory=dict)
+    looks: dict[str, tuple[MeasuredLook, float, Step]] = field(default_factory=dict)
 
     @property
     def ends(self) -> float:

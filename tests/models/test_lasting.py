@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from simulation.lasting import alike_by_lag, intraclass, said, stretches_of, surely_photos
-from simulation.noise import LOOKS_TO_CHOOSE, Look, Looks, read_looks
+from simulation.noise import LOOKS_TO_CHOOSE, Looks, MeasuredLook, read_looks
 
 
 def people(person: float, stretch: float, number: int = 400, each: int = 4) -> list[np.ndarray]:
@@ -18,8 +18,10 @@ def people(person: float, stretch: float, number: int = 400, each: int = 4) -> l
     return list(own + dice.normal(0, stretch**0.5, (number, each)))
 
 
-def look(person: str, t: float, photo: float, stretch: int = 0, act: str = "scan") -> Look:
-    return Look(person, stretch, t, act, 20.0, 0.9, 0.0, 0.0, 0.0, 0.0, (photo, 0.5, 0.1, 0.1), nan, nan, nan, nan)
+def look(person: str, t: float, photo: float, stretch: int = 0, act: str = "scan") -> MeasuredLook:
+    return MeasuredLook(
+        person, stretch, t, act, 20.0, 0.9, 0.0, 0.0, 0.0, 0.0, (photo, 0.5, 0.1, 0.1), nan, nan, nan, nan
+    )
 
 
 @pytest.mark.parametrize(("person", "stretch", "share"), [(0.0, 4.0, 0.0), (1.0, 3.0, 0.25), (4.0, 0.5, 0.89)])
@@ -41,14 +43,14 @@ def test_a_look_says_photo_as_far_as_nothing_else_is_likelier() -> None:
 
 
 def test_looks_without_acts_tell_nothing_and_stretches_are_kept_apart() -> None:
-    unseen = Look("b", 0, 0.0, "scan", 20.0, 0.0, 0.0, 0.0, nan, nan, (nan,) * 4, nan, nan, nan, nan)
+    unseen = MeasuredLook("b", 0, 0.0, "scan", 20.0, 0.0, 0.0, 0.0, nan, nan, (nan,) * 4, nan, nan, nan, nan)
     found = stretches_of([look("a", 0.0, 0.9), look("a", 0.2, 0.8), look("a", 9.0, 0.1, stretch=1), unseen])
     assert [len(one) for one in found["scan"]["a"]] == [2, 1] and "b" not in found["scan"]
 
 
 def test_stretches_that_look_surely_like_a_photo_are_counted_and_who_is_not_seen_counts_as_none() -> None:
-    unseen = Look("b", 0, 0.0, "scan", 20.0, 0.0, 0.0, 0.0, nan, nan, (nan,) * 4, nan, nan, nan, nan)
-    small = Look("c", 0, 0.0, "scan", 9.0, 0.9, 0.0, 0.0, 0.0, 0.0, (1.0, 0.0, 0.0, 0.0), nan, nan, nan, nan)
+    unseen = MeasuredLook("b", 0, 0.0, "scan", 20.0, 0.0, 0.0, 0.0, nan, nan, (nan,) * 4, nan, nan, nan, nan)
+    small = MeasuredLook("c", 0, 0.0, "scan", 9.0, 0.9, 0.0, 0.0, 0.0, 0.0, (1.0, 0.0, 0.0, 0.0), nan, nan, nan, nan)
     sure = [look("a", t, 0.999) for t in (0.0, 0.2)], [look("a", 9.0, 0.5, stretch=1)]
     assert surely_photos([*sure[0], *sure[1], unseen, small]) == {"scan": (1, 3)}
 

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from simulation.crowd import ORDINARY, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Look, Looks, read_looks
+from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks
 from simulation.people import TALL, Visitor, World, month_part, one_sweep, working_day
 
 from detector.values import IncidentKind
@@ -70,9 +70,9 @@ def test_looks_are_drawn_from_the_act_that_is_done() -> None:
         assert look.act == "photo"
 
 
-def seen(person: str, act: str = "scan", px: float = 30.0, stretch: int = 0) -> Look:
+def seen(person: str, act: str = "scan", px: float = 30.0, stretch: int = 0) -> MeasuredLook:
     nothing = (0.1, 0.1, 0.1, 0.1)
-    return Look(person, stretch, 0.0, act, px, 0.9, 0.0, 0.0, 0.0, 0.0, nothing, nan, nan, nan, nan)
+    return MeasuredLook(person, stretch, 0.0, act, px, 0.9, 0.0, 0.0, 0.0, 0.0, nothing, nan, nan, nan, nan)
 
 
 def changes(looks: Looks, act: str, draws: int) -> int:
