@@ -114,6 +114,10 @@ class Frame:
         """Width and height, pixels."""
         return self.picture.size
 
+    def is_at(self, at: float) -> bool:
+        """Whether a time, maybe rounded to milliseconds, is this frame's: two of a camera are so far apart at least."""
+        return abs(self.captured_at - at) <= 0.0005
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:

@@ -16,7 +16,6 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 300.0
 SETTLE_S = 5.0  # parcels are known, and made coarse, once they were looked at for some seconds
-SAME_S = 0.0005  # a scene's time is rounded, a frame's is as its clock has it; two frames are a millisecond apart
 AT_LEAST_S = {False: 2.0, True: 10.0}  # between two that were asked for, however often the hub asks
 
 Send = Callable[[bool, bytes, float], None]
@@ -48,7 +47,7 @@ class CameraPictures:
         from detector.alerts.snapshot import view_jpeg
 
         at = frame.captured_at
-        if abs(scene.at - at) > SAME_S:
+        if not frame.is_at(scene.at):
             return  # the frame was passed over: where its labels are isn't known
         if self._since is None or at < self._since:
             self._since = at

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.alerts.pictures import SAME_S
 from detector.errors import LabelwatchError
 from detector.pixelation import blurred, coarse
 from detector.values import Box, Frame, Incident, IncidentUpdate, Scene
@@ -29,7 +28,7 @@ def is_of(frame: Frame, incident: Incident) -> bool:
     What a finding was when it was last seen may be told later: by then its boxes are of no use, and others may lie
     beside the places that were to be blurred.
     """
-    return not incident.boxes or abs(incident.ended_at - frame.captured_at) <= SAME_S
+    return not incident.boxes or frame.is_at(incident.ended_at)
 
 
 def snapshot_jpeg(frame: Frame, update: IncidentUpdate) -> bytes:
