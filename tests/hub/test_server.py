@@ -118,7 +118,7 @@ hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
 allowed = {{
     "values", "heap", "pictures", "replay_words", "geometry", "clock", "errors", "wire", "config", "hub", "shifts",
-    "sentences", "sides", "names",
+    "sentences", "facts", "sides", "names",
     "evidence", "census", "plain_yaml", "secrecy", "resources", "credentials", "connection", "notify", "whole_files",
 }}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
