@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from detector.broker import EmbeddedBroker
 from detector.config import HubConfig, load_hub
+from detector.connection import run_once
 from detector.errors import ConfigError
 from detector.hub.audit import Audit
 from detector.hub.budget import Budget
@@ -240,6 +242,21 @@ def test_a_camera_that_goes_is_taken_away_and_so_is_what_an_earlier_hub_left(ope
     assert soon(lambda: not any("cam4" in topic for topic in list(kept)))
     assert soon(lambda: "cam4" not in str(devices(house.listener)["Edge box shanghai box1"].components.keys()))
     assert f"{CAMERA}/state" in kept
+
+
+def test_what_an_earlier_hub_left_is_taken_away_however_slowly_the_broker_brings_it(
+    open_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(client: Client, timeout_s: float) -> None:
+        time.sleep(0.05)
+        run_once(client, timeout_s)
+
+    monkeypatch.setattr(links, "run_once", slowly)
+    house = open_house()
+    for n in range(40):
+        house.listener.say(f"{ROOT}/ha/gone/box/camera-{n}/state", b"{}", retain=True)
+    house.start()
+    assert soon(lambda: not any("/gone/" in topic for topic in list(house.listener.kept)))
 
 
 def test_a_camera_without_a_picture_is_a_problem_and_a_box_that_is_away_is_not_available(house: House) -> None:

@@ -37,7 +37,7 @@ KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of i
 POLL_S = 0.1
 LOOK_S = 10.0
 SHORTEST_LOOK_S = 1.0  # so often at most, however much comes
-LEFTOVERS_S = 5.0  # so long after a session began, what the broker kept of an earlier one is taken away
+LEFTOVERS_S = 5.0  # once it brought nothing for so long, what the broker kept of an earlier session is taken away
 BIRTH_S = 10.0  # so often at most is all told anew because Home Assistant says that it has started
 LONGEST_BACK_OFF_S = 30.0
 QUEUED = 20_000  # packets that paho holds for a slow broker: a camera has nine when a session begins
@@ -164,7 +164,7 @@ class Link:
         self._left: set[str] = set()
         self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
         self._ready = self._cleared = self._greeted = False
-        self._looked_at = self._born_at = float("-inf")
+        self._looked_at = self._born_at = self._left_at = float("-inf")
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         self._begin_session()
@@ -181,7 +181,7 @@ class Link:
                     raise HandshakeError(error) from error
                 if self._background.stopping or time.monotonic() > deadline:
                     raise LinkError("the broker does not answer")
-            began = time.monotonic()
+            self._left_at = time.monotonic()
             logger.info("telling other systems by the broker at %s:%d", self._broker.host, self._broker.port)
             self._state = replace(self._state, connected=True, since=self._clock.now(), error="")
             self._publish(client, f"{self._topic}/status", ONLINE.encode(), retain=True)
@@ -192,7 +192,7 @@ class Link:
                 if passed > LOOK_S or (self._poked.is_set() and passed > SHORTEST_LOOK_S):
                     self._poked.clear()
                     self._look(client)
-                if not self._cleared and time.monotonic() - began > LEFTOVERS_S:
+                if not self._cleared and time.monotonic() - self._left_at > LEFTOVERS_S:
                     self._clear(client)
             self._publish(client, f"{self._topic}/status", OFFLINE.encode(), retain=True)
             for _ in range(10):  # what still waits may go
@@ -256,6 +256,7 @@ class Link:
             is_device = self._home is not None and self._home.is_ours(topic, bytes(message.payload))
             if (is_own or is_device) and message.payload and len(self._left) < MOST_LEFTOVERS:
                 self._left.add(topic)
+                self._left_at = time.monotonic()
         if is_command or (self._home and topic == self._home.birth_topic):
             self._inbox.append(message)
 
