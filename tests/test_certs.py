@@ -253,7 +253,7 @@ def test_checking_a_configuration_tells_what_ends_soon(tmp_path: Path, capsys: p
 
 def test_the_command_tells_what_to_write_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "certs"
-    assert main(["certs", str(folder), "--host", "10.0.0.9", "--edge", "north/box-1", "--lang", "en"]) == 0
+    assert main(["certs", str(folder), "--host", "10.0.0.9", "--edge", "north/box-1", "--language", "en"]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     hub = [line for line in lines if line.startswith(("broker:", "certs_dir:"))]
     (tmp_path / "hub.yaml").write_text("\n".join([hub[0], hub[1]]))
@@ -268,11 +268,11 @@ def test_the_command_tells_what_to_write_where(tmp_path: Path, capsys: pytest.Ca
     assert (read.site, read.edge) == ("north", "box-1")
     assert read.broker.cert_file is not None
     assert read.broker.cert_file.read_bytes() == (place / "client.crt").read_bytes()
-    assert main(["certs", str(folder), "--revoke", "north/box-1", "--lang", "zh"]) == 0
+    assert main(["certs", str(folder), "--revoke", "north/box-1", "--language", "zh"]) == 0
     assert "重启" in capsys.readouterr().out
-    assert main(["certs", str(folder), "--revoke", "north/box-1", "--lang", "en"]) == 0
+    assert main(["certs", str(folder), "--revoke", "north/box-1", "--language", "en"]) == 0
     assert "no certificate" in capsys.readouterr().out
-    assert main(["certs", str(folder), "--revoke", "north/bxo-1", "--lang", "en"]) == 1
+    assert main(["certs", str(folder), "--revoke", "north/bxo-1", "--language", "en"]) == 1
     assert "is the name right" in capsys.readouterr().out
     assert main(["certs", str(tmp_path / "none"), "--revoke", "north/box-1"]) == 1
     assert main(["certs", str(tmp_path / "none"), "--host", "a b"]) == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,35 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert left.value.code == 0
     assert capsys.readouterr().out == f"labelwatch {__version__}\n"
+
+
+def arguments_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, argparse.Action]]:
+    """Of each command and action: its name, what it says of itself, and each of its arguments."""
+    for argument in parser._actions:
+        if isinstance(argument, argparse._SubParsersAction):
+            for one in argument.choices.values():
+                yield from arguments_of(one)
+        elif argument.dest != "help":
+            yield parser.prog, parser.description or "", argument
+
+
+def test_every_command_says_what_it_does_and_what_each_argument_is() -> None:
+    every = list(arguments_of(build_parser()))
+    assert {name for name, about, _ in every if not about} == set()
+    assert [(name, argument.dest) for name, _, argument in every if not argument.help] == []
+
+
+def test_the_same_thing_is_asked_for_by_the_same_name_in_every_command() -> None:
+    every = [argument for _, _, argument in arguments_of(build_parser())]
+    languages = [argument for argument in every if argument.choices and set(argument.choices) == {"zh", "en"}]
+    assert len(languages) == 3
+    assert {tuple(argument.option_strings) for argument in languages} == {("--language",)}
+    assert {argument.metavar for argument in every if argument.dest == "config"} == {"CONFIG", "HUB_CONFIG"}
+
+
+def test_the_language_may_still_be_chosen_by_the_shorter_name_that_it_had() -> None:
+    for command in (["verify", "p.zip"], ["certs", "folder"], ["check", "c"]):
+        assert build_parser().parse_args([*command, "--lang", "zh"]).language == "zh"
 
 
 @pytest.mark.parametrize("verb", ["demo", "run", "hub", "replay", "bench", "detect", "label-export", "doctor", "check"])
@@ -182,7 +213,7 @@ def test_check_as_json_is_json_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("encoding", "arguments", "code"),
     [
         pytest.param("utf-8", ["check", os.fsdecode("大门.yaml".encode("gbk"))], 0, id="a name of another encoding"),
-        pytest.param("gbk", ["verify", "edge.yaml", "--lang", "zh"], 2, id="a mark that the terminal hasn't"),
+        pytest.param("gbk", ["verify", "edge.yaml", "--language", "zh"], 2, id="a mark that the terminal hasn't"),
         pytest.param(
             "ascii", ["check", "edge.yaml", "--explain", "--language", "zh"], 0, id="Chinese where there is none"
         ),

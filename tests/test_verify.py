@@ -413,9 +413,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_command_says_in_words_what_holds(run: Run, path: Path) -> None:
-    code, out, _ = run(path, "--lang", "zh")
+    code, out, _ = run(path, "--language", "zh")
     assert code == 0 and "录像：2 个文件与边缘设备签署的哈希一致" in out and "结论：全部成立" in out
-    code, out, _ = run(path, "--lang", "en")
+    code, out, _ = run(path, "--language", "en")
     assert code == 0 and "every byte of the file is as it was written" in out and "In short: all of it holds" in out
 
 
@@ -427,7 +427,7 @@ def test_the_command_speaks_the_language_of_the_terminal(run: Run, path: Path, m
 
 def test_exit_codes_tell_findings_from_what_is_no_pack(run: Run, path: Path) -> None:
     path.write_bytes(changed(PACK, PACK.index(CLIP)))
-    code, out, _ = run(path, "--lang", "en")
+    code, out, _ = run(path, "--language", "en")
     assert code == 1 and f"✗ a file was changed: {FOLDER}/segment-000.mp4" in out
     path.write_bytes(b"no zip")
     assert run(path)[0] == 2
@@ -452,9 +452,9 @@ def test_the_key_is_named_by_fingerprint_or_by_a_file(run: Run, path: Path, tmp_
     (tmp_path / "hub.pem").write_bytes(public_pem(KEY.public_key()))
     (tmp_path / "paper.txt").write_text(evidence.grouped(mine).upper() + "\n")
     for key in (mine, evidence.grouped(mine), tmp_path / "hub.pem", tmp_path / "paper.txt"):
-        code, out, _ = run(path, "--key", key, "--lang", "en")
+        code, out, _ = run(path, "--key", key, "--language", "en")
         assert code == 0 and "it is the one you named" in out
-    code, out, _ = run(path, "--key", "0" * 64, "--lang", "en")
+    code, out, _ = run(path, "--key", "0" * 64, "--language", "en")
     assert code == 1 and "✗ key: it isn't the one you named" in out
 
 

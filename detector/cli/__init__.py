@@ -14,7 +14,7 @@ import time
 
 from detector import __version__
 from detector.cli import edge, hub, models, recordings, trying
-from detector.cli.arguments import FAILED, MISUSED, Run
+from detector.cli.arguments import FAILED, MISUSED, verbs_of
 from detector.errors import ConfigError, LabelwatchError, MissingPart
 from detector.secrecy import guard, one_line, redacted
 
@@ -69,13 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="labelwatch", description="Notices people photographing parcel labels.")
     parser.add_argument("--version", action="version", version=f"labelwatch {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more")
-    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def verb(name: str, run: Run, what: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=what, description=what)
-        added.set_defaults(run=run)
-        return added
-
+    verb = verbs_of(parser, "COMMAND")
     for module in (trying, edge, hub, recordings, models):
         module.add_verbs(verb)
     return parser

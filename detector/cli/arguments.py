@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detector.errors import ConfigError, Problem
 
@@ -21,13 +21,38 @@ MOST_TOLD = 50  # files that were not taken; all are in the summary
 Run = Callable[[argparse.Namespace], int]
 Verb = Callable[[str, Run, str], argparse.ArgumentParser]  # names one: what runs it, and what it is about
 
+# What many commands ask for is asked for in the same words by all of them.
+EDGE_CONFIG: dict[str, Any] = {
+    "type": Path,
+    "metavar": "CONFIG",
+    "help": "configuration of an edge box: a copy of configs/site.yaml",
+}
+HUB_CONFIG: dict[str, Any] = {
+    "type": Path,
+    "metavar": "HUB_CONFIG",
+    "help": "configuration of the hub: configs/hub.yaml or a copy",
+}
+LANGUAGE: dict[str, Any] = {"choices": ("zh", "en"), "help": "that of the terminal when left out"}
+
+
+def verbs_of(parser: argparse.ArgumentParser, metavar: str) -> Verb:
+    """What names the verbs of a parser: the command's own, or the actions of one of them."""
+    verbs = parser.add_subparsers(required=True, metavar=metavar)
+
+    def verb(name: str, run: Run, what: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=what, description=what)
+        added.set_defaults(run=run)
+        return added
+
+    return verb
+
 
 def timezone(text: str) -> str:
     """A time zone of the IANA database."""
     from zoneinfo import available_timezones
 
     if text not in available_timezones():
-        raise argparse.ArgumentTypeError(f"no such time zone: {text}")
+        raise argparse.ArgumentTypeError(f"no such time zone: {text} (Asia/Shanghai, say)")
     return text
 
 

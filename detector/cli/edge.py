@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detector.cli.arguments import FINE, MISUSED, Verb, spoken, time_of
+from detector.cli.arguments import EDGE_CONFIG, FINE, LANGUAGE, MISUSED, Verb, spoken, time_of
 from detector.errors import ConfigError, LabelwatchError, Problem
 
 if TYPE_CHECKING:
@@ -21,30 +21,32 @@ if TYPE_CHECKING:
 def add_verbs(verb: Verb) -> None:
     """Name them."""
     run = verb("run", run_worker, "edge worker: all cameras of one box")
-    run.add_argument("config", type=Path, metavar="CONFIG")
+    run.add_argument("config", **EDGE_CONFIG)
     run.add_argument("--strict", action="store_true", help="a bad configuration ends it, whatever worked before")
     run.add_argument("--supervised", action="store_true", help="start it again when it dies; systemd does so itself")
 
     join = verb("join", run_join, "this edge box to a hub, by the code that the hub's page shows")
     join.add_argument("hub_url", metavar="HUB_URL", help="as a browser shows it, e.g. https://10.0.0.2:8080")
     join.add_argument("code", nargs="?", metavar="CODE", help="as the hub's page shows it; asked for when left out")
-    join.add_argument("--config", type=Path, required=True, help="edge configuration, which names site and edge")
+    join.add_argument("--config", required=True, **EDGE_CONFIG)
     join.add_argument("--ca", type=Path, metavar="FILE", help="vouches for the hub's web server; the code does, too")
     join.add_argument("--new-key", action="store_true", help="make a new key: after this box was shut out")
 
     zones = verb("zones", run_zones, "zones in force, of the file or drawn at the hub")
-    zones.add_argument("config", type=Path, metavar="CONFIG")
-    zones.add_argument("--camera", help="of this camera alone")
+    zones.add_argument("config", **EDGE_CONFIG)
+    zones.add_argument("--camera", metavar="NAME", help="of this camera alone")
     kinds = zones.add_mutually_exclusive_group()
     kinds.add_argument("--yaml", action="store_true", help="as they stand in the configuration, to be put there")
     kinds.add_argument("--json", action="store_true", help="as JSON, with where they come from")
 
     check = verb("check", run_check, "every problem of a configuration")
-    check.add_argument("config", type=Path, nargs="?", metavar="CONFIG")
+    check.add_argument(
+        "config", type=Path, nargs="?", metavar="CONFIG", help="configuration of an edge box, or of the hub"
+    )
     check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
     check.add_argument("--explain", action="store_true", help="say what it means: what is fine, what raises what")
     check.add_argument("--at", metavar="ISO8601", help="with --explain: what holds then, by the site's clock; else now")
-    check.add_argument("--language", choices=("zh", "en"), help="of --explain; that of the terminal when left out")
+    check.add_argument("--language", **{**LANGUAGE, "help": "of --explain; that of the terminal when left out"})
     check.add_argument("--json", action="store_true", help="problems, and with --explain the explanation, as JSON")
 
 

@@ -8,7 +8,20 @@ import sys
 import time
 from pathlib import Path
 
-from detector.cli.arguments import FAILED, FINE, MISUSED, Verb, head_of_log, places, port, positive, spoken
+from detector.cli.arguments import (
+    FAILED,
+    FINE,
+    HUB_CONFIG,
+    LANGUAGE,
+    MISUSED,
+    Verb,
+    head_of_log,
+    places,
+    port,
+    positive,
+    spoken,
+    verbs_of,
+)
 from detector.errors import ConfigError, Problem
 from detector.progress import progress_count
 
@@ -16,8 +29,8 @@ from detector.progress import progress_count
 def add_verbs(verb: Verb) -> None:
     """Name them."""
     hub = verb("hub", run_hub, "monitoring hub")
-    hub.add_argument("config", type=Path, metavar="CONFIG")
-    hub.add_argument("--port", type=port, help="instead of the configured one; 0 takes a free one")
+    hub.add_argument("config", **HUB_CONFIG)
+    hub.add_argument("--port", type=port, metavar="N", help="instead of the configured one; 0 takes a free one")
     hub.add_argument("--lan", action="store_true", help="for phones in this network: TLS, and a QR code")
 
     certs = verb("certs", run_certs, "authority, certificates and configuration for an MQTT broker with TLS")
@@ -27,51 +40,49 @@ def add_verbs(verb: Verb) -> None:
     certs.add_argument("--revoke", nargs="+", default=[], metavar="SITE/EDGE", help="let them in no more")
     certs.add_argument("--cluster", action="store_true", help="instead, those of a Dask cluster for replay --scheduler")
     certs.add_argument("--renew-days", type=positive, default=60, metavar="N", help="renew what ends so soon (60)")
-    certs.add_argument("--lang", choices=("zh", "en"), help="that of the terminal when left out")
+    certs.add_argument("--language", **LANGUAGE)
 
     backup = verb("backup", run_backup, "everything a hub keeps, running or not, to a folder of backups")
-    backup.add_argument("config", type=Path, metavar="HUB_CONFIG")
+    backup.add_argument("config", **HUB_CONFIG)
     backup.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="on another disk; made when missing")
     backup.add_argument("--keep", type=positive, metavar="N", help="delete all but the newest N backups")
     backup.add_argument("--json", action="store_true", help="what was done as JSON")
 
     restore = verb("restore", run_restore, "a backup back into a hub's data folder, after all checksums are compared")
     restore.add_argument("backup", type=Path, metavar="BACKUP.json", help="in the folder of backups")
-    restore.add_argument("--config", type=Path, required=True, metavar="HUB_CONFIG")
+    restore.add_argument("--config", required=True, **HUB_CONFIG)
     restore.add_argument("--force", action="store_true", help="move a data folder that isn't empty aside")
 
-    user = verb("user", run_user_list, "people of a hub, running or not")
-    actions = user.add_subparsers(required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="with a one-time password, which is printed")
-    add.add_argument("name", metavar="NAME")
-    add.add_argument("--role", required=True, choices=("owner", "admin", "reviewer", "viewer"))
+    action = verbs_of(verb("user", run_user_list, "people of a hub, running or not"), "ACTION")
+    add = action("add", run_user_add, "one more, with a one-time password, which is printed")
+    add.add_argument("name", metavar="NAME", help="by which they log in")
+    add.add_argument(
+        "--role", required=True, choices=("owner", "admin", "reviewer", "viewer"),
+        help="owner: everything; admin: runs the system, sees no labels; reviewer: the guard; viewer: blurred pictures",
+    )  # fmt: skip
     add.add_argument("--scope", type=places, metavar="LIST", help="shanghai,suzhou/cam3: sites and cameras; else all")
-    reset = actions.add_parser("reset", help="a new one-time password, which is printed; logs them out everywhere")
-    reset.add_argument("name", metavar="NAME")
+    reset = action("reset", run_user_reset, "a new one-time password, which is printed; logs them out everywhere")
+    reset.add_argument("name", metavar="NAME", help="by which they log in")
     reset.add_argument(
         "--second-step", action="store_true", help="drop the code after the password instead: their phone is lost"
     )
-    listed = actions.add_parser("list", help="who there is")
+    listed = action("list", run_user_list, "who there is")
     listed.add_argument("--json", action="store_true", help="as JSON")
-    for action, run_action in ((add, run_user_add), (reset, run_user_reset), (listed, run_user_list)):
-        action.add_argument("config", type=Path, metavar="CONFIG")
-        action.set_defaults(run=run_action)
 
-    audit = verb("audit", run_audit_verify, "audit log of a hub, running or not")
-    actions = audit.add_subparsers(required=True, metavar="ACTION")
-    checked = actions.add_parser("verify", help="whether entries were changed, deleted, reordered or cut off")
+    action = verbs_of(verb("audit", run_audit_verify, "audit log of a hub, running or not"), "ACTION")
+    checked = action("verify", run_audit_verify, "whether entries were changed, deleted, reordered or cut off")
     checked.add_argument(
-        "--head", type=head_of_log, action="append", default=[], metavar="NUMBER:HASH", help="written down"
-    )
-    head = actions.add_parser("head", help="the last entry's number and hash, to write down elsewhere")
-    for action, run_action in ((checked, run_audit_verify), (head, run_audit_head)):
-        action.add_argument("config", type=Path, metavar="CONFIG")
-        action.set_defaults(run=run_action)
+        "--head", type=head_of_log, action="append", default=[], metavar="NUMBER:HASH",
+        help="of an entry, as audit head printed it; may be repeated",
+    )  # fmt: skip
+    head = action("head", run_audit_head, "the last entry's number and hash, to write down elsewhere")
+    for one in (add, reset, listed, checked, head):
+        one.add_argument("config", **HUB_CONFIG)
 
     verify = verb("verify", run_verify, "evidence pack: what holds, what does not")
-    verify.add_argument("pack", type=Path, metavar="PACK.zip")
+    verify.add_argument("pack", type=Path, metavar="PACK.zip", help="as the hub's page of a case makes it")
     verify.add_argument("--key", metavar="FINGERPRINT|FILE", help="that the hub's key must have, or a file with it")
-    verify.add_argument("--lang", choices=("zh", "en"), help="that of the terminal when left out")
+    verify.add_argument("--language", **LANGUAGE)
     verify.add_argument("--json", action="store_true", help="findings as JSON")
 
 
@@ -90,7 +101,7 @@ def run_certs(options: argparse.Namespace) -> int:
     """`labelwatch certs`."""
     from detector.credentials.certs import make_certificates, revoke_named
 
-    language = options.lang or spoken()
+    language = options.language or spoken()
     # A cluster's folder is carried to every machine, and a broker's holds the key that makes a box of any name.
     of_broker, of_cluster = ((options.folder / name).exists() for name in ("authority", "node.key"))
     if of_broker if options.cluster else of_cluster and not of_broker:
@@ -147,7 +158,7 @@ def run_restore(options: argparse.Namespace) -> int:
             options.backup, config, force=options.force, now=SystemClock().now(), progress=progress
         )  # fmt: skip
     print(f"brought back into {config.data_dir}" + (f"; what was there is now {aside}" if aside else ""))
-    print("edges sent no alert twice: what they handed over after the backup was made is not in it")
+    print("edges send no alert twice: what they handed over after the backup was made is not in it")
     return 0
 
 
@@ -226,7 +237,7 @@ def run_verify(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report.record()))
     else:
-        print("\n".join(report.lines(options.lang or spoken())))
+        print("\n".join(report.lines(options.language or spoken())))
     if not report.readable:
         return MISUSED
     return FAILED if report.broken else FINE

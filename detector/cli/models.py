@@ -7,7 +7,19 @@ import json
 import sys
 from pathlib import Path
 
-from detector.cli.arguments import FAILED, FINE, Verb, file_or_folder, meaning, positive, share, teaching, time_of
+from detector.cli.arguments import (
+    FAILED,
+    FINE,
+    HUB_CONFIG,
+    Verb,
+    file_or_folder,
+    meaning,
+    positive,
+    share,
+    teaching,
+    time_of,
+    verbs_of,
+)
 from detector.progress import progress_count
 from detector.secrecy import one_line
 
@@ -15,8 +27,7 @@ from detector.secrecy import one_line
 def add_verbs(verb: Verb) -> None:
     """Name them."""
     model = verb("model", run_model_add, "models of your own")
-    actions = model.add_subparsers(required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="a card for an Ultralytics detect or pose model, checked")
+    add = verbs_of(model, "ACTION")("add", run_model_add, "a card for an Ultralytics detect or pose model, checked")
     add.add_argument("file", type=Path, metavar="FILE", help=".onnx; or .pt (a program: only from people you trust)")
     add.add_argument("--name", help="what analysis.model calls it; the file's name when left out")
     add.add_argument(
@@ -29,18 +40,22 @@ def add_verbs(verb: Verb) -> None:
 
     detect = verb("detect", run_detect, "pictures to detections")
     detect.add_argument("paths", type=file_or_folder, nargs="+", metavar="PATH", help="pictures and folders of them")
-    detect.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl")
-    detect.add_argument("--conf", type=share, default=0.25, help="least score, 0..1 (0.25)")
+    detect.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="a line for each picture")
+    detect.add_argument("--conf", type=share, default=0.25, metavar="SCORE", help="least score, 0..1 (0.25)")
     detect.add_argument("--model", default="scene", help="a model's name in models/, or its card")
 
     export = verb("label-export", run_label_export, "judged incidents of a hub to a training set")
-    export.add_argument("config", type=Path, metavar="HUB_CONFIG")
-    export.add_argument("--out", type=Path, required=True, help="folder: new, or an earlier export to bring up to date")
+    export.add_argument("config", **HUB_CONFIG)
+    export.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="new, or an earlier export to bring up to date"
+    )
     export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later, by the hub's clock")
     export.add_argument("--until", metavar="ISO8601", help="incidents that began before then; likewise")
     export.add_argument("--site", action="append", default=[], help="of this site; may be repeated; all when left out")
     export.add_argument("--verdict", type=teaching, metavar="LIST", help="of true,authorised,false (all three)")
-    export.add_argument("--per-incident", type=positive, default=12, help="pictures of one incident, at most (12)")
+    export.add_argument(
+        "--per-incident", type=positive, default=12, metavar="N", help="pictures of one incident, at most (12)"
+    )
     export.add_argument("--model", default="scene", help="proposes the boxes: a model's name in models/, or its card")
     export.add_argument("--force", action="store_true", help="write into a folder that holds other things")
     export.add_argument("--json", action="store_true", help="print the summary as JSON")

@@ -8,7 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detector.cli.arguments import FAILED, FINE, MOST_TOLD, Verb, file_or_folder, positive, time_of, timezone
+from detector.cli.arguments import (
+    EDGE_CONFIG,
+    FAILED,
+    FINE,
+    MOST_TOLD,
+    Verb,
+    file_or_folder,
+    positive,
+    time_of,
+    timezone,
+)
 from detector.errors import ConfigError, Problem
 from detector.progress import progress_count, progress_seconds, replay_progress
 from detector.secrecy import one_line
@@ -22,14 +32,21 @@ def add_verbs(verb: Verb) -> None:
     """Name them."""
     replay = verb("replay", run_replay, "recordings to incidents")
     replay.add_argument("paths", type=file_or_folder, nargs="*", metavar="PATH", help="video files and folders of them")
-    replay.add_argument("--config", type=Path, required=True)
-    replay.add_argument("--out", type=Path, required=True, help="folder for incidents.jsonl, summary.json, report.html")
-    replay.add_argument("--start", help="when each camera's first file begins, ISO 8601; file names tell otherwise")
+    replay.add_argument("--config", required=True, **EDGE_CONFIG)
+    replay.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="for incidents.jsonl, summary.json, report.html"
+    )
+    replay.add_argument(
+        "--start", metavar="ISO8601", help="when each camera's first file begins, ISO 8601; file names tell otherwise"
+    )
     replay.add_argument("--pattern", help="names of files, where not known: {camera}/%%Y-%%m-%%d/%%H%%M%%S*")
     replay.add_argument(
-        "--timezone", type=timezone, help="of --start and the recorder's clock; the configuration's otherwise"
+        "--timezone",
+        type=timezone,
+        metavar="ZONE",
+        help="of --start and the recorder's clock; the configuration's otherwise",
     )
-    replay.add_argument("--jobs", type=positive, default=1, help="processes that look at files (1)")
+    replay.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that look at files (1)")
     replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
     replay.add_argument(
         "--fast-scan", action="store_true",
@@ -51,12 +68,14 @@ def add_verbs(verb: Verb) -> None:
     replay.add_argument("--json", action="store_true", help="print the summary as JSON")
 
     track_map = verb("map", run_map, "where people go out of sight: where to put the next camera")
-    track_map.add_argument("config", type=Path, metavar="CONFIG")
+    track_map.add_argument("config", **EDGE_CONFIG)
     sources = track_map.add_mutually_exclusive_group(required=True)
     sources.add_argument("--recordings", type=Path, nargs="+", metavar="PATH", help="of a day; files and folders")
     sources.add_argument("--tracks", type=Path, metavar="FILE.jsonl", help="as an earlier run wrote them")
     track_map.add_argument("--camera", metavar="NAME", help="which camera's, where there are recordings of several")
-    track_map.add_argument("--out", type=Path, default=Path("map.png"), help="picture to write (map.png)")
+    track_map.add_argument(
+        "--out", type=Path, default=Path("map.png"), metavar="FILE", help="picture to write (map.png)"
+    )
     track_map.add_argument("--json", action="store_true", help="print the places as JSON")
 
 

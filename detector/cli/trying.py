@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from detector.cli.arguments import FAILED, FINE, Verb, positive
+from detector.cli.arguments import EDGE_CONFIG, FAILED, FINE, Verb, positive
 from detector.errors import ConfigError, Problem
 from detector.progress import progress_steps
 
@@ -17,26 +17,32 @@ def add_verbs(verb: Verb) -> None:
     demo = verb("demo", run_demo, "broker, hub and edge on the shipped clip")
     demo.add_argument("--once", action="store_true", help="stop when the clip is through; so without a terminal")
     demo.add_argument("--json", action="store_true", help="with --once: the summary as JSON, alone on stdout")
-    demo.add_argument("--data", type=Path, help="folder for its data; a temporary one when left out")
+    demo.add_argument("--data", type=Path, metavar="FOLDER", help="for its data; a temporary one when left out")
 
     bench = verb("bench", run_bench, "how fast it is here, and where the time goes; beside YOLO.track if there")
     bench.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="what is measured is made of it; the demo's")
-    bench.add_argument("--rounds", type=positive, default=3, help="how often everything is measured (3)")
+    bench.add_argument("--rounds", type=positive, default=3, metavar="N", help="how often everything is measured (3)")
     bench.add_argument("--weights", type=Path, metavar="FILE.pt", help="YOLO11n (a program: from people you trust)")
     bench.add_argument("--out", type=Path, metavar="FOLDER", help="for bench.json, bench.md and bench.svg")
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     doctor = verb("doctor", run_doctor, "what this machine can do; with --camera, how far a camera sees")
     doctor.add_argument("--json", action="store_true", help="findings as JSON")
-    doctor.add_argument("--data", type=Path, default=Path(), help="folder whose disk is looked at (the current one)")
+    doctor.add_argument(
+        "--data", type=Path, default=Path(), metavar="FOLDER", help="whose disk is looked at (the current one)"
+    )
     doctor.add_argument("--camera", metavar="SOURCE", help="picture, video, rtsp://…, or a camera of --config")
-    doctor.add_argument("--config", type=Path, help="edge configuration with that camera, its mounting, and the model")
+    doctor.add_argument(
+        "--config", **{**EDGE_CONFIG, "help": "configuration with that camera, its mounting, and the model"}
+    )
     doctor.add_argument("--height", type=float, metavar="M", help="of the lens above the ground, metres")
     doctor.add_argument("--tilt", type=float, metavar="DEG", help="of the optical axis below the horizontal")
     doctor.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
     doctor.add_argument("--focal", type=float, metavar="MM", help="focal length, instead of --fov")
     doctor.add_argument("--sensor", type=float, metavar="MM", help="width of the sensor (5.57: 1/2.8 inch)")
-    doctor.add_argument("--out", type=Path, default=Path("coverage.png"), help="picture to write (coverage.png)")
+    doctor.add_argument(
+        "--out", type=Path, default=Path("coverage.png"), metavar="FILE", help="picture to write (coverage.png)"
+    )
     doctor.add_argument("--model", help="a model's name in models/, or its card; that of --config, or scene")
 
 

@@ -58,7 +58,7 @@ def test_a_case_is_opened_from_an_alert_exported_and_verified(
     pack = tmp_path / download.value.suggested_filename
     download.value.save_as(pack)
     assert hashlib.sha256(pack.read_bytes()).hexdigest() == page.inner_text(".packs .hash code")
-    assert main(["verify", str(pack), "--key", page.inner_text("code.key"), "--lang", "zh"]) == 0
+    assert main(["verify", str(pack), "--key", page.inner_text("code.key"), "--language", "zh"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "结论：全部成立。"
     with zipfile.ZipFile(pack) as archive:
         assert archive.read("incidents/001-inc-1/segment-000.mp4") == clip
