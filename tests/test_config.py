@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from detector.cli import main
-from detector.config import EdgeConfig, HubConfig, check_edge, load_edge, load_hub, secret
+from detector.config import EdgeConfig, HubConfig, check_edge, check_file, load_edge, load_hub, secret
 from detector.errors import ConfigError
 from detector.inference.card import sha256_of
 from detector.resources import resource
@@ -75,10 +75,17 @@ BAD_EDGES = [
     pytest.param("# nothing\n", "", "must be a mapping", "site.yaml", id="comment only"),
     pytest.param("- a\n- b\n", "", "must be a mapping", "site.yaml", id="list"),
     pytest.param("just words", "", "must be a mapping", "site.yaml", id="words"),
-    pytest.param(changed(frobnicate=1), "frobnicate", "unknown key", "--schema", id="unknown key"),
-    pytest.param(changed(rules__photo__lest_s=1), "rules.photo.lest_s", "unknown key", "--schema", id="in a rule"),
+    pytest.param(changed(frobnicate=1), "frobnicate", "unknown key", "here may stand: site", id="unknown key"),
+    pytest.param(changed(rules__photo__lest_s=1), "rules.photo.lest_s", "unknown key", "mean least_s?", id="in a rule"),
     pytest.param(changed(**{f"{ZONE}__hue": 1}), "cameras[0].zones[0].hue", "unknown key", "", id="in a zone"),
-    pytest.param(changed(cameras__1__password=PASSWORD), "cameras[1].password", "unknown key", "", id="password"),
+    pytest.param(
+        changed(**{f"{ZONE}__label_up_rat": 0.2}),
+        "cameras[0].zones[0].label_up_rat", "unknown key", "mean label_up_rate?", id="a slip",
+    ),
+    pytest.param(changed(brokers={}), "brokers", "unknown key", "mean broker?", id="a section's name"),
+    pytest.param(
+        changed(cameras__1__password=PASSWORD), "cameras[1].password", "unknown key", "password_", id="password"
+    ),
     pytest.param("edge: e\ncameras:\n- {name: c, source: s.mp4}\n", "site", "required", "add it", id="no site"),
     pytest.param(changed(cameras=[]), "cameras", "at least 1", "one entry", id="no camera"),
     pytest.param(changed(cameras="cam1"), "cameras", "list", "", id="text for a list"),
@@ -486,6 +493,31 @@ def keys_of(schema: Any) -> Iterator[str]:
 def test_the_example_shows_every_key() -> None:
     text = SITE.read_text(encoding="utf-8")
     assert {key for key in keys_of(EdgeConfig.model_json_schema()) if f"{key}:" not in text} == set()
+
+
+def sections_of(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping of a configuration, but those of which people choose the keys."""
+    if isinstance(tree, dict):
+        yield tree
+        for key, value in tree.items():
+            yield from sections_of(value) if key not in ("least_score", "by_kind") else ()
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from sections_of(value)
+
+
+@pytest.mark.parametrize("example", ["site.yaml", "hub.yaml"])
+def test_wherever_an_unknown_key_stands_the_hint_says_what_may_stand_there(example: str, tmp_path: Path) -> None:
+    tree = yaml.safe_load((REPOSITORY / "configs" / example).read_text(encoding="utf-8"))
+    sections = list(sections_of(tree))
+    assert len(sections) > 5
+    for section in sections:
+        known = next(iter(section))
+        section["frobnicate"] = 1
+        (tmp_path / example).write_text(yaml.safe_dump(tree), encoding="utf-8")
+        (problem,) = (p for p in check_file(tmp_path / example) if p.reason == "unknown key")
+        assert problem.hint.startswith("here may stand: ") and known in problem.hint.split(": ")[1].split(", ")
+        del section["frobnicate"]
 
 
 def test_the_example_gives_the_defaults() -> None:

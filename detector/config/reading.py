@@ -5,6 +5,7 @@ Relative paths are relative to the file.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,6 @@ S = TypeVar("S", bound="Settings")
 
 
 HINTS: dict[str, str] = {
-    "extra_forbidden": "no such key; `labelwatch check --schema` lists all",
     "missing": "add it",
     "too_short": "a zone needs at least three points, a list at least one entry",
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
@@ -97,7 +97,7 @@ def _load(path: Path, kind: type[S]) -> S:
     try:
         config = kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError([_problem(path, found) for found in error.errors()] + twice) from error
+        raise ConfigError([_problem(path, kind, found) for found in error.errors()] + twice) from error
     if twice:
         raise ConfigError(twice)
     return config
@@ -123,7 +123,7 @@ def _named_twice(path: Path, cameras: Any) -> list[Problem]:
     ]
 
 
-def _problem(path: Path, found: Any) -> Problem:
+def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
     key = ""
     for part in (part for part in found["loc"] if part != "[key]"):  # an unknown name of a mapping is its own key
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
@@ -141,8 +141,28 @@ def _problem(path: Path, found: Any) -> Problem:
     elif key.endswith((".begins", ".ends")):
         hint = 'a time of day in quotes, e.g. "08:00"'
     elif found["type"] == "extra_forbidden":
-        reason = "unknown key"
+        reason, hint = "unknown key", _meant(kind, found["loc"])
     return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)
+
+
+def _meant(kind: type[Settings], place: tuple[str | int, ...]) -> str:
+    """What may have been meant by an unknown key: one written alike, or any that may stand there."""
+    known = _keys_at(kind, place[:-1])
+    if alike := get_close_matches(str(place[-1]), known, 1):
+        return f"did you mean {alike[0]}?"
+    return f"here may stand: {', '.join(known)}"
+
+
+def _keys_at(kind: type[Settings], place: tuple[str | int, ...]) -> list[str]:
+    """The keys of the section that a place leads to."""
+    schema = kind.model_json_schema()
+    section = schema
+    for part in place:
+        inside = section["items"] if isinstance(part, int) else section.get("properties", {}).get(part)
+        inside = inside or section["additionalProperties"]
+        choices = (inside, *inside.get("anyOf", ()))  # of a section that may also be null
+        section = next((schema["$defs"][one["$ref"].rpartition("/")[2]] for one in choices if "$ref" in one), inside)
+    return list(section["properties"])
 
 
 def _beside(path: Path, other: Path) -> Path:
