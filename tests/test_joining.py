@@ -249,6 +249,12 @@ def test_a_hub_or_broker_that_is_not_there_is_told(edge: Path) -> None:
         try_broker(config, Broker(port=9), SystemClock())
 
 
+def test_an_address_with_https_of_a_hub_without_tls_is_told_as_such(edge: Path) -> None:
+    for url in answering(lambda _: (200, b"")):
+        with pytest.raises(NotJoined, match="it speaks no TLS: its address begins with http://"):
+            join(url.replace("http:", "https:"), make_code(), load_edge(edge), SystemClock())
+
+
 def test_a_hub_with_an_authority_of_its_own_hands_it_out_and_is_known_by_it(edge: Path, tmp_path: Path) -> None:
     config = HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=9), retention={"reserve_gb": 0})
     hub = Hub(config, port=0, lan=True, hasher=CHEAP)
@@ -260,6 +266,8 @@ def test_a_hub_with_an_authority_of_its_own_hands_it_out_and_is_known_by_it(edge
         elsewhere.write_bytes(certificate(tmp_path / "other", [], SystemClock().now()).authority.read_bytes())
         with pytest.raises(NotJoined, match="can't be reached"):
             join(url, code, load_edge(edge), SystemClock(), ca_file=elsewhere)
+        with pytest.raises(NotJoined, match="perhaps its address begins with https://"):
+            join(url.replace("https:", "http:"), code, load_edge(edge), SystemClock())
         joined = join(url, code, load_edge(edge), SystemClock())
         assert joined.missing["broker"] == {"port": 9}  # a loopback broker is where the hub is
         known = ssl.create_default_context(cafile=str(joined.missing["hub"]["ca_file"]))

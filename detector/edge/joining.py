@@ -224,7 +224,9 @@ def _asked(url: str, body: bytes, ca_file: Path | None, clock: Clock) -> bytes:
                     raise NotJoined(f"{url} is no labelwatch hub: it says far too much")
             status, moved = answer.status_code, answer.headers.get("location", "")
     except httpx.HTTPError as error:
-        raise NotJoined(f"{url} can't be reached: {error or type(error).__name__}") from error
+        raise NotJoined(
+            f"{url} can't be reached: {_other_scheme(url, error) or error or type(error).__name__}"
+        ) from error
     if status == 200:
         return content
     if 300 <= status < 400:
@@ -235,6 +237,15 @@ def _asked(url: str, body: bytes, ca_file: Path | None, clock: Clock) -> bytes:
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise NotJoined(f"{url} answers, but is no labelwatch hub that boxes can join (HTTP {status})") from error
     raise NotJoined(_why(str(reason), told, clock))
+
+
+def _other_scheme(url: str, error: httpx.HTTPError) -> str:
+    """What to say where one end speaks TLS and the other doesn't; empty where that isn't the trouble."""
+    if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
+        return "it speaks no TLS: its address begins with http://"
+    if url.startswith("http:") and isinstance(error, httpx.RemoteProtocolError):
+        return "it breaks off, as a hub with TLS does: perhaps its address begins with https://"
+    return ""
 
 
 def _why(reason: str, told: Mapping[str, Any], clock: Clock) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import signal
@@ -47,6 +48,12 @@ logger = logging.getLogger(__name__)
 GRACE_S = 3
 START_S = 30.0
 MIB = 2**20
+# What the system says of a port that can't be had tells nobody what to do.
+WHY_NO_PORT = {
+    errno.EADDRINUSE: "another program has this port: stop that one, or take another port (`port`, or --port)",
+    errno.EACCES: "only root may have this port: take one from 1024 on, behind a proxy if it must be a lower one",
+    errno.EADDRNOTAVAIL: "this machine has no such address: `host` is one of its own, or 0.0.0.0 for all of them",
+}
 
 
 class _Static(StaticFiles):
@@ -258,7 +265,8 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=200)
     except OSError as error:
-        raise LabelwatchError(f"can't listen on {host}:{port}: {error.strerror}") from error
+        why = WHY_NO_PORT.get(error.errno or 0, error.strerror)
+        raise LabelwatchError(f"can't listen on {host}:{port}: {why}") from error
 
 
 def _reachable(host: str) -> str:

@@ -129,8 +129,15 @@ assert {{name.split(".")[1] for name in others}} <= allowed, others
 def test_a_port_that_is_taken_is_an_error_with_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(LabelwatchError, match=f"can't listen on 127.0.0.1:{port}"):
+        with pytest.raises(
+            LabelwatchError, match=f"can't listen on 127.0.0.1:{port}: another program has .* take another"
+        ):
             Hub(HubConfig(data_dir=tmp_path / "data"), port=port)
+
+
+def test_an_address_of_another_machine_is_an_error_with_words(tmp_path: Path) -> None:
+    with pytest.raises(LabelwatchError, match=r"can't listen on 192\.0\.2\.1:0: this machine has no such address"):
+        Hub(HubConfig(data_dir=tmp_path / "data", host="192.0.2.1"), port=0)
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error_with_words(tmp_path: Path) -> None:
