@@ -495,6 +495,20 @@ def test_the_example_shows_every_key() -> None:
     assert {key for key in keys_of(EdgeConfig.model_json_schema()) if f"{key}:" not in text} == set()
 
 
+def test_the_hubs_example_gives_the_defaults_but_for_what_it_names() -> None:
+    file = REPOSITORY / "configs" / "hub.yaml"
+    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    given, default = HubConfig.model_validate(tree), HubConfig()
+    named = file.read_text(encoding="utf-8").split("\n\n")[0]
+    other = [key for key in HubConfig.model_fields if getattr(given, key) != getattr(default, key)]
+    assert [key for key in other if key not in named] == []
+
+
+def test_a_copy_of_the_edges_example_keeps_its_data_beside_itself(tmp_path: Path) -> None:
+    copy = shutil.copy(SITE, tmp_path / "my-site.yaml")
+    assert load_edge(copy).data_dir == tmp_path / "data"
+
+
 def sections_of(tree: Any) -> Iterator[dict[str, Any]]:
     """Every mapping of a configuration, but those of which people choose the keys."""
     if isinstance(tree, dict):
