@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import pwd
 import shutil
 import subprocess
 import time
@@ -61,6 +63,16 @@ def request(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, name: str = "hu
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+def test_what_the_broker_reads_is_of_its_user_and_its_group(folder: Path) -> None:
+    try:
+        broker = pwd.getpwnam("mosquitto")
+    except KeyError:
+        pytest.skip("nobody here is called mosquitto")
+    owners = {(file.stat().st_uid, file.stat().st_gid) for file in (folder / "broker").rglob("*")}
+    assert owners == {(broker.pw_uid, broker.pw_gid)}
 
 
 def test_every_certificate_is_the_authority_s_and_private_keys_are_for_their_owner_alone(folder: Path) -> None:

@@ -18,7 +18,6 @@ import ipaddress
 import os
 import pwd
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -466,30 +465,23 @@ def _write_broker(folder: Path) -> None:
     text = resource("configs", "mosquitto", "labelwatch.conf").read_text(encoding="utf-8").replace(SHIPPED, str(folder))
     user = _broker_user()
     if user is not None:
-        text += f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user}\n"
+        text += f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user.pw_name}\n"
     write_whole(broker / "mosquitto.conf", text.encode(), mode=0o644)
     write_whole(broker / "acl", resource("configs", "mosquitto", "acl").read_bytes(), mode=0o600)
     (broker / "passwords").touch(0o600)
     if user is not None:
+        # mosquitto will refuse files of another group than its own.
         for one in (
-            "",
-            "data",
-            "acl",
-            "passwords",
-            "server.key",
-            "server.crt",
-            "ca.crt",
-            "revoked.crl",
-            "mosquitto.conf",
-        ):
-            shutil.chown(broker / one, user)
+            "", "data", "acl", "passwords", "server.key", "server.crt", "ca.crt", "revoked.crl", "mosquitto.conf",
+        ):  # fmt: skip
+            os.chown(broker / one, user.pw_uid, user.pw_gid)
 
 
-def _broker_user() -> str | None:
+def _broker_user() -> pwd.struct_passwd | None:
     """Who the broker will be when root starts it; `None` when it is started by whoever runs this."""
     if os.geteuid() != 0:
         return None
     try:
-        return pwd.getpwnam(BROKER_USER).pw_name
+        return pwd.getpwnam(BROKER_USER)
     except KeyError:
-        return "root"
+        return pwd.getpwuid(0)
