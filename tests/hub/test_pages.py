@@ -55,6 +55,13 @@ def test_chinese_pages_write_colons_and_seconds_as_chinese_does(site: Any) -> No
         assert not re.search("[\u4e00-\u9fff] ?: |[0-9]\\s?s\\b", page), path
 
 
+def test_chinese_pages_write_brackets_and_keys_as_chinese_does(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    page = text_of(site.client.get("/incidents/inc-1")).replace("\u00a0", " ")
+    assert "（40 秒）" in page and "(40 秒)" not in page
+    assert "空格 播放或暂停" in page and "Space" not in page
+
+
 @pytest.mark.parametrize("cameras", [None, "x", 5, [1, {}], {"a": {"age_s": "old", "fps": []}}])
 def test_odd_health_reports_break_no_page(site: Any, cameras: Any) -> None:
     site.store.set_health("shanghai", "box1", {"cameras": cameras, "backlog": "?"}, site.clock.now())
@@ -195,7 +202,7 @@ def test_verdicts_are_kept_with_their_history(site: Any, envelope: Any) -> None:
     url = "/incidents/inc-1/verdict"
     assert site.client.post(url, data={"verdict": "unclear"}).headers["location"] == "/incidents/inc-1"
     fragment = site.client.post(url, data={"verdict": "false", "note": "盘点"}, headers={"X-Fragment": "item"})
-    assert "盘点" in fragment.text and "你判为" in fragment.text and "误报" in fragment.text
+    assert "盘点" in fragment.text and "您判为" in fragment.text and "误报" in fragment.text
     assert "今天 没有告警" in text_of(site.client.get("/"))
     card = site.client.post("/incidents/inc-1/undo", headers={"X-Fragment": "card"})
     assert "不确定" in card.text and 'data-incident="inc-1"' in card.text

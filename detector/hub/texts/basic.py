@@ -255,6 +255,7 @@ ZH = {
     "span_h": "{h}\u00a0小时\u00a0{m}\u00a0分",
     "span_d": "{d}\u00a0天",
     "stop": "。",
+    "aside": "（{words}）",
 }
 
 EN = {
@@ -521,4 +522,5 @@ EN = {
     "span_h": "{h}\u00a0h\u00a0{m}\u00a0min",
     "span_d": "{d}\u00a0day|{d}\u00a0days",
     "stop": ".",
+    "aside": " ({words})",
 }
