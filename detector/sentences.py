@@ -127,7 +127,7 @@ KIND_NAMES: Mapping[str, Mapping[str, str]] = {
         "label_photography": "拍摄面单",
         "orientation_pattern": "面单成片朝上",
         "lingering": "停留",
-        "blind_corner": "进入无监控角落",
+        "blind_corner": "进入死角",
         "tamper": "摄像机异常",
     },
     "en": {

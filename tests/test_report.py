@@ -100,7 +100,7 @@ def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
 def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> None:
     written = page(tmp_path, summary(), [incident(NOON), incident(NOON + 90_000, (5, 6, 9), severity="critical")])
     head = written[written.index("<h1>") : written.index("</h1>")]
-    assert "最严重的是 11 月 2 日(周一)，东门的 7 号人员翻拍了约 6 (5–9) 张面单；2 天共 2 起，约 10 (8–15) 张" in head
+    assert "最严重的是 11 月 2 日（周一），东门的 7 号人员拍了约 6 (5–9) 张面单；2 天共 2 起，约 10 (8–15) 张" in head
     assert (
         "Mon 2 Nov was worst: person 7 at 东门 photographed about 6 (5–9) labels; "
         "2 sweeps on 2 days, about 10 (8–15) labels in all" in head
@@ -111,7 +111,7 @@ def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> No
 def test_of_the_worst_day_it_is_said_who_photographed_most_then(tmp_path: Path) -> None:
     found = [incident(NOON, (9, 9, 9)), *(incident(NOON + 90_000 + n, (5, 6, 9), tracks=[n]) for n in range(2))]
     written = page(tmp_path, summary(), found)
-    assert "最严重的是 11 月 2 日(周一)，约 12 (10–18) 张面单被翻拍，其中东门的 0 号人员约 6 (5–9) 张" in written
+    assert "最严重的是 11 月 2 日（周一），约 12 (10–18) 张面单被拍，其中东门的 0 号人员约 6 (5–9) 张" in written
 
 
 def test_where_only_key_frames_were_looked_at_is_paler_and_said(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_one_sweep_is_told_in_one_breath(tmp_path: Path) -> None:
     config = EdgeConfig(site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")], calendar=NIGHT)
     night = unix("2026-11-02T01:00:00+08:00")
     written = write_report(tmp_path, summary(), [incident(night, tracks=[3, 7])], config, {}).read_text("utf-8")
-    assert "11 月 2 日(周一)，东门的 3、7 号人员（night 班）翻拍了约 4 (3–6) 张面单" in written
+    assert "11 月 2 日（周一），东门的 3、7 号人员（night 班）拍了约 4 (3–6) 张面单" in written
     assert "Mon 2 Nov: people 3, 7 (night shift) at 东门 photographed about 4 (3–6) labels" in written
     with (tmp_path / "people.csv").open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -194,7 +194,7 @@ def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Pa
         passed_over=[{"file": f"{n}.mp3", "why": ".mp3 is not that of a video file"} for n in range(60)],
     )
     written = page(tmp_path, told, [incident(NOON, kind="tamper", labels_exposed={"low": 0, "best": 0, "high": 0})])
-    assert "没有发现翻拍面单" in written and "有一部分没有看到" in written
+    assert "没有发现有人拍摄面单" in written and "有一部分没有看到" in written
     assert "a.mp4: the file is empty" in written and "a.mp4: 空文件" in written
     assert "recorder's clock was put back" in html.unescape(written) and "往回拨" in written
     assert ".mp3 is not that" in written and "后缀 .mp3 不是视频" in written

@@ -237,7 +237,7 @@ def test_check_tells_that_zones_were_drawn_at_the_hub(file: Path, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("zh", "区域是在中心页面上画的"), ("en", "its zones were drawn at the hub")]
+    ("language", "words"), [("zh", "区域是在监控中心的页面上画的"), ("en", "its zones were drawn at the hub")]
 )
 def test_explain_goes_by_what_is_in_force(
     file: Path, capsys: pytest.CaptureFixture[str], language: str, words: str

@@ -75,5 +75,5 @@ def labels(found: Sum) -> str:
 def short_day(day: date, language: str) -> str:
     """A day as one says it; the year stands at the top of the page."""
     if language == "zh":
-        return f"{day.month} 月 {day.day} 日(周{WEEKDAYS_ZH[day.weekday()]})"
+        return f"{day.month} 月 {day.day} 日（周{WEEKDAYS_ZH[day.weekday()]}）"
     return f"{day:%a} {day.day} {day:%b}"

@@ -106,7 +106,7 @@ def test_a_token_that_does_not_work_leaves_a_line_without_it(site: Site) -> None
     visitor = site.visitor(Authorization=f"Bearer {token}")
     assert visitor.get("/api/incidents").status_code == 401
     page = site.client.get("/audit").text
-    assert "无效的接口令牌" in page and "guessed0" not in page
+    assert "无效的 API 令牌" in page and "guessed0" not in page
 
 
 def test_a_session_shows_its_token_to_no_log() -> None:

@@ -105,6 +105,13 @@ def test_the_menu_says_that_footage_is_kept_and_not_that_something_is_saved() ->
     assert ZH["nav_retention"] in ZH["retention"] and ZH["nav_retention"] != ZH["save"]
 
 
+@pytest.mark.parametrize(("texts", "name"), [(ZH, "长期保留"), (EN, "legal hold")])
+def test_a_legal_hold_has_one_name_where_it_is_set_told_and_kept(texts: dict[str, str], name: str) -> None:
+    asked = ("hold", "hold_by", "hold_end", "retention_keep", "kept_unjudged")
+    told = ("action_hold", "action_hold_ended", "did_hold", "did_hold_ended")
+    assert [key for key in (*asked, *told) if name not in texts[key].replace("Legal", "legal")] == []
+
+
 def test_ages() -> None:
     assert Phrases("en").ago(None) == "never"
     assert Phrases("en").ago(0.4) == "just now"

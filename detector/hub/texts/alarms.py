@@ -15,7 +15,7 @@ ZH: dict[str, str] = {
     "alarm_edge_silent": "边缘设备 {name} 没有消息",
     "alarm_do_edge_silent": "它看管的摄像机现在没人看。请检查那台设备的电源和网线；恢复后会自动补传。",
     "alarm_knocking": "有设备自称 {name}，但密钥不对或已停用，已拒绝",
-    "alarm_do_knocking": "可能有人冒充它，或丢失的设备又上线了。若是你们重装过的设备，请在“设备”页让它重新加入。",
+    "alarm_do_knocking": "可能有人冒充它，或丢失的设备又上线了。若是自己重装过的设备，请在“设备”页让它重新加入。",
     "alarm_camera_silent": "{title} 没有画面",
     "alarm_do_camera_silent": "请检查这台摄像机的电源、网线和密码。",
     "alarm_backlog": "边缘设备 {name} 积压 {backlog} 条告警，最久的已等 {oldest}",

@@ -167,7 +167,7 @@ ZH = {
     "fact_unclear": "看不清的动作",
     "fact_moved_on": "拍后随即搬走",
     "fact_unsure": "不太确定",
-    "fact_beside": "旁边另有",
+    "fact_beside": "旁边另有几人",
     "fact_acts_told_earlier": "上一条已报的动作",
     "fact_told_before": "上一条已报过",
     "fact_findings": "包含",

@@ -125,7 +125,7 @@ ZH: dict[str, str] = {
     "notice_wrong_many": "太多了",
     "notice_wrong_rule": "规则里有不认识的值",
     "notice_wrong_hours": "时段要写成 08:00 到 20:00 这样，首尾不同",
-    "notice_wrong_place": "没有这个地点，或不在你的范围内",
+    "notice_wrong_place": "没有这个地点，或不在您的范围内",
 }
 
 EN: dict[str, str] = {

@@ -31,7 +31,7 @@ ZH: dict[str, str] = {
     "zones_waiting_offline": "边缘设备现在联系不上；它一上线就会收到。",
     "zones_refused": "✕ 边缘设备拒绝了，仍按原来的区域工作。原因：",
     "zones_unknown": "这台边缘设备还没有报告它的区域（版本太旧，或还没连上），所以现在不能画。",
-    "zones_contested": "{user} 在 {time} 也改了这一路的区域。你的草稿还在：看清楚下面的变化，确定要盖过去再发送。",
+    "zones_contested": "{user} 在 {time} 也改了这一路的区域。您的草稿还在：看清楚下面的变化，确定要盖过去再发送。",
     "zones_blurred": "面单已打码，包裹已模糊",
     "zones_no_mounting": "在配置里写上 mounting（高度、俯角、视角），这里会画出“太远”的界线。",
     "zones_new": "画新区域",
