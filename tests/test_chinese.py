@@ -68,6 +68,12 @@ def test_one_thing_has_one_name(name: str, other: str) -> None:
     assert found == {}, f"say {name}"
 
 
+@pytest.mark.parametrize("example", ["site.yaml", "hub.yaml"])
+def test_every_setting_of_an_example_is_explained_in_chinese(example: str) -> None:
+    paragraphs = (REPOSITORY / "configs" / example).read_text(encoding="utf-8").split("\n\n")
+    assert [first for first in paragraphs if not re.search("[\u4e00-\u9fff]", first)] == []
+
+
 def test_the_readme_names_pages_and_buttons_as_the_pages_do() -> None:
     quoted = re.findall(r"“([^”]+)”", README.read_text(encoding="utf-8"))
     names = {name for said in quoted for name in said.split(" → ")}
