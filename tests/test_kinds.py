@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import get_args
 
 import pytest
 
+import detector.rules
 from detector.alerts.severity import GRAVITY, OF_KIND
 from detector.config import IncidentKindName
 from detector.hub.harm import harm
+from detector.hub.integrations.onvif import ALERTS, GOING_ON
 from detector.hub.texts import EN, ZH
 from detector.values import IncidentKind
+from tests.conftest import REPOSITORY
+
+PACKAGE = REPOSITORY / "detector"
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,7 @@ from detector.values import IncidentKind
         pytest.param(GRAVITY, id="severity.GRAVITY"),
         pytest.param(OF_KIND, id="severity.OF_KIND"),
         pytest.param({kind for kind in IncidentKind if harm("info", 0, kind) > harm("info", 0, "?")}, id="harm.harm"),
+        pytest.param({*ALERTS, *GOING_ON, IncidentKind.TAMPER}, id="onvif.ALERTS or GOING_ON"),
         pytest.param({kind for kind in IncidentKind if f"kind_{kind}" in ZH}, id="its name, Chinese"),
         pytest.param({kind for kind in IncidentKind if f"kind_{kind}" in EN}, id="its name, English"),
         pytest.param({kind for kind in IncidentKind if f"advice_{kind}" in ZH}, id="advice, Chinese"),
@@ -29,6 +36,15 @@ from detector.values import IncidentKind
 )
 def test_every_kind_is_known(known: Iterable[str]) -> None:
     assert set(known) == set(IncidentKind)
+
+
+def test_the_guide_to_a_new_rule_names_places_that_are_there_and_none_is_missing() -> None:
+    named = set(re.findall(r"`([\w/]+\.(?:py|yaml))`", detector.rules.__doc__ or ""))
+    assert {name for name in named if not any((folder / name).is_file() for folder in (REPOSITORY, PACKAGE))} == set()
+    # Modules that must be told of a new kind, and where what a site may set is shown and explained.
+    kinds = {"values.py", "config/settings.py", "alerts/severity.py", "hub/harm.py", "hub/integrations/onvif.py"}
+    words = {"sentences.py", "hub/texts/basic.py", "configs/site.yaml", "tools/explain.py"}
+    assert kinds | words <= named
 
 
 def test_no_two_kinds_are_equally_bad() -> None:

@@ -8,7 +8,8 @@ MOST_LABELS = 10**9
 
 _SEVERITIES: dict[str, int] = {Severity.CRITICAL: 3, Severity.WARNING: 2, Severity.INFO: 1}
 # Taking labels, preparing to, hiding, blinding a camera, standing about. Not the order of `alerts/severity.GRAVITY`,
-# which says what one incident of several findings is called: a camera's trouble is never one of several.
+# which says what one incident of several findings is called: a camera's trouble is never one of several. Incidents are
+# stored with these numbers: a new kind takes the next, or else a migration counts all incidents anew.
 _KINDS: dict[str, int] = {
     IncidentKind.LABEL_PHOTOGRAPHY: 5,
     IncidentKind.ORIENTATION_PATTERN: 4,

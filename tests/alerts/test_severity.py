@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from detector.alerts.severity import GRAVITY, points, severity
 from detector.values import CountRange, IncidentKind, Severity
 
-PHOTOS, PATTERN, BLIND, LINGERING, TAMPER = GRAVITY
+PHOTOS, PATTERN = IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.ORIENTATION_PATTERN
+BLIND, LINGERING, TAMPER = IncidentKind.BLIND_CORNER, IncidentKind.LINGERING, IncidentKind.TAMPER
 NO_LABELS = CountRange(0, 0, 0)
 
 

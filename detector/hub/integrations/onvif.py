@@ -38,7 +38,8 @@ TAMPERED = {
     "clock": f"VideoSource/{OURS}ClockStep",
 }
 STATES = tuple(dict.fromkeys(TAMPERED.values()))
-LOITERING = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
+# What is told as long as it goes on.
+GOING_ON = {IncidentKind.LINGERING: "RuleEngine/LoiteringDetector/ObjectIsLoitering"}
 # Alerts that are told once; what they mean ONVIF has no word for.
 ALERTS = {
     IncidentKind.LABEL_PHOTOGRAPHY: f"RuleEngine/{OURS}LabelPhotography/Sweep",
@@ -70,10 +71,10 @@ class Onvif:
                     self._since[where] = is_on, _began(camera, topic, world.at) if is_on else world.at
                 told[where] = _event(self._since[where][1], {"Source": camera.state.name}, {"State": is_on})
             for one in reversed(camera.going_on):  # the newest of a zone is the one that stands
-                if one.kind == IncidentKind.LINGERING:
+                if going_on := _topic_in(GOING_ON, one):
                     source = _source(camera, one)
                     data = {"ObjectId": _objects(one), "Since": iso(one.started_at)}
-                    told[self._topic(camera, LOITERING, *source.values())] = _event(one.started_at, source, data)
+                    told[self._topic(camera, going_on, *source.values())] = _event(one.started_at, source, data)
         self._since = {topic: since for topic, since in self._since.items() if topic in told}
         return told
 
@@ -83,7 +84,7 @@ class Onvif:
         told = []
         for one in world.news:
             camera = cameras.get((one.site, one.edge, one.camera))
-            topic = next((topic for kind, topic in ALERTS.items() if kind == one.kind), None)
+            topic = _topic_in(ALERTS, one)
             if camera is None or topic is None:
                 continue
             source = _source(camera, one)
@@ -108,6 +109,11 @@ class Onvif:
 def _event(at: float, source: dict[str, str], data: dict[str, Any]) -> bytes:
     fields = {"UtcTime": iso(at), "Source": source, "Data": data}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(errors="replace")
+
+
+def _topic_in(topics: dict[IncidentKind, str], one: StoredIncident) -> str | None:
+    """Topic of an incident's kind; `None` where these have none, as for a kind of an edge newer than this hub."""
+    return next((topic for kind, topic in topics.items() if kind == one.kind), None)
 
 
 def _source(camera: CameraNow, one: StoredIncident) -> dict[str, str]:
