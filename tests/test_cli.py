@@ -179,6 +179,31 @@ def test_a_code_that_nobody_is_there_to_type_is_told_to_be_missing(
     assert capsys.readouterr().err.startswith("labelwatch: labelwatch join: CODE: is missing")
 
 
+@pytest.mark.parametrize("arguments", [["check", "--schema"], ["check", "gone.yaml"]], ids=["much", "little"])
+def test_output_that_nobody_reads_to_its_end_is_no_error(arguments: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "detector", *arguments]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    ) as run:
+        assert run.stdout is not None and run.stderr is not None
+        run.stdout.close()
+        assert run.stderr.read() == b""
+        assert run.wait(60) == 141
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_configuration_that_may_not_be_read_is_told_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "edge.yaml").touch(0)
+    assert main(["run", str(tmp_path / "edge.yaml")]) == 2
+    assert "Permission denied (whoever runs this needs the right to read it)" in capsys.readouterr().err
+
+
 def test_no_password_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     main(["check"])
     try:

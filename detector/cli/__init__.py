@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import os
+import select
 import sys
 import time
 
@@ -17,6 +19,8 @@ from detector.cli import edge, hub, models, recordings, trying
 from detector.cli.arguments import FAILED, MISUSED, verbs_of
 from detector.errors import ConfigError, LabelwatchError, MissingPart
 from detector.secrecy import guard, one_line, redacted
+
+UNREAD = 141  # as a shell says of a program that wrote into a pipe which nobody reads
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     set_up_logging(options.verbose)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()  # while it can still be said that it failed
     except (ConfigError, MissingPart) as error:
         _tell(str(error))
         return MISUSED
@@ -39,12 +44,25 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(str(error))
         return FAILED
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return UNREAD
         known = isinstance(error.filename, str) and error.strerror
         _tell(redacted(f"{error.filename}: {error.strerror}" if known else error))
         return FAILED
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _nobody_reads() -> bool:
+    """Whether it was the reader of our output who went, as `head` does; if so, what is left of it goes nowhere."""
+    output = sys.stdout.fileno()
+    asked = select.poll()
+    asked.register(output, 0)
+    gone = bool(asked.poll(0))  # told of errors alone
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # the interpreter flushes once more as it ends
+    return gone
 
 
 def _tell(error: str) -> None:
