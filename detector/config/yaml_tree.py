@@ -22,7 +22,9 @@ def read_tree(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         tree = read_yaml(text, _UniqueKeys)
     except OSError as error:
-        raise ConfigError([Problem(str(path), "", f"can't be read: {error.strerror}", "check the path")]) from error
+        refused = isinstance(error, PermissionError)
+        hint = "whoever runs this needs the right to read it" if refused else "check the path"
+        raise ConfigError([Problem(str(path), "", f"can't be read: {error.strerror}", hint)]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(path), "", "is not UTF-8 text", "save it as UTF-8")]) from error
     except yaml.reader.ReaderError as error:
