@@ -356,6 +356,9 @@ def _program(name: str) -> str:
 
 
 def _read(file: Path) -> Manifest:
+    if file.is_dir():
+        newest = max((one.name for one in file.glob("*.json")), default="none")
+        raise StoreError(f"{file} is the folder: name one of the backups in it (the newest: {newest})")
     try:
         manifest = Manifest.model_validate_json(file.read_bytes())
     except (OSError, ValidationError, ValueError) as error:

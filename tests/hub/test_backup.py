@@ -244,6 +244,12 @@ def test_without_a_hub_there_is_nothing_to_back_up(tmp_path: Path) -> None:
     assert not list((tmp_path / "backups").glob("*.json"))
 
 
+def test_a_folder_named_instead_of_a_backup_in_it_is_answered_with_the_newest(in_file: Kept, tmp_path: Path) -> None:
+    made = back_up(in_file.config, tmp_path / "backups", NOON)
+    with pytest.raises(StoreError, match=f"is the folder: name one .*the newest: {made.file.name}"):
+        restore(tmp_path / "backups", HubConfig(data_dir=tmp_path / "new"), now=NOON)
+
+
 def test_the_commands_say_what_they_did(in_file: Kept, tmp_path: Path) -> None:
     (tmp_path / "hub.yaml").write_text("data_dir: hub-data\n")
 
