@@ -6,15 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-
 from detector.config import Calendar, EdgeConfig, Exemption, Policy, Zone
+from detector.config.covered import covered_zones
 from detector.errors import Problem
-from detector.geometry import points_in_polygon
 from detector.rules.policy import SUBJECTS
 from detector.shifts import Shifts
-
-GRID = 100  # points a side that tell whether a zone is covered by others
 
 ALWAYS_WORKING = "it is always working time, when staying is fine", "give calendar.shifts"
 
@@ -83,33 +79,8 @@ def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
         # Zones of kind blind_edge that share a name are mouths of one place.
         if any(zone.name == other.name and {zone.kind, other.kind} != {"blind_edge"} for other in zones[:z]):
             yield f"{key}[{z}].name", f"the name {zone.name} is given twice", "each zone of a camera needs its own name"
-        if zone.kind == "ignore":
-            continue
-        ignored = [other for other in zones if other.kind == "ignore"]
-        if _covered(zone, ignored):
-            who = ", ".join(other.name for other in ignored)
-            yield f"{key}[{z}].polygon", f"{zone.name} lies wholly in what is ignored ({who})", "make that smaller"
-        elif _covered(zone, [*ignored, *(other for other in zones[:z] if other.kind != "ignore")]):
-            reason, hint = f"{zone.name} lies wholly in zones before it, which win", "put it before them"
-            if zone.kind != "blind_edge":
-                yield f"{key}[{z}].polygon", reason, hint
-            elif zone.policy != Policy():  # a mouth is watched wherever it lies; what is fine there, they say
-                yield f"{key}[{z}].policy", reason, hint
-
-
-def _covered(zone: Zone, others: Sequence[Zone]) -> bool:
-    """Whether others cover a zone, as far as a grid of points tells; not where it is too thin to hold one."""
-    if not others:
-        return False
-    corners = np.asarray(zone.polygon, np.float64)
-    low, high = corners.min(0), corners.max(0)
-    steps = (np.arange(GRID) + 0.5) / GRID
-    points = np.stack(np.meshgrid(*(low[:, None] + steps * (high - low)[:, None])), -1).reshape(-1, 2)
-    points = points[points_in_polygon(points.astype(np.float32), corners.astype(np.float32))].astype(np.float32)
-    hidden = np.zeros(len(points), np.bool_)
-    for other in others:
-        hidden |= points_in_polygon(points, np.asarray(other.polygon, np.float32))
-    return len(points) > 0 and bool(hidden.all())
+    for one in covered_zones(zones):
+        yield f"{key}[{one.place}].{one.field}", one.reason, one.hint
 
 
 def _in_policy(zone: Zone, calendar: Calendar, key: str, on: date) -> Iterator[Found]:

@@ -83,8 +83,11 @@ def test_a_camera_that_is_gone_holds_up_no_other(tmp_path: Path, zoned: Zoned) -
     ("state", "reason"),
     [
         ({"cam1": [zone("a"), zone("a", polygon=LEFT)]}, "the name a is given twice"),
-        ({"cam1": [zone("a", "ignore"), zone("b", polygon=LEFT)]}, "b lies wholly in what is ignored"),
-        ({"cam1": [zone("a"), zone("b", polygon=LEFT)]}, "b lies wholly in zones before it"),
+        ({"cam1": [zone("a", "ignore"), zone("b", polygon=LEFT)]}, "b lies wholly in what is ignored (make a smaller)"),
+        (
+            {"cam1": [zone("a"), zone("b", polygon=LEFT)]},
+            "b lies wholly in zones before it, which win (put it before a)",
+        ),
         ({"cam1": [zone("a", polygon=BOW_TIE)]}, "its edges cross or touch"),
         ({"cam1": [zone("a", polygon=WHOLE[:2])]}, "at least 3 items"),
         ({"cam1": [zone("a", polygon=[[0, 0], [2, 0], [1, 1]])]}, "less than or equal to 1"),
