@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from detector import wire
 from detector.config import Zone, ZoneKind
+from detector.config.covered import Covered, newly_covered
 from detector.errors import LabelwatchError, WireError
 from detector.geometry import crosses_itself
 from detector.hub.database import Database, one_at_a_time
@@ -322,6 +323,22 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
             del whole[part]
         drawn.append(Drawn(whole, former["name"] if former else None, lost))
     return drawn
+
+
+def uncounted(zones: Iterable[object], known: Iterable[Iterable[object]]) -> list[Covered]:
+    """Zones that could never count, for which an edge refuses all: those that others cover.
+
+    Args:
+        zones: All of a camera.
+        known: Those of its edge's file and those in force: what is wrong in these already is no reason to refuse.
+    """
+    return newly_covered(understood(zones), map(understood, known))
+
+
+def told(one: Covered) -> BadZones:
+    """What covers a zone, as a word to whoever drew it."""
+    kind = "ignored" if one.ignored else one.field
+    return BadZones(f"zones_covered_{kind}", name=one.zone.name, by=one.names)
 
 
 def zoned_version(health: Mapping[str, Any] | None) -> int:

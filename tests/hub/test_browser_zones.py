@@ -22,6 +22,7 @@ from tests.parts_mosquitto import Mosquitto, soon
 
 __all__ = ["browser"]  # a fixture
 
+ALL = [[0, 0], [1, 0], [1, 1], [0, 1]]
 PAGE = "cameras/shanghai/box1/cam3/zones"
 BULK = Zone(name="bulk", kind="storage", polygon=[(0.1, 0.5), (0.9, 0.5), (0.9, 0.95), (0.1, 0.95)], label_up_rate=0.3)
 
@@ -191,24 +192,48 @@ def test_undo_lets_go_of_a_corner_that_is_held_and_takes_back_nothing_else(
     assert drafted(page)[0]["polygon"][0] == list(BULK.polygon[0])
 
 
-def test_the_edge_s_reason_for_refusing_is_shown_and_what_was_in_force_stays(
+def test_what_the_edge_would_refuse_is_refused_before_it_is_sent(
     live: Live, browser: Any, complaints: list[str]
 ) -> None:
     page = live.page(browser, complaints, viewport=DESK)
-    former = live.in_force
     page.locator("details.by-hand summary").click()
-    inside = [{"name": "all", "kind": "ignore", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "was": None}]
-    page.fill("#draft", json.dumps(inside + drafted(page)))
+    over_all = [{"name": "all", "kind": "ignore", "polygon": ALL, "was": None}]
+    first, *others = drafted(page)
+    page.fill("#draft", json.dumps([*over_all, first, *others]))
+    page.locator("#draft").blur()
+    page.click("#look button.main")
+    page.wait_for_selector("#change .wrong")
+    told = page.inner_text("#change")
+    assert f"{first['name']} 完全落在忽略区 all 里面" in told and not page.locator("#looked").count()
+    assert drafted(page) == [*over_all, first, *others]
+
+
+def test_a_change_that_the_edge_refuses_is_told_beside_what_stays_in_force(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    former = drafted(page)
+    kept = live.folder / "edge/zoned.json"
+    kept.unlink(missing_ok=True)
+    kept.mkdir()  # so that nothing can be kept there
+    page.locator("details.by-hand summary").click()
+    corner = {"name": "corner", "kind": "packing", "polygon": [[0.95, 0], [1, 0], [1, 0.1]], "was": None}
+    page.fill("#draft", json.dumps([*former, corner]))
     page.locator("#draft").blur()
     page.click("#look button.main")
     page.click("#looked button.main")
     page.wait_for_selector("#answer .refused")
-    assert "lies wholly in what is ignored" in page.inner_text("#answer")
-    assert live.in_force == former
+    kept.rmdir()
+    assert "they can't be kept" in page.inner_text("#answer q")
+    assert "corner" not in page.inner_text("#in-force") and former[0]["name"] in page.inner_text("#in-force")
+    assert page.locator(".over .in-force").count() == len(former)
+    assert "没有生效" in page.inner_text("#draft-head") and len(drafted(page)) == len(former) + 1
+    assert [zone["name"] for zone in live.in_force] == [zone["name"] for zone in former]
     page.locator("#look [value=look_back]").click()
     page.click("#looked button.main")
     page.wait_for_selector("#answer .taken")
     assert soon(lambda: [zone["name"] for zone in live.in_force] == ["bulk"])
+    assert not page.locator(".pending:visible").count()
 
 
 def test_a_thumb_moves_a_corner_on_a_phone(live: Live, browser: Any, complaints: list[str]) -> None:

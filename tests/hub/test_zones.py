@@ -91,6 +91,13 @@ def stage(site: Site) -> Stage:
     return Stage(site)
 
 
+def _draft_of(answer: Any) -> str:
+    """What the drawing script of a page begins with, as JSON."""
+    found = re.search(r'id="draft"[^>]*>(.*?)</textarea>', answer.text, re.DOTALL)
+    assert found
+    return html.unescape(found[1])
+
+
 def text_of(answer: Any) -> str:
     """What a page says, without tags."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.text)))
@@ -339,16 +346,16 @@ def test_a_picture_is_had_once_and_then_only_when_it_is_new(stage: Stage, pictur
 
 
 def test_a_draft_is_looked_at_as_a_change_and_then_sent(stage: Stage) -> None:
-    looked = stage.draft(zone("bulk", polygon=LEFT), zone("desk", "packing", LEFT), do="look")
+    looked = stage.draft(zone("bulk", polygon=LEFT), zone("desk", "packing", RIGHT), do="look")
     page = text_of(looked)
     assert looked.status_code == 200 and stage.zones.changes(PLACE) == []
     for words in ("删除通道 aisle", "bulk 的边界有改动", "新增打包区 desk"):
         assert words in page
     assert "- polygon: [[0.0, 0.0], [1.0, 0.0]" in page and "+ polygon: [[0.0, 0.0], [0.5, 0.0]" in page
     assert "label_up_rate" in page  # kept: it stands in the lines about the change
-    assert stage.draft(zone("bulk", polygon=LEFT), zone("desk", "packing", LEFT)).status_code == 303
+    assert stage.draft(zone("bulk", polygon=LEFT), zone("desk", "packing", RIGHT)).status_code == 303
     (change,) = stage.zones.changes(PLACE)
-    assert change.zones == [{**IN_FORCE[0], "polygon": LEFT}, zone("desk", "packing", LEFT)]
+    assert change.zones == [{**IN_FORCE[0], "polygon": LEFT}, zone("desk", "packing", RIGHT)]
     page = text_of(stage.site.client.get(PAGE))
     assert "等边缘设备回答" in page and "owner" in page
 
@@ -369,21 +376,101 @@ def test_the_edge_s_answer_is_shown(stage: Stage) -> None:
     stage.report(zoned={"version": 0, "refused": "aisle lies wholly in <b>", "refused_version": 1})
     told = stage.site.client.get(answer).text
     assert "拒绝" in told and "aisle lies wholly in &lt;b&gt;" in told and "hx-trigger" not in told
-    assert json.loads(
-        html.unescape(re.search(r'id="draft"[^>]*>(.*?)</textarea>', stage.site.client.get(PAGE).text)[1])
-    ) == [zone("bulk", polygon=LEFT, was="bulk")]  # what was refused can be put right
+    assert json.loads(_draft_of(stage.site.client.get(PAGE))) == [
+        zone("bulk", polygon=LEFT, was="bulk")
+    ]  # what was refused can be put right
     stage.report(zoned={"version": 1, "refused": None, "refused_version": None})
     assert "已按最新的区域工作" in stage.site.client.get(answer).text
 
 
+SMALL = [[0.6, 0.1], [0.7, 0.1], [0.7, 0.2], [0.6, 0.2]]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "zh", "en"),
+    [
+        (
+            [zone("floor", polygon=RIGHT), zone("desk", "packing", SMALL)],
+            "desk 完全落在 floor 里面，floor 排在前面",
+            "desk lies wholly in floor, which comes before it",
+        ),
+        (
+            [zone("desk", "packing", SMALL), zone("glare", "ignore", RIGHT)],
+            "desk 完全落在忽略区 glare 里面",
+            "desk lies wholly in glare, where nothing is looked at",
+        ),
+        (
+            [zone("left", polygon=LEFT), zone("right", polygon=RIGHT), zone("desk", "packing")],
+            "desk 完全落在 left、right 里面",
+            "desk lies wholly in left, right, which",
+        ),
+    ],
+)
+def test_what_the_edge_would_refuse_is_refused_by_the_page_in_the_reader_s_language(
+    stage: Stage, drawn: list[dict[str, Any]], zh: str, en: str
+) -> None:
+    for language, words in (("zh", zh), ("en", en)):
+        stage.site.client.cookies.set("language", language)
+        for do in ("look", "send"):
+            answer = stage.draft(*drawn, do=do)
+            assert answer.status_code == 422 and words in text_of(answer)
+            assert [one["name"] for one in json.loads(_draft_of(answer))] == [one["name"] for one in drawn]
+    assert stage.zones.changes(PLACE) == []
+
+
+def test_what_is_wrong_with_the_zones_in_force_already_hinders_no_other_change(stage: Stage) -> None:
+    # aisle lies in bulk, by the edge's own file
+    assert stage.draft(*IN_FORCE, zone("desk", "packing", RIGHT)).status_code == 422
+    assert stage.draft(zone("desk", "packing", RIGHT), *IN_FORCE).status_code == 303
+
+
+def test_a_refused_change_is_told_in_words_beside_what_is_in_force(stage: Stage) -> None:
+    refused = [zone("floor", polygon=RIGHT), zone("desk", "packing", SMALL)]  # by a hub before it knew this rule
+    stage.zones.set_zones(PLACE, refused, expected=0, user="owner", at=NOON)
+    stage.report(zoned={"version": 0, "refused": "desk lies wholly in …", "refused_version": 1})
+    admin, guard = stage.site.somebody(Role.ADMIN), stage.site.somebody(Role.REVIEWER)
+    page = admin.get(PAGE)
+    words = text_of(page)
+    assert "拒绝了这次改动" in words and "东区 3 号机：desk 完全落在 floor 里面" in words
+    assert "desk lies wholly" not in words  # only where this hub can't tell the reason
+    in_force = re.search(r'id="in-force">(.*?)</ul>', page.text, re.DOTALL)
+    assert in_force and "bulk" in in_force[1] and "aisle" in in_force[1] and "desk" not in in_force[1]
+    assert page.text.count('<polygon class="in-force"') == len(IN_FORCE) and "草稿（没有生效）" in words
+    assert [one["name"] for one in json.loads(_draft_of(page))] == ["floor", "desk"]  # to be put right
+    seen = guard.get(PAGE)
+    assert [one["name"] for one in json.loads(_draft_of(seen))] == ["bulk", "aisle"] and "没有生效" not in seen.text
+
+
+def test_a_camera_whose_zones_hold_up_another_s_is_named(stage: Stage) -> None:
+    stage.views.layout(TOPICS.layout, layout(stage.site.key, IN_FORCE, "cam9"), NOON + 1)
+    stage.zones.set_zones(
+        ("shanghai", "box1", "cam9"), [zone("floor"), zone("desk", "packing", SMALL)], expected=0, user="a", at=NOON
+    )
+    stage.views.layout(
+        TOPICS.layout,
+        wire.layout_payload(
+            TOPICS,
+            {
+                name: {"title": title, "zones": IN_FORCE, "file_zones": IN_FORCE, "drawn": False, "coverage": None}
+                for name, title in (("cam3", "东区 3 号机"), ("cam9", "后门"))
+            },
+            version=0, at=NOON + 2, key=stage.site.key,
+        ),
+        NOON + 2,
+    )  # fmt: skip
+    assert stage.draft(zone("bulk", polygon=LEFT)).status_code == 303
+    stage.report(zoned={"version": 0, "refused": "desk lies wholly in …", "refused_version": 2})
+    assert "后门：desk 完全落在 floor 里面" in text_of(stage.site.client.get(PAGE + "/answer"))
+
+
 def test_what_waits_for_the_edge_keeps_its_settings_when_it_is_drawn_on(stage: Stage) -> None:
     assert stage.draft(zone("pack-east", polygon=LEFT, was="bulk")).status_code == 303
-    again = [zone("pack-east", polygon=WHOLE, was="pack-east"), zone("desk", "packing", LEFT)]
+    again = [zone("desk", "packing", LEFT), zone("pack-east", polygon=WHOLE, was="pack-east")]
     looked = text_of(stage.draft(*again, do="look", now=1))
     assert "删除堆放区 bulk" in looked and "新增堆放区 pack-east" in looked and "顺序" not in looked
     assert stage.draft(*again, now=1).status_code == 303
     newest = stage.zones.changes(PLACE)[0].zones
-    assert newest is not None and newest[0] == {**IN_FORCE[0], "name": "pack-east"}
+    assert newest is not None and newest[1] == {**IN_FORCE[0], "name": "pack-east"}
 
 
 def test_of_two_admins_the_later_one_is_asked_with_the_draft_kept(stage: Stage) -> None:
@@ -458,7 +545,7 @@ def test_a_guard_proposes_and_an_admin_takes_it_into_the_draft(stage: Stage) -> 
     assert taken.headers["location"] == f"{PAGE}?with={proposal.number}"
     assert f"ignore-{proposal.number}" in admin.get(taken.headers["location"]).text
     assert len(stage.zones.proposals()) == 1  # only sent it counts
-    drawn = zone("glare", "ignore", LEFT, proposal=proposal.number)
+    drawn = zone("glare", "ignore", SMALL, proposal=proposal.number)
     stage.draft(*IN_FORCE, drawn, client=admin, **{"with": str(proposal.number)})
     assert stage.zones.proposals() == []
     (accepted,) = stage.zones.proposals(state="accepted")
@@ -507,9 +594,15 @@ def _hidden(page: str) -> dict[str, str]:
 
 def test_a_draft_as_large_as_may_be_is_taken(stage: Stage) -> None:
     corners = [
-        [round((0.5 + 0.4 * math.cos(n)), 4), round(0.5 + 0.4 * math.sin(n), 4)] for n in _around(wire.MOST_POINTS)
+        [round((0.1 + 0.09 * math.cos(n)), 4), round(0.1 + 0.09 * math.sin(n), 4)] for n in _around(wire.MOST_POINTS)
     ]
-    zones = [zone(f"bulk-and-high-value-{n}", polygon=corners) for n in range(wire.MOST_ZONES)]
+    zones = [
+        zone(
+            f"bulk-and-high-value-{n}",
+            polygon=[[round(x + n % 5 / 5, 4), round(y + n // 5 / 5, 4)] for x, y in corners],
+        )
+        for n in range(wire.MOST_ZONES)
+    ]
     assert stage.draft(*zones).status_code == 303
     (change,) = stage.zones.changes(PLACE)
     assert change.zones is not None and len(change.zones) == wire.MOST_ZONES

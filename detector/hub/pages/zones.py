@@ -26,6 +26,8 @@ from detector.hub.zones import (
     Place,
     ZoneChange,
     checked_zones,
+    told,
+    uncounted,
     understood,
     zoned_version,
 )
@@ -42,13 +44,18 @@ Draft = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the zones of a camera stand: in force, in the file, as last set, and whether the edge took that."""
+    """How the zones of a camera stand: in force, in the file, as last set, and whether the edge took that.
+
+    `causes` says in the reader's language why it was refused, as far as this hub can tell; what the edge itself said is
+    the answer's reason.
+    """
 
     camera: CameraState
     place: Place
     said: dict[str, Any]
     changes: list[ZoneChange]
     answer: dict[str, Any] | None
+    causes: list[str]
 
     @property
     def in_force(self) -> Draft:
@@ -76,10 +83,14 @@ class Standing:
         return self.changes[0].version if self.changes else 0
 
     @property
+    def is_pending(self) -> bool:
+        """Whether what was set last isn't in force: it waits for the edge, or was refused."""
+        return self.answer is not None and self.answer["state"] != "taken"
+
+    @property
     def to_draw(self) -> Draft:
-        """What drawing begins with: what was set and is not in force yet, else what is."""
-        pending = self.answer and self.answer["state"] != "taken" and self.changes[0]
-        if not pending:
+        """What drawing begins with: what was set and is not in force, else what is."""
+        if not self.is_pending:
             return self.in_force
         return drawable(self.changes[0].zones) if self.changes[0].zones is not None else self.in_file
 
@@ -101,7 +112,7 @@ def zones_page(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, c
     large = view.parts.pictures.glimpses(view.scope, large=True).get(standing.place)
     if view.may(Right.CONFIGURE) and (large is None or view.now - large.taken_at > FRESH_S):
         view.parts.ask(wire.Topics(site, edge).ask_picture, wire.ask_picture_payload(camera, large=True))
-    draft = _draft(standing.to_draw)
+    draft = _draft(_shown(view, standing))
     wanted = _numbers(view.request.query_params.get("with", ""))
     for one in view.parts.zones.proposals(view.scope, place=standing.place) if view.may(Right.CONFIGURE) else []:
         if one.number in wanted:
@@ -133,6 +144,8 @@ def set_zones(
     try:
         # What is set and waits for the edge was drawn on, so a zone keeps what it has there.
         drawn = None if back else checked_zones(draft, [*standing.in_force, *standing.to_draw])
+        if covered := uncounted([one.zone for one in drawn or []], [standing.in_force, standing.in_file]):
+            raise told(covered[0])
     except BadZones as error:
         return _refused(view, standing, draft, in_words(view.say, error), adopted)
     # One whose zone was taken out again is not accepted.
@@ -176,7 +189,7 @@ def propose(
             user=view.user, at=view.now, incident=incident,
         )  # fmt: skip
     except BadZones as error:
-        return _refused(view, standing, standing.to_draw, in_words(view.say, error), [])
+        return _refused(view, standing, _shown(view, standing), in_words(view.say, error), [])
     view.did("zone_proposal", "/".join(standing.place), number=number, decision="proposed", kind=fields["kind"])
     return RedirectResponse(path_of(standing.place) + "/zones", 303)
 
@@ -194,7 +207,7 @@ def decide(
         return RedirectResponse(f"{page}?with={number}", 303)
     reason = fields.get("reason", "").strip()
     if fields.get("do") != "decline" or not reason:
-        return _refused(view, standing, standing.to_draw, view.say("zones_no_reason"), [])
+        return _refused(view, standing, _shown(view, standing), view.say("zones_no_reason"), [])
     if view.parts.zones.decide(standing.place, number, "declined", reason, user=view.user, at=view.now) is None:
         raise HTTPException(404)
     view.did("zone_proposal", "/".join(standing.place), number=number, decision="declined")
@@ -203,7 +216,10 @@ def decide(
 
 def in_words(say: Phrases, error: BadZones) -> str:
     """What is wrong with zones, in the reader's language."""
-    values = {name: in_words(say, v) if isinstance(v, BadZones) else v for name, v in error.values.items()}
+    values = {
+        name: in_words(say, v) if isinstance(v, BadZones) else say("comma").join(v) if isinstance(v, tuple) else v
+        for name, v in error.values.items()
+    }
     return say(error.key, **values)
 
 
@@ -223,11 +239,31 @@ def _standing(view: View, place: Place) -> Standing:
     changes = view.parts.zones.changes(place)
     health = next((e.health for e in view.edges if (e.site, e.edge) == place[:2]), None)
     # Every change at an edge has a version of its own; a later one, of another camera, carries this one along.
-    latest = [one.version for one in view.parts.zones.latest().values() if (one.site, one.edge) == place[:2]]
+    latest = [one for one in view.parts.zones.latest().values() if (one.site, one.edge) == place[:2]]
+    newest = max((one.version for one in latest), default=0)
     answer = answer_of(health, changes[0].version) if changes else None
-    if answer and answer["state"] == "waiting" and max(latest) > changes[0].version:
-        answer = answer_of(health, max(latest))
-    return Standing(camera, place, view.parts.zones.layouts(view.scope).get(place, {}), changes, answer)
+    if answer and answer["state"] == "waiting" and newest > changes[0].version:
+        answer = answer_of(health, newest)
+    said = view.parts.zones.layouts(view.scope)
+    causes = _causes(view.say, latest, said) if answer and answer["state"] == "refused" else []
+    return Standing(camera, place, said.get(place, {}), changes, answer, causes)
+
+
+def _causes(say: Phrases, latest: list[ZoneChange], said: dict[Place, dict[str, Any]]) -> list[str]:
+    """Why an edge refuses what was set last, by its own rule: it takes the zones of all its cameras or none."""
+    return [
+        say("zones_of_camera", camera=said[change.place].get("title") or change.camera, why=in_words(say, told(one)))
+        for change in latest
+        if change.place in said
+        for one in uncounted(
+            change.zones or [], [drawable(said[change.place].get(key)) for key in ("zones", "file_zones")]
+        )
+    ]
+
+
+def _shown(view: View, standing: Standing) -> Draft:
+    """What a page begins with: a draft that isn't in force is for those alone who may correct it."""
+    return standing.to_draw if view.may(Right.CONFIGURE) else standing.in_force
 
 
 def _page(

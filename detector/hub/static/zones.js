@@ -35,7 +35,7 @@ svg.setAttribute("role", "group");
 svg.setAttribute("aria-label", document.querySelector("h1").textContent);
 svg.setAttribute("tabindex", "0");
 svg.classList.add("live");
-svg.querySelectorAll("polygon").forEach((old) => old.remove());
+svg.querySelectorAll("polygon.zone").forEach((old) => old.remove());
 const layer = svg.appendChild(document.createElementNS(SVG, "g"));
 box.querySelector(".bar").hidden = false;
 

@@ -29,7 +29,17 @@ ZH: dict[str, str] = {
     "zones_taken": "✓ 摄像机已按最新的区域工作。",
     "zones_waiting": "… 已发出，等边缘设备回答。",
     "zones_waiting_offline": "边缘设备现在联系不上；它一上线就会收到。",
-    "zones_refused": "✕ 边缘设备拒绝了，仍按原来的区域工作。原因：",
+    "zones_refused": "✕ 边缘设备拒绝了这次改动，仍按原来的区域工作。草稿还在：改好后再发送。",
+    "zones_own_words": "边缘设备的原话：",
+    "zones_of_camera": "{camera}：{why}",
+    "zones_covered_polygon": "{name} 完全落在 {by} 里面，{by} 排在前面，先算它，{name} 就永远不起作用。"
+    "把 {name} 往前排，或者改它的边界。",
+    "zones_covered_ignored": "{name} 完全落在忽略区 {by} 里面，那里什么都不看，{name} 就永远不起作用。"
+    "把忽略区改小，或者删掉 {name}。",
+    "zones_covered_policy": "{name} 完全落在 {by} 里面，{by} 排在前面，先算它，{name} 自己的规定就不起作用。"
+    "把 {name} 往前排。",
+    "zones_in_force": "现在生效的区域",
+    "zones_draft": "草稿（没有生效）",
     "zones_unknown": "这台边缘设备还没有报告它的区域（版本太旧，或还没连上），所以现在不能画。",
     "zones_contested": "{user} 在 {time} 也改了这一路的区域。您的草稿还在：看清楚下面的变化，确定要盖过去再发送。",
     "zones_blurred": "面单已打码，包裹已模糊",
@@ -122,7 +132,18 @@ EN: dict[str, str] = {
     "zones_taken": "✓ The camera works by the latest zones.",
     "zones_waiting": "… Sent; the box has not answered yet.",
     "zones_waiting_offline": "The box can't be reached now; it will get them as soon as it is back.",
-    "zones_refused": "✕ The box refused them and goes on with those before. Its reason:",
+    "zones_refused": "✕ The box refused this change and goes on with the zones before. "
+    "The draft is kept: correct it, then send it again.",
+    "zones_own_words": "In the box's own words:",
+    "zones_of_camera": "{camera}: {why}",
+    "zones_covered_polygon": "{name} lies wholly in {by}, which comes before it and wins, so {name} would never count. "
+    "Move {name} up, or change its outline.",
+    "zones_covered_ignored": "{name} lies wholly in {by}, where nothing is looked at, so {name} would never count. "
+    "Make what is ignored smaller, or delete {name}.",
+    "zones_covered_policy": "{name} lies wholly in {by}, which comes before it and wins, so what is allowed in {name} "
+    "would never count. Move {name} up.",
+    "zones_in_force": "Zones in force",
+    "zones_draft": "Draft (not in force)",
     "zones_unknown": "This box hasn't told its zones yet (too old, or never connected), so nothing can be drawn.",
     "zones_contested": "{user} changed the zones of this camera, too ({time}). Your draft is still here: see what it "
     "would change now, and send it only if it is to win.",
