@@ -135,7 +135,7 @@ class NoticeSender:
         try:
             address = self.notices.address(target)
         except NoticeError as error:
-            return Answer(False, Phrases(target.language)(str(error)))
+            return Answer(False, f"nothing was sent: {error}", cause=str(error))
         return self._send(address, message, service=target.service)
 
     def test(self, target: Target) -> Answer:

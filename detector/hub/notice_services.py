@@ -9,14 +9,17 @@ import ipaddress
 import logging
 import re
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from smtplib import SMTPResponseException
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from detector.errors import LabelwatchError
+from detector.hub.unreached import why_unreached
 from detector.secrecy import redacted
 
 CONNECT_S = 5.0
@@ -26,6 +29,7 @@ LONGEST_ADDRESS = 2000
 LONGEST_ANSWER = 300
 SHORTEST_SECRET = 4
 SEVERITIES = {"info": "info", "warning": "warning", "critical": "failure"}  # as the library calls them
+CAUSES = ("notice_wrong_", "notice_unreached")  # how the keys of texts begin that say why nobody answered
 PLAIN = frozenset({"starttls", "ssl", "insecure", "private", "labelwatch"})  # values of ours that are no secret
 WORD = re.compile(r"[A-Za-z0-9_-]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -38,11 +42,15 @@ class NoticeError(LabelwatchError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service said, with every part of its address cut out; `unsure` where it may have taken the message."""
+    """What a service said, with every part of its address cut out; `unsure` where it may have taken the message.
+
+    Where it said nothing, `cause` is the key of a text that says why: it could not be reached, for one.
+    """
 
     ok: bool
     text: str
     unsure: bool = False
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +109,14 @@ def check(found: str) -> None:
 
 def send(found: str, message: Message, *, service: str = "raw") -> Answer:
     """Bring a message to an address, and say what came of it. It never raises, and gives up after `LONGEST_S`."""
-    unsure = False
     try:
-        ok, unsure, said = _send(found, message)
+        answer = _send(found, message)
+    except NoticeError as error:
+        answer = Answer(False, f"nothing was sent: {error}", cause=str(error))
     except Exception as error:  # noqa: BLE001  (a hundred services have as many ways to fail)
-        ok, said = False, [f"{type(error).__name__}: {error}"]
-    text = "; ".join(dict.fromkeys(said)) or ("" if ok else "no answer")
+        answer = Answer(False, f"{type(error).__name__}: {error}", cause=why_unreached(error))
     is_public = service in SERVICES and SERVICES[service].public
-    return Answer(ok, without_secrets(text, found, keep_host=is_public)[:LONGEST_ANSWER], unsure)
+    return replace(answer, text=without_secrets(answer.text, found, keep_host=is_public)[:LONGEST_ANSWER])
 
 
 def takes_pictures(found: str) -> bool:
@@ -133,8 +141,8 @@ def without_secrets(text: str, found: str, *, keep_host: bool = False) -> str:
     return redacted(text)
 
 
-def _send(found: str, message: Message) -> tuple[bool, bool, list[str]]:
-    """Whether the message was taken, whether that isn't sure, and what was logged on the way."""
+def _send(found: str, message: Message) -> Answer:
+    """What came of it, told by what the library logged on the way; nothing is cut out of that yet."""
     _load()
     from apprise import Apprise, AppriseAttachment, AppriseResultStatus, NotifyFormat, NotifyType
     from apprise.attachment.memory import AttachMemory
@@ -151,6 +159,13 @@ def _send(found: str, message: Message) -> tuple[bool, bool, list[str]]:
         picture = AttachMemory(content=message.picture, name="snapshot.jpg", mimetype="image/jpeg")  # type: ignore[no-untyped-call]
         attach = AppriseAttachment()
         attach.add(picture)
+    errors: list[BaseException] = []
+
+    def note(_entry: object, _service: object) -> None:
+        # The library keeps no error to itself but to log it, and this is called while it does.
+        if (error := sys.exc_info()[1]) is not None:
+            errors.append(error)
+
     service = Apprise()
     service.add(plugin)
     result = service.notify(
@@ -160,11 +175,17 @@ def _send(found: str, message: Message) -> tuple[bool, bool, list[str]]:
         body_format=NotifyFormat.TEXT,
         attach=attach,
         timeout=LONGEST_S,
+        log_callback=note,
         log_level=logging.INFO,
     )
     said = [entry.message for one in result for entry in one.logs()]
+    said += [f"{one.smtp_code} {one.smtp_error!r}" for one in errors if isinstance(one, SMTPResponseException)]
+    text = "; ".join(dict.fromkeys(said))
+    if result:
+        return Answer(True, text)
     late = result.status is AppriseResultStatus.TIMEOUT
-    return bool(result), late, said if said or result else [result.status.name.lower()]
+    causes = ["notice_unreached_late"] if late else filter(None, map(why_unreached, errors))
+    return Answer(False, text or result.status.name.lower(), unsure=late, cause=next(iter(causes), ""))
 
 
 def _is_no_service(host: str) -> bool:

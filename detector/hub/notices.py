@@ -29,7 +29,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from detector.hub.alarms import Alarm, Alarms, is_seen
 from detector.hub.budget import DIGEST
 from detector.hub.database import Database, one_at_a_time
-from detector.hub.notice_services import Answer, NoticeError, check
+from detector.hub.notice_services import CAUSES, Answer, NoticeError, check
 from detector.hub.pauses import PAUSED
 from detector.hub.pauses import until as paused_until
 from detector.hub.replays import is_replay
@@ -164,6 +164,11 @@ class Notice:
     tries: int
     tried_at: float | None
     answer: str
+
+    @property
+    def cause(self) -> str:
+        """Key of the text that says why no service answered; empty where one did, or none was asked."""
+        return self.answer if self.answer.startswith(CAUSES) else ""
 
 
 class Notices:
@@ -546,7 +551,7 @@ class Notices:
                 .where(notices.c.number == notice.number, notices.c.state == "sending")
                 .values(
                     state=state,
-                    answer=answer.text.replace("\0", "?"),
+                    answer=answer.cause or answer.text.replace("\0", "?"),
                     reason="again" if answer.unsure and not ok else notice.reason,
                 )
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
 import re
@@ -33,6 +34,7 @@ from detector.hub.notices import KINDS, Notice, Notices, Rule, Target, is_inside
 from detector.hub.rights import EVERYWHERE, Role, Scope
 from detector.hub.schema import edges
 from detector.hub.store import Store
+from detector.hub.texts import TEXTS
 from detector.values import Severity
 from tests.hub.conftest import NOON, SteppedClock, make_envelope
 
@@ -64,6 +66,7 @@ class Web:
     delay_s: float = 0.0
     answer: bytes = b'{"ok": true, "errcode": 0, "code": 0, "result": {}}'
     got: list[Received] = field(default_factory=list)
+    stop: Callable[[], None] = lambda: None
 
 
 @pytest.fixture
@@ -92,9 +95,14 @@ def web() -> Iterator[Web]:
     state.port = server.server_port
     state.url = f"http://127.0.0.1:{state.port}"
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    state.stop = stop
     yield state
-    server.shutdown()
-    server.server_close()
+    stop()
 
 
 @pytest.fixture
@@ -121,7 +129,8 @@ def smtp() -> Iterator[tuple[int, list[str]]]:
                     self.say("250-mail.test")
                     self.say("250 AUTH PLAIN")
                 elif word == "AUTH":
-                    self.say("235 welcome")
+                    login = base64.b64decode(line.split()[2])
+                    self.say("535 who are you?" if b"nobody" in login else "235 welcome")
                 elif word == "DATA":
                     in_data = True
                     self.say("354 go on")
@@ -296,6 +305,68 @@ def test_a_service_that_hangs_or_dribbles_is_given_up(monkeypatch: pytest.Monkey
             assert time.monotonic() - began < 3
             assert answer.unsure is unsure
         done.set()
+
+
+@pytest.fixture
+def hangs_up() -> Iterator[int]:
+    """The port of a server that takes a connection, and closes it without a word."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.fixture
+def nobody() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_server_that_gave_no_answer_is_told_by_why(web: Web, nobody: int, hangs_up: int) -> None:
+    causes = {
+        f"http://127.0.0.1:{nobody}/{SECRET}": "notice_unreached_refused",
+        f"http://nowhere.invalid/{SECRET}": "notice_unreached_name",
+        f"https://127.0.0.1:{web.port}/{SECRET}": "notice_unreached_tls",
+        f"http://127.0.0.1:{hangs_up}/{SECRET}": "notice_unreached_broken",
+        f"http://169.254.1.1/{SECRET}": "notice_wrong_host",
+    }
+    for url, cause in causes.items():
+        answer = send(address("webhook", {"url": url}), HELLO, service="webhook")
+        assert (answer.ok, answer.cause) == (False, cause), url
+        assert SECRET not in answer.text
+    web.status = 500
+    answer = send(address("webhook", {"url": f"{web.url}/{SECRET}"}), HELLO, service="webhook")
+    assert (answer.cause, "500" in answer.text) == ("", True)
+
+
+def test_a_server_that_takes_its_time_is_told_as_reached(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notice_services, "READ_S", 0.1)
+    web.delay_s = 0.5
+    answer = send(address("webhook", {"url": web.url}), HELLO, service="webhook")
+    assert (answer.ok, answer.cause) == (False, "notice_unreached_late")
+
+
+def test_a_mail_server_is_told_by_why_it_gave_no_answer_or_by_its_answer(
+    nobody: int, hangs_up: int, smtp: tuple[int, list[str]]
+) -> None:
+    fields = {"host": "127.0.0.1", "security": "insecure", "from": "hub@shop.cn", "to": "owner@shop.cn"}
+    for port, cause in ((nobody, "notice_unreached_refused"), (hangs_up, "notice_unreached_broken")):
+        answer = send(address("mail", {**fields, "port": str(port)}), HELLO, service="mail")
+        assert (answer.ok, answer.cause) == (False, cause)
+    stranger = {**fields, "port": str(smtp[0]), "user": "nobody", "password": SECRET}
+    answer = send(address("mail", stranger), HELLO, service="mail")
+    assert (answer.ok, answer.cause) == (False, "") and "535" in answer.text and SECRET not in answer.text
+
+
+@pytest.mark.parametrize("key", [key for key in TEXTS["en"] if key.startswith("notice_unreached")])
+def test_why_a_server_gave_no_answer_is_told_in_each_language(key: str) -> None:
+    assert TEXTS["zh"][key] != TEXTS["en"][key] and key.startswith(notice_services.CAUSES)
 
 
 @pytest.mark.parametrize(
@@ -873,6 +944,15 @@ def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: 
     web.status = 500
     tested = site.client.post("/notices/targets/1/test").text
     assert "没有发出" in tested and "500" in tested and SECRET not in tested
+    assert "对方回答" in tested
+    web.stop()
+    for language, words in (("zh", "没有发出。连不上服务器：对方拒绝连接"), ("en", "Not sent. The server couldn")):
+        site.client.cookies.set("language", language)
+        tested = html.unescape(site.client.post("/notices/targets/1/test").text)
+        in_log = tested.partition('class="notice-log"')[2]
+        assert words in tested and ("refuses" if language == "en" else "拒绝连接") in in_log
+        assert "onnection error" not in tested
+    site.client.cookies.set("language", "zh")
     rule = {
         "severity": "critical", "kind_lingering": "on", "day_0": "on", "places": "shanghai/cam3, suzhou",
         "hours_from": "08:00", "hours_to": "20:00", "quiet_from": "22:00", "quiet_to": "07:00", "per_hour": "3",
@@ -886,7 +966,7 @@ def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: 
     assert "还没有通知对象" in site.client.get("/notices").text
     actions = [entry.action for entry in site.app.app.state.parts.audit.entries() if "notice" in entry.action]
     assert actions[::-1] == [
-        "notice_target_added", "notice_target_tested", "notice_target_tested", "notice_rule_added",
+        "notice_target_added", *["notice_target_tested"] * 4, "notice_rule_added",
         "notice_rule_removed", "notice_target_removed",
     ]  # fmt: skip
 

@@ -20,7 +20,16 @@ ZH: dict[str, str] = {
     "notice_remove_sure": "确认删除 {name}",
     "notice_tested_ok": "已发出，对方回答：",
     "notice_tested_bad": "没有发出，对方回答：",
+    "notice_tested_not": "没有发出。{why}",
     "notice_no_answer": "（无内容）",
+    "notice_unreached": "连不上服务器。",
+    "notice_unreached_name": "连不上服务器：找不到这个名字的服务器。核对地址，并看看监控中心能不能上网。",
+    "notice_unreached_refused": "连不上服务器：对方拒绝连接。地址或端口可能不对，或者服务没有开。",
+    "notice_unreached_silent": "连不上服务器：对方没有回应。可能地址不对、服务器关机，或者被防火墙挡住。",
+    "notice_unreached_route": "连不上服务器：没有通往这个地址的网络。",
+    "notice_unreached_tls": "连不上服务器：没能建立加密连接。证书不可信，或者对方不支持加密。",
+    "notice_unreached_broken": "对方没有回答就断开了连接，消息可能没有送到。",
+    "notice_unreached_late": "连上了，但对方迟迟不回答，不知道消息有没有送到。",
     "notice_test_title": "labelwatch 测试消息",
     "notice_test_text": "这是发给“{name}”的测试消息。收到它，说明通知是通的。",
     "notice_takes_pictures": "可附图片",
@@ -148,7 +157,21 @@ EN: dict[str, str] = {
     "notice_remove_sure": "Yes, remove {name}",
     "notice_tested_ok": "Sent; the service answered:",
     "notice_tested_bad": "Not sent; the service answered:",
+    "notice_tested_not": "Not sent. {why}",
     "notice_no_answer": "(nothing)",
+    "notice_unreached": "The server couldn't be reached.",
+    "notice_unreached_name": "The server couldn't be reached: none of this name was found. Check the address, and that "
+    "the hub is on the internet.",
+    "notice_unreached_refused": "The server couldn't be reached: it refuses connections. The address or port may be "
+    "wrong, or the service isn't running.",
+    "notice_unreached_silent": "The server couldn't be reached: nothing answers there. The address may be wrong, the "
+    "server off, or a firewall between.",
+    "notice_unreached_route": "The server couldn't be reached: no network leads to this address.",
+    "notice_unreached_tls": "The server couldn't be reached: no secure connection came about. Its certificate isn't "
+    "trusted, or it speaks no TLS.",
+    "notice_unreached_broken": "The server closed the connection without an answer; the message may not have arrived.",
+    "notice_unreached_late": "The server was reached but gave no answer in time; whether the message arrived isn't "
+    "known.",
     "notice_test_title": "labelwatch test message",
     "notice_test_text": "This is a test message for “{name}”. Whoever reads it will get notices.",
     "notice_takes_pictures": "takes pictures",
