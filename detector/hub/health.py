@@ -1,9 +1,10 @@
 """Who watches and who doesn't: spans without a watch (gaps), late alerts, clocks of edges, the hub's own state.
 
-A gap has one of four causes, and at most one of each is open for a place at a time:
+A gap has one of four causes, and at most one of each is open for a place at a time. It begins with the last sign of
+life, not when its end was noticed, and ends with the next:
 
     hub      the hub itself was down: it leaves its time every ten seconds, and reads it when it starts
-    broker   the hub ran, but heard of nobody
+    broker   the hub ran, but heard of nobody; that edges come back after it belongs to it, too
     edge     an edge said, or its last will said, that it is gone; or no report of it came for two minutes
     camera   an edge reports that a camera brings no picture
 
@@ -49,6 +50,8 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_S = 10.0
 HUB_DOWN_S = 20.0  # a hub that was away for less was merely restarted
 BROKER_LOST_S = 20.0
+# A connection may have been dead for so long when the hub notices: two keep-alives of the ingest, and one look round.
+UNNOTICED_S = 80.0
 FLAPPING_S = 15.0  # a gap that begins so soon after the last one goes on with it
 LATE_S = 60.0
 LATE_CARD_S = 600.0
@@ -60,6 +63,7 @@ MOST_LATE = 10_000
 READY_FOR_S = 1.0  # so often at most is the database written to find out whether it can be
 
 Place = tuple[str, str, str, str]  # what, site, edge, camera
+BROKER: Place = ("broker", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,8 @@ class Health:
         self._ways: defaultdict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=REPORTS))
         self._started_at = self._listening_since = clock.now()
         self._lost_since: float | None = None
+        self._heard_at: float | None = None  # anything of any edge
+        self._returned_at = float("-inf")  # the broker, after a gap
         self.down_from: float | None = None
         self._ready_at = float("-inf")
         self._writable = False
@@ -200,16 +206,27 @@ class Health:
                     self._begin(("edge", edge.site, edge.edge, ""), heard or now)
 
     def _look_at_broker(self, now: float) -> None:
-        place = ("broker", "", "", "")
         if self._connected():
-            if self._lost_since is not None or place in self._open:
-                self._lost_since, self._listening_since = None, now
-                self._end(place, now)
+            self._take_back_broker(now)
             return
         if self._lost_since is None:
-            self._lost_since = now
+            heard_at = self._heard_at
+            self._lost_since = heard_at if heard_at is not None and now - heard_at <= UNNOTICED_S else now
         if now - self._lost_since > BROKER_LOST_S:
-            self._begin(place, self._lost_since)
+            self._begin(BROKER, self._lost_since)
+
+    def _take_back_broker(self, now: float) -> None:
+        if BROKER in self._open:
+            self._returned_at = now
+            self._end(BROKER, now)
+        elif self._lost_since is None:
+            return
+        self._lost_since, self._listening_since = None, now
+
+    def _hear(self) -> None:
+        """Something came of an edge, so that the broker is there, whether or not it has answered us by now."""
+        self._heard_at = now = self._clock.now()
+        self._take_back_broker(now)
 
     def _beat(self, connection: Connection, now: float) -> None:
         insert = self._database.insert(watched).values(site="", edge="", camera="", since=now, until=now)
@@ -238,19 +255,23 @@ class Health:
     def status(self, site: str, edge: str, state: str, at: float) -> None:
         """An edge said, or its last will said, `online` or `offline`; to be called before the store keeps it."""
         with self._lock:
+            self._hear()
             self._meet(site, edge, [""], at)
-            place = ("edge", site, edge, "")
             if state == "online":
-                self._end(place, at)
+                self._return(site, edge, at)
                 return
-            heard = self._heard_at(site, edge)
+            reported_at = self._reported_at(site, edge)
             # A last will comes some time after the edge was cut off: its last report tells better when that was.
-            self._begin(place, heard if heard is not None and at - heard <= 2 * SILENT_S + HEARTBEAT_S else at)
+            if reported_at is None or at - reported_at > 2 * SILENT_S + HEARTBEAT_S:
+                reported_at = at
+            # What the broker's gap tells already is not the edge's.
+            self._begin(("edge", site, edge, ""), max(reported_at, self._returned_at))
 
     def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
         """An edge's health report came: it is there, its clock can be read, and its cameras are told of."""
         with self._lock:
-            self._end(("edge", site, edge, ""), at)
+            self._hear()
+            self._return(site, edge, at)
             self._read_clock(site, edge, fields.get("at_unix"), at)
             told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
             cameras = [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
@@ -298,7 +319,23 @@ class Health:
         with self._database.reading() as connection:
             return max(0.0, connection.execute(query).scalar_one_or_none() or 0.0)
 
-    def _heard_at(self, site: str, edge: str) -> float | None:
+    def _return(self, site: str, edge: str, at: float) -> None:
+        """An edge is there. One that comes back right after the broker was away with it, not by itself."""
+        place, returned_at = ("edge", site, edge, ""), self._returned_at
+        began_at = self._open.get(place)
+        if began_at is None:
+            return
+        at = max(at, began_at)  # a word that the broker kept is older
+        if not returned_at <= began_at <= at <= returned_at + FLAPPING_S:
+            self._end(place, at)
+            return
+        broker = (*_is_gap(BROKER), gaps.c.ended_at >= returned_at, gaps.c.ended_at < at)
+        with self._database.writing() as connection:
+            connection.execute(delete(gaps).where(*_is_gap(place), gaps.c.ended_at.is_(None)))
+            connection.execute(update(gaps).where(*broker).values(ended_at=at))
+        del self._open[place]
+
+    def _reported_at(self, site: str, edge: str) -> float | None:
         query = select(edges.c.health_at).where(edges.c.site == site, edges.c.edge == edge)
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one_or_none()

@@ -168,7 +168,64 @@ def test_without_a_broker_the_hub_calls_nobody_silent(tower: Watchtower) -> None
     tower.watch(600, reports=False)
     tower.connected = True
     tower.watch(60)
-    assert tower.gaps() == [("broker", "", 1.2, 11.2)]
+    assert tower.gaps() == [("broker", "", 1.0, 11.2)]
+
+
+def cut(tower: Watchtower, *, unnoticed_s: float, away_s: float) -> None:
+    """A broker hangs after a minute of watching; the hub notices after its keep-alive, and then it comes back."""
+    tower.say("online")
+    tower.watch(60)
+    tower.watch(unnoticed_s, reports=False)
+    tower.connected = False
+    tower.watch(away_s, reports=False)
+    tower.connected = True
+
+
+def test_a_broker_that_hangs_leaves_one_gap_from_the_last_sign_of_life_to_the_next(tower: Watchtower) -> None:
+    cut(tower, unnoticed_s=40, away_s=50)
+    tower.connected = False  # what the broker kept comes before its answer to us
+    for state in ("offline", "offline", "online"):  # last wills of each try to connect, then the edge itself
+        tower.say(state)
+        tower.clock.at += 0.2
+    tower.connected = True
+    tower.watch(60)
+    assert tower.gaps() == [("broker", "", 1.0, 2.5)]
+
+
+def test_words_that_the_broker_kept_lengthen_no_gap_and_shorten_none(tower: Watchtower) -> None:
+    cut(tower, unnoticed_s=40, away_s=50)
+    for state in ("offline", "online"):  # said while nobody heard it
+        tower.health.status("shanghai", "box1", state, tower.clock.at - 30)
+    tower.watch(60)
+    assert tower.gaps() == [("broker", "", 1.0, 2.5)]
+
+
+def test_edges_that_come_back_after_the_broker_make_its_gap_as_long_as_the_last_of_them(tower: Watchtower) -> None:
+    tower.say("online", "box2")
+    cut(tower, unnoticed_s=40, away_s=50)
+    for edge in ("box1", "box2"):
+        tower.say("offline", edge)
+    tower.clock.at += 3
+    tower.say("online")
+    tower.clock.at += 9
+    tower.say("online", "box2")
+    assert tower.gaps() == [("broker", "", 1.0, 2.7)]
+
+
+def test_an_edge_that_stays_away_after_the_broker_is_back_has_a_gap_of_its_own_from_there(tower: Watchtower) -> None:
+    cut(tower, unnoticed_s=0, away_s=30)
+    tower.say("offline")
+    tower.watch(120, reports=False)
+    tower.say("online")
+    assert tower.gaps() == [("broker", "", 1.0, 1.5), ("edge", "box1", 1.5, 3.5)]
+
+
+def test_a_broker_that_was_silent_for_want_of_edges_is_missed_from_when_it_was(tower: Watchtower) -> None:
+    tower.watch(60)
+    tower.watch(600, reports=False)
+    tower.connected = False
+    tower.watch(60, reports=False)
+    assert ("broker", "", 11.2, None) in tower.gaps()
 
 
 def test_an_open_gap_outlives_the_hub(tower: Watchtower) -> None:
