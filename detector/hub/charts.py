@@ -113,10 +113,14 @@ class TrendBar:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One thing counted day by day, a week to a list; `kind` is empty for the labels exposed."""
+    """One thing counted day by day, a week to a list; `kind` is empty for the labels exposed.
+
+    `ticks` are the numbers on its scale, from the top, which is as high as bars can be, down to nought.
+    """
 
     kind: str
     weeks: list[list[TrendBar]]
+    ticks: tuple[int, int, int]
 
     @property
     def totals(self) -> list[tuple[int, int]]:
@@ -134,11 +138,20 @@ def trends(days: Sequence[date], by_day: Sequence[Mapping[str, Found]]) -> list[
 
 
 def _trend(kind: str, days: Sequence[date], ranges: Sequence[tuple[int, int]]) -> Trend:
-    tallest = max(2, *(high for _, high in ranges))  # what is little doesn't fill the height
+    step = _round_up(max(high for _, high in ranges) / 2)
     bars = [
-        TrendBar(day, low, high, low / tallest, high / tallest) for day, (low, high) in zip(days, ranges, strict=True)
+        TrendBar(day, low, high, low / (2 * step), high / (2 * step))
+        for day, (low, high) in zip(days, ranges, strict=True)
     ]
-    return Trend(kind, [bars[n : n + 7] for n in range(0, len(bars), 7)])
+    return Trend(kind, [bars[n : n + 7] for n in range(0, len(bars), 7)], (2 * step, step, 0))
+
+
+def _round_up(number: float) -> int:
+    """The next number that is easily read off a scale: 1 to 6, 8, and these ten, a hundred, … times."""
+    tens = 1
+    while number > 10 * tens:
+        tens *= 10
+    return next(n * tens for n in (1, 2, 3, 4, 5, 6, 8, 10) if n * tens >= number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,7 @@ def test_a_day_is_shown_by_hours_and_cameras(told: Site) -> None:
 
 def test_four_weeks_are_shown_by_kind(told: Site) -> None:
     page = told.client.get("/weeks").text
+    assert page.count('class="ticks"') == 4 * page.count("<span>0</span></div>") > 0  # a scale where there are bars
     assert "今天 · 11 月 1 日 周日：21–42" in page  # seven that stand, with 3 to 6 labels each
     assert "昨天 · 10 月 31 日 周六：1" in page
     assert "/?told=all&amp;day=2026-10-31&amp;kind=label_photography" in page
@@ -274,11 +275,21 @@ def test_the_worst_camera_comes_first_and_quiet_ones_are_there() -> None:
     assert [(cell.hour, cell.count, cell.severity) for cell in rows[1].cells if cell.count] == [(1, 2, "warning")]
 
 
-def test_a_trend_is_drawn_to_the_height_of_its_tallest_day() -> None:
+def test_a_trend_is_drawn_to_a_scale_that_its_tallest_day_fits_in() -> None:
     days = [date(2026, 11, n) for n in range(1, 15)]
     labels, *kinds = trends(days, [{}, {"tamper": Found(3, 4, 8), "new": Found(1, 0, 0)}, *[{}] * 12])
     assert [len(week) for week in labels.weeks] == [7, 7]
     assert labels.totals == [(4, 8), (0, 0)]
     assert (labels.weeks[0][1].base, labels.weeks[0][1].top) == (0.5, 1.0)
     tops = {trend.kind: trend.weeks[0][1].top for trend in kinds}
-    assert tops["tamper"] == 1.0 and tops["new"] == 0.5 and tops["lingering"] == 0.0
+    assert tops["tamper"] == 0.75 and tops["new"] == 0.5 and tops["lingering"] == 0.0
+    assert labels.ticks == (8, 4, 0) and {trend.kind: trend.ticks for trend in kinds}["tamper"] == (4, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("most", "ticks"),
+    [(0, (2, 1, 0)), (2, (2, 1, 0)), (5, (6, 3, 0)), (13, (16, 8, 0)), (41, (60, 30, 0)), (8614, (10000, 5000, 0))],
+)
+def test_a_scale_has_round_numbers_and_room_for_the_most(most: int, ticks: tuple[int, int, int]) -> None:
+    labels, *_ = trends([date(2026, 11, 1)], [{"tamper": Found(1, 0, most)}])
+    assert labels.ticks == ticks and labels.weeks[0][0].top == most / ticks[0]
