@@ -448,6 +448,26 @@ def test_what_is_folded_in_or_out_stays_so_on_a_page_that_keeps_itself_fresh(sce
     assert page.get_attribute(".lie-events", "open") is None
 
 
+@pytest.mark.parametrize("width", [360, 1120])
+def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene, width: int) -> None:
+    names = ["North-East High-Value Aisle, Camera 12 (mezzanine)", "东区 3 号机（高价值区域靠近装卸平台）", "n" * 60]
+    for n, name in enumerate(names):
+        scene.alert(f"inc{n}", site=f"site{n}", camera_title=name, zone="bulk-storage-near-the-north-door")
+    page = scene.page("", viewport={"width": width, "height": 800})
+    for path, shown in (("", ".card h3"), ("day", ".rowname > span"), ("review", "#queue .line b:first-of-type")):
+        page.goto(scene.hub.url + path)
+        page.wait_for_selector(shown)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        cut = page.locator(shown).evaluate_all(
+            "all => all.map(e => [e.textContent, e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight])"
+        )
+        assert all(any(name in text for text, _ in cut) for name in names), path
+        assert not [text for text, is_cut in cut if is_cut], path
+    page.goto(scene.hub.url + "day")
+    columns = page.locator(".rowname").all()
+    assert all(one.bounding_box()["width"] <= 200 for one in columns)  # a name makes no column as long as itself
+
+
 def test_what_is_pressed_twice_is_done_once(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")
