@@ -468,6 +468,48 @@ def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene, 
     assert all(one.bounding_box()["width"] <= 200 for one in columns)  # a name makes no column as long as itself
 
 
+@pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
+@pytest.mark.parametrize("is_writing", [True, False])
+def test_a_draft_of_a_note_and_its_cursor_survive_a_note_of_somebody_else(
+    scene: Scene, path: str, is_writing: bool
+) -> None:
+    scene.alert("inc")
+    page, other = scene.page(path), scene.page("incidents/inc", user=scene.guard("ben"))
+    page.fill(".note", "two men, one phone")
+    page.evaluate("document.querySelector('.note').setSelectionRange(4, 7)")
+    if not is_writing:
+        page.evaluate("document.activeElement.blur()")
+    page.evaluate("window.field = document.querySelector('.note')")
+    for text in ("seen before", "and again"):
+        other.fill(".note", text)
+        other.press(".note", "Enter")
+        page.wait_for_selector(f".notes li:has-text('{text}')")
+    assert page.input_value(".note") == "two men, one phone"
+    assert page.evaluate("[field.isConnected, field.selectionStart, field.selectionEnd]") == [True, 4, 7]
+    assert page.evaluate("document.activeElement === field") is is_writing
+
+
+def test_what_is_written_while_a_note_is_on_its_way_stays(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("incidents/inc")
+    page.evaluate(
+        """() => {
+          const real = window.fetch;
+          const held = new Promise((done) => { window.letGo = done; });
+          window.fetch = async (...asked) => { const answer = await real(...asked); await held; return answer; };
+        }"""
+    )
+    page.fill(".note", "the same shirt")
+    page.press(".note", "Enter")
+    page.fill(".note", "as yesterday")
+    page.evaluate("letGo()")
+    page.wait_for_selector(".notes li:has-text('the same shirt')")
+    assert page.input_value(".note") == "as yesterday"
+    page.press(".note", "Enter")
+    page.wait_for_selector(".notes li:has-text('as yesterday')")
+    until(page, "!document.querySelector('.note').value && document.activeElement === document.body")
+
+
 def test_what_is_pressed_twice_is_done_once(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

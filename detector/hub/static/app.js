@@ -18,9 +18,6 @@
   document.addEventListener("visibilitychange", () => { if (!document.hidden) htmx.trigger(document.body, "wake"); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
-  // What somebody folded in or out stays so where a page keeps itself fresh.
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, on) => name !== "open" || !on.matches("details");
-
   // What comes in above doesn't push away what somebody reads, or is about to tap: browsers don't see to it here.
   let read = []; // cards in sight or below, and where they were
   document.addEventListener("htmx:beforeSwap", (event) => {

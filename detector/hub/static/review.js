@@ -266,10 +266,21 @@ async function sendHere(form, fields) {
   const fresh = elements(await answer.text());
   if (shown()?.dataset.incident !== incident) return undefined;
   // Asked for only now: the stream of changes may have put another in its place meanwhile.
-  shown().querySelector(`[data-part=${part}]`)?.replaceWith(fresh);
+  const old = shown().querySelector(`[data-part=${part}]`);
+  if (old && part === "notes") takeNote(old, fields.text, fresh.firstElementChild);
+  else old?.replaceWith(fresh);
   refresh(incident);
-  if (part === "notes") shown().querySelector("[data-part=notes] .note")?.blur();
   return undefined;
+}
+
+// The note that was sent is among the others now. What was written since is the next one's draft.
+function takeNote(section, text, fresh) {
+  const field = section.querySelector(".note");
+  if (field.value === text) {
+    field.value = "";
+    field.blur();
+  }
+  Idiomorph.morph(section, fresh);
 }
 
 async function reasonForLast(form, fields) {
@@ -521,7 +532,7 @@ function look() {
   if (id && page.events.startsWith("/review")) ask("/review/look", { desk, incident: id }).catch(() => {});
 }
 
-// Redraws those parts of what is shown that changed, not under the hands of somebody who is writing.
+// Redraws those parts of what is shown that changed, not under the hands of somebody who chooses; drafts stay (morph.js).
 // Of several answers on their way only the one that was asked for last counts: an older one would undo it.
 let refreshes = 0;
 
@@ -533,7 +544,7 @@ async function refresh(id) {
   if (turn !== refreshes || shown()?.dataset.incident !== id) return;
   for (const part of document.querySelectorAll(".item [data-part], #more [data-part]")) {
     const other = fresh.querySelector(`[data-part=${part.dataset.part}]`);
-    const busy = part.contains(document.activeElement) && document.activeElement.matches("input");
+    const busy = part.contains(document.activeElement) && document.activeElement.matches("input:not(.note)");
     // In place, so that what is scrolled, pressed or in focus stays so.
     if (other && !busy && !part.querySelector(".contested") && other.outerHTML !== part.outerHTML) {
       Idiomorph.morph(part, other);
