@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from detector.hub.database import Database, one_at_a_time
 from detector.hub.rights import EVERYWHERE, Scope
@@ -200,11 +200,7 @@ class Alarms:
     def _counted(self, connection: Connection, sign: Sign) -> int:
         """How much of a loss people know of already."""
         last = next(iter(_read(connection, *_at(sign.place), limit=1)), None)
-        if last is None:
-            return 0
-        if sign.count < last.counted:  # fewer than thought, or counted anew: the edge's store is another one
-            return sign.count if KINDS[sign.kind].heals else 0
-        return last.counted
+        return 0 if last is None else _known(last, sign.count)
 
     def _open(self, connection: Connection, sign: Sign, now: float) -> Alarm:
         before = self._counted(connection, sign) if KINDS[sign.kind].is_loss else 0
@@ -262,6 +258,25 @@ class Alarms:
         with self._database.reading() as connection:
             return next(iter(_read(connection, alarms.c.number == number)), None)
 
+    def acknowledged(self, losses: Mapping[Place, int]) -> dict[Place, Alarm]:
+        """Those of losses that people know all of, each with the last alarm of it, which somebody acknowledged.
+
+        Args:
+            losses: How much was ever lost.
+        """
+        places = alarms.c.kind, alarms.c.site, alarms.c.edge, alarms.c.camera
+        newest = select(func.max(alarms.c.number)).group_by(*places)
+        with self._database.reading() as connection:
+            last = {one.place: one for one in _read(connection, alarms.c.number.in_(newest))}
+        return {
+            place: alarm
+            for place, count in losses.items()
+            if (alarm := last.get(place)) is not None
+            and alarm.acknowledged_at is not None
+            and not alarm.is_open
+            and count <= _known(alarm, count)
+        }
+
     def counts(self, scope: Scope = EVERYWHERE) -> dict[str, int]:
         """How many last, by kind."""
         found = dict.fromkeys(KINDS, 0)
@@ -273,6 +288,13 @@ class Alarms:
 def is_seen(alarm: Alarm, scope: Scope) -> bool:
     """Whether an alarm is somebody's: the hub's are everybody's, those of edges go with their site."""
     return not alarm.site or scope.sees(alarm.site, alarm.camera or None)
+
+
+def _known(last: Alarm, count: int) -> int:
+    """How much of a loss, which comes to `count` by now, people know of with its last alarm."""
+    if count < last.counted:  # fewer than thought, or counted anew: the edge's store is another one
+        return count if KINDS[last.kind].heals else 0
+    return last.counted
 
 
 def _is_over(alarm: Alarm, now: float) -> bool:

@@ -482,6 +482,41 @@ def test_all_is_not_well_while_an_alarm_or_a_gap_lasts(site: Site) -> None:
     assert "一切正常" not in site.client.get("/health").text
 
 
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [("dropped", "dropped"), ("dropped_clips", "dropped_clips"), ("dead", "dead"), ("edge_store", "set_aside")],
+)
+def test_what_was_lost_and_acknowledged_is_history_until_more_is_lost(site: Site, kind: str, field: str) -> None:
+    alarms = site.parts.alarms
+
+    def page(count: int, at: float, language: str = "zh") -> str:
+        fields = {"cameras": {"cam3": {"age_s": 0.2}}, field: count}
+        site.store.set_health("shanghai", "box1", fields, NOON)
+        alarms.judge([Sign(kind, "shanghai", "box1", count=count)], at)
+        site.client.cookies.set("language", language)
+        return str(site.client.get("/health").text)
+
+    site.parts.health.begin()
+    assert "一切正常" not in page(3, NOON)
+    (alarm,) = alarms.open()
+    assert site.client.post(f"/alarms/{alarm.number}/acknowledge").status_code == 303
+    said = page(3, NOON + 1)
+    assert "一切正常" in said and "<dd>3 <small>11-01 12:00 由 owner 确认，之后没有新增" in said
+    assert '<div class="bad">' not in said.partition('class="figures"')[2].partition("</dl>")[0]
+    assert "All is well" in (said := page(3, NOON + 2, "en")) and "acknowledged 11-01 12:00 by owner" in said
+    assert "一切正常" not in page(4, NOON + 3)  # more than was acknowledged
+    (alarm,) = alarms.open()
+    site.client.post(f"/alarms/{alarm.number}/acknowledge")
+    assert "一切正常" in page(4, NOON + 4)
+    assert "一切正常" not in page(1, NOON + 5)  # another store counts anew
+
+
+def test_a_loss_that_no_alarm_tells_of_yet_is_no_history(site: Site) -> None:
+    site.parts.health.begin()
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 0.2}}, "dropped": 2}, NOON)
+    assert "一切正常" not in site.client.get("/health").text
+
+
 def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     health.begin()

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from detector.hub.alarms import Alarm
 from detector.hub.cameras import CameraState, Overload, camera_states, counter, overload
 from detector.hub.case_figures import united_s
 from detector.hub.health import Gap
@@ -30,7 +31,7 @@ router = APIRouter()
 DAYS = 7
 MOST_IN_HEAD = 4
 COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dropped_views", "dead", "set_aside")
-LOSSES = ("dropped", "dropped_clips", "dead", "set_aside")
+LOSSES = {"dropped": "dropped", "dropped_clips": "dropped_clips", "dead": "dead", "edge_store": "set_aside"}  # alarms
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
 BAD_CLOCK_S = 2.0  # evidence carries the edge's time
 LACKS = ("small_lost", "small_differs", "large_lost", "sparse", "far")  # what a camera that is seen goes on without
@@ -72,7 +73,11 @@ class CameraHealth:
 
 @dataclass(frozen=True, slots=True)
 class EdgeHealth:
-    """An edge box as last heard of, and its cameras."""
+    """An edge box as last heard of, and its cameras.
+
+    An edge counts what it lost for as long as its store lasts. `known` has the alarms, by kind, with which somebody
+    acknowledged all of it: that is history, and no trouble of today.
+    """
 
     edge: Edge
     state: str
@@ -82,16 +87,16 @@ class EdgeHealth:
     late: int
     refused: int
     overload: Overload | None
+    known: dict[str, Alarm]
 
     @property
     def is_fine(self) -> bool:
-        """Whether it watches all that it should, as it should, and lost nothing."""
-        losses = (self.edge.lost, *(self.told[name] for name in LOSSES))
+        """Whether it watches all that it should, as it should, and lost nothing but what people have acknowledged."""
         return (
             self.state == "online"
             and self.overload is None
             and self.told["safe_since"] is None
-            and not any(losses)
+            and _losses(self.edge, self.told).keys() <= self.known.keys()
             and all(camera.state.is_fine and not camera.told["lack"] for camera in self.cameras)
         )
 
@@ -138,6 +143,7 @@ def _page(view: View) -> dict[str, Any]:
             sum((one.site, one.edge) == (edge.site, edge.edge) for one in late),
             refused.get((edge.site, edge.edge), 0),
             overload(camera for camera in cameras if (camera.site, camera.edge) == (edge.site, edge.edge)),
+            _acknowledged(view, edge),
         )
         for edge in edges
     ]
@@ -172,6 +178,17 @@ def _page(view: View) -> dict[str, Any]:
         "full_disk": FULL_DISK,
         "bad_clock_s": BAD_CLOCK_S,
     }
+
+
+def _losses(edge: Edge, told: Mapping[str, Any]) -> dict[str, int]:
+    """How much an edge ever lost, by the kind of alarm that tells of it; without those of which it lost nothing."""
+    counts = {"lost": edge.lost, **{kind: round(told[name] or 0) for kind, name in LOSSES.items()}}
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def _acknowledged(view: View, edge: Edge) -> dict[str, Alarm]:
+    losses = {(kind, edge.site, edge.edge, ""): count for kind, count in _losses(edge, _told(edge)).items()}
+    return {kind: alarm for (kind, *_), alarm in view.parts.alarms.acknowledged(losses).items()} if losses else {}
 
 
 def _trouble_first(one: EdgeHealth) -> tuple[bool, bool, str, str]:
