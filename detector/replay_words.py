@@ -3,6 +3,7 @@
     POST /api/replays/{site}/{edge}   lines of JSON: envelopes as live sends them, marked by `replay` in `after`
     200                               what became of each, signed by the hub as acknowledgements are (`to_edge`)
     401, 413, 422                     nothing of it is taken: `reason` says why
+    503                               others publish just now: it may be sent again
 
 Not by MQTT, since a broker gives one name one session, which is the live worker's: whoever came second would push the
 other out. The answer says what an acknowledgement would, so nothing has to wait in an outbox.

@@ -14,7 +14,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig
-from detector.hub import notice_services, patience
+from detector.hub import notice_services, patience, replay_intake
 from detector.hub.notice_services import NoticeError
 from detector.hub.pages import view
 from detector.hub.server import Hub
@@ -163,6 +163,37 @@ def test_one_address_has_no_more_than_its_share(hub: Hub, monkeypatch: pytest.Mo
         for connection in first:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+BODY_WITHOUT_END = {
+    "by its length": b"Content-Length: 1000000000000\r\n\r\n",
+    "in chunks": b"Transfer-Encoding: chunked\r\n\r\n" + b"20000\r\n" + b"a" * 0x20000 + b"\r\n",
+}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("how", BODY_WITHOUT_END)
+def test_a_stranger_s_endless_body_is_not_kept_in_memory(how: str, hub: Hub) -> None:
+    head = b"POST /api/incidents/one/verdict HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer none\r\n"
+    said = asked(hub, head + b"Content-Type: application/json\r\n" + BODY_WITHOUT_END[how])
+    assert said.startswith(b"HTTP/1.1 413")
+    assert is_served(hub)
+
+
+def test_of_many_who_publish_at_once_few_are_held_in_memory(hub: Hub) -> None:
+    head = b"POST /api/replays/shanghai/box1 HTTP/1.1\r\nHost: hub\r\nContent-Length: 9000\r\n\r\n"
+    with ExitStack() as crowd:
+        begun = [crowd.enter_context(call(hub)) for _ in range(replay_intake.AT_ONCE)]
+        for connection in begun:
+            connection.sendall(head)
+        until = time.monotonic() + LONG_S
+        while not (said := asked(hub, head)).startswith(b"HTTP/1.1 503") and time.monotonic() < until:
+            pass
+        assert b"retry-after: 5" in said.lower()
+        for connection in begun:
+            connection.sendall(b"a" * 9000)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 401")
+    assert not asked(hub, head + b"a" * 9000).startswith(b"HTTP/1.1 503")
 
 
 def test_headers_without_end_are_refused(hub: Hub) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +22,8 @@ from detector.replay_words import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, ans
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE = 4  # each is held in memory whole before it is known whose it is
+
 
 class ReplayIntake:
     """Takes in what replays found.
@@ -33,6 +36,9 @@ class ReplayIntake:
         audit: Is told who published how much.
         clock: Tells the time.
         on_stored: Called when something new is there.
+
+    Attributes:
+        room: For those that are being read.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class ReplayIntake:
         self._store, self._keys, self._key = store, keys, key
         self._retention, self._audit, self._clock = retention, audit, clock
         self._on_stored = on_stored
+        self.room = asyncio.Semaphore(AT_ONCE)
 
     def take(self, site: str, edge: str, body: bytes) -> bytes:
         """Store envelopes, a line each; the signed answer.

@@ -32,7 +32,7 @@ from detector.hub.lan import certificate, local_addresses
 from detector.hub.lock import DataLock
 from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
-from detector.hub.pages.view import STATIC
+from detector.hub.pages.view import LONGEST_FORM, STATIC
 from detector.hub.parts import Parts, assemble
 from detector.hub.patience import Patient
 from detector.hub.people import People
@@ -68,7 +68,8 @@ class _Static(StaticFiles):
 
 def create_app(parts: Parts) -> ASGIApp:
     """The hub's pages as an ASGI application."""
-    app = FastAPI(title="labelwatch hub", openapi_url=None)
+    # A body that is read into memory is read before anybody asks who sent it.
+    app = FastAPI(title="labelwatch hub", openapi_url=None, max_body_size=LONGEST_FORM)
     app.add_middleware(Timed, metrics=parts.metrics)
     add_pages(app, parts)
     app.mount("/static", _Static(directory=STATIC))

@@ -326,7 +326,11 @@ def incident_snapshot(view: Look, incident_id: str) -> Response:
     "/incidents/{incident_id}/verdict",
     response_model=Judgement,
     status_code=201,
-    responses={**NOT_FOUND, 409: {"model": Error, "description": "somebody else's verdict stands: see `over`"}},
+    responses={
+        **NOT_FOUND,
+        409: {"model": Error, "description": "somebody else's verdict stands: see `over`"},
+        413: {"description": "more than a verdict can be"},
+    },
 )
 def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:
     """Say what an incident really was."""

@@ -15,6 +15,8 @@ from detector.replay_words import LARGEST, PATH
 
 router = APIRouter()
 
+LARGEST_CLIP = 2**40  # beyond any disk: what a clip may have is in its claim, and `ClipFolder` sees to that
+
 
 @router.head("/api/clips/{incident_id}/{segment}")
 async def clip_held(request: Request, incident_id: str, segment: int) -> Response:
@@ -22,7 +24,7 @@ async def clip_held(request: Request, incident_id: str, segment: int) -> Respons
     return await _held(request, incident_id, segment)
 
 
-@router.put("/api/clips/{incident_id}/{segment}")
+@router.put("/api/clips/{incident_id}/{segment}", max_body_size=LARGEST_CLIP)
 async def take_clip(request: Request, incident_id: str, segment: int) -> Response:
     """Take a piece of a segment."""
     return await _taken(request, incident_id, segment)
@@ -34,16 +36,24 @@ async def side_held(request: Request, incident_id: str, segment: int) -> Respons
     return await _held(request, incident_id, segment, wire.SIDE)
 
 
-@router.put("/api/clips/{incident_id}/{segment}/side")
+@router.put("/api/clips/{incident_id}/{segment}/side", max_body_size=LARGEST_CLIP)
 async def take_side(request: Request, incident_id: str, segment: int) -> Response:
     """Take a piece of a segment's side file."""
     return await _taken(request, incident_id, segment, wire.SIDE)
 
 
-@router.post(PATH)
+@router.post(PATH, max_body_size=LARGEST_CLIP)
 async def take_replay(request: Request, site: str, edge: str) -> Response:
-    """Take what a replay found."""
-    body = b""
+    """Take what a replay found; who comes while others are being taken is asked to come again."""
+    parts: Parts = request.app.state.parts
+    if parts.replays.room.locked():
+        return JSONResponse({"reason": "others are publishing just now"}, 503, {"Retry-After": "5"})
+    async with parts.replays.room:
+        return await _replay_taken(request, parts, site, edge)
+
+
+async def _replay_taken(request: Request, parts: Parts, site: str, edge: str) -> Response:
+    body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
@@ -51,9 +61,8 @@ async def take_replay(request: Request, site: str, edge: str) -> Response:
                 return JSONResponse({"reason": f"more than {LARGEST} bytes"}, 413)
     except ClientDisconnect:
         return Response(status_code=400)
-    parts: Parts = request.app.state.parts
     try:
-        answer = await run_sync(parts.replays.take, site, edge, body)
+        answer = await run_sync(parts.replays.take, site, edge, bytes(body))
     except WireError as error:
         return JSONResponse({"reason": str(error)}, 401)
     return Response(answer, media_type="application/json")
