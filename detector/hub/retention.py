@@ -131,10 +131,11 @@ class Retention:
         count = 0
         while ids := self._overdue(now):
             count += self._delete(ids, now, "age")
-        self._remove_files()
-        while self.space().is_short and (ids := self._expendable()):
+        removed = self._remove_files()
+        # A disk that lets nothing be deleted gains no room by what is forgotten.
+        while removed and self.space().is_short and (ids := self._expendable()):
             count += self._delete(ids, now, "space")
-            self._remove_files()
+            removed = self._remove_files()
         return count
 
     def space(self) -> Space:
@@ -317,7 +318,9 @@ class Retention:
             connection.execute(changes.insert(), [{"incident": one} for one in ids])
         return len(ids)
 
-    def _remove_files(self) -> None:
+    def _remove_files(self) -> bool:
+        """Remove what was forgotten; whether nothing of it is left."""
+        left = 0
         with self._database.reading() as connection:
             files = list(connection.execute(select(doomed.c.file)).scalars())
         root = self._folder.resolve()
@@ -328,9 +331,11 @@ class Retention:
                     path.unlink(missing_ok=True)
             except OSError as error:
                 logger.error("%s can't be deleted: %s", file, error.strerror)
+                left += 1
                 continue  # tried again the next time
             with self._database.writing() as connection:
                 connection.execute(delete(doomed).where(doomed.c.file == file))
+        return left == 0
 
 
 class Janitor:

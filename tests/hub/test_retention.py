@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -196,13 +198,31 @@ def test_room_is_made_only_until_there_is_enough(keeper: Keeper) -> None:
     keeper.free = 40 * 10**9
     real = retention._remove_files
 
-    def freed() -> None:
-        real()
+    def freed() -> bool:
         keeper.free += 6 * 10**9
+        return real()
 
     retention._remove_files = freed  # type: ignore[method-assign]
     assert retention.run(NOON) == 10
     assert {gone.why for gone in retention.gone()} == {"space"}
+
+
+def test_a_disk_that_lets_nothing_be_deleted_costs_hardly_any_record(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for n in range(25):
+        keeper.add(f"inc-{n}", "true")
+    keeper.free = 0
+    monkeypatch.setattr(Path, "unlink", refuse)
+    gone = sum(keeper.retention(RetentionConfig(reserve_gb=50)).run(END) for _ in range(3))
+    assert gone == 10  # the first that were tried
+    monkeypatch.undo()
+    keeper.free = 100 * 10**9
+    assert keeper.retention(RetentionConfig(reserve_gb=50)).run(END) == 0
+    assert [keeper.has_footage(f"inc-{n}") for n in range(25)].count(True) == 15
 
 
 def test_files_that_a_crash_left_behind_go_the_next_time(keeper: Keeper) -> None:
