@@ -238,6 +238,22 @@ def test_an_open_gap_outlives_the_hub(tower: Watchtower) -> None:
     assert tower.gaps() == [("edge", "box1", 1.0, 2.0)]
 
 
+def test_a_hub_whose_clock_was_ahead_hears_edges_and_misses_them_once_it_is_right(tower: Watchtower) -> None:
+    tower.clock.at += 8 * 60 * MINUTE  # the machine's own clock holds local time, until a time server sets it
+    tower.restarted()
+    tower.say("online")
+    tower.watch(60)
+    tower.watch(300, reports=False)
+    tower.clock.at = NOON
+    tower.restarted()
+    assert all(ended is not None or began <= 0 for _, _, began, ended in tower.gaps())
+    tower.say("online")
+    tower.watch(60)
+    assert tower.store.edges()[0].health_at == tower.clock.now()
+    tower.watch(300, reports=False)
+    assert tower.gaps()[-1] == ("edge", "box1", 1.0, None)
+
+
 def test_alerts_that_came_late_are_counted_for_the_gap_that_held_them(tower: Watchtower) -> None:
     tower.watch(60)
     tower.say("offline")

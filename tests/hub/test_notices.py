@@ -28,6 +28,7 @@ from sqlalchemy import event
 from detector.config import HubConfig
 from detector.hub import notice_services
 from detector.hub.alarms import Alarms, Sign
+from detector.hub.clock_ahead import bring_back
 from detector.hub.notice_sender import NoticeSender
 from detector.hub.notice_services import Answer, Message, NoticeError, address, send, without_secrets
 from detector.hub.notices import KINDS, Notice, Notices, Rule, Target, is_inside, within
@@ -670,6 +671,20 @@ def test_above_the_hourly_number_comes_a_summary_and_critical_ones_have_as_many(
     assert len(desk.step(10)) == 2
     assert desk.step(3500) == []
     assert desk.step(200) == ["[Critical] 4 more within the hour"]
+
+
+def test_a_hub_whose_clock_was_ahead_tells_at_once_when_it_is_right(desk: Desk) -> None:
+    desk.clock.at += 8 * 3600
+    desk.target()
+    desk.answers = [Answer(False, "no network yet")]
+    desk.alert("before", severity="warning")
+    assert desk.step() == []
+    desk.clock.at = NOON
+    with desk.store.database.writing() as connection:
+        bring_back(connection, NOON)
+    assert len(desk.step()) == 1
+    desk.alert("after", severity="warning")
+    assert len(desk.step(5)) == 1
 
 
 def test_somebody_is_told_of_no_place_that_the_maker_does_not_see(desk: Desk) -> None:
