@@ -28,6 +28,21 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
                 file.flush()
                 os.fsync(file.fileno())
         draft.replace(path)
+        if lasting:
+            sync_folder(path.parent)
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder on the disk as it stands, with what was renamed into it just now.
+
+    Raises:
+        OSError: It can't be.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

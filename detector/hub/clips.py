@@ -19,6 +19,7 @@ import re
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -35,6 +36,7 @@ from detector.hub.store import Store
 from detector.hub.stored import Clip, is_time
 from detector.sides import LARGEST, read_side
 from detector.values import DAY_S
+from detector.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -106,9 +108,14 @@ class ClipFolder:
         self._sides = Sides(store.database)
         self._keys = EdgeKeys(store.database)
         self._reading_side = threading.Lock()  # one of them may take some hundred MB while it is checked
+        self.tidy(clock.now())
+
+    def tidy(self, now: float) -> None:
+        """Remove pieces that nobody came back to complete; from any thread."""
         for part in self._folder.glob("*.part"):
-            if clock.now() - part.stat().st_mtime > ABANDONED_S:
-                part.unlink()
+            with suppress(FileNotFoundError):  # completed just now
+                if now - part.stat().st_mtime > ABANDONED_S:
+                    part.unlink()
 
     def find(self, incident: str, segment: int) -> Path | None:
         """The file of a segment that is here whole."""
@@ -217,7 +224,7 @@ class ClipFolder:
             return False
         if clip.sha256 != claim["sha256"]:
             raise _Refused(422, "another one of this segment is kept already")
-        return True
+        return self._inside(clip.file) is not None  # a disk that was changed may lack it: its edge still has it
 
     def _part(self, claim: dict[str, Any]) -> _Part:
         words = [claim["site"], claim["edge"], claim["incident"], str(claim["segment"]), claim["sha256"]]
@@ -318,9 +325,11 @@ class _Part:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def keep(self) -> str:
-        """Move the whole file to its place; where that is, relative to the folder."""
+        """Move the whole file to its place, to stay there through a power cut; where, relative to the folder."""
         self._whole.parent.mkdir(exist_ok=True)
         self._growing.replace(self._whole)
+        for folder in (self._whole.parent, self._folder):
+            sync_folder(folder)
         return str(self._whole.relative_to(self._folder))
 
     def remove(self) -> None:

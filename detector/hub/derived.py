@@ -41,6 +41,7 @@ from detector.hub.sides import Sides
 from detector.hub.store import Store
 from detector.hub.stored import Clip
 from detector.values import DAY_S
+from detector.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -335,7 +336,7 @@ class Copies:
         size = unfinished.stat().st_size
         before = self._row(clip, copy.kind)
         unfinished.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         self._keep(
             replace(
                 copy, state=READY, remarks=remarks, reason=None, changed_at=self._clock.now(), size=size,
@@ -487,11 +488,3 @@ def _same_segment(one: Any, other: Any) -> ColumnElement[bool]:
 
 def _copy(row: Any) -> Copy:
     return Copy(**{**row._mapping, "kind": Kind(row.kind)})
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

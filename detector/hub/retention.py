@@ -345,7 +345,7 @@ class Janitor:
         retention: Is run.
         clock: Tells the time.
         on_deleted: Called when footage was deleted.
-        prune: Given the time, forgets what else is kept for a while.
+        prune: Each, given the time, forgets what else is kept for a while.
     """
 
     def __init__(
@@ -353,7 +353,7 @@ class Janitor:
         retention: Retention,
         clock: Clock,
         on_deleted: Callable[[], None],
-        prune: Callable[[float], None] = lambda _now: None,
+        *prune: Callable[[float], None],
     ) -> None:
         self._retention = retention
         self._clock = clock
@@ -375,7 +375,8 @@ class Janitor:
             try:
                 if self._retention.run(self._clock.now()):
                     self._on_deleted()
-                self._prune(self._clock.now())
+                for prune in self._prune:
+                    prune(self._clock.now())
             except Exception:
                 logger.exception("retention failed; it is tried again in %d minutes", EVERY_S // 60)
             going_on = self._background.pause(EVERY_S)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector.values import DAY_S
 
 HEAD = b"\0\0\0\x18ftypisom"
 CLIP = HEAD + bytes(range(256)) * 40
@@ -55,6 +58,45 @@ def test_sending_a_stored_clip_again_changes_nothing(site: Any, tmp_path: Path) 
     other = HEAD + b"another recording"
     assert site.client.put(URL, content=other, headers=site.claim(other)).status_code == 422
     assert site.client.get("/clips/inc-1/0").content == CLIP and len(files(tmp_path)) == 1
+
+
+def test_a_clip_that_is_on_record_and_not_on_the_disk_is_taken_again(site: Any, tmp_path: Path) -> None:
+    assert site.client.put(URL, content=CLIP, headers=site.claim(CLIP)).status_code == 201
+    (kept,) = (tmp_path / "clips").rglob("*.mp4")
+    kept.unlink()  # the disk was changed, or brought back from a backup
+    head = site.client.head(URL, headers=site.claim(CLIP))
+    assert (head.status_code, head.headers["upload-offset"]) == (200, "0")
+    assert site.client.put(URL, content=CLIP, headers=site.claim(CLIP)).status_code == 201
+    assert site.client.get("/clips/inc-1/0").content == CLIP
+
+
+def test_a_clip_is_on_record_only_once_a_power_cut_does_not_take_it(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    sync, add = os.fsync, site.store.add_clip
+
+    def note(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        synced.append(path)
+        sync(handle)
+
+    def recorded(clip: Any) -> bool:
+        kept = (site.folder / "clips" / clip.file).resolve()
+        assert {kept.parent, kept.parent.parent} <= set(synced)
+        return bool(add(clip))
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(site.store, "add_clip", recorded)
+    assert site.client.put(URL, content=CLIP, headers=site.claim(CLIP)).status_code == 201
+
+
+def test_pieces_that_nobody_comes_back_for_go_while_the_hub_runs(site: Any, tmp_path: Path) -> None:
+    assert piece(site, 0, 3000).status_code == 202
+    (part,) = (tmp_path / "clips").glob("*.part")
+    begun_at = part.stat().st_mtime
+    site.parts.clips.tidy(begun_at + 13 * DAY_S)
+    assert part.exists()
+    site.parts.clips.tidy(begun_at + 15 * DAY_S)
+    assert not part.exists()
 
 
 def test_a_flipped_byte_is_found_and_the_upload_begins_anew(site: Any, tmp_path: Path) -> None:
