@@ -31,6 +31,8 @@ SHORTEST_SECRET = 4
 SEVERITIES = {"info": "info", "warning": "warning", "critical": "failure"}  # as the library calls them
 CAUSES = ("notice_wrong_", "notice_unreached")  # how the keys of texts begin that say why nobody answered
 PLAIN = frozenset({"starttls", "ssl", "insecure", "private", "labelwatch"})  # values of ours that are no secret
+# Where clouds keep a machine's credentials beside link-local addresses: Alibaba's, and Amazon's by IPv6.
+CREDENTIALS = frozenset({"100.100.100.200", "fd00:ec2::254"})
 WORD = re.compile(r"[A-Za-z0-9_-]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 SECURITY = {"starttls": "mailtos", "ssl": "mailtos", "insecure": "mailto"}
@@ -200,7 +202,11 @@ def _is_no_service(host: str) -> bool:
         }
     except (OSError, ValueError):  # no such host: the service says so itself
         return False
-    return any(place.is_link_local or place.is_multicast or place.is_unspecified for place in places)
+    meant = {getattr(place, "ipv4_mapped", None) or place for place in places}
+    return any(
+        place.is_link_local or place.is_multicast or place.is_unspecified or str(place) in CREDENTIALS
+        for place in meant
+    )
 
 
 def _plugin(found: str) -> Any:

@@ -152,7 +152,13 @@ def test_answers_tell_neither_the_server_nor_its_version(site: Site) -> None:
             assert "charset=utf-8" in headers["content-type"] or "json" in headers["content-type"]
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]",
+        "100.100.100.200", "[fd00:ec2::254]",
+    ],
+)  # fmt: skip
 def test_no_notice_goes_where_a_cloud_keeps_its_credentials(host: str) -> None:
     answer = send(f"json://{host}/latest", Message("title", "body", "warning"), service="webhook")
     assert not answer.ok and "notice_wrong_host" in answer.text
