@@ -5,7 +5,9 @@ What is kept where is in `schema`; who keeps it is in the modules that take a `D
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             self.damage = ""
+            self._of_thread = threading.local()
             self.engine = _engine(url)
             event.listen(self.engine, "handle_error", self._note_damage)
             self._writer = self.engine.execution_options(writes=True)
@@ -76,9 +79,22 @@ class Database:
         """A connection that only reads."""
         return self.engine.connect()
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """A transaction: committed when the block ends, undone when it raises."""
-        return self._writer.begin()
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction: committed when the block ends, undone when it raises.
+
+        Within such a block of the same thread it is that one's: so an act and its line in the audit log are one.
+        """
+        outer: Connection | None = getattr(self._of_thread, "writing", None)
+        if outer is not None:
+            yield outer
+            return
+        with self._writer.begin() as connection:
+            self._of_thread.writing = connection
+            try:
+                yield connection
+            finally:
+                self._of_thread.writing = None
 
     def close(self) -> None:
         """Release connections."""

@@ -21,7 +21,7 @@ from detector.hub.audit import BEGINNING, ONCE_S, Audit, Checked, Entry, Flaw, H
 from detector.hub.rights import Role
 from detector.hub.store import Store
 from detector.hub.texts import ZH
-from tests.hub.conftest import NOON, Site, SteppedClock
+from tests.hub.conftest import NOON, Site, SteppedClock, make_envelope, refuse_audit
 
 MADE = 12
 
@@ -378,3 +378,24 @@ def test_somebody_with_a_scope_reads_of_nobody_who_sees_more(site: Site) -> None
     page = site.somebody(Role.OWNER, ["suzhou"], "suzhou-owner").get("/audit").text
     assert "in-suzhou" in page and "suzhou-owner" in page
     assert ">owner<" not in page and "console:" not in page
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/incidents/inc-1/verdict", {"data": {"verdict": "true"}}),
+        ("/api/incidents/inc-1/verdict", {"json": {"verdict": "true"}}),
+        ("/incidents/inc-1/undo", {"data": {}}),
+        ("/incidents/inc-1/reason", {"data": {"over": "1", "reason": "scan"}}),
+        ("/incidents/inc-1/notes", {"data": {"text": "seen him before"}}),
+    ],
+)
+def test_nothing_is_judged_or_written_without_its_line(site: Site, path: str, sent: dict[str, Any]) -> None:
+    site.store.add_alerts([make_envelope(1)], NOON)
+    site.store.add_verdict("inc-1", "owner", "false", "", NOON)
+    before = site.store.verdicts("inc-1")
+    refuse_audit(site.store)
+    assert site.client.post(path, **sent).status_code == 500
+    assert site.store.verdicts("inc-1") == before and site.parts.reviews.notes("inc-1") == []
+    incident = site.store.incident("inc-1")
+    assert incident and incident.verdict == "false"

@@ -269,6 +269,16 @@ def test_after_a_rush_of_readers_few_connections_to_sqlite_stay_open(sqlite_stor
     assert len(closed) == 8
 
 
+def test_what_is_written_within_a_transaction_is_undone_with_it(store: Store, envelope: Build) -> None:
+    with pytest.raises(RuntimeError, match="gone"), store.database.writing():
+        store.add_alerts([envelope(1)], NOON)
+        raise RuntimeError("gone")
+    assert store.incident("inc-1") is None
+    with store.database.writing():
+        store.add_alerts([envelope(1)], NOON)
+    assert store.incident("inc-1") is not None
+
+
 def test_what_is_stored_survives_reopening(tmp_path: Path, envelope: Build) -> None:
     url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
     first = Store(url)

@@ -29,6 +29,7 @@ from detector.hub.store import Store, configured_score
 from detector.hub.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
 from detector.tuned import Tuned
 from detector.values import IncidentKind
+from tests.hub.conftest import refuse_audit
 from tests.parts_mosquitto import Mosquitto, soon
 
 Build = Callable[..., dict[str, Any]]
@@ -253,6 +254,14 @@ def test_nothing_but_the_proposal_can_be_applied(site: Any, envelope: Build) -> 
     site.store.add_verdict("t1", "owner", "unclear", "", NOON)
     site.store.add_verdict("t2", "owner", "unclear", "", NOON)
     assert site.client.post("/tuning", data=good).status_code == 303  # two true ones fewer: no longer safe
+    assert site.store.thresholds() == []
+
+
+def test_no_score_is_set_without_its_line_in_the_audit_log(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    good = form_of(site.client.get("/tuning"), "apply")
+    refuse_audit(site.store)
+    assert site.client.post("/tuning", data=good).status_code == 500
     assert site.store.thresholds() == []
 
 

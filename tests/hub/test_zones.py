@@ -22,7 +22,7 @@ from detector.hub.rights import Role, Scope
 from detector.hub.store import Store
 from detector.hub.views import Views
 from detector.hub.zones import BadZones, Zones, checked_polygon, checked_zones
-from tests.hub.conftest import NOON, Site, make_jpeg
+from tests.hub.conftest import NOON, Site, make_jpeg, refuse_audit
 
 PLACE = ("shanghai", "box1", "cam3")
 PAGE = "/cameras/shanghai/box1/cam3/zones"
@@ -562,6 +562,19 @@ def test_a_proposal_whose_zone_was_not_sent_goes_on_waiting(stage: Stage, do: st
     sent = {**_hidden(stage.site.client.post(PAGE, data=look, headers={"HX-Request": "true"}).text), "do": "send"}
     assert stage.site.client.post(PAGE, data=sent).status_code == 303
     assert len(stage.zones.changes(PLACE)) == 1 and [one.number for one in stage.zones.proposals()] == [number]
+
+
+def test_no_zone_is_set_proposed_or_declined_without_its_line_in_the_audit_log(stage: Stage) -> None:
+    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    refuse_audit(stage.site.store)
+    deeds = [
+        ("", {"do": "send", "draft": json.dumps([zone("other")]), "now": "0"}),
+        ("/proposals", {"kind": "ignore", "polygon": json.dumps(RIGHT)}),
+        (f"/proposals/{number}", {"do": "decline", "reason": "no"}),
+    ]
+    for path, fields in deeds:
+        assert stage.site.client.post(PAGE + path, data=fields).status_code == 500
+    assert stage.zones.changes(PLACE) == [] and [one.number for one in stage.zones.proposals()] == [number]
 
 
 def test_a_proposal_is_known_by_its_zone_whatever_was_changed_of_it(stage: Stage) -> None:

@@ -338,14 +338,15 @@ def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:
     if "\0" in note or (judging.reason and not is_reason(judging.verdict, judging.reason)):
         raise HTTPException(422, "no such reason for this verdict, or a note that can't be kept")
     try:
-        number = view.store.add_verdict(
-            incident.id, view.user, judging.verdict, note, view.now, judging.reason, over=judging.over
-        )
+        with view.store.database.writing():
+            number = view.store.add_verdict(
+                incident.id, view.user, judging.verdict, note, view.now, judging.reason, over=judging.over
+            )
+            view.did("verdict", incident.id, verdict=judging.verdict, reason=judging.reason)
     except Contested as contested:
         standing = contested.standing
         told = {"number": standing.number, "user": standing.user, "verdict": standing.verdict}
         return JSONResponse({"reason": {"standing": told}}, 409)
-    view.did("verdict", incident.id, verdict=judging.verdict, reason=judging.reason)
     view.parts.live.poke()
     made = Judgement(
         number=number, user=view.user, at=iso(view.now), verdict=judging.verdict, reason=judging.reason, note=note,

@@ -83,10 +83,11 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
     note = _written(fields.get("note", ""), LONGEST_VERDICT_NOTE)
     incident = known(view, incident_id)
     try:
-        view.store.add_verdict(incident.id, view.user, verdict, note, view.now, reason, over=_number(fields))
+        with view.store.database.writing():
+            view.store.add_verdict(incident.id, view.user, verdict, note, view.now, reason, over=_number(fields))
+            view.did("verdict", incident.id, verdict=verdict, reason=reason)
     except Contested as contested:
         return _ask(view, incident, contested.standing, verdict)
-    view.did("verdict", incident.id, verdict=verdict, reason=reason)
     return _judged(view, incident_id, fields)
 
 
@@ -95,11 +96,12 @@ def undo(view: Judge, incident_id: str, fields: Form) -> Response:
     """Take back the verdict that counts."""
     incident = known(view, incident_id)
     try:
-        view.store.withdraw_verdict(incident.id, view.user, view.now, over=_number(fields))
+        with view.store.database.writing():
+            view.store.withdraw_verdict(incident.id, view.user, view.now, over=_number(fields))
+            if incident.verdict is not None:
+                view.did("undo", incident.id, verdict=incident.verdict)
     except Contested as contested:
         return _ask(view, incident, contested.standing, UNDO)
-    if incident.verdict is not None:
-        view.did("undo", incident.id, verdict=incident.verdict)
     return _judged(view, incident_id, fields)
 
 
@@ -110,9 +112,10 @@ def give_reason(view: Judge, incident_id: str, fields: Form) -> Response:
     standing = _standing(view.store.verdicts(incident.id))
     if standing is None or not is_reason(standing.verdict, reason):
         raise HTTPException(400)
-    if not view.store.set_reason(incident.id, number, view.user, reason):
-        raise HTTPException(404)
-    view.did("reason", incident.id, reason=reason)
+    with view.store.database.writing():
+        if not view.store.set_reason(incident.id, number, view.user, reason):
+            raise HTTPException(404)
+        view.did("reason", incident.id, reason=reason)
     return _judged(view, incident_id, fields)
 
 
@@ -122,8 +125,9 @@ def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
     incident, text = known(view, incident_id), _written(fields.get("text", ""), LONGEST_NOTE)
     if not text:
         raise HTTPException(400)
-    view.parts.reviews.add_note(incident.id, view.user, text, view.now)
-    view.did("note", incident.id)
+    with view.store.database.writing():
+        view.parts.reviews.add_note(incident.id, view.user, text, view.now)
+        view.did("note", incident.id)
     view.parts.live.poke()
     if view.wants_fragment:
         return view.page("notes.html", incident=incident, notes=view.parts.reviews.notes(incident.id))

@@ -97,10 +97,15 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
         evidence = {name: getattr(proposal, name) for name in ("kept", "lost", "spared", "left", "lost_bound")}
     else:
         return RedirectResponse("/tuning", 303)
-    if fields.get("now") == view.written(found.now) and view.store.set_threshold(
-        *place, wanted, expected=found.now, user=view.user, at=view.now, evidence=evidence
-    ):
-        view.did("threshold_set", f"{place[0]}/{place[1]}", camera=place[2], kind=place[3], least_score=wanted)
+    if fields.get("now") != view.written(found.now):
+        return RedirectResponse("/tuning", 303)
+    with view.store.database.writing():
+        is_set = view.store.set_threshold(
+            *place, wanted, expected=found.now, user=view.user, at=view.now, evidence=evidence
+        )
+        if is_set:
+            view.did("threshold_set", f"{place[0]}/{place[1]}", camera=place[2], kind=place[3], least_score=wanted)
+    if is_set:
         logger.info("thresholds of %s/%s changed by %s", ascii(place[0]), ascii(place[1]), ascii(view.user))
         view.parts.tell()
     return RedirectResponse("/tuning", 303)

@@ -153,7 +153,7 @@ class View:
         return doors.open_to(self.may, DAILY), doors.open_to(self.may, SELDOM)
 
     def did(self, action: str, subject: str = "", **details: Any) -> None:
-        """Leave a line in the audit log."""
+        """Leave a line in the audit log; with what it tells, where that is written, in one transaction."""
         self.parts.audit.record(self.now, self.user, action, subject, **details)
 
     def saw(self, action: str, subject: str, **details: Any) -> None:

@@ -155,23 +155,32 @@ def set_zones(
         if "hx-request" in view.request.headers:
             return view.page("zones_change.html", change=change, standing=standing, adopted=adopted)
         return _page(view, standing, _draft(draft), change=change, adopted=adopted)
-    expected = fields.get("now", "")
-    done = view.parts.zones.set_zones(
-        standing.place, change.zones, expected=int(expected) if expected.isdecimal() and len(expected) < 17 else -1,
-        user=view.user, at=view.now,
-    )  # fmt: skip
+    done = _sent(view, standing, change, fields.get("now", ""), back=back, adopted=adopted)
     if done is None:
         latest = _standing(view, standing.place)
         if latest.changes and latest.changes[0].user == view.user and latest.changes[0].zones == change.zones:
             return RedirectResponse(path_of(standing.place) + "/zones", 303)  # sent twice
         return _page(view, latest, _draft(draft), change=change, contested=True, status=409, adopted=adopted)
-    view.did("zones", "/".join(standing.place), version=done.version, back=back, zones=_names(change.zones))
-    for number in adopted:
-        if view.parts.zones.decide(standing.place, number, "accepted", "", user=view.user, at=view.now):
-            view.did("zone_proposal", "/".join(standing.place), number=number, decision="accepted")
     view.parts.tell()
     logger.info("zones of %s changed by %s, version %d", standing.place, ascii(view.user), done.version)
     return RedirectResponse(path_of(standing.place) + "/zones", 303)
+
+
+def _sent(
+    view: View, standing: Standing, change: Change, seen: str, *, back: bool, adopted: list[int]
+) -> ZoneChange | None:
+    """Set zones, and accept the proposals that are among them; `None` where somebody else was quicker."""
+    zones, subject = view.parts.zones, "/".join(standing.place)
+    expected = int(seen) if seen.isdecimal() and len(seen) < 17 else -1
+    with view.store.database.writing():
+        done = zones.set_zones(standing.place, change.zones, expected=expected, user=view.user, at=view.now)
+        if done is None:
+            return None
+        view.did("zones", subject, version=done.version, back=back, zones=_names(change.zones))
+        for number in adopted:
+            if zones.decide(standing.place, number, "accepted", "", user=view.user, at=view.now):
+                view.did("zone_proposal", subject, number=number, decision="accepted")
+    return done
 
 
 @router.post(PATH + "/proposals")
@@ -184,13 +193,14 @@ def propose(
     if incident and view.store.incident(incident, view.scope) is None:
         raise HTTPException(404)
     try:
-        number = view.parts.zones.propose(
-            standing.place, fields.get("kind", ""), _parsed(fields.get("polygon", "")), fields.get("note", ""),
-            user=view.user, at=view.now, incident=incident,
-        )  # fmt: skip
+        with view.store.database.writing():
+            number = view.parts.zones.propose(
+                standing.place, fields.get("kind", ""), _parsed(fields.get("polygon", "")), fields.get("note", ""),
+                user=view.user, at=view.now, incident=incident,
+            )  # fmt: skip
+            view.did("zone_proposal", "/".join(standing.place), number=number, decision="proposed", kind=fields["kind"])
     except BadZones as error:
         return _refused(view, standing, _shown(view, standing), in_words(view.say, error), [])
-    view.did("zone_proposal", "/".join(standing.place), number=number, decision="proposed", kind=fields["kind"])
     return RedirectResponse(path_of(standing.place) + "/zones", 303)
 
 
@@ -208,9 +218,10 @@ def decide(
     reason = fields.get("reason", "").strip()
     if fields.get("do") != "decline" or not reason:
         return _refused(view, standing, _shown(view, standing), view.say("zones_no_reason"), [])
-    if view.parts.zones.decide(standing.place, number, "declined", reason, user=view.user, at=view.now) is None:
-        raise HTTPException(404)
-    view.did("zone_proposal", "/".join(standing.place), number=number, decision="declined")
+    with view.store.database.writing():
+        if view.parts.zones.decide(standing.place, number, "declined", reason, user=view.user, at=view.now) is None:
+            raise HTTPException(404)
+        view.did("zone_proposal", "/".join(standing.place), number=number, decision="declined")
     return RedirectResponse(page, 303)
 
 
