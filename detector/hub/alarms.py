@@ -249,9 +249,13 @@ class Alarms:
         return [alarm for alarm in found if is_seen(alarm, scope)][:limit]
 
     def ended(self, numbers: Sequence[int]) -> list[Alarm]:
-        """Those of these alarms that are over."""
+        """Those of these alarms that are over by themselves, which no loss is."""
+        over = (
+            alarms.c.ended_at.is_not(None),
+            alarms.c.kind.not_in([name for name, one in KINDS.items() if one.is_loss]),
+        )
         with self._database.reading() as connection:
-            return _read(connection, alarms.c.number.in_(numbers), alarms.c.ended_at.is_not(None))
+            return _read(connection, alarms.c.number.in_(numbers), *over)
 
     def alarm(self, number: int) -> Alarm | None:
         """One of them."""

@@ -453,7 +453,7 @@ class Notices:
         query = select(notices.c.incident, notices.c.state).where(*own)
         told = {row.incident: row.state for row in connection.execute(query)}
         # The end is told to who heard of the beginning. What came and went between two looks is not told at all.
-        is_news = not told if alarm.is_open else told.get(name) == "sent" and not alarm.is_loss
+        is_news = not told if alarm.is_open else told.get(name) == "sent"
         if not is_news:
             return False
         is_critical = alarm.severity == Severity.CRITICAL

@@ -646,6 +646,23 @@ def test_an_alarm_that_is_over_before_it_could_be_told_is_told_once(
     assert [state for state, _ in desk.states()] == ["sent"]
 
 
+def test_losses_that_somebody_knows_of_are_not_looked_at_for_ever(desk: Desk) -> None:
+    alarms, asked = Alarms(desk.store.database), list[str]()
+    desk.target()
+    for n in range(1, 21):
+        alarms.judge([Sign("dropped", "shanghai", f"box{n}", count=n)], desk.clock.at)
+        assert len(desk.step()) == 1
+        with desk.store.database.writing() as connection:
+            alarms.acknowledge(connection, n, "li", desk.clock.at, EVERYWHERE)
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(desk.store.database.engine, "before_cursor_execute", note)
+    assert desk.step(10) == []
+    assert len(asked) < 30
+
+
 def test_whom_alarms_of_the_system_reach_is_for_rules_and_scopes_to_say(desk: Desk) -> None:
     alarms = Alarms(desk.store.database)
     desk.target("photos only", kinds=("label_photography",))
