@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from detector.hub.pages.view import LONGEST_FORM
 from detector.values import DAY_S
 
 HEAD = b"\0\0\0\x18ftypisom"
@@ -36,6 +37,12 @@ def test_a_clip_arrives_in_one_piece(site: Any) -> None:
     assert answer.headers["content-disposition"].startswith("inline")
     clip = site.store.clip("inc-1", 0)
     assert clip.size == len(CLIP) and clip.camera == "cam3" and clip.duration_s == 4.0
+
+
+def test_a_clip_is_taken_that_is_larger_than_any_other_body_may_be(site: Any) -> None:
+    large = HEAD + bytes(2 * LONGEST_FORM)
+    assert site.client.put(URL, content=large, headers=site.claim(large)).status_code == 201
+    assert site.client.get("/clips/inc-1/0").content == large
 
 
 def test_an_upload_is_resumed_where_it_broke_off(site: Any) -> None:
