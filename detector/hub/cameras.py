@@ -55,7 +55,7 @@ class CameraState:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Overview:
     """How the cameras stand as a whole; `age_s` that of the newest frame among those that are fine."""
 
     fine: int
@@ -105,12 +105,12 @@ def by_name(titles: Mapping[tuple[str, str], str]) -> dict[str, str]:
     return {name: " / ".join(sorted(found)) for name, found in called.items()}
 
 
-def look(cameras: Iterable[CameraState]) -> Look:
+def overview(cameras: Iterable[CameraState]) -> Overview:
     """Sum up."""
     cameras = list(cameras)
     fine = [camera for camera in cameras if camera.is_fine]
     ages = [camera.age_s for camera in fine if camera.age_s is not None]
-    return Look(len(fine), len(cameras) - len(fine), min(ages, default=None))
+    return Overview(len(fine), len(cameras) - len(fine), min(ages, default=None))
 
 
 def overload(cameras: Iterable[CameraState]) -> Overload | None:

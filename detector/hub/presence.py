@@ -16,7 +16,7 @@ MOST_DESKS = 1000
 
 
 @dataclass(slots=True)
-class _Look:
+class _Visit:
     user: str
     incident: str
     site: str
@@ -28,14 +28,14 @@ class Presence:
     """All looks; safe to use from any thread. A desk is one open page of one user, named by the page."""
 
     def __init__(self) -> None:
-        self._looks: OrderedDict[tuple[str, str], _Look] = OrderedDict()
+        self._looks: OrderedDict[tuple[str, str], _Visit] = OrderedDict()
         self._streams: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def look(self, user: str, desk: str, incident: str, place: tuple[str, str], at: float) -> None:
         """A desk opens an incident, whose site and camera are `place`, and leaves the one before."""
         with self._lock:
-            self._looks[user, desk] = _Look(user, incident, *place, at + LEASE_S)
+            self._looks[user, desk] = _Visit(user, incident, *place, at + LEASE_S)
             self._looks.move_to_end((user, desk))
             while len(self._looks) > MOST_DESKS:
                 self._looks.popitem(last=False)

@@ -18,7 +18,7 @@ from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from detector.hub.budget import ALERT, DIGEST, LANES
-from detector.hub.cameras import CameraState, by_name, look
+from detector.hub.cameras import CameraState, by_name, overview
 from detector.hub.charts import hour_bars
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
@@ -233,7 +233,7 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         "totals": view.store.totals(start, end, view.scope),
         "hours": hour_bars(by_hour, view.local(view.now).hour),
         "cameras": cameras,
-        "look": look(view.parts.keys.in_service(cameras)),
+        "look": overview(view.parts.keys.in_service(cameras)),
         "spent": view.store.alerts_in(budget.shift(view.now)),
         "limit": budget.limit,
         "gaps": gaps_of_today(view, start, cameras),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from detector.hub.cameras import look
+from detector.hub.cameras import overview
 from detector.hub.charts import day_rows, trends
 from detector.hub.pages.feed import ALL, day_of
 from detector.hub.pages.view import Somebody
@@ -30,7 +30,7 @@ def day_page(view: Somebody, day: str = "") -> Response:
     known = {(camera.site, camera.name): camera.title for camera in cameras} if shown == today else {}
     happened = view.parts.overview.happened(Wanted(since=start, until=end, scope=view.scope))
     page = view.page(
-        "day.html", day=shown, today=today, totals=view.store.totals(start, end, view.scope), look=look(cameras),
+        "day.html", day=shown, today=today, totals=view.store.totals(start, end, view.scope), look=overview(cameras),
         rows=day_rows(happened, {**titles, **known}, known, lambda at: view.local(at).hour),
         hour_now=view.local(view.now).hour if shown == today else 23, told=ALL, seen=view.store.last_change(),
     )  # fmt: skip
@@ -45,4 +45,4 @@ def weeks_page(view: Somebody) -> Response:
     days = [today - timedelta(days=DAYS - 1 - n) for n in range(DAYS)]
     by_day = view.parts.overview.by_kind([view.span_of(day) for day in days], Wanted(scope=view.scope))
     cameras = view.parts.keys.in_service(view.cameras)
-    return view.page("weeks.html", trends=trends(days, by_day), told=ALL, look=look(cameras))
+    return view.page("weeks.html", trends=trends(days, by_day), told=ALL, look=overview(cameras))
