@@ -37,6 +37,7 @@ from detector.edge.restarts import Restarts
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
 from detector.edge.watchdog import LONGEST_SPARED_S, Part, Watchdog
+from detector.errors import StoreError
 from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.notify import Notifier
 from detector.packets import PacketRing
@@ -109,9 +110,12 @@ def run(
 def _end_for_cameras_gone(config: EdgeConfig, outbox: Outbox) -> None:
     """End what was open at cameras that are no longer watched; the others' sinks see to theirs."""
     names = {camera.name for camera in config.cameras}
-    for fields in outbox.left_open():
-        if fields["camera"] not in names:
-            outbox.put(wire.cut_off(fields))
+    try:
+        for fields in outbox.left_open():
+            if fields["camera"] not in names:
+                outbox.put(wire.cut_off(fields))
+    except StoreError as error:  # a full disk, say: the cameras that are there are watched all the same
+        logger.error("incidents at cameras that are gone can't be ended before the next start: %s", error)
 
 
 def _cameras(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import queue
+import resource
 import signal
 import subprocess
 import sys
@@ -803,13 +804,18 @@ LONG_RUN = """
 """
 
 
+def start_long_run(folder: Path, **more: Any) -> subprocess.Popen[str]:
+    """A worker in a process of its own, which finds an incident and goes on."""
+    video = make_video(folder / "a.mp4", seconds=4)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", textwrap.dedent(LONG_RUN), str(folder), str(video)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **more)
+
+
 @pytest.fixture
 def long_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A worker in a process of its own, in the midst of an incident; killed at the end if it still runs."""
-    video = make_video(tmp_path / "a.mp4", seconds=4)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-c", textwrap.dedent(LONG_RUN), str(tmp_path), str(video)]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with start_long_run(tmp_path) as process:
         try:
             assert soon(lambda: list((tmp_path / "data" / "clips" / "dock").glob("*.part")))
             time.sleep(1.5)
@@ -891,6 +897,33 @@ def test_what_was_open_at_a_camera_that_is_gone_is_ended_too(tmp_path: Path) -> 
     worker._end_for_cameras_gone(config, outbox)
     assert [(e["after"]["id"], e["phase"]) for e in sent(outbox)] == [("here", "new"), ("gone", "new"), ("gone", "end")]
     outbox.close()
+
+
+def no_room() -> None:
+    """Whatever is written to a file from now on is refused."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_a_worker_that_starts_on_a_full_disk_watches_all_the_same(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    outbox = Outbox(data / "outbox.db", load_identity(data), clock=SystemClock())
+    outbox.put(make_fields("left open", camera="no longer there"))
+    outbox.close()
+    with start_long_run(tmp_path, preexec_fn=no_room) as process:
+        try:
+            assert process.stderr is not None
+            told = ""
+            for line in process.stderr:
+                told += line
+                if "the outbox takes nothing camera=dock" in line:
+                    break
+            else:
+                pytest.fail(f"it ended: {told}")
+            assert "cameras that are gone can't be ended" in told
+        finally:
+            process.kill()
 
 
 def test_what_is_given_up_before_the_outbox_takes_it_is_counted(

@@ -24,6 +24,7 @@ from detector.errors import StoreError
 logger = logging.getLogger(__name__)
 
 ASIDE = ".corrupt-"
+NO_INDEX = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE)  # no room for the file of the WAL's index
 ASIDE_KEPT = 3  # of the files set aside; older ones are emptied, their names stay and are counted
 
 SCHEMA = """
@@ -252,10 +253,16 @@ class OutboxFile:
             logger.error("what was set aside of the outbox %s can't be emptied: %s", self._path, error.strerror)
 
     def _open(self, *, is_torn: bool = False) -> None:
-        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.text_factory = _text
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
+            try:
+                self._connect()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in NO_INDEX:
+                    raise
+                # Memory will do for who has the file to himself. So a worker begins on a full disk too, where nobody
+                # but itself gives clips up to make room.
+                self._db.close()
+                self._connect("EXCLUSIVE")
             self._db.execute("PRAGMA synchronous=FULL")
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
@@ -277,6 +284,12 @@ class OutboxFile:
         except (sqlite3.DatabaseError, StoreError):
             self._db.close()
             raise
+
+    def _connect(self, locking_mode: str = "NORMAL") -> None:
+        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._db.text_factory = _text
+        self._db.execute(f"PRAGMA locking_mode={locking_mode}")
+        self._db.execute("PRAGMA journal_mode=WAL")
 
     def _named(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0)
