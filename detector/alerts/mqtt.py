@@ -29,7 +29,7 @@ from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso
 from detector.config import Broker
 from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
-from detector.errors import LabelwatchError, WireError
+from detector.errors import LabelwatchError, StoreError, WireError
 from detector.pulse import Pulse
 
 logger = logging.getLogger(__name__)
@@ -293,8 +293,17 @@ class MqttLink:
         if not ids:  # the hub greets: it has come to a broker that knew nothing of it, and let our messages go nowhere
             self._outbox.resend_all()
             self._outbox.new_alert.set()
-        elif self._outbox.acknowledge(ids):
+        elif self._forgotten(ids):
             self._is_answered()
+
+    def _forgotten(self, ids: list[str]) -> bool:
+        """Whether some of these, which the hub has stored, were still here."""
+        try:
+            return self._outbox.acknowledge(ids) > 0
+        except StoreError as error:  # a full disk, say: to delete a row takes room as well
+            logger.error("what the hub has stored can't be deleted yet, and is sent again later: %s", error)
+            self._outbox.postpone(ids)
+            return True
 
     def _is_answered(self) -> None:
         self.last_ack_at = self._clock.now()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,40 @@ def test_what_the_broker_can_not_take_is_buried_and_the_rest_passes(
             assert outbox.counts()["dead"] == 1
     finally:
         broker.kill()
+
+
+@contextmanager
+def no_larger(file: Path) -> Iterator[None]:
+    """No file can be written beyond the size that this one has."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_where_nothing_can_be_deleted_acknowledgements_do_not_break_the_link(
+    tmp_path: Path,
+    broker: Mosquitto,
+    outbox: Outbox,
+    link_to: Callable[..., MqttLink],
+    fields: Fields,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(3):
+        outbox.put(fields(snapshot="x" * 200_000))
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link_to(broker.port)
+        assert soon(lambda: len(peer.of(TOPICS.alerts)) == 3)
+        with no_larger(tmp_path / "outbox.db-wal"):
+            peer.acknowledge_all()
+            assert soon(lambda: "can't be deleted yet" in caplog.text)
+            assert outbox.counts()["backlog"] == 3
+        peer.acknowledge_all()
+        assert soon(lambda: outbox.counts()["backlog"] == 0)
+        assert [told["state"] for told in peer.of(TOPICS.status)] == ["online"]
 
 
 def test_silence_of_the_hub_makes_it_connect_anew_but_ever_less_often(
