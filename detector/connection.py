@@ -7,15 +7,20 @@ callback can kill a thread unseen, and MQTT 3.1.1 for brokers that don't know 5.
 from __future__ import annotations
 
 import secrets
+import time
+from functools import partial
+from typing import Any
 
-from paho.mqtt.client import Client, error_string
+from paho.mqtt.client import Client, DisconnectFlags, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from detector.config import Broker
 from detector.errors import LabelwatchError
 
 CONNECT_S = 3.0
 SHORTEST_BACK_OFF_S = 1.0
+STEADY_S = 10.0  # a connection that broke earlier is a failure like any other
 LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
 
 
@@ -39,12 +44,15 @@ class Attempts:
     Attributes:
         version: Of the next attempt.
         pause_s: Before it; none where the other version is tried.
+        flapping: Whether the last connection came about and broke soon.
     """
 
     def __init__(self, longest_s: float = LONGEST_BACK_OFF_S) -> None:
         self.version = MQTTProtocolVersion.MQTTv5
         self.pause_s = 0.0
+        self.flapping = False
         self._longest_s = longest_s
+        self._began_at = time.monotonic()
         self._failures = 0
         self._said = ""
 
@@ -53,17 +61,20 @@ class Attempts:
 
         Args:
             error: Why.
-            served: Whether there was a connection before.
+            served: Whether there was a connection.
 
         Returns:
             Whether that is news: the one before failed otherwise, or not at all.
         """
-        if served:
+        steady = served and time.monotonic() - self._began_at >= STEADY_S
+        self.flapping = served and not steady
+        if steady:
             self._failures, self._said = 0, ""
         self._failures += 1
         other = self.version == MQTTProtocolVersion.MQTTv5 and isinstance(error, HandshakeError)
         self.version = MQTTProtocolVersion.MQTTv311 if other else MQTTProtocolVersion.MQTTv5
         self.pause_s = 0.0 if other else back_off_s(self._failures, self._longest_s)
+        self._began_at = time.monotonic() + self.pause_s
         before, self._said = self._said, str(error)
         return self._said != before
 
@@ -93,6 +104,7 @@ def client_for(
         manual_ack=manual_ack,
     )
     client.connect_timeout = CONNECT_S
+    client.on_disconnect = partial(_on_disconnect, client_id)
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password())
     if broker.ca_file is not None:
@@ -117,9 +129,20 @@ def run_once(client: Client, timeout_s: float) -> None:
 
 def let_go(client: Client) -> None:
     """Disconnect, and hear no more of it."""
-    client.on_connect = client.on_message = client.on_subscribe = client.on_publish = None
+    client.on_connect = client.on_message = client.on_subscribe = client.on_publish = client.on_disconnect = None
     client.disconnect()
     client.loop(0.0)
+
+
+def _on_disconnect(
+    client_id: str, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
+) -> None:
+    """Brokers of MQTT 5 say why they end a connection; of one that merely breaks `run_once` tells."""
+    if not flags.is_disconnect_packet_from_server:
+        return
+    if reason == "Session taken over":
+        raise LinkError(f"another has come to the broker as {client_id}: does a second one run under this name?")
+    raise LinkError(f"the broker ended the connection: {reason}")
 
 
 def back_off_s(failures: int, longest_s: float = LONGEST_BACK_OFF_S) -> float:

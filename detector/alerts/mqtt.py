@@ -179,7 +179,7 @@ class MqttLink:
         while not self._over():
             self.pulse.beat()
             try:
-                self._session(attempts.version)
+                self._session(attempts)
                 return
             except Exception as error:  # whatever goes wrong with a connection, the next may do better
                 if self._thread is not threading.current_thread():
@@ -191,17 +191,20 @@ class MqttLink:
                     logger.warning("no link to the broker at %s: %s", self._where(), error, exc_info=odd)
             self._stopping.wait(attempts.pause_s)
 
-    def _session(self, version: MQTTProtocolVersion) -> None:
+    def _session(self, attempts: Attempts) -> None:
         """Connect and serve until told to stop.
 
         Raises:
             Exception: Of whatever kind, when the connection is of no more use.
         """
-        client = self._client(version)
+        client = self._client(attempts.version)
         try:
             client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
             self._await_ready(client)
-            logger.info("linked to the broker at %s, MQTT %s", self._where(), version.name.removeprefix("MQTTv"))
+            # One line per change: two boxes of one name push each other out all day.
+            level = logging.DEBUG if attempts.flapping else logging.INFO
+            version = attempts.version.name.removeprefix("MQTTv")
+            logger.log(level, "linked to the broker at %s, MQTT %s", self._where(), version)
             self._outbox.resend_all()
             self._waiting_since = None
             self._unconfirmed.clear()
@@ -218,7 +221,7 @@ class MqttLink:
             let_go(client)
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
-        client = client_for(self._broker, f"labelwatch-{self._topics.site}-{self._topics.edge}", version)
+        client = client_for(self._broker, f"labelwatch:{self._topics.site}:{self._topics.edge}", version)
         client.max_inflight_messages_set(2 * WINDOW)  # we keep the window; paho must not hold back what is due
         self._connection = self._serials.next()
         client.will_set(self._topics.status, self._status("offline"), qos=1, retain=True)

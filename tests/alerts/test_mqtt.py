@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import resource
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from detector import wire
+from detector import connection, wire
 from detector.alerts import mqtt
 from detector.alerts.alert_queue import WINDOW
 from detector.alerts.mqtt import MqttLink
@@ -26,7 +27,7 @@ from detector.alerts.outbox import Outbox
 from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
-from detector.connection import back_off_s
+from detector.connection import Attempts, LinkError, back_off_s
 from detector.errors import WireError
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -237,7 +238,7 @@ def test_status_is_retained_and_the_broker_tells_of_a_sudden_death(
         assert {"schema", "at", "at_unix", "version"} <= status.keys()
         # Somebody else takes our client id: to the broker that is as if our connection broke.
         thief = Client(
-            CallbackAPIVersion.VERSION2, client_id="labelwatch-north-box-1", protocol=MQTTProtocolVersion.MQTTv5
+            CallbackAPIVersion.VERSION2, client_id="labelwatch:north:box-1", protocol=MQTTProtocolVersion.MQTTv5
         )
         thief.connect("127.0.0.1", broker.port)
         thief.loop(0.2)
@@ -481,6 +482,59 @@ def test_a_wrong_password_is_said_once_and_never_shown(
         assert "wr0ng" not in caplog.text
     finally:
         broker.kill()
+
+
+def test_two_boxes_of_one_name_are_told_of_once_and_wait_ever_longer(
+    broker: Mosquitto, link_to: Callable[..., MqttLink], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link_to(broker.port)
+        link_to(broker.port)
+        assert soon(lambda: len([told for told in peer.of(TOPICS.status) if told["state"] == "online"]) >= 10)
+    said = [record.getMessage() for record in caplog.records if record.name == mqtt.logger.name]
+    assert sum("as labelwatch:north:box-1: does a second one run under this name?" in line for line in said) == 2
+    assert len(said) <= 6, said
+
+
+def test_boxes_of_different_sites_are_never_taken_for_each_other(
+    tmp_path: Path, broker: Mosquitto, key: Ed25519PrivateKey
+) -> None:
+    broker.start()
+    links = []
+    for site, edge in (("north", "dock-1"), ("north-dock", "1")):
+        outbox = Outbox(tmp_path / site / "outbox.db", key, clock=SystemClock())
+        links.append((MqttLink(outbox, wire.Topics(site, edge), Broker(port=broker.port), SystemClock(), key), outbox))
+    with closing(Peer(broker.port)) as peer:
+        for link, _ in links:
+            link.start()
+            assert soon(lambda link=link: link.connected)
+        assert not soon(lambda: any(told["state"] == "offline" for told in statuses(peer)), 2.0)
+        for link, outbox in links:
+            assert link.stop(10.0)
+            outbox.close()
+
+
+def statuses(peer: Peer) -> list[dict[str, Any]]:
+    return [json.loads(payload) for topic, payload, _ in list(peer.heard) if topic.endswith("/status")]
+
+
+def test_a_connection_that_breaks_at_once_counts_as_a_failure_and_one_that_held_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(connection.time, "monotonic", lambda: now)
+    attempts = Attempts()
+    broken = LinkError("the connection was lost")
+    assert attempts.failed(broken, served=True)
+    for _ in range(5):
+        now += attempts.pause_s + 0.5
+        assert not attempts.failed(broken, served=True) and attempts.flapping
+    assert attempts.pause_s >= 2.0
+    now += attempts.pause_s + 60.0
+    assert attempts.failed(broken, served=True) and not attempts.flapping
+    assert attempts.pause_s <= 1.0
 
 
 def test_waits_double_up_to_some_seconds_and_differ_from_edge_to_edge() -> None:

@@ -214,9 +214,9 @@ def test_a_last_will_reaches_no_further_than_a_word(login: Callable[..., User]) 
     assert "forged will" not in {text for _, text in hub.heard}
 
 
-@pytest.mark.parametrize("client_id", ["labelwatch-north-box-1", ONE, HUB, "labelwatch-hub"])
+@pytest.mark.parametrize("client_id", ["labelwatch:north:box-1", ONE, HUB, "labelwatch-hub"])
 def test_nobody_pushes_another_out_by_his_client_id(login: Callable[..., User], client_id: str) -> None:
-    hub, one = login(HUB, client_id="labelwatch-hub"), login(ONE, client_id="labelwatch-north-box-1")
+    hub, one = login(HUB, client_id="labelwatch-hub"), login(ONE, client_id="labelwatch:north:box-1")
     thief = login(TWO, client_id=client_id, by_password=True)
     hub.say(f"labelwatch/{ONE}/ack", f"after {client_id}")
     one.say(f"labelwatch/{ONE}/alerts", f"after {client_id}")
