@@ -99,6 +99,7 @@ class MqttLink:
         self._largest = LARGEST_PACKET
         self._window = WINDOW
         self._unconfirmed: set[int] = set()
+        self._refusal: str | None = None
         self._silence_s = SILENCE_S
         self._waiting_since: float | None = None
 
@@ -208,6 +209,7 @@ class MqttLink:
             self._outbox.resend_all()
             self._waiting_since = None
             self._unconfirmed.clear()
+            self._refusal = None
             self._layout_due.set()
             while not self._over():
                 self._loop(client, 0.0 if self._outbox.new_alert.is_set() else POLL_S)
@@ -270,8 +272,10 @@ class MqttLink:
                 logger.warning("the broker does not let us subscribe to %s: what it commands stays as it is", topic)
         self._ready.set()
 
-    def _on_publish(self, _client: Client, _userdata: Any, mid: int, _reason: ReasonCode, _properties: Any) -> None:
-        """The broker has one of our messages, which says nothing yet of the hub; there is room for another."""
+    def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        """The broker has one of our messages, or won't, which says nothing yet of the hub; there is room for another."""
+        if reason.is_failure and mid in self._unconfirmed:  # brokers of 3.1.1 drop in silence what they forbid
+            self._refusal = f"the broker refuses what is sent to {self._topics.alerts}: {reason}"
         self._unconfirmed.discard(mid)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
@@ -312,6 +316,7 @@ class MqttLink:
         self.last_ack_at = self._clock.now()
         self._waiting_since = None
         self._silence_s = SILENCE_S
+        self._refusal = None
         self._outbox.new_alert.set()  # there is room in the window
 
     def _send_due(self, client: Client) -> None:
@@ -351,7 +356,7 @@ class MqttLink:
     def _doubt_silence(self) -> None:
         if self._waiting_since is not None and self._clock.now() - self._waiting_since > self._silence_s:
             silence_s, self._silence_s = self._silence_s, min(2 * self._silence_s, LONGEST_SILENCE_S)
-            raise LinkError(f"nothing was acknowledged for {silence_s:.0f} s; is the hub running?")
+            raise LinkError(self._refusal or f"nothing was acknowledged for {silence_s:.0f} s; is the hub running?")
 
     def _say_goodbye(self, client: Client) -> None:
         """Tell that we go, since an orderly disconnect keeps the last will from being told."""

@@ -423,6 +423,29 @@ def test_silence_of_the_hub_makes_it_connect_anew_but_ever_less_often(
         assert soon(lambda: outbox.counts()["backlog"] == 0)
 
 
+def test_a_broker_that_lets_an_edge_in_and_refuses_its_alerts_is_told_of_and_not_the_hub(
+    tmp_path: Path,
+    outbox: Outbox,
+    link_to: Callable[..., MqttLink],
+    fields: Fields,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(mqtt, "SILENCE_S", 0.3)
+    rights = tmp_path / "acl"
+    rights.write_text("topic readwrite labelwatch/north/box-2/#\n")  # somebody set up this box as another
+    broker = Mosquitto(tmp_path, f"allow_anonymous true\nacl_file {rights}")
+    broker.start()
+    outbox.put(fields())
+    try:
+        link_to(broker.port)
+        assert soon(lambda: f"refuses what is sent to {TOPICS.alerts}: Not authorized" in caplog.text)
+        assert "is the hub running?" not in caplog.text
+        assert outbox.counts()["backlog"] == 1
+    finally:
+        broker.kill()
+
+
 def only_311(port: int, stop: threading.Event, seen: list[int]) -> None:
     """A broker of MQTT 3.1.1 as far as the link can tell: hangs up on MQTT 5, takes 3.1.1 and its subscription."""
     with socket.socket() as server:
