@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from detector import __version__, wire
-from detector.alerts.alert_queue import WINDOW
+from detector.alerts.alert_queue import WINDOW, Row
 from detector.alerts.outbox import Outbox
 from detector.alerts.serials import Serials
 from detector.alerts.trust import HubTrust
@@ -38,6 +38,7 @@ KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of i
 POLL_S = 0.05  # how late a new alert is noticed at most
 SILENCE_S = 30.0  # rows sent and none acknowledged for so long: the connection is doubted
 LONGEST_SILENCE_S = 900.0  # while the hub is away, doubt grows slower each time up to this
+FIRST_SUSPICION_S, LONGEST_SUSPICION_S = 60.0, 3600.0  # between two tries of an alert that may be too large
 HEALTH_EXPIRY_S = 60
 PICTURES_KEPT = 16
 CENSUSES_KEPT = 64
@@ -98,7 +99,10 @@ class MqttLink:
         self._greeted = False
         self._largest = LARGEST_PACKET
         self._window = WINDOW
-        self._unconfirmed: set[int] = set()
+        self._at_once = 1
+        self._unconfirmed: dict[int, Row] = {}
+        self._largest_taken = 0
+        self._breaking: dict[str, float] = {}
         self._refusal: str | None = None
         self._silence_s = SILENCE_S
         self._waiting_since: float | None = None
@@ -185,6 +189,7 @@ class MqttLink:
             except Exception as error:  # whatever goes wrong with a connection, the next may do better
                 if self._thread is not threading.current_thread():
                     return
+                self._suspect_what_broke_it()
                 is_news = attempts.failed(error, served=self._ready.is_set())
                 self._ready.clear()
                 if is_news and not self._stopping.is_set():
@@ -206,9 +211,9 @@ class MqttLink:
             level = logging.DEBUG if attempts.flapping else logging.INFO
             version = attempts.version.name.removeprefix("MQTTv")
             logger.log(level, "linked to the broker at %s, MQTT %s", self._where(), version)
-            self._outbox.resend_all()
+            self._resend_all()
             self._waiting_since = None
-            self._unconfirmed.clear()
+            self._at_once = 1
             self._refusal = None
             self._layout_due.set()
             while not self._over():
@@ -273,10 +278,14 @@ class MqttLink:
         self._ready.set()
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
-        """The broker has one of our messages, or won't, which says nothing yet of the hub; there is room for another."""
+        """The broker took or refused a message, which says nothing yet of the hub; there is room for another."""
         if reason.is_failure and mid in self._unconfirmed:  # brokers of 3.1.1 drop in silence what they forbid
             self._refusal = f"the broker refuses what is sent to {self._topics.alerts}: {reason}"
-        self._unconfirmed.discard(mid)
+        row = self._unconfirmed.pop(mid, None)
+        if row is not None:
+            self._at_once *= 2
+            self._largest_taken = max(self._largest_taken, len(row.payload))
+            self._breaking.pop(row.id, None)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         payload = bytes(message.payload)
@@ -298,7 +307,7 @@ class MqttLink:
             logger.warning("an acknowledgement was not understood: %s", error)
             return
         if not ids:  # the hub greets: it has come to a broker that knew nothing of it, and let our messages go nowhere
-            self._outbox.resend_all()
+            self._resend_all()
             self._outbox.new_alert.set()
         elif self._forgotten(ids):
             self._is_answered()
@@ -321,13 +330,41 @@ class MqttLink:
 
     def _send_due(self, client: Client) -> None:
         self._outbox.new_alert.clear()
-        for row in self._outbox.take_due(self._window - len(self._unconfirmed)):
+        for row in self._outbox.take_due(min(self._window, self._at_once) - len(self._unconfirmed)):
             if len(row.payload) + PACKET_OVERHEAD > self._largest:
                 self._outbox.bury(row, f"{len(row.payload)} bytes are more than the broker takes ({self._largest})")
                 continue
-            self._unconfirmed.add(client.publish(self._topics.alerts, row.payload, qos=1).mid)
+            self._unconfirmed[client.publish(self._topics.alerts, row.payload, qos=1).mid] = row
             if self._waiting_since is None:
                 self._waiting_since = self._clock.now()
+
+    def _resend_all(self) -> None:
+        self._outbox.resend_all()
+        for id_, pause_s in self._breaking.items():
+            if pause_s:
+                self._outbox.postpone([id_], pause_s)
+
+    def _suspect_what_broke_it(self) -> None:
+        """Note what may be too large for the broker, so that it goes ever more seldom and all others pass.
+
+        Brokers of 3.1.1 hang up on what is too large for them, without a word before or then. So each connection
+        begins with one alert at a time, and one that was under way alone as two of them broke, larger than all that
+        the broker ever took, is suspected.
+        """
+        under_way = list(self._unconfirmed.values())
+        self._unconfirmed.clear()
+        for row in under_way:
+            before_s = self._breaking.get(row.id)
+            if before_s is None and (len(under_way) > 1 or len(row.payload) <= self._largest_taken):
+                continue
+            if before_s is None:
+                self._breaking[row.id] = 0.0
+                continue
+            pause_s = self._breaking[row.id] = min(max(2 * before_s, FIRST_SUSPICION_S), LONGEST_SUSPICION_S)
+            logger.warning(
+                "alert %s breaks the link, maybe since the broker takes none of %d bytes; it is sent again in %.0f s",
+                row.id, len(row.payload), pause_s,
+            )  # fmt: skip
 
     def _send_health(self, client: Client) -> None:
         fields, self._health = self._health, None

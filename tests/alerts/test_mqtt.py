@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -442,6 +442,54 @@ def test_a_broker_that_lets_an_edge_in_and_refuses_its_alerts_is_told_of_and_not
         assert soon(lambda: f"refuses what is sent to {TOPICS.alerts}: Not authorized" in caplog.text)
         assert "is the hub running?" not in caplog.text
         assert outbox.counts()["backlog"] == 1
+    finally:
+        broker.kill()
+
+
+@contextmanager
+def spoken_to_in_311(broker: Mosquitto) -> Iterator[int]:
+    """A port on which this broker knows no MQTT 5."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def pass_on(whence: socket.socket, whither: socket.socket) -> None:
+            with whence, whither, suppress(OSError):
+                while data := whence.recv(65536):
+                    whither.sendall(data)
+                whither.shutdown(socket.SHUT_RDWR)
+
+        def serve() -> None:
+            with suppress(OSError):  # closed
+                while True:
+                    edge, _ = server.accept()
+                    hello = edge.recv(65536)
+                    if hello[hello.index(b"MQTT") + 4] == 5:
+                        edge.close()
+                        continue
+                    own = socket.create_connection(("127.0.0.1", broker.port))
+                    own.sendall(hello)
+                    for whence, whither in ((edge, own), (own, edge)):
+                        threading.Thread(target=pass_on, args=(whence, whither), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def test_what_a_broker_of_3_1_1_hangs_up_on_lets_all_others_pass(
+    tmp_path: Path, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path, "allow_anonymous true\nmax_packet_size 20000")
+    broker.start()
+    outbox.put(fields(snapshot="x" * 30_000, severity="critical"))
+    for _ in range(5):
+        outbox.put(fields())
+    try:
+        with closing(Peer(broker.port)) as peer, spoken_to_in_311(broker) as port:
+            link_to(port)
+            assert soon(lambda: {told["seq"] for told in peer.of(TOPICS.alerts)} == {2, 3, 4, 5, 6}, 60)
+            assert caplog.text.count("breaks the link, maybe since the broker takes none of 30") == 1
+            peer.acknowledge_all()
+            assert soon(lambda: outbox.counts()["backlog"] == 1)
+            assert outbox.counts()["dead"] == 0
     finally:
         broker.kill()
 
