@@ -1,5 +1,6 @@
 """The clips that wait for the hub, each with its side file.
 
+Files beside the outbox are known by where they lie from there, so that the folder of both can be moved to another disk.
 Which uploads failed and when to try them again is kept in memory only.
 """
 
@@ -98,7 +99,8 @@ class ClipQueue:
             DiskFull: There is no room for it.
             StoreError: The database can't be written.
         """
-        row = (*clip.key[:2], clip.camera, str(clip.path), clip.sha256, clip.size, clip.started_at, clip.duration_s)
+        path = self._from_here(clip.path)
+        row = (*clip.key[:2], clip.camera, path, clip.sha256, clip.size, clip.started_at, clip.duration_s)
         insert = f"INSERT OR REPLACE INTO {_table(clip.what)} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         with self._file.transaction():
             self._file.execute(insert, (*row, self._clock.now()))
@@ -128,8 +130,13 @@ class ClipQueue:
         for incident, segment, camera, path, sha256, size, started_at, duration_s in rows:
             tried = self._tried.get((incident, segment, what))
             if tried is None or tried.due_at <= now:
-                return Clip(incident, segment, camera, Path(path), sha256, size, started_at, duration_s, what)
+                place = self._file.folder / path
+                return Clip(incident, segment, camera, place, sha256, size, started_at, duration_s, what)
         return None
+
+    def _from_here(self, path: Path) -> str:
+        folder = self._file.folder
+        return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
     def resend_all(self, new_since: float) -> None:
         """The way to the hub is a new one: all are due now, and new are those put since a time."""
@@ -174,7 +181,7 @@ class ClipQueue:
         for table, what in (("clips", "clip"), ("sides", "side")):
             delete = f"DELETE FROM {table} WHERE incident IN (SELECT value FROM json_each(?)) RETURNING path, incident"  # noqa: S608
             for path, incident in self._file.query(delete, (names,)) if incidents else ():
-                files.append(Path(path))
+                files.append(self._file.folder / path)
                 if what == "clip":
                     found = self._file.query("SELECT severity FROM stories WHERE incident = ?", (incident,))
                     count_dropped(self._file, "clip", reason, found[0][0] if found else 0)
@@ -191,7 +198,8 @@ class ClipQueue:
         Raises:
             StoreError: The database can't be written.
         """
-        names = json.dumps([str(path) for path in dropped])
+        # An outbox of an older version knows them by their whole paths.
+        names = json.dumps([name for path in dropped for name in (self._from_here(path), str(path))])
         with self._file.transaction():
             for table in ("clips", "sides"):
                 self._file.execute(f"DELETE FROM {table} WHERE path IN (SELECT value FROM json_each(?))", (names,))  # noqa: S608

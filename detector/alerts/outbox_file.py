@@ -163,6 +163,11 @@ class OutboxFile:
                 self._set_aside(error)
             return call()
 
+    @property
+    def folder(self) -> Path:
+        """Where the file is."""
+        return self._path.parent
+
     def files_aside(self) -> list[Path]:
         """Corrupt files of an outbox beside this one, oldest first."""
         found = self._path.parent.glob(f"{self._path.name}{ASIDE}*")

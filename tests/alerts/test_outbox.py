@@ -842,6 +842,28 @@ def test_a_clip_goes_after_the_alerts_of_its_incident(outbox: Outbox, fields: Fi
     assert (clip.incident, clip.path, clip.size, clip.duration_s) == ("i1", Path("/clips/a.mp4"), 10, 2.5)
 
 
+def test_clips_that_wait_are_found_when_the_data_folder_was_moved_to_another_disk(
+    tmp_path: Path, key: Ed25519PrivateKey, clock: Any
+) -> None:
+    old, new = tmp_path / "old" / "data", tmp_path / "new"
+    elsewhere = tmp_path / "elsewhere.mp4"
+    outbox = Outbox(old / "outbox.db", key, clock=clock)
+    for number, path in enumerate((old / "clips" / "cam-1" / "i1.0.mp4", old / "clips" / "i1.1.mp4", elsewhere)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"clip")
+        outbox.clips.put(Clip("i1", number, "cam-1", path, "0" * 64, 4, 1.0, 1.0))
+    outbox.close()
+    old.rename(new)
+    outbox = Outbox(new / "outbox.db", key, clock=clock)
+    clip = outbox.clips.next_due()
+    assert clip is not None and clip.path == new / "clips" / "cam-1" / "i1.0.mp4" and clip.path.is_file()
+    outbox.clips.done(clip)
+    outbox.clips.forget_files({new / "clips" / "i1.1.mp4": 0}, "disk")
+    clip = outbox.clips.next_due()
+    assert clip is not None and clip.path == elsewhere
+    outbox.close()
+
+
 def test_a_clip_that_failed_lets_others_pass(outbox: Outbox, clock: Any) -> None:
     put_clip(outbox, "i1")
     put_clip(outbox, "i2")
