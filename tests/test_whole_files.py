@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from detector.credentials.keys import load_key
 from detector.whole_files import write_whole
 
 
@@ -32,3 +37,46 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
         write_whole(path, "new")
     monkeypatch.undo()
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["state.json"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own, mounted."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk: run as root")
+    image, mounted = tmp_path / "disk", tmp_path / "mounted"
+    image.touch()
+    os.truncate(image, 8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    mounted.mkdir()
+    if subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], capture_output=True, check=False).returncode:
+        pytest.skip("this machine mounts no files: run where it does, such as a virtual machine")
+    yield mounted
+    subprocess.run(["umount", str(mounted)], check=True)
+
+
+@contextmanager
+def after_a_power_cut(disk: Path) -> Iterator[Path]:
+    """The disk as whoever cuts the power now finds it again."""
+    image, found = disk.with_name("disk"), disk.with_name("found")
+    cut = found.with_suffix(".disk")
+    cut.write_bytes(image.read_bytes())
+    found.mkdir()
+    subprocess.run(["mount", "-o", "loop", str(cut), str(found)], check=True)
+    try:
+        yield found
+    finally:
+        subprocess.run(["umount", str(found)], check=True)
+
+
+def test_what_lasts_is_there_under_its_name_after_a_power_cut(disk: Path) -> None:
+    write_whole(disk / "hub.pub", "the hub's key")
+    with after_a_power_cut(disk) as found:
+        assert (found / "hub.pub").read_text() == "the hub's key"
+
+
+def test_a_key_that_others_may_know_by_now_is_there_after_a_power_cut(disk: Path) -> None:
+    key = load_key(disk / "identity.key", "the edge's key")
+    with after_a_power_cut(disk) as found:
+        again = load_key(found / "identity.key", "the edge's key")
+        assert again.private_bytes_raw() == key.private_bytes_raw()

@@ -12,7 +12,6 @@ and the hub believes it since it is older than the change. `hub.rotation` is the
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from detector import wire
 from detector.alerts.identity import FILE_NAME
 from detector.credentials.keys import load_key
 from detector.errors import LabelwatchError, StoreError
+from detector.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,7 @@ class KeyRotation:
 
     def _change(self, new: Ed25519PrivateKey) -> None:
         self._next_file.replace(self._file)
-        folder = os.open(self._file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._file.parent)
         # In this order: the outbox first, so that no alert is signed by the old key after anything was by the new one.
         self._use(new)
         self.key = new

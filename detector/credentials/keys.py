@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from detector.errors import StoreError
+from detector.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -67,3 +68,4 @@ def _create(path: Path, whose: str) -> None:
         pass
     finally:
         draft.unlink(missing_ok=True)
+    sync_folder(path.parent)

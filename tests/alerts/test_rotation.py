@@ -140,7 +140,7 @@ STEPS: list[tuple[str, object, str]] = [
     ("before the new key is linked", keys.os, "link"),
     ("with the new key made", rotation.wire, "new_key_payload"),
     ("before the rename", Path, "replace"),
-    ("after the rename", rotation.os, "open"),
+    ("after the rename", rotation, "sync_folder"),
     ("after the draft was written", keys.os, "fsync"),
 ]
 
