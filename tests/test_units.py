@@ -22,7 +22,8 @@ from tests.parts_mosquitto import soon
 from tests.parts_systemd import settings, system_calls
 
 UNITS = sorted((REPOSITORY / "configs" / "systemd").glob("*.service"))
-WORST = {"labelwatch-edge": 1.1, "labelwatch-hub": 1.3}  # of 10; below 2 systemd calls it well
+# Of 10; below 2 systemd calls it well. The edge's worker must see its readers, which nobody can look into.
+WORST = {"labelwatch-edge": 1.2, "labelwatch-hub": 1.3}
 
 
 @pytest.fixture
