@@ -68,7 +68,7 @@ class Patience:
 class LiveSource:
     """Frames of a live stream until `stop` is set; trouble is logged, told in `stats`, and never raised.
 
-    `captured_at` is the clock's time at arrival: many cameras' own time stamps are wrong.
+    `captured_at` is the clock's time at arrival (`arrival`): many cameras' own time stamps are wrong.
 
     Args:
         camera: Its `source` holds neither user nor password; these are put in when connecting and appear nowhere else.

@@ -136,7 +136,7 @@ class Stepped:
     """To the worker: a packet was read and decoded.
 
     Attributes:
-        at: When, seconds of the monotonic clock, which is the same for all processes.
+        at: When it was taken (`arrival`), seconds of the monotonic clock, which is the same for all processes.
         shown_after: Seconds from decoding to showing.
         key: Whether decoding can start here.
         pictures: How many it brought.
@@ -178,7 +178,7 @@ class Laid:
     """To the worker: a picture that is due lies in a slot of the shared memory.
 
     Attributes:
-        at: When it was decoded, seconds of the monotonic clock.
+        at: That of the step which brought it.
         number: Which of the pictures of the last step, from 0.
         slot: Where.
         width: Pixels.

@@ -19,6 +19,7 @@ import av.logging
 from detector.containers import LIVE, MOST_PIXELS
 from detector.errors import SourceError, SourceUnavailable
 from detector.secrecy import redacted
+from detector.sources.arrival import Arrival
 from detector.sources.confined import READER, confine, only_ports
 from detector.sources.messages import TO_READER, Channel, Connect, Decode, Ended, Format, Free, Stepped
 from detector.sources.pacing import Pacer
@@ -99,20 +100,22 @@ def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> 
     told: Format | None = None
     damaged = dropped = 0
     picture_at = sent_at = time.monotonic()
+    arrival = Arrival()
     for step in video.steps():
         at = time.monotonic()
+        taken_at = arrival.taken_at(at, step.decoded_s)
         form = Format(video.format.codec, video.format.width, video.format.height)
         if form != told:
             told = form
             channel.put(form)
         new_damage = video.decode_errors - damaged
-        channel.put(Stepped(at, step.shown_after, step.key, len(step.pictures), new_damage, dropped, step.data))
+        channel.put(Stepped(taken_at, step.shown_after, step.key, len(step.pictures), new_damage, dropped, step.data))
         damaged, dropped = video.decode_errors, 0
         due = []
         for number, (_, picture) in enumerate(step.pictures):
             picture_at = time.monotonic()
             if pacer is not None and pacer.due(picture_at):
-                due.append((picture, picture_at, number))
+                due.append((picture, taken_at, number))
         if due or at - sent_at >= SPEAK_S:
             sent_at = at
             wish = _hear(channel, slots)
