@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from detector import wire
 from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import load_identity
-from detector.alerts.looks import Look, write_side
+from detector.alerts.looks import PackedLook, write_side
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
@@ -180,7 +180,7 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
         clips.start()
         link.start()
         outbox.put(make_fields("i1"))
-        seen = Look(now := clock.now(), (64, 48), 0, '"boxes":[]')
+        seen = PackedLook(now := clock.now(), (64, 48), 0, '"boxes":[]')
         side = write_side(
             tmp_path / "side", [seen], incident="i1", segment=0, started_at=now, duration_s=3.0, tracks=[1]
         )

@@ -25,7 +25,7 @@ LONGEST_GROUP_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PackedLook:
     """One look, as it will stand in a side file.
 
     Attributes:
@@ -63,7 +63,7 @@ class LookRing:
         self.seconds = seconds
         self.largest_bytes = largest_bytes
         self.hold_from: float | None = None
-        self._looks: deque[Look] = deque()
+        self._looks: deque[PackedLook] = deque()
         self._bytes = 0
 
     def append(self, sight: Sight) -> None:
@@ -78,7 +78,7 @@ class LookRing:
         while self._looks and (self._looks[0].at < wanted or self._bytes > self.largest_bytes):
             self._bytes -= len(self._looks.popleft().text)
 
-    def between(self, begin: float, end: float) -> list[Look]:
+    def between(self, begin: float, end: float) -> list[PackedLook]:
         """Looks of frame times `begin` to `end`, both included."""
         return [look for look in self._looks if begin <= look.at <= end]
 
@@ -88,7 +88,7 @@ class LookRing:
         return len(self._looks), self._bytes
 
 
-def look_of(sight: Sight) -> Look:
+def look_of(sight: Sight) -> PackedLook:
     """A sight, with boxes cut to the picture and as shares of it; what is no number, or out of it, is left out."""
     scene = sight.scene
     rows = [row for row in _rows(scene) if row is not None][:MOST_IN_A_LOOK]
@@ -98,7 +98,7 @@ def look_of(sight: Sight) -> Look:
         if isfinite(belief)
     )
     score = f',"score":{{{beliefs}}}' if beliefs else ""
-    return Look(scene.at, scene.size, len(rows), f'"boxes":[{",".join(rows)}]{score}')
+    return PackedLook(scene.at, scene.size, len(rows), f'"boxes":[{",".join(rows)}]{score}')
 
 
 def _rows(scene: Scene) -> Iterable[str | None]:
@@ -129,7 +129,7 @@ def _row(what: str, number: int | None, box: Box, size: tuple[int, int], score: 
 
 def write_side(
     path: Path,
-    looks: Sequence[Look],
+    looks: Sequence[PackedLook],
     *,
     incident: str,
     segment: int,
@@ -156,7 +156,7 @@ def write_side(
         OSError: It can't be written.
     """
     duration_s = round(duration_s, 3)
-    timed: dict[float, Look] = {}
+    timed: dict[float, PackedLook] = {}
     for look in looks:
         t = round(look.at - started_at, 3)
         if 0 <= t <= duration_s:

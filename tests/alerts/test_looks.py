@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.alerts import looks
-from detector.alerts.looks import Look, LookRing, look_of, write_side
+from detector.alerts.looks import LookRing, PackedLook, look_of, write_side
 from detector.sides import LARGEST, MOST_IN_A_LOOK, read_side
 from detector.values import Box, Device, Parcel, Person, Scene, Sight
 from tests.builders import parcel, person, phone, scanner, scene
@@ -39,12 +39,12 @@ def ring_of(*sights: Sight, seconds: float = 60.0, **more: Any) -> LookRing:
     return ring
 
 
-def seconds_of(found: list[Look]) -> list[float]:
+def seconds_of(found: list[PackedLook]) -> list[float]:
     """Their times since the start."""
     return [round(look.at - START, 3) for look in found]
 
 
-def written(path: Path, found: list[Look], **more: Any) -> dict[str, Any] | None:
+def written(path: Path, found: list[PackedLook], **more: Any) -> dict[str, Any] | None:
     """What a reader makes of the side file of a segment of four seconds from the start."""
     about = {"incident": "i1", "segment": 0, "started_at": START, "duration_s": 4.0, "tracks": [1], **more}
     side = write_side(path, found, **about)
