@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 
 from detector.hub.store import Store
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # Notes when each card came; runs before the page's own scripts, and is not subject to its content security policy.
 WATCH = """
 window.cardsAt = {};
