@@ -28,7 +28,7 @@ class Fact:
     rare: bool = False
 
 
-PLAIN = Fact()  # and what an edge that is newer tells
+PLAIN = Fact()  # as is what a newer edge tells, which is not in the table
 
 # Those of `_s` are seconds, of `_h` hours, of `_rate` shares (0..1). What isn't known is left out or `None`.
 FACTS: Mapping[str, Fact] = {
@@ -55,7 +55,7 @@ FACTS: Mapping[str, Fact] = {
     "zone_up": PLAIN,
     "zone_judged": PLAIN,
     "usual_rate": PLAIN,  # share of the zone's parcels that lie label up in the mean
-    "evidence": PLAIN,  # decimal logarithm of the e-value over its threshold (`rules/zone_watch.py`)
+    "evidence": PLAIN,  # decimal logarithm of the wealth, of which 1 is enough (`rules/zone_watch.py`)
     "false_alarms_per_month": PLAIN,  # the level that was set
     "lay_up": Fact(rare=True),  # label up when watching began
     "arrived_up": PLAIN,
