@@ -88,12 +88,12 @@ class Carrier:
             NotNowError: It does not yet.
             httpx.HTTPError: The hub is out of reach.
         """
-        if not clip.path.is_file():
-            raise RefusedError(f"the file {clip.path} is gone")
         url = f"{self._hub_url}/api/clips/{clip.name}"
         answer = client.head(url, headers=self._headers(clip))
         if answer.status_code == 201:
             return
+        if not clip.path.is_file():
+            raise RefusedError(f"the file {clip.path} is gone")
         offset = 0
         if answer.status_code not in NO_SUCH_PATH:
             _judge(answer)
@@ -243,8 +243,8 @@ class ClipUploads:
             self._clips.postpone(clip, wait_s)
             return reason
         else:
+            _delete(clip)  # first: whoever is killed now is told by the hub that it has the clip, and leaves no file
             self._clips.done(clip)
-            _delete(clip)
             self._said_older = self._said_older and clip.what is None
             logger.info("clip %s is with the hub", clip.name)
         return ""

@@ -185,6 +185,27 @@ def test_what_the_hub_has_already_is_not_sent_again(
     assert hub.asked == ["HEAD i1/0"]
 
 
+def test_killed_once_the_hub_has_a_clip_it_leaves_neither_file_nor_complaint(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """The process is gone at once."""
+
+    def killed(clip: Clip) -> None:
+        raise Killed
+
+    path = queue_clip(outbox, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox.clips, "done", killed)
+        patched.setattr(threading, "excepthook", lambda _: None)
+        first = upload_to(hub.url)
+        assert soon(lambda: hub.whole and not first.running)
+    assert not path.exists() and outbox.counts()["clips"] == 1
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert outbox.counts()["dead"] == 0
+
+
 @pytest.mark.parametrize("status", [401, 403, 408, 409, 425, 429, 500, 502, 507])
 def test_what_may_pass_is_tried_again(
     tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int
