@@ -299,7 +299,8 @@ def test_a_clip_that_arrives_shows_up_on_the_open_page(scene: Scene, mp4: bytes)
 HELD = """() => {
   const { video, act, frameAt } = Player.in(document);
   const { activeElement: focus } = document;
-  return [video.isSameNode(window.video), video.paused, act.start, frameAt, focus.dataset.do ?? focus.dataset.at,
+  const moment = Math.round(1000 * frameAt);  // browsers tell a frame's time to the microsecond, more or less
+  return [video.isSameNode(window.video), video.paused, act.start, moment, focus.dataset.do ?? focus.dataset.at,
     document.querySelector(".acts")?.scrollTop, document.querySelectorAll(".timeline .current").length];
 }"""
 
