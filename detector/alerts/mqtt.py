@@ -283,7 +283,7 @@ class MqttLink:
             self._refusal = f"the broker refuses what is sent to {self._topics.alerts}: {reason}"
         row = self._unconfirmed.pop(mid, None)
         if row is not None:
-            self._at_once *= 2
+            self._at_once = min(2 * self._at_once, WINDOW)
             self._largest_taken = max(self._largest_taken, len(row.payload))
             self._breaking.pop(row.id, None)
 

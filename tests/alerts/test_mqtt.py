@@ -180,6 +180,19 @@ def test_a_hub_that_greets_gets_at_once_what_no_hub_was_there_for(
         assert soon(lambda: [fields["id"] for fields in peer.of(TOPICS.alerts)] == [id_])
 
 
+def test_however_many_alerts_a_connection_brings_it_sends_no_more_at_once(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields
+) -> None:
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link = link_to(broker.port)
+        for _ in range(WINDOW):
+            outbox.put(fields())
+        assert soon(lambda: len(peer.of(TOPICS.alerts)) == WINDOW)
+        assert soon(lambda: not link._unconfirmed)
+        assert link._at_once == WINDOW
+
+
 def test_what_the_hub_can_not_take_yet_stands_in_nobody_s_way(
     broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
