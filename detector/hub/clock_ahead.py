@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import Connection, Table, update
+from sqlalchemy import Table, update
 
+from detector.hub.database import Database
 from detector.hub.notices import LONGEST_REST_S
 from detector.hub.schema import alarms, edges, gaps, notice_pauses, notice_rules, notice_targets, notices, watched
 
@@ -30,18 +31,19 @@ PAST: dict[Table, tuple[str, ...]] = {
 }
 
 
-def bring_back(connection: Connection, now: float) -> None:
+def bring_back(database: Database, now: float) -> None:
     """Have nothing that the hub waits for, or reckons from, lie further ahead than it may; `now` in Unix seconds.
 
     What was to wait goes at once: how long it should have waited was reckoned by a wrong clock.
     """
     n, t, p = notices.c, notice_targets.c, notice_pauses.c
-    connection.execute(update(notices).where(n.created_at > now).values(due_at=now))
-    connection.execute(update(notice_targets).where(t.rests_until > now + LONGEST_REST_S).values(rests_until=now))
-    connection.execute(update(notice_pauses).where(p.at > now).values(until=p.until - p.at + now))
     brought = 0
-    for table, names in PAST.items():
-        for name in names:
-            brought += connection.execute(update(table).where(table.c[name] > now).values({name: now})).rowcount
+    with database.writing() as connection:
+        connection.execute(update(notices).where(n.created_at > now).values(due_at=now))
+        connection.execute(update(notice_targets).where(t.rests_until > now + LONGEST_REST_S).values(rests_until=now))
+        connection.execute(update(notice_pauses).where(p.at > now).values(until=p.until - p.at + now))
+        for table, names in PAST.items():
+            for name in names:
+                brought += connection.execute(update(table).where(table.c[name] > now).values({name: now})).rowcount
     if brought:
         logger.warning("the hub's clock was ahead: %d times that it wrote down are taken for now", brought)

@@ -38,7 +38,6 @@ from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.background import Background
 from detector.hub.cameras import QUIET_S, SILENT_S, camera_states
-from detector.hub.clock_ahead import bring_back
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import alerts, edges, gaps, incidents, refusals, watched
 from detector.hub.store import Store
@@ -177,7 +176,6 @@ class Health:
         """Take up the open gaps, and put on record how long the hub was down."""
         now = self._clock.now()
         with self._lock, self._database.writing() as connection:
-            bring_back(connection, now)
             self._started_at = self._listening_since = now
             connection.execute(delete(gaps).where(gaps.c.ended_at < now - KEPT_S))
             last = connection.execute(select(watched.c.until).where(*_is_watched("", "", ""))).scalar_one_or_none()

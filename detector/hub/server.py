@@ -25,6 +25,7 @@ from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
 from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.hub.auth import FIRST_LOGIN, Gate, Guard
+from detector.hub.clock_ahead import bring_back
 from detector.hub.events import Live
 from detector.hub.heard import Heard
 from detector.hub.ingest import Ingest
@@ -116,6 +117,7 @@ class Hub:
     def _open(self, config: HubConfig, port: int | None, lan: bool, hasher: PasswordHasher | None) -> None:
         self.store, loss = open_store(config, self._clock.now())
         try:
+            bring_back(self.store.database, self._clock.now())
             addresses = local_addresses() if lan else []
             self.certificate = certificate(config.data_dir / "lan", addresses, self._clock.now()) if lan else None
             host = "0.0.0.0" if lan else config.host  # noqa: S104  (--lan asks for it)

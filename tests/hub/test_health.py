@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from detector.hub.alarms import Sign
+from detector.hub.clock_ahead import bring_back
 from detector.hub.health import Gap, Health
 from detector.hub.rights import Role, Scope
 from detector.hub.schema import edges
@@ -36,6 +37,7 @@ class Watchtower:
 
     def restarted(self) -> Health:
         """As a new hub begins."""
+        bring_back(self.store.database, self.clock.at)
         self.health = Health(self.store, self.clock, self.folder, lambda: self.connected)
         self.health.begin()
         return self.health

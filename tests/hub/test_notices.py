@@ -697,8 +697,7 @@ def test_a_hub_whose_clock_was_ahead_tells_at_once_when_it_is_right(desk: Desk) 
     desk.alert("before", severity="warning")
     assert desk.step() == []
     desk.clock.at = NOON
-    with desk.store.database.writing() as connection:
-        bring_back(connection, NOON)
+    bring_back(desk.store.database, NOON)
     assert len(desk.step()) == 1
     desk.alert("after", severity="warning")
     assert len(desk.step(5)) == 1

@@ -23,6 +23,7 @@ from argon2 import PasswordHasher
 from detector.config import Broker, HubConfig, load_hub
 from detector.errors import LabelwatchError, StoreError
 from detector.hub.server import Hub, _greeting
+from tests.hub.conftest import NOON, SteppedClock
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = """
@@ -112,6 +113,7 @@ sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from detector.config import HubConfig, Broker
 from detector.hub.server import Hub, _greeting
+from tests.hub.conftest import NOON, SteppedClock
 hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(port={free_port()})), port=0)
 hub.start()
 hub.stop()
@@ -157,6 +159,17 @@ def test_stopping_twice_and_without_starting_is_fine(tmp_path: Path) -> None:
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     hub = Hub(HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port())), port=0, hasher=cheap)
     hub.stop()
+    hub.stop()
+
+
+def test_a_hub_starts_with_nothing_that_it_heard_from_ahead(tmp_path: Path, envelope: Any) -> None:
+    config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port()))
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    hub = Hub(config, port=0, hasher=cheap, clock=SteppedClock(NOON + 8 * 3600))
+    hub.store.set_edge_status("shanghai", "box1", "online", NOON + 8 * 3600)
+    hub.stop()
+    hub = Hub(config, port=0, hasher=cheap, clock=SteppedClock(NOON))
+    assert [edge.state_at for edge in hub.store.edges()] == [NOON]
     hub.stop()
 
 
