@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import threading
@@ -172,6 +173,45 @@ def test_a_camera_that_froze_is_noticed_and_read_again(rtsp_server: Servers, wat
     server.thaw()
     assert watcher.sees_more()
     assert watcher.source.stats.state == "online"
+
+
+STALL_S = 2.5
+
+
+def stalled(server: RtspServer) -> float:
+    """Have a camera send nothing for `STALL_S` and then all of it at once; when that began, Unix seconds."""
+    began = time.time()
+    server.freeze()
+    time.sleep(STALL_S)
+    server.thaw()
+    return began
+
+
+def test_what_a_stalled_camera_sends_at_once_was_taken_as_it_was_filmed(
+    rtsp_server: Servers, watch: Callable[..., Watcher]
+) -> None:
+    server = rtsp_server()
+    came: list[tuple[float, float]] = []
+    watcher = watch(
+        Camera(name="dock", source=server.url),
+        patience=Patience(),
+        on_packet=lambda packet, _: came.append((packet.at, time.time())),
+    )
+    assert watcher.sees_more(8)
+    began = stalled(server)
+    back = len(came)
+    assert soon(lambda: len(came) > back and came[-1][0] > began + STALL_S + 1.0)
+    watcher.end()
+    assert watcher.source.stats.reconnects == 0
+    times = [at for at, _ in came]
+    assert times == sorted(set(times))
+    assert all(at <= arrived + 0.01 for at, arrived in came)
+    silence_s = max(after - before for (_, before), (_, after) in itertools.pairwise(came))
+    assert silence_s > 0.8 * STALL_S, "nothing has stalled"
+    steps = [after - before for before, after in itertools.pairwise(times) if began < after < began + STALL_S]
+    assert len(steps) >= 0.8 * STALL_S * CAMERA_FPS
+    assert max(steps) < 3 / CAMERA_FPS and sorted(steps)[len(steps) // 10] > 0.5 / CAMERA_FPS
+    assert times[-1] == pytest.approx(came[-1][1], abs=1.0)
 
 
 def test_the_password_opens_the_camera(
