@@ -8,6 +8,7 @@ stream gives them, and only where they lie on our clock is told by arrival, of w
 from __future__ import annotations
 
 SETTLES_S = 60.0  # in which a camera's clock that runs slower than ours is followed
+LATE_S = 0.5  # what arrives so long after it was taken comes of a stall; less is an ordinary network's
 LONGEST_LATE_S = 5.0  # a longer stall ends the connection, so what is later is the stream's own fault
 
 

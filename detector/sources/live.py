@@ -1,8 +1,8 @@
 """A camera's RTSP stream: connected, watched, connected again, for as long as the worker runs.
 
 A process of its own reads and decodes (`reading`), since a camera may send what hangs a decoder or worse; a thread
-listens to it. The newest frame that is due lies ready in a slot for the consumer, and an older one that nobody took is
-dropped and counted.
+listens to it. The newest frame that is due lies ready for the consumer, and an older one that nobody took is dropped
+and counted; but for those that a stalled network lets go at once (`waiting`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from urllib.parse import quote
 from detector.clock import Clock
 from detector.config import Camera
 from detector.packets import Packet, StreamFormat
-from detector.pictures import Picture
 from detector.secrecy import redacted
 from detector.sources.messages import Connect, Decode, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
 from detector.sources.stats import SourceStats, State, Trouble
 from detector.sources.video import OnPacket
+from detector.sources.waiting import Arrived, PictureQueue
 from detector.values import Frame
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class LiveSource:
         self._patience = patience or Patience()
         self._fps = fps
         self._resting = False
-        self._slot = _Slot()
+        self._queue = PictureQueue()
         self._reader: Reader | None = None
         self._readers = 0
         self._last_at = 0.0
@@ -131,14 +131,21 @@ class LiveSource:
         self._resting = resting
 
     def newest(self, frame: Frame) -> Frame:
-        """The frame that has come since, if any; the one given counts as dropped then."""
+        """The frame that has come since, if any; the one given counts as dropped then. Of a backlog it stays that."""
+        if self.is_behind:
+            return frame
         newer = self.taken(0.0)
         self.stats.dropped += newer is not None
         return newer or frame
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether pictures of a backlog wait, each of which is worth a look."""
+        return self._queue.is_backlog
+
     def taken(self, timeout_s: float) -> Frame | None:
-        """The newest due frame, waiting for it at most so long; copied only now: a dropped frame costs nothing."""
-        taken = self._slot.take(timeout_s)
+        """The due frame that is next, waiting for it at most so long; copied only now: a dropped one costs nothing."""
+        taken = self._queue.take(timeout_s)
         picture = taken.picture() if taken is not None else None
         return Frame(self._camera.name, taken.index, taken.at, picture) if taken and picture else None
 
@@ -230,10 +237,8 @@ class LiveSource:
                     self._step(message, stream_format, now)
                 case Laid():
                     number = first + min(message.number, 255)
-                    late = self._slot.put(_Waiting(reader, message, number, self._arrival(message.at, now)))
-                    if late is not None:
-                        late.drop()
-                        self.stats.dropped += 1
+                    arrived = Arrived(reader, message, number, self._arrival(message.at, now))
+                    self.stats.dropped += self._queue.put(arrived, now - message.at)
         return Ended("broke_off", "not wanted any more")
 
     def _step(self, step: Stepped, stream_format: StreamFormat, now: float) -> None:
@@ -322,47 +327,3 @@ class _Flood:
         self._bytes += size
         if self._steps > MOST_STEPS or self._bytes > MOST_BYTES:
             raise Garbled(f"{self._steps} packets of {self._bytes} bytes in a second")
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A picture that lies in its reader's memory until somebody looks at it."""
-
-    reader: Reader
-    laid: Laid
-    index: int
-    at: float
-
-    def picture(self) -> Picture | None:
-        """A copy of it; `None` when the reader's word of it was false."""
-        try:
-            return self.reader.image(self.laid)
-        except Garbled:
-            self.reader.distrust()
-            return None
-
-    def drop(self) -> None:
-        """Nobody will look at it."""
-        self.reader.seen(self.laid.slot)
-
-
-class _Slot:
-    """Room for one decoded picture; a newer one takes the older one's place."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._content: _Waiting | None = None
-
-    def put(self, content: _Waiting) -> _Waiting | None:
-        """Lay it in; gives back an older one that had to go."""
-        with self._condition:
-            displaced, self._content = self._content, content
-            self._condition.notify()
-            return displaced
-
-    def take(self, timeout_s: float) -> _Waiting | None:
-        """Take what lies there, waiting for it at most so long; `None` when nothing came."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._content is not None, timeout_s)
-            content, self._content = self._content, None
-            return content

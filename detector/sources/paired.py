@@ -119,7 +119,9 @@ class PairedSource:
             stream.rest(resting)
 
     def newest(self, frame: Frame) -> Frame:
-        """The frame that has come since, if any; the one given counts as dropped then."""
+        """The frame that has come since, if any; the one given counts as dropped then. Of a backlog it stays that."""
+        if (self._large if self._alone else self._small).is_behind:
+            return frame
         newer = self._next(0.0)
         self._dropped += newer is not None
         return newer or frame
@@ -198,7 +200,11 @@ class PairedSource:
         return replace(large, picture=PairedPicture(large.size, small, large.picture, self._closely))
 
     def _detail_of(self, small: Frame, size: tuple[int, int]) -> Picture | None:
-        self._detail = self._large.taken(0.0) or self._detail
+        # Of a backlog they come in their order, so those before this one are passed by.
+        while self._detail is None or self._detail.captured_at < small.captured_at:
+            if (newer := self._large.taken(0.0)) is None:
+                break
+            self._detail = newer
         detail = self._detail
         fits = detail is not None and detail.size == size and abs(detail.captured_at - small.captured_at) <= APART_S
         return detail.picture if detail is not None and fits else None

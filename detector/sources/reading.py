@@ -19,7 +19,7 @@ import av.logging
 from detector.containers import LIVE, MOST_PIXELS
 from detector.errors import SourceError, SourceUnavailable
 from detector.secrecy import redacted
-from detector.sources.arrival import Arrival
+from detector.sources.arrival import LATE_S, Arrival
 from detector.sources.confined import READER, confine, only_ports
 from detector.sources.messages import TO_READER, Channel, Connect, Decode, Ended, Format, Free, Stepped
 from detector.sources.pacing import Pacer
@@ -30,6 +30,7 @@ from detector.sources.video import Video
 PORTS = {"rtsp": 554, "rtsps": 322}  # where the address says none, as FFmpeg has it
 # Packets wait so long for a picture that is due and goes with them.
 SPEAK_S = 0.25
+ROOM_S = 0.1  # pictures of a backlog, which come faster than ever, wait so long for a free slot
 
 
 class HungUp(Exception):  # noqa: N818 - it says what happened
@@ -114,11 +115,11 @@ def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> 
         due = []
         for number, (_, picture) in enumerate(step.pictures):
             picture_at = time.monotonic()
-            if pacer is not None and pacer.due(picture_at):
+            if pacer is not None and pacer.due(taken_at):
                 due.append((picture, taken_at, number))
         if due or at - sent_at >= SPEAK_S:
             sent_at = at
-            wish = _hear(channel, slots)
+            wish = _hear(channel, slots, ROOM_S if due and at - taken_at > LATE_S else 0.0)
             laid = [slots.lay(*picture) for picture in due]
             for one in filter(None, laid):
                 channel.put(one)
@@ -139,11 +140,14 @@ def _paced(video: Video, fps: float) -> Pacer | None:
     return Pacer(fps) if fps > 0 else None
 
 
-def _hear(channel: Channel, slots: Writer) -> Decode | None:
-    """Take in what the worker has said meanwhile; gives its last word on what to decode, if any."""
+def _hear(channel: Channel, slots: Writer, room_s: float) -> Decode | None:
+    """Take in what the worker has said meanwhile, and wait so long for a free slot where there is none.
+
+    Gives its last word on what to decode, if any.
+    """
     wish = None
     try:
-        while (word := channel.receive(0)) is not None:
+        while (word := channel.receive(0 if slots.has_room else room_s)) is not None:
             if isinstance(word, Free):
                 slots.free(word.slot)
             elif isinstance(word, Decode):

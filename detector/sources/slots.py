@@ -54,6 +54,11 @@ class Writer:
         """The worker is done with a slot."""
         self._free.add(slot)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a slot is free."""
+        return bool(self._free)
+
     def lay(self, picture: av.VideoFrame, at: float, number: int) -> Laid | None:
         """Copy a picture's planes, as they were decoded, and say where they are; `None` when no slot is free.
 

@@ -214,6 +214,19 @@ def test_what_a_stalled_camera_sends_at_once_was_taken_as_it_was_filmed(
     assert times[-1] == pytest.approx(came[-1][1], abs=1.0)
 
 
+def test_a_stall_is_looked_at_as_often_as_any_other_time(rtsp_server: Servers, watch: Callable[..., Watcher]) -> None:
+    server = rtsp_server()
+    watcher = watch(Camera(name="dock", source=server.url), patience=Patience())
+    assert watcher.sees_more(8)
+    began = stalled(server)
+    assert soon(lambda: watcher.frames[-1].captured_at > began + STALL_S + 1.0)
+    watcher.end()
+    times = [frame.captured_at for frame in watcher.frames if frame.captured_at > began - 1.0]
+    assert times == sorted(set(times))
+    assert max(after - before for before, after in itertools.pairwise(times)) < 0.6
+    assert watcher.source.stats.frames_in >= 2 * watcher.source.stats.analysed, "more than is due was looked at"
+
+
 def test_the_password_opens_the_camera(
     rtsp_server: Servers, watch: Callable[..., Watcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
