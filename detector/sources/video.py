@@ -15,7 +15,7 @@ import av
 import av.bitstream
 import av.container
 
-from detector.containers import CODECS, DECODING
+from detector.containers import CODECS, DECODING, MOST_PIXELS
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, StreamFormat
 
@@ -77,6 +77,7 @@ class Video:
         self._key_s: float | None = None
         self._rests = False
         self._key_decoder: av.VideoCodecContext | None = None
+        self._size: tuple[int, int] | None = None  # of packets that the decoder hasn't seen
         self.decoding = True
         self.resting = False
         self.decode_errors = 0
@@ -107,7 +108,7 @@ class Video:
     def format(self) -> StreamFormat:
         """Of the packets."""
         context = self._stream.codec_context
-        return StreamFormat(context.name, context.width, context.height)
+        return StreamFormat(context.name, *(self._size or (context.width, context.height)))
 
     def seek(self, offset_s: float) -> None:
         """Go to the last key frame at or before so many seconds after the first picture; stay where that can't be."""
@@ -119,12 +120,13 @@ class Video:
 
     def steps(self) -> Iterator[Step]:
         """Read to the end of the stream."""
-        started = False
+        started, context = False, self._stream.codec_context
         for packet in self.packets():
             decoded_s = seconds(packet.dts, packet.time_base)
             self._note_rest(packet.is_keyframe, decoded_s)
-            if self._is_ready_for(packet, whole=self.decoding and not self._rests):
-                pictures = self.decode(packet)
+            ready = self._is_ready_for(packet, whole=self.decoding and not self._rests)
+            if ready:
+                self._size, pictures = None, self.decode(packet)
             else:
                 pictures = self._alone(packet) if self.decoding and packet.is_keyframe else []
             started = started or packet.is_keyframe
@@ -133,6 +135,8 @@ class Video:
             key = packet.is_keyframe
             # The filter takes the packet's bytes away, so it comes last.
             data = self._filtered(packet) if started and packet.size else b""
+            if key and data and not ready:
+                self._size = _stated_size(context.name, data) or self._size
             yield Step(decoded_s, max(0.0, wait), key, data, pictures)
 
     def packets(self) -> Iterator[av.Packet[av.VideoStream]]:
@@ -259,6 +263,19 @@ def _self_contained(stream: av.VideoStream) -> av.bitstream.BitStreamFilterConte
     if context.name in ("h264", "hevc") and extradata[0] == 1:
         return av.bitstream.BitStreamFilterContext(f"{context.name}_mp4toannexb", stream)
     return av.bitstream.BitStreamFilterContext("dump_extra=freq=keyframe", stream)
+
+
+def _stated_size(codec: str, data: bytes) -> tuple[int, int] | None:
+    """Width and height as a key frame's parameter sets state them, without decoding it; `None` where it has none.
+
+    Motion JPEG has none: each picture of it states its own size to whoever decodes it.
+    """
+    context = av.CodecContext.create(codec, "r")
+    assert isinstance(context, av.VideoCodecContext)
+    with suppress(ValueError, av.error.FFmpegError):  # FFmpeg can't take it apart
+        context.parse(data)
+        context.parse(None)  # it looks into a picture only once that has ended
+    return (context.width, context.height) if 0 < context.width * context.height <= MOST_PIXELS else None
 
 
 def seconds(ticks: int | None, time_base: Fraction | None) -> float | None:

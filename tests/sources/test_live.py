@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 
 from detector.alerts.clips import ClipRecorder, Segment
@@ -145,6 +146,38 @@ def test_a_clip_is_cut_from_what_a_live_camera_sent(
     assert times == sorted(set(times))
     assert len(times) >= 2 * CAMERA_FPS
     assert segment.duration_s == pytest.approx(len(times) / CAMERA_FPS, rel=0.3)
+
+
+@pytest.mark.parametrize("fps", [0.0, 5.0], ids=["undecoded", "decoded"])
+def test_a_clip_of_a_camera_that_changes_its_size_has_a_segment_for_each(
+    rtsp_server: Servers, tmp_path: Path, fps: float
+) -> None:
+    sizes = [(320, 240), (640, 480)]
+    both = tmp_path / "both.h264"
+    parts = [
+        make_video(tmp_path / f"{n}.h264", seconds=2, fps=CAMERA_FPS, key_every=CAMERA_FPS, size=size, form="h264")
+        for n, size in enumerate(sizes)
+    ]
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    ring, stop = PacketRing(60), threading.Event()
+    source = LiveSource(
+        Camera(name="dock", source=rtsp_server(footage=both).url),
+        fps=fps, clock=SystemClock(), stop=stop, on_packet=ring.append, patience=HASTY,
+    )  # fmt: skip
+    source.start()
+    assert soon(lambda: ring.held[0] > 5.0)
+    stop.set()
+    source.close()
+    segments: list[Segment] = []
+    recorder = ClipRecorder(tmp_path / "clips", ring, pre_roll_s=60.0, post_roll_s=0.0, on_segment=segments.append)
+    recorder.start_or_extend("i1", time.time())
+    recorder.finish()
+    assert len(segments) == 3
+    for segment, size in zip(segments, [*sizes, sizes[0]], strict=True):
+        with av.open(str(segment.path)) as clip:
+            stated = clip.streams.video[0].codec_context
+            assert (stated.width, stated.height) == size
+            assert {(picture.width, picture.height) for picture in clip.decode(video=0)} == {size}
 
 
 def test_a_camera_that_was_killed_comes_back(rtsp_server: Servers, watch: Callable[..., Watcher]) -> None:
