@@ -340,6 +340,8 @@ class MqttLink:
 
     def _resend_all(self) -> None:
         self._outbox.resend_all()
+        here = self._outbox.still_here(self._breaking)
+        self._breaking = {id_: pause_s for id_, pause_s in self._breaking.items() if id_ in here}
         for id_, pause_s in self._breaking.items():
             if pause_s:
                 self._outbox.postpone([id_], pause_s)

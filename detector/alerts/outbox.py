@@ -207,6 +207,14 @@ class Outbox:
             self._alerts.postpone(ids, self._clock.now() + delay_s)
 
     @mending
+    def still_here(self, ids: Iterable[str]) -> set[str]:
+        """Those of these envelopes that are neither confirmed nor given up."""
+        with self._file.locked():
+            query = "SELECT id FROM alerts WHERE id IN (SELECT value FROM json_each(?))"
+            found = self._file.query(query, (json.dumps([*ids]),))
+        return {id_ for (id_,) in found}
+
+    @mending
     def bury(self, row: Row, reason: str) -> None:
         """Give an envelope up for good; it is kept as a dead letter."""
         with self._file.locked():

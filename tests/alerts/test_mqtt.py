@@ -507,6 +507,27 @@ def test_what_a_broker_of_3_1_1_hangs_up_on_lets_all_others_pass(
         broker.kill()
 
 
+def test_what_the_outbox_gives_up_is_suspected_no_more(
+    tmp_path: Path, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path, "allow_anonymous true\nmax_packet_size 20000")
+    broker.start()
+    outbox.put(fields(snapshot="x" * 30_000))
+    (large,) = outbox.take_due()
+    try:
+        with spoken_to_in_311(broker) as port:
+            link = link_to(port)
+            assert soon(lambda: "breaks the link" in caplog.text, 60)
+            assert [*link._breaking] == [large.id]
+            outbox.bury(large, "there is no room for it")
+            broker.kill()
+            assert soon(lambda: not link.connected)
+            broker.start()
+            assert soon(lambda: link.connected, 60) and soon(lambda: not link._breaking)
+    finally:
+        broker.kill()
+
+
 def only_311(port: int, stop: threading.Event, seen: list[int]) -> None:
     """A broker of MQTT 3.1.1 as far as the link can tell: hangs up on MQTT 5, takes 3.1.1 and its subscription."""
     with socket.socket() as server:
