@@ -50,3 +50,18 @@ def test_a_stream_that_counts_half_the_time_is_seen_through() -> None:
     found = taken(arrived, [number / 50 for number in range(2000)])
     assert max(a - t for a, t in zip(arrived, found, strict=True)) <= LONGEST_LATE_S
     assert found[-1] == arrived[-1]
+
+
+def test_a_camera_s_clock_that_was_set_once_is_believed_again() -> None:
+    stream = [number / 5 + (3600.0 if number >= 100 else 0.0) for number in range(20_000)]
+    late = range(19_900, 19_910)  # they come at once, at the end
+    arrived = [100 + (max(late) if number in late else number) / 5 for number in range(20_000)]
+    found = taken(arrived, stream)  # type: ignore[arg-type]
+    assert found[100:2000] == arrived[100:2000]
+    assert min(after - before for before, after in itertools.pairwise(found)) > 0.15
+
+
+def test_stamps_that_never_make_sense_are_tried_ever_more_seldom() -> None:
+    arrived = [100 + number / 5 for number in range(5 * 86_400)]
+    found = taken(arrived, [number / 10 for number in range(5 * 86_400)])
+    assert sum(a != t for a, t in zip(arrived, found, strict=True)) < 0.01 * len(arrived)
