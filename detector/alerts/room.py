@@ -67,7 +67,11 @@ class Given:
 
 
 class Room:
-    """Keeps an outbox within its limits."""
+    """Keeps an outbox within its limits.
+
+    Attributes:
+        believes_clock: Whether anything may be too old by the clock, as of the last `drop_old`.
+    """
 
     def __init__(self, file: OutboxFile, alerts: AlertQueue, clips: ClipQueue, buffers: Buffers, clock: Clock) -> None:
         self._file = file
@@ -77,6 +81,7 @@ class Room:
         self._longest_s = buffers.alert_days * DAY_S
         self._clock = clock
         self._dropping = False
+        self.believes_clock = False
 
     @property
     def full(self) -> float:
@@ -123,14 +128,17 @@ class Room:
             StoreError: The database can't be read or written.
         """
         now, given = self._clock.now(), Given("age")
+        self.believes_clock = False
         with self._file.locked():
             with self._file.transaction():
-                if self._is_clock_believed(now):
+                is_believed = self._is_clock_believed(now)
+                if is_believed:
                     for incident, at, goes_on in self._file.query(WHOLE, {"busy": "[]"}):
                         if CLOCK_UNSET <= at < now - self._longest_s and not goes_on:
                             self._delete(given, self._of(incident))
                 self._put_on_record(given)
             self.settle(given)
+        self.believes_clock = is_believed
         return len(given.alerts)
 
     @mending

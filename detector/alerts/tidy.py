@@ -117,7 +117,8 @@ class Tidy:
         files.sort(key=lambda file: (severities.get(file.incident, 0), file.changed_at, file.path.name))
         settled = [file for file in files if self._is_settled(file)]
         now, longest_s = self._clock.now(), self._buffers.clip_days * DAY_S
-        old = [file for file in settled if CLOCK_UNSET < file.changed_at < now - longest_s]
+        by_age = settled if self._outbox.room.believes_clock else []
+        old = [file for file in by_age if CLOCK_UNSET < file.changed_at < now - longest_s]
         gone = self._delete(old, severities, "age")
         settled = [file for file in settled if file.path not in gone]
         too_much = sum(file.size for file in files if file.path not in gone) - self._buffers.clip_gb * 1e9

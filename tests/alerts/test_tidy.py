@@ -168,3 +168,22 @@ def test_it_looks_round_by_itself(box: Callable[..., Box]) -> None:
     here.tidy.start()
     assert here.tidy.stop(10.0)
     assert here.files == []
+
+
+def test_a_clock_that_leaps_far_ahead_makes_no_clip_too_old(box: Callable[..., Box]) -> None:
+    here = box(clip_days=62.0)
+    here.add("a.0.mp4")
+    here.tidy.look_round()
+    ahead_s = 4000 * DAY_S
+    here.clock.at += ahead_s
+    for _ in range(60):
+        here.clock.at += 60.0
+        here.tidy.look_round()
+    assert here.files == ["a.0.mp4"]
+    here.clock.at -= ahead_s
+    here.tidy.look_round()
+    assert here.files == ["a.0.mp4"] and here.outbox.counts()["dropped_clips"] == 0
+    for _ in range(70):  # days in which it goes on as clocks do
+        here.clock.at += DAY_S
+        here.tidy.look_round()
+    assert here.files == []
