@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from detector.config import Calendar, EdgeConfig, Exemption, Policy, Zone
 from detector.config.covered import covered_zones
-from detector.errors import Problem
+from detector.errors import Cause, Problem
 from detector.rules.policy import SUBJECTS
 from detector.shifts import Shifts
 
 ALWAYS_WORKING = "it is always working time, when staying is fine", "give calendar.shifts"
 
-Found = tuple[str, str, str]
+
+class Found(NamedTuple):
+    """What is wrong with a setting; `code` where zones of the hub may be refused for it, `more` than a zone's name."""
+
+    key: str
+    reason: str
+    hint: str
+    code: str = ""
+    zone: str = ""
+    more: Mapping[str, str] = MappingProxyType({})
 
 
 def contradictions(config: EdgeConfig, path: Path, on: date) -> list[Problem]:
@@ -25,12 +36,17 @@ def contradictions(config: EdgeConfig, path: Path, on: date) -> list[Problem]:
         path: Its file, for the messages.
         on: The day from which on it is to hold.
     """
-    found = [*_in_calendar(config), *_in_rules(config)]
+    problems = [Problem(str(path), *found[:3]) for found in (*_in_calendar(config), *_in_rules(config))]
     for c, camera in enumerate(config.cameras):
-        found += _in_zones(camera.zones, f"cameras[{c}].zones")
+        found = [*_in_zones(camera.zones, f"cameras[{c}].zones")]
         for z, zone in enumerate(camera.zones):
             found += _in_policy(zone, config.calendar, f"cameras[{c}].zones[{z}]", on)
-    return [Problem(str(path), key, reason, hint) for key, reason, hint in found]
+        problems += [Problem(str(path), *one[:3], _cause(one, camera.name)) for one in found]
+    return problems
+
+
+def _cause(found: Found, camera: str) -> Cause | None:
+    return Cause(found.code, {"camera": camera, "zone": found.zone, **found.more}) if found.code else None
 
 
 def _in_calendar(config: EdgeConfig) -> Iterator[Found]:
@@ -49,7 +65,7 @@ def _in_calendar(config: EdgeConfig) -> Iterator[Found]:
     on = {duty.name for at in moments if (duty := shifts.at(at))}
     for n, shift in enumerate(calendar.shifts):
         if str(n) not in on:
-            yield f"calendar.shifts[{n}]", f"{shift.name} is never on: earlier shifts are", "put it first"
+            yield Found(f"calendar.shifts[{n}]", f"{shift.name} is never on: earlier shifts are", "put it first")
 
 
 def _in_rules(config: EdgeConfig) -> Iterator[Found]:
@@ -62,15 +78,15 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
         hint = (
             f"make it {2 * rules.photo.least_fps:.2g} or more, so that one look may fail, or rules.photo.gap_s longer"
         )
-        yield "analysis.fps", reason, hint
+        yield Found("analysis.fps", reason, hint)
     if rules.orientation.by_shift and not config.calendar.shifts:
-        yield "rules.orientation.by_shift", "there are no shifts", "give calendar.shifts, or leave it out"
+        yield Found("rules.orientation.by_shift", "there are no shifts", "give calendar.shifts, or leave it out")
     if rules.lingering.crouched_after_s > rules.lingering.after_s:
         reason = f"after {rules.lingering.after_s:g} s it is lingering already"
-        yield "rules.lingering.crouched_after_s", reason, "make it less than after_s"
+        yield Found("rules.lingering.crouched_after_s", reason, "make it less than after_s")
     if rules.blind_edge.visit_s > rules.blind_edge.away_s:
         reason = f"out of sight for {rules.blind_edge.away_s:g} s is told already"
-        yield "rules.blind_edge.visit_s", reason, "make it less than away_s"
+        yield Found("rules.blind_edge.visit_s", reason, "make it less than away_s")
 
 
 def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
@@ -78,24 +94,27 @@ def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
     for z, zone in enumerate(zones):
         # Zones of kind blind_edge that share a name are mouths of one place.
         if any(zone.name == other.name and {zone.kind, other.kind} != {"blind_edge"} for other in zones[:z]):
-            yield f"{key}[{z}].name", f"the name {zone.name} is given twice", "each zone of a camera needs its own name"
+            reason, hint = f"the name {zone.name} is given twice", "each zone of a camera needs its own name"
+            yield Found(f"{key}[{z}].name", reason, hint, "name_twice", zone.name)
     for one in covered_zones(zones):
-        yield f"{key}[{one.place}].{one.field}", one.reason, one.hint
+        yield Found(f"{key}[{one.place}].{one.field}", one.reason, one.hint)  # the hub finds these by the same rule
 
 
 def _in_policy(zone: Zone, calendar: Calendar, key: str, on: date) -> Iterator[Found]:
     policy = zone.policy
     if zone.kind == "ignore":
         if policy != Policy():
-            yield f"{key}.policy", "nothing in an ignored zone is looked at", "leave it out, or give another kind"
+            reason, hint = "nothing in an ignored zone is looked at", "leave it out, or give another kind"
+            yield Found(f"{key}.policy", reason, hint, "policy_ignored", zone.name)
         return
     if zone.label_up_rate is not None and zone.kind != "storage":
-        yield f"{key}.label_up_rate", "only storage zones are watched for labels facing up", "leave it out"
+        reason = "only storage zones are watched for labels facing up"
+        yield Found(f"{key}.label_up_rate", reason, "leave it out", "rate_not_storage", zone.name)
     if policy.staying == "allowed" and _is_always_working(calendar):
-        yield f"{key}.policy.staying", *ALWAYS_WORKING
+        yield Found(f"{key}.policy.staying", *ALWAYS_WORKING, "staying_anyway", zone.name)
     for n, exemption in enumerate(policy.exemptions):
-        for part, reason, hint in _in_exemption(policy, n, exemption, calendar, on):
-            yield f"{key}.policy.exemptions[{n}]{part}", reason, hint
+        for found in _in_exemption(policy, n, exemption, calendar, on):
+            yield found._replace(key=f"{key}.policy.exemptions[{n}]{found.key}", zone=zone.name)
 
 
 def _in_exemption(policy: Policy, n: int, exemption: Exemption, calendar: Calendar, on: date) -> Iterator[Found]:
@@ -103,24 +122,30 @@ def _in_exemption(policy: Policy, n: int, exemption: Exemption, calendar: Calend
     others = [other for other in policy.exemptions if other is not exemption]
     names = dict.fromkeys(shift.name for shift in calendar.shifts)
     if exemption.until is not None and exemption.until < on:
-        yield ".until", f"it held until {exemption.until} and never will again", "give a later day, or take it out"
+        reason = f"it held until {exemption.until} and never will again"
+        until = {"until": str(exemption.until)}
+        yield Found(".until", reason, "give a later day, or take it out", "exemption_over", more=until)
     for shift in exemption.shifts:
         if shift not in names:
             known = f"one of {', '.join(names)}" if names else "give calendar.shifts"
-            yield ".shifts", f"no shift is called {shift}: it never holds then", known
+            reason = f"no shift is called {shift}: it never holds then"
+            yield Found(".shifts", reason, known, "exemption_no_shift", more={"shift": shift})
     if not said:
-        yield "", "it says nothing of phones, scanners or staying", "say what is allowed or forbidden"
+        reason = "it says nothing of phones, scanners or staying"
+        yield Found("", reason, "say what is allowed or forbidden", "exemption_empty")
     elif set(said) == {"staying"} and _is_always_working(calendar):
-        yield ".staying", *ALWAYS_WORKING
+        yield Found(".staying", *ALWAYS_WORKING, "staying_anyway")
     elif set(said) == {"staying"} and exemption.shifts:
-        yield ".staying", "during shifts staying is fine anyway", "leave out its shifts"
+        reason = "during shifts staying is fine anyway"
+        yield Found(".staying", reason, "leave out its shifts", "exemption_in_shifts")
     elif all(getattr(policy, name) == word for name, word in said.items()) and not any(
         name in _said(other) for other in others for name in said
     ):
-        yield "", "it changes nothing: the policy says the same", "take it out"
+        yield Found("", "it changes nothing: the policy says the same", "take it out", "exemption_same")
     earlier = next((e for e, other in enumerate(policy.exemptions[:n]) if _outdoes(other, exemption)), None)
     if said and earlier is not None:
-        yield "", f"exemptions[{earlier}] holds whenever this does, and wins", "put this before it"
+        reason = f"exemptions[{earlier}] holds whenever this does, and wins"
+        yield Found("", reason, "put this before it", "exemption_outdone")
 
 
 def _is_always_working(calendar: Calendar) -> bool:

@@ -6,6 +6,7 @@
         SourceUnavailable    it can't be opened
       ModelError         wrong checksum, or a model that isn't what its card says
       WireError          a message that can't be decoded or must not be believed
+        CommandRefused       the edge doesn't take it
       StoreError         a database that can't be used
       ClusterError       a Dask cluster that can't be used, or no longer
       MissingPart        a program or library that the command needs is not installed
@@ -15,7 +16,8 @@ The command line turns them into one line on stderr: `ConfigError` and `MissingP
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from detector.secrecy import redacted
 
@@ -28,13 +30,22 @@ class LabelwatchError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is refused, for programs: a code of `wire.REFUSALS`, and the values that go into its words."""
+
+    code: str
+    values: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a configuration, said so that its writer can mend it."""
+    """One thing wrong with a configuration, said so that its writer can mend it; `cause` where zones may be refused."""
 
     file: str
     key: str
     reason: str
     hint: str = ""
+    cause: Cause | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("key", "reason"):  # what stands in a configuration may hold a password
@@ -67,6 +78,14 @@ class ModelError(LabelwatchError):
 
 class WireError(LabelwatchError):
     """A message can't be decoded, has an unknown schema, or fails its signature."""
+
+
+class CommandRefused(WireError):  # noqa: N818 - it says what happened
+    """A command of the hub that the edge does not take; `causes` say why, for whoever commanded."""
+
+    def __init__(self, message: object, *causes: Cause) -> None:
+        super().__init__(message)
+        self.causes = causes
 
 
 class StoreError(LabelwatchError):

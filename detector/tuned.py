@@ -15,7 +15,7 @@ from typing import Any
 
 from detector import wire
 from detector.config import Camera, EdgeConfig
-from detector.errors import WireError
+from detector.errors import Cause, CommandRefused, WireError
 from detector.values import IncidentKind
 from detector.whole_files import write_whole
 
@@ -42,12 +42,14 @@ class Tuned:
     Attributes:
         version: Of the state in force; 0 before the first command.
         refused: Why the newest command was refused; `None` when it was taken.
+        causes: The same as codes.
         news: Set when a command was taken or refused; whoever tells of it clears it.
     """
 
     def __init__(self, config: EdgeConfig) -> None:
         self.version = 0
         self.refused: str | None = None
+        self.causes: tuple[Cause, ...] = ()
         self.news = threading.Event()
         self._state: wire.ThresholdState = {}
         self._file = config.data_dir / FILE
@@ -69,7 +71,8 @@ class Tuned:
             camera: {kind.value: score for kind, score in scores.items() if score > 0}
             for camera, scores in self._configured.items()
         }
-        return {"version": self.version, "refused": self.refused, "configured": asked}
+        causes = wire.causes_payload(self.causes)
+        return {"version": self.version, "refused": self.refused, "refused_causes": causes, "configured": asked}
 
     def accept(self, payload: bytes) -> None:
         """Take a command into force, or refuse it; either way the next health message tells."""
@@ -82,11 +85,13 @@ class Tuned:
                 self._keep(version, state)
                 self._apply(version, state)
                 logger.info("thresholds of version %d are in force", version)
-            self.refused = None
+            self.refused, self.causes = None, ()
+        except CommandRefused as error:
+            self.refused, self.causes = str(error), error.causes
         except WireError as error:
-            self.refused = str(error)
+            self.refused, self.causes = str(error), (Cause("malformed", {}),)
         except OSError as error:
-            self.refused = f"it can't be kept: {error.strerror}"
+            self.refused, self.causes = f"it can't be kept: {error.strerror}", (Cause("disk", {}),)
         if self.refused:
             logger.warning("thresholds were refused: %s", self.refused)
         self.news.set()
@@ -96,7 +101,8 @@ class Tuned:
         for scores in state.values():
             for kind in scores:
                 if kind not in KINDS:
-                    raise WireError(f"there is no kind {kind[:64]!r} of incident")
+                    cause = Cause("no_such_kind", {"kind": kind})
+                    raise CommandRefused(f"there is no kind {kind[:64]!r} of incident", cause)
 
     def _keep(self, version: int, state: wire.ThresholdState) -> None:
         write_whole(self._file, wire.encode({"schema": wire.SCHEMA, "version": version, "state": state}))

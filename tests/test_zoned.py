@@ -56,7 +56,8 @@ def test_a_command_is_in_force_at_once_and_other_cameras_are_not_disturbed(zoned
     zoned.accept(command(1, {"cam1": [zone("bulk", polygon=LEFT), zone("desk", "packing")]}))
     assert names(zoned) == ["bulk", "desk"] and zoned.drawn == {"cam1"}
     assert zoned.camera("cam1") is not one and zoned.camera("cam2") is two
-    assert zoned.health() == {"version": 1, "refused": None, "refused_version": None} and zoned.news.is_set()
+    told = {"version": 1, "refused": None, "refused_version": None, "refused_causes": []}
+    assert zoned.health() == told and zoned.news.is_set()
     zoned.accept(command(2, {}))
     assert names(zoned) == ["all"] and zoned.drawn == frozenset()
 

@@ -21,7 +21,7 @@ from detector import wire
 from detector.clock import Clock, SystemClock, iso
 from detector.config import Camera, EdgeConfig, Zone
 from detector.contradictions import contradictions
-from detector.errors import WireError
+from detector.errors import Cause, CommandRefused, Problem, WireError
 from detector.shifts import Shifts
 from detector.whole_files import write_whole
 
@@ -52,6 +52,7 @@ class Zoned:
     Attributes:
         version: Of the state in force; 0 before the first command.
         refused: Why the newest command was refused; `None` when it was taken.
+        causes: The same as codes, as far as there are any.
         refused_version: Which version that was.
         said: By whom the state in force was commanded.
         news: Set when a command was taken or refused; whoever tells of it clears it.
@@ -60,6 +61,7 @@ class Zoned:
     def __init__(self, config: EdgeConfig, clock: Clock | None = None) -> None:
         self.version = 0
         self.refused: str | None = None
+        self.causes: tuple[Cause, ...] = ()
         self.refused_version: int | None = None
         self.said = Said("", None)
         self.news = threading.Event()
@@ -86,7 +88,12 @@ class Zoned:
 
     def health(self) -> dict[str, Any]:
         """For the health message: the version in force, and which was refused last and why, if the newest was."""
-        return {"version": self.version, "refused": self.refused, "refused_version": self.refused_version}
+        return {
+            "version": self.version,
+            "refused": self.refused,
+            "refused_version": self.refused_version,
+            "refused_causes": wire.causes_payload(self.causes),
+        }
 
     def accept(self, payload: bytes) -> None:
         """Take a command into force, or refuse it; either way the next health message tells."""
@@ -101,11 +108,14 @@ class Zoned:
                 self._keep(version, drawn, said)
                 self._apply(version, drawn, said)
                 logger.info("zones of version %d are in force", version)
-            self.refused = self.refused_version = None
+            self.refused, self.causes, version = None, (), None
+        except CommandRefused as error:
+            self.refused, self.causes = str(error), error.causes
         except WireError as error:
-            self.refused, self.refused_version = str(error), version
+            self.refused, self.causes = str(error), (Cause("malformed", {}),)
         except OSError as error:
-            self.refused, self.refused_version = f"they can't be kept: {error.strerror}", version
+            self.refused, self.causes = f"they can't be kept: {error.strerror}", (Cause("disk", {}),)
+        self.refused_version = version
         if self.refused:
             logger.warning("zones were refused: %s", self.refused)
         self.news.set()
@@ -115,9 +125,10 @@ class Zoned:
         # What the file's own zones, or those in force by now, are wrong in is no reason to refuse others.
         known = {problem.reason for before in ({}, self._drawn) for problem in self._problems(before)}
         if wrong := [found for found in self._problems(drawn) if found.reason not in known]:
-            raise WireError("; ".join(f"{found.reason} ({found.hint})" for found in wrong[:3]))
+            causes = [found.cause for found in wrong if found.cause is not None]
+            raise CommandRefused("; ".join(f"{found.reason} ({found.hint})" for found in wrong[:3]), *causes)
 
-    def _problems(self, drawn: Drawn) -> list[Any]:
+    def _problems(self, drawn: Drawn) -> list[Problem]:
         config = self._configured.model_copy(update={"cameras": list(self._with(drawn).values())})
         today = Shifts(config.calendar, config.timezone).local(self._clock.now()).date()
         return contradictions(config, Path(FILE), today)
@@ -176,12 +187,16 @@ def _understood(state: wire.ZoneState) -> Drawn:
     """Zones of every camera.
 
     Raises:
-        WireError: Some are none.
+        CommandRefused: Some are none.
     """
-    try:
-        return {name: ZONES.validate_python(zones, strict=False) for name, zones in state.items()}
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = str(first["msg"]).removeprefix("Value error, ")
-        raise WireError(f"zone {where[:64]}: {reason[:160]}") from error
+    drawn: Drawn = {}
+    for name, zones in state.items():
+        try:
+            drawn[name] = ZONES.validate_python(zones, strict=False)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            reason = str(first["msg"]).removeprefix("Value error, ")
+            cause = Cause("zone_malformed", {"camera": name})
+            raise CommandRefused(f"zone {where[:64]}: {reason[:160]}", cause) from error
+    return drawn

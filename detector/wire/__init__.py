@@ -45,6 +45,7 @@ from detector.wire.pictures import (
     decode_picture,
     picture_payload,
 )
+from detector.wire.refusals import REFUSALS, causes_payload, decode_causes
 from detector.wire.rotation import decode_new_key, decode_rotate, new_key_payload, rotate_payload
 from detector.wire.signatures import canonical, is_public_key, public_key_text, signed, verify
 from detector.wire.topics import ALL_ALERTS, ALL_HEALTH, ALL_STATUS, ROOT, Topics, topic_owner
@@ -60,6 +61,7 @@ __all__ = [
     "MOST_POINTS",
     "MOST_ZONES",
     "PICTURE_SIDES",
+    "REFUSALS",
     "ROOT",
     "SCHEMA",
     "SIDE",
@@ -71,6 +73,7 @@ __all__ = [
     "ask_picture_payload",
     "asked_picture",
     "canonical",
+    "causes_payload",
     "census_payload",
     "check_newer",
     "check_to_edge",
@@ -79,6 +82,7 @@ __all__ = [
     "cut_off",
     "decode",
     "decode_alert",
+    "decode_causes",
     "decode_census",
     "decode_layout",
     "decode_new_key",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detector.clock import iso
-from detector.errors import WireError
+from detector.errors import Cause, CommandRefused, WireError
 from detector.wire.payloads import LATEST_VERSION, SCHEMA, decode, encode, require
 
 ThresholdState = dict[str, dict[str, float]]  # least score by camera and kind
@@ -87,12 +87,14 @@ def check_newer(version: int, in_force: int, what: str) -> None:
         what: Name of what is commanded, for the error.
 
     Raises:
-        WireError: It is older, or claims to be the same.
+        CommandRefused: It is older, or claims to be the same.
     """
     if version < in_force:
-        raise WireError(f"version {version} is older than {in_force}, which is in force")
+        cause = Cause("older", {"version": version, "in_force": in_force})
+        raise CommandRefused(f"version {version} is older than {in_force}, which is in force", cause)
     if version == in_force:
-        raise WireError(f"version {version} is in force already, with other {what}")
+        cause = Cause("same_version", {"version": version})
+        raise CommandRefused(f"version {version} is in force already, with other {what}", cause)
 
 
 def _encoded(version: int, state: Mapping[str, object], user: str, at: float) -> bytes:

@@ -279,6 +279,10 @@ def test_strangers_and_other_sites_set_nothing(site: Any, envelope: Build) -> No
     [
         ({"version": 1, "refused": None}, "已采用第 1 版"),
         ({"version": 0, "refused": "there is no camera <b>'cam3'</b> here"}, "拒绝了第 1 版"),
+        (
+            {"version": 0, "refused": "its disk …", "refused_causes": [{"code": "disk"}]},
+            "拒绝了第 1 版： 边缘设备存不下这次改动",
+        ),
         ({"version": 0, "refused": None}, "第 1 版还没送到"),
         (None, "第 1 版还没送到"),
         ({"version": 2}, "第 1 版还没送到"),

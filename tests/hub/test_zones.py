@@ -379,6 +379,10 @@ def test_the_edge_s_answer_is_shown(stage: Stage) -> None:
     assert json.loads(_draft_of(stage.site.client.get(PAGE))) == [
         zone("bulk", polygon=LEFT, was="bulk")
     ]  # what was refused can be put right
+    cause = {"code": "name_twice", "camera": "cam3", "zone": "<b>"}
+    stage.report(zoned={"version": 0, "refused": "given twice", "refused_version": 1, "refused_causes": [cause]})
+    told = stage.site.client.get(answer).text
+    assert "&lt;b&gt; 这个名字用了两次" in told and "given twice" not in told and "原话" not in told
     stage.report(zoned={"version": 1, "refused": None, "refused_version": None})
     assert "已按最新的区域工作" in stage.site.client.get(answer).text
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.charts import dots
+from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.rights import Right
 from detector.hub.store import configured_score, tuned_version
@@ -143,7 +144,10 @@ def _titles(view: View) -> dict[tuple[str, ...], str]:
 
 
 def _answers(view: View) -> list[dict[str, Any]]:
-    """For every edge whose thresholds were set: the newest version, and whether it is `taken`, `refused` or awaited."""
+    """For every edge whose thresholds were set: the newest version, and whether it is `taken`, `refused` or awaited.
+
+    `causes` says in the reader's language why it was refused, as far as this hub can tell; `reason` is the edge's own.
+    """
     changes = [change for change in view.store.thresholds() if view.scope.sees(change.site)]
     wanted: dict[tuple[str, str], int] = {}
     for change in changes:
@@ -154,7 +158,8 @@ def _answers(view: View) -> list[dict[str, Any]]:
         heard = known.get((site, edge))
         health = heard.health if heard else None
         tuned = (health or {}).get("tuned")
-        reason = tuned.get("refused") if isinstance(tuned, dict) else None
+        told = tuned if isinstance(tuned, dict) else {}
+        reason = told.get("refused")
         since = heard.health_at if heard and heard.health_at else 0.0
         last = next(change for change in changes if (change.site, change.edge) == (site, edge))
         state = "waiting"
@@ -163,6 +168,13 @@ def _answers(view: View) -> list[dict[str, Any]]:
         elif reason and since >= last.at:
             state = "refused"
         answers.append(
-            {"site": site, "edge": edge, "version": version, "state": state, "reason": str(reason or "")[:300]}
+            {
+                "site": site,
+                "edge": edge,
+                "version": version,
+                "state": state,
+                "reason": str(reason or "")[:300],
+                "causes": refusals(view.say, told.get("refused_causes")),
+            }
         )
     return answers

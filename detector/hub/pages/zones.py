@@ -16,6 +16,7 @@ from detector import wire
 from detector.config import zones_as_yaml
 from detector.hub.cameras import CameraState
 from detector.hub.pages.cameras import drawable, known, path_of, too_far
+from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.rights import Right
 from detector.hub.texts import Phrases
@@ -235,14 +236,17 @@ def in_words(say: Phrases, error: BadZones) -> str:
 
 
 def answer_of(health: dict[str, Any] | None, version: int) -> dict[str, Any]:
-    """Whether an edge took a version, by its health report: `taken`, `refused` for a `reason`, or `waiting`."""
+    """Whether an edge took a version, by its health report: `taken`, `refused` for a `reason`, or `waiting`.
+
+    `causes` are the reason as codes, whatever it may be that the edge gives as such.
+    """
     told = (health or {}).get("zoned")
     told = told if isinstance(told, dict) else {}
     if zoned_version(health) >= version:
-        return {"state": "taken", "reason": ""}
+        return {"state": "taken", "reason": "", "causes": []}
     if told.get("refused") and told.get("refused_version") == version:
-        return {"state": "refused", "reason": str(told["refused"])[:500]}
-    return {"state": "waiting", "reason": ""}
+        return {"state": "refused", "reason": str(told["refused"])[:500], "causes": told.get("refused_causes")}
+    return {"state": "waiting", "reason": "", "causes": []}
 
 
 def _standing(view: View, place: Place) -> Standing:
@@ -256,12 +260,16 @@ def _standing(view: View, place: Place) -> Standing:
     if answer and answer["state"] == "waiting" and newest > changes[0].version:
         answer = answer_of(health, newest)
     said = view.parts.zones.layouts(view.scope)
-    causes = _causes(view.say, latest, said) if answer and answer["state"] == "refused" else []
+    causes = []
+    if answer and answer["state"] == "refused":
+        titles = {change.camera: said.get(change.place, {}).get("title") or change.camera for change in latest}
+        causes = refusals(view.say, answer["causes"], lambda name: titles.get(name, name))
+        causes += _covered(view.say, latest, said)
     return Standing(camera, place, said.get(place, {}), changes, answer, causes)
 
 
-def _causes(say: Phrases, latest: list[ZoneChange], said: dict[Place, dict[str, Any]]) -> list[str]:
-    """Why an edge refuses what was set last, by its own rule: it takes the zones of all its cameras or none."""
+def _covered(say: Phrases, latest: list[ZoneChange], said: dict[Place, dict[str, Any]]) -> list[str]:
+    """Which zones an edge refuses since others cover them, by its own rule: it takes those of all cameras or none."""
     return [
         say("zones_of_camera", camera=said[change.place].get("title") or change.camera, why=in_words(say, told(one)))
         for change in latest

@@ -30,6 +30,24 @@ ZH: dict[str, str] = {
     "zones_waiting": "… 已发出，等边缘设备回答。",
     "zones_waiting_offline": "边缘设备现在联系不上；它一上线就会收到。",
     "zones_refused": "✕ 边缘设备拒绝了这次改动，仍按原来的区域工作。草稿还在：改好后再发送。",
+    "refused_older": "边缘设备上生效的已是第 {in_force} 版，比这次的第 {version} 版新。再改一次，重新发送。",
+    "refused_same_version": "第 {version} 版已经生效，内容和这次的不一样。再改一次，重新发送。",
+    "refused_disk": "边缘设备存不下这次改动：磁盘满了，或者写不进去。先腾出空间，再重新发送。",
+    "refused_malformed": "边缘设备读不懂这次改动，它的软件可能比监控中心旧。先升级边缘设备。",
+    "refused_no_such_kind": "边缘设备不认识 {kind} 这类告警，它的软件可能比监控中心旧。先升级边缘设备。",
+    "refused_zone_malformed": "有一个区域的内容边缘设备读不懂，它的软件可能比监控中心旧。"
+    "先升级边缘设备，或者重画这个区域。",
+    "refused_name_twice": "{zone} 这个名字用了两次，改掉一个。",
+    "refused_policy_ignored": "{zone} 是忽略区，里面什么都不看，它的规定不起作用。去掉规定，或者换一种用途。",
+    "refused_rate_not_storage": "{zone} 不是堆放区，不看面单朝上，它的朝上比例不起作用。",
+    "refused_staying_anyway": "{zone} 的规定里写了停留，但没有班次就一直算上班时间，停留本来就可以。"
+    "先在配置文件里写上班次。",
+    "refused_exemption_over": "{zone} 有一条例外到 {until} 为止，已经过期。改一个日期，或者删掉它。",
+    "refused_exemption_no_shift": "{zone} 有一条例外写的班次 {shift} 不存在，它永远不起作用。",
+    "refused_exemption_empty": "{zone} 有一条例外什么都没写：手机、巴枪、停留至少写一样。",
+    "refused_exemption_in_shifts": "{zone} 有一条例外只写了上班时可以停留，本来就可以。去掉它的班次。",
+    "refused_exemption_same": "{zone} 有一条例外和规定写的一样，不起作用。删掉它。",
+    "refused_exemption_outdone": "{zone} 有一条例外被前面的一条盖住，永远不起作用。把它往前排。",
     "zones_own_words": "边缘设备的原话：",
     "zones_of_camera": "{camera}：{why}",
     "zones_covered_polygon": "{name} 完全落在 {by} 里面，{by} 排在前面，先算它，{name} 就永远不起作用。"
@@ -134,6 +152,34 @@ EN: dict[str, str] = {
     "zones_waiting_offline": "The box can't be reached now; it will get them as soon as it is back.",
     "zones_refused": "✕ The box refused this change and goes on with the zones before. "
     "The draft is kept: correct it, then send it again.",
+    "refused_older": "The edge box has version {in_force} in force, newer than version {version} sent now. "
+    "Change it once more and send it again.",
+    "refused_same_version": "Version {version} is in force already and says something else. Change it once more "
+    "and send it again.",
+    "refused_disk": "The edge box can’t keep the change: its disk is full or can’t be written. Make room, "
+    "then send it again.",
+    "refused_malformed": "The edge box doesn’t understand the change; its software may be older than this hub. "
+    "Update the edge box first.",
+    "refused_no_such_kind": "The edge box knows no alerts of kind {kind}; its software may be older than this "
+    "hub. Update the edge box first.",
+    "refused_zone_malformed": "The edge box doesn’t understand one of the zones; its software may be older than "
+    "this hub. Update the edge box first, or draw the zone anew.",
+    "refused_name_twice": "The name {zone} is given twice. Change one of them.",
+    "refused_policy_ignored": "{zone} is ignored, nothing in it is looked at, so its rules would never count. Leave "
+    "them out, or give it another use.",
+    "refused_rate_not_storage": "{zone} is no storage zone, so labels facing up aren’t watched there, and its usual "
+    "rate would never count.",
+    "refused_staying_anyway": "The rules of {zone} speak of staying, but without shifts it is always working time, "
+    "when staying is fine. Give shifts in the configuration first.",
+    "refused_exemption_over": "An exemption of {zone} held until {until} and never will again. Give a later day, or "
+    "take it out.",
+    "refused_exemption_no_shift": "An exemption of {zone} names the shift {shift}, which there is not, so it would "
+    "never hold.",
+    "refused_exemption_empty": "An exemption of {zone} says nothing: it must speak of phones, scanners or staying.",
+    "refused_exemption_in_shifts": "An exemption of {zone} only allows staying during shifts, when staying is fine "
+    "anyway. Leave out its shifts.",
+    "refused_exemption_same": "An exemption of {zone} says the same as its rules and changes nothing. Take it out.",
+    "refused_exemption_outdone": "An exemption of {zone} is always outdone by one before it. Put it first.",
     "zones_own_words": "In the box's own words:",
     "zones_of_camera": "{camera}: {why}",
     "zones_covered_polygon": "{name} lies wholly in {by}, which comes before it and wins, so {name} would never count. "
