@@ -8,6 +8,7 @@ that it is written once an hour and not with every number; a restart begins afte
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,7 @@ class Serials:
         self._clock = clock
         self._file = data_dir / FILE if data_dir else None
         self._lock = threading.Lock()
+        self._failed = False
         self._last = self._end = self._read()
 
     def next(self) -> int:
@@ -41,8 +43,7 @@ class Serials:
         with self._lock:
             self._last = max(self._last + 1, round(self._clock.now() * 1000))
             if self._last > self._end:
-                self._end = self._last + SPAN
-                self._write()
+                self._reserve(self._last + SPAN)
             return self._last
 
     def _read(self) -> int:
@@ -52,10 +53,29 @@ class Serials:
                 return end if 0 < end < HIGHEST else 0
         return 0
 
-    def _write(self) -> None:
-        if self._file is None:
-            return
+    def _reserve(self, end: int) -> None:
+        """Begin a span; where the file can't be written the next number tries again.
+
+        Were it not, a restart would give out the same numbers once more, and the hub take all that this edge says of
+        itself for words said again. After some restarts they are hours ahead of the clock, which doesn't help then.
+        """
         try:
-            write_whole(self._file, f"{self._end}\n")
-        except OSError as error:  # as long as the clock goes forward nothing hangs on it
-            logger.warning("%s can't be written: %s", self._file, error.strerror)
+            if self._file is not None:
+                self._keep(self._file, f"{end}\n".encode())
+        except OSError as error:
+            if not self._failed:
+                logger.warning("%s can't be written: %s", self._file, error.strerror)
+            self._failed = True
+            return
+        self._end, self._failed = end, False
+
+    @staticmethod
+    def _keep(file: Path, content: bytes) -> None:
+        try:
+            write_whole(file, content)
+        except OSError:
+            with file.open("r+b") as same:  # no longer than before, so it takes no room on a full disk
+                same.write(content)
+                same.truncate()
+                same.flush()
+                os.fsync(same.fileno())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector.alerts import serials as module
 from detector.alerts.serials import FILE, SPAN, Serials
 
 NOON = 1_793_505_600.0
@@ -61,3 +63,31 @@ def test_a_broken_file_stops_nothing(tmp_path: Path, content: bytes) -> None:
 def test_a_folder_that_can_not_be_written_stops_nothing(tmp_path: Path) -> None:
     serials = Serials(Watch(), tmp_path / "gone")
     assert serials.next() < serials.next()
+
+
+def full(*_: Any, **__: Any) -> None:
+    """A disk without room for another file."""
+    raise OSError(28, "No space left on device")
+
+
+def test_they_grow_over_restarts_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, given_out = Watch(), []
+    for life in range(6):
+        if life == 3:
+            monkeypatch.setattr(module, "write_whole", full)
+        serials = Serials(watch, tmp_path)
+        given_out += [serials.next(), serials.next()]
+    assert given_out == sorted(set(given_out))
+
+
+def test_what_can_not_be_written_now_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_whole", full)
+        serials = Serials(Watch(), tmp_path)
+        for _ in range(5):
+            serials.next()
+    assert caplog.text.count("can't be written") == 1
+    last = serials.next()
+    assert Serials(Watch(NOON - 3600.0), tmp_path).next() > last
