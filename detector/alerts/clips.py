@@ -184,7 +184,10 @@ class ClipRecorder:
                 take.part.write(stored.packet)
                 take.read_to = stored.number
         except (OSError, av.error.FFmpegError, SourceUnavailable) as error:
-            logger.warning("clip of incident %s can't be written: %s", incident_id, error)
+            # One line for an incident, which may go on for long while the disk is full.
+            level = logging.DEBUG if take.failed else logging.WARNING
+            logger.log(level, "clip of incident %s can't be written: %s", incident_id, error)
+            take.failed = True
             self._close(incident_id, take)
 
     def _turns_over(self, part: _Part, stored: Stored) -> bool:
@@ -235,6 +238,9 @@ class ClipRecorder:
             logger.warning("clip of incident %s can't be finished, it stays as %s: %s", incident_id, part, error)
             return False
         except SourceUnavailable as error:
+            if not part.stat().st_size:  # the disk was full when it began
+                part.unlink()
+                return False
             logger.warning("clip of incident %s holds nothing that can be read: %s", incident_id, error)
             part.rename(part.with_suffix(".broken"))
             return False
@@ -271,6 +277,7 @@ class _Take:
     """One incident's recording: `part` is the segment being written, and there is none before the first key frame."""
 
     running: bool = False
+    failed: bool = False
     tracks: Sequence[int] = ()
     number: int = 0
     last_signal_at: float = 0.0

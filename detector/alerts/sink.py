@@ -59,6 +59,7 @@ class AlertSink:
         self._segments: dict[str, list[dict[str, Any]]] = {}
         self._owed: deque[Callable[[], object]] = deque()
         self._retry_at = 0.0
+        self._refused = False
         settings = config.incidents
         self._looks = LookRing(settings.pre_roll_s + LOOK_BACK_S + LONGEST_GROUP_S)
         self._recorder = ClipRecorder(
@@ -187,8 +188,13 @@ class AlertSink:
             try:
                 self._owed[0]()
             except StoreError as error:
-                logger.error(
-                    "the outbox takes nothing camera=%s owed=%d: %s", self._camera.name, len(self._owed), error
-                )
+                # One line per change: a disk may be full for days.
+                level = logging.DEBUG if self._refused else logging.ERROR
+                said = "the outbox takes nothing camera=%s owed=%d: %s"
+                logger.log(level, said, self._camera.name, len(self._owed), error)
+                self._refused = True
                 return
             self._owed.popleft()
+        if self._refused:
+            logger.info("the outbox has taken all that was owed camera=%s", self._camera.name)
+            self._refused = False

@@ -299,7 +299,23 @@ def test_a_disk_that_refuses_costs_the_clip_and_nothing_else(
     b = bench()
     b.play(minute, {20.0: "i1", 50.0: "i1"})
     assert b.segments == []
-    assert caplog.text.count("clip of incident i1 can't be written") == 2
+    assert caplog.text.count("clip of incident i1 can't be written") == 1
+
+
+def test_a_disk_that_is_full_from_the_first_leaves_no_empty_files(
+    bench: Callable[..., Bench], minute: list[Stored], room: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    b = bench()
+    room(0)
+    b.play(minute[: len(minute) // 2], {10.0: "i1", 11.0: "i1", 12.0: "i1"})
+    (b.recorder._folder / "i2.0.1800000000000.part").touch()  # of a run that was killed then
+    assert b.recorder.salvage() == 0
+    assert b.segments == [] and not list(b.recorder._folder.iterdir())
+    assert caplog.text.count("clip of incident i1 can't be written") == 1 and "holds nothing" not in caplog.text
+    room(resource.RLIM_INFINITY)
+    b.play(minute[len(minute) // 2 :], {40.0: "i1"})
+    (segment,) = b.segments
+    check(segment)
 
 
 @pytest.fixture
