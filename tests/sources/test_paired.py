@@ -247,3 +247,16 @@ def test_where_the_last_key_frame_is_too_long_ago_decoding_waits_for_the_next(tm
     assert with_pictures[0] == MOST_ASIDE + 50
     assert video.decode_errors == 0
     video.close()
+
+
+def test_of_a_backlog_each_small_picture_has_the_large_one_of_its_time() -> None:
+    camera = Camera(name="dock", source="rtsp://127.0.0.1/large", substream="rtsp://127.0.0.1/small")
+    source = PairedSource(camera, fps=5, clock=SystemClock(), stop=threading.Event())
+    large = [Frame("dock", n, 100.0 + n / 10, Bgr(np.full((48, 64, 3), n, np.uint8))) for n in range(30)]
+    waiting = iter(large)
+    source._large.taken = lambda _timeout_s: next(waiting, None)  # type: ignore[method-assign]
+    for n in range(15):
+        small = Frame("dock", n, 100.0 + n / 5, Bgr(np.zeros((24, 32, 3), np.uint8)))
+        assert source._detail_of(small, (64, 48)) is large[2 * n].picture
+    late = Frame("dock", 15, 100.0 + 20.0, Bgr(np.zeros((24, 32, 3), np.uint8)))
+    assert source._detail_of(late, (64, 48)) is None
