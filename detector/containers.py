@@ -24,6 +24,7 @@ FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "h264
 
 MAY_LEAP = 0x0200  # AVFMT_TS_DISCONT, of formats in which time may leap
 LEAP_S = 1.0  # what goes back by less is a stutter, or pictures in another order
+FAR_S = 86_400.0  # no recorder leaves out more within a file: what is further ahead is a clock that went wrong
 
 DECODING = {"max_pixels": str(MOST_PIXELS), "codec_whitelist": ",".join(sorted(CODECS))}
 """Options of a decoder. FFmpeg decodes while it opens, too, so they belong to both ways."""
@@ -52,23 +53,24 @@ def open_recording(path: Path) -> av.container.InputContainer:
 
 
 @lru_cache(maxsize=256)
-def leaps_back(path: Path) -> bool:
+def leaps(path: Path) -> bool:
     """Whether time goes back within a file, as in joined ones, or where a recorder wrote on after a lost connection.
 
-    Then nothing in it can be found by time. Only reading all of it tells, which is done for formats in which that may
-    be, once in a process; a file that can't be read doesn't leap.
+    Or far ahead (`FAR_S`), where a camera's clock went wrong. Then nothing in it can be found by time. Only reading all
+    of it tells, which is done for formats and lengths with which that may be, once in a process; a file that can't be
+    read doesn't leap.
     """
     import av
 
     last_s = float("-inf")
     try:
         with open_recording(path) as container:
-            if not container.format.flags & MAY_LEAP:
+            if not container.format.flags & MAY_LEAP and (container.duration or 0) < FAR_S * av.time_base:
                 return False
             for packet in container.demux(video=0):
                 if packet.dts is not None and packet.time_base is not None:
                     at_s = float(packet.dts * packet.time_base)
-                    if last_s - at_s > LEAP_S:
+                    if last_s - at_s > LEAP_S or FAR_S < at_s - last_s < float("inf"):
                         return True
                     last_s = at_s
     except (av.error.FFmpegError, IndexError):  # who reads pictures says what is wrong

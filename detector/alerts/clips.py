@@ -25,7 +25,7 @@ import av
 import av.container
 
 from detector.alerts.looks import LookRing, Side, write_side
-from detector.containers import DECODING, LEAP_S, leaps_back, open_recording
+from detector.containers import DECODING, FAR_S, LEAP_S, leaps, open_recording
 from detector.errors import SourceUnavailable, WireError
 from detector.packets import HOLE_S, Packet, PacketRing, Stored, StreamFormat
 from detector.sides import SUFFIX, read_side
@@ -428,7 +428,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
         base = stream.time_base or Fraction(1, TICKS)
         zero = stream.start_time or 0
         end = zero + end_s / base if end_s != WHOLE else WHOLE
-        packets = _packets_between(source, stream, zero + round(start_s / base), end, leaps=leaps_back(path))
+        packets = _packets_between(source, stream, zero + round(start_s / base), end, leaps=leaps(path))
         first = next(packets, None)
         if first is None:
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
@@ -537,16 +537,19 @@ def _packets_from(
 
 
 def _in_line(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets from a file's beginning on one line of time, going on where theirs leaps back, as that of looks does.
+    """Packets from a file's beginning on one line of time, going on where theirs leaps, as that of looks does.
 
     Nothing can be sought in a file whose time leaps, so it is read from its beginning.
     """
     shift, last = 0, None
     for packet in packets:
         assert packet.dts is not None and packet.time_base is not None
-        if last is not None and (last - packet.dts - shift) * packet.time_base > LEAP_S:
+        ahead_s = (packet.dts + shift - last) * packet.time_base if last is not None else 0
+        if last is not None and not -LEAP_S <= ahead_s <= FAR_S:
             shift = last + (packet.duration or 0) - packet.dts
-        shown = _shown(packet) + shift
+        # Where pictures are reordered, they are shown far ahead some packets before they are decoded there.
+        waits = _shown(packet) - packet.dts
+        shown = packet.dts + shift + (waits if waits * packet.time_base <= FAR_S else 0)
         last = packet.dts = packet.dts + shift
         packet.pts = shown
         yield packet

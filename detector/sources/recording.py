@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.containers import LEAP_S, leaps_back, open_recording
+from detector.containers import FAR_S, LEAP_S, leaps, open_recording
 from detector.errors import SourceUnavailable
 from detector.packets import Packet
 from detector.pictures import Picture
@@ -91,8 +91,9 @@ class Recording:
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds of video as the file says; `None` when it doesn't. `end_s` is what was really read."""
-        return self._video.duration_s
+        """Seconds of video as the file says; `None` when it doesn't, or can't know. `end_s` is what was really read."""
+        said_s = self._video.duration_s
+        return None if said_s is not None and said_s > FAR_S and leaps(self.path) else said_s
 
     @property
     def decode_errors(self) -> int:
@@ -218,7 +219,7 @@ class RecordedPicture:
     @cached_property
     def _picture(self) -> Picture:
         # Where a file can't be entered in its middle, it is read from its start.
-        for begin_s in (None,) if leaps_back(self._path) else (self._offset_s, None):
+        for begin_s in (None,) if leaps(self._path) else (self._offset_s, None):
             recording = Recording(self._path, camera="", start_at=0.0, fps=1.0, due=self._is_it)
             try:
                 if begin_s is not None:
@@ -239,9 +240,10 @@ class _PassedBy(Exception):  # noqa: N818 - it says what happened
 class _Timeline:
     """Seconds since a stream began, strictly increasing.
 
-    Missing times, and times that stand still, are filled in by the frame rate; where time jumps back (joined files),
-    it goes on from where it was. What goes back by less than `LEAP_S` is a stutter: the stream's own time holds again
-    as soon as it is ahead. Jumps ahead stand: recorders that record on motion have real gaps.
+    Missing times, and times that stand still, are filled in by the frame rate; where time jumps back (joined files) or
+    ahead by more than `FAR_S`, it goes on from where it was. What goes back by less than `LEAP_S` is a stutter: the
+    stream's own time holds again as soon as it is ahead. Jumps ahead of less than `FAR_S` stand: recorders that record
+    on motion have real gaps.
     """
 
     def __init__(self, start_s: float | None) -> None:
@@ -254,8 +256,8 @@ class _Timeline:
         found = expected
         if stream_s is not None:
             # Decoding begins a little before the first picture is shown, hence not below -1 rather than 0.
-            earliest = -1.0 if self._last is None else self._last - LEAP_S
-            if self._start_s is None or stream_s - self._start_s <= earliest:
+            earliest, latest = (-1.0, FAR_S) if self._last is None else (self._last - LEAP_S, self._last + FAR_S)
+            if self._start_s is None or not earliest < stream_s - self._start_s <= latest:
                 self._start_s = stream_s - expected
             offset_s = stream_s - self._start_s
             # A stutter moves nothing that comes after it, or many of them would add up.
@@ -350,6 +352,7 @@ def promised_s(path: Path) -> float | None:
     except SourceUnavailable:
         return None
     try:
-        return video.duration_s
+        said_s = video.duration_s
+        return None if said_s is not None and said_s > FAR_S and leaps(path) else said_s
     finally:
         video.close()

@@ -26,7 +26,7 @@ from detector.sides import SUFFIX, read_side
 from detector.sources.recording import Recording
 from detector.values import Sight
 from tests.builders import scene
-from tests.sources.footage import first_picture, make_joined, make_video, number_of, shown_s
+from tests.sources.footage import first_picture, make_ahead, make_joined, make_video, number_of, shown_s
 
 START = 1_800_000_000.0
 Stored = tuple[Packet, StreamFormat]
@@ -459,6 +459,14 @@ def test_a_file_whose_time_begins_again_inside_is_cut_by_the_time_of_its_looks(
     with av.open(str(cut.path)) as container:
         pictures = [number_of(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
     assert len(pictures) >= 50 and dict(zip(shown, pictures, strict=True)).items() <= looks.items()
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_what_is_cut_from_round_a_clock_gone_far_ahead_is_as_long_as_it_was(tmp_path: Path, b_frames: int) -> None:
+    path = make_ahead(tmp_path / "a.mkv", ahead_s=10 * 365 * 86_400.0, b_frames=b_frames)
+    cut = cut_recording(path, 1.0, 3.0, tmp_path / "out.mp4")
+    assert (cut.start_s, cut.duration_s) == (pytest.approx(1.0, abs=0.1), pytest.approx(2.0, abs=0.2))
+    assert 48 <= len(shown_s(cut.path)) <= 55
 
 
 def test_av1_is_cut_and_joined_as_it_is(tmp_path: Path) -> None:

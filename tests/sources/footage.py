@@ -70,6 +70,23 @@ def make_joined(path: Path, *, b_frames: int = 0) -> Path:
     return path
 
 
+def make_ahead(path: Path, *, ahead_s: float, b_frames: int = 0) -> Path:
+    """Four seconds of which the last two claim to be of so much later, as when a camera's clock goes wrong."""
+    usual = make_video(path.with_name("usual.mp4"), b_frames=b_frames)
+    with av.open(str(usual)) as source, av.open(str(path), "w") as target:
+        stream = source.streams.video[0]
+        copy, moved = target.add_stream_from_template(stream), False
+        for packet in source.demux(stream):
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            moved = moved or (packet.is_keyframe and packet.pts * packet.time_base >= 2)
+            packet.pts += round(ahead_s / packet.time_base) if moved else 0
+            packet.dts += round(ahead_s / packet.time_base) if moved else 0
+            packet.stream = copy
+            target.mux(packet)
+    return path
+
+
 def make_sound(path: Path) -> Path:
     """A file with sound alone."""
     with av.open(str(path), "w") as container:

@@ -10,8 +10,8 @@ import pytest
 
 from detector.errors import SourceUnavailable
 from detector.packets import Packet, StreamFormat
-from detector.sources.recording import RecordedPicture, Recording, recordings_in
-from tests.sources.footage import make_joined, make_sound, make_video, number_of
+from detector.sources.recording import RecordedPicture, Recording, promised_s, recordings_in
+from tests.sources.footage import make_ahead, make_joined, make_sound, make_video, number_of
 
 
 def read(path: Path, fps: float = 5.0, **more: object) -> Recording:
@@ -214,3 +214,22 @@ def test_closing_twice_does_no_harm(tmp_path: Path) -> None:
     recording = read(make_video(tmp_path / "a.mp4", seconds=1))
     recording.close()
     recording.close()
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_a_clock_that_goes_far_ahead_within_a_file_moves_nothing(tmp_path: Path, b_frames: int) -> None:
+    path = make_ahead(tmp_path / "a.mkv", ahead_s=10 * 365 * 86_400.0, b_frames=b_frames)
+    recording = Recording(path, camera="dock", start_at=1000.0, fps=5)
+    frames = list(recording)
+    times = [frame.captured_at for frame in frames]
+    assert len(frames) == 20 and max(after - before for before, after in pairwise(times)) < 0.5
+    assert recording.end_s == pytest.approx(4.0, abs=0.2)
+    assert recording.duration_s is None and promised_s(path) is None
+    late = RecordedPicture(path, frames[15].offset_s or 0.0, (320, 240))
+    assert number_of(late.bgr()) == number_of(frames[15].image)
+
+
+def test_an_hour_without_pictures_is_one(tmp_path: Path) -> None:
+    path = make_ahead(tmp_path / "a.mkv", ahead_s=3600.0)
+    frames = list(Recording(path, camera="dock", start_at=1000.0, fps=5))
+    assert frames[-1].captured_at > 4600.0 and promised_s(path) == pytest.approx(3604.0, abs=0.2)
