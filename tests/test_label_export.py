@@ -284,7 +284,6 @@ def test_a_clip_that_is_no_video_is_told_and_leaves_nothing(hub: Hub, capsys: An
     ("options", "words"),
     [
         pytest.param([], "1 not judged (judge incidents on the hub's pages first)", id="nothing judged"),
-        pytest.param(["--site", "nowhere"], "none of these sites and times", id="no such site"),
         pytest.param(["--until", "2026-11-01"], "none of these sites and times", id="none so early"),
     ],
 )
@@ -293,6 +292,13 @@ def test_nothing_to_learn_from_is_one_line(options: list[str], words: str, hub: 
     assert hub.run(*options) == 1
     told = capsys.readouterr().err
     assert words in told and told.count("\n") == 1
+    assert not hub.out.exists()
+
+
+def test_a_site_that_the_hub_was_never_told_of_is_no_site(hub: Hub, clip: bytes, capsys: Any) -> None:
+    hub.incident("inc-1", clip)
+    assert hub.run("--site", "shanghai", "--site", "shangai") == 2
+    assert "never told of shangai (did you mean shanghai?)" in capsys.readouterr().err
     assert not hub.out.exists()
 
 

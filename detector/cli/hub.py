@@ -61,6 +61,7 @@ def add_verbs(verb: Verb) -> None:
         help="owner: everything; admin: runs the system, sees no labels; reviewer: the guard; viewer: blurred pictures",
     )  # fmt: skip
     add.add_argument("--scope", type=places, metavar="LIST", help="shanghai,suzhou/cam3: sites and cameras; else all")
+    add.add_argument("--unseen", action="store_true", help="also places that no box has told of yet")
     reset = action("reset", run_user_reset, "a new one-time password, which is printed; logs them out everywhere")
     reset.add_argument("name", metavar="NAME", help="by which they log in")
     reset.add_argument(
@@ -169,7 +170,13 @@ def run_user_add(options: argparse.Namespace) -> int:
     from detector.hub.rights import Role, Scope
 
     with database_of(load_hub(options.config), make=True) as database:
-        password = Console(database).add_user(options.name, Role(options.role), Scope.of(options.scope))
+        console = Console(database)
+        known = console.known()
+        if not options.unseen and (unheard := known.unheard(options.scope or ())):
+            hints = {one: f"{known.hint(one)} With --unseen it is taken all the same" for one in unheard}
+            reason = "no box has told this hub of"
+            raise ConfigError([Problem("user add", "--scope", f"{reason} {one}", hints[one]) for one in unheard])
+        password = console.add_user(options.name, Role(options.role), Scope.of(options.scope))
     print(f"one-time password: {password}\n  (shown this once; at first login they choose their own)")
     return FINE
 

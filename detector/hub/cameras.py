@@ -78,7 +78,7 @@ def camera_states(edges: Iterable[Edge], now: float, scope: Scope = EVERYWHERE) 
     states = [
         _state(edge, name, fields, now)
         for edge in edges
-        for name, fields in _reported(edge)
+        for name, fields in reported(edge.health)
         if scope.sees(edge.site, name)
     ]
     return sorted(states, key=lambda camera: (camera.is_fine, camera.site, camera.edge, camera.name))
@@ -129,8 +129,9 @@ def counter(edge: Edge, name: str) -> int:
     return round(_number((edge.health or {}).get(name)) or 0)
 
 
-def _reported(edge: Edge) -> list[tuple[str, Mapping[str, Any]]]:
-    found = (edge.health or {}).get("cameras")
+def reported(health: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name and fields of every camera that an edge's health report tells of."""
+    found = (health or {}).get("cameras")
     unnamed = found if isinstance(found, list) else []
     pairs = found.items() if isinstance(found, dict) else [(None, item) for item in unnamed]
     named = [(key or item.get("camera") or item.get("name"), item) for key, item in pairs if isinstance(item, dict)]

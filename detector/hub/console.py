@@ -18,6 +18,7 @@ from detector.hub.anchors import FILE, Anchors
 from detector.hub.audit import Audit, Checked, Head, verify
 from detector.hub.auth import Gate
 from detector.hub.database import Database
+from detector.hub.known import Known
 from detector.hub.people import People, PeopleError, User, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from detector.hub.texts import Phrases
@@ -38,6 +39,10 @@ class Console:
         self._people = People(database)
         self._hasher = hasher
         self._by = Principal(f"{CONSOLE.user}{getpass.getuser()}", Role.OWNER, EVERYWHERE)
+
+    def known(self) -> Known:
+        """Which sites and cameras the hub was ever told of."""
+        return Known.of(self._database)
 
     def add_user(self, name: str, role: Role, scope: Scope) -> str:
         """Make a user; returns the one-time password.

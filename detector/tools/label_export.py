@@ -28,8 +28,9 @@ import cv2
 
 from detector.clock import iso
 from detector.config import Analysis, HubConfig
-from detector.errors import LabelwatchError, SourceUnavailable
+from detector.errors import ConfigError, LabelwatchError, Problem, SourceUnavailable
 from detector.geometry import as_array, as_box, iou
+from detector.hub.known import Known
 from detector.hub.stored import Clip
 from detector.hub.training_set import SPLITS, Claim, Lesson, Moment, Sight, Wanted, clip_file, lessons, open_store
 from detector.inference import load_detector
@@ -119,12 +120,21 @@ def export(
 
     Raises:
         StoreError: The hub's database isn't there or can't be used.
+        ConfigError: The hub was never told of a site.
         ModelError: The model can't be loaded.
         LabelwatchError: The folder can't be used, or there is nothing to learn from.
     """
     earlier = _earlier(out, force)
     store = open_store(config)
     try:
+        known = Known.of(store.database)
+        if unheard := known.unheard(wanted.sites):
+            raise ConfigError(
+                [
+                    Problem("label-export", "--site", f"the hub was never told of {one}", known.hint(one))
+                    for one in unheard
+                ]
+            )
         found, left_out = lessons(store, wanted, timezone=config.timezone, per_incident=per_incident)
     finally:
         store.close()

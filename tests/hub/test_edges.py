@@ -290,6 +290,15 @@ def enrol(site: Site, body: bytes) -> Any:
     return site.visitor(**{"Sec-Fetch-Site": "cross-site"}).post("/enrol", content=body)
 
 
+def test_the_page_asks_about_a_new_site_that_is_written_like_a_known_one(site: Site) -> None:
+    def told(name: str) -> str:
+        return site.client.post("/edges/codes", data={"site": name, "edge": "box9"}).text
+
+    assert "还没有设备报告过 shangai。 是不是 shanghai？" in told("shangai")
+    assert "还没有设备报告过 nanjing。" in (page := told("nanjing")) and "是不是" not in page
+    assert "还没有设备报告过" not in told("shanghai")
+
+
 def test_a_box_joins_and_the_page_that_shows_the_code_notices(site: Site) -> None:
     code = shown(site, site="suzhou", edge="box2")
     asked = request(code)

@@ -986,7 +986,7 @@ def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: 
     site.client.cookies.set("language", "zh")
     rule = {
         "severity": "critical", "kind_lingering": "on", "day_0": "on", "places": "shanghai/cam3, suzhou",
-        "hours_from": "08:00", "hours_to": "20:00", "quiet_from": "22:00", "quiet_to": "07:00", "per_hour": "3",
+        "unheard": "on", "hours_from": "08:00", "hours_to": "20:00", "quiet_from": "22:00", "quiet_to": "07:00", "per_hour": "3",
     }  # fmt: skip
     assert site.client.post("/notices/targets/1/rules", data=rule).status_code == 303
     page = site.client.get("/notices").text
@@ -1041,6 +1041,25 @@ def test_a_rule_that_can_not_be_is_refused(site: Any, rule: dict[str, str]) -> N
     add(site, "http://h/x")
     assert site.client.post("/notices/targets/1/rules", data=rule).status_code == 400
     assert len(site.app.app.state.parts.notices.rules()) == 1
+
+
+def test_a_rule_for_a_place_that_nothing_was_told_of_is_asked_about_first(site: Any) -> None:
+    add(site, "http://h/x")
+    site.store.add_alerts([make_envelope(1), make_envelope(2, incident="inc-2", site="suzhou")], NOON)
+    rules = "/notices/targets/1/rules"
+    rule = {"severity": "critical", "places": "shanghai/cam3/bulk、Suzho，shanghai/cam4, nanjing"}
+    refused = site.client.post(rules, data=rule)
+    said = html.unescape(refused.text)
+    assert refused.status_code == 400 and len(site.app.app.state.parts.notices.rules()) == 1
+    for words in (
+        "还没有设备报告过 Suzho。 是不是 suzhou？", "还没有设备报告过 shanghai/cam4。 是不是 shanghai/cam3？",
+        "还没有设备报告过 nanjing。",
+    ):  # fmt: skip
+        assert words in said, words
+    assert "报告过 shanghai/cam3/bulk" not in said
+    assert site.client.post(rules, data={**rule, "unheard": "on"}).status_code == 303
+    places = site.app.app.state.parts.notices.rules()[-1].places
+    assert places == ("shanghai/cam3/bulk", "Suzho", "shanghai/cam4", "nanjing")
 
 
 def test_what_was_typed_into_a_refused_rule_is_filled_in_again(site: Any) -> None:

@@ -14,6 +14,7 @@ from detector import cli
 from detector.clock import SystemClock
 from detector.hub.audit import Audit, verify
 from detector.hub.auth import ONE_TIME_S, RENEW_S, SESSION_S, Gate, TooManyTries, bearer_token
+from detector.hub.edge_keys import EdgeKeys
 from detector.hub.pages.people import device
 from detector.hub.people import People, PeopleError, as_name
 from detector.hub.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope
@@ -419,6 +420,13 @@ def test_somebody_is_added_and_chooses_a_password_before_anything_else(site: Sit
     assert password not in site.client.get("/people").text
 
 
+def test_a_place_of_somebody_that_no_box_has_told_of_is_marked(site: Site) -> None:
+    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机"}}}, NOON)
+    site.people.add(CONSOLE, "小王", "hash", NOON, role=Role.VIEWER, scope=Scope.of(["shangai", "shanghai/cam3"]))
+    page = site.client.get("/people/小王").text
+    assert page.count("还没有设备报告过") == 1 and "还没有设备报告过 shangai。" in page
+
+
 BAD_FORMS: list[dict[str, str]] = [
     {},
     {"name": "x"},
@@ -589,6 +597,31 @@ def test_the_console_adds_lists_and_resets(hub_file: Path, capsys: pytest.Captur
         user.startswith("console:") for user, action, _ in actions(store) if action.startswith(("user", "password"))
     )
     store.close()
+
+
+def test_the_console_asks_about_a_place_that_no_box_has_told_of(
+    hub_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(f"sqlite:///{hub_file.parent / 'hub.sqlite'}")
+    hub_file.write_text(f"data_dir: {hub_file.parent}\n")
+    store.set_health("shanghai", "box1", {"cameras": {"cam3": {}}}, NOON)
+    EdgeKeys(store.database).trust("suzhou", "box1", "key", NOON)
+    store.close()
+
+    def add(name: str, scope: str, *more: str) -> int:
+        return cli.main(["user", "add", name, "--role", "viewer", "--scope", scope, *more, str(hub_file)])
+
+    assert add("one", "Shangai,suzhou,shanghai/cam4,nanjing") == 2
+    assert [line.rpartition("told this hub of ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "Shangai (did you mean shanghai? With --unseen it is taken all the same)",
+        "shanghai/cam4 (did you mean shanghai/cam3? With --unseen it is taken all the same)",
+        "nanjing (known sites: shanghai, suzhou. With --unseen it is taken all the same)",
+    ]
+    assert add("one", "nanjing", "--unseen") == add("two", "suzhou,shanghai/cam3") == 0
+    capsys.readouterr()
+    cli.main(["user", "list", "--json", str(hub_file)])
+    listed = json.loads(capsys.readouterr().out)
+    assert {user["name"]: user["scope"] for user in listed} == {"one": ["nanjing"], "two": ["shanghai/cam3", "suzhou"]}
 
 
 @pytest.mark.parametrize(

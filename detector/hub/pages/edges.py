@@ -22,6 +22,7 @@ from detector.hub.auth import network_of
 from detector.hub.cameras import CameraState, camera_states
 from detector.hub.edge_keys import ACTIVE, REVOKED, EdgeKey
 from detector.hub.enrolment import LIFE_S, CodeNotMade, JoinCode, JoinRefused
+from detector.hub.known import Known
 from detector.hub.pages.health import edge_state
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.parts import Parts
@@ -96,7 +97,9 @@ def make_code(view: Keeper, fields: Form) -> Response:
     except CodeNotMade as error:
         return _page(view, typed=typed, wrong=error.reason)
     in_use = site is not None and edge is not None and view.parts.keys.active(site, edge) is not None
-    return _page(view, made=made, code=code, in_use=in_use)
+    known = Known.of(view.store.database, view.scope)
+    new = known.unheard([site] if site else [])
+    return _page(view, made=made, code=code, in_use=in_use, new=[(one, known.meant(one)) for one in new])
 
 
 @router.get("/edges/codes/{number}")
@@ -197,7 +200,7 @@ def _handed_out(parts: Parts, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _page(view: View, *, typed: dict[str, str] | None = None, wrong: str = "", **made: Any) -> Response:
     site = (view.parts.config.public_url or str(view.request.base_url)).rstrip("/")
-    made = {"made": None, "code": "", "in_use": False, **made}
+    made = {"made": None, "code": "", "in_use": False, "new": [], **made}
     return view.page(
         "boxes.html", 400 if wrong else 200, typed=typed or {"site": "", "edge": ""}, wrong=wrong, hub_url=site,
         is_local=urlsplit(site).hostname in LOOPBACK, minutes=round(LIFE_S / 60), **made,

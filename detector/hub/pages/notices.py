@@ -5,6 +5,7 @@ An address goes in and never comes out: it is in no page, log, error or audit en
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.alarm_words import title
+from detector.hub.known import Known
 from detector.hub.notice_services import SERVICES, NoticeError, address, takes_pictures
 from detector.hub.notices import KINDS, MOST_PER_HOUR, RANKS, Notice, Rule, Target, alarm_number
 from detector.hub.pages.view import Form, View, needs
@@ -28,6 +30,14 @@ Number = Annotated[int, Path(ge=1, lt=2**53)]
 LOG_SIZE = 40
 USUAL = Rule()
 SHOWN_AGAIN = ("name", "language", "where", "picture")  # of a refused target; no field that may hold an address
+
+
+class Unheard(Exception):  # noqa: N818  (may be right all the same)
+    """A rule names places that nothing was ever told of; `places` holds each with what may have been meant."""
+
+    def __init__(self, places: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self.places = places
 
 
 @router.get("/notices")
@@ -95,8 +105,11 @@ def add_rule(view: Annotated[View, CONFIGURE], number: Number, fields: Form) -> 
     target = _target(view, number)
     try:
         rule = replace(_rule(fields), target=target.number, user=view.user, at=view.now)
+        known = Known.of(view.store.database, target.scope)
         with view.store.database.writing() as connection:
             view.parts.notices.add_rule(connection, rule)
+            if "unheard" not in fields and (unheard := known.unheard(rule.places or ())):
+                raise Unheard([(place, known.meant(place)) for place in unheard])
             view.parts.audit.add(
                 connection, view.now, view.user, "notice_rule_added", target.name, severity=rule.severity,
                 kinds=rule.kinds, places=rule.places, days=rule.days, hours=rule.hours, quiet=rule.quiet,
@@ -104,6 +117,8 @@ def add_rule(view: Annotated[View, CONFIGURE], number: Number, fields: Form) -> 
             )  # fmt: skip
     except NoticeError as error:
         return _page(view, 400, wrong=str(error), at=f"rule-{number}", filled=fields)
+    except Unheard as error:
+        return _page(view, 400, unheard=error.places, at=f"rule-{number}", filled=fields)
     return RedirectResponse("/notices", 303)
 
 
@@ -130,7 +145,7 @@ def _target(view: View, number: int) -> Target:
 def _rule(fields: Mapping[str, str]) -> Rule:
     kinds = tuple(kind for kind in KINDS if f"kind_{kind}" in fields)
     days = tuple(day for day in range(7) if f"day_{day}" in fields)
-    places = tuple(place for one in fields.get("places", "").split(",") if (place := one.strip()))
+    places = tuple(place for one in re.split("[,，、]", fields.get("places", "")) if (place := one.strip()))
     per_hour = fields.get("per_hour", "").strip() or str(USUAL.per_hour)
     if not per_hour.isascii() or not per_hour.isdigit() or len(per_hour) > len(str(MOST_PER_HOUR)):
         raise NoticeError("notice_wrong_rule")
@@ -174,6 +189,7 @@ def _page(view: View, status: int = 200, **more: Any) -> Response:
         "public_url": view.parts.config.public_url,
         "paused": len(view.parts.pauses.all(view.now, view.scope)),
         "wrong": "",
+        "unheard": [],
         "at": "",
         "filled": {},
         "tested": (0, None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from detector.hub.auth import LONGEST_TOKEN_DAYS, ONE_TIME_S, TOKEN_DAYS
 from detector.hub.cameras import camera_states
+from detector.hub.known import Known
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.people import PeopleError, User, as_name, may_change, roles_given_by
 from detector.hub.rights import EVERYWHERE, Right, Role, Scope
@@ -28,11 +29,12 @@ ONE_TIME_DAYS = round(ONE_TIME_S / DAY_S)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A site or camera that can be ticked; a camera stands under its site."""
+    """A site or camera that can be ticked; a camera stands under its site. Not known is one that no box has told of."""
 
     name: str
     title: str
     is_camera: bool
+    is_known: bool = True
 
 
 @router.get("/people")
@@ -227,7 +229,12 @@ def _places(view: View, also: Scope = EVERYWHERE) -> list[Place]:
             *(Place(f"{site}/{name}", title, True) for name, title in sorted(cameras[site].items())),
         )
     ]
-    return [place for place in places if view.scope.covers(Scope.of([place.name]))]
+    unheard = set(Known.of(view.store.database, view.scope).unheard(place.name for place in places))
+    return [
+        replace(place, is_known=place.name not in unheard)
+        for place in places
+        if view.scope.covers(Scope.of([place.name]))
+    ]
 
 
 def _titles(view: View) -> dict[str, str]:

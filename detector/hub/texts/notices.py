@@ -134,6 +134,7 @@ ZH: dict[str, str] = {
     "notice_wrong_many": "太多了",
     "notice_wrong_rule": "规则里有不认识的值",
     "notice_wrong_hours": "时段要写成 08:00 到 20:00 这样，首尾不同",
+    "rule_unheard": "没有写错，以后会有这个地点",
     "notice_wrong_place": "没有这个地点，或不在您的范围内",
 }
 
@@ -278,5 +279,6 @@ EN: dict[str, str] = {
     "notice_wrong_many": "Too many",
     "notice_wrong_rule": "The rule has a value that isn't known",
     "notice_wrong_hours": "Hours go from 08:00 to 20:00, say, and end at another time than they begin",
+    "rule_unheard": "It is written right, and will come",
     "notice_wrong_place": "There is no such place, or not for you",
 }
