@@ -538,15 +538,23 @@ class Store:
         with self._reading() as connection:
             return _verdicts(connection, incident)
 
-    def judged(self, since: float, scope: Scope = EVERYWHERE) -> list[Judged]:
-        """Judged incidents that live told of and that began at `since` or later, newest first."""
-        names = ("site", "edge", "camera", "kind", "id", "score", "verdict")
-        query = select(*(incidents.c[name] for name in names)).where(
-            incidents.c.verdict.is_not(None), *Wanted(since=since, scope=scope, replayed=False).clauses()
+    def judged(
+        self, since: float, scope: Scope = EVERYWHERE, place: tuple[str, str, str, str] | None = None
+    ) -> list[Judged]:
+        """Judged incidents that live told of and that began at `since` or later, newest first.
+
+        With `place`, those of one site, edge, camera and kind.
+        """
+        c = incidents.c
+        where = (c.site, c.edge, c.camera, c.kind)
+        query = select(*where, c.id, c.score, c.verdict).where(
+            c.verdict.is_not(None), *Wanted(since=since, scope=scope, replayed=False).clauses()
         )
+        # Through a function, as in `Wanted.clauses`: the index of judged ones holds all of these.
+        same = zip(where, place or (), strict=False)
+        query = query.where(*(func.coalesce(column, "") == value for column, value in same))
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc()))
-            return [Judged(**row._mapping) for row in rows]
+            return [Judged(*row) for row in connection.execute(query.order_by(c.started_at.desc(), c.id.desc()))]
 
     # Thresholds
 

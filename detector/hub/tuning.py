@@ -15,6 +15,7 @@ choose it, so the share spared may turn out a little smaller than what its bound
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ def advise(judged: Iterable[Judged], now: float = 0.0) -> Advice:
 
 
 def _candidate(at: float, true: Sequence[float], false: Sequence[float]) -> Candidate:
-    lost, spared = sum(score < at for score in true), sum(score < at for score in false)
+    """What a least score would do to scores of true and false incidents, each from low to high."""
+    lost, spared = bisect_left(true, at), bisect_left(false, at)
     kept, left = len(true) - lost, len(false) - spared
     lost_bound, spared_bound = upper_bound(lost, len(true)), 1.0 - upper_bound(left, len(false))
     return Candidate(at, kept, lost, spared, left, lost_bound, spared_bound)
@@ -130,22 +132,35 @@ def fewest_true() -> int:
     return math.ceil(math.log(1.0 - SURE) / math.log(1.0 - MOST_LOST))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**14)
 def upper_bound(k: int, n: int, sure: float = SURE) -> float:
-    """One-sided upper Clopper-Pearson bound of a share, when k of n were found; 1 when n is 0."""
+    """One-sided upper Clopper-Pearson bound of a share, when k of n were found; 1 when n is 0.
+
+    By Newton's method on the logarithm of the chance of k or fewer: as a function of the share it falls and is concave
+    (a beta distribution's tail), so whatever the step from the left overshoots, those from the right come down to it.
+    """
     if k >= n:
         return 1.0
-    low, high = k / n, 1.0
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _at_most(k, n, middle) > 1.0 - sure else (low, middle)
-    return high
+    p, step = (k + 1.0) / (n + 1.0), 1.0
+    while abs(step) > 1e-9:
+        chance, last = _at_most(k, n, p)
+        slope = -last / chance * (n - k) / (1.0 - p)
+        step = math.log(chance / (1.0 - sure)) / slope
+        p = min(p - step, (p + 1.0) / 2.0)
+    return p
 
 
-def _at_most(k: int, n: int, p: float) -> float:
-    """Chance of k or fewer of n at a share p, strictly between 0 and 1."""
-    log_p, log_q, whole = math.log(p), math.log1p(-p), math.lgamma(n + 1)
-    return sum(
-        math.exp(whole - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * log_p + (n - i) * log_q)
-        for i in range(k + 1)
-    )
+def _at_most(k: int, n: int, p: float) -> tuple[float, float]:
+    """Chance of k or fewer of n, and of just k, at a share p of about k/n or more, below 1.
+
+    From k down each is a known share of the one before, and soon they are too small to count.
+    """
+    whole = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    last = math.exp(whole + k * math.log(p) + (n - k) * math.log1p(-p))
+    total, term, odds = 0.0, last, (1.0 - p) / p
+    for i in range(k, -1, -1):
+        total += term
+        term *= odds * i / (n - i + 1)
+        if term < total * 1e-16:
+            break
+    return total, last

@@ -986,7 +986,8 @@ def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: 
     site.client.cookies.set("language", "zh")
     rule = {
         "severity": "critical", "kind_lingering": "on", "day_0": "on", "places": "shanghai/cam3, suzhou",
-        "unheard": "on", "hours_from": "08:00", "hours_to": "20:00", "quiet_from": "22:00", "quiet_to": "07:00", "per_hour": "3",
+        "hours_from": "08:00", "hours_to": "20:00", "quiet_from": "22:00", "quiet_to": "07:00", "per_hour": "3",
+        "unheard": "on",
     }  # fmt: skip
     assert site.client.post("/notices/targets/1/rules", data=rule).status_code == 303
     page = site.client.get("/notices").text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -24,6 +25,8 @@ from detector.alerts.outbox import Outbox
 from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
+from detector.hub.pages.tuning import DRAWN
+from detector.hub.rights import Role
 from detector.hub.server import Hub
 from detector.hub.store import Store, configured_score
 from detector.hub.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
@@ -312,6 +315,38 @@ def test_a_proposal_starts_from_what_the_edge_is_configured_to_ask_for(site: Any
 )
 def test_an_edge_that_tells_of_no_score_asks_for_none(health: Any) -> None:
     assert configured_score(health, "cam3", "lingering") == 0.0
+
+
+def test_cards_beyond_the_first_draw_their_dots_when_they_are_scrolled_to(site: Any, envelope: Build) -> None:
+    cameras = [f"cam{n:02d}" for n in range(DRAWN + 2)]
+    told = [envelope(n, incident=name) for n, name in enumerate(cameras, 1)]
+    for name, fields in zip(cameras, told, strict=True):
+        fields["after"]["camera"] = fields["camera"] = name
+    site.store.add_alerts(told, NOON)
+    for name in cameras:
+        site.store.add_verdict(name, "owner", "false", "", NOON)
+    page = site.client.get("/tuning").text
+    assert page.count('<section class="tuning"') == len(cameras)
+    assert page.count('<circle class="false"') == page.count("<tbody>") == DRAWN
+    asked = [html.unescape(path) for path in re.findall(r'hx-get="(/tuning/card[^"]*)"', page)]
+    assert [path.partition("camera=")[2] for path in asked] == [
+        f"{name}&kind=label_photography" for name in cameras[-2:]
+    ]
+    card = site.client.get(asked[1]).text
+    assert f'href="/incidents/{cameras[-1]}"' in card and card.count("<tbody>") == 1 and "hx-get" not in card
+    elsewhere = site.somebody(Role.REVIEWER, ["shanghai/cam00"])
+    assert elsewhere.get(asked[1]).status_code == 404
+    for odd in ("/tuning/card", asked[1].replace("box1", "box2")):
+        assert site.client.get(odd).status_code == 404
+
+
+def test_of_one_place_only_its_own_judged_incidents_are_read(store: Store, envelope: Build) -> None:
+    others = {"b": {"edge": "box2"}, "c": {"site": "suzhou"}, "d": {"kind": "lingering"}}
+    store.add_alerts([envelope(n, incident=name, **others.get(name, {})) for n, name in enumerate("abcd", 1)], NOON)
+    for name in "abcd":
+        store.add_verdict(name, "owner", "true", "", NOON)
+    assert [one.id for one in store.judged(0.0, place=PLACE)] == ["a"]
+    assert len(store.judged(0.0)) == 4
 
 
 def test_verdicts_on_what_no_edge_can_tune_are_passed_over(site: Any, envelope: Build) -> None:

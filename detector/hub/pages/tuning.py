@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -26,10 +27,12 @@ router = APIRouter()
 
 JUDGED_S = 90 * DAY_S  # older verdicts speak of a camera, and a model, that may be others by now
 MOST_CHANGES = 100
+DRAWN = 12  # cards that a page holds whole; the others are asked for when they are scrolled to
 KINDS = frozenset(kind.value for kind in IncidentKind)
 
 Reader = Annotated[View, needs(Right.CONFIGURE, Right.JUDGE)]
 Place = tuple[str, str, str, str]  # site, edge, camera, kind
+CARD = {"dots": dots, "most_lost": MOST_LOST, "sure": SURE}
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class Tuning:
         """The least score that counts today, as far as the hub knows."""
         return self.configured if self.now is None else self.now
 
+    @property
+    def query(self) -> str:
+        """Names it in an address."""
+        return urlencode(dict(zip(("site", "edge", "camera", "kind"), self.place, strict=True)))
+
     @cached_property
     def advice(self) -> Advice:
         """What its verdicts say."""
@@ -67,9 +75,15 @@ def tuning_page(view: Reader) -> Response:
     changes = _changes(view)
     found = sorted(_tunings(view, changes), key=lambda one: (one.advice.proposal is None, -one.advice.counts["false"]))
     return view.page(
-        "tuning.html", tunings=found, changes=changes[:MOST_CHANGES], dots=dots, most_lost=MOST_LOST, sure=SURE,
-        days=round(JUDGED_S / DAY_S), titles=_titles(view), edges=_answers(view),
+        "tuning.html", tunings=found, drawn=DRAWN, changes=changes[:MOST_CHANGES], days=round(JUDGED_S / DAY_S),
+        titles=_titles(view), edges=_answers(view), **CARD,
     )  # fmt: skip
+
+
+@router.get("/tuning/card")
+def tuning_card(view: Reader, site: str = "", edge: str = "", camera: str = "", kind: str = "") -> Response:
+    """One camera and kind, with all that was judged."""
+    return view.page("tuning_card.html", one=_tuning(view, (site, edge, camera, kind)), is_drawn=True, **CARD)
 
 
 @router.get("/tuning/edges")
@@ -86,9 +100,7 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
     things stand now.
     """
     place = (fields.get("site", ""), fields.get("edge", ""), fields.get("camera", ""), fields.get("kind", ""))
-    found = next((one for one in _tunings(view, _changes(view)) if one.place == place), None)
-    if found is None:
-        raise HTTPException(404)
+    found = _tuning(view, place)
     proposal, back = found.advice.proposal, fields.get("do") == "back"
     evidence: dict[str, Any] = {"back": True}
     if back:
@@ -117,13 +129,24 @@ def _changes(view: View) -> list[Threshold]:
     return [change for change in view.store.thresholds() if view.scope.sees(change.site, change.camera)]
 
 
-def _tunings(view: View, changes: list[Threshold]) -> list[Tuning]:
-    """Every camera and kind that was judged or has a least score of its own; kinds that edges do not know left out."""
+def _tuning(view: View, place: Place) -> Tuning:
+    """One camera and kind; 404 where there is nothing of it."""
+    found = [one for one in _tunings(view, _changes(view), place) if one.place == place]
+    if not found:
+        raise HTTPException(404)
+    return found[0]
+
+
+def _tunings(view: View, changes: list[Threshold], place: Place | None = None) -> list[Tuning]:
+    """Every camera and kind that was judged or has a least score of its own; kinds that edges do not know left out.
+
+    With `place`, that one and others that have a least score of their own.
+    """
     set_there: dict[Place, list[Threshold]] = defaultdict(list)
     for change in changes:
         set_there[change.site, change.edge, change.camera, change.kind].append(change)
     judged: dict[Place, list[Judged]] = defaultdict(list)
-    for one in view.store.judged(view.now - JUDGED_S, view.scope):
+    for one in view.store.judged(view.now - JUDGED_S, view.scope, place):
         if one.kind in KINDS:
             judged[one.site, one.edge, one.camera, one.kind].append(one)
     titles, healths = _titles(view), {(edge.site, edge.edge): edge.health for edge in view.edges}
