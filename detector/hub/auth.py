@@ -24,6 +24,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from starlette import types
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 
@@ -522,12 +523,15 @@ class Guard:
 
     Args:
         app: What is guarded.
-        signed: Paths that begin so prove who sent them by a signature, not by a cookie, and come from no browser.
+        signed: Paths that begin so prove who sent them by a signature, not by a cookie, and come from no browser. They
+            bound by themselves how much they read.
+        longest: Bytes that the body of any other request may have: it is read before anybody asks who sent it.
     """
 
-    def __init__(self, app: ASGIApp, signed: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, signed: tuple[str, ...], longest: int) -> None:
         self.app = app
         self._signed = signed
+        self._longest = longest
 
     async def __call__(self, scope: types.Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -554,10 +558,27 @@ class Guard:
             answer = JSONResponse({"reason": "a length and an encoding"}, 400, {"Connection": "close"})
             await answer(scope, receive, send_guarded)
         elif scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
-            await self.app(scope, receive, send_guarded)
+            is_read = scope["method"] not in SAFE_METHODS and not path.startswith(self._signed)
+            await self.app(scope, self._bounded(headers, receive) if is_read else receive, send_guarded)
         else:
             logger.warning("refused: another site's page sent %s %s", scope["method"], path[:200])
             await PlainTextResponse("refused: the request comes from another site\n", 403)(scope, receive, send_guarded)
+
+    def _bounded(self, headers: Headers, receive: Receive) -> Receive:
+        """What is received, until it is too much: then whoever reads it raises what any page answers in its own way."""
+        announced, read = headers.get("content-length", ""), 0
+
+        async def bounded() -> Message:
+            nonlocal read
+            if announced.isdigit() and int(announced) > self._longest:
+                raise HTTPException(413, "the body is too large")
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._longest:
+                raise HTTPException(413, "the body is too large")
+            return message
+
+        return bounded
 
 
 def network_of(address: str) -> str:

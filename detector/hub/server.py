@@ -69,13 +69,12 @@ class _Static(StaticFiles):
 
 def create_app(parts: Parts) -> ASGIApp:
     """The hub's pages as an ASGI application."""
-    # A body that is read into memory is read before anybody asks who sent it.
-    app = FastAPI(title="labelwatch hub", openapi_url=None, max_body_size=LONGEST_FORM)
+    app = FastAPI(title="labelwatch hub", openapi_url=None)
     app.add_middleware(Timed, metrics=parts.metrics)
     add_pages(app, parts)
     app.mount("/static", _Static(directory=STATIC))
     # Outermost, so that even the answer to a crash has its headers.
-    return Guard(app, signed=("/api/clips/", "/api/replays/", "/enrol"))
+    return Guard(app, signed=("/api/clips/", "/api/replays/", "/enrol"), longest=LONGEST_FORM)
 
 
 class Hub:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector.hub.auth import SESSION_S, Session
 from detector.hub.lan import certificate
 from detector.hub.notice_services import Message, send
+from detector.hub.pages.view import LONGEST_FORM
 from detector.hub.passwords import is_guessed
 from detector.hub.people import LONGEST_SESSION_S
 from detector.hub.rights import EVERYWHERE, Role
@@ -117,6 +118,25 @@ def test_an_error_of_the_database_shows_no_values(site: Site) -> None:
     with pytest.raises(SQLAlchemyError) as caught, site.store.database.writing() as connection:
         connection.execute(text("INSERT INTO nowhere VALUES (:secret)"), {"secret": "pw7Qx"})
     assert "pw7Qx" not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+@pytest.mark.parametrize(("language", "words"), [("zh", "内容太长"), ("en", "Too much at once")])
+def test_a_body_that_is_too_large_is_refused_as_any_error_is(
+    site: Site, language: str, words: str, is_announced: bool
+) -> None:
+    def post(path: str, head: bytes, kind: str) -> Any:
+        body = head + b"x" * LONGEST_FORM
+        content = body if is_announced else iter([body[:100], body[100:]])
+        return site.client.post(path, content=content, headers={"Content-Type": kind})
+
+    site.client.cookies.set("language", language)
+    for path in ("/login", "/cases/add"):
+        answer = post(path, b"incidents=", "application/x-www-form-urlencoded")
+        assert answer.status_code == 413 and words in answer.text and "</html>" in answer.text
+        assert "content-security-policy" in answer.headers
+    answer = post("/api/incidents/inc-1/verdict", b'{"verdict": "', "application/json")
+    assert (answer.status_code, answer.json()) == (413, {"reason": "the body is too large"})
 
 
 def test_methods_that_nothing_has_are_refused(site: Site) -> None:

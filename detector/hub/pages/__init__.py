@@ -83,7 +83,8 @@ def no_page(request: Request, error: Exception) -> Response:
             wrong = [{"where": list(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
             return JSONResponse({"reason": wrong}, 422)
         return JSONResponse({"reason": getattr(error, "detail", "")}, status, getattr(error, "headers", None))
-    return View(request).page("error.html", status, kind="500" if status >= 500 else "404")
+    kind = "500" if status >= 500 else "413" if status == 413 else "404"
+    return View(request).page("error.html", status, kind=kind)
 
 
 def not_allowed(request: Request, _error: Exception) -> Response:

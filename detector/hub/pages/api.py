@@ -329,7 +329,7 @@ def incident_snapshot(view: Look, incident_id: str) -> Response:
     responses={
         **NOT_FOUND,
         409: {"model": Error, "description": "somebody else's verdict stands: see `over`"},
-        413: {"description": "more than a verdict can be"},
+        413: {"model": Error, "description": "more than a verdict can be"},
     },
 )
 def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:

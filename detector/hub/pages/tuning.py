@@ -32,7 +32,7 @@ KINDS = frozenset(kind.value for kind in IncidentKind)
 
 Reader = Annotated[View, needs(Right.CONFIGURE, Right.JUDGE)]
 Place = tuple[str, str, str, str]  # site, edge, camera, kind
-CARD = {"dots": dots, "most_lost": MOST_LOST, "sure": SURE}
+CARD: dict[str, Any] = {"dots": dots, "most_lost": MOST_LOST, "sure": SURE}
 
 
 @dataclass(frozen=True)

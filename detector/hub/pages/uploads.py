@@ -15,8 +15,6 @@ from detector.replay_words import LARGEST, PATH
 
 router = APIRouter()
 
-LARGEST_CLIP = 2**40  # beyond any disk: what a clip may have is in its claim, and `ClipFolder` sees to that
-
 
 @router.head("/api/clips/{incident_id}/{segment}")
 async def clip_held(request: Request, incident_id: str, segment: int) -> Response:
@@ -24,7 +22,7 @@ async def clip_held(request: Request, incident_id: str, segment: int) -> Respons
     return await _held(request, incident_id, segment)
 
 
-@router.put("/api/clips/{incident_id}/{segment}", max_body_size=LARGEST_CLIP)
+@router.put("/api/clips/{incident_id}/{segment}")
 async def take_clip(request: Request, incident_id: str, segment: int) -> Response:
     """Take a piece of a segment."""
     return await _taken(request, incident_id, segment)
@@ -36,13 +34,13 @@ async def side_held(request: Request, incident_id: str, segment: int) -> Respons
     return await _held(request, incident_id, segment, wire.SIDE)
 
 
-@router.put("/api/clips/{incident_id}/{segment}/side", max_body_size=LARGEST_CLIP)
+@router.put("/api/clips/{incident_id}/{segment}/side")
 async def take_side(request: Request, incident_id: str, segment: int) -> Response:
     """Take a piece of a segment's side file."""
     return await _taken(request, incident_id, segment, wire.SIDE)
 
 
-@router.post(PATH, max_body_size=LARGEST_CLIP)
+@router.post(PATH)
 async def take_replay(request: Request, site: str, edge: str) -> Response:
     """Take what a replay found; who comes while others are being taken is asked to come again."""
     parts: Parts = request.app.state.parts

@@ -31,7 +31,7 @@ from detector.hub.stored import VERDICTS, Edge, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range
 
-LONGEST_FORM = 32 * 1024  # all zones of a camera, as large as they may be, come to 24
+LONGEST_FORM = 32 * 1024  # held by `auth.Guard`; all zones of a camera, as large as they may be, come to 24
 FORM_S = 30.0  # from its first byte to its last
 STATIC = Path(__file__).parent.parent / "static"
 THEMES = ("light", "dark")
@@ -351,8 +351,6 @@ async def form(request: Request) -> dict[str, str]:
         async with asyncio.timeout(FORM_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > LONGEST_FORM:
-                    raise HTTPException(413)
     except TimeoutError as error:
         raise HTTPException(408) from error
     try:
