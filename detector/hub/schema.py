@@ -29,6 +29,8 @@ metadata = MetaData()
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 # Ordered byte by byte, as Python and SQLite do, whatever the database's locale.
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
+# An incident's id, wherever it stands: PostgreSQL looks into no index for what has another collation than its column.
+INCIDENT = BYTEWISE
 
 
 def _numbered(name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:
@@ -43,7 +45,7 @@ alerts = _numbered(
     Column("edge", Text, nullable=False),
     Column("epoch", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    Column("incident", Text, nullable=False),
+    Column("incident", INCIDENT, nullable=False),
     Column("phase", Text, nullable=False),
     Column("sent_at", Float, nullable=False),
     Column("received_at", Float, nullable=False),
@@ -90,7 +92,7 @@ dropped = _numbered(
 incidents = Table(
     "incidents",
     metadata,
-    Column("id", BYTEWISE, primary_key=True),
+    Column("id", INCIDENT, primary_key=True),
     Column("site", Text, nullable=False),
     Column("edge", Text, nullable=False),
     Column("epoch", Text, nullable=False),
@@ -119,7 +121,7 @@ incidents = Table(
     # When a replay of recordings brought it; null where it was found while it happened: see `replays`.
     Column("replayed_at", Float),
     # The incident that is shown in its stead, where it is a `double`.
-    Column("same_as", Text),
+    Column("same_as", INCIDENT),
     # All that the feed, the day and the weeks are counted and narrowed by, without reading the rows themselves.
     Index(
         "incidents_by_time",
@@ -211,7 +213,7 @@ snapshots = Table(
     "snapshots",
     metadata,
     Column("alert", NUMBER, ForeignKey("alerts.number"), primary_key=True, autoincrement=False),
-    Column("incident", Text, nullable=False),
+    Column("incident", INCIDENT, nullable=False),
     Column("sent_at", Float, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("jpeg", LargeBinary, nullable=False),
@@ -220,7 +222,7 @@ snapshots = Table(
 
 # Written by one at a time (`database.one_at_a_time`, before anything else of the transaction): else one of a lower
 # number than what an open page saw last could come to light after it, and never be told.
-changes = _numbered("changes", Column("incident", Text, nullable=False))
+changes = _numbered("changes", Column("incident", INCIDENT, nullable=False))
 
 
 def _of_segments(name: str) -> Table:
@@ -228,7 +230,7 @@ def _of_segments(name: str) -> Table:
     return Table(
         name,
         metadata,
-        Column("incident", Text, primary_key=True),
+        Column("incident", INCIDENT, primary_key=True),
         Column("segment", Integer, primary_key=True, autoincrement=False),
         Column("site", Text, nullable=False),
         Column("edge", Text, nullable=False),
@@ -250,7 +252,7 @@ sides = _of_segments("sides")
 clip_formats = Table(
     "clip_formats",
     metadata,
-    Column("incident", Text, primary_key=True),
+    Column("incident", INCIDENT, primary_key=True),
     Column("segment", Integer, primary_key=True, autoincrement=False),
     Column("sha256", Text, nullable=False),
     Column("codec", Text),
@@ -265,7 +267,7 @@ clip_formats = Table(
 derived = Table(
     "derived",
     metadata,
-    Column("incident", Text, primary_key=True),
+    Column("incident", INCIDENT, primary_key=True),
     Column("segment", Integer, primary_key=True, autoincrement=False),
     Column("kind", Text, primary_key=True),
     Column("name", Text, nullable=False),
@@ -286,7 +288,7 @@ derived = Table(
 
 verdicts = _numbered(
     "verdicts",
-    Column("incident", Text, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("incident", INCIDENT, ForeignKey("incidents.id"), nullable=False, index=True),
     Column("user", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("verdict", Text, nullable=False),
@@ -299,7 +301,7 @@ verdicts = _numbered(
 
 notes = _numbered(
     "notes",
-    Column("incident", Text, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("incident", INCIDENT, ForeignKey("incidents.id"), nullable=False, index=True),
     Column("user", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("text", Text, nullable=False),
@@ -451,7 +453,7 @@ zone_proposals = _numbered(
     Column("kind", Text, nullable=False),
     Column("polygon", JSON, nullable=False),
     Column("note", Text, nullable=False),
-    Column("incident", Text),
+    Column("incident", INCIDENT),
     Column("user", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("state", Text, nullable=False),
@@ -562,7 +564,7 @@ notices = _numbered(
     Column("target", NUMBER, nullable=False),
     Column("target_name", Text, nullable=False),
     Column("what", Text, nullable=False),
-    Column("incident", Text, nullable=False),
+    Column("incident", INCIDENT, nullable=False),
     Column("severity", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
@@ -616,7 +618,7 @@ case_incidents = Table(
     "case_incidents",
     metadata,
     Column("case", NUMBER, ForeignKey("cases.number"), primary_key=True, autoincrement=False),
-    Column("incident", Text, primary_key=True, index=True),
+    Column("incident", INCIDENT, primary_key=True, index=True),
     Column("site", Text, nullable=False),
     Column("camera", Text, nullable=False),
     Column("added_by", Text, nullable=False),
@@ -627,7 +629,7 @@ case_incidents = Table(
 holds = Table(
     "holds",
     metadata,
-    Column("incident", Text, primary_key=True),
+    Column("incident", INCIDENT, primary_key=True),
     Column("user", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("reason", Text, nullable=False),
@@ -655,7 +657,7 @@ packs = _numbered(
 retention = Table(
     "retention",
     metadata,
-    Column("incident", Text, primary_key=True),
+    Column("incident", INCIDENT, primary_key=True),
     Column("announced_at", Float, nullable=False, index=True),
     Column("deleted_at", Float, index=True),
     # `age` or `space`, and by which rule: a key of `RetentionConfig`.

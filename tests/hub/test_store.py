@@ -295,6 +295,23 @@ def test_migrations_lead_to_the_tables_of_the_schema(store: Store) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def test_postgresql_finds_by_an_index_what_belongs_to_an_incident(postgres: Callable[[], str]) -> None:
+    store, seen = Store(postgres()), set()
+    try:
+        with store.database.reading() as connection:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+            for table in metadata.sorted_tables:
+                indexes = [*(index.columns.keys() for index in table.indexes), table.primary_key.columns.keys()]
+                if any(columns[:1] == ["incident"] for columns in indexes):
+                    own = f"SELECT count(*) FROM {table.name} t WHERE t.incident = i.id"
+                    plan = connection.exec_driver_sql(f"EXPLAIN SELECT ({own}) FROM incidents i").scalars().all()
+                    assert any("Index Cond: (incident = i.id)" in line for line in plan), table.name
+                    seen.add(table.name)
+        assert {"alerts", "snapshots", "verdicts", "clips"} <= seen
+    finally:
+        store.close()
+
+
 def test_a_database_that_has_the_newest_shape_is_opened_without_a_look_at_migrations(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
