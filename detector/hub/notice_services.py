@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from smtplib import SMTPResponseException
@@ -36,6 +37,9 @@ CREDENTIALS = frozenset({"100.100.100.200", "fd00:ec2::254"})
 WORD = re.compile(r"[A-Za-z0-9_-]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 SECURITY = {"starttls": "mailtos", "ssl": "mailtos", "insecure": "mailto"}
+
+# While a notice is sent, in that thread and those that do it: the places that no connection was made to.
+_refused: ContextVar[list[str] | None] = ContextVar("_refused", default=None)
 
 
 class NoticeError(LabelwatchError):
@@ -152,6 +156,7 @@ def _send(found: str, message: Message) -> Answer:
     plugin = _plugin(found)
     if plugin is None:
         raise NoticeError("notice_wrong_address")
+    # Also where a proxy would be asked to go there; `_look_at_connection` holds for what the name stands for later.
     if _is_no_service(str(getattr(plugin, "host", None) or "")):
         raise NoticeError("notice_wrong_host")
     # Whatever the address asks for. A service that leads elsewhere would choose for us where the hub sends.
@@ -170,16 +175,23 @@ def _send(found: str, message: Message) -> Answer:
 
     service = Apprise()
     service.add(plugin)
-    result = service.notify(
-        body=message.body,
-        title=message.title,
-        notify_type=NotifyType(SEVERITIES.get(message.severity, "info")),
-        body_format=NotifyFormat.TEXT,
-        attach=attach,
-        timeout=LONGEST_S,
-        log_callback=note,
-        log_level=logging.INFO,
-    )
+    refused: list[str] = []
+    sending = _refused.set(refused)
+    try:
+        result = service.notify(
+            body=message.body,
+            title=message.title,
+            notify_type=NotifyType(SEVERITIES.get(message.severity, "info")),
+            body_format=NotifyFormat.TEXT,
+            attach=attach,
+            timeout=LONGEST_S,
+            log_callback=note,
+            log_level=logging.INFO,
+        )
+    finally:
+        _refused.reset(sending)
+    if refused and not result:
+        raise NoticeError("notice_wrong_host")
     said = [entry.message for one in result for entry in one.logs()]
     said += [f"{one.smtp_code} {one.smtp_error!r}" for one in errors if isinstance(one, SMTPResponseException)]
     text = "; ".join(dict.fromkeys(said))
@@ -188,6 +200,16 @@ def _send(found: str, message: Message) -> Answer:
     late = result.status is AppriseResultStatus.TIMEOUT
     causes = ["notice_unreached_late"] if late else filter(None, map(why_unreached, errors))
     return Answer(False, text or result.status.name.lower(), unsure=late, cause=next(iter(causes), ""))
+
+
+def _look_at_connection(event: str, arguments: tuple[Any, ...]) -> None:
+    """Audit hook: whatever sends a notice, and whatever a name stands for by now, no connection is made there."""
+    refused = _refused.get()
+    if refused is not None and event in ("socket.connect", "socket.sendto"):
+        place = arguments[1]
+        if isinstance(place, tuple) and _is_no_service(str(place[0])):
+            refused.append(str(place[0]))
+            raise ConnectionRefusedError("no service is there")
 
 
 def _is_no_service(host: str) -> bool:
@@ -229,6 +251,7 @@ def _load() -> None:
         from apprise import Apprise
 
         Apprise.instantiate("json://localhost")
+    sys.addaudithook(_look_at_connection)
     # Below this level addresses are logged.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     library = logging.getLogger("apprise")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import ssl
 import subprocess
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -182,6 +183,27 @@ def test_answers_tell_neither_the_server_nor_its_version(site: Site) -> None:
 def test_no_notice_goes_where_a_cloud_keeps_its_credentials(host: str) -> None:
     answer = send(f"json://{host}/latest", Message("title", "body", "warning"), service="webhook")
     assert not answer.ok and "notice_wrong_host" in answer.text
+
+
+@pytest.mark.parametrize("url", ["json://rebound.test:{port}/", "mailto://a:b@example.com:{port}/?smtp=rebound.test"])
+def test_no_notice_goes_where_a_name_leads_only_after_it_was_looked_at(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up, really = [], socket.getaddrinfo
+
+    def rebinding(host: str, *arguments: Any, **named: Any) -> Any:
+        if host != "rebound.test":
+            return really(host, *arguments, **named)
+        looked_up.append(host)
+        return really("127.0.0.1" if len(looked_up) == 1 and "json" in url else "0.0.0.0", *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # 0.0.0.0 leads here, too
+        server.settimeout(0.2)
+        answer = send(url.format(port=server.getsockname()[1]), Message("title", "body", "warning"))
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert not answer.ok and answer.cause == "notice_wrong_host" and looked_up
 
 
 def test_a_service_does_not_lead_the_hub_elsewhere() -> None:
