@@ -276,14 +276,8 @@ def _strip(
         return Strip(spans, view.say("strip_gaps", n=len(own), span=view.say.span(away_s)))
     # Nobody can say of the time before a place was known that it was watched.
     return Strip(
-        spans, view.say("strip_whole") if first <= begins else view.say("strip_since", when=_when(view, first))
+        spans, view.say("strip_whole") if first <= begins else view.say("strip_since", when=view.moment(first))
     )
-
-
-def _when(view: View, at: float) -> str:
-    """`13:45`, with the day where that isn't today."""
-    time = view.clock_time(at)[:5]
-    return time if view.day(at) == view.day(view.now) else f"{view.day(at)[5:]} {time}"
 
 
 def _day_in_words(view: View, gaps: int, late: int, known_since: list[float | None]) -> str:
@@ -295,7 +289,7 @@ def _day_in_words(view: View, gaps: int, late: int, known_since: list[float | No
         return view.say("strip_unknown")
     if since <= view.now - DAY_S:
         return view.say("health_day_whole")
-    return view.say("health_day_since", when=_when(view, since))
+    return view.say("health_day_since", when=view.moment(since))
 
 
 def _lies_over(gap: Gap, site: str, edge: str, camera: str) -> bool:
