@@ -30,7 +30,7 @@ LeastScore = dict[IncidentKind, float]
 def configured(config: EdgeConfig, camera: Camera) -> LeastScore:
     """The least score of every kind that a camera's configuration asks for; 0 where it asks for none."""
     said = {**config.incidents.least_score, **camera.least_score}
-    return {kind: said.get(kind.value, 0.0) for kind in IncidentKind}
+    return {kind: said.get(kind, 0.0) for kind in IncidentKind}
 
 
 class Tuned:

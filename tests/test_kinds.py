@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import get_args
 
 import pytest
 
 import detector.rules
 from detector.alerts.severity import GRAVITY, OF_KIND
-from detector.config import IncidentKindName
 from detector.hub.harm import harm
 from detector.hub.integrations.onvif import ALERTS, GOING_ON
 from detector.hub.texts import EN, ZH
@@ -23,7 +21,6 @@ PACKAGE = REPOSITORY / "detector"
 @pytest.mark.parametrize(
     "known",
     [
-        pytest.param(get_args(IncidentKindName), id="config.IncidentKindName"),
         pytest.param(GRAVITY, id="severity.GRAVITY"),
         pytest.param(OF_KIND, id="severity.OF_KIND"),
         pytest.param({kind for kind in IncidentKind if harm("info", 0, kind) > harm("info", 0, "?")}, id="harm.harm"),
@@ -42,7 +39,7 @@ def test_the_guide_to_a_new_rule_names_places_that_are_there_and_none_is_missing
     named = set(re.findall(r"`([\w/]+\.(?:py|yaml))`", detector.rules.__doc__ or ""))
     assert {name for name in named if not any((folder / name).is_file() for folder in (REPOSITORY, PACKAGE))} == set()
     # Modules that must be told of a new kind, and where what a site may set is shown and explained.
-    kinds = {"values.py", "config/settings.py", "alerts/severity.py", "hub/harm.py", "hub/integrations/onvif.py"}
+    kinds = {"values.py", "alerts/severity.py", "hub/harm.py", "hub/integrations/onvif.py"}
     words = {"sentences.py", "hub/texts/basic.py", "configs/site.yaml", "tools/explain.py"}
     assert kinds | words <= named
 

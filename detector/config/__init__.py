@@ -24,7 +24,7 @@ from detector.config.hub import (
 from detector.config.named_secrets import secret
 from detector.config.reading import load_edge, load_hub
 from detector.config.rules import BlindEdgeRule, LingeringRule, OrientationRule, PhotoRule, Rules, SweepRule, TamperRule
-from detector.config.settings import IncidentKindName, Settings, Share
+from detector.config.settings import Settings, Share
 from detector.config.working_time import DAYS, Calendar, Day, Shift, TimeOfDay
 from detector.config.zones import WHOLE_FRAME, Allowed, Exemption, Point, Policy, Zone, ZoneKind, zones_as_yaml
 from detector.names import Name
@@ -47,7 +47,6 @@ __all__ = [
     "HomeAssistantConfig",
     "HubConfig",
     "HubLink",
-    "IncidentKindName",
     "Incidents",
     "IntegrationsConfig",
     "KeptAs",

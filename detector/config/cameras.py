@@ -8,10 +8,11 @@ from pathlib import Path
 from pydantic import Field, ValidationInfo, field_validator
 
 from detector.config.named_secrets import secret
-from detector.config.settings import IncidentKindName, Settings, Share
+from detector.config.settings import Settings, Share
 from detector.config.zones import WHOLE_FRAME, Zone
 from detector.names import Name
 from detector.secrecy import without_login
+from detector.values import IncidentKind
 
 
 class Mounting(Settings):
@@ -41,7 +42,7 @@ class Camera(Settings):
     loop: bool = Field(False, description="play a file again and again as one stream with ever-increasing time")
     zones: list[Zone] = Field([WHOLE_FRAME])
     mounting: Mounting | None = Field(None, description="draws on the hub's pages how far a phone can be judged")
-    least_score: dict[IncidentKindName, Share] = Field(
+    least_score: dict[IncidentKind, Share] = Field(
         {}, description="as in incidents, for this camera alone; verdicts propose it"
     )
     recordings: list[str] = Field(

@@ -10,9 +10,10 @@ from pydantic import Field, field_validator
 from detector.config.cameras import Camera
 from detector.config.connections import Broker, HubLink
 from detector.config.rules import Rules
-from detector.config.settings import IncidentKindName, Settings, Share, known_timezone
+from detector.config.settings import Settings, Share, known_timezone
 from detector.config.working_time import Calendar
 from detector.names import Name
+from detector.values import IncidentKind
 
 Rest = Literal["never", "behind", "always"]
 
@@ -42,13 +43,13 @@ class Analysis(Settings):
 
 
 # Of what is less sure most is none, by simulation.
-LEAST_SCORE: dict[IncidentKindName, float] = {"label_photography": 0.8}
+LEAST_SCORE: dict[IncidentKind, float] = {IncidentKind.LABEL_PHOTOGRAPHY: 0.8}
 
 
 class Incidents(Settings):
     """How signals become incidents, and what evidence is kept."""
 
-    least_score: dict[IncidentKindName, Share] = Field(
+    least_score: dict[IncidentKind, Share] = Field(
         LEAST_SCORE,
         description="signals of a kind scored lower raise no incident; of label_photography below 0.8 unless said",
     )
@@ -62,7 +63,7 @@ class Incidents(Settings):
 
     @field_validator("least_score")
     @classmethod
-    def _one_kind_leaves_the_others(cls, said: dict[IncidentKindName, float]) -> dict[IncidentKindName, float]:
+    def _one_kind_leaves_the_others(cls, said: dict[IncidentKind, float]) -> dict[IncidentKind, float]:
         return {**LEAST_SCORE, **said}
 
 

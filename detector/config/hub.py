@@ -11,11 +11,12 @@ from pydantic import Field, field_validator
 
 from detector.config.connections import Broker
 from detector.config.named_secrets import secret
-from detector.config.settings import IncidentKindName, Settings, known_timezone
+from detector.config.settings import Settings, known_timezone
 from detector.config.working_time import Calendar
 from detector.errors import ConfigError, Problem
 from detector.names import Name
 from detector.secrecy import know
+from detector.values import IncidentKind
 
 KeptAs = Literal["true_alarm", "authorised", "unclear", "false_alarm", "note"]
 Days = Annotated[int, Field(ge=1, le=36500)]
@@ -29,7 +30,7 @@ class RetentionConfig(Settings):
     unclear: Days | None = 180
     false_alarm: Days | None = Field(30, description="judged false")
     note: Days | None = Field(90, description="notes that nobody judged; alerts that nobody judged are kept")
-    by_kind: dict[IncidentKindName, dict[KeptAs, Days | None]] = Field(
+    by_kind: dict[IncidentKind, dict[KeptAs, Days | None]] = Field(
         {}, description="other days for a kind, e.g. tamper: {true_alarm: 90}"
     )
     warn_days: int = Field(7, ge=0, le=365, description="announced so long before it is deleted")

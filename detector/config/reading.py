@@ -27,6 +27,7 @@ HINTS: dict[str, str] = {
     "too_short": "a zone needs at least three points, a list at least one entry",
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
     "literal_error": "use one of the values named",
+    "enum": "use one of the values named",
     "less_than_equal": "`labelwatch check --schema` lists every limit",
 }
 _OF_EDGES = EdgeConfig.model_fields.keys() - HubConfig.model_fields.keys()

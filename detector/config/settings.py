@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-IncidentKindName = Literal["label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper"]
 
 
 class Settings(BaseModel):

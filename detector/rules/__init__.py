@@ -8,9 +8,9 @@ of time: a rule is made anew after one, and whatever it learned in days is hande
    `tests/rules`, of scenes from `tests/builders.py`. A signal tells its finding from the beginning each time it grows.
 2. Numbers that a site may set: a section in `config/rules.py`, named in `Rules` there and by `config/__init__.py`; what
    each means in `configs/site.yaml`, and what follows from it in `tools/explain.py`.
-3. Findings of a new kind: `IncidentKind` in `values.py`, `IncidentKindName` in `config/settings.py`; how grave it is in
-   `alerts/severity.py`, and for the order of the review desk in `hub/harm.py`; its name and sentence in `sentences.py`
-   (`KIND_NAMES`, `clauses`), advice in `hub/texts/basic.py`, topic in `hub/integrations/onvif.py`.
+3. Findings of a new kind: `IncidentKind` in `values.py`; how grave it is in `alerts/severity.py`, and for the order of
+   the review desk in `hub/harm.py`; its name and sentence in `sentences.py` (`KIND_NAMES`, `clauses`), advice in
+   `hub/texts/basic.py`, topic in `hub/integrations/onvif.py`.
 4. Facts of a new name: in the table of `facts.py`, and `fact_NAME` in `hub/texts/basic.py`.
 
 Most of what was forgotten `tests/test_kinds.py`, `tests/test_facts.py`, `tests/test_config.py` and

@@ -21,7 +21,6 @@ from starlette.responses import JSONResponse, Response
 
 from detector import __version__
 from detector.clock import iso
-from detector.config import IncidentKindName
 from detector.hub.case_figures import totals
 from detector.hub.cases import Case
 from detector.hub.pages import derived, incidents
@@ -32,7 +31,7 @@ from detector.hub.reviews import is_reason
 from detector.hub.rights import Right
 from detector.hub.stored import Clip, Contested, StoredIncident, is_time
 from detector.hub.wanted import Wanted
-from detector.values import DAY_S
+from detector.values import DAY_S, IncidentKind
 
 router = APIRouter(prefix="/api")
 
@@ -246,7 +245,7 @@ def list_incidents(
     site: Name = None,
     camera: Name = None,
     zone: Name = None,
-    kind: IncidentKindName | None = None,
+    kind: IncidentKind | None = None,
     severity: SeverityName | None = None,
     verdict: Annotated[VerdictName | Literal["none"] | None, Query(description="`none`: not judged yet")] = None,
     told: Literal["alert", "digest"] | None = None,
