@@ -13,7 +13,7 @@ from detector.hub.database import Database
 from detector.hub.rights import EVERYWHERE, Scope
 from detector.hub.schema import incidents, places
 from detector.hub.stored import CLEARED
-from detector.hub.wanted import Wanted
+from detector.hub.wanted import Wanted, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Overview:
     def has_replayed(self, scope: Scope = EVERYWHERE) -> bool:
         """Whether a replay ever brought anything."""
         c = incidents.c
-        query = select(c.id).where(c.replayed_at.is_not(None), c.told != DOUBLE, *scope.clauses(c.site, c.camera))
+        query = select(c.id).where(c.replayed_at.is_not(None), c.told != DOUBLE, *within(scope))
         with self._reading() as connection:
             return connection.execute(query.limit(1)).first() is not None
 

@@ -53,7 +53,12 @@ class Wanted:
             clauses.append(c.started_at >= self.since)
         if self.until is not None:
             clauses.append(c.started_at < self.until)
-        return [*clauses, *self.scope.clauses(c.site, c.camera)]
+        return [*clauses, *within(self.scope)]
+
+
+def within(scope: Scope) -> list[ColumnElement[bool]]:
+    """The conditions of a scope on `incidents`, through a function as well: what somebody sees may be most of them."""
+    return scope.clauses(func.coalesce(incidents.c.site, ""), func.coalesce(incidents.c.camera, ""))
 
 
 EVERYTHING = Wanted()

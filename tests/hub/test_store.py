@@ -19,11 +19,14 @@ from detector.config import RetentionConfig
 from detector.errors import StoreError, WireError
 from detector.hub.audit import Audit
 from detector.hub.database import one_at_a_time
+from detector.hub.overview import Overview
 from detector.hub.retention import Retention
 from detector.hub.reviews import Reviews
+from detector.hub.rights import Scope
 from detector.hub.schema import changes, metadata
 from detector.hub.store import Store
 from detector.hub.stored import Clip
+from detector.hub.wanted import Wanted
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0
@@ -293,6 +296,27 @@ def test_migrations_lead_to_the_tables_of_the_schema(store: Store) -> None:
     with store.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.parametrize("places", [["shanghai"], ["shanghai/cam3", "suzhou/cam4"]])
+def test_what_somebody_sees_is_found_by_the_indexes_that_hold_all_of_it(
+    sqlite_store: Store, envelope: Build, places: list[str]
+) -> None:
+    sqlite_store.add_alerts([envelope(n, incident=f"i{n}") for n in range(1, 4)], NOON)
+    plans: list[str] = []
+
+    def note_plan(connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
+        if "FROM incidents" in statement and not statement.startswith("EXPLAIN"):
+            asked = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append("; ".join(row[3] for row in asked))
+
+    event.listen(sqlite_store.database.engine, "before_cursor_execute", note_plan)
+    wanted = Wanted(scope=Scope.of(places))
+    assert len(sqlite_store.feed(wanted=wanted)) == len(Reviews(sqlite_store.database).queue(wanted)) == 3
+    assert not Overview(sqlite_store.database).has_replayed(wanted.scope)
+    feed, queue, _, replayed = plans
+    for plan, index in ((feed, "incidents_by_time"), (queue, "incidents_unjudged"), (replayed, "incidents_replayed")):
+        assert f"INDEX {index}" in plan and "incidents_by_camera" not in plan, plan
 
 
 def test_postgresql_finds_by_an_index_what_belongs_to_an_incident(postgres: Callable[[], str]) -> None:
