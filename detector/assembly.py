@@ -21,6 +21,7 @@ from detector.rules.orientation import OrientationRule
 from detector.rules.policy import Policies
 from detector.rules.sweep import SweepRule
 from detector.rules.tamper import TamperRule
+from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
@@ -80,6 +81,7 @@ def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None) 
     zones = ZoneMap(camera.zones)
     shifts = Shifts(config.calendar, config.timezone)
     policies = Policies(shifts)
+    cadence = Cadence(config.incidents)
     # One for every book of this camera: what is changed while it runs outlives a leap of time.
     in_force = configured(config, camera) if least_score is None else least_score
 
@@ -87,9 +89,9 @@ def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None) 
         rules: list[Rule] = [
             SweepRule(zones, config.rules, policies),
             OrientationRule(zones, config.rules.orientation, shifts),
-            LingeringRule(zones, config.rules.lingering, policies),
-            BlindEdgeRule(zones, config.rules.blind_edge, shifts),
-            TamperRule(config.rules.tamper, shifts),
+            LingeringRule(zones, config.rules.lingering, policies, cadence),
+            BlindEdgeRule(zones, config.rules.blind_edge, shifts, cadence),
+            TamperRule(config.rules.tamper, shifts, cadence),
         ]
         book = IncidentBook(config.site, config.incidents, in_force, config.rules.sweep.window_s)
         return Stages(SceneTracker(), tuple(rules), book)

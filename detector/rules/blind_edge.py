@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from detector.config import BlindEdgeRule as Settings
 from detector.geometry import centre, contains, distance, foot, points_in_polygon
-from detector.rules.telling import due_again
+from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.values import Box, IncidentKind, Parcel, Scene, Severity, Signal
@@ -170,7 +170,9 @@ class _Place:
 class BlindEdgeRule:
     """Watches the zones of kind `blind_edge`."""
 
-    def __init__(self, zones: ZoneMap, settings: Settings, shifts: Shifts) -> None:
+    def __init__(self, zones: ZoneMap, settings: Settings, shifts: Shifts, cadence: Cadence | None = None) -> None:
+        """`cadence` is that of incidents as they come, when left out."""
+        self._cadence = cadence or Cadence()
         self._settings = settings
         self._shifts = shifts
         self._zones = [zone for zone in zones.zones if zone.kind == "blind_edge"]
@@ -291,7 +293,7 @@ class BlindEdgeRule:
         finding.grow(place.inside, at, len(place.inside))
         severity = self._severity(place, finding, at)
         graver = severity.rank > finding.told_severity.rank or finding.people > finding.told_people
-        if graver or due_again(finding.told_s, finding.away_s):
+        if graver or self._cadence.is_due(finding.told_s, finding.away_s):
             finding.told_s, finding.told_people, finding.told_severity = finding.away_s, finding.people, severity
             yield self._signal(place, scene, finding, len(place.inside))
 

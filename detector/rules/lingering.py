@@ -37,7 +37,7 @@ from detector.config import Zone
 from detector.geometry import areas, as_array, centre, distance, foot, intersections, iou
 from detector.rules.bearing import Bearing, risen, standing
 from detector.rules.policy import Permission, Policies
-from detector.rules.telling import due_again
+from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
 from detector.values import Box, FloatArray, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
@@ -176,7 +176,9 @@ class _Finding:
 class LingeringRule:
     """Watches every zone but those to ignore."""
 
-    def __init__(self, zones: ZoneMap, settings: Settings, policies: Policies) -> None:
+    def __init__(self, zones: ZoneMap, settings: Settings, policies: Policies, cadence: Cadence | None = None) -> None:
+        """`cadence` is that of incidents as they come, when left out."""
+        self._cadence = cadence or Cadence()
         self._zones = zones
         self._settings = settings
         self._policies = policies
@@ -254,7 +256,7 @@ class LingeringRule:
             finding.crouched_s = max(finding.crouched_s, *(stay.crouched_s for stay in lingering.values()))
             severity = severity_of(everyone)
             graver = severity.rank > finding.told_severity.rank or finding.people > finding.told_people
-            if graver or due_again(finding.told_s, finding.stay_s):
+            if graver or self._cadence.is_due(finding.told_s, finding.stay_s):
                 finding.told_s, finding.untold = finding.stay_s, None
                 finding.told_severity, finding.told_people = severity, finding.people
                 yield self._signal(zone, finding, everyone, scene)

@@ -34,6 +34,7 @@ from typing import Any
 
 from detector.config import TamperRule as Settings
 from detector.geometry import covered_share
+from detector.rules.telling import Cadence
 from detector.shifts import Shifts
 from detector.values import CameraView, IncidentKind, Scene, Severity, Signal
 
@@ -57,8 +58,6 @@ PAUSES = 3.0  # times the longest pause is frozen
 LONGEST_PAUSE_S = 600.0  # a pause that was told and went by itself counts for no more
 PAUSE_MEMORY_S = 12 * 3600.0  # and fades in about this time
 
-AGAIN_S = 150.0  # something that lasts is told again within this, to stay one incident
-TOLD_FOR_S = 560.0  # and for so long; it remains the one incident it was
 REST_S, LONGEST_REST_S = 300.0, 4 * 3600.0  # the same is not told again sooner, twice as late each time
 DARK_HOUR = 0.3  # share of an hour of the day that is usually dark
 HOUR_S, HOURS = 3600.0, 24
@@ -136,7 +135,9 @@ class _Memory:
 class TamperRule:
     """Watches over one camera's view."""
 
-    def __init__(self, settings: Settings, shifts: Shifts) -> None:
+    def __init__(self, settings: Settings, shifts: Shifts, cadence: Cadence | None = None) -> None:
+        """`cadence` is that of incidents as they come, when left out."""
+        self._cadence = cadence or Cadence()
         self._settings = settings
         self._shifts = shifts
         self._memory = _Memory()
@@ -147,7 +148,7 @@ class TamperRule:
     def observe(self, scene: Scene) -> Iterator[Signal]:
         """A signal when a disturbance is sure, and again while it lasts and with its whole length when it is over.
 
-        What lasts longer than ten minutes is told for so long only.
+        What lasts longer than an incident may is told for so long only, and remains the one incident it was.
         """
         memory, view, at = self._memory, scene.view, scene.at
         self._at = at
@@ -175,14 +176,14 @@ class TamperRule:
         spell = memory.spell
         if spell is None:
             over_at = before.calm_since
-            if before.told_at is not None and over_at is not None and over_at - before.since <= TOLD_FOR_S:
+            if before.told_at is not None and over_at is not None and self._may_go_on(before, at):
                 yield self._signal(scene, before, over_at)
         elif self._is_due(spell, scene):
             told = spell.told_at is not None
             memory.spell = replace(
                 spell,
                 told_at=spell.told_at if told else at,
-                again_at=min(at + AGAIN_S, spell.since + 2 * (at - spell.since)),
+                again_at=min(at + self._cadence.within_s, spell.since + 2 * (at - spell.since)),
             )
             yield self._signal(scene, spell, at)
 
@@ -257,7 +258,7 @@ class TamperRule:
     def _is_due(self, spell: Spell, scene: Scene) -> bool:
         lasted_s = scene.at - spell.since
         if spell.told_at is not None:
-            return spell.calm_since is None and scene.at >= spell.again_at and lasted_s <= TOLD_FOR_S
+            return spell.calm_since is None and scene.at >= spell.again_at and self._may_go_on(spell, scene.at)
         if spell.what == "dark" and self._memory.usual.dark_at(scene.at):
             return False
         picture = (0.0, 0.0, float(scene.size[0]), float(scene.size[1]))
@@ -265,6 +266,10 @@ class TamperRule:
         return lasted_s >= self._settings.after_s * (PATIENCE if filled else 1.0) and self._may_tell(
             spell.what, scene.at
         )
+
+    def _may_go_on(self, spell: Spell, at: float) -> bool:
+        """Whether an incident that began with a spell may still be told of at frame time `at`."""
+        return at - spell.since <= self._cadence.longest_s
 
     def _may_tell(self, what: str, at: float) -> bool:
         rest = self._memory.rests.get(what)

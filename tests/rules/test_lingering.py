@@ -16,7 +16,6 @@ from detector.config import WHOLE_FRAME, Calendar, Exemption, LingeringRule, Pol
 from detector.rules.lingering import LingeringRule as Rule
 from detector.rules.lingering import ParcelChanges, posture, within
 from detector.rules.policy import Policies
-from detector.rules.telling import due_again
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.values import ActScores, Box, Device, IncidentKind, Parcel, Scene, Severity, Signal
@@ -412,14 +411,6 @@ def test_what_counts_as_a_parcel_that_comes_or_goes(
 )
 def test_posture_is_that_of_most_of_the_stay(crouched_s: float, stay_s: float, said: str) -> None:
     assert posture(crouched_s, stay_s) == said
-
-
-@given(st.floats(1, 1e5), st.floats(1, 1e5))
-def test_a_finding_is_told_again_only_when_it_has_grown(first_s: float, second_s: float) -> None:
-    if due_again(first_s, second_s):
-        assert second_s >= 1.25 * first_s
-    if second_s >= 2 * first_s:
-        assert due_again(first_s, second_s)
 
 
 @given(st.floats(-500, 500), st.floats(-500, 500), st.floats(0, 300))
