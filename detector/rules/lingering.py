@@ -15,7 +15,9 @@ which is lingering by this measure, and is why a finding alone informs; and work
 (counting, cleaning), unless it walks about.
 
 Where the zone's policy forbids being there outside the shifts, everybody who is counts, whatever they do: work is no
-excuse then, nor are parcels needed, and the finding is a warning.
+excuse then, nor are parcels needed, and the finding is a warning. What began while being there was fine becomes one
+only once they have been there so long since as would be told by itself: whoever lingers when the shift ends has yet to
+go.
 
 A finding is all the people of one zone at one time. It is told when it begins, as it grows (`telling`), when it becomes
 graver or more people join, and once more, with its whole length, after the last of them has gone.
@@ -118,6 +120,13 @@ class Stay:
     def lingers(self, settings: Settings) -> bool:
         """Whether it is long enough to be told."""
         return self.length_s >= settings.after_s or self.crouched_s >= settings.crouched_after_s
+
+    def intrudes(self, settings: Settings) -> bool:
+        """Whether it is told since nobody should be here: all of it is of that time, or so much as is told by itself."""
+        if self.unwelcome_since is None or not self.lingers(settings):
+            return False
+        whole = self.since is not None and self.unwelcome_since <= self.since
+        return whole or self.bearing.at - self.unwelcome_since >= settings.after_s
 
 
 def step(before: Stay | None, seen: Sighting, at: float) -> Stay:
@@ -254,7 +263,7 @@ class LingeringRule:
             finding.tracks |= set(everyone)
             finding.stay_s = max(finding.stay_s, *(stay.length_s for stay in lingering.values()))
             finding.crouched_s = max(finding.crouched_s, *(stay.crouched_s for stay in lingering.values()))
-            severity = severity_of(everyone)
+            severity = severity_of(everyone, self._settings)
             graver = severity.rank > finding.told_severity.rank or finding.people > finding.told_people
             if graver or self._cadence.is_due(finding.told_s, finding.stay_s):
                 finding.told_s, finding.untold = finding.stay_s, None
@@ -271,7 +280,7 @@ class LingeringRule:
                 yield self._signal(zone, finding, *finding.untold)
 
     def _signal(self, zone: str, finding: _Finding, everyone: dict[int, Stay], scene: Scene) -> Signal:
-        severity = severity_of(everyone)
+        severity = severity_of(everyone, self._settings)
         watched = [parcel for parcel in scene.parcels if not self._zones.ignores(centre(parcel.box), scene.size)]
         near = near_parcels(everyone, watched)
         asked = next(stay.zone for stay in everyone.values() if stay.zone is not None)
@@ -300,9 +309,9 @@ class LingeringRule:
         )
 
 
-def severity_of(everyone: dict[int, Stay]) -> Severity:
+def severity_of(everyone: dict[int, Stay], settings: Settings) -> Severity:
     """Lingering informs; being here out of hours is a warning."""
-    unwelcome = any(stay.unwelcome_since is not None for stay in everyone.values())
+    unwelcome = any(stay.intrudes(settings) for stay in everyone.values())
     return Severity.WARNING if unwelcome else Severity.INFO
 
 

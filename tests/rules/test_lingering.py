@@ -309,12 +309,24 @@ def test_time_before_the_shift_ended_does_not_count_as_out_of_hours() -> None:
     assert signals[0].at - at_clock(20) == pytest.approx(60, abs=1)
 
 
-def test_a_stay_that_reaches_past_the_shift_rises_to_a_warning() -> None:
+def test_a_stay_that_reaches_well_past_the_shift_rises_to_a_warning() -> None:
     signals = told(rule(calendar=DAY), staying(at_clock(19, 58), 300))
     first = next(signal for signal in signals if signal.severity is Severity.WARNING)
     assert signals[0].severity is Severity.INFO
-    assert first.at - at_clock(20) < 2
+    assert first.at - at_clock(20) == pytest.approx(60, abs=1)
     assert first.started_at == signals[0].started_at
+
+
+def test_whoever_lingers_at_the_end_of_the_shift_and_then_goes_is_no_warning() -> None:
+    signals = told(rule(calendar=DAY), staying(at_clock(19, 55), 400, lambda t: STANDING if t < 340 else None))
+    assert signals
+    assert {(signal.severity, signal.facts["out_of_hours"]) for signal in signals} == {(Severity.INFO, False)}
+
+
+def test_whoever_squats_out_of_hours_all_along_is_a_warning_as_soon_as_it_is_told() -> None:
+    signals = told(rule(calendar=DAY), staying(at_clock(3), 40, lambda t: STANDING if t < 2 else CROUCHED))
+    assert signals[0].at - at_clock(3) < 30
+    assert signals[0].severity is Severity.WARNING
 
 
 @pytest.mark.parametrize(
