@@ -114,7 +114,9 @@ def test_the_severity_is_that_which_incidents_get() -> None:
     explained = explain(config(zone("edge", "blind_edge")), at("2026-11-26T05:00"), "en")
     shown = "\n".join(lines(explained))
     assert "being here → Warning" in shown
-    assert "out of sight for long → Note (Warning with parcels, often in a shift, or out of hours)" in shown
+    assert (
+        "out of sight for long → Note (Warning with parcels, often in a shift, or when nobody should be here)" in shown
+    )
     assert "blind corner: out of sight for 3 min, or 3 times a shift for 30 s at least" in shown
 
 

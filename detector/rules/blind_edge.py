@@ -23,6 +23,9 @@ as it grows (`telling`), when it becomes graver or more go in, and when it ends.
 that: at `visits` of `visit_s` in one shift, and at each doubling, from the beginning of the visit that makes it so.
 Visits without a parcel don't count, those of which that is not known do.
 
+Being there when the zone's policy doesn't allow it makes a finding a warning: from its beginning, or, where that was
+allowed, once nobody should have been there for `away_s`. Of several mouths each must allow it.
+
 A door that people leave by for the day is no blind edge: everybody who goes home would be told.
 """
 
@@ -36,7 +39,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.config import BlindEdgeRule as Settings
+from detector.config import Zone
 from detector.geometry import centre, contains, distance, foot, points_in_polygon
+from detector.rules.policy import Policies
 from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
@@ -160,6 +165,7 @@ class _Place:
     """A place out of sight: its mouths, who is inside, what is told of it, and how often people have been there."""
 
     name: str
+    zones: list[Zone] = field(default_factory=list)
     mouths: list[NDArray[np.float64]] = field(default_factory=list)
     inside: list[_Absence] = field(default_factory=list)
     occupied_since: float | None = None
@@ -175,11 +181,13 @@ class BlindEdgeRule:
         self._cadence = cadence or Cadence()
         self._settings = settings
         self._shifts = shifts
+        self._policies = Policies(shifts)
         self._zones = [zone for zone in zones.zones if zone.kind == "blind_edge"]
         self._walkers: dict[int, _Walker] = {}
         self._places: dict[str, _Place] = {}
         for zone in self._zones:
             place = self._places.setdefault(zone.name, _Place(zone.name))
+            place.zones.append(zone)
             place.mouths.append(np.array(zone.polygon, np.float64))
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
@@ -327,8 +335,14 @@ class BlindEdgeRule:
         """Being out of sight informs; with parcels, again and again, or out of hours it is a warning."""
         visits = self._visits(place, at)
         often = visits is not None and visits.number >= self._settings.visits
-        grave = True in finding.carried or often or not self._shifts.working(at)
+        grave = True in finding.carried or often or self._is_out_of_hours(place, finding, at)
         return Severity.WARNING if grave else Severity.INFO
+
+    def _is_out_of_hours(self, place: _Place, finding: _Finding, at: float) -> bool:
+        """Whether nobody should be there, and shouldn't have been when it began, or else for `away_s`."""
+        people = max(len(place.inside), 1)
+        asked = at, max(finding.started_at, at - self._settings.away_s)
+        return not any(all(self._policies.at(zone, t, people).staying for zone in place.zones) for t in asked)
 
     def _signal(self, place: _Place, scene: Scene, finding: _Finding, still_inside: int) -> Signal:
         visits = self._visits(place, scene.at)
@@ -351,7 +365,7 @@ class BlindEdgeRule:
                 "carried": True if True in finding.carried else None if None in finding.carried else False,
                 "visits": number,
                 "people_inside": finding.people,
-                "out_of_hours": not self._shifts.working(scene.at),
+                "out_of_hours": self._is_out_of_hours(place, finding, scene.at),
                 "shift": self._shift(scene.at)[0],
             },
             boxes=(("blind_edge", mouth), *(("label", box) for box in scene.labels)),

@@ -143,8 +143,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "linger": ("在包裹旁停留 → {severity}", "lingering beside parcels → {severity}"),
     "corner": (
-        "走进死角不出来 → {severity}（带着包裹、一班内多次或非工作时间为{more}）",
-        "out of sight for long → {severity} ({more} with parcels, often in a shift, or out of hours)",
+        "走进死角不出来 → {severity}（带着包裹、一班内多次或不允许停留时为{more}）",
+        "out of sight for long → {severity} ({more} with parcels, often in a shift, or when nobody should be here)",
     ),
     "tampered": ("摄像机异常 → {severity}", "camera trouble → {severity}"),
     "dark_is_less": ("（班次以外过暗为{less}）", " (too dark out of hours → {less})"),

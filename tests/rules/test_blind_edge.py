@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.config import BlindEdgeRule, Calendar, Shift, Zone
+from detector.config import BlindEdgeRule, Calendar, Exemption, Policy, Shift, Zone
 from detector.rules.blind_edge import BlindEdgeRule as Rule
 from detector.rules.blind_edge import bears, distance_to, unsettled
 from detector.rules.zones import ZoneMap
@@ -351,6 +351,49 @@ def test_visits_are_counted_by_shift() -> None:
 def test_out_of_hours_it_is_a_warning() -> None:
     (signal,) = told(rule(calendar=DAY), Stage(clock(3)).walks(1, 0, 600, 100).scenes(200))
     assert (signal.severity, signal.facts["out_of_hours"], signal.facts["shift"]) == (Severity.WARNING, True, None)
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds", "warns"),
+    [
+        pytest.param(clock(19, 55), 400, False, id="back soon after the shift"),
+        pytest.param(clock(19, 58), 320, False, id="gone in just before its end"),
+        pytest.param(clock(19, 55), 600, True, id="still there long after it"),
+    ],
+)
+def test_whoever_is_out_of_sight_when_the_shift_ends_has_yet_to_come_back(
+    since: float, seconds: float, warns: bool
+) -> None:
+    stage = Stage(since).walks(1, 0, 600, 100).walks(2, seconds - 30, 50, 600)
+    signals = told(rule(calendar=DAY), stage.scenes(seconds))
+    assert signals
+    assert {signal.severity for signal in signals} == {Severity.INFO, *([Severity.WARNING] if warns else [])}
+    assert signals[-1].facts["out_of_hours"] is warns
+
+
+@pytest.mark.parametrize(
+    ("policy", "people", "fine"),
+    [
+        pytest.param(Policy(staying="allowed"), 1, True, id="allowed"),
+        pytest.param(Policy(exemptions=[Exemption(reason="guard", people=1, staying="allowed")]), 1, True, id="guard"),
+        pytest.param(Policy(exemptions=[Exemption(reason="guard", people=1, staying="allowed")]), 2, False, id="two"),
+    ],
+)
+def test_the_policy_says_who_may_be_out_of_sight_out_of_hours(policy: Policy, people: int, fine: bool) -> None:
+    corner = CORNER.model_copy(update={"policy": policy})
+    stage = Stage(clock(3))
+    for n in range(people):
+        stage.walks(n, 3 * n, 600, 100)
+    (signal,) = told(rule([corner], calendar=DAY), stage.scenes(200))
+    assert (signal.severity is Severity.INFO, signal.facts["out_of_hours"]) == (fine, not fine)
+
+
+def test_being_out_of_sight_is_fine_only_where_every_mouth_allows_it() -> None:
+    allowed = CORNER.model_copy(update={"policy": Policy(staying="allowed")})
+    stage = Stage(clock(3)).walks(1, 0, 600, 100)
+    mouths = [allowed, DOOR.model_copy(update={"name": "corner"})]
+    (signal,) = told(rule(mouths, calendar=DAY), stage.scenes(200))
+    assert signal.facts["out_of_hours"] is True
 
 
 # Time and bad input.
