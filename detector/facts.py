@@ -19,11 +19,13 @@ class Fact:
 
     Attributes:
         largest: Of two findings that state it, the larger counts: they tell of different people, or different times.
+        goes_with: Name of a fact of which the larger counts: what is told of it is of the same finding.
         adds: Of a finding and the one before it, which tell of different acts, the sum counts.
         rare: It is nought almost always, and says nothing then.
     """
 
     largest: bool = False
+    goes_with: str | None = None
     adds: bool = False
     rare: bool = False
 
@@ -67,7 +69,7 @@ FACTS: Mapping[str, Fact] = {
     # Staying
     "stay_s": Fact(largest=True),
     "crouched_s": Fact(largest=True),
-    "posture": PLAIN,  # `crouched`, `standing` or `mixed`
+    "posture": Fact(goes_with="stay_s"),  # `crouched`, `standing` or `mixed`
     "told_before": Fact(rare=True),  # it goes on since an incident before
     # Blind corners
     "away_s": Fact(largest=True),
@@ -76,8 +78,8 @@ FACTS: Mapping[str, Fact] = {
     "visits": Fact(largest=True, rare=True),  # which of the shift it was
     "people_inside": Fact(largest=True),
     # Cameras
-    "what": PLAIN,  # what is wrong with it, as in `rules/tamper.py`
-    "lasted_s": PLAIN,
+    "what": Fact(goes_with="lasted_s"),  # what is wrong with it, as in `rules/tamper.py`
+    "lasted_s": Fact(largest=True),
     "step_s": PLAIN,  # by how much its time jumped
     # Incidents
     "ended_by": PLAIN,  # `restart` of the edge, after which nothing is known

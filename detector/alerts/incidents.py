@@ -37,7 +37,7 @@ SAME_S = 0.001  # findings that begin within this have the same id
 LEAST_MORE_S = 60.0  # a finding that outlives its incident is news again once it has gone on for so long
 
 # Of these one incident may hold several of one zone, by turns: who stayed, and who stayed later.
-SEVERAL = (IncidentKind.LINGERING, IncidentKind.BLIND_CORNER)
+SEVERAL = (IncidentKind.LINGERING, IncidentKind.BLIND_CORNER, IncidentKind.TAMPER)
 
 
 @dataclass(slots=True)
@@ -234,8 +234,6 @@ def joined(finding: Signal, signal: Signal, earlier: Signal | None = None) -> Si
     told = signal
     if others or signal.kind in SEVERAL:
         told = replace(signal, facts=united([finding.facts, signal.facts]))
-    elif is_lesser(finding, signal):
-        told = replace(signal, facts=finding.facts)
     told = added(earlier, told) if earlier else told
     doubtful = all(holds(each.facts, "unsure") for each in (finding, signal))
     return replace(
@@ -246,13 +244,6 @@ def joined(finding: Signal, signal: Signal, earlier: Signal | None = None) -> Si
         tracks=_sorted({*finding.tracks, *signal.tracks}),
         facts={**told.facts, "unsure": doubtful} if "unsure" in told.facts else told.facts,
     )
-
-
-def is_lesser(finding: Signal, signal: Signal) -> bool:
-    """Whether a signal is of another trouble with the camera than a finding, which lasted longer so far."""
-    if signal.kind is not IncidentKind.TAMPER or signal.started_at == finding.started_at:
-        return False
-    return (number(signal.facts, "lasted_s") or 0.0) < (number(finding.facts, "lasted_s") or 0.0)
 
 
 def added(earlier: Signal, signal: Signal) -> Signal:
@@ -284,18 +275,23 @@ def added(earlier: Signal, signal: Signal) -> Signal:
 
 
 def united(facts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Facts of several findings: of one that several state, the last one's, or the largest where the larger counts."""
+    """Facts of several findings: of one that several state, the last one's, or that of the one where more counts."""
     together: dict[str, Any] = {}
     for more in facts:
-        for name, value in more.items():
-            largest = name in together and FACTS.get(name, PLAIN).largest
-            if not (largest and _size(together, name) > _size(more, name)):
-                together[name] = value
+        together |= {name: value for name, value in more.items() if not _stays(name, together, more)}
     return together
 
 
+def _stays(name: str, facts: Mapping[str, Any], more: Mapping[str, Any]) -> bool:
+    """Whether a fact is told as it was, whatever another finding states, since that one is of less."""
+    fact = FACTS.get(name, PLAIN)
+    measure = name if fact.largest else fact.goes_with
+    return measure is not None and name in facts and _size(facts, measure) > _size(more, measure)
+
+
 def _size(facts: Mapping[str, Any], name: str) -> float:
-    return float(facts[name]) if isinstance(facts[name], bool) else number(facts, name) or 0.0
+    value = facts.get(name)
+    return float(value) if isinstance(value, bool) else number(facts, name) or 0.0
 
 
 def incident_id(site: str, signal: Signal) -> str:

@@ -122,7 +122,7 @@ class Stay:
         return self.length_s >= settings.after_s or self.crouched_s >= settings.crouched_after_s
 
     def intrudes(self, settings: Settings) -> bool:
-        """Whether it is told since nobody should be here: all of it is of that time, or so much as is told by itself."""
+        """Whether nobody should be here, and all of it was so, or so much as is told by itself."""
         if self.unwelcome_since is None or not self.lingers(settings):
             return False
         whole = self.since is not None and self.unwelcome_since <= self.since

@@ -292,6 +292,16 @@ def test_who_was_out_of_sight_longest_is_told_after_short_visits_of_the_same_peo
     assert dict(update.after.facts) == {"away_s": 410.0, "visits": 3, "people_inside": 1}
 
 
+def test_how_somebody_stayed_is_told_of_who_stayed_longest() -> None:
+    mine = book()
+    mine.admit([finding(LINGERING, 0, 150, tracks=(1,), stay_s=150.0, crouched_s=0.0, posture="standing")], 150)
+    squatted = {"crouched_s": 60.0, "posture": "crouched"}
+    (update,) = mine.admit([finding(LINGERING, 155, 220, tracks=(2,), stay_s=65.0, **squatted)], 220)
+    assert "squatting for 60 seconds of it" in sentence(update.after, "en")
+    (update,) = mine.admit([finding(LINGERING, 155, 310, tracks=(2,), stay_s=155.0, **squatted)], 310)
+    assert "people squatting" in sentence(update.after, "en")
+
+
 def test_out_of_hours_is_still_said_when_the_shift_has_begun() -> None:
     mine = book()
     mine.admit([finding(LINGERING, 0, 120, tracks=(7,), stay_s=120.0, out_of_hours=True)], 120)
@@ -311,7 +321,7 @@ def test_of_two_troubles_with_a_camera_the_longer_is_told() -> None:
 def test_a_trouble_that_turns_out_to_be_another_is_told_as_that() -> None:
     mine = book()
     mine.admit([finding(TAMPER, 0, 40, what="defocused", lasted_s=40.0)], 40)
-    (update,) = mine.admit([finding(TAMPER, 0, 50, what="covered", lasted_s=30.0)], 50)
+    (update,) = mine.admit([finding(TAMPER, 0, 50, what="covered", lasted_s=50.0)], 50)
     assert update.after.facts["what"] == "covered"
 
 
