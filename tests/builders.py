@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -98,8 +100,8 @@ def scanner(box: Box, holder: int | None = 1, *, score: float = 0.9) -> Device:
     return Device("scanner", box, score, holder)
 
 
-def parcel(number: int, box: Box, facing: Facing = Facing.UP, *, since: float = 0.0, at: float = 0.0) -> Parcel:
-    """A parcel slot with its verdict."""
+def parcel(number: int, box: Box, facing: Facing = Facing.UP, *, since: float = 0.0, at: float = inf) -> Parcel:
+    """A parcel slot with its verdict; seen in every scene that it is put into, unless `at` says when it was last."""
     up = {Facing.UP: 0.95, Facing.NOT_UP: 0.05, Facing.UNKNOWN: 0.5}[facing]
     return Parcel(number, box, facing, up, 0 if facing is Facing.UNKNOWN else 10, since, at)
 
@@ -116,7 +118,8 @@ def scene(
     camera: str = CAMERA,
 ) -> Scene:
     """What rules see of one instant."""
-    return Scene(camera, at, size, tuple(people), tuple(devices), tuple(parcels), tuple(labels), frozenset(ended))
+    lying = tuple(replace(p, last_seen_at=at) if p.last_seen_at == inf else p for p in parcels)
+    return Scene(camera, at, size, tuple(people), tuple(devices), lying, tuple(labels), frozenset(ended))
 
 
 def act(start: float, end: float, parcels: Sequence[int] = (), *, track: int = 1, score: float = 0.9) -> Act:

@@ -206,6 +206,19 @@ def test_ordinary_work_raises_nothing(script: Script) -> None:
     assert run(script, frames(20)) == []
 
 
+@pytest.mark.parametrize("speed", [20, 60, 100])
+def test_parcels_that_are_only_carried_past_have_not_come_to_lie_there(speed: float) -> None:
+    def carried(t: float) -> Rows:
+        boxes = [(90 * n + speed * t, 400.0, 90 * n + speed * t + 60, 450.0) for n in range(3)]
+        return [("parcel", box, 0.85, {"up": 0.9, "not_up": 0.05}) for box in boxes if t > 5]
+
+    pipeline = pipeline_of(ScriptedDetector(carried))
+    for each in frames(25):
+        pipeline.process(each)
+    (zone,) = pipeline.census()
+    assert (zone.came_up, zone.up) == (0, 0)
+
+
 def test_where_phones_are_allowed_a_sweep_raises_nothing() -> None:
     polygon = [(0, 0), (1, 0), (1, 1), (0, 1)]
     allowed = Zone(name="packing", kind="packing", polygon=polygon, policy=Policy(phones="allowed"))

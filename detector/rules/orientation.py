@@ -1,7 +1,7 @@
 """A patch where too many parcels lie label up: scenes enter, a signal for each zone's patch leaves.
 
 Thrown parcels land any way up, so a patch with nearly every label on top was made by hand: by putting parcels down so,
-or by turning what lay there. A parcel is counted once, when it has come to lie still and its top was judged, and again
+or by turning what lay there. A parcel is counted once, when it was seen to lie still and its top was judged, and again
 when it is turned; while it stays it adds nothing. What is counted goes to the zone's `ZoneWatch`, which knows the usual
 rate and keeps the mean time between false alarms at what was set, however often one looks. Zones where labels lie up as
 a rule (a belt, a bench) are not judged; the log says so.
@@ -116,8 +116,8 @@ class OrientationRule:
         """A signal for each zone where a pattern has become plain, and again while it grows."""
         self._pass(scene)
         self._lose(scene)
-        come = [p for p in scene.parcels if p.id not in self._slots and self._settled(p, p.first_seen_at, scene.at)]
-        turned = [p for p in scene.parcels if self._was_turned(p, scene.at)]
+        come = [p for p in scene.parcels if p.id not in self._slots and self._settled(p, p.first_seen_at)]
+        turned = [p for p in scene.parcels if self._was_turned(p)]
         if come or turned:
             self._let_pass()
             for zone in self._count(come, turned, scene):
@@ -138,7 +138,7 @@ class OrientationRule:
                 others.append(parcel)
             elif slot.zone is not None:
                 known[slot.zone.name].append((parcel, slot))
-        at_rest = [p for p in others if scene.at - p.first_seen_at >= self._settings.settle_s]
+        at_rest = [p for p in others if self._has_lain(p, p.first_seen_at)]
         points = np.array([centre(p.box) for p in at_rest], np.float32).reshape(-1, 2)
         for parcel, zone in zip(at_rest, self._zones.of(points, scene.size), strict=True):
             if zone is not None and zone.name in unjudged:
@@ -189,16 +189,20 @@ class OrientationRule:
                 self._watches[slot.zone.name].lie([(slot.windows, slot.up)], -1)
         del self._lost[:-MOST_LOST]
 
-    def _settled(self, parcel: Parcel, since: float, at: float) -> bool:
-        return parcel.facing is not Facing.UNKNOWN and at - since >= self._settings.settle_s
+    def _settled(self, parcel: Parcel, since: float) -> bool:
+        return parcel.facing is not Facing.UNKNOWN and self._has_lain(parcel, since)
 
-    def _was_turned(self, parcel: Parcel, at: float) -> bool:
+    def _has_lain(self, parcel: Parcel, since: float) -> bool:
+        """Whether a parcel was seen for long enough where it lies: of what is carried past slots stay for a while."""
+        return parcel.last_seen_at - since >= self._settings.settle_s
+
+    def _was_turned(self, parcel: Parcel) -> bool:
         """Whether a known parcel lies otherwise than it was counted, and has lain so long enough."""
         slot = self._slots.get(parcel.id)
         if slot is None or slot.zone is None or slot.up is (parcel.facing is Facing.UP):
             return False
         since = _lies_since(parcel)
-        return since > slot.since and self._settled(parcel, since, at)
+        return since > slot.since and self._settled(parcel, since)
 
     def _count(self, come: list[Parcel], turned: list[Parcel], scene: Scene) -> list[Zone]:
         """Tell the watches of zones what came and was turned; returns the zones."""

@@ -397,7 +397,9 @@ def test_a_patch_among_many_thrown_parcels_is_found_where_it_is() -> None:
 def test_five_hundred_parcels_at_once_and_a_hundred_in_every_frame_are_fast() -> None:
     random = np.random.default_rng(1)
     crowd = [
-        parcel(n, box_at((600 * random.random(), 700 * random.random()), 20, 20), U if n % 3 == 0 else N, since=-10)
+        parcel(
+            n, box_at((600 * random.random(), 700 * random.random()), 20, 20), U if n % 3 == 0 else N, since=-10, at=0
+        )
         for n in range(500)
     ]
     people = [person(n, box_at((60 * n, 300), 60, 200)) for n in range(10)]
