@@ -172,7 +172,10 @@ def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
     if kinds & {IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.LINGERING, IncidentKind.BLIND_CORNER}:
         parts.append(COMMA[language].join(_people_items(record, kinds, say)))
     if IncidentKind.ORIENTATION_PATTERN in kinds:
-        parts.append(SEMICOLON[language].join(_patch(record["facts"], say)))
+        patch = _patch(record["facts"], say)
+        if not parts and holds(record["facts"], "out_of_hours"):  # else it is said of the people
+            patch.append(say("out_of_hours"))
+        parts.append(SEMICOLON[language].join(patch))
     if IncidentKind.TAMPER in kinds:
         parts.append(_tamper(record, say))
     last = [say("cut_off")] if record["facts"].get("ended_by") == "restart" else []

@@ -107,6 +107,23 @@ TABLE = [
         id="as stored by older edges",
     ),
     pytest.param(
+        record("orientation_pattern", facts={"up": 9, "judged": 9, "usual_rate": 0.35, "out_of_hours": True}),
+        "这一片 9 件包裹中 9 件面单朝上；平时 9 件中约 3 件；非工作时间",
+        "9 of 9 parcels in this patch were label up; usual here: 3 of 9; out of hours",
+        id="a patch made out of hours",
+    ),
+    pytest.param(
+        record(
+            "lingering",
+            findings=["orientation_pattern", "lingering"],
+            facts={"up": 9, "judged": 9, "usual_rate": 0.35, "out_of_hours": True, "people": 1, "stay_s": 420},
+        ),
+        "7 分钟，1 人，停留在货堆旁，非工作时间；这一片 9 件包裹中 9 件面单朝上；平时 9 件中约 3 件",
+        "7 minutes, one person, staying beside the parcels, out of hours; "
+        "9 of 9 parcels in this patch were label up; usual here: 3 of 9",
+        id="somebody beside it out of hours",
+    ),
+    pytest.param(
         record(
             "orientation_pattern",
             facts={"up": 18, "judged": 20, "turned_here": 6, "arrived_up": 3, "aligned": 0.9, "regular": True},

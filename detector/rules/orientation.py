@@ -353,7 +353,8 @@ class OrientationRule:
         by_hand = [slot for slot in turned if slot.turners]
         up = sum(slot.up for _, slot in patch)
         lay = sum(slot.up and slot.came == "lay" for _, slot in patch)
-        grave = len(by_hand) >= BY_HAND or not self._shifts.working(scene.at)
+        working = self._shifts.working(scene.at)
+        grave = len(by_hand) >= BY_HAND or not working
         boxes = [("up" if slot.up else "not_up", p.box) for p, slot in patch] + [("unknown", p.box) for p in unjudged]
         facts = {
             "up": up,
@@ -368,6 +369,7 @@ class OrientationRule:
             "turned_here": len(turned),
             "turned_by_person": len(by_hand),
             "watched_h": round(watch.watched_s / 3600, 1),
+            "out_of_hours": not working,
         }
         return Signal(
             IncidentKind.ORIENTATION_PATTERN,

@@ -232,7 +232,7 @@ def test_out_of_hours_a_pattern_is_graver() -> None:
         found = signals(
             (scene(begins + t, parcels=lying(TURNED, since=begins)) for t in times(0, 10, 1)), rule(shifts=day)
         )
-        assert [s.severity for s in found] == [severity]
+        assert [(s.severity, s.facts["out_of_hours"]) for s in found] == [(severity, hour == 23)]
 
 
 # Time.
