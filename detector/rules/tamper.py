@@ -261,11 +261,15 @@ class TamperRule:
             return spell.calm_since is None and scene.at >= spell.again_at and self._may_go_on(spell, scene.at)
         if spell.what == "dark" and self._memory.usual.dark_at(scene.at):
             return False
+        return lasted_s >= self._waits_s(spell, scene) and self._may_tell(spell.what, scene.at)
+
+    def _waits_s(self, spell: Spell, scene: Scene) -> float:
+        """How long a disturbance must have lasted; a frozen picture was waited for already."""
+        if spell.what == "frozen":
+            return 0.0
         picture = (0.0, 0.0, float(scene.size[0]), float(scene.size[1]))
         filled = any(covered_share(picture, person.box) >= FILLED for person in scene.people)
-        return lasted_s >= self._settings.after_s * (PATIENCE if filled else 1.0) and self._may_tell(
-            spell.what, scene.at
-        )
+        return self._settings.after_s * (PATIENCE if filled else 1.0)
 
     def _may_go_on(self, spell: Spell, at: float) -> bool:
         """Whether an incident that began with a spell may still be told of at frame time `at`."""

@@ -213,6 +213,12 @@ def test_a_frozen_picture_is_told_where_pictures_used_to_change() -> None:
     assert disturbances(signals) == [("frozen", NOON + 120, NOON + 140)]
 
 
+def test_a_frozen_picture_waits_for_its_own_time_and_no_other() -> None:
+    by = TamperRule(Settings(after_s=60), Shifts(Calendar(), "UTC"))
+    signals = told([*shown(FINE, 0, 120), *frozen(120, 300)], by)
+    assert disturbances(signals) == [("frozen", NOON + 120, NOON + 140)]
+
+
 def test_a_picture_that_never_changed_is_not_frozen() -> None:
     assert told(frozen(0, 3600)) == []
 
