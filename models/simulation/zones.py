@@ -36,7 +36,7 @@ from simulation.intervals import count_interval, share_interval
 from detector.config import WHOLE_FRAME, OrientationRule
 from detector.rules.edetector import CORRELATION, Rows
 from detector.rules.orientation import AGAIN_S
-from detector.rules.zone_watch import LearnedRate, LearnedZone, ZoneWatch
+from detector.rules.zone_watch import ZoneWatch
 from detector.values import DAY_S
 
 CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
@@ -44,7 +44,7 @@ HOUR_S = 3600.0
 WORK_H = (8.0, 26.0)  # from 8 in the morning to 2 at night
 SHIFT_H = 20.0  # when the night shift begins
 LEVELS = (0.1, 1.0, 10.0, 100.0)  # false alarms a zone-month
-BEFORE_S = 2 * HOUR_S  # of ordinary work before a pattern is planted
+WORKED_DAYS, BEFORE_S = 7, 2 * HOUR_S  # of ordinary work before a pattern is planted
 TOLD_S = 60.0  # a planted pattern must be told within this
 
 
@@ -253,7 +253,7 @@ def month(job: tuple[Setting, float, int, int]) -> dict[str, Any]:
 
 
 def plant(job: tuple[Setting, float, str, float, int]) -> dict[str, Any]:
-    """A pattern of 18 of 20 parcels in a zone at work, of a known rate: was it told, and how soon?
+    """A pattern of 18 of 20 parcels in a zone that has worked for a week, of a known rate: was it told, and how soon?
 
     `how` is *put* (within 90 s), *turned* (thrown parcels, half an hour later, one every 5 s) or *found* (it lies there
     when the camera is switched on). Seconds count from when the last of it could be read.
@@ -264,12 +264,10 @@ def plant(job: tuple[Setting, float, str, float, int]) -> dict[str, Any]:
     up = random.permutation(np.arange(20) < 18)
     middle, spread = random.uniform(0.15, 0.85, 2), 0.06
     if how != "found":
-        week = 7 * zone.throws * zone.size / (1 + zone.size * CORRELATION)
-        read = zone.read_rate(12 * HOUR_S)
-        learned = LearnedRate(up=week * read, not_up=week * (1 - read), left_out=0)
-        # As after a week: wealth at rest, which is the most that is recalled.
-        zone.watch.recall(LearnedZone(watched_s=7 * DAY_S, wealth=1.0, rates={"": learned}))
-        begins = WORK_H[0] * HOUR_S
+        # Work costs wealth as much as it teaches what is usual, so it can't be left out.
+        for _ in range(WORKED_DAYS):
+            zone.day()
+        begins = zone.now + WORK_H[0] * HOUR_S
         zone.pass_until(begins)
         for at in np.sort(
             random.uniform(begins, begins + BEFORE_S, random.poisson(zone.throws * BEFORE_S / HOUR_S / 18))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulation.zones import LEVELS, Setting, card_setting, month, page, plant, power_of, rate_of, settings
+from simulation.zones import LEVELS, Setting, Zone, card_setting, month, page, plant, power_of, rate_of, settings
+
+from detector.values import DAY_S
 
 
 def test_false_alarms_keep_to_the_set_rate() -> None:
@@ -18,6 +20,16 @@ def test_planted_patterns_are_found_soon(how: str) -> None:
     found = power_of([plant((Setting(), 1.0, how, 0.2, seed)) for seed in range(20)])
     assert found["told"] >= 18
     assert found["last_s"] <= 60
+
+
+@pytest.mark.parametrize(("how", "days"), [("put", 7), ("turned", 7), ("found", 0)])
+def test_the_zone_has_worked_before_a_pattern_is_planted_but_where_the_camera_starts(
+    monkeypatch: pytest.MonkeyPatch, how: str, days: int
+) -> None:
+    worked: list[Zone] = []
+    monkeypatch.setattr(Zone, "day", lambda zone: worked.append(zone) or zone.pass_until(zone.now + DAY_S))
+    plant((Setting(), 1.0, how, 0.2, 1))
+    assert len(worked) == days
 
 
 def test_the_same_seed_gives_the_same_zone() -> None:
