@@ -5,7 +5,8 @@
 
 Sets, none of them trained on (`evaluation/sets.py`): rendered scenes held out as wholes, `DATA/real/val` by source,
 `DATA/real_check`, and of one's own YOLO folders (`--real`) and manifests (`--own`). Rendered seeds divisible by ten
-choose thresholds and are reported nowhere; real pictures choose nothing.
+choose thresholds and are reported nowhere; so does split *val* of one's own manifests, which comes before them where
+enough of a class is marked. Other real pictures choose nothing.
 
 Writes `evaluation.html`, one page with plots and the worst cases as pictures, and `evaluation.md` into `--out`.
 `--write` puts the thresholds that the choosing scenes give, figures and curves into the card; sets whose figures stand
@@ -27,7 +28,7 @@ from evaluation.acts import UNCLEAR
 from evaluation.measure import Case, Look, Measured, looker, measure, offered_labels
 from evaluation.page import Compared, Evaluation, markdown, write_page
 from evaluation.results import Acts, card_figures, chosen_thresholds, compared_figures, judge_acts
-from evaluation.sets import CHOOSE, RENDERED, JudgedSet, gathered
+from evaluation.sets import CHOOSE, FEWEST_TO_CHOOSE, RENDERED, JudgedSet, choosing_name, gathered
 from manifest import SetError, run
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -86,7 +87,10 @@ def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, varian
     look, thresholds, chosen = look_of(card), dict(card.thresholds), None
     choosing = [judged for judged in sets if judged.purpose == CHOOSE]
     if choose and not choosing:
-        raise SetError("no scene to choose thresholds by (rendered seeds divisible by ten; give --rendered)")
+        raise SetError(
+            "nothing to choose thresholds by: rendered seeds divisible by ten (--rendered), or pictures of split val "
+            f"of own footage (--own) in which {FEWEST_TO_CHOOSE} of a class are marked and 'known' names it"
+        )
     # All of them before the first is looked at: measuring takes long, and would be lost at the one that is corrupt.
     for judged in sets:
         for sample in judged.samples:
@@ -94,7 +98,9 @@ def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, varian
     seen: dict[Path, Detections] = {}
     measured = measure_all(choosing, card, look, thresholds, "choosing", seen) if choosing else []
     if measured:
-        chosen = chosen_thresholds(measured[0], thresholds)
+        chosen = thresholds
+        for one in measured:
+            chosen = chosen_thresholds(one, chosen)
         if choose and chosen != thresholds:
             thresholds = chosen
             measured = measure_all(choosing, card, look, thresholds, "choosing again", seen)
@@ -110,8 +116,8 @@ def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, varian
 
 def acts_of(measured: Sequence[Measured], card: ModelCard) -> Acts | None:
     """Contenders for acts; adds the wrong ones of the best to the cases of the reported scenes."""
-    choosing = next((m for m in measured if m.judged.purpose == CHOOSE), None)
-    reported = next((m for m in measured if m.judged.name == RENDERED), None)
+    by_name = {m.judged.name: m for m in measured}
+    choosing, reported = by_name.get(choosing_name(RENDERED)), by_name.get(RENDERED)
     if choosing is None or reported is None:
         return None
     acts = judge_acts(choosing.people, reported.people, card.traits)

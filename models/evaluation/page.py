@@ -85,7 +85,7 @@ class Evaluation:
     Attributes:
         card: Its card.
         thresholds: Least scores that the figures are told at.
-        chosen: Thresholds that the choosing scenes would give; `None` without such scenes.
+        chosen: Thresholds that the choosing pictures would give; `None` without such pictures.
         sets: Everything measured.
         acts: Contenders for acts; `None` where no act is known or there is nothing to choose by.
         variants: Other precisions, if they were measured.
@@ -144,7 +144,7 @@ def html(evaluation: Evaluation) -> str:
         f"<title>{escape(card.name)}: evaluation</title><style>{STYLE}</style>"
         f"<h1>{escape(card.name)} <small>{escape(card.file)}, sha256 {card.sha256[:12]}…</small></h1>"
         f"<p>Pictures are looked at as <code>labelwatch detect</code> does: the whole frame, then each person closely. "
-        f"Least scores: {least}. Scenes with seeds divisible by ten chose thresholds and are told of nowhere. "
+        f"Least scores: {least}, {_whence(evaluation)}. "
         "Intervals are 95 %: Wilson's for shares, otherwise a bootstrap over pictures, where those of one scene or "
         f"video are drawn together; of a single one there is none.</p><nav>{links}</nav>"
     )
@@ -152,6 +152,17 @@ def html(evaluation: Evaluation) -> str:
     tail = f"<h2>Left out</h2><ul>{left_out}</ul>" if left_out else ""
     body = "".join(f"<h2 id='{key}'>{escape(title)}</h2>{content}" for key, title, content in sections)
     return head + body + tail
+
+
+def _whence(evaluation: Evaluation) -> str:
+    """Where the least scores are from."""
+    if evaluation.chosen == evaluation.thresholds:
+        return f"chosen by pictures that are told of nowhere: {_choosing(evaluation)}"
+    return "as they stand in the card"
+
+
+def _choosing(evaluation: Evaluation) -> str:
+    return "; ".join(escape(m.judged.title) for m in evaluation.sets if m.judged.purpose == CHOOSE)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -199,7 +210,7 @@ def _classes(evaluation: Evaluation) -> str:
     chosen = ""
     if evaluation.chosen:
         said = ", ".join(f"{label} {value:.2f}" for label, value in evaluation.chosen.items())
-        chosen = f"<p>The choosing scenes give these least scores: {said}.</p>"
+        chosen = f"<p>Pictures that are told of nowhere ({_choosing(evaluation)}) give these least scores: {said}.</p>"
     return note + table(CLASS_HEAD, _class_table(evaluation)) + chosen + f"<ul>{sets}</ul>"
 
 

@@ -30,7 +30,7 @@ from evaluation.acts import (
 )
 from evaluation.figures import Bin, Estimate, Share, binned, bootstrapped, false_alarm_curve
 from evaluation.measure import Measured
-from evaluation.sets import CHOOSE, RENDERED, WALLET
+from evaluation.sets import CHOOSE, OWN, RENDERED, WALLET
 
 # Acts add up looks, and a look that missed the phone says nothing: for devices recall counts twice.
 RECALL_WEIGHT = {"phone": 2.0, "scanner": 2.0}
@@ -42,7 +42,7 @@ FEWEST_COMPARED = 50
 
 
 def chosen_thresholds(choosing: Measured, shipped: Mapping[str, float]) -> dict[str, float]:
-    """Thresholds with the largest F-measure on the choosing scenes; those shipped where a class was never found."""
+    """Thresholds with the largest F-measure on a set that chooses; those shipped where a class was never found."""
     thresholds = dict(shipped)
     for label, count in choosing.classes.items():
         best = count.best_threshold(RECALL_WEIGHT.get(label, 1.0))
@@ -232,6 +232,14 @@ def card_figures(
     """What a card carries: `figures` by set, and `curves`, of which `phone_recall_by_px` tells how far one sees."""
     figures: dict[str, Any] = {}
     curves: dict[str, Any] = {}
+    by_name = {measured.judged.name: measured for measured in sets}
+    of_sizes = by_name.get(RENDERED, by_name.get(OWN))
+    # How far a camera sees is not to hang on the few phones of a day or two.
+    if of_sizes is not None and len(of_sizes.phones) >= (1 if of_sizes.judged.name == RENDERED else FEWEST_COMPARED):
+        curves["phone_recall_by_px"] = [
+            {"px": [b.low, None if np.isinf(b.high) else b.high], "phones": b.share.of, "found": b.share.hits}
+            for b in phone_bins(of_sizes, thresholds["phone"])
+        ]
     for measured in sets:
         if measured.judged.purpose == CHOOSE:
             continue
@@ -245,11 +253,6 @@ def card_figures(
             for row in class_rows(measured, thresholds)
         }  # fmt: skip
         if measured.judged.name == RENDERED:
-            if measured.phones:
-                curves["phone_recall_by_px"] = [
-                    {"px": [b.low, None if np.isinf(b.high) else b.high], "phones": b.share.of, "found": b.share.hits}
-                    for b in phone_bins(measured, thresholds["phone"])
-                ]
             if measured.facings:
                 last = facing_of_bins(measured.facings)[-1]
                 figures[RENDERED]["facing"] = {

@@ -7,13 +7,14 @@
 - `DATA/real_check/phone` (held and CCTV phones, by video) and `DATA/real_check/wallet` (phones and look-alikes).
 - further folders with `images/`, `labels/` (YOLO text) and `sources.yaml` in the form of `models/sources.yaml`.
 - `own`: pictures of manifests, as `labelwatch label-export` writes them, that lie in one split; in each of them the
-  classes that its line says are known.
+  classes that its line says are known. Where that is *test*, those of *val* choose thresholds.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from dataset import (
     side_px,
     source_of,
 )
-from manifest import Picture, SetError, pictures_of
+from manifest import Picture, SetError, pictures_of, read_manifest
 
 from detector.tools.stills import SUFFIXES
 from detector.values import LABELS
@@ -44,6 +45,7 @@ from detector.values import LABELS
 CHOOSE, REPORT = "choose", "report"
 COCO = ("coco128", "tiny_coco")
 REAL_CHECK, WALLET, RENDERED, OWN = "real_check", "wallet", "rendered", "own"
+FEWEST_TO_CHOOSE = 20  # objects of a class: by fewer of one's own a threshold would be a matter of luck
 # A parcel that shows no label is put where its label would be: labels are about 0.4 of a top face's side.
 LABEL_OF_PARCEL = 0.4
 
@@ -143,17 +145,17 @@ def gathered(
             if folder.is_dir():
                 samples = tuple(yolo_samples(folder, lambda stem: stem.rpartition("_f")[0] or stem))
                 sets.append(JudgedSet(name, title, ("phone",), samples))
-    if own:
-        sets.append(own_set(own, split))
     for folder in real:
         theirs = real_sets(folder, read_sources(folder / "sources.yaml"))
         # Figures, colours and curves are told by the names of sets: two of one name would take each other's place.
-        taken = {REAL_CHECK, WALLET, RENDERED, *(judged.name for judged in sets)}
+        taken = {REAL_CHECK, WALLET, RENDERED, *([OWN] if own else []), *(judged.name for judged in sets)}
         if double := taken.intersection(judged.name for judged in theirs):
             raise SetError(f"{folder / 'sources.yaml'}: source {min(double)}: another set is called so (name it anew)")
         sets += theirs
     if folders:
         sets += rendered_sets(folders)
+    if own:
+        sets += own_sets(own, split)
     if not sets:
         raise SetError(
             "no set to judge by: give --data, --rendered, --real or --own (models/README.md says what they hold)"
@@ -161,8 +163,11 @@ def gathered(
     return sets
 
 
-def own_set(manifests: Sequence[Path], split: str) -> JudgedSet:
-    """Pictures of manifests that lie in a split; those in which no class is known judge nothing, and are counted.
+def own_sets(manifests: Sequence[Path], split: str) -> list[JudgedSet]:
+    """Pictures of manifests that lie in a split, and those of split *val* that choose, unless it is the one told of.
+
+    Pictures in which no class is known judge nothing, and are counted. A class chooses where `FEWEST_TO_CHOOSE` of it
+    are marked.
 
     Raises:
         SetError: As `pictures_of`; or in no picture a class is known.
@@ -176,9 +181,27 @@ def own_set(manifests: Sequence[Path], split: str) -> JudgedSet:
         )
     known = tuple(label for label in LABELS if any(label in picture.known for picture in judging))
     untold = len(pictures) - len(judging)
-    passed_over = (f"{OWN}: pictures in which no class is marked completely: {untold}",) if untold else ()
+    passed_over = [f"{OWN}: pictures in which no class is marked completely: {untold}"] if untold else []
+    sets = []
+    if split != "val":
+        choosing = [p for path in manifests for p in read_manifest(path) if p.split == "val" and p.known]
+        marked = Counter(t.label for p in choosing for t in p.things if t.label in p.known and not t.doubtful)
+        enough = tuple(label for label in LABELS if marked[label] >= FEWEST_TO_CHOOSE)
+        passed_over += [
+            f"{OWN}: {label}: {n} marked in split val choose no least score, {FEWEST_TO_CHOOSE} would"
+            for label, n in marked.items()
+            if label not in enough
+        ]
+        if enough:
+            samples = tuple(map(_own_sample, choosing))
+            sets.append(JudgedSet(choosing_name(OWN), "own footage, split val", enough, samples, purpose=CHOOSE))
     title = f"own footage, split {split}"
-    return JudgedSet(OWN, title, known, tuple(map(_own_sample, judging)), passed_over=passed_over)
+    return [*sets, JudgedSet(OWN, title, known, tuple(map(_own_sample, judging)), passed_over=tuple(passed_over))]
+
+
+def choosing_name(name: str) -> str:
+    """What the set is called that chooses for another one."""
+    return f"{name} {CHOOSE}"
 
 
 def _own_sample(picture: Picture) -> Sample:
@@ -268,7 +291,7 @@ def rendered_sets(folders: list[Path]) -> list[JudgedSet]:
     if not samples[CHOOSE] and not samples[REPORT]:
         raise SetError(f"{folders[0]}: no scene is held out (seeds divisible by five are)")
     return [
-        JudgedSet(f"{RENDERED} {purpose}" if purpose == CHOOSE else RENDERED, "held-out rendered scenes", LABELS,
+        JudgedSet(choosing_name(RENDERED) if purpose == CHOOSE else RENDERED, "held-out rendered scenes", LABELS,
                   tuple(found), purpose=purpose, passed_over=tuple(without_picture) if purpose == REPORT else ())
         for purpose, found in samples.items()
         if found

@@ -72,12 +72,16 @@ def rendered_set(folder: Path, scenes: dict[str, dict[str, Any]], *, with_pictur
 
 
 def own_manifest(folder: Path, pictures: dict[str, tuple[str, ...]], *things: Thing, split: str = "test") -> Path:
-    """A manifest of pictures by stem, with the classes that are known in each; all show the same things."""
+    """A manifest of pictures by stem, with the classes that are known in each; all show the same things.
+
+    Those whose stem begins with `val` lie in that split, the others in `split`.
+    """
     path = folder / "manifest.jsonl"
+    split_of = {stem: "val" if stem.startswith("val") else split for stem in pictures}
     write_manifest(
         path,
         (
-            Picture(picture(folder / f"{stem}.jpg"), "site:x", stem, "own footage", split, known, things)
+            Picture(picture(folder / f"{stem}.jpg"), "site:x", stem, "own footage", split_of[stem], known, things)
             for stem, known in pictures.items()
         ),
     )

@@ -227,8 +227,37 @@ def test_a_precision_that_cannot_run_here_says_so(card: Path, rendered: Path) ->
 
 
 def test_thresholds_are_not_chosen_by_real_pictures(card: Path, data: Path) -> None:
-    with pytest.raises(SetError, match="no scene to choose thresholds by"):
+    with pytest.raises(SetError, match="nothing to choose thresholds by"):
         evaluated(card, data=data, choose=True)
+
+
+def test_thresholds_come_of_own_footage(card: Path, tmp_path: Path) -> None:
+    pictures = {"a": ("person", "phone"), "b": ("person",), **{f"val{k}": ("person",) for k in range(20)}}
+    things = Thing("person", (100, 100, 200, 300)), Thing("phone", (140, 170, 160, 190))
+    manifest = own_manifest(tmp_path, pictures, *things)
+    card.write_text(yaml.safe_dump(yaml.safe_load(card.read_text()) | {"thresholds": {"phone": 0.12}}))
+    done = run("--own", manifest, "--card", card, "--out", tmp_path / "page", "--write")
+    assert done.returncode == 0, done.stderr
+    tree = yaml.safe_load(card.read_text())
+    assert (tree["thresholds"]["person"], tree["thresholds"]["phone"]) == (0.6, 0.12)
+    assert tree["figures"]["own"]["person"]["recall"] == 1.0
+    assert not tree["curves"]
+    page = (tmp_path / "page" / "evaluation.html").read_text()
+    assert "chosen by pictures that are told of nowhere: own footage, split val." in page
+    run("--own", manifest, "--card", card, "--out", tmp_path / "page", "--split", "val")
+    assert "as they stand in the card." in (tmp_path / "page" / "evaluation.html").read_text()
+
+
+def test_own_footage_comes_before_rendered_scenes_in_choosing(tmp_path: Path, rendered: Path) -> None:
+    faint: Row = ("person", 500.0, 150.0, 40.0, 100.0, 0.3, {})  # of the rendered scenes a false one
+    card = find_card(str(card_file(model_file(tmp_path / "tiny.onnx", raw_output([PERSON, PHONE, faint])))))
+    pictures = {"a": ("person",), **{f"val{k}": ("person",) for k in range(10)}}
+    people = Thing("person", (100, 100, 200, 300)), Thing("person", (480, 100, 520, 200))
+    own = own_manifest(tmp_path / "own", pictures, *people)
+    for manifests, least in (([], 0.6), ([own], 0.3)):
+        told = evaluate(card, gathered(None, [rendered], [], manifests), choose=True, variants=False)
+        assert told.thresholds["person"] == least
+        assert told.acts is not None and told.acts.people == 3  # by the rendered scenes all the same
 
 
 def measured_nothing(*_: object, **__: object) -> None:

@@ -21,7 +21,7 @@ from evaluation.figures import (
     reliability,
 )
 from evaluation.measure import Measured
-from evaluation.results import chosen_thresholds
+from evaluation.results import card_figures, chosen_thresholds
 from evaluation.sets import CHOOSE, JudgedSet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +110,17 @@ def test_a_single_group_has_no_interval() -> None:
     told = counted(([0.9], [HIT], 2)).ap50()
     assert told.record() == [0.505, None, None]
     assert str(told) == "0.505 (no interval)"
+
+
+def test_own_footage_says_how_small_a_phone_is_found_where_it_shows_enough_of_them() -> None:
+    own = Measured(JudgedSet("own", "", (), ()), {}, phones=[(20.0, 30.0, 0.5)] * 49)
+    least = dict.fromkeys(LABELS, 0.25)
+    assert card_figures([own], least, None)[1] == {}
+    own.phones.append((20.0, 30.0, 0.1))
+    curve = [{"px": [16, 24], "phones": 50, "found": 49}]
+    assert card_figures([own], least, None)[1] == {"phone_recall_by_px": curve}
+    rendered = Measured(JudgedSet("rendered", "", (), ()), {}, phones=[(10.0, 15.0, 0.5)])
+    assert card_figures([own, rendered], least, None)[1]["phone_recall_by_px"][0]["px"] == [8, 12]
 
 
 def test_a_chosen_threshold_keeps_the_hit_it_was_chosen_by() -> None:

@@ -96,6 +96,18 @@ def test_own_footage_judges_what_is_known_in_each_picture(tmp_path: Path) -> Non
     assert judged.passed_over == ("own: pictures in which no class is marked completely: 1",)
 
 
+def test_own_footage_of_split_val_chooses_by_classes_of_which_enough_is_marked(tmp_path: Path) -> None:
+    pictures = {"a": ("person", "phone"), **{f"val{k}": ("person",) for k in range(10)}, "valx": ("phone",)}
+    people = [Thing("person", (10, 10, 30, 60)), Thing("person", (50, 10, 70, 60)), Thing("phone", (5, 5, 9, 9))]
+    manifest = own_manifest(tmp_path, pictures, *people)
+    choosing, reported = gathered(None, [], [], [manifest])
+    assert (choosing.name, choosing.purpose, choosing.known) == ("own choose", CHOOSE, ("person",))
+    assert (reported.name, len(reported.samples)) == ("own", 1)
+    assert reported.passed_over == ("own: phone: 1 marked in split val choose no least score, 20 would",)
+    (alone,) = gathered(None, [], [], [manifest], "val")  # what is told of chooses nothing
+    assert (alone.name, len(alone.samples)) == ("own", 11)
+
+
 def test_own_footage_that_judges_nothing_is_refused(tmp_path: Path) -> None:
     manifest = own_manifest(tmp_path, {"a": ()}, split="val")
     with pytest.raises(SetError, match=r"manifest\.jsonl: no picture in split test, but 1 in val"):
