@@ -56,6 +56,7 @@ class Batch:
         known: `(B, 5)` whether a class is marked completely.
         clean: `images` before light, noise and compression were drawn.
         real: `(B,)` whether a square is of a real picture.
+        proposed: `(B, M)` whether a model alone says of which class the object is: of it only traits are learnt.
     """
 
     images: np.ndarray
@@ -66,6 +67,7 @@ class Batch:
     known: np.ndarray
     clean: np.ndarray
     real: np.ndarray
+    proposed: np.ndarray
 
 
 class _Hand(NamedTuple):
@@ -98,6 +100,7 @@ class _Truth:
     boxes: np.ndarray
     traits: np.ndarray
     doubtful: np.ndarray
+    proposed: np.ndarray
 
 
 def traits_of(thing: Thing) -> np.ndarray:
@@ -138,6 +141,7 @@ class Looks:
                 np.array([thing.box for thing in picture.things], np.float32).reshape(-1, 4),
                 np.array([traits_of(thing) for thing in picture.things], np.float32).reshape(-1, len(TRAITS)),
                 np.array([thing.doubtful for thing in picture.things], bool),
+                np.array([thing.proposed for thing in picture.things], bool),
             )
             for picture in pictures
         ]
@@ -147,7 +151,7 @@ class Looks:
             for thing in picture.things
             if picture.source != "rendered"
             and thing.label == "phone"
-            and not thing.doubtful
+            and not (thing.doubtful or thing.proposed)
             and side_of(thing.box) > 60
         ]
         frames, close = [], []
@@ -228,7 +232,7 @@ class Looks:
             return None
         box = np.float32([[xs[0], ys[0], xs[-1] + 1, ys[-1] + 1]]).clip(0, height)
         unknown = np.full((1, len(TRAITS)), np.nan, np.float32)
-        return _Truth(np.array([LABELS.index("phone")]), box, unknown, np.array([False]))
+        return _Truth(np.array([LABELS.index("phone")]), box, unknown, np.array([False]), np.array([False]))
 
     def _square(self, n: int, x: float, y: float, side: float, out: int, *, acts: bool, hands=()):
         scale, rng, truth = out / side, self._rng, self._truth[n]
@@ -258,7 +262,9 @@ class Looks:
         doubtful = truth.doubtful | cropped | small
         picture = self._pictures[n]
         known = np.array([label in picture.known for label in LABELS])
-        seen = _Truth(truth.classes[inside], boxes[inside], traits[inside], doubtful[inside])
+        seen = _Truth(
+            truth.classes[inside], boxes[inside], traits[inside], doubtful[inside], truth.proposed[inside]
+        )  # fmt: skip
         if hands and rng.random() < 0.6:
             hand = hands[rng.integers(len(hands))]
             long_side = hand.height * scale * rng.uniform(0.06, 0.13)
@@ -347,10 +353,11 @@ def collated(looks) -> Batch:
     batch = Batch(
         np.stack(images), np.zeros(shape, np.int64), np.zeros((*shape, 4), np.float32),
         np.full((*shape, len(TRAITS)), np.nan, np.float32), np.zeros(shape, bool),
-        np.stack(known), np.stack(clean), np.array(real),
+        np.stack(known), np.stack(clean), np.array(real), np.zeros(shape, bool),
     )  # fmt: skip
     for row, truth in enumerate(truths):
         n = len(truth.classes)
         batch.classes[row, :n], batch.boxes[row, :n] = truth.classes, truth.boxes
         batch.traits[row, :n], batch.doubtful[row, :n] = truth.traits, truth.doubtful
+        batch.proposed[row, :n] = truth.proposed
     return batch

@@ -27,9 +27,9 @@ class SceneLoss(v8DetectionLoss):
         scores = predictions["scores"].permute(0, 2, 1).contiguous()
         anchors, strides = make_anchors(predictions["feats"], self.stride, 0.5)
         size = torch.tensor(predictions["feats"][0].shape[2:], device=self.device, dtype=scores.dtype) * self.stride[0]
-        classes, boxes, traits, doubtful, known = (
+        classes, boxes, traits, doubtful, known, proposed = (
             torch.from_numpy(a).to(self.device)
-            for a in (batch.classes, batch.boxes, batch.traits, batch.doubtful, batch.known)
+            for a in (batch.classes, batch.boxes, batch.traits, batch.doubtful, batch.known, batch.proposed)
         )
         taught = (boxes.sum(2, keepdim=True) > 0) & ~doubtful[..., None]
         predicted = self.bbox_decode(anchors, distribution)
@@ -45,8 +45,9 @@ class SceneLoss(v8DetectionLoss):
         places = anchors * strides
         weight = known[:, None].expand(-1, scores.shape[1], -1).to(scores)
         weight = weight * ~self._in_doubt(places, boxes, classes, doubtful)
-        # What was marked is learnt even where its class isn't marked completely.
-        weight = torch.maximum(weight, (targets[..., : len(LABELS)] > 0).to(weight))
+        # What a person marked is learnt even where its class isn't marked completely.
+        by_person = ~proposed.gather(1, index)[..., None]
+        weight = torch.maximum(weight, (by_person & (targets[..., : len(LABELS)] > 0)).to(weight))
         own_class = torch.where(positive, classes.gather(1, index), -1)
         own_traits = traits.gather(1, index[..., None].expand(-1, -1, traits.shape[2]))
         trait_weight = torch.zeros_like(own_traits)

@@ -13,7 +13,9 @@ class is unknown, not background. Boxes are x1, y1, x2, y2 in pixels. Of an obje
 - `not_use`, `not_act`: what a judged phone or person certainly did not do, where nothing else is known;
 - `angle` of a label: its text lines against the picture's x axis, degrees, counter-clockwise as seen, modulo 180;
 - `hands` of a person: where the wrists are, x and y in pixels, as far as they are seen;
-- `doubtful`: too small, hidden or unsure to be taught or judged: its place is neither object nor background.
+- `doubtful`: too small, hidden or unsure to be taught or judged: its place is neither object nor background;
+- `by`: `model` where it is but a proposal. As long as its class isn't named in `known`, that it is one isn't taught:
+  a class of which only finds are taught, and nothing as background, is soon seen everywhere.
 
 What is left out is unknown. `labelwatch label-export` writes the same format for a site's own footage.
 """
@@ -23,7 +25,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,7 @@ class Thing:
     not_use: str | None = None
     not_act: str | None = None
     hands: tuple[tuple[float, float], ...] = ()
+    proposed: bool = False
 
     def record(self) -> dict[str, Any]:
         """The JSON object of the manifest, without what is unknown."""
@@ -63,7 +66,8 @@ class Thing:
         box = [round(float(v), 2) for v in self.box]
         if self.hands:
             said["hands"] = [[round(float(v), 1) for v in hand] for hand in self.hands]
-        return {"label": self.label, "box": box} | said | ({"doubtful": True} if self.doubtful else {})
+        said |= {"doubtful": True} if self.doubtful else {}
+        return {"label": self.label, "box": box} | said | ({"by": "model"} if self.proposed else {})
 
 
 @dataclass(frozen=True)
@@ -150,15 +154,16 @@ def pictures_of(path: Path, split: str) -> list[Picture]:
 
 
 def _picture(tree: dict[str, Any], folder: Path) -> Picture:
+    things = tuple(_thing(row, tree["known"]) for row in tree["objects"])
     for label in tree["known"]:
         _one_of(label, LABELS, "class")
     return Picture(
         folder / tree["picture"], str(tree["source"]), str(tree["group"]), str(tree["licence"]),
-        _one_of(tree["split"], SPLITS, "split"), tuple(tree["known"]), tuple(_thing(row) for row in tree["objects"]),
+        _one_of(tree["split"], SPLITS, "split"), tuple(tree["known"]), things,
     )  # fmt: skip
 
 
-def _thing(row: dict[str, Any]) -> Thing:
+def _thing(row: dict[str, Any], known: Sequence[str]) -> Thing:
     x1, y1, x2, y2 = (float(v) for v in row["box"])
     if not (x2 > x1 and y2 > y1):
         raise ValueError(f"box {row['box']} has no extent")
@@ -169,6 +174,7 @@ def _thing(row: dict[str, Any]) -> Thing:
         _one_of(row.get("act"), (None, *ACTS), "act"), None if angle is None else float(angle) % 180,
         bool(row.get("doubtful", False)), _one_of(row.get("not_use"), (None, *USES), "use"),
         _one_of(row.get("not_act"), (None, *ACTS), "act"), tuple((float(x), float(y)) for x, y in row.get("hands", ())),
+        row.get("by") == "model" and row["label"] not in known,
     )  # fmt: skip
 
 

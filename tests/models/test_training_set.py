@@ -255,6 +255,18 @@ def test_a_manifest_says_back_what_was_written(tmp_path_factory: pytest.TempPath
     assert list(read_manifest(folder / "manifest.jsonl")) == [picture]
 
 
+def test_what_a_model_proposes_is_a_proposal_until_its_class_is_known(tmp_path: Path) -> None:
+    rows = [
+        {"label": label, "box": [0, 0, 9, 9], "by": by} for label in ("person", "phone") for by in ("model", "person")
+    ]
+    line = {"picture": "a.png", "source": "s", "group": "g", "licence": "own", "split": "train", "known": ["phone"]}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line | {"objects": rows}))
+    (picture,) = read_manifest(tmp_path / "manifest.jsonl")
+    assert [thing.proposed for thing in picture.things] == [True, False, False, False]
+    write_manifest(tmp_path / "again.jsonl", [picture])
+    assert list(read_manifest(tmp_path / "again.jsonl")) == [picture]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
