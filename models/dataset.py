@@ -41,6 +41,7 @@ from rich.progress import track
 from detector.cards import read_card
 from detector.errors import ModelError
 from detector.inference.zoom import cut_square, zoom_square
+from detector.tools.adding import hush_ultralytics
 from detector.values import LABELS
 
 SOURCES = Path(__file__).resolve().with_name("sources.yaml")
@@ -225,6 +226,7 @@ def _finite(word: str) -> float:
 
 def load_teacher(checkpoint: Path) -> Teacher:
     """The starting network as a function of a picture that returns (label, score, box in pixels)."""
+    hush_ultralytics()
     from ultralytics import YOLO
 
     model = YOLO(str(checkpoint), task="detect")
@@ -254,6 +256,7 @@ def load_teacher(checkpoint: Path) -> Teacher:
 
 def load_pose(checkpoint: Path) -> Pose:
     """A COCO pose network as a function of a picture that returns people's boxes and their wrists in pixels."""
+    hush_ultralytics()
     from ultralytics import YOLO
 
     model = YOLO(str(checkpoint), task="pose")

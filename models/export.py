@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -35,32 +36,37 @@ from detector.inference.letterbox import Letterbox
 from detector.inference.session import Session
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
 from detector.pictures import Bgr
+from detector.tools.adding import hush_ultralytics
 from detector.tools.stills import pictures_in, read_picture
 from detector.values import LABELS, PERSON, TRAITS
 
 HERE = Path(__file__).resolve().parent
 
-ORIGIN = (
-    "YOLO11n, started from Ultralytics' COCO weights (AGPL-3.0) and trained with models/train.py on rendered warehouse "
-    "scenes (ours) and real pictures (models/sources.yaml lists them with their licences)"
-)
+ORIGIN = "YOLO11n, a mix of networks that came of Ultralytics' COCO weights (AGPL-3.0) by models/train.py"
 
 
-def export(checkpoint: Path, target: Path) -> list[str]:
+def export(checkpoint: Path, target: Path) -> tuple[list[str], dict[str, Any]]:
     """Write a checkpoint's network as fp32 ONNX.
 
     Returns:
-        The names of its score channels, in their order.
+        The names of its score channels, in their order; and what its card says of where it comes from, as `train.py`
+        left it: origin, what it was taught, and the thresholds of the model that it started from.
 
     Raises:
         SetError: The checkpoint isn't there, or is none.
     """
+    hush_ultralytics()
     from starts import load_checkpoint  # here, so that quantising alone needs no torch
 
     model = load_checkpoint(checkpoint)
     channels = [model.names[k] for k in range(model.model.model[-1].nc)]
     shutil.move(model.export(format="onnx", imgsz=640, dynamic=True, simplify=True, opset=17), target)
-    return channels
+    lineage = (model.ckpt or {}).get("lineage")
+    if lineage is None:
+        return channels, {"origin": f"{checkpoint.name}, which models/train.py of today did not write"}
+    start = lineage["start"]
+    said = {"origin": f"YOLO11n, trained with models/train.py from {start['origin']}", "trained": lineage["taught"]}
+    return channels, said | ({"thresholds": start["thresholds"]} if "thresholds" in start else {})
 
 
 def calibration_inputs(
@@ -188,11 +194,11 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     # What is no network must not take the place of one that is: nothing is written before it is known.
     if args.checkpoint.suffix == ".onnx":
-        channels, bins = [*LABELS, *TRAITS], bins_of(read_network(args.checkpoint))
+        channels, bins, said = [*LABELS, *TRAITS], bins_of(read_network(args.checkpoint)), {"origin": ORIGIN}
         shutil.copy(args.checkpoint, target)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            channels = export(args.checkpoint, whole := Path(folder) / "whole.onnx")
+            channels, said = export(args.checkpoint, whole := Path(folder) / "whole.onnx")
             network = onnx.load(whole)
         bins = bare(network)
         onnx.save(network, target)
@@ -205,7 +211,7 @@ def main() -> None:
         "traits": [name for name in channels if name in TRAITS],
         "bins": bins,
         "licence": "AGPL-3.0-or-later",
-        "origin": ORIGIN,
+        **said,
         "made_on": datetime.now(UTC).date().isoformat(),
     }
     card_path = target.with_suffix(".yaml")

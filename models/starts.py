@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 
+from detector.inference.card import find_card
 from detector.inference.runtimes import first_line
 from detector.values import LABELS, TRAITS
 
@@ -70,6 +72,22 @@ def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -
     model.args = get_cfg()
     # Colours of a pixel side by side: a convolution in training is a third faster then on a CPU.
     return model.to(device, memory_format=torch.channels_last).requires_grad_()
+
+
+def started_from(start: Path) -> dict[str, Any]:
+    """What is known of a starting network: `origin` in words, and the `thresholds` of a scene model's card beside it.
+
+    Raises:
+        ModelError: The card beside it is of another file, or none.
+    """
+    card_path = start.with_suffix(".yaml")
+    if start.suffix != ".onnx":
+        return {"origin": f"{start.name}, Ultralytics' COCO weights (AGPL-3.0)"}
+    if not card_path.exists():
+        return {"origin": f"{start.name}, a scene model without a card"}
+    card = find_card(str(card_path))
+    origin = (card.model_extra or {}).get("origin", "not said")
+    return {"origin": f"{card.name} ({card.sha256[:12]}: {origin})", "thresholds": card.thresholds}
 
 
 def tensor_of(squares: np.ndarray, device: str) -> torch.Tensor:

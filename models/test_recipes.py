@@ -17,6 +17,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import yaml
 from bare import bare
 from calibrate import offset_of, shift
 from dataset import with_act, with_idle
@@ -26,12 +27,12 @@ from looks import Batch, Looks
 from loss import SceneLoss
 from manifest import Picture, SetError, Thing
 from mix import mix
-from starts import CHANNELS, load_start, tensor_of
+from starts import CHANNELS, load_start, started_from, tensor_of
 from teacher import Taught, Teacher
 from train import choose_device
 from ultralytics import YOLO
 
-from detector.inference.card import find_card
+from detector.inference.card import find_card, sha256_of
 from detector.inference.decode import Layout, decode
 from detector.inference.session import Session
 from detector.values import ACT_TRAITS, LABELS, TRAITS
@@ -56,6 +57,7 @@ def a_batch(known: set[str], things: list[tuple[int, list[float], dict[str, floa
         np.full((1, 64, 64, 3), 90, np.uint8), np.zeros((1, most), np.int64), np.zeros((1, most, 4), np.float32),
         np.full((1, most, len(TRAITS)), np.nan, np.float32), np.zeros((1, most), bool),
         np.array([[label in known for label in LABELS]]), np.full((1, 64, 64, 3), 90, np.uint8), np.array([True]),
+        np.zeros((1, most), bool),
     )  # fmt: skip
     for k, (class_id, box, traits, doubtful) in enumerate(things):
         batch.classes[0, k], batch.boxes[0, k], batch.doubtful[0, k] = class_id, box, doubtful
@@ -96,6 +98,13 @@ def test_a_doubtful_thing_is_neither_object_nor_background(start: Path) -> None:
     whole = [-8.0, -8.0, 72.0, 72.0]
     assert gradient(start, a_batch({"phone"}, [(PHONE, whole, {}, True)]))["phone"] == 0
     assert gradient(start, a_batch({"phone"}, [(PERSON, whole, {}, True)]))["phone"] != 0
+
+
+def test_of_what_a_model_alone_proposes_traits_are_learnt_and_no_class(start: Path) -> None:
+    marked = a_batch(set(), [(PHONE, [8, 8, 56, 56], {"photo": 0.0, "call": 1.0}, False)])
+    assert gradient(start, marked)["phone"] != 0
+    proposed = gradient(start, replace(marked, proposed=np.array([[True]])))
+    assert {name for name, size in proposed.items() if size > 0} == {"photo", "call"}
 
 
 def test_people_and_phones_that_nobody_marked_are_held_to_what_the_teacher_says(start: Path) -> None:
@@ -381,7 +390,28 @@ def test_pictures_become_a_model_that_the_worker_accepts(start: Path, manifest: 
     subprocess.run(train_command(start, manifest, tmp_path / "run", 3), check=True)
     new = tmp_path / "models"
     subprocess.run([sys.executable, HERE / "export.py", tmp_path / "run" / "last.pt", "--out", new], check=True)
-    Session(find_card(str(new / "scene.yaml")))
+    card = find_card(str(new / "scene.yaml"))
+    Session(card)
+    told = card.model_extra or {}
+    assert "from start.pt, Ultralytics' COCO weights (AGPL-3.0)" in told["origin"]
+    assert told["trained"].startswith("3 steps of 2 squares at a rate of 0.001, on pictures: 3 of rendered (our own ")
+
+
+def test_a_model_taught_on_begins_with_the_least_scores_of_the_one_before(start: Path, tmp_path: Path) -> None:
+    before = {"name": "before", "file": "before.onnx", "labels": [*LABELS], "traits": [*TRAITS], "origin": "here"}
+    (tmp_path / "before.onnx").write_bytes(b"weights")
+    before |= {"sha256": sha256_of(tmp_path / "before.onnx"), "thresholds": {"phone": 0.11}}
+    (tmp_path / "before.yaml").write_text(yaml.safe_dump(before))
+    lineage = {"start": started_from(tmp_path / "before.onnx"), "taught": "3 steps"}
+    network = {"model": load_start(start, "cpu").half(), "train_args": {"task": "detect"}, "lineage": lineage}
+    torch.save(network, tmp_path / "last.pt")
+    command = [sys.executable, HERE / "export.py", tmp_path / "last.pt", "--name", "own", "--out", tmp_path]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    card = find_card(str(tmp_path / "own.yaml"))
+    assert (card.thresholds["phone"], card.thresholds["person"]) == (0.11, 0.25)
+    told = card.model_extra or {}
+    assert ": here)" in told["origin"] and told["trained"] == "3 steps"
+    assert "yolo predict" not in done.stdout + done.stderr  # of a file that is gone by then
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "text.pt"])

@@ -28,6 +28,8 @@ import copy
 import math
 import os
 import time
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,9 +37,9 @@ import numpy as np
 import torch
 from looks import Batch, Looks
 from loss import SceneLoss
-from manifest import SetError, pictures_of, run
+from manifest import Picture, SetError, pictures_of, run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from starts import load_start, tensor_of
+from starts import load_start, started_from, tensor_of
 from teacher import Teacher
 from torch import nn
 
@@ -100,6 +102,14 @@ def saved(state: dict, path: Path) -> None:
         ) from error
 
 
+def lesson(args: argparse.Namespace, pictures: Sequence[Picture]) -> str:
+    """What a model is taught, in words for its card."""
+    sets = Counter((picture.source, picture.licence) for picture in pictures)
+    said = "; ".join(f"{count:,} of {source} ({licence})" for (source, licence), count in sorted(sets.items()))
+    teacher = f", with {args.teacher.name} as the teacher" if args.teacher else ""
+    return f"{args.steps:,} steps of {args.batch} squares at a rate of {args.rate:g}{teacher}, on pictures: {said}"
+
+
 def train(args: argparse.Namespace) -> None:
     """Run the training from the start or from its last save."""
     torch.set_num_threads(args.threads)
@@ -108,6 +118,10 @@ def train(args: argparse.Namespace) -> None:
     for path in args.set:
         pictures += (here := pictures_of(path, "train"))
         print(f"{path}: {len(here)} pictures to train on", flush=True)
+        if unseen := sum(any(t.proposed for t in picture.things) and not picture.known for picture in here):
+            print(
+                f"  in {unseen} of them nobody has gone over the boxes: they teach acts alone (by_hand.py)", flush=True
+            )
     args.run.mkdir(parents=True, exist_ok=True)
     recipe = {key: str(value) for key, value in vars(args).items() if key not in ("threads", "device")}
     state_path, done = args.run / "state.pt", 0
@@ -117,6 +131,7 @@ def train(args: argparse.Namespace) -> None:
             raise SetError(f"{args.run} holds a run with other options ({state['recipe']}): name another --run")
         done = state["done"]
         print(f"goes on at step {done} of {args.steps}", flush=True)
+    lineage = {"start": started_from(args.start), "taught": lesson(args, pictures)}
     looks, kinds = Looks(pictures, seed=args.seed + done), np.random.default_rng(args.seed + done)
     squares = [tensor_of(looks.batch(16, close=k % 2 > 0).images, "cpu") for k in range(8)]
     model = load_start(args.start, device, squares)
@@ -142,7 +157,8 @@ def train(args: argparse.Namespace) -> None:
             },
             state_path,
         )  # fmt: skip
-        saved({"model": copy.deepcopy(average.model).half(), "train_args": {"task": "detect"}}, args.run / "last.pt")
+        network = {"model": copy.deepcopy(average.model).half(), "train_args": {"task": "detect"}}
+        saved(network | {"lineage": lineage}, args.run / "last.pt")
 
     def draw() -> Batch:
         return looks.batch(args.batch, close=bool(kinds.random() < args.close))

@@ -234,7 +234,7 @@ def test_a_checkpoint_without_ultralytics_says_what_to_install(
     monkeypatch.setitem(sys.modules, "ultralytics", None)
     (tmp_path / "own.pt").write_bytes(b"weights")
     assert main(["model", "add", str(tmp_path / "own.pt"), "--into", str(folder)]) == 2
-    assert "pip install 'labelwatch[train]'" in capsys.readouterr().err
+    assert "make setup-train, then .venv-train/bin/labelwatch model add" in capsys.readouterr().err
 
 
 def test_an_export_is_announced_and_one_that_fails_names_the_file_given(

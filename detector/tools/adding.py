@@ -267,16 +267,15 @@ def exported(file: Path, folder: Path) -> tuple[Path, str]:
         MissingPart: Ultralytics isn't installed.
         ModelError: It can't be exported, or the ONNX says something else.
     """
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # nothing is installed behind anyone's back
-    os.environ.setdefault("YOLO_OFFLINE", "true")  # nor told to anyone
-    os.environ.setdefault("YOLO_VERBOSE", "false")
+    hush_ultralytics()
     try:
         import torch
         from ultralytics import YOLO
     except ImportError as error:
         raise MissingPart(
-            f"{file}: a .pt is exported by Ultralytics, which isn't installed: pip install 'labelwatch[train]', "
-            "or export it elsewhere (yolo export format=onnx dynamic=True) and add the .onnx"
+            f"{file}: a .pt is exported by Ultralytics, which isn't installed: make setup-train, then "
+            ".venv-train/bin/labelwatch model add …, or export it elsewhere (yolo export format=onnx dynamic=True) and "
+            "add the .onnx"
         ) from error
     logger.info("exporting %s, which takes some 20 s", file)
     folder.mkdir()
@@ -310,6 +309,12 @@ def exported(file: Path, folder: Path) -> tuple[Path, str]:
     if not (boxes <= MOST_APART[0] and scores <= MOST_APART[1]):  # so that NaN is refused as well
         raise ModelError(f"{file}: its ONNX differs from it by up to {boxes:.3g} px and {scores:.3g} in the rest")
     return onnx, f"the ONNX differs from the .pt by at most {boxes:.2g} px in boxes and {scores:.2g} in all else"
+
+
+def hush_ultralytics() -> None:
+    """Keep Ultralytics from installing parts, telling anybody and talking; it heeds that while it is imported first."""
+    for name, value in (("YOLO_AUTOINSTALL", "false"), ("YOLO_OFFLINE", "true"), ("YOLO_VERBOSE", "false")):
+        os.environ.setdefault(name, value)
 
 
 def comparable(raw: Any) -> NDArray[np.float32]:
