@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import yaml
 from dataset import read_image
-from evaluation.acts import UNCLEAR
+from evaluation.acts import MISSED, UNCLEAR
 from evaluation.measure import Case, Look, Measured, looker, measure, offered_labels
 from evaluation.page import Compared, Evaluation, markdown, write_page
 from evaluation.results import Acts, card_figures, chosen_thresholds, compared_figures, judge_acts
@@ -124,7 +124,8 @@ def acts_of(measured: Sequence[Measured], card: ModelCard) -> Acts | None:
     if acts is not None:
         for doer, word, (path, box) in zip(reported.people, acts.told, reported.places, strict=True):
             if word not in (doer.truth, UNCLEAR):
-                said = f"{doer.truth}, told {word}; device {doer.device_px:.0f} px"
+                told = "not found" if word == MISSED else f"told {word}"
+                said = f"{doer.truth}, {told}; device {doer.device_px:.0f} px"
                 reported.cases.append(Case("wrong act", path, box, said, doer.device_px))
     return acts
 

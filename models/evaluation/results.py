@@ -175,13 +175,14 @@ def facing_of_bins(facings: Sequence[tuple[float, str, str]], edges: Sequence[fl
 
 @dataclass(frozen=True)
 class AngleBin:
-    """Labels by side: number, and axial error in degrees."""
+    """Labels by side: number, error of the text's axis, and of the two axes of the label alike; degrees."""
 
     low: float
     high: float
     labels: int
     median: float
     ninetieth: float
+    axes_median: float
 
 
 def angle_bins(angles: Sequence[tuple[float, float]], edges: Sequence[float] = LABEL_BINS) -> list[AngleBin]:
@@ -191,7 +192,9 @@ def angle_bins(angles: Sequence[tuple[float, float]], edges: Sequence[float] = L
         high = edges[k + 1] if k + 1 < len(edges) else float("inf")
         here = [error for px, error in angles if low <= px < high]
         if here:
-            bins.append(AngleBin(low, high, len(here), float(np.median(here)), float(np.percentile(here, 90))))
+            axes = [min(error, 90 - error) for error in here]  # which of the two the text runs along left open
+            figures = np.median(here), np.percentile(here, 90), np.median(axes)
+            bins.append(AngleBin(low, high, len(here), *map(float, figures)))
     return bins
 
 
@@ -262,7 +265,8 @@ def card_figures(
             if measured.angles:
                 figures[RENDERED]["label_angle"] = [
                     {"px": [b.low, None if np.isinf(b.high) else b.high], "labels": b.labels,
-                     "median_deg": round(b.median, 1), "ninetieth_deg": round(b.ninetieth, 1)}
+                     "median_deg": round(b.median, 1), "ninetieth_deg": round(b.ninetieth, 1),
+                     "axes_median_deg": round(b.axes_median, 1)}
                     for b in angle_bins(measured.angles)
                 ]  # fmt: skip
         elif measured.judged.name == WALLET:

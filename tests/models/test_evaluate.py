@@ -131,6 +131,14 @@ def test_own_footage_is_counted_where_a_class_is_known(card: Path, tmp_path: Pat
     assert told.sets[0].classes["parcel"].precision(0.5).of == 1  # a false one in b; in a nobody marked parcels
 
 
+def test_somebody_overlooked_is_a_wrong_act_that_was_not_found(card: Path, tmp_path: Path) -> None:
+    away = a_scene() | {"people": [person(1, (500, 20, 560, 120), act="photo")]}
+    scenes = {"r50010_00": a_scene(), "r50015_00": away, "r50015_01": a_scene()}
+    told = evaluated(card, rendered=rendered_set(tmp_path / "rendered", scenes))
+    (case,) = (case for measured in told.reported for case in measured.cases if case.kind == "wrong act")
+    assert case.caption.startswith("photo, not found; device ")
+
+
 def test_look_alikes_are_counted_by_picture(card: Path, data: Path) -> None:
     wallet = evaluated(card, data=data).set_named("wallet")
     assert wallet is not None
@@ -217,13 +225,17 @@ def test_a_class_of_few_objects_says_nothing_of_a_precision(card: Path, rendered
     assert not [name for name in compared.loss if name.endswith("AP50")]
 
 
-def test_a_precision_that_cannot_run_here_says_so(card: Path, rendered: Path) -> None:
+def test_a_precision_that_cannot_run_here_says_so(card: Path, rendered: Path, tmp_path: Path) -> None:
     tree = yaml.safe_load(card.read_text())
     tree["variants"] = [{"precision": "int8", "runtime": "onnxruntime", "file": "gone.onnx", "sha256": "0" * 64}]
     card.write_text(yaml.safe_dump(tree))
-    (compared,) = evaluated(card, rendered=rendered).variants
+    told = evaluated(card, rendered=rendered)
+    (compared,) = told.variants
     assert compared.note.startswith("not measured: ")
     assert compared.loss == {}
+    page, summary = (path.read_text() for path in write_page(tmp_path / "out", told))
+    assert "<p>int8 by onnxruntime: not measured: " in page  # no cell that makes the page wider than a screen
+    assert "- int8 by onnxruntime: not measured: " in summary
 
 
 def test_thresholds_are_not_chosen_by_real_pictures(card: Path, data: Path) -> None:

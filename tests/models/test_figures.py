@@ -21,7 +21,7 @@ from evaluation.figures import (
     reliability,
 )
 from evaluation.measure import Measured
-from evaluation.results import card_figures, chosen_thresholds
+from evaluation.results import angle_bins, card_figures, chosen_thresholds
 from evaluation.sets import CHOOSE, JudgedSet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +110,11 @@ def test_a_single_group_has_no_interval() -> None:
     told = counted(([0.9], [HIT], 2)).ap50()
     assert told.record() == [0.505, None, None]
     assert str(told) == "0.505 (no interval)"
+
+
+def test_the_axes_of_a_label_are_told_apart_from_which_of_them_its_text_runs_along() -> None:
+    (bin_,) = angle_bins([(20.0, 4.0), (20.0, 86.0), (20.0, 88.0)])
+    assert (bin_.median, bin_.axes_median) == (86.0, 4.0)
 
 
 def test_own_footage_says_how_small_a_phone_is_found_where_it_shows_enough_of_them() -> None:
