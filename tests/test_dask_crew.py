@@ -333,7 +333,7 @@ def test_options_that_do_not_fit_are_refused(
 
 def test_without_dask_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(MissingPart, match=r"pip install 'labelwatch\[scale\]'"):
+    with pytest.raises(MissingPart, match=r"pip install -e '\.\[scale\]'"):
         Access("tcp://127.0.0.1:8786")
 
 

@@ -101,7 +101,7 @@ class OpenVino:
         try:
             import openvino
         except ImportError as error:
-            raise MissingPart(f"{precision} needs OpenVINO: pip install 'labelwatch[fast]'") from error
+            raise MissingPart(f"{precision} needs OpenVINO: .venv/bin/pip install -e '.[fast]'") from error
         self._core = openvino.Core()
         if precision == "bf16" and not _has_bf16(self._core):
             raise ModelError("this processor has no bf16 (analysis.precision: fp32 runs everywhere)")

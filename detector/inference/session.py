@@ -99,7 +99,7 @@ def choose(card: ModelCard, precision: str) -> Variant:
             f"the model {card.name} has no {precision} variant (analysis.precision: fp32 or auto runs what there is)"
         )
     raise ModelError(
-        f"{precision} of the model {card.name} can't run here: it needs OpenVINO (pip install 'labelwatch[fast]') "
+        f"{precision} of the model {card.name} can't run here: it needs OpenVINO (.venv/bin/pip install -e '.[fast]') "
         "on a processor that has it; analysis.precision: fp32 or auto runs what there is"
     )
 

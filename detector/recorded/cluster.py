@@ -67,7 +67,7 @@ class Access:
         try:
             import distributed  # noqa: F401
         except ImportError as error:
-            raise MissingPart("--scheduler needs Dask: pip install 'labelwatch[scale]'") from error
+            raise MissingPart("--scheduler needs Dask: .venv/bin/pip install -e '.[scale]'") from error
         self.security()
 
     def refuse_exposed(self, addresses: Iterable[str]) -> None:

@@ -203,7 +203,7 @@ def test_openvino_gives_what_onnxruntime_gives(tmp_path: Path) -> None:
 
 def test_openvino_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingPart, match=r"pip install 'labelwatch\[fast\]'"):
+    with pytest.raises(MissingPart, match=r"pip install -e '\.\[fast\]'"):
         OpenVino(tmp_path / "any.onnx", "bf16")
 
 
