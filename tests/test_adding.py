@@ -228,6 +228,11 @@ def test_a_meaning_is_written_as_class_and_label(said: str, tmp_path: Path) -> N
     assert exit_.value.code == 2
 
 
+def test_a_scene_model_brings_the_card_that_was_made_with_it(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"scene\.onnx is a scene model .* put both, \.onnx and \.yaml, into models/"):
+        add_model(resource("models", "scene.onnx"), name="shipped", folder=folder)
+
+
 def test_a_checkpoint_without_ultralytics_says_what_to_install(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

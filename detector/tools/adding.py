@@ -175,6 +175,11 @@ def described(source: Path, named: Mapping[str, str]) -> dict[str, Any]:
         labels, traits = names, []
     raw = Layout((-1,) * len(labels), tuple(map(TRAITS.index, traits)), keypoints)
     chosen = Layout((-1,) * len(labels), (), keypoints, end2end=True)
+    if traits and not raw.fits(shape):  # cut off before its boxes: how they are told stands in its card
+        raise ModelError(
+            f"{source} is a scene model of models/export.py, which made its card as well: put both, .onnx and .yaml, "
+            "into models/, and name it in analysis.model"
+        )
     if len(runtime.outputs) != 1 or not (raw.fits(shape) or chosen.fits(shape)):
         raise ModelError(
             f"{source} puts out {len(runtime.outputs)} arrays, the first of them {shape}; a {task} model of "
