@@ -6,7 +6,8 @@
 What a person said, the verdict, stands as `act` of the person who acted and `use` of the phone in that hand; of a false
 alarm whose act isn't known as `not_act` and `not_use`. Every box is a proposal (`"by": "model"`): the edge's own where
 it sent any, the model's elsewhere. So `known` is empty: no class is marked completely until a person has gone over the
-picture. Whoever does changes the line: corrects `objects`, sets `by` to `person`, names in `known` what is complete.
+picture (`models/by_hand.py`). That changes the line: corrects `objects`, sets `by` to `person`, names in `known` what
+is complete.
 A line that was changed (`proposal` no longer fits it) is kept as it is by every later export; one without objects and
 known classes teaches nothing. Lines of split test that name something in `known` judge a model
 (`models/evaluate.py --own OUT/manifest.jsonl`).
