@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from detector import secrecy
+from tests.parts_statements import share_statements
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+share_statements()
 
 # How fast examples come says more of the machine than of us.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
