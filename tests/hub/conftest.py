@@ -10,15 +10,19 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from queue import Queue
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import anyio
 import pytest
+from anyio.from_thread import BlockingPortal
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -220,6 +224,20 @@ class SteppedClock:
         self.at += seconds
 
 
+@cache
+def one_loop() -> BlockingPortal:
+    """The event loop that serves all requests of this process, as a running hub has one: not one for each request."""
+    begun: Queue[BlockingPortal] = Queue()
+
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            begun.put(portal)
+            await portal.sleep_until_stopped()
+
+    threading.Thread(target=anyio.run, args=(serve,), daemon=True).start()
+    return begun.get()
+
+
 class Site:
     """A hub's application without a network: its parts, and a browser-like client that is logged in."""
 
@@ -255,7 +273,9 @@ class Site:
     def visitor(self, **headers: str) -> TestClient:
         """Somebody who is not logged in; sends `Sec-Fetch-Site` as a browser on our own page would."""
         headers = {"Sec-Fetch-Site": "same-origin", **headers}
-        return TestClient(self.app, base_url="http://hub.test", headers=headers, follow_redirects=False)
+        visitor = TestClient(self.app, base_url="http://hub.test", headers=headers, follow_redirects=False)
+        visitor.portal = one_loop()
+        return visitor
 
     def claim(self, content: bytes, incident: str = "inc-1", segment: int = 0, **changes: Any) -> dict[str, str]:
         """Headers of an upload."""
