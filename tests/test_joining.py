@@ -28,10 +28,9 @@ from detector.edge.joining import Joined, NotJoined, join, try_broker
 from detector.errors import ConfigError, LabelwatchError
 from detector.hub.edge_keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
 from detector.hub.lan import certificate
-from detector.hub.server import Hub
 from tests.alerts.conftest import make_fields
 from tests.alerts.test_production_broker import Shipped
-from tests.hub.conftest import CHEAP
+from tests.hub.conftest import make_hub
 from tests.parts_mosquitto import soon
 
 CODE = re.compile(r'class="secret code"[^>]*>([0-9A-Z-]+)<')
@@ -48,7 +47,7 @@ class Home:
         config = HubConfig(
             data_dir=folder / "hub", broker=address, certs_dir=broker.folder, retention={"reserve_gb": 0}
         )
-        self.hub = Hub(config, port=0, hasher=CHEAP)
+        self.hub = make_hub(config)
         self.hub.start()
         self.url = self.hub.url.rstrip("/")
         self.keys = EdgeKeys(self.hub.store.database)
@@ -257,7 +256,7 @@ def test_an_address_with_https_of_a_hub_without_tls_is_told_as_such(edge: Path) 
 
 def test_a_hub_with_an_authority_of_its_own_hands_it_out_and_is_known_by_it(edge: Path, tmp_path: Path) -> None:
     config = HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=9), retention={"reserve_gb": 0})
-    hub = Hub(config, port=0, lan=True, hasher=CHEAP)
+    hub = make_hub(config, lan=True)
     hub.start()
     try:
         url = f"https://127.0.0.1:{hub.url.rsplit(':', 1)[1].strip('/')}"

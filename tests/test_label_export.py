@@ -26,7 +26,7 @@ from detector.tools.label_export import actor_among, is_changed, joined
 from detector.values import Box
 from tests.builders import detections
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import NOON, make_act, make_envelope, make_mp4
+from tests.hub.conftest import NOON, make_act, make_envelope, make_mp4, sqlite_url
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
 SWEEP = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
@@ -51,7 +51,7 @@ class Hub:
         self.data.mkdir()
         self.out = folder / "out"
         self.model = str(card_file(model_file(folder / "model" / "tiny.onnx", raw_output(MODEL_SAYS))))
-        self.store = Store(f"sqlite:///{self.data / 'hub.sqlite'}")
+        self.store = Store(sqlite_url(self.data / "hub.sqlite"))
         self._seq = 0
 
     def incident(

@@ -26,12 +26,11 @@ from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
 from detector.hub.notice_services import check
 from detector.hub.notices import Rule
-from detector.hub.server import Hub
 from detector.hub.stored import StoredIncident
 from detector.recorded.publishing import LEDGER, _after, read_results
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import CHEAP
+from tests.hub.conftest import make_hub
 from tests.parts_link import Link
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -107,7 +106,7 @@ class Office:
         check(self.phone.address)  # as the page does; it loads a hundred services, and on a busy machine takes its time
         settings: dict[str, Any] = {"retention": {"reserve_gb": 0}, "enrolment": "first_sight"}
         config = HubConfig(data_dir=folder / "hub", broker=Broker(port=self.broker.port), **settings)
-        self.hub = Hub(config, port=0, hasher=CHEAP)
+        self.hub = make_hub(config)
         self.hub.start()
         self.store = self.hub.store
         notices = self.hub._parts.notices

@@ -37,7 +37,7 @@ from detector.hub.people import People
 from detector.hub.rights import CONSOLE, Role, Scope
 from detector.hub.seal import Seal
 from detector.hub.second_step import KEY_FILE
-from detector.hub.server import create_app
+from detector.hub.server import Hub, create_app
 from detector.hub.store import Store
 from tests.conftest import part_missing
 
@@ -198,6 +198,13 @@ def sqlite_url(file: Path) -> str:
     if not file.exists():
         file.write_bytes(_newest_shape())
     return f"sqlite:///{file}"
+
+
+def make_hub(config: HubConfig, *, lan: bool = False) -> Hub:
+    """A hub that isn't started yet, at a free port, its database in `data_dir`."""
+    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sqlite_url(config.data_dir / "hub.sqlite")
+    return Hub(config, port=0, lan=lan, hasher=CHEAP)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,7 +23,7 @@ from detector.hub.lock import DataLock
 from detector.hub.server import Hub
 from detector.hub.store import Store
 from detector.hub.stored import Clip
-from tests.hub.conftest import CHEAP, NOON, make_envelope
+from tests.hub.conftest import CHEAP, NOON, make_envelope, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
 
 
@@ -39,7 +39,7 @@ class Kept:
         (folder / "hub.key").chmod(0o600)
 
     def open(self) -> Store:
-        return Store(self.config.database or f"sqlite:///{self.config.data_dir / 'hub.sqlite'}", budget_of(self.config))
+        return Store(self.config.database or sqlite_url(self.config.data_dir / "hub.sqlite"), budget_of(self.config))
 
     def add(self, incident: str, content: bytes | None = None) -> None:
         self.seq += 1

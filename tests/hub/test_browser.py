@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.sync_api import sync_playwright
 
@@ -31,7 +30,7 @@ from detector.hub.rights import CONSOLE, EVERYWHERE, Role
 from detector.hub.server import Hub
 from detector.hub.stored import VERDICTS
 from tests.conftest import part_missing
-from tests.hub.conftest import CHEAP, make_act, make_mp4, make_side
+from tests.hub.conftest import CHEAP, make_act, make_hub, make_mp4, make_side
 from tests.hub.test_orientation import counted, lying
 from tests.hub.test_tuning import set_score
 
@@ -149,7 +148,7 @@ def scene(tmp_path: Path, browser: Any, picture: bytes, envelope: Any) -> Iterat
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = closed.getsockname()[1]
     config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=nobody))
-    hub = Hub(config, port=0, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    hub = make_hub(config)
     hub.start()
     scene = Scene(hub, browser, picture, envelope)
     yield scene

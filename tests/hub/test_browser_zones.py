@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 
 from detector import worker
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Mounting, Zone
-from detector.hub.server import Hub
 from detector.hub.zones import Zones
 from tests.conftest import REPOSITORY
+from tests.hub.conftest import make_hub
 from tests.hub.test_browser import DESK, PHONE, browser, log_in, until
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -35,10 +34,7 @@ class Live:
         self.broker = Mosquitto(folder)
         self.broker.start()
         broker = Broker(port=self.broker.port)
-        hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-        self.hub = Hub(
-            HubConfig(data_dir=folder / "hub", broker=broker, enrolment="first_sight"), port=0, hasher=hasher
-        )
+        self.hub = make_hub(HubConfig(data_dir=folder / "hub", broker=broker, enrolment="first_sight"))
         self.hub.start()
         camera = Camera(
             name="cam3", title="东区 3 号机", source=str(REPOSITORY / "configs/demo/sweep_near.mp4"), loop=True,

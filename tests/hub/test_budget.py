@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from detector.hub.store import Store
 from detector.hub.stored import Digested
 from detector.hub.wanted import Wanted
 from detector.shifts import Shifts
-from tests.hub.conftest import make_envelope
+from tests.hub.conftest import make_envelope, sqlite_url
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0  # 2026-11-01 12:00 in Shanghai
@@ -152,11 +153,12 @@ def test_it_makes_no_difference_how_messages_are_batched(steps: list[tuple[int, 
     edges = sorted({0, len(messages), *(cut for cut in cuts if cut < len(messages))})
     told = []
     for batches in ([[m] for m in messages], [messages[a:b] for a, b in pairwise(edges)]):
-        store = Store("sqlite://", Budget(2))
-        for batch in batches:
-            store.add_alerts(batch, NOON)
-        told.append(lanes(store))
-        store.close()
+        with TemporaryDirectory() as folder:
+            store = Store(sqlite_url(Path(folder, "hub.sqlite")), Budget(2))
+            for batch in batches:
+                store.add_alerts(batch, NOON)
+            told.append(lanes(store))
+            store.close()
     assert told[0] == told[1]
 
 

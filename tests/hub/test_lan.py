@@ -26,7 +26,7 @@ from detector.hub import lan
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
 from detector.values import DAY_S
-from tests.hub.conftest import CHEAP, NOON
+from tests.hub.conftest import NOON, make_hub
 from tests.hub.test_server import REPOSITORY, free_port
 
 HOME = [ipaddress.ip_address("192.168.1.20")]
@@ -34,7 +34,7 @@ HOME = [ipaddress.ip_address("192.168.1.20")]
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Any:
-    hub = Hub(HubConfig(data_dir=tmp_path, broker=Broker(port=free_port())), port=0, lan=True, hasher=CHEAP)
+    hub = make_hub(HubConfig(data_dir=tmp_path, broker=Broker(port=free_port())), lan=True)
     hub.start()
     yield hub
     hub.stop()

@@ -21,7 +21,7 @@ from detector.hub.edge_keys import EdgeKeys
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
 from tests.conftest import REPOSITORY, part_missing
-from tests.hub.conftest import CHEAP, make_envelope
+from tests.hub.conftest import make_envelope, make_hub
 from tests.hub.test_server import free_port
 
 SHIPPED = REPOSITORY / "configs/proxy/nginx.conf"
@@ -30,7 +30,7 @@ SHIPPED = REPOSITORY / "configs/proxy/nginx.conf"
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     config = HubConfig(data_dir=tmp_path_factory.mktemp("hub"), broker=Broker(port=free_port()), largest_clip_mb=8)
-    hub = Hub(config, port=0, hasher=CHEAP)
+    hub = make_hub(config)
     hub.start()
     yield hub
     hub.stop()

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,12 +26,11 @@ from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
 from detector.hub.pages.tuning import DRAWN
 from detector.hub.rights import Role
-from detector.hub.server import Hub
 from detector.hub.store import Store, configured_score
 from detector.hub.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
 from detector.tuned import Tuned
 from detector.values import IncidentKind
-from tests.hub.conftest import refuse_audit
+from tests.hub.conftest import make_hub, refuse_audit
 from tests.parts_mosquitto import Mosquitto, soon
 
 Build = Callable[..., dict[str, Any]]
@@ -397,7 +395,7 @@ class Running:
 
     def begin_hub(self) -> None:
         config = HubConfig(data_dir=self._folder / "hub", broker=Broker(port=self._port), enrolment="first_sight")
-        self.hub = Hub(config, port=0, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        self.hub = make_hub(config)
         self.hub.start()
 
     def begin_edge(self) -> None:
