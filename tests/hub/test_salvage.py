@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -23,18 +25,27 @@ def lived(folder: Path, n: int = 300) -> HubConfig:
     """A hub that has seen something."""
     config = HubConfig(data_dir=folder / "hub", backups_dir=folder / "backups")
     config.data_dir.mkdir()
-    store, loss = open_store(config, NOON)
-    assert loss is None
-    store.add_alerts([make_envelope(k, incident=f"i{k:04}", snapshot=b"\xff\xd8\xff" * 300) for k in range(1, n + 1)],
-                     NOON)  # fmt: skip
-    with store.database.writing() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO users (name, password_hash, created_at, role) VALUES ('owner', 'x', 1, 'owner')"
-        )
-    for k in range(20):
-        Audit(store.database).record(NOON + k, "owner", "verdict", f"i{k:04}")
-    store.close()
+    file_of(config).write_bytes(database_of(n))
     return config
+
+
+@cache
+def database_of(n: int) -> bytes:
+    """Of a hub that has seen so many incidents; lived once for all tests."""
+    with TemporaryDirectory() as folder:
+        config = HubConfig(data_dir=Path(folder))
+        store, loss = open_store(config, NOON)
+        assert loss is None
+        picture = b"\xff\xd8\xff" * 300
+        store.add_alerts([make_envelope(k, incident=f"i{k:04}", snapshot=picture) for k in range(1, n + 1)], NOON)
+        with store.database.writing() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO users (name, password_hash, created_at, role) VALUES ('owner', 'x', 1, 'owner')"
+            )
+        for k in range(20):
+            Audit(store.database).record(NOON + k, "owner", "verdict", f"i{k:04}")
+        store.close()
+        return file_of(config).read_bytes()
 
 
 def file_of(config: HubConfig) -> Path:
