@@ -105,18 +105,22 @@ class Scene:
     def page(
         self, path: str = "", *, viewport: dict[str, int] = DESK, user: dict[str, str] | None = None, **options: Any
     ) -> Any:
-        """A page of somebody (the owner, when left out) who has just logged in through the form."""
+        """A page of somebody (the owner, when left out) who has logged in; scripts have run."""
+        page = self.strange_page(viewport=viewport, **options)
+        fields, headers = user or self.hub.first_login, {"Sec-Fetch-Site": "same-origin"}
+        answer = page.request.post(f"{self.hub.url}login", form=fields, headers=headers, max_redirects=0)
+        assert answer.status == 303  # the session is the page's now
+        page.goto(self.hub.url + path)
+        return page
+
+    def strange_page(self, *, viewport: dict[str, int] = DESK, **options: Any) -> Any:
+        """An empty page of somebody who has not logged in."""
         context = self._browser.new_context(viewport=viewport, **options)
         context.set_default_timeout(30_000)
         page = context.new_page()
         page.on("console", lambda message: self.complaints.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("requestfailed", lambda request: self._failed(request))
-        page.goto(self.hub.url + path)
-        login = user or self.hub.first_login
-        assert login
-        log_in(page, login)
-        page.wait_for_load_state("load")  # scripts run by then
         return page
 
     def _failed(self, request: Any) -> None:
@@ -131,15 +135,6 @@ def until(page: Any, expression: str) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, f"never true: {expression}"
         page.wait_for_timeout(50)
-
-
-def log_in(page: Any, login: dict[str, str]) -> None:
-    """Fill in the form that is shown, as whoever waits until it is ready."""
-    page.wait_for_selector("[name=user]:focus")  # or the browser complains that somebody was quicker
-    page.fill("[name=user]", login["user"])
-    page.fill("[name=password]", login["password"])
-    page.click("button.main")
-    page.wait_for_selector("header nav")
 
 
 @pytest.fixture
@@ -1029,6 +1024,23 @@ def test_language_and_theme_switch_in_place(scene: Scene) -> None:
     page.click("[name=language]")
     page.wait_for_selector("html[lang=en]")
     assert page.url.endswith("/cameras")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("viewport", [DESK, PHONE])
+def test_who_logs_in_through_the_form_comes_to_the_page_that_was_asked_for(
+    scene: Scene, viewport: dict[str, int], scripts: bool
+) -> None:
+    scene.alert("inc")
+    page, login = scene.strange_page(viewport=viewport, java_script_enabled=scripts), scene.hub.first_login
+    page.goto(scene.hub.url + "incidents/inc")
+    page.wait_for_selector("[name=user]:focus")  # or the browser complains that somebody was quicker
+    assert login
+    page.fill("[name=user]", login["user"])
+    page.fill("[name=password]", login["password"])
+    page.click("button.main")
+    page.wait_for_selector("header nav")
+    assert page.url == scene.hub.url + "incidents/inc"
 
 
 def test_a_session_that_ended_leads_to_the_login(scene: Scene) -> None:
