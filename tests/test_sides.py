@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,63 +43,65 @@ def with_box(**places: Any) -> bytes:
     return make_side(looks=[{**LOOK, "boxes": [box]}])
 
 
-BAD = {
-    "a bomb": packed(b" " * (LARGEST_JSON + 1)),
-    "a bomb of lists": packed(b"[" + b"[]," * 10_000_000 + b"[]]"),
-    "a bomb of depth": packed(b"[" * 100_000 + b"]" * 100_000),
-    "cut off": CONTENT[:-20],
-    "two of them": CONTENT + CONTENT,
-    "something behind": CONTENT + b"\0" * 10,
-    "no gzip": b"\x1f\x8bnot gzip at all",
-    "raw deflate": zlib.compress(b"{}"),
-    "no JSON": packed("{'schema': 1}"),
-    "no text": packed(b"\xff\xfe{}"),
-    "no object": packed("[]"),
-    "nothing": packed("{}"),
-    "another schema": make_side(schema=2),
-    "a segment of text": make_side(segment="0"),
-    "an incident of nothing": make_side(incident=None),
-    "NaN for a time": packed(json.dumps({**json.loads(gzip.decompress(CONTENT)), "started_at_unix": float("nan")})),
-    "a look before": make_side(looks=[{**LOOK, "t": -0.1}]),
-    "a look after": make_side(looks=[{**LOOK, "t": 4.2}]),
-    "a look at NaN": make_side(looks=[{**LOOK, "t": float("nan")}]),
-    "a look at 1e999": packed(gzip.decompress(make_side(looks=[LOOK])).replace(b'"t": 0.2', b'"t": 1e999')),
-    "a digit too many": packed(gzip.decompress(make_side(looks=[LOOK])).replace(b'"t": 0.2', b'"t": ' + b"1" * 5000)),
-    "looks twice": make_side(looks=[LOOK, LOOK]),
-    "looks backwards": make_side(looks=[LOOK, {**LOOK, "t": 0.1}]),
-    "too many looks": make_side(looks=[{"t": n / 1e4, "boxes": []} for n in range(MOST_LOOKS + 1)]),
-    "too many boxes": make_side(looks=[{**LOOK, "boxes": [BOX] * 501}]),
-    "too many in all": make_side(looks=[{"t": n / 1e4, "boxes": [BOX] * 500} for n in range(MOST_BOXES // 500 + 1)]),
-    "a look of text": make_side(looks=["x"]),
-    "no looks": make_side(looks=None),
-    "no boxes": make_side(looks=[{"t": 0.1}]),
-    "a box of six": make_side(looks=[{**LOOK, "boxes": [BOX[:6]]}]),
-    "a box of a thing": with_box(v0="ghost"),
-    "a box of text": with_box(v2="0.1"),
-    "a box of NaN": with_box(v3=float("nan")),
-    "a box of infinity": with_box(v4=float("inf")),
-    "a box of truth": with_box(v6=True),
-    "a box outside": with_box(v4=1.1),
-    "a box inside out": with_box(v2=0.3),
-    "a sure box": with_box(v6=1.5),
-    "a track of text": with_box(v1="7"),
-    "a track below nothing": with_box(v1=-1),
-    "a track of truth": with_box(v1=True),
-    "offenders": make_side(looks=[{**LOOK, "offender": 7}]),
-    "an offender of text": make_side(looks=[{**LOOK, "offender": ["7"]}]),
-    "many offenders": make_side(looks=[{**LOOK, "offender": [7] * 257}]),
-    "a score of nobody": make_side(looks=[{**LOOK, "score": {"x": 0.5}}]),
-    "a score of NaN": make_side(looks=[{**LOOK, "score": {"7": float("nan")}}]),
-    "a score in a list": make_side(looks=[{**LOOK, "score": [0.5]}]),
-    "a size of nothing": make_side(size=[0, 0]),
-    "a size of NaN": make_side(size=[float("nan"), 1]),
+BAD: dict[str, Callable[[], bytes]] = {
+    "a bomb": lambda: packed(b" " * (LARGEST_JSON + 1)),
+    "a bomb of lists": lambda: packed(b"[" + b"[]," * 10_000_000 + b"[]]"),
+    "a bomb of depth": lambda: packed(b"[" * 100_000 + b"]" * 100_000),
+    "cut off": lambda: CONTENT[:-20],
+    "two of them": lambda: CONTENT + CONTENT,
+    "something behind": lambda: CONTENT + b"\0" * 10,
+    "no gzip": lambda: b"\x1f\x8bnot gzip at all",
+    "raw deflate": lambda: zlib.compress(b"{}"),
+    "no JSON": lambda: packed("{'schema': 1}"),
+    "no text": lambda: packed(b"\xff\xfe{}"),
+    "no object": lambda: packed("[]"),
+    "nothing": lambda: packed("{}"),
+    "another schema": lambda: make_side(schema=2),
+    "a segment of text": lambda: make_side(segment="0"),
+    "an incident of nothing": lambda: make_side(incident=None),
+    "NaN for a time": lambda: make_side(started_at_unix=float("nan")),
+    "a look before": lambda: make_side(looks=[{**LOOK, "t": -0.1}]),
+    "a look after": lambda: make_side(looks=[{**LOOK, "t": 4.2}]),
+    "a look at NaN": lambda: make_side(looks=[{**LOOK, "t": float("nan")}]),
+    "a look at 1e999": lambda: packed(gzip.decompress(CONTENT).replace(b'"t": 0.2', b'"t": 1e999')),
+    "a digit too many": lambda: packed(gzip.decompress(CONTENT).replace(b'"t": 0.2', b'"t": ' + b"1" * 5000)),
+    "looks twice": lambda: make_side(looks=[LOOK, LOOK]),
+    "looks backwards": lambda: make_side(looks=[LOOK, {**LOOK, "t": 0.1}]),
+    "too many looks": lambda: make_side(looks=[{"t": n / 1e4, "boxes": []} for n in range(MOST_LOOKS + 1)]),
+    "too many boxes": lambda: make_side(looks=[{**LOOK, "boxes": [BOX] * 501}]),
+    "too many in all": lambda: make_side(
+        looks=[{"t": n / 1e4, "boxes": [BOX] * 500} for n in range(MOST_BOXES // 500 + 1)]
+    ),
+    "a look of text": lambda: make_side(looks=["x"]),
+    "no looks": lambda: make_side(looks=None),
+    "no boxes": lambda: make_side(looks=[{"t": 0.1}]),
+    "a box of six": lambda: make_side(looks=[{**LOOK, "boxes": [BOX[:6]]}]),
+    "a box of a thing": lambda: with_box(v0="ghost"),
+    "a box of text": lambda: with_box(v2="0.1"),
+    "a box of NaN": lambda: with_box(v3=float("nan")),
+    "a box of infinity": lambda: with_box(v4=float("inf")),
+    "a box of truth": lambda: with_box(v6=True),
+    "a box outside": lambda: with_box(v4=1.1),
+    "a box inside out": lambda: with_box(v2=0.3),
+    "a sure box": lambda: with_box(v6=1.5),
+    "a track of text": lambda: with_box(v1="7"),
+    "a track below nothing": lambda: with_box(v1=-1),
+    "a track of truth": lambda: with_box(v1=True),
+    "offenders": lambda: make_side(looks=[{**LOOK, "offender": 7}]),
+    "an offender of text": lambda: make_side(looks=[{**LOOK, "offender": ["7"]}]),
+    "many offenders": lambda: make_side(looks=[{**LOOK, "offender": [7] * 257}]),
+    "a score of nobody": lambda: make_side(looks=[{**LOOK, "score": {"x": 0.5}}]),
+    "a score of NaN": lambda: make_side(looks=[{**LOOK, "score": {"7": float("nan")}}]),
+    "a score in a list": lambda: make_side(looks=[{**LOOK, "score": [0.5]}]),
+    "a size of nothing": lambda: make_side(size=[0, 0]),
+    "a size of NaN": lambda: make_side(size=[float("nan"), 1]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD.keys())
-def test_what_is_no_side_file_is_refused_with_a_reason(content: bytes) -> None:
+def test_what_is_no_side_file_is_refused_with_a_reason(content: Callable[[], bytes]) -> None:
     with pytest.raises(WireError, match=r"side file: \w"):
-        read_side(io.BytesIO(content))
+        read_side(io.BytesIO(content()))
 
 
 def test_what_holds_to_the_contract_is_read() -> None:

@@ -33,11 +33,10 @@ def test_no_two_areas_have_the_same_text() -> None:
     assert [key for key, times in Counter(keys).items() if times > 1] == []
 
 
-@pytest.mark.parametrize("key", ZH)
-def test_both_languages_use_the_same_values(key: str) -> None:
-    in_english = {name.removesuffix("_en") for name in NAMES.findall(EN[key])}
-    assert set(NAMES.findall(ZH[key])) == in_english
-    assert ZH[key].strip() and EN[key].strip()
+def test_both_languages_use_the_same_values() -> None:
+    in_english = {key: {name.removesuffix("_en") for name in NAMES.findall(EN[key])} for key in EN}
+    assert {key: set(NAMES.findall(ZH[key])) for key in ZH} == in_english
+    assert [key for key in ZH if not (ZH[key].strip() and EN[key].strip())] == []
 
 
 def test_every_word_an_edge_may_say_has_a_text() -> None:
@@ -49,9 +48,8 @@ def test_every_word_an_edge_may_say_has_a_text() -> None:
             assert {f"kind_{kind.value}", f"advice_{kind.value}"} <= language.keys()
 
 
-@pytest.mark.parametrize("fact", FACTS)
-def test_every_fact_has_a_name(fact: str) -> None:
-    assert all(f"fact_{fact}" in language for language in TEXTS.values())
+def test_every_fact_has_a_name() -> None:
+    assert [(name, fact) for name, texts in TEXTS.items() for fact in FACTS if f"fact_{fact}" not in texts] == []
 
 
 def test_every_text_that_pages_ask_for_exists_and_no_other() -> None:
