@@ -111,18 +111,30 @@ def test_a_sweep_across_two_files_is_one_incident_with_its_photos_and_evidence(
     assert (tmp_path / "out" / sweep["snapshot"]).read_bytes()[:2] == b"\xff\xd8"
 
 
-def test_scanning_carrying_and_a_call_are_no_incident(config_file: Path, tmp_path: Path) -> None:
-    found = replayed(CLIPS / "ordinary_scan_carry.mp4", config_file, tmp_path / "out")
-    assert [i for i in found if i["kind"] == "label_photography"] == []
+@pytest.fixture(scope="module")
+def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where somebody's ordinary work was replayed to, with all that was seen of it."""
+    home = tmp_path_factory.mktemp("ordinary")
+    replayed(CLIPS / "ordinary_scan_carry.mp4", configured(home), home / "out", "--keep-looks")
+    return home / "out"
+
+
+def test_scanning_carrying_and_a_call_are_no_incident(ordinary: Path) -> None:
+    assert [i for i in lines_of(ordinary) if i["kind"] == "label_photography"] == []
 
 
 def test_people_too_far_off_to_be_judged_are_told_of(
-    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ordinary: Path,
+    config_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # As tall as nobody is in this picture.
     monkeypatch.setattr("detector.assembly.least_height_px", lambda _model: 9999.0)
-    replayed(CLIPS / "ordinary_scan_carry.mp4", config_file, tmp_path / "out")
-    (camera,) = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["cameras"]
+    out = shutil.copytree(ordinary, tmp_path / "out")  # who is too far off is judged of what was seen
+    replayed(CLIPS / "ordinary_scan_carry.mp4", config_file, out, "--keep-looks")
+    (camera,) = json.loads((out / "summary.json").read_text(encoding="utf-8"))["cameras"]
     assert camera["people"]["in_view_s"] == camera["people"]["too_far_s"] > 10
     assert "people were mostly too far off" in capsys.readouterr().err
 
@@ -465,12 +477,11 @@ def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: 
     assert replay([clip], glancing, tmp_path / "out", progress=meanwhile)["files"] == 1
 
 
-def test_replayed_again_into_a_folder_among_the_footage_the_same_is_found(config_file: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "footage"
-    folder.mkdir()
-    shutil.copy(SWEEP, folder)
-    found = [replayed(folder, config_file, folder / "out", *more) for more in ([], ["--resume"])]
-    assert len(found[0]) == 1 and found[1] == found[0]
+def test_replayed_again_into_a_folder_among_the_footage_the_same_is_found(tmp_path: Path) -> None:
+    folder, config = make_footage(tmp_path / "footage"), write_config(tmp_path)
+    found = [replayed(folder, config, folder / "out", *more) for more in ([], ["--resume"], [])]
+    assert len(found[0]) == 2 and all((folder / "out" / one["clip"]).suffix == ".mp4" for one in found[0])
+    assert found[2] == found[1] == found[0]
     summary = json.loads((folder / "out" / "summary.json").read_text(encoding="utf-8"))
     assert [Path(item["file"]).name for item in summary["passed_over"]] == ["out"]
     assert_said_in_chinese(summary)
