@@ -173,12 +173,9 @@ def confusion(people: Sequence[Doer], told: Sequence[str]) -> np.ndarray:
 
 def macro_f1(table: np.ndarray) -> float:
     """Mean F1 over the true classes that occur, from a confusion table or a weighted one; NaN of an empty one."""
-    scores = []
-    for k in range(len(TRUE)):
-        true, told, both = table[k].sum(), table[:, k].sum(), table[k, k]
-        if true > 0:
-            scores.append(2 * both / (true + told))
-    return float(np.mean(scores)) if scores else float("nan")
+    true, told, both = table.sum(1), table.sum(0)[: len(TRUE)], table.diagonal()
+    occurs = true > 0
+    return float((2 * both[occurs] / (true + told)[occurs]).mean()) if occurs.any() else float("nan")
 
 
 def choose(contender: str, people: Sequence[Doer]) -> Choice:

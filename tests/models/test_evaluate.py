@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from evaluate import evaluate, main, write_card
-from evaluation.page import write_page
+from evaluation.page import Evaluation, write_page
 from evaluation.sets import gathered
 from manifest import SetError, Thing
 
@@ -39,16 +39,31 @@ def a_scene(act: str = "photo") -> dict:
     )
 
 
+def make_card(folder: Path) -> Path:
+    model = model_file(folder / "tiny.onnx", raw_output([PERSON, PHONE, PARCEL, LABEL]))
+    return card_file(model, licence="AGPL-3.0-or-later")
+
+
+def make_rendered(folder: Path) -> Path:
+    stems = ["r50010_00", "r50010_01", "r50015_00", "r50015_01", "r50025_00"]
+    return rendered_set(folder / "rendered", {stem: a_scene() for stem in stems})
+
+
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    model = model_file(tmp_path / "tiny.onnx", raw_output([PERSON, PHONE, PARCEL, LABEL]))
-    return card_file(model, licence="AGPL-3.0-or-later")
+    return make_card(tmp_path)
 
 
 @pytest.fixture
 def rendered(tmp_path: Path) -> Path:
-    stems = ["r50010_00", "r50010_01", "r50015_00", "r50015_01", "r50025_00"]
-    return rendered_set(tmp_path / "rendered", {stem: a_scene() for stem in stems})
+    return make_rendered(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """What is measured of the model on the rendered set."""
+    folder = tmp_path_factory.mktemp("told")
+    return evaluated(make_card(folder), rendered=make_rendered(folder))
 
 
 @pytest.fixture
@@ -67,16 +82,15 @@ def evaluated(card: Path, *, data: Path | None = None, rendered: Path | None = N
     return evaluate(find_card(str(card)), sets, choose=choose, variants=True)
 
 
-def test_what_the_model_finds_and_misses_is_counted(card: Path, rendered: Path) -> None:
-    told = evaluated(card, rendered=rendered)
+def test_what_the_model_finds_and_misses_is_counted(told: Evaluation) -> None:
     counts = told.set_named("rendered").classes  # type: ignore[union-attr]
     assert counts["person"].ap50_value() == pytest.approx(1.0)
     assert (counts["parcel"].recall(0.5).hits, counts["parcel"].recall(0.5).of) == (3, 6)
     assert counts["scanner"].total == 0
 
 
-def test_facing_angle_and_size_come_from_the_exact_polygons(card: Path, rendered: Path) -> None:
-    measured = evaluated(card, rendered=rendered).set_named("rendered")
+def test_facing_angle_and_size_come_from_the_exact_polygons(told: Evaluation) -> None:
+    measured = told.set_named("rendered")
     assert measured is not None
     assert measured.facings == [(30.0, "up", "up")] * 3
     assert [side for side, _ in measured.angles] == [30.0] * 3
@@ -84,8 +98,8 @@ def test_facing_angle_and_size_come_from_the_exact_polygons(card: Path, rendered
     assert [px for px, _, _ in measured.phones] == [20.0] * 3
 
 
-def test_people_are_told_by_every_contender_the_traits_allow(card: Path, rendered: Path) -> None:
-    acts = evaluated(card, rendered=rendered).acts
+def test_people_are_told_by_every_contender_the_traits_allow(told: Evaluation) -> None:
+    acts = told.acts
     assert acts is not None
     assert [r.choice.contender for r in acts.results] == ["detection", "phone traits", "person traits", "both"]
     assert acts.people == 3
@@ -159,8 +173,7 @@ def test_the_page_stands_alone_and_shows_the_worst_cases(
     assert "False phones" in text
 
 
-def test_scenes_that_choose_are_not_reported(card: Path, rendered: Path) -> None:
-    told = evaluated(card, rendered=rendered)
+def test_scenes_that_choose_are_not_reported(told: Evaluation) -> None:
     assert {sample.path.stem for measured in told.reported for sample in measured.judged.samples} == {
         "r50015_00",
         "r50015_01",
