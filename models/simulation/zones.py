@@ -308,11 +308,15 @@ def rate_of(parts: Sequence[dict[str, Any]], level: float) -> dict[str, Any]:
 
 
 def power_of(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Share of planted patterns that were told in time, with its 95 % interval, and when the last of them was."""
+    """Share of planted patterns that were told in time, with its 95 % interval, and when the last of them was.
+
+    Of none planted the share is not a number, and may be anything.
+    """
     told = [p["after_s"] for p in parts if p["told"]]
     low, high = share_interval(len(told), len(parts))
     late = {"median_s": float(np.median(told)), "last_s": float(max(told))} if told else {}
-    return {"planted": len(parts), "told": len(told), "share": len(told) / len(parts), "low": low, "high": high} | late
+    share = len(told) / len(parts) if parts else float("nan")
+    return {"planted": len(parts), "told": len(told), "share": share, "low": low, "high": high} | late
 
 
 def settings() -> dict[str, Setting]:

@@ -51,3 +51,8 @@ def test_the_page_says_every_figure() -> None:
     )
     for word in (*settings(), "put at 0.2", "level 0.1", "svg"):
         assert word in text
+
+
+def test_where_nothing_was_planted_nothing_is_said() -> None:
+    found = power_of([])
+    assert (found["planted"], found["low"], found["high"]) == (0, 0.0, 1.0)
