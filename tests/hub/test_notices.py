@@ -445,7 +445,7 @@ class Desk:
         before = len(self.sent)
         self.sender.step()
         for thread in list(self.sender._busy.values()):
-            thread.join(5)
+            thread.join(60)
         return [message.title for message in self.sent[before:]]
 
     def states(self) -> list[tuple[str, str]]:
@@ -950,7 +950,7 @@ def test_a_service_that_hangs_keeps_only_itself_waiting(desk: Desk) -> None:
     assert sum(thread.name == f"notice-{slow.number}" for thread in threading.enumerate()) == 1
     released.set()
     for thread in list(desk.sender._busy.values()):
-        thread.join(5)
+        thread.join(60)
 
 
 # Pages
@@ -1134,7 +1134,7 @@ def test_a_planted_secret_is_in_no_log_page_or_table(
     site.store.add_alerts([make_envelope(1)], NOON)
     sender.step()
     for thread in list(sender._busy.values()):
-        thread.join(5)
+        thread.join(60)
     pages = [site.client.get(path).text for path in ("/notices", "/notices/log", "/audit", "/")]
     assert len(web.got) == 2 and SECRET in web.got[0].path
     assert "503" in pages[0]
