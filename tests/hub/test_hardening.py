@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import anyio
 import pytest
 import uvicorn
 from sqlalchemy import text
@@ -225,6 +226,25 @@ def test_a_service_does_not_lead_the_hub_elsewhere() -> None:
         answer = send(f"json://127.0.0.1:{server.server_port}/here?redirect=yes", Message("title", "body", "warning"))
         server.shutdown()
     assert not answer.ok and asked == ["/here"]
+
+
+def test_who_leaves_amid_a_form_is_no_failure_of_the_hub(site: Site) -> None:
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send_(message: Any) -> None:
+        said.append(message)
+
+    headers = [(b"host", b"hub.test"), (b"origin", b"http://hub.test"), (b"content-length", b"100")]
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/login",
+        "raw_path": b"/login", "query_string": b"", "headers": headers, "client": ("10.0.0.7", 1),
+        "server": ("hub.test", 80),
+    }  # fmt: skip
+    anyio.run(site.app, scope, receive, send_)
+    assert said[0]["status"] == 400
 
 
 SECRET_LOOKS = re.compile(

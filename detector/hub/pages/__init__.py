@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from detector.hub.auth import TooManyTries
@@ -114,6 +115,11 @@ def full(request: Request, error: Exception) -> Response:
     return Response(words, 507, media_type="text/plain")
 
 
+def gone(_request: Request, _error: Exception) -> Response:
+    """Whoever asked left before all of it was here: no answer is read, and nothing failed."""
+    return Response(status_code=400)
+
+
 def failed(_request: Request, _error: Exception) -> Response:
     """Say that the server failed, with nothing that may fail again; the server logs the error itself."""
     return Response("500\n", 500, media_type="text/plain")
@@ -137,4 +143,5 @@ def add_pages(app: FastAPI, parts: Parts) -> None:
     app.add_exception_handler(HTTPException, no_page)
     app.add_exception_handler(RequestValidationError, no_page)
     app.add_exception_handler(DBAPIError, full)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, failed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from detector import wire
@@ -52,13 +51,10 @@ async def take_replay(request: Request, site: str, edge: str) -> Response:
 
 async def _replay_taken(request: Request, parts: Parts, site: str, edge: str) -> Response:
     body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST:
-                return JSONResponse({"reason": f"more than {LARGEST} bytes"}, 413)
-    except ClientDisconnect:
-        return Response(status_code=400)
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            return JSONResponse({"reason": f"more than {LARGEST} bytes"}, 413)
     try:
         answer = await run_sync(parts.replays.take, site, edge, bytes(body))
     except WireError as error:
@@ -72,10 +68,7 @@ async def _held(request: Request, incident_id: str, segment: int, what: str | No
 
 async def _taken(request: Request, incident_id: str, segment: int, what: str | None = None) -> Response:
     clips = _clips(request)
-    try:
-        return _answered(await clips.take(incident_id, segment, request.headers, request.stream(), what=what))
-    except ClientDisconnect:
-        return Response(status_code=400)  # nobody is there to read it; what came is kept
+    return _answered(await clips.take(incident_id, segment, request.headers, request.stream(), what=what))
 
 
 def _clips(request: Request) -> ClipFolder:
