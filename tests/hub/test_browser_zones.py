@@ -219,7 +219,7 @@ def test_a_change_that_the_edge_refuses_is_told_beside_what_stays_in_force(
     page.click("#looked button.main")
     page.wait_for_selector("#answer .refused")
     kept.rmdir()
-    assert "they can't be kept" in page.inner_text("#answer q")
+    assert "存不下这次改动" in page.inner_text("#answer .refused")
     assert "corner" not in page.inner_text("#in-force") and former[0]["name"] in page.inner_text("#in-force")
     assert page.locator(".over .in-force").count() == len(former)
     assert "没有生效" in page.inner_text("#draft-head") and len(drafted(page)) == len(former) + 1
