@@ -18,7 +18,7 @@ def refusals(say: Phrases, told: object, title: Callable[[str], str] = str) -> l
     """
     lines = []
     for cause in wire.decode_causes(told):
-        words = say(f"refused_{cause.code}", **cause.values)
+        words = say("refused_" + cause.code, **cause.values)
         camera = cause.values.get("camera")
         lines.append(say("zones_of_camera", camera=title(str(camera)), why=words) if camera is not None else words)
     return lines
