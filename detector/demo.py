@@ -152,9 +152,9 @@ class _Demo:
         from detector.alerts.trust import pin_hub_key
         from detector.config import load_hub
         from detector.credentials.keys import load_key
-        from detector.hub.console import database_of
-        from detector.hub.edge_keys import EdgeKeys
+        from detector.hub.edges.keys import EdgeKeys
         from detector.hub.parts import HUB_KEY
+        from detector.hub.upkeep.console import database_of
 
         key = wire.public_key_text(load_identity(self._edge_data))
         with database_of(load_hub(self._folder / "hub.yaml")) as database:
@@ -203,7 +203,7 @@ def stored_since(database: Path, since: float) -> dict[str, Any]:
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
-    from detector.hub.schema import alerts, clips, incidents
+    from detector.hub.storage.schema import alerts, clips, incidents
 
     engine = create_engine(f"sqlite:///file:{quote(str(database))}?mode=ro&uri=true", poolclass=NullPool)
     of_run = select(alerts.c.incident).where(alerts.c.received_at >= since)

@@ -445,7 +445,7 @@ class _Check:
     # Who saw it
 
     def _check_log(self) -> None:
-        from detector.hub.audit import chained
+        from detector.hub.access.audit import chained
 
         log = self._json(LOG)
         if log is None:

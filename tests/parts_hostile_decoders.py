@@ -203,7 +203,7 @@ def _jpeg() -> bytes:
 
 def _jpegs(folder: Path) -> tuple[Check, list[bytes]]:
     from detector.errors import WireError
-    from detector.hub.pictures import jpeg_size
+    from detector.hub.edges.pictures import jpeg_size
 
     def act(data: bytes) -> None:
         width, height = jpeg_size(data)
@@ -240,8 +240,8 @@ def _hub(folder: Path) -> tuple[Check, list[bytes]]:
     from detector import wire
     from detector.clock import SystemClock
     from detector.errors import WireError
-    from detector.hub.health import Health
-    from detector.hub.store import Store
+    from detector.hub.storage.store import Store
+    from detector.hub.watch.health import Health
 
     store = Store(f"sqlite:///{folder / 'hub.sqlite'}")
     health = Health(store, SystemClock(), folder)

@@ -16,9 +16,9 @@ from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.clock import iso
 from detector.config import Broker, Buffers
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.ingest import Ingest
-from detector.hub.store import Store
+from detector.hub.edges.ingest import Ingest
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.store import Store
 from detector.values import Severity
 from tests.alerts.conftest import make_fields
 from tests.parts_mosquitto import Mosquitto, soon

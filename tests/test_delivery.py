@@ -26,8 +26,8 @@ from detector.alerts.uploads import ClipUploads
 from detector.broker import EmbeddedBroker, find_mosquitto
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig
+from detector.hub.footage.sides import Sides
 from detector.hub.server import Hub
-from detector.hub.sides import Sides
 from detector.sides import read_side
 from tests.alerts.conftest import make_fields
 from tests.conftest import part_missing
@@ -65,9 +65,9 @@ HUB = """
     from pathlib import Path
     from detector.clock import SystemClock
     from detector.config import Broker
-    from detector.hub.edge_keys import EdgeKeys
-    from detector.hub.ingest import Ingest
-    from detector.hub.store import Store
+    from detector.hub.edges.keys import EdgeKeys
+    from detector.hub.edges.ingest import Ingest
+    from detector.hub.storage.store import Store
     from detector.credentials.keys import load_key
     store = Store(f"sqlite:///{sys.argv[1]}/hub.db")
     told = open(f"{sys.argv[1]}/told.txt", "a")

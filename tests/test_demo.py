@@ -19,7 +19,7 @@ import yaml
 from detector.config import check_edge, load_edge
 from detector.demo import stored_since
 from detector.errors import StoreError
-from detector.hub.store import Store
+from detector.hub.storage.store import Store
 from tests.alerts.conftest import make_fields
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import soon

@@ -105,7 +105,7 @@ def test_a_list_of_files_is_no_upload(tmp_path: Path, ear: Ear) -> None:
 def probed(*paths: Path) -> list[Any]:
     """What the hub's program finds in files, or which error it ends with."""
     probe = (
-        "import json, sys\nfrom detector.hub import transcode\nfor path in sys.argv[1:]:\n"
+        "import json, sys\nfrom detector.hub.footage import transcode\nfor path in sys.argv[1:]:\n"
         "    try: print(json.dumps(transcode.probe(path)))\n"
         "    except transcode.Refused as refused: print(json.dumps(str(refused)))\n"
         "    except Exception as error: print(json.dumps(type(error).__name__))"

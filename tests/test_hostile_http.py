@@ -14,8 +14,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig
-from detector.hub import notice_services, patience, replay_intake
-from detector.hub.notice_services import NoticeError
+from detector.hub import patience, replay_intake
+from detector.hub.notices import services as notice_services
+from detector.hub.notices.services import NoticeError
 from detector.hub.pages import view
 from detector.hub.server import Hub
 from tests.sources.conftest import free_port

@@ -18,11 +18,11 @@ from detector import wire
 from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
-from detector.hub import ingest as ingest_module
-from detector.hub.database import Database
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.heard import Heard
-from detector.hub.ingest import Ingest
+from detector.hub.edges import ingest as ingest_module
+from detector.hub.edges.heard import Heard
+from detector.hub.edges.ingest import Ingest
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.database import Database
 from tests.alerts.conftest import make_fields
 from tests.hub.conftest import sqlite_url
 from tests.parts_mosquitto import Mosquitto, soon

@@ -26,7 +26,7 @@ from detector.credentials.codes import fingerprint, make_code, parse_code
 from detector.edge.delivery import Delivery, open_delivery
 from detector.edge.joining import Joined, NotJoined, join, try_broker
 from detector.errors import ConfigError, LabelwatchError
-from detector.hub.edge_keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
+from detector.hub.edges.keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
 from detector.hub.lan import certificate
 from tests.alerts.conftest import make_fields
 from tests.alerts.test_production_broker import Shipped

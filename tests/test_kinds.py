@@ -9,8 +9,8 @@ import pytest
 
 import detector.rules
 from detector.alerts.severity import GRAVITY, OF_KIND
-from detector.hub.harm import harm
 from detector.hub.integrations.onvif import ALERTS, GOING_ON
+from detector.hub.storage.harm import harm
 from detector.hub.texts import EN, ZH
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
@@ -39,7 +39,7 @@ def test_the_guide_to_a_new_rule_names_places_that_are_there_and_none_is_missing
     named = set(re.findall(r"`([\w/]+\.(?:py|yaml))`", detector.rules.__doc__ or ""))
     assert {name for name in named if not any((folder / name).is_file() for folder in (REPOSITORY, PACKAGE))} == set()
     # Modules that must be told of a new kind, and where what a site may set is shown and explained.
-    kinds = {"values.py", "alerts/severity.py", "hub/harm.py", "hub/integrations/onvif.py"}
+    kinds = {"values.py", "alerts/severity.py", "hub/storage/harm.py", "hub/integrations/onvif.py"}
     words = {"sentences.py", "hub/texts/basic.py", "configs/site.yaml", "tools/explain.py"}
     assert kinds | words <= named
 

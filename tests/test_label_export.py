@@ -20,8 +20,8 @@ from manifest import read_manifest
 
 from detector.cli import main
 from detector.geometry import as_array, iou
-from detector.hub.store import Store
-from detector.hub.stored import Clip
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
 from detector.tools.label_export import actor_among, is_changed, joined
 from detector.values import Box
 from tests.builders import detections
@@ -375,7 +375,7 @@ def export_apart(hub: Hub, after_an_incident: str) -> subprocess.CompletedProces
 import os, resource, signal
 from pathlib import Path
 from detector.config import load_hub
-from detector.hub.training_set import Wanted
+from detector.hub.footage.training_set import Wanted
 from detector.tools.label_export import export
 export(load_hub(Path({str(hub.config)!r})), Path({str(hub.out)!r}), wanted=Wanted(), model={hub.model!r},
        progress=lambda done, of: {after_an_incident})

@@ -74,7 +74,7 @@ def users_of(package: str) -> set[str]:
 
 
 def test_there_is_something_to_read() -> None:
-    assert {"detector.pipeline", "detector.rules.acts", "detector.hub.store"} <= imports().keys()
+    assert {"detector.pipeline", "detector.rules.acts", "detector.hub.storage.store"} <= imports().keys()
     assert "detector.values" in imports()["detector.pipeline"]
 
 
@@ -99,6 +99,17 @@ def test_the_bottom_row_rests_on_itself(module: str) -> None:
     assert own_imports(module, *BOTTOM) == set()
 
 
+HUB = ("storage", "access", "edges", "footage", "desk", "evidence", "watch", "notices", "upkeep", "integrations")
+HUB_BOTTOM = ("background", "source", "texts")
+
+
+@pytest.mark.parametrize("package", HUB)
+def test_each_part_of_the_hub_rests_on_those_before_it(package: str) -> None:
+    fine = [f"detector.hub.{name}" for name in (*HUB[: HUB.index(package) + 1], *HUB_BOTTOM)]
+    above = {(name, other) for name, other in own_imports(f"hub.{package}", *BOTTOM) if not is_in(other, *fine)}
+    assert above == set()
+
+
 def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
     assert own_imports("pipeline", *BOTTOM) == set()
 
@@ -113,7 +124,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
                 "detector.alerts.clips",
                 "detector.alerts.joined",
                 "detector.bench.clips",
-                "detector.hub.transcode",
+                "detector.hub.footage.transcode",
                 "detector.containers",
             ],
         ),
@@ -123,7 +134,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
             "paho",
             [
                 f"detector.{one}"
-                for one in ("connection", "alerts.mqtt", "hub.ingest", "hub.integrations.link", "edge.joining")
+                for one in ("connection", "alerts.mqtt", "hub.edges.ingest", "hub.integrations.link", "edge.joining")
             ],
         ),
         ("iotcore", ["detector.broker"]),

@@ -24,9 +24,9 @@ from detector.cli import main
 from detector.clock import SystemClock, iso
 from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
-from detector.hub.notice_services import check
-from detector.hub.notices import Rule
-from detector.hub.stored import StoredIncident
+from detector.hub.notices.queue import Rule
+from detector.hub.notices.services import check
+from detector.hub.storage.stored import StoredIncident
 from detector.recorded.publishing import LEDGER, _after, read_results
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from detector import evidence, wire
 from detector.cli import main
 from detector.evidence import Entry, PackWriter, as_json, public_pem
-from detector.hub.audit import BEGINNING, chained
+from detector.hub.access.audit import BEGINNING, chained
 from detector.verify import EN, TEXTS, ZH, Report, check, fingerprint_from, verify
 from tests.conftest import part_missing
 from tests.hub.conftest import make_envelope

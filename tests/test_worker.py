@@ -38,9 +38,9 @@ from detector.edge.learned import LearnedFile
 from detector.edge.relief import Relief
 from detector.edge.supervisor import BEGIN_ANEW
 from detector.errors import SourceUnavailable, StoreError
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.ingest import Ingest
-from detector.hub.store import Store
+from detector.hub.edges.ingest import Ingest
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.store import Store
 from detector.packets import PacketRing
 from detector.pictures import Bgr, Picture
 from detector.pipeline import Pipeline

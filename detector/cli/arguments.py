@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from detector.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from detector.hub.audit import Head
+    from detector.hub.access.audit import Head
 
 FINE, FAILED, MISUSED = 0, 1, 2  # exit codes: fine; findings or failed work; usage or configuration
 MOST_TOLD = 50  # files that were not taken; all are in the summary
@@ -115,7 +115,7 @@ def places(text: str) -> list[str]:
 
 def head_of_log(text: str) -> Head:
     """NUMBER:HASH of an audit log's entry."""
-    from detector.hub.audit import Head
+    from detector.hub.access.audit import Head
 
     try:
         return Head.of(text)

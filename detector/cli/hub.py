@@ -131,7 +131,7 @@ def run_backup(options: argparse.Namespace) -> int:
 
     from detector.clock import SystemClock
     from detector.config import load_hub
-    from detector.hub.backup import back_up
+    from detector.hub.upkeep.backup import back_up
 
     config = load_hub(options.config)
     with progress_count("files") as progress:
@@ -151,7 +151,7 @@ def run_restore(options: argparse.Namespace) -> int:
     """`labelwatch restore`."""
     from detector.clock import SystemClock
     from detector.config import load_hub
-    from detector.hub.backup import restore
+    from detector.hub.upkeep.backup import restore
 
     config = load_hub(options.config)
     with progress_count("files") as progress:
@@ -166,8 +166,8 @@ def run_restore(options: argparse.Namespace) -> int:
 def run_user_add(options: argparse.Namespace) -> int:
     """`labelwatch user add`."""
     from detector.config import load_hub
-    from detector.hub.console import Console, database_of
-    from detector.hub.rights import Role, Scope
+    from detector.hub.storage.rights import Role, Scope
+    from detector.hub.upkeep.console import Console, database_of
 
     with database_of(load_hub(options.config), make=True) as database:
         console = Console(database)
@@ -184,7 +184,7 @@ def run_user_add(options: argparse.Namespace) -> int:
 def run_user_reset(options: argparse.Namespace) -> int:
     """`labelwatch user reset`."""
     from detector.config import load_hub
-    from detector.hub.console import Console, database_of
+    from detector.hub.upkeep.console import Console, database_of
 
     with database_of(load_hub(options.config)) as database:
         if options.second_step:
@@ -199,7 +199,7 @@ def run_user_reset(options: argparse.Namespace) -> int:
 def run_user_list(options: argparse.Namespace) -> int:
     """`labelwatch user list`."""
     from detector.config import load_hub
-    from detector.hub.console import Console, database_of, user_lines, user_record
+    from detector.hub.upkeep.console import Console, database_of, user_lines, user_record
 
     with database_of(load_hub(options.config)) as database:
         users = Console(database).users()
@@ -213,7 +213,7 @@ def run_user_list(options: argparse.Namespace) -> int:
 def run_audit_verify(options: argparse.Namespace) -> int:
     """`labelwatch audit verify`."""
     from detector.config import load_hub
-    from detector.hub.console import check_audit
+    from detector.hub.upkeep.console import check_audit
 
     checked, words, heads = check_audit(load_hub(options.config), options.head)
     print("\n".join(words) or f"the log holds: {checked.head.number} entries, compared with {heads} heads")
@@ -224,8 +224,8 @@ def run_audit_verify(options: argparse.Namespace) -> int:
 def run_audit_head(options: argparse.Namespace) -> int:
     """`labelwatch audit head`."""
     from detector.config import load_hub
-    from detector.hub.audit import Audit
-    from detector.hub.console import database_of
+    from detector.hub.access.audit import Audit
+    from detector.hub.upkeep.console import database_of
 
     with database_of(load_hub(options.config)) as database:
         head = Audit(database).head()

@@ -105,7 +105,7 @@ def run_label_export(options: argparse.Namespace) -> int:
     from zoneinfo import ZoneInfo
 
     from detector.config import load_hub
-    from detector.hub.training_set import TEACHING, Wanted
+    from detector.hub.footage.training_set import TEACHING, Wanted
     from detector.tools.label_export import export
 
     config = load_hub(options.config)

@@ -69,7 +69,7 @@ class IntegrationsConfig(Settings):
 
 
 class AlarmsConfig(Settings):
-    """When the hub raises an alarm about the system itself (`hub/signs.py`)."""
+    """When the hub raises an alarm about the system itself (`hub/watch/signs.py`)."""
 
     edge_silent_min: float = Field(5.0, ge=1, description="an edge that says nothing for so long, minutes")
     backlog_min: float = Field(15.0, ge=1, description="alerts older than this at an edge that is online, minutes")

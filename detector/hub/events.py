@@ -15,8 +15,8 @@ from functools import partial
 
 from anyio.to_thread import run_sync
 
-from detector.hub.rights import EVERYWHERE, Scope
-from detector.hub.store import Store
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.store import Store
 
 HEARTBEAT_S = 15.0
 STREAMS_AT_ONCE = 200

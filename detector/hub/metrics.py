@@ -17,14 +17,14 @@ from sqlalchemy import func, select
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.clock import Clock
-from detector.hub import rights
-from detector.hub.alarms import Alarms
-from detector.hub.cameras import camera_states, counter, told_of
-from detector.hub.health import LATE, LATE_S, Health
+from detector.hub.edges.cameras import camera_states, counter, told_of
 from detector.hub.integrations.link import Link
-from detector.hub.schema import alerts, clips, edges, incidents, notices, refusals, streams
-from detector.hub.store import Store
-from detector.hub.stored import Edge
+from detector.hub.storage import rights
+from detector.hub.storage.schema import alerts, clips, edges, incidents, notices, refusals, streams
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Edge
+from detector.hub.watch.alarms import Alarms
+from detector.hub.watch.health import LATE, LATE_S, Health
 from detector.names import is_name
 from detector.values import IncidentKind, Severity
 

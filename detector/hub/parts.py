@@ -11,42 +11,42 @@ from detector import wire
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.credentials.keys import load_key
-from detector.hub.alarms import Alarms
-from detector.hub.anchors import Anchors
-from detector.hub.audit import Audit
-from detector.hub.auth import Gate
-from detector.hub.budget import Budget, budget_of
-from detector.hub.cases import Cases
-from detector.hub.census import Censuses
-from detector.hub.clips import ClipFolder
-from detector.hub.derived import Copies
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.enrolment import Enrolment
+from detector.hub.access.anchors import Anchors
+from detector.hub.access.audit import Audit
+from detector.hub.access.auth import Gate
+from detector.hub.access.people import People
+from detector.hub.desk.overview import Overview
+from detector.hub.desk.presence import Presence
+from detector.hub.desk.reviews import Reviews
+from detector.hub.edges.census import Censuses
+from detector.hub.edges.enrolment import Enrolment
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.edges.pictures import Pictures
+from detector.hub.edges.rotation import Rotations
+from detector.hub.edges.zones import Zones
 from detector.hub.events import Live
-from detector.hub.health import Health
+from detector.hub.evidence.cases import Cases
+from detector.hub.evidence.pack import Archive
+from detector.hub.evidence.packs import Packs
+from detector.hub.footage.clips import ClipFolder
+from detector.hub.footage.derived import Copies
 from detector.hub.integrations.link import Link, link_of
 from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.switches import Switches
 from detector.hub.integrations.world import Observer
 from detector.hub.lan import Certificate
 from detector.hub.metrics import Metrics
-from detector.hub.notice_sender import NoticeSender
-from detector.hub.notices import Notices
-from detector.hub.overview import Overview
-from detector.hub.pack import Archive
-from detector.hub.packs import Packs
-from detector.hub.pauses import Pauses
-from detector.hub.people import People
-from detector.hub.pictures import Pictures
-from detector.hub.presence import Presence
+from detector.hub.notices.pauses import Pauses
+from detector.hub.notices.queue import Notices
+from detector.hub.notices.sender import NoticeSender
 from detector.hub.replay_intake import ReplayIntake
-from detector.hub.retention import Retention
-from detector.hub.reviews import Reviews
-from detector.hub.rotation import Rotations
-from detector.hub.salvage import mark_damaged
-from detector.hub.store import Store
-from detector.hub.watchman import Watchman
-from detector.hub.zones import Zones
+from detector.hub.storage.budget import Budget, budget_of
+from detector.hub.storage.store import Store
+from detector.hub.upkeep.retention import Retention
+from detector.hub.upkeep.salvage import mark_damaged
+from detector.hub.watch.alarms import Alarms
+from detector.hub.watch.health import Health
+from detector.hub.watch.watchman import Watchman
 
 MIB = 2**20
 HUB_KEY = "hub.key"  # what the hub says to edges is signed with it

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
-from detector.hub.audit import Audit
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.ingest import AHEAD_S
-from detector.hub.retention import Retention
-from detector.hub.store import Store
+from detector.hub.access.audit import Audit
+from detector.hub.edges.ingest import AHEAD_S
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.store import Store
+from detector.hub.upkeep.retention import Retention
 from detector.names import is_name
 from detector.replay_words import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, answers_payload, check
 

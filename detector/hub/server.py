@@ -24,24 +24,24 @@ from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
 from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
-from detector.hub.auth import FIRST_LOGIN, Gate, Guard
-from detector.hub.clock_ahead import bring_back
+from detector.hub.access.auth import FIRST_LOGIN, Gate, Guard
+from detector.hub.access.people import People
+from detector.hub.access.seal import Seal
+from detector.hub.access.second_step import KEY_FILE as STEP_KEY_FILE
+from detector.hub.edges.heard import Heard
+from detector.hub.edges.ingest import Ingest
+from detector.hub.edges.views import Views
 from detector.hub.events import Live
-from detector.hub.heard import Heard
-from detector.hub.ingest import Ingest
 from detector.hub.lan import certificate, local_addresses
-from detector.hub.lock import DataLock
 from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import LONGEST_FORM, STATIC
 from detector.hub.parts import Parts, assemble
 from detector.hub.patience import Patient
-from detector.hub.people import People
-from detector.hub.retention import Janitor
-from detector.hub.salvage import open_store
-from detector.hub.seal import Seal
-from detector.hub.second_step import KEY_FILE as STEP_KEY_FILE
-from detector.hub.views import Views
+from detector.hub.storage.lock import DataLock
+from detector.hub.upkeep.clock_ahead import bring_back
+from detector.hub.upkeep.retention import Janitor
+from detector.hub.upkeep.salvage import open_store
 from detector.notify import Notifier
 
 logger = logging.getLogger(__name__)

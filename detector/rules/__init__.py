@@ -9,8 +9,8 @@ of time: a rule is made anew after one, and whatever it learned in days is hande
 2. Numbers that a site may set: a section in `config/rules.py`, named in `Rules` there and by `config/__init__.py`; what
    each means in `configs/site.yaml`, and what follows from it in `tools/explain.py`.
 3. Findings of a new kind: `IncidentKind` in `values.py`; how grave it is in `alerts/severity.py`, and for the order of
-   the review desk in `hub/harm.py`; its name and sentence in `sentences.py` (`KIND_NAMES`, `clauses`), advice in
-   `hub/texts/basic.py`, topic in `hub/integrations/onvif.py`.
+   the review desk in `hub/storage/harm.py`; its name and sentence in `sentences.py` (`KIND_NAMES`, `clauses`), advice
+   in `hub/texts/basic.py`, topic in `hub/integrations/onvif.py`.
 4. Facts of a new name: in the table of `facts.py`, and `fact_NAME` in `hub/texts/basic.py`.
 
 Most of what was forgotten `tests/test_kinds.py`, `tests/test_facts.py`, `tests/test_config.py` and

@@ -31,9 +31,19 @@ from detector.clock import iso
 from detector.config import Analysis, HubConfig
 from detector.errors import ConfigError, LabelwatchError, Problem, SourceUnavailable
 from detector.geometry import as_array, as_box, iou
-from detector.hub.known import Known
-from detector.hub.stored import Clip
-from detector.hub.training_set import SPLITS, Claim, Lesson, Moment, Sight, Wanted, clip_file, lessons, open_store
+from detector.hub.edges.known import Known
+from detector.hub.footage.training_set import (
+    SPLITS,
+    Claim,
+    Lesson,
+    Moment,
+    Sight,
+    Wanted,
+    clip_file,
+    lessons,
+    open_store,
+)
+from detector.hub.storage.stored import Clip
 from detector.inference import load_detector
 from detector.inference.looker import Detector
 from detector.sources.recording import Recording

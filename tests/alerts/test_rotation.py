@@ -18,11 +18,11 @@ from detector.alerts.rotation import NEXT_NAME, KeyRotation
 from detector.credentials import keys
 from detector.credentials.codes import join_request, parse_code
 from detector.errors import WireError
-from detector.hub.audit import Audit
-from detector.hub.edge_keys import ACTIVE, NEXT, RETIRED, EdgeKeys
-from detector.hub.enrolment import Enrolment
-from detector.hub.rotation import Rotations
-from detector.hub.store import Store
+from detector.hub.access.audit import Audit
+from detector.hub.edges.enrolment import Enrolment
+from detector.hub.edges.keys import ACTIVE, NEXT, RETIRED, EdgeKeys
+from detector.hub.edges.rotation import Rotations
+from detector.hub.storage.store import Store
 from tests.hub.conftest import sqlite_url
 
 ONE = wire.Topics("north", "box-1")

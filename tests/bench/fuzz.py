@@ -304,10 +304,10 @@ def probe_clips(folder: Path, runs: int, seconds: float) -> tuple[Counter[str], 
     import hashlib
 
     from detector.clock import SystemClock
-    from detector.hub import transcode
-    from detector.hub.derived import Copies
-    from detector.hub.store import Store
-    from detector.hub.stored import Clip
+    from detector.hub.footage import transcode
+    from detector.hub.footage.derived import Copies
+    from detector.hub.storage.store import Store
+    from detector.hub.storage.stored import Clip
 
     class _Forking(Copies):
         """Runs the program in forks of this process: the same, limits and all, but for half a second of loading."""

@@ -30,9 +30,9 @@ from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.clock import SystemClock
 from detector.config import Broker
-from detector.hub.people import People
-from detector.hub.rights import CONSOLE, EVERYWHERE, Role
-from detector.hub.store import Store
+from detector.hub.access.people import People
+from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Role
+from detector.hub.storage.store import Store
 from tests.bench.feed import BATCH, alert
 from tests.hub.conftest import make_envelope
 from tests.parts_mosquitto import Mosquitto

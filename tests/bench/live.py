@@ -18,7 +18,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from detector.hub.store import Store
+from detector.hub.storage.store import Store
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # Notes when each card came; runs before the page's own scripts, and is not subject to its content security policy.

@@ -34,7 +34,7 @@ import yaml
 
 from detector.broker import free_port, is_listening
 from detector.config import HubConfig
-from detector.hub.auth import FIRST_LOGIN
+from detector.hub.access.auth import FIRST_LOGIN
 from tests.parts_mosquitto import Mosquitto, soon
 from tests.sources.conftest import RtspServer
 

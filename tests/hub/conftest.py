@@ -29,16 +29,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import iso
 from detector.config import HubConfig
-from detector.hub.auth import Gate
-from detector.hub.budget import budget_of
+from detector.hub.access.auth import Gate
+from detector.hub.access.people import People
+from detector.hub.access.seal import Seal
+from detector.hub.access.second_step import KEY_FILE
 from detector.hub.events import Live
 from detector.hub.parts import assemble
-from detector.hub.people import People
-from detector.hub.rights import CONSOLE, Role, Scope
-from detector.hub.seal import Seal
-from detector.hub.second_step import KEY_FILE
 from detector.hub.server import Hub, create_app
-from detector.hub.store import Store
+from detector.hub.storage.budget import budget_of
+from detector.hub.storage.rights import CONSOLE, Role, Scope
+from detector.hub.storage.store import Store
 from tests.conftest import part_missing
 
 with warnings.catch_warnings():

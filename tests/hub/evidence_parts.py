@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
 from detector.credentials.keys import load_key
-from detector.hub.audit import Audit
-from detector.hub.cases import Case, Cases
-from detector.hub.clips import ClipFolder
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.pack import Archive
-from detector.hub.packs import PackRecord, Packs
-from detector.hub.rights import EVERYWHERE
-from detector.hub.sides import Sides
-from detector.hub.store import Store
-from detector.hub.stored import Clip, StoredIncident
+from detector.hub.access.audit import Audit
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.evidence.cases import Case, Cases
+from detector.hub.evidence.pack import Archive
+from detector.hub.evidence.packs import PackRecord, Packs
+from detector.hub.footage.clips import ClipFolder
+from detector.hub.footage.sides import Sides
+from detector.hub.storage.rights import EVERYWHERE
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip, StoredIncident
 from tests.hub.conftest import NOON, SteppedClock, make_envelope
 
 SIDE = gzip.compress(json.dumps({"schema": 1, "looks": []}).encode(), mtime=0)

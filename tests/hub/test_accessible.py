@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from detector.hub.edge_keys import EdgeKeys
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.texts import LANGUAGES
 from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)

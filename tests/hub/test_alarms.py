@@ -16,15 +16,15 @@ from sqlalchemy import select
 
 from detector.clock import SystemClock
 from detector.config import AlarmsConfig
-from detector.hub.alarms import KINDS, Alarm, Alarms, Sign
-from detector.hub.health import Health, HubState
-from detector.hub.knocks import Knock
-from detector.hub.rights import Role, Scope
-from detector.hub.schema import dropped
-from detector.hub.signs import HubNow, signs
-from detector.hub.store import Store
-from detector.hub.stored import Edge
-from detector.hub.watchman import Watchman
+from detector.hub.edges.knocks import Knock
+from detector.hub.storage.rights import Role, Scope
+from detector.hub.storage.schema import dropped
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Edge
+from detector.hub.watch.alarms import KINDS, Alarm, Alarms, Sign
+from detector.hub.watch.health import Health, HubState
+from detector.hub.watch.signs import HubNow, signs
+from detector.hub.watch.watchman import Watchman
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 
@@ -280,7 +280,7 @@ def test_alarms_are_seen_and_known_within_a_scope_and_the_hubs_by_all(keeper: Ke
 
 
 def test_odd_edges_without_end_open_so_many_and_no_more(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.hub.alarms.MOST_OPEN", 20)
+    monkeypatch.setattr("detector.hub.watch.alarms.MOST_OPEN", 20)
     keeper.judge(*(replace(SILENT, edge=f"box{n}") for n in range(50)))
     assert len(keeper.open) == 20
 
@@ -397,7 +397,7 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
 def test_only_the_latest_dropped_ranges_are_kept_and_all_of_them_stay_counted(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.hub.store.KEPT_DROPPED", 2)
+    monkeypatch.setattr("detector.hub.storage.store.KEPT_DROPPED", 2)
     told(site, backlog=0, dropped=3, cam3=1.0)
     names = ("schema", "id", "seq", "epoch", "site", "edge", "sent_at_unix")
     for seq in (2, 4, 6, 8, 10):

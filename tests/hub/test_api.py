@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from detector.hub.pages.api import router
-from detector.hub.rights import EVERYWHERE, Principal, Role, Scope
+from detector.hub.storage.rights import EVERYWHERE, Principal, Role, Scope
 from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
 
 with warnings.catch_warnings():

@@ -16,10 +16,10 @@ from sqlalchemy import text
 
 import detector.hub
 from detector import cli
-from detector.hub.anchors import FILE, Anchors
-from detector.hub.audit import BEGINNING, ONCE_S, Audit, Checked, Entry, Flaw, Head, chained, verify
-from detector.hub.rights import Role
-from detector.hub.store import Store
+from detector.hub.access.anchors import FILE, Anchors
+from detector.hub.access.audit import BEGINNING, ONCE_S, Audit, Checked, Entry, Flaw, Head, chained, verify
+from detector.hub.storage.rights import Role
+from detector.hub.storage.store import Store
 from detector.hub.texts import ZH
 from tests.hub.conftest import NOON, Site, SteppedClock, make_envelope, refuse_audit
 
@@ -166,7 +166,7 @@ def test_both_databases_hash_alike(store: Store) -> None:
 
 
 def test_the_chain_is_followed_page_by_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.hub.audit.PAGE", 10)
+    monkeypatch.setattr("detector.hub.access.audit.PAGE", 10)
     audit = Audit(store.database)
     with store.database.writing() as connection:
         for n in range(33):

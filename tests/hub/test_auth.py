@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from detector.hub.auth import SESSION_S, Gate, TokenBucket, TooManyTries
-from detector.hub.people import LONGEST_SESSION_S, People
-from detector.hub.rights import Role
-from detector.hub.store import Store
+from detector.hub.access.auth import SESSION_S, Gate, TokenBucket, TooManyTries
+from detector.hub.access.people import LONGEST_SESSION_S, People
+from detector.hub.storage.rights import Role
+from detector.hub.storage.store import Store
 
 NOON = 1_793_505_600.0
 CLOSED = [

@@ -17,12 +17,12 @@ from sqlalchemy import text
 
 from detector.config import Broker, HubConfig
 from detector.errors import StoreError
-from detector.hub.backup import back_up, restore
-from detector.hub.budget import budget_of
-from detector.hub.lock import DataLock
 from detector.hub.server import Hub
-from detector.hub.store import Store
-from detector.hub.stored import Clip
+from detector.hub.storage.budget import budget_of
+from detector.hub.storage.lock import DataLock
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
+from detector.hub.upkeep.backup import back_up, restore
 from tests.hub.conftest import CHEAP, NOON, make_envelope, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
 
@@ -279,7 +279,8 @@ def test_two_hubs_on_one_data_folder_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_killed_hub_leaves_no_lock(tmp_path: Path) -> None:
-    code = f"from detector.hub.lock import DataLock; from pathlib import Path; DataLock(Path({str(tmp_path)!r})); "
+    code = "from detector.hub.storage.lock import DataLock; from pathlib import Path; "
+    code += f"DataLock(Path({str(tmp_path)!r})); "
     subprocess.run([sys.executable, "-c", code + "import os; os.kill(os.getpid(), 9)"], cwd=REPOSITORY, check=False)
     DataLock(tmp_path).release()
 

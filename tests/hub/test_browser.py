@@ -22,13 +22,13 @@ from playwright.sync_api import sync_playwright
 
 from detector import wire
 from detector.config import Broker, HubConfig
-from detector.hub.census import Censuses
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.people import People
-from detector.hub.reviews import REASONS
-from detector.hub.rights import CONSOLE, EVERYWHERE, Role
+from detector.hub.access.people import People
+from detector.hub.desk.reviews import REASONS
+from detector.hub.edges.census import Censuses
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.server import Hub
-from detector.hub.stored import VERDICTS
+from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Role
+from detector.hub.storage.stored import VERDICTS
 from tests.conftest import part_missing
 from tests.hub.conftest import CHEAP, make_act, make_hub, make_mp4, make_side
 from tests.hub.test_orientation import counted, lying

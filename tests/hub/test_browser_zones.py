@@ -13,7 +13,7 @@ import pytest
 
 from detector import worker
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Mounting, Zone
-from detector.hub.zones import Zones
+from detector.hub.edges.zones import Zones
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import make_hub
 from tests.hub.test_browser import DESK, PHONE, browser, until

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import Calendar, HubConfig, Shift
-from detector.hub.budget import ALERT, DIGEST, Budget, budget_of
-from detector.hub.database import migration
-from detector.hub.store import Store
-from detector.hub.stored import Digested
-from detector.hub.wanted import Wanted
+from detector.hub.storage.budget import ALERT, DIGEST, Budget, budget_of
+from detector.hub.storage.database import migration
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Digested
+from detector.hub.storage.wanted import Wanted
 from detector.shifts import Shifts
 from tests.hub.conftest import make_envelope, sqlite_url
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from detector.hub.cameras import TROUBLES
+from detector.hub.edges.cameras import TROUBLES
 from detector.hub.texts.health import EN, ZH
 from detector.sources.stats import Trouble
 from tests.hub.conftest import Site

@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from detector.hub.case_figures import time_line, totals
-from detector.hub.cases import CLOSED, HANDED_OVER, OPEN, CaseClosed, CaseFull, kept
-from detector.hub.rights import EVERYWHERE, Role, Scope
-from detector.hub.schema import case_incidents, incidents
-from detector.hub.store import Store
-from detector.hub.stored import StoredIncident
+from detector.hub.evidence.cases import CLOSED, HANDED_OVER, OPEN, CaseClosed, CaseFull, kept
+from detector.hub.evidence.figures import time_line, totals
+from detector.hub.storage.rights import EVERYWHERE, Role, Scope
+from detector.hub.storage.schema import case_incidents, incidents
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import StoredIncident
 from detector.verify import check
 from tests.hub.conftest import EPOCH, NOON, Site, make_act, make_envelope, make_jpeg
 from tests.hub.evidence_parts import Office
@@ -89,7 +89,7 @@ def test_incidents_neither_come_into_a_case_that_is_not_open_nor_go_out(office: 
 
 
 def test_a_case_is_never_larger_than_can_be_handled(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.hub.cases.MOST_INCIDENTS", 2)
+    monkeypatch.setattr("detector.hub.evidence.cases.MOST_INCIDENTS", 2)
     three = [office.incident(f"inc-{n}") for n in range(3)]
     case = office.case(*three[:2])
     with pytest.raises(CaseFull):
@@ -439,7 +439,7 @@ def test_a_pack_is_asked_for_watched_downloaded_and_deleted(site: Site, guard: A
 
 def test_a_pack_being_made_is_asked_after_every_second(site: Site, guard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
-    monkeypatch.setattr("detector.hub.packs.write_pack", lambda *_args, **_kwargs: go_on.wait(10) and None)
+    monkeypatch.setattr("detector.hub.evidence.packs.write_pack", lambda *_args, **_kwargs: go_on.wait(10) and None)
     page = opened(guard, incidents="inc-1")
     assert guard.post(f"{page}/pack").status_code == 303
     shown = guard.get(f"{page}/packs").text

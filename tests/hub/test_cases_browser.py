@@ -13,11 +13,11 @@ import pytest
 
 from detector import wire
 from detector.cli import main
-from detector.hub.audit import Audit
-from detector.hub.packs import MAKING
-from detector.hub.pauses import Pauses
-from detector.hub.schema import packs
-from detector.hub.store import Store
+from detector.hub.access.audit import Audit
+from detector.hub.evidence.packs import MAKING
+from detector.hub.notices.pauses import Pauses
+from detector.hub.storage.schema import packs
+from detector.hub.storage.store import Store
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_jpeg
 from tests.hub.evidence_parts import Office

@@ -243,7 +243,7 @@ def test_a_full_disk_is_said_and_kept_pieces_stay(site: Any, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("detector.hub.clips._sync", full)
+        patch.setattr("detector.hub.footage.clips._sync", full)
         assert piece(site, 3000, len(CLIP)).status_code == 507
     offset = int(site.client.head(URL, headers=site.claim(CLIP)).headers["upload-offset"])
     assert piece(site, offset, len(CLIP)).status_code == 201 if offset < len(CLIP) else offset == len(CLIP)
@@ -252,7 +252,8 @@ def test_a_full_disk_is_said_and_kept_pieces_stay(site: Any, monkeypatch: pytest
 def test_a_piece_that_holds_all_but_the_last_answer_can_be_finished(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hub may die between the last byte and the record; the edge then finds everything here but nothing stored."""
     with monkeypatch.context() as patch:
-        patch.setattr("detector.hub.clips.ClipFolder._complete", lambda *_: (_ for _ in ()).throw(OSError(5, "gone")))
+        gone = lambda *_: (_ for _ in ()).throw(OSError(5, "gone"))  # noqa: E731
+        patch.setattr("detector.hub.footage.clips.ClipFolder._complete", gone)
         assert site.client.put(URL, content=CLIP, headers=site.claim(CLIP)).status_code == 507
     head = site.client.head(URL, headers=site.claim(CLIP))
     assert (head.status_code, head.headers["upload-offset"]) == (201, str(len(CLIP)))

@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from detector.hub import derived, transcode
-from detector.hub.derived import AGAIN_S, KEPT_S, MOST_TRIES, Copies, Kind
-from detector.hub.rights import Role
-from detector.hub.store import Store
-from detector.hub.stored import Clip
+from detector.hub.footage import derived, transcode
+from detector.hub.footage.derived import AGAIN_S, KEPT_S, MOST_TRIES, Copies, Kind
+from detector.hub.storage.rights import Role
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, SteppedClock, make_side
 from tests.hub.test_browser import Scene, browser, scene, until  # noqa: F401  (fixtures)
@@ -302,7 +302,7 @@ def test_a_write_that_finds_no_room_is_no_copy(tmp_path: Path) -> None:
         "source": str(SWEEP), "out": str(tmp_path / "out"), "faces": None, "side": None, "started_at": NOON,
         "zone": "UTC", "length_s": 20.0, "cpu_s": 60, "largest_bytes": 100_000,
     }  # fmt: skip
-    command = [sys.executable, "-m", "detector.hub.transcode", "make", json.dumps(job)]
+    command = [sys.executable, "-m", "detector.hub.footage.transcode", "make", json.dumps(job)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         said = [json.loads(line) for line in program.stdout or ()]
         assert program.wait() == 1 and said[-1]["reason"] == "no_room"
@@ -323,7 +323,7 @@ def test_a_program_outlives_neither_its_time_nor_its_hub(bench: Bench, monkeypat
     said = bench.copies._run("probe", str(bench.folder / clip.file), limit_s=0.05)
     assert said["reason"] == "too_long"
     waits = (
-        "import detector.hub.transcode as t, threading, time;"
+        "import detector.hub.footage.transcode as t, threading, time;"
         "threading.Thread(target=t._end_with_parent, daemon=True).start(); print(flush=True); time.sleep(60)"
     )
     program = subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

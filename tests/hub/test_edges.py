@@ -21,14 +21,14 @@ from detector.credentials.codes import (
     read_join_answer,
 )
 from detector.errors import WireError
-from detector.hub.audit import Audit
-from detector.hub.database import migrate, migration
-from detector.hub.edge_keys import ACTIVE, REVOKED, EdgeKeys
-from detector.hub.enrolment import LIFE_S, MOST_GUESSES, MOST_OPEN, CodeNotMade, Enrolment, JoinRefused
-from detector.hub.knocks import MOST, Knocks
-from detector.hub.rights import Role
-from detector.hub.schema import join_codes
-from detector.hub.store import Store
+from detector.hub.access.audit import Audit
+from detector.hub.edges.enrolment import LIFE_S, MOST_GUESSES, MOST_OPEN, CodeNotMade, Enrolment, JoinRefused
+from detector.hub.edges.keys import ACTIVE, REVOKED, EdgeKeys
+from detector.hub.edges.knocks import MOST, Knocks
+from detector.hub.storage.database import migrate, migration
+from detector.hub.storage.rights import Role
+from detector.hub.storage.schema import join_codes
+from detector.hub.storage.store import Store
 from tests.hub.conftest import NOON, Site, make_envelope
 
 CODE = re.compile(r'class="secret code"[^>]*>([0-9A-Z-]+)<')

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from detector.hub.events import Live
-from detector.hub.store import Store
+from detector.hub.storage.store import Store
 
 NOON = 1_793_505_600.0
 Build = Callable[..., dict[str, Any]]
@@ -76,7 +76,7 @@ def test_a_page_that_was_away_gets_what_it_missed_and_nothing_twice(sqlite_store
 def test_a_page_that_was_away_too_long_is_told_to_reload(
     sqlite_store: Store, envelope: Build, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr("detector.hub.store.KEPT_CHANGES", 2)
+    monkeypatch.setattr("detector.hub.storage.store.KEPT_CHANGES", 2)
 
     async def scene() -> None:
         for n in range(1, 6):

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
 
 from detector import wire
-from detector.hub.clips import Answer, ClipFolder
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.schema import alerts
-from detector.hub.store import Store
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.footage.clips import Answer, ClipFolder
+from detector.hub.storage.schema import alerts
+from detector.hub.storage.store import Store
 from tests.hub.conftest import NOON, SteppedClock, make_envelope, make_side, sqlite_url
 from tests.parts_faults import Lived, Note, lift, lives, lives_in_little_room, memory_folder
 
@@ -137,7 +137,7 @@ def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Iterator[H
     store.set_edge_status("shanghai", "box1", "online", NOON)
     store.close()
     database = (tmp_path / "hub.sqlite").read_bytes()
-    monkeypatch.setattr("detector.hub.database.migrate", lambda _: None)
+    monkeypatch.setattr("detector.hub.storage.database.migrate", lambda _: None)
     with memory_folder() as folder:
         yield (Hub(folder / str(n), database) for n in itertools.count())
 

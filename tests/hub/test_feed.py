@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from detector.hub.charts import day_rows, trends
-from detector.hub.overview import Found, Happened, Overview, Place
-from detector.hub.rights import Role, Scope
-from detector.hub.store import Store
-from detector.hub.wanted import Wanted
+from detector.hub.desk.charts import day_rows, trends
+from detector.hub.desk.overview import Found, Happened, Overview, Place
+from detector.hub.storage.rights import Role, Scope
+from detector.hub.storage.store import Store
+from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S
 from tests.hub.conftest import NOON, Site, make_envelope
 
@@ -249,7 +249,7 @@ def test_a_camera_takes_its_newest_name(store: Store, envelope: Build) -> None:
 def test_places_are_known_after_a_migration(store: Store, envelope: Build) -> None:
     from alembic import command
 
-    from detector.hub.database import migration
+    from detector.hub.storage.database import migration
 
     store.add_alerts([envelope(1), envelope(2, incident="inc-2", zone=None)], NOON)
     with store.database.writing() as connection:

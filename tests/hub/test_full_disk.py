@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import event
 
-from detector.hub import clips as clips_module
+from detector.hub.footage import clips as clips_module
 from tests.hub.conftest import NOON, Site, make_envelope
 
 

@@ -18,13 +18,13 @@ import uvicorn
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from detector.hub.auth import SESSION_S, Session
+from detector.hub.access.auth import SESSION_S, Session
+from detector.hub.access.passwords import is_guessed
+from detector.hub.access.people import LONGEST_SESSION_S
 from detector.hub.lan import certificate
-from detector.hub.notice_services import Message, send
+from detector.hub.notices.services import Message, send
 from detector.hub.pages.view import LONGEST_FORM
-from detector.hub.passwords import is_guessed
-from detector.hub.people import LONGEST_SESSION_S
-from detector.hub.rights import EVERYWHERE, Role
+from detector.hub.storage.rights import EVERYWHERE, Role
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site
 

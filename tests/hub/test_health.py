@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from detector.hub.alarms import Sign
-from detector.hub.clock_ahead import bring_back
-from detector.hub.health import Gap, Health
-from detector.hub.rights import Role, Scope
-from detector.hub.schema import edges
-from detector.hub.store import Store
+from detector.hub.storage.rights import Role, Scope
+from detector.hub.storage.schema import edges
+from detector.hub.storage.store import Store
+from detector.hub.upkeep.clock_ahead import bring_back
+from detector.hub.watch.alarms import Sign
+from detector.hub.watch.health import Gap, Health
 from tests.hub.conftest import NOON, Site, SteppedClock, make_envelope
 
 MINUTE = 60.0

@@ -21,17 +21,17 @@ from detector.broker import EmbeddedBroker
 from detector.config import HubConfig, load_hub
 from detector.connection import run_once
 from detector.errors import ConfigError
-from detector.hub.audit import Audit
-from detector.hub.budget import Budget
+from detector.hub.access.audit import Audit
 from detector.hub.integrations import link as links
 from detector.hub.integrations.home_assistant import HomeAssistant, Switched
 from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.switches import MOST_A_MINUTE, USER, Switches
 from detector.hub.integrations.world import Observer, World
-from detector.hub.notices import Rule
-from detector.hub.pauses import Pauses
-from detector.hub.rights import Role
-from detector.hub.store import Store
+from detector.hub.notices.pauses import Pauses
+from detector.hub.notices.queue import Rule
+from detector.hub.storage.budget import Budget
+from detector.hub.storage.rights import Role
+from detector.hub.storage.store import Store
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
@@ -364,7 +364,7 @@ def test_a_house_of_many_cameras_is_told_whole_and_nothing_counts_as_not_taken(h
 
 
 def observer_of(store: Store) -> Observer:
-    from detector.hub.health import Health
+    from detector.hub.watch.health import Health
 
     class Stands:
         def now(self) -> float:
@@ -407,8 +407,8 @@ def test_a_switch_holds_back_notices_but_not_what_is_critical_and_the_state_is_t
 
 
 def test_a_pause_ends_by_itself_and_another_cameras_goes_on(store: Store, tmp_path: Path) -> None:
-    from detector.hub.audit import Audit
-    from detector.hub.notices import Notices
+    from detector.hub.access.audit import Audit
+    from detector.hub.notices.queue import Notices
 
     pauses, notices = Pauses(store.database, Audit(store.database)), Notices(store.database, tmp_path, "UTC")
     with store.database.writing() as connection:
@@ -795,7 +795,7 @@ def test_the_models_refuse_what_home_assistant_would(house: House) -> None:
 
 def test_a_switch_is_known_by_its_whole_topic() -> None:
     home = HomeAssistant(HubConfig(integrations=ALL), PictureLinks(None))
-    from detector.hub.cameras import CameraState
+    from detector.hub.edges.cameras import CameraState
     from detector.hub.integrations.world import CameraNow, EdgeNow
 
     state = CameraState("shanghai", "box1", "cam3", "东区", "ok", "", 1.0, 12.0, 0)

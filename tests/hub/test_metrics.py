@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from detector.hub.rights import Role
+from detector.hub.storage.rights import Role
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
 

@@ -26,16 +26,16 @@ import pytest
 from sqlalchemy import event
 
 from detector.config import HubConfig
-from detector.hub import notice_services
-from detector.hub.alarms import Alarms, Sign
-from detector.hub.clock_ahead import bring_back
-from detector.hub.notice_sender import NoticeSender
-from detector.hub.notice_services import Answer, Message, NoticeError, address, send, without_secrets
-from detector.hub.notices import KINDS, Notice, Notices, Rule, Target, is_inside, within
-from detector.hub.rights import EVERYWHERE, Role, Scope
-from detector.hub.schema import edges
-from detector.hub.store import Store
+from detector.hub.notices import services as notice_services
+from detector.hub.notices.queue import KINDS, Notice, Notices, Rule, Target, is_inside, within
+from detector.hub.notices.sender import NoticeSender
+from detector.hub.notices.services import Answer, Message, NoticeError, address, send, without_secrets
+from detector.hub.storage.rights import EVERYWHERE, Role, Scope
+from detector.hub.storage.schema import edges
+from detector.hub.storage.store import Store
 from detector.hub.texts import TEXTS
+from detector.hub.upkeep.clock_ahead import bring_back
+from detector.hub.watch.alarms import Alarms, Sign
 from detector.values import Severity
 from tests.hub.conftest import NOON, SteppedClock, make_envelope
 
@@ -766,7 +766,7 @@ def test_a_service_that_is_away_is_tried_ever_more_seldom_and_then_told_all_in_o
 def test_of_what_was_told_the_latest_is_kept_and_what_waits_is_kept_in_any_case(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.hub.notices.KEPT", 3)
+    monkeypatch.setattr("detector.hub.notices.queue.KEPT", 3)
     asleep = desk.target("asleep", severity="warning", quiet="11:00-13:00")
     desk.alert("held", severity="warning")
     desk.step()
@@ -861,10 +861,10 @@ def test_a_time_out_is_no_certain_failure(desk: Desk) -> None:
 DIES = """
 import os, sys
 from pathlib import Path
-from detector.hub.notice_sender import NoticeSender
-from detector.hub.notices import Notices
-from detector.hub.store import Store
-from detector.hub.notice_services import Answer
+from detector.hub.notices.sender import NoticeSender
+from detector.hub.notices.queue import Notices
+from detector.hub.storage.store import Store
+from detector.hub.notices.services import Answer
 from detector.config import HubConfig
 from detector.clock import SystemClock
 url, folder, out = sys.argv[1:]
@@ -913,10 +913,10 @@ def test_kill_9_between_sending_and_recording_loses_nothing_and_doubles_only_tha
 
 
 def test_changes_that_are_no_longer_on_record_are_made_up_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    import detector.hub.store
+    import detector.hub.storage.store
 
     desk.target(per_hour=100)
-    monkeypatch.setattr(detector.hub.store, "KEPT_CHANGES", 2)
+    monkeypatch.setattr(detector.hub.storage.store, "KEPT_CHANGES", 2)
     for n in range(6):
         desk.alert(f"i{n}")
     assert len(desk.step()) == 6

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from detector import wire
 from detector.census import MOST_ZONES, Census, Slot, Turn, ZoneCensus
 from detector.errors import WireError
-from detector.hub.census import AHEAD_S, KEPT_S, Censuses, Minute
-from detector.hub.census_chart import day_chart, shown_span
+from detector.hub.desk.census_chart import day_chart, shown_span
+from detector.hub.edges.census import AHEAD_S, KEPT_S, Censuses, Minute
+from detector.hub.edges.pictures import Pictures
+from detector.hub.edges.views import Views
+from detector.hub.edges.zones import Zones
 from detector.hub.pages.orientation import sentence, state_of
-from detector.hub.pictures import Pictures
-from detector.hub.rights import Role, Scope
-from detector.hub.store import Store
+from detector.hub.storage.rights import Role, Scope
+from detector.hub.storage.store import Store
 from detector.hub.texts import Phrases
-from detector.hub.views import Views
-from detector.hub.zones import Zones
 from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
 
 TOPICS = wire.Topics("shanghai", "box1")

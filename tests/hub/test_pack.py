@@ -25,14 +25,14 @@ from detector.clock import KernelClock
 from detector.credentials.keys import load_key
 from detector.errors import StoreError
 from detector.evidence import fingerprint, grouped
-from detector.hub import packs as packs_module
-from detector.hub.audit import Audit
-from detector.hub.edge_keys import EdgeKeys
-from detector.hub.enrolment import Enrolment
-from detector.hub.pack import Pack, safe
-from detector.hub.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
-from detector.hub.rights import EVERYWHERE, Scope
-from detector.hub.store import Store
+from detector.hub.access.audit import Audit
+from detector.hub.edges.enrolment import Enrolment
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.evidence import packs as packs_module
+from detector.hub.evidence.pack import Pack, safe
+from detector.hub.evidence.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.store import Store
 from detector.verify import HOLDS, check, verify
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
@@ -102,7 +102,7 @@ def test_any_flipped_byte_of_a_real_pack_is_found(desk: Office, mp4: bytes) -> N
 def test_the_same_case_made_at_the_same_time_is_the_same_file(
     office: Office, mp4: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.hub.pack.kernel_clock", lambda: KernelClock(True, 0.01))
+    monkeypatch.setattr("detector.hub.evidence.pack.kernel_clock", lambda: KernelClock(True, 0.01))
     case = office.case(office.incident(clips=[mp4], picture=PICTURE))
 
     def made() -> bytes:

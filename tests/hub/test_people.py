@@ -12,13 +12,13 @@ import pytest
 
 from detector import cli
 from detector.clock import SystemClock
-from detector.hub.audit import Audit, verify
-from detector.hub.auth import ONE_TIME_S, RENEW_S, SESSION_S, Gate, TooManyTries, bearer_token
-from detector.hub.edge_keys import EdgeKeys
+from detector.hub.access.audit import Audit, verify
+from detector.hub.access.auth import ONE_TIME_S, RENEW_S, SESSION_S, Gate, TooManyTries, bearer_token
+from detector.hub.access.people import People, PeopleError, as_name
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.pages.people import device
-from detector.hub.people import People, PeopleError, as_name
-from detector.hub.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope
-from detector.hub.store import Store
+from detector.hub.storage.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope
+from detector.hub.storage.store import Store
 from detector.values import DAY_S
 from tests.hub.conftest import CHEAP, NOON, Site
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
 from detector.config import Broker, HubConfig
-from detector.hub.edge_keys import EdgeKeys
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
 from tests.conftest import REPOSITORY, part_missing

@@ -15,19 +15,19 @@ from sqlalchemy import select
 
 from detector import wire
 from detector.config import RetentionConfig
-from detector.hub.audit import Audit
-from detector.hub.budget import Budget
-from detector.hub.cases import Cases
-from detector.hub.health import Health
+from detector.hub.access.audit import Audit
+from detector.hub.desk.reviews import Reviews
+from detector.hub.evidence.cases import Cases
 from detector.hub.integrations.world import Observer
-from detector.hub.notices import Rule
-from detector.hub.pauses import Pauses
-from detector.hub.retention import Retention
-from detector.hub.reviews import Reviews
-from detector.hub.schema import clips, incidents
-from detector.hub.store import Store
-from detector.hub.stored import Clip
-from detector.hub.wanted import Wanted
+from detector.hub.notices.pauses import Pauses
+from detector.hub.notices.queue import Rule
+from detector.hub.storage.budget import Budget
+from detector.hub.storage.schema import clips, incidents
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
+from detector.hub.storage.wanted import Wanted
+from detector.hub.upkeep.retention import Retention
+from detector.hub.watch.health import Health
 from detector.replay_words import MOST, envelope_id, marked, read_answers
 from detector.values import DAY_S
 from detector.verify import HOLDS, verify

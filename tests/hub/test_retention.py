@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import delete, insert, select
 
 from detector.config import RetentionConfig
-from detector.hub.audit import Audit
-from detector.hub.cases import CLOSED, Cases
-from detector.hub.retention import Retention
-from detector.hub.rights import Role, Scope
-from detector.hub.schema import doomed, sides
-from detector.hub.store import Store
-from detector.hub.stored import Clip
+from detector.hub.access.audit import Audit
+from detector.hub.evidence.cases import CLOSED, Cases
+from detector.hub.storage.rights import Role, Scope
+from detector.hub.storage.schema import doomed, sides
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
 from detector.hub.texts import LANGUAGES, Phrases
+from detector.hub.upkeep.retention import Retention
 from detector.values import DAY_S
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 

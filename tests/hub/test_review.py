@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from detector.clock import iso
-from detector.hub.database import migration
-from detector.hub.harm import harm
+from detector.hub.desk.presence import LEASE_S, MOST_DESKS, Presence
+from detector.hub.desk.reviews import RECORD_DAYS, Reviews, Share, left, spread
+from detector.hub.footage.training_set import Claim, claim
 from detector.hub.pages.review import review_events
 from detector.hub.pages.view import View
-from detector.hub.presence import LEASE_S, MOST_DESKS, Presence
-from detector.hub.reviews import RECORD_DAYS, Reviews, Share, left, spread
-from detector.hub.rights import EVERYWHERE, Role, Scope
-from detector.hub.schema import incidents
-from detector.hub.store import Store
-from detector.hub.stored import Contested
-from detector.hub.training_set import Claim, claim
-from detector.hub.wanted import Wanted
+from detector.hub.storage.database import migration
+from detector.hub.storage.harm import harm
+from detector.hub.storage.rights import EVERYWHERE, Role, Scope
+from detector.hub.storage.schema import incidents
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Contested
+from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S
 from tests.hub.conftest import Site
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from detector.hub.audit import Audit
-from detector.hub.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
+from detector.hub.access.audit import Audit
+from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from tests.hub.conftest import CHEAP, NOON, Site, make_envelope, make_jpeg
 
 OWNER, ADMIN, REVIEWER, VIEWER = Role

@@ -12,12 +12,12 @@ import pytest
 
 from detector.config import HubConfig, RetentionConfig
 from detector.errors import StoreError
-from detector.hub import salvage
-from detector.hub.audit import Audit
-from detector.hub.backup import back_up, newest_database
-from detector.hub.retention import Retention
-from detector.hub.salvage import MARK, mark_damaged, open_store
-from detector.hub.store import Store
+from detector.hub.access.audit import Audit
+from detector.hub.storage.store import Store
+from detector.hub.upkeep import salvage
+from detector.hub.upkeep.backup import back_up, newest_database
+from detector.hub.upkeep.retention import Retention
+from detector.hub.upkeep.salvage import MARK, mark_damaged, open_store
 from tests.hub.conftest import NOON, make_envelope
 
 
@@ -365,7 +365,7 @@ def test_whoever_dies_in_between_the_next_start_goes_on(tmp_path: Path, monkeypa
 def test_damage_that_was_met_while_running_is_looked_for_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.hub.salvage.READ_THROUGH", 0)  # as of a large file
+    monkeypatch.setattr("detector.hub.upkeep.salvage.READ_THROUGH", 0)  # as of a large file
     config = lived(tmp_path)
     page = page_of(config, "incidents")
     tear(file_of(config), page, page + 1)

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from detector.hub import second_step
-from detector.hub.auth import CODE_S, CODE_TRIES, CodeWanted, Gate
-from detector.hub.console import Console
-from detector.hub.rights import Role
-from detector.hub.schema import recovery_codes
-from detector.hub.seal import Seal
+from detector.hub.access import second_step
+from detector.hub.access.auth import CODE_S, CODE_TRIES, CodeWanted, Gate
+from detector.hub.access.seal import Seal
+from detector.hub.storage.rights import Role
+from detector.hub.storage.schema import recovery_codes
+from detector.hub.upkeep.console import Console
 from tests.hub.conftest import CHEAP, NOON, Site
 
 PASSWORD = "correct horse battery"  # of everybody whom `Site.somebody` makes

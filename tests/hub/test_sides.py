@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from detector.hub.footage.sides import Sides
 from detector.hub.pages.sides import takes_gzip
-from detector.hub.rights import Role
-from detector.hub.sides import Sides
-from detector.hub.store import Store
-from detector.hub.stored import Clip
+from detector.hub.storage.rights import Role
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
 from detector.sides import LARGEST, LARGEST_JSON
 from detector.wire import SIDE
 from tests.hub.conftest import NOON, make_side
@@ -205,7 +205,8 @@ def test_what_is_no_side_file_of_the_segment_is_thrown_away(site: Any, tmp_path:
 
 def test_a_full_disk_is_said_and_it_can_be_sent_again(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("detector.hub.clips._sync", lambda _file: (_ for _ in ()).throw(OSError(28, "No space left")))
+        full = lambda _file: (_ for _ in ()).throw(OSError(28, "No space left"))  # noqa: E731
+        patch.setattr("detector.hub.footage.clips._sync", full)
         assert put(site).status_code == 507
     offset = int(site.client.head(URL, headers=claim(site)).headers["upload-offset"])
     assert offset == len(CONTENT) and site.client.get(PAGE).json()["incident"] == "inc-1"

@@ -17,16 +17,16 @@ from sqlalchemy import event
 from detector import wire
 from detector.config import RetentionConfig
 from detector.errors import StoreError, WireError
-from detector.hub.audit import Audit
-from detector.hub.database import one_at_a_time
-from detector.hub.overview import Overview
-from detector.hub.retention import Retention
-from detector.hub.reviews import Reviews
-from detector.hub.rights import Scope
-from detector.hub.schema import changes, metadata
-from detector.hub.store import Store
-from detector.hub.stored import Clip
-from detector.hub.wanted import Wanted
+from detector.hub.access.audit import Audit
+from detector.hub.desk.overview import Overview
+from detector.hub.desk.reviews import Reviews
+from detector.hub.storage.database import one_at_a_time
+from detector.hub.storage.rights import Scope
+from detector.hub.storage.schema import changes, metadata
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
+from detector.hub.storage.wanted import Wanted
+from detector.hub.upkeep.retention import Retention
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0
@@ -214,7 +214,7 @@ def test_changes_are_numbered_and_asked_for_by_number(
     assert store.changed_since(0, limit=1) == ([(4, "b")], False)
     assert store.changed_since(store.last_change()) == ([], True)
     assert store.changed_since(store.last_change() + 1) == ([], False)
-    monkeypatch.setattr("detector.hub.store.KEPT_CHANGES", 2)
+    monkeypatch.setattr("detector.hub.storage.store.KEPT_CHANGES", 2)
     store.add_alerts([envelope(5, incident="a")], NOON)
     assert store.changed_since(0)[1] is False
     assert store.changed_since(4)[1] is True
@@ -232,7 +232,7 @@ def test_late_health_does_not_replace_newer(store: Store) -> None:
 
 
 def test_refusals_are_counted_and_kept_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.hub.store.KEPT_REFUSALS", 3)
+    monkeypatch.setattr("detector.hub.storage.store.KEPT_REFUSALS", 3)
     for n in range(5):
         store.add_refusal("labelwatch/x/y/alerts" + "z" * 1000, f"bad \0 {n} \ud800", NOON)
     count, last = store.refused()
@@ -339,7 +339,7 @@ def test_postgresql_finds_by_an_index_what_belongs_to_an_incident(postgres: Call
 def test_a_database_that_has_the_newest_shape_is_opened_without_a_look_at_migrations(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("detector.hub.database.command.upgrade")
+    monkeypatch.delattr("detector.hub.storage.database.command.upgrade")
     Store(store.database.engine.url.render_as_string(hide_password=False)).close()
 
 

@@ -15,9 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import SourceUnavailable
-from detector.hub.store import Store
-from detector.hub.stored import Clip
-from detector.hub.training_set import (
+from detector.hub.footage.training_set import (
     APART_S,
     Claim,
     Sight,
@@ -30,6 +28,8 @@ from detector.hub.training_set import (
     split_of,
     spread,
 )
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
 
 NOON = 1_793_505_600.0
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -221,7 +221,7 @@ def test_a_verdict_that_was_withdrawn_counts_no_more(hub: Hub) -> None:
 
 
 def test_more_incidents_than_a_page_of_the_feed_are_all_found(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.hub.training_set._PAGE", 2)
+    monkeypatch.setattr("detector.hub.footage.training_set._PAGE", 2)
     for n in range(5):
         hub.incident(f"i{n}", NOON + n)
     assert hub.lessons()[0] == ["i0", "i1", "i2", "i3", "i4"]

@@ -25,9 +25,9 @@ from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
 from detector.hub.pages.tuning import DRAWN
-from detector.hub.rights import Role
-from detector.hub.store import Store, configured_score
-from detector.hub.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
+from detector.hub.storage.rights import Role
+from detector.hub.storage.store import Store, configured_score
+from detector.hub.storage.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
 from detector.tuned import Tuned
 from detector.values import IncidentKind
 from tests.hub.conftest import make_hub, refuse_audit

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from detector import wire
 from detector.errors import WireError
 from detector.geometry import crosses_itself
-from detector.hub.census import Censuses
-from detector.hub.pictures import Pictures, jpeg_size
-from detector.hub.rights import Role, Scope
-from detector.hub.store import Store
-from detector.hub.views import Views
-from detector.hub.zones import BadZones, Zones, checked_polygon, checked_zones
+from detector.hub.edges.census import Censuses
+from detector.hub.edges.pictures import Pictures, jpeg_size
+from detector.hub.edges.views import Views
+from detector.hub.edges.zones import BadZones, Zones, checked_polygon, checked_zones
+from detector.hub.storage.rights import Role, Scope
+from detector.hub.storage.store import Store
 from tests.hub.conftest import NOON, Site, make_jpeg, refuse_audit
 
 PLACE = ("shanghai", "box1", "cam3")
@@ -704,7 +704,7 @@ def test_a_camera_that_isn_t_there_is_a_404(stage: Stage) -> None:
 
 
 def test_a_change_and_a_proposal_leave_lines_in_the_audit_log(stage: Stage) -> None:
-    from detector.hub.audit import Audit
+    from detector.hub.access.audit import Audit
 
     stage.draft(zone("bulk", polygon=LEFT))
     fields = {"kind": "ignore", "polygon": json.dumps(LEFT)}

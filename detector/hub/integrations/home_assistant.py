@@ -28,7 +28,7 @@ from detector.clock import iso
 from detector.config import HubConfig
 from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.world import CameraNow, EdgeNow, World
-from detector.hub.stored import StoredIncident
+from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import Phrases, explanation
 from detector.values import IncidentKind
 

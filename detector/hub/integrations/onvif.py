@@ -21,7 +21,7 @@ from typing import Any
 from detector.clock import iso
 from detector.config import HubConfig
 from detector.hub.integrations.world import CameraNow, World
-from detector.hub.stored import StoredIncident
+from detector.hub.storage.stored import StoredIncident
 from detector.values import IncidentKind
 
 PAYLOAD = "onvif-ej"

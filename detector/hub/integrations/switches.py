@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from detector.hub.integrations.home_assistant import Switched
-from detector.hub.pauses import Pauses
+from detector.hub.notices.pauses import Pauses
 
 USER = "home assistant"
 MOST_A_MINUTE = 20

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from detector.hub.budget import ALERT, RANKS, Budget
-from detector.hub.cameras import CameraState, camera_states, counter, told_of
-from detector.hub.health import Health
-from detector.hub.pauses import Pause, Pauses
-from detector.hub.replays import is_replay
-from detector.hub.schema import incidents
-from detector.hub.store import Store
-from detector.hub.stored import CLEARED, Edge, StoredIncident
+from detector.hub.edges.cameras import CameraState, camera_states, counter, told_of
+from detector.hub.notices.pauses import Pause, Pauses
+from detector.hub.storage.budget import ALERT, RANKS, Budget
+from detector.hub.storage.replays import is_replay
+from detector.hub.storage.schema import incidents
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import CLEARED, Edge, StoredIncident
+from detector.hub.watch.health import Health
 from detector.names import is_name
 from detector.values import DAY_S
 

@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.clock import iso
-from detector.hub.alarm_words import advice, moment, title
-from detector.hub.alarms import Alarm
 from detector.hub.pages.view import Form, View, needs, own_path
-from detector.hub.rights import Right
+from detector.hub.storage.rights import Right
 from detector.hub.texts import LANGUAGES, Phrases
+from detector.hub.watch.alarm_words import advice, moment, title
+from detector.hub.watch.alarms import Alarm
 
 router = APIRouter()
 

@@ -21,16 +21,16 @@ from starlette.responses import JSONResponse, Response
 
 from detector import __version__
 from detector.clock import iso
-from detector.hub.case_figures import totals
-from detector.hub.cases import Case
+from detector.hub.desk.reviews import is_reason
+from detector.hub.evidence.cases import Case
+from detector.hub.evidence.figures import totals
 from detector.hub.pages import derived, incidents
 from detector.hub.pages.alarms import AlarmsTold, alarms_told
 from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, known
 from detector.hub.pages.view import View, needs
-from detector.hub.reviews import is_reason
-from detector.hub.rights import Right
-from detector.hub.stored import Clip, Contested, StoredIncident, is_time
-from detector.hub.wanted import Wanted
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import Clip, Contested, StoredIncident, is_time
+from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S, IncidentKind
 
 router = APIRouter(prefix="/api")

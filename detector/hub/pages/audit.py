@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.audit import Entry
+from detector.hub.access.audit import Entry
 from detector.hub.pages.view import View, needs
-from detector.hub.rights import CONSOLE, Right
+from detector.hub.storage.rights import CONSOLE, Right
 
 router = APIRouter()
 

@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector import wire
-from detector.hub.cameras import CameraState
+from detector.hub.edges.cameras import CameraState
+from detector.hub.edges.pictures import Glimpse
+from detector.hub.edges.zones import Place
 from detector.hub.pages.view import View, needs
-from detector.hub.pictures import Glimpse
-from detector.hub.rights import Right
-from detector.hub.zones import Place
+from detector.hub.storage.rights import Right
 
 router = APIRouter()
 

@@ -10,14 +10,14 @@ from fastapi import APIRouter, Path
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from detector.hub.audit import Entry
-from detector.hub.case_figures import time_line, totals
-from detector.hub.cases import CLOSED, LONGEST, OPEN, STATES, Case, CaseClosed, CaseFull
-from detector.hub.packs import MAKING, PackRecord
+from detector.hub.access.audit import Entry
+from detector.hub.evidence.cases import CLOSED, LONGEST, OPEN, STATES, Case, CaseClosed, CaseFull
+from detector.hub.evidence.figures import time_line, totals
+from detector.hub.evidence.packs import MAKING, PackRecord
 from detector.hub.pages.incidents import known
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
-from detector.hub.rights import Right
-from detector.hub.stored import StoredIncident
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import StoredIncident
 
 router = APIRouter()
 

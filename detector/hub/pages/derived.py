@@ -12,12 +12,12 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
-from detector.hub.derived import FAILED, READY, Copy, Kind
+from detector.hub.footage.derived import FAILED, READY, Copy, Kind
+from detector.hub.footage.sides import LAST_SEGMENT
 from detector.hub.pages.incidents import known
 from detector.hub.pages.view import Form, NotAllowed, View, needs
-from detector.hub.rights import Right
-from detector.hub.sides import LAST_SEGMENT
-from detector.hub.stored import Clip
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import Clip
 
 router = APIRouter()
 

@@ -18,17 +18,17 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from detector.credentials import certs
 from detector.credentials.codes import LARGEST_REQUEST, fingerprint, join_answer, read_join_request
 from detector.errors import ConfigError, StoreError, WireError
-from detector.hub.auth import network_of
-from detector.hub.cameras import CameraState, camera_states
-from detector.hub.edge_keys import ACTIVE, REVOKED, EdgeKey
-from detector.hub.enrolment import LIFE_S, CodeNotMade, JoinCode, JoinRefused
-from detector.hub.known import Known
+from detector.hub.access.auth import network_of
+from detector.hub.edges.cameras import CameraState, camera_states
+from detector.hub.edges.enrolment import LIFE_S, CodeNotMade, JoinCode, JoinRefused
+from detector.hub.edges.keys import ACTIVE, REVOKED, EdgeKey
+from detector.hub.edges.known import Known
+from detector.hub.edges.rotation import Rotation
 from detector.hub.pages.health import edge_state
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.parts import Parts
-from detector.hub.rights import Right
-from detector.hub.rotation import Rotation
-from detector.hub.stored import Edge
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import Edge
 from detector.names import is_name
 from detector.wire import public_key_text
 

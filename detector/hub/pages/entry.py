@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
-from detector.hub import second_step
-from detector.hub.auth import (
+from detector.hub.access import second_step
+from detector.hub.access.auth import (
     FIRST_LOGIN,
     SHORTEST_PASSWORD,
     CodeWanted,
@@ -23,6 +23,8 @@ from detector.hub.auth import (
     cookie_name,
     drop_first_login,
 )
+from detector.hub.access.passwords import is_guessed
+from detector.hub.access.people import LONGEST_SESSION_S
 from detector.hub.pages.people import sessions_of
 from detector.hub.pages.view import (
     THEMES,
@@ -35,8 +37,6 @@ from detector.hub.pages.view import (
     own_path,
     page_of,
 )
-from detector.hub.passwords import is_guessed
-from detector.hub.people import LONGEST_SESSION_S
 from detector.hub.source import archive, archive_name
 from detector.hub.texts import LANGUAGES
 from detector.values import DAY_S

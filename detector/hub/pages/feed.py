@@ -17,14 +17,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
-from detector.hub.budget import ALERT, DIGEST, LANES
-from detector.hub.cameras import CameraState, by_name, overview
-from detector.hub.charts import hour_bars
+from detector.hub.desk.charts import hour_bars
+from detector.hub.edges.cameras import CameraState, by_name, overview
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View
-from detector.hub.stored import VERDICTS, Digested, StoredIncident, is_time
-from detector.hub.wanted import Wanted
+from detector.hub.storage.budget import ALERT, DIGEST, LANES
+from detector.hub.storage.stored import VERDICTS, Digested, StoredIncident, is_time
+from detector.hub.storage.wanted import Wanted
 from detector.values import IncidentKind, Severity
 
 router = APIRouter()

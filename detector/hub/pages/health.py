@@ -16,14 +16,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from detector.hub.alarms import Alarm
-from detector.hub.cameras import CameraState, Overload, camera_states, counter, overload
-from detector.hub.case_figures import united_s
-from detector.hub.health import Gap
+from detector.hub.edges.cameras import CameraState, Overload, camera_states, counter, overload
+from detector.hub.evidence.figures import united_s
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
-from detector.hub.rights import EVERYWHERE, Right, Scope
-from detector.hub.stored import Edge, is_time
+from detector.hub.storage.rights import EVERYWHERE, Right, Scope
+from detector.hub.storage.stored import Edge, is_time
+from detector.hub.watch.alarms import Alarm
+from detector.hub.watch.health import Gap
 from detector.values import DAY_S
 
 router = APIRouter()

@@ -12,13 +12,13 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from detector.hub.charts import FEW_ACTS, evidence, marks, timeline
+from detector.hub.desk.charts import FEW_ACTS, evidence, marks, timeline
+from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
 from detector.hub.pages.feed import cards_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
-from detector.hub.reviews import LONGEST_NOTE, REASONS, is_reason
-from detector.hub.rights import Right
-from detector.hub.stored import VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
-from detector.hub.wanted import Wanted
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
+from detector.hub.storage.wanted import Wanted
 
 router = APIRouter()
 

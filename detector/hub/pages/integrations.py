@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.cameras import MOST_OF_AN_EDGE
+from detector.hub.edges.cameras import MOST_OF_AN_EDGE
 from detector.hub.pages.view import Anybody, Form, View, needs
-from detector.hub.rights import Right
+from detector.hub.storage.rights import Right
 
 router = APIRouter()
 

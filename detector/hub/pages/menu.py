@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from detector.hub.rights import Right
+from detector.hub.storage.rights import Right
 
 
 @dataclass(frozen=True, slots=True)

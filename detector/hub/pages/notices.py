@@ -15,13 +15,13 @@ from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.alarm_words import title
-from detector.hub.known import Known
-from detector.hub.notice_services import SERVICES, NoticeError, address, takes_pictures
-from detector.hub.notices import KINDS, MOST_PER_HOUR, RANKS, Notice, Rule, Target, alarm_number
+from detector.hub.edges.known import Known
+from detector.hub.notices.queue import KINDS, MOST_PER_HOUR, RANKS, Notice, Rule, Target, alarm_number
+from detector.hub.notices.services import SERVICES, NoticeError, address, takes_pictures
 from detector.hub.pages.view import Form, View, needs
-from detector.hub.rights import Right
+from detector.hub.storage.rights import Right
 from detector.hub.texts import LANGUAGES
+from detector.hub.watch.alarm_words import title
 
 router = APIRouter()
 

@@ -12,15 +12,15 @@ from starlette.responses import Response
 
 from detector import wire
 from detector.census import ZoneCensus
-from detector.hub.census import Minute
-from detector.hub.census_chart import DayChart, Event, day_chart, share, shown_span
+from detector.hub.desk.census_chart import DayChart, Event, day_chart, share, shown_span
+from detector.hub.edges.census import Minute
 from detector.hub.pages.cameras import drawable, known, path_of
 from detector.hub.pages.feed import day_of
 from detector.hub.pages.view import View, needs
-from detector.hub.rights import Right
-from detector.hub.stored import StoredIncident
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import StoredIncident
+from detector.hub.storage.wanted import Wanted
 from detector.hub.texts import Phrases
-from detector.hub.wanted import Wanted
 from detector.values import IncidentKind
 
 router = APIRouter()

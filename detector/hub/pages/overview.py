@@ -7,11 +7,11 @@ from datetime import timedelta
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from detector.hub.cameras import overview
-from detector.hub.charts import day_rows, trends
+from detector.hub.desk.charts import day_rows, trends
+from detector.hub.edges.cameras import overview
 from detector.hub.pages.feed import ALL, day_of
 from detector.hub.pages.view import Somebody
-from detector.hub.wanted import Wanted
+from detector.hub.storage.wanted import Wanted
 
 router = APIRouter()
 

@@ -11,12 +11,12 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.auth import LONGEST_TOKEN_DAYS, ONE_TIME_S, TOKEN_DAYS
-from detector.hub.cameras import camera_states
-from detector.hub.known import Known
+from detector.hub.access.auth import LONGEST_TOKEN_DAYS, ONE_TIME_S, TOKEN_DAYS
+from detector.hub.access.people import PeopleError, User, as_name, may_change, roles_given_by
+from detector.hub.edges.cameras import camera_states
+from detector.hub.edges.known import Known
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
-from detector.hub.people import PeopleError, User, as_name, may_change, roles_given_by
-from detector.hub.rights import EVERYWHERE, Right, Role, Scope
+from detector.hub.storage.rights import EVERYWHERE, Right, Role, Scope
 from detector.values import DAY_S
 
 router = APIRouter()

@@ -11,8 +11,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from detector.hub.pages.view import View, needs
-from detector.hub.retention import NOTE, VERDICTS, Due
-from detector.hub.rights import Right
+from detector.hub.storage.rights import Right
+from detector.hub.upkeep.retention import NOTE, VERDICTS, Due
 
 router = APIRouter()
 

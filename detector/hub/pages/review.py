@@ -13,14 +13,14 @@ from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from detector.hub.budget import ALERT, DIGEST
-from detector.hub.cameras import by_name
+from detector.hub.desk.reviews import left
+from detector.hub.edges.cameras import by_name
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, needs
-from detector.hub.reviews import left
-from detector.hub.rights import Right
-from detector.hub.stored import StoredIncident
-from detector.hub.wanted import Wanted
+from detector.hub.storage.budget import ALERT, DIGEST
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import StoredIncident
+from detector.hub.storage.wanted import Wanted
 
 router = APIRouter()
 

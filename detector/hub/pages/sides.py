@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from detector.hub.pages.view import View, needs
-from detector.hub.rights import Right
+from detector.hub.storage.rights import Right
 
 router = APIRouter()
 

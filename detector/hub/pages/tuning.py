@@ -13,13 +13,13 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.charts import dots
+from detector.hub.desk.charts import dots
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
-from detector.hub.rights import Right
-from detector.hub.store import configured_score, tuned_version
-from detector.hub.stored import Edge, Threshold
-from detector.hub.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
+from detector.hub.storage.rights import Right
+from detector.hub.storage.store import configured_score, tuned_version
+from detector.hub.storage.stored import Edge, Threshold
+from detector.hub.storage.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
 from detector.values import DAY_S, IncidentKind
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from detector import wire
 from detector.errors import WireError
-from detector.hub.clips import Answer, ClipFolder
+from detector.hub.footage.clips import Answer, ClipFolder
 from detector.hub.parts import Parts
 from detector.replay_words import LARGEST, PATH
 

@@ -21,13 +21,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from detector.facts import FACTS, PLAIN, number
-from detector.hub.auth import Session, bearer_token, cookie_name
-from detector.hub.cameras import CameraState, camera_states
+from detector.hub.access.auth import Session, bearer_token, cookie_name
+from detector.hub.edges.cameras import CameraState, camera_states
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.parts import Parts
-from detector.hub.rights import Principal, Right, Role, Scope
 from detector.hub.source import program_version
-from detector.hub.stored import VERDICTS, Edge, StoredIncident
+from detector.hub.storage.rights import Principal, Right, Role, Scope
+from detector.hub.storage.stored import VERDICTS, Edge, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range
 

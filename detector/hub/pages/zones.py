@@ -14,13 +14,8 @@ from starlette.responses import RedirectResponse, Response
 
 from detector import wire
 from detector.config import zones_as_yaml
-from detector.hub.cameras import CameraState
-from detector.hub.pages.cameras import drawable, known, path_of, too_far
-from detector.hub.pages.refusals import refusals
-from detector.hub.pages.view import Form, View, needs
-from detector.hub.rights import Right
-from detector.hub.texts import Phrases
-from detector.hub.zones import (
+from detector.hub.edges.cameras import CameraState
+from detector.hub.edges.zones import (
     KINDS,
     BadZones,
     Drawn,
@@ -32,6 +27,11 @@ from detector.hub.zones import (
     understood,
     zoned_version,
 )
+from detector.hub.pages.cameras import drawable, known, path_of, too_far
+from detector.hub.pages.refusals import refusals
+from detector.hub.pages.view import Form, View, needs
+from detector.hub.storage.rights import Right
+from detector.hub.texts import Phrases
 
 logger = logging.getLogger(__name__)
 router = APIRouter()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from detector.facts import holds
-from detector.hub.stored import StoredIncident
+from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import (
     alarms,
     basic,

@@ -1,0 +1,271 @@
+"""Who did what, in a chain: each entry's hash covers the entry and the hash before it.
+
+    hash = SHA-256(hash before, newline, the entry as canonical JSON)
+
+So an entry that is changed, taken out or moved doesn't fit any more. A chain alone shows neither that its end was cut
+off nor that all of it was written anew: the head must be kept elsewhere too (`anchors`), and `verify` is told it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Text, cast, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.schema import audit
+
+BEGINNING = "0" * 64
+ONCE_S = 3600.0  # what is looked at again and again leaves a line once in so long
+KEPT_ONCE = 10_000
+PAGE = 1000
+MOST_FLAWS = 100
+HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One act of one person: `action` is a word such as `login` or `verdict`, `subject` what it was done to."""
+
+    number: int
+    at: float
+    user: str
+    action: str
+    subject: str
+    details: dict[str, Any]
+    hash: str
+
+    def follows(self, before: str) -> bool:
+        """Whether it is as it was written, after an entry with the hash `before`."""
+        told = {"at": self.at, "user": self.user, "action": self.action, "subject": self.subject}
+        try:
+            return chained(before, {**told, "details": self.details}) == self.hash
+        except (TypeError, ValueError):  # SQLite lets anything be written into a column
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Number and hash of an entry: with it kept elsewhere, nothing up to there can be changed unnoticed."""
+
+    number: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
+
+    @classmethod
+    def of(cls, text: str) -> Head:
+        """From `NUMBER:HASH`.
+
+        Raises:
+            ValueError: It is none.
+        """
+        found = HEAD.fullmatch(text)
+        if found is None:
+            raise ValueError(f"not a head, which is NUMBER:HASH: {text[:100]!r}")
+        return cls(int(found[1]), found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What doesn't hold of entries `number` to `until`.
+
+    `edited`: the entry doesn't follow the one before, so one of the two was changed, or one between them taken out.
+    `deleted`: their numbers are missing. `reordered`: they stand in another order than they were written. `rewritten`:
+    they follow each other, but a head kept elsewhere says that others stood there. `truncated`: such a head says that
+    they were there, at the end.
+    """
+
+    kind: str
+    number: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A chain that was followed to its end: the last entry, and all that doesn't hold."""
+
+    head: Head
+    flaws: tuple[Flaw, ...]
+
+
+class Audit:
+    """The chain in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._recorded: OrderedDict[tuple[str, str, str, str], float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def record(self, at: float, user: str, action: str, subject: str = "", **details: Any) -> None:
+        """Add an entry; it is committed when this returns. `details` are JSON values, never a secret or a label."""
+        with self._database.writing() as connection:
+            self.add(connection, at, user, action, subject, **details)
+
+    def record_once(self, at: float, user: str, action: str, subject: str, **details: Any) -> None:
+        """Add an entry unless this hub process has added the same within the last hour."""
+        act = user, action, subject, json.dumps(plain(details), sort_keys=True)
+        with self._lock:
+            if abs(at - self._recorded.get(act, -math.inf)) < ONCE_S:  # a clock that was put back hides nothing
+                return
+            self._recorded[act] = at
+            self._recorded.move_to_end(act)
+            if len(self._recorded) > KEPT_ONCE:
+                self._recorded.popitem(last=False)
+        try:
+            self.record(at, user, action, subject, **details)
+        except BaseException:
+            with self._lock:
+                self._recorded.pop(act, None)
+            raise
+
+    def add(self, connection: Connection, at: float, user: str, action: str, subject: str = "", **details: Any) -> None:
+        """Add an entry within somebody else's transaction, so that the act and its entry are committed together."""
+        one_at_a_time(connection)
+        # Numbered by hand, since a database's own numbers may skip some: here a gap is a sign of deletion.
+        last = connection.execute(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)).first()
+        number, before = (last.number, last.hash) if last else (0, BEGINNING)
+        entry = plain({"at": float(at), "user": user, "action": action, "subject": subject, "details": details})
+        connection.execute(audit.insert(), {**entry, "number": number + 1, "hash": chained(before, entry)})
+
+    def entries(
+        self,
+        before: int | None = None,
+        limit: int = 100,
+        *,
+        user: str | None = None,
+        action: str | None = None,
+        subject: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        users: Sequence[str] | None = None,
+    ) -> list[Entry]:
+        """Entries, latest first: those before a number, and by what else is given; `users` are all that may be seen."""
+        c = audit.c
+        same = ((c.user, user), (c.action, action), (c.subject, subject))
+        clauses = [column == value for column, value in same if value is not None]
+        clauses += [c.number < before] if before is not None else []
+        clauses += [c.at >= since] if since is not None else []
+        clauses += [c.at < until] if until is not None else []
+        clauses += [c.user.in_(users)] if users is not None else []
+        query = _ENTRIES.where(*clauses).order_by(c.number.desc()).limit(limit)
+        with self._database.reading() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def actions(self) -> list[str]:
+        """Every kind of act there is a line of, by name."""
+        with self._database.reading() as connection:
+            return sorted(connection.execute(select(audit.c.action).distinct()).scalars())
+
+    def head(self) -> Head | None:
+        """Number and hash of the last entry; `None` when there is none."""
+        query = select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return Head(row.number, row.hash) if row else None
+
+    def all_entries(self) -> Iterator[Entry]:
+        """Every entry, from the first to the last, a thousand at a time; one that can't be read comes empty."""
+        last: int | None = None
+        while True:
+            after = [] if last is None else [audit.c.number > last]
+            numbers = select(audit.c.number).where(*after).order_by(audit.c.number).limit(PAGE)
+            with self._database.reading() as connection:
+                page = connection.execute(numbers).scalars().all()
+                if not page:
+                    return
+                try:
+                    found = _between(connection, page[0], page[-1])
+                except SQLAlchemyError:  # bytes that are no text, say
+                    found = [entry for number in page for entry in self._one_by_one(number)]
+            yield from found
+            last = page[-1]
+
+    def _one_by_one(self, number: int) -> list[Entry]:
+        try:
+            with self._database.reading() as connection:
+                return _between(connection, number, number)
+        except SQLAlchemyError:
+            return [Entry(number, 0.0, "", "", "", {}, "")]
+
+
+def verify(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> Checked:
+    """Follow a chain from its first entry to its last, and compare it with heads that were kept elsewhere."""
+    known: dict[int, set[str]] = {}
+    for head in heads:
+        known.setdefault(head.number, set()).add(head.hash)
+    flaws: list[Flaw] = []
+    before, number, held = BEGINNING, 0, 0
+    torn: tuple[str, int] | None = None  # the hash that the first misfit should have followed, and its number
+    for entry in entries:
+        if entry.number != number + 1:
+            flaws.append(Flaw("deleted", number + 1, entry.number - 1))
+        if not entry.follows(before):
+            if entry.number == number + 1:
+                flaws.append(Flaw("edited", entry.number, entry.number))
+            if torn is None:
+                torn = before, entry.number
+            elif entry.follows(torn[0]):
+                flaws.append(Flaw("reordered", torn[1], entry.number))
+        del flaws[MOST_FLAWS:]
+        number, before = entry.number, entry.hash
+        if number in known:
+            if known.pop(number) == {before}:
+                held = number
+            else:
+                flaws.append(Flaw("rewritten", held + 1, number))
+    lost = max(known, default=0)
+    if lost > number:
+        flaws.append(Flaw("truncated", number + 1, lost))
+    moved = [(flaw.number, flaw.until) for flaw in flaws if flaw.kind == "reordered"]
+    # Each misfit within what was moved is told by the move.
+    flaws = [
+        flaw
+        for flaw in flaws
+        if flaw.kind != "edited" or not any(start <= flaw.number <= end + 1 for start, end in moved)
+    ]
+    return Checked(Head(number, before), tuple(sorted(flaws, key=lambda flaw: (flaw.number, flaw.kind))))
+
+
+def plain(value: Any) -> Any:
+    """A value as both databases give it back, down to the last bit: JSON, without what one of them refuses."""
+    if isinstance(value, str):
+        return str(value).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    if isinstance(value, float):
+        return value + 0.0 if math.isfinite(value) else str(value)  # -0.0 comes back from SQLite as 0.0
+    if isinstance(value, dict):
+        return {plain(str(name)): plain(one) for name, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def chained(before: str, entry: dict[str, Any]) -> str:
+    """The hash of an entry (without number and hash) that follows one with the hash `before`."""
+    canonical = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(f"{before}\n{canonical}".encode()).hexdigest()
+
+
+# Details as text: JSON that somebody has broken must not keep the rest from being read.
+_ENTRIES = select(*(one for one in audit.c if one.name != "details"), cast(audit.c.details, Text).label("text"))
+
+
+def _entry(row: Any) -> Entry:
+    try:
+        details = json.loads(row.text)
+    except (TypeError, ValueError):
+        details = {"": str(row.text)}
+    return Entry(row.number, row.at, row.user, row.action, row.subject, details, row.hash)
+
+
+def _between(connection: Connection, first: int, last: int) -> list[Entry]:
+    query = _ENTRIES.where(audit.c.number.between(first, last)).order_by(audit.c.number)
+    return [_entry(row) for row in connection.execute(query)]

@@ -1,0 +1,1 @@
+"""What guards work through, and how much of it there is."""

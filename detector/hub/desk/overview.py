@@ -1,0 +1,98 @@
+"""How much of what happened where and when: counts out of the incidents, without the incidents themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.database import Database
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import incidents, places
+from detector.hub.storage.stored import CLEARED
+from detector.hub.storage.wanted import Wanted, within
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many incidents there are of a sort, and the labels they exposed; labels of cleared ones left out."""
+
+    count: int
+    labels_low: int
+    labels_high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was told of before; an empty zone is none."""
+
+    site: str
+    camera: str
+    zone: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One incident on a page that shows very many."""
+
+    at: float
+    site: str
+    camera: str
+    severity: str
+
+
+class Overview:
+    """Counts what the `Database` holds. Safe to use from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._reading = database.reading
+
+    def found(self, wanted: Wanted) -> Found:
+        """Of all incidents that are wanted."""
+        query = select(*_counts()).where(*wanted.clauses())
+        with self._reading() as connection:
+            return Found(*(int(number) for number in connection.execute(query).one()))
+
+    def places(self, scope: Scope = EVERYWHERE) -> list[Place]:
+        """Every place that anything was ever told of."""
+        query = select(places).where(*scope.clauses(places.c.site, places.c.camera))
+        with self._reading() as connection:
+            return [Place(**row._mapping) for row in connection.execute(query.order_by(*places.primary_key))]
+
+    def has_replayed(self, scope: Scope = EVERYWHERE) -> bool:
+        """Whether a replay ever brought anything."""
+        c = incidents.c
+        query = select(c.id).where(c.replayed_at.is_not(None), c.told != DOUBLE, *within(scope))
+        with self._reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
+    def happened(self, wanted: Wanted) -> list[Happened]:
+        """What is wanted, oldest first; cleared incidents left out."""
+        c = incidents.c
+        query = select(c.started_at.label("at"), c.site, c.camera, c.severity).where(*wanted.clauses(), _stands())
+        with self._reading() as connection:
+            return [Happened(*row) for row in connection.execute(query.order_by(c.started_at, c.id))]
+
+    def by_kind(self, spans: Sequence[tuple[float, float]], wanted: Wanted) -> list[dict[str, Found]]:
+        """For each span of time, what is wanted by its kind; cleared incidents left out."""
+        kind = incidents.c.kind
+        told: list[dict[str, Found]] = []
+        with self._reading() as connection:
+            for since, until in spans:
+                of_span = replace(wanted, since=since, until=until).clauses()
+                rows = connection.execute(select(kind, *_counts()).where(*of_span, _stands()).group_by(kind))
+                told.append({row[0]: Found(*(int(number) for number in row[1:])) for row in rows})
+        return told
+
+
+def _stands() -> ColumnElement[bool]:
+    return incidents.c.verdict.is_(None) | incidents.c.verdict.not_in(CLEARED)
+
+
+def _counts() -> list[ColumnElement[Any]]:
+    labels = (incidents.c.labels_low, incidents.c.labels_high)
+    return [func.count(), *(func.coalesce(func.sum(column).filter(_stands()), 0) for column in labels)]

@@ -1,0 +1,210 @@
+"""What guards work through and write down: the queue of incidents nobody has judged, notes, a camera's record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, tuple_
+
+from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import changes, incidents, notes, snapshots, thresholds
+from detector.hub.storage.store import read_incidents
+from detector.hub.storage.stored import StoredIncident
+from detector.hub.storage.wanted import Wanted
+from detector.values import DAY_S
+
+# Why a verdict was given, by verdict. What a false alarm was instead is learnt from (`training_set.claim`).
+REASONS: dict[str, tuple[str, ...]] = {
+    "true": ("labels", "sold", "preparing", "other"),
+    "authorised": ("damage", "training", "management", "other"),
+    "false": ("scan", "call", "browse", "texting", "reflection", "object", "arrived_so", "other"),
+    "unclear": ("far", "hidden", "no_clip", "other"),
+}
+LONGEST_NOTE = 2000
+RECORD_DAYS = 30.0
+STILLS = 12
+LATEST = 24  # incidents of a camera that are shown one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that somebody wrote to an incident."""
+
+    number: int
+    user: str
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """How many incidents of one kind, camera and lane wait for a verdict."""
+
+    site: str
+    camera: str
+    kind: str
+    told: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of the judged incidents were false alarms."""
+
+    false: int = 0
+    judged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of incidents of one kind at one camera.
+
+    Attributes:
+        latest: The newest of them, in order of time.
+        share: False alarms of the last `RECORD_DAYS`.
+        changed_at: When the least score was last changed, Unix seconds; `None` when it never was.
+        before: False alarms of as many days before the change as there have been since, at most `RECORD_DAYS`.
+        after: Those since the change.
+    """
+
+    latest: tuple[StoredIncident, ...]
+    share: Share
+    changed_at: float | None
+    before: Share
+    after: Share
+
+
+class Reviews:
+    """The review desk's part of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def queue(
+        self, wanted: Wanted, after: tuple[int, float, str] | None = None, limit: int = 30
+    ) -> list[tuple[int, StoredIncident]]:
+        """Incidents without a verdict, the most harmful first (`harm`), each with its harm.
+
+        Args:
+            wanted: Which.
+            after: Harm, start and id of the last one that is known already.
+            limit: How many at most.
+        """
+        place = tuple_(incidents.c.harm, incidents.c.started_at, incidents.c.id)
+        query = select(incidents.c.harm, incidents.c.id).where(incidents.c.verdict.is_(None), *wanted.clauses())
+        if after is not None:
+            query = query.where(place < tuple_(*after))
+        order = (incidents.c.harm.desc(), incidents.c.started_at.desc(), incidents.c.id.desc())
+        with self._database.reading() as connection:
+            harms = {row.id: row.harm for row in connection.execute(query.order_by(*order).limit(limit))}
+            found = {one.id: one for one in read_incidents(connection, list(harms))}
+        return [(harm, found[incident]) for incident, harm in harms.items() if incident in found]
+
+    def waiting(self, scope: Scope = EVERYWHERE) -> list[Queued]:
+        """How many incidents wait for a verdict, by place, kind and lane."""
+        c = incidents.c
+        what = (c.site, c.camera, c.kind, c.told)
+        query = (
+            select(*what, func.count().label("count"))
+            .where(c.verdict.is_(None), *Wanted(scope=scope).clauses())
+            .group_by(*what)
+            .order_by(*what)
+        )
+        with self._database.reading() as connection:
+            return [Queued(**row._mapping) for row in connection.execute(query)]
+
+    def add_note(self, incident: str, user: str, text: str, at: float) -> None:
+        """Write something to an incident; open pages are told."""
+        row = {"incident": incident, "user": user, "text": text, "at": at}
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            connection.execute(notes.insert(), row)
+            connection.execute(changes.insert(), {"incident": incident})
+
+    def notes(self, incident: str) -> list[Note]:
+        """What was written to an incident, latest first."""
+        query = select(notes.c.number, notes.c.user, notes.c.at, notes.c.text).where(notes.c.incident == incident)
+        with self._database.reading() as connection:
+            return [Note(**row._mapping) for row in connection.execute(query.order_by(notes.c.number.desc()))]
+
+    def stills(self, incident: str) -> list[tuple[int, float]]:
+        """Number and time of pictures from all of an incident, in order of time; labels are blurred in them."""
+        query = (
+            select(snapshots.c.alert, snapshots.c.sent_at)
+            .where(snapshots.c.incident == incident)
+            .order_by(snapshots.c.sent_at, snapshots.c.seq)
+        )
+        with self._database.reading() as connection:
+            found = [(row.alert, row.sent_at) for row in connection.execute(query)]
+        return [found[n] for n in spread([sent_at for _, sent_at in found], STILLS)]
+
+    def still(self, incident: str, number: int) -> bytes | None:
+        """One picture of an incident, JPEG."""
+        query = select(snapshots.c.jpeg).where(snapshots.c.incident == incident, snapshots.c.alert == number)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def record(self, incident: StoredIncident, now: float) -> Record:
+        """What became of incidents like this one: same camera, same kind."""
+        c = incidents.c
+        alike = (
+            c.site == incident.site, c.edge == incident.edge, c.camera == incident.camera, c.kind == incident.kind,
+            c.told != DOUBLE,
+        )  # fmt: skip
+        newest = select(c.id).where(*alike).order_by(c.started_at.desc(), c.id.desc()).limit(LATEST)
+        change = select(func.max(thresholds.c.at)).where(
+            thresholds.c.site == incident.site, thresholds.c.edge == incident.edge,
+            thresholds.c.camera == incident.camera, thresholds.c.kind == incident.kind,
+        )  # fmt: skip
+        with self._database.reading() as connection:
+            latest = read_incidents(connection, list(connection.execute(newest).scalars()))
+            changed_at = connection.execute(change).scalar_one()
+
+            def share(since: float, until: float) -> Share:
+                judged = select(c.verdict, func.count()).where(
+                    *alike, c.verdict.is_not(None), c.started_at >= since, c.started_at < until
+                )
+                counts = Counter({row[0]: row[1] for row in connection.execute(judged.group_by(c.verdict))})
+                return Share(counts["false"], counts.total() - counts["unclear"])
+
+            recent = share(now - RECORD_DAYS * DAY_S, now + DAY_S)
+            if changed_at is None:
+                return Record(tuple(reversed(latest)), recent, None, Share(), Share())
+            length = min(now - changed_at, RECORD_DAYS * DAY_S)
+            before = share(changed_at - length, changed_at)
+            return Record(tuple(reversed(latest)), recent, changed_at, before, share(changed_at, now + DAY_S))
+
+
+def spread(times: Sequence[float], most: int) -> list[int]:
+    """Which of some times, in their order, stand for all: the first, the last, and what is farthest from those so far.
+
+    Not every n-th: of a burst at the beginning and little afterwards nothing but the burst would be seen.
+    """
+    if len(times) <= most:
+        return list(range(len(times)))
+    taken = {0, len(times) - 1}
+    away = [min(abs(at - times[0]), abs(times[-1] - at)) for at in times]
+    while len(taken) < most:
+        farthest = max((n for n in range(len(times)) if n not in taken), key=lambda n: away[n])
+        taken.add(farthest)
+        away = [min(so_far, abs(at - times[farthest])) for so_far, at in zip(away, times, strict=True)]
+    return sorted(taken)
+
+
+def is_reason(verdict: str, reason: str) -> bool:
+    """Whether a reason goes with a verdict; none at all goes with any."""
+    return not reason or reason in REASONS.get(verdict, ())
+
+
+def left(waiting: Sequence[Queued], *, site: str = "", camera: str = "", kind: str = "", told: str = "") -> int:
+    """How many wait, of those that match what is given."""
+    return sum(
+        one.count
+        for one in waiting
+        if (not site or one.site == site) and (not camera or one.camera == camera)
+        and (not kind or one.kind == kind) and (not told or one.told == told)
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What the hub says to edge boxes and hears from them."""

@@ -1,0 +1,422 @@
+"""Messages of all edges come in from the broker, envelopes are stored, and their acknowledgements leave; commands too.
+
+    broker ─ batch ─ check ─ store (commit) ─ acknowledge to the edge ─ acknowledge to the broker
+
+In that order: whoever dies between two of these steps, the message comes again, and the store knows it by its id. One
+thread owns the connection; after any failure, the store's included, it begins anew with a fresh client, and the
+session that the broker keeps brings back what was not acknowledged. Commands are told anew in every session: they
+carry a whole state and a version, so that a double does nothing, and a broker that lost them has them again.
+
+A broker that begins anew knows nothing of the hub. What edges sent before the hub was back went nowhere, so they are
+greeted, by an acknowledgement of nothing: they send again at once what waits for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from detector import wire
+from detector.clock import Clock
+from detector.config import Broker
+from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
+from detector.errors import LabelwatchError, WireError
+from detector.hub.background import Background
+from detector.hub.edges.heard import Heard
+from detector.names import is_name
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+BATCH_S = 0.005
+POLL_S = 0.05
+KEEPALIVE_S = 30
+SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that is away; the outboxes keep them longer
+COMPLAIN_EVERY_S = 60.0
+KINDS_AT_ONCE = 200
+MOST_WISHES = 100
+AHEAD_S = 300.0  # an alert that is further ahead of the hub's clock, and of what is known of its edge's, is not taken
+OTHERS = ("…", "and others")
+
+
+class Store(Protocol):
+    """What the ingest needs of the hub's store; every call has committed when it returns."""
+
+    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+        """Store envelopes, each id once; ids that were new."""
+        ...
+
+    def add_refusal(self, topic: str, reason: str, at: float) -> None:
+        """Put on record that a message was not believed."""
+        ...
+
+    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
+        """Note that an edge is `online` or `offline`."""
+        ...
+
+    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """Keep an edge's newest health report."""
+        ...
+
+
+class Keys(Protocol):
+    """Whose signature is believed (`edge_keys.EdgeKeys`); raises `WireError` where it is not."""
+
+    def believe(self, fields: Mapping[str, Any], *, signed_at: float, at: float) -> None:
+        """Check the signature of what an edge sent."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is checked within it came in together."""
+        ...
+
+
+class Watch(Protocol):
+    """Who keeps an eye on the edges; told before the store keeps what they said."""
+
+    def status(self, site: str, edge: str, state: str, at: float) -> None:
+        """An edge is `online` or `offline`."""
+        ...
+
+    def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """An edge's health report came."""
+        ...
+
+    def ahead_s(self, site: str, edge: str) -> float:
+        """How far an edge's clock is known to be ahead, seconds; 0 where it is not."""
+        ...
+
+
+class Ingest:
+    """Takes in what the edges send, from a broker that may be absent at any time.
+
+    Args:
+        store: Where it goes.
+        broker: Where the broker is.
+        clock: Tells when a message came.
+        on_stored: Called with the ids of envelopes that are new, after they are stored, in the ingest's thread.
+        client_id: Names the broker's session for this hub; two hubs on one broker need two.
+        edges: Site and name of every edge that is known.
+        commands: Topics and payloads that the broker is to keep (retained); asked for in every session, and when told.
+        watch: Is told what edges say of themselves.
+        others: What messages of other kinds are given to, with topic and time, by the last part of their topic; raises
+            `WireError` where one is not believed.
+        keys: Knows the keys of edges.
+        key: The hub's: all that it says to edges is signed with it.
+        heard: Tells new words of edges from old ones that are said again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        clock: Clock,
+        on_stored: Callable[[list[str]], None],
+        client_id: str = "labelwatch-hub",
+        edges: Callable[[], Iterable[tuple[str, str]]] = lambda: (),
+        commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
+        watch: Watch | None = None,
+        others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
+        *,
+        keys: Keys,
+        key: Ed25519PrivateKey,
+        heard: Heard | None = None,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._broker = broker
+        self._clock = clock
+        self._on_stored = on_stored
+        self._client_id = client_id
+        self._edges = edges
+        self._commands = commands
+        self._watch = watch
+        self._commands_changed = threading.Event()
+        self._others = others
+        self._key = key
+        self._heard = heard or Heard()
+        self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
+        self._background = Background("ingest", self._run)
+        self._ready = threading.Event()
+        self._greeted = False
+        self._is_new_here = False
+        self._inbox: list[MQTTMessage] = []
+        self._early: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self._refused: Counter[tuple[str, str]] = Counter()
+        self._recorded_at: dict[tuple[str, str], float] = {}
+        self._complained_at = float("-inf")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has taken us in and our subscriptions stand."""
+        return self._ready.is_set()
+
+    def start(self) -> None:
+        """Begin to connect and take in; returns at once."""
+        self._background.start()
+
+    def tell_commands(self) -> None:
+        """The commands have changed: send them as soon as there is a broker; from any thread."""
+        self._commands_changed.set()
+
+    def ask(self, topic: str, payload: bytes) -> None:
+        """Send something once, QoS 0, if there is a broker now; from any thread."""
+        if self.connected:
+            self._wishes.append((topic, payload))
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """End; tells whether that took no longer than so many seconds. What was not stored comes again."""
+        return self._background.stop(timeout_s)
+
+    # ---- the connection; all below runs in the ingest's thread
+
+    def _run(self) -> None:
+        attempts = Attempts()
+        while not self._background.stopping:
+            try:
+                self._session(attempts.version)
+            except Exception as error:  # broker or store failed, however: the next session may do better
+                if attempts.failed(error, served=self._ready.is_set()) and not self._background.stopping:
+                    odd = not isinstance(error, LabelwatchError | OSError)
+                    logger.warning("messages of the edges do not come in: %s", error, exc_info=odd)
+            self._ready.clear()
+            self._background.pause(attempts.pause_s)
+
+    def _session(self, version: MQTTProtocolVersion) -> None:
+        client = self._client(version)
+        self._inbox = []
+        try:
+            self._connect(client)
+            self._await_ready(client)
+            logger.info("taking in from the broker at %s:%d", self._broker.host, self._broker.port)
+            self._commands_changed.set()
+            if self._is_new_here:
+                for site, edge in self._edges():
+                    self._say(client, wire.Topics(site, edge).ack, wire.ack_payload([]))
+            while not self._background.stopping:
+                self._send_commands(client)
+                run_once(client, POLL_S)
+                if self._inbox:
+                    self._fill(client)
+                    self._take_in(client)
+                self._complain()
+        finally:
+            let_go(client)
+
+    def _client(self, version: MQTTProtocolVersion) -> Client:
+        client = client_for(self._broker, self._client_id, version, lasting=True, manual_ack=True)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = lambda _client, _userdata, message: self._inbox.append(message)
+        client.on_publish = self._on_publish
+        return client
+
+    def _connect(self, client: Client) -> None:
+        address = (self._broker.host, self._broker.port, KEEPALIVE_S)
+        if client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = SESSION_S  # without it the broker forgets us when we go
+            properties.ReceiveMaximum = BATCH  # mosquitto sends 20 unacknowledged ones otherwise
+            client.connect(*address, clean_start=False, properties=properties)
+        else:
+            client.connect(*address)
+
+    def _await_ready(self, client: Client) -> None:
+        deadline = time.monotonic() + 2 * CONNECT_S
+        self._greeted = False
+        while not self._ready.is_set():
+            try:
+                run_once(client, POLL_S)
+            except Exception as error:
+                if self._greeted:
+                    raise
+                raise HandshakeError(error) from error
+            if self._inbox:
+                # Of a session that goes on: iotcore says nothing of our subscription until these are acknowledged.
+                self._take_in(client)
+                deadline = time.monotonic() + 2 * CONNECT_S
+            if self._background.stopping or time.monotonic() > deadline:
+                raise LinkError("the broker does not answer")
+
+    def _on_connect(
+        self, client: Client, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        self._greeted = reason != "Unsupported protocol version"
+        if reason.is_failure:
+            raise LinkError(f"the broker refused us: {reason}")
+        self._is_new_here = not flags.session_present
+        others = [(f"{wire.ROOT}/+/+/{name}", 1) for name in self._others]
+        client.subscribe([(wire.ALL_ALERTS, 1), (wire.ALL_STATUS, 1), (wire.ALL_HEALTH, 0), *others])
+
+    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            raise LinkError("the broker does not let us subscribe to the edges' topics")
+        self._ready.set()
+
+    def _on_publish(self, _client: Client, _userdata: Any, _mid: int, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:  # brokers of 3.1.1 drop in silence what they forbid
+            logger.warning("the broker did not take a message to an edge: %s", reason)
+
+    def _send_commands(self, client: Client) -> None:
+        if self._commands_changed.is_set():
+            self._commands_changed.clear()  # before reading: what changes meanwhile is sent once more, not missed
+            for topic, payload in self._commands():
+                self._say(client, topic, payload, retain=True)
+        while self._wishes:
+            self._say(client, *self._wishes.popleft(), qos=0)
+
+    def _say(self, client: Client, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        client.publish(topic, wire.to_edge(topic, payload, self._key, self._clock.now()), qos=qos, retain=retain)
+
+    def _fill(self, client: Client) -> None:
+        """One commit costs an fsync: gather what else comes within a few milliseconds."""
+        until = time.monotonic() + BATCH_S
+        while len(self._inbox) < BATCH and (left_s := until - time.monotonic()) > 0:
+            run_once(client, left_s)
+
+    # ---- what comes in
+
+    def _take_in(self, client: Client) -> None:
+        messages, self._inbox = self._inbox, []
+        received_at = self._clock.now()
+        with self._keys.together():
+            believed = [alert for message in messages if (alert := self._read(message, received_at)) is not None]
+        new, stored = self._keep(believed, received_at)
+        ids: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for fields in stored:
+            ids[fields["site"], fields["edge"]].append(fields["id"])
+        for (site, edge), of_edge in ids.items():
+            self._say(client, wire.Topics(site, edge).ack, wire.ack_payload(of_edge))
+        for (site, edge), early in self._early.items():
+            self._say(client, wire.Topics(site, edge).ack, wire.early_payload(early))
+        self._early.clear()
+        for message in messages:
+            client.ack(message.mid, message.qos)
+        if new:
+            self._tell(new)
+
+    def _read(self, message: MQTTMessage, at: float) -> Mapping[str, Any] | None:
+        """Deal with a message; an alert that may be believed is returned, for they are stored together."""
+        topic = "(not UTF-8)"
+        try:
+            topic = message.topic
+            site, edge = wire.topic_owner(topic)
+            if not (is_name(site) and is_name(edge)):
+                raise WireError("site or edge is no name that a configuration may give")
+            if topic.endswith("/alerts"):
+                return self._believed(topic, bytes(message.payload), at)
+            if (other := self._others.get(topic.rpartition("/")[2])) is not None:
+                other(topic, bytes(message.payload), at)
+                return None
+            fields = wire.decode_word(topic, bytes(message.payload))
+            self._keys.believe(fields, signed_at=fields["at_unix"], at=at)
+            self._heard.note(fields)
+            if topic.endswith("/status"):
+                self._note_status(site, edge, fields, at, retained=message.retain)
+            else:
+                if self._watch:
+                    self._watch.report(site, edge, fields, at)
+                self._store.set_health(site, edge, fields, at)
+        except WireError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001  (one odd message must not come again for ever and hold up the rest)
+            reason = f"can't be dealt with: {type(error).__name__}"
+        else:
+            return None
+        self._refuse(topic, reason, at)  # where the store was at fault, this fails too and ends the session
+        return None
+
+    def _believed(self, topic: str, payload: bytes, at: float) -> Mapping[str, Any]:
+        """The envelope, when it carries the signature of its edge.
+
+        Raises:
+            WireError: It is malformed, or of another edge, or forged.
+        """
+        fields = wire.decode_alert(topic, payload)
+        sent_at = float(fields["sent_at_unix"])
+        self._keys.believe(fields, signed_at=sent_at, at=at)
+        if not sent_at <= at + AHEAD_S:
+            # A clock that is known to be wrong costs no alert its minute: there is an alarm about that.
+            ahead_s = self._watch.ahead_s(fields["site"], fields["edge"]) if self._watch else 0.0
+            if not sent_at <= at + AHEAD_S + ahead_s:
+                self._early[fields["site"], fields["edge"]].append(fields["id"])
+                raise WireError("from the future: it waits at its edge")
+        return fields
+
+    def _note_status(self, site: str, edge: str, fields: Mapping[str, Any], at: float, *, retained: bool) -> None:
+        state, said_at = fields.get("state"), float(fields["at_unix"])
+        if state not in ("online", "offline"):
+            raise WireError("status: neither online nor offline")
+        # A last will was written when the edge connected, so the time in it is not when the edge went away.
+        if retained and 0 < said_at < at:
+            at = said_at
+        if self._watch:
+            self._watch.status(site, edge, state, at)
+        self._store.set_edge_status(site, edge, state, at)
+
+    def _keep(self, alerts: list[Mapping[str, Any]], at: float) -> tuple[list[str], list[Mapping[str, Any]]]:
+        """Store alerts; ids that were new, and the alerts that are stored now.
+
+        Where the batch fails they are tried one by one, so that one that the store can't take does not hold up all
+        others for ever. Where the store takes nothing at all, its error comes out.
+        """
+        if not alerts:
+            return [], []
+        try:
+            return self._store.add_alerts(alerts, at), alerts
+        except Exception:
+            logger.warning("a batch could not be stored; trying one by one", exc_info=True)
+        new: list[str] = []
+        stored: list[Mapping[str, Any]] = []
+        for fields in alerts:
+            try:
+                new += self._store.add_alerts([fields], at)
+                stored.append(fields)
+            except Exception as error:  # noqa: BLE001  (if the store is at fault, putting it on record fails too)
+                topic = wire.Topics(fields["site"], fields["edge"]).alerts
+                self._refuse(topic, f"{fields['id']} can't be stored: {type(error).__name__}", at)
+        return new, stored
+
+    def _refuse(self, topic: str, reason: str, at: float) -> None:
+        """Count a message that is not believed; the first of its kind within a minute goes on record.
+
+        So a flood of them costs neither a commit each nor memory without end.
+        """
+        kind = (topic[:200], reason[:200])
+        self._refused[kind if kind in self._refused or len(self._refused) < KINDS_AT_ONCE else OTHERS] += 1
+        now = time.monotonic()
+        if now - self._recorded_at.get(kind, float("-inf")) < COMPLAIN_EVERY_S:
+            return
+        if len(self._recorded_at) >= KINDS_AT_ONCE:
+            self._recorded_at = {k: t for k, t in self._recorded_at.items() if now - t < COMPLAIN_EVERY_S}
+        if len(self._recorded_at) < KINDS_AT_ONCE:
+            self._store.add_refusal(*kind, at)
+            self._recorded_at[kind] = now
+
+    def _complain(self) -> None:
+        """Log what was refused, at most once a minute however much comes."""
+        if not self._refused or time.monotonic() - self._complained_at < COMPLAIN_EVERY_S:
+            return
+        worst = "; ".join(f"{topic!r}: {reason} ({n})" for (topic, reason), n in self._refused.most_common(3))
+        logger.warning("refused %d messages, among them %s", self._refused.total(), worst)
+        self._refused.clear()
+        self._complained_at = time.monotonic()
+
+    def _tell(self, ids: list[str]) -> None:
+        try:
+            self._on_stored(ids)
+        except Exception:
+            logger.exception("what waits for new alerts failed")

@@ -1,0 +1,250 @@
+"""Evidence packs on disk and their record: asked for, made in the background one at a time, downloaded, deleted.
+
+A pack whose maker hasn't told that it is at work for `QUIET_S` was left behind by a hub that stopped: it counts as
+failed (`interrupted`). So does one told of at a time to come, by a clock that was ahead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+
+from detector.clock import Clock
+from detector.errors import StoreError
+from detector.evidence import fingerprint, grouped
+from detector.hub.access.audit import Audit
+from detector.hub.evidence.cases import Case
+from detector.hub.evidence.pack import Archive, Pack, PackStopped, write_pack
+from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.rights import Scope
+from detector.hub.storage.schema import packs
+from detector.wire import public_key_text
+
+logger = logging.getLogger(__name__)
+
+MAKING, READY, FAILED, REMOVED = "making", "ready", "failed", "removed"
+QUIET_S = 120.0
+TELL_EVERY_S = 0.5
+
+
+class _Stopped(Exception):  # noqa: N818  (a signal between threads)
+    """The hub stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackRecord:
+    """A pack: `state` is `making`, `ready`, `failed` (`reason` says why) or `removed`; sizes in bytes."""
+
+    number: int
+    case: int
+    made_by: str
+    asked_at: float
+    state: str
+    told_at: float
+    done: int
+    total: int
+    size: int | None
+    sha256: str | None
+    reason: str
+    places: list[list[str]]
+
+    @property
+    def percent(self) -> int:
+        """How far it is; 100 only when it is no longer being made."""
+        return min(99, 100 * self.done // max(1, self.total)) if self.state == MAKING else 100
+
+    @property
+    def name(self) -> str:
+        """What its file is called when somebody downloads it."""
+        return f"labelwatch-case-{self.case}-pack-{self.number}.zip"
+
+    def within(self, scope: Scope) -> bool:
+        """Whether all that is in it is in a scope, whatever the case holds by now."""
+        return all(scope.sees(site, camera) for site, camera in self.places)
+
+
+class Packs:
+    """Makes packs, and keeps them in a folder.
+
+    Args:
+        folder: Made when missing; only the hub's user may read it.
+        archive: Where contents come from.
+        audit: Where each pack that is asked for, made or deleted is put on record.
+        clock: Tells the time.
+        spare_bytes: No pack is made that would leave less of the disk free.
+
+    Raises:
+        StoreError: The folder can't be used.
+    """
+
+    def __init__(self, folder: Path, archive: Archive, audit: Audit, clock: Clock, spare_bytes: int = 0) -> None:
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for part in folder.glob("*.part"):  # left by a hub that stopped
+                part.unlink()
+        except OSError as error:
+            raise StoreError(f"{folder} can't be written: {error.strerror}") from error
+        self._archive = archive
+        self._database: Database = archive.store.database
+        self._audit = audit
+        self._clock = clock
+        self._spare_bytes = spare_bytes
+        self._one_at_a_time = threading.Lock()
+        self._stopping = threading.Event()
+        self._mine: dict[int, threading.Thread] = {}
+        self._told_at = 0.0
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of the key that signs packs, in groups as people compare it."""
+        return grouped(fingerprint(self._archive.key.public_key()))
+
+    @property
+    def public_key(self) -> str:
+        """Base64 of the key's raw public half."""
+        return public_key_text(self._archive.key)
+
+    def ask(self, case: Case, *, user: str, at: float) -> int | None:
+        """Begin to make the pack of a case; its number, or `None` while another of the case is being made."""
+        row = {
+            "case": case.number, "made_by": user, "asked_at": at, "state": MAKING, "told_at": at, "done": 0,
+            "total": 0, "reason": "", "places": [list(place) for place in case.places],
+        }  # fmt: skip
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            open_ones = select(packs.c.number).where(
+                packs.c.case == case.number, packs.c.state == MAKING,
+                packs.c.told_at.between(at - QUIET_S, at + QUIET_S),
+            )  # fmt: skip
+            if connection.execute(open_ones).first():
+                return None
+            number = int(connection.execute(packs.insert().returning(packs.c.number), row).scalar_one())
+            self._audit.add(connection, at, user, "pack_asked", case.subject, pack=number)
+            for incident in case.incidents:
+                self._audit.add(connection, at, user, "export", incident, case=case.number, pack=number)
+        made = threading.Thread(
+            target=self._make, args=(number, case, user, at), name=f"pack-{number}", daemon=True
+        )  # fmt: skip
+        self._mine[number] = made
+        made.start()
+        return number
+
+    def of(self, case: int, scope: Scope, at: float) -> list[PackRecord]:
+        """Packs of a case whose contents are all in a scope, the newest first."""
+        query = select(packs).where(packs.c.case == case).order_by(packs.c.number.desc()).limit(50)
+        with self._database.reading() as connection:
+            found = [self._record(row, at) for row in connection.execute(query)]
+        return [pack for pack in found if pack.within(scope)]
+
+    def pack(self, case: int, number: int, scope: Scope, at: float) -> PackRecord | None:
+        """One pack of a case."""
+        query = select(packs).where(packs.c.case == case, packs.c.number == number)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        found = self._record(row, at) if row else None
+        return found if found and found.within(scope) else None
+
+    def path(self, pack: PackRecord) -> Path | None:
+        """Its file, when it is ready and there."""
+        path = self._folder / f"{pack.number}.zip"
+        return path if pack.state == READY and path.is_file() else None
+
+    def remove(self, pack: PackRecord, case: Case, *, user: str, at: float) -> None:
+        """Delete its file; the record stays, with its hash."""
+        with self._database.writing() as connection:
+            gone = update(packs).where(packs.c.number == pack.number, packs.c.state == READY).values(state=REMOVED)
+            if connection.execute(gone.returning(packs.c.number)).first():
+                self._audit.add(connection, at, user, "pack_removed", case.subject, pack=pack.number)
+        (self._folder / f"{pack.number}.zip").unlink(missing_ok=True)
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """End what is being made, and wait for it."""
+        self._stopping.set()
+        self.wait(timeout_s)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait for what is being made."""
+        for thread in list(self._mine.values()):
+            thread.join(timeout_s)
+
+    # In the thread that makes one
+
+    def _make(self, number: int, case: Case, user: str, at: float) -> None:
+        part = self._folder / f"{number}.part"
+        try:
+            with self._one_at_a_time:
+                reason = self._tried(number, case, part, user, at)
+            part.unlink(missing_ok=True)
+            if reason:
+                self._set(number, state=FAILED, reason=reason)
+        except Exception:
+            logger.exception("what became of evidence pack %d can't be put on record", number)
+        finally:
+            self._mine.pop(number, None)
+
+    def _tried(self, number: int, case: Case, part: Path, user: str, at: float) -> str:
+        """Make it; why it couldn't be made, or nothing."""
+        try:
+            self._write(number, case, part, user, at)
+        except PackStopped as error:
+            return str(error)
+        except _Stopped:
+            return "interrupted"
+        except OSError as error:
+            logger.error("evidence pack %d can't be written: %s", number, error.strerror)
+            return "disk"
+        except Exception:
+            logger.exception("evidence pack %d failed", number)
+            return "error"
+        return ""
+
+    def _write(self, number: int, case: Case, part: Path, user: str, at: float) -> None:
+        def progress(done: int, total: int) -> None:
+            if self._stopping.is_set():
+                raise _Stopped
+            now = self._clock.now()
+            if abs(now - self._told_at) >= TELL_EVERY_S:
+                self._told_at = now
+                self._set(number, **({"done": done, "total": total} if total else {}))
+                self._wait_with(now)
+
+        progress(0, 0)
+        needed = Pack(self._archive, case, made_by=user, made_at=at).size
+        if shutil.disk_usage(self._folder).free < needed + self._spare_bytes:
+            raise PackStopped("no_room")
+        write_pack(self._archive, case, part, made_by=user, made_at=at, progress=progress)
+        part.chmod(0o600)
+        with part.open("rb") as file:
+            sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), part.stat().st_size
+        part.replace(self._folder / f"{number}.zip")
+        with self._database.writing() as connection:
+            ready = {"state": READY, "size": size, "sha256": sha256, "done": size, "total": size}
+            connection.execute(update(packs).where(packs.c.number == number).values(ready))
+            self._audit.add(connection, self._clock.now(), user, "pack_made", case.subject, pack=number, sha256=sha256)
+
+    def _wait_with(self, now: float) -> None:
+        """Those that wait for this one are not left behind either."""
+        mine = update(packs).where(packs.c.number.in_(list(self._mine)), packs.c.state == MAKING)
+        with self._database.writing() as connection:
+            connection.execute(mine.values(told_at=now))
+
+    def _set(self, number: int, **values: Any) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                update(packs).where(packs.c.number == number).values(told_at=self._clock.now(), **values)
+            )
+
+    @staticmethod
+    def _record(row: Any, at: float) -> PackRecord:
+        pack = PackRecord(**row._mapping)
+        if pack.state == MAKING and abs(at - pack.told_at) > QUIET_S:
+            return PackRecord(**{**row._mapping, "state": FAILED, "reason": "interrupted"})
+        return pack

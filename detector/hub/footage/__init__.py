@@ -1,0 +1,1 @@
+"""Clips, and the copies of them that people may watch."""

@@ -1,0 +1,751 @@
+"""Who is told of what: targets, their rules, and the queue of notices, which is their log too.
+
+    change ─ rules ─► waiting ─► sending ─► sent            told at once
+                  └─► held ─► (quiet hours or the hour end) ─► one summary, waiting
+                                     sending ─► waiting     failed: tried again, ever more seldom, for a day;
+                                                            so too where the database failed meanwhile
+
+Everything stands in the database, and how far changes have been looked through stands there in the same transaction. So
+an incident raises one notice for each target and severity, whatever is killed when. Sending is *at least once*: who
+dies between sending and putting on record that it was sent can't know, sends again, and says that it may be a double.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from detector.hub.access.seal import Seal, SealBroken
+from detector.hub.notices.pauses import PAUSED
+from detector.hub.notices.pauses import until as paused_until
+from detector.hub.notices.services import CAUSES, Answer, NoticeError, check
+from detector.hub.storage.budget import DIGEST
+from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.replays import is_replay
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import (
+    alerts,
+    changes,
+    edges,
+    incidents,
+    notice_place,
+    notice_rules,
+    notice_targets,
+    notices,
+)
+from detector.hub.storage.stored import CLEARED
+from detector.hub.watch.alarms import Alarm, Alarms, is_seen
+from detector.values import DAY_S, IncidentKind, Severity
+
+logger = logging.getLogger(__name__)
+
+RANKS = {severity.value: severity.rank for severity in Severity}
+SYSTEM = "system"  # alarms about the system itself, where rules name kinds
+KINDS = (*(kind.value for kind in IncidentKind), SYSTEM)
+LATE_S = 1800.0  # who is told of what was over so long ago isn't woken, and hears of it together with the rest
+GATHER_LATE_S = 600.0
+OVER = ":over"
+AT_ONCE = 200
+HOUR_S = 3600.0
+REMEMBERED_S = DAY_S  # how far back incidents are looked at when the record of changes doesn't reach
+FIRST_REST_S, LONGEST_REST_S = 30.0, 1800.0
+GIVE_UP_S = DAY_S
+BACKLOG = 3  # more than so many notices for a service that was away become one summary
+MOST_TARGETS, MOST_RULES, MOST_PER_HOUR = 50, 20, 1000
+KEPT = 20_000
+KEY_FILE = "notices.key"
+SECRETS = ("secrets", Path("/run/secrets"))  # where a file with an address may lie: in the data folder, or there
+ENV = re.compile(r"LABELWATCH_[A-Z0-9_]{1,80}")
+HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Somebody who is told, by one service. The address itself is had from `Notices.address` alone."""
+
+    number: int
+    name: str
+    service: str
+    language: str
+    sealed: str | None
+    url_env: str | None
+    url_file: str | None
+    picture: bool
+    scope: Scope
+    user: str
+    at: float
+    rests_until: float
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a target is told.
+
+    Attributes:
+        severity: The least.
+        kinds: Of incidents; `None` is all.
+        places: `site`, `site/camera` or `site/camera/zone`; `None` is all that the target's maker sees.
+        days: 0 is Monday; `None` is every day.
+        hours: `08:00-20:00`, in which the rule holds; `None` is always.
+        quiet: `22:00-07:00`, in which notices wait for one summary at its end.
+        breaks_through: Whether critical ones don't wait.
+        per_hour: So many notices an hour at most, and as many critical ones; what exceeds them waits for a summary.
+    """
+
+    severity: str = "warning"
+    kinds: tuple[str, ...] | None = None
+    places: tuple[str, ...] | None = None
+    days: tuple[int, ...] | None = None
+    hours: str | None = None
+    quiet: str | None = None
+    breaks_through: bool = True
+    per_hour: int = 6
+    number: int = 0
+    target: int = 0
+    user: str = ""
+    at: float = 0.0
+
+    def wants(self, incident: Any, local: datetime) -> bool:
+        """Whether an incident is told by it at a local time."""
+        if RANKS.get(incident.severity, 1) < RANKS[self.severity]:
+            return False
+        if self.kinds is not None and incident.kind not in self.kinds:
+            return False
+        if self.days is not None and _duty_day(local, self.hours) not in self.days:
+            return False
+        if self.hours is not None and not within(self.hours, local):
+            return False
+        # What exceeds the alert budget goes to the digest; who asks for notes too wants it all.
+        if incident.told == DIGEST and self.severity != Severity.INFO:
+            return False
+        place = [incident.site, incident.camera, *([incident.zone] if incident.zone else [])]
+        return self.places is None or any(place[: len(parts)] == parts for parts in map(_parts, self.places))
+
+    def wants_alarm(self, alarm: Alarm, local: datetime) -> bool:
+        """Whether a system alarm is told by it at a local time; what ails the hub ails every place."""
+        if RANKS.get(alarm.severity, 1) < RANKS[self.severity] or (self.kinds is not None and SYSTEM not in self.kinds):
+            return False
+        if self.days is not None and _duty_day(local, self.hours) not in self.days:
+            return False
+        if self.hours is not None and not within(self.hours, local):
+            return False
+        place = [part for part in (alarm.site, alarm.camera) if part]
+        return (
+            self.places is None
+            or not alarm.site
+            or any(place[: len(parts)] == parts[: len(place)] for parts in map(_parts, self.places))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A row of queue and log.
+
+    `what` is `incident`, `alarm`, `summary` or `test`; `state` is `waiting`, `sending`, `held`, `sent`, `failed`,
+    `summed` (told by the notice `summary`), `risen` (a more severe one was told instead) or `dropped`; `reason` says
+    why.
+    """
+
+    number: int
+    target: int
+    target_name: str
+    what: str
+    incident: str
+    severity: str
+    state: str
+    reason: str
+    summary: int | None
+    created_at: float
+    due_at: float
+    tries: int
+    tried_at: float | None
+    answer: str
+
+    @property
+    def cause(self) -> str:
+        """Key of the text that says why no service answered; empty where one did, or none was asked."""
+        return self.answer if self.answer.startswith(CAUSES) else ""
+
+
+class Notices:
+    """Targets, rules and the queue in a database. Safe to use from any thread.
+
+    Args:
+        database: Where they are.
+        data_dir: Holds the key that seals addresses, made when missing, mode 0600.
+        zone: In which hours are meant.
+
+    Raises:
+        OSError: The key can't be read or made.
+    """
+
+    def __init__(self, database: Database, data_dir: Path, zone: str) -> None:
+        self._database = database
+        self._folder = data_dir
+        self._zone = ZoneInfo(zone)
+        self._seal = Seal(data_dir / KEY_FILE)
+
+    # Targets and rules
+
+    def targets(self, scope: Scope = EVERYWHERE) -> list[Target]:
+        """Those that somebody may know of: made by one who sees no more than they do."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(notice_targets).order_by(notice_targets.c.name))
+            found = [Target(**{**row._mapping, "scope": Scope.of(row.scope)}) for row in rows]
+        return [target for target in found if is_inside(target.scope, scope)]
+
+    def target(self, number: int, scope: Scope = EVERYWHERE) -> Target | None:
+        """One of them."""
+        return next((target for target in self.targets(scope) if target.number == number), None)
+
+    def add_target(
+        self,
+        connection: Connection,
+        name: str,
+        service: str,
+        language: str,
+        *,
+        address: str = "",
+        url_env: str = "",
+        url_file: str = "",
+        picture: bool = True,
+        scope: Scope = EVERYWHERE,
+        user: str,
+        at: float,
+    ) -> int:
+        """Add a target, whose address is given or found in an environment variable or a file; its number.
+
+        Raises:
+            NoticeError: Name, place of the address, or their number can't be.
+        """
+        name = name.strip()
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            raise NoticeError("notice_wrong_name")
+        if sum(map(bool, (address, url_env, url_file))) != 1:
+            raise NoticeError("notice_wrong_missing")
+        if url_env and not ENV.fullmatch(url_env):
+            raise NoticeError("notice_wrong_env")
+        if url_file and not self._may_read(url_file):
+            raise NoticeError("notice_wrong_file")
+        one_at_a_time(connection)
+        if connection.execute(select(func.count()).select_from(notice_targets)).scalar_one() >= MOST_TARGETS:
+            raise NoticeError("notice_wrong_many")
+        row = {
+            "name": name,
+            "service": service,
+            "language": language,
+            "sealed": self._seal.seal(address) if address else None,
+            "url_env": url_env or None,
+            "url_file": url_file or None,
+            "picture": picture,
+            "scope": scope.names,
+            "user": user,
+            "at": at,
+        }
+        insert = self._database.insert(notice_targets).on_conflict_do_nothing(index_elements=["name"])
+        number = connection.execute(insert.returning(notice_targets.c.number), row).scalar_one_or_none()
+        if number is None:
+            raise NoticeError("notice_wrong_taken")
+        return int(number)
+
+    def remove_target(self, connection: Connection, number: int) -> None:
+        """Take a target away with its rules; what was not sent is dropped, the log stays."""
+        undone = (notices.c.target == number, notices.c.state.in_(("waiting", "held")))
+        connection.execute(update(notices).where(*undone).values(state="dropped", reason="target_removed"))
+        connection.execute(delete(notice_rules).where(notice_rules.c.target == number))
+        connection.execute(delete(notice_targets).where(notice_targets.c.number == number))
+
+    def address(self, target: Target) -> str:
+        """The address of a target, which is a secret.
+
+        Raises:
+            NoticeError: It isn't where it should be, can't be unsealed, or what is found is none.
+        """
+        if target.sealed is not None:
+            try:
+                return self._seal.open(target.sealed)
+            except SealBroken as error:
+                raise NoticeError("notice_wrong_seal") from error
+        if target.url_env:
+            found = os.environ.get(target.url_env, "")
+        else:
+            found = ""
+            with suppress(OSError, UnicodeDecodeError):
+                if self._may_read(target.url_file or ""):
+                    found = self._path(target.url_file or "").read_text(encoding="utf-8")[:4096]
+        if not found.strip():
+            raise NoticeError("notice_wrong_gone")
+        check(found.strip())
+        return found.strip()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / SECRETS[0] / name
+
+    def _may_read(self, name: str) -> bool:
+        """Whether a file may hold an address: a web page must not have the hub read any other."""
+        if not name or "\0" in name:
+            return False
+        path = self._path(name).resolve()
+        return any(path.is_relative_to((self._folder / folder).resolve()) for folder in SECRETS)
+
+    def rules(self) -> list[Rule]:
+        """All of them, in the order they were made."""
+        with self._database.reading() as connection:
+            return _rules(connection)
+
+    def add_rule(self, connection: Connection, rule: Rule) -> int:
+        """Add a rule; its number. It holds for what comes from now on.
+
+        Raises:
+            NoticeError: It is none, or names places that its target's maker doesn't see.
+        """
+        if rule.severity not in RANKS or not 1 <= rule.per_hour <= MOST_PER_HOUR:
+            raise NoticeError("notice_wrong_rule")
+        for span in (rule.hours, rule.quiet):
+            if span is not None and (not HOURS.fullmatch(span) or span[:5] == span[6:]):
+                raise NoticeError("notice_wrong_hours")
+        if any(kind not in KINDS for kind in rule.kinds or ()) or any(not 0 <= day <= 6 for day in rule.days or ()):
+            raise NoticeError("notice_wrong_rule")
+        scope = connection.execute(
+            select(notice_targets.c.scope).where(notice_targets.c.number == rule.target)
+        ).scalar_one_or_none()
+        for place in rule.places or ():
+            parts = _parts(place)
+            is_place = 1 <= len(parts) <= 3 and all(parts) and place.isprintable() and len(place) <= 200
+            if not is_place or not Scope.of(scope).sees(*parts[:2]):
+                raise NoticeError("notice_wrong_place")
+        own = select(func.count()).where(notice_rules.c.target == rule.target)
+        if connection.execute(own).scalar_one() >= MOST_RULES:
+            raise NoticeError("notice_wrong_many")
+        row = {name: getattr(rule, name) for name in Rule.__slots__ if name != "number"}
+        lists = {name: list(row[name]) if row[name] else None for name in ("kinds", "places", "days")}
+        return int(
+            connection.execute(notice_rules.insert().returning(notice_rules.c.number), {**row, **lists}).scalar_one()
+        )
+
+    def remove_rule(self, connection: Connection, number: int) -> None:
+        """Take a rule away; what it has raised stays."""
+        connection.execute(delete(notice_rules).where(notice_rules.c.number == number))
+
+    # From changes to notices
+
+    def look_through(self, now: float) -> int:
+        """Raise the notices that changes since the last time ask for; how many. Call it until it finds none."""
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            ids, place = _changed(connection, now)
+            if place is None:
+                return 0
+            insert = self._database.insert(notice_place).values(name="changes", change=place)
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["name"], set_={"change": insert.excluded.change})
+            )
+            rows = connection.execute(_facts_of(ids)).all() if ids else []
+            targets = {row.number: Scope.of(row.scope) for row in connection.execute(select(notice_targets))}
+            names = {row.number: row.name for row in connection.execute(select(notice_targets))} if rows else {}
+            rules = _rules(connection) if rows else []
+            raised = 0
+            for incident in rows:
+                for target, scope in targets.items():
+                    own = [rule for rule in rules if rule.target == target]
+                    raised += self._decide(connection, incident, target, names[target], scope, own, now)
+            return raised
+
+    def _decide(
+        self, connection: Connection, incident: Any, target: int, name: str, scope: Scope, rules: list[Rule], now: float
+    ) -> bool:
+        """Raise a notice of one incident for one target, where a rule of it asks for that."""
+        local = datetime.fromtimestamp(now, self._zone)
+        is_old = incident.verdict in CLEARED or is_replay(incident.record)
+        wanted = (rule for rule in rules if incident.received_at >= rule.at and rule.wants(incident, local))
+        rule = None if is_old or not scope.sees(incident.site, incident.camera) else next(wanted, None)
+        if rule is None:
+            return False
+        severity = incident.severity if incident.severity in RANKS else Severity.WARNING.value
+        told = (notices.c.target == target, notices.c.incident == incident.id)
+        before = connection.execute(select(notices.c.severity).where(*told)).scalars().all()
+        if any(RANKS[one] >= RANKS[severity] for one in before):
+            return False
+        # What was raised before it grew so severe, and is still to be told, is told by this one.
+        pending = update(notices).where(*told, notices.c.state.in_(("waiting", "held")))
+        connection.execute(pending.values(state="risen", reason="risen"))
+        row = {
+            "target": target, "target_name": name, "what": "incident", "incident": incident.id, "severity": severity,
+            "created_at": now, **self._when(connection, incident, target, rule, severity, now),
+        }  # fmt: skip
+        insert = self._database.insert(notices).on_conflict_do_nothing()
+        return connection.execute(insert.returning(notices.c.number), row).first() is not None
+
+    def _when(
+        self, connection: Connection, incident: Any, target: int, rule: Rule, severity: str, now: float
+    ) -> dict[str, Any]:
+        """Whether a notice goes at once, or is held and until when."""
+        local = datetime.fromtimestamp(now, self._zone)
+        is_critical = severity == Severity.CRITICAL
+        if is_late(incident, now):
+            return {"state": "held", "reason": "late", "due_at": self._late_until(rule, now)}
+        until = None if is_critical else paused_until(connection, incident.site, incident.camera, now)
+        if until is not None:
+            return {"state": "held", "reason": PAUSED, "due_at": until}
+        if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
+            return {"state": "held", "reason": "quiet", "due_at": _end_of(rule.quiet, local).timestamp()}
+        # Critical ones have as many again, so that a flood of others can't keep one back.
+        class_of = notices.c.severity == Severity.CRITICAL if is_critical else notices.c.severity != Severity.CRITICAL
+        lately = (
+            select(notices.c.created_at)
+            .where(
+                notices.c.target == target, notices.c.what == "incident", class_of, notices.c.reason.in_(("", "again"))
+            )
+            .where(notices.c.created_at > now - HOUR_S)
+            .order_by(notices.c.created_at.desc())
+            .limit(rule.per_hour)
+        )
+        found = connection.execute(lately).scalars().all()
+        if len(found) >= rule.per_hour:
+            return {"state": "held", "reason": "limit", "due_at": found[-1] + HOUR_S}
+        return {"state": "waiting", "reason": "", "due_at": now}
+
+    def _late_until(self, rule: Rule, now: float) -> float:
+        """When old news are told: in some minutes, when more of them are there, and not in quiet hours."""
+        due_at = now + GATHER_LATE_S
+        local = datetime.fromtimestamp(due_at, self._zone)
+        return _end_of(rule.quiet, local).timestamp() if rule.quiet and within(rule.quiet, local) else due_at
+
+    # From alarms to notices
+
+    def tell_alarms(self, now: float) -> int:
+        """Raise the notices that alarms about the system itself ask for; how many."""
+        kept = Alarms(self._database)
+        found = [*kept.open(), *kept.ended(self._told_without_end())]
+        if not found:
+            return 0
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            targets = connection.execute(select(notice_targets)).all()
+            rules = _rules(connection) if targets else []
+            raised = 0
+            for alarm in found:
+                for target in targets:
+                    own = [rule for rule in rules if rule.target == target.number]
+                    raised += self._tell_alarm(connection, alarm, target, own, now)
+            return raised
+
+    def _told_without_end(self) -> list[int]:
+        """Alarms that somebody heard the beginning of, and not the end."""
+        end, c = notices.alias(), notices.c
+        ended = select(end.c.number).where(end.c.target == c.target, end.c.incident == c.incident + OVER).exists()
+        query = select(c.incident).where(c.what == "alarm", c.state == "sent", ~c.incident.endswith(OVER), ~ended)
+        with self._database.reading() as connection:
+            return [alarm_number(name) for name in connection.execute(query.distinct()).scalars()]
+
+    def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Any, rules: list[Rule], now: float) -> bool:
+        local = datetime.fromtimestamp(now, self._zone)
+        wanted = (rule for rule in rules if alarm.raised_at >= rule.at and rule.wants_alarm(alarm, local))
+        rule = next(wanted, None) if is_seen(alarm, Scope.of(target.scope)) else None
+        if rule is None:
+            return False
+        name = f"alarm:{alarm.number}"
+        own = (notices.c.target == target.number, notices.c.incident.in_((name, name + OVER)))
+        query = select(notices.c.incident, notices.c.state).where(*own)
+        told = {row.incident: row.state for row in connection.execute(query)}
+        # The end is told to who heard of the beginning. What came and went between two looks is not told at all.
+        is_news = not told if alarm.is_open else told.get(name) == "sent"
+        if not is_news:
+            return False
+        is_critical = alarm.severity == Severity.CRITICAL
+        when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
+        if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
+            when = {"state": "held", "reason": "quiet", "due_at": _end_of(rule.quiet, local).timestamp()}
+        row = {
+            "target": target.number, "target_name": target.name, "what": "alarm", "severity": alarm.severity,
+            "incident": name if alarm.is_open else name + OVER, "created_at": now, **when,
+        }  # fmt: skip
+        insert = self._database.insert(notices).on_conflict_do_nothing()
+        return connection.execute(insert.returning(notices.c.number), row).first() is not None
+
+    def gather(self, now: float) -> None:
+        """Put into one summary what was held and is due now, and what has piled up for a service that was away."""
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            c = notices.c
+            due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
+            for target, reason in connection.execute(due).all():
+                # Of cameras that are paused, each for a time of its own, some may have to wait longer.
+                also = (c.due_at <= now,) if reason in (PAUSED, "late") else ()
+                self._sum_up(connection, target, (c.state == "held", c.reason == reason, *also), reason, now)
+            piled = (
+                select(c.target)
+                .join(notice_targets, notice_targets.c.number == c.target)
+                .where(c.state == "waiting", c.what == "incident", notice_targets.c.failures > 0)
+                .where(notice_targets.c.rests_until <= now)
+                .group_by(c.target)
+                .having(func.count() > BACKLOG)
+            )
+            for target in connection.execute(piled).scalars().all():
+                self._sum_up(connection, target, (c.state == "waiting", c.what == "incident"), "away", now)
+
+    def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
+        # An alarm is told by itself: there are few of them, and what to do stands in each.
+        alone = update(notices).where(notices.c.target == target, notices.c.what == "alarm", *which)
+        connection.execute(alone.values(state="waiting", due_at=now))
+        found = connection.execute(select(notices).where(notices.c.target == target, *which)).all()
+        if not found:
+            return
+        if len(found) == 1 and found[0].what == "incident":  # one alone is told as it is
+            connection.execute(
+                update(notices).where(notices.c.number == found[0].number).values(state="waiting", due_at=now)
+            )
+            return
+        worst = max((row.severity for row in found), key=lambda severity: RANKS.get(severity, 0))
+        row = {
+            "target": target, "target_name": found[0].target_name, "what": "summary", "reason": reason,
+            "incident": f"summary:{uuid.uuid4().hex}", "severity": worst, "state": "waiting",
+            "created_at": now, "due_at": now,
+        }  # fmt: skip
+        number = connection.execute(notices.insert().returning(notices.c.number), row).scalar_one()
+        numbers = [row.number for row in found]
+        connection.execute(update(notices).where(notices.c.number.in_(numbers)).values(state="summed", summary=number))
+
+    # The queue
+
+    def take_up(self) -> int:
+        """After a start: what was being sent when the hub died goes again, marked as perhaps a double; how many."""
+        died = update(notices).where(notices.c.state == "sending", notices.c.what != "test").returning(notices.c.number)
+        with self._database.writing() as connection:
+            tests = (notices.c.state == "sending", notices.c.what == "test")
+            connection.execute(update(notices).where(*tests).values(state="failed", answer=""))
+            return len(connection.execute(died.values(state="waiting", reason="again")).all())
+
+    def due(self, now: float, busy: Sequence[int] = ()) -> dict[int, int]:
+        """The next notice of each target that may be sent to now; those of targets that are busy left out."""
+        c, t = notices.c, notice_targets.c
+        query = (
+            select(c.target, func.min(c.number).label("number"))
+            .join(notice_targets, t.number == c.target)
+            .where(c.state == "waiting", c.due_at <= now, t.rests_until <= now, c.target.not_in(busy))
+            .group_by(c.target)
+        )
+        with self._database.reading() as connection:
+            return {row.target: row.number for row in connection.execute(query)}
+
+    def begin(self, number: int, now: float) -> Notice | None:
+        """Mark a notice as being sent; `None` where it no longer waits."""
+        waits = update(notices).where(notices.c.number == number, notices.c.state == "waiting")
+        marked = waits.values(state="sending", tries=notices.c.tries + 1, tried_at=now).returning(notices)
+        with self._database.writing() as connection:
+            row = connection.execute(marked).one_or_none()
+        return Notice(**row._mapping) if row else None
+
+    def settle(self, notice: Notice, answer: Answer, now: float) -> None:
+        """Put on record what came of sending; what failed is tried again later, for a day."""
+        ok = answer.ok
+        is_over = notice.what == "test" or now - notice.created_at > GIVE_UP_S
+        state = "sent" if ok else "failed" if is_over else "waiting"
+        with self._database.writing() as connection:
+            connection.execute(
+                update(notices)
+                .where(notices.c.number == notice.number, notices.c.state == "sending")
+                .values(
+                    state=state,
+                    answer=answer.cause or answer.text.replace("\0", "?"),
+                    reason="again" if answer.unsure and not ok else notice.reason,
+                )
+            )
+            if notice.what == "test":
+                return
+            t = notice_targets.c
+            row = connection.execute(select(t.failures).where(t.number == notice.target)).one_or_none()
+            failures = 0 if ok or row is None else row.failures + 1
+            rest_s = _rest_s(failures) if failures else 0.0
+            connection.execute(
+                update(notice_targets)
+                .where(t.number == notice.target)
+                .values(failures=failures, rests_until=now + rest_s if failures else 0.0)
+            )
+
+    def put_back(self, notice: Notice, now: float, *, unsure: bool) -> None:
+        """Have a notice that was begun, and came to no end, go again later, for a day.
+
+        Args:
+            notice: As it was begun.
+            now: Unix seconds.
+            unsure: Whether it may have been sent.
+        """
+        rest_s = _rest_s(notice.tries)
+        # One that was held for longer than a day is not given up for a moment's failure.
+        is_over = rest_s == LONGEST_REST_S and now - notice.created_at > GIVE_UP_S
+        with self._database.writing() as connection:
+            connection.execute(
+                update(notices)
+                .where(notices.c.number == notice.number, notices.c.state == "sending")
+                .values(
+                    state="failed" if is_over else "waiting",
+                    reason="again" if unsure else notice.reason,
+                    due_at=now + rest_s,
+                )
+            )
+
+    def put_back_left(self, now: float, busy: Sequence[int]) -> int:
+        """Put back what is being sent to targets that nobody is busy with: what became of it is not known; how many."""
+        c = notices.c
+        left = select(notices).where(c.state == "sending", c.what != "test", c.target.not_in(busy))
+        with self._database.reading() as connection:
+            found = [Notice(**row._mapping) for row in connection.execute(left)]
+        for notice in found:
+            self.put_back(notice, now, unsure=True)
+        return len(found)
+
+    def make_end(self, notice: Notice) -> None:
+        """Have the notice of an alarm that was over before it could be told be that of its end, which is told once."""
+        own = update(notices).where(notices.c.number == notice.number)
+        with self._database.writing() as connection:
+            connection.execute(own.values(incident=notice.incident.removesuffix(OVER) + OVER))
+
+    def drop(self, notice: Notice, reason: str) -> None:
+        """Put on record that a notice is not told after all."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(notices).where(notices.c.number == notice.number).values(state="dropped", reason=reason)
+            )
+
+    def add_test(self, target: Target, now: float) -> Notice:
+        """A test message, to be sent at once by who asked for it."""
+        row = {
+            "target": target.number, "target_name": target.name, "what": "test", "severity": "info",
+            "incident": f"test:{uuid.uuid4().hex}", "state": "sending", "created_at": now, "due_at": now, "tries": 1,
+            "tried_at": now,
+        }  # fmt: skip
+        with self._database.writing() as connection:
+            return Notice(**connection.execute(notices.insert().returning(notices), row).one()._mapping)
+
+    def summed(self, number: int) -> list[str]:
+        """Incidents that a summary tells of."""
+        query = select(notices.c.incident).where(notices.c.summary == number).order_by(notices.c.number)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def log(self, targets: Sequence[int], before: int | None = None, limit: int = 50) -> list[Notice]:
+        """Notices of these targets, latest first."""
+        query = select(notices).where(notices.c.target.in_(targets)).order_by(notices.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(notices.c.number < before)
+        with self._database.reading() as connection:
+            return [Notice(**row._mapping) for row in connection.execute(query)]
+
+    def tidy(self) -> None:
+        """Keep the latest twenty thousand of what is done."""
+        newest = select(func.max(notices.c.number)).scalar_subquery()
+        done = notices.c.state.not_in(("waiting", "sending", "held"))
+        with self._database.writing() as connection:
+            connection.execute(delete(notices).where(notices.c.number <= newest - KEPT, done))
+
+
+def alarm_number(name: str) -> int:
+    """The number of the alarm that a notice of this name is about."""
+    return int(name.removeprefix("alarm:").removesuffix(OVER))
+
+
+def is_late(incident: Any, now: float) -> bool:
+    """Whether what an incident tells was over long before it was heard of, by the hub's clock."""
+    return bool(now - (incident.ended_at - (incident.clock_offset_s or 0.0)) > LATE_S)
+
+
+def is_inside(inner: Scope, outer: Scope) -> bool:
+    """Whether who has the outer scope sees all that the inner one does."""
+    if outer.places is None:
+        return True
+    if inner.places is None:
+        return False
+    return all(
+        any(site == own and (seen is None or seen == camera) for own, seen in outer.places)
+        for site, camera in inner.places
+    )
+
+
+def within(span: str, local: datetime) -> bool:
+    """Whether a local time is in a span such as `22:00-07:00`, its end excluded."""
+    begins, ends = _bounds(span)
+    at = local.time()
+    return begins <= at < ends if begins < ends else at >= begins or at < ends
+
+
+def _bounds(span: str) -> tuple[time, time]:
+    return time.fromisoformat(span[:5]), time.fromisoformat(span[6:])
+
+
+def _end_of(span: str, local: datetime) -> datetime:
+    """When a span that a local time is in ends."""
+    _, ends = _bounds(span)
+    end = local.replace(hour=ends.hour, minute=ends.minute, second=0, microsecond=0)
+    return end if end > local else end + timedelta(days=1)
+
+
+def _duty_day(local: datetime, hours: str | None) -> int:
+    """The weekday that a time counts to: after midnight, hours that began before it are the day before's."""
+    if hours is not None:
+        begins, ends = _bounds(hours)
+        if begins > ends > local.time():
+            return (local - timedelta(days=1)).weekday()
+    return local.weekday()
+
+
+def _parts(place: str) -> list[str]:
+    return place.split("/", 2)
+
+
+def _rest_s(failures: int) -> float:
+    """How long to wait after so many failures."""
+    return min(FIRST_REST_S * 2.0 ** min(failures - 1, 10), LONGEST_REST_S)
+
+
+def _rules(connection: Connection) -> list[Rule]:
+    found = []
+    for row in connection.execute(select(notice_rules).order_by(notice_rules.c.number)):
+        lists = {
+            name: tuple(getattr(row, name)) if getattr(row, name) else None for name in ("kinds", "places", "days")
+        }
+        found.append(Rule(**{**row._mapping, **lists}))
+    return found
+
+
+def _changed(connection: Connection, now: float) -> tuple[list[str], int | None]:
+    """Incidents that changed since the last look, at most so many, and how far this look reaches; `None` is no news."""
+    place = connection.execute(
+        select(notice_place.c.change).where(notice_place.c.name == "changes")
+    ).scalar_one_or_none()
+    span = select(func.coalesce(func.min(changes.c.number), 0), func.coalesce(func.max(changes.c.number), 0))
+    oldest, newest = connection.execute(span).one()
+    if place is None or place > newest:  # a new hub, or a database from a backup: the past is not told
+        return [], int(newest)
+    if place == newest:
+        return [], None
+    if place < oldest - 1:  # more changed than is on record: look at all that is recent
+        query = select(incidents.c.id).where(incidents.c.ended_at >= now - REMEMBERED_S)
+        return list(connection.execute(query).scalars()), int(newest)
+    latest = func.max(changes.c.number)
+    since = select(latest, changes.c.incident).where(changes.c.number > place).group_by(changes.c.incident)
+    rows = connection.execute(since.order_by(latest).limit(AT_ONCE)).all()
+    return [row[1] for row in rows], int(rows[-1][0])
+
+
+def _facts_of(ids: list[str]) -> Any:
+    """What rules ask of incidents, and when their newest envelopes came."""
+    names = ("id", "site", "camera", "zone", "kind", "severity", "told", "verdict", "record", "ended_at")
+    received = select(func.max(alerts.c.received_at)).where(alerts.c.incident == incidents.c.id).scalar_subquery()
+    columns = [incidents.c[name] for name in names]
+    query = select(*columns, func.coalesce(received, 0.0).label("received_at"), edges.c.clock_offset_s)
+    query = query.outerjoin(edges, (edges.c.site == incidents.c.site) & (edges.c.edge == incidents.c.edge))
+    return query.where(incidents.c.id.in_(ids)).order_by(incidents.c.started_at)

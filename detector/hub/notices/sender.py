@@ -1,0 +1,167 @@
+"""Sends notices: one thread looks through changes, and each target has at most one more, which sends.
+
+So a service that hangs keeps nobody but itself waiting, and never the hub. All that counts stands in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from detector.clock import Clock
+from detector.config import HubConfig
+from detector.hub.background import Background
+from detector.hub.notices import words as notice_words
+from detector.hub.notices.queue import Notice, Notices, Target, alarm_number
+from detector.hub.notices.services import Answer, Message, NoticeError, send
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import CLEARED
+from detector.hub.texts import Phrases
+from detector.hub.watch.alarms import Alarms
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 5.0
+TIDY_EVERY_S = 3600.0
+
+Send = Callable[..., Answer]
+
+
+class NoticeSender:
+    """Takes notices out of the queue and sends them.
+
+    Args:
+        notices: The queue, an attribute too.
+        store: Has what incidents were.
+        config: Its `timezone` and `public_url` are written into notices.
+        clock: Tells the time.
+        send: Brings a message to an address; never raises.
+    """
+
+    def __init__(self, notices: Notices, store: Store, config: HubConfig, clock: Clock, send: Send = send) -> None:
+        self.notices = notices
+        self._store = store
+        self._alarms = Alarms(store.database)
+        self._zone = ZoneInfo(config.timezone)
+        self._public_url = config.public_url
+        self._clock = clock
+        self._send = send
+        self._lock = threading.Lock()
+        self._busy: dict[int, threading.Thread] = {}
+        self._background = Background("notices", self._run)
+        self._tidied_at = 0.0
+
+    def start(self) -> None:
+        """Take up what an earlier run left, then send what comes."""
+        if left := self.notices.take_up():
+            logger.warning("%d notices were being sent when the hub ended; they may come twice", left)
+        self.notices.look_through(self._clock.now())
+        self._background.start()
+
+    def poke(self) -> None:
+        """Something has changed; from any thread."""
+        self._background.poke()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """End; what is being sent now has so long to come to its end, or else goes again after the next start."""
+        self._background.stop(timeout_s)
+        for thread in list(self._busy.values()):
+            thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while self._background.pause(LOOK_EVERY_S):
+            self.step()
+
+    def step(self) -> None:
+        """Look through what changed, and begin to send what is due."""
+        try:
+            now = self._clock.now()
+            while self.notices.look_through(now):
+                pass
+            self.notices.tell_alarms(now)
+            self.notices.gather(now)
+            with self._lock:
+                self._busy = {target: thread for target, thread in self._busy.items() if thread.is_alive()}
+                if left := self.notices.put_back_left(now, list(self._busy)):
+                    logger.warning("%d notices were being sent when the database failed; they may come twice", left)
+                for target in self.notices.due(now, list(self._busy)):
+                    thread = threading.Thread(target=self._serve, args=(target,), name=f"notice-{target}", daemon=True)
+                    self._busy[target] = thread
+                    thread.start()
+            if now - self._tidied_at > TIDY_EVERY_S:
+                self._tidied_at = now
+                self.notices.tidy()
+        except Exception:  # the database may be away for a while
+            logger.exception("notices can't be looked through")
+
+    def _serve(self, target: int) -> None:
+        """Send a target's notices one after the other, until none is due or one fails."""
+        try:
+            while not self._background.stopping:
+                due = self.notices.due(self._clock.now()).get(target)
+                if due is None or not self._deliver(target, due):
+                    return
+        except Exception:  # whatever it is, the next look begins anew
+            logger.exception("a notice can't be sent")
+
+    def _deliver(self, number: int, due: int) -> bool:
+        target = self.notices.target(number)
+        notice = self.notices.begin(due, self._clock.now())
+        if notice is None:
+            return True
+        tried = False
+        try:
+            if target is None:
+                self.notices.drop(notice, "target_removed")
+                return True
+            message = self._message(notice, target)
+            if message is None:
+                self.notices.drop(notice, "cleared")
+                return True
+            tried = True
+            answer = self.bring(target, message)
+            self.notices.settle(notice, answer, self._clock.now())
+        except Exception:  # where this fails too, the next look puts it back
+            self.notices.put_back(notice, self._clock.now(), unsure=tried)
+            raise
+        if not answer.ok:
+            logger.warning("notice %d of %s was not taken: %s", notice.number, ascii(target.name), answer.text)
+        return answer.ok
+
+    def bring(self, target: Target, message: Message) -> Answer:
+        """Send a message to a target now, and say what its service answered."""
+        try:
+            address = self.notices.address(target)
+        except NoticeError as error:
+            return Answer(False, f"nothing was sent: {error}", cause=str(error))
+        return self._send(address, message, service=target.service)
+
+    def test(self, target: Target) -> Answer:
+        """Send a test message now, and say what the service answered."""
+        notice = self.notices.add_test(target, self._clock.now())
+        message = notice_words.test(Phrases(target.language), target.name, public_url=self._public_url)
+        answer = self.bring(target, message)
+        self.notices.settle(notice, answer, self._clock.now())
+        return answer
+
+    def _message(self, notice: Notice, target: Target) -> Message | None:
+        """What a notice says; `None` where people have cleared what it is about, or it is gone."""
+        say, again = Phrases(target.language), notice.reason == "again"
+        if notice.what == "alarm":
+            alarm = self._alarms.alarm(alarm_number(notice.incident))
+            if alarm is not None and notice_words.is_end(alarm):
+                self.notices.make_end(notice)
+            common = {"zone": self._zone, "public_url": self._public_url, "again": again}
+            return notice_words.alarm(alarm, say, now=self._clock.now(), **common) if alarm else None  # type: ignore[arg-type]
+        ids = self.notices.summed(notice.number) if notice.what == "summary" else [notice.incident]
+        standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
+        if not standing:
+            return None
+        common = {"zone": self._zone, "public_url": self._public_url, "again": again}
+        if notice.what == "summary":
+            return notice_words.summary(standing, notice.severity, notice.reason, say, **common)  # type: ignore[arg-type]
+        picture = self._store.snapshot(standing[0].id) if target.picture else None
+        now = self._clock.now()
+        return notice_words.about(standing[0], notice.severity, say, now=now, picture=picture, **common)  # type: ignore[arg-type]

@@ -1,0 +1,143 @@
+"""What has come from an edge, taken apart into the rows that the hub's memory keeps of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from detector.errors import WireError
+from detector.hub.storage.harm import harm
+from detector.hub.storage.stored import is_time
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """An envelope taken apart: what goes into `alerts`, into `incidents`, and (perhaps) into `snapshots`."""
+
+    alert: dict[str, Any]
+    incident: dict[str, Any]
+    picture: dict[str, Any] | None
+
+
+def alert_row(fields: Mapping[str, Any], received_at: float) -> AlertRow:
+    """An envelope taken apart.
+
+    Raises:
+        WireError: It holds what can't be stored.
+    """
+    try:
+        return _taken_apart(fields, received_at)
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
+        raise WireError(f"an alert that can't be stored: {error!r}") from error
+
+
+def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
+    after = fields["after"]
+    labels = after["labels_exposed"]
+    order = {"epoch": a_name(fields["epoch"]), "seq": a_whole(fields["seq"], 2**62)}
+    owner = {"site": a_name(fields["site"]), "edge": a_name(fields["edge"])}
+    incident = a_name(after["id"])
+    jpeg = _jpeg(fields.get("snapshot"))
+    alert = {
+        **owner,
+        **order,
+        "id": a_name(fields["id"]),
+        "incident": incident,
+        "phase": a_name(fields["phase"]),
+        "sent_at": _time(fields["sent_at_unix"]),
+        "received_at": received_at,
+        "envelope": {**fields, "snapshot": None} if jpeg else dict(fields),
+    }
+    state = {
+        **owner,
+        **order,
+        "id": incident,
+        "sent_at": alert["sent_at"],
+        "phase": alert["phase"],
+        "kind": a_name(after["kind"]),
+        "severity": a_name(after["severity"]),
+        "started_at": _time(after["started_at_unix"]),
+        "ended_at": _time(after["ended_at_unix"]),
+        "labels_low": a_whole(labels.get("low", 0)),
+        "labels_best": a_whole(labels.get("best", 0)),
+        "labels_high": a_whole(labels.get("high", 0)),
+        "harm": harm(str(after["severity"]), a_whole(labels.get("best", 0)), str(after["kind"])),
+        "camera": a_name(after["camera"]),
+        "zone": clean(str(after["zone"]))[:200] if after.get("zone") else None,
+        "score": _finite(after["score"]),
+        "record": after,
+        "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
+    }
+    if not jpeg:
+        return AlertRow(alert, state, None)
+    when = {"sent_at": alert["sent_at"], "seq": alert["seq"]}
+    picture = {"incident": incident, **when, "jpeg": jpeg}
+    return AlertRow(alert, state, picture)
+
+
+def a_name(value: Any) -> str:
+    """A value from outside as a name.
+
+    Raises:
+        ValueError: It is empty, overlong or unreadable.
+    """
+    text = str(value)
+    text.encode()
+    if not text or "\0" in text or len(text) > 200:
+        raise ValueError("an empty, overlong or unreadable name")
+    return text
+
+
+def _time(value: Any) -> float:
+    if not is_time(value):
+        raise ValueError(f"no time: {value}")
+    return float(value)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not a number")
+    return number
+
+
+def a_whole(value: Any, limit: int = 2**31 - 1) -> int:
+    """A value from outside as a whole number from 0 to `limit`.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = int(value)
+    if not 0 <= number <= limit:
+        raise ValueError(f"out of range: {number}")
+    return number
+
+
+def _jpeg(snapshot: object) -> bytes | None:
+    """The picture, when it is one; base64 that isn't in its one normal form couldn't be signed again, so is left."""
+    if not isinstance(snapshot, str):
+        return None
+    try:
+        jpeg = base64.b64decode(snapshot, validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    return jpeg if jpeg.startswith(b"\xff\xd8\xff") and base64.b64encode(jpeg).decode() == snapshot else None
+
+
+def refusal_row(topic: str, reason: str, at: float) -> dict[str, Any]:
+    """A message that wasn't believed."""
+    return {"topic": clean(topic)[:300], "reason": clean(reason)[:300], "at": at}
+
+
+def clean(text: str) -> str:
+    """Text that every database takes."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def title_of(record: Mapping[str, Any]) -> str:
+    """The camera's name for people, from an incident's record."""
+    return clean(str(record.get("camera_title") or record["camera"]))[:200]

@@ -1,0 +1,146 @@
+"""What replays of recordings found: is it known already? The state of an incident comes in, its double leaves.
+
+Live and replay tell of the same event with other ids, since a recorder's clock and its files are not the box's. Two are
+one event when they are of one site and camera, share a kind (or a finding), and overlap in time.
+
+    a replay finds what live had found            the live one stays the one shown, the replay's becomes its `double`
+    a replay finds what another replay had found  likewise, the first stays
+    live tells late what a replay had found       the replay's becomes the double, and what people did with it moves
+
+Nothing that live tells is ever held back for what a replay said. One replay's own incidents are no doubles of each
+other. A double keeps its envelopes, pictures and clips; lists and counts are without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, func, select, update
+
+from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.schema import case_incidents, holds, incidents, notes, verdicts
+from detector.values import DAY_S
+
+SLACK_S = 10.0  # clocks of recorders and boxes are not quite the same; files begin at whole seconds
+LONGEST_S = DAY_S  # an incident that lasts longer is not looked for
+
+
+def is_replay(record: Any) -> bool:
+    """Whether an incident was found in old footage: nobody is to be woken by it."""
+    facts = record.get("facts") if isinstance(record, dict) else None
+    return bool(isinstance(record, dict) and record.get("replay")) or bool(
+        isinstance(facts, dict) and facts.get("replay")
+    )
+
+
+def shift_of(live_shift: str) -> str:
+    """What the shift is called whose alerts a replay adds to: live has its own budget, and keeps all of it."""
+    return f"replay {live_shift}"
+
+
+def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
+    """The incident that tells already what a replay found; `None` where it is news.
+
+    Of several, one that live found comes first, then one in the same zone, then the one that overlaps longest.
+
+    Args:
+        connection: To the database.
+        state: Row of `incidents` to be.
+    """
+    c = incidents.c
+    near = (
+        c.site == state["site"],
+        c.camera == state["camera"],
+        c.started_at.between(state["started_at"] - LONGEST_S, state["ended_at"] + SLACK_S),
+        c.ended_at >= state["started_at"] - SLACK_S,
+        c.told != DOUBLE,
+        c.id != state["id"],
+    )
+    columns = (c.id, c.kind, c.zone, c.started_at, c.ended_at, c.replayed_at, c.record)
+    own_run = _run(state["record"])
+    found = [
+        row
+        for row in map(_mapping, connection.execute(select(*columns).where(*near)))
+        if _kinds(row) & _kinds(state) and (row["replayed_at"] is None or _run(row["record"]) != own_run)
+    ]
+
+    def likeness(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
+        shared_s = min(row["ended_at"], state["ended_at"]) - max(row["started_at"], state["started_at"])
+        return row["replayed_at"] is None, row["zone"] == state["zone"], shared_s, row["id"]
+
+    return max(found, key=likeness)["id"] if found else None
+
+
+def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Make doubles of what replays found before live told of it; ids of incidents that changed thereby.
+
+    Args:
+        connection: To the database.
+        live: Rows of `incidents`, as live has told them by now.
+    """
+    live = list(live)
+    if not live:
+        return []
+    c = incidents.c
+    span = c.started_at.between(
+        min(state["started_at"] for state in live) - LONGEST_S, max(state["ended_at"] for state in live) + SLACK_S
+    )
+    columns = (c.id, c.site, c.camera, c.kind, c.started_at, c.ended_at, c.record)
+    query = select(*columns).where(c.replayed_at.is_not(None), span, c.told != DOUBLE).order_by(c.started_at, c.id)
+    changed = []
+    for row in map(_mapping, connection.execute(query).all()):
+        known = next((state for state in live if _is_same_event(row, state)), None)
+        if known is not None:
+            _hand_over(connection, row["id"], known["id"])
+            changed += [row["id"], known["id"]]
+    return changed
+
+
+def _hand_over(connection: Connection, double: str, shown: str) -> None:
+    """One incident is shown in another's stead from now on, with what people made of that."""
+    c = incidents.c
+    connection.execute(update(incidents).where(c.same_as == double).values(same_as=shown))
+    for table in (verdicts, notes):
+        connection.execute(update(table).where(table.c.incident == double).values(incident=shown))
+    other = holds.alias()
+    free = ~exists().where(other.c.incident == shown)
+    connection.execute(update(holds).where(holds.c.incident == double, free).values(incident=shown))
+    other = case_incidents.alias()
+    free = ~exists().where(other.c.case == case_incidents.c.case, other.c.incident == shown)
+    inside = case_incidents.c.incident == double
+    connection.execute(update(case_incidents).where(inside, free).values(incident=shown))
+    # Where both were in the same case, or both held, one is enough: of the other no page would tell any more.
+    connection.execute(delete(case_incidents).where(inside))
+    connection.execute(delete(holds).where(holds.c.incident == double))
+    connection.execute(update(incidents).where(c.id == double).values(told=DOUBLE, same_as=shown, verdict=None))
+    standing = select(func.max(verdicts.c.number)).where(
+        verdicts.c.incident == shown, verdicts.c.withdrawn_at.is_(None)
+    )
+    verdict = select(verdicts.c.verdict).where(verdicts.c.number == standing.scalar_subquery()).scalar_subquery()
+    connection.execute(update(incidents).where(c.id == shown).values(verdict=verdict))
+
+
+def _is_same_event(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return (
+        (one["site"], one["camera"]) == (other["site"], other["camera"])
+        and one["started_at"] <= other["ended_at"] + SLACK_S
+        and other["started_at"] <= one["ended_at"] + SLACK_S
+        and bool(_kinds(one) & _kinds(other))
+    )
+
+
+def _kinds(state: Mapping[str, Any]) -> set[str]:
+    findings = state["record"].get("findings")
+    return {state["kind"], *(str(kind) for kind in (findings if isinstance(findings, list) else ()))}
+
+
+def _run(record: Mapping[str, Any]) -> object:
+    """Which replay an incident is of; one that doesn't say is of none that is known."""
+    replay = record.get("replay")
+    return replay.get("run") if isinstance(replay, dict) else None
+
+
+def _mapping(row: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = row._mapping
+    return found

@@ -1,0 +1,773 @@
+"""The hub's memory: envelopes in; incidents, clips, verdicts and edges out. SQLite (WAL) or PostgreSQL.
+
+A method that writes has committed when it returns. All are safe to call from any thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
+
+from detector import wire
+from detector.hub.storage.arrivals import AlertRow, a_name, a_whole, alert_row, clean, refusal_row, title_of
+from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE, Budget
+from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.replays import double_of, give_way, is_replay, shift_of
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import (
+    alerts,
+    changes,
+    clips,
+    dropped,
+    edges,
+    incidents,
+    places,
+    refusals,
+    snapshots,
+    streams,
+    thresholds,
+    verdicts,
+)
+from detector.hub.storage.stored import (
+    CLEARED,
+    Clip,
+    Contested,
+    Digested,
+    Edge,
+    Refusal,
+    StoredIncident,
+    Threshold,
+    Totals,
+    Verdict,
+)
+from detector.hub.storage.tuning import Judged
+from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted
+
+KEPT_CHANGES = 10_000
+KEPT_REFUSALS = 1_000
+KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
+
+
+class Store:
+    """What edges told and what people made of it, in the `Database` at a SQLAlchemy URL.
+
+    Args:
+        url: Of the database.
+        budget: How many alerts a shift takes, for what comes in; without one, as many as come.
+
+    Raises:
+        StoreError: It can't be opened, or its shape can't be brought up to date.
+    """
+
+    def __init__(self, url: str, budget: Budget | None = None) -> None:
+        self._budget = budget or Budget()
+        self.database = Database(url)
+        self._reading, self._writing = self.database.reading, self.database.writing
+        self._insert = self.database.insert
+
+    def close(self) -> None:
+        """Release connections."""
+        self.database.close()
+
+    # Alerts in
+
+    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+        """Store envelopes, each id once, and bring their incidents up to date, in one transaction.
+
+        The newest envelope of an incident decides what it looks like, in whatever order they come: by `seq` within an
+        epoch of the edge's outbox, by `sent_at_unix` between epochs, whose names have no order.
+
+        Args:
+            fields_list: Envelopes as `wire.decode_alert` returns them.
+            received_at: When they came.
+
+        Returns:
+            Ids that were not known before.
+
+        Raises:
+            WireError: One holds what no database takes (a number out of range, say); none of them is stored.
+        """
+        words = [fields for fields in fields_list if "after" not in fields]
+        rows = [alert_row(fields, received_at) for fields in fields_list if "after" in fields]
+        with self._writing() as connection:
+            for fields in words:
+                self._note_dropped(connection, fields, received_at)
+            return self._add_rows(connection, rows) if rows else []
+
+    def _note_dropped(self, connection: Connection, fields: Mapping[str, Any], at: float) -> None:
+        """An edge said which numbers will never come; told twice it counts once."""
+        stream = {"site": a_name(fields["site"]), "edge": a_name(fields["edge"]), "epoch": a_name(fields["epoch"])}
+        rows = [
+            {**stream, "first": first, "last": last, "reason": clean(reason)[:40], "at": at}
+            for first, last, reason in fields["dropped"]
+        ]
+        one_at_a_time(connection)
+        columns = (dropped.c.first, dropped.c.last, dropped.c.number)
+        insert = self._insert(dropped).on_conflict_do_nothing().returning(*columns)
+        new = connection.execute(insert, rows).all()
+        if not new:
+            return
+        seq = a_whole(fields["seq"], 2**62)
+        numbers = [seq, *(row.first for row in new), *(row.last for row in new)]
+        c = alerts.c
+        here = [c[name] == value for name, value in stream.items()]
+        never = 0
+        for row in new:  # what was dropped while it was on its way may have come all the same
+            came = select(func.count()).where(*here, c.seq.between(row.first, row.last))
+            never += row.last - row.first + 1 - int(connection.execute(came).scalar_one())
+        self._count_stream(connection, [{**stream, "lowest": min(numbers), "highest": max(numbers), "received": 1}])
+        these = [streams.c[name] == value for name, value in stream.items()]
+        connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped + never))
+        connection.execute(delete(dropped).where(dropped.c.number <= max(row.number for row in new) - KEPT_DROPPED))
+
+    def _came_after_all(self, connection: Connection, stream: tuple[str, str, str], seqs: Sequence[int]) -> None:
+        """Numbers that came although their edge had said that it dropped them are not dropped."""
+        c = dropped.c
+        here = [c.site == stream[0], c.edge == stream[1], c.epoch == stream[2]]
+        query = select(c.first, c.last).where(*here, c.first <= max(seqs), c.last >= min(seqs))
+        ranges = connection.execute(query).all()
+        came = sum(any(row.first <= seq <= row.last for row in ranges) for seq in seqs) if ranges else 0
+        if came:
+            these = [streams.c.site == stream[0], streams.c.edge == stream[1], streams.c.epoch == stream[2]]
+            connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped - came))
+
+    def _add_rows(self, connection: Connection, rows: list[AlertRow]) -> list[str]:
+        one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
+        added = (
+            self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
+        )
+        numbers = {row.id: row.number for row in connection.execute(added, [row.alert for row in rows])}
+        new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
+        if not new:
+            return []
+        newest = self._choose_lanes(connection, new, new[0].alert["received_at"])
+        told_late: list[str] = []
+        if newest:
+            connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
+            self._note_places(connection, newest.values())
+            told_late = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
+        pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
+        if pictures:
+            connection.execute(snapshots.insert(), pictures)
+            connection.execute(_point_to_newest_snapshot(sorted({picture["incident"] for picture in pictures})))
+        # Whoever publishes a replay has the answer at once, and all of it still: no number can be missing.
+        self._count_streams(connection, [row for row in new if not is_replay(row.incident["record"])])
+        changed = [*told_late, *(row.alert["incident"] for row in new)]
+        _note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
+        return [row.alert["id"] for row in new]
+
+    def _choose_lanes(
+        self, connection: Connection, new: list[AlertRow], received_at: float
+    ) -> dict[str, dict[str, Any]]:
+        """The newest state of each incident that these envelopes bring up to date, with `told` and `shift`.
+
+        Envelope by envelope in the order they came, so that it makes no difference how they are batched.
+        """
+        wanted = {row.incident["id"] for row in new}
+        columns = [incidents.c[name] for name in ("id", "site", "edge", "epoch", "seq", "sent_at", *_LANE)]
+        known = connection.execute(select(*columns).where(incidents.c.id.in_(wanted)))
+        standing = {row.id: dict(row._mapping) for row in known}
+        spent: Counter[str] = Counter()
+        newest: dict[str, dict[str, Any]] = {}
+        for state in (row.incident for row in new):
+            before = standing.get(state["id"])
+            if before is not None and not (_same_edge(before, state) and _takes_over(state, before)):
+                continue
+            of_live = self._budget.shift(state["started_at"])
+            replayed_at = same_as = None
+            if is_replay(state["record"]):
+                replayed_at = before["replayed_at"] if before and before["replayed_at"] else received_at
+                same_as = (before and before["same_as"]) or double_of(connection, state)
+            shift = before["shift"] if before else shift_of(of_live) if replayed_at else of_live
+            if shift not in spent:
+                # What a replay finds had its place among what live told; it takes none from live, though.
+                spent[shift] = sum(_alerts_in(connection, one) for one in {shift, of_live})
+            so_far = (before["severity"], before["told"]) if before else None
+            told = DOUBLE if same_as else self._budget.lane(state["severity"], spent[shift], so_far)
+            spent[shift] += told == ALERT and (before is None or before["told"] != ALERT)
+            of_replay = {"replayed_at": replayed_at, "same_as": same_as}
+            standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told, **of_replay}
+        return newest
+
+    def _upsert_incident(self) -> Any:
+        insert = self._insert(incidents)
+        kept = {"id", "site", "edge", "snapshot", "verdict"}
+        newer = {column.name: insert.excluded[column.name] for column in incidents.c if column.name not in kept}
+        return insert.on_conflict_do_update(index_elements=["id"], set_=newer)
+
+    def _note_places(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
+        found = {(state["site"], state["camera"], state["zone"] or ""): title_of(state["record"]) for state in states}
+        insert = self._insert(places)
+        renamed = insert.excluded.title
+        upsert = insert.on_conflict_do_update(
+            index_elements=["site", "camera", "zone"], set_={"title": renamed}, where=places.c.title != renamed
+        )
+        names = ("site", "camera", "zone", "title")
+        connection.execute(upsert, [dict(zip(names, (*place, found[place]), strict=True)) for place in sorted(found)])
+
+    def _count_streams(self, connection: Connection, rows: Iterable[AlertRow]) -> None:
+        seqs: dict[tuple[str, str, str], list[int]] = {}
+        for row in rows:
+            seqs.setdefault((row.alert["site"], row.alert["edge"], row.alert["epoch"]), []).append(row.alert["seq"])
+        for stream, found in seqs.items():
+            self._came_after_all(connection, stream, found)
+        counts = [
+            {
+                "site": site, "edge": edge, "epoch": epoch,
+                "lowest": min(found), "highest": max(found), "received": len(found),
+            }
+            for (site, edge, epoch), found in sorted(seqs.items())
+        ]  # fmt: skip
+        if counts:
+            self._count_stream(connection, counts)
+
+    def _count_stream(self, connection: Connection, counts: list[dict[str, Any]]) -> None:
+        insert = self._insert(streams)
+        sent = insert.excluded
+        held = streams.c
+        upsert = insert.on_conflict_do_update(
+            index_elements=["site", "edge", "epoch"],
+            set_={
+                "lowest": case((sent.lowest < held.lowest, sent.lowest), else_=held.lowest),
+                "highest": case((sent.highest > held.highest, sent.highest), else_=held.highest),
+                "received": held.received + sent.received,
+            },
+        )
+        connection.execute(upsert, counts)
+
+    def add_refusal(self, topic: str, reason: str, at: float) -> None:
+        """Put on record that a message was not believed; the last thousand are kept."""
+        with self._writing() as connection:
+            number = connection.execute(
+                refusals.insert().returning(refusals.c.number), refusal_row(topic, reason, at)
+            ).scalar_one()
+            connection.execute(delete(refusals).where(refusals.c.number <= number - KEPT_REFUSALS))
+
+    # Edges
+
+    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
+        """Note that an edge said, or its last will said, `online` or `offline`."""
+        self._upsert_edge({"site": site, "edge": edge, "state": state[:40], "state_at": at})
+
+    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """Keep an edge's newest health report; NaN and infinity, which JSON can't hold, become null."""
+        clean = json.loads(json.dumps(fields), parse_constant=lambda _: None)
+        older = edges.c.health_at.is_(None) | (edges.c.health_at <= at)
+        self._upsert_edge({"site": site, "edge": edge, "health": clean, "health_at": at}, where=older)
+
+    def _upsert_edge(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
+        insert = self._insert(edges).values(values)
+        new = {name: insert.excluded[name] for name in values if name not in ("site", "edge")}
+        with self._writing() as connection:
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new, where=where)
+            )  # fmt: skip
+
+    def edges(self, scope: Scope = EVERYWHERE) -> list[Edge]:
+        """Every edge heard of, of the sites in a scope; its report still tells of all its cameras."""
+        missing = (
+            select(
+                streams.c.site,
+                streams.c.edge,
+                func.sum(streams.c.highest - streams.c.lowest + 1 - streams.c.received - streams.c.dropped).label(
+                    "missing"
+                ),
+                func.sum(streams.c.dropped).label("dropped"),
+            )
+            .group_by(streams.c.site, streams.c.edge)
+            .subquery()
+        )
+        both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
+        query = (
+            select(
+                edges,
+                func.coalesce(missing.c.missing, 0).label("missing"),
+                func.coalesce(missing.c.dropped, 0).label("dropped"),
+            )
+            .select_from(both)
+            .order_by(edges.c.site, edges.c.edge)
+        )
+        with self._reading() as connection:
+            found = [
+                Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
+                for row in connection.execute(query)
+            ]
+        return [edge for edge in found if scope.sees(edge.site)]
+
+    def only_replaying(self) -> set[tuple[str, str]]:
+        """Site and name of edges that publish replays and never said that they watch anything: none misses them."""
+        c, e = incidents.c, edges.c
+        # Through a function, as in `Wanted.clauses`: the few of replays have an index of their own.
+        place = func.coalesce(c.site, "") == e.site, func.coalesce(c.edge, "") == e.edge
+        published = select(c.started_at).where(*place, c.replayed_at.is_not(None)).exists()
+        query = select(e.site, e.edge).where(e.state.is_(None), e.health_at.is_(None), published)
+        with self._reading() as connection:
+            return {(row.site, row.edge) for row in connection.execute(query)}
+
+    def refused(self) -> tuple[int, list[Refusal]]:
+        """How many messages were ever refused, and the last twenty."""
+        query = select(refusals).order_by(refusals.c.number.desc()).limit(20)
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return (rows[0].number if rows else 0), [Refusal(row.topic, row.reason, row.at) for row in rows]
+
+    # Incidents out
+
+    def feed(
+        self,
+        before: tuple[float, str] | None = None,
+        limit: int = 20,
+        *,
+        wanted: Wanted = EVERYTHING,
+        down_to: tuple[float, str] | None = None,
+    ) -> list[StoredIncident]:
+        """Incidents from newest to oldest, those after the place `before` in that order, and none after `down_to`."""
+        place = tuple_(incidents.c.started_at, incidents.c.id)
+        newest_first = (incidents.c.started_at.desc(), incidents.c.id.desc())
+        # Found in an index that holds all that is asked for, whose rows alone are then read.
+        found = select(incidents.c.id).where(*wanted.clauses()).order_by(*newest_first).limit(limit)
+        if before:
+            found = found.where(place < tuple_(*before))
+        if down_to:
+            found = found.where(place >= tuple_(*down_to))
+        return self._read(_incidents().where(incidents.c.id.in_(found)).order_by(*newest_first))
+
+    def newer(self, after: tuple[float, str], *, wanted: Wanted = EVERYTHING) -> StoredIncident | None:
+        """The next newer incident; `None` when there is none."""
+        query = _incidents().where(*wanted.clauses(), tuple_(incidents.c.started_at, incidents.c.id) > tuple_(*after))
+        return next(iter(self._read(query.order_by(incidents.c.started_at, incidents.c.id).limit(1))), None)
+
+    def incidents(self, ids: Sequence[str], *, wanted: Wanted = ANY) -> list[StoredIncident]:
+        """Those of these incidents that are known and wanted, newest first."""
+        order = (incidents.c.started_at.desc(), incidents.c.id.desc())
+        query = _incidents().where(incidents.c.id.in_(ids), *wanted.clauses())
+        return self._read(query.order_by(*order)) if ids else []
+
+    def incident(self, incident: str, scope: Scope = EVERYWHERE) -> StoredIncident | None:
+        """One incident, for a double the one that is shown; `None` too where it is not in somebody's scope."""
+        wanted = Wanted(scope=scope, doubles=True)
+        found = next(iter(self.incidents([incident], wanted=wanted)), None)
+        if found is not None and found.same_as is not None:
+            return next(iter(self.incidents([found.same_as], wanted=wanted)), None)
+        return found
+
+    def confirmed_by(self, incident: str) -> list[StoredIncident]:
+        """What replays found that this incident tells already, in the order it came."""
+        query = _incidents().where(incidents.c.same_as == incident)
+        return self._read(query.order_by(incidents.c.replayed_at, incidents.c.id))
+
+    def confirmed(self, ids: Sequence[str]) -> set[str]:
+        """Those of these incidents that a replay found again."""
+        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids)).distinct()
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars()) if ids else set()
+
+    def _read(self, query: Select[Any]) -> list[StoredIncident]:
+        with self._reading() as connection:
+            return _read(connection, query)
+
+    def totals(self, start: float, end: float, scope: Scope = EVERYWHERE) -> Totals:
+        """What happened from `start` to before `end`."""
+        query = select(
+            func.count().filter(incidents.c.told == ALERT),
+            func.count().filter(incidents.c.told == DIGEST),
+            func.coalesce(func.sum(incidents.c.labels_low), 0),
+            func.coalesce(func.sum(incidents.c.labels_high), 0),
+        ).where(*_counted(start, end, scope))
+        with self._reading() as connection:
+            return Totals(*(int(number) for number in connection.execute(query).one()))
+
+    def by_hour(
+        self, start: float, end: float, hour_of: Callable[[float], int], scope: Scope = EVERYWHERE
+    ) -> dict[int, dict[str, int]]:
+        """Alerts from `start` to before `end`, counted by the hour of each and severity."""
+        query = select(incidents.c.started_at, incidents.c.severity).where(
+            *_counted(start, end, scope), incidents.c.told == ALERT
+        )
+        counts: dict[int, dict[str, int]] = {}
+        with self._reading() as connection:
+            for at, severity in connection.execute(query):
+                hour = counts.setdefault(hour_of(at), {})
+                hour[severity] = hour.get(severity, 0) + 1
+        return counts
+
+    def digest(self, start: float, end: float, scope: Scope = EVERYWHERE) -> list[Digested]:
+        """What went to the digest from `start` to before `end`, by kind and zone, the most first; cleared ones too."""
+        c = incidents.c
+        place = (c.kind, c.site, c.camera, c.zone)
+        query = (
+            select(*place, func.count().label("count"))
+            .where(*Wanted(DIGEST, start, end, scope=scope).clauses())
+            .group_by(*place)
+            .order_by(func.count().desc(), *place)
+        )
+        with self._reading() as connection:
+            return [Digested(**row._mapping) for row in connection.execute(query)]
+
+    def alerts_in(self, shift: str) -> int:
+        """How many alerts a shift has had (`Budget.shift` names it)."""
+        with self._reading() as connection:
+            return _alerts_in(connection, shift)
+
+    def snapshot(self, incident: str) -> bytes | None:
+        """The newest picture of an incident, JPEG."""
+        query = select(snapshots.c.jpeg).join(incidents, incidents.c.snapshot == snapshots.c.alert)
+        with self._reading() as connection:
+            return connection.execute(query.where(incidents.c.id == incident)).scalar_one_or_none()
+
+    def envelopes(self, incident: str) -> list[dict[str, Any]]:
+        """All envelopes of an incident in the order they were made, whole, so that signatures can be checked again."""
+        query = (
+            select(alerts.c.envelope, snapshots.c.jpeg)
+            .outerjoin(snapshots, snapshots.c.alert == alerts.c.number)
+            .where(alerts.c.incident == incident)
+            .order_by(alerts.c.sent_at, alerts.c.seq)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return [
+            {**envelope, "snapshot": base64.b64encode(jpeg).decode()} if jpeg is not None else envelope
+            for envelope, jpeg in rows
+        ]
+
+    # Changes
+
+    def last_change(self) -> int:
+        """Number of the latest change; 0 when nothing has happened yet."""
+        with self._reading() as connection:
+            return connection.execute(select(func.max(changes.c.number))).scalar_one() or 0
+
+    def changed_since(
+        self, number: int, limit: int = 200, *, scope: Scope = EVERYWHERE
+    ) -> tuple[list[tuple[int, str]], bool]:
+        """Incidents that changed after change `number`: each once, as (its latest change, id), in order.
+
+        Returns:
+            The changes, and whether they are all: `False` when there were more, when `number` is so old that the record
+            no longer reaches back to it, or when it was never reached (a page of another database).
+        """
+        latest = func.max(changes.c.number)
+        query = (
+            select(latest, changes.c.incident)
+            .where(changes.c.number > number)
+            .group_by(changes.c.incident)
+            .order_by(latest)
+            .limit(limit + 1)
+        )
+        if scope.places is not None:
+            query = query.join(incidents, incidents.c.id == changes.c.incident).where(*Wanted(scope=scope).clauses())
+        with self._reading() as connection:
+            span = select(func.coalesce(func.min(changes.c.number), 0), func.coalesce(func.max(changes.c.number), 0))
+            oldest, newest = connection.execute(span).one()
+            found = [(row[0], row[1]) for row in connection.execute(query)]
+        return found[:limit], len(found) <= limit and oldest - 1 <= number <= newest
+
+    # Verdicts
+
+    def add_verdict(
+        self, incident: str, user: str, verdict: str, note: str, at: float, reason: str = "", *, over: int | None = None
+    ) -> int:
+        """Judge an incident; earlier verdicts stay on record.
+
+        Args:
+            incident: Its id.
+            user: Who judges.
+            verdict: One of `VERDICTS`.
+            note: In the judge's words, or empty.
+            at: When.
+            reason: One of `reviews.REASONS`, or empty.
+            over: The number of the verdict that this one may replace although it is somebody else's (0: none); `None`
+                asks nobody.
+
+        Returns:
+            The verdict's number.
+
+        Raises:
+            Contested: Another verdict of somebody else stands.
+        """
+        row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at, "reason": reason}
+        with self._writing() as connection:
+            one_at_a_time(connection)
+            _ask_over(connection, incident, user, over)
+            number = connection.execute(verdicts.insert().returning(verdicts.c.number), row).scalar_one()
+            _settle_verdict(connection, incident)
+        return int(number)
+
+    def withdraw_verdict(self, incident: str, user: str, at: float, *, over: int | None = None) -> None:
+        """Take back the verdict that counts, so that the one before it counts again; without any, do nothing.
+
+        Raises:
+            Contested: It is somebody else's, and not the one that `over` names (see `add_verdict`).
+        """
+        standing = select(func.max(verdicts.c.number)).where(*_standing(incident)).scalar_subquery()
+        with self._writing() as connection:
+            one_at_a_time(connection)
+            _ask_over(connection, incident, user, over)
+            withdrawal = update(verdicts).where(verdicts.c.number == standing)
+            connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
+            _settle_verdict(connection, incident)
+
+    def set_reason(self, incident: str, number: int, user: str, reason: str) -> bool:
+        """Say why a verdict of one's own was given; tells whether it is one, and still counts."""
+        own = (verdicts.c.number == number, verdicts.c.user == user, *_standing(incident))
+        with self._writing() as connection:
+            one_at_a_time(connection)
+            changed = update(verdicts).where(*own).values(reason=reason).returning(verdicts.c.number)
+            found = connection.execute(changed).first() is not None
+            if found:
+                _note_changes(connection, [incident])
+        return found
+
+    def verdicts(self, incident: str) -> list[Verdict]:
+        """Every verdict on an incident, latest first."""
+        with self._reading() as connection:
+            return _verdicts(connection, incident)
+
+    def judged(
+        self, since: float, scope: Scope = EVERYWHERE, place: tuple[str, str, str, str] | None = None
+    ) -> list[Judged]:
+        """Judged incidents that live told of and that began at `since` or later, newest first.
+
+        With `place`, those of one site, edge, camera and kind.
+        """
+        c = incidents.c
+        where = (c.site, c.edge, c.camera, c.kind)
+        query = select(*where, c.id, c.score, c.verdict).where(
+            c.verdict.is_not(None), *Wanted(since=since, scope=scope, replayed=False).clauses()
+        )
+        # Through a function, as in `Wanted.clauses`: the index of judged ones holds all of these.
+        same = zip(where, place or (), strict=False)
+        query = query.where(*(func.coalesce(column, "") == value for column, value in same))
+        with self._reading() as connection:
+            return [Judged(*row) for row in connection.execute(query.order_by(c.started_at.desc(), c.id.desc()))]
+
+    # Thresholds
+
+    def thresholds(self) -> list[Threshold]:
+        """Every change of a least score, latest first."""
+        with self._reading() as connection:
+            return _thresholds(connection)
+
+    def threshold_commands(self) -> list[tuple[str, bytes]]:
+        """For every edge whose thresholds were ever set: topic and payload of the command that says how they stand."""
+        latest: dict[tuple[str, str], Threshold] = {}
+        states: dict[tuple[str, str], wire.ThresholdState] = {}
+        for change in reversed(self.thresholds()):
+            edge = change.site, change.edge
+            latest[edge], scores = change, states.setdefault(edge, {}).setdefault(change.camera, {})
+            scores.pop(change.kind, None)
+            if change.least_score is not None:
+                scores[change.kind] = change.least_score
+        return [
+            (
+                wire.Topics(*edge).thresholds,
+                wire.thresholds_payload(last.version, _filled(states[edge]), user=last.user, at=last.at),
+            )
+            for edge, last in latest.items()
+        ]
+
+    def set_threshold(
+        self,
+        site: str,
+        edge: str,
+        camera: str,
+        kind: str,
+        least_score: float | None,
+        *,
+        expected: float | None,
+        user: str,
+        at: float,
+        evidence: Mapping[str, Any],
+    ) -> bool:
+        """Change a least score; tells whether it was done, which it is not when it is no longer the `expected` one.
+
+        The new version is above all that the edge has told of, too: a database brought back from a backup would
+        command in vain otherwise.
+        """
+        with self._writing() as connection:
+            one_at_a_time(connection)
+            former = [one for one in _thresholds(connection) if (one.site, one.edge) == (site, edge)]
+            of_both = [one for one in former if (one.camera, one.kind) == (camera, kind)]
+            before = of_both[0].least_score if of_both else None
+            if before != expected or least_score == before:
+                return False
+            health = select(edges.c.health).where(edges.c.site == site, edges.c.edge == edge)
+            held = tuned_version(connection.execute(health).scalar_one_or_none())
+            version = max(held, former[0].version if former else 0) + 1
+            change = Threshold(site, edge, version, camera, kind, least_score, before, user, at, dict(evidence))
+            connection.execute(thresholds.insert(), {name: getattr(change, name) for name in Threshold.__slots__})
+            return True
+
+    # Clips
+
+    def add_clip(self, clip: Clip) -> bool:
+        """Put on record a segment that has arrived; one that is on record already stays.
+
+        Returns:
+            Whether it is new.
+        """
+        insert = self._insert(clips).on_conflict_do_nothing(index_elements=["incident", "segment"])
+        values = {name: getattr(clip, name) for name in Clip.__slots__}
+        with self._writing() as connection:
+            one_at_a_time(connection)
+            new = connection.execute(insert.returning(clips.c.segment), values).first() is not None
+            if new:
+                _note_changes(connection, [clip.incident])
+            return new
+
+    def clip(self, incident: str, segment: int) -> Clip | None:
+        """One segment; none for what can't be an incident's id or a segment's number either."""
+        if "\0" in incident or not 0 <= segment < 2**31:
+            return None
+        query = select(clips).where(clips.c.incident == incident, clips.c.segment == segment)
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return Clip(**row._mapping) if row else None
+
+    def clips(self, incident: str) -> list[Clip]:
+        """Segments of an incident in order."""
+        query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
+        with self._reading() as connection:
+            return [Clip(**row._mapping) for row in connection.execute(query)]
+
+    def clips_shown(self, incident: str) -> list[Clip]:
+        """Segments that show an incident: its own, or where it has none those of a replay that found it again."""
+        doubles = self.confirmed_by(incident) if not (own := self.clips(incident)) else []
+        return own or next((found for one in doubles if (found := self.clips(one.id))), [])
+
+    def with_clips(self, ids: Sequence[str]) -> set[str]:
+        """Those of these incidents that have a clip here, be it of a replay that found them again."""
+        query = select(clips.c.incident).where(clips.c.incident.in_(ids)).distinct()
+        again = select(incidents.c.same_as).join(clips, clips.c.incident == incidents.c.id)
+        again = again.where(incidents.c.same_as.in_(ids)).distinct()
+        with self._reading() as connection:
+            return {*connection.execute(query).scalars(), *connection.execute(again).scalars()}
+
+
+def read_incidents(connection: Connection, ids: Sequence[str]) -> list[StoredIncident]:
+    """Those of these incidents that are known, newest first."""
+    query = _incidents().where(incidents.c.id.in_(ids))
+    return _read(connection, query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc())) if ids else []
+
+
+def tuned_version(health: Mapping[str, Any] | None) -> int:
+    """Version of the thresholds that an edge says are in force; 0 when it says none."""
+    tuned = (health or {}).get("tuned")
+    version = tuned.get("version") if isinstance(tuned, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < wire.LATEST_VERSION:
+        return 0
+    return version
+
+
+def configured_score(health: Mapping[str, Any] | None, camera: str, kind: str) -> float:
+    """The least score that an edge's configuration asks for, 0..1; 0 when it tells of none."""
+    told: Any = (health or {}).get("tuned")
+    for name in ("configured", camera, kind):
+        told = told.get(name) if isinstance(told, dict) else None
+    is_score = isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= 1
+    return float(told) if is_score else 0.0
+
+
+def _filled(state: wire.ThresholdState) -> wire.ThresholdState:
+    return {camera: scores for camera, scores in state.items() if scores}
+
+
+def _thresholds(connection: Connection) -> list[Threshold]:
+    query = select(*(thresholds.c[name] for name in Threshold.__slots__)).order_by(thresholds.c.number.desc())
+    return [Threshold(**row._mapping) for row in connection.execute(query)]
+
+
+_LANE = ("severity", "told", "shift", "replayed_at", "same_as")
+
+
+def _same_edge(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """An edge can't touch another's incident, even knowing its id."""
+    return bool(one["site"] == two["site"] and one["edge"] == two["edge"])
+
+
+def _is_newer(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    if one["epoch"] == two["epoch"]:
+        return bool(one["seq"] > two["seq"])
+    return bool(one["sent_at"] > two["sent_at"])
+
+
+def _takes_over(state: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a row is brought up to date: what live told is never changed by a replay, and the other way always."""
+    if is_replay(state["record"]) == (before["replayed_at"] is not None):
+        return _is_newer(state, before)
+    return not is_replay(state["record"])
+
+
+def _alerts_in(connection: Connection, shift: str) -> int:
+    query = select(func.count()).where(incidents.c.shift == shift, incidents.c.told == ALERT)
+    return connection.execute(query).scalar_one()
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[StoredIncident]:
+    return [StoredIncident(**row._mapping) for row in connection.execute(query)]
+
+
+def _incidents() -> Select[Any]:
+    columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at", "shift", "harm")]
+    return select(*columns)
+
+
+def _point_to_newest_snapshot(ids: list[str]) -> Any:
+    newest = (
+        select(snapshots.c.alert)
+        .where(snapshots.c.incident == incidents.c.id)
+        .order_by(snapshots.c.sent_at.desc(), snapshots.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=newest)
+
+
+def _counted(start: float, end: float, scope: Scope) -> list[ColumnElement[bool]]:
+    cleared = incidents.c.verdict.in_(CLEARED)
+    return [*Wanted(since=start, until=end, scope=scope).clauses(), incidents.c.verdict.is_(None) | ~cleared]
+
+
+def _standing(incident: str) -> tuple[ColumnElement[bool], ...]:
+    return verdicts.c.incident == incident, verdicts.c.withdrawn_at.is_(None)
+
+
+def _verdicts(connection: Connection, incident: str) -> list[Verdict]:
+    columns = (verdicts.c[name] for name in Verdict.__slots__)
+    query = select(*columns).where(verdicts.c.incident == incident).order_by(verdicts.c.number.desc())
+    return [Verdict(**row._mapping) for row in connection.execute(query)]
+
+
+def _ask_over(connection: Connection, incident: str, user: str, over: int | None) -> None:
+    if over is None:
+        return
+    standing = next((one for one in _verdicts(connection, incident) if one.withdrawn_at is None), None)
+    if standing is not None and standing.user != user and standing.number != over:
+        raise Contested(standing)
+
+
+def _settle_verdict(connection: Connection, incident: str) -> None:
+    latest = select(verdicts.c.verdict).where(*_standing(incident)).order_by(verdicts.c.number.desc()).limit(1)
+    connection.execute(update(incidents).where(incidents.c.id == incident).values(verdict=latest.scalar_subquery()))
+    _note_changes(connection, [incident])
+
+
+def _note_changes(connection: Connection, ids: Sequence[str]) -> None:
+    connection.execute(changes.insert(), [{"incident": incident} for incident in ids])
+    newest = select(func.max(changes.c.number)).scalar_subquery()
+    connection.execute(delete(changes).where(changes.c.number <= newest - KEPT_CHANGES))

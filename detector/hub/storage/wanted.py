@@ -1,0 +1,65 @@
+"""Which incidents are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func
+
+from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import incidents
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which incidents are asked for: all that match what is given.
+
+    Times are Unix seconds, `until` excluded; an empty `zone` stands for those in no zone, an empty `verdict` for those
+    that nobody has judged. `replayed` asks for those that a replay brought, or for the others; doubles are left out
+    unless `doubles` are wanted too.
+    """
+
+    told: str | None = None
+    since: float | None = None
+    until: float | None = None
+    kind: str | None = None
+    camera: str | None = None
+    zone: str | None = None
+    scope: Scope = EVERYWHERE
+    site: str | None = None
+    severity: str | None = None
+    verdict: str | None = None
+    replayed: bool | None = None
+    doubles: bool = False
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        """Its conditions on `incidents`."""
+        c = incidents.c
+        same = [
+            (c.told, self.told), (c.kind, self.kind), (c.severity, self.severity), (c.verdict, self.verdict),
+            (c.site, self.site), (c.camera, self.camera), (c.zone, self.zone),
+        ]  # fmt: skip
+        # Through a function, which keeps SQLite to the index by time: that holds all of these, and the few rows that
+        # are shown are at its end. It would rather take another that holds one of them, and then read row after row.
+        clauses: list[ColumnElement[bool]] = [
+            func.coalesce(column, "") == value for column, value in same if value is not None
+        ]
+        if self.told is None and not self.doubles:
+            clauses.append(func.coalesce(c.told, "") != DOUBLE)
+        if self.replayed is not None:
+            clauses.append((func.coalesce(c.replayed_at, 0.0) > 0.0) == self.replayed)
+        if self.since is not None:
+            clauses.append(c.started_at >= self.since)
+        if self.until is not None:
+            clauses.append(c.started_at < self.until)
+        return [*clauses, *within(self.scope)]
+
+
+def within(scope: Scope) -> list[ColumnElement[bool]]:
+    """The conditions of a scope on `incidents`, through a function as well: what somebody sees may be most of them."""
+    return scope.clauses(func.coalesce(incidents.c.site, ""), func.coalesce(incidents.c.camera, ""))
+
+
+EVERYTHING = Wanted()
+ANY = Wanted(doubles=True)

@@ -1,0 +1,1 @@
+"""What keeps a hub going for years."""

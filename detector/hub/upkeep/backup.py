@@ -1,0 +1,405 @@
+"""Everything a hub keeps goes into a folder of backups while the hub runs, and comes back into an empty one.
+
+    BACKUPS/2026-11-25T164012Z.json     what this backup is: the database, every file with its SHA-256, mode and size
+    BACKUPS/files/ab/abcdef…            the contents by SHA-256, each once, shared by all backups
+
+A clip never changes, so the next backup copies only what is new. The list is written last: a backup that was cut off
+is none. The database is copied as it stood at one moment; clips are those that it knows of.
+
+What edges had handed over after that moment is not in it: they delete an alert once the hub has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import create_engine, make_url, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from detector import __version__
+from detector.config import HubConfig
+from detector.errors import MissingPart, StoreError
+from detector.hub.storage.lock import NAME as LOCK_FILE
+from detector.hub.storage.lock import DataLock
+from detector.hub.storage.schema import clips
+from detector.values import DAY_S
+from detector.whole_files import write_whole
+
+SQLITE = "hub.sqlite"
+# The database is copied by its own means; what is still growing belongs to nobody yet.
+LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE}
+# Redacted copies and previews are left out too: the hub makes them again.
+UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
+PIECE = 2**20
+GROWING = ".growing-"
+LEFT_BEHIND_S = DAY_S  # what a backup began so long ago and didn't finish, it was killed over
+Progress = Callable[[int, int], None]
+Hex = Field(pattern="[0-9a-f]{64}")
+
+
+class _Listed(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    path: str
+    sha256: str = Hex
+    size: int = Field(ge=0)
+    mode: int = Field(0o600, ge=0, le=0o777)
+
+
+class Manifest(BaseModel):
+    """What a backup holds: times are Unix seconds, paths relative to the hub's data folder."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    version: int = Field(1, alias="schema", ge=1, le=1)
+    made_at: float
+    labelwatch: str
+    kind: str = Field(pattern="sqlite|postgresql")
+    database: _Listed
+    files: list[_Listed]
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done: sizes in bytes; `missing` names clips that the database knows and the disk doesn't have."""
+
+    file: Path
+    files: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+    bytes: int = 0
+    missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was missing or damaged."""
+        return not self.missing and not self.damaged
+
+
+def back_up(
+    config: HubConfig, folder: Path, now: float, *, keep: int | None = None, progress: Progress = lambda *_: None
+) -> Report:
+    """Copy a hub, running or not, into a folder of backups.
+
+    Args:
+        config: Of the hub.
+        folder: Of backups; made when missing, and not inside the hub's own data folder.
+        now: Unix seconds; names the backup.
+        keep: So many backups are kept, older ones deleted; all when left out.
+        progress: Told of files done, and of how many there are.
+
+    Raises:
+        StoreError: The hub's data can't be read, or the folder can't be written.
+        MissingPart: PostgreSQL's `pg_dump` isn't installed.
+    """
+    data = config.data_dir.resolve()
+    if folder.resolve().is_relative_to(data):
+        raise StoreError(f"{folder} lies in the hub's own data_dir: a backup belongs on another disk")
+    name = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}.json"
+    report = Report(folder / name)
+    pool = _Pool(folder / "files")
+    try:
+        pool.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _tidy(folder, now)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=GROWING) as growing:
+            kind, dump = _dump(config, Path(growing))
+            known = _clips(config, dump)
+            database = pool.add(dump, report).model_copy(update={"path": "database"})
+        paths = sorted(_files(data))
+        listed = []
+        for done, path in enumerate(paths):
+            progress(done, len(paths))
+            try:
+                listed.append(_list(pool, data, path, known, report))
+            except FileNotFoundError:
+                continue  # deleted meanwhile; if the database knows it, it is told below
+        progress(len(paths), len(paths))
+        here = {one.path for one in listed}
+        report.missing = sorted(path for path in known if path not in here)
+        report.files = len(listed) + 1
+        report.bytes = database.size + sum(one.size for one in listed)
+        manifest = Manifest(
+            schema=1, made_at=now, labelwatch=__version__, kind=kind, database=database, files=listed
+        )  # fmt: skip
+        write_whole(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode(), mode=0o600)
+        if keep:
+            _forget(folder, keep)
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        raise StoreError(f"no backup was made in {folder}: {_said(error)}") from error
+    return report
+
+
+def restore(
+    file: Path, config: HubConfig, *, force: bool = False, now: float, progress: Progress = lambda *_: None
+) -> Path | None:
+    """Bring a backup back as a hub's data folder (and PostgreSQL database).
+
+    Every checksum is compared before anything of the hub is touched.
+
+    Args:
+        file: The backup's list, `2026-11-25T164012Z.json`.
+        config: Of the hub, which must not be running.
+        force: Where the data folder isn't empty, move it aside.
+        now: Unix seconds; names what is moved aside.
+        progress: Told of files done, and of how many there are.
+
+    Returns:
+        Where the former data folder was moved; `None` when there was none.
+
+    Raises:
+        StoreError: The backup isn't whole, a hub is running, or there is data and no `force`.
+        MissingPart: PostgreSQL's `pg_restore` isn't installed.
+    """
+    manifest = _read(file)
+    pool = _Pool(file.parent / "files")
+    target = config.data_dir.resolve()
+    kind = _kind(config)
+    if manifest.kind != kind:
+        raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
+    fresh = target.with_name(f".{target.name}.restoring")
+    try:
+        if target.exists():
+            DataLock(target).release()
+            if any(path.name != LOCK_FILE for path in target.iterdir()) and not force:
+                raise StoreError(f"{target} isn't empty: --force moves it aside")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True, mode=0o700)
+        for done, one in enumerate([*manifest.files, manifest.database]):
+            progress(done, len(manifest.files) + 1)
+            pool.take(one, fresh / one.path)
+        dump = fresh / "database"
+        if kind == "sqlite":
+            dump.replace(fresh / SQLITE)
+        else:
+            _postgres("pg_restore", config, "--clean", "--if-exists", "--no-owner", "--single-transaction", str(dump))
+            dump.unlink()
+        progress(len(manifest.files) + 1, len(manifest.files) + 1)
+        aside = None
+        if target.exists():
+            aside = target.with_name(f"{target.name}.before-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}")
+            target.rename(aside)
+        fresh.rename(target)
+    except OSError as error:
+        raise StoreError(f"the backup could not be brought back: {_said(error)}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return aside
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """Opens a file that nobody else may read, from its first byte on: among the contents are keys."""
+    return os.open(path, flags, 0o600)
+
+
+class _Pool:
+    """Contents by their SHA-256."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / sha256
+
+    def holds(self, sha256: str, size: int) -> bool:
+        place = self.place(sha256)
+        return place.is_file() and place.stat().st_size == size
+
+    def add(self, path: Path, report: Report) -> _Listed:
+        """Copy a file in, unless its content is here already."""
+        digest, size = hashlib.sha256(), 0
+        growing = self.folder / f".{os.getpid()}.tmp"
+        try:
+            with path.open("rb") as source, open(growing, "wb", opener=_for_its_owner) as out:
+                while piece := source.read(PIECE):
+                    digest.update(piece)
+                    out.write(piece)
+                    size += len(piece)
+                out.flush()
+                os.fsync(out.fileno())
+            sha256 = digest.hexdigest()
+            if not self.holds(sha256, size):
+                self.place(sha256).parent.mkdir(exist_ok=True)
+                growing.replace(self.place(sha256))
+                report.copied += 1
+                report.copied_bytes += size
+        finally:
+            growing.unlink(missing_ok=True)
+        return _Listed(path=path.name, sha256=sha256, size=size)
+
+    def take(self, one: _Listed, to: Path) -> None:
+        """Copy a content out, comparing its checksum on the way."""
+        to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        digest = hashlib.sha256()
+        try:
+            with self.place(one.sha256).open("rb") as source, open(to, "wb", opener=_for_its_owner) as out:
+                while piece := source.read(PIECE):
+                    digest.update(piece)
+                    out.write(piece)
+                out.flush()
+                os.fsync(out.fileno())
+        except FileNotFoundError as error:
+            raise StoreError(f"the backup isn't whole: {one.path} is missing from it") from error
+        if digest.hexdigest() != one.sha256:
+            raise StoreError(f"the backup is damaged: the content of {one.path} has changed")
+        to.chmod(one.mode)
+
+
+def newest_database(folder: Path, to: Path) -> float | None:
+    """Put the SQLite database of the newest backup that is whole into a file; when it was made, `None` without any."""
+    for file in sorted(folder.glob(f"{'[0-9]' * 4}-*T*Z.json"), reverse=True):
+        try:
+            manifest = _read(file)
+            if manifest.kind == "sqlite":
+                _Pool(folder / "files").take(manifest.database, to)
+                return manifest.made_at
+        except (StoreError, OSError):
+            continue
+    return None
+
+
+def _list(pool: _Pool, data: Path, path: Path, known: dict[str, tuple[str, int]], report: Report) -> _Listed:
+    relative = path.relative_to(data).as_posix()
+    found = known.get(relative)
+    mode = path.stat().st_mode & 0o777
+    if found and path.stat().st_size == found[1] and pool.holds(*found):
+        return _Listed(path=relative, sha256=found[0], size=found[1], mode=mode)
+    one = pool.add(path, report).model_copy(update={"path": relative, "mode": mode})
+    if found and one.sha256 != found[0]:
+        report.damaged.append(relative)
+    return one
+
+
+def _files(data: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(data):
+        for name in names:
+            path = Path(folder) / name
+            is_database = Path(folder) == data and name in LEFT_OUT
+            if not is_database and not name.endswith(UNFINISHED) and path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _kind(config: HubConfig) -> str:
+    url = config.database_url()
+    return make_url(url).get_backend_name() if url else "sqlite"
+
+
+def _sqlite_file(config: HubConfig) -> Path:
+    usual = config.data_dir / SQLITE
+    url = config.database_url()
+    named = make_url(url).database if url else None
+    if named and Path(named).resolve() != usual.resolve():
+        raise StoreError(f"only a SQLite database in its usual place can be backed up: {usual}, not {named}")
+    return usual
+
+
+def _dump(config: HubConfig, growing: Path) -> tuple[str, Path]:
+    """The database as it stands now, in a file."""
+    dump = growing / "database"
+    if _kind(config) != "sqlite":
+        _postgres("pg_dump", config, "--format=custom", f"--file={dump}")
+        return "postgresql", dump
+    source = _sqlite_file(config)
+    if not source.is_file():
+        raise StoreError(f"there is no hub's database: {source}")
+    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live, closing(sqlite3.connect(dump)) as copy:
+        live.backup(copy)  # in one step: a hub that writes meanwhile would make it begin anew otherwise
+        said = copy.execute("PRAGMA quick_check").fetchone()[0]
+        if said != "ok":
+            raise StoreError(f"the hub's database is damaged, so no backup was made of it: {said}")
+        copy.execute("PRAGMA journal_mode=DELETE")
+    return "sqlite", dump
+
+
+def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
+    """Paths of clips in the data folder, with the checksum and size that the database knows."""
+    # Not by `Database`, which would bring a running hub's database to the shape of this program.
+    engine = create_engine(f"sqlite:///{dump}" if _kind(config) == "sqlite" else make_url(config.database_url() or ""))
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(select(clips.c.file, clips.c.sha256, clips.c.size)).all()
+    finally:
+        engine.dispose()
+    return {f"clips/{PurePosixPath(row.file)}": (row.sha256, row.size) for row in rows}
+
+
+def _postgres(program: str, config: HubConfig, *options: str) -> None:
+    """Run one of PostgreSQL's programs; a password travels by the environment."""
+    found = _program(program)
+    url = make_url(config.database_url() or "")
+    environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
+    plain = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+    run = subprocess.run(
+        [found, f"--dbname={plain}", *options], env=environment, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    if run.returncode:
+        raise StoreError(f"{program} failed: {run.stderr.strip().splitlines()[-1] if run.stderr.strip() else '?'}")
+
+
+def _program(name: str) -> str:
+    versioned = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    found = shutil.which(name) or (str(versioned[-1]) if versioned else None)
+    if found is None:
+        raise MissingPart(f"{name} is not installed: apt-get install postgresql-client")
+    return found
+
+
+def _read(file: Path) -> Manifest:
+    if file.is_dir():
+        newest = max((one.name for one in file.glob("*.json")), default="none")
+        raise StoreError(f"{file} is the folder: name one of the backups in it (the newest: {newest})")
+    try:
+        manifest = Manifest.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is damaged, or no list of a backup"
+        raise StoreError(f"{file} can't be read: {reason}") from error
+    for one in manifest.files:
+        path = PurePosixPath(one.path)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise StoreError(f"{file} names a file outside the data folder: {one.path!r}")
+    return manifest
+
+
+def _tidy(folder: Path, now: float) -> None:
+    """Delete what backups that were killed left unfinished: a whole database each, perhaps."""
+    for path in [*folder.glob(f"{GROWING}*"), *(folder / "files").glob(".*.tmp")]:
+        with suppress(FileNotFoundError):  # one that runs beside this one has just ended
+            if path.stat().st_mtime > now - LEFT_BEHIND_S:
+                continue  # perhaps one runs just now
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _forget(folder: Path, keep: int) -> None:
+    """Delete the oldest backups, and contents that none of the others lists.
+
+    Raises:
+        StoreError: The list of one that is kept can't be read; no content is deleted then.
+    """
+    files = sorted(folder.glob(f"{'[0-9]' * 4}-*T*Z.json"), reverse=True)
+    for old in files[keep:]:
+        old.unlink()
+    listed: set[str] = set()
+    for kept in files[:keep]:
+        manifest = _read(kept)
+        listed |= {manifest.database.sha256, *(one.sha256 for one in manifest.files)}
+    for place in (folder / "files").glob("??/*"):
+        if place.name not in listed:
+            place.unlink()
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,407 @@
+"""How long footage is kept: by verdict and kind, until the disk runs short, and never while somebody needs it.
+
+    what nobody judged and what is held, in a case or by a legal hold, is kept
+    the rest is announced some days ahead, and then deleted: clips, side files, copies, pictures; the incident stays
+
+Notes (severity `info`), which nobody is asked to judge, have a time of their own. Days count from an incident's end;
+what a replay of recordings brought, from when it came, since somebody wanted to look at it. What it found again
+(`replays`) goes together with what it is a double of. When the disk runs short, judged
+footage goes before its time, false alarms first and the oldest of them first; that leaves a line in the audit log as
+every deletion does.
+
+The database forgets first and the files go then: after a crash between the two, the files that are left are known.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
+
+from detector.clock import Clock
+from detector.config import KeptAs, RetentionConfig
+from detector.hub.access.audit import Audit
+from detector.hub.background import Background
+from detector.hub.evidence.cases import kept
+from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import (
+    changes,
+    clip_formats,
+    clips,
+    derived,
+    doomed,
+    incidents,
+    retention,
+    sides,
+    snapshots,
+)
+from detector.values import DAY_S
+
+logger = logging.getLogger(__name__)
+
+GB = 1e9
+BATCH = 200
+EVERY_S = 600.0
+NOTE: KeptAs = "note"
+VERDICTS: dict[KeptAs, str] = {
+    "false_alarm": "false", "authorised": "authorised", "unclear": "unclear", "true_alarm": "true",
+}  # fmt: skip
+# What goes first when the disk runs short. What nobody judged isn't on it.
+FIRST_TO_GO = tuple(VERDICTS.values())
+SYSTEM = "labelwatch"
+FOOTAGE = (clips, sides, derived, clip_formats, snapshots)  # what is deleted of an incident
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Footage that will go: by which rule (a key of the configuration), when, and how much it is."""
+
+    incident: str
+    site: str
+    camera: str
+    kind: str
+    started_at: float
+    rule: str
+    announced_at: float
+    due_at: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Footage that was deleted; `why` is `age` or `space`."""
+
+    incident: str
+    deleted_at: float
+    why: str
+    rule: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The disk that clips lie on, bytes."""
+
+    total: int
+    free: int
+    clips: int
+    reserve: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less than the reserve is free."""
+        return self.free < self.reserve
+
+
+class Retention:
+    """Announces, deletes, and tells what it will do and did.
+
+    Args:
+        database: Of the hub.
+        folder: Of clips.
+        config: How long what is kept.
+        audit: Is told of every deletion.
+        disk_usage: Of the disk under a folder: total, used, free bytes.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        config: RetentionConfig,
+        audit: Audit,
+        disk_usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage,
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._config = config
+        self._audit = audit
+        self._disk_usage = disk_usage
+
+    def run(self, now: float) -> int:
+        """Announce, delete what is due, make room where it is short; returns how many incidents lost their footage."""
+        self._withdraw(now)
+        self._announce(now)
+        count = 0
+        while ids := self._overdue(now):
+            count += self._delete(ids, now, "age")
+        removed = self._remove_files()
+        # A disk that lets nothing be deleted gains no room by what is forgotten.
+        while removed and self.space().is_short and (ids := self._expendable()):
+            count += self._delete(ids, now, "space")
+            removed = self._remove_files()
+        return count
+
+    def space(self) -> Space:
+        """How the disk stands."""
+        total, _, free = self._disk_usage(self._folder)
+        with self._database.reading() as connection:
+            held = connection.execute(select(func.coalesce(func.sum(clips.c.size), 0))).scalar_one()
+        return Space(total, free, int(held), round(self._config.reserve_gb * GB))
+
+    def announced(self, scope: Scope = EVERYWHERE) -> list[Due]:
+        """What will be deleted, the soonest first. What is held or judged anew meanwhile is not among it."""
+        i = incidents.c
+        found = []
+        with self._database.reading() as connection:
+            for rule, condition, days in self._rules():
+                query = (
+                    select(
+                        i.id, i.site, i.camera, i.kind, i.started_at, _aged_from().label("aged_from"),
+                        retention.c.announced_at, retention.c.bytes,
+                    )
+                    .join(retention, retention.c.incident == i.id)
+                    .where(retention.c.deleted_at.is_(None), condition, ~_kept(), *scope.clauses(i.site, i.camera))
+                )  # fmt: skip
+                for row in connection.execute(query):
+                    due_at = max(row.aged_from + days * DAY_S, row.announced_at + self._config.warn_days * DAY_S)
+                    place = (row.id, row.site, row.camera, row.kind, row.started_at)
+                    found.append(Due(*place, rule, row.announced_at, due_at, row.bytes))
+        return sorted(found, key=lambda due: (due.due_at, due.incident))
+
+    def gone(self, limit: int = 50, scope: Scope = EVERYWHERE) -> list[Gone]:
+        """What was deleted last."""
+        i, r = incidents.c, retention.c
+        query = select(r.incident, r.deleted_at, r.why, r.rule, r.bytes).join(incidents, i.id == r.incident)
+        query = query.where(r.deleted_at.is_not(None), *scope.clauses(i.site, i.camera))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(r.deleted_at.desc(), r.incident).limit(limit))
+            return [Gone(**row._mapping) for row in rows]
+
+    def of(self, incident: str) -> Gone | None:
+        """What became of an incident's footage; `None` while it is kept."""
+        r = retention.c
+        query = select(r.incident, r.deleted_at, r.why, r.rule, r.bytes).where(
+            r.incident == incident, r.deleted_at.is_not(None)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return Gone(**row._mapping) if row else None
+
+    def _rules(self) -> list[tuple[str, ColumnElement[bool], float]]:
+        """Name, condition and days of every rule that ever lets footage go."""
+        i = incidents.c
+        conditions: dict[KeptAs, ColumnElement[bool]] = {rule: i.verdict == of for rule, of in VERDICTS.items()}
+        conditions[NOTE] = and_(i.verdict.is_(None), i.severity == "info", i.phase == "end", i.told != DOUBLE)
+        rules: list[tuple[str, ColumnElement[bool], int | None]] = []
+        for rule, condition in conditions.items():
+            others = {kind: days[rule] for kind, days in self._config.by_kind.items() if rule in days}
+            rules += [(rule, and_(condition, i.kind == kind), days) for kind, days in others.items()]
+            rules.append((rule, and_(condition, i.kind.not_in(list(others))), getattr(self._config, rule)))
+        return [(rule, condition, days) for rule, condition, days in rules if days is not None]
+
+    def _withdraw(self, now: float) -> None:
+        """What was judged anew, or is held now, is announced anew when its time comes."""
+        i = incidents.c
+        soon = or_(
+            *(
+                and_(retention.c.rule == rule, condition, _is_due(now, days - self._config.warn_days))
+                for rule, condition, days in self._rules()
+            )
+        )
+        standing = select(i.id).where(i.id == retention.c.incident, soon, ~_kept()).exists()
+        with self._database.writing() as connection:
+            connection.execute(delete(retention).where(retention.c.deleted_at.is_(None), ~standing))
+
+    def _announce(self, now: float) -> None:
+        i = incidents.c
+        # What comes after the footage of its incident was deleted is announced as that was.
+        told = select(retention.c.incident).where(retention.c.incident == i.id, retention.c.deleted_at.is_(None))
+        new = self._database.insert(retention)
+        names = ("announced_at", "deleted_at", "why", "rule", "bytes")
+        anew = new.on_conflict_do_update(index_elements=["incident"], set_={name: new.excluded[name] for name in names})
+        for rule, condition, days in self._rules():
+            soon = _is_due(now, days - self._config.warn_days)
+            query = select(i.id).where(condition, soon, ~told.exists(), ~_kept(), _has_footage()).limit(BATCH)
+            while True:
+                with self._database.writing() as connection:
+                    ids = list(connection.execute(query).scalars())
+                    if not ids:
+                        break
+                    sizes = _sizes(connection, ids)
+                    rows = [
+                        {
+                            "incident": one, "announced_at": now, "deleted_at": None, "why": "age", "rule": rule,
+                            "bytes": sizes.get(one, 0),
+                        }
+                        for one in ids
+                    ]  # fmt: skip
+                    connection.execute(anew, rows)
+
+    def _overdue(self, now: float) -> list[str]:
+        ids: list[str] = []
+        with self._database.reading() as connection:
+            for _, condition, days in self._rules():
+                query = (
+                    select(incidents.c.id)
+                    .join(retention, retention.c.incident == incidents.c.id)
+                    .where(
+                        retention.c.deleted_at.is_(None),
+                        retention.c.announced_at <= now - self._config.warn_days * DAY_S,
+                        _is_due(now, days),
+                        condition,
+                        ~_kept(),
+                    )
+                    .limit(BATCH)
+                )
+                ids += connection.execute(query).scalars()
+        return ids
+
+    def _expendable(self) -> list[str]:
+        """Judged footage that may go before its time: a few, the least needed first."""
+        i = incidents.c
+        with self._database.reading() as connection:
+            for verdict in FIRST_TO_GO:
+                has_clip = select(clips.c.incident).where(clips.c.incident == i.id).exists()
+                query = select(i.id).where(i.verdict == verdict, has_clip, ~_kept()).order_by(_aged_from()).limit(10)
+                if ids := list(connection.execute(query).scalars()):
+                    return ids
+        return []
+
+    def _delete(self, ids: Sequence[str], now: float, why: str) -> int:
+        """Forget footage, in one transaction with the lines that say so; returns of how many incidents."""
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            # Held or judged anew between the question and now: asked again where nobody can come between.
+            still = (
+                incidents.c.verdict.in_(FIRST_TO_GO)
+                if why == "space"
+                else or_(*(and_(condition, _is_due(now, days)) for _, condition, days in self._rules()))
+            )
+            may_go = select(incidents.c.id, incidents.c.verdict).where(incidents.c.id.in_(ids), ~_kept(), still)
+            rows = list(connection.execute(may_go).all())
+            if not rows:
+                return 0
+            ids = [row.id for row in rows]
+            shown = incidents.alias()
+            doubles = select(incidents.c.id, shown.c.verdict).join(shown, shown.c.id == incidents.c.same_as)
+            rows += connection.execute(doubles.where(incidents.c.same_as.in_(ids), ~_kept())).all()
+            ids = [row.id for row in rows]
+            sizes = _sizes(connection, ids)
+            files = [
+                *connection.execute(select(clips.c.file).where(clips.c.incident.in_(ids))).scalars(),
+                *connection.execute(select(sides.c.file).where(sides.c.incident.in_(ids))).scalars(),
+                *connection.execute(
+                    select(derived.c.file).where(derived.c.incident.in_(ids), derived.c.file.is_not(None))
+                ).scalars(),
+            ]
+            insert = self._database.insert
+            if files:
+                connection.execute(
+                    insert(doomed).on_conflict_do_nothing(), [{"file": file} for file in dict.fromkeys(files)]
+                )
+            connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
+            for table in FOOTAGE:
+                connection.execute(delete(table).where(table.c.incident.in_(ids)))
+            new = insert(retention)
+            upsert = new.on_conflict_do_update(
+                index_elements=["incident"], set_={"deleted_at": now, "why": why, "bytes": new.excluded.bytes}
+            )
+            for row in rows:
+                rule = next((rule for rule, verdict in VERDICTS.items() if verdict == row.verdict), NOTE)
+                connection.execute(
+                    upsert,
+                    {
+                        "incident": row.id, "announced_at": now, "deleted_at": now, "why": why, "rule": rule,
+                        "bytes": sizes.get(row.id, 0),
+                    },
+                )  # fmt: skip
+                self._audit.add(
+                    connection, now, SYSTEM, "footage_deleted", row.id, why=why, rule=rule, bytes=sizes.get(row.id, 0)
+                )
+            connection.execute(changes.insert(), [{"incident": one} for one in ids])
+        return len(ids)
+
+    def _remove_files(self) -> bool:
+        """Remove what was forgotten; whether nothing of it is left."""
+        left = 0
+        with self._database.reading() as connection:
+            files = list(connection.execute(select(doomed.c.file)).scalars())
+        root = self._folder.resolve()
+        for file in files:
+            path = (root / file).resolve()
+            try:
+                if path.is_relative_to(root):
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.error("%s can't be deleted: %s", file, error.strerror)
+                left += 1
+                continue  # tried again the next time
+            with self._database.writing() as connection:
+                connection.execute(delete(doomed).where(doomed.c.file == file))
+        return left == 0
+
+
+class Janitor:
+    """Lets go of what is kept no longer, now and then, in a thread of its own.
+
+    Args:
+        retention: Is run.
+        clock: Tells the time.
+        on_deleted: Called when footage was deleted.
+        prune: Each, given the time, forgets what else is kept for a while.
+    """
+
+    def __init__(
+        self,
+        retention: Retention,
+        clock: Clock,
+        on_deleted: Callable[[], None],
+        *prune: Callable[[float], None],
+    ) -> None:
+        self._retention = retention
+        self._clock = clock
+        self._on_deleted = on_deleted
+        self._prune = prune
+        self._background = Background("retention", self._run)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._background.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End."""
+        self._background.stop(timeout_s)
+
+    def _run(self) -> None:
+        going_on = self._background.pause(1.0)
+        while going_on:
+            try:
+                if self._retention.run(self._clock.now()):
+                    self._on_deleted()
+                for prune in self._prune:
+                    prune(self._clock.now())
+            except Exception:
+                logger.exception("retention failed; it is tried again in %d minutes", EVERY_S // 60)
+            going_on = self._background.pause(EVERY_S)
+
+
+def _kept() -> ColumnElement[bool]:
+    """Whether somebody needs an incident: a legal hold, or a case that isn't closed."""
+    return incidents.c.id.in_(kept())
+
+
+def _is_due(now: float, days: float) -> ColumnElement[bool]:
+    """Whether an incident is so many days old."""
+    return _aged_from() <= now - days * DAY_S
+
+
+def _aged_from() -> ColumnElement[float]:
+    """The time that days are counted from."""
+    return func.coalesce(incidents.c.replayed_at, incidents.c.ended_at)
+
+
+def _has_footage() -> ColumnElement[bool]:
+    clip = select(clips.c.incident).where(clips.c.incident == incidents.c.id).exists()
+    return or_(clip, incidents.c.snapshot.is_not(None))
+
+
+def _sizes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    query = select(clips.c.incident, func.sum(clips.c.size)).where(clips.c.incident.in_(ids))
+    return {row[0]: int(row[1]) for row in connection.execute(query.group_by(clips.c.incident))}

@@ -1,0 +1,508 @@
+"""Who watches and who doesn't: spans without a watch (gaps), late alerts, clocks of edges, the hub's own state.
+
+A gap has one of four causes, and at most one of each is open for a place at a time. It begins with the last sign of
+life, not when its end was noticed, and ends with the next:
+
+    hub      the hub itself was down: it leaves its time every ten seconds, and reads it when it starts
+    broker   the hub ran, but heard of nobody; that edges come back after it belongs to it, too
+    edge     an edge said, or its last will said, that it is gone; or no report of it came for two minutes
+    camera   an edge reports that a camera brings no picture
+
+The clock of an edge is measured against the hub's by its health reports. These are live: an edge keeps but the newest,
+and brokers don't queue them, whatever alerts wait in its outbox. A report is under way for some time that isn't known,
+which only ever makes the edge's clock look too slow. So of the last reports the quickest one tells the truth best:
+
+    offset = max over the last 30 reports (about 5 minutes) of (time in the report - time of arrival)
+
+which is off by no more than the quickest way through the network, milliseconds on the spot.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, or_, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from detector import wire
+from detector.clock import Clock
+from detector.errors import WireError
+from detector.hub.background import Background
+from detector.hub.edges.cameras import QUIET_S, SILENT_S, camera_states
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import alerts, edges, gaps, incidents, refusals, watched
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Edge, is_time
+from detector.names import is_name
+from detector.values import DAY_S
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0
+HUB_DOWN_S = 20.0  # a hub that was away for less was merely restarted
+BROKER_LOST_S = 20.0
+# A connection may have been dead for so long when the hub notices: two keep-alives of the ingest, and one look round.
+UNNOTICED_S = 80.0
+FLAPPING_S = 15.0  # a gap that begins so soon after the last one goes on with it
+LATE_S = 60.0
+LATE_CARD_S = 600.0
+LATE = text("alerts.received_at - alerts.sent_at > 60")  # as the index `alerts_late` has it
+REPORTS = 30
+KEPT_S = 400 * DAY_S
+MOST_CAMERAS = 256  # of one edge; a report that names more is odd
+MOST_LATE = 10_000
+READY_FOR_S = 1.0  # so often at most is the database written to find out whether it can be
+
+Place = tuple[str, str, str, str]  # what, site, edge, camera
+BROKER: Place = ("broker", "", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A span in which something was not watched; `ended_at` is `None` while it lasts.
+
+    `late` counts alerts made in it that came more than a minute after.
+    """
+
+    number: int
+    what: str
+    site: str
+    edge: str
+    camera: str
+    began_at: float
+    ended_at: float | None
+    late: int = 0
+
+    def lasted_s(self, now: float) -> float:
+        """Its length so far, seconds."""
+        return max(0.0, (now if self.ended_at is None else self.ended_at) - self.began_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An alert that came late; times are the hub's, Unix seconds."""
+
+    site: str
+    edge: str
+    sent_at: float
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HubState:
+    """How the hub itself stands: bytes on the disk of its data folder, seconds that it has run."""
+
+    uptime_s: float
+    disk_free: int
+    disk_total: int
+    connected: bool
+
+
+class Health:
+    """Keeps gaps and clocks. `report` and `status` come from the ingest, `look_round` from a thread of its own.
+
+    Args:
+        store: Where edges are kept.
+        clock: Tells the time.
+        data_dir: Whose disk is looked at.
+        connected: Whether the broker is there.
+        reserve_bytes: How much of the disk must stay free for the hub to call itself ready.
+
+    Attributes:
+        down_from: When the hub was last there before it was started, if it was away for more than a restart takes.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        data_dir: Path,
+        connected: Callable[[], bool] = lambda: True,
+        reserve_bytes: int = 0,
+    ) -> None:
+        self._store = store
+        self._database = store.database
+        self._clock = clock
+        self._data_dir = data_dir
+        self._connected = connected
+        self._reserve_bytes = reserve_bytes
+        self._lock = threading.RLock()
+        self._asking = threading.Lock()
+        self._open: dict[Place, float] = {}
+        self._known: set[tuple[str, str, str]] = set()
+        self._troubled: dict[tuple[str, str, str], float] = {}
+        self._ways: defaultdict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=REPORTS))
+        self._started_at = self._listening_since = clock.now()
+        self._lost_since: float | None = None
+        self._heard_at: float | None = None  # anything of any edge
+        self._returned_at = float("-inf")  # the broker, after a gap
+        self.down_from: float | None = None
+        self._ready_at = float("-inf")
+        self._writable = False
+        self._background = Background("health", self._run)
+
+    # The hub's own thread
+
+    def start(self) -> None:
+        """Find out how long the hub was away, then look round every ten seconds."""
+        self.begin()
+        self._background.start()
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """Leave the time, and end."""
+        self._background.stop(timeout_s)
+
+    def _run(self) -> None:
+        while self._background.pause(HEARTBEAT_S):
+            self._look_round()
+        self._look_round()
+
+    def _look_round(self) -> None:
+        try:
+            self.look_round()
+        except Exception:  # the database may be away for a while; the next round may find it
+            logger.exception("the hub could not look round")
+
+    def begin(self) -> None:
+        """Take up the open gaps, and put on record how long the hub was down."""
+        now = self._clock.now()
+        with self._lock, self._database.writing() as connection:
+            self._started_at = self._listening_since = now
+            connection.execute(delete(gaps).where(gaps.c.ended_at < now - KEPT_S))
+            last = connection.execute(select(watched.c.until).where(*_is_watched("", "", ""))).scalar_one_or_none()
+            if last is not None and now - last > HUB_DOWN_S:
+                connection.execute(
+                    gaps.insert(), {**_named(("hub", "", "", "")), "began_at": last, "ended_at": now}
+                )  # fmt: skip
+                logger.warning("the hub was down for %.0f s", now - last)
+                self.down_from = last
+            rows = connection.execute(select(gaps).where(gaps.c.ended_at.is_(None)))
+            self._open = {(row.what, row.site, row.edge, row.camera): row.began_at for row in rows}
+            self._known = {tuple(row) for row in connection.execute(select(*list(watched.c)[:3]))}
+            self._beat(connection, now)
+
+    def look_round(self) -> None:
+        """Leave the time; note whether the broker is away, and which edges have fallen silent."""
+        now = self._clock.now()
+        with self._lock:
+            with self._database.writing() as connection:
+                self._beat(connection, now)
+            self._look_at_broker(now)
+            if self._lost_since is not None:
+                return  # whom the hub can't hear it can't call silent
+            for edge in self._store.edges():
+                heard = max(filter(None, (edge.health_at, edge.state_at)), default=None)
+                is_gone = edge.state == "offline" or heard is None
+                if not is_gone and now - max(heard or 0.0, self._listening_since) > QUIET_S:
+                    self._begin(("edge", edge.site, edge.edge, ""), heard or now)
+
+    def _look_at_broker(self, now: float) -> None:
+        if self._connected():
+            self._take_back_broker(now)
+            return
+        if self._lost_since is None:
+            heard_at = self._heard_at
+            self._lost_since = heard_at if heard_at is not None and now - heard_at <= UNNOTICED_S else now
+        if now - self._lost_since > BROKER_LOST_S:
+            self._begin(BROKER, self._lost_since)
+
+    def _take_back_broker(self, now: float) -> None:
+        if BROKER in self._open:
+            self._returned_at = now
+            self._end(BROKER, now)
+        elif self._lost_since is None:
+            return
+        self._lost_since, self._listening_since = None, now
+
+    def _hear(self) -> None:
+        """Something came of an edge, so that the broker is there, whether or not it has answered us by now."""
+        self._heard_at = now = self._clock.now()
+        self._take_back_broker(now)
+
+    def _beat(self, connection: Connection, now: float) -> None:
+        insert = self._database.insert(watched).values(site="", edge="", camera="", since=now, until=now)
+        keys = ["site", "edge", "camera"]
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_={"until": insert.excluded.until}))
+
+    @property
+    def started_at(self) -> float:
+        """When the hub began, Unix seconds."""
+        return self._started_at
+
+    @property
+    def listening_since(self) -> float | None:
+        """From when on edges could be heard; `None` while there is no broker."""
+        with self._lock:
+            return None if self._lost_since is not None else self._listening_since
+
+    @property
+    def broker_lost_since(self) -> float | None:
+        """From when on there is no broker; `None` while there is one."""
+        with self._lock:
+            return self._lost_since
+
+    # What edges say
+
+    def status(self, site: str, edge: str, state: str, at: float) -> None:
+        """An edge said, or its last will said, `online` or `offline`; to be called before the store keeps it."""
+        with self._lock:
+            self._hear()
+            self._meet(site, edge, [""], at)
+            if state == "online":
+                self._return(site, edge, at)
+                return
+            reported_at = self._reported_at(site, edge)
+            # A last will comes some time after the edge was cut off: its last report tells better when that was.
+            if reported_at is None or at - reported_at > 2 * SILENT_S + HEARTBEAT_S:
+                reported_at = at
+            # What the broker's gap tells already is not the edge's.
+            self._begin(("edge", site, edge, ""), max(reported_at, self._returned_at))
+
+    def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """An edge's health report came: it is there, its clock can be read, and its cameras are told of."""
+        with self._lock:
+            self._hear()
+            self._return(site, edge, at)
+            self._read_clock(site, edge, fields.get("at_unix"), at)
+            told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
+            cameras = [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
+            self._meet(site, edge, ["", *(camera.name for camera in cameras)], at)
+            for camera in cameras:
+                place = ("camera", site, edge, camera.name)
+                if camera.state != "silent":
+                    self._troubled.pop(place[1:], None)
+                    self._end(place, at)
+                    continue
+                since = self._troubled.setdefault(place[1:], at)
+                silent_s = camera.age_s if camera.age_s is not None and camera.age_s > SILENT_S else at - since
+                if silent_s >= SILENT_S:
+                    self._begin(place, at - silent_s)
+            if cameras:  # one that was taken out of the edge's configuration isn't silent for ever
+                names = {camera.name for camera in cameras}
+                for place in [p for p in self._open if p[:3] == ("camera", site, edge) and p[3] not in names]:
+                    self._end(place, at)
+
+    def let_go(self, site: str, edge: str, at: float) -> None:
+        """An edge was shut out: nobody misses it or its cameras any more."""
+        with self._lock:
+            for place in [p for p in self._open if p[1:3] == (site, edge)]:
+                self._end(place, at)
+
+    def _read_clock(self, site: str, edge: str, said: object, at: float) -> None:
+        if not is_time(said):
+            return
+        ways = self._ways[site, edge]
+        before = max(ways, default=None)
+        ways.append(round(float(said) - at, 2))  # type: ignore[arg-type]
+        offset = max(ways)
+        if offset != before:
+            insert = self._database.insert(edges).values(site=site, edge=edge, clock_offset_s=offset)
+            new = {"clock_offset_s": insert.excluded.clock_offset_s}
+            with self._database.writing() as connection:
+                connection.execute(insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new))
+
+    def ahead_s(self, site: str, edge: str) -> float:
+        """How far an edge's clock was ahead at its last reports, seconds; 0 where it isn't, or is not known."""
+        with self._lock:
+            if ways := self._ways.get((site, edge)):
+                return max(0.0, *ways)
+        query = select(edges.c.clock_offset_s).where(edges.c.site == site, edges.c.edge == edge)
+        with self._database.reading() as connection:
+            return max(0.0, connection.execute(query).scalar_one_or_none() or 0.0)
+
+    def _return(self, site: str, edge: str, at: float) -> None:
+        """An edge is there. One that comes back right after the broker was away with it, not by itself."""
+        place, returned_at = ("edge", site, edge, ""), self._returned_at
+        began_at = self._open.get(place)
+        if began_at is None:
+            return
+        at = max(at, began_at)  # a word that the broker kept is older
+        if not returned_at <= began_at <= at <= returned_at + FLAPPING_S:
+            self._end(place, at)
+            return
+        broker = (*_is_gap(BROKER), gaps.c.ended_at >= returned_at, gaps.c.ended_at < at)
+        with self._database.writing() as connection:
+            connection.execute(delete(gaps).where(*_is_gap(place), gaps.c.ended_at.is_(None)))
+            connection.execute(update(gaps).where(*broker).values(ended_at=at))
+        del self._open[place]
+
+    def _reported_at(self, site: str, edge: str) -> float | None:
+        query = select(edges.c.health_at).where(edges.c.site == site, edges.c.edge == edge)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def _meet(self, site: str, edge: str, cameras: list[str], at: float) -> None:
+        """Note since when an edge ("") and its cameras are watched: before that, nothing can be missing."""
+        new = {(site, edge, camera) for camera in cameras} - self._known
+        if not new:
+            return
+        rows = [{"site": site, "edge": edge, "camera": key[2], "since": at, "until": at} for key in sorted(new)]
+        with self._database.writing() as connection:
+            connection.execute(self._database.insert(watched).on_conflict_do_nothing(), rows)
+        self._known |= new
+
+    def _begin(self, place: Place, at: float) -> None:
+        if place in self._open:
+            return
+        with self._database.writing() as connection:
+            last = connection.execute(
+                select(gaps).where(*_is_gap(place)).order_by(gaps.c.number.desc()).limit(1)
+            ).one_or_none()
+            if last is not None and (last.ended_at is None or at - last.ended_at < FLAPPING_S):
+                connection.execute(update(gaps).where(gaps.c.number == last.number).values(ended_at=None))
+                at = last.began_at
+            else:
+                connection.execute(gaps.insert(), {**_named(place), "began_at": at})
+        self._open[place] = at
+
+    def _end(self, place: Place, at: float) -> None:
+        began_at = self._open.get(place)
+        if began_at is None:
+            return
+        standing = (*_is_gap(place), gaps.c.ended_at.is_(None))
+        with self._database.writing() as connection:
+            connection.execute(update(gaps).where(*standing).values(ended_at=max(at, began_at)))
+        del self._open[place]
+
+    # What pages ask
+
+    def gaps(self, since: float, until: float, scope: Scope = EVERYWHERE, limit: int = 500) -> list[Gap]:
+        """Gaps that reach into a span, latest first, with the alerts that came late for each.
+
+        The hub's and the broker's are everybody's, those of edges go with their site.
+        """
+        c = gaps.c
+        query = select(gaps).where(c.began_at < until, or_(c.ended_at.is_(None), c.ended_at > since))
+        # Those of others must not push one's own out.
+        query = query.order_by(c.began_at.desc(), c.number.desc()).limit(None if scope.places else limit)
+        with self._database.reading() as connection:
+            found = [Gap(**row._mapping) for row in connection.execute(query)]
+        found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)][:limit]
+        if not found:
+            return []
+        made: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # of each edge, and of all under ("", "")
+        for one in self.late(min(gap.began_at for gap in found) - LATE_S, until, scope):
+            made[one.site, one.edge].append(one.sent_at)
+            made["", ""].append(one.sent_at)
+        return [replace(gap, late=_within(made[gap.site, gap.edge], gap)) for gap in found]
+
+    def notes(self, since: float, until: float, scope: Scope = EVERYWHERE, least_s: float = 60.0) -> list[Gap]:
+        """Gaps worth a line in the feed: those that lasted a minute, or last now, or for which alerts came late."""
+        now = self._clock.now()
+        return [
+            gap
+            for gap in self.gaps(since, until, scope)
+            if gap.late or gap.lasted_s(now) >= least_s or gap.ended_at is None
+        ]
+
+    def late(self, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Late]:
+        """Alerts made in a span that came more than a minute after, by the hub's clock; ten thousand at most."""
+        offset = func.coalesce(edges.c.clock_offset_s, 0.0)
+        sent_at = alerts.c.sent_at - offset
+        query = (
+            select(alerts.c.site, alerts.c.edge, sent_at.label("sent_at"), alerts.c.received_at)
+            .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
+            .where(LATE, alerts.c.received_at - sent_at > LATE_S)
+            .where(alerts.c.sent_at >= since - 3600, alerts.c.sent_at < until + 3600)  # clocks may be that far off
+            .limit(MOST_LATE)
+        )
+        if scope.places is not None:
+            query = query.join(incidents, incidents.c.id == alerts.c.incident)
+            query = query.where(*scope.clauses(incidents.c.site, incidents.c.camera))
+        with self._database.reading() as connection:
+            found = [Late(**row._mapping) for row in connection.execute(query)]
+        return sorted((one for one in found if since <= one.sent_at < until), key=lambda one: one.sent_at)
+
+    def came_late(self, ids: Sequence[str], least_s: float = LATE_CARD_S) -> dict[str, float]:
+        """Which of these incidents were first heard of so long after they were told, and when, by the hub's clock."""
+        if not ids:
+            return {}
+        offset = func.coalesce(edges.c.clock_offset_s, 0.0)
+        first = func.min(alerts.c.received_at)
+        query = (
+            select(alerts.c.incident, first)
+            .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
+            .where(alerts.c.incident.in_(ids))
+            .group_by(alerts.c.incident)
+            .having(first - func.min(alerts.c.sent_at - offset) > least_s)
+        )
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def since(self) -> dict[tuple[str, str, str], float]:
+        """From when on each place (site, edge, camera) has been watched; the hub is `("", "", "")`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(watched.c.site, watched.c.edge, watched.c.camera, watched.c.since))
+            return {(row.site, row.edge, row.camera): row.since for row in rows}
+
+    def refused_by(self) -> dict[tuple[str, str], int]:
+        """How many kinds of refused messages are on record for each edge (site, edge), of the last thousand."""
+        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        with self._database.reading() as connection:
+            for topic in connection.execute(select(refusals.c.topic)).scalars():
+                try:
+                    counts[wire.topic_owner(topic)] += 1
+                except WireError:
+                    continue
+        return counts
+
+    def hub(self) -> HubState:
+        """How the hub itself stands."""
+        disk = shutil.disk_usage(self._data_dir)
+        return HubState(self._clock.now() - self._started_at, disk.free, disk.total, self._connected())
+
+    def ready(self) -> dict[str, bool]:
+        """Whether the database can be written, the disk has room, and the broker is there.
+
+        Pages are served without a broker, so that its absence is told but doesn't make the hub unready.
+        """
+        with self._asking:
+            now = self._clock.now()
+            if not 0.0 <= now - self._ready_at < READY_FOR_S:
+                self._writable, self._ready_at = self._can_write(now), now
+            hub = self.hub()
+            has_room = hub.disk_free > self._reserve_bytes
+            return {
+                "ready": self._writable and has_room,
+                "database": self._writable,
+                "disk": has_room,
+                "broker": hub.connected,
+            }
+
+    def _can_write(self, now: float) -> bool:
+        try:
+            with self._database.writing() as connection:
+                self._beat(connection, now)
+        except SQLAlchemyError:
+            logger.warning("the database can't be written", exc_info=True)
+            return False
+        return True
+
+
+def _named(place: Place) -> dict[str, Any]:
+    return dict(zip(("what", "site", "edge", "camera"), place, strict=True))
+
+
+def _is_gap(place: Place) -> list[Any]:
+    return [gaps.c[name] == value for name, value in _named(place).items()]
+
+
+def _is_watched(site: str, edge: str, camera: str) -> list[Any]:
+    return [watched.c.site == site, watched.c.edge == edge, watched.c.camera == camera]
+
+
+def _within(made_at: list[float], gap: Gap) -> int:
+    """How many of the late alerts made at these times, in order, were made in a gap or just before it."""
+    if gap.what == "camera":  # no alert waits for a camera
+        return 0
+    until = inf if gap.ended_at is None else gap.ended_at
+    return bisect_right(made_at, until) - bisect_left(made_at, gap.began_at - LATE_S)

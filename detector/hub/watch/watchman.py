@@ -1,0 +1,154 @@
+"""Looks round every ten seconds for what is wrong with the system, has alarms raised, and who is to know be told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from detector.clock import Clock, Correction, SystemClock
+from detector.config import AlarmsConfig
+from detector.hub.background import Background
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.store import Store
+from detector.hub.watch.alarms import Alarms, Place, Sign
+from detector.hub.watch.health import Health
+from detector.hub.watch.signs import HubNow, is_fresh, signs
+from detector.values import DAY_S
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 10.0
+CHECK_EVERY_S = DAY_S  # the whole database is read that often
+FIRST_CHECK_S = 600.0
+LOSSES = frozenset({"dropped", "dropped_clips", "dead", "edge_store", "lost"})
+
+
+class Watchman:
+    """A thread that judges.
+
+    Args:
+        alarms: Kept there.
+        store: Knows the edges.
+        keys: Knows which of them are in service.
+        health: Knows how the hub stands; must have begun.
+        config: Thresholds.
+        clock: Tells the time.
+        reserve_bytes: Of the hub's disk.
+        poke: Called when alarms were opened or closed.
+        damaged: Told what is damaged in the database.
+        key: The hub's public key, base64.
+    """
+
+    def __init__(
+        self,
+        alarms: Alarms,
+        store: Store,
+        keys: EdgeKeys,
+        health: Health,
+        config: AlarmsConfig,
+        clock: Clock,
+        reserve_bytes: int = 0,
+        poke: Callable[[], None] = lambda: None,
+        damaged: Callable[[str], None] = lambda _what: None,
+        key: str = "",
+    ) -> None:
+        self._alarms = alarms
+        self._store = store
+        self._keys = keys
+        self._health = health
+        self._config = config
+        self._clock = clock
+        self._reserve_bytes = reserve_bytes
+        self._poke = poke
+        self._damaged = damaged
+        self._key = key
+        self._correction = Correction(clock)
+        self._put_back_told = False
+        self._check_at = clock.now() + FIRST_CHECK_S
+        self._background = Background("watchman", self._run)
+
+    def start(self) -> None:
+        """Tell how long the hub was away, then look round until told to stop."""
+        self._tell_absence()
+        self._background.start()
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """End."""
+        self._background.stop(timeout_s)
+
+    def _run(self) -> None:
+        while self._background.pause(EVERY_S):
+            self._try(self.follow_clock)
+            self._try(self.look_round)
+            if self._clock.now() >= self._check_at:
+                self._check_at = self._clock.now() + CHECK_EVERY_S
+                self._try(self._store.database.check)
+
+    def _try(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except DBAPIError as error:  # the database may be away, full or damaged; the next round may do better
+            logger.error("alarms can't be judged: %s", error.orig)
+        except Exception:
+            logger.exception("alarms can't be judged")
+
+    def _tell_absence(self) -> None:
+        down_from, up_at = self._health.down_from, self._health.started_at
+        if down_from is not None and up_at - down_from > 60 * self._config.hub_down_min:
+            self._try(lambda: self._alarms.note(absence(down_from, up_at), self._clock.now()))
+
+    def follow_clock(self) -> None:
+        """Go on by the machine's clock where that was set, or went on while the machine slept.
+
+        Put forward, ours is put forward as well, as if the hub had been away meanwhile: so it stands on record, and
+        nobody who couldn't be heard is called silent. Put back, only a new process can follow, since within one no
+        time may come twice: where there is somebody who starts it again the hub ends, else it says what to do.
+        """
+        apart_s = self._correction.seen_s()
+        if not apart_s or not isinstance(self._clock, SystemClock):
+            return
+        if apart_s > 0:
+            logger.warning("the machine's clock was put forward by %.1f s, and the hub's with it", apart_s)
+            self._clock.follow()
+            self._health.begin()
+        elif not self._put_back_told:
+            self._put_back_told = True
+            logger.error("the machine's clock was put back by %.1f s: the hub is to be started again", -apart_s)
+            if "NOTIFY_SOCKET" in os.environ:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def look_round(self) -> None:
+        """Judge what is wrong now."""
+        now = self._clock.now()
+        if self._store.database.damage:
+            self._damaged(self._store.database.damage)
+        edges = self._keys.in_service(self._store.edges())
+        standing = {alarm.place for alarm in self._alarms.open()}
+        hub = HubNow(
+            self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,
+            self._store.database.damage, self._key,
+        )  # fmt: skip
+        found = signs(edges, hub, self._config, now, standing, self._keys.knocks.all())
+        known = {(edge.site, edge.edge): edge for edge in edges}
+
+        def is_unseen(place: Place) -> bool:
+            """Of an edge that can't be heard only its silence is known; one that was taken out of service is over."""
+            kind, *of, _camera = place
+            edge = known.get((of[0], of[1]))
+            if edge is None or not of[0]:
+                return False
+            if kind == "edge_silent":
+                return hub.listening_since is None
+            return kind not in LOSSES and not is_fresh(edge, now)
+
+        if self._alarms.judge(found, now, is_unseen):
+            self._poke()
+
+
+def absence(down_from: float, up_at: float) -> Sign:
+    """The hub itself was not running."""
+    return Sign("hub_down", since=down_from, count=round(up_at), facts={"from": down_from, "to": up_at})
