@@ -256,7 +256,8 @@ def test_a_stall_is_looked_at_as_often_as_any_other_time(rtsp_server: Servers, w
     watcher.end()
     times = [frame.captured_at for frame in watcher.frames if frame.captured_at > began - 1.0]
     assert times == sorted(set(times))
-    assert max(after - before for before, after in itertools.pairwise(times)) < 0.6
+    # The newest alone would leave all of the stall out; a loaded machine may well pass over some pictures.
+    assert max(after - before for before, after in itertools.pairwise(times)) < STALL_S / 2
     assert watcher.source.stats.frames_in >= 2 * watcher.source.stats.analysed, "more than is due was looked at"
 
 
