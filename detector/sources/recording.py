@@ -92,8 +92,7 @@ class Recording:
     @property
     def duration_s(self) -> float | None:
         """Seconds of video as the file says; `None` when it doesn't, or can't know. `end_s` is what was really read."""
-        said_s = self._video.duration_s
-        return None if said_s is not None and said_s > FAR_S and leaps(self.path) else said_s
+        return _said_s(self._video, self.path)
 
     @property
     def decode_errors(self) -> int:
@@ -352,7 +351,12 @@ def promised_s(path: Path) -> float | None:
     except SourceUnavailable:
         return None
     try:
-        said_s = video.duration_s
-        return None if said_s is not None and said_s > FAR_S and leaps(path) else said_s
+        return _said_s(video, path)
     finally:
         video.close()
+
+
+def _said_s(video: Video, path: Path) -> float | None:
+    """Seconds of video as a file says; `None` where that is the leap of a clock."""
+    said_s = video.duration_s
+    return None if said_s is not None and said_s > FAR_S and leaps(path) else said_s
