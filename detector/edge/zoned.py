@@ -108,14 +108,14 @@ class Zoned:
                 self._keep(version, drawn, said)
                 self._apply(version, drawn, said)
                 logger.info("zones of version %d are in force", version)
-            self.refused, self.causes, version = None, (), None
+            self.refused, self.causes = None, ()
         except CommandRefused as error:
             self.refused, self.causes = str(error), error.causes
         except WireError as error:
             self.refused, self.causes = str(error), (Cause("malformed", {}),)
         except OSError as error:
             self.refused, self.causes = f"they can't be kept: {error.strerror}", (Cause("disk", {}),)
-        self.refused_version = version
+        self.refused_version = version if self.refused else None
         if self.refused:
             logger.warning("zones were refused: %s", self.refused)
         self.news.set()
