@@ -86,13 +86,14 @@ class Hall:
         x = (x1 if side < 0 else x2) + side * rng.uniform(0.2, 0.6) * metre
         return min(max(x, 20.0), SIZE[0] - 20.0), min(max(y2 + rng.uniform(-0.1, 0.2) * metre, FLOOR[0]), FLOOR[1])
 
-    def read(self, rng: Random, count: int, *, in_a_row: bool) -> list[int]:
+    def read(self, rng: Random, count: int, *, in_a_row: bool, first: int | None = None) -> list[int]:
         """So many parcels whose labels somebody photographs or scans; fewer where not so many show one.
 
-        Along the rows from anywhere, or from all over. Those without a label on the top are passed by, but for so many
-        that `SIDE` of all are such.
+        Along the rows from the `first` on, or from anywhere, or from all over. Those without a label on the top are
+        passed by, but for so many that `SIDE` of all are such.
         """
-        start, number = rng.randrange(len(self.parcels)), len(self.parcels)
+        number = len(self.parcels)
+        start = rng.randrange(number) if first is None else first
         order = [(start + k) % number for k in range(number)] if in_a_row else rng.sample(range(number), number)
         aside = SIDE * UP / ((1 - SIDE) * (1 - UP))
         return [k for k in order if self.up[k] or rng.random() < aside][:count]
@@ -186,7 +187,7 @@ ORDINARY = (
 STYLES = ("standing", "crouching", "mixed", "hasty", "scattered", "interrupted")
 
 
-def sweep(rng: Random, place: Hall, style: str, photos: int | None = None) -> Plan:
+def sweep(rng: Random, place: Hall, style: str, photos: int | None = None, first: int | None = None) -> Plan:
     """Labels photographed one after another.
 
     Args:
@@ -195,8 +196,9 @@ def sweep(rng: Random, place: Hall, style: str, photos: int | None = None) -> Pl
         style: One of `STYLES`: standing; crouching; mixed; hasty (a second each); scattered (no row); interrupted
             (the phone goes away in between, something hides the person for a while).
         photos: How many, as far as so many parcels show a label; 4 to 20 when left out.
+        first: Number of the parcel that a row begins at, or is passed; anywhere when left out.
     """
-    numbers = place.read(rng, photos or rng.randint(4, 20), in_a_row=style != "scattered")
+    numbers = place.read(rng, photos or rng.randint(4, 20), in_a_row=style != "scattered", first=first)
     here, steps = place.before(numbers[0], rng), [_enter(rng)]
     for k, number in enumerate(numbers):
         if k and (style == "scattered" or rng.random() < 0.6):  # one place serves for two or three parcels

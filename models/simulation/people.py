@@ -8,6 +8,9 @@ tracker, rules and incidents. Writes DIR/people.md with plots, and people.json.
 A *camera-month* of ordinary work is 60 hours with somebody in the picture: 30 days of 10 hours, a fifth of the time.
 Sweeps are missed when no label-photography incident of warning or graver overlaps them. A false sweep is any such
 incident while nobody photographs more than one parcel.
+
+Who does this for a living comes again. `--couriers` are people who each sweep `--visits` times, in the same style and
+from the same parcel on: after how many visits was one of them told?
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from simulation.intervals import count_interval, share_interval
 from simulation.noise import LOOKS, Looks, MeasuredLook, ParcelNoise, as_detections, person_rows
 
 from detector.assembly import build_pipeline
+from detector.cli.arguments import positive
 from detector.config import Analysis, Camera, EdgeConfig, Zone
 from detector.coverage import least_height_px
 from detector.pictures import Bgr
@@ -250,6 +254,29 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def one_courier(job: tuple[int, float, str, int, dict[str, Any]]) -> dict[str, Any]:
+    """Somebody who sweeps again and again, in one style from one parcel on: which visits were told?
+
+    They look as alike from visit to visit as one person's photos do; what lies there is the same at each.
+    """
+    seed, tall, style, visits, settings = job
+    world = World(seed, Looks.read(**settings), tall)
+    rng = Random(seed + 1)
+    first, photos, told = rng.randrange(len(world.hall.parcels)), 0, []
+    looks: dict[str, tuple[MeasuredLook, float, Step]] = {}
+    for _ in range(visits):
+        plan = sweep(rng, world.hall, style, first=first)
+        visitors = [Visitor(plan, world.now + 5, looks)]
+        if rng.random() < 0.4:
+            visitors.append(Visitor(ordinary(rng, world.hall), world.now + rng.uniform(0, 30)))
+        before = set(world.told.incidents)
+        world.run(visitors, max(v.ends for v in visitors) + CALM_S)
+        told.append(any(i.id not in before for i in world.told.sweeps))
+        photos += len({s.target for s in plan.steps if s.act == "photo"})
+    return {"tall": tall, "style": style, "photos": photos, "told": told,
+            "tall_there": round(world.hall.height(world.hall.parcels[first][3]), 1)}  # fmt: skip
+
+
 def share(found: int, of: int) -> dict[str, float | int | None]:
     """A share with its 95 % interval."""
     if not of:
@@ -265,7 +292,9 @@ def rate(count: int, months: float) -> dict[str, float | int]:
             "low": round(low, 3), "high": round(high, 3)}  # fmt: skip
 
 
-def summary(parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summary(
+    parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]], couriers: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """Figures of all runs, by how tall people are and by style."""
     phone = {tall: round(tall * PHONE_M / TALL_M) for tall in TALL}
     blamed, others = Counter[str](), Counter[str]()
@@ -301,6 +330,7 @@ def summary(parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]]) -
         | found(s for s in sweeps if s["tall_there"] >= near_enough),
         "recall_by_style": {style: found(s for s in sweeps if s["style"] == style) for style in STYLES},
         "labels": labels([s for s in sweeps if s["found"]]),
+        "couriers": found_out(couriers),
         "incidents_a_sweep": round(sum(s["incidents"] for s in sweeps) / max(1, sum(s["found"] for s in sweeps)), 3),
         "pipeline_ms_a_frame": round(1000 * seconds / frames, 3) if frames else None,
     }
@@ -325,6 +355,23 @@ def labels(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def found_out(couriers: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of how many couriers a sweep was told within so many visits; `None` without any."""
+    if not couriers:
+        return None
+    visits = range(1, len(couriers[0]["told"]) + 1)
+    within = {n: share(sum(any(c["told"][:n]) for c in couriers), len(couriers)) for n in visits}
+    return {
+        "photos_in_all_median": float(np.median([c["photos"] for c in couriers])),
+        "told_within_visits": within,
+        "told_at_last_by_style": {
+            style: share(sum(any(c["told"]) for c in of), len(of))
+            for style in STYLES
+            if (of := [c for c in couriers if c["style"] == style])
+        },
+    }
+
+
 def page(figures: dict[str, Any]) -> str:
     """The figures as Markdown with plots."""
     bins = zip(pairwise(THERE), figures["recall_by_person_px_there"].values(), strict=True)
@@ -342,6 +389,17 @@ def page(figures: dict[str, Any]) -> str:
         "pixels of a phone near the camera", "a camera-month", y_range=(0.0, top), marks=[(1.0, "at most")],
     )  # fmt: skip
     lines = ["# People among parcels, simulated", "", plot, "", false_plot, ""]
+    if couriers := figures["couriers"]:
+        within = couriers["told_within_visits"]
+        told = list(within.values())
+        lines += [
+            chart(
+                [Series("couriers told", list(within), [t["share"] for t in told],
+                        [t["low"] for t in told], [t["high"] for t in told])],
+                "visits of the same courier", "share of couriers",
+            ),
+            "",
+        ]  # fmt: skip
     lines += ["| style | found | of | share | 95 % |", "| --- | --- | --- | --- | --- |"]
     for style, s in figures["recall_by_style"].items():
         lines.append(f"| {style} | {s['found']} | {s['of']} | {s['share']} | {s['low']} to {s['high']} |")
@@ -354,6 +412,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=60.0, help="of ordinary work, all sizes together")
     parser.add_argument("--sweeps", type=int, default=240)
+    parser.add_argument("--couriers", type=int, default=0, help="people who come again and again")
+    parser.add_argument("--visits", type=positive, default=6, help="of each courier")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--looks", type=Path, default=LOOKS, help="table of measured looks (looks.py)")
@@ -372,15 +432,27 @@ def main() -> None:
         (args.seed * 1_000_000 + k, TALL[k % len(TALL)], STYLES[k // len(TALL) % len(STYLES)], settings)
         for k in range(args.sweeps)
     ]
+    lives = [
+        (
+            args.seed * 1_000_000 + 500_000 + k,
+            TALL[k % len(TALL)],
+            STYLES[k // len(TALL) % len(STYLES)],
+            args.visits,
+            settings,
+        )
+        for k in range(args.couriers)
+    ]
     with ProcessPoolExecutor(args.jobs) as pool:
         sweeps = list(counted(pool.map(one_sweep, tries), "sweep", len(tries)))
         parts = list(counted(pool.map(month_part, days if args.hours else []), "stretch of work", len(days)))
-    figures = summary(parts, sweeps)
+        couriers = list(counted(pool.map(one_courier, lives), "courier", len(lives)))
+    figures = summary(parts, sweeps, couriers)
     (args.out / "people.json").write_text(
-        json.dumps(figures | {"sweeps": sweeps, "work": parts}, indent=1), encoding="utf-8"
+        json.dumps(figures | {"sweeps": sweeps, "work": parts, "each_courier": couriers}, indent=1),
+        encoding="utf-8",
     )
     (args.out / "people.md").write_text(page(figures), encoding="utf-8")
-    print(json.dumps({k: v for k, v in figures.items() if k != "sweeps"}, indent=1))
+    print(json.dumps(figures, indent=1))
 
 
 def counted(results: Iterable[dict[str, Any]], what: str, of: int) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 from simulation.crowd import ORDINARY, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks
-from simulation.people import TALL, Visitor, World, month_part, one_sweep, working_day
+from simulation.people import TALL, Visitor, World, found_out, month_part, one_courier, one_sweep, working_day
 
 from detector.values import IncidentKind
 
@@ -33,6 +33,29 @@ def test_labels_are_read_where_parcels_show_them() -> None:
         place = hall(rng, 240.0)
         read += [place.up[number] for number in place.read(rng, 6, in_a_row=rng.random() < 0.5)]
     assert len(read) == 1200 and 0.7 < sum(read) / len(read) < 0.78
+
+
+def test_a_courier_goes_on_where_they_began() -> None:
+    rng = Random(2)
+    place = hall(rng, 240.0)
+    plans = [sweep(rng, place, "standing", photos=6, first=17) for _ in range(3)]
+    begun = [next(step.target for step in plan.steps if step.act == "photo") for plan in plans]
+    assert all(number is not None and 17 <= number < 25 for number in begun)  # the first there that shows a label
+
+
+def test_each_visit_of_a_courier_is_told_or_not() -> None:
+    courier = one_courier((7, TALL[3], "standing", 2, SETTINGS))
+    assert len(courier["told"]) == 2
+    assert courier["photos"] >= 8
+
+
+def test_couriers_are_told_by_the_first_of_their_visits_that_is() -> None:
+    visits = [[False, True, False], [True, True, True], [False, False, False], [False, False, True]]
+    figures = found_out([{"told": told, "photos": 30, "style": "hasty"} for told in visits])
+    assert figures is not None
+    assert [within["share"] for within in figures["told_within_visits"].values()] == [0.25, 0.5, 0.75]
+    assert figures["told_at_last_by_style"] == {"hasty": figures["told_within_visits"][3]}
+    assert found_out([]) is None
 
 
 @pytest.mark.parametrize("seed", range(20))
