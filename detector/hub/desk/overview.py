@@ -45,6 +45,17 @@ class Happened:
     severity: str
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """When one incident of a place began, how bad it is, and the labels it exposed."""
+
+    id: str
+    at: float
+    severity: str
+    labels_low: int
+    labels_high: int
+
+
 class Overview:
     """Counts what the `Database` holds. Safe to use from any thread."""
 
@@ -76,6 +87,13 @@ class Overview:
         query = select(c.started_at.label("at"), c.site, c.camera, c.severity).where(*wanted.clauses(), _stands())
         with self._reading() as connection:
             return [Happened(*row) for row in connection.execute(query.order_by(c.started_at, c.id))]
+
+    def begun(self, wanted: Wanted) -> list[Begun]:
+        """What is wanted; cleared incidents left out."""
+        c = incidents.c
+        query = select(c.id, c.started_at.label("at"), c.severity, c.labels_low, c.labels_high)
+        with self._reading() as connection:
+            return [Begun(*row) for row in connection.execute(query.where(*wanted.clauses(), _stands()))]
 
     def by_kind(self, spans: Sequence[tuple[float, float]], wanted: Wanted) -> list[dict[str, Found]]:
         """For each span of time, what is wanted by its kind; cleared incidents left out."""

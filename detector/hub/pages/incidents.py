@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from detector.hub.desk.charts import FEW_ACTS, evidence, marks, timeline
+from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
 from detector.hub.pages.feed import cards_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
@@ -189,10 +190,23 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
         "contested": contested,
         "notes": view.parts.reviews.notes(incident.id),
         "record": view.parts.reviews.record(incident, view.now),
+        "recurrence": _recurrence(view, incident),
         "timeline": line,
         "plan": json.dumps({**_plan(view, incident, clips), "start": line.start, "end": line.end}),
         "may_judge": view.may(Right.JUDGE),
     }
+
+
+def _recurrence(view: View, incident: StoredIncident) -> Recurrence:
+    """Incidents of the same kind at the same place, about then."""
+    days = days_round(view.local(incident.started_at).date(), view.local(view.now).date())
+    begun = view.parts.overview.begun(
+        Wanted(
+            since=view.span_of(days[0])[0], until=view.span_of(days[-1])[1], scope=view.scope,
+            site=incident.site, camera=incident.camera, zone=incident.zone or "", kind=incident.kind,
+        )
+    )  # fmt: skip
+    return recurrence(days, begun, incident.id, view.local)
 
 
 def _plan(view: View, incident: StoredIncident, clips: list[Clip]) -> dict[str, Any]:
