@@ -460,6 +460,20 @@ def desk(store: Store, tmp_path: Path) -> Desk:
     return Desk(store, tmp_path)
 
 
+def test_a_notice_says_how_often_the_like_has_happened_there(desk: Desk) -> None:
+    desk.target(language="en")
+    days = {"i1": 20, "i2": 13, "i3": 5, "i4": 2, "i5": 0}  # before now; one is too long ago, one was cleared
+    for incident, ago in days.items():
+        desk.alert(incident, started_at_unix=NOON - ago * 86400.0 - 45)
+        if incident == "i3":
+            desk.store.add_verdict("i3", "guard", "false", "", NOON)
+    desk.alert("elsewhere", camera="cam9")
+    desk.step()
+    said = {message.body.splitlines()[-1][-2:]: message.body for message in desk.sent}
+    assert "Number 3 of its kind here in 14 days" in said["i5"]
+    assert "of its kind" not in said["re"]
+
+
 def test_an_incident_is_told_once_with_everything_and_no_more(desk: Desk) -> None:
     desk.target(language="zh")
     desk.target("wife", language="en")

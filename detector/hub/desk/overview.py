@@ -12,7 +12,7 @@ from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, places
-from detector.hub.storage.stored import CLEARED
+from detector.hub.storage.stored import CLEARED, StoredIncident
 from detector.hub.storage.wanted import Wanted, within
 
 
@@ -88,9 +88,13 @@ class Overview:
         with self._reading() as connection:
             return [Happened(*row) for row in connection.execute(query.order_by(c.started_at, c.id))]
 
-    def begun(self, wanted: Wanted) -> list[Begun]:
-        """What is wanted; cleared incidents left out."""
+    def like(self, incident: StoredIncident, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Begun]:
+        """Incidents of the same kind at the same place that began then (Unix seconds); cleared ones left out."""
         c = incidents.c
+        wanted = Wanted(
+            since=since, until=until, scope=scope,
+            site=incident.site, camera=incident.camera, zone=incident.zone or "", kind=incident.kind,
+        )  # fmt: skip
         query = select(c.id, c.started_at.label("at"), c.severity, c.labels_low, c.labels_high)
         with self._reading() as connection:
             return [Begun(*row) for row in connection.execute(query.where(*wanted.clauses(), _stands()))]

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub.background import Background
+from detector.hub.desk.overview import Overview
+from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices import words as notice_words
 from detector.hub.notices.queue import Notice, Notices, Target, alarm_number
 from detector.hub.notices.services import Answer, Message, NoticeError, send
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 TIDY_EVERY_S = 3600.0
+DAY_S = 86400.0
 
 Send = Callable[..., Answer]
 
@@ -44,6 +47,7 @@ class NoticeSender:
         self.notices = notices
         self._store = store
         self._alarms = Alarms(store.database)
+        self._overview = Overview(store.database)
         self._zone = ZoneInfo(config.timezone)
         self._public_url = config.public_url
         self._clock = clock
@@ -162,6 +166,7 @@ class NoticeSender:
         common = {"zone": self._zone, "public_url": self._public_url, "again": again}
         if notice.what == "summary":
             return notice_words.summary(standing, notice.severity, notice.reason, say, **common)  # type: ignore[arg-type]
-        picture = self._store.snapshot(standing[0].id) if target.picture else None
-        now = self._clock.now()
-        return notice_words.about(standing[0], notice.severity, say, now=now, picture=picture, **common)  # type: ignore[arg-type]
+        now, one = self._clock.now(), standing[0]
+        picture = self._store.snapshot(one.id) if target.picture else None
+        like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
+        return notice_words.about(one, notice.severity, say, now=now, picture=picture, like=like, **common)  # type: ignore[arg-type]

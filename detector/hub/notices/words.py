@@ -7,6 +7,7 @@ from datetime import datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices.services import Message
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import Phrases, advice
@@ -29,6 +30,7 @@ def about(
     public_url: str | None,
     again: bool = False,
     picture: bytes | None = None,
+    like: int = 0,
 ) -> Message:
     """One incident: its sentence, where, when, how many labels, and what to do.
 
@@ -41,6 +43,7 @@ def about(
         public_url: Where the hub is reached; without it there is no link.
         again: Whether it may have been sent before.
         picture: A small picture with labels blurred.
+        like: How many of its kind there were at its place within the days before it.
     """
     kind = say.either(f"kind_{incident.kind}", incident.kind[:LONGEST_LINE])
     title = f"[{say(f'severity_{severity}')}] {incident.title[:LONGEST_LINE]} · {kind}"
@@ -52,6 +55,8 @@ def about(
     ]
     if incident.labels_high:
         lines.append(say("notice_labels", count=count_range(incident.labels_low, incident.labels_high)))
+    if like:
+        lines.append(say("notice_like", n=like + 1, days=DAYS))
     lines += filter(None, [advice(incident, say)])
     if now - incident.ended_at > LATE_S and incident.phase == "end":
         lines.append(say("notice_late", span=say.span(now - incident.ended_at)))

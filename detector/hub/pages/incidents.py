@@ -200,12 +200,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
 def _recurrence(view: View, incident: StoredIncident) -> Recurrence:
     """Incidents of the same kind at the same place, about then."""
     days = days_round(view.local(incident.started_at).date(), view.local(view.now).date())
-    begun = view.parts.overview.begun(
-        Wanted(
-            since=view.span_of(days[0])[0], until=view.span_of(days[-1])[1], scope=view.scope,
-            site=incident.site, camera=incident.camera, zone=incident.zone or "", kind=incident.kind,
-        )
-    )  # fmt: skip
+    begun = view.parts.overview.like(incident, view.span_of(days[0])[0], view.span_of(days[-1])[1], view.scope)
     return recurrence(days, begun, incident.id, view.local)
 
 
