@@ -359,16 +359,23 @@ def found_out(couriers: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Of how many couriers a sweep was told within so many visits; `None` without any."""
     if not couriers:
         return None
-    visits = range(1, len(couriers[0]["told"]) + 1)
-    within = {n: share(sum(any(c["told"][:n]) for c in couriers), len(couriers)) for n in visits}
+    visits, near_enough = len(couriers[0]["told"]), least_height_px("scene")
+
+    def told(within: int, chosen: Iterable[dict[str, Any]] = couriers) -> dict[str, float | int | None]:
+        kept = list(chosen)
+        return share(sum(any(c["told"][:within]) for c in kept), len(kept))
+
     return {
         "photos_in_all_median": float(np.median([c["photos"] for c in couriers])),
-        "told_within_visits": within,
+        "told_within_visits": {n: told(n) for n in range(1, visits + 1)},
         "told_at_last_by_style": {
-            style: share(sum(any(c["told"]) for c in of), len(of))
-            for style in STYLES
-            if (of := [c for c in couriers if c["style"] == style])
+            style: told(visits, (c for c in couriers if c["style"] == style)) for style in STYLES
         },
+        "told_at_last_by_person_px_there": {
+            f"{low:g} to {high:g}": told(visits, (c for c in couriers if low <= c["tall_there"] < high))
+            for low, high in pairwise(THERE)
+        },
+        "told_at_last_where_near_enough": told(visits, (c for c in couriers if c["tall_there"] >= near_enough)),
     }
 
 

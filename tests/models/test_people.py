@@ -51,10 +51,16 @@ def test_each_visit_of_a_courier_is_told_or_not() -> None:
 
 def test_couriers_are_told_by_the_first_of_their_visits_that_is() -> None:
     visits = [[False, True, False], [True, True, True], [False, False, False], [False, False, True]]
-    figures = found_out([{"told": told, "photos": 30, "style": "hasty"} for told in visits])
+    tall = [100.0, 300.0, 100.0, 300.0]
+    figures = found_out(
+        [{"told": told, "photos": 30, "style": "hasty", "tall_there": there}
+         for told, there in zip(visits, tall, strict=True)]
+    )  # fmt: skip
     assert figures is not None
     assert [within["share"] for within in figures["told_within_visits"].values()] == [0.25, 0.5, 0.75]
-    assert figures["told_at_last_by_style"] == {"hasty": figures["told_within_visits"][3]}
+    assert figures["told_at_last_by_style"]["hasty"]["found"] == 3
+    assert figures["told_at_last_by_person_px_there"]["90 to 130"]["found"] == 1
+    assert figures["told_at_last_where_near_enough"]["of"] == figures["told_at_last_where_near_enough"]["found"] == 2
     assert found_out([]) is None
 
 
