@@ -65,10 +65,17 @@ def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone
             Named(unix("2026-11-01T23:59:00+08:00"), "001"),
         ),
         ("recordings/2026-11-01/01/gate/26.13.mp4", Named(NINE, "gate")),
-        ("2026110109/26M13S_1793496373.mp4", Named(NINE, None)),
+        ("2026110109/26M13S_1793496373.mp4", Named(NINE, series="")),
         ("gate_1793496373-1793496600.mp4", Named(NINE, "gate")),
         ("NVR_ch1_main_20261301092613_20261301093000.dav", Named(None)),
         ("2026-11-31/001/dav/09/09.26.13-09.30.00[M].dav", Named(None)),
+        ("gate/2026-11-01/09-26-13.mkv", Named(NINE, series="gate//")),
+        ("20261101/gate/092613-093000.mkv", Named(NINE, series="/gate/")),
+        ("20261101/gate/09.26.13_motion.mkv", Named(NINE, series="/gate/_motion")),
+        ("20261101/gate/092613.mkv", Named(None)),
+        ("20261101/gate/99-26-13.mkv", Named(None)),
+        ("20261101/10.10.10.21_0001.mkv", Named(None)),
+        ("gate_20261101_092613.mkv", Named(NINE, series="./gate_")),
     ],
 )
 def test_known_recorders_say_beginning_and_camera(path: str, named: Named) -> None:

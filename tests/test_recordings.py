@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from detector.clock import unix
 from detector.config import Camera, EdgeConfig
-from detector.recorded.recorder_names import read_name
+from detector.recorded.recorder_names import Named, read_name
 from detector.recorded.recordings import Session, camera_of, sessions
+from tests.sources.footage import make_video
 
 
 def config(*names: str, timezone: str = "Asia/Shanghai") -> EdgeConfig:
@@ -50,7 +51,7 @@ def told(found: list[Session]) -> dict[str, list[tuple[str, float | None, str]]]
     ],
 )
 def test_a_file_belongs_to_the_camera_it_is_named_after(name: str, camera: str) -> None:
-    assert camera_of(Path(name), config("cam1", "cam10", "cam10-north").cameras).name == camera
+    assert camera_of(Path(name), config("cam1", "cam10", "cam10-north").cameras, Named(None)).name == camera
 
 
 def test_a_file_belongs_to_the_camera_whose_source_it_is_or_lies_in(tmp_path: Path) -> None:
@@ -60,8 +61,8 @@ def test_a_file_belongs_to_the_camera_whose_source_it_is_or_lies_in(tmp_path: Pa
         Camera(name="dock", source=str(two)),
         Camera(name="gate", source="rtsp://10.0.0.1/1"),
     ]
-    assert camera_of(one, cameras).name == "bulk"
-    assert camera_of(two, cameras).name == "dock"
+    assert camera_of(one, cameras, Named(None)).name == "bulk"
+    assert camera_of(two, cameras, Named(None)).name == "dock"
 
 
 def test_a_recorder_s_files_belong_to_the_camera_that_names_them() -> None:
@@ -78,9 +79,9 @@ def test_a_recorder_s_files_belong_to_the_camera_that_names_them() -> None:
         ("day/bulk/x/0001.mp4", bulk),
         ("bulk_20261101092613_20261101093000.mp4", bulk),
     ):
-        name = read_name(Path(path), "UTC").camera
+        name = read_name(Path(path), "UTC")
         assert camera_of(Path(path), [gate, dock, bulk], name) is camera, path
-    assert camera_of(Path("NVR_ch12_main.dav"), [gate, dock, bulk]).name == "NVR_ch12_main"
+    assert camera_of(Path("NVR_ch12_main.dav"), [gate, dock, bulk], Named(None)).name == "NVR_ch12_main"
 
 
 def test_a_recorder_s_camera_is_one_camera_in_the_folders_of_all_days(tmp_path: Path) -> None:
@@ -95,6 +96,56 @@ def test_a_recorder_s_camera_is_one_camera_in_the_folders_of_all_days(tmp_path: 
         "NVR_ch1_main": [unix("2026-11-01T09:26:13Z"), unix("2026-11-02T09:26:13Z")],
         "NVR_ch2_main": [unix("2026-11-02T09:26:13Z")],
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "cameras"),
+    [
+        pytest.param(
+            ["2026-11-05/gate/08-00-00.mkv", "2026-11-06/gate/08-00-00.mkv", "2026-11-06/dock/08-00-00.mkv"],
+            {"gate": 2, "dock": 1},
+            id="the time below a folder with the date",
+        ),
+        pytest.param(
+            ["2026/11/05/Cam1_00_20261105070000.mp4", "2026/11/06/Cam1_00_20261106070000.mp4"],
+            {"Cam1_00": 2},
+            id="folders of year, month and day",
+        ),
+        pytest.param(
+            ["D1_S20261106070000_E20261106070030.ts", "D1_S20261106080000_E20261106080100.ts"],
+            {"D1": 2},
+            id="from when to when",
+        ),
+        pytest.param(["a/20261101_0926-0930.mp4", "a/20261101_0930-0940.mp4"], {"a": 2}, id="nothing but the time"),
+        pytest.param(["a/2026110109/26M13S_1793496373.mp4", "a/2026110110/26M13S_1793499973.mp4"], {"a": 2}, id="MI"),
+        pytest.param(
+            ["20261101_090000_ch1.mp4", "20261101_090000_ch2.mp4", "20261101_100000_ch1.mp4"],
+            {"ch1": 2, "ch2": 1},
+            id="the channel after the time",
+        ),
+        pytest.param(
+            ["ch1/rec_20261101_0900.mp4", "ch2/rec_20261101_0900.mp4", "ch1/rec_20261101_1000.mp4"],
+            {"ch1/rec": 2, "ch2/rec": 1},
+            id="the channel in a folder",
+        ),
+        pytest.param(
+            ["2026-11-05/01/c_20261105_0900.mp4", "2026-11-05/02/c_20261105_0900.mp4"],
+            {"01/c": 1, "02/c": 1},
+            id="a number that may be an hour or a channel",
+        ),
+    ],
+)
+def test_files_that_differ_in_date_and_time_alone_are_of_one_camera(
+    names: list[str], cameras: dict[str, int], tmp_path: Path
+) -> None:
+    found = sessions(files(tmp_path, *names), config(), None)
+    assert {session.camera.title: len(session.pieces) for session in found} == cameras
+    assert all(piece.known_by == "name" for session in found for piece in session.pieces)
+
+
+def test_cameras_that_people_would_call_the_same_are_called_by_their_folders_too(tmp_path: Path) -> None:
+    found = sessions(files(tmp_path, "a/1/0001.mp4", "a/2/0001.mp4", "b/0002.mp4"), config(), None)
+    assert [session.camera.title for session in found] == ["1/0001", "2/0001", "0002"]
 
 
 def test_the_recorder_s_clock_may_show_another_time_zone_than_the_site_s(tmp_path: Path) -> None:
@@ -127,7 +178,7 @@ def test_without_a_name_that_tells_the_container_does(tmp_path: Path, said: str,
 @settings(deadline=None)
 @given(st.text(min_size=1, max_size=90).filter(lambda s: "/" not in s and "\0" not in s and s not in (".", "..")))
 def test_a_file_of_any_name_has_a_camera(stem: str) -> None:
-    camera = camera_of(Path(f"{stem}.mp4"), [])
+    camera = camera_of(Path(f"{stem}.mp4"), [], Named(None))
     assert camera.title == Path(f"{stem}.mp4").stem
     assert camera.zones[0].kind == "storage"
     assert camera.zones[0].policy.phones == "forbidden"
@@ -156,6 +207,13 @@ def test_a_given_start_holds_for_the_first_file_of_each_camera(tmp_path: Path) -
 def test_without_a_name_that_tells_the_file_date_does(tmp_path: Path) -> None:
     found = told(sessions(files(tmp_path, "clip.mp4"), config(), None))
     assert found == {"clip": [("clip.mp4", 1_700_000_000.0, "file date")]}
+
+
+def test_a_file_s_date_is_that_of_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    make_video(path, seconds=4)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert told(sessions([path], config(), None)) == {"clip": [("clip.mp4", 1_700_000_000.0 - 4, "file date")]}
 
 
 @pytest.mark.parametrize(

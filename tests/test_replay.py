@@ -30,7 +30,7 @@ from detector.recorded.crews import set_aside
 from detector.recorded.judges import JUDGED
 from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import look_at, task_of
-from detector.recorded.recorder_names import read_name
+from detector.recorded.recorder_names import Named, read_name
 from detector.recorded.recordings import Session, camera_of, sessions
 from detector.replay import replay
 from detector.report.reasons import in_chinese
@@ -212,6 +212,17 @@ def test_gaps_and_overlaps_between_files_are_told(glancing: EdgeConfig, tmp_path
     assert gap["camera"] == "gate" and gap["before"] == str(files[2])
 
 
+def test_a_file_that_only_its_date_tells_of_is_named_as_such(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_video(tmp_path / "nvr" / "20261105" / "091500.mp4", seconds=2)
+    command = ["replay", str(clip.parent), "--config", str(config_file), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "one file, such as" in (said := capsys.readouterr().err) and "--pattern" in said
+    assert main([*command, "--pattern", "%Y%m%d/%H%M%S"]) == 0
+    assert "such as" not in capsys.readouterr().err
+
+
 def test_an_incident_over_many_short_files_has_a_clip_of_all_of_it_and_the_file_it_began_in(tmp_path: Path) -> None:
     noise, dark_s = np.random.default_rng(1), range(75, 175)
 
@@ -298,10 +309,10 @@ def test_a_start_that_is_no_time_is_a_usage_error(config_file: Path, tmp_path: P
 
 def test_a_file_belongs_to_the_camera_its_name_starts_with() -> None:
     cameras = [Camera(name="cam-1", source="rtsp://h/1"), Camera(name="cam-12", source="rtsp://h/12")]
-    assert camera_of(Path("cam-12_20261101_0926.mp4"), cameras).name == "cam-12"
-    assert camera_of(Path("cam-1.mp4"), cameras).name == "cam-1"
-    assert camera_of(Path("东区 3.mp4"), cameras).name == "3"
-    assert camera_of(Path("dock.mp4"), cameras).zones[0].kind == "storage"
+    assert camera_of(Path("cam-12_20261101_0926.mp4"), cameras, Named(None)).name == "cam-12"
+    assert camera_of(Path("cam-1.mp4"), cameras, Named(None)).name == "cam-1"
+    assert camera_of(Path("东区 3.mp4"), cameras, Named(None)).name == "3"
+    assert camera_of(Path("dock.mp4"), cameras, Named(None)).zones[0].kind == "storage"
 
 
 def test_files_of_one_camera_follow_each_other_in_time(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from detector.clock import iso, unix
 from detector.config import Calendar, Camera, EdgeConfig, Mounting, Shift
+from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import write_report
 from detector.report.drawing import WIDTH, Days, parcel_days, watched_days
 from detector.report.tally import Keys, Sum, sums
@@ -37,6 +38,7 @@ def incident(at: float, labels: tuple[int, int, int] = (3, 4, 6), **more: Any) -
 
 def summary(**more: Any) -> dict[str, Any]:
     recording = {"camera": "gate", "file": "gate.mp4", "start": iso(NOON), "seconds": 600.0, "damaged_pictures": 0}
+    recording["start_known_by"] = "name"
     return {
         "files": 1, "hours_covered": 1 / 6, "unreadable": [], "gaps": [], "overlaps": [], "passed_over": [],
         "recordings": [recording], "wall_s": 60.0, "times_real_time": 10.0, "hours_per_minute": 0.17,
@@ -200,6 +202,16 @@ def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Pa
     assert ".mp3 is not that" in written and "后缀 .mp3 不是视频" in written
     assert "0:05:00" in written and "还有 10 个" in written
     assert "12:00:00" in written  # of the site, not of Greenwich
+
+
+def test_where_nobody_knows_when_a_file_was_recorded_the_answer_says_so(tmp_path: Path) -> None:
+    (sure,) = summary()["recordings"]
+    unsure = [sure | {"file": f"{how[:4]}.mp4", "start_known_by": how} for how in (FILE_DATE, VAGUE)]
+    written = html.unescape(page(tmp_path, summary(recordings=[sure, *unsure]), [incident(NOON)]))
+    answer, _, end = written.partition("<h2>")
+    assert "Nobody knows when 2 files were recorded" in answer and "2 个文件不知道是什么时候录的" in answer
+    assert "the file's date" in end and "按文件日期推算" in end and "file.mp4: 2026-11-01 12:00:00" in end
+    assert "Nobody knows when" not in page(tmp_path, summary(), [incident(NOON)])
 
 
 def test_names_of_files_are_shown_and_never_obeyed(tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ def run_replay(options: argparse.Namespace) -> int:
     from zoneinfo import ZoneInfo
 
     from detector.config import load_edge
-    from detector.recorded.judging import VAGUE
     from detector.recorded.recorder_names import Pattern
+    from detector.recorded.recordings import FILE_DATE, VAGUE
     from detector.replay import replay
     from detector.report.reach import reaches
 
@@ -125,6 +125,12 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
     if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
         print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
+    dated = [file["file"] for file in summary["recordings"] if file["start_known_by"] == FILE_DATE and file["seconds"]]
+    if dated:
+        number = "one file" if len(dated) == 1 else f"{len(dated)} files"
+        told = "neither name nor content says when it was recorded, so its date is taken, which copying changes"
+        hint = "say it with --pattern (see README.md) or --start"
+        print(f"labelwatch: {number}, such as {one_line(dated[0])}: {told}: {hint}", file=sys.stderr)
     vague: dict[str, str] = {}
     for file in summary["recordings"]:
         if file["start_known_by"] == VAGUE:

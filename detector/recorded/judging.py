@@ -19,13 +19,12 @@ from detector.progress import Step
 from detector.recorded.ledgers import CameraResult, write_ledger
 from detector.recorded.look_files import FileLooks, Read
 from detector.recorded.looking import size_of
-from detector.recorded.recordings import Piece, Session
+from detector.recorded.recordings import VAGUE, Piece, Session
 from detector.recorded.sink import ReplaySink, record
 from detector.sources.pacing import first_is_due
 from detector.values import Frame, Look
 
 BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
-VAGUE = "file before, of unknown length"  # how it is known when a file begins, and all that follow: not exactly
 SHORT_S = 2.0  # a file that has less than it promises by more than this breaks off
 
 

@@ -1,13 +1,14 @@
 """What a recorder's file names say: a path enters; when the recording begins, and of which camera it is, leave.
 
-Read are the schemes of the recorders most found in warehouses, and a date with a time of day anywhere in a name; for
-the rest a pattern is given (`Pattern`). Recorders write local time, unless a scheme is known for UTC.
+Read are the schemes of the recorders most found in warehouses, a date with a time of day anywhere in a name, and a time
+of day alone below a folder with the date; for the rest a pattern is given (`Pattern`). Recorders write local time,
+unless a scheme is known for UTC.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,16 +23,28 @@ class Named:
     Attributes:
         start_at: When the recording begins, Unix seconds.
         camera: The recorder's own name or channel of the camera.
+        series: Where it has none, the path without date and time, which the files of one camera share.
     """
 
     start_at: float | None
     camera: str | None = None
+    series: str | None = None
 
 
 # A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: seconds and
 # milliseconds optional, the latter not read.
 _STAMP = re.compile(
     r"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,2}(\d\d)[-_.:]?(\d\d)(?:[-_.:]?(\d\d)(?:[-_.]?\d{3})?)?(?!\d)"
+)
+_CLOCK = r"\d\d[-_.:]?\d\d[-_.:]?\d\d"
+# What differs from file to file of one camera: the stamp, until when, and the S and E before both.
+_STAMPED = re.compile(rf"(?:(?<=_)[SE])?{_STAMP.pattern}(?:(?:-\d{{4}}|[-_]{_CLOCK})(?!\d))?")
+_DATE = re.compile(r"(?<!\d)20\d\d([-_./]?)\d\d\1\d\d(?:[-_]?\d\d)?(?!\d)")
+# A folder's date, and a name that begins with the time of day: 2026-11-01/gate/09-26-13, gate/20261101/092613-093000.
+# Six digits alone may be a counter.
+_BELOW_DATE = re.compile(
+    r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)[^/]*/(?:[^/]+/){0,2}"
+    rf"(?=\d\d[-_.:]|\d{{6}}[-_]\d{{6}})(\d\d)[-_.:]?(\d\d)[-_.:]?(\d\d)(?:[-_]{_CLOCK})?(?![-_.:]?\d)(?P<rest>[^/]*)$"
 )
 _START = r"(?P<start>20\d{12})"
 _MORE = r"(?:[_-][^/]*)?"
@@ -73,15 +86,20 @@ def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
     text = path.with_suffix("").as_posix()
     for form in _SCHEMES:
         if (match := form.search(text)) and (named := _named(match, local)):
-            return named
-    return Named(_stamp(path.stem, local))
+            return named if named.camera else replace(named, series=text[: match.start()])
+    for match in _STAMP.finditer(path.stem):
+        if (at := _when([int(part or 0) for part in match.groups()], local)) is not None:
+            return Named(at, series=_series(path.parent.as_posix(), _STAMPED.sub("", path.stem)))
+    if match := _BELOW_DATE.search(text):
+        *parts, rest = match.groups()
+        if (at := _when([int(part) for part in parts], local)) is not None:
+            return Named(at, series=_series(path.parent.as_posix(), rest))
+    return Named(None)
 
 
-def _stamp(stem: str, zone: tzinfo) -> float | None:
-    for match in _STAMP.finditer(stem):
-        if (at := _when([int(part or 0) for part in match.groups()], zone)) is not None:
-            return at
-    return None
+def _series(folder: str, rest: str) -> str:
+    """A path without its date and time. That of an hour's folder stays, since it may as well be a channel's number."""
+    return _DATE.sub("", f"{folder}/") + rest
 
 
 def _named(match: re.Match[str], zone: tzinfo) -> Named | None:

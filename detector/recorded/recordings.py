@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from detector.config import Camera, EdgeConfig
 from detector.recorded.recorder_names import Named, Pattern, read_name
+
+# How it is known when a file begins, where that is hardly known: copying changes a file's date.
+FILE_DATE = "file date"
+VAGUE = "file before, of unknown length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,13 @@ class Session:
     pieces: tuple[Piece, ...]
 
 
-def camera_of(path: Path, cameras: Sequence[Camera], recorders_name: str | None = None) -> Camera:
-    """The camera of a file.
+def camera_of(path: Path, cameras: Sequence[Camera], named: Named) -> Camera:
+    """The camera of a file, of which its name says what it says.
 
     That is the one whose source it is or lies in, or one of whose `recordings` its path fits, or that is called as the
     recorder calls it, or as one of its folders, or whose name its name starts with; otherwise a new camera, named as
-    the recorder names it or else by the file's stem, with one whole-frame zone and the default policy.
+    the recorder names it or else by the file's stem without date and time, or by its folder where nothing is left, with
+    one whole-frame zone and the default policy.
     """
     resolved = Path(os.path.realpath(path))  # unlike `resolve`, it bears a link that leads to itself
     for camera in cameras:
@@ -52,18 +57,25 @@ def camera_of(path: Path, cameras: Sequence[Camera], recorders_name: str | None 
         if any(_fits(path, form) for form in camera.recordings):
             return camera
     called = {camera.name: camera for camera in cameras}
-    for name in (recorders_name, *(folder.name for folder in path.parents)):
+    for name in (named.camera, *(folder.name for folder in path.parents)):
         if name in called:
             return called[name]
-    named = [c for c in cameras if re.match(rf"{re.escape(c.name)}(?![A-Za-z0-9])", path.stem)]
-    if named:
-        return max(named, key=lambda camera: len(camera.name))
-    title = recorders_name or path.stem
+    begun = [c for c in cameras if re.match(rf"{re.escape(c.name)}(?![A-Za-z0-9])", path.stem)]
+    if begun:
+        return max(begun, key=lambda camera: len(camera.name))
+    series = os.path.realpath(named.series) if named.series is not None else None
+    title = named.camera or _title(series) or path.stem
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-._")[:64] or "recording"
     # As the recorder's it is the same camera in every folder, one a day maybe; overlaps are told. Names of another
     # encoding look alike as text, so here they are written out.
-    source = str(recorders_name or resolved).encode(errors="backslashreplace").decode()
+    source = str(named.camera or series or resolved).encode(errors="backslashreplace").decode()
     return Camera(name=name, title=as_text(title), source=source)
+
+
+def _title(series: str | None) -> str | None:
+    """What people call a series of files: the last part of its path with anything in it but dots and dashes."""
+    parts = (part.strip(" _.-") for part in reversed((series or "").split("/")))
+    return next(filter(None, parts), None)
 
 
 def as_text(name: object) -> str:
@@ -96,7 +108,7 @@ def sessions(
         zone: Time zone of the recorder's clock; the configuration's when left out.
     """
     named = [(path, read_name(path, zone or config.timezone, pattern)) for path in paths]
-    of_camera = apart([(path, camera_of(path, config.cameras, name.camera)) for path, name in named], config.cameras)
+    of_camera = apart([(path, camera_of(path, config.cameras, name)) for path, name in named], config.cameras)
     found: dict[str, list[Piece]] = {}
     for (path, camera), (_, name) in zip(of_camera, named, strict=True):
         others = found.setdefault(camera.name, [])
@@ -121,14 +133,14 @@ def _following(before: Sequence[Piece], path: Path, camera: Camera) -> Piece:
 
 def _begin(path: Path, name: Named) -> tuple[float, str]:
     """When a recording begins, and how that is known."""
-    from detector.sources.recording import made_at
+    from detector.sources.recording import made_at, promised_s
 
     if name.start_at is not None:
         return name.start_at, "name"
     if (at := made_at(path)) is not None:
         return at, "container"
-    try:
-        return float(int(path.stat().st_mtime)), "file date"
+    try:  # its date is that of its last byte
+        return float(round(path.stat().st_mtime - (promised_s(path) or 0.0))), FILE_DATE
     except OSError:
         return 0.0, "nothing"  # a link to nothing, or gone by now: reading it will say so, and the rest is done
 
@@ -140,16 +152,30 @@ def apart(files: Sequence[tuple[Path, Camera]], known: Sequence[Camera]) -> list
     a camera's name may have: taken for one camera, what they show of the same time would be looked at once.
     """
     taken: dict[str, set[str]] = {camera.name: {""} for camera in known}
+    called: dict[str, set[str]] = {}
     for _, camera in files:
         if camera not in known:
             taken.setdefault(camera.name, set()).add(camera.source)
+            called.setdefault(camera.title or camera.name, set()).add(camera.source)
+    titles = {source: told for title, sources in called.items() for source, told in _told(title, sources).items()}
     told_apart = []
     for path, camera in files:
-        if camera not in known and len(taken[camera.name]) > 1:
+        if camera not in known:
             mark = hashlib.sha256(camera.source.encode()).hexdigest()[:6]
-            camera = camera.model_copy(update={"name": f"{camera.name[:57]}-{mark}"})
+            name = f"{camera.name[:57]}-{mark}" if len(taken[camera.name]) > 1 else camera.name
+            camera = camera.model_copy(update={"name": name, "title": titles[camera.source]})
         told_apart.append((path, camera))
     return told_apart
+
+
+def _told(title: str, sources: Collection[str]) -> dict[str, str]:
+    """What people call sources that would all be called the same: by as many of their folders as tell them apart."""
+    parts = {source: [*filter(None, source.split("/")[:-1]), title] for source in sources}
+    for number in range(1, max(map(len, parts.values()), default=0) + 1):
+        told = {source: "/".join(found[-number:]) for source, found in parts.items()}
+        if len(set(told.values())) == len(told):
+            return told
+    return {source: source for source in sources}
 
 
 def in_order(pieces: Sequence[Piece]) -> tuple[Piece, ...]:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from detector.clock import unix
 from detector.config import EdgeConfig
+from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import tables
 from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
 from detector.report.drawing import Days, WatchedDay, parcel_days, watched_days
@@ -73,6 +74,10 @@ def write_report(
     glanced_h = summary.get("hours_key_frames_only", 0.0)
     blind = [incident for incident in incidents if incident["kind"] in BLIND]
     reached = reaches(summary["cameras"], config)
+    dated, after = (
+        [file for file in summary["recordings"] if file["start_known_by"] == how and file["seconds"]]
+        for how in (FILE_DATE, VAGUE)
+    )
     too_far = any(reach.is_mostly_too_far for reach in reached)
     page = _page().render(
         summary=summary,
@@ -88,6 +93,8 @@ def write_report(
         parcels=parcel_days(census, days),
         unreadable=[item for item in summary["unreadable"] if item["file"] not in aside],
         blind=blind,
+        dated=dated,
+        after=after,
         missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far),
         glanced_h=glanced_h,
         zone=config.timezone,

@@ -19,6 +19,10 @@ ZH = {
     "in_no_shift": "（班外）",
     "range_note": "括号里是最少到最多：镜头里看得清的算最少，可能被拍到的都算最多。",
     "not_all": "有一部分没有看到，见最下方“没有看到的”",
+    "unsure": "{n} 个文件不知道是什么时候录的，这里的日期和时间可能不对，见最下方“没有看到的”",
+    "dated": "不知道是什么时候录的：文件名和文件内容都没有说，只能按文件日期推算，而复制会改变文件日期"
+    "（请用 --pattern 或 --start 说明）",
+    "after": "时间不确切：排在前面的文件读不了，也不知道有多长",
     "by_day": "每天",
     "by_zone": "每个区域",
     "by_person": "每人每班",
@@ -79,6 +83,12 @@ EN = {
     "in_no_shift": " (out of hours)",
     "range_note": "In brackets the least and the most: what was certainly photographed, and all that may have been.",
     "not_all": "Not everything was seen: look at the end, under “Not seen”",
+    "unsure": "Nobody knows when one file was recorded, so days and times here may be wrong: look at the end, under "
+    "“Not seen”|Nobody knows when {n} files were recorded, so days and times here may be wrong: look at the end, under "
+    "“Not seen”",
+    "dated": "Recorded nobody knows when: neither name nor content says it, and the file's date, taken instead, "
+    "changes with copying (say it with --pattern or --start)",
+    "after": "Recorded at about that time: a file before can't be read, and nobody knows how long it is",
     "by_day": "By day",
     "by_zone": "By zone",
     "by_person": "By person and shift",
