@@ -238,7 +238,7 @@ def _unjudged(one: CameraWork, why: str) -> CameraResult:
         told = as_text(f"{file}: its camera, {camera}, couldn't be judged: {why}")
         start = {"start": iso(piece.start_at or 0.0), "start_known_by": piece.known_by}
         files.append({"camera": camera, "file": file, **start, "seconds": 0.0, "unreadable": told})
-    return CameraResult(camera=camera, title=one.session.camera.title or camera, files=files)
+    return CameraResult(camera=camera, title=one.session.camera.title or camera, files=files, covered_s=0.0)
 
 
 def _summary(
@@ -256,7 +256,7 @@ def _summary(
     unread = [{"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread]
     return {
         "files": len(files),
-        "hours_covered": round(sum(result.seconds for result in results) / 3600, 5),
+        "hours_covered": round(sum(result.covered_s for result in results) / 3600, 5),
         "hours_key_frames_only": round(sum(b - a for f in files for a, b in f.get("key_frames_only", [])) / 3600, 5),
         "hours_unreadable": round(sum(f.get("missing_s", 0.0) for f in files) / 3600, 5),
         "unreadable": [{"file": f["file"], "why": f["unreadable"]} for f in files if "unreadable" in f] + unread,
@@ -275,7 +275,7 @@ def _summary(
                 "camera": r.camera,
                 "title": r.title,
                 "size": r.size,
-                "hours": round(r.seconds / 3600, 5),
+                "hours": round(r.covered_s / 3600, 5),
                 "people": r.people,
             }
             for r in results

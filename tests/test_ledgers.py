@@ -9,7 +9,9 @@ import pytest
 
 from detector.recorded.ledgers import CameraResult, read_ledger, write_ledger
 
-RESULT = CameraResult(camera="gate", title="大门", files=[{"file": "1.mp4"}], size=[1280, 720], seconds=4.0)
+RESULT = CameraResult(
+    camera="gate", title="大门", files=[{"file": "1.mp4"}], size=[1280, 720], seconds=4.0, covered_s=4.0
+)
 
 
 def test_what_came_of_a_camera_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -19,7 +21,9 @@ def test_what_came_of_a_camera_is_read_as_it_was_written(tmp_path: Path) -> None
 
 
 def test_a_name_of_another_encoding_is_text_on_the_disk(tmp_path: Path) -> None:
-    write_ledger(tmp_path / "1.json", CameraResult(camera="gate", title="gate", files=[{"file": "\udcb4.mp4"}]))
+    write_ledger(
+        tmp_path / "1.json", CameraResult(camera="gate", title="gate", files=[{"file": "\udcb4.mp4"}], covered_s=0)
+    )
     found = read_ledger(tmp_path / "1.json")
     assert found is not None and found.files == [{"file": "?.mp4"}]
 
@@ -40,4 +44,6 @@ def test_a_ledger_from_before_people_were_counted_is_good(tmp_path: Path) -> Non
 
 def test_a_camera_is_finished_once_no_disk_keeps_a_file_of_it(tmp_path: Path) -> None:
     assert RESULT.finished
-    assert not CameraResult(camera="gate", title="gate", files=[{"file": "1.mp4", "transient": True}]).finished
+    assert not CameraResult(
+        camera="gate", title="gate", files=[{"file": "1.mp4", "transient": True}], covered_s=0
+    ).finished

@@ -210,6 +210,7 @@ def test_gaps_and_overlaps_between_files_are_told(glancing: EdgeConfig, tmp_path
     assert (overlap["from"], overlap["until"]) == ("2026-11-01T01:26:02.000Z", "2026-11-01T01:26:05.000Z")
     assert (gap["from"], gap["until"]) == ("2026-11-01T01:26:08.000Z", "2026-11-01T01:30:00.000Z")
     assert gap["camera"] == "gate" and gap["before"] == str(files[2])
+    assert summary["hours_covered"] * 3600 == pytest.approx(8 + 4, abs=0.1)  # of the overlap once
 
 
 def test_a_file_that_only_its_date_tells_of_is_named_as_such(

@@ -131,6 +131,13 @@ def test_files_that_follow_each_other_are_drawn_as_one_stretch() -> None:
     assert row.watched == [pytest.approx((500.0, 83.33), abs=0.02), pytest.approx((625.0, 41.67), abs=0.02)]
 
 
+def test_what_files_that_overlap_show_twice_was_watched_once() -> None:
+    hour = {"camera": "gate", "seconds": 3600.0}
+    files = [{**hour, "start": iso(NOON + at)} for at in (0, 1800, 1800)]
+    (row,) = watched_days(files, [], Days("Asia/Shanghai"))
+    assert row.hours == pytest.approx(1.5) and row.watched == [pytest.approx((500.0, 62.5), abs=0.02)]
+
+
 def test_one_sweep_is_told_in_one_breath(tmp_path: Path) -> None:
     config = EdgeConfig(site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")], calendar=NIGHT)
     night = unix("2026-11-02T01:00:00+08:00")

@@ -126,6 +126,7 @@ class _SessionJudge:
             census=self._parcels.zones,
             people=self._people(),
             seconds=sum(entry["seconds"] for entry in self._times.files),
+            covered_s=self._times.covered_s,
             frames_decoded=sum(read.decoded for read in self._reads),
             frames_inferred=self._looked,
             frames_passed_over=sum(read.passed_over for read in self._reads),
@@ -169,12 +170,14 @@ class _FileTimes:
     Attributes:
         files: What is told of each.
         borders: Gaps and overlaps between those that could be read.
+        covered_s: Seconds of time that they show, where they overlap counted once.
     """
 
     def __init__(self, camera: str) -> None:
         self._camera = camera
         self.files: list[dict[str, Any]] = []
         self.borders: list[dict[str, Any]] = []
+        self.covered_s = 0.0
         # When a file begins that follows, read or not, and whether that isn't known exactly.
         self._next_at, self._vague = float("-inf"), False
         self._seen_until: float | None = None
@@ -192,6 +195,7 @@ class _FileTimes:
             self.borders.append(_border(self._camera, before, start_at, piece.path))
         if before is not None and ends_at <= before:
             return None  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
+        self.covered_s += ends_at - (start_at if before is None else max(start_at, before))
         self._seen_until = ends_at
         return start_at
 

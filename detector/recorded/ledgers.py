@@ -22,6 +22,7 @@ class CameraResult:
         census: How parcels lay over time, by zone.
         people: Seconds that people were in view, each counted, and of these too far off; `None` where nobody counts.
         seconds: Of video that was read.
+        covered_s: Seconds of time that it shows, where files overlap counted once.
         frames_decoded: Pictures read.
         frames_inferred: Of these looked at and judged.
         frames_passed_over: Of these due, and not looked at since nothing moved.
@@ -37,6 +38,7 @@ class CameraResult:
     census: dict[str, list[list[float]]] = field(default_factory=dict)
     people: dict[str, float] | None = None
     seconds: float = 0
+    covered_s: float
     frames_decoded: int = 0
     frames_inferred: int = 0
     frames_passed_over: int = 0

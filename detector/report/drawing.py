@@ -87,11 +87,14 @@ def watched_days(
     def of(camera: str, day: date) -> WatchedDay:
         return found.setdefault((camera, day), WatchedDay(camera, day))
 
+    until: dict[str, float] = {}  # what files that overlap show of the same time was seen once
     for file in recordings:
         if not file["seconds"]:
             continue
         begin = unix(file["start"])
-        for day, x, width, seconds in days.parts(begin, begin + file["seconds"]):
+        end, seen = begin + file["seconds"], until.get(file["camera"], begin)
+        until[file["camera"]] = max(end, seen)
+        for day, x, width, seconds in days.parts(max(begin, seen), end):
             row = of(file["camera"], day)
             _add(row.watched, round(x, 2), max(round(width, 2), 2.0))
             row.hours += seconds / 3600
