@@ -17,10 +17,12 @@ from detector.clock import iso, unix
 from detector.config import Calendar, Camera, EdgeConfig, Mounting, Shift
 from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import write_report
+from detector.report.calendar import Day, weeks
 from detector.report.drawing import WIDTH, Days, parcel_days, watched_days
 from detector.report.tally import Keys, Sum, sums
 from detector.report.texts import EN, ZH
 from detector.shifts import Shifts
+from tests.hub.test_browser import PHONE, browser  # noqa: F401  (a fixture)
 
 NOON = unix("2026-11-01T12:00:00+08:00")
 NIGHT = Calendar(shifts=[Shift(name="night", begins="22:00", ends="06:00")])
@@ -108,6 +110,45 @@ def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> No
         "2 sweeps on 2 days, about 10 (8–15) labels in all" in head
     )
     assert "全部录像都看完了" in written
+
+
+def test_a_month_is_a_calendar_that_shows_what_was_found_watched_and_not_read(tmp_path: Path) -> None:
+    (file,) = summary()["recordings"]
+    day_s = 86_400
+    lost = file | {"start": iso(NOON + 2 * day_s), "seconds": 0.0, "unreadable": "lost.mp4: not a video file"}
+    late = file | {"start": iso(NOON + 28 * day_s)}
+    written = page(tmp_path, summary(recordings=[file, lost, late]), [incident(NOON)])
+    shown = written[written.index('class="calendar"') : written.index("大的数字")]
+    cells = dict(re.findall(r'class="day[^>]*>\s*<small>(?:\d+/)?(\d+)</small>(.*?)</(?:a|span)>', shown, re.DOTALL))
+    words = {day: re.sub(r"<[^>]*>|\s+", " ", told).split() for day, told in cells.items()}
+    assert words["1"] == ["4", "10", "min"]  # labels, and how long was watched
+    assert words["3"] == ["✕", "1"]  # there was a file: no day without footage
+    assert words["2"] == []
+    assert words["29"] == ["0", "10", "min"]
+    assert 'href="#d-2026-11-01"' in shown and 'id="d-2026-11-01"' in written
+    assert len(re.findall("unwatched", shown)) == 18 and "3 weeks without footage" not in shown
+    assert "2 weeks without footage" in shown
+
+
+def test_on_a_phone_long_names_make_no_page_wider_than_it(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+    told = summary(
+        cameras=[{"camera": "gate", "title": "D1_S20261106070000_E20261106070030" * 2, "size": None, "hours": 1}]
+    )
+    page(tmp_path, told, [incident(NOON)], {"gate": {"bulk": [[NOON, 0.5, 0.1, 0.4, 0]]}})
+    shown = browser.new_page(viewport=PHONE)
+    shown.goto((tmp_path / "report.html").as_uri())
+    assert shown.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    shown.close()
+
+
+def test_a_file_with_a_wrong_date_makes_no_calendar_of_years() -> None:
+    told = weeks([Day(date(2026, 11, day)) for day in (1, 2, 30)] + [Day(date(1970, 1, 1))])
+    assert [(len(week.days), week.days[0].day.isoformat(), week.skipped) for week in told] == [
+        (7, "1969-12-29", 0),
+        (7, "2026-10-26", 2964),
+        (7, "2026-11-02", 0),
+        (7, "2026-11-30", 3),
+    ]
 
 
 def test_of_the_worst_day_it_is_said_who_photographed_most_then(tmp_path: Path) -> None:

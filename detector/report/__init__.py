@@ -6,6 +6,7 @@ for a spreadsheet lie beside it, and so do the clips, which the page plays where
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from detector.config import EdgeConfig
 from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import tables
 from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
+from detector.report.calendar import Day, weeks
 from detector.report.drawing import Days, WatchedDay, parcel_days, watched_days
 from detector.report.pictures import sources
 from detector.report.reach import reaches
@@ -31,6 +33,7 @@ from detector.shifts import Shifts
 
 SHAPES = {"critical": "■", "warning": "▲", "info": "●"}
 MOST_LISTED = 50  # of what could not be seen, in each list; the rest is in summary.json
+WEEKDAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 BLIND = frozenset({"tamper"})
 
 Record = Mapping[str, Any]
@@ -78,13 +81,17 @@ def write_report(
         [file for file in summary["recordings"] if file["start_known_by"] == how and file["seconds"]]
         for how in (FILE_DATE, VAGUE)
     )
+    by_day = _every_day(watched, sums(incidents, keys.day), summary["recordings"], days)
     too_far = any(reach.is_mostly_too_far for reach in reached)
     page = _page().render(
         summary=summary,
         answer=answer_of(incidents, keys),
         sweeps=_by_day([one for one in shown if is_sweep(one)], keys),
         others=[one for one in shown if not is_sweep(one)],
-        by_day=_every_day(watched, sums(incidents, keys.day)),
+        by_day=by_day,
+        weeks=weeks(by_day),
+        most_in_a_day=max((one.found.best for one in by_day), default=0),
+        camera_hours=24 * max(1, len({row.camera for row in watched})),
         by_zone=sums(incidents, keys.zone),
         by_person=by_person,
         watched=watched,
@@ -114,12 +121,15 @@ def _by_day(incidents: Sequence[Record], keys: Keys) -> dict[date, list[Record]]
     return found
 
 
-def _every_day(watched: Iterable[WatchedDay], found: Mapping[date, Sum]) -> list[tuple[date, Sum, float]]:
-    """Each day that was watched or on which something was found: labels exposed, and hours watched."""
-    hours: dict[date, float] = dict.fromkeys(found, 0.0)
+def _every_day(
+    watched: Iterable[WatchedDay], found: Mapping[date, Sum], recordings: Iterable[Record], days: Days
+) -> list[Day]:
+    """Each day that was watched, on which something was found, or of which there is a file that can't be read."""
+    hours: defaultdict[date, float] = defaultdict(float)
     for row in watched:
-        hours[row.day] = hours.get(row.day, 0.0) + row.hours
-    return [(day, found.get(day, Sum()), hours[day]) for day in sorted(hours)]
+        hours[row.day] += row.hours
+    unread = Counter(days.of(unix(file["start"]))[0] for file in recordings if "unreadable" in file)
+    return [Day(day, found.get(day, Sum()), hours[day], unread[day]) for day in sorted({*hours, *found, *unread})]
 
 
 def _seen(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -182,6 +192,13 @@ def _span(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
+def _length(hours: float) -> str:
+    """A length of time as short as can be: `137 h`, `2.5 h`, `5 min`."""
+    if hours < 1:
+        return f"{max(1, round(60 * hours))} min"
+    return f"{hours:.0f} h" if hours >= 10 else f"{hours:.1f} h"
+
+
 def _answered(answer: Answer, title: str) -> Markup:
     return _both(lambda language: answer.words(language, title))
 
@@ -205,9 +222,11 @@ def _page() -> jinja2.Template:
     environment.globals.update(
         say=_say,
         span=_span,
+        length=_length,
         percent=_percent,
         range_of=labels,
         day_words=_day,
+        weekdays=[_both({"zh": zh, "en": en}.__getitem__) for zh, en in zip(WEEKDAYS_ZH, WEEKDAYS_EN, strict=True)],
         answered=_answered,
         who=_who,
         why=_why,

@@ -24,6 +24,9 @@ ZH = {
     "（请用 --pattern 或 --start 说明）",
     "after": "时间不确切：排在前面的文件读不了，也不知道有多长",
     "by_day": "每天",
+    "calendar_note": "大的数字是当天暴露的面单（张），点一下看经过；下面是看过几小时，"
+    "线满格是所有摄像机全天。✕ 是没读完的文件数。虚线框的日子没有录像。",
+    "weeks_without": "中间 {n} 周没有录像",
     "by_zone": "每个区域",
     "by_person": "每人每班",
     "person_note": "编号只在同一台摄像机、没有中断的画面里指同一个人。",
@@ -61,7 +64,7 @@ ZH = {
     "gaps": "文件之间没有录像",
     "overlaps": "文件之间重叠（只看一次；如果是两台摄像机，请在配置里写 recordings；"
     "如果录像机的时间被往回拨过，请把重复的那一段单独回放）",
-    "passed": "不是录像，没有看",
+    "passed": "没有看：不是录像，或同一段录像已经看过",
     "damaged": "有损坏的画面",
     "blind": "摄像机当时看不清",
     "damaged_in": "{n} 帧损坏",
@@ -90,6 +93,9 @@ EN = {
     "changes with copying (say it with --pattern or --start)",
     "after": "Recorded at about that time: a file before can't be read, and nobody knows how long it is",
     "by_day": "By day",
+    "calendar_note": "The large number is labels exposed that day: choose it to see how. Below are hours watched; a "
+    "full line is every camera all day. ✕ counts files not read to the end. Days in a dashed frame have no footage.",
+    "weeks_without": "one week without footage|{n} weeks without footage",
     "by_zone": "By zone",
     "by_person": "By person and shift",
     "person_note": "A number means one person only within one camera, as long as the picture did not break off.",
@@ -127,7 +133,7 @@ EN = {
     "gaps": "No recording between files",
     "overlaps": "Files that overlap (seen once; if these are two cameras, say so with recordings in the configuration; "
     "if the recorder's clock was put back, replay what comes twice by itself)",
-    "passed": "No recordings, not looked at",
+    "passed": "Not looked at: no recordings, or there twice",
     "damaged": "Damaged pictures",
     "blind": "The camera could not see then",
     "damaged_in": "one damaged picture|{n} damaged pictures",
