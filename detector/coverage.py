@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ModelError
+from detector.lettering import can_chinese, length, write
 
 PHONE_M = (0.15, 0.075)
 PHONE_SIDE_M = math.sqrt(PHONE_M[0] * PHONE_M[1])
@@ -293,16 +294,33 @@ BEYOND = (40, 40, 220)  # BGR
 MARK = (255, 255, 255)
 
 
-def draw(image: NDArray[np.uint8], covered: Coverage) -> NDArray[np.uint8]:
+# What the picture says: of a mark, of the limit, and where nothing can be judged.
+WORDS = {
+    "zh": (
+        "{m} 米：手机 {px:.0f} 像素",
+        "{m:.1f} 米以外：手机小于 {px:.0f} 像素，无法判断",
+        "任何位置的手机都太小（小于 {px:.0f} 像素）",
+    ),
+    "en": (
+        "{m} m: phone {px:.0f} px",
+        "beyond {m:.1f} m: phone < {px:.0f} px, can't be judged",
+        "phones are too small everywhere (< {px:.0f} px)",
+    ),
+}
+
+
+def draw(image: NDArray[np.uint8], covered: Coverage, language: str) -> NDArray[np.uint8]:
     """The picture with distances marked, the limit as a red line and what lies beyond it reddened.
 
     Args:
         image: `(H, W, 3)` BGR uint8, of the size that the view has.
         covered: How far can be judged.
+        language: Of what is written on it, `zh` or `en`; English where there is no font for Chinese.
 
     Returns:
         A new picture of the same size.
     """
+    mark, limit_words, nowhere = WORDS[language if can_chinese() else "en"]
     view, out = covered.view, image.copy()
     scale = max(image.shape[1] / 1280, 0.5)
     if covered.kind != "all":
@@ -315,14 +333,12 @@ def draw(image: NDArray[np.uint8], covered: Coverage) -> NDArray[np.uint8]:
         row = view.row(metres)
         if 0 <= row < view.height and all(abs(row - other) > 16 * scale for other in taken):
             taken.append(row)
-            text = f"{metres} m: phone {view.phone_px(metres):.0f} px"
-            _line(out, row, text, MARK, scale, thin=True)
+            _line(out, row, mark.format(m=metres, px=view.phone_px(metres)), MARK, scale, thin=True)
     if covered.kind == "part":
-        text = f"beyond {covered.limit_m:.1f} m: phone < {covered.least_px:.0f} px, can't be judged"
+        text = limit_words.format(m=covered.limit_m, px=covered.least_px)
         _line(out, view.row(covered.limit_m), text, BEYOND, scale, thin=False)
     elif covered.kind == "none":
-        text = f"phones are too small everywhere (< {covered.least_px:.0f} px)"
-        _text(out, text, view.height / 2, scale, BEYOND, right=False)
+        _text(out, nowhere.format(px=covered.least_px), view.height / 2, scale, BEYOND, right=True)
     return out
 
 
@@ -340,13 +356,10 @@ def _text(
     out: NDArray[np.uint8], text: str, row: float, scale: float, colour: tuple[int, ...], *, right: bool
 ) -> None:  # fmt: skip
     """Text on a plate of a colour just above a row (below it where there is no room), at the left or right edge."""
-    size, ink = 0.5 * scale, (255, 255, 255) if sum(colour) < 400 else (0, 0, 0)
-    (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    pad = round(4 * scale)
+    size, ink = round(17 * scale), (255, 255, 255) if sum(colour) < 400 else (0, 0, 0)
+    width, below, pad = round(length(text, size)), round(0.3 * size), round(4 * scale)
+    tall = size + 2 * pad
     x = out.shape[1] - width - 3 * pad if right else pad
-    bottom = round(row) if row > height + baseline + 2 * pad else round(row) + height + baseline + 2 * pad
-    plate = (x, bottom - height - baseline - 2 * pad), (x + width + 2 * pad, bottom)
-    cv2.rectangle(out, *plate, colour, cv2.FILLED)
-    cv2.putText(
-        out, text, (x + pad, bottom - baseline - pad), cv2.FONT_HERSHEY_SIMPLEX, size, ink, 1, cv2.LINE_AA
-    )  # fmt: skip
+    bottom = round(row) if row > tall else round(row) + tall
+    cv2.rectangle(out, (x, bottom - tall), (x + width + 2 * pad, bottom), colour, cv2.FILLED)
+    write(out, text, (x + pad, bottom - below - pad), size, ink)

@@ -86,7 +86,7 @@ def test_every_command_says_what_it_does_and_what_each_argument_is() -> None:
 def test_the_same_thing_is_asked_for_by_the_same_name_in_every_command() -> None:
     every = [argument for _, _, argument in arguments_of(build_parser())]
     languages = [argument for argument in every if argument.choices and set(argument.choices) == {"zh", "en"}]
-    assert len(languages) == 3
+    assert len(languages) == 4
     assert {tuple(argument.option_strings) for argument in languages} == {("--language",)}
     assert {argument.metavar for argument in every if argument.dest == "config"} == {"CONFIG", "HUB_CONFIG"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -249,7 +250,7 @@ def test_the_record_is_what_a_script_wants() -> None:
 def test_beyond_the_line_is_reddened_and_before_it_is_not() -> None:
     grey = np.full((720, 1280, 3), 120, np.uint8)
     covered = coverage(view(), 10.0)
-    drawn = draw(grey, covered)
+    drawn = draw(grey, covered, "en")
     line = round(view().row(covered.limit_m))
     middle = 640
     assert drawn.shape == grey.shape
@@ -259,6 +260,14 @@ def test_beyond_the_line_is_reddened_and_before_it_is_not() -> None:
     assert tuple(drawn[line + 8, middle]) == (120, 120, 120)
 
 
+def test_where_there_is_no_font_for_chinese_the_picture_speaks_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = np.full((720, 1280, 3), 120, np.uint8)
+    monkeypatch.delattr(cv2, "FontFace", raising=False)
+    for covered in (coverage(view(), 10.0), coverage(view(), 100.0)):
+        assert (draw(grey, covered, "zh") == draw(grey, covered, "en")).all()
+        assert (draw(grey, covered, "zh") != grey).any()
+
+
 def test_where_all_can_be_judged_nothing_is_red() -> None:
-    drawn = draw(np.full((720, 1280, 3), 120, np.uint8), coverage(view(tilt_deg=60), 2.0))
+    drawn = draw(np.full((720, 1280, 3), 120, np.uint8), coverage(view(tilt_deg=60), 2.0), "zh")
     assert (drawn[..., 0] == drawn[..., 2]).all()

@@ -180,13 +180,20 @@ def test_the_line_is_drawn_on_a_picture(
     assert drawn[int(seen["limit_row"]), 640, 2] > 200
 
 
-def test_the_sentence_is_told_in_both_languages(
-    card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_sentence_and_picture_are_in_the_terminal_s_language_or_the_one_asked_for(
+    card: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["doctor", "--camera", str(picture), *GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png")])
-    out = capsys.readouterr().out
-    assert "手机" in out
-    assert "a phone is smaller than about 16 pixels" in out
+    def told(spoken: str, *more: str) -> tuple[str, bytes]:
+        monkeypatch.setenv("LC_ALL", spoken)
+        out = tmp_path / "c.png"
+        main(["doctor", "--camera", str(picture), *GEOMETRY, "--model", str(card), "--out", str(out), *more])
+        return capsys.readouterr().out, out.read_bytes()
+
+    chinese, english = told("zh_CN.UTF-8"), told("C")
+    assert "手机小于约 16 像素" in chinese[0] and "a phone" not in chinese[0]
+    assert "a phone is smaller than about 16 pixels" in english[0] and "手机" not in english[0]
+    assert chinese[1] != english[1]
+    assert told("C", "--language", "zh") == chinese
 
 
 def test_a_focal_length_does_instead_of_the_field_of_view(

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from detector.cli.arguments import EDGE_CONFIG, FAILED, FINE, Verb, positive
+from detector.cli.arguments import EDGE_CONFIG, FAILED, FINE, LANGUAGE, Verb, positive, spoken
 from detector.errors import ConfigError, Problem
 from detector.progress import progress_steps
 
@@ -44,6 +44,7 @@ def add_verbs(verb: Verb) -> None:
         "--out", type=Path, default=Path("coverage.png"), metavar="FILE", help="picture to write (coverage.png)"
     )
     doctor.add_argument("--model", help="a model's name in models/, or its card; that of --config, or scene")
+    doctor.add_argument("--language", **{**LANGUAGE, "help": "of --camera; that of the terminal when left out"})
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -87,7 +88,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
     if options.camera is not None:
         return _doctor_camera(options)
-    of_camera = ("config", "height", "tilt", "fov", "focal", "sensor")
+    of_camera = ("config", "height", "tilt", "fov", "focal", "sensor", "language")
     if given := [name for name in of_camera if getattr(options, name) is not None]:
         raise ConfigError([Problem("labelwatch doctor", f"--{given[0]}", "belongs to --camera, which isn't given")])
     findings = []
@@ -127,12 +128,13 @@ def _doctor_camera(options: argparse.Namespace) -> int:
         fov = fov_of(options.focal, sensor) if options.fov is None else options.fov
     except ValueError as error:
         raise ConfigError([Problem("--focal", "", str(error), "millimetres, as the data sheet says")]) from error
+    language = options.language or spoken()
     seen = see_camera(
         source, options.out, height_m=options.height, tilt_deg=options.tilt, fov_deg=fov,
-        model=options.model or analysis.model,
+        model=options.model or analysis.model, language=language,
     )  # fmt: skip
     if options.json:
         print(json.dumps(seen, ensure_ascii=False))
     else:
-        print(f"{seen['sentence']['zh']}\n{seen['sentence']['en']}\n{seen['picture']}")
+        print(f"{seen['sentence'][language]}\n{seen['picture']}")
     return FINE

@@ -263,7 +263,7 @@ def _version(package: str) -> str | None:
 
 
 def see_camera(
-    source: str | Camera, out: Path, *, height_m: float, tilt_deg: float, fov_deg: float, model: str
+    source: str | Camera, out: Path, *, height_m: float, tilt_deg: float, fov_deg: float, model: str, language: str
 ) -> dict[str, Any]:  # fmt: skip
     """Draw how far a camera can judge a phone on one of its pictures.
 
@@ -274,6 +274,7 @@ def see_camera(
         tilt_deg: Tilt of the optical axis below the horizontal.
         fov_deg: Horizontal field of view.
         model: Whose card says how large a phone must be.
+        language: Of what is written on the picture, `zh` or `en`.
 
     Returns:
         What was found (`Coverage.record`), with the picture's size and path.
@@ -303,7 +304,7 @@ def see_camera(
     except ValueError as error:
         raise _wrong_geometry(error) from error
     out.parent.mkdir(parents=True, exist_ok=True)
-    written, data = cv2.imencode(out.suffix or ".png", draw(picture, covered))
+    written, data = cv2.imencode(out.suffix or ".png", draw(picture, covered, language))
     if not written:
         raise ConfigError([Problem("--out", "", f"can't be made a picture: {out.name}", "name it .png")])
     out.write_bytes(data.tobytes())

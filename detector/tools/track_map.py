@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 from detector.config import Camera, EdgeConfig, Zone
 from detector.errors import ConfigError, Problem
 from detector.geometry import distance
+from detector.lettering import length, write
 from detector.rules.blind_edge import HIDDEN_S, WALKED, within_a_walk
 from detector.rules.zones import ZoneMap
 from detector.tools.track_log import Footage, Picture, Point, Progress, Track, read_footage, watch, write_footage
@@ -414,7 +415,7 @@ def _zones(view: Picture, zones: Sequence[Zone]) -> None:
         colour = ZONES[zone.kind]
         cv2.polylines(view, [corners.reshape(-1, 1, 2)], True, colour, 1, cv2.LINE_AA)
         left, top = corners[corners.sum(axis=1).argmin()]
-        _write(view, zone.name, (int(left) + 6, int(top) + 18), 14, colour)
+        write(view, zone.name, (int(left) + 6, int(top) + 18), 14, colour)
 
 
 def _mark(view: Picture, number: int, place: Place, scale: float) -> None:
@@ -433,7 +434,7 @@ def _mark(view: Picture, number: int, place: Place, scale: float) -> None:
 def _chip(out: Picture, number: int, middle: tuple[int, int]) -> None:
     cv2.circle(out, middle, 14, INK, cv2.FILLED, cv2.LINE_AA)
     text = str(number)
-    _write(out, text, (middle[0] - round(_length(text, 18, bold=True) / 2), middle[1] + 7), 18, PAPER, bold=True)
+    write(out, text, (middle[0] - round(length(text, 18, bold=True) / 2), middle[1] + 7), 18, PAPER, bold=True)
 
 
 def _legend(found: TrackMap, peak: float) -> Picture:
@@ -443,37 +444,37 @@ def _legend(found: TrackMap, peak: float) -> Picture:
     name = found.camera.title or found.camera.name
     span = f"{hours:.1f}" if hours >= 0.95 else f"{hours * 60:.0f}"
     zh_unit, en_unit = ("小时", "hours") if hours >= 0.95 else ("分钟", "minutes")
-    _write(panel, f"人在哪里走出视线  {name}", (MARGIN, 52), 28, INK, bold=True, otherwise=name)
-    _write(panel, f"录像 {span} {zh_unit}，{number} 段行走", (MARGIN, 84), 17, FAINT)
-    _write(
+    write(panel, f"人在哪里走出视线  {name}", (MARGIN, 52), 28, INK, bold=True, otherwise=name)
+    write(panel, f"录像 {span} {zh_unit}，{number} 段行走", (MARGIN, 84), 17, FAINT)
+    write(
         panel, f"Where people go out of sight: {span} {en_unit} of footage, walks: {number}", (MARGIN, 108), 15, FAINT
     )
     _scale(panel, peak)
     y = 140
     cv2.line(panel, (MARGIN, y), (WIDTH - MARGIN, y), RULE, 1)
     if not found.places:
-        _write(panel, "没有人走出视线", (MARGIN, y + 30), 17, INK)
-        _write(panel, "Nobody went out of sight.", (MARGIN, y + 50), 14, FAINT)
+        write(panel, "没有人走出视线", (MARGIN, y + 30), 17, INK)
+        write(panel, "Nobody went out of sight.", (MARGIN, y + 50), 14, FAINT)
     longest = max((place.away_s for place in found.places), default=1.0)
     for n, (place, (zh, en)) in enumerate(zip(found.places, found.lines(), strict=True), 1):
         _chip(panel, n, (MARGIN + 14, y + 30))
         share = place.away_s / longest
         right = WIDTH - MARGIN - BAR + max(2, round(BAR * share))
         cv2.rectangle(panel, (WIDTH - MARGIN - BAR, y + 25), (right, y + 35), ROW, cv2.FILLED)
-        _write(panel, zh, (MARGIN + 44, y + 27), 18, INK)
-        _write(panel, en, (MARGIN + 44, y + 47), 14, FAINT)
+        write(panel, zh, (MARGIN + 44, y + 27), 18, INK)
+        write(panel, en, (MARGIN + 44, y + 47), 14, FAINT)
         y += 52
     y = 140 + 52 * rows + 14
     cv2.line(panel, (MARGIN, y), (WIDTH - MARGIN, y), RULE, 1)
     cap = f"{CAP_S / 60:.0f}"
-    _write(
+    write(
         panel,
         f"时间算到有人从该处（否则从别处）出现为止，每次最多 {cap} 分钟。门口也会显示。",
         (MARGIN, y + 26),
         14,
         FAINT,
     )
-    _write(
+    write(
         panel, f"Time runs until somebody appears there, or else anywhere; {cap} min at most. Doors show too.",
         (MARGIN, y + 47), 13, FAINT,
     )  # fmt: skip
@@ -487,32 +488,6 @@ def _scale(panel: Picture, peak: float) -> None:
         np.sqrt(np.linspace(0, 1, BAR, dtype=np.float32))[None].repeat(12, axis=0)
     )
     most = f"{peak:.0f}" if peak >= 10 else f"{peak:.1f}"
-    _write(
-        panel, "走出视线的分钟数 minutes out of sight", (left, top - 12), 15, FAINT, otherwise="minutes out of sight"
-    )
-    _write(panel, "0", (left, top + 34), 15, FAINT)
-    _write(panel, most, (left + BAR - round(_length(most, 15)), top + 34), 15, FAINT)
-
-
-def _write(
-    out: Picture, text: str, at: tuple[int, int], size: int, colour: tuple[int, int, int], *, bold: bool = False,
-    otherwise: str = "",
-) -> None:  # fmt: skip
-    """Text with its baseline's left end at a point.
-
-    OpenCV before 5 has no font for Chinese: `otherwise` is written then, if it is plain ASCII, and the map has its
-    English lines alone.
-    """
-    if hasattr(cv2, "FontFace"):
-        cv2.putText(out, text, at, colour, cv2.FontFace("sans"), size, 700 if bold else 400)
-        return
-    text = text if text.isascii() else otherwise
-    if text.isascii():
-        cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, size / 30, colour, 2 if bold else 1, cv2.LINE_AA)
-
-
-def _length(text: str, size: int, *, bold: bool = False) -> float:
-    if hasattr(cv2, "FontFace"):
-        box = cv2.getTextSize((WIDTH, WIDTH), text, (0, 0), cv2.FontFace("sans"), size, 700 if bold else 400)
-        return float(box[2])
-    return float(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size / 30, 2 if bold else 1)[0][0])
+    write(panel, "走出视线的分钟数 minutes out of sight", (left, top - 12), 15, FAINT, otherwise="minutes out of sight")
+    write(panel, "0", (left, top + 34), 15, FAINT)
+    write(panel, most, (left + BAR - round(length(most, 15)), top + 34), 15, FAINT)
