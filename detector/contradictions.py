@@ -8,12 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from detector.config import Calendar, EdgeConfig, Exemption, Policy, Zone
+from detector.config import Calendar, Camera, EdgeConfig, Exemption, Policy, Zone
 from detector.config.covered import covered_zones
 from detector.errors import Cause, Problem
 from detector.rules.policy import SUBJECTS
 from detector.shifts import Shifts
 
+HIGHEST_M = 50.0
 ALWAYS_WORKING = "it is always working time, when staying is fine", "give calendar.shifts"
 
 
@@ -38,7 +39,8 @@ def contradictions(config: EdgeConfig, path: Path, on: date) -> list[Problem]:
     """
     problems = [Problem(str(path), *found[:3]) for found in (*_in_calendar(config), *_in_rules(config))]
     for c, camera in enumerate(config.cameras):
-        found = [*_in_zones(camera.zones, f"cameras[{c}].zones")]
+        found = [*_in_source(config.cameras, c)]
+        found += [*_in_zones(camera.zones, f"cameras[{c}].zones")]
         for z, zone in enumerate(camera.zones):
             found += _in_policy(zone, config.calendar, f"cameras[{c}].zones[{z}]", on)
         problems += [Problem(str(path), *one[:3], _cause(one, camera.name)) for one in found]
@@ -87,6 +89,18 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
     if rules.blind_edge.visit_s > rules.blind_edge.away_s:
         reason = f"out of sight for {rules.blind_edge.away_s:g} s is told already"
         yield Found("rules.blind_edge.visit_s", reason, "make it less than away_s")
+
+
+def _in_source(cameras: Sequence[Camera], c: int) -> Iterator[Found]:
+    """A camera that looks through another's eye, and one that hangs higher than any can see from."""
+    camera = cameras[c]
+    same = next((other.name for other in cameras[:c] if other.live and other.source == camera.source), None)
+    if same is not None:
+        reason = f"is that of {same}, too: what happens there would be told twice"
+        yield Found(f"cameras[{c}].source", reason, "give each camera its own address")
+    if camera.mounting is not None and camera.mounting.height_m > HIGHEST_M:
+        reason = f"{camera.mounting.height_m:g} m above the ground nothing can be judged"
+        yield Found(f"cameras[{c}].mounting.height_m", reason, "metres are meant, e.g. 3.2")
 
 
 def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:

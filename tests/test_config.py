@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from detector.cli import main
-from detector.config import EdgeConfig, HubConfig, check_edge, check_file, load_edge, load_hub, secret
+from detector.config import Camera, EdgeConfig, HubConfig, check_edge, check_file, load_edge, load_hub, secret
 from detector.errors import ConfigError
 from detector.inference.card import sha256_of
 from detector.resources import resource
@@ -288,6 +288,68 @@ def test_a_small_stream_goes_beside_a_live_one(
     said = "".join(capsys.readouterr())
     assert "cameras[0].substream" in said
     assert reason in said
+
+
+WITHIN = [
+    "rtsp://10.0.0.2:554/user=admin&password=hunter2&channel=1&stream=0.sdp",
+    "rtsp://10.0.0.2:554/user=admin_password=hunter2_channel=1_stream=0.sdp",
+    "rtsp://10.0.0.2/cam?channel=1&pwd=hunter2",
+]
+
+
+@pytest.mark.parametrize("source", WITHIN)
+def test_a_password_within_an_address_is_refused_and_its_place_may_be_named(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(cameras__0__source=source))
+    (problem,) = checked(path, capsys)
+    assert problem["key"] == "cameras[0].source" and "write {password} there" in problem["reason"]
+    assert PASSWORD not in json.dumps(problem)
+    named = source.replace(PASSWORD, "{password}")
+    path.write_text(changed(cameras__0__source=named))
+    (problem,) = checked(path, capsys)
+    assert "there is none" in problem["reason"] and problem["hint"] == "give password_env or password_file"
+    monkeypatch.setenv("CAM_PASSWORD", PASSWORD)
+    path.write_text(changed(cameras__0__source=named, cameras__0__password_env="CAM_PASSWORD"))
+    assert checked(path, capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "reason", "hint"),
+    [
+        ("http://10.0.0.2/video", "not http://", "rtsp://10"),
+        ("rtsp://10.0.0.2:5544444/1", "from 1 to 65535", "rtsp://10"),
+        ("rtsp://10.0.0.2:channel/1", "from 1 to 65535", "rtsp://10"),
+        ("rtsp://${HOST}/1", "address or name", "rtsp://10"),
+        ("rtsp:///1", "address or name", "rtsp://10"),
+        ("10.0.0.2:554/Streaming/Channels/101", "no such file", "begins with rtsp://"),
+        ("cam-3.lan:554/1", "no such file", "begins with rtsp://"),
+        ("rtsp:/10.0.0.2/1", "no such file", "begins with rtsp://"),
+        ("clips/day 1.mp4", "no such file", "check the path"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_told_before_anybody_waits_for_it(
+    source: str, reason: str, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(cameras__0__source=source))
+    (problem,) = checked(path, capsys)
+    assert problem["key"] == "cameras[0].source"
+    assert reason in problem["reason"] and hint in problem["hint"]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("RTSP://10.0.0.2/1", "rtsp://10.0.0.2/1"),
+        ("rtsps://cam-3.lan:322/1?a=b", "rtsps://cam-3.lan:322/1?a=b"),
+        ("rtsp://[fe80::1%25eth0]:554/1", "rtsp://[fe80::1%25eth0]:554/1"),
+        ("rtsp://10.0.0.2/user=admin&password=&channel=1", "rtsp://10.0.0.2/user=admin&password=&channel=1"),
+    ],
+)
+def test_addresses_that_cameras_have_are_taken(written: str, read: str) -> None:
+    assert Camera(name="c", source=written).source == read
 
 
 @pytest.mark.parametrize("key", ["rtsp://admin:hunter2@cam/1", "site"])

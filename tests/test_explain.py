@@ -218,6 +218,7 @@ def test_any_configuration_is_explained(made: list[Any], with_shifts: bool, minu
 HALF = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
 OTHER_HALF = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
 INNER = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.9]]
+CENTIMETRES = {"height_m": 320, "tilt_deg": 30, "fov_deg": 90}
 CONTRADICTIONS = [
     pytest.param(config(zone(**exempt({"phones": "allowed", "until": "2026-11-24"}))),
                  "cameras[0].zones[0].policy.exemptions[0].until", "never will again", id="until is past"),
@@ -260,6 +261,11 @@ CONTRADICTIONS = [
     pytest.param(config(zone(), analysis={"fps": 0.8}), "analysis.fps", "1.25 s apart", id="too few looks for an act"),
     pytest.param(config(zone(), rules={"photo": {"gap_s": 0.15}}), "analysis.fps", "after 0.15 s",
                  id="an act that ends between two looks"),
+    pytest.param(config(zone(), cameras=[{"name": "a", "source": "rtsp://10.0.0.2/1"},
+                                         {"name": "b", "source": "rtsp://10.0.0.2/1"}]),
+                 "cameras[1].source", "is that of a, too", id="one address twice"),
+    pytest.param(config(zone(), cameras=[{"name": "a", "source": "x.mp4", "mounting": CENTIMETRES}]),
+                 "cameras[0].mounting.height_m", "320 m above", id="centimetres for metres"),
 ]  # fmt: skip
 
 

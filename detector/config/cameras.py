@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from detector.config.named_secrets import secret
 from detector.config.settings import Settings, Share
@@ -13,6 +14,10 @@ from detector.config.zones import WHOLE_FRAME, Zone
 from detector.names import Name
 from detector.secrecy import without_login
 from detector.values import IncidentKind
+
+STREAMS = ("rtsp", "rtsps")
+PASSWORD = "{password}"  # noqa: S105 - where it goes in an address that is to hold it
+_PASSWORD_IN = re.compile(r"(?<![a-z])(?:password|passwd|pwd)=(?!\{password\}|[&_;/?]|$)", re.IGNORECASE)
 
 
 class Mounting(Settings):
@@ -29,7 +34,9 @@ class Camera(Settings):
     name: Name
     title: str | None = Field(None, description="name for people; the plain name when left out")
     source: str = Field(
-        min_length=1, description="rtsp://… without user and password, a video file, or a folder of them"
+        min_length=1,
+        description="rtsp://… without user and password, a video file, or a folder of them; a camera that wants them "
+        "within the address has {username} and {password} there",
     )
     substream: str | None = Field(
         None,
@@ -57,7 +64,28 @@ class Camera(Settings):
         unbroken = re.sub(r"""[\s'"]""", "", source)  # a password may hold what would end an address in running text
         if without_login(unbroken) != unbroken:
             raise ValueError("a user name or password stands in the URL")
+        if "://" in source and _PASSWORD_IN.search(unbroken):
+            raise ValueError(f"a password stands in the address: write {PASSWORD} there")
         return source
+
+    @field_validator("source", "substream")
+    @classmethod
+    def _is_an_address_if_any(cls, source: str | None) -> str | None:
+        if source is None or "://" not in source:
+            return source
+        scheme, _, rest = source.partition("://")
+        if scheme.lower() not in STREAMS:
+            raise ValueError(f"only rtsp:// and rtsps:// can be read, not {scheme}://")
+        try:
+            parts = urlsplit(source)
+            host, known = parts.hostname or "", parts.port != 0
+        except ValueError:  # no number, or too large a one
+            host, known = "camera", False
+        if not known:
+            raise ValueError("its port must be a number from 1 to 65535")
+        if not re.fullmatch(r"[\w.:%-]+", host):
+            raise ValueError("after :// must stand the camera's address or name")
+        return f"{scheme.lower()}://{rest}"
 
     @field_validator("substream")
     @classmethod
@@ -69,6 +97,12 @@ class Camera(Settings):
         if substream is not None and substream == info.data.get("source"):
             raise ValueError("is the same stream as source")
         return substream
+
+    @model_validator(mode="after")
+    def _has_the_password_that_its_address_is_to_hold(self) -> Camera:
+        if PASSWORD in f"{self.source} {self.substream}" and not (self.password_env or self.password_file):
+            raise ValueError(f"the address has {PASSWORD}, and there is none")
+        return self
 
     @property
     def live(self) -> bool:

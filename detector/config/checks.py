@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from detector.config.yaml_tree import read_tree
 from detector.errors import ConfigError, MissingPart, Problem
 from detector.resources import resource
 
+_ADDRESS = re.compile(r"/(?:rtsps?:|\d+(?:\.\d+){3}(?=[:/]|$)|[\w.-]+:\d+(?=/|$))", re.IGNORECASE)  # without a scheme
 Named = tuple[str, str | None, Path | None]  # a secret's key, and where it is to be found
 
 
@@ -46,9 +48,9 @@ def check_edge(config: EdgeConfig, path: Path) -> list[Problem]:
         problems.append(Problem(str(path), "analysis.model", f"no model {model} in models/", hint))
     for n, camera in enumerate(config.cameras):
         if not camera.live and not Path(camera.source).exists():
-            problems.append(
-                Problem(str(path), f"cameras[{n}].source", f"no such file or folder: {camera.source}", "check the path")
-            )
+            hint = "the address of a stream begins with rtsp://" if _ADDRESS.search(camera.source) else "check the path"
+            reason = f"no such file or folder: {camera.source}"
+            problems.append(Problem(str(path), f"cameras[{n}].source", reason, hint))
         problems += _secret_problems(path, f"cameras[{n}]", camera.password_env, camera.password_file)
     if config.hub.ca_file and not _is_file(config.hub.ca_file):
         hint = "copy ca.crt from the folder lan in the hub's data_dir"

@@ -130,13 +130,19 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
     reason = str(found["msg"]).removeprefix("Value error, ")
     hint = HINTS.get(found["type"], ELSEWISE)
-    if "stands in the URL" in reason:
+    if "stands in the address" in reason or "the address has {password}" in reason:
+        hint = "give password_env or password_file"
+    elif "stands in the URL" in reason:
         names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
         hint = f"give {names} instead"
     elif "polygon[" in key and found["type"] in ("less_than_equal", "greater_than_equal"):
         hint = "a zone's corners are shares, 0 to 1"
     elif "encloses no area" in reason:
         hint = "list its points in order, as one walks round it"
+    elif key.endswith((".source", ".substream")):
+        hint = "e.g. rtsp://10.0.0.11:554/Streaming/Channels/101"
+    elif key == "timezone":
+        hint = "a name of the IANA database, e.g. Asia/Shanghai"
     elif key.endswith("broker.host"):
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif key.endswith((".begins", ".ends")):

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from detector.clock import Clock
 from detector.config import Camera
+from detector.config.cameras import PASSWORD
 from detector.packets import Packet, StreamFormat
 from detector.secrecy import redacted
 from detector.sources.messages import Connect, Decode, Ended, Format, Garbled, Laid, Stepped
@@ -277,8 +278,9 @@ class LiveSource:
         )  # fmt: skip
 
     def _address(self) -> str:
-        scheme, _, rest = self._camera.source.partition("://")
         user, password = self._camera.username, self._camera.password()
+        address = self._camera.source.replace("{username}", quote(user or "", safe=""))
+        scheme, _, rest = address.replace(PASSWORD, quote(password or "", safe="")).partition("://")
         if user is None and password is None:
             return self._camera.source
         login = quote(user or "", safe="") + (":" + quote(password, safe="") if password is not None else "")
