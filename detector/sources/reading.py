@@ -6,6 +6,7 @@ a decoder; the worker watches it from outside.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -204,8 +205,23 @@ def _unopened(error: Exception, took_s: float, order: Connect) -> tuple[Trouble,
     # A camera that says nothing at all is, after a while, invalid data to FFmpeg.
     if _timed_out(error) or (invalid and took_s >= 0.9 * order.read_s):
         return "no_answer", f"can't be opened: no answer for {took_s:.1f} s"
+    if isinstance(error, av.error.HTTPNotFoundError):
+        return "no_video", "can't be opened: the camera has no stream of this name: check the address after the port"
+    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
+        return "no_video", "can't be opened: the camera sends by UDP alone: switch on RTSP over TCP there"
+    if getattr(error, "errno", None) == errno.EIO and not _is_known_host(order.address):
+        return "unreachable", "can't be opened: nobody knows a machine of this name"
     answered = invalid or isinstance(error, (av.error.HTTPClientError, av.error.HTTPServerError))
     return "no_video" if answered else "unreachable", f"can't be opened: {_plain(error)}"
+
+
+def _is_known_host(address: str) -> bool:
+    """Whether the name in an address leads anywhere; FFmpeg calls that an input/output error."""
+    try:
+        socket.getaddrinfo(urlsplit(address).hostname, None)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _broke_off(error: Exception, order: Connect) -> tuple[Trouble, str]:

@@ -20,7 +20,10 @@ CAMERA_FPS = 15
 class RtspServer:
     """A camera that can be killed, frozen and started again on its port."""
 
-    def __init__(self, path: Path, login: tuple[str, str] | None = None, fps: int = CAMERA_FPS) -> None:
+    def __init__(
+        self, path: Path, login: tuple[str, str] | None = None, fps: int = CAMERA_FPS, transport: str = "tcp"
+    ) -> None:
+        self._transport = transport
         self.login = login
         self._fps = fps
         self.port = free_port()
@@ -33,7 +36,8 @@ class RtspServer:
 
     def start(self) -> None:
         script = Path(__file__).with_name("rtsp_server.py")
-        command = [SYSTEM_PYTHON, str(script), str(self.port), str(self._path), str(self._fps), *(self.login or ())]
+        command = [SYSTEM_PYTHON, str(script), str(self.port), str(self._path), str(self._fps), self._transport]
+        command += self.login or ()
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
@@ -73,8 +77,10 @@ def rtsp_server(camera_footage: Path) -> Iterator[Callable[..., RtspServer]]:
         part_missing("GStreamer's RTSP server", "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good")
     servers: list[RtspServer] = []
 
-    def start(login: tuple[str, str] | None = None, footage: Path = camera_footage) -> RtspServer:
-        servers.append(RtspServer(footage, login))
+    def start(
+        login: tuple[str, str] | None = None, footage: Path = camera_footage, transport: str = "tcp"
+    ) -> RtspServer:
+        servers.append(RtspServer(footage, login, transport=transport))
         servers[-1].start()
         return servers[-1]
 

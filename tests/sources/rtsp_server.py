@@ -1,6 +1,6 @@
-"""A camera for tests: serves one H.264 or H.265 file endlessly by RTSP over TCP, with or without digest authentication.
+"""A camera for tests: serves one H.264 or H.265 file endlessly by RTSP, with or without digest authentication.
 
-Run by the system's Python, which has GStreamer: rtsp_server.py PORT FILE FPS [USER PASSWORD]. Prints `ready`.
+Run by the system's Python, which has GStreamer: rtsp_server.py PORT FILE FPS tcp|udp [USER PASSWORD]. Prints `ready`.
 """
 
 import sys
@@ -26,7 +26,7 @@ def stamp(paced: Gst.Element) -> None:
 
 def main() -> None:
     """Serve until killed."""
-    port, path, fps, *login = sys.argv[1:]
+    port, path, fps, transport, *login = sys.argv[1:]
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
@@ -38,7 +38,7 @@ def main() -> None:
         f'( multifilesrc location="{path}" loop=true caps={caps} ! {codec}parse ! identity name=paced sync=true '
         f"! rtp{codec}pay name=pay0 pt=96 config-interval=-1 )"
     )
-    factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP if transport == "udp" else GstRtsp.RTSPLowerTrans.TCP)
     factory.set_shared(True)
     factory.connect("media-configure", lambda _, media: stamp(media.get_element().get_by_name("paced")))
     if login:

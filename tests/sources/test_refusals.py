@@ -11,7 +11,10 @@ from contextlib import contextmanager
 import av
 import pytest
 
+from detector.clock import SystemClock
+from detector.config import Camera
 from detector.secrecy import guard, know
+from detector.sources.live import LiveSource
 from tests.sources.conftest import RtspServer, free_port
 
 SECRET = "pyav-7f3c9aQx"
@@ -19,7 +22,7 @@ Servers = Callable[..., RtspServer]
 
 
 @contextmanager
-def answering(words: bytes | None) -> Iterator[int]:
+def answering(words: bytes | None, into: list[bytes] | None = None) -> Iterator[int]:
     """A port where somebody answers the first request so, or takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -27,6 +30,8 @@ def answering(words: bytes | None) -> Iterator[int]:
             taken, _ = server.accept()
             with taken:
                 while (heard := taken.recv(65536)) and words is not None:
+                    if into is not None:
+                        into.append(heard)
                     number = next(line for line in heard.split(b"\r\n") if line.lower().startswith(b"cseq"))
                     taken.sendall(words.replace(b"CSEQ", number))
 
@@ -78,6 +83,60 @@ def test_nothing_listening_tells_no_password(caplog: pytest.LogCaptureFixture) -
     told = open_logged(f"rtsp://guard:{SECRET}@127.0.0.1:{free_port()}/cam", caplog)
     assert "ConnectionRefused" in told
     assert SECRET not in told
+
+
+def opened_told(source: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str | None]:
+    """What becomes of a camera whose password is the secret: its trouble, and what is said of it."""
+    monkeypatch.setenv("CAM_PASSWORD", SECRET)
+    stop = threading.Event()
+    camera = Camera(name="c", source=source, username="guard", password_env="CAM_PASSWORD")
+    live = LiveSource(camera, fps=1, clock=SystemClock(), stop=stop)
+    try:
+        live.start()
+        for _ in range(300):
+            if live.stats.last_error:
+                break
+            live.taken(0.1)
+    finally:
+        stop.set()
+        live.close()
+    return str(live.stats.trouble), live.stats.last_error
+
+
+@pytest.mark.parametrize(
+    ("answer", "path", "trouble", "words"),
+    [
+        (b"RTSP/1.0 404 Not Found\r\nCSEQ\r\n\r\n", "no/such", "no_video", "no stream of this name"),
+        (b"RTSP/1.0 401 No\r\nCSEQ\r\n\r\n", "cam", "refused", "user name or password"),
+    ],
+)
+def test_what_is_wrong_with_a_camera_s_address_is_said_in_words(
+    answer: bytes, path: str, trouble: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(answer) as port:
+        told = opened_told(f"rtsp://127.0.0.1:{port}/{path}", monkeypatch)
+    assert told[0] == trouble and words in str(told[1])
+
+
+def test_a_machine_that_nobody_knows_is_no_error_of_input_or_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    trouble, told = opened_told("rtsp://no-such-camera.invalid/cam", monkeypatch)
+    assert trouble == "unreachable" and "nobody knows a machine of this name" in str(told)
+
+
+def test_a_camera_gets_user_and_password_where_its_address_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+    with answering(b"RTSP/1.0 404 Not Found\r\nCSEQ\r\n\r\n", heard) as port:
+        address = f"rtsp://127.0.0.1:{port}/user={{username}}&password={{password}}&channel=1"
+        _, told = opened_told(address, monkeypatch)
+    assert f"/user=guard&password={SECRET}&channel=1 RTSP".encode() in heard[0]
+    assert SECRET not in str(told)
+
+
+def test_a_camera_that_sends_by_udp_alone_is_told_of_as_such(
+    rtsp_server: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble, told = opened_told(rtsp_server(transport="udp").url, monkeypatch)
+    assert trouble == "no_video" and "RTSP over TCP" in str(told)
 
 
 def test_a_real_camera_that_refuses_a_wrong_password_by_digest(
