@@ -160,6 +160,14 @@ def test_a_path_that_means_nothing_is_an_error(tmp_path: Path, path: str) -> Non
         gather([tmp_path / path])
 
 
+def test_a_share_that_is_not_mounted_is_thought_of(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match=r"empty: is the disk or share mounted\?"):
+        gather([tmp_path])
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SourceUnavailable, match="no video file in this folder"):
+        gather([tmp_path])
+
+
 def test_a_glob_that_is_none_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, a="1")
     with pytest.raises(SourceUnavailable, match=r"\*\*\.mp4: no such file or folder"):

@@ -66,7 +66,9 @@ def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
         if len(found.files) == before:
             if len(found.unread) > unread:
                 raise SourceUnavailable(f"{found.unread[-1].path}: {found.unread[-1].why}")
-            raise SourceUnavailable(f"{path}: no video file in this folder")
+            nothing = path.is_dir() and not any(path.iterdir())
+            why = "the folder is empty: is the disk or share mounted?" if nothing else "no video file in this folder"
+            raise SourceUnavailable(f"{path}: {why}")
     found.files, again = _once(found.files)
     found.passed += again
     return found
