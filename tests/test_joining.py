@@ -20,6 +20,7 @@ import yaml
 from detector import wire
 from detector.alerts.identity import load_identity
 from detector.alerts.trust import pinned_hub_key
+from detector.cli import main
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig, load_edge
 from detector.credentials.codes import fingerprint, make_code, parse_code
@@ -200,6 +201,26 @@ def edge(tmp_path: Path) -> Path:
     path = tmp_path / "site.yaml"
     path.write_text("site: north\nedge: box-9\ndata_dir: data\ncameras: [{name: dock, source: dock.mp4}]\n")
     return path
+
+
+def test_a_box_that_joined_and_does_not_show_its_certificate_is_told_so(
+    edge: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told() -> str:
+        main(["check", str(edge)])
+        return capsys.readouterr().out
+
+    assert "broker" not in told()
+    (edge.parent / "data").mkdir()
+    (edge.parent / "data" / "mqtt.crt").touch()
+    assert "broker.cert_file: this box has joined a hub" in (said := told()) and "labelwatch join" in said
+    lines = edge.read_text()
+    edge.write_text(f"{lines}broker: {{username: north/box-9, password_env: P}}\n")
+    assert "has joined" not in told()
+    edge.write_text(
+        f"{lines}broker: {{cert_file: data/mqtt.crt, key_file: data/mqtt.key, ca_file: data/mqtt-ca.crt}}\n"
+    )
+    assert "has joined" not in told()
 
 
 @pytest.mark.parametrize(("what", "answer", "why"), STRANGE, ids=[what for what, *_ in STRANGE])

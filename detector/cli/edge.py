@@ -133,6 +133,10 @@ def run_check(options: argparse.Namespace) -> int:
 
         today = Shifts(config.calendar, config.timezone).local(at).date()
         problems += contradictions(config, options.config, today)
+        if unused := config.unused_certificate:
+            reason = f"this box has joined a hub, and {unused} isn't shown to the broker"
+            hint = "put the lines there that `labelwatch join` printed: port, ca_file, cert_file and key_file"
+            problems.append(Problem(str(options.config), "broker.cert_file", reason, hint))
         if all(problem.key != "analysis.model" for problem in problems):
             problems += _in_models(config, options.config)
     elif options.explain and not problems:

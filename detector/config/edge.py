@@ -67,6 +67,9 @@ class Incidents(Settings):
         return {**LEAST_SCORE, **said}
 
 
+CERTIFICATE = "mqtt.crt"  # in data_dir, of joining
+
+
 class Buffers(Settings):
     """What this box keeps for a hub that it can't reach; what gives way first is in `alerts/room.py`, `tidy.py`.
 
@@ -112,6 +115,12 @@ class EdgeConfig(Settings):
     incidents: Incidents = Incidents()
     supervision: Supervision = Supervision()
     buffers: Buffers = Buffers()
+
+    @property
+    def unused_certificate(self) -> Path | None:
+        """The broker's certificate that joining has brought, where nothing here says that it is to be shown."""
+        shows = self.broker.cert_file or self.broker.username
+        return None if shows or not (self.data_dir / CERTIFICATE).is_file() else self.data_dir / CERTIFICATE
 
     @field_validator("timezone")
     @classmethod

@@ -105,6 +105,8 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
         trust = HubTrust(clock, config.data_dir)
         if trust.hub_key is None:
             logger.warning("this edge has joined no hub yet (labelwatch join): what it has to say waits in its outbox")
+        elif config.unused_certificate:
+            logger.warning("the lines that `labelwatch join` printed aren't in the configuration: see labelwatch check")
         link = MqttLink(outbox, topics, config.broker, clock, key, commands, trust, Serials(clock, config.data_dir))
 
         def pictures_of(camera: str) -> CameraPictures:

@@ -33,6 +33,7 @@ from detector.alerts.identity import FILE_NAME, load_identity
 from detector.alerts.trust import pin_hub_key
 from detector.clock import Clock, iso
 from detector.config import Broker, EdgeConfig
+from detector.config.edge import CERTIFICATE
 from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, join_request, parse_code, read_join_answer
 from detector.credentials.keys import load_key
 from detector.errors import ConfigError, LabelwatchError, Problem, StoreError, WireError
@@ -41,7 +42,7 @@ from detector.whole_files import write_whole
 TIMEOUT_S = 20.0
 CONNECT_S = 10.0
 JOINING = f"{FILE_NAME}.joining"  # a new key until the hub knows it
-HUB_CA, KEY, CERTIFICATE, BROKER_CA = "hub-ca.crt", "mqtt.key", "mqtt.crt", "mqtt-ca.crt"
+HUB_CA, KEY, BROKER_CA = "hub-ca.crt", "mqtt.key", "mqtt-ca.crt"
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  (compared with, not bound to)
 
 WHY = {
