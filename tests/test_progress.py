@@ -20,13 +20,13 @@ def test_a_replay_tells_how_far_it_is_how_fast_and_what_is_left() -> None:
     clock = Ticks()
     meter = ReplayMeter(clock)
     meter.expect(1000.0)
-    assert meter.words() == "0 %, 0.0 hours done, 0.0 hours a minute, 0 incidents so far"
+    assert meter.words() == "0 %, 0:00:00 of footage done, 0.0x real time, 0 incidents so far"
     clock.now += 120.0
     meter.add(Step("gate", 7200.0, 150.0, incidents=1))
     meter.add(Step("dock", 3600.0, 100.0))
-    assert meter.words() == "25 %, 3.0 hours done, 1.5 hours a minute, 1 incident so far, 0:06:00 left"
+    assert meter.words() == "25 %, 3:00:00 of footage done, 90.0x real time, 1 incident so far, 0:06:00 left"
     meter.add(Step("dock", 3600.0, 750.0, incidents=2))
-    assert meter.words() == "100 %, 4.0 hours done, 2.0 hours a minute, 3 incidents so far"
+    assert meter.words() == "100 %, 4:00:00 of footage done, 120.0x real time, 3 incidents so far"
 
 
 @pytest.mark.parametrize("total", [0.0, 10.0])
