@@ -53,7 +53,8 @@ class ReplayMeter:
         """`12 %, 3:12:00 of footage done, 14.2x real time, 3 incidents so far, 0:42:10 left`."""
         took = self._clock() - self._began
         incidents = "1 incident" if self._incidents == 1 else f"{self._incidents} incidents"
-        said = f"{100 * self.share:.0f} %, {_span(self._seconds)} of footage done, {self._seconds / max(took, 1.0):.1f}x real time"
+        speed = self._seconds / max(took, 1.0)
+        said = f"{100 * self.share:.0f} %, {_span(self._seconds)} of footage done, {speed:.1f}x real time"
         said += f", {incidents} so far"
         if 0.01 <= self.share < 1.0 and took >= 1.0:
             said += f", {_span(took * (1.0 - self.share) / self.share)} left"

@@ -131,6 +131,7 @@ def replay(
             now_s=sum(results[one.ledger].seconds for one in waiting),
             wall_s=round(time.monotonic() - began, 2),
             model=model_of(config.analysis),
+            known={camera.name for camera in config.cameras},
         )
         write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
         census = {result.camera: result.census for result in results.values() if result.census}
@@ -249,8 +250,12 @@ def _summary(
     now_s: float,
     wall_s: float,
     model: dict[str, str],
+    known: Collection[str],
 ) -> dict[str, Any]:
-    """What `summary.json` tells; `now_s` of video are of cameras that this run judged, in `wall_s`."""
+    """What `summary.json` tells; `now_s` of video are of cameras that this run judged, in `wall_s`.
+
+    `known` are the names of the configuration's cameras; others are made of names of files.
+    """
     files = [file for result in results for file in result.files]
     borders = [border for result in results for border in result.borders]
     unread = [{"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread]
@@ -277,6 +282,7 @@ def _summary(
                 "size": r.size,
                 "hours": round(r.covered_s / 3600, 5),
                 "people": r.people,
+                "configured": r.camera in known,
             }
             for r in results
         ],

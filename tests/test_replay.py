@@ -224,6 +224,19 @@ def test_a_file_that_only_its_date_tells_of_is_named_as_such(
     assert "such as" not in capsys.readouterr().err
 
 
+def test_cameras_that_are_not_in_the_configuration_are_named(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seconds, name in enumerate(("gate", "NVR_ch7"), 2):
+        make_video(tmp_path / "nvr" / f"{name}_20261105_091500.mp4", seconds=seconds)
+    out = tmp_path / "out"
+    assert main(["replay", str(tmp_path / "nvr"), "--config", str(config_file), "--out", str(out)]) == 0
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "not in " in line]
+    assert "NVR_ch7" in told and "gate" not in told.partition("edge.yaml")[2] and "`recordings`" in told
+    cameras = json.loads((out / "summary.json").read_bytes())["cameras"]
+    assert {camera["camera"]: camera["configured"] for camera in cameras} == {"gate": True, "NVR_ch7": False}
+
+
 def test_an_incident_over_many_short_files_has_a_clip_of_all_of_it_and_the_file_it_began_in(tmp_path: Path) -> None:
     noise, dark_s = np.random.default_rng(1), range(75, 175)
 

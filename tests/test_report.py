@@ -38,6 +38,9 @@ def incident(at: float, labels: tuple[int, int, int] = (3, 4, 6), **more: Any) -
     }  # fmt: skip
 
 
+GATE = {"camera": "gate", "title": "东门", "size": [1280, 720], "hours": 1 / 6, "configured": True}
+
+
 def summary(**more: Any) -> dict[str, Any]:
     recording = {"camera": "gate", "file": "gate.mp4", "start": iso(NOON), "seconds": 600.0, "damaged_pictures": 0}
     recording["start_known_by"] = "name"
@@ -45,7 +48,7 @@ def summary(**more: Any) -> dict[str, Any]:
         "files": 1, "hours_covered": 1 / 6, "unreadable": [], "gaps": [], "overlaps": [], "passed_over": [],
         "recordings": [recording], "wall_s": 60.0, "times_real_time": 10.0, "hours_per_minute": 0.17,
         "quarantined": [], "hours_key_frames_only": 0.0, "frames_inferred": 3000, "frames_passed_over": 0,
-        "cameras": [{"camera": "gate", "title": "东门", "size": [1280, 720], "hours": 1 / 6}], **more,
+        "cameras": [GATE], **more,
     }  # fmt: skip
 
 
@@ -131,9 +134,7 @@ def test_a_month_is_a_calendar_that_shows_what_was_found_watched_and_not_read(tm
 
 
 def test_on_a_phone_long_names_make_no_page_wider_than_it(browser: Any, tmp_path: Path) -> None:  # noqa: F811
-    told = summary(
-        cameras=[{"camera": "gate", "title": "D1_S20261106070000_E20261106070030" * 2, "size": None, "hours": 1}]
-    )
+    told = summary(cameras=[GATE | {"title": "D1_S20261106070000_E20261106070030" * 2, "size": None}])
     page(tmp_path, told, [incident(NOON)], {"gate": {"bulk": [[NOON, 0.5, 0.1, 0.4, 0]]}})
     shown = browser.new_page(viewport=PHONE)
     shown.goto((tmp_path / "report.html").as_uri())
@@ -204,7 +205,7 @@ def test_a_long_page_carries_the_gravest_pictures_and_fetches_the_rest(tmp_path:
 def test_where_phones_cant_be_judged_is_said_of_each_camera(tmp_path: Path) -> None:
     hangs = Mounting(height_m=3, tilt_deg=30, fov_deg=60)
     camera = Camera(name="gate", source="x.mp4", mounting=hangs)
-    other = {"camera": "dock", "title": "dock", "size": [1280, 720], "hours": 0.1}
+    other = GATE | {"camera": "dock", "title": "dock"}
     told = summary(cameras=[*summary()["cameras"], other])
     config = EdgeConfig(site="s", edge="e", cameras=[camera])
     written = write_report(tmp_path, told, [], config, {}).read_text(encoding="utf-8")
@@ -260,6 +261,16 @@ def test_where_nobody_knows_when_a_file_was_recorded_the_answer_says_so(tmp_path
     assert "Nobody knows when 2 files were recorded" in answer and "2 个文件不知道是什么时候录的" in answer
     assert "the file's date" in end and "按文件日期推算" in end and "file.mp4: 2026-11-01 12:00:00" in end
     assert "Nobody knows when" not in page(tmp_path, summary(), [incident(NOON)])
+
+
+def test_cameras_that_the_configuration_does_not_know_are_named_with_what_that_means(tmp_path: Path) -> None:
+    (known,) = summary()["cameras"]
+    assert "Not in the configuration" not in page(tmp_path, summary(), [])
+    written = page(tmp_path, summary(cameras=[known, known | {"title": "NVR_ch1<main>", "configured": False}]), [])
+    assert (
+        "Not in the configuration: NVR_ch1&lt;main&gt;." in written
+        and "配置里没有这些摄像机：NVR_ch1&lt;main&gt;" in written
+    )
 
 
 def test_names_of_files_are_shown_and_never_obeyed(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from detector.recorded.dask_crew import DaskCrew
 
 
+FEW = 5  # cameras named where more are meant
+
+
 def add_verbs(verb: Verb) -> None:
     """Name them."""
     replay = verb("replay", run_replay, "recordings to incidents")
@@ -125,6 +128,13 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
     if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
         print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
+    strange = [one_line(camera["title"]) for camera in summary["cameras"] if not camera["configured"]]
+    if strange:
+        others = f" and {len(strange) - FEW} more" if len(strange) > FEW else ""
+        told = "watched as one storage zone, by the default policy"
+        hint = "`recordings` of a camera says which files are its"
+        names = ", ".join(strange[:FEW])
+        print(f"labelwatch: not in {options.config}: {names}{others}: {told}: {hint}", file=sys.stderr)
     dated = [file["file"] for file in summary["recordings"] if file["start_known_by"] == FILE_DATE and file["seconds"]]
     if dated:
         number = "one file" if len(dated) == 1 else f"{len(dated)} files"

@@ -101,6 +101,7 @@ def write_report(
         unreadable=[item for item in summary["unreadable"] if item["file"] not in aside],
         blind=blind,
         dated=dated,
+        strange=[camera["title"] for camera in summary["cameras"] if not camera["configured"]],
         after=after,
         missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far),
         glanced_h=glanced_h,
