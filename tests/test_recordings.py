@@ -204,6 +204,12 @@ def test_a_given_start_holds_for_the_first_file_of_each_camera(tmp_path: Path) -
     }
 
 
+def test_a_file_that_says_nothing_is_as_long_as_its_name_says(tmp_path: Path) -> None:
+    names = ("cam1_20261101090000_20261101100000.mp4", "cam1_20261101100000_20261101110000.mp4")
+    (found,) = sessions(files(tmp_path, *names), config("cam1"), 5.0)
+    assert [piece.expected_at for piece in found.pieces] == [5.0, 3605.0]
+
+
 def test_without_a_name_that_tells_the_file_date_does(tmp_path: Path) -> None:
     found = told(sessions(files(tmp_path, "clip.mp4"), config(), None))
     assert found == {"clip": [("clip.mp4", 1_700_000_000.0, "file date")]}

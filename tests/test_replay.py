@@ -224,6 +224,17 @@ def test_a_file_that_only_its_date_tells_of_is_named_as_such(
     assert "such as" not in capsys.readouterr().err
 
 
+def test_hours_that_cant_be_read_are_counted_by_the_name_where_the_file_says_nothing(
+    glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    make_video(tmp_path / "gate_20261101090000_20261101090004.mp4", seconds=4, fps=5)
+    (tmp_path / "gate_20261101090004_20261101100004.mp4").touch()
+    (tmp_path / "gate_20261101120000.mp4").touch()
+    summary = replay([tmp_path], glancing, tmp_path / "out")
+    assert len(summary["unreadable"]) == 2
+    assert summary["hours_unreadable"] == 1.0
+
+
 def test_cameras_that_are_not_in_the_configuration_are_named(
     config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

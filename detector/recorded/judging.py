@@ -186,8 +186,9 @@ class _FileTimes:
         """When the next file begins, Unix seconds; `None` where it shows nothing that comes after those before it."""
         start_at = piece.start_at if piece.start_at is not None else self._next_at
         self.files.append(_file(self._camera, piece, start_at, read, vague=self._vague))
-        self._next_at = max(start_at + (read.seconds if read.decoded else read.promised_s), self._next_at)
-        self._vague = self._vague or not (read.decoded or read.promised_s)
+        length_s = read.seconds if read.decoded else _said_s(piece, read)
+        self._next_at = max(start_at + length_s, self._next_at)
+        self._vague = self._vague or not (read.decoded or length_s)
         if not read.decoded:
             return None
         ends_at, before = start_at + read.seconds, self._seen_until
@@ -215,19 +216,25 @@ def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool
         entry["key_frames_only"] = [[round(begin_s, 3), round(end_s, 3)] for begin_s, end_s in read.scanned]
     if read.set_aside:
         entry["set_aside"] = True
-    missing = read.promised_s - read.seconds
+    missing = max(_said_s(piece, read) - read.seconds, 0.0)
     now = size_of(piece.path)
     if read.transient or (read.size and not now):
         entry["transient"] = True
     if read.unreadable is not None:
         entry["unreadable"] = read.unreadable
+        entry["missing_s"] = round(missing, 3)
     elif now != read.size:
         told = f"{now} bytes by now: is it still written?" if now else "is gone by now"
         entry["unreadable"] = f"{piece.path}: had {read.size} bytes when it was taken up, and {told}"
-    elif read.broken_off or missing > SHORT_S:
+    elif read.broken_off or read.promised_s - read.seconds > SHORT_S:
         entry["unreadable"] = f"{piece.path}: breaks off after {read.seconds:.1f} s"
-        entry["missing_s"] = round(max(missing, 0.0), 3)
+        entry["missing_s"] = round(missing, 3)
     return entry
+
+
+def _said_s(piece: Piece, read: Read) -> float:
+    """How long a file is as it says itself, or else its name; 0 where neither does."""
+    return read.promised_s or piece.named_s or 0.0
 
 
 def _border(camera: str, ended_at: float, begins_at: float, path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from detector.errors import ConfigError, Problem
+from detector.values import DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Named:
     Attributes:
         start_at: When the recording begins, Unix seconds.
         camera: The recorder's own name or channel of the camera.
+        length_s: How long it is, from when to when the name says.
         series: Where it has none, the path without date and time, which the files of one camera share.
     """
 
     start_at: float | None
     camera: str | None = None
     series: str | None = None
+    length_s: float | None = None
 
 
 # A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: seconds and
@@ -54,19 +57,19 @@ _SCHEMES = tuple(
         re.compile,
         (
             # An export, from when to when: NVR_ch1_main_20261101092613_20261101093000, Camera 01_2026…_2026…_68345
-            rf"(?P<camera>[^/]+?)[_ ]{_START}[_-]20\d{{12}}{_MORE}$",
+            rf"(?P<camera>[^/]+?)[_ ]{_START}[_-](?P<until>20\d{{12}}){_MORE}$",
             # 192.168.1.64_01_20261101092613044
             rf"(?P<camera>\d+\.\d+\.\d+\.\d+_\d+)_{_START}(?:\d{{3}})?{_MORE}$",
             # ch01_20261101092613
             rf"(?P<camera>(?i:ch|channel|cam|camera)[ _-]?\d+)_{_START}(?:\d{{3}})?{_MORE}$",
             # A Dahua disk or its FTP: 2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0]
-            rf"{_DAY}/(?P<camera>[^/]+)/(?:[^/]+/){{0,2}}(?P<H>\d\d)\.(?P<M>\d\d)\.(?P<S>\d\d)-[\d.]{{8}}(?:\[[^/]*)?$",
+            rf"{_DAY}/(?P<camera>[^/]+)/(?:[^/]+/){{0,2}}(?P<H>\d\d)\.(?P<M>\d\d)\.(?P<S>\d\d)-(?P<to>\d\d\.\d\d\.\d\d)(?:\[[^/]*)?$",
             # Frigate keeps UTC: 2026-11-01/09/gate/26.13
             rf"{_DAY}/(?P<utcH>\d\d)/(?P<camera>[^/]+)/(?P<M>\d\d)\.(?P<S>\d\d)$",
             # Xiaomi: 2026110109/26M13S_1793525173; the clock's own time is without doubt
             r"20\d{8}/\d\dM\d\dS_(?P<unix>1\d{9})$",
             # From when to when in Unix seconds: gate_1793525173-1793525400
-            r"(?:^|/)(?:(?P<camera>[^/]*[^/\d])[_-])?(?P<unix>1\d{9})[_-]1\d{9}$",
+            r"(?:^|/)(?:(?P<camera>[^/]*[^/\d])[_-])?(?P<unix>1\d{9})[_-](?P<unix_until>1\d{9})$",
         ),
     )
 )
@@ -105,16 +108,29 @@ def _series(folder: str, rest: str) -> str:
 def _named(match: re.Match[str], zone: tzinfo) -> Named | None:
     """What a match says; `None` when its digits are no time."""
     found = match.groupdict()
+    until: float | None = None
     if "unix" in found:
         start_at: float | None = float(found["unix"])
+        until = float(found["unix_until"]) if "unix_until" in found else None
     elif "start" in found:
-        digits = found["start"]
-        start_at = _when([int(digits[:4]), *(int(digits[i : i + 2]) for i in range(4, 14, 2))], zone)
+        start_at = _when(_digits(found["start"]), zone)
+        until = _when(_digits(found["until"]), zone) if "until" in found else None
     else:
         hour = found.get("utcH")
-        parts = [found["Y"], found["m"], found["d"], hour or found["H"], found["M"], found["S"]]
-        start_at = _when([int(part) for part in parts], UTC if hour else zone)
-    return Named(start_at, found.get("camera")) if start_at is not None else None
+        day = [int(found[name]) for name in "Ymd"]
+        start_at = _when([*day, int(hour or found["H"]), int(found["M"]), int(found["S"])], UTC if hour else zone)
+        if "to" in found:
+            until = _when([*day, *map(int, found["to"].split("."))], zone)
+            until = until + DAY_S if until is not None and start_at is not None and until < start_at else until
+    if start_at is None:
+        return None
+    length_s = until - start_at if until is not None and 0 < until - start_at <= DAY_S else None
+    return Named(start_at, found.get("camera"), length_s=length_s)
+
+
+def _digits(text: str) -> list[int]:
+    """Year to second of `20261101092613`."""
+    return [int(text[:4]), *(int(text[at : at + 2]) for at in range(4, 14, 2))]
 
 
 def _when(parts: list[int], zone: tzinfo) -> float | None:

@@ -23,7 +23,8 @@ class Piece:
     """One file: its camera, and when it begins, Unix seconds; `None`: where the file before it ends.
 
     `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`; `nothing` where the
-    file isn't there. `expected_at` is when it begins if the files before it are as long as they say.
+    file isn't there. `expected_at` is when it begins if the files before it are as long as they say. `named_s` is how
+    long it is by its name, `None` where that doesn't say.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Piece:
     start_at: float | None
     known_by: str
     expected_at: float | None = None
+    named_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +115,23 @@ def sessions(
     for (path, camera), (_, name) in zip(of_camera, named, strict=True):
         others = found.setdefault(camera.name, [])
         if start is not None:
-            others.append(_following(others, path, camera) if others else Piece(path, camera, start, "option", start))
+            first = Piece(path, camera, start, "option", start, name.length_s)
+            others.append(_following(others, path, camera, name) if others else first)
         else:
             at, known_by = _begin(path, name)
-            others.append(Piece(path, camera, at, known_by, at))
+            others.append(Piece(path, camera, at, known_by, at, name.length_s))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
 
 
-def _following(before: Sequence[Piece], path: Path, camera: Camera) -> Piece:
+def _following(before: Sequence[Piece], path: Path, camera: Camera, name: Named) -> Piece:
     """A file that begins where the last of those before it ends."""
     from detector.sources.recording import promised_s
 
     last = before[-1]
-    length_s = promised_s(last.path)
+    length_s = promised_s(last.path) or last.named_s
     known = last.expected_at is not None and length_s is not None
     expected_at = (last.expected_at or 0.0) + (length_s or 0.0) if known else None
-    return Piece(path, camera, None, "file before", expected_at)
+    return Piece(path, camera, None, "file before", expected_at, name.length_s)
 
 
 def _begin(path: Path, name: Named) -> tuple[float, str]:
