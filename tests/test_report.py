@@ -128,6 +128,7 @@ def test_a_month_is_a_calendar_that_shows_what_was_found_watched_and_not_read(tm
     assert words["3"] == ["✕", "1"]  # there was a file: no day without footage
     assert words["2"] == []
     assert words["29"] == ["0", "10", "min"]
+    assert re.findall(r"<small>(\d+/\d+)</small>", shown) == ["10/26", "11/1", "11/23"]  # where another month may be
     assert 'href="#d-2026-11-01"' in shown and 'id="d-2026-11-01"' in written
     assert len(re.findall("unwatched", shown)) == 18 and "3 weeks without footage" not in shown
     assert "2 weeks without footage" in shown
