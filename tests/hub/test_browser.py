@@ -344,6 +344,60 @@ def test_an_update_leaves_the_player_and_the_acts_as_somebody_holds_them(scene: 
     assert page.evaluate(HELD) == held
 
 
+@pytest.mark.parametrize("path", ["review", "incidents/inc"])
+def test_the_heading_of_an_open_incident_follows_while_somebody_writes(scene: Scene, path: str) -> None:
+    scene.alert("inc", severity="warning", camera_title="Gate")
+    page = scene.page(path)
+    page.wait_for_selector(".item .title .severity.warning")
+    page.keyboard.press("n")
+    page.keyboard.type("who is that")
+    scene.alert("inc", severity="critical", phase="update", camera_title="South Gate")
+    page.wait_for_selector(".item .title .severity.critical")
+    assert page.inner_text(".item h1").startswith("South Gate")
+    page.keyboard.type("?")
+    assert page.locator(".notes .note").input_value() == "who is that?"
+
+
+def test_what_changes_while_it_is_being_opened_is_shown_as_it_became(scene: Scene) -> None:
+    scene.alert("one", severity="critical")
+    scene.alert("two", severity="warning")
+    page = scene.page()
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append((route, route.fetch()))
+
+    page.route("**/incidents/two/item", hold, times=1)
+    page.goto(scene.hub.url + "review")
+    page.keyboard.press("ArrowDown")
+    while not held:
+        page.wait_for_timeout(20)
+    page.wait_for_selector("#queue [data-incident=two] .warning")
+    scene.alert("two", severity="critical", phase="update")
+    page.wait_for_selector("#queue [data-incident=two] .critical")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    page.wait_for_selector(".item[data-incident=two] .title .severity.critical")
+
+
+def test_what_an_incident_gains_appears_on_its_open_page_in_its_place(scene: Scene, mp4: bytes) -> None:
+    began = time.time() - 60
+    scene.alert("inc", acts=[], snapshot=None, started_at_unix=began)
+    page = scene.page("incidents/inc")
+    for number in range(2):
+        page.wait_for_selector(".item")
+        scene.alert(
+            "inc", acts=[make_act(began + 1 + n) for n in range(number + 1)], phase="update", started_at_unix=began
+        )
+        scene.upload("inc", number, mp4, began + 4 * number)
+        until(page, f"document.querySelectorAll('.acts li').length === {number + 1}")
+        until(page, f"document.querySelectorAll('.evidence a[download]').length === {number + 1}")
+    live = page.locator("[data-part]").evaluate_all("all => all.map((one) => one.dataset.part)")
+    page.reload()
+    assert live == page.locator("[data-part]").evaluate_all("all => all.map((one) => one.dataset.part)")
+    assert "acts" in live and "stills" in live and "evidence" in live
+
+
 def test_an_area_that_is_being_drawn_stays_though_a_clip_comes(scene: Scene, mp4: bytes) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

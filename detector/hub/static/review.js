@@ -94,6 +94,7 @@ async function show(id, { replace = false } = {}) {
   url.searchParams.set("incident", id);
   if (replace) history.replaceState(null, "", url);
   look();
+  if (kept.get(id) !== ready) refresh(id); // it changed on its way here
   for (const one of neighbours(id)) item(one).catch(() => {});
   return undefined;
 }
@@ -532,7 +533,8 @@ function look() {
   if (id && page.events.startsWith("/review")) ask("/review/look", { desk, incident: id }).catch(() => {});
 }
 
-// Redraws those parts of what is shown that changed, not under the hands of somebody who chooses; drafts stay (morph.js).
+// Redraws those parts of what is shown that changed, and adds those it gained, such as a first recording; not under the
+// hands of somebody who chooses, and drafts stay (morph.js).
 // Of several answers on their way only the one that was asked for last counts: an older one would undo it.
 let refreshes = 0;
 
@@ -542,13 +544,17 @@ async function refresh(id) {
   if (!answer?.ok || shown()?.dataset.incident !== id) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (turn !== refreshes || shown()?.dataset.incident !== id) return;
-  for (const part of document.querySelectorAll(".item [data-part], #more [data-part]")) {
-    const other = fresh.querySelector(`[data-part=${part.dataset.part}]`);
-    const busy = part.contains(document.activeElement) && document.activeElement.matches("input:not(.note)");
+  let before;
+  for (const other of fresh.querySelectorAll(".item [data-part], #more [data-part]")) {
+    const part = document.querySelector(`[data-part=${other.dataset.part}]`);
+    const active = document.activeElement;
+    const busy = part?.contains(active) && active.matches("input:not(.note)");
+    if (!part) before.after(other);
     // In place, so that what is scrolled, pressed or in focus stays so.
-    if (other && !busy && !part.querySelector(".contested") && other.outerHTML !== part.outerHTML) {
+    else if (!busy && !part.querySelector(".contested") && other.outerHTML !== part.outerHTML) {
       Idiomorph.morph(part, other);
     }
+    before = part ?? other;
   }
   const now = fresh.querySelector(".player");
   if (player().root.dataset.plan !== now.dataset.plan && !player().renew(now)) renewPlayer(now);
