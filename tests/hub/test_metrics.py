@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from detector.hub.storage.rights import Role
@@ -188,3 +189,20 @@ def test_the_alert_rules_are_such_that_prometheus_takes_them() -> None:
         assert expr.count("(") == expr.count(")") and expr.count("[") == expr.count("]") and expr.count('"') % 2 == 0
     if tool := shutil.which("promtool"):
         subprocess.run([tool, "check", "rules", RULES], check=True)
+
+
+def test_what_grows_with_every_alert_is_counted_from_indexes_alone(site: Site) -> None:
+    site.store.add_alerts([make_envelope(n, incident=f"i{n}") for n in range(1, 4)], NOON + 400)
+    plans: list[str] = []
+
+    def note_plan(connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
+        if re.search("FROM (incidents|alerts) ", statement) and not statement.startswith("EXPLAIN"):
+            asked = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append("; ".join(row[3] for row in asked))
+
+    event.listen(site.store.database.engine, "before_cursor_execute", note_plan)
+    found = figures(scraper(site).get("/metrics").text)
+    assert found["labelwatch_alerts_late_total"] == 3
+    kinds, late = plans
+    assert kinds == "SCAN incidents USING COVERING INDEX incidents_by_kind"
+    assert "alerts USING INDEX alerts_late" in late

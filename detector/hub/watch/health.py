@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -87,8 +87,7 @@ class Gap:
         return max(0.0, (now if self.ended_at is None else self.ended_at) - self.began_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
+class Late(NamedTuple):
     """An alert that came late; times are the hub's, Unix seconds."""
 
     site: str
@@ -419,7 +418,7 @@ class Health:
             query = query.join(incidents, incidents.c.id == alerts.c.incident)
             query = query.where(*scope.clauses(incidents.c.site, incidents.c.camera))
         with self._database.reading() as connection:
-            found = [Late(**row._mapping) for row in connection.execute(query)]
+            found = [Late(*row) for row in connection.execute(query)]
         return sorted((one for one in found if since <= one.sent_at < until), key=lambda one: one.sent_at)
 
     def came_late(self, ids: Sequence[str], least_s: float = LATE_CARD_S) -> dict[str, float]:
