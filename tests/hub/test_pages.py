@@ -10,6 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector import wire
+from detector.hub.storage.rights import Role
 
 NOON = 1_793_505_600.0
 HOSTILE = '"><script>alert(1)</script>'
@@ -327,3 +331,21 @@ def test_snapshots_are_served_to_people_who_are_logged_in(site: Any, envelope: A
 
 def test_healthz_needs_no_login(site: Any) -> None:
     assert site.visitor().get("/healthz").json() == {"ok": True}
+
+
+def test_people_boxes_and_cameras_stand_as_people_count(site: Any, envelope: Any) -> None:
+    for n in (10, 2, 1):
+        site.somebody(Role.VIEWER, name=f"user{n}")
+        site.parts.keys.trust("shanghai", f"edge{n}", wire.public_key_text(Ed25519PrivateKey.generate()), NOON)
+        site.store.set_health("shanghai", f"edge{n}", {"cameras": {f"cam{n}": {"age_s": 1.0}}}, NOON)
+        told = envelope(n, incident=f"i{n}", camera_title=f"{n} 号机", zone=f"z{n}")
+        told["after"]["camera"] = f"c{n}"
+        site.store.add_alerts([told], NOON)
+    in_order = {
+        "/people": "user{}<", "/edges": "edge{}<", "/health": "edge{}<", "/cameras": ">cam{}<", "/review": ">c{}<",
+        "/": ">z{}<",
+    }  # fmt: skip
+    for path, words in in_order.items():
+        page = site.client.get(path).text
+        places = [page.index(words.format(n)) for n in (1, 2, 10)]
+        assert places == sorted(places), path

@@ -21,6 +21,7 @@ from detector.hub.access.audit import Audit
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import RIGHTS, Principal, Right, Role, Scope
 from detector.hub.storage.schema import recovery_codes, sessions, tokens, users
+from detector.names import natural
 from detector.values import DAY_S
 
 # Letters of any script, and little else: a name is part of addresses and of `token:NAME`.
@@ -102,10 +103,10 @@ class People:
 
     def users(self, scope: Scope) -> list[User]:
         """Those who see nothing beyond a scope, by name; the disabled ones last."""
-        query = select(users).order_by(users.c.disabled_at.is_not(None), users.c.name)
         with self._reading() as connection:
-            found = [_user(row) for row in connection.execute(query)]
-        return [user for user in found if scope.covers(user.scope)]
+            found = [_user(row) for row in connection.execute(select(users))]
+        found = [user for user in found if scope.covers(user.scope)]
+        return sorted(found, key=lambda user: (user.disabled_at is not None, natural(user.name)))
 
     def user(self, name: str) -> User | None:
         """One user."""

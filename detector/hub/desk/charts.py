@@ -11,6 +11,7 @@ from typing import Any
 from detector.hub.desk.overview import Found, Happened
 from detector.hub.storage.stored import Clip, StoredIncident
 from detector.hub.storage.tuning import Judged
+from detector.names import natural
 from detector.values import IncidentKind, Severity
 
 FEW_ACTS = 500  # drawn on one time line at most
@@ -81,9 +82,9 @@ def day_rows(
         hours = found.setdefault((one.site, one.camera), {})
         hours.setdefault(hour_of(one.at), Counter())[one.severity] += 1
 
-    def badness(camera: tuple[str, str]) -> tuple[list[int], str]:
+    def badness(camera: tuple[str, str]) -> tuple[list[int], Any]:
         told = sum(found[camera].values(), Counter())
-        return [-told[severity] for severity in WORST_FIRST], titles.get(camera, camera[1])
+        return [-told[severity] for severity in WORST_FIRST], natural(titles.get(camera, camera[1]))
 
     return [
         DayRow(

@@ -12,6 +12,7 @@ from typing import Any
 
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.stored import Edge
+from detector.names import natural
 
 SILENT_S = 20.0  # age of the last frame when it was reported
 MOST_OF_AN_EDGE = 200  # whose pictures and zones the hub takes, too
@@ -81,7 +82,7 @@ def camera_states(edges: Iterable[Edge], now: float, scope: Scope = EVERYWHERE) 
         for name, fields in reported(edge.health)
         if scope.sees(edge.site, name)
     ]
-    return sorted(states, key=lambda camera: (camera.is_fine, camera.site, camera.edge, camera.name))
+    return sorted(states, key=lambda camera: (camera.is_fine, natural(camera.site, camera.edge, camera.name)))
 
 
 def told_of(cameras: Iterable[CameraState]) -> tuple[list[CameraState], int]:
@@ -102,7 +103,7 @@ def by_name(titles: Mapping[tuple[str, str], str]) -> dict[str, str]:
     called: dict[str, set[str]] = {}
     for (_, name), title in titles.items():
         called.setdefault(name, set()).add(title)
-    return {name: " / ".join(sorted(found)) for name, found in called.items()}
+    return {name: " / ".join(sorted(found, key=natural)) for name, found in called.items()}
 
 
 def overview(cameras: Iterable[CameraState]) -> Overview:

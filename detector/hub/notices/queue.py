@@ -46,6 +46,7 @@ from detector.hub.storage.schema import (
 )
 from detector.hub.storage.stored import CLEARED
 from detector.hub.watch.alarms import Alarm, Alarms, is_seen
+from detector.names import natural
 from detector.values import DAY_S, IncidentKind, Severity
 
 logger = logging.getLogger(__name__)
@@ -203,9 +204,9 @@ class Notices:
     def targets(self, scope: Scope = EVERYWHERE) -> list[Target]:
         """Those that somebody may know of: made by one who sees no more than they do."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(notice_targets).order_by(notice_targets.c.name))
+            rows = connection.execute(select(notice_targets))
             found = [Target(**{**row._mapping, "scope": Scope.of(row.scope)}) for row in rows]
-        return [target for target in found if is_inside(target.scope, scope)]
+        return sorted((one for one in found if is_inside(one.scope, scope)), key=lambda one: natural(one.name))
 
     def target(self, number: int, scope: Scope = EVERYWHERE) -> Target | None:
         """One of them."""

@@ -29,7 +29,7 @@ from detector.hub.pages.view import Form, View, needs
 from detector.hub.parts import Parts
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Edge
-from detector.names import is_name
+from detector.names import is_name, natural
 from detector.wire import public_key_text
 
 logger = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ def _boxes(view: View) -> dict[str, Any]:
     cameras = camera_states(list(heard.values()), view.now, view.scope)
     turning = view.parts.rotations.all()
     boxes = []
-    for (site, edge), keys in sorted(view.parts.keys.all(view.scope).items()):
+    for (site, edge), keys in view.parts.keys.all(view.scope).items():
         known, turn = heard.get((site, edge)), turning.get((site, edge))
         state = _state(keys[0], known, cameras)
         version = (known.health or {}).get("version") if known else None
@@ -226,8 +226,8 @@ def _boxes(view: View) -> dict[str, Any]:
                 version[:40] if isinstance(version, str) else "",
             )
         )  # fmt: skip
-    boxes.sort(key=lambda box: (box.state == REVOKED, box.site, box.edge))
-    sites = sorted({box.site for box in boxes} | {site for site, _ in view.scope.places or ()})
+    boxes.sort(key=lambda box: (box.state == REVOKED, natural(box.site, box.edge)))
+    sites = sorted({box.site for box in boxes} | {site for site, _ in view.scope.places or ()}, key=natural)
     return {
         "boxes": boxes,
         "knocks": view.parts.keys.knocks.all(view.scope),

@@ -25,6 +25,7 @@ from detector.hub.pages.view import Somebody, View
 from detector.hub.storage.budget import ALERT, DIGEST, LANES
 from detector.hub.storage.stored import VERDICTS, Digested, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
+from detector.names import natural
 from detector.values import IncidentKind, Severity
 
 router = APIRouter()
@@ -282,11 +283,11 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
     """The ways to narrow the list that leave a choice."""
     say, chosen = view.say, listing.filters
     places = view.parts.overview.places(view.scope)
-    sites = sorted({place.site for place in places})
+    sites = sorted({place.site for place in places}, key=natural)
     here = [place for place in places if chosen.get("site") in (None, place.site)]
     known = {(place.site, place.camera): place.title for place in here}
     known |= {(one.site, one.name): one.title for one in cameras if chosen.get("site") in (None, one.site)}
-    zones = sorted({place.zone or NO_ZONE for place in here if chosen.get("camera") in (None, place.camera)})
+    zones = {place.zone or NO_ZONE for place in here if chosen.get("camera") in (None, place.camera)}
     today = view.local(view.now).date()
     days = [today - timedelta(days=n) for n in range(DAYS_OFFERED)]
     days += [listing.day] if listing.day and listing.day not in days else []
@@ -295,8 +296,8 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
         "severity": [(severity.value, say(f"severity_{severity.value}")) for severity in reversed(Severity)],
         "kind": [(kind.value, say(f"kind_{kind.value}")) for kind in IncidentKind],
         "site": [(site, site) for site in sites],
-        "camera": sorted(by_name(known).items(), key=lambda camera: camera[1]),
-        "zone": [(zone, say("no_zone") if zone == NO_ZONE else zone) for zone in zones],
+        "camera": sorted(by_name(known).items(), key=lambda camera: natural(camera[1])),
+        "zone": [(zone, say("no_zone") if zone == NO_ZONE else zone) for zone in sorted(zones, key=natural)],
         "verdict": [(UNJUDGED, say("unjudged")), *((verdict, say(f"verdict_{verdict}")) for verdict in VERDICTS)],
     }
     picks = []

@@ -24,6 +24,7 @@ from detector.hub.storage.rights import EVERYWHERE, Right, Scope
 from detector.hub.storage.stored import Edge, is_time
 from detector.hub.watch.alarms import Alarm
 from detector.hub.watch.health import Gap
+from detector.names import natural
 from detector.values import DAY_S
 
 router = APIRouter()
@@ -137,7 +138,7 @@ def _page(view: View) -> dict[str, Any]:
                     _strip(view, recent, watched_since, edge.site, edge.edge, camera.name),
                     _camera_told(edge, camera.name),
                 )
-                for camera in sorted(cameras, key=lambda one: (one.is_fine, one.name))
+                for camera in sorted(cameras, key=lambda one: (one.is_fine, natural(one.name)))
                 if (camera.site, camera.edge) == (edge.site, edge.edge)
             ],
             sum((one.site, one.edge) == (edge.site, edge.edge) for one in late),
@@ -156,7 +157,9 @@ def _page(view: View) -> dict[str, Any]:
         "online": sum(one.state == "online" for one in found),
         "fine": sum(camera.is_fine for camera in cameras),
         "cameras": len(cameras),
-        "replaying": sorted(f"{site} / {edge}" for site, edge in only_replaying if view.scope.sees(site)),
+        "replaying": sorted(
+            (f"{site} / {edge}" for site, edge in only_replaying if view.scope.sees(site)), key=natural
+        ),
         "open": open_gaps,
         "gaps_24h": len(recent),
         "late_24h": len(late),
@@ -191,9 +194,9 @@ def _acknowledged(view: View, edge: Edge) -> dict[str, Alarm]:
     return {kind: alarm for (kind, *_), alarm in view.parts.alarms.acknowledged(losses).items()} if losses else {}
 
 
-def _trouble_first(one: EdgeHealth) -> tuple[bool, bool, str, str]:
+def _trouble_first(one: EdgeHealth) -> tuple[bool, bool, Any]:
     all_seen = all(camera.state.is_fine for camera in one.cameras)
-    return one.state == "online", all_seen, one.edge.site, one.edge.edge
+    return one.state == "online", all_seen, natural(one.edge.site, one.edge.edge)
 
 
 def edge_state(edge: Edge, cameras: list[CameraState]) -> str:

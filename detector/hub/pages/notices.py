@@ -22,6 +22,7 @@ from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
 from detector.hub.texts import LANGUAGES
 from detector.hub.watch.alarm_words import title
+from detector.names import natural
 
 router = APIRouter()
 
@@ -181,7 +182,7 @@ def _page(view: View, status: int = 200, **more: Any) -> Response:
         "last": {target.number: next(iter(kept.log([target.number], limit=1)), None) for target in targets},
         "pictures": pictures,
         "services": SERVICES,
-        "places": sorted({f"{camera.site}/{camera.name}" for camera in cameras} | {camera.site for camera in cameras}),
+        "places": sorted({place for one in cameras for place in (one.site, f"{one.site}/{one.name}")}, key=natural),
         "severities": sorted(RANKS, key=lambda severity: -RANKS[severity]),
         "kinds": KINDS,
         "usual": {"severity": USUAL.severity, "per_hour": USUAL.per_hour, "breaks_through": "on"},

@@ -21,6 +21,7 @@ from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.storage.wanted import Wanted
 from detector.hub.texts import Phrases
+from detector.names import natural
 from detector.values import IncidentKind
 
 router = APIRouter()
@@ -98,7 +99,7 @@ def orientation(
         outlines=[zone for zone in drawable(said.get("zones")) if zone["kind"] == "storage"],
         ticks=_ticks(view, first, last),
         zones=[
-            _zone_day(view, name, found, (first, last), incidents) for name, found in sorted(minutes.items())
+            _zone_day(view, name, minutes[name], (first, last), incidents) for name in sorted(minutes, key=natural)
         ],
     )  # fmt: skip
 

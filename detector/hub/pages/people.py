@@ -17,6 +17,7 @@ from detector.hub.edges.cameras import camera_states
 from detector.hub.edges.known import Known
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.storage.rights import EVERYWHERE, Right, Role, Scope
+from detector.names import natural
 from detector.values import DAY_S
 
 router = APIRouter()
@@ -223,10 +224,10 @@ def _places(view: View, also: Scope = EVERYWHERE) -> list[Place]:
             cameras.setdefault(site, {}).update({name: cameras.get(site, {}).get(name, name)} if name else {})
     places = [
         place
-        for site in sorted(cameras)
+        for site in sorted(cameras, key=natural)
         for place in (
             Place(site, site, False),
-            *(Place(f"{site}/{name}", title, True) for name, title in sorted(cameras[site].items())),
+            *(Place(f"{site}/{name}", cameras[site][name], True) for name in sorted(cameras[site], key=natural)),
         )
     ]
     unheard = set(Known.of(view.store.database, view.scope).unheard(place.name for place in places))

@@ -21,6 +21,7 @@ from detector.hub.storage.budget import ALERT, DIGEST
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.storage.wanted import Wanted
+from detector.names import natural
 
 router = APIRouter()
 
@@ -148,7 +149,7 @@ def _cameras(view: View, desk: Desk, waiting: list[Any]) -> list[tuple[str, str]
     states = view.cameras
     titles = by_name({(state.site, state.name): state.title for state in states})
     names = {one.camera for one in waiting} | ({desk.camera} if desk.camera else set())
-    return sorted((name, titles.get(name, name)) for name in names)
+    return sorted(((name, titles.get(name, name)) for name in names), key=lambda camera: natural(camera[1], camera[0]))
 
 
 def _written_place(harm: int, incident: StoredIncident) -> str:

@@ -20,6 +20,7 @@ from detector.hub.storage.rights import Right
 from detector.hub.storage.store import configured_score, tuned_version
 from detector.hub.storage.stored import Edge, Threshold
 from detector.hub.storage.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
+from detector.names import natural
 from detector.values import DAY_S, IncidentKind
 
 logger = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ def _tunings(view: View, changes: list[Threshold], place: Place | None = None) -
             set_there[place],
             configured_score(healths.get(place[:2]), *place[2:]),
         )
-        for place in sorted({*set_there, *judged})
+        for place in sorted({*set_there, *judged}, key=lambda place: natural(*place))
     ]
 
 
@@ -177,7 +178,7 @@ def _answers(view: View) -> list[dict[str, Any]]:
         wanted.setdefault((change.site, change.edge), change.version)
     known: dict[tuple[str, str], Edge] = {(edge.site, edge.edge): edge for edge in view.edges}
     answers = []
-    for (site, edge), version in sorted(wanted.items()):
+    for (site, edge), version in sorted(wanted.items(), key=lambda edge: natural(*edge[0])):
         heard = known.get((site, edge))
         health = heard.health if heard else None
         tuned = (health or {}).get("tuned")

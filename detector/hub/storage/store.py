@@ -57,6 +57,7 @@ from detector.hub.storage.stored import (
 )
 from detector.hub.storage.tuning import Judged
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted
+from detector.names import natural
 
 KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
@@ -293,21 +294,18 @@ class Store:
             .subquery()
         )
         both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
-        query = (
-            select(
-                edges,
-                func.coalesce(missing.c.missing, 0).label("missing"),
-                func.coalesce(missing.c.dropped, 0).label("dropped"),
-            )
-            .select_from(both)
-            .order_by(edges.c.site, edges.c.edge)
-        )
+        query = select(
+            edges,
+            func.coalesce(missing.c.missing, 0).label("missing"),
+            func.coalesce(missing.c.dropped, 0).label("dropped"),
+        ).select_from(both)
         with self._reading() as connection:
             found = [
                 Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
                 for row in connection.execute(query)
             ]
-        return [edge for edge in found if scope.sees(edge.site)]
+        found = [edge for edge in found if scope.sees(edge.site)]
+        return sorted(found, key=lambda edge: natural(edge.site, edge.edge))
 
     def only_replaying(self) -> set[tuple[str, str]]:
         """Site and name of edges that publish replays and never said that they watch anything: none misses them."""
