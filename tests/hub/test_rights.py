@@ -140,7 +140,6 @@ TABLE: dict[str, set[Role] | str] = {
     "GET /api/cameras": ALL,
     "GET /api/stats": ALL,
     "GET /tuning": {OWNER, ADMIN, REVIEWER},
-    "GET /tuning/card": {OWNER, ADMIN, REVIEWER},
     "GET /tuning/edges": {OWNER, ADMIN, REVIEWER},
     "POST /tuning": MANAGERS,
     "HEAD /api/clips/{incident_id}/{segment}": SIGNED,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from detector.alerts.outbox import Outbox
 from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
-from detector.hub.pages.tuning import DRAWN
+from detector.hub.pages.tuning import FEW
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store, configured_score
 from detector.hub.storage.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
@@ -233,7 +234,7 @@ def test_a_proposal_is_shown_applied_and_taken_back(site: Any, envelope: Build) 
     assert "提到 0.41：误报 5 起里会少 5 起，属实 20 起里会漏 0 起" in text_of(page)
     assert page.text.count('<circle class="true"') == 20 and page.text.count('<circle class="false"') == 5
     apply = form_of(page, "apply")
-    assert site.client.post("/tuning", data=apply).headers["location"] == "/tuning"
+    assert site.client.post("/tuning", data=apply).headers["location"].startswith("/tuning?site=shanghai&")
     site.client.post("/tuning", data=apply)  # twice is once
     (change,) = site.store.thresholds()
     assert (change.least_score, change.before, change.user, change.at) == (0.41, None, "owner", NOON)
@@ -315,26 +316,43 @@ def test_an_edge_that_tells_of_no_score_asks_for_none(health: Any) -> None:
     assert configured_score(health, "cam3", "lingering") == 0.0
 
 
-def test_cards_beyond_the_first_draw_their_dots_when_they_are_scrolled_to(site: Any, envelope: Build) -> None:
-    cameras = [f"cam{n:02d}" for n in range(DRAWN + 2)]
-    told = [envelope(n, incident=name) for n, name in enumerate(cameras, 1)]
-    for name, fields in zip(cameras, told, strict=True):
-        fields["after"]["camera"] = fields["camera"] = name
-    site.store.add_alerts(told, NOON)
-    for name in cameras:
-        site.store.add_verdict(name, "owner", "false", "", NOON)
+def test_the_page_shows_the_few_places_where_a_change_helps_most_and_folds_the_others(
+    site: Any, envelope: Build
+) -> None:
+    falses = {f"cam{n}": n for n in range(1, FEW + 3)}  # the more of a camera's are false, the more a change may spare
+    judged = [(name, n) for name, count in falses.items() for n in range(count)]
+    for seq, (name, n) in enumerate(judged, 1):
+        told = envelope(seq, incident=f"{name}-{n}", edge="box2")
+        told["after"]["camera"] = told["camera"] = name
+        site.store.add_alerts([told], NOON)
+        site.store.add_verdict(f"{name}-{n}", "owner", "false", "", NOON)
+    tell(site.store, envelope)  # all that a proposal needs, and fewer false ones than others have
+    set_score(site.store, 0.6, None, edge="box2", camera="cam1")
     page = site.client.get("/tuning").text
-    assert page.count('<section class="tuning"') == len(cameras)
-    assert page.count('<circle class="false"') == page.count("<tbody>") == DRAWN
-    asked = [html.unescape(path) for path in re.findall(r'hx-get="(/tuning/card[^"]*)"', page)]
-    assert [path.partition("camera=")[2] for path in asked] == [
-        f"{name}&kind=label_photography" for name in cameras[-2:]
-    ]
-    card = site.client.get(asked[1]).text
-    assert f'href="/incidents/{cameras[-1]}"' in card and card.count("<tbody>") == 1 and "hx-get" not in card
-    elsewhere = site.somebody(Role.REVIEWER, ["shanghai/cam00"])
-    assert elsewhere.get(asked[1]).status_code == 404
-    for odd in ("/tuning/card", asked[1].replace("box1", "box2")):
+    cards = re.findall(r"<h2>(\S+) · 拍摄面单</h2>", page)
+    assert cards == ["cam3", *(f"cam{n}" for n in range(FEW + 2, 3, -1))]
+    whole, *folded = page.split('<details class="rest">')
+    assert whole.count('<circle class="true"') == 20 and all("<circle class" not in one for one in folded)
+    lines = [re.findall(r'href="/tuning\?([^"]+)"', one) for one in folded]
+    assert [[html.unescape(line).partition("camera=")[2][:4] for line in found] for found in lines] == [
+        ["cam1"], ["cam3", "cam2"], [],
+    ]  # fmt: skip
+    assert "改过的门槛" in folded[0] and "还没有建议的" in folded[1] and "改动记录" in folded[2]
+
+
+def test_one_place_has_a_page_of_its_own(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    set_score(site.store, 0.3, None, camera="cam1")
+    place = urlencode(dict(zip(("site", "edge", "camera", "kind"), PLACE, strict=True)))
+    page = site.client.get(f"/tuning?{place}")
+    assert page.text.count('<section class="tuning') == 1 and "提到 0.41" in text_of(page)
+    assert page.text.count('<circle class="true"') == 20 and "改动记录" not in page.text
+    back = site.client.post("/tuning", data=form_of(page, "apply")).headers["location"]
+    assert back == f"/tuning?{place}"
+    page = site.client.get(back)
+    assert "现在的门槛：0.41" in text_of(page) and '<details class="rest" open>' in page.text
+    assert site.somebody(Role.REVIEWER, ["shanghai/cam00"]).get(back).status_code == 404
+    for odd in ("/tuning?site=shanghai", back.replace("box1", "box2")):
         assert site.client.get(odd).status_code == 404
 
 

@@ -28,12 +28,11 @@ router = APIRouter()
 
 JUDGED_S = 90 * DAY_S  # older verdicts speak of a camera, and a model, that may be others by now
 MOST_CHANGES = 100
-DRAWN = 12  # cards that a page holds whole; the others are asked for when they are scrolled to
+FEW = 5  # places that are shown whole: those where a change helps most; of the others a line each
 KINDS = frozenset(kind.value for kind in IncidentKind)
 
 Reader = Annotated[View, needs(Right.CONFIGURE, Right.JUDGE)]
 Place = tuple[str, str, str, str]  # site, edge, camera, kind
-CARD: dict[str, Any] = {"dots": dots, "most_lost": MOST_LOST, "sure": SURE}
 
 
 @dataclass(frozen=True)
@@ -69,22 +68,38 @@ class Tuning:
         """What its verdicts say."""
         return advise(self.judged, self.in_force)
 
+    @property
+    def state(self) -> str:
+        """`proposed` where a change would help, else `set` where people set a score, else `none`."""
+        if self.advice.proposal:
+            return "proposed"
+        return "none" if self.now is None else "set"
+
+    @property
+    def worth(self) -> tuple[int, int]:
+        """By how many false incidents a change spares, and by how many there are where it spares none."""
+        proposal = self.advice.proposal
+        return proposal.spared if proposal else 0, self.advice.counts["false"]
+
 
 @router.get("/tuning")
-def tuning_page(view: Reader) -> Response:
-    """Least scores by camera and kind: what verdicts propose, what was set by whom, and whether edges took it."""
-    changes = _changes(view)
-    found = sorted(_tunings(view, changes), key=lambda one: (one.advice.proposal is None, -one.advice.counts["false"]))
+def tuning_page(view: Reader, site: str = "", edge: str = "", camera: str = "", kind: str = "") -> Response:
+    """Least scores by camera and kind: what verdicts propose, what was set by whom, and whether edges took it.
+
+    Named in the address, one camera and kind alone.
+    """
+    place, changes = (site, edge, camera, kind), _changes(view)
+    if any(place):
+        shown = [_tuning(view, place)]
+        others, changes = [], shown[0].changes
+    else:
+        found = sorted(_tunings(view, changes), key=lambda one: one.worth, reverse=True)
+        shown, others = found[:FEW], found[FEW:]
     return view.page(
-        "tuning.html", tunings=found, drawn=DRAWN, changes=changes[:MOST_CHANGES], days=round(JUDGED_S / DAY_S),
-        titles=_titles(view), edges=_answers(view), **CARD,
+        "tuning.html", shown=shown, is_one=any(place), changes=changes[:MOST_CHANGES], days=round(JUDGED_S / DAY_S),
+        others={state: [one for one in others if one.state == state] for state in ("proposed", "set", "none")},
+        titles=_titles(view), edges=_answers(view), dots=dots, most_lost=MOST_LOST, sure=SURE,
     )  # fmt: skip
-
-
-@router.get("/tuning/card")
-def tuning_card(view: Reader, site: str = "", edge: str = "", camera: str = "", kind: str = "") -> Response:
-    """One camera and kind, with all that was judged."""
-    return view.page("tuning_card.html", one=_tuning(view, (site, edge, camera, kind)), is_drawn=True, **CARD)
 
 
 @router.get("/tuning/edges")
@@ -102,6 +117,7 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
     """
     place = (fields.get("site", ""), fields.get("edge", ""), fields.get("camera", ""), fields.get("kind", ""))
     found = _tuning(view, place)
+    shown = f"/tuning?{found.query}"
     proposal, back = found.advice.proposal, fields.get("do") == "back"
     evidence: dict[str, Any] = {"back": True}
     if back:
@@ -110,9 +126,9 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
         wanted = proposal.least_score
         evidence = {name: getattr(proposal, name) for name in ("kept", "lost", "spared", "left", "lost_bound")}
     else:
-        return RedirectResponse("/tuning", 303)
+        return RedirectResponse(shown, 303)
     if fields.get("now") != view.written(found.now):
-        return RedirectResponse("/tuning", 303)
+        return RedirectResponse(shown, 303)
     with view.store.database.writing():
         is_set = view.store.set_threshold(
             *place, wanted, expected=found.now, user=view.user, at=view.now, evidence=evidence
@@ -122,7 +138,7 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
     if is_set:
         logger.info("thresholds of %s/%s changed by %s", ascii(place[0]), ascii(place[1]), ascii(view.user))
         view.parts.tell()
-    return RedirectResponse("/tuning", 303)
+    return RedirectResponse(shown, 303)
 
 
 def _changes(view: View) -> list[Threshold]:
