@@ -273,6 +273,16 @@ def test_footage_that_comes_after_it_was_deleted_goes_as_well(keeper: Keeper, wh
     assert len([entry for entry in keeper.audit.entries() if entry.action == "footage_deleted"]) == 2
 
 
+def test_what_is_judged_anew_is_announced_no_longer_and_not_yet_by_its_new_verdict(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    keeper.retention().run(END + 15 * DAY_S)
+    assert [due.rule for due in keeper.retention().announced()] == ["false_alarm"]
+    keeper.judge("one", "authorised")
+    assert keeper.retention().announced() == []
+    keeper.retention().run(END + 24 * DAY_S)
+    assert [due.rule for due in keeper.retention().announced()] == ["authorised"]
+
+
 def test_judging_between_question_and_deletion_is_not_overlooked(keeper: Keeper) -> None:
     keeper.add("one", "false")
     retention = keeper.retention()
