@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,8 @@ from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.schema import dropped
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Edge
+from detector.hub.texts import Phrases
+from detector.hub.watch.alarm_words import title
 from detector.hub.watch.alarms import KINDS, Alarm, Alarms, Sign
 from detector.hub.watch.health import Health, HubState
 from detector.hub.watch.signs import HubNow, signs
@@ -29,6 +32,7 @@ from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 
 GB = 10**9
+UTC = ZoneInfo("UTC")
 FINE = HubState(1000.0, 50 * GB, 100 * GB, True)
 CONFIG = AlarmsConfig()
 
@@ -191,6 +195,17 @@ def test_a_state_opens_once_and_is_over_by_itself(keeper: Keeper) -> None:
     (over,) = keeper.alarms.history()
     assert over.ended_at == NOON + 210  # when it was last seen
     assert keeper.open == []
+
+
+def test_an_overloaded_box_tells_how_many_cameras_it_overlooks(keeper: Keeper) -> None:
+    for behind in (2, 1):
+        cameras = {f"cam{n}": {"age_s": 0.1, "behind": n < behind} for n in range(3)}
+        found = signs([edge(cameras=cameras)], HubNow(FINE, NOON - 9000, key="ours"), CONFIG, NOON)
+        keeper.judge(*found, times=70)
+        (alarm,) = keeper.open
+        assert (
+            title(alarm, Phrases("zh"), UTC) == f"边缘设备 shanghai / box1 忙不过来：3 路摄像机中有 {behind} 路看得太少"
+        )
 
 
 def test_it_must_have_lasted_and_a_blink_is_neither_an_alarm_nor_the_end_of_one(keeper: Keeper) -> None:

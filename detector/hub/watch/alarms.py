@@ -208,7 +208,7 @@ class Alarms:
         row = {
             "kind": sign.kind, "site": sign.site, "edge": sign.edge, "camera": sign.camera,
             "severity": KINDS[sign.kind].severity, "began_at": min(since, now), "raised_at": now, "seen_at": now,
-            "counted": sign.count, "facts": {**sign.facts, "n": sign.count - before},
+            "counted": sign.count, "facts": _facts(sign, sign.count - before),
         }  # fmt: skip
         return _alarm(connection.execute(alarms.insert().returning(alarms), row).one())
 
@@ -216,7 +216,7 @@ class Alarms:
         """It lasts; what is told of it is brought up to date."""
         is_anew = sign.count < alarm.counted and not KINDS[sign.kind].heals
         n = alarm.facts.get("n", 0) + sign.count - (0 if is_anew else alarm.counted)
-        facts = {**sign.facts, "n": n}
+        facts = _facts(sign, n)
         values: dict[str, Any] = {"seen_at": now, "counted": sign.count}
         if facts != alarm.facts:
             values["facts"] = facts
@@ -287,6 +287,11 @@ class Alarms:
         for alarm in self.open(scope):
             found[alarm.kind] = found.get(alarm.kind, 0) + 1
         return found
+
+
+def _facts(sign: Sign, n: int) -> dict[str, Any]:
+    """What an alarm's text is made with; of a loss also how much is not known of yet, as `n`."""
+    return {**sign.facts, "n": n} if KINDS[sign.kind].is_loss else dict(sign.facts)
 
 
 def is_seen(alarm: Alarm, scope: Scope) -> bool:
