@@ -1019,6 +1019,15 @@ def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scen
                 assert page.evaluate(TOO_SMALL) == [], (language, path, width)
 
 
+def test_the_way_to_the_next_incident_stands_beside_the_name_of_this_one_on_a_phone(scene: Scene) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", camera_title="Gate", started_at_unix=time.time() - n)
+    page = scene.page("incidents/i1", viewport=PHONE)
+    name, when, ways = (page.locator(f".item .title {part}").bounding_box() for part in ("h1", "p:has(time)", "nav"))
+    assert ways["y"] < name["y"] + name["height"] and ways["x"] > name["x"] + name["width"]
+    assert when["y"] >= ways["y"] + ways["height"]
+
+
 @pytest.mark.parametrize("width", [320, 480, 1024, 1200, 1440])
 def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None:
     scene.alert("inc")
