@@ -158,6 +158,13 @@ def test_after_a_change_of_password_the_login_page_says_so_and_knows_the_user(si
     assert "密码已修改" not in site.visitor().get("/login").text
 
 
+def test_the_login_page_says_what_to_do_about_a_forgotten_password(site: Any) -> None:
+    page = site.visitor().get("/login").text
+    assert "“人员”里点您的名字，再点“重置密码”" in page and "labelwatch user reset" in page
+    person = site.somebody(Role.OWNER, name="li").get("/people/owner").text
+    assert "重置密码" in person and ">人员<" in person
+
+
 def test_guessing_is_slowed_down_and_a_right_password_is_not(site: Any) -> None:
     visitor = site.visitor()
     statuses = [visitor.post("/login", data={"user": f"u{n}", "password": "x"}).status_code for n in range(12)]
