@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from itertools import combinations
 from typing import Any
 
@@ -22,6 +23,7 @@ from detector.credentials.codes import (
     join_request,
     knows_code,
     make_code,
+    make_password,
     parse_code,
     read_join_answer,
     read_join_request,
@@ -32,6 +34,12 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CODE = parse_code("000000000000" + check_symbol("000000000000"))
 codes = st.text(ALPHABET, min_size=12, max_size=12).map(lambda symbols: symbols + check_symbol(symbols))
 noise = st.sampled_from(["", "-", " ", "–", "\u00a0", "--"])
+
+
+def test_a_password_told_by_phone_has_no_symbols_that_look_alike() -> None:
+    made = {make_password() for _ in range(200)}
+    assert len(made) == 200
+    assert all(re.fullmatch(r"[0-9a-hjkmnp-tv-z]{4}(-[0-9a-hjkmnp-tv-z]{4}){4}", one) for one in made)
 
 
 @given(codes, st.data())

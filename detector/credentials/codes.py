@@ -69,6 +69,12 @@ def make_code() -> str:
     return grouped(symbols + check_symbol(symbols))
 
 
+def make_password() -> str:
+    """A password of 100 random bits for somebody else to type, told by phone: no two of its symbols look alike."""
+    groups = ("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(5))
+    return "-".join(groups).lower()
+
+
 def grouped(code: str) -> str:
     """A code of thirteen symbols as people read it."""
     first, second, _ = GROUPS

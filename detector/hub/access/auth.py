@@ -28,6 +28,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 
+from detector.credentials.codes import make_password
 from detector.hub.access import second_step
 from detector.hub.access.people import HANDLE, People, as_name
 from detector.hub.access.seal import Seal, SealBroken
@@ -189,7 +190,7 @@ class Gate:
         """
         if self.people.has_users():
             return None
-        login = {"user": FIRST_USER, "password": secrets.token_urlsafe(12)}
+        login = {"user": FIRST_USER, "password": make_password()}
         file = data_dir / FIRST_LOGIN
         file.unlink(missing_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
@@ -342,7 +343,7 @@ class Gate:
             TooManyTries: Of this by the same person.
         """
         self._take_making(by, at)
-        password = secrets.token_urlsafe(12)
+        password = make_password()
         until = at + ONE_TIME_S
         self.people.add(by, name, self._hash(password), at, role=role, scope=scope, one_time_until=until)
         return password
@@ -355,7 +356,7 @@ class Gate:
             TooManyTries: Of this by the same person.
         """
         self._take_making(by, at)
-        password = secrets.token_urlsafe(12)
+        password = make_password()
         self.people.set_password(by, name, self._hash(password), at, one_time_until=at + ONE_TIME_S)
         return password
 
