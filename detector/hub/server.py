@@ -16,6 +16,7 @@ import segno
 import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -61,15 +62,17 @@ class _Static(StaticFiles):
     """Static files, asked for anew with their fingerprint when they change."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """A file, kept by the browser."""
+        """A file, kept by the browser: its address is another one when it changes."""
         answer = super().file_response(*args, **kwargs)
-        answer.headers["Cache-Control"] = "public, max-age=86400"
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return answer
 
 
 def create_app(parts: Parts) -> ASGIApp:
     """The hub's pages as an ASGI application."""
     app = FastAPI(title="labelwatch hub", openapi_url=None)
+    # No page that another site can have a browser open holds a secret, which its length could give away (BREACH).
+    app.add_middleware(GZipMiddleware, compresslevel=6)
     app.add_middleware(Timed, metrics=parts.metrics)
     add_pages(app, parts)
     app.mount("/static", _Static(directory=STATIC))

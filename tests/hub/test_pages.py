@@ -349,3 +349,21 @@ def test_people_boxes_and_cameras_stand_as_people_count(site: Any, envelope: Any
         page = site.client.get(path).text
         places = [page.index(words.format(n)) for n in (1, 2, 10)]
         assert places == sorted(places), path
+
+
+def test_pages_and_what_they_are_made_of_travel_small_and_are_kept(site: Any) -> None:
+    """Over a phone's slow link; what is compressed already, such as pictures, stays as it is."""
+    page = site.client.get("/")
+    files = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js)\?v=\w+)"', page.text)
+    assert len(files) >= 5
+    for answer in (page, *map(site.client.get, files)):
+        whole, sent = len(answer.content), answer.num_bytes_downloaded
+        assert whole < 1000 or (answer.headers["content-encoding"], sent < 0.45 * whole) == ("gzip", True), answer.url
+    assert all("immutable" in site.client.get(file).headers["cache-control"] for file in files)
+    plain = site.visitor(**{"Accept-Encoding": "identity"}).get(files[0])
+    assert "content-encoding" not in plain.headers and plain.content == site.client.get(files[0]).content
+
+
+def test_pictures_are_not_compressed_once_more(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1, snapshot=b"\xff\xd8\xff" + bytes(5000))], NOON)
+    assert "content-encoding" not in site.client.get("/incidents/inc-1/snapshot").headers
