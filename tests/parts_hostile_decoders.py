@@ -152,8 +152,8 @@ def _commands(folder: Path) -> tuple[Check, list[bytes]]:
     zone = {"name": "bulk", "kind": "storage", "polygon": [[0, 0], [1, 0], [1, 1]]}
     seeds = [
         wire.ack_payload(["a", "b"]),
-        wire.thresholds_payload(3, {"cam3": {"lingering": 0.5}}, user="wang", at=1.8e9),
-        wire.zones_payload(3, {"cam3": [zone]}, user="wang", at=1.8e9),
+        wire.command_payload(3, {"cam3": {"lingering": 0.5}}, user="wang", at=1.8e9),
+        wire.command_payload(3, {"cam3": [zone]}, user="wang", at=1.8e9),
         wire.ask_picture_payload("cam3", large=True),
         wire.rotate_payload("id", None),
     ]

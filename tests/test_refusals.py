@@ -81,9 +81,9 @@ def test_versions_and_disks_are_refused_as_codes(tmp_path: Path) -> None:
     ):
         zoned.accept(command(version, {"cam1": [zone("other")]}))
         assert zoned.health()["refused_causes"] == [code]
-    tuned.accept(wire.thresholds_payload(1, {"cam1": {"theft": 0.5}}, user="owner", at=1000.0))
+    tuned.accept(wire.command_payload(1, {"cam1": {"theft": 0.5}}, user="owner", at=1000.0))
     assert tuned.health()["refused_causes"] == [{"code": "no_such_kind", "kind": "theft"}]
-    tuned.accept(wire.thresholds_payload(1, {"cam1": {"tamper": 7.0}}, user="owner", at=1000.0))
+    tuned.accept(wire.command_payload(1, {"cam1": {"tamper": 7.0}}, user="owner", at=1000.0))
     assert tuned.health()["refused_causes"] == [{"code": "malformed"}]
     (tmp_path / "a" / FILE).unlink()
     (tmp_path / "a" / FILE).mkdir()

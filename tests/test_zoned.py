@@ -38,7 +38,7 @@ def edge(folder: Path, *names: str, zones: list[Zone] | None = None) -> EdgeConf
 
 def command(version: int, state: dict[str, Any]) -> bytes:
     """As the hub writes it."""
-    return wire.zones_payload(version, state, user="anna", at=1_793_505_600.0)
+    return wire.command_payload(version, state, user="anna", at=1_793_505_600.0)
 
 
 def names(zoned: Zoned, camera: str = "cam1") -> list[str]:
@@ -179,7 +179,7 @@ STATES = st.dictionaries(NAMES, st.lists(ZONES, max_size=4), max_size=3)
 @given(st.integers(1, wire.LATEST_VERSION), STATES)
 def test_a_command_comes_out_as_it_went_in(version: int, state: dict[str, Any]) -> None:
     got = wire.decode_zones(command(version, state))
-    assert got[:2] == (version, state) and got[2] == {"user": "anna", "at_unix": 1_793_505_600.0}
+    assert got[:2] == (version, state) and got[2] == wire.Said("anna", 1_793_505_600.0)
 
 
 JSON = st.recursive(

@@ -25,13 +25,13 @@ from detector.wire.clips import SIDE, clip_claim, clip_headers, verify_clip
 from detector.wire.commands import (
     MOST_POINTS,
     MOST_ZONES,
+    Said,
     ThresholdState,
     ZoneState,
     check_newer,
+    command_payload,
     decode_thresholds,
     decode_zones,
-    thresholds_payload,
-    zones_payload,
 )
 from detector.wire.health import decode_word, from_edge
 from detector.wire.hub_words import check_to_edge, to_edge
@@ -65,6 +65,7 @@ __all__ = [
     "ROOT",
     "SCHEMA",
     "SIDE",
+    "Said",
     "ThresholdState",
     "Topics",
     "ZoneState",
@@ -79,6 +80,7 @@ __all__ = [
     "check_to_edge",
     "clip_claim",
     "clip_headers",
+    "command_payload",
     "cut_off",
     "decode",
     "decode_alert",
@@ -105,10 +107,8 @@ __all__ = [
     "public_key_text",
     "rotate_payload",
     "signed",
-    "thresholds_payload",
     "to_edge",
     "topic_owner",
     "verify",
     "verify_clip",
-    "zones_payload",
 ]

@@ -18,7 +18,7 @@ def to_edge(topic: str, payload: bytes, key: Ed25519PrivateKey, at: float) -> by
 
     Args:
         topic: Where it will be said: `ack` or below `cmd/` of an edge.
-        payload: The hub's, such as `ack_payload` and `zones_payload` make.
+        payload: The hub's, such as `ack_payload` and `command_payload` make.
         key: The hub's.
         at: Unix seconds now; becomes `at_unix` where the payload has none.
 

@@ -23,7 +23,7 @@ MINE, THEIRS = wire.Topics("north", "box-1"), wire.Topics("north", "box-2")
 NOON = 1_793_505_600.0
 ACK = wire.ack_payload(["a"])
 WISH = wire.ask_picture_payload("gate", large=False)
-STATE = wire.thresholds_payload(3, {}, user="owner", at=NOON - 86400)
+STATE = wire.command_payload(3, {}, user="owner", at=NOON - 86400)
 
 
 class Watch:

@@ -124,7 +124,7 @@ def test_a_command_carries_all_cameras_of_an_edge_and_leaves_out_those_that_went
     zones.set_zones(PLACE, None, expected=1, user="ben", at=NOON + 1)
     commands = {topic: wire.decode_zones(payload) for topic, payload in zones.commands()}
     version, state, said = commands[TOPICS.zones]
-    assert (version, state, said["user"]) == (3, {"cam9": [zone("cam9")]}, "ben")
+    assert (version, state, said.user) == (3, {"cam9": [zone("cam9")]}, "ben")
     assert commands[wire.Topics("suzhou", "box1").zones][:2] == (1, {"cam3": [zone("cam3")]})
 
 

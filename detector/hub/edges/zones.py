@@ -189,7 +189,7 @@ class Zones:
             if change.zones is not None:
                 state[change.camera] = change.zones
         return [
-            (wire.Topics(*edge).zones, wire.zones_payload(one.version, states[edge], user=one.user, at=one.at))
+            (wire.Topics(*edge).zones, wire.command_payload(one.version, states[edge], user=one.user, at=one.at))
             for edge, one in last.items()
         ]
 

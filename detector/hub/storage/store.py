@@ -574,7 +574,7 @@ class Store:
         return [
             (
                 wire.Topics(*edge).thresholds,
-                wire.thresholds_payload(last.version, _filled(states[edge]), user=last.user, at=last.at),
+                wire.command_payload(last.version, _filled(states[edge]), user=last.user, at=last.at),
             )
             for edge, last in latest.items()
         ]
