@@ -6,6 +6,8 @@ stands now; `changes` numbers every change of an incident, so that an open page 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -33,6 +35,21 @@ BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 INCIDENT = BYTEWISE
 
 
+def _required(kind: Any, *names: str) -> list[Column[Any]]:
+    """Columns that are never null."""
+    return [Column(name, kind, nullable=False) for name in names]
+
+
+def _key(*names: str) -> list[Column[Any]]:
+    """Columns of text that name a row together."""
+    return [Column(name, Text, primary_key=True) for name in names]
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Has an index hold only rows of which that is so."""
+    return {f"{dialect}_where": text(condition) for dialect in ("sqlite", "postgresql")}
+
+
 def _numbered(name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:
     number = Column("number", NUMBER, primary_key=True, autoincrement=True)
     return Table(name, metadata, number, *columns, sqlite_autoincrement=True)
@@ -41,37 +58,25 @@ def _numbered(name: str, *columns: Column[object] | Index | UniqueConstraint) ->
 alerts = _numbered(
     "alerts",
     Column("id", Text, nullable=False, unique=True),
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("epoch", Text, nullable=False),
+    *_required(Text, "site", "edge", "epoch"),
     Column("seq", BigInteger, nullable=False),
     Column("incident", INCIDENT, nullable=False),
     Column("phase", Text, nullable=False),
-    Column("sent_at", Float, nullable=False),
-    Column("received_at", Float, nullable=False),
+    *_required(Float, "sent_at", "received_at"),
     # The whole envelope as it was signed, but for the picture, which `snapshots` holds: `Store.envelope` joins them.
     Column("envelope", JSON, nullable=False),
     Index("alerts_by_incident", "incident", "sent_at", "seq"),
     # Which numbers of an edge came, where it says that it dropped some.
     Index("alerts_by_number", "site", "edge", "epoch", "seq"),
     # Those that came late, for the page that tells of gaps: `health.LATE` is this condition, word by word.
-    Index(
-        "alerts_late",
-        "sent_at",
-        sqlite_where=text("received_at - sent_at > 60"),
-        postgresql_where=text("received_at - sent_at > 60"),
-    ),
+    Index("alerts_late", "sent_at", **_where("received_at - sent_at > 60")),
 )
 
 streams = Table(
     "streams",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
-    Column("epoch", Text, primary_key=True),
-    Column("lowest", BigInteger, nullable=False),
-    Column("highest", BigInteger, nullable=False),
-    Column("received", BigInteger, nullable=False),
+    *_key("site", "edge", "epoch"),
+    *_required(BigInteger, "lowest", "highest", "received"),
     # Of those that never came, how many the edge said that it dropped.
     Column("dropped", BigInteger, nullable=False, server_default="0"),
 )
@@ -79,11 +84,8 @@ streams = Table(
 # Numbers that an edge said will never come, and why.
 dropped = _numbered(
     "dropped",
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("epoch", Text, nullable=False),
-    Column("first", BigInteger, nullable=False),
-    Column("last", BigInteger, nullable=False),
+    *_required(Text, "site", "edge", "epoch"),
+    *_required(BigInteger, "first", "last"),
     Column("reason", Text, nullable=False),
     Column("at", Float, nullable=False),
     UniqueConstraint("site", "edge", "epoch", "first"),
@@ -93,29 +95,20 @@ incidents = Table(
     "incidents",
     metadata,
     Column("id", INCIDENT, primary_key=True),
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("epoch", Text, nullable=False),
+    *_required(Text, "site", "edge", "epoch"),
     Column("seq", BigInteger, nullable=False),
     Column("sent_at", Float, nullable=False),
-    Column("phase", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("ended_at", Float, nullable=False),
-    Column("labels_low", Integer, nullable=False),
-    Column("labels_best", Integer, nullable=False),
-    Column("labels_high", Integer, nullable=False),
-    Column("record", JSON, nullable=False),
-    Column("announced_clips", JSON, nullable=False),
+    *_required(Text, "phase", "kind", "severity"),
+    *_required(Float, "started_at", "ended_at"),
+    *_required(Integer, "labels_low", "labels_best", "labels_high"),
+    *_required(JSON, "record", "announced_clips"),
     Column("snapshot", NUMBER),
     Column("verdict", Text),
     Column("camera", Text, nullable=False),
     Column("zone", Text),
     Column("score", Float, nullable=False),
     # `alert`, `digest` or `double`, and the shift whose alert budget it takes from: see `budget` and `replays`.
-    Column("told", Text, nullable=False),
-    Column("shift", Text, nullable=False),
+    *_required(Text, "told", "shift"),
     # How bad it is, as one number that the review desk's queue is ordered by: see `harm`.
     Column("harm", BigInteger, nullable=False, server_default="0"),
     # When a replay of recordings brought it; null where it was found while it happened: see `replays`.
@@ -141,22 +134,8 @@ incidents = Table(
     Index("incidents_by_shift", "shift", "told"),
     Index("incidents_by_kind", "kind", "severity", "replayed_at"),
     # The few that replays brought, among the many.
-    Index(
-        "incidents_replayed",
-        "started_at",
-        "site",
-        "edge",
-        "camera",
-        "told",
-        sqlite_where=text("replayed_at IS NOT NULL"),
-        postgresql_where=text("replayed_at IS NOT NULL"),
-    ),
-    Index(
-        "incidents_doubled",
-        "same_as",
-        sqlite_where=text("same_as IS NOT NULL"),
-        postgresql_where=text("same_as IS NOT NULL"),
-    ),
+    Index("incidents_replayed", "started_at", "site", "edge", "camera", "told", **_where("replayed_at IS NOT NULL")),
+    Index("incidents_doubled", "same_as", **_where("same_as IS NOT NULL")),
     Index("incidents_by_camera", "site", "camera", "started_at", "id"),
     # The review desk's queue, and all that it can be narrowed by.
     Index(
@@ -169,20 +148,10 @@ incidents = Table(
         "kind",
         "told",
         "replayed_at",
-        sqlite_where=text("verdict IS NULL"),
-        postgresql_where=text("verdict IS NULL"),
+        **_where("verdict IS NULL"),
     ),
     # How many of them there are, by all that it can be narrowed by.
-    Index(
-        "incidents_waiting",
-        "site",
-        "camera",
-        "kind",
-        "told",
-        "replayed_at",
-        sqlite_where=text("verdict IS NULL"),
-        postgresql_where=text("verdict IS NULL"),
-    ),
+    Index("incidents_waiting", "site", "camera", "kind", "told", "replayed_at", **_where("verdict IS NULL")),
     # All that a least score is proposed from, without reading the few judged ones among the many.
     Index(
         "incidents_judged",
@@ -194,8 +163,7 @@ incidents = Table(
         "kind",
         "score",
         "id",
-        sqlite_where=text("verdict IS NOT NULL"),
-        postgresql_where=text("verdict IS NOT NULL"),
+        **_where("verdict IS NOT NULL"),
     ),
 )
 
@@ -203,9 +171,7 @@ incidents = Table(
 places = Table(
     "places",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("camera", Text, primary_key=True),
-    Column("zone", Text, primary_key=True),
+    *_key("site", "camera", "zone"),
     Column("title", Text, nullable=False),
 )
 
@@ -270,12 +236,10 @@ derived = Table(
     Column("incident", INCIDENT, primary_key=True),
     Column("segment", Integer, primary_key=True, autoincrement=False),
     Column("kind", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    *_required(Text, "name", "state"),
     # Somebody waits for it; the others are made ahead, not before `due_at`.
     Column("urgent", Boolean, nullable=False),
-    Column("due_at", Float, nullable=False),
-    Column("asked_at", Float, nullable=False),
+    *_required(Float, "due_at", "asked_at"),
     Column("tries", Integer, nullable=False),
     Column("changed_at", Float, nullable=False),
     Column("reason", Text),
@@ -291,8 +255,7 @@ verdicts = _numbered(
     Column("incident", INCIDENT, ForeignKey("incidents.id"), nullable=False, index=True),
     Column("user", Text, nullable=False),
     Column("at", Float, nullable=False),
-    Column("verdict", Text, nullable=False),
-    Column("note", Text, nullable=False),
+    *_required(Text, "verdict", "note"),
     Column("withdrawn_by", Text),
     Column("withdrawn_at", Float),
     # One of `reviews.REASONS`, or empty.
@@ -310,11 +273,9 @@ notes = _numbered(
 # Every change of a least score. One that is null leaves it to the edge's own configuration.
 thresholds = _numbered(
     "thresholds",
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
+    *_required(Text, "site", "edge"),
     Column("version", BigInteger, nullable=False),
-    Column("camera", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    *_required(Text, "camera", "kind"),
     Column("least_score", Float),
     Column("before", Float),
     Column("user", Text, nullable=False),
@@ -326,8 +287,7 @@ thresholds = _numbered(
 edges = Table(
     "edges",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
+    *_key("site", "edge"),
     Column("state", Text),
     Column("state_at", Float),
     Column("health", JSON),
@@ -338,8 +298,7 @@ edges = Table(
 
 refusals = _numbered(
     "refusals",
-    Column("topic", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    *_required(Text, "topic", "reason"),
     Column("at", Float, nullable=False),
 )
 
@@ -388,8 +347,7 @@ tokens = _numbered(
     Column("user", Text, ForeignKey("users.name"), nullable=False, index=True),
     Column("role", Text, nullable=False),
     Column("scope", JSON(none_as_null=True)),
-    Column("created_at", Float, nullable=False),
-    Column("expires_at", Float, nullable=False),
+    *_required(Float, "created_at", "expires_at"),
     Column("last_used", Float),
     Column("revoked_at", Float),
 )
@@ -410,14 +368,10 @@ audit = _numbered(
 pictures = Table(
     "pictures",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
-    Column("camera", Text, primary_key=True),
+    *_key("site", "edge", "camera"),
     Column("large", Boolean, primary_key=True),
-    Column("taken_at", Float, nullable=False),
-    Column("received_at", Float, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("height", Integer, nullable=False),
+    *_required(Float, "taken_at", "received_at"),
+    *_required(Integer, "width", "height"),
     Column("jpeg", LargeBinary, nullable=False),
 )
 
@@ -425,8 +379,7 @@ pictures = Table(
 layouts = Table(
     "layouts",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
+    *_key("site", "edge"),
     Column("fields", JSON, nullable=False),
     Column("at", Float, nullable=False),
 )
@@ -434,8 +387,7 @@ layouts = Table(
 # Every change of a camera's zones. Where they are null, those of the edge's own configuration count again.
 zone_changes = _numbered(
     "zone_changes",
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
+    *_required(Text, "site", "edge"),
     Column("version", BigInteger, nullable=False),
     Column("camera", Text, nullable=False),
     Column("zones", JSON(none_as_null=True)),
@@ -447,10 +399,7 @@ zone_changes = _numbered(
 
 zone_proposals = _numbered(
     "zone_proposals",
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("camera", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    *_required(Text, "site", "edge", "camera", "kind"),
     Column("polygon", JSON, nullable=False),
     Column("note", Text, nullable=False),
     Column("incident", INCIDENT),
@@ -467,9 +416,7 @@ zone_proposals = _numbered(
 census = Table(
     "census",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
-    Column("camera", Text, primary_key=True),
+    *_key("site", "edge", "camera"),
     Column("minute", BigInteger, primary_key=True, autoincrement=False),  # since the Unix epoch
     Column("zone", Text, primary_key=True),
     Column("at", Float, nullable=False),
@@ -482,9 +429,7 @@ census = Table(
 census_now = Table(
     "census_now",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
-    Column("camera", Text, primary_key=True),
+    *_key("site", "edge", "camera"),
     Column("at", Float, nullable=False),
     Column("fields", JSON, nullable=False),
 )
@@ -494,40 +439,24 @@ census_now = Table(
 watched = Table(
     "watched",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
-    Column("camera", Text, primary_key=True),
-    Column("since", Float, nullable=False),
-    Column("until", Float, nullable=False),
+    *_key("site", "edge", "camera"),
+    *_required(Float, "since", "until"),
 )
 
 gaps = _numbered(
     "gaps",
     # `hub`, `broker`, `edge` or `camera`: whose absence it was.
-    Column("what", Text, nullable=False),
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("camera", Text, nullable=False),
+    *_required(Text, "what", "site", "edge", "camera"),
     Column("began_at", Float, nullable=False, index=True),
     Column("ended_at", Float),
-    Index(
-        "gaps_open",
-        "what",
-        "site",
-        "edge",
-        "camera",
-        unique=True,
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
-    ),
+    Index("gaps_open", "what", "site", "edge", "camera", unique=True, **_where("ended_at IS NULL")),
 )
 
 # Notices: who is told, of what, and what became of it.
 notice_targets = _numbered(
     "notice_targets",
     Column("name", Text, nullable=False, unique=True),
-    Column("service", Text, nullable=False),
-    Column("language", Text, nullable=False),
+    *_required(Text, "service", "language"),
     # The address, which is a secret: sealed with the key in the data folder, or the name of where it is found.
     Column("sealed", Text),
     Column("url_env", Text),
@@ -562,15 +491,12 @@ notice_rules = _numbered(
 notices = _numbered(
     "notices",
     Column("target", NUMBER, nullable=False),
-    Column("target_name", Text, nullable=False),
-    Column("what", Text, nullable=False),
+    *_required(Text, "target_name", "what"),
     Column("incident", INCIDENT, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    *_required(Text, "severity", "state"),
     Column("reason", Text, nullable=False, server_default=""),
     Column("summary", NUMBER),
-    Column("created_at", Float, nullable=False),
-    Column("due_at", Float, nullable=False),
+    *_required(Float, "created_at", "due_at"),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("tried_at", Float),
     Column("answer", Text, nullable=False, server_default=""),
@@ -591,8 +517,7 @@ notice_place = Table(
 notice_pauses = Table(
     "notice_pauses",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("camera", Text, primary_key=True),
+    *_key("site", "camera"),
     Column("until", Float, nullable=False),
     Column("user", Text, nullable=False),
     Column("at", Float, nullable=False),
@@ -605,9 +530,7 @@ cases = _numbered(
     "cases",
     # Grows with every change by hand, so that nobody overwrites what they haven't seen.
     Column("version", Integer, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("people", Text, nullable=False),
+    *_required(Text, "title", "note", "people"),
     Column("state", Text, nullable=False, index=True),
     Column("made_by", Text, nullable=False),
     Column("made_at", Float, nullable=False),
@@ -619,9 +542,7 @@ case_incidents = Table(
     metadata,
     Column("case", NUMBER, ForeignKey("cases.number"), primary_key=True, autoincrement=False),
     Column("incident", INCIDENT, primary_key=True, index=True),
-    Column("site", Text, nullable=False),
-    Column("camera", Text, nullable=False),
-    Column("added_by", Text, nullable=False),
+    *_required(Text, "site", "camera", "added_by"),
     Column("added_at", Float, nullable=False),
 )
 
@@ -643,8 +564,7 @@ packs = _numbered(
     Column("state", Text, nullable=False),
     # When its maker last said that it is at work, and how many bytes are done of how many.
     Column("told_at", Float, nullable=False),
-    Column("done", BigInteger, nullable=False),
-    Column("total", BigInteger, nullable=False),
+    *_required(BigInteger, "done", "total"),
     Column("size", BigInteger),
     Column("sha256", Text),
     Column("reason", Text, nullable=False),
@@ -661,8 +581,7 @@ retention = Table(
     Column("announced_at", Float, nullable=False, index=True),
     Column("deleted_at", Float, index=True),
     # `age` or `space`, and by which rule: a key of `RetentionConfig`.
-    Column("why", Text, nullable=False),
-    Column("rule", Text, nullable=False),
+    *_required(Text, "why", "rule"),
     Column("bytes", BigInteger, nullable=False),
 )
 
@@ -674,9 +593,7 @@ doomed = Table("doomed", metadata, Column("file", Text, primary_key=True))
 
 edge_keys = _numbered(
     "edge_keys",
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    *_required(Text, "site", "edge", "key"),
     # `active`, `next` (proved, not used yet), `retired` or `revoked`: see `edge_keys`.
     Column("state", Text, nullable=False),
     Column("since", Float, nullable=False),
@@ -698,8 +615,7 @@ join_codes = _numbered(
     Column("site", Text),
     Column("edge", Text),
     Column("made_by", Text, nullable=False),
-    Column("made_at", Float, nullable=False),
-    Column("expires_at", Float, nullable=False),
+    *_required(Float, "made_at", "expires_at"),
     Column("guesses", Integer, nullable=False),
     Column("used_at", Float),
     Column("used_site", Text),
@@ -711,10 +627,8 @@ join_codes = _numbered(
 rotations = Table(
     "rotations",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
-    Column("id", Text, nullable=False),
-    Column("asked_by", Text, nullable=False),
+    *_key("site", "edge"),
+    *_required(Text, "id", "asked_by"),
     Column("asked_at", Float, nullable=False),
     Column("new_key", Text),
     Column("done_at", Float),
@@ -724,13 +638,10 @@ rotations = Table(
 knocks = Table(
     "knocks",
     metadata,
-    Column("site", Text, primary_key=True),
-    Column("edge", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    *_key("site", "edge", "key"),
     Column("reason", Text, nullable=False),
     Column("count", BigInteger, nullable=False),
-    Column("first_at", Float, nullable=False),
-    Column("last_at", Float, nullable=False),
+    *_required(Float, "first_at", "last_at"),
 )
 
 
@@ -738,11 +649,7 @@ knocks = Table(
 alarms = _numbered(
     "alarms",
     # One of `alarms.KINDS`.
-    Column("kind", Text, nullable=False),
-    Column("site", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("camera", Text, nullable=False),
-    Column("severity", Text, nullable=False),
+    *_required(Text, "kind", "site", "edge", "camera", "severity"),
     Column("began_at", Float, nullable=False),
     # When it was raised, which is some time after it began.
     Column("raised_at", Float, nullable=False, index=True),
@@ -753,15 +660,6 @@ alarms = _numbered(
     # How much was lost by then, where it is about losses: only what exceeds it is news.
     Column("counted", BigInteger, nullable=False),
     Column("facts", JSON, nullable=False),
-    Index(
-        "alarms_open",
-        "kind",
-        "site",
-        "edge",
-        "camera",
-        unique=True,
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
-    ),
+    Index("alarms_open", "kind", "site", "edge", "camera", unique=True, **_where("ended_at IS NULL")),
     Index("alarms_by_place", "kind", "site", "edge", "camera", "number"),
 )
