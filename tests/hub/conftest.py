@@ -22,9 +22,11 @@ from typing import Any
 
 import anyio
 import pytest
+from alembic import command
 from anyio.from_thread import BlockingPortal
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import MetaData, select
 
 from detector import wire
 from detector.clock import iso
@@ -37,7 +39,9 @@ from detector.hub.events import Live
 from detector.hub.parts import assemble
 from detector.hub.server import Hub, create_app
 from detector.hub.storage.budget import budget_of
+from detector.hub.storage.database import Database, migration
 from detector.hub.storage.rights import CONSOLE, Role, Scope
+from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
 from tests.conftest import part_missing
 
@@ -198,6 +202,20 @@ def sqlite_url(file: Path) -> str:
     if not file.exists():
         file.write_bytes(_newest_shape())
     return f"sqlite:///{file}"
+
+
+def make_older(database: Database, revision: str) -> None:
+    """Give a database an older shape, with all of its rows that have room there."""
+    with database.writing() as connection:
+        rows = {table.name: connection.execute(select(table)).mappings().all() for table in metadata.sorted_tables}
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        command.upgrade(migration(connection), revision)
+        older = MetaData()
+        older.reflect(connection)
+        for table in older.sorted_tables:
+            for row in rows.get(table.name, ()):
+                connection.execute(table.insert(), {name: row[name] for name in table.c.keys() & row.keys()})
 
 
 def make_hub(config: HubConfig, *, lan: bool = False) -> Hub:

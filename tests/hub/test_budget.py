@@ -13,18 +13,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from alembic import command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import Calendar, HubConfig, Shift
 from detector.hub.storage.budget import ALERT, DIGEST, Budget, budget_of
-from detector.hub.storage.database import migration
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Digested
 from detector.hub.storage.wanted import Wanted
 from detector.shifts import Shifts
-from tests.hub.conftest import make_envelope, sqlite_url
+from tests.hub.conftest import make_envelope, make_older, sqlite_url
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0  # 2026-11-01 12:00 in Shanghai
@@ -239,8 +237,7 @@ def test_incidents_of_before_lanes_get_theirs_when_the_hub_is_updated(tmp_path: 
     store = Store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
     old = [envelope(1, incident="a"), envelope(2, incident="b", severity="info", zone=None), envelope(3, incident="c")]
     store.add_alerts(old, NOON)
-    with store.database.writing() as connection:
-        command.downgrade(migration(connection), "0001")
+    make_older(store.database, "0001")
     store.close()
     again = Store(f"sqlite:///{tmp_path / 'hub.sqlite'}", Budget(2))
     assert lanes(again) == {"a": ALERT, "b": DIGEST, "c": ALERT}

@@ -25,11 +25,11 @@ from detector.hub.access.audit import Audit
 from detector.hub.edges.enrolment import LIFE_S, MOST_GUESSES, MOST_OPEN, CodeNotMade, Enrolment, JoinRefused
 from detector.hub.edges.keys import ACTIVE, REVOKED, EdgeKeys
 from detector.hub.edges.knocks import MOST, Knocks
-from detector.hub.storage.database import migrate, migration
+from detector.hub.storage.database import migrate
 from detector.hub.storage.rights import Role
 from detector.hub.storage.schema import join_codes
 from detector.hub.storage.store import Store
-from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.conftest import NOON, Site, make_envelope, make_older
 
 CODE = re.compile(r'class="secret code"[^>]*>([0-9A-Z-]+)<')
 KEY, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
@@ -259,13 +259,11 @@ def test_knocks_are_counted_without_a_commit_each_and_never_fill_the_disk(store:
 
 
 def test_keys_that_were_pinned_before_are_active_ones(store: Store, envelope: Callable[..., dict[str, Any]]) -> None:
-    from alembic import command
-
     store.add_alerts([envelope(1)], NOON)
     store.set_edge_status("shanghai", "box1", "online", NOON + 5)
     store.set_edge_status("shanghai", "box2", "online", NOON + 6)
+    make_older(store.database, "0014")
     with store.database.writing() as connection:
-        command.downgrade(migration(connection), "0014")
         connection.exec_driver_sql("UPDATE edges SET key = 'pinned'")
         migrate(connection)
     found = EdgeKeys(store.database).all()

@@ -154,24 +154,3 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_verdicts_incident"), "verdicts", ["incident"], unique=False)
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_index(op.f("ix_verdicts_incident"), table_name="verdicts")
-    op.drop_table("verdicts")
-    op.drop_index("snapshots_by_incident", table_name="snapshots")
-    op.drop_table("snapshots")
-    op.drop_index(op.f("ix_sessions_user"), table_name="sessions")
-    op.drop_index(op.f("ix_sessions_expires_at"), table_name="sessions")
-    op.drop_table("sessions")
-    op.drop_table("users")
-    op.drop_table("streams")
-    op.drop_table("refusals")
-    op.drop_index("incidents_by_time", table_name="incidents")
-    op.drop_table("incidents")
-    op.drop_table("edges")
-    op.drop_table("clips")
-    op.drop_table("changes")
-    op.drop_index("alerts_by_incident", table_name="alerts")
-    op.drop_table("alerts")

@@ -55,12 +55,3 @@ def _told(incident: str, severity: str, record: dict[str, object]) -> dict[str, 
         "score": float(str(record["score"])),
         "told": "digest" if severity == "info" else "alert",
     }
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    for name in INDEXES:
-        op.drop_index(name, table_name="incidents")
-    with op.batch_alter_table("incidents") as batch:
-        for column in ("camera", "zone", "score", "told", "shift"):
-            batch.drop_column(column)

@@ -31,9 +31,3 @@ def upgrade() -> None:
     columns = ["started_at", "verdict", "site", "edge", "camera", "kind", "score", "id"]
     judged = sa.text("verdict IS NOT NULL")
     op.create_index("incidents_judged", "incidents", columns, sqlite_where=judged, postgresql_where=judged)
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_index("incidents_judged", table_name="incidents")
-    op.drop_table("thresholds")

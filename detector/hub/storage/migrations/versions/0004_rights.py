@@ -26,10 +26,3 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_subject", "audit", ["subject"])
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("audit")
-    op.drop_column("users", "scope")
-    op.drop_column("users", "role")

@@ -37,14 +37,3 @@ def upgrade() -> None:
     op.create_index("ix_tokens_user", "tokens", ["user"])
     for name in ("at", "user", "action"):
         op.create_index(f"ix_audit_{name}", "audit", [name])
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    for name in ("at", "user", "action"):
-        op.drop_index(f"ix_audit_{name}", "audit")
-    op.drop_table("tokens")
-    for name in ("address", "browser", "last_seen"):
-        op.drop_column("sessions", name)
-    for name in ("disabled_at", "last_seen", "one_time_until"):
-        op.drop_column("users", name)

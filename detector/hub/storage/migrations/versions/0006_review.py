@@ -49,13 +49,3 @@ def upgrade() -> None:
         sqlite_where=sa.text("verdict IS NULL"),
         postgresql_where=sa.text("verdict IS NULL"),
     )
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_index("incidents_waiting", "incidents")
-    op.drop_index("incidents_unjudged", "incidents")
-    op.drop_index("incidents_by_camera", "incidents")
-    op.drop_column("incidents", "harm")
-    op.drop_table("notes")
-    op.drop_column("verdicts", "reason")

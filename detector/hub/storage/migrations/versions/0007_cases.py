@@ -66,9 +66,3 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_packs_case", "packs", ["case"])
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    for table in ("packs", "holds", "case_incidents", "cases"):
-        op.drop_table(table)

@@ -58,10 +58,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident", "segment", "kind"),
     )
     op.create_index("derived_waiting", "derived", ["state", "due_at"])
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("derived")
-    op.drop_table("clip_formats")
-    op.drop_table("sides")

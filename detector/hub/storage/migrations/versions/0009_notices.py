@@ -79,9 +79,3 @@ def upgrade() -> None:
         sa.Column("change", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    for table in ("notice_place", "notices", "notice_rules", "notice_targets"):
-        op.drop_table(table)

@@ -71,9 +71,3 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("zone_proposals_by_state", "zone_proposals", ["state", "site", "edge", "camera"])
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    for name in ("zone_proposals", "zone_changes", "layouts", "pictures"):
-        op.drop_table(name)

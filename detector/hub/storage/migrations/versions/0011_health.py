@@ -42,12 +42,3 @@ def upgrade() -> None:
     op.create_index("ix_gaps_began_at", "gaps", ["began_at"])
     one_open = ["what", "site", "edge", "camera"]
     op.create_index("gaps_open", "gaps", one_open, unique=True, sqlite_where=OPEN, postgresql_where=OPEN)
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("gaps")
-    op.drop_table("watched")
-    op.drop_column("edges", "clock_offset_s")
-    op.drop_index("incidents_by_kind", table_name="incidents")
-    op.drop_index("alerts_late", table_name="alerts")

@@ -24,11 +24,3 @@ def upgrade() -> None:
     op.create_index("ix_retention_announced_at", "retention", ["announced_at"])
     op.create_index("ix_retention_deleted_at", "retention", ["deleted_at"])
     op.create_table("doomed", sa.Column("file", sa.Text(), nullable=False), sa.PrimaryKeyConstraint("file"))
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("doomed")
-    op.drop_index("ix_retention_deleted_at", table_name="retention")
-    op.drop_index("ix_retention_announced_at", table_name="retention")
-    op.drop_table("retention")

@@ -26,11 +26,3 @@ def upgrade() -> None:
     )
     # Cameras' names for people come with their next alert.
     op.execute("INSERT INTO places SELECT DISTINCT site, camera, coalesce(zone, ''), camera FROM incidents")
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("places")
-    op.drop_index("incidents_by_time", "incidents")
-    op.create_index("incidents_by_lane", "incidents", ["told", "started_at", "id"])
-    op.create_index("incidents_by_time", "incidents", ["started_at", "id"])

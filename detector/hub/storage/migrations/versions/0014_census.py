@@ -32,9 +32,3 @@ def upgrade() -> None:
         sa.Column("fields", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("site", "edge", "camera"),
     )
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    for name in ("census_now", "census"):
-        op.drop_table(name)

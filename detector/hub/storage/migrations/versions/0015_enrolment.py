@@ -76,14 +76,3 @@ def upgrade() -> None:
         "state_at, 0), '' FROM edges WHERE key IS NOT NULL"
     )
     op.drop_column("edges", "key")
-
-
-def downgrade() -> None:
-    """Back to the older shape: only keys in use are kept."""
-    op.add_column("edges", sa.Column("key", sa.Text()))
-    op.execute(
-        "UPDATE edges SET key = (SELECT key FROM edge_keys WHERE edge_keys.site = edges.site AND edge_keys.edge = "
-        "edges.edge AND edge_keys.state = 'active')"
-    )
-    for name in ("knocks", "rotations", "join_codes", "edge_keys"):
-        op.drop_table(name)

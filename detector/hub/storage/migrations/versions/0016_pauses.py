@@ -20,8 +20,3 @@ def upgrade() -> None:
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("site", "camera"),
     )
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("notice_pauses")

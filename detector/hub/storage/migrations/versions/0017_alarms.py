@@ -54,11 +54,3 @@ def upgrade() -> None:
         "alarms_open", "alarms", ["kind", "site", "edge", "camera"], unique=True,
         sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL"),
     )  # fmt: skip
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("alarms")
-    op.drop_table("dropped")
-    op.drop_index("alerts_by_number", "alerts")
-    op.drop_column("streams", "dropped")

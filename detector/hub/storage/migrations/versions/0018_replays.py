@@ -40,14 +40,3 @@ def upgrade() -> None:
         op.create_index(name, "incidents", [*columns, "replayed_at"], **where)
     op.create_index("incidents_replayed", "incidents", ["started_at", "site", "edge", "camera", "told"], **REPLAYED)
     op.create_index("incidents_doubled", "incidents", ["same_as"], **DOUBLED)
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_index("incidents_doubled", "incidents")
-    op.drop_index("incidents_replayed", "incidents")
-    for name, (columns, where) in GROWN.items():
-        op.drop_index(name, "incidents")
-        op.create_index(name, "incidents", columns, **where)
-    op.drop_column("incidents", "same_as")
-    op.drop_column("incidents", "replayed_at")

@@ -18,10 +18,3 @@ def upgrade() -> None:
         sa.Column("user", sa.Text(), sa.ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
         sa.Column("sha256", sa.Text(), primary_key=True),
     )
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    op.drop_table("recovery_codes")
-    op.drop_column("users", "step_used")
-    op.drop_column("users", "step_secret")

@@ -19,16 +19,7 @@ COLUMNS = {
 
 def upgrade() -> None:
     """To the newer shape."""
-    _collate(sa.Text(collation="C"))
-
-
-def downgrade() -> None:
-    """Back to the older shape."""
-    _collate(sa.Text())
-
-
-def _collate(text: sa.Text) -> None:
     if op.get_bind().dialect.name == "postgresql":
         for column, tables in COLUMNS.items():
             for table in tables:
-                op.alter_column(table, column, type_=text)
+                op.alter_column(table, column, type_=sa.Text(collation="C"))
