@@ -25,7 +25,6 @@ from detector.credentials.certs import (
     LIFE,
     RENEW_DAYS,
     authority_pem,
-    issue_edge,
     make_certificates,
     notices,
     revoke_edge,
@@ -64,6 +63,9 @@ def request(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, name: str = "hu
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+ASKED = request(ec.generate_private_key(ec.SECP256R1()))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
@@ -112,7 +114,7 @@ def test_another_host_or_edge_is_added_to_those_there_are(folder: Path) -> None:
 
 
 def test_what_ends_soon_is_made_anew_and_what_can_not_be_is_told(folder: Path) -> None:
-    issue_edge(folder, "north", "joined", NOON)
+    sign_edge(folder, "north", "joined", ASKED, NOON)
     report = make_certificates(folder, [], [], SOON)
     assert report.made == ["server", "hub", "integrations", "north/box-1"]
     assert [name for name, _ in report.ending] == ["north/joined"]
@@ -122,8 +124,7 @@ def test_what_ends_soon_is_made_anew_and_what_can_not_be_is_told(folder: Path) -
 
 def test_who_is_revoked_comes_back_only_when_asked_for(folder: Path, tmp_path: Path) -> None:
     place = Path("edges/north/box-1/client.crt")
-    cert, _ = issue_edge(folder, "north", "box-1", NOON)
-    (tmp_path / "second.crt").write_text(cert)
+    (tmp_path / "second.crt").write_text(sign_edge(folder, "north", "box-1", ASKED, NOON))
     assert revoke_edge(folder, "north", "box-1", NOON) == 2
     assert revoke_edge(folder, "north", "box-1", NOON) == 0
     for file in (folder / place, tmp_path / "second.crt"):
@@ -175,7 +176,7 @@ def test_a_name_that_could_reach_another_s_topics_gets_no_certificate(folder: Pa
     site, _, name = edge.partition("/")
     for ask in (
         lambda: make_certificates(folder, [], ["north/fine", edge], NOON),
-        lambda: issue_edge(folder, site, name),
+        lambda: sign_edge(folder, site, name, ASKED),
         lambda: revoke_edge(folder, site, name),
         lambda: revoke_named(folder, ["north/box-1", edge], "en"),
     ):
@@ -227,7 +228,8 @@ def test_a_folder_that_can_not_be_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError):
         make_certificates(tmp_path / "file" / "x", ["broker.lan"], [], NOON)
-    for ask in (lambda: issue_edge(tmp_path / "none", "a", "b"), lambda: revoke_edge(tmp_path / "none", "a", "b")):
+    none = tmp_path / "none"
+    for ask in (lambda: sign_edge(none, "a", "b", ASKED), lambda: revoke_edge(none, "a", "b")):
         with pytest.raises(StoreError, match="labelwatch certs"):
             ask()
     with pytest.raises(StoreError):

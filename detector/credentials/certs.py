@@ -37,7 +37,6 @@ from detector.credentials.authority import (
     ends_at,
     fits,
     issued,
-    key_pem,
     load_certificate,
     load_pair,
     new_authority,
@@ -178,25 +177,15 @@ def make_certificates(
     return report
 
 
-def issue_edge(folder: Path, site: str, edge: str, now: float | None = None) -> tuple[str, str]:
-    """A certificate and its private key for an edge, PEM; the key is kept nowhere.
-
-    Raises:
-        ConfigError: Site or edge is no name, or the two are too long together.
-        StoreError: There is no authority in the folder, or it can't be read or written.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    return _sign(folder, site, edge, key.public_key(), now), key_pem(key).decode()
-
-
 def sign_edge(folder: Path, site: str, edge: str, csr_pem: str, now: float | None = None) -> str:
     """A certificate, PEM, for the key of an edge that asks by a certificate signing request.
 
     What the request says of names is passed over: the edge is who the caller says it is.
 
     Raises:
-        ConfigError: Site or edge is no name, or the request is none of an EC P-256 key that signed it.
-        StoreError: As `issue_edge`.
+        ConfigError: Site or edge is no name, or the two are too long together, or the request is none of an EC P-256
+            key that signed it.
+        StoreError: There is no authority in the folder, or it can't be read or written.
     """
     try:
         request = x509.load_pem_x509_csr(csr_pem.encode())
@@ -206,7 +195,12 @@ def sign_edge(folder: Path, site: str, edge: str, csr_pem: str, now: float | Non
         raise _wrong("certificate signing request", "", "can't be read") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1) or not is_signed:
         raise _wrong("certificate signing request", "", "is none of an EC P-256 key that signed it")
-    return _sign(folder, site, edge, key, now)
+    name = _common_name(site, edge)
+    at = datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC)
+    with _named_errors(folder), _locked(folder):
+        made = certified(_authority(folder, at, make=False), key, name, ExtendedKeyUsageOID.CLIENT_AUTH, at, LIFE)
+        _note(folder, made)
+    return certificate_pem(made).decode()
 
 
 def revoke_edge(folder: Path, site: str, edge: str, now: float | None = None) -> int | None:
@@ -219,7 +213,7 @@ def revoke_edge(folder: Path, site: str, edge: str, now: float | None = None) ->
 
     Raises:
         ConfigError: Site or edge is no name.
-        StoreError: As `issue_edge`.
+        StoreError: As `sign_edge`.
     """
     name = _common_name(site, edge)
     at = datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC)
@@ -240,7 +234,7 @@ def revoke_named(folder: Path, edges: Sequence[str], language: str) -> tuple[lis
 
     Raises:
         ConfigError: One is none; then nothing was revoked.
-        StoreError: As `issue_edge`.
+        StoreError: As `sign_edge`.
     """
     say = WORDS[language]
     asked = [_edge(text) for text in edges]
@@ -398,16 +392,6 @@ def _carried(folder: Path) -> Iterator[tuple[str, str]]:
     for file in sorted((folder / "edges").glob("*/*/client.crt")):
         if load_certificate(file).serial_number not in revoked:
             yield file.parts[-3], file.parts[-2]
-
-
-def _sign(folder: Path, site: str, edge: str, key: ec.EllipticCurvePublicKey, now: float | None) -> str:
-    name = _common_name(site, edge)
-    at = datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC)
-    with _named_errors(folder), _locked(folder):
-        authority = _authority(folder, at, make=False)
-        made = certified(authority, key, name, ExtendedKeyUsageOID.CLIENT_AUTH, at, LIFE)
-        _note(folder, made)
-    return certificate_pem(made).decode()
 
 
 def _note(folder: Path, made: x509.Certificate) -> None:

@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -29,7 +32,8 @@ from detector.alerts.outbox import Outbox
 from detector.broker import free_port
 from detector.clock import SystemClock
 from detector.config import Broker
-from detector.credentials.certs import SHIPPED, issue_edge, make_certificates, revoke_edge
+from detector.credentials.authority import key_pem
+from detector.credentials.certs import SHIPPED, make_certificates, revoke_edge, sign_edge
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -294,8 +298,11 @@ def context(broker: Shipped, folder: Path | None = None) -> ssl.SSLContext:
 
 def issued(folder: Path, place: Path, edge: str = "box-9", now: float | None = None) -> Path:
     place.mkdir()
-    for name, text in zip(("client.crt", "client.key"), issue_edge(folder, "north", edge, now), strict=True):
-        (place / name).write_text(text)
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    csr = asked.public_bytes(serialization.Encoding.PEM).decode()
+    (place / "client.crt").write_text(sign_edge(folder, "north", edge, csr, now))
+    (place / "client.key").write_bytes(key_pem(key))
     return place
 
 
