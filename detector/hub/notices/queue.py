@@ -206,7 +206,7 @@ class Notices:
         with self._database.reading() as connection:
             rows = connection.execute(select(notice_targets))
             found = [Target(**{**row._mapping, "scope": Scope.of(row.scope)}) for row in rows]
-        return sorted((one for one in found if is_inside(one.scope, scope)), key=lambda one: natural(one.name))
+        return sorted((one for one in found if scope.covers(one.scope)), key=lambda one: natural(one.name))
 
     def target(self, number: int, scope: Scope = EVERYWHERE) -> Target | None:
         """One of them."""
@@ -662,18 +662,6 @@ def alarm_number(name: str) -> int:
 def is_late(incident: Any, now: float) -> bool:
     """Whether what an incident tells was over long before it was heard of, by the hub's clock."""
     return bool(now - (incident.ended_at - (incident.clock_offset_s or 0.0)) > LATE_S)
-
-
-def is_inside(inner: Scope, outer: Scope) -> bool:
-    """Whether who has the outer scope sees all that the inner one does."""
-    if outer.places is None:
-        return True
-    if inner.places is None:
-        return False
-    return all(
-        any(site == own and (seen is None or seen == camera) for own, seen in outer.places)
-        for site, camera in inner.places
-    )
 
 
 def within(span: str, local: datetime) -> bool:
