@@ -17,8 +17,7 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -36,10 +35,13 @@ from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, 
 from detector.errors import LabelwatchError, WireError
 from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.store import Store
 from detector.names import is_name
 
 logger = logging.getLogger(__name__)
 
+CLIENT_ID = "labelwatch-hub"  # names the session that the broker keeps
 BATCH = 200
 BATCH_S = 0.005
 POLL_S = 0.05
@@ -50,38 +52,6 @@ KINDS_AT_ONCE = 200
 MOST_WISHES = 100
 AHEAD_S = 300.0  # an alert that is further ahead of the hub's clock, and of what is known of its edge's, is not taken
 OTHERS = ("…", "and others")
-
-
-class Store(Protocol):
-    """What the ingest needs of the hub's store; every call has committed when it returns."""
-
-    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
-        """Store envelopes, each id once; ids that were new."""
-        ...
-
-    def add_refusal(self, topic: str, reason: str, at: float) -> None:
-        """Put on record that a message was not believed."""
-        ...
-
-    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
-        """Note that an edge is `online` or `offline`."""
-        ...
-
-    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
-        """Keep an edge's newest health report."""
-        ...
-
-
-class Keys(Protocol):
-    """Whose signature is believed (`edge_keys.EdgeKeys`); raises `WireError` where it is not."""
-
-    def believe(self, fields: Mapping[str, Any], *, signed_at: float, at: float) -> None:
-        """Check the signature of what an edge sent."""
-        ...
-
-    def together(self) -> AbstractContextManager[None]:
-        """What is checked within it came in together."""
-        ...
 
 
 class Watch(Protocol):
@@ -108,7 +78,6 @@ class Ingest:
         broker: Where the broker is.
         clock: Tells when a message came.
         on_stored: Called with the ids of envelopes that are new, after they are stored, in the ingest's thread.
-        client_id: Names the broker's session for this hub; two hubs on one broker need two.
         edges: Site and name of every edge that is known.
         commands: Topics and payloads that the broker is to keep (retained); asked for in every session, and when told.
         watch: Is told what edges say of themselves.
@@ -125,13 +94,12 @@ class Ingest:
         broker: Broker,
         clock: Clock,
         on_stored: Callable[[list[str]], None],
-        client_id: str = "labelwatch-hub",
         edges: Callable[[], Iterable[tuple[str, str]]] = lambda: (),
         commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         watch: Watch | None = None,
         others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
         *,
-        keys: Keys,
+        keys: EdgeKeys,
         key: Ed25519PrivateKey,
         heard: Heard | None = None,
     ) -> None:
@@ -140,7 +108,6 @@ class Ingest:
         self._broker = broker
         self._clock = clock
         self._on_stored = on_stored
-        self._client_id = client_id
         self._edges = edges
         self._commands = commands
         self._watch = watch
@@ -217,7 +184,7 @@ class Ingest:
             let_go(client)
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
-        client = client_for(self._broker, self._client_id, version, lasting=True, manual_ack=True)
+        client = client_for(self._broker, CLIENT_ID, version, lasting=True, manual_ack=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = lambda _client, _userdata, message: self._inbox.append(message)
