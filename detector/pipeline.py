@@ -2,7 +2,7 @@
 
     Frame ─ Looker ─ Look ─ Tracker ─ Scene ─ each Rule ─ Signals ─ IncidentPolicy ─ IncidentUpdates
 
-`Source` and `Sink` stand at the two ends; `worker.py` (live) and `replay.py` (recordings) put them there. Both build
+A `Source` and a sink stand at the two ends; `worker.py` (live) and `replay.py` (recordings) put them there. Both build
 the same `Pipeline` (`assembly.py`). It runs in one thread, does no I/O and asks no clock: time comes with the frame.
 To add a rule, write a class with `observe` in `rules/`, whose page says the rest, and make one in `assembly.py`.
 
@@ -99,22 +99,6 @@ class IncidentPolicy(Protocol):
 
     def finish(self) -> list[IncidentUpdate]:
         """End every open incident."""
-        ...
-
-
-class Sink(Protocol):
-    """Who is told: `alerts/sink.py` of live, `recorded/sink.py` of recordings."""
-
-    def accept(self, update: IncidentUpdate, frame: Frame) -> None:
-        """Take an update; `frame` is the frame it arose from."""
-        ...
-
-    def see(self, sight: Sight) -> None:
-        """Take note of what was seen in a frame, after the updates that arose from it."""
-        ...
-
-    def finish(self) -> None:
-        """Nothing more comes: close what is open, such as clips."""
         ...
 
 
