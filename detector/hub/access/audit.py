@@ -159,19 +159,16 @@ class Audit:
         clauses += [c.at < until] if until is not None else []
         clauses += [c.user.in_(users)] if users is not None else []
         query = _ENTRIES.where(*clauses).order_by(c.number.desc()).limit(limit)
-        with self._database.reading() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+        return [_entry(row) for row in self._database.read(query)]
 
     def actions(self) -> list[str]:
         """Every kind of act there is a line of, by name."""
-        with self._database.reading() as connection:
-            return sorted(connection.execute(select(audit.c.action).distinct()).scalars())
+        return sorted(self._database.read(select(audit.c.action).distinct()).scalars())
 
     def head(self) -> Head | None:
         """Number and hash of the last entry; `None` when there is none."""
         query = select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
-        with self._database.reading() as connection:
-            row = connection.execute(query).first()
+        row = self._database.read(query).first()
         return Head(row.number, row.hash) if row else None
 
     def all_entries(self) -> Iterator[Entry]:

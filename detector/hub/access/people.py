@@ -91,20 +91,18 @@ class People:
     """Users, sessions and API tokens of a database. Safe to use from any thread."""
 
     def __init__(self, database: Database) -> None:
-        self._reading, self._writing = database.reading, database.writing
+        self._database, self._reading, self._writing = database, database.reading, database.writing
         self._audit = Audit(database)
 
     # Users
 
     def has_users(self) -> bool:
         """Whether anybody could log in."""
-        with self._reading() as connection:
-            return connection.execute(select(users.c.name).limit(1)).first() is not None
+        return self._database.read(select(users.c.name).limit(1)).first() is not None
 
     def users(self, scope: Scope) -> list[User]:
         """Those who see nothing beyond a scope, by name; the disabled ones last."""
-        with self._reading() as connection:
-            found = [_user(row) for row in connection.execute(select(users))]
+        found = [_user(row) for row in self._database.read(select(users))]
         found = [user for user in found if scope.covers(user.scope)]
         return sorted(found, key=lambda user: (user.disabled_at is not None, natural(user.name)))
 
@@ -119,8 +117,7 @@ class People:
             return None
         c = users.c
         opens = c.disabled_at.is_(None) & (c.one_time_until.is_(None) | (c.one_time_until > at))
-        with self._reading() as connection:
-            return connection.execute(select(c.password_hash).where(c.name == name, opens)).scalar_one_or_none()
+        return self._database.read(select(c.password_hash).where(c.name == name, opens)).scalar_one_or_none()
 
     def add(
         self, by: Principal, name: str, password_hash: str, at: float, *,
@@ -223,8 +220,7 @@ class People:
 
     def step_secret(self, name: str) -> str | None:
         """What the codes of a user's phone are made of, sealed; `None` where none are asked for."""
-        with self._reading() as connection:
-            return connection.execute(select(users.c.step_secret).where(users.c.name == name)).scalar_one_or_none()
+        return self._database.read(select(users.c.step_secret).where(users.c.name == name)).scalar_one_or_none()
 
     def set_second_step(self, by: Principal, secret: str, recovery: Sequence[str], step: int, at: float) -> None:
         """Ask oneself for codes from now on.
@@ -246,8 +242,7 @@ class People:
     def recovery_codes_left(self, name: str) -> int:
         """How many recovery codes of a user still open."""
         query = select(func.count()).select_from(recovery_codes).where(recovery_codes.c.user == name)
-        with self._reading() as connection:
-            return int(connection.execute(query).scalar_one())
+        return int(self._database.read(query).scalar_one())
 
     def drop_second_step(self, by: Principal, name: str, at: float) -> None:
         """Ask a user for no codes any more.
@@ -320,8 +315,7 @@ class People:
             .join(sessions, users.c.name == sessions.c.user)
             .where(sessions.c.token_sha256 == sha256, *_open(at), users.c.disabled_at.is_(None))
         )
-        with self._reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self._database.read(query).one_or_none()
         return (_user(row), row.expires_at) if row else None
 
     def extend_session(self, sha256: str, name: str, at: float, expires_at: float, *, address: str) -> None:
@@ -337,8 +331,7 @@ class People:
         last_seen = func.coalesce(c.last_seen, c.created_at).label("last_seen")
         query = select(c.token_sha256, c.user, c.created_at, last_seen, c.address, c.browser)
         query = query.where(c.user == name, *_open(at)).order_by(last_seen.desc(), c.token_sha256)
-        with self._reading() as connection:
-            return [OpenSession(row[0][:HANDLE], *row[1:]) for row in connection.execute(query)]
+        return [OpenSession(row[0][:HANDLE], *row[1:]) for row in self._database.read(query)]
 
     def log_out(self, sha256: str, name: str, at: float) -> None:
         """End the session that somebody leaves."""
@@ -397,8 +390,7 @@ class People:
         """The token with a hash, if it works at this time."""
         query = select(tokens).join(users, users.c.name == tokens.c.user)
         query = query.where(tokens.c.token_sha256 == sha256, users.c.disabled_at.is_(None))
-        with self._reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self._database.read(query).one_or_none()
         token = _token(row) if row else None
         return token if token and token.is_open(at) else None
 

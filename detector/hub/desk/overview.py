@@ -60,33 +60,29 @@ class Overview:
     """Counts what the `Database` holds. Safe to use from any thread."""
 
     def __init__(self, database: Database) -> None:
-        self._reading = database.reading
+        self._database = database
 
     def found(self, wanted: Wanted) -> Found:
         """Of all incidents that are wanted."""
         query = select(*_counts()).where(*wanted.clauses())
-        with self._reading() as connection:
-            return Found(*(int(number) for number in connection.execute(query).one()))
+        return Found(*(int(number) for number in self._database.read(query).one()))
 
     def places(self, scope: Scope = EVERYWHERE) -> list[Place]:
         """Every place that anything was ever told of."""
         query = select(places).where(*scope.clauses(places.c.site, places.c.camera))
-        with self._reading() as connection:
-            return [Place(**row._mapping) for row in connection.execute(query.order_by(*places.primary_key))]
+        return [Place(**row._mapping) for row in self._database.read(query.order_by(*places.primary_key))]
 
     def has_replayed(self, scope: Scope = EVERYWHERE) -> bool:
         """Whether a replay ever brought anything."""
         c = incidents.c
         query = select(c.id).where(c.replayed_at.is_not(None), c.told != DOUBLE, *within(scope))
-        with self._reading() as connection:
-            return connection.execute(query.limit(1)).first() is not None
+        return self._database.read(query.limit(1)).first() is not None
 
     def happened(self, wanted: Wanted) -> list[Happened]:
         """What is wanted, oldest first; cleared incidents left out."""
         c = incidents.c
         query = select(c.started_at.label("at"), c.site, c.camera, c.severity).where(*wanted.clauses(), _stands())
-        with self._reading() as connection:
-            return [Happened(*row) for row in connection.execute(query.order_by(c.started_at, c.id))]
+        return [Happened(*row) for row in self._database.read(query.order_by(c.started_at, c.id))]
 
     def like(self, incident: StoredIncident, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Begun]:
         """Incidents of the same kind at the same place that began then (Unix seconds); cleared ones left out."""
@@ -103,7 +99,7 @@ class Overview:
         """For each span of time, what is wanted by its kind; cleared incidents left out."""
         kind = incidents.c.kind
         told: list[dict[str, Found]] = []
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             for since, until in spans:
                 of_span = replace(wanted, since=since, until=until).clauses()
                 rows = connection.execute(select(kind, *_counts()).where(*of_span, _stands()).group_by(kind))

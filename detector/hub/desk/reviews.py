@@ -114,8 +114,7 @@ class Reviews:
             .group_by(*what)
             .order_by(*what)
         )
-        with self._database.reading() as connection:
-            return [Queued(**row._mapping) for row in connection.execute(query)]
+        return [Queued(**row._mapping) for row in self._database.read(query)]
 
     def add_note(self, incident: str, user: str, text: str, at: float) -> None:
         """Write something to an incident; open pages are told."""
@@ -128,8 +127,7 @@ class Reviews:
     def notes(self, incident: str) -> list[Note]:
         """What was written to an incident, latest first."""
         query = select(notes.c.number, notes.c.user, notes.c.at, notes.c.text).where(notes.c.incident == incident)
-        with self._database.reading() as connection:
-            return [Note(**row._mapping) for row in connection.execute(query.order_by(notes.c.number.desc()))]
+        return [Note(**row._mapping) for row in self._database.read(query.order_by(notes.c.number.desc()))]
 
     def stills(self, incident: str) -> list[tuple[int, float]]:
         """Number and time of pictures from all of an incident, in order of time; labels are blurred in them."""
@@ -138,15 +136,13 @@ class Reviews:
             .where(snapshots.c.incident == incident)
             .order_by(snapshots.c.sent_at, snapshots.c.seq)
         )
-        with self._database.reading() as connection:
-            found = [(row.alert, row.sent_at) for row in connection.execute(query)]
+        found = [(row.alert, row.sent_at) for row in self._database.read(query)]
         return [found[n] for n in spread([sent_at for _, sent_at in found], STILLS)]
 
     def still(self, incident: str, number: int) -> bytes | None:
         """One picture of an incident, JPEG."""
         query = select(snapshots.c.jpeg).where(snapshots.c.incident == incident, snapshots.c.alert == number)
-        with self._database.reading() as connection:
-            return connection.execute(query).scalar_one_or_none()
+        return self._database.read(query).scalar_one_or_none()
 
     def record(self, incident: StoredIncident, now: float) -> Record:
         """What became of incidents like this one: same camera, same kind."""

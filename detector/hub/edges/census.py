@@ -89,8 +89,7 @@ class Censuses:
         query = select(c.fields).where(
             c.site == place[0], c.edge == place[1], c.camera == place[2], *scope.clauses(c.site, c.camera)
         )
-        with self._database.reading() as connection:
-            fields = connection.execute(query).scalar_one_or_none()
+        fields = self._database.read(query).scalar_one_or_none()
         return Census.model_validate(fields) if fields is not None else None
 
     def minutes(self, place: Place, since: float, until: float, scope: Scope = EVERYWHERE) -> dict[str, list[Minute]]:

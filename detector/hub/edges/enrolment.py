@@ -129,8 +129,7 @@ class Enrolment:
 
     def code(self, number: int, scope: Scope = EVERYWHERE) -> JoinCode | None:
         """A code by its number, if it is good for a site in a scope."""
-        with self._database.reading() as connection:
-            row = connection.execute(select(*_CODE).where(join_codes.c.number == number)).one_or_none()
+        row = self._database.read(select(*_CODE).where(join_codes.c.number == number)).one_or_none()
         return _code(row) if row is not None and _is_seen(row.site, scope) else None
 
     def cancel(self, number: int, by: str, at: float) -> None:

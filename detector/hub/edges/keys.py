@@ -174,8 +174,7 @@ class EdgeKeys:
     def of(self, site: str, edge: str) -> list[EdgeKey]:
         """All keys an edge ever had, those in use first, then the latest."""
         query = select(edge_keys).where(edge_keys.c.site == site, edge_keys.c.edge == edge)
-        with self._database.reading() as connection:
-            return _sorted(connection.execute(query))
+        return _sorted(self._database.read(query))
 
     def all(self, scope: Scope = EVERYWHERE) -> dict[tuple[str, str], list[EdgeKey]]:
         """The keys of every edge of the sites in a scope."""

@@ -68,8 +68,7 @@ class Knocks:
 
     def all(self, scope: Scope = EVERYWHERE) -> list[Knock]:
         """Those of the sites in a scope, the latest first."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(knocks).order_by(knocks.c.last_at.desc())).all()
+        rows = self._database.read(select(knocks).order_by(knocks.c.last_at.desc())).all()
         return [found for row in rows if scope.sees((found := Knock(**row._mapping)).site)]
 
     def _write(self, knock: Knock) -> None:

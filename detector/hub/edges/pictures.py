@@ -94,8 +94,7 @@ class Pictures:
             .order_by(pictures.c.large.desc() if large else pictures.c.large.asc())
             .limit(1)
         )
-        with self._database.reading() as connection:
-            row = connection.execute(query).first()
+        row = self._database.read(query).first()
         return Picture(**row._mapping) if row else None
 
     def glimpses(self, scope: Scope = EVERYWHERE, *, large: bool = False) -> Mapping[Place, Glimpse]:
@@ -104,8 +103,7 @@ class Pictures:
         query = select(*columns).where(
             pictures.c.large == large, *scope.clauses(pictures.c.site, pictures.c.camera)
         )  # fmt: skip
-        with self._database.reading() as connection:
-            return {(row[0], row[1], row[2]): Glimpse(*row[3:]) for row in connection.execute(query)}
+        return {(row[0], row[1], row[2]): Glimpse(*row[3:]) for row in self._database.read(query)}
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:

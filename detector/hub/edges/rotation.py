@@ -70,8 +70,7 @@ class Rotations:
 
     def all(self) -> dict[tuple[str, str], Rotation]:
         """The last of every box."""
-        with self._database.reading() as connection:
-            found = [Rotation(**row._mapping) for row in connection.execute(select(rotations))]
+        found = [Rotation(**row._mapping) for row in self._database.read(select(rotations))]
         return {(one.site, one.edge): one for one in found}
 
     def commands(self) -> Iterator[tuple[str, bytes]]:

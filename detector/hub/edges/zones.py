@@ -123,8 +123,7 @@ class Zones:
 
     def layouts(self, scope: Scope = EVERYWHERE) -> dict[Place, dict[str, Any]]:
         """What edges last said of each camera that somebody sees: see `wire.layout_payload`."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(layouts.c.site, layouts.c.edge, layouts.c.fields)).all()
+        rows = self._database.read(select(layouts.c.site, layouts.c.edge, layouts.c.fields)).all()
         return {
             (site, edge, camera): said
             for site, edge, fields in rows
@@ -240,8 +239,7 @@ class Zones:
             .order_by(zone_proposals.c.number.desc())
             .limit(limit)
         )
-        with self._database.reading() as connection:
-            return [Proposal(**row._mapping) for row in connection.execute(query)]
+        return [Proposal(**row._mapping) for row in self._database.read(query)]
 
     def decide(self, place: Place, number: int, state: str, reason: str, *, user: str, at: float) -> Proposal | None:
         """Accept or decline an open proposal; `None` where there is none of this number for this camera."""

@@ -140,15 +140,13 @@ class Packs:
     def of(self, case: int, scope: Scope, at: float) -> list[PackRecord]:
         """Packs of a case whose contents are all in a scope, the newest first."""
         query = select(packs).where(packs.c.case == case).order_by(packs.c.number.desc()).limit(50)
-        with self._database.reading() as connection:
-            found = [self._record(row, at) for row in connection.execute(query)]
+        found = [self._record(row, at) for row in self._database.read(query)]
         return [pack for pack in found if pack.within(scope)]
 
     def pack(self, case: int, number: int, scope: Scope, at: float) -> PackRecord | None:
         """One pack of a case."""
         query = select(packs).where(packs.c.case == case, packs.c.number == number)
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self._database.read(query).one_or_none()
         found = self._record(row, at) if row else None
         return found if found and found.within(scope) else None
 

@@ -185,8 +185,7 @@ class Copies:
         """What the clip's video is; found out now where it isn't known yet (at most twice `PROBE_S`)."""
         query = select(clip_formats).where(_is_of(clip_formats, clip), clip_formats.c.sha256 == clip.sha256)
         with self._probing:
-            with self._database.reading() as connection:
-                row = connection.execute(query).one_or_none()
+            row = self._database.read(query).one_or_none()
             now, key = self._clock.now(), (clip.incident, clip.segment)
             again = row and row.reason in PASSING and now - self._looked_at.get(key, -math.inf) > AGAIN_S
             if row and not again:
@@ -228,8 +227,7 @@ class Copies:
         self._plan()
         due = derived.c.state == WAITING, derived.c.due_at <= self._clock.now()
         query = select(derived).where(*due).order_by(derived.c.urgent.desc(), derived.c.due_at).limit(1)
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self._database.read(query).one_or_none()
         if row is None:
             self._tidy()
             return False
@@ -435,8 +433,7 @@ class Copies:
         return found[0] if found else None
 
     def _copies(self, *clauses: ColumnElement[bool]) -> list[Copy]:
-        with self._database.reading() as connection:
-            return [_copy(row) for row in connection.execute(select(derived).where(*clauses))]
+        return [_copy(row) for row in self._database.read(select(derived).where(*clauses))]
 
     def _keep(self, copy: Copy) -> None:
         insert = self._database.insert(derived).values({**asdict(copy), "kind": copy.kind.value})

@@ -33,12 +33,10 @@ class Sides:
         if "\0" in incident or not 0 <= segment <= LAST_SEGMENT:
             return None
         query = select(sides).where(sides.c.incident == incident, sides.c.segment == segment)
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self._database.read(query).one_or_none()
         return Clip(**row._mapping) if row else None
 
     def of(self, incident: str) -> list[Clip]:
         """Side files of an incident in order."""
         query = select(sides).where(sides.c.incident == incident).order_by(sides.c.segment)
-        with self._database.reading() as connection:
-            return [Clip(**row._mapping) for row in connection.execute(query)]
+        return [Clip(**row._mapping) for row in self._database.read(query)]

@@ -105,8 +105,7 @@ class Observer:
         self._seen = self._store.last_change()
         c = incidents.c
         lately = select(c.id).where(c.started_at > now - 2 * GOING_ON_S, c.ended_at > now - GOING_ON_S, c.told == ALERT)
-        with self._store.database.reading() as connection:
-            ids = list(connection.execute(lately.order_by(c.started_at.desc()).limit(REMEMBERED // 2)).scalars())
+        ids = list(self._store.database.read(lately.order_by(c.started_at.desc()).limit(REMEMBERED // 2)).scalars())
         for one in self._store.incidents(ids):
             self._remember(one)
 
@@ -175,8 +174,7 @@ class Observer:
             c.ended_at > now - GOING_ON_S,
             _is_live(),
         )
-        with self._store.database.reading() as connection:
-            ids = list(connection.execute(query.order_by(c.started_at.desc()).limit(MOST_GOING_ON)).scalars())
+        ids = list(self._store.database.read(query.order_by(c.started_at.desc()).limit(MOST_GOING_ON)).scalars())
         found: defaultdict[Place, list[StoredIncident]] = defaultdict(list)
         for one in self._store.incidents(ids):
             if one.verdict not in CLEARED:

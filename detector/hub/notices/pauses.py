@@ -40,8 +40,7 @@ class Pauses:
         """Those that hold now."""
         c = notice_pauses.c
         query = select(notice_pauses).where(c.until > now, *scope.clauses(c.site, c.camera))
-        with self._database.reading() as connection:
-            return [Pause(**row._mapping) for row in connection.execute(query.order_by(c.site, c.camera))]
+        return [Pause(**row._mapping) for row in self._database.read(query.order_by(c.site, c.camera))]
 
     def begin(self, site: str, camera: str, user: str, now: float, seconds: float) -> bool:
         """Hold back notices of a camera for so many seconds; tells whether they weren't held back already."""

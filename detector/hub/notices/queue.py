@@ -449,8 +449,7 @@ class Notices:
         end, c = notices.alias(), notices.c
         ended = select(end.c.number).where(end.c.target == c.target, end.c.incident == c.incident + OVER).exists()
         query = select(c.incident).where(c.what == "alarm", c.state == "sent", ~c.incident.endswith(OVER), ~ended)
-        with self._database.reading() as connection:
-            return [alarm_number(name) for name in connection.execute(query.distinct()).scalars()]
+        return [alarm_number(name) for name in self._database.read(query.distinct()).scalars()]
 
     def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Any, rules: list[Rule], now: float) -> bool:
         local = datetime.fromtimestamp(now, self._zone)
@@ -539,8 +538,7 @@ class Notices:
             .where(c.state == "waiting", c.due_at <= now, t.rests_until <= now, c.target.not_in(busy))
             .group_by(c.target)
         )
-        with self._database.reading() as connection:
-            return {row.target: row.number for row in connection.execute(query)}
+        return {row.target: row.number for row in self._database.read(query)}
 
     def begin(self, number: int, now: float) -> Notice | None:
         """Mark a notice as being sent; `None` where it no longer waits."""
@@ -603,8 +601,7 @@ class Notices:
         """Put back what is being sent to targets that nobody is busy with: what became of it is not known; how many."""
         c = notices.c
         left = select(notices).where(c.state == "sending", c.what != "test", c.target.not_in(busy))
-        with self._database.reading() as connection:
-            found = [Notice(**row._mapping) for row in connection.execute(left)]
+        found = [Notice(**row._mapping) for row in self._database.read(left)]
         for notice in found:
             self.put_back(notice, now, unsure=True)
         return len(found)
@@ -635,16 +632,14 @@ class Notices:
     def summed(self, number: int) -> list[str]:
         """Incidents that a summary tells of."""
         query = select(notices.c.incident).where(notices.c.summary == number).order_by(notices.c.number)
-        with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
+        return list(self._database.read(query).scalars())
 
     def log(self, targets: Sequence[int], before: int | None = None, limit: int = 50) -> list[Notice]:
         """Notices of these targets, latest first."""
         query = select(notices).where(notices.c.target.in_(targets)).order_by(notices.c.number.desc()).limit(limit)
         if before is not None:
             query = query.where(notices.c.number < before)
-        with self._database.reading() as connection:
-            return [Notice(**row._mapping) for row in connection.execute(query)]
+        return [Notice(**row._mapping) for row in self._database.read(query)]
 
     def tidy(self) -> None:
         """Keep the latest twenty thousand of what is done."""

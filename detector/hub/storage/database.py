@@ -9,13 +9,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    Result,
+    Select,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -32,6 +43,7 @@ KEPT, MOST = 2, 15
 
 # SQLITE_CORRUPT and SQLITE_NOTADB; PostgreSQL's data_corrupted and index_corrupted.
 CORRUPT = frozenset({11, 26, "XX001", "XX002"})
+Ts = TypeVarTuple("Ts")
 
 
 class Database:
@@ -74,6 +86,11 @@ class Database:
     def _note_damage(self, context: ExceptionContext) -> None:
         if is_corrupt(context.original_exception):
             self.damage = str(context.original_exception)[:200]
+
+    def read(self, query: Select[*Ts]) -> Result[*Ts]:
+        """What one query finds, read to its end."""
+        with self.reading() as connection:
+            return connection.execute(query).freeze()()
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection that only reads."""

@@ -299,11 +299,10 @@ class Store:
             func.coalesce(missing.c.missing, 0).label("missing"),
             func.coalesce(missing.c.dropped, 0).label("dropped"),
         ).select_from(both)
-        with self._reading() as connection:
-            found = [
-                Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
-                for row in connection.execute(query)
-            ]
+        found = [
+            Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
+            for row in self.database.read(query)
+        ]
         found = [edge for edge in found if scope.sees(edge.site)]
         return sorted(found, key=lambda edge: natural(edge.site, edge.edge))
 
@@ -314,14 +313,12 @@ class Store:
         place = func.coalesce(c.site, "") == e.site, func.coalesce(c.edge, "") == e.edge
         published = select(c.started_at).where(*place, c.replayed_at.is_not(None)).exists()
         query = select(e.site, e.edge).where(e.state.is_(None), e.health_at.is_(None), published)
-        with self._reading() as connection:
-            return {(row.site, row.edge) for row in connection.execute(query)}
+        return {(row.site, row.edge) for row in self.database.read(query)}
 
     def refused(self) -> tuple[int, list[Refusal]]:
         """How many messages were ever refused, and the last twenty."""
         query = select(refusals).order_by(refusals.c.number.desc()).limit(20)
-        with self._reading() as connection:
-            rows = connection.execute(query).all()
+        rows = self.database.read(query).all()
         return (rows[0].number if rows else 0), [Refusal(row.topic, row.reason, row.at) for row in rows]
 
     # Incidents out
@@ -372,8 +369,7 @@ class Store:
     def confirmed(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents that a replay found again."""
         query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids)).distinct()
-        with self._reading() as connection:
-            return set(connection.execute(query).scalars()) if ids else set()
+        return set(self.database.read(query).scalars()) if ids else set()
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
         with self._reading() as connection:
@@ -387,8 +383,7 @@ class Store:
             func.coalesce(func.sum(incidents.c.labels_low), 0),
             func.coalesce(func.sum(incidents.c.labels_high), 0),
         ).where(*_counted(start, end, scope))
-        with self._reading() as connection:
-            return Totals(*(int(number) for number in connection.execute(query).one()))
+        return Totals(*(int(number) for number in self.database.read(query).one()))
 
     def by_hour(
         self, start: float, end: float, hour_of: Callable[[float], int], scope: Scope = EVERYWHERE
@@ -414,8 +409,7 @@ class Store:
             .group_by(*place)
             .order_by(func.count().desc(), *place)
         )
-        with self._reading() as connection:
-            return [Digested(**row._mapping) for row in connection.execute(query)]
+        return [Digested(**row._mapping) for row in self.database.read(query)]
 
     def alerts_in(self, shift: str) -> int:
         """How many alerts a shift has had (`Budget.shift` names it)."""
@@ -425,8 +419,7 @@ class Store:
     def snapshot(self, incident: str) -> bytes | None:
         """The newest picture of an incident, JPEG."""
         query = select(snapshots.c.jpeg).join(incidents, incidents.c.snapshot == snapshots.c.alert)
-        with self._reading() as connection:
-            return connection.execute(query.where(incidents.c.id == incident)).scalar_one_or_none()
+        return self.database.read(query.where(incidents.c.id == incident)).scalar_one_or_none()
 
     def envelopes(self, incident: str) -> list[dict[str, Any]]:
         """All envelopes of an incident in the order they were made, whole, so that signatures can be checked again."""
@@ -436,8 +429,7 @@ class Store:
             .where(alerts.c.incident == incident)
             .order_by(alerts.c.sent_at, alerts.c.seq)
         )
-        with self._reading() as connection:
-            rows = connection.execute(query).all()
+        rows = self.database.read(query).all()
         return [
             {**envelope, "snapshot": base64.b64encode(jpeg).decode()} if jpeg is not None else envelope
             for envelope, jpeg in rows
@@ -447,8 +439,7 @@ class Store:
 
     def last_change(self) -> int:
         """Number of the latest change; 0 when nothing has happened yet."""
-        with self._reading() as connection:
-            return connection.execute(select(func.max(changes.c.number))).scalar_one() or 0
+        return self.database.read(select(func.max(changes.c.number))).scalar_one() or 0
 
     def changed_since(
         self, number: int, limit: int = 200, *, scope: Scope = EVERYWHERE
@@ -551,8 +542,7 @@ class Store:
         # Through a function, as in `Wanted.clauses`: the index of judged ones holds all of these.
         same = zip(where, place or (), strict=False)
         query = query.where(*(func.coalesce(column, "") == value for column, value in same))
-        with self._reading() as connection:
-            return [Judged(*row) for row in connection.execute(query.order_by(c.started_at.desc(), c.id.desc()))]
+        return [Judged(*row) for row in self.database.read(query.order_by(c.started_at.desc(), c.id.desc()))]
 
     # Thresholds
 
@@ -633,15 +623,13 @@ class Store:
         if "\0" in incident or not 0 <= segment < 2**31:
             return None
         query = select(clips).where(clips.c.incident == incident, clips.c.segment == segment)
-        with self._reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self.database.read(query).one_or_none()
         return Clip(**row._mapping) if row else None
 
     def clips(self, incident: str) -> list[Clip]:
         """Segments of an incident in order."""
         query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
-        with self._reading() as connection:
-            return [Clip(**row._mapping) for row in connection.execute(query)]
+        return [Clip(**row._mapping) for row in self.database.read(query)]
 
     def clips_shown(self, incident: str) -> list[Clip]:
         """Segments that show an incident: its own, or where it has none those of a replay that found it again."""

@@ -141,8 +141,7 @@ class Retention:
     def space(self) -> Space:
         """How the disk stands."""
         total, _, free = self._disk_usage(self._folder)
-        with self._database.reading() as connection:
-            held = connection.execute(select(func.coalesce(func.sum(clips.c.size), 0))).scalar_one()
+        held = self._database.read(select(func.coalesce(func.sum(clips.c.size), 0))).scalar_one()
         return Space(total, free, int(held), round(self._config.reserve_gb * GB))
 
     def announced(self, scope: Scope = EVERYWHERE) -> list[Due]:
@@ -182,8 +181,7 @@ class Retention:
         query = select(r.incident, r.deleted_at, r.why, r.rule, r.bytes).where(
             r.incident == incident, r.deleted_at.is_not(None)
         )
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self._database.read(query).one_or_none()
         return Gone(**row._mapping) if row else None
 
     def _rules(self) -> list[tuple[str, ColumnElement[bool], float]]:
@@ -323,8 +321,7 @@ class Retention:
     def _remove_files(self) -> bool:
         """Remove what was forgotten; whether nothing of it is left."""
         left = 0
-        with self._database.reading() as connection:
-            files = list(connection.execute(select(doomed.c.file)).scalars())
+        files = list(self._database.read(select(doomed.c.file)).scalars())
         root = self._folder.resolve()
         for file in files:
             path = (root / file).resolve()

@@ -315,8 +315,7 @@ class Health:
             if ways := self._ways.get((site, edge)):
                 return max(0.0, *ways)
         query = select(edges.c.clock_offset_s).where(edges.c.site == site, edges.c.edge == edge)
-        with self._database.reading() as connection:
-            return max(0.0, connection.execute(query).scalar_one_or_none() or 0.0)
+        return max(0.0, self._database.read(query).scalar_one_or_none() or 0.0)
 
     def _return(self, site: str, edge: str, at: float) -> None:
         """An edge is there. One that comes back right after the broker was away with it, not by itself."""
@@ -336,8 +335,7 @@ class Health:
 
     def _reported_at(self, site: str, edge: str) -> float | None:
         query = select(edges.c.health_at).where(edges.c.site == site, edges.c.edge == edge)
-        with self._database.reading() as connection:
-            return connection.execute(query).scalar_one_or_none()
+        return self._database.read(query).scalar_one_or_none()
 
     def _meet(self, site: str, edge: str, cameras: list[str], at: float) -> None:
         """Note since when an edge ("") and its cameras are watched: before that, nothing can be missing."""
@@ -383,8 +381,7 @@ class Health:
         query = select(gaps).where(c.began_at < until, or_(c.ended_at.is_(None), c.ended_at > since))
         # Those of others must not push one's own out.
         query = query.order_by(c.began_at.desc(), c.number.desc()).limit(None if scope.places else limit)
-        with self._database.reading() as connection:
-            found = [Gap(**row._mapping) for row in connection.execute(query)]
+        found = [Gap(**row._mapping) for row in self._database.read(query)]
         found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)][:limit]
         if not found:
             return []
@@ -417,8 +414,7 @@ class Health:
         if scope.places is not None:
             query = query.join(incidents, incidents.c.id == alerts.c.incident)
             query = query.where(*scope.clauses(incidents.c.site, incidents.c.camera))
-        with self._database.reading() as connection:
-            found = [Late(*row) for row in connection.execute(query)]
+        found = [Late(*row) for row in self._database.read(query)]
         return sorted((one for one in found if since <= one.sent_at < until), key=lambda one: one.sent_at)
 
     def came_late(self, ids: Sequence[str], least_s: float = LATE_CARD_S) -> dict[str, float]:
@@ -434,8 +430,7 @@ class Health:
             .group_by(alerts.c.incident)
             .having(first - func.min(alerts.c.sent_at - offset) > least_s)
         )
-        with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
+        return {row[0]: row[1] for row in self._database.read(query)}
 
     def since(self) -> dict[tuple[str, str, str], float]:
         """From when on each place (site, edge, camera) has been watched; the hub is `("", "", "")`."""
