@@ -38,7 +38,7 @@ SIZE = (1280, 720)
 class SteppedClock:
     """Time goes on while one sleeps, and not otherwise; Unix seconds."""
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float = 1_800_000_000.0) -> None:
         self.at = at
 
     def now(self) -> float:

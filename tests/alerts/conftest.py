@@ -12,21 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector.alerts.outbox import Outbox
 from detector.clock import Clock
 from detector.config import Buffers
-
-
-class ManualClock:
-    """Time stands still until `advance`."""
-
-    def __init__(self, at: float = 1_800_000_000.0) -> None:
-        self.at = at
-
-    def now(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
-
-    advance = sleep
+from tests.builders import SteppedClock
 
 
 def make_fields(incident: str = "i1", severity: str = "warning", **more: Any) -> dict[str, Any]:
@@ -45,8 +31,8 @@ def make_fields(incident: str = "i1", severity: str = "warning", **more: Any) ->
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
 @pytest.fixture
@@ -60,7 +46,7 @@ def fields() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def open_outbox(tmp_path: Path, clock: ManualClock, key: Ed25519PrivateKey) -> Iterator[Callable[..., Outbox]]:
+def open_outbox(tmp_path: Path, clock: SteppedClock, key: Ed25519PrivateKey) -> Iterator[Callable[..., Outbox]]:
     """Opens the outbox of this test, again and again if wanted, and closes what was opened."""
     opened: list[Outbox] = []
 

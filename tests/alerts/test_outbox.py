@@ -30,7 +30,8 @@ from detector.alerts.outbox_file import DiskFull
 from detector.config import Buffers
 from detector.errors import StoreError, WireError
 from detector.values import DAY_S
-from tests.alerts.conftest import ManualClock, make_fields
+from tests.alerts.conftest import make_fields
+from tests.builders import SteppedClock
 from tests.parts_faults import memory_folder
 
 Fields = Callable[..., dict[str, Any]]
@@ -119,7 +120,7 @@ def test_silence_brings_a_row_back_ever_later(outbox: Outbox, fields: Fields, cl
     for _ in range(7):
         start = clock.now()
         while not outbox.take_due():
-            clock.advance(1.0)
+            clock.sleep(1.0)
         waits.append(clock.now() - start)
     assert waits == [0, 5, 10, 20, 40, 60, 60]
 
@@ -154,7 +155,7 @@ def test_a_row_the_hub_always_leaves_out_is_buried(outbox: Outbox, fields: Field
         newer = outbox.put(fields())
         sent += 1 in seqs(outbox.take_due())
         outbox.acknowledge([newer])
-        clock.advance(61.0)
+        clock.sleep(61.0)
     assert sent == ATTEMPTS_BEFORE_BURIAL
     (word,) = outbox.take_due()  # of the number that will never come
     assert wire.decode(word.payload)["dropped"] == [[1, 1, "dead"]]
@@ -164,7 +165,7 @@ def test_a_silent_hub_gets_nothing_buried(outbox: Outbox, fields: Fields, clock:
     outbox.put(fields())
     for _ in range(3 * ATTEMPTS_BEFORE_BURIAL):
         assert outbox.take_due()
-        clock.advance(61.0)
+        clock.sleep(61.0)
     assert outbox.counts()["dead"] == 0
 
 
@@ -295,7 +296,7 @@ def test_bytes_bound_it_too(open_outbox: Open) -> None:
 def live(outbox: Outbox, clock: Any, days: float) -> None:
     """Days go by, and who keeps house looks twice a day."""
     for _ in range(round(2 * days)):
-        clock.advance(DAY_S / 2)
+        clock.sleep(DAY_S / 2)
         outbox.room.drop_old()
 
 
@@ -354,7 +355,7 @@ def test_the_word_on_dropped_numbers_outlasts_a_link_that_is_away(
     for n in range(3):
         story(outbox, f"i{n}", phases="new end")
     outbox.take_due(0)  # the word is made, and nothing can be sent
-    clock.advance(DAY_S)
+    clock.sleep(DAY_S)
     if is_started_anew:
         outbox = open_outbox(alert_rows=2)
     assert kept(outbox) == ["i2 new", "i2 end", "1-4:rows"]
@@ -416,7 +417,7 @@ def test_dead_letters_are_bounded_and_counted_all_the_same(outbox: Outbox, monke
 
 def test_files_set_aside_are_bounded_and_counted_all_the_same(tmp_path: Path, open_outbox: Open, clock: Any) -> None:
     for _ in range(5):
-        clock.advance(1.0)
+        clock.sleep(1.0)
         (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
         open_outbox().close()
     sizes = [path.stat().st_size for path in sorted(tmp_path.glob("outbox.db.corrupt-*"))]
@@ -455,7 +456,7 @@ def names(rows: list[Row]) -> list[str]:
 def test_what_is_new_goes_before_the_backlog_which_goes_the_gravest_first(outbox: Outbox, clock: Any) -> None:
     for n in range(30):
         outbox.put(make_fields(f"old{n}", ("info", "warning", "critical")[n % 3]))
-    clock.advance(30 * DAY_S)
+    clock.sleep(30 * DAY_S)
     outbox.put(make_fields("just before"))
     outbox.resend_all()
     outbox.put(make_fields("live"))
@@ -470,7 +471,7 @@ def test_what_is_new_goes_before_the_backlog_which_goes_the_gravest_first(outbox
 def test_the_backlog_leaves_a_share_of_the_window_to_what_is_new(outbox: Outbox, clock: Any) -> None:
     for n in range(300):
         outbox.put(make_fields(f"old{n}"))
-    clock.advance(30 * DAY_S)
+    clock.sleep(30 * DAY_S)
     outbox.resend_all()
     assert len(outbox.take_due()) == WINDOW - SHARE  # a hub that is slow: nothing is confirmed
     assert outbox.take_due() == []
@@ -481,13 +482,13 @@ def test_the_backlog_leaves_a_share_of_the_window_to_what_is_new(outbox: Outbox,
 def test_a_flood_of_news_leaves_a_share_to_the_backlog(outbox: Outbox, clock: Any) -> None:
     for n in range(60):
         outbox.put(make_fields(f"old{n}"))
-    clock.advance(30 * DAY_S)
+    clock.sleep(30 * DAY_S)
     outbox.resend_all()
     for n in range(300):
         outbox.put(make_fields(f"new{n}"))
     went = names(outbox.take_due())
     assert len(went) == WINDOW and sum(name.startswith("old") for name in went) == SHARE
-    clock.advance(100.0)
+    clock.sleep(100.0)
     outbox.resend_all()
     outbox.acknowledge([row.id for row in outbox.take_due()])
     few = names(outbox.take_due(4))  # however little there is room for
@@ -498,7 +499,7 @@ def test_clips_of_new_alerts_go_before_old_ones_and_let_every_fourth_pass(outbox
     for n in range(3):
         put_clip(outbox, f"old{n}")
     outbox.acknowledge([outbox.put(make_fields("old2", "critical"))])
-    clock.advance(30 * DAY_S)
+    clock.sleep(30 * DAY_S)
     outbox.resend_all()
     for n in range(5):
         put_clip(outbox, f"new{n}")
@@ -561,7 +562,7 @@ def test_older_files_that_cannot_be_emptied_keep_no_new_one_from_being_opened(
 ) -> None:
     monkeypatch.setattr(os, "truncate", broken_disk)
     for _ in range(5):
-        clock.advance(1.0)
+        clock.sleep(1.0)
         (tmp_path / "outbox.db").write_bytes(b"this is no database " * 100)
         open_outbox().close()
     assert open_outbox().put(fields())
@@ -876,7 +877,7 @@ def test_a_clip_that_failed_lets_others_pass(outbox: Outbox, clock: Any) -> None
     assert second.incident == "i2"
     outbox.clips.bury(second, "too large")
     assert outbox.clips.next_due() is None
-    clock.advance(30.0)
+    clock.sleep(30.0)
     assert outbox.clips.next_due() == first
     assert outbox.counts()["dead"] == 1
 
@@ -910,7 +911,7 @@ OPERATIONS = st.lists(
 @settings(max_examples=30, deadline=None)
 @given(OPERATIONS)
 def test_whatever_happens_nothing_vanishes_unaccounted_for(operations: list[tuple[str, int]]) -> None:
-    key, clock = Ed25519PrivateKey.from_private_bytes(bytes(32)), ManualClock()
+    key, clock = Ed25519PrivateKey.from_private_bytes(bytes(32)), SteppedClock()
     with memory_folder() as folder:
         path, buffers = folder / "outbox.db", Buffers(alert_rows=8, alert_days=1)
         outbox = Outbox(path, key, clock=clock, buffers=buffers)
@@ -953,7 +954,7 @@ def test_whatever_happens_nothing_vanishes_unaccounted_for(operations: list[tupl
             elif name == "reconnect":
                 outbox.resend_all()
             elif name == "later":
-                clock.advance(20_000.0)
+                clock.sleep(20_000.0)
             elif name == "tidy":
                 outbox.room.drop_old()
             elif name == "disk":
@@ -1072,7 +1073,7 @@ def test_reconnecting_often_neither_delays_nor_buries_a_row(outbox: Outbox, fiel
         outbox.resend_all()
         outbox.take_due()
     outbox.acknowledge([second])
-    clock.advance(5.0)
+    clock.sleep(5.0)
     assert [row.id for row in outbox.take_due()] == [first]
     assert outbox.counts()["dead"] == 0
 
@@ -1111,7 +1112,7 @@ def test_corrupt_files_are_counted_until_somebody_takes_them_away(
     epoch = json.loads(before.take_due()[0].payload)["epoch"] if before.put(fields()) else ""
     before.close()
     for n in (1, 2):
-        clock.advance(1.0)
+        clock.sleep(1.0)
         (tmp_path / "outbox.db").write_bytes(b"this is no database" * 100)
         (tmp_path / "outbox.db-wal").write_bytes(b"nor is this")
         outbox = open_outbox()
@@ -1137,5 +1138,5 @@ def test_after_corruption_numbers_of_the_old_file_bury_nothing(
     assert outbox.counts()["set_aside"] == 1
     for _ in range(ATTEMPTS_BEFORE_BURIAL + 2):
         outbox.take_due()
-        clock.advance(60.0)
+        clock.sleep(60.0)
     assert [row.id for row in outbox.take_due()] == [id_]

@@ -16,7 +16,8 @@ from detector.alerts.outbox_file import DiskFull
 from detector.alerts.tidy import Tidy, _File, _worth
 from detector.config import Buffers
 from detector.values import DAY_S
-from tests.alerts.conftest import ManualClock, make_fields
+from tests.alerts.conftest import make_fields
+from tests.builders import SteppedClock
 
 MB = 1_000_000
 
@@ -24,7 +25,7 @@ MB = 1_000_000
 class Box:
     """An edge's folder of clips, with an outbox and a disk that has as much room as it is told."""
 
-    def __init__(self, folder: Path, outbox: Outbox, clock: ManualClock, **buffers: float) -> None:
+    def __init__(self, folder: Path, outbox: Outbox, clock: SteppedClock, **buffers: float) -> None:
         self.folder, self.outbox, self.clock = folder / "clips" / "cam-1", outbox, clock
         self.folder.mkdir(parents=True)
         self.free = 10_000 * MB
@@ -48,7 +49,7 @@ class Box:
 
 
 @pytest.fixture
-def box(tmp_path: Path, outbox: Outbox, clock: ManualClock) -> Callable[..., Box]:
+def box(tmp_path: Path, outbox: Outbox, clock: SteppedClock) -> Callable[..., Box]:
     return lambda **buffers: Box(tmp_path, outbox, clock, **buffers)
 
 
@@ -147,7 +148,7 @@ def test_how_grave_an_incident_was_is_forgotten_with_its_files(box: Callable[...
     told(here.outbox, "a", "critical")
     told(here.outbox, "b", "critical")
     path = here.add("a.0.mp4", waits=False)
-    here.clock.advance(2 * 3600)
+    here.clock.sleep(2 * 3600)
     here.tidy.look_round()
     assert here.outbox.severities(["a", "b"]) == {"a": 2}
     path.unlink()

@@ -43,6 +43,7 @@ from detector.hub.storage.database import Database, migration
 from detector.hub.storage.rights import CONSOLE, Role, Scope
 from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
+from tests.builders import SteppedClock
 from tests.conftest import part_missing
 
 with warnings.catch_warnings():
@@ -232,21 +233,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store = Store(sqlite_url(tmp_path / "hub.sqlite") if in_file else request.getfixturevalue("postgres")())
     yield store
     store.close()
-
-
-class SteppedClock:
-    """A clock that stands still until told otherwise."""
-
-    def __init__(self, at: float) -> None:
-        self.at = at
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        """Move on."""
-        self.at += seconds
 
 
 @cache

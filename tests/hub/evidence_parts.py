@@ -23,7 +23,8 @@ from detector.hub.footage.sides import Sides
 from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip, StoredIncident
-from tests.hub.conftest import NOON, SteppedClock, make_envelope
+from tests.builders import SteppedClock
+from tests.hub.conftest import NOON, make_envelope
 
 SIDE = gzip.compress(json.dumps({"schema": 1, "looks": []}).encode(), mtime=0)
 

@@ -21,7 +21,8 @@ from detector.hub.access.audit import BEGINNING, ONCE_S, Audit, Checked, Entry, 
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
 from detector.hub.texts import ZH
-from tests.hub.conftest import NOON, Site, SteppedClock, make_envelope, refuse_audit
+from tests.builders import SteppedClock
+from tests.hub.conftest import NOON, Site, make_envelope, refuse_audit
 
 MADE = 12
 

@@ -26,8 +26,9 @@ from detector.hub.footage.derived import AGAIN_S, KEPT_S, MOST_TRIES, Copies, Ki
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
+from tests.builders import SteppedClock
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import NOON, SteppedClock, make_side
+from tests.hub.conftest import NOON, make_side
 from tests.hub.test_browser import Scene, browser, scene, until  # noqa: F401  (fixtures)
 
 SWEEP = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"

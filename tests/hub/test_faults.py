@@ -19,7 +19,8 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.footage.clips import Answer, ClipFolder
 from detector.hub.storage.schema import alerts
 from detector.hub.storage.store import Store
-from tests.hub.conftest import NOON, SteppedClock, make_envelope, make_side, sqlite_url
+from tests.builders import SteppedClock
+from tests.hub.conftest import NOON, make_envelope, make_side, sqlite_url
 from tests.parts_faults import Lived, Note, lift, lives, lives_in_little_room, memory_folder
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -21,7 +21,8 @@ from detector.hub.storage.store import Store
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarms import Sign
 from detector.hub.watch.health import Gap, Health
-from tests.hub.conftest import NOON, Site, SteppedClock, make_envelope
+from tests.builders import SteppedClock
+from tests.hub.conftest import NOON, Site, make_envelope
 
 MINUTE = 60.0
 

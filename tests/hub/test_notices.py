@@ -37,7 +37,8 @@ from detector.hub.texts import TEXTS
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarms import Alarms, Sign
 from detector.values import Severity
-from tests.hub.conftest import NOON, SteppedClock, make_envelope
+from tests.builders import SteppedClock
+from tests.hub.conftest import NOON, make_envelope
 
 SECRET = "zk9Qw7-planted-secret"
 SHANGHAI = ZoneInfo("Asia/Shanghai")

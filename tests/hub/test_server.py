@@ -23,7 +23,8 @@ from argon2 import PasswordHasher
 from detector.config import Broker, HubConfig, load_hub
 from detector.errors import LabelwatchError, StoreError
 from detector.hub.server import Hub, _greeting
-from tests.hub.conftest import NOON, SteppedClock
+from tests.builders import SteppedClock
+from tests.hub.conftest import NOON
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = """
@@ -113,7 +114,8 @@ sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from detector.config import HubConfig, Broker
 from detector.hub.server import Hub, _greeting
-from tests.hub.conftest import NOON, SteppedClock
+from tests.builders import SteppedClock
+from tests.hub.conftest import NOON
 hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(port={free_port()})), port=0)
 hub.start()
 hub.stop()

@@ -13,25 +13,13 @@ from detector.errors import SourceUnavailable
 from detector.packets import Packet
 from detector.sources import open_source
 from detector.sources.played import PlayedFile
+from tests.builders import SteppedClock
 from tests.sources.footage import make_video, number_of
 
 
-class ManualClock:
-    """Time that passes only in `sleep` and where a test adds to it."""
-
-    def __init__(self) -> None:
-        self.at = 1_000_000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
-
-
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock() -> SteppedClock:
+    return SteppedClock(1_000_000.0)
 
 
 @pytest.fixture
@@ -39,11 +27,11 @@ def stop() -> threading.Event:
     return threading.Event()
 
 
-def play(path: Path, clock: ManualClock, stop: threading.Event, **more: object) -> PlayedFile:
+def play(path: Path, clock: SteppedClock, stop: threading.Event, **more: object) -> PlayedFile:
     return PlayedFile(path, camera="dock", fps=5, clock=clock, stop=stop, **more)  # type: ignore[arg-type]
 
 
-def test_each_frame_comes_when_it_is_due(tmp_path: Path, clock: ManualClock, stop: threading.Event) -> None:
+def test_each_frame_comes_when_it_is_due(tmp_path: Path, clock: SteppedClock, stop: threading.Event) -> None:
     source = play(make_video(tmp_path / "a.mp4", seconds=4), clock, stop)
     began = clock.now()
     for frame in source:
@@ -53,7 +41,7 @@ def test_each_frame_comes_when_it_is_due(tmp_path: Path, clock: ManualClock, sto
     assert (source.stats.frames_in, source.stats.analysed, source.stats.dropped) == (100, 20, 0)
 
 
-def test_without_loop_a_slow_consumer_loses_nothing(tmp_path: Path, clock: ManualClock, stop: threading.Event) -> None:
+def test_without_loop_a_slow_consumer_loses_nothing(tmp_path: Path, clock: SteppedClock, stop: threading.Event) -> None:
     source = play(make_video(tmp_path / "a.mp4", seconds=4), clock, stop)
     seen = 0
     for _ in source:
@@ -62,7 +50,7 @@ def test_without_loop_a_slow_consumer_loses_nothing(tmp_path: Path, clock: Manua
     assert (seen, source.stats.dropped) == (20, 0)
 
 
-def test_a_loop_is_one_stream(tmp_path: Path, clock: ManualClock, stop: threading.Event) -> None:
+def test_a_loop_is_one_stream(tmp_path: Path, clock: SteppedClock, stop: threading.Event) -> None:
     packets: list[Packet] = []
     path = make_video(tmp_path / "a.mp4", seconds=2, b_frames=2)
     source = play(path, clock, stop, loop=True, on_packet=lambda packet, _: packets.append(packet))
@@ -83,7 +71,7 @@ def test_a_loop_is_one_stream(tmp_path: Path, clock: ManualClock, stop: threadin
 
 
 def test_a_slow_consumer_of_a_loop_loses_frames_and_keeps_the_pace(
-    tmp_path: Path, clock: ManualClock, stop: threading.Event
+    tmp_path: Path, clock: SteppedClock, stop: threading.Event
 ) -> None:
     source = play(make_video(tmp_path / "a.mp4", seconds=4), clock, stop, loop=True)
     began = clock.now()
@@ -98,7 +86,7 @@ def test_a_slow_consumer_of_a_loop_loses_frames_and_keeps_the_pace(
     assert source.stats.dropped > 60
 
 
-class SlowMachine(ManualClock):
+class SlowMachine(SteppedClock):
     """Whatever is done between two looks at the clock takes time; it is stopped after a minute."""
 
     def __init__(self, stop: threading.Event) -> None:
@@ -127,7 +115,7 @@ def test_a_loop_that_is_decoded_more_slowly_than_it_was_taken_is_seen_all_the_sa
 
 
 def test_a_folder_is_played_in_order_and_its_bad_file_skipped(
-    tmp_path: Path, clock: ManualClock, stop: threading.Event, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, clock: SteppedClock, stop: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_video(tmp_path / "2.mp4", seconds=1, size=(64, 48))
     make_video(tmp_path / "10.mp4", seconds=1, size=(96, 64))
@@ -143,14 +131,14 @@ def test_a_folder_is_played_in_order_and_its_bad_file_skipped(
 
 
 @pytest.mark.parametrize("loop", [False, True])
-def test_nothing_readable_is_an_error(tmp_path: Path, clock: ManualClock, stop: threading.Event, loop: bool) -> None:
+def test_nothing_readable_is_an_error(tmp_path: Path, clock: SteppedClock, stop: threading.Event, loop: bool) -> None:
     (tmp_path / "3.mp4").write_text("no video")
     for path, reason in ((tmp_path, "not a video file"), (tmp_path / "gone.mp4", "no such file")):
         with pytest.raises(SourceUnavailable, match=reason):
             list(play(path, clock, stop, loop=loop))
 
 
-def test_stop_ends_it_between_frames(tmp_path: Path, clock: ManualClock, stop: threading.Event) -> None:
+def test_stop_ends_it_between_frames(tmp_path: Path, clock: SteppedClock, stop: threading.Event) -> None:
     source = play(make_video(tmp_path / "a.mp4", seconds=4), clock, stop)
     frames = iter(source)
     next(frames)
@@ -160,7 +148,7 @@ def test_stop_ends_it_between_frames(tmp_path: Path, clock: ManualClock, stop: t
     source.close()
 
 
-def test_the_configuration_chooses_the_source(tmp_path: Path, clock: ManualClock, stop: threading.Event) -> None:
+def test_the_configuration_chooses_the_source(tmp_path: Path, clock: SteppedClock, stop: threading.Event) -> None:
     from detector.sources.live import LiveSource
 
     file = Camera(name="a", source=str(make_video(tmp_path / "a.mp4", seconds=1)), loop=False)
