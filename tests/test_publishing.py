@@ -24,7 +24,7 @@ from detector.cli import main
 from detector.clock import SystemClock, iso
 from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
-from detector.hub.notices.queue import Rule
+from detector.hub.notices.rules import Rule
 from detector.hub.notices.services import check
 from detector.hub.storage.stored import StoredIncident
 from detector.recorded.publishing import LEDGER, _after, read_results

@@ -28,7 +28,7 @@ from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.switches import MOST_A_MINUTE, USER, Switches
 from detector.hub.integrations.world import Observer, World
 from detector.hub.notices.pauses import Pauses
-from detector.hub.notices.queue import Rule
+from detector.hub.notices.rules import Rule
 from detector.hub.storage.budget import Budget
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store

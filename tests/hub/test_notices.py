@@ -27,7 +27,8 @@ from sqlalchemy import event
 
 from detector.config import HubConfig
 from detector.hub.notices import services as notice_services
-from detector.hub.notices.queue import KINDS, Notice, Notices, Rule, Target, within
+from detector.hub.notices.queue import Notice, Notices, Target
+from detector.hub.notices.rules import KINDS, Rule, within
 from detector.hub.notices.sender import NoticeSender
 from detector.hub.notices.services import Answer, Message, NoticeError, address, send, without_secrets
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope

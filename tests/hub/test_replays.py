@@ -20,7 +20,7 @@ from detector.hub.desk.reviews import Reviews
 from detector.hub.evidence.cases import Cases
 from detector.hub.integrations.world import Observer
 from detector.hub.notices.pauses import Pauses
-from detector.hub.notices.queue import Rule
+from detector.hub.notices.rules import Rule
 from detector.hub.storage.budget import Budget
 from detector.hub.storage.schema import clips, incidents
 from detector.hub.storage.store import Store

@@ -1,4 +1,4 @@
-"""Who is told of what: targets, their rules, and the queue of notices, which is their log too.
+"""Who is told of what: targets, and the queue of notices, which is their log too.
 
     change ─ rules ─► waiting ─► sending ─► sent            told at once
                   └─► held ─► (quiet hours or the hour end) ─► one summary, waiting
@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,8 +29,8 @@ from sqlalchemy import Connection, delete, func, select, update
 from detector.hub.access.seal import Seal, SealBroken
 from detector.hub.notices.pauses import PAUSED
 from detector.hub.notices.pauses import until as paused_until
+from detector.hub.notices.rules import KINDS, RANKS, Rule, end_of, place_parts, within
 from detector.hub.notices.services import CAUSES, Answer, NoticeError, check
-from detector.hub.storage.budget import DIGEST
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.replays import is_replay
 from detector.hub.storage.rights import EVERYWHERE, Scope
@@ -47,13 +47,10 @@ from detector.hub.storage.schema import (
 from detector.hub.storage.stored import CLEARED
 from detector.hub.watch.alarms import Alarm, Alarms, is_seen
 from detector.names import natural
-from detector.values import DAY_S, IncidentKind, Severity
+from detector.values import DAY_S, Severity
 
 logger = logging.getLogger(__name__)
 
-RANKS = {severity.value: severity.rank for severity in Severity}
-SYSTEM = "system"  # alarms about the system itself, where rules name kinds
-KINDS = (*(kind.value for kind in IncidentKind), SYSTEM)
 LATE_S = 1800.0  # who is told of what was over so long ago isn't woken, and hears of it together with the rest
 GATHER_LATE_S = 600.0
 OVER = ":over"
@@ -89,66 +86,6 @@ class Target:
     at: float
     rests_until: float
     failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """When a target is told.
-
-    Attributes:
-        severity: The least.
-        kinds: Of incidents; `None` is all.
-        places: `site`, `site/camera` or `site/camera/zone`; `None` is all that the target's maker sees.
-        days: 0 is Monday; `None` is every day.
-        hours: `08:00-20:00`, in which the rule holds; `None` is always.
-        quiet: `22:00-07:00`, in which notices wait for one summary at its end.
-        breaks_through: Whether critical ones don't wait.
-        per_hour: So many notices an hour at most, and as many critical ones; what exceeds them waits for a summary.
-    """
-
-    severity: str = "warning"
-    kinds: tuple[str, ...] | None = None
-    places: tuple[str, ...] | None = None
-    days: tuple[int, ...] | None = None
-    hours: str | None = None
-    quiet: str | None = None
-    breaks_through: bool = True
-    per_hour: int = 6
-    number: int = 0
-    target: int = 0
-    user: str = ""
-    at: float = 0.0
-
-    def wants(self, incident: Any, local: datetime) -> bool:
-        """Whether an incident is told by it at a local time."""
-        if RANKS.get(incident.severity, 1) < RANKS[self.severity]:
-            return False
-        if self.kinds is not None and incident.kind not in self.kinds:
-            return False
-        if self.days is not None and _duty_day(local, self.hours) not in self.days:
-            return False
-        if self.hours is not None and not within(self.hours, local):
-            return False
-        # What exceeds the alert budget goes to the digest; who asks for notes too wants it all.
-        if incident.told == DIGEST and self.severity != Severity.INFO:
-            return False
-        place = [incident.site, incident.camera, *([incident.zone] if incident.zone else [])]
-        return self.places is None or any(place[: len(parts)] == parts for parts in map(_parts, self.places))
-
-    def wants_alarm(self, alarm: Alarm, local: datetime) -> bool:
-        """Whether a system alarm is told by it at a local time; what ails the hub ails every place."""
-        if RANKS.get(alarm.severity, 1) < RANKS[self.severity] or (self.kinds is not None and SYSTEM not in self.kinds):
-            return False
-        if self.days is not None and _duty_day(local, self.hours) not in self.days:
-            return False
-        if self.hours is not None and not within(self.hours, local):
-            return False
-        place = [part for part in (alarm.site, alarm.camera) if part]
-        return (
-            self.places is None
-            or not alarm.site
-            or any(place[: len(parts)] == parts[: len(place)] for parts in map(_parts, self.places))
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +261,7 @@ class Notices:
             select(notice_targets.c.scope).where(notice_targets.c.number == rule.target)
         ).scalar_one_or_none()
         for place in rule.places or ():
-            parts = _parts(place)
+            parts = place_parts(place)
             is_place = 1 <= len(parts) <= 3 and all(parts) and place.isprintable() and len(place) <= 200
             if not is_place or not Scope.of(scope).sees(*parts[:2]):
                 raise NoticeError("notice_wrong_place")
@@ -402,7 +339,7 @@ class Notices:
         if until is not None:
             return {"state": "held", "reason": PAUSED, "due_at": until}
         if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
-            return {"state": "held", "reason": "quiet", "due_at": _end_of(rule.quiet, local).timestamp()}
+            return {"state": "held", "reason": "quiet", "due_at": end_of(rule.quiet, local).timestamp()}
         # Critical ones have as many again, so that a flood of others can't keep one back.
         class_of = notices.c.severity == Severity.CRITICAL if is_critical else notices.c.severity != Severity.CRITICAL
         lately = (
@@ -423,7 +360,7 @@ class Notices:
         """When old news are told: in some minutes, when more of them are there, and not in quiet hours."""
         due_at = now + GATHER_LATE_S
         local = datetime.fromtimestamp(due_at, self._zone)
-        return _end_of(rule.quiet, local).timestamp() if rule.quiet and within(rule.quiet, local) else due_at
+        return end_of(rule.quiet, local).timestamp() if rule.quiet and within(rule.quiet, local) else due_at
 
     # From alarms to notices
 
@@ -468,7 +405,7 @@ class Notices:
         is_critical = alarm.severity == Severity.CRITICAL
         when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
         if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
-            when = {"state": "held", "reason": "quiet", "due_at": _end_of(rule.quiet, local).timestamp()}
+            when = {"state": "held", "reason": "quiet", "due_at": end_of(rule.quiet, local).timestamp()}
         row = {
             "target": target.number, "target_name": target.name, "what": "alarm", "severity": alarm.severity,
             "incident": name if alarm.is_open else name + OVER, "created_at": now, **when,
@@ -657,37 +594,6 @@ def alarm_number(name: str) -> int:
 def is_late(incident: Any, now: float) -> bool:
     """Whether what an incident tells was over long before it was heard of, by the hub's clock."""
     return bool(now - (incident.ended_at - (incident.clock_offset_s or 0.0)) > LATE_S)
-
-
-def within(span: str, local: datetime) -> bool:
-    """Whether a local time is in a span such as `22:00-07:00`, its end excluded."""
-    begins, ends = _bounds(span)
-    at = local.time()
-    return begins <= at < ends if begins < ends else at >= begins or at < ends
-
-
-def _bounds(span: str) -> tuple[time, time]:
-    return time.fromisoformat(span[:5]), time.fromisoformat(span[6:])
-
-
-def _end_of(span: str, local: datetime) -> datetime:
-    """When a span that a local time is in ends."""
-    _, ends = _bounds(span)
-    end = local.replace(hour=ends.hour, minute=ends.minute, second=0, microsecond=0)
-    return end if end > local else end + timedelta(days=1)
-
-
-def _duty_day(local: datetime, hours: str | None) -> int:
-    """The weekday that a time counts to: after midnight, hours that began before it are the day before's."""
-    if hours is not None:
-        begins, ends = _bounds(hours)
-        if begins > ends > local.time():
-            return (local - timedelta(days=1)).weekday()
-    return local.weekday()
-
-
-def _parts(place: str) -> list[str]:
-    return place.split("/", 2)
 
 
 def _rest_s(failures: int) -> float:
