@@ -25,7 +25,8 @@ from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
 from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
-from detector.hub.access.auth import FIRST_LOGIN, Gate, Guard
+from detector.hub.access.auth import FIRST_LOGIN, Gate
+from detector.hub.access.guard import Guard
 from detector.hub.access.people import People
 from detector.hub.access.seal import Seal
 from detector.hub.access.second_step import KEY_FILE as STEP_KEY_FILE

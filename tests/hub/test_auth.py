@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from detector.hub.access.auth import SESSION_S, Gate, TokenBucket, TooManyTries
+from detector.hub.access.auth import SESSION_S, Gate
 from detector.hub.access.people import LONGEST_SESSION_S, People
+from detector.hub.access.tries import TokenBucket, TooManyTries
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
 

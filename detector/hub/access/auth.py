@@ -1,4 +1,4 @@
-"""Who may come in: passwords, codes, sessions, API tokens, a limit on tries, and where a request comes from.
+"""Who may come in: passwords, codes, sessions, API tokens.
 
 A session is a random token in a cookie, an API token one in a header; the database holds only their SHA-256. Times come
 from the caller's clock.
@@ -7,31 +7,25 @@ from the caller's clock.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import logging
 import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from starlette import types
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Send
 
 from detector.credentials.codes import make_password
 from detector.hub.access import second_step
 from detector.hub.access.people import HANDLE, People, as_name
 from detector.hub.access.seal import Seal, SealBroken
+from detector.hub.access.tries import TokenBucket, TooManyTries, network_of
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from detector.values import DAY_S
 
@@ -50,18 +44,6 @@ CODE_TRIES = 5
 MOST_WAITING = 1000  # logins that wait for a code
 FIRST_USER = "owner"
 FIRST_LOGIN = "first-login.json"
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    # Not `no-referrer`: with that, browsers send `Origin: null` with a form, and the check below would refuse it.
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,51 +87,6 @@ class _Waiting:
 
 class LoginOver(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
     """The code came too late, or wrong too often: the password is wanted anew."""
-
-
-class TooManyTries(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
-    """The visitor has to wait before trying again."""
-
-
-class TokenBucket:
-    """So many tries at once per name, and one more every so many seconds; forgets names that are full again."""
-
-    def __init__(self, size: int, every_s: float, names: int = 10_000) -> None:
-        self._size = size
-        self._every_s = every_s
-        self._names = names
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def take(self, name: str, at: float) -> bool:
-        """Spend one try; tells whether there was one left."""
-        with self._lock:
-            spent = self._spent_now(name, at)
-            if spent + 1 > self._size:
-                return False
-            self._put(name, spent + 1, at)
-            return True
-
-    def has_left(self, name: str, at: float) -> bool:
-        """Whether a `take` would succeed."""
-        with self._lock:
-            return self._spent_now(name, at) + 1 <= self._size
-
-    def give_back(self, name: str, at: float) -> None:
-        """Undo a `take` whose try was a good one."""
-        with self._lock:
-            self._put(name, max(0.0, self._spent_now(name, at) - 1), at)
-
-    def _spent_now(self, name: str, at: float) -> float:
-        spent, since = self._spent.get(name, (0.0, at))
-        # A clock that was put back locks nobody out until it is where it was.
-        return max(0.0, spent - abs(at - since) / self._every_s)
-
-    def _put(self, name: str, spent: float, at: float) -> None:
-        self._spent[name] = (spent, at)
-        self._spent.move_to_end(name)
-        if len(self._spent) > self._names:
-            self._spent.popitem(last=False)
 
 
 class Gate:
@@ -479,12 +416,6 @@ class Gate:
             raise TooManyTries
 
 
-def bearer_token(path: str, headers: Mapping[str, str]) -> str | None:
-    """The API token that a request brings; `None` where it brings none. Pages are for people: there none counts."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if path.startswith("/api/") and scheme.lower() == "bearer" else None
-
-
 def drop_first_login(data_dir: Path, user: str) -> None:
     """Delete `first-login.json` once its user has a password of their own: it opens nothing any more.
 
@@ -497,100 +428,6 @@ def drop_first_login(data_dir: Path, user: str) -> None:
         return
     if isinstance(told, dict) and told.get("user") == user:
         file.unlink(missing_ok=True)
-
-
-def cookie_name(scheme: str, name: str = "labelwatch") -> str:
-    """Name of a cookie, the session's when left out: over https one that browsers tie to this very host."""
-    return f"__Host-{name}" if scheme == "https" else name
-
-
-def is_same_origin(headers: Mapping[str, str]) -> bool:
-    """Whether a browser says that the request comes from our own page.
-
-    `Sec-Fetch-Site` comes only over https and to the loopback; `Origin` comes with every form.
-    """
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = headers.get("origin")
-    try:
-        return origin is not None and urlsplit(origin).netloc == headers.get("host")
-    except ValueError:  # it only looks like an address
-        return False
-
-
-class Guard:
-    """Middleware: refuses what another site's page sends in a visitor's name, and what is no text; adds headers.
-
-    Args:
-        app: What is guarded.
-        signed: Paths that begin so prove who sent them by a signature, not by a cookie, and come from no browser. They
-            bound by themselves how much they read.
-        longest: Bytes that the body of any other request may have: it is read before anybody asks who sent it.
-    """
-
-    def __init__(self, app: ASGIApp, signed: tuple[str, ...], longest: int) -> None:
-        self.app = app
-        self._signed = signed
-        self._longest = longest
-
-    async def __call__(self, scope: types.Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        headers, path = Headers(scope=scope), scope["path"]
-        # What another site makes a browser send carries a cookie, and where a token is sent, no cookie counts.
-        signed = path.startswith(self._signed) or bearer_token(path, headers) is not None
-        query = scope["query_string"]
-        # No name of ours holds a nought, and no database takes it; what isn't ASCII should have come encoded.
-        if "\0" in path or b"%00" in query or not query.isascii():
-            await JSONResponse({"reason": "the address is no text"}, 400)(scope, receive, send_guarded)
-        elif "transfer-encoding" in headers and "content-length" in headers:  # a proxy might end it elsewhere
-            answer = JSONResponse({"reason": "a length and an encoding"}, 400, {"Connection": "close"})
-            await answer(scope, receive, send_guarded)
-        elif scope["method"] in SAFE_METHODS or signed or is_same_origin(headers):
-            is_read = scope["method"] not in SAFE_METHODS and not path.startswith(self._signed)
-            await self.app(scope, self._bounded(headers, receive) if is_read else receive, send_guarded)
-        else:
-            logger.warning("refused: another site's page sent %s %s", scope["method"], path[:200])
-            await PlainTextResponse("refused: the request comes from another site\n", 403)(scope, receive, send_guarded)
-
-    def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """What is received, until it is too much: then whoever reads it raises what any page answers in its own way."""
-        announced, read = headers.get("content-length", ""), 0
-
-        async def bounded() -> Message:
-            nonlocal read
-            if announced.isdigit() and int(announced) > self._longest:
-                raise HTTPException(413, "the body is too large")
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._longest:
-                raise HTTPException(413, "the body is too large")
-            return message
-
-        return bounded
-
-
-def network_of(address: str) -> str:
-    """What tries are counted by: an IPv6 host has a whole /64 of addresses to come from."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4:
-        return address
-    return str(found.ipv4_mapped or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
 
 
 def _digest(token: str) -> str:

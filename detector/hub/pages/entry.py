@@ -13,18 +13,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
 from detector.hub.access import second_step
-from detector.hub.access.auth import (
-    FIRST_LOGIN,
-    SHORTEST_PASSWORD,
-    CodeWanted,
-    LoginOver,
-    Session,
-    TooManyTries,
-    cookie_name,
-    drop_first_login,
-)
+from detector.hub.access.auth import FIRST_LOGIN, SHORTEST_PASSWORD, CodeWanted, LoginOver, Session, drop_first_login
+from detector.hub.access.guard import cookie_name
 from detector.hub.access.passwords import is_guessed
 from detector.hub.access.people import LONGEST_SESSION_S
+from detector.hub.access.tries import TooManyTries
 from detector.hub.pages.people import sessions_of
 from detector.hub.pages.view import (
     THEMES,

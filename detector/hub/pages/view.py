@@ -21,7 +21,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from detector.facts import FACTS, PLAIN, number
-from detector.hub.access.auth import Session, bearer_token, cookie_name
+from detector.hub.access.auth import Session
+from detector.hub.access.guard import bearer_token, cookie_name
 from detector.hub.edges.cameras import CameraState, camera_states
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.parts import Parts
