@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from detector.alerts.clips import cut_recording
+from detector.alerts.cutting import cut_recording
 from detector.errors import SourceUnavailable
 from detector.sources.recording import Recording
 from tests.conftest import REPOSITORY

@@ -122,6 +122,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
             [
                 "detector.sources",
                 "detector.alerts.clips",
+                "detector.alerts.cutting",
                 "detector.alerts.joined",
                 "detector.bench.clips",
                 "detector.hub.footage.transcode",

@@ -20,7 +20,7 @@ import av
 import numpy as np
 import pytest
 
-from detector.alerts.clips import cut_recording
+from detector.alerts.cutting import cut_recording
 from detector.cli import main
 from detector.config import Analysis, Camera, EdgeConfig, load_edge
 from detector.errors import LabelwatchError

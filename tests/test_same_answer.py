@@ -14,7 +14,7 @@ from typing import Any
 import av
 import pytest
 
-from detector.alerts.clips import cut_recording
+from detector.alerts.cutting import cut_recording
 from detector.alerts.identity import load_identity
 from detector.alerts.outbox import Outbox
 from detector.alerts.sink import AlertSink

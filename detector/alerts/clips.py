@@ -15,27 +15,22 @@ import io
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, dropwhile, islice
 from pathlib import Path
 
 import av
 import av.container
 
+from detector.alerts.cutting import TICKS, WHOLE, WRITE_THROUGH, cut_recording
 from detector.alerts.looks import LookRing, Side, write_side
-from detector.containers import DECODING, FAR_S, LEAP_S, leaps, open_recording
 from detector.errors import SourceUnavailable, WireError
 from detector.packets import HOLE_S, Packet, PacketRing, Stored, StreamFormat
 from detector.sides import SUFFIX, read_side
 
 logger = logging.getLogger(__name__)
 
-TICKS = 90_000
-WHOLE = float("inf")
-# Without it FFmpeg holds back fragments until the end, and a full disk is no error to it.
-WRITE_THROUGH = {"flush_packets": "1"}
 
 _PART_NAME = re.compile(r"(?P<incident>.+)\.(?P<number>\d+)\.(?P<started_ms>\d+)\.part")
 
@@ -63,17 +58,6 @@ class Segment:
     started_at: float
     duration_s: float
     side: Side | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A piece cut from a recording: where it begins in the recording and how long it is, seconds."""
-
-    path: Path
-    sha256: str
-    bytes: int
-    start_s: float
-    duration_s: float
 
 
 class ClipRecorder:
@@ -341,221 +325,3 @@ def _found_side(path: Path, incident_id: str, number: int, started_at: float) ->
     if about != (incident_id, number, round(started_at, 3)):
         return None
     return Side(path, hashlib.sha256(content).hexdigest(), len(content))
-
-
-def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
-    """Copy the video of a time range into an MP4 of its own, from the key frame at or before its start; no sound.
-
-    Args:
-        path: A recorded file.
-        start_s: Seconds from its first picture.
-        end_s: Likewise; a picture at `end_s` is still copied.
-        out: The file to make, whole or not at all; its folder is made when missing.
-
-    Raises:
-        SourceUnavailable: The recording can't be read, or has no picture in that range.
-        OSError: `out` can't be written.
-    """
-
-    def make(draft: Path) -> tuple[float, float]:
-        copy = _copy_in_order if _stands_still(path) else _copy
-        return copy(path, start_s, end_s, draft)
-
-    return made_whole(out, path, make)
-
-
-def made_whole(out: Path, source: Path, make: Callable[[Path], tuple[float, float]]) -> Cut:
-    """Make a clip that is there whole or not at all; its folder is made when missing.
-
-    Args:
-        out: The file.
-        source: What it is made of, for the error.
-        make: Writes the file it is given; tells where in the source it begins, and how long it is, seconds.
-
-    Raises:
-        SourceUnavailable: It can't be made of that.
-        OSError: `out` can't be written.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        try:
-            start_at_s, duration_s = make(draft)
-        except OSError:
-            raise
-        except av.error.FFmpegError as error:
-            raise SourceUnavailable(f"{source}: can't be cut: {error.strerror}") from error
-        with draft.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        draft.rename(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return Cut(out, digest, out.stat().st_size, start_at_s, duration_s)
-
-
-def _opened(path: Path) -> av.container.InputContainer:
-    """A recording with a video stream."""
-    try:
-        source = open_recording(path)
-    except av.error.FFmpegError as error:
-        raise SourceUnavailable(f"{path}: can't be opened: {error.strerror}") from error
-    if not source.streams.video:
-        source.close()
-        raise SourceUnavailable(f"{path}: holds no video stream")
-    if source.streams.video[0].codec_context is not None:
-        source.streams.video[0].codec_context.options = dict(DECODING)
-    return source
-
-
-def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av.VideoStream:
-    """A stream of an MP4, for packets of another one as they are.
-
-    Raises:
-        SourceUnavailable: MP4 holds no video of that codec.
-    """
-    try:
-        # The codec itself: looked up by the name of its decoder, as AV1's `libdav1d`, there is none to write with.
-        return target.add_stream_from_template(stream, opaque=True)
-    except ValueError as error:
-        raise SourceUnavailable(f"MP4 holds no {stream.codec_context.name}") from error
-
-
-def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
-    """Copy packets; seconds where the copy begins and how long it is."""
-    with _opened(path) as source:
-        stream = source.streams.video[0]
-        base = stream.time_base or Fraction(1, TICKS)
-        zero = stream.start_time or 0
-        end = zero + end_s / base if end_s != WHOLE else WHOLE
-        packets = _packets_between(source, stream, zero + round(start_s / base), end, leaps=leaps(path))
-        first = next(packets, None)
-        if first is None:
-            raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
-        begin = end_of_last = _shown(first)
-        with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
-            copy = add_copy(target, stream)
-            for packet in chain([first], packets):
-                shown = _shown(packet)
-                end_of_last = max(end_of_last, shown + (packet.duration or 0))
-                packet.pts, packet.dts = shown - begin, (packet.dts or 0) - begin
-                packet.stream = copy
-                target.mux(packet)
-        return float((begin - zero) * base), float((end_of_last - begin) * base)
-
-
-def _stands_still(path: Path) -> bool:
-    """Whether a file's packets all claim the same time, as some recorders and muxers write them."""
-    with _opened(path) as source:
-        times = [p.dts for p in islice(source.demux(source.streams.video[0]), 12) if p.size]
-    return len(times) > 1 and len(set(times)) == 1
-
-
-def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
-    """Like `_copy`, for a file without usable times: packets are taken to follow each other evenly.
-
-    Pictures may be shown in another order than they are decoded in, which only the decoder knows: numbered packets
-    go in, and the numbers come out with the pictures.
-    """
-    order: list[int] = []
-    keys: list[int] = []
-    count, length = 0, Fraction(1, 25)
-    with _opened(path) as source:
-        for packet in source.demux(source.streams.video[0]):
-            if packet.size:
-                if packet.duration and packet.time_base:
-                    length = packet.duration * packet.time_base
-                if packet.is_keyframe:
-                    keys.append(count)
-                packet.pts = packet.dts = count
-                count += 1
-            order += [frame.pts for frame in packet.decode() if frame.pts is not None]
-    rank = {number: place for place, number in enumerate(order)}
-    delay = max((number - place for number, place in rank.items()), default=0)
-    begin = max((k for k in keys if k * length <= start_s), default=0)
-    chosen = [n for n in range(begin, count) if n in rank and begin <= rank[n] and rank[n] * length <= end_s]
-    if not chosen:
-        raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
-    with (
-        _opened(path) as source,
-        av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target,
-    ):
-        stream = source.streams.video[0]
-        copy = add_copy(target, stream)
-        ticks = max(1, round(length * TICKS))
-        wanted = set(chosen)
-        for number, packet in enumerate(p for p in source.demux(stream) if p.size):
-            if number in wanted:
-                packet.time_base = Fraction(1, TICKS)
-                packet.pts, packet.dts = (rank[number] - begin) * ticks, (number - delay - begin) * ticks
-                packet.duration = ticks
-                packet.stream = copy
-                target.mux(packet)
-    return float(begin * length), float(len(chosen) * length)
-
-
-def _packets_between(
-    source: av.container.InputContainer, stream: av.VideoStream, start: int, end: float, *, leaps: bool
-) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets from the last key frame shown at or before `start` up to `end`, in the stream's ticks."""
-    if leaps:
-        packets = _in_line(_packets_from(source, stream, None))
-        first = next(packets, None)
-    else:
-        packets = _packets_from(source, stream, start)
-        first = next(packets, None)
-        if first is None or _shown(first) > start:
-            # Formats without an index are sought by guess and may land too late: read from the beginning instead.
-            packets = _packets_from(source, stream, stream.start_time or 0)
-            first = next(packets, None)
-    group: list[av.Packet[av.VideoStream]] = []
-    for packet in chain([first] if first else [], packets):
-        assert packet.dts is not None
-        if packet.dts <= start:
-            # Not there yet: hold the newest group of pictures that begins in time.
-            if packet.is_keyframe and _shown(packet) <= start:
-                group.clear()
-            group.append(packet)
-        elif packet.dts > end:
-            break
-        else:
-            yield from group
-            group.clear()
-            yield packet
-    if group and max(map(_shown, group)) >= start:
-        yield from group
-
-
-def _packets_from(
-    source: av.container.InputContainer, stream: av.VideoStream, ticks: int | None
-) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets that are whole and carry a time, from the first key frame met after seeking, if told where to."""
-    if ticks is not None:
-        source.seek(ticks, stream=stream)
-    usable = (p for p in source.demux(stream) if p.size and p.dts is not None and not p.is_corrupt)
-    return dropwhile(lambda packet: not packet.is_keyframe, usable)
-
-
-def _in_line(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets from a file's beginning on one line of time, going on where theirs leaps, as that of looks does.
-
-    Nothing can be sought in a file whose time leaps, so it is read from its beginning.
-    """
-    shift, last = 0, None
-    for packet in packets:
-        assert packet.dts is not None and packet.time_base is not None
-        ahead_s = (packet.dts + shift - last) * packet.time_base if last is not None else 0
-        if last is not None and not -LEAP_S <= ahead_s <= FAR_S:
-            shift = last + (packet.duration or 0) - packet.dts
-        # Where pictures are reordered, they are shown far ahead some packets before they are decoded there.
-        waits = _shown(packet) - packet.dts
-        shown = packet.dts + shift + (waits if waits * packet.time_base <= FAR_S else 0)
-        last = packet.dts = packet.dts + shift
-        packet.pts = shown
-        yield packet
-
-
-def _shown(packet: av.Packet[av.VideoStream]) -> int:
-    ticks = packet.pts if packet.pts is not None else packet.dts
-    assert ticks is not None
-    return ticks

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from detector.alerts.clips import TICKS, WRITE_THROUGH, Cut, add_copy, made_whole
+from detector.alerts.cutting import TICKS, WRITE_THROUGH, Cut, add_copy, made_whole
 from detector.containers import open_recording
 from detector.errors import SourceUnavailable
 

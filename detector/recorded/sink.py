@@ -120,7 +120,7 @@ class ReplaySink:
 
     def _clip(self, begin: float, end: float, out: Path) -> tuple[float, float]:
         """Make a clip of a stretch of time; when its first picture was taken, and how many seconds it has."""
-        from detector.alerts.clips import cut_recording
+        from detector.alerts.cutting import cut_recording
         from detector.alerts.joined import Part, join
 
         found: list[tuple[float, Path, float]] = []

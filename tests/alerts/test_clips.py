@@ -17,7 +17,8 @@ from typing import Any
 import av
 import pytest
 
-from detector.alerts.clips import ClipRecorder, Segment, cut_recording
+from detector.alerts.clips import ClipRecorder, Segment
+from detector.alerts.cutting import cut_recording
 from detector.alerts.joined import Part, join
 from detector.alerts.looks import LookRing
 from detector.errors import SourceUnavailable
