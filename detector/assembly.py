@@ -52,9 +52,9 @@ def build_closeness(model: str, window_s: float = inf) -> Closeness | None:
         return None
 
 
-def build_judge(config: EdgeConfig, camera: Camera, least_score: LeastScore | None = None) -> Judge:
+def build_judge(config: EdgeConfig, camera: Camera) -> Judge:
     """What judges what was seen of one camera; arguments as of `build_pipeline`."""
-    return Judge(_stages(config, camera, least_score))
+    return Judge(_stages(config, camera))
 
 
 def build_pipeline(
@@ -76,7 +76,7 @@ def build_pipeline(
     return Pipeline(looker, _stages(config, camera, least_score))
 
 
-def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None) -> Callable[[], Stages]:
+def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None = None) -> Callable[[], Stages]:
     """Makes the stages that judge."""
     zones = ZoneMap(camera.zones)
     shifts = Shifts(config.calendar, config.timezone)

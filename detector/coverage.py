@@ -128,7 +128,7 @@ def fov_of(focal_mm: float, sensor_mm: float = SENSOR_MM) -> float:
     return math.degrees(2 * math.atan(sensor_mm / 2 / focal_mm))
 
 
-def least_phone_px(curve: Sequence[Mapping[str, Any]], least_recall: float = LEAST_RECALL) -> float | None:
+def least_phone_px(curve: Sequence[Mapping[str, Any]]) -> float | None:
     """The least phone that can be judged: the size from which on at least half of the phones are found.
 
     Half is enough since acts add up several looks; below it a phone is more often missed than seen. Each bin has two
@@ -138,7 +138,6 @@ def least_phone_px(curve: Sequence[Mapping[str, Any]], least_recall: float = LEA
 
     Args:
         curve: `curves.phone_recall_by_px` of a model's card: bins `{px: [low, high or null], phones, found}`.
-        least_recall: Share of phones to be found.
 
     Returns:
         Side of the phone's box, pixels of the frame; `None` where so many are found at no size.
@@ -166,12 +165,12 @@ def least_phone_px(curve: Sequence[Mapping[str, Any]], least_recall: float = LEA
             pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
     recall = [found / phones for found, phones, n in pools for _ in range(n)]
     middle = [math.log(math.sqrt(max(low, 1.0) * high)) for low, high, _, _ in bins]
-    first = next((k for k, share in enumerate(recall) if share >= least_recall), None)
+    first = next((k for k, share in enumerate(recall) if share >= LEAST_RECALL), None)
     if first is None:
         return None
     if first == 0:
         return max(bins[0][0], 1.0)
-    share = (least_recall - recall[first - 1]) / (recall[first] - recall[first - 1])
+    share = (LEAST_RECALL - recall[first - 1]) / (recall[first] - recall[first - 1])
     return math.exp(middle[first - 1] + share * (middle[first] - middle[first - 1]))
 
 

@@ -275,9 +275,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     return fields
 
 
-def _last_lines(log: Path, n: int = 15) -> str:
+def _last_lines(log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    return "\n".join(text.splitlines()[-n:])
+    return "\n".join(text.splitlines()[-15:])
 
 
 def _readable(summary: Mapping[str, Any]) -> str:

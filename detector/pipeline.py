@@ -24,6 +24,7 @@ from detector.census import ZoneCensus
 from detector.values import Frame, IncidentUpdate, Look, Scene, Sight, Signal
 
 MOMENT_DIGITS = 4  # of seconds; times are told to the millisecond
+LEAP_S, LATE_S = 60.0, 2.0
 EARLIEST, LATEST = -2.2e9, 2.2e11  # the years 1900 and 8941: well within what a calendar can hold
 
 
@@ -133,14 +134,12 @@ class Stages:
 class Timeline:
     """Which frame times are believed, and where they leap.
 
-    A frame that comes twice, or up to `late_s` late, is left out. A time further back, or ahead by more than `leap_s`,
+    A frame that comes twice, or up to `LATE_S` late, is left out. A time further back, or ahead by more than `LEAP_S`,
     is believed as soon as a second frame goes on from it: a wrong time among right ones, or a second stream between the
     frames of the first, moves nothing, and a leap costs one frame.
     """
 
-    def __init__(self, leap_s: float, late_s: float = 2.0) -> None:
-        self._leap_s = leap_s
-        self._late_s = late_s
+    def __init__(self) -> None:
         self._last: float | None = None
         self._doubted: float | None = None
 
@@ -149,10 +148,10 @@ class Timeline:
         if not EARLIEST < at < LATEST:  # NaN isn't either
             return None
         ahead = at - self._last if self._last is not None else 0.0
-        if self._last is None or 0 < ahead <= self._leap_s:
+        if self._last is None or 0 < ahead <= LEAP_S:
             self._last, self._doubted = at, None
             return 0.0
-        if -self._late_s <= ahead <= 0:
+        if -LATE_S <= ahead <= 0:
             return None
         doubted, self._doubted = self._doubted, at
         if doubted is None or at <= doubted or (doubted < self._last) != (ahead < 0):
@@ -166,7 +165,6 @@ class Judge:
 
     Args:
         build: Makes them, first and after time leapt.
-        leap_s: Time that goes on by more than this between two looks leaps.
 
     Attributes:
         left_out: Looks not taken, since their times make no sense (a pipeline's: or there is no picture in the frame).
@@ -174,13 +172,13 @@ class Judge:
         sight: What was seen by the look taken last; `None` where that was left out.
     """
 
-    def __init__(self, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
+    def __init__(self, build: Callable[[], Stages]) -> None:
         self.left_out = 0
         self.scene: Scene | None = None
         self.sight: Sight | None = None
         self._build = build
         self._stages = build()
-        self._timeline = Timeline(leap_s)
+        self._timeline = Timeline()
         self._size: tuple[int, int] | None = None
 
     def judge(self, look: Look) -> list[IncidentUpdate]:
@@ -250,14 +248,13 @@ class Pipeline(Judge):
     Args:
         looker: What is in a frame.
         build: As of `Judge`.
-        leap_s: As of `Judge`.
 
     Attributes:
         passed_over: Frames that the looker passed over.
     """
 
-    def __init__(self, looker: Looker, build: Callable[[], Stages], leap_s: float = 60.0) -> None:
-        super().__init__(build, leap_s)
+    def __init__(self, looker: Looker, build: Callable[[], Stages]) -> None:
+        super().__init__(build)
         self.looker = looker
         self.passed_over = 0
 

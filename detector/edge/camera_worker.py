@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CAMERA_THREAD = "camera-"  # names of threads begin so
+PAUSE_S, LONG_PAUSE_S = 1.0, 60.0  # after a crash, and after the third within a minute
 KEEP_EVERY_S = 600.0  # what is learned in days may lose some minutes when the power fails
 SEEN_S = 600.0  # people in view for less don't show how close they come to this camera
 
@@ -67,8 +68,6 @@ class CameraWorker:
         ring: Where packets go.
         clock: Tells the time of crashes and of health.
         stop: Ends it.
-        pause_s: How long to wait after a crash.
-        long_pause_s: How long after the third within a minute.
         silent_s: A live camera without a picture for so long is silent.
         learned: Where what its pipeline learns is kept over restarts; nowhere when left out.
         zones: What its pipeline is built for; when it becomes another object, the pipeline is ended and built anew.
@@ -97,8 +96,6 @@ class CameraWorker:
         ring: PacketRing,
         clock: Clock,
         stop: threading.Event,
-        pause_s: float = 1.0,
-        long_pause_s: float = 60.0,
         silent_s: float = 120.0,
         learned: LearnedFile | None = None,
         zones: Callable[[], object] = lambda: None,
@@ -121,7 +118,6 @@ class CameraWorker:
         self._ring = ring
         self._clock = clock
         self._stop = stop
-        self._pauses = pause_s, long_pause_s
         self._silent_s = silent_s
         self._crashed_at: deque[float] = deque(maxlen=3)
         self._trouble: str | None = None
@@ -263,7 +259,7 @@ class CameraWorker:
             logger.warning("camera can't be played camera=%s: %s", self.camera.name, error)
             self.failure = str(error)
             if self.camera.loop:
-                self._stop.wait(self._pauses[1])
+                self._stop.wait(LONG_PAUSE_S)
             return not self.camera.loop
         except Exception as error:  # noqa: BLE001 - the camera must come back whatever happened
             self._crashed("source", error)
@@ -345,7 +341,7 @@ class CameraWorker:
         often = len(self._crashed_at) == 3 and self._crashed_at[-1] - self._crashed_at[0] < 60.0
         if often:
             self._learned = {}  # it might be what was learned that makes it fail
-        self._stop.wait(self._pauses[1] if often else self._pauses[0])
+        self._stop.wait(LONG_PAUSE_S if often else PAUSE_S)
 
     def _keep(self, learned: Learned) -> None:
         self._kept_at = self._clock.now()

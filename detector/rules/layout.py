@@ -34,7 +34,7 @@ def alignment(angles: Sequence[float]) -> Order:
     Source: Rayleigh's test on four times the angle (Mardia and Jupp, Directional Statistics, 2000), with the chance as
     given by Zar, Biostatistical Analysis, 2010, equation 27.4.
     """
-    return _rayleigh(np.asarray(angles, float).reshape(-1), 4)
+    return _rayleigh(np.asarray(angles, float).reshape(-1))
 
 
 def rows(places: NDArray[np.float64]) -> Order:
@@ -52,13 +52,14 @@ def rows(places: NDArray[np.float64]) -> Order:
     nearest = apart.argmin(axis=1)
     pairs = np.unique(np.sort(np.stack([np.arange(len(places)), nearest], 1), axis=1), axis=0)
     way = places[pairs[:, 1]] - places[pairs[:, 0]]
-    return _rayleigh(np.arctan2(way[:, 1], way[:, 0]), 4)
+    return _rayleigh(np.arctan2(way[:, 1], way[:, 0]))
 
 
-def _rayleigh(angles: NDArray[np.float64], fold: int) -> Order:
+def _rayleigh(angles: NDArray[np.float64]) -> Order:
+    """Of angles that are the same after a quarter turn."""
     angles = np.mod(angles[np.isfinite(angles)], 2 * np.pi)
     n = len(angles)
     if n == 0:
         return Order(0.0, 1.0)
-    length = float(abs(np.exp(1j * fold * angles).mean()))
+    length = float(abs(np.exp(4j * angles).mean()))
     return Order(length, min(1.0, exp(sqrt(1 + 4 * n + 4 * n * n * max(0.0, 1 - length**2)) - (1 + 2 * n))))

@@ -18,6 +18,8 @@ from detector.tracking.matching import best_pairs
 from detector.values import ANGLE_COS, ANGLE_SIN, NOT_UP, UP, Box, Detections, Facing, FloatArray, Parcel
 
 SAME = 0.4  # overlap (IoU) from which a box is the slot's
+KEEP_S, HIDDEN_S = 4.0, 900.0  # how long a slot may go undetected, in plain view and behind people
+JUDGED = 0.5  # least facing score at which one look counts as having judged
 HIDDEN = 0.15  # share of a slot that a person must cover to hide it
 LONGEST_LOOK_S = 0.5  # one look never counts for more than this, whatever was missed since the one before
 FIRST_LOOK_S = 0.2  # what the look that makes a slot counts for
@@ -52,14 +54,7 @@ _SLOT = np.dtype(
 class ParcelSlots:
     """Remembers parcels through occlusion; forgets one that is plainly gone from where it lay."""
 
-    def __init__(self, *, keep_s: float = 4.0, hidden_s: float = 900.0, judged_at: float = 0.5) -> None:
-        """`keep_s`: how long a slot in plain view may go undetected; `hidden_s`: how long behind people.
-
-        `judged_at`: least facing score at which one look counts as having judged.
-        """
-        self._keep_s = keep_s
-        self._hidden_s = hidden_s
-        self._judged_at = judged_at
+    def __init__(self) -> None:
         self._slots = np.zeros(0, _SLOT)
         self._next_id = 1
         self._at = 0.0
@@ -143,7 +138,7 @@ class ParcelSlots:
     ) -> None:
         slots = self._slots
         up, not_up = np.nan_to_num(parcels.traits[columns][:, [UP, NOT_UP]].astype(float), posinf=1, neginf=0).T
-        could = np.maximum(up, not_up) >= self._judged_at
+        could = np.maximum(up, not_up) >= JUDGED
         slots["seen_s"][rows] += look_s
         judged = slots["judged"][rows]
         slots["judged"][rows] = judged + faded(look_s, slots["seen_s"][rows], JUDGED_S) * (could - judged)
@@ -199,7 +194,7 @@ class ParcelSlots:
 
     def _kept(self) -> NDArray[np.bool_]:
         missed_s, hidden_s = self._slots["missed_s"], self._slots["hidden_s"]
-        return np.asarray(~((missed_s > self._keep_s) | (hidden_s > self._hidden_s)), np.bool_)
+        return np.asarray(~((missed_s > KEEP_S) | (hidden_s > HIDDEN_S)), np.bool_)
 
     def _begin(self, columns: NDArray[np.intp], parcels: Detections, labels: Detections | None, at: float) -> None:
         if not len(columns):

@@ -18,6 +18,10 @@ from detector.values import ACT_TRAITS, ActScores, Box, Detections, FloatArray, 
 
 # How much of a new measurement a track believes, for box and for velocity (alpha-beta filter, Kalata 1984).
 ALPHA, BETA = 0.7, 0.3
+# An unseen person's box is followed so long, and the person remembered so long, to be taken up again.
+KEEP_S, STITCH_S = 3.0, 9.0
+CONFIRM_S = 0.3  # how long somebody is watched before they count
+LEAST_SCORE = 0.4  # of a detection that may begin a track
 DOUBTED_S = 0.7  # how long somebody not yet confirmed may be missed by looks
 AHEAD_S = 1.0  # how far ahead a box is extrapolated: who is unseen for longer may have stopped
 
@@ -64,21 +68,7 @@ class _Track:
 class PeopleTracker:
     """Keeps ids of people through misses and occlusions."""
 
-    def __init__(
-        self, *, keep_s: float = 3.0, stitch_s: float = 9.0, confirm_s: float = 0.3, least_score: float = 0.4
-    ) -> None:
-        """How long is what.
-
-        Args:
-            keep_s: An unseen person's box is followed so long.
-            stitch_s: And the person remembered so long, to be taken up again.
-            confirm_s: How long somebody is watched before they count.
-            least_score: Of a detection that may begin a track.
-        """
-        self._keep_s = keep_s
-        self._stitch_s = max(stitch_s, keep_s)
-        self._confirm_s = confirm_s
-        self._least_score = least_score
+    def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._lost: list[_Track] = []
         self._next_id = 1
@@ -110,13 +100,13 @@ class PeopleTracker:
             People seen in this frame, confirmed ones only, and ids of confirmed tracks that ended now.
         """
         before, self._at = self._at, at
-        self._lost += [t for t in self._tracks if t.confirmed and at - t.last_seen_at > self._keep_s]
+        self._lost += [t for t in self._tracks if t.confirmed and at - t.last_seen_at > KEEP_S]
         # Nobody was missed since the look before: looks may be a second apart.
-        kept_s = (self._keep_s if t.confirmed or t.last_seen_at == before else DOUBTED_S for t in self._tracks)
+        kept_s = (KEEP_S if t.confirmed or t.last_seen_at == before else DOUBTED_S for t in self._tracks)
         self._tracks = [t for t, s in zip(self._tracks, kept_s, strict=True) if at - t.last_seen_at <= s]
-        ended = frozenset(t.id for t in self._lost if at - t.last_seen_at > self._stitch_s)
+        ended = frozenset(t.id for t in self._lost if at - t.last_seen_at > STITCH_S)
         self._lost = [t for t in self._lost if t.id not in ended]
-        sure = people.scores >= self._least_score
+        sure = people.scores >= LEAST_SCORE
         left = self._matched(people[sure], self._tracks, at, size)
         free = [track for track in self._tracks if track.last_seen_at < at]
         self._matched(people[~sure], free, at, size)
@@ -155,11 +145,11 @@ class PeopleTracker:
     def _confirm(self) -> None:
         """Tracks watched for long enough count from now on: as somebody who was lost, or as somebody new."""
         fresh = [t for t in self._tracks if not t.confirmed]
-        sure = [t for t in fresh if t.last_seen_at - t.began_at >= self._confirm_s]
+        sure = [t for t in fresh if t.last_seen_at - t.began_at >= CONFIRM_S]
         if not sure:
             return
         lost = [t for t in (*self._tracks, *self._lost) if t.confirmed and not t.out]
-        for old, new in stitches(lost, fresh, self._stitch_s):
+        for old, new in stitches(lost, fresh, STITCH_S):
             if new not in sure:
                 continue
             new.id, new.first_seen_at, new.height = old.id, old.first_seen_at, max(new.height, old.height)

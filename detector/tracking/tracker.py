@@ -29,9 +29,9 @@ from detector.values import (
 class SceneTracker:
     """Owns the ids of one camera."""
 
-    def __init__(self, people: PeopleTracker | None = None, parcels: ParcelSlots | None = None) -> None:
-        self._people = people or PeopleTracker()
-        self._parcels = parcels or ParcelSlots()
+    def __init__(self) -> None:
+        self._people = PeopleTracker()
+        self._parcels = ParcelSlots()
         self._view = UsualViews()
 
     def update(self, look: Look) -> Scene:

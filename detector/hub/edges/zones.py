@@ -228,16 +228,16 @@ class Zones:
             return number
 
     def proposals(
-        self, scope: Scope = EVERYWHERE, *, state: str = "open", place: Place | None = None, limit: int = 500
-    ) -> list[Proposal]:
-        """Proposals for cameras that somebody sees, latest first."""
+        self, scope: Scope = EVERYWHERE, *, state: str = "open", place: Place | None = None
+    ) -> list[Proposal]:  # fmt: skip
+        """Proposals for cameras that somebody sees, the latest five hundred, latest first."""
         at = _is_place(zone_proposals, place) if place else []
         query = (
             select(zone_proposals)
             .where(zone_proposals.c.state == state, *at)
             .where(*scope.clauses(zone_proposals.c.site, zone_proposals.c.camera))
             .order_by(zone_proposals.c.number.desc())
-            .limit(limit)
+            .limit(500)
         )
         return [Proposal(**row._mapping) for row in self._database.read(query)]
 
