@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from detector.config.cameras import Camera
 from detector.config.connections import Broker, HubLink
 from detector.config.rules import Rules
-from detector.config.settings import Settings, Share, known_timezone
+from detector.config.settings import Settings, Share, Timezone
 from detector.config.working_time import Calendar
 from detector.names import Name
 from detector.values import IncidentKind
@@ -105,7 +105,7 @@ class EdgeConfig(Settings):
     site: Name
     edge: Name
     data_dir: Path = Path("data")
-    timezone: str = "Asia/Shanghai"
+    timezone: Timezone = "Asia/Shanghai"
     calendar: Calendar = Calendar()
     broker: Broker = Broker()
     hub: HubLink = HubLink()
@@ -121,8 +121,3 @@ class EdgeConfig(Settings):
         """The broker's certificate that joining has brought, where nothing here says that it is to be shown."""
         shows = self.broker.cert_file or self.broker.username
         return None if shows or not (self.data_dir / CERTIFICATE).is_file() else self.data_dir / CERTIFICATE
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        return known_timezone(name)

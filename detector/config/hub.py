@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from detector.config.connections import Broker
 from detector.config.named_secrets import secret
-from detector.config.settings import Settings, known_timezone
+from detector.config.settings import Settings, Timezone
 from detector.config.working_time import Calendar
 from detector.errors import ConfigError, Problem
 from detector.names import Name
@@ -87,7 +87,7 @@ class HubConfig(Settings):
     database_file: Path | None = Field(None, description="file that holds it instead, password and all")
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
-    timezone: str = "Asia/Shanghai"
+    timezone: Timezone = "Asia/Shanghai"
     language: Literal["zh", "en"] = "zh"
     broker: Broker = Broker()
     largest_clip_mb: int = Field(512, ge=1)
@@ -109,11 +109,6 @@ class HubConfig(Settings):
         description="folder of `labelwatch certs`: a box that joins gets its certificate for the broker",
     )
     integrations: IntegrationsConfig = IntegrationsConfig()
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        return known_timezone(name)
 
     @field_validator("database")
     @classmethod

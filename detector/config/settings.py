@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -26,3 +26,6 @@ def known_timezone(name: str) -> str:
         raise ValueError(f"no such time zone: {name}")
     ZoneInfo(name)
     return name
+
+
+Timezone = Annotated[str, AfterValidator(known_timezone)]

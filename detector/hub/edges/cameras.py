@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.stored import Edge
+from detector.hub.storage.stored import Edge, told_number
 from detector.names import natural
 
 SILENT_S = 20.0  # age of the last frame when it was reported
 MOST_OF_AN_EDGE = 200  # whose pictures and zones the hub takes, too
-MUCH = 1e12  # beyond it nothing is a count or an age
 QUIET_S = 120.0  # age of the report itself
 TROUBLES = frozenset(
     {"unreachable", "refused", "no_answer", "broke_off", "no_picture", "no_video", "too_large"}
@@ -173,5 +172,5 @@ def _trouble(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MUCH
-    return float(value) if is_number else None  # type: ignore[arg-type]
+    """A count or an age; beyond so much nothing is one."""
+    return told_number(value, -1e12, 1e12)

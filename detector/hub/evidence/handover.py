@@ -19,7 +19,7 @@ from detector.evidence import grouped
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import CaseTotals, time_line
 from detector.hub.source import program_version
-from detector.hub.storage.stored import StoredIncident
+from detector.hub.storage.stored import StoredIncident, told_number
 from detector.hub.texts import Phrases
 from detector.sentences import count_range
 
@@ -90,7 +90,7 @@ class Edge:
             _text(health.get("model_sha256")),
             _text(health.get("config_sha256")),
             synchronised if isinstance(synchronised, bool) else None,
-            float(error) if isinstance(error, int | float) and not isinstance(error, bool) else None,
+            told_number(error),
             clock_offset_s,
             reported_at,
             quickest_alert_s,

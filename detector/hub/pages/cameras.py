@@ -15,6 +15,7 @@ from detector.hub.edges.pictures import Glimpse
 from detector.hub.edges.zones import Place
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import told_number
 
 router = APIRouter()
 
@@ -104,19 +105,17 @@ def drawable(zones: object) -> list[dict[str, Any]]:
         corners = zone.get("polygon") if isinstance(zone, dict) else None
         if not isinstance(corners, list) or not isinstance(zone.get("name"), str):
             continue
-        if all(isinstance(p, list) and len(p) == 2 and all(_is_share(v) for v in p) for p in corners):
+        if all(
+            isinstance(p, list) and len(p) == 2 and all(told_number(v, 0.0, 1.0) is not None for v in p)
+            for p in corners
+        ):
             found.append({**zone, "kind": str(zone.get("kind"))})
     return found
 
 
 def too_far(said: dict[str, Any]) -> float | None:
     """Where in a picture a phone becomes too small to judge, by what an edge said; `None`: nowhere, or not known."""
-    limit = (said.get("coverage") or {}).get("limit_y")
-    return limit if isinstance(limit, int | float) and _is_share(limit) else None
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+    return told_number((said.get("coverage") or {}).get("limit_y"), 0.0, 1.0)
 
 
 def _cards(view: View) -> list[Card]:

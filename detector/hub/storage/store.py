@@ -54,6 +54,7 @@ from detector.hub.storage.stored import (
     Threshold,
     Totals,
     Verdict,
+    told_number,
 )
 from detector.hub.storage.tuning import Judged
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted
@@ -665,8 +666,7 @@ def configured_score(health: Mapping[str, Any] | None, camera: str, kind: str) -
     told: Any = (health or {}).get("tuned")
     for name in ("configured", camera, kind):
         told = told.get(name) if isinstance(told, dict) else None
-    is_score = isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= 1
-    return float(told) if is_score else 0.0
+    return told_number(told, 0.0, 1.0) or 0.0
 
 
 def _filled(state: wire.ThresholdState) -> wire.ThresholdState:

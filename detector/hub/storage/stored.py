@@ -7,6 +7,7 @@ from typing import Any
 
 VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
+LARGEST = 2.0**53  # what every reader of JSON counts exactly
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 
 
@@ -123,8 +124,7 @@ class Edge:
     @property
     def lost(self) -> int:
         """How many of those neither arrived nor wait at the edge, as far as its last report tells."""
-        told = (self.health or {}).get("backlog")
-        waiting = told if isinstance(told, int | float) and not isinstance(told, bool) and told > 0 else 0
+        waiting = told_number((self.health or {}).get("backlog"), 0.0) or 0.0
         return max(0, round(self.missing - min(waiting, self.missing)))
 
 
@@ -177,6 +177,12 @@ class Refusal:
     at: float
 
 
+def told_number(value: object, least: float = -LARGEST, most: float = LARGEST) -> float | None:
+    """A number that came from outside, if it is one and within bounds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
 def is_time(value: object) -> bool:
     """Whether a value from outside is a time (Unix seconds) that can be shown."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST_TIME
+    return told_number(value, 0.0, LATEST_TIME) is not None

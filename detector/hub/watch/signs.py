@@ -13,7 +13,7 @@ from detector.config import AlarmsConfig
 from detector.hub.edges.cameras import QUIET_S, CameraState, camera_states, overload
 from detector.hub.edges.knocks import OTHER, REVOKED, Knock
 from detector.hub.storage.rights import EVERYWHERE
-from detector.hub.storage.stored import Edge
+from detector.hub.storage.stored import Edge, told_number
 from detector.hub.watch.alarms import Place, Sign
 from detector.hub.watch.health import HubState
 from detector.values import DAY_S
@@ -21,7 +21,6 @@ from detector.values import DAY_S
 LESS_BACKLOG = 0.5  # shares of the thresholds at which an alarm is over
 LESS_CLOCK = 0.5
 MORE_DISK = 1.4
-MUCH = 2.0**53
 KNOCKING_S = 120.0  # who is refused comes again every few seconds
 CERTIFICATE_S = 60 * DAY_S  # so long before it ends somebody is told
 REASONS = ("rows", "bytes", "age", "disk")
@@ -200,5 +199,4 @@ def _disk(free: float, total: float) -> dict[str, Any]:
 
 def _number(value: object) -> float:
     """A count or a size as an edge told it; nought where it is none."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MUCH
-    return float(value) if is_number else 0.0  # type: ignore[arg-type]
+    return told_number(value, 0.0) or 0.0
