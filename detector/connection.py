@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,42 @@ class HandshakeError(LinkError):
 
     Brokers of 3.1.1 answer MQTT 5 with a closed socket, or with a packet that paho can't read.
     """
+
+
+class Handshake:
+    """The beginning of one connection, from CONNECT until the broker lets us subscribe."""
+
+    def __init__(self) -> None:
+        self._answered = False
+
+    def answer(self, reason: ReasonCode) -> None:
+        """The broker's answer to CONNECT came.
+
+        Raises:
+            LinkError: It refused us.
+        """
+        self._answered = reason != "Unsupported protocol version"
+        if reason.is_failure:
+            raise LinkError(f"the broker refused us: {reason}")
+
+    def wait(self, step: Callable[[], object], is_ready: Callable[[], bool], is_over: Callable[[], bool]) -> None:
+        """Take steps until it is done; one that tells of something true gives the broker more time.
+
+        Raises:
+            HandshakeError: The connection broke before the broker answered.
+            LinkError: It is over, or the broker does not answer.
+        """
+        deadline = time.monotonic() + 2 * CONNECT_S
+        while not is_ready():
+            try:
+                if step():
+                    deadline = time.monotonic() + 2 * CONNECT_S
+            except Exception as error:
+                if self._answered:
+                    raise
+                raise HandshakeError(error) from error
+            if is_over() or time.monotonic() > deadline:
+                raise LinkError("the broker does not answer")
 
 
 class Attempts:

@@ -28,7 +28,7 @@ from detector.alerts.serials import Serials
 from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso
 from detector.config import Broker
-from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
+from detector.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError, StoreError, WireError
 from detector.pulse import Pulse
 
@@ -96,7 +96,6 @@ class MqttLink:
         self.dropped_views = 0
         self._pictures: deque[bytes] = deque(maxlen=PICTURES_KEPT)
         self._censuses: deque[bytes] = deque(maxlen=CENSUSES_KEPT)
-        self._greeted = False
         self._largest = LARGEST_PACKET
         self._window = WINDOW
         self._at_once = 1
@@ -204,9 +203,10 @@ class MqttLink:
             Exception: Of whatever kind, when the connection is of no more use.
         """
         client = self._client(attempts.version)
+        self._handshake = Handshake()
         try:
             client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
-            self._await_ready(client)
+            self._handshake.wait(lambda: self._loop(client, POLL_S), self._ready.is_set, self._over)
             # One line per change: two boxes of one name push each other out all day.
             level = logging.DEBUG if attempts.flapping else logging.INFO
             version = attempts.version.name.removeprefix("MQTTv")
@@ -238,20 +238,6 @@ class MqttLink:
         client.on_message = self._on_message
         return client
 
-    def _await_ready(self, client: Client) -> None:
-        """Wait until the broker answers and our subscription to acknowledgements stands."""
-        deadline = self._clock.now() + 2 * CONNECT_S
-        self._greeted = False
-        while not self._ready.is_set():
-            try:
-                self._loop(client, POLL_S)
-            except Exception as error:
-                if self._greeted:
-                    raise
-                raise HandshakeError(error) from error
-            if self._over() or self._clock.now() > deadline:
-                raise LinkError("the broker does not answer")
-
     def _loop(self, client: Client, timeout_s: float) -> None:
         self.pulse.beat()
         run_once(client, timeout_s)
@@ -259,9 +245,7 @@ class MqttLink:
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        self._greeted = reason != "Unsupported protocol version"
-        if reason.is_failure:
-            raise LinkError(f"the broker refused us: {reason}")
+        self._handshake.answer(reason)
         self._largest = getattr(properties, "MaximumPacketSize", LARGEST_PACKET)
         self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
         client.subscribe([(self._topics.ack, 1), *((topic, 1) for topic in self._commands)])

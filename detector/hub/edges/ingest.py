@@ -31,7 +31,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from detector import wire
 from detector.clock import Clock
 from detector.config import Broker
-from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
+from detector.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError, WireError
 from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
@@ -118,7 +118,6 @@ class Ingest:
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._background = Background("ingest", self._run)
         self._ready = threading.Event()
-        self._greeted = False
         self._is_new_here = False
         self._inbox: list[MQTTMessage] = []
         self._early: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
@@ -164,10 +163,11 @@ class Ingest:
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         client = self._client(version)
+        self._handshake = Handshake()
         self._inbox = []
         try:
             self._connect(client)
-            self._await_ready(client)
+            self._handshake.wait(lambda: self._step(client), self._ready.is_set, lambda: self._background.stopping)
             logger.info("taking in from the broker at %s:%d", self._broker.host, self._broker.port)
             self._commands_changed.set()
             if self._is_new_here:
@@ -201,29 +201,18 @@ class Ingest:
         else:
             client.connect(*address)
 
-    def _await_ready(self, client: Client) -> None:
-        deadline = time.monotonic() + 2 * CONNECT_S
-        self._greeted = False
-        while not self._ready.is_set():
-            try:
-                run_once(client, POLL_S)
-            except Exception as error:
-                if self._greeted:
-                    raise
-                raise HandshakeError(error) from error
-            if self._inbox:
-                # Of a session that goes on: iotcore says nothing of our subscription until these are acknowledged.
-                self._take_in(client)
-                deadline = time.monotonic() + 2 * CONNECT_S
-            if self._background.stopping or time.monotonic() > deadline:
-                raise LinkError("the broker does not answer")
+    def _step(self, client: Client) -> bool:
+        """Of a session that goes on: iotcore says nothing of our subscription until its messages are acknowledged."""
+        run_once(client, POLL_S)
+        came = bool(self._inbox)
+        if came:
+            self._take_in(client)
+        return came
 
     def _on_connect(
         self, client: Client, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._greeted = reason != "Unsupported protocol version"
-        if reason.is_failure:
-            raise LinkError(f"the broker refused us: {reason}")
+        self._handshake.answer(reason)
         self._is_new_here = not flags.session_present
         others = [(f"{wire.ROOT}/+/+/{name}", 1) for name in self._others]
         client.subscribe([(wire.ALL_ALERTS, 1), (wire.ALL_STATUS, 1), (wire.ALL_HEALTH, 0), *others])

@@ -22,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from detector.clock import Clock
 from detector.config import Broker, HubConfig
-from detector.connection import CONNECT_S, Attempts, HandshakeError, LinkError, client_for, let_go, run_once
+from detector.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError
 from detector.hub.background import Background
 from detector.hub.integrations.home_assistant import OFFLINE, ONLINE, HomeAssistant
@@ -163,7 +163,8 @@ class Link:
         self._sent: dict[str, bytes] = {}
         self._left: set[str] = set()
         self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
-        self._ready = self._cleared = self._greeted = False
+        self._ready = self._cleared = False
+        self._handshake = Handshake()
         self._looked_at = self._born_at = self._left_at = float("-inf")
 
     def _session(self, version: MQTTProtocolVersion) -> None:
@@ -171,16 +172,9 @@ class Link:
         client = self._client(version)
         try:
             self._connect(client)
-            deadline = time.monotonic() + 2 * CONNECT_S
-            while not self._ready:
-                try:
-                    run_once(client, POLL_S)
-                except Exception as error:
-                    if self._greeted:
-                        raise
-                    raise HandshakeError(error) from error
-                if self._background.stopping or time.monotonic() > deadline:
-                    raise LinkError("the broker does not answer")
+            self._handshake.wait(
+                lambda: run_once(client, POLL_S), lambda: self._ready, lambda: self._background.stopping
+            )  # fmt: skip
             self._left_at = time.monotonic()
             logger.info("telling other systems by the broker at %s:%d", self._broker.host, self._broker.port)
             self._state = replace(self._state, connected=True, since=self._clock.now(), error="")
@@ -230,9 +224,7 @@ class Link:
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._greeted = reason != "Unsupported protocol version"
-        if reason.is_failure:
-            raise LinkError(f"the broker refused us: {reason}")
+        self._handshake.answer(reason)
         filters = self._kept_filters
         if self._home:
             filters += [self._home.birth_topic, *self._home.commands]
