@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0018"
 down_revision = "0017"
-branch_labels = None
-depends_on = None
 
 UNJUDGED: dict[str, Any] = {"sqlite_where": sa.text("verdict IS NULL"), "postgresql_where": sa.text("verdict IS NULL")}
 REPLAYED: dict[str, Any] = {
