@@ -92,8 +92,7 @@ class Overview:
             site=incident.site, camera=incident.camera, zone=incident.zone or "", kind=incident.kind,
         )  # fmt: skip
         query = select(c.id, c.started_at.label("at"), c.severity, c.labels_low, c.labels_high)
-        with self._reading() as connection:
-            return [Begun(*row) for row in connection.execute(query.where(*wanted.clauses(), _stands()))]
+        return [Begun(*row) for row in self._database.read(query.where(*wanted.clauses(), _stands()))]
 
     def by_kind(self, spans: Sequence[tuple[float, float]], wanted: Wanted) -> list[dict[str, Found]]:
         """For each span of time, what is wanted by its kind; cleared incidents left out."""
