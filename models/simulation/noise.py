@@ -114,12 +114,14 @@ class Looks:
         hold_s: How long a look lasts on average, seconds, before another of the same stretch is taken.
         mixed: Share of stretches that are taken from another act's instead: makes the detector worse than measured.
         blinded: Share of looks in which nothing is seen in the hand though something was.
+        same: Share of a person's stretches that are taken from the one of the table that stood for them before.
     """
 
     def __init__(
-        self, looks: list[MeasuredLook], *, hold_s: float = 0.6, mixed: float = 0.0, blinded: float = 0.0
-    ) -> None:
-        self.hold_s, self.mixed, self.blinded = hold_s, mixed, blinded
+        self, looks: list[MeasuredLook], *, hold_s: float = 0.6, mixed: float = 0.0, blinded: float = 0.0,
+        same: float = SAME_PERSON,
+    ) -> None:  # fmt: skip
+        self.hold_s, self.mixed, self.blinded, self.same = hold_s, mixed, blinded, same
         self.people: dict[str, dict[str, list[MeasuredLook]]] = defaultdict(lambda: defaultdict(list))
         self._stretches: dict[tuple[str, int], list[MeasuredLook]] = defaultdict(list)
         for look in looks:
@@ -164,7 +166,7 @@ class Looks:
             if self.mixed and rng.random() < self.mixed:
                 act = rng.choice(list(self.people))
             near = self._like(act, px)
-            again = before is not None and before.person in near and rng.random() < SAME_PERSON
+            again = before is not None and before.person in near and rng.random() < self.same
             person = before.person if before is not None and again else rng.choice(near)
             look = rng.choice(self.people[act][person])
         return replace(look, phone=0.0, scanner=0.0) if self.blinded and rng.random() < self.blinded else look

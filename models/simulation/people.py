@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from evaluation.svg import Series, chart
 from simulation.crowd import PHONE_M, SIZE, STYLES, TALL_M, Hall, Plan, Step, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import LOOKS, Looks, MeasuredLook, ParcelNoise, as_detections, person_rows
+from simulation.noise import LOOKS, SAME_PERSON, Looks, MeasuredLook, ParcelNoise, as_detections, person_rows
 
 from detector.assembly import build_pipeline
 from detector.cli.arguments import positive
@@ -427,11 +427,18 @@ def main() -> None:
     parser.add_argument("--hold-s", type=float, default=0.6, help="how long the detector keeps an error")
     parser.add_argument("--mixed", type=float, default=0.0, help="share of looks that are another act's")
     parser.add_argument("--blinded", type=float, default=0.0, help="share of looks in which no device is seen")
+    parser.add_argument("--same", type=float, default=SAME_PERSON, help="share of acts seen as the person's one before")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     if not args.looks.exists():
         sys.exit(f"people: {args.looks} is missing (looks.py makes it)")
-    settings = {"path": args.looks, "hold_s": args.hold_s, "mixed": args.mixed, "blinded": args.blinded}
+    settings = {
+        "path": args.looks,
+        "hold_s": args.hold_s,
+        "mixed": args.mixed,
+        "blinded": args.blinded,
+        "same": args.same,
+    }
     args.out.mkdir(parents=True, exist_ok=True)
     pieces = max(len(TALL), round(args.hours / 2 / len(TALL)) * len(TALL))
     days = [(args.seed * 1000 + k, TALL[k % len(TALL)], args.hours / pieces, settings) for k in range(pieces)]
