@@ -20,10 +20,11 @@ apart (Lorden 1971).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from math import exp, log, tanh
-from typing import Any
+from operator import add
+from typing import Any, NamedTuple
 
 from detector.config import PhotoRule
 from detector.geometry import distance
@@ -44,8 +45,7 @@ NOTHING: Sums = (0.0,) * len(KINDS)
 IN_PLACE = (ActKind.PHOTO, ActKind.SCAN)  # what nobody does walking
 
 
-@dataclass(frozen=True, slots=True)
-class Rival:
+class Rival(NamedTuple):
     """A parcel aimed at instead of the target: since when, net seconds, and what all looks since then say and weigh."""
 
     since: float
@@ -54,8 +54,7 @@ class Rival:
     weight: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Looks that speak for one kind, since its evidence was last at nothing.
 
     Attributes:
@@ -84,9 +83,9 @@ class Run:
     weight: float = 0.0
     score: float = 0.5
     target: int | None = None
-    aims: Mapping[int, float] = field(default_factory=dict)
+    aims: Mapping[int, float] = {}
     aimed_at: float = 0.0
-    rivals: Mapping[int, Rival] = field(default_factory=dict)
+    rivals: Mapping[int, Rival] = {}
     confirmed: bool = False
 
     def evidence(self, intraclass: float) -> float:
@@ -107,8 +106,7 @@ class Run:
         return Act(self.kind, track, self.started_at, self.last_at, self.score, parcels)
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(NamedTuple):
     """A device in the hand that no kind has won: since when, until when, for how long it was seen."""
 
     started_at: float
@@ -121,12 +119,11 @@ class Undecided:
         return Act(ActKind.UNCLEAR, track, self.started_at, self.last_at, 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """What is remembered of one person: runs that aren't acts yet by kind, the act going on, and the one before."""
 
     bearing: Bearing | None = None
-    runs: Mapping[ActKind, Run] = field(default_factory=dict)
+    runs: Mapping[ActKind, Run] = {}
     act: Run | None = None
     past: Run | None = None
     undecided: Undecided | None = None
@@ -155,8 +152,7 @@ class SequentialTest:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class PersonLook:
+class PersonLook(NamedTuple):
     """One look as the test takes it.
 
     Attributes:
@@ -174,6 +170,13 @@ class PersonLook:
     evidence: Evidence
     bearing: Bearing
     nearest: Callable[[], int | None] = lambda: None
+
+    @property
+    def speaks_for(self) -> ActKind | None:
+        """The one kind, if any, whose `margin` is above 0."""
+        most = max(self.likelihoods)
+        k = self.likelihoods.index(most)
+        return TOLD_KINDS[k] if k < len(TOLD_KINDS) and self.likelihoods.count(most) == 1 else None
 
 
 class ActRecogniser:
@@ -246,8 +249,9 @@ def step(memory: Memory, look: PersonLook, test: SequentialTest) -> tuple[Memory
     act, past = memory.act, memory.past
     told: list[Run | Undecided] = []
     runs = {}
+    spoken_for = look.speaks_for
     for kind in TOLD_KINDS:
-        if act is None or act.kind is not kind:
+        if (kind in memory.runs or kind is spoken_for) and (act is None or act.kind is not kind):
             run = added_up(memory.runs.get(kind), kind, look, test)
             if run is not None:
                 runs[kind] = run
@@ -275,8 +279,9 @@ def margin(likelihoods: Sequence[float], kind: ActKind) -> float:
     Against any one kind the ratio is at least this, so that a test built on it errs no more often than is stated
     whichever it really is. (Against a mixture of the others, each look would gain from kinds long out of the question.)
     """
-    k = PLACE_OF[kind]
-    return likelihoods[k] - max(*likelihoods[:k], *likelihoods[k + 1 :])
+    others = list(likelihoods)
+    own = others.pop(PLACE_OF[kind])
+    return own - max(others)
 
 
 def added_up(run: Run | None, kind: ActKind, look: PersonLook, test: SequentialTest) -> Run | None:
@@ -284,7 +289,7 @@ def added_up(run: Run | None, kind: ActKind, look: PersonLook, test: SequentialT
     if run is not None and (look.at - run.last_at > test.gap_s or gone(run, look.bearing)):
         run = None
     if run is None:
-        if look.seconds <= 0 or margin(look.likelihoods, kind) <= 0:
+        if look.seconds <= 0 or look.speaks_for is not kind:
             return None
         run = Run(kind, look.at, look.at, look.bearing)
     run = with_look(run, look, test)
@@ -298,44 +303,41 @@ def with_look(run: Run, look: PersonLook, test: SequentialTest) -> Run:
     """The run and one more look."""
     share = look.seconds / test.tau_s[run.kind]
     added = [share * value for value in look.likelihoods]
-    sums, weight = plus(run.sums, added), run.weight + share
-    doubts = plus(run.doubts, added) if run.confirmed else NOTHING
-    if margin(doubts, run.kind) >= 0:
-        doubts = NOTHING
+    sums, weight, doubts = plus(run.sums, added), run.weight + share, NOTHING
+    if run.confirmed and margin(late := plus(run.doubts, added), run.kind) < 0:
+        doubts = late
+    changed: dict[str, Any] = {}
+    if look.speaks_for is run.kind:
+        score = chance(margin(sums, run.kind) / weight) if weight > 0 else 0.5
+        changed = {"last_at": look.at, "score": score, **aimed(run, look)}
     # Of a parcel that may take over all looks count, as they do for the run: those against it too.
     rivals = {
-        parcel: replace(rival, sums=plus(rival.sums, added), weight=rival.weight + share)
-        for parcel, rival in run.rivals.items()
+        parcel: rival._replace(sums=plus(rival.sums, added), weight=rival.weight + share)
+        for parcel, rival in changed.get("rivals", run.rivals).items()
     }
-    run = replace(run, sums=sums, doubts=doubts, weight=weight, rivals=rivals)
-    if margin(look.likelihoods, run.kind) <= 0:
-        return run
-    parcel = look.evidence.parcel
-    return replace(
-        run, last_at=look.at, score=chance(margin(sums, run.kind) / weight) if weight > 0 else 0.5,
-        **(aimed(run, parcel, Rival(look.at, 0.0, plus(NOTHING, added), share), look)
-           if parcel is not None and run.kind in IN_PLACE else {}),
-    )  # fmt: skip
+    return run._replace(**changed | {"sums": sums, "doubts": doubts, "weight": weight, "rivals": rivals})
 
 
 def plus(sums: Sums, added: Sequence[float]) -> Sums:
     """Sums with one look more."""
-    return tuple([a + b for a, b in zip(sums, added, strict=True)])
+    return tuple(map(add, sums, added))
 
 
-def aimed(run: Run, parcel: int, new: Rival, look: PersonLook) -> dict[str, Any]:
-    """What changes in a run with a look that aims at a parcel, which is a `new` rival unless it is known already."""
+def aimed(run: Run, look: PersonLook) -> dict[str, Any]:
+    """What changes in a run with a look that speaks for it, by the parcel that it aims at."""
+    parcel, target = look.evidence.parcel, run.target
+    if parcel is None or run.kind not in IN_PLACE:
+        return {}
     aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
-    target = run.target
     # What was never aimed at is none, or stands in.
     if target is None or target not in run.aims or (not run.confirmed and aims[parcel] > aims[target]):
         target = parcel
     rivals = {}
     for rival in {*run.rivals, parcel} - {target}:
-        known = run.rivals.get(rival, new)
+        known = run.rivals.get(rival) or Rival(look.at)
         seconds = known.seconds + (look.seconds if rival == parcel else -look.seconds if parcel == target else 0.0)
         if seconds > 0:
-            rivals[rival] = replace(known, seconds=seconds)
+            rivals[rival] = known._replace(seconds=seconds)
     aimed_at = look.at if parcel == target else run.aimed_at
     return {"aims": aims, "target": target, "rivals": rivals, "aimed_at": aimed_at}
 
@@ -366,13 +368,13 @@ def gone_on(act: Run, look: PersonLook, test: SequentialTest) -> tuple[Run, bool
     if parcel is None:
         return act, False, None
     if act.target is not None and act.aims[act.target] < test.least_s:  # it was this one from the beginning
-        return replace(act, target=parcel, rivals={}), False, None
+        return act._replace(target=parcel, rivals={}), False, None
     return cut_short(act, max(act.aimed_at, act.started_at)), True, begun_at(act, parcel, look)
 
 
 def cut_short(act: Run, at: float) -> Run:
     """The act, ended no later than this."""
-    return replace(act, last_at=max(act.started_at, min(act.last_at, at)))
+    return act._replace(last_at=max(act.started_at, min(act.last_at, at)))
 
 
 def is_act(run: Run, test: SequentialTest) -> bool:
@@ -382,12 +384,12 @@ def is_act(run: Run, test: SequentialTest) -> bool:
 
 def placed(run: Run, look: PersonLook) -> Run:
     """The run with a parcel that stands for its target where no phone was seen that aims at any: the nearest."""
-    return replace(run, target=look.nearest()) if run.target is None and run.kind in IN_PLACE else run
+    return run._replace(target=look.nearest()) if run.target is None and run.kind in IN_PLACE else run
 
 
 def resumed(run: Run, past: Run | None) -> Run:
     """The run confirmed; it carries on the act before where that was the same, lost from sight for a moment."""
-    run = replace(run, confirmed=True)
+    run = run._replace(confirmed=True)
     if (
         past is None
         or past.kind is not run.kind
@@ -396,8 +398,8 @@ def resumed(run: Run, past: Run | None) -> Run:
         or gone(past, run.begun)
     ):
         return run
-    return replace(
-        run, started_at=past.started_at, sums=plus(past.sums, run.sums), weight=past.weight + run.weight,
+    return run._replace(
+        started_at=past.started_at, sums=plus(past.sums, run.sums), weight=past.weight + run.weight,
         score=max(past.score, run.score),
     )  # fmt: skip
 
@@ -434,8 +436,8 @@ def waited(
         return undecided, []
     if undecided is None:
         return Undecided(look.at, look.at), []
-    undecided = replace(undecided, last_at=look.at, seconds=undecided.seconds + look.seconds)
+    undecided = undecided._replace(last_at=look.at, seconds=undecided.seconds + look.seconds)
     if known or undecided.seconds < UNCLEAR_S:
         return undecided, []
-    undecided = replace(undecided, confirmed=True)
+    undecided = undecided._replace(confirmed=True)
     return undecided, [undecided]

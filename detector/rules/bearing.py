@@ -5,8 +5,8 @@ Lengths are in heights of the person standing, so that they mean the same near a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp
+from typing import NamedTuple
 
 from detector.geometry import distance, foot
 from detector.values import Person
@@ -17,8 +17,7 @@ CROUCHED = 0.72  # of the standing height, below which somebody crouches or bend
 RISE_S = 2.0  # how long somebody must stand taller than before to be believed so tall
 
 
-@dataclass(frozen=True, slots=True)
-class Bearing:
+class Bearing(NamedTuple):
     """A person's bearing at frame time `at`.
 
     Attributes:
@@ -38,7 +37,12 @@ class Bearing:
     @property
     def crouched(self) -> bool:
         """Whether the person crouches or bends, as far as the box tells."""
-        return self.now < CROUCHED * self.height
+        return is_crouched(self.now, self.height)
+
+
+def is_crouched(now: float, height: float) -> bool:
+    """Whether somebody `height` pixels tall who is `now` so tall crouches or bends."""
+    return now < CROUCHED * height
 
 
 def carried_on(before: Bearing | None, person: Person, at: float) -> Bearing:

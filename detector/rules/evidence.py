@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import hypot, isfinite, log
+from itertools import chain
+from math import hypot, inf, isfinite, log
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -48,11 +49,21 @@ FEATURES = (
     "no_scanner",
     "no_look",  # 1 where the closer look says nothing of the person
 )
+PLACE_OF = {name: k for k, name in enumerate(FEATURES)}
+# What features are about, in runs from the first to the last, and which features say whether it is there (`absent`).
+OF_PHONE, OF_SCANNER, OF_LOOK, OF_DEVICE, OF_TARGET = (
+    slice(PLACE_OF[first], PLACE_OF[last] + 1)
+    for first, last in (
+        ("phone", "phone_call"), ("scanner", "scanner"), ("act_photo", "act_browse"), ("at_ear", "aimed"),
+        ("target_near", "target_near"),
+    )
+)  # fmt: skip
+TELL_WHAT_IS_THERE = ("no_phone", "no_scanner", "no_look", "aimed")
 FAR_OUT = 2.5  # standard deviations from the mean of training: what lies further out counts as if it lay there
 REACH = 0.9  # how far beyond the device, in the picture, a parcel may lie and still be its target
 HANDS, HANDS_REACH = 0.3, 0.5  # `within_reach`: share of the box that hands are above its foot; standing heights
 MARGIN = 0.2  # boxes of parcels are taken so much larger: the head is only about where it is thought to be
-LEAST_ODDS = 0.005  # scores are believed to lie between this and one minus this
+LEAST, MOST = 0.005, 0.995  # scores are believed to lie between these
 
 
 class Evidence(NamedTuple):
@@ -139,7 +150,7 @@ def _place(person: Box, bearing: Bearing, device: Box) -> tuple[float, float, fl
 
 def log_odds(score: float) -> float:
     """Logarithm of a score's odds, the score held within sane bounds; a score that is no number is a low one."""
-    p = min(max(score, LEAST_ODDS), 1 - LEAST_ODDS) if isfinite(score) else LEAST_ODDS
+    p = score if LEAST <= score <= MOST else MOST if MOST < score < inf else LEAST
     return log(p / (1 - p))
 
 
@@ -173,13 +184,16 @@ def aimed_at(
         reach: How far beyond the device a parcel may lie, pixels, for each.
         parcels: Every parcel slot of the scene.
     """
-    targets = [parcel for parcel in parcels if parcel.facing is not Facing.NOT_UP]
+    bare = Facing.NOT_UP  # an enum's member takes longer to look up than all else that is asked of a parcel
+    targets = [parcel for parcel in parcels if parcel.facing is not bare]
     if not people or not targets:
         return [None] * len(people)
-    boxes = np.array([parcel.box for parcel in targets], np.float64).T
+    # Number by number, as in `as_array`.
+    numbers = np.fromiter(chain.from_iterable(parcel.box for parcel in targets), np.float64)
+    low, high = numbers.reshape(-1, 2, 2).transpose(1, 2, 0)
     with np.errstate(all="ignore"):  # a box that is no number is met by nothing
-        margin_x, margin_y = MARGIN * (boxes[2] - boxes[0]), MARGIN * (boxes[3] - boxes[1])
-        grown = boxes + np.stack([-margin_x, -margin_y, margin_x, margin_y])
+        margin = MARGIN * (high - low)
+        grown = np.concatenate([low - margin, high + margin])
     origins = np.array([head(person) for person in people], np.float64)
     throughs = np.array([centre(device) for device in devices], np.float64)
     along = rays_enter(origins, throughs, grown)
@@ -218,16 +232,13 @@ def within_reach(person: Box, height: float, parcels: Sequence[Parcel]) -> int |
 
 def absent(features: Floats) -> NDArray[np.bool_]:
     """Which of the features `(N, F)` of looks say nothing, because what they are about isn't there: `(N, F)`."""
-    at = FEATURES.index
-    phone, scanner, look, aimed = (
-        features[:, [at(name)]] > 0.5 for name in ("no_phone", "no_scanner", "no_look", "aimed")
-    )
+    no_phone, no_scanner, no_look, aimed = (features[:, PLACE_OF[name], None] > 0.5 for name in TELL_WHAT_IS_THERE)
     missing = np.zeros(features.shape, bool)
-    missing[:, at("phone") : at("phone_call") + 1] = phone
-    missing[:, [at("scanner")]] = scanner
-    missing[:, at("act_photo") : at("act_browse") + 1] = look
-    missing[:, at("at_ear") : at("aimed") + 1] = phone & scanner
-    missing[:, [at("target_near")]] = ~aimed
+    missing[:, OF_PHONE] = no_phone
+    missing[:, OF_SCANNER] = no_scanner
+    missing[:, OF_LOOK] = no_look
+    missing[:, OF_DEVICE] = no_phone & no_scanner
+    missing[:, OF_TARGET] = ~aimed
     return missing
 
 
@@ -307,7 +318,7 @@ class Weighing:
 
     def likelihoods(self, features: Floats) -> Floats:
         """Log-likelihoods `(N, K)` of looks `(N, F)`, by kind, up to a constant of each look."""
-        known = np.where(absent(features), self.means, np.clip(features, self.lowest, self.highest))
+        known = np.where(absent(features), self.means, np.minimum(np.maximum(features, self.lowest), self.highest))
         return np.asarray(known @ self.slopes + self.intercepts)
 
     def said(self, evidence: Sequence[Evidence]) -> list[list[float]]:

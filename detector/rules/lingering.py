@@ -27,9 +27,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +58,7 @@ LONGEST_LOOK_S = 1.5  # one look never counts for more, whatever was missed sinc
 MOSTLY, HARDLY = 0.6, 0.1  # shares of a stay crouched, above and below which that or standing is told of the whole
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """What one scene says of one person.
 
     Attributes:
@@ -79,8 +78,7 @@ class Sighting:
     welcome: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(NamedTuple):
     """Somebody at one place.
 
     Attributes:
@@ -138,11 +136,11 @@ def step(before: Stay | None, seen: Sighting, at: float) -> Stay:
     if before is None:
         before = Stay(seen.zone, at, bearing, upright, feet)
     elif distance(feet, before.place) > ROAM * bearing.height:
-        before = replace(before, zone=seen.zone, zone_at=at, bearing=bearing, place=feet, since=None)
+        before = before._replace(zone=seen.zone, zone_at=at, bearing=bearing, place=feet, since=None)
     elif seen.zone is before.zone:
-        before = replace(before, zone_at=at)
+        before = before._replace(zone_at=at)
     elif at - before.zone_at > AWAY_S:
-        before = replace(before, zone=seen.zone, zone_at=at, since=None)
+        before = before._replace(zone=seen.zone, zone_at=at, since=None)
     look_s = min(at - before.bearing.at, LONGEST_LOOK_S)
     scanned_s = before.scanned_s + look_s if seen.scanning else max(0.0, before.scanned_s - look_s / 2)
     worked = seen.worked or scanned_s >= SCANNED_S
@@ -152,8 +150,7 @@ def step(before: Stay | None, seen: Sighting, at: float) -> Stay:
     since = None if not beside else at if before.since is None or worked else before.since
     unwelcome_at = before.unwelcome_at if seen.welcome else at
     begun = at if before.unwelcome_since is None else before.unwelcome_since
-    return replace(
-        before,
+    return before._replace(
         bearing=bearing,
         upright=upright,
         since=since,
@@ -412,8 +409,9 @@ class ParcelChanges:
         return np.array(believed, np.float32).reshape(-1, 4)
 
     def _note(self, at: float, before: dict[int, Parcel], now: dict[int, Parcel]) -> None:
-        there = as_array([parcel.box for parcel in before.values()])
-        for slot in now.keys() - before.keys():
+        came = now.keys() - before.keys()
+        there = as_array([parcel.box for parcel in before.values()] if came else [])
+        for slot in came:
             box = np.array(now[slot].box, np.float32)
             if not (iou(box[None], there) > SAME_PLACE).any():
                 self._open.append(_Change(at, slot, box, came=True))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
-from detector.rules.bearing import Bearing, carried_on, risen, standing
+from detector.rules.bearing import Bearing, carried_on, is_crouched, risen, standing
 from detector.values import Person
 
 POSTURE_S = 60.0  # how long it is remembered who crouched or stayed when
@@ -15,8 +15,7 @@ LOITERING = 0.35  # standing heights a second, below which somebody stays rather
 Spans = tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Posture:
+class Posture(NamedTuple):
     """How somebody carried themselves of late.
 
     Attributes:
@@ -47,7 +46,7 @@ class Posture:
         now, row = bearing.now, bearing.feet[1]
         upright = risen(self.upright, now, row, at - before.at) if self.upright and before else (now, row)
         since = before.at if before and 0 <= at - before.at <= UNBROKEN_S else None
-        low = lengthened(self.low, since, at) if replace(bearing, height=standing(upright, row)).crouched else self.low
+        low = lengthened(self.low, since, at) if is_crouched(now, standing(upright, row)) else self.low
         stays, stayed_s = self.stays, self.stayed_s
         if bearing.speed < LOITERING:
             stays = lengthened(stays, since, at)

@@ -9,7 +9,7 @@ edge.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from detector.geometry import distance, foot
 from detector.values import Box, Person
@@ -20,8 +20,7 @@ MOST = 100  # out of sight at a time that are remembered, the latest: tracks of 
 EDGE = 0.01  # of the picture: who is so near to its edge may come or go there
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """Where a track was last: frame time, feet and standing height (pixels), whether at the picture's edge, and who."""
 
     at: float

@@ -305,7 +305,7 @@ def confirmed_in(ratios: Sequence[float], test: SequentialTest, kind: ActKind = 
     began = False
     for n, ratio in enumerate(ratios):
         row = [ratio if name == kind.value else 0.0 if name == "none" else -9.0 for name in KINDS]
-        memory, acts = step(memory, PersonLook(float(n), 1.0, row, NO_LOOK, replace(STILL, at=float(n))), test)
+        memory, acts = step(memory, PersonLook(float(n), 1.0, row, NO_LOOK, STILL._replace(at=float(n))), test)
         if any(isinstance(act, Run) for act in acts):
             return True
         if began and not memory.runs:
@@ -323,7 +323,7 @@ def test_what_speaks_against_a_parcel_that_takes_over_counts(against: float, tar
     for n, (ratio, aim) in enumerate(looks):
         row = [ratio if name == "photo" else 0.0 if name == "none" else -9.0 for name in KINDS]
         evidence = NO_LOOK._replace(parcel=aim)
-        memory, acts = step(memory, PersonLook(0.3 * n, 0.3, row, evidence, replace(STILL, at=0.3 * n)), test)
+        memory, acts = step(memory, PersonLook(0.3 * n, 0.3, row, evidence, STILL._replace(at=0.3 * n)), test)
         found |= {act.target for act in acts if isinstance(act, Run) and act.confirmed}
     runs = [run for run in (memory.act, memory.past) if run is not None]
     assert sorted(found | {run.target for run in runs}) == targets
@@ -349,7 +349,7 @@ def test_what_really_is_a_photo_is_found() -> None:
     for row in ratios.tolist():
         memory = Memory()
         for n, ratio in enumerate(row):
-            look = PersonLook(float(n), 1.0, [ratio, -9.0, -9.0, -9.0, 0.0], NO_LOOK, replace(STILL, at=float(n)))
+            look = PersonLook(float(n), 1.0, [ratio, -9.0, -9.0, -9.0, 0.0], NO_LOOK, STILL._replace(at=float(n)))
             memory, acts = step(memory, look, test)
             if acts:
                 found += 1
@@ -378,7 +378,7 @@ def test_weak_looks_that_stay_alike_never_add_up_to_an_act() -> None:
         test = SequentialTest.of(PhotoRule(error=0.05, least_s=0.1), weighing(tau_s=1.0, intraclass=intraclass))
         memory, told_acts = Memory(), []
         for n in range(300):
-            look = PersonLook(0.2 * n, 0.2, [weak, -9, -9, -9, 0.0], NO_LOOK, replace(STILL, at=0.2 * n))
+            look = PersonLook(0.2 * n, 0.2, [weak, -9, -9, -9, 0.0], NO_LOOK, STILL._replace(at=0.2 * n))
             memory, acts = step(memory, look, test)
             told_acts += [act for act in acts if isinstance(act, Run)]
         assert bool(told_acts) is found
@@ -392,7 +392,7 @@ def test_whatever_is_seen_acts_are_told_in_pairs(script: list[tuple[float, list[
     open_acts: set[tuple[ActKind, float]] = set()
     for wait, ratios in script:
         at += wait
-        look = PersonLook(at, min(wait, 0.5), ratios, NO_LOOK, replace(STILL, at=at))
+        look = PersonLook(at, min(wait, 0.5), ratios, NO_LOOK, STILL._replace(at=at))
         memory, acts = step(memory, look, test)
         for told_act in acts:
             act = told_act.act(1)
