@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +183,8 @@ def rays_enter(origins: Floats, throughs: Floats, boxes: Floats) -> Floats:
 
 def as_array(boxes: Sequence[Box]) -> FloatArray:
     """Boxes as `(N, 4)`, also when there are none."""
-    return np.asarray(boxes, np.float32).reshape(-1, 4)
+    # Number by number: NumPy is three times as slow to read tuples.
+    return np.fromiter(chain.from_iterable(boxes), np.float32).reshape(-1, 4)
 
 
 def as_box(row: FloatArray) -> Box:
