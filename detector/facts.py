@@ -49,6 +49,7 @@ FACTS: Mapping[str, Fact] = {
     "beside": Fact(rare=True),  # how many stayed with them without an act of their own
     "pace_per_min": PLAIN,
     "along_row": Fact(rare=True),
+    "other_zones": Fact(rare=True),  # names of those where some of it was done
     "crouched": Fact(largest=True),  # share of the acts done squatting
     "acts_told_earlier": Fact(rare=True),  # by the incident before, whose acts aren't counted again
     # Patterns of labels

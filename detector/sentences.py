@@ -34,6 +34,7 @@ ZH = {
     "labels": "暴露面单约 {n} 张",
     "pace": "每分钟 {n} 次",
     "along_row": "沿着一排拍过去",
+    "other_zones": "还涉及区域 {zones}",
     "scans": "另外扫码 {n} 次",
     "scans_only": "扫码 {n} 次",
     "staying": "停留在货堆旁",
@@ -84,6 +85,7 @@ EN = {
     "labels": "{n} label exposed|{n} labels exposed",
     "pace": "{n} a minute",
     "along_row": "along a row",
+    "other_zones": "also in {zones}",
     "scans": "{n} scan besides|{n} scans besides",
     "scans_only": "{n} scan|{n} scans",
     "staying": "staying beside the parcels",
@@ -120,6 +122,7 @@ EN = {
 }
 TEXTS: Mapping[str, Mapping[str, str]] = {"zh": ZH, "en": EN}
 COMMA = {"zh": "，", "en": ", "}
+LIST_COMMA = {"zh": "、", "en": ", "}
 SEMICOLON = {"zh": "；", "en": "; "}
 
 KIND_NAMES: Mapping[str, Mapping[str, str]] = {
@@ -145,6 +148,7 @@ SEVERITY_NAMES: Mapping[str, Mapping[str, str]] = {
 
 MOSTLY = 0.5  # from this share of the acts on, squatting is said of the whole
 LONGEST_KIND = 60
+MOST_ZONES = 3
 LONGEST_SENTENCE = 300
 
 
@@ -279,6 +283,8 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
     if scans := count(facts, "scans") if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0:
         items.append(say("scans" if photos else "scans_only", n=scans))
         items += [say("unsure")] if not photos and holds(facts, "unsure") else []
+    zones = [str(zone)[:LONGEST_KIND] for zone in _list(facts.get("other_zones"))[:MOST_ZONES]]
+    items += [say("other_zones", zones=LIST_COMMA[say.language].join(zones))] if zones else []
     if IncidentKind.LINGERING in kinds:
         alone = number(facts, "parcels") == 0
         items += [] if photos else [say("staying_here" if alone else "staying")]

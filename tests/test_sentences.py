@@ -59,6 +59,18 @@ TABLE = [
         id="pace, row, scans and hours",
     ),
     pytest.param(
+        record("label_photography", 60, acts=photos(3), facts={"people": 1, "other_zones": ["aisle", "dock"]}),
+        "60 秒，1 人，拍照 3 次，还涉及区域 aisle、dock",
+        "60 seconds, one person, 3 photos, also in aisle, dock",
+        id="in several zones",
+    ),
+    pytest.param(
+        record("label_photography", 60, acts=photos(3), facts={"people": 1, "other_zones": 7}),
+        "60 秒，1 人，拍照 3 次",
+        "60 seconds, one person, 3 photos",
+        id="other zones that make no sense",
+    ),
+    pytest.param(
         record(
             "label_photography", acts=[*photos(2, track=1), *photos(1, track=2)], facts={"people": 1}, tracks=[1, 2]
         ),

@@ -5,7 +5,8 @@ A signal is the state of one finding. Findings of one place, people and time are
 - of one kind in one zone, when they follow each other within `join_s`;
 - of different kinds in one zone, when they do so and share a track, or one of them names no tracks, or they overlap in
   time;
-- in different zones, only when they are of different kinds and share a track.
+- in different zones, when they are of different kinds and share a track, or are of one kind and share an act: that is
+  one finding, told of another zone since its people went on there.
 
 A camera that was tampered with is never joined with anything. The incident is told as the gravest of its kinds
 (`severity.GRAVITY`) and keeps the id of its first signal when that changes. Two incidents that are already told stay
@@ -100,12 +101,15 @@ class IncidentBook:
 
     def _take(self, signal: Signal, at: float) -> IncidentUpdate | None:
         key = (signal.kind, signal.zone)
-        case = next((case for case in self._open if key in case.findings), None)
+        case = next((case for case in self._open if key in case.findings), None) or self._moved(signal)
         if case is None and signal.score < self.least_score.get(signal.kind, 0.0):
             self.held_back[signal.kind] += self._too_low.get(key) != signal.started_at
             self._too_low[key] = signal.started_at
             return None
-        fresh = untold(signal, self._ended[key]) if key in self._ended else signal
+        fresh: Signal | None = signal
+        for known, ended in self._ended.items():
+            if fresh and (known == key or (known[0] is signal.kind and share_acts(fresh.acts, ended.acts))):
+                fresh = untold(fresh, ended)
         if fresh is None:
             return None
         case = case or self._fitting(fresh)
@@ -113,13 +117,24 @@ class IncidentBook:
             incident = begun(self._site, fresh)
             self._open.append(_Case(incident, {key: fresh}, at))
             return IncidentUpdate(Phase.NEW, None, incident)
-        before, known = case.incident, case.findings.get(key)
-        if known and is_anew(known, fresh, self._window_s):
-            case.earlier[key] = known
-        finding = joined(known, fresh, case.earlier.get(key)) if known else fresh
+        before, finding = case.incident, case.findings.get(key)
+        if finding and is_anew(finding, fresh, self._window_s):
+            case.earlier[key] = finding
+        finding = joined(finding, fresh, case.earlier.get(key)) if finding else fresh
         case.findings[key] = finding
         case.incident = grown(before, finding, case.findings.values())
         return IncidentUpdate(Phase.UPDATE, before, case.incident)
+
+    def _moved(self, signal: Signal) -> _Case | None:
+        """The open incident with a finding that a signal goes on with in another zone, of which it is from now on."""
+        for case in self._open:
+            for key, finding in case.findings.items():
+                if finding.kind is signal.kind and share_acts(finding.acts, signal.acts):
+                    for findings in (case.findings, case.earlier):
+                        if key in findings:
+                            findings[signal.kind, signal.zone] = findings.pop(key)
+                    return case
+        return None
 
     def _fitting(self, signal: Signal) -> _Case | None:
         """The open incident that a finding new to all of them belongs to."""
@@ -169,6 +184,11 @@ def belongs(finding: Signal, signal: Signal, join_s: float) -> bool:
     return shared or not finding.tracks or not signal.tracks or apart <= 0
 
 
+def share_acts(some: Iterable[Act], others: Iterable[Act]) -> bool:
+    """Whether an act is among both."""
+    return bool({_key(act) for act in some} & {_key(act) for act in others})
+
+
 def untold(signal: Signal, ended: Incident) -> Signal | None:
     """What a signal says beyond the incident that ended before it; `None` when that is nothing.
 
@@ -177,9 +197,9 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     """
     if not signal.acts:
         return _gone_on(signal, ended)
-    told = {(act.track, act.started_at, act.kind) for act in ended.acts}
+    told = {_key(act) for act in ended.acts}
     since = min((act.started_at for act in ended.acts), default=ended.started_at)
-    acts = tuple(a for a in signal.acts if a.started_at >= since and (a.track, a.started_at, a.kind) not in told)
+    acts = tuple(act for act in signal.acts if act.started_at >= since and _key(act) not in told)
     if not any(act.kind in (ActKind.PHOTO, ActKind.SCAN) for act in acts):  # what went on beside them is no news
         return None
     if len(acts) == len(signal.acts):
@@ -325,7 +345,7 @@ def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Inc
     gravest = by_gravity[0]
     photographed = [finding for finding in reversed(by_gravity) if finding.kind is IncidentKind.LABEL_PHOTOGRAPHY]
     sweep = reduce(added, photographed) if photographed else None  # each zone counts its own
-    acts = {(act.track, act.started_at, act.kind): act for act in (*incident.acts, *signal.acts)}
+    acts = {_key(act): act for act in (*incident.acts, *signal.acts)}
     happening = not acts or len(acts) > len(incident.acts)
     exposed = [each.labels_exposed for each in (incident, signal, sweep) if each]
     told = [finding.facts for finding in reversed(by_gravity)]
@@ -368,6 +388,10 @@ def _parcels(acts: Iterable[Act]) -> set[int]:
 
 def _sorted(tracks: set[int]) -> tuple[int, ...]:
     return tuple(sorted(tracks))
+
+
+def _key(act: Act) -> tuple[int, float, ActKind]:
+    return act.track, act.started_at, act.kind
 
 
 def _start(act: Act) -> tuple[float, int]:

@@ -4,6 +4,9 @@ A single photo raises nothing. Photo acts of people in one zone that follow each
 and of enough distinct parcels, are a sweep, whether one track or several did them: somebody whose track
 breaks, or who is relieved, goes on with it. `rules/seriality.py` says how sure that is; until then it informs only.
 
+No border hides a sweep: whatever somebody does in several zones counts in that where they took most labels of late, the
+last of several. The others are named (`other_zones`). Whether an act is fine is for the zone in which it is done.
+
 What doesn't count, but is told beside (`facts`):
 
 - acts of other kinds. Only where the zone's policy forbids scanners, scans count as photos do, since a scanner reads
@@ -16,6 +19,7 @@ What doesn't count, but is told beside (`facts`):
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -65,7 +69,7 @@ class Noted:
 
     Attributes:
         act: As told last.
-        zone: Where.
+        zone: Where it is done; it may count in another.
         target: Box of the parcel aimed at, pixels; `None` where there is none.
         crouched: Share of the act spent crouched or bent, 0..1.
         beside: Tracks of others who stayed near.
@@ -124,8 +128,8 @@ class SweepRule:
         self._weights = weights or load_weights()
         self._postures: dict[int, Posture] = {}
         self._returning = Returning()
-        self._noted: dict[str, dict[Key, Noted]] = {}
-        self._quick: dict[Key, str] = {}
+        self._noted: dict[str, dict[Key, Noted]] = {}  # by the name of the zone in which they count
+        self._quick: set[Key] = set()
         self._together: dict[str, tuple[float, int]] = {}
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
@@ -135,10 +139,10 @@ class SweepRule:
         heights = {person.id: self._postures[person.id].height for person in scene.people}
         self._returning.observe(scene.at, scene.size, scene.people, heights)
         self._watch_parcels(scene)
-        changed = {n.zone.name: n.zone for act in self._recogniser.observe(scene) for n in self._note(act, scene)}
+        changed = {zone for act in self._recogniser.observe(scene) for zone in self._note(act, scene)}
         for track in scene.ended:
             self._postures.pop(track, None)
-        for _, zone in sorted(changed.items()):
+        for zone in sorted(changed):
             signal = self._signal(zone, scene)
             if signal:
                 yield signal
@@ -147,21 +151,41 @@ class SweepRule:
         """How far it is believed of each of these tracks that it photographs now, 0..1."""
         return self._recogniser.photographing(tracks)
 
-    def _note(self, act: Act, scene: Scene) -> Iterator[Noted]:
-        """Remember an act; yields it if it may count."""
+    def _note(self, act: Act, scene: Scene) -> Iterator[str]:
+        """Remember an act; yields the name of the zone in which it counts, if it may."""
         key = act.track, act.kind, act.started_at
-        known = next((acts[key] for acts in self._noted.values() if key in acts), None)
+        counts_in = self._counts_in(key)
+        known = self._noted[counts_in][key] if counts_in else None
         zone = known.zone if known else self._zone_of(act, scene)
         if zone is None or not isfinite(act.started_at + act.ended_at):
             return
         noted = self._seen(act, zone, scene, known)
-        self._noted.setdefault(zone.name, {})[key] = noted
+        counts_in = counts_in or zone.name
+        self._noted.setdefault(counts_in, {})[key] = noted
+        counts_in = self._gather(noted.who, scene.at) or counts_in
         if noted.may_move_on(scene.at):
-            self._quick[key] = zone.name
+            self._quick.add(key)
         if noted.may_count:
-            yield noted
+            yield counts_in
         else:
-            self._prune(zone.name, scene.at)
+            self._prune(counts_in, scene.at)
+
+    def _counts_in(self, key: Key) -> str | None:
+        """Name of the zone in which an act counts; `None` where it isn't known."""
+        return next((zone for zone, acts in self._noted.items() if key in acts), None)
+
+    def _gather(self, who: int, at: float) -> str | None:
+        """Have what somebody did of late count in one zone, whose name it returns; `None` where they took no label."""
+        theirs = [n for acts in self._noted.values() for n in acts.values() if n.who == who]
+        lately = self._linked(theirs, at)
+        if not lately:
+            return None
+        ((home, _),) = Counter(n.zone.name for n in reversed(lately)).most_common(1)
+        since = lately[0].act.started_at - self._settings.window_s
+        for acts in [acts for zone, acts in self._noted.items() if zone != home]:
+            moved = [key for key, n in acts.items() if n.who == who and n.act.ended_at >= since]
+            self._noted.setdefault(home, {}).update({key: acts.pop(key) for key in moved})
+        return home
 
     def _zone_of(self, act: Act, scene: Scene) -> Zone | None:
         """Zone of the act, by its parcel or else the person's feet; `None` where the parcel is none of our business."""
@@ -221,37 +245,43 @@ class SweepRule:
         if not self._quick:
             return
         slots = {parcel.id for parcel in scene.parcels}
-        for key, zone in list(self._quick.items()):
-            noted = self._noted.get(zone, {}).get(key)
-            if noted is None or not noted.may_move_on(scene.at):
-                del self._quick[key]
+        for key in list(self._quick):
+            zone = self._counts_in(key)
+            noted = self._noted[zone][key] if zone else None
+            if zone is None or noted is None or not noted.may_move_on(scene.at):
+                self._quick.remove(key)
             elif not slots & {*noted.act.parcels} and not is_taken(noted.target, scene.parcels):
                 self._noted[zone][key] = replace(noted, moved_on=True)
 
     def _prune(self, zone: str, at: float) -> list[Noted]:
-        """Acts of a zone that may count, each within the window of the next; what is older is forgotten."""
-        acts = sorted(self._noted.get(zone, {}).values(), key=lambda noted: noted.act.started_at)
-        kept: list[Noted] = []
-        horizon = at
-        for noted in reversed(acts):
-            if not noted.may_count or noted.moved_on:
-                continue
-            if horizon - noted.act.ended_at > self._settings.window_s or at - noted.act.started_at > LONGEST_S:
-                break
-            kept.insert(0, noted)
-            horizon = min(horizon, noted.act.started_at)
-        since = min(horizon, at) - self._settings.window_s
-        self._noted[zone] = {(n.act.track, n.act.kind, n.act.started_at): n for n in acts if n.act.ended_at >= since}
+        """Acts that may count in a zone, each within the window of the next; what is older is forgotten."""
+        acts = self._noted.get(zone, {})
+        kept = self._linked(acts.values(), at)
+        since = min([at, *(n.act.started_at for n in kept)]) - self._settings.window_s
+        self._noted[zone] = {key: n for key, n in acts.items() if n.act.ended_at >= since}
         return kept
 
-    def _signal(self, zone: Zone, scene: Scene) -> Signal | None:
+    def _linked(self, noted: Iterable[Noted], at: float) -> list[Noted]:
+        """Those that may count, in order of time, each within the window of the next, the last of frame time `at`."""
+        linked: list[Noted] = []
+        horizon = at
+        for n in sorted(noted, key=lambda n: n.act.started_at)[::-1]:
+            if not n.may_count or n.moved_on:
+                continue
+            if horizon - n.act.ended_at > self._settings.window_s or at - n.act.started_at > LONGEST_S:
+                break
+            linked.append(n)
+            horizon = min(horizon, n.act.started_at)
+        return linked[::-1]
+
+    def _signal(self, zone: str, scene: Scene) -> Signal | None:
         """The sweep of a zone; `None` where its acts are too few, of too few parcels, or fine."""
-        noted = self._prune(zone.name, scene.at)
+        noted = self._prune(zone, scene.at)
         if not noted:
             return None
-        people = self._people(zone.name, noted, scene)
-        if any(exemption.people for exemption in zone.policy.exemptions):
-            asked = (replace(n, permission=self._policies.at(zone, n.act.started_at, people)) for n in noted)
+        people = self._people(zone, noted, scene)
+        if any(exemption.people for n in noted for exemption in n.zone.policy.exemptions):
+            asked = (replace(n, permission=self._policies.at(n.zone, n.act.started_at, people)) for n in noted)
             noted = [n for n in asked if n.may_count]
         acts = [n.act for n in noted]
         if not is_sweep(acts, self._settings.least_acts, self._settings.least_parcels):
@@ -259,25 +289,25 @@ class SweepRule:
         tracks, counted = {act.track for act in acts}, {(act.track, act.started_at) for act in acts}
         aside = [
             n
-            for n in self._noted[zone.name].values()
+            for n in self._noted[zone].values()
             if n.act.track in tracks
             and n.act.ended_at >= acts[0].started_at
             # What began with a photo and is called unclear or browsing besides is that photo.
             and (n.act.track, n.act.started_at) not in counted
         ]
-        who = {n.act.track: n.who for n in self._noted[zone.name].values()}
+        who = {n.act.track: n.who for n in self._noted[zone].values()}
         work = (
             n.act
-            for n in self._noted[zone.name].values()
+            for n in self._noted[zone].values()
             if n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts)
         )
-        untold = self._untold(noted, zone.name)
+        untold = self._untold(noted, zone)
         score = chance(acts, work, who, self._weights)
         is_sure = score >= self._settings.sure
         return Signal(
             IncidentKind.LABEL_PHOTOGRAPHY,
             scene.camera,
-            zone.name,
+            zone,
             started_at=acts[0].started_at,
             at=scene.at,
             score=score,
@@ -286,7 +316,12 @@ class SweepRule:
             tracks=tuple(sorted(tracks)),
             acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
             labels_exposed=labels(noted, untold),
-            facts={**facts(noted, aside, people), "untold": untold[1], "unsure": not is_sure},
+            facts={
+                **facts(noted, aside, people),
+                "untold": untold[1],
+                "unsure": not is_sure,
+                "other_zones": sorted({n.zone.name for n in noted} - {zone}) or None,
+            },
             boxes=pictured(acts, scene),
         )
 

@@ -50,12 +50,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "sweep": (
         (
             "连续拍摄：至少 {acts} 次拍照、{parcels} 件不同包裹，相邻间隔不超过 {window}；"
+            "同一人在一台摄像机的几个区域里拍的合在一起算；"
             "{quick}以内拍完、{moves}内包裹被拿走的不算；得分低于 {sure} 只作提示"
         ),
         (
             "sweep: {acts} photos or more, of {parcels} different parcels or more, each within {window} of the one "
-            "before; those over within {quick} whose parcel moves on within {moves} don't count; "
-            "scored below {sure} it is only a note"
+            "before; what one person does in several zones of a camera counts together; those over within {quick} "
+            "whose parcel moves on within {moves} don't count; scored below {sure} it is only a note"
         ),
     ),
     "orientation": (

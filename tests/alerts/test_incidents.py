@@ -136,6 +136,24 @@ def test_a_sweep_longer_than_longest_s_becomes_incidents_of_their_own() -> None:
     assert sum(e.facts["photos"] for e in ends) == 90
 
 
+def test_a_sweep_that_goes_on_in_another_zone_is_one_incident_told_of_that() -> None:
+    """The rule counts a sweep in the zone where most of it is done: it may be another than at first."""
+    acts = [act(10 * n, 10 * n + 2, [n]) for n in range(5)]
+    said = [signal(0, 12, zone="left", acts=acts[:2]), signal(0, 42, zone="right", acts=acts, exposed=5)]
+    updates = lived([*said, signal(0, 52, zone="left", acts=[*acts, act(50, 52, [6])], exposed=6)], 300)
+    assert phases(updates) == ["new", "update", "update", "end"]
+    assert [u.after.zone for u in updates[:3]] == ["left", "right", "left"]
+    assert [u.after.facts["photos"] for u in updates[:3]] == [2, 5, 6]
+    assert updates[-1].after.labels_exposed == CountRange(6, 6, 6)
+
+
+def test_what_was_told_of_one_zone_is_not_told_again_of_the_next() -> None:
+    acts = [act(0, 2, [1]), act(10, 12, [2]), act(160, 162, [3]), act(170, 172, [4])]
+    updates = lived([signal(0, 12, zone="left", acts=acts[:2]), signal(0, 172, zone="right", acts=acts)], 400)
+    ends = [u.after for u in updates if u.phase is Phase.END]
+    assert [(e.zone, [a.parcels for a in e.acts]) for e in ends] == [("left", [(1,), (2,)]), ("right", [(3,), (4,)])]
+
+
 def test_an_incident_taken_up_again_after_its_end_has_an_id_of_its_own() -> None:
     """A rule whose window is longer than join_s tells the whole sweep again when it goes on."""
     first, photo = act(0, 2, [1]), act(160, 162, [3])

@@ -101,6 +101,7 @@ def test_facts_are_told_in_words_and_what_says_nothing_is_left_out(site: Any, en
         "p_value": 0.00002, "pace_per_min": 6.25, "away_s": 200.4, "watched_h": 3.5, "evidence": 2.09, "shift": None,
         "crouched": 0.8, "out_of_hours": True, "posture": "crouched", "what": "hacked", "usual_rate": 0.2,
         "false_alarms_per_month": 1.0, "scans": 0, "along_row": False, "turned_here": 0,
+        "other_zones": ["aisle", "dock"],
     }  # fmt: skip
     told = envelope(1, facts=facts)
     told["after"]["findings"] = ["label_photography", "lingering"]
@@ -110,6 +111,7 @@ def test_facts_are_told_in_words_and_what_says_nothing_is_left_out(site: Any, en
         "拍照速度 每分钟 6.25 次",
         "看不见的时间 3 分 20 秒", "已观察 3 小时 30 分", "碰巧出现 每区最多 10 年一次", "在这里翻的 0",
         "蹲着拍的比例 80 %", "非工作时间 是", "姿势 蹲着", "原因 hacked", "平时朝上的比例 20 %", "包含 拍摄面单, 停留",
+        "还涉及区域 aisle, dock",
     ):  # fmt: skip
         assert expected in words, expected
     assert "p_value" not in words

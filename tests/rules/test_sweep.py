@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config import WHOLE_FRAME, Calendar, Exemption, Policy, Rules, Shift, SweepRule, Zone
@@ -114,7 +114,7 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
         "photos": 2, "parcels": 2, "people": 1, "beside": 0, "pace_per_min": 15.0, "along_row": False,
         "crouched": 0.0, "shift": None, "out_of_hours": False, "scans": 0, "unclear": 0, "moved_on": 0,
         "untold": 3,
-        "unsure": True,
+        "unsure": True, "other_zones": None,
     }  # fmt: skip
     assert found[0].at == pytest.approx(6.8, abs=0.21)
     assert {s.started_at for s in found} == {last.started_at}
@@ -274,10 +274,76 @@ def test_where_parcels_lie_in_no_zone_the_photographer_s_decides() -> None:
     assert {s.zone for s in signals(PAIR, zones=[stand])} == {"stand"}
 
 
-def test_photos_in_two_zones_are_no_sweep_of_either() -> None:
-    left = Zone(name="left", kind="storage", polygon=[(0, 0), (0.5, 0), (0.5, 1), (0, 1)])
-    right = Zone(name="right", kind="storage", polygon=[(0.5, 0), (1, 0), (1, 1), (0.5, 1)])
-    assert signals(PAIR, zones=[left, right]) == []
+# Of the parcels 1 and 3 lie in the right one, 2 and 4 in the left.
+LEFT = Zone(name="left", kind="storage", polygon=[(0, 0), (0.5, 0), (0.5, 1), (0, 1)])
+RIGHT = Zone(name="right", kind="storage", polygon=[(0.5, 0), (1, 0), (1, 1), (0.5, 1)])
+
+
+@pytest.mark.parametrize(
+    ("taken", "zone", "others"),
+    [
+        pytest.param([1, 3], "right", None, id="all in one"),
+        pytest.param([1, 2], "left", ["right"], id="as many in either: where the last was"),
+        pytest.param([1, 3, 2], "right", ["left"], id="most in the first"),
+        pytest.param([1, 2, 4], "left", ["right"], id="most in the second"),
+    ],
+)
+def test_a_sweep_over_a_border_is_told_of_the_zone_where_most_was_photographed(
+    taken: list[int], zone: str, others: list[str] | None
+) -> None:
+    acts = [act(2 + 4 * n, 4 + 4 * n, [parcel], score=0.8) for n, parcel in enumerate(taken)]
+    last = signals(acts, 20, [LEFT, RIGHT])[-1]
+    assert (last.zone, last.facts["other_zones"], last.acts) == (zone, others, tuple(acts))
+
+
+SOME_ACTS = st.lists(
+    st.tuples(
+        st.sampled_from([ActKind.PHOTO, ActKind.PHOTO, ActKind.SCAN, ActKind.BROWSE]),
+        st.sampled_from([1, 2, 3, 4]),
+        st.sampled_from([1.0, 4.0, 30.0, 250.0]),  # how long after the act before
+        st.sampled_from([1.0, 3.0]),
+    ),
+    min_size=2,
+    max_size=9,
+)
+
+
+@given(SOME_ACTS)
+@settings(deadline=None)
+def test_a_border_changes_nothing_but_where_a_sweep_of_one_person_is_told(
+    script: list[tuple[ActKind, int, float, float]],
+) -> None:
+    acts, at = [], 1.0
+    for kind, target, pause_s, length_s in script:
+        acts.append(of_kind(kind, at + pause_s, at + pause_s + length_s, target))
+        at += pause_s + length_s + OVER_S
+    when = sorted({t for a in acts for t in (a.started_at + SURE_S, a.ended_at + OVER_S)})
+    seen = [scene(t, [person(1, STANDING, t)], [], parcels()) for t in when]
+    whole, halves = ([*signals(acts, zones=zones, seen=seen)] for zones in ([WHOLE_FRAME], [LEFT, RIGHT]))
+    assert [replace(s, zone="all", facts={**s.facts, "other_zones": None}) for s in halves] == whole
+
+
+def test_a_photo_each_of_two_people_in_two_zones_is_no_sweep() -> None:
+    assert signals([PAIR[0], replace(PAIR[1], track=2)], zones=[LEFT, RIGHT]) == []
+
+
+def test_two_people_who_sweep_in_two_zones_are_two_sweeps() -> None:
+    acts = [act(2, 4, [1]), act(2, 4, [2], track=2), act(6, 8, [3]), act(6, 8, [4], track=2)]
+    last = {s.zone: s for s in signals(acts, 20, [LEFT, RIGHT])}
+    assert {zone: (s.tracks, s.facts["other_zones"]) for zone, s in last.items()} == {
+        "right": ((1,), None), "left": ((2,), None),
+    }  # fmt: skip
+
+
+def test_photos_where_they_are_allowed_add_nothing_to_those_elsewhere() -> None:
+    desk = LEFT.model_copy(update={"kind": "packing", "policy": Policy(phones="allowed")})
+    assert signals(PAIR, zones=[desk, RIGHT]) == []
+
+
+def test_what_somebody_did_long_ago_elsewhere_does_not_say_where_they_are_now() -> None:
+    acts = [*(act(2 + 4 * n, 4 + 4 * n, [1 + 2 * (n % 2)]) for n in range(6)), act(300, 302, [2]), act(304, 306, [4])]
+    found = signals(acts, 310, [LEFT, RIGHT])
+    assert [(s.zone, len(s.acts)) for s in (found[-3], found[-1])] == [("right", 6), ("left", 2)]
 
 
 def test_the_settings_decide_how_many() -> None:

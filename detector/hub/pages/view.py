@@ -268,6 +268,8 @@ class View:
             return ", ".join(self.say.either(f"kind_{kind}", str(kind)) for kind in kinds)[:200]
         if isinstance(value, bool):
             return self.say("yes" if value else "no")
+        if isinstance(value, list):
+            return ", ".join(map(str, value))[:200]
         if isinstance(value, str) and name in NAMED:
             return self.say.either(NAMED[name] + value, value)[:200]
         if not isinstance(value, int | float) or not abs(value) < 1e9:
