@@ -193,7 +193,8 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     """What a signal says beyond the incident that ended before it; `None` when that is nothing.
 
     A rule tells a finding from its beginning every time. Of a finding that outlives its incident, the next one has
-    only what came after, and so an id of its own and no photo counted twice.
+    only what came after, and so an id of its own and no photo counted twice. Unless it is in doubt it matters no less:
+    who was told of dozens of photos is not told of one more as of less.
     """
     if not signal.acts:
         return _gone_on(signal, ended)
@@ -210,8 +211,10 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     facts = {**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)}
     if "photos" in facts:
         facts["photos"] = min(count(facts, "photos"), _photos(acts))
+    severest = max(signal.severity, ended.severity, key=lambda severity: severity.rank)
     return replace(
         signal,
+        severity=signal.severity if holds(facts, "unsure") else severest,
         started_at=min(act.started_at for act in acts),
         tracks=tuple(sorted({act.track for act in acts})),
         acts=acts,

@@ -17,7 +17,8 @@
 
 Up to 3 points inform, 4 warn, 8 are critical. So a sweep or a patch warns by itself, and context alone only informs:
 it takes two people squatting out of hours, or squatting beside the parcels before going out of sight with some, to
-warn. The points are judgement, not measurement; what a rule itself says of a finding (`Signal.severity`) is the least.
+warn. The points are judgement, not measurement; what a rule itself says of a finding (`Signal.severity`), or what was
+said of the sweep that it carries on, is the least.
 """
 
 from __future__ import annotations

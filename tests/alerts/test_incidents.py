@@ -136,6 +136,16 @@ def test_a_sweep_longer_than_longest_s_becomes_incidents_of_their_own() -> None:
     assert sum(e.facts["photos"] for e in ends) == 90
 
 
+@pytest.mark.parametrize(("doubtful", "begins"), [(False, Severity.CRITICAL), (True, Severity.INFO)])
+def test_what_carries_on_a_long_sweep_matters_no_less_unless_it_is_in_doubt(doubtful: bool, begins: Severity) -> None:
+    first, *later = sweep_of_half_an_hour()
+    if doubtful:
+        in_doubt = {"severity": Severity.INFO, "facts": {"photos": 9, "unsure": True}}
+        later = [replace(s, **in_doubt) if s.at > 590 else s for s in later]
+    begun = [u.after.severity for u in lived([first, *later], 1150) if u.phase is Phase.NEW]
+    assert begun == [Severity.WARNING, begins]
+
+
 def test_a_sweep_that_goes_on_in_another_zone_is_one_incident_told_of_that() -> None:
     """The rule counts a sweep in the zone where most of it is done: it may be another than at first."""
     acts = [act(10 * n, 10 * n + 2, [n]) for n in range(5)]
