@@ -20,8 +20,8 @@ parcel on the far side of the body, is not seen, and so `False` means no parcel 
 A finding begins when somebody has been out of sight for `away_s`, is about everybody inside, and lasts until the place
 is empty; after `FORGET_S` the count begins anew, since somebody must have gone another way. It is told when it begins,
 as it grows (`telling`), when it becomes graver or more go in, and when it ends. Being there often is told apart from
-that: at `visits` of `visit_s` in one shift, and at each doubling, from the beginning of the visit that makes it so.
-Visits without a parcel don't count, those of which that is not known do.
+that: at `visits` of `visit_s` in one shift, and at each doubling. It is about the visit that makes it so, since those
+before it may have been of others. Visits without a parcel don't count, those of which that is not known do.
 
 Being there when the zone's policy doesn't allow it makes a finding a warning: from its beginning, or, where that was
 allowed, once nobody should have been there for `away_s`. Of several mouths each must allow it.
@@ -152,10 +152,9 @@ class _Finding:
 
 @dataclass(slots=True)
 class _Visits:
-    """How often people were in a place during one shift; the finding is of all, but begins with the newest."""
+    """How often people were in a place during one shift, and at how many times that was told."""
 
     shift: tuple[str | None, str]
-    finding: _Finding
     number: int = 0
     told: int = 0
 
@@ -307,19 +306,24 @@ class BlindEdgeRule:
 
     def _often(self, place: _Place, scene: Scene) -> Iterable[Signal]:
         """Count those who have been inside for long enough; a signal where that has become often."""
-        at = scene.at
-        for absence in place.inside:
-            if absence.counted or at - absence.since < self._settings.visit_s or absence.walker.carried is False:
-                continue
+        new = [
+            absence
+            for absence in place.inside
+            if not absence.counted
+            and scene.at - absence.since >= self._settings.visit_s
+            and absence.walker.carried is not False
+        ]
+        if not new:
+            return
+        for absence in new:
             absence.counted = True
-            visits = place.visits = self._visits(place, at) or _Visits(self._shift(at), _Finding(absence.since))
-            visits.number += 1
-            visits.finding.started_at = absence.since  # the first may be hours ago: nobody looks for it there
-            visits.finding.grow([absence], at, len(place.inside))
-        often = place.visits
-        if often is not None and often.number >= max(self._settings.visits, 2 * often.told):
-            often.told = often.number
-            yield self._signal(place, scene, often.finding, len(place.inside))
+        visits = place.visits = self._visits(place, scene.at) or _Visits(self._shift(scene.at))
+        visits.number += len(new)
+        if visits.number >= max(self._settings.visits, 2 * visits.told):
+            visits.told = visits.number
+            finding = _Finding(min(absence.since for absence in new))
+            finding.grow(new, scene.at, len(place.inside))
+            yield self._signal(place, scene, finding, len(place.inside))
 
     def _shift(self, at: float) -> tuple[str | None, str]:
         """Name and day of the shift that is on; outside all, the calendar's day."""

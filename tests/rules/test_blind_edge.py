@@ -319,6 +319,14 @@ def test_visits_are_dated_to_the_one_that_makes_them_often() -> None:
     assert [signal.at - signal.started_at for signal in signals] == pytest.approx([30, 30], abs=1)
 
 
+def test_who_comes_for_the_third_time_is_not_told_with_those_who_came_before() -> None:
+    stage = visits(Stage(), 2, seconds=120)
+    stage.walks(901, 400, 600, 100, parcel=True).walks(902, 470, 100, 600)
+    (signal,) = told(rule(), stage.scenes(600))
+    assert (signal.tracks, signal.facts["visits"], signal.facts["people_inside"]) == ((901,), 3, 1)
+    assert signal.facts["away_s"] == pytest.approx(30, abs=1)
+
+
 def test_many_visits_are_no_storm() -> None:
     signals = told(rule(), visits(Stage(), 24).scenes(4900))
     assert [signal.facts["visits"] for signal in signals] == [3, 6, 12, 24]
