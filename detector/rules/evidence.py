@@ -189,8 +189,8 @@ def aimed_at(
     if not people or not targets:
         return [None] * len(people)
     # Number by number, as in `as_array`.
-    numbers = np.fromiter(chain.from_iterable(parcel.box for parcel in targets), np.float64)
-    low, high = numbers.reshape(-1, 2, 2).transpose(1, 2, 0)
+    numbers = np.fromiter(chain.from_iterable([parcel.box for parcel in targets]), np.float64)
+    low, high = np.ascontiguousarray(numbers.reshape(-1, 4).T).reshape(2, 2, -1)
     with np.errstate(all="ignore"):  # a box that is no number is met by nothing
         margin = MARGIN * (high - low)
         grown = np.concatenate([low - margin, high + margin])
