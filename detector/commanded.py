@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from detector import wire
 from detector.errors import Cause, CommandRefused, WireError
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ModelError
-from detector.lettering import can_chinese, length, write
+from detector.media.lettering import can_chinese, length, write
 
 PHONE_M = (0.15, 0.075)
 PHONE_SIDE_M = math.sqrt(PHONE_M[0] * PHONE_M[1])

@@ -22,9 +22,9 @@ from urllib.parse import quote
 import httpx
 import yaml
 
-from detector.broker import EmbeddedBroker, Kept, free_port
 from detector.errors import LabelwatchError, StoreError
-from detector.resources import resource
+from detector.machine.resources import resource
+from detector.mqtt.broker import EmbeddedBroker, Kept, free_port
 from detector.values import Phase
 
 HUB_START_S = 60.0

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from detector.secrecy import redacted
+from detector.machine.secrecy import redacted
 
 
 class LabelwatchError(Exception):

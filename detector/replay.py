@@ -3,7 +3,7 @@
 OUT/incidents.jsonl  one line an incident, its final state
 OUT/summary.json     what was covered, what could not be read and why, and what it cost
 OUT/report.html      the same for a person; incidents.csv, exposed.csv and people.csv for a spreadsheet
-OUT/clips            of each incident, and what was seen meanwhile (`detector.sides`)
+OUT/clips            of each incident, and what was seen meanwhile (`detector.media.sides`)
 OUT/snapshots
 OUT/looks            what was seen in each file: kept until its camera is finished, so that nothing is looked at twice
 OUT/sessions         what came of each camera's: so that `--resume` repeats no finished camera
@@ -31,7 +31,8 @@ from detector import __version__
 from detector.clock import iso
 from detector.config import EdgeConfig
 from detector.errors import LabelwatchError
-from detector.progress import Step
+from detector.machine.progress import Step
+from detector.machine.whole_files import write_whole
 from detector.recorded.crews import Alone, Crew
 from detector.recorded.judges import JUDGED, CameraWork, Judges, in_turn, judge_here
 from detector.recorded.ledgers import CameraResult, read_ledger
@@ -41,7 +42,6 @@ from detector.recorded.looking import LookTask, model_of, task_of
 from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
 from detector.recorded.recordings import Session, as_text, sessions
-from detector.whole_files import write_whole
 
 if TYPE_CHECKING:
     from detector.recorded.archive import Archive

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.pictures import Picture
+from detector.media.pictures import Picture
 
 LABELS = ("person", "phone", "scanner", "parcel", "label")
 PERSON, PHONE, SCANNER, PARCEL, LABEL = range(5)

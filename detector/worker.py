@@ -38,10 +38,10 @@ from detector.edge.supervisor import BEGIN_ANEW
 from detector.edge.turns import Turns
 from detector.edge.watchdog import LONGEST_SPARED_S, Part, Watchdog
 from detector.errors import StoreError
-from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
-from detector.notify import Notifier
-from detector.packets import PacketRing
-from detector.whole_files import write_whole
+from detector.machine.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
+from detector.machine.notify import Notifier
+from detector.machine.whole_files import write_whole
+from detector.media.packets import PacketRing
 
 if TYPE_CHECKING:
     from detector.alerts.outbox import Outbox

@@ -22,8 +22,8 @@ from typing import Any
 from dataset import read_image
 from manifest import ACTS, FACINGS, SPLITS, USES, SetError, read_manifest, run
 
+from detector.machine.whole_files import write_whole
 from detector.values import LABELS
-from detector.whole_files import write_whole
 
 DOUBTFUL = "doubtful"
 # What a ticked flag of a box says, by the box's label: key and word of the manifest.

@@ -38,9 +38,9 @@ from detector.errors import LabelwatchError
 from detector.inference.card import ModelCard, Variant, find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
-from detector.resources import resource
+from detector.machine.resources import resource
+from detector.machine.whole_files import write_whole
 from detector.values import Detections
-from detector.whole_files import write_whole
 
 EVERYONE = 32
 

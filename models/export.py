@@ -35,7 +35,7 @@ from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import Letterbox
 from detector.inference.session import Session
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.tools.adding import hush_ultralytics
 from detector.tools.stills import pictures_in, read_picture
 from detector.values import LABELS, PERSON, TRAITS

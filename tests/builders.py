@@ -8,7 +8,7 @@ from math import inf
 
 import numpy as np
 
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.values import (
     LABELS,
     TRAITS,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from detector import secrecy
+from detector.machine import secrecy
 from tests.parts_statements import share_statements
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -22,13 +22,13 @@ from typing import Any
 
 import httpx
 
-from detector.broker import find_mosquitto, is_listening
 from detector.clock import SystemClock
 from detector.config import HubConfig
 from detector.hub.access.auth import FIRST_LOGIN
 from detector.hub.footage.clips import ClipFolder
 from detector.hub.footage.sides import Sides
 from detector.hub.storage.store import Store
+from detector.mqtt.broker import find_mosquitto, is_listening
 from tests.conftest import part_missing
 from tests.parts_delivery import CLIPS, DRAINED, PHASES, PUT, clip_bytes, incident, side_bytes
 from tests.parts_link import Link, lasting_port

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.look_files import FileLooks, Read, packed
 from detector.recorded.looking import LookTask
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from distributed import Client
 
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.look_files import FileLooks, Read, packed
 from detector.recorded.looking import LookTask
 

@@ -22,10 +22,10 @@ from detector.alerts.identity import load_identity
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
-from detector.broker import IOTCORE, LARGEST_PACKET
 from detector.clock import SystemClock
 from detector.config import Broker, Buffers, HubConfig
 from detector.hub.server import Hub
+from detector.mqtt.broker import IOTCORE, LARGEST_PACKET
 from tests.alerts.conftest import make_fields
 
 PHASES = ("new", "update", "end")

@@ -282,7 +282,7 @@ def _hub(folder: Path) -> tuple[Check, list[bytes]]:
 
 def _sides(folder: Path) -> tuple[Check, list[bytes]]:
     from detector.errors import WireError
-    from detector.sides import read_side
+    from detector.media.sides import read_side
     from tests.hub.conftest import make_side
 
     small = make_side(seconds=0.4)
@@ -292,7 +292,7 @@ def _sides(folder: Path) -> tuple[Check, list[bytes]]:
 
 def _side_words(folder: Path) -> tuple[Check, list[bytes]]:
     from detector.errors import WireError
-    from detector.sides import read_side
+    from detector.media.sides import read_side
     from tests.hub.conftest import make_side
 
     seed = gzip.decompress(make_side(seconds=0.4))
@@ -300,7 +300,7 @@ def _side_words(folder: Path) -> tuple[Check, list[bytes]]:
 
 
 def _packs(folder: Path) -> tuple[Check, list[bytes]]:
-    from detector.verify import check
+    from detector.tools.verify import check
     from tests.test_verify import PACK
 
     def act(data: bytes) -> None:
@@ -316,7 +316,7 @@ def _packs(folder: Path) -> tuple[Check, list[bytes]]:
 
 def _packs_resigned(folder: Path) -> tuple[Check, list[bytes]]:
     """Packs that a forger signed with a key of their own: files with anything in them, under the right sums."""
-    from detector.verify import check
+    from detector.tools.verify import check
     from tests.test_verify import files, pack
 
     own = files()

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from detector.broker import is_listening
+from detector.mqtt.broker import is_listening
 
 CHUNK = 65_536
 PORTS = iter(random.SystemRandom().sample(range(20_000, 32_000), 12_000))

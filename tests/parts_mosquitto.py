@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from detector.broker import find_mosquitto, free_port, is_listening
+from detector.mqtt.broker import find_mosquitto, free_port, is_listening
 from tests.conftest import part_missing
 
 ANYONE = "allow_anonymous true"

@@ -19,7 +19,7 @@ from detector.config import Analysis
 from detector.errors import ConfigError, ModelError
 from detector.inference import load_detector
 from detector.inference.card import find_card
-from detector.resources import resource
+from detector.machine.resources import resource
 from detector.tools.adding import add_model, comparable, meanings
 from detector.values import LABELS, TRAITS
 from tests.builders import frame

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detector.assembly import build_pipeline
 from detector.config import Analysis, Camera, EdgeConfig, Zone
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.pipeline import Pipeline
 from detector.values import (
     KEYPOINTS,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 
-from detector.broker import EmbeddedBroker, Kept, find_mosquitto, is_listening
 from detector.errors import MissingPart
+from detector.mqtt.broker import EmbeddedBroker, Kept, find_mosquitto, is_listening
 from tests.conftest import part_missing
 from tests.parts_mosquitto import soon
 
@@ -66,7 +66,7 @@ def test_it_dies_with_its_parent_even_by_kill_9(tmp_path: Path, kind: str) -> No
     script = """
         import sys, time
         from pathlib import Path
-        from detector.broker import EmbeddedBroker
+        from detector.mqtt.broker import EmbeddedBroker
         broker = EmbeddedBroker(Path(sys.argv[1]), sys.argv[2] or None)
         print(broker.start(), flush=True)
         time.sleep(60)

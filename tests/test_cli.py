@@ -16,7 +16,7 @@ import pytest
 
 from detector import __version__
 from detector.cli import build_parser, main
-from detector.progress import progress_count, progress_seconds
+from detector.machine.progress import progress_count, progress_seconds
 from tests.conftest import REPOSITORY
 
 CONFIG = """

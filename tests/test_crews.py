@@ -11,7 +11,7 @@ import pytest
 
 from detector.config import Analysis
 from detector.errors import LabelwatchError
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.crews import Alone
 from detector.recorded.look_files import Read, unpacked
 from detector.recorded.looking import LookTask, task_of

@@ -22,7 +22,7 @@ from detector.cli import main
 from detector.config import Analysis
 from detector.credentials.cluster import make_cluster_certificate
 from detector.errors import ClusterError, ConfigError, MissingPart, StoreError
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded import cluster as cluster_door
 from detector.recorded import dask_crew
 from detector.recorded.cluster import Access

@@ -23,12 +23,12 @@ from detector.alerts.looks import PackedLook, write_side
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
-from detector.broker import EmbeddedBroker, find_mosquitto
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig
 from detector.hub.footage.sides import Sides
 from detector.hub.server import Hub
-from detector.sides import read_side
+from detector.media.sides import read_side
+from detector.mqtt.broker import EmbeddedBroker, find_mosquitto
 from tests.alerts.conftest import make_fields
 from tests.conftest import part_missing
 from tests.parts_mosquitto import Mosquitto, soon

@@ -18,7 +18,7 @@ import pytest
 
 from detector.cli import main
 from detector.coverage import View
-from detector.resources import resource
+from detector.machine.resources import resource
 from detector.tools import doctor
 from detector.tools.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
 from tests.conftest import REPOSITORY

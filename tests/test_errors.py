@@ -6,7 +6,7 @@ import pytest
 
 from detector import errors
 from detector.errors import ConfigError, LabelwatchError, Problem
-from detector.secrecy import redacted
+from detector.machine.secrecy import redacted
 
 SECRET = "hunter2"
 

@@ -15,7 +15,6 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from detector import wire
-from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
 from detector.hub.edges import ingest as ingest_module
@@ -23,6 +22,7 @@ from detector.hub.edges.heard import Heard
 from detector.hub.edges.ingest import Ingest
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.database import Database
+from detector.mqtt.broker import EmbeddedBroker
 from tests.alerts.conftest import make_fields
 from tests.hub.conftest import sqlite_url
 from tests.parts_mosquitto import Mosquitto, soon

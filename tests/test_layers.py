@@ -15,20 +15,8 @@ from tests.conftest import REPOSITORY
 
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
-    "values", "heap", "pictures", "geometry", "clock", "errors", "wire", "config", "shifts", "sentences", "packets",
-    "facts",
-    "resources", "sides", "pixelation", "containers", "plain_yaml",
-    "census",
-    "evidence",
-    "credentials",
-    "connection",
-    "whole_files",
-    "pulse",
-    "notify",
-    "secrecy",
-    "replay_words",
-    "cards",
-    "names",
+    "values", "geometry", "clock", "errors", "names", "facts", "sentences", "shifts", "census", "cards", "plain_yaml",
+    "config", "wire", "credentials", "machine", "media", "mqtt",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 
@@ -126,7 +114,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
                 "detector.alerts.joined",
                 "detector.bench.clips",
                 "detector.hub.footage.transcode",
-                "detector.containers",
+                "detector.media.containers",
             ],
         ),
         ("onnxruntime", ["detector.inference.runtimes"]),
@@ -135,10 +123,16 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
             "paho",
             [
                 f"detector.{one}"
-                for one in ("connection", "alerts.mqtt", "hub.edges.ingest", "hub.integrations.link", "edge.joining")
+                for one in (
+                    "mqtt.connection",
+                    "alerts.mqtt",
+                    "hub.edges.ingest",
+                    "hub.integrations.link",
+                    "edge.joining",
+                )
             ],
         ),
-        ("iotcore", ["detector.broker"]),
+        ("iotcore", ["detector.mqtt.broker"]),
         ("ultralytics", ["detector.tools.adding", "detector.bench.rival"]),
         ("torch", ["detector.tools.adding", "detector.bench.rival"]),
         ("distributed", ["detector.recorded.cluster", "detector.recorded.dask_crew"]),
@@ -173,7 +167,7 @@ def test_the_command_line_loads_nothing_heavy() -> None:
     modules = [name for name in trees() if is_in(name, "detector.cli")]
     found = {name for module in modules for name in imported(trees()[module], only_when_loaded=True)}
     ours = {name.split(".")[1] for name in found if name.startswith("detector.")}
-    assert ours <= {"cli", "errors", "secrecy", "progress", "__version__"}
+    assert ours <= {"cli", "errors", "machine", "__version__"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from detector.assembly import build_pipeline
 from detector.config import Analysis, Camera, EdgeConfig, Incidents, Policy, Rules, TamperRule, Zone
 from detector.geometry import as_box, centre
 from detector.inference.looker import SceneLooker
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.pipeline import Pipeline, Stages
 from detector.tracking import SceneTracker
 from detector.values import Box, Detections, Frame, IncidentKind, IncidentUpdate, Phase, Scene, Severity, Signal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.progress import ReplayMeter, Step, replay_progress
+from detector.machine.progress import ReplayMeter, Step, replay_progress
 
 
 class Ticks:
@@ -41,7 +41,7 @@ def test_in_a_log_it_is_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Ticks()
-    monkeypatch.setattr("detector.progress.time.monotonic", clock)
+    monkeypatch.setattr("detector.machine.progress.time.monotonic", clock)
     with replay_progress() as (expect, step):
         expect(100.0)
         for _ in range(10):

@@ -24,7 +24,7 @@ from detector.alerts.cutting import cut_recording
 from detector.cli import main
 from detector.config import Analysis, Camera, EdgeConfig, load_edge
 from detector.errors import LabelwatchError
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded import judging
 from detector.recorded.crews import set_aside
 from detector.recorded.judges import JUDGED

@@ -22,7 +22,7 @@ from detector.assembly import build_pipeline
 from detector.clock import iso, unix
 from detector.config import Camera, EdgeConfig
 from detector.edge.camera_worker import CameraWorker
-from detector.packets import PacketRing
+from detector.media.packets import PacketRing
 from detector.replay import replay
 from detector.sources.played import PlayedFile
 from tests.builders import SteppedClock

@@ -15,7 +15,7 @@ import pytest
 from detector.cli import main
 from detector.config import load_hub
 from detector.errors import ConfigError, LabelwatchError
-from detector.secrecy import guard, know, redacted
+from detector.machine.secrecy import guard, know, redacted
 
 SECRET = "hun/t%r2\"'é7Qx"
 TOKEN = "lw_" + "aB3-" * 10
@@ -97,7 +97,7 @@ import asyncio, faulthandler, gc, json, logging, queue, sys, threading, warnings
 from logging import handlers
 from detector import errors
 from detector.cli import set_up_logging
-from detector.secrecy import know
+from detector.machine.secrecy import know
 set_up_logging(verbose=True)
 secret = know({SECRET!r})
 url = 'rtsp://guard:' + secret + '@10.0.0.2/cam'

@@ -20,13 +20,13 @@ from detector.alerts.sink import AlertSink
 from detector.config import Camera, EdgeConfig, Incidents
 from detector.edge.camera_worker import CameraWorker
 from detector.inference.looker import SceneLooker
-from detector.packets import PacketRing
+from detector.media.packets import PacketRing
+from detector.media.sides import SUFFIX, read_side
 from detector.pipeline import Pipeline, Stages
 from detector.recorded.judging import judge_session
 from detector.recorded.look_files import unpacked
 from detector.recorded.looking import look_at, task_of
 from detector.recorded.recordings import Piece, Session
-from detector.sides import SUFFIX, read_side
 from detector.sources.played import PlayedFile
 from detector.tracking import SceneTracker
 from detector.values import Box, Detections, Frame, IncidentKind, Scene, Severity, Signal

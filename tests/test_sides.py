@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import WireError
-from detector.sides import LARGEST_JSON, MOST_BOXES, MOST_LOOKS, check_side, read_side
+from detector.media.sides import LARGEST_JSON, MOST_BOXES, MOST_LOOKS, check_side, read_side
 
 HEAD = {"schema": 1, "incident": "inc-1", "segment": 0, "started_at_unix": 1e9, "duration_s": 4.0, "size": [320, 180]}
 LOOK = {"t": 0.2, "boxes": [["person", 7, 0.1, 0.1, 0.2, 0.2, 0.9]], "offender": [7], "score": {"7": 0.5}}
@@ -144,7 +144,7 @@ def test_bombs_take_no_memory() -> None:
     script = """
         import gzip, io, resource
         from detector.errors import WireError
-        from detector.sides import read_side
+        from detector.media.sides import read_side
         bombs = [gzip.compress(bytes(2**30), 1), gzip.compress(b"[" + b"[]," * 11_000_000 + b"[]]"),
                  gzip.compress(b'{"a":[' + b"1.5," * 3_000_000 + b"1]}")]
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

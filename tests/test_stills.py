@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.cli import main
-from detector.resources import resource
+from detector.machine.resources import resource
 from detector.tools.stills import act_of, angle_of, facing_of, keypoints_of, pictures_in
 from tests.builders import detections
 from tests.inference.tiny_models import card_file, model_file, raw_output

@@ -15,7 +15,7 @@ import pytest
 
 from detector.edge.restarts import REMEMBERED_S, Restarts
 from detector.edge.supervisor import pause_after
-from detector.notify import Notifier
+from detector.machine.notify import Notifier
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import soon
 
@@ -27,7 +27,7 @@ PARENT = """
 CHILD = """
     import faulthandler, os, signal, sys, time
     from pathlib import Path
-    from detector.notify import Notifier
+    from detector.machine.notify import Notifier
     from detector.edge.supervisor import live_with_parent
     faulthandler.enable()
     live_with_parent()

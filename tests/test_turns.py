@@ -20,7 +20,7 @@ from detector.edge.relief import HOLD_S, REST_AFTER_S, Relief
 from detector.edge.turns import Asked, Turns, Urgency, urgency_of
 from detector.inference.gate import KEEP_ALIVE_S, MotionGate
 from detector.inference.looker import SceneLooker
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.values import Detections, Frame, Sight
 from tests.bench import density
 from tests.builders import detections, person, scene

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detector.broker import free_port
 from detector.cli import build_parser
 from detector.edge.last_good import NAME
+from detector.mqtt.broker import free_port
 from tests.conftest import REPOSITORY, part_missing
 from tests.parts_mosquitto import soon
 from tests.parts_systemd import settings, system_calls

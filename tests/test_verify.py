@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector import evidence, wire
+from detector import wire
 from detector.cli import main
-from detector.evidence import Entry, PackWriter, as_json, public_pem
 from detector.hub.access.audit import BEGINNING, chained
-from detector.verify import EN, TEXTS, ZH, Report, check, fingerprint_from, verify
+from detector.tools.verify import EN, TEXTS, ZH, Report, check, fingerprint_from, verify
+from detector.wire import evidence
+from detector.wire.evidence import Entry, PackWriter, as_json, public_pem
 from tests.conftest import part_missing
 from tests.hub.conftest import make_envelope
 from tests.hub.evidence_parts import changed
@@ -304,7 +305,7 @@ def test_a_zip_bomb_is_refused_without_being_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_manifest_beyond_reason_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detector.verify.LARGEST_TEXT", 500)
+    monkeypatch.setattr("detector.tools.verify.LARGEST_TEXT", 500)
     assert broken(PACK) == {"huge"}
 
 

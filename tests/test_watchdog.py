@@ -15,7 +15,7 @@ import pytest
 
 from detector.edge.memory import available_mb, used_mb
 from detector.edge.watchdog import LONGEST_PAUSE_S, LONGEST_SPARED_S, LONGEST_STEP_S, Part, Watchdog
-from detector.pulse import Pulse
+from detector.machine.pulse import Pulse
 from tests.conftest import REPOSITORY
 from tests.parts_systemd import settings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from detector.credentials.keys import load_key
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 
 def test_a_file_is_replaced_with_the_mode_asked_for(tmp_path: Path) -> None:

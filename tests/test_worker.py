@@ -41,11 +41,11 @@ from detector.errors import SourceUnavailable, StoreError
 from detector.hub.edges.ingest import Ingest
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
-from detector.packets import PacketRing
-from detector.pictures import Bgr, Picture
+from detector.media.packets import PacketRing
+from detector.media.pictures import Bgr, Picture
+from detector.media.sides import SUFFIX, read_side
 from detector.pipeline import Pipeline
 from detector.rules.closeness import Closeness
-from detector.sides import SUFFIX, read_side
 from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import run

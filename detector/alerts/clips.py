@@ -26,8 +26,8 @@ import av.container
 from detector.alerts.cutting import TICKS, WHOLE, WRITE_THROUGH, cut_recording
 from detector.alerts.looks import LookRing, Side, write_side
 from detector.errors import SourceUnavailable, WireError
-from detector.packets import HOLE_S, Packet, PacketRing, Stored, StreamFormat
-from detector.sides import SUFFIX, read_side
+from detector.media.packets import HOLE_S, Packet, PacketRing, Stored, StreamFormat
+from detector.media.sides import SUFFIX, read_side
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import av
 import av.container
 
-from detector.containers import DECODING, FAR_S, LEAP_S, leaps, open_recording
 from detector.errors import SourceUnavailable
+from detector.media.containers import DECODING, FAR_S, LEAP_S, leaps, open_recording
 
 TICKS = 90_000
 WHOLE = float("inf")

@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 
 from detector.alerts.cutting import TICKS, WRITE_THROUGH, Cut, add_copy, made_whole
-from detector.containers import open_recording
 from detector.errors import SourceUnavailable
+from detector.media.containers import open_recording
 
 HALF_A_FRAME_S = 0.02
 

@@ -1,4 +1,4 @@
-"""What a camera's pipeline saw of late: sights enter one by one, the side file of a segment leaves (`detector.sides`).
+"""What a camera's pipeline saw of late: sights enter one by one, the side file of a segment leaves (`media.sides`).
 
 A look is written as JSON when it comes, in half a millisecond where a hundred things are seen, so that closing a
 segment of ten minutes doesn't hold up the camera (`tests/bench/looks.py`).
@@ -17,7 +17,7 @@ from itertools import repeat
 from math import isfinite
 from pathlib import Path
 
-from detector.sides import MOST_BOXES, MOST_IN_A_LOOK, MOST_LOOKS, MOST_TRACKS, SCHEMA
+from detector.media.sides import MOST_BOXES, MOST_IN_A_LOOK, MOST_LOOKS, MOST_TRACKS, SCHEMA
 from detector.values import Box, Scene, Sight
 
 # Packets are kept by whole groups of pictures, so that a clip may begin so much before the seconds asked for.

@@ -28,9 +28,9 @@ from detector.alerts.serials import Serials
 from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso
 from detector.config import Broker
-from detector.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError, StoreError, WireError
-from detector.pulse import Pulse
+from detector.machine.pulse import Pulse
+from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 
 logger = logging.getLogger(__name__)
 

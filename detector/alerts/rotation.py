@@ -21,7 +21,7 @@ from detector import wire
 from detector.alerts.identity import FILE_NAME
 from detector.credentials.keys import load_key
 from detector.errors import LabelwatchError, StoreError
-from detector.whole_files import sync_folder
+from detector.machine.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 

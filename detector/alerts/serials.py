@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from detector.clock import Clock
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

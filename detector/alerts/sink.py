@@ -13,7 +13,7 @@ from detector.alerts.clip_queue import Clip
 from detector.clock import iso
 from detector.config import Camera, EdgeConfig
 from detector.errors import StoreError, WireError
-from detector.packets import PacketRing
+from detector.media.packets import PacketRing
 from detector.values import Frame, IncidentUpdate, Phase, Sight
 
 if TYPE_CHECKING:

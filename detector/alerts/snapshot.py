@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import LabelwatchError
-from detector.pixelation import blurred, coarse
+from detector.media.pixelation import blurred, coarse
 from detector.values import Box, Frame, Incident, IncidentUpdate, Scene
 
 WIDTH = 640

@@ -20,7 +20,7 @@ from detector.alerts.room import CLOCK_UNSET
 from detector.clock import Clock
 from detector.config import Buffers
 from detector.errors import StoreError
-from detector.pulse import Pulse
+from detector.machine.pulse import Pulse
 from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)

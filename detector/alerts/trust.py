@@ -18,7 +18,7 @@ from typing import Any
 from detector import wire
 from detector.clock import Clock
 from detector.errors import StoreError, WireError
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.alerts.clip_queue import Clip, ClipQueue
 from detector.clock import Clock
-from detector.connection import back_off_s
 from detector.errors import LabelwatchError, StoreError
-from detector.pulse import Pulse
+from detector.machine.pulse import Pulse
+from detector.mqtt.connection import back_off_s
 
 logger = logging.getLogger(__name__)
 

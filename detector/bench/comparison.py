@@ -23,7 +23,7 @@ from detector.bench.meter import Job
 from detector.bench.results import Results
 from detector.bench.setups import TRACK, Setup, Taken, setups
 from detector.errors import LabelwatchError, MissingPart, ModelError
-from detector.resources import resource
+from detector.machine.resources import resource
 
 TRACK_S = 30.0  # of a clip, at most: what it takes doesn't depend on what is shown
 NOT_THERE = "Ultralytics is not installed here (make setup-train): not compared with YOLO.track"

@@ -82,7 +82,7 @@ class _Counted:
 def configuration(setup: Setup) -> tuple[EdgeConfig, Camera]:
     """The demo's, with zones of every kind that a rule watches."""
     from detector.config import Zone, load_edge
-    from detector.resources import resource
+    from detector.machine.resources import resource
 
     config = load_edge(resource("configs", "demo", "demo.yaml"))
     looks = {"frame_side": setup.side, "precision": setup.precision, "gate": setup.gate, "zooms": setup.zooms}
@@ -93,7 +93,7 @@ def configuration(setup: Setup) -> tuple[EdgeConfig, Camera]:
 
 
 def _decode(job: Job) -> Taken:
-    from detector.containers import open_recording
+    from detector.media.containers import open_recording
 
     def once(clip: Path) -> int:
         with open_recording(clip) as container:

@@ -18,7 +18,7 @@ from detector import __version__
 from detector.cli import edge, hub, models, recordings, trying
 from detector.cli.arguments import FAILED, MISUSED, verbs_of
 from detector.errors import ConfigError, LabelwatchError, MissingPart
-from detector.secrecy import guard, one_line, redacted
+from detector.machine.secrecy import guard, one_line, redacted
 
 UNREAD = 141  # as a shell says of a program that wrote into a pipe which nobody reads
 

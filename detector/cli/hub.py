@@ -23,7 +23,7 @@ from detector.cli.arguments import (
     verbs_of,
 )
 from detector.errors import ConfigError, Problem
-from detector.progress import progress_count
+from detector.machine.progress import progress_count
 
 
 def add_verbs(verb: Verb) -> None:
@@ -235,7 +235,7 @@ def run_audit_head(options: argparse.Namespace) -> int:
 
 def run_verify(options: argparse.Namespace) -> int:
     """`labelwatch verify`: 0 all holds, 1 something doesn't, 2 it can't be read as a pack."""
-    from detector.verify import fingerprint_from, verify
+    from detector.tools.verify import fingerprint_from, verify
 
     try:
         report = verify(options.pack, None if options.key is None else fingerprint_from(options.key))

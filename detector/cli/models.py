@@ -20,8 +20,8 @@ from detector.cli.arguments import (
     time_of,
     verbs_of,
 )
-from detector.progress import progress_count
-from detector.secrecy import one_line
+from detector.machine.progress import progress_count
+from detector.machine.secrecy import one_line
 
 
 def add_verbs(verb: Verb) -> None:

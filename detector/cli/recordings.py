@@ -20,8 +20,8 @@ from detector.cli.arguments import (
     timezone,
 )
 from detector.errors import ConfigError, Problem
-from detector.progress import progress_count, progress_seconds, replay_progress
-from detector.secrecy import one_line
+from detector.machine.progress import progress_count, progress_seconds, replay_progress
+from detector.machine.secrecy import one_line
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector.cli.arguments import EDGE_CONFIG, FAILED, FINE, LANGUAGE, Verb, positive, spoken
 from detector.errors import ConfigError, Problem
-from detector.progress import progress_steps
+from detector.machine.progress import progress_steps
 
 
 def add_verbs(verb: Verb) -> None:

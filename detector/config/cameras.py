@@ -11,8 +11,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from detector.config.named_secrets import secret
 from detector.config.settings import Settings, Share
 from detector.config.zones import WHOLE_FRAME, Zone
+from detector.machine.secrecy import without_login
 from detector.names import Name
-from detector.secrecy import without_login
 from detector.values import IncidentKind
 
 STREAMS = ("rtsp", "rtsps")

@@ -13,7 +13,7 @@ from detector.config.hub import HubConfig
 from detector.config.reading import load_edge, load_hub
 from detector.config.yaml_tree import read_tree
 from detector.errors import ConfigError, MissingPart, Problem
-from detector.resources import resource
+from detector.machine.resources import resource
 
 _ADDRESS = re.compile(r"/(?:rtsps?:|\d+(?:\.\d+){3}(?=[:/]|$)|[\w.-]+:\d+(?=/|$))", re.IGNORECASE)  # without a scheme
 Named = tuple[str, str | None, Path | None]  # a secret's key, and where it is to be found

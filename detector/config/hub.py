@@ -14,8 +14,8 @@ from detector.config.named_secrets import secret
 from detector.config.settings import Settings, Timezone
 from detector.config.working_time import Calendar
 from detector.errors import ConfigError, Problem
+from detector.machine.secrecy import know
 from detector.names import Name
-from detector.secrecy import know
 from detector.values import IncidentKind
 
 KeptAs = Literal["true_alarm", "authorised", "unclear", "false_alarm", "note"]

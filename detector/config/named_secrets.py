@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from detector.errors import ConfigError, Problem
-from detector.secrecy import know
+from detector.machine.secrecy import know
 
 
 def secret(env: str | None, file: Path | None) -> str | None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from detector.errors import StoreError
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 Names = Sequence[x509.GeneralName]
 Use = x509.ObjectIdentifier

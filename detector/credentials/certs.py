@@ -43,10 +43,10 @@ from detector.credentials.authority import (
     write_pair,
 )
 from detector.errors import ConfigError, Problem, StoreError
+from detector.machine.resources import resource
+from detector.machine.whole_files import write_whole
 from detector.names import is_name
-from detector.resources import resource
 from detector.values import DAY_S
-from detector.whole_files import write_whole
 
 HUB, INTEGRATIONS = "hub", "integrations"  # user names at the broker, as the ACL has them
 AUTHORITY_LIFE = timedelta(days=7300)

@@ -25,7 +25,7 @@ from detector.credentials.authority import (
     write_pair,
 )
 from detector.errors import StoreError
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 LIFE = timedelta(days=1096)
 

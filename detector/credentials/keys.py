@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from detector.errors import StoreError
-from detector.whole_files import sync_folder
+from detector.machine.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from detector.edge.relief import Relief
 from detector.edge.silence import SilenceBook
 from detector.edge.turns import Turns, urgency_of
 from detector.errors import SourceError
-from detector.packets import Packet, PacketRing, StreamFormat
+from detector.machine.pulse import Pulse
+from detector.media.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
-from detector.pulse import Pulse
 from detector.rules.closeness import MOSTLY, Closeness
 from detector.values import Frame, IncidentUpdate, Phase, Sight
 

@@ -37,7 +37,7 @@ from detector.config.edge import CERTIFICATE
 from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, join_request, parse_code, read_join_answer
 from detector.credentials.keys import load_key
 from detector.errors import ConfigError, LabelwatchError, Problem, StoreError, WireError
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 TIMEOUT_S = 20.0
 CONNECT_S = 10.0
@@ -151,7 +151,7 @@ def try_broker(config: EdgeConfig, broker: Broker, clock: Clock) -> None:
     """
     from paho.mqtt.enums import MQTTProtocolVersion
 
-    from detector.connection import LinkError, client_for, run_once
+    from detector.mqtt.connection import LinkError, client_for, run_once
 
     where = f"the broker at {broker.host}:{broker.port}"
     name = f"labelwatch-join-{time.time_ns():x}"

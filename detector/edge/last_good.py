@@ -25,9 +25,9 @@ from pydantic import ValidationError
 
 from detector.config import EdgeConfig
 from detector.errors import Problem
+from detector.machine.secrecy import redacted
+from detector.machine.whole_files import write_whole
 from detector.plain_yaml import read_yaml
-from detector.secrecy import redacted
-from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

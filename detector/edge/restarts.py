@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from detector.machine.whole_files import write_whole
 from detector.values import DAY_S
-from detector.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.edge.memory import used_mb
-from detector.pulse import Pulse
+from detector.machine.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.retention import Retention
 from detector.names import is_name
-from detector.replay_words import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, answers_payload, check
+from detector.wire.replays import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, answers_payload, check
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,6 @@ from starlette.types import ASGIApp
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
 from detector.errors import LabelwatchError, StoreError
-from detector.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.hub.access.auth import FIRST_LOGIN, Gate
 from detector.hub.access.guard import Guard
 from detector.hub.access.people import People
@@ -44,7 +43,8 @@ from detector.hub.storage.lock import DataLock
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.retention import Janitor
 from detector.hub.upkeep.salvage import open_store
-from detector.notify import Notifier
+from detector.machine.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
+from detector.machine.notify import Notifier
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from detector.cards import read_card
 from detector.errors import MissingPart, ModelError
 from detector.inference.decode import Layout
-from detector.resources import resource
+from detector.machine.resources import resource
 from detector.values import LABELS, TRAITS
 
 Score = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -16,7 +16,7 @@ from detector.inference.axes import sharpened
 from detector.inference.decode import Layout, decode, suppress
 from detector.inference.letterbox import Letterbox
 from detector.inference.zoom import people_to_zoom, within, zoom_square
-from detector.pictures import Bgr, Picture
+from detector.media.pictures import Bgr, Picture
 from detector.values import (
     ACT_BROWSE,
     ACT_PHOTO,

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.pictures import Picture
+from detector.media.pictures import Picture
 from detector.values import FloatArray
 
 STRIDE = 32

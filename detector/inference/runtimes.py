@@ -62,7 +62,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.enable_cpu_mem_arena = True  # or every layer's output is mapped anew at every look (`detector/heap.py`)
+        options.enable_cpu_mem_arena = True  # or every layer's output is mapped anew at every look (`machine/heap.py`)
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a dozen unrelated types for one bad file

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.pictures import Picture
+from detector.media.pictures import Picture
 from detector.values import VIEW_SIZE, FloatArray, ViewMeasure
 
 SAMPLED = 320  # the picture is sampled down to about this width first: averaging all of it takes several times as long

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from detector.secrecy import guard
+from detector.machine.secrecy import guard
 
 LINGERS_S = 10.0  # a process that let go of its pipe has ended, or is about to
 _PDEATHSIG = 1  # prctl(2)

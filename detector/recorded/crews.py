@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.look_files import FileLooks, Read, packed
 from detector.recorded.looking import LookTask, load, look_at
 

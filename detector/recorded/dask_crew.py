@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from detector.config import Analysis
 from detector.errors import ClusterError, LabelwatchError
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.cluster import CONNECT_S, Access
 from detector.recorded.crews import TRIES, set_aside
 from detector.recorded.looking import LookTask, load, look_at

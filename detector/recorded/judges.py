@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from detector.config import EdgeConfig
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.children import Child
 from detector.recorded.crews import TRIES
 from detector.recorded.look_files import FileLooks

@@ -15,7 +15,7 @@ from typing import Any
 from detector.census import Census
 from detector.clock import iso
 from detector.config import Camera, EdgeConfig
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.ledgers import CameraResult, write_ledger
 from detector.recorded.look_files import FileLooks, Read
 from detector.recorded.looking import size_of

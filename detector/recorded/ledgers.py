@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from detector.whole_files import write_whole
+from detector.machine.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector.machine.whole_files import write_whole
 from detector.recorded.look_files import FileLooks, opened, read_of
 from detector.recorded.looking import LookTask
-from detector.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True)

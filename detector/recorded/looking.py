@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from detector import __version__
 from detector.config import Analysis
 from detector.errors import SourceError
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.look_files import FORMAT, FileLooks, LookPacker, Read, packed
 
 if TYPE_CHECKING:

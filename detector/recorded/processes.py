@@ -22,7 +22,7 @@ from pathlib import Path
 
 from detector.config import Analysis
 from detector.errors import LabelwatchError, ModelError
-from detector.progress import Step
+from detector.machine.progress import Step
 from detector.recorded.children import Child
 from detector.recorded.crews import TRIES, set_aside
 from detector.recorded.looking import LookTask, load, look_at

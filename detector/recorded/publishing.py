@@ -34,9 +34,11 @@ from detector.alerts.trust import HubTrust
 from detector.alerts.uploads import NO_SUCH_PATH, Carrier, NotNowError, OlderHubError, RefusedError, trust_in
 from detector.clock import Clock, iso
 from detector.config import EdgeConfig
-from detector.connection import back_off_s
 from detector.errors import ConfigError, LabelwatchError, Problem, WireError
-from detector.replay_words import (
+from detector.media.sides import read_side
+from detector.mqtt.connection import back_off_s
+from detector.values import Phase
+from detector.wire.replays import (
     DOUBLE,
     KNOWN,
     MOST,
@@ -48,8 +50,6 @@ from detector.replay_words import (
     marked,
     read_answers,
 )
-from detector.sides import read_side
-from detector.values import Phase
 
 LEDGER = "published.jsonl"
 AT_ONCE = min(50, MOST)

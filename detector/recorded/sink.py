@@ -12,10 +12,10 @@ from typing import Any
 from detector.clock import iso
 from detector.config import Incidents
 from detector.errors import SourceError, SourceUnavailable
+from detector.machine.whole_files import write_whole
+from detector.media.sides import SUFFIX
 from detector.sentences import sentences
-from detector.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
-from detector.whole_files import write_whole
 
 FILES_OF_A_CLIP = 150  # at most that one clip is cut from: ten minutes of files of 4 s
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from detector.cards import read_card
 from detector.geometry import Floats, centre, head, rays_enter
-from detector.resources import resource
+from detector.machine.resources import resource
 from detector.rules.bearing import Bearing
 from detector.values import Box, Device, Facing, Parcel, Person, Scene
 

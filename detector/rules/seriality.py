@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeFloat
 
 from detector.cards import read_card
-from detector.resources import resource
+from detector.machine.resources import resource
 from detector.values import Act, ActKind
 
 PHOTO_S = 2.5  # how long a photo takes

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.pictures import Bgr, Image, Picture
+from detector.media.pictures import Bgr, Image, Picture
 
 # As FFmpeg numbers them. A picture that names no colour space is converted as BT.601, which is FFmpeg's own choice.
 UNSPECIFIED, LIMITED, FULL = 2, 1, 2

@@ -19,8 +19,8 @@ from urllib.parse import quote
 from detector.clock import Clock
 from detector.config import Camera
 from detector.config.cameras import PASSWORD
-from detector.packets import Packet, StreamFormat
-from detector.secrecy import redacted
+from detector.machine.secrecy import redacted
+from detector.media.packets import Packet, StreamFormat
 from detector.sources.messages import Connect, Decode, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
 from detector.sources.stats import SourceStats, State, Trouble

@@ -21,7 +21,7 @@ import numpy as np
 
 from detector.clock import Clock
 from detector.config import Camera
-from detector.pictures import Bgr, Image, Picture
+from detector.media.pictures import Bgr, Image, Picture
 from detector.sources.live import LiveSource, Patience
 from detector.sources.stats import Lack, SourceStats
 from detector.sources.video import OnPacket

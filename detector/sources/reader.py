@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import detector
-from detector.pictures import Picture
+from detector.media.pictures import Picture
 from detector.sources.messages import TO_WORKER, Channel, Connect, Decode, Free, Garbled, Laid, Message
 from detector.sources.slots import Viewer, make_memory
 

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import av
 import av.logging
 
-from detector.containers import LIVE, MOST_PIXELS
 from detector.errors import SourceError, SourceUnavailable
-from detector.secrecy import redacted
+from detector.machine.secrecy import redacted
+from detector.media.containers import LIVE, MOST_PIXELS
 from detector.sources.arrival import LATE_S, Arrival
 from detector.sources.confined import READER, confine, only_ports
 from detector.sources.messages import TO_READER, Channel, Connect, Decode, Ended, Format, Free, Stepped

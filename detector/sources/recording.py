@@ -13,10 +13,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.containers import FAR_S, LEAP_S, leaps, open_recording
 from detector.errors import SourceUnavailable
-from detector.packets import Packet
-from detector.pictures import Picture
+from detector.media.containers import FAR_S, LEAP_S, leaps, open_recording
+from detector.media.packets import Packet
+from detector.media.pictures import Picture
 from detector.sources.decoded import picture_of
 from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import av
 
-from detector.containers import MOST_PIXELS
+from detector.media.containers import MOST_PIXELS
 from detector.sources.messages import Garbled, Laid
 
 if TYPE_CHECKING:  # a reader does without: it would be 7 MB for each camera
     import numpy as np
     from numpy.typing import NDArray
 
-    from detector.pictures import Picture
+    from detector.media.pictures import Picture
 
 # One being looked at, the newest waiting, and one being written.
 SLOTS = 3

@@ -15,9 +15,9 @@ import av
 import av.bitstream
 import av.container
 
-from detector.containers import CODECS, DECODING, MOST_PIXELS
 from detector.errors import SourceUnavailable
-from detector.packets import Packet, StreamFormat
+from detector.media.containers import CODECS, DECODING, MOST_PIXELS
+from detector.media.packets import Packet, StreamFormat
 
 OnPacket = Callable[[Packet, StreamFormat], None]
 # Kept of a stream that isn't decoded just now: 20 s at 25 a second, 8 Mbit/s for 8 s.

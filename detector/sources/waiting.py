@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from detector.containers import MOST_PIXELS
-from detector.pictures import Picture
+from detector.media.containers import MOST_PIXELS
+from detector.media.pictures import Picture
 from detector.sources.arrival import LATE_S, LONGEST_LATE_S
 from detector.sources.messages import Garbled, Laid
 from detector.sources.reader import Reader

@@ -33,8 +33,8 @@ from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import Letterbox
 from detector.inference.runtimes import OnnxRuntime, first_line
 from detector.inference.session import Session, fixed_size
-from detector.pictures import Bgr
-from detector.resources import resource
+from detector.machine.resources import resource
+from detector.media.pictures import Bgr
 from detector.values import LABELS, TRAITS
 
 logger = logging.getLogger(__name__)

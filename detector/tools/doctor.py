@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.broker import find_mosquitto
 from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, SourceUnavailable
-from detector.resources import resource
+from detector.machine.resources import resource
+from detector.mqtt.broker import find_mosquitto
 from detector.values import LABELS
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def weights() -> Iterator[Finding]:
 
 def _least_s(detector: SceneDetector) -> float:
     """Shortest of four looks at an empty 1280x720 frame, seconds."""
-    from detector.pictures import Bgr
+    from detector.media.pictures import Bgr
 
     picture, nobody, took = np.full((720, 1280, 3), 114, np.uint8), np.zeros((0, 4), np.float32), []
     for _ in range(4):

@@ -46,10 +46,10 @@ from detector.hub.footage.training_set import (
 from detector.hub.storage.stored import Clip
 from detector.inference import load_detector
 from detector.inference.looker import Detector
+from detector.machine.whole_files import write_whole
 from detector.sources.recording import Recording
 from detector.tracking.tracker import holder_of
 from detector.values import LABELS, ActKind, Box, Detections, Frame, Person
-from detector.whole_files import write_whole
 
 MANIFEST, IMAGES = "manifest.jsonl", "images"
 LICENCE = "own footage"

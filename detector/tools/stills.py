@@ -17,7 +17,7 @@ from detector.errors import ConfigError, Problem, SourceUnavailable
 from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.recorded.recordings import as_text
 from detector.values import (
     ACT_TRAITS,

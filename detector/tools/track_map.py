@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 from detector.config import Camera, EdgeConfig, Zone
 from detector.errors import ConfigError, Problem
 from detector.geometry import distance
-from detector.lettering import length, write
+from detector.media.lettering import length, write
 from detector.rules.blind_edge import HIDDEN_S, WALKED, within_a_walk
 from detector.rules.zones import ZoneMap
 from detector.tools.track_log import Footage, Picture, Point, Progress, Track, read_footage, watch, write_footage

@@ -22,7 +22,7 @@ from detector.config import Analysis
 from detector.geometry import as_array, iou
 from detector.inference import load_detector
 from detector.inference.card import find_card
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.rules.bearing import Bearing, carried_on
 from detector.rules.evidence import KINDS, Evidence, looks
 from detector.sources.recording import Recording

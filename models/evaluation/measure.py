@@ -10,7 +10,7 @@ import numpy as np
 
 from detector.inference.card import ModelCard
 from detector.inference.detector import SceneDetector
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.tools.stills import facing_of
 from detector.values import ANGLE_COS, ANGLE_SIN, LABELS, PARCEL, PERSON, Detections
 from evaluation.acts import Doer, doers

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from detector.inference.card import ModelCard
+from detector.machine.whole_files import write_whole
 from detector.values import LABELS
-from detector.whole_files import write_whole
 from evaluation.acts import LEAST_PX, NONE, TOLD, TRUE
 from evaluation.figures import Bin, Share, reliability
 from evaluation.measure import WORST, Case, Measured

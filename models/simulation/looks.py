@@ -34,7 +34,7 @@ from simulation.noise import BETWEEN
 from detector.config import Analysis
 from detector.geometry import as_array, as_box, centre, head, iou
 from detector.inference import load_detector
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.tracking.matching import best_pairs
 from detector.tracking.tracker import holder_of
 from detector.values import ACT_TRAITS, CALL, PERSON, PHONE, PHOTO, SCANNER, Detections, Frame, Person

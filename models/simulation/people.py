@@ -42,7 +42,7 @@ from detector.assembly import build_pipeline
 from detector.cli.arguments import positive
 from detector.config import Analysis, Camera, EdgeConfig, Zone
 from detector.coverage import least_height_px
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.pipeline import Pipeline
 from detector.values import ActKind, Box, Detections, Frame, Incident, IncidentKind, IncidentUpdate, Severity
 

@@ -22,8 +22,8 @@ from detector.alerts.cutting import cut_recording
 from detector.alerts.joined import Part, join
 from detector.alerts.looks import LookRing
 from detector.errors import SourceUnavailable
-from detector.packets import Packet, PacketRing, StreamFormat
-from detector.sides import SUFFIX, read_side
+from detector.media.packets import Packet, PacketRing, StreamFormat
+from detector.media.sides import SUFFIX, read_side
 from detector.sources.recording import Recording
 from detector.values import Sight
 from tests.builders import scene

@@ -155,7 +155,7 @@ def test_a_broker_that_is_frozen_and_a_network_that_stalls_with_full_buffers_hol
     broker: Mosquitto, begin: Begin, fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt, "SILENCE_S", 1.0)
-    monkeypatch.setattr("detector.connection.CONNECT_S", 0.5)
+    monkeypatch.setattr("detector.mqtt.connection.CONNECT_S", 0.5)
     network = Link(broker.port)
     outbox, edge = begin(network.port)
     edge.part.limit_s = LINK_STUCK_S

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from detector.alerts import looks
 from detector.alerts.looks import LookRing, PackedLook, look_of, write_side
-from detector.sides import LARGEST, MOST_IN_A_LOOK, read_side
+from detector.media.sides import LARGEST, MOST_IN_A_LOOK, read_side
 from detector.values import Box, Device, Parcel, Person, Scene, Sight
 from tests.builders import parcel, person, phone, scanner, scene
 

@@ -19,16 +19,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from detector import connection, wire
+from detector import wire
 from detector.alerts import mqtt
 from detector.alerts.alert_queue import WINDOW
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
-from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker
-from detector.connection import Attempts, LinkError, back_off_s
 from detector.errors import WireError
+from detector.mqtt import connection
+from detector.mqtt.broker import EmbeddedBroker
+from detector.mqtt.connection import Attempts, LinkError, back_off_s
 from tests.parts_mosquitto import Mosquitto, soon
 
 TOPICS = wire.Topics("north", "box-1")

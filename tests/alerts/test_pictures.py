@@ -12,7 +12,7 @@ from detector import wire
 from detector.alerts.pictures import EVERY_S, SETTLE_S, CameraPictures
 from detector.alerts.snapshot import view_jpeg
 from detector.errors import LabelwatchError
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.values import Frame
 from tests.builders import frame, parcel, scene
 from tests.test_pipeline import ScriptedDetector, pipeline_of

@@ -29,11 +29,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from detector import wire
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
-from detector.broker import free_port
 from detector.clock import SystemClock
 from detector.config import Broker
 from detector.credentials.authority import key_pem
 from detector.credentials.certs import SHIPPED, make_certificates, revoke_edge, sign_edge
+from detector.mqtt.broker import free_port
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 

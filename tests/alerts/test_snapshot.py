@@ -10,8 +10,8 @@ import pytest
 
 from detector.alerts.incidents import begun
 from detector.alerts.snapshot import snapshot_jpeg
-from detector.pictures import Bgr
-from detector.pixelation import blurred
+from detector.media.pictures import Bgr
+from detector.media.pixelation import blurred
 from detector.values import Box, Frame, IncidentUpdate, Phase
 from tests.builders import signal
 

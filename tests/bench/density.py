@@ -38,7 +38,7 @@ from detector.edge.relief import Relief
 from detector.edge.turns import Turns
 from detector.inference import load_detector
 from detector.inference.looker import Detector
-from detector.packets import PacketRing
+from detector.media.packets import PacketRing
 from detector.sources.played import PlayedFile
 from detector.worker import HEALTH_EVERY_S
 from tests.conftest import REPOSITORY

@@ -25,7 +25,7 @@ import av
 
 from detector.clock import SystemClock
 from detector.config import Camera
-from detector.packets import Packet, PacketRing
+from detector.media.packets import Packet, PacketRing
 from detector.sources.decoded import picture_of
 from detector.sources.live import LiveSource
 from detector.sources.messages import Connect

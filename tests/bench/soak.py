@@ -32,9 +32,9 @@ import httpx
 import numpy as np
 import yaml
 
-from detector.broker import free_port, is_listening
 from detector.config import HubConfig
 from detector.hub.access.auth import FIRST_LOGIN
+from detector.mqtt.broker import free_port, is_listening
 from tests.parts_mosquitto import Mosquitto, soon
 from tests.sources.conftest import RtspServer
 

@@ -37,7 +37,7 @@ from detector.alerts.sink import AlertSink
 from detector.alerts.trust import pin_hub_key
 from detector.clock import SystemClock
 from detector.config import Camera, EdgeConfig, HubLink
-from detector.packets import PacketRing
+from detector.media.packets import PacketRing
 from detector.wire import public_key_text
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon

@@ -23,7 +23,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
-from detector.broker import is_listening
+from detector.mqtt.broker import is_listening
 from tests.alerts.conftest import make_fields
 from tests.delivery_matrix import BROKERS, Part, broker_command
 from tests.parts_delivery import DRAINED, PUT

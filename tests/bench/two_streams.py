@@ -30,7 +30,7 @@ from detector.config import Camera, EdgeConfig
 from detector.inference.gate import MotionGate
 from detector.inference.letterbox import Letterbox
 from detector.inference.looker import SceneLooker
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.sources import open_source
 from detector.sources.live import LiveSource
 from detector.sources.paired import PairedPicture, PairedSource

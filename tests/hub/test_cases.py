@@ -23,7 +23,7 @@ from detector.hub.storage.rights import EVERYWHERE, Role, Scope
 from detector.hub.storage.schema import case_incidents, incidents
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
-from detector.verify import check
+from detector.tools.verify import check
 from tests.hub.conftest import EPOCH, NOON, Site, make_act, make_envelope, make_jpeg
 from tests.hub.evidence_parts import Office
 

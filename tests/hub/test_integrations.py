@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv5
 from pydantic import ValidationError
 
-from detector.broker import EmbeddedBroker
 from detector.config import HubConfig, load_hub
-from detector.connection import run_once
 from detector.errors import ConfigError
 from detector.hub.access.audit import Audit
 from detector.hub.integrations import link as links
@@ -32,6 +30,8 @@ from detector.hub.notices.rules import Rule
 from detector.hub.storage.budget import Budget
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
+from detector.mqtt.broker import EmbeddedBroker
+from detector.mqtt.connection import run_once
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope

@@ -24,7 +24,6 @@ from detector import wire
 from detector.clock import KernelClock
 from detector.credentials.keys import load_key
 from detector.errors import StoreError
-from detector.evidence import fingerprint, grouped
 from detector.hub.access.audit import Audit
 from detector.hub.edges.enrolment import Enrolment
 from detector.hub.edges.keys import EdgeKeys
@@ -33,7 +32,8 @@ from detector.hub.evidence.pack import Pack, safe
 from detector.hub.evidence.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.store import Store
-from detector.verify import HOLDS, check, verify
+from detector.tools.verify import HOLDS, check, verify
+from detector.wire.evidence import fingerprint, grouped
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 from tests.hub.evidence_parts import SIDE, Office, changed

@@ -28,9 +28,9 @@ from detector.hub.storage.stored import Clip
 from detector.hub.storage.wanted import Wanted
 from detector.hub.upkeep.retention import Retention
 from detector.hub.watch.health import Health
-from detector.replay_words import MOST, envelope_id, marked, read_answers
+from detector.tools.verify import HOLDS, verify
 from detector.values import DAY_S
-from detector.verify import HOLDS, verify
+from detector.wire.replays import MOST, envelope_id, marked, read_answers
 from tests.hub.conftest import NOON, Site, make_envelope
 from tests.hub.evidence_parts import Office
 

@@ -121,9 +121,8 @@ hub.start()
 hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
 allowed = {{
-    "values", "heap", "pictures", "replay_words", "geometry", "clock", "errors", "wire", "config", "hub", "shifts",
-    "sentences", "facts", "sides", "names",
-    "evidence", "census", "plain_yaml", "secrecy", "resources", "credentials", "connection", "notify", "whole_files",
+    "values", "geometry", "clock", "errors", "names", "facts", "sentences", "shifts", "census", "plain_yaml",
+    "config", "wire", "credentials", "machine", "media", "mqtt", "hub",
 }}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
 """

@@ -16,7 +16,7 @@ from detector.hub.pages.sides import takes_gzip
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
-from detector.sides import LARGEST, LARGEST_JSON
+from detector.media.sides import LARGEST, LARGEST_JSON
 from detector.wire import SIDE
 from tests.hub.conftest import NOON, make_side
 

@@ -22,13 +22,13 @@ from detector import wire
 from detector.alerts.identity import load_identity
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
-from detector.broker import EmbeddedBroker
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
 from detector.hub.pages.tuning import FEW
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store, configured_score
 from detector.hub.storage.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
+from detector.mqtt.broker import EmbeddedBroker
 from detector.tuned import Tuned
 from detector.values import IncidentKind
 from tests.hub.conftest import make_hub, refuse_audit

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.inference.letterbox import GREY, STRIDE, Letterbox, Placement
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 
 sides = st.integers(3, 24).map(lambda n: n * STRIDE)
 

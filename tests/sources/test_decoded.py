@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.sources.decoded import FULL, LIMITED, WEIGHTS, Yuv, picture_of
 from tests.conftest import REPOSITORY
 

@@ -18,7 +18,7 @@ import pytest
 from detector.alerts.clips import ClipRecorder, Segment
 from detector.clock import SystemClock
 from detector.config import Camera
-from detector.packets import Packet, PacketRing, StreamFormat
+from detector.media.packets import Packet, PacketRing, StreamFormat
 from detector.sources import live
 from detector.sources.live import LiveSource, Patience
 from detector.sources.messages import TO_READER, Channel, Connect

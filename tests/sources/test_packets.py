@@ -7,7 +7,7 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.packets import BLOCK, Packet, PacketRing, StreamFormat
+from detector.media.packets import BLOCK, Packet, PacketRing, StreamFormat
 
 FORM = StreamFormat("h264", 64, 48)
 

@@ -13,8 +13,8 @@ import pytest
 
 from detector.clock import SystemClock
 from detector.config import Camera
-from detector.packets import Packet, StreamFormat
-from detector.pictures import Bgr
+from detector.media.packets import Packet, StreamFormat
+from detector.media.pictures import Bgr
 from detector.sources.paired import PairedPicture, PairedSource, alike
 from detector.sources.video import MOST_ASIDE, Video
 from detector.values import Frame

@@ -10,7 +10,7 @@ import pytest
 
 from detector.config import Camera
 from detector.errors import SourceUnavailable
-from detector.packets import Packet
+from detector.media.packets import Packet
 from detector.sources import open_source
 from detector.sources.played import PlayedFile
 from tests.builders import SteppedClock

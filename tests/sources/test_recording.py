@@ -9,7 +9,7 @@ import av
 import pytest
 
 from detector.errors import SourceUnavailable
-from detector.packets import Packet, StreamFormat
+from detector.media.packets import Packet, StreamFormat
 from detector.sources.recording import RecordedPicture, Recording, promised_s, recordings_in
 from tests.sources.footage import make_ahead, make_joined, make_sound, make_video, number_of
 

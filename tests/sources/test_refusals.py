@@ -13,7 +13,7 @@ import pytest
 
 from detector.clock import SystemClock
 from detector.config import Camera
-from detector.secrecy import guard, know
+from detector.machine.secrecy import guard, know
 from detector.sources.live import LiveSource
 from tests.sources.conftest import RtspServer, free_port
 

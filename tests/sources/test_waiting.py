@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from detector.containers import MOST_PIXELS
+from detector.media.containers import MOST_PIXELS
 from detector.sources.arrival import LONGEST_LATE_S
 from detector.sources.messages import Laid
 from detector.sources.waiting import Arrived, PictureQueue

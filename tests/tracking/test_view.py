@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detector.inference.view import ViewGauge, edges_of
 from detector.inference.view import sharpness as sharpness_of
-from detector.pictures import Bgr
+from detector.media.pictures import Bgr
 from detector.tracking.view import ADOPT_S, LEARN_S, UsualViews, correlation
 from detector.values import CameraView
 

@@ -31,12 +31,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from detector import wire
 from detector.clock import Clock
 from detector.config import Broker
-from detector.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError, WireError
 from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
+from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 from detector.names import is_name
 
 logger = logging.getLogger(__name__)

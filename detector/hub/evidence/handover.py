@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from detector.clock import KernelClock
-from detector.evidence import grouped
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import CaseTotals, time_line
 from detector.hub.source import program_version
 from detector.hub.storage.stored import StoredIncident, told_number
 from detector.hub.texts import Phrases
 from detector.sentences import count_range
+from detector.wire.evidence import grouped
 
 # What one page has room for; the rest is named by its number and stands in `case.json` and `manifest.json`.
 MOST_INCIDENTS, MOST_RECORDINGS, MOST_STILLS, MOST_EDGES, MOST_DAYS = 5, 5, 4, 2, 4

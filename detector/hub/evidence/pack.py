@@ -30,10 +30,9 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
 
-from detector import evidence, wire
+from detector import wire
 from detector.clock import iso, kernel_clock
 from detector.errors import LabelwatchError
-from detector.evidence import CASE, CHUNK, EDGES, HUB_KEY, LOG, PackWriter, as_json, picture_in
 from detector.hub.access.audit import BEGINNING
 from detector.hub.desk.charts import evidence as segments_of
 from detector.hub.desk.reviews import Reviews
@@ -46,6 +45,8 @@ from detector.hub.source import program_version
 from detector.hub.storage.schema import alerts, audit, edges
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
+from detector.wire import evidence
+from detector.wire.evidence import CASE, CHUNK, EDGES, HUB_KEY, LOG, PackWriter, as_json, picture_in
 
 SHEETS = {"zh": "说明.html", "en": "README.html"}
 Progress = Callable[[int, int], None]

@@ -18,7 +18,6 @@ from sqlalchemy import select, update
 
 from detector.clock import Clock
 from detector.errors import StoreError
-from detector.evidence import fingerprint, grouped
 from detector.hub.access.audit import Audit
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.pack import Archive, Pack, PackStopped, write_pack
@@ -26,6 +25,7 @@ from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import Scope
 from detector.hub.storage.schema import packs
 from detector.wire import public_key_text
+from detector.wire.evidence import fingerprint, grouped
 
 logger = logging.getLogger(__name__)
 

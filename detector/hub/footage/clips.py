@@ -34,9 +34,9 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.footage.sides import LAST_SEGMENT, Sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip, is_time
-from detector.sides import LARGEST, read_side
+from detector.machine.whole_files import sync_folder
+from detector.media.sides import LARGEST, read_side
 from detector.values import DAY_S
-from detector.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 

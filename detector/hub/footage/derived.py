@@ -40,8 +40,8 @@ from detector.hub.storage.rights import RIGHTS, Right
 from detector.hub.storage.schema import clip_formats, clips, derived, sides, users
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
+from detector.machine.whole_files import sync_folder
 from detector.values import DAY_S
-from detector.whole_files import sync_folder
 
 logger = logging.getLogger(__name__)
 

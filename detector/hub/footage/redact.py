@@ -59,7 +59,7 @@ class Redaction:
     """All that is to be hidden in one clip.
 
     Args:
-        side: What the models saw, as a side file holds it (`detector.sides`).
+        side: What the models saw, as a side file holds it (`detector.media.sides`).
         aspect: Width of the picture through its height.
         faces: Whose heads are hidden: all, or all but those of the incident's offenders.
     """

@@ -1,4 +1,4 @@
-"""The record of side files that are here: what the models saw while a segment was recorded (`detector.sides`)."""
+"""The record of side files that are here: what the models saw while a segment was recorded (`detector.media.sides`)."""
 
 from __future__ import annotations
 

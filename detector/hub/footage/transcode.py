@@ -33,11 +33,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from detector.containers import CODECS, DECODING, RECORDED
 from detector.errors import WireError
 from detector.hub.footage.redact import Faces, Redaction
-from detector.pixelation import LABEL_BLOCKS, Blocks, coarse_blocks, pixelate
-from detector.sides import read_side
+from detector.media.containers import CODECS, DECODING, RECORDED
+from detector.media.pixelation import LABEL_BLOCKS, Blocks, coarse_blocks, pixelate
+from detector.media.sides import read_side
 from detector.values import DAY_S, Box
 
 MEMORY_BYTES = 3 * 2**30

@@ -22,7 +22,6 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from detector.clock import Clock
 from detector.config import Broker, HubConfig
-from detector.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 from detector.errors import LabelwatchError
 from detector.hub.background import Background
 from detector.hub.integrations.home_assistant import OFFLINE, ONLINE, HomeAssistant
@@ -30,6 +29,7 @@ from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.onvif import Onvif
 from detector.hub.integrations.switches import Switches
 from detector.hub.integrations.world import Observer, World
+from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from detector.errors import LabelwatchError
 from detector.hub.notices.unreached import why_unreached
-from detector.secrecy import redacted
+from detector.machine.secrecy import redacted
 
 CONNECT_S = 5.0
 READ_S = 10.0

@@ -10,7 +10,7 @@ from detector import wire
 from detector.errors import WireError
 from detector.hub.footage.clips import Answer, ClipFolder
 from detector.hub.parts import Parts
-from detector.replay_words import LARGEST, PATH
+from detector.wire.replays import LARGEST, PATH
 
 router = APIRouter()
 

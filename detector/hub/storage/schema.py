@@ -211,7 +211,7 @@ def _of_segments(name: str) -> Table:
 
 
 clips = _of_segments("clips")
-# What the models saw while a segment was recorded: a side file each, where its edge sends any (`detector.sides`).
+# What the models saw while a segment was recorded: a side file each, where its edge sends any (`detector.media.sides`).
 sides = _of_segments("sides")
 
 # What a segment's video is, as a program of its own found out; `reason` says why it can't be read: see `derived`.

@@ -33,8 +33,8 @@ from detector.errors import MissingPart, StoreError
 from detector.hub.storage.lock import NAME as LOCK_FILE
 from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import clips
+from detector.machine.whole_files import write_whole
 from detector.values import DAY_S
-from detector.whole_files import write_whole
 
 SQLITE = "hub.sqlite"
 # The database is copied by its own means; what is still growing belongs to nobody yet.

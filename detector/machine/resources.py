@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detector.errors import MissingPart
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def resource(*parts: str) -> Path:

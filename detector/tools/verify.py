@@ -16,9 +16,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from detector import evidence, wire
+from detector import wire
 from detector.errors import ConfigError, Problem, WireError
-from detector.evidence import CASE, EDGES, HUB_KEY, LARGEST_TEXT, LAST, LOG, MANIFEST, SIGNATURE, NotAPack, picture_in
+from detector.wire import evidence
+from detector.wire.evidence import (
+    CASE,
+    EDGES,
+    HUB_KEY,
+    LARGEST_TEXT,
+    LAST,
+    LOG,
+    MANIFEST,
+    SIGNATURE,
+    NotAPack,
+    picture_in,
+)
 
 HOLDS, NOTE, BROKEN = "holds", "note", "broken"
 MARKS = {HOLDS: "✓", NOTE: "!", BROKEN: "✗"}

@@ -1,0 +1,1 @@
+"""Brokers: a connection to one by paho, and one of our own for the demo."""
