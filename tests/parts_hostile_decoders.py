@@ -546,12 +546,20 @@ def _requests(folder: Path) -> tuple[Check, list[bytes]]:
         statuses: list[int] = []
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 
+        answered = asyncio.Event()
+
         async def receive() -> Any:
-            return next(parts, {"type": "http.disconnect"})
+            if part := next(parts, None):
+                return part
+            with contextlib.suppress(TimeoutError):  # who asks stays for the answer: nobody else is owed one
+                await asyncio.wait_for(answered.wait(), 1)
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
+            elif not message.get("more_body"):
+                answered.set()
 
         if scope["path"].rstrip("/").endswith("/events"):
             return  # goes on for ever, as it should
