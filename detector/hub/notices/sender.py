@@ -22,12 +22,12 @@ from detector.hub.storage.store import Store
 from detector.hub.storage.stored import CLEARED
 from detector.hub.texts import Phrases
 from detector.hub.watch.alarms import Alarms
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 TIDY_EVERY_S = 3600.0
-DAY_S = 86400.0
 
 Send = Callable[..., Answer]
 
