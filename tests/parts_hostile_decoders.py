@@ -552,7 +552,7 @@ def _requests(folder: Path) -> tuple[Check, list[bytes]]:
             if part := next(parts, None):
                 return part
             with contextlib.suppress(TimeoutError):  # who asks stays for the answer: nobody else is owed one
-                await asyncio.wait_for(answered.wait(), 1)
+                await asyncio.wait_for(answered.wait(), 15)
             return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
