@@ -3,15 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup setup-test setup-train test-train check lock clean
+.PHONY: demo test setup setup-test setup-train test-train check compiled lock clean
 
 demo: setup
 	$(BIN)/labelwatch demo
 
 # Hundreds of processes import the same modules: they are compiled once, whatever the environment says of bytecode.
 test: export PYTHONDONTWRITEBYTECODE =
-test: setup-test check
+test: setup-test
+	$(MAKE) -j2 check compiled
 	$(BIN)/pytest -q -n auto
+
+# Each process of the suite would compile every test by itself; what fails here is told by the suite.
+compiled: $(VENV)/.dev
+	@$(BIN)/pytest -q --collect-only > /dev/null 2>&1 || true
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check detector tests models

@@ -848,9 +848,9 @@ def test_a_notice_that_can_not_be_made_is_tried_ever_more_seldom_and_given_up_af
     desk.alert()
     desk.notices.look_through(NOON)
     desk.refused = ["FROM incidents"] * 1000
-    for _ in range(26 * 6):
-        desk.step(600)
-    assert desk.states() == [("failed", "")] and 40 < desk.notices.log([1])[0].tries < 60
+    for _ in range(26 * 2):
+        desk.step(1800)
+    assert desk.states() == [("failed", "")] and 30 < desk.notices.log([1])[0].tries < 50
 
 
 def test_a_test_that_is_under_way_is_left_to_who_asked_for_it(desk: Desk) -> None:
