@@ -9,6 +9,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,16 +51,23 @@ TOO_SMALL = (
 )
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium without a window."""
+@contextmanager
+def chromium(*more: str) -> Iterator[Any]:
+    """Chromium without a window; `more` arguments go to it."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         part_missing("Chromium", "chromium-headless-shell")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *more])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """As most people have it set."""
+    with chromium() as browser:
+        yield browser
 
 
 class Scene:

@@ -11,6 +11,7 @@ const PROBE_S = 1 / 60;
 const TOLD_MS = 80; // a picture's own time is told so soon after a jump to it, or not at all
 const ASTRAY_S = 0.5; // a paused picture isn't shown so long
 const COLOURS = { person: "#ffb74a", phone: "#ff5248", scanner: "#58d68d", parcel: "#e8edf2", label: "#6cc5ff" };
+const LETTER_PX = .8125 * parseFloat(getComputedStyle(document.documentElement).fontSize); // as large as the reader's
 
 // What people choose in one player holds in the next.
 const choices = { boxes: true, loop: true, rate: 1 };
@@ -383,14 +384,16 @@ class Player {
     }
     if (!strong) return;
     const words = `${this.root.dataset.offender} ${track}`;
-    pen.font = `600 ${13 * ratio}px system-ui, sans-serif`;
+    const letter = LETTER_PX * ratio;
+    const high = letter + 7 * ratio;
+    pen.font = `600 ${letter}px system-ui, sans-serif`;
     const wide = pen.measureText(words).width + 10 * ratio;
-    const top = Math.max(0, y1 - 20 * ratio);
+    const top = Math.max(0, y1 - high);
     pen.fillStyle = COLOURS.phone;
-    pen.fillRect(x1 - 1.5 * ratio, top, wide, 20 * ratio);
+    pen.fillRect(x1 - 1.5 * ratio, top, wide, high);
     pen.fillStyle = "#1c0503";
     pen.textBaseline = "middle";
-    pen.fillText(words, x1 + 4 * ratio, top + 10.5 * ratio);
+    pen.fillText(words, x1 + 4 * ratio, top + high / 2 + ratio / 2);
   }
 
   moveHead() {

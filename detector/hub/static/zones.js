@@ -42,6 +42,7 @@ box.querySelector(".bar").hidden = false;
 const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const rounded = (share) => Math.round(Math.min(1, Math.max(0, share)) * 1e4) / 1e4;
 const percent = (share) => Math.round(100 * share);
+const LETTER_PX = .875 * parseFloat(getComputedStyle(document.documentElement).fontSize); // as large as the reader's
 const px = () => WIDTH / Math.max(1, svg.getBoundingClientRect().width); // units of the drawing in a CSS pixel
 
 function element(name, attributes, inside = layer) {
@@ -111,7 +112,7 @@ function render() {
   });
   zones.forEach((zone) => {
     const [x, y] = zone.polygon.reduce(([u, v], [a, b]) => [u + a / zone.polygon.length, v + b / zone.polygon.length], [0, 0]);
-    const text = element("text", { x: x * WIDTH, y: y * HEIGHT, class: "zone-name", "font-size": 14 * unit, "stroke-width": 3 * unit });
+    const text = element("text", { x: x * WIDTH, y: y * HEIGHT, class: "zone-name", "font-size": LETTER_PX * unit, "stroke-width": 3 * unit });
     text.textContent = zone.name;
   });
   if (drawing) renderDrawing(unit);
