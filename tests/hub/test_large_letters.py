@@ -13,7 +13,7 @@ from tests.hub.test_accessible import PAGES, fill
 from tests.hub.test_browser import Scene, chromium, scene  # noqa: F401  (a fixture)
 
 LETTER_PX = 20
-MORE_PAGES = ("/cases/1", "/people/owner", "/edges/shanghai/box1")
+MORE_PAGES = ("/cases/1", "/incidents/inc/share", "/people/owner", "/edges/shanghai/box1")
 # Text that lies over other text, beyond what holds it or beyond the screen; what can be scrolled to isn't lost.
 LOST = """() => {
   const said = [];
