@@ -33,8 +33,10 @@ LOST = """() => {
     for (const { left, right, top, bottom, width, height } of range.getClientRects()) {
       if (width < 2) continue;
       const words = text.data.trim().slice(0, 40);
-      if (!inside.closest("svg") && Math.max(right - holder.right, holder.left - left) > 1.5) lost.push(`out: ${words}`);
-      if (!floats(inside)) said.push({ words, text, left, right, top: top + 0.12 * height, bottom: bottom - 0.12 * height });
+      const beyond = Math.max(right - holder.right, holder.left - left);
+      if (!inside.closest("svg") && beyond > 1.5) lost.push(`out: ${words}`);
+      const rows = { top: top + 0.12 * height, bottom: bottom - 0.12 * height };
+      if (!floats(inside)) said.push({ words, text, left, right, ...rows });
     }
   }
   said.sort((one, other) => one.top - other.top);
