@@ -553,6 +553,28 @@ def test_a_draft_of_a_note_and_its_cursor_survive_a_note_of_somebody_else(
     assert page.evaluate("document.activeElement === field") is is_writing
 
 
+@pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
+def test_a_draft_stays_and_the_page_is_true_again_after_more_was_missed_than_is_told(scene: Scene, path: str) -> None:
+    scene.alert("inc", severity="warning")
+    page = scene.page(path)
+    page.wait_for_load_state("networkidle")
+    page.fill(".note", "two men, one phone")
+    page.evaluate("window.stillHere = true")
+    page.context.set_offline(True)
+    break_streams(scene)
+    for n in range(201):
+        scene.alert(f"missed{n}", severity="info", snapshot=None)
+    scene.alert("inc", severity="critical", phase="update")
+    page.context.set_offline(False)
+    page.wait_for_selector(".item[data-incident=inc] .title .severity.critical")
+    if path.startswith("review"):
+        until(page, "document.getElementById('left').textContent.includes('202')")
+    assert page.input_value(".note") == "two men, one phone" and page.evaluate("window.stillHere")
+    scene.alert("inc", severity="warning", phase="update")  # from here on it is told one by one again
+    page.wait_for_selector(".item[data-incident=inc] .title .severity.warning")
+    scene.complaints.clear()  # the browser says, rightly, that it was offline
+
+
 def test_what_is_written_while_a_note_is_on_its_way_stays(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

@@ -641,6 +641,14 @@ function refreshQueueSoon() {
   }, 150);
 }
 
+// Too much was missed to be told one by one. The page itself stays: somebody may be writing.
+function askAnew() {
+  const id = shown()?.dataset.incident;
+  for (const one of [...kept.keys()]) if (one !== id) kept.delete(one);
+  if (id) refresh(id);
+  if (isDesk) refreshQueueSoon();
+}
+
 function listen(after) {
   const lost = document.getElementById("lost");
   const source = new EventSource(`${page.events}?after=${after}&desk=${desk}`);
@@ -663,7 +671,10 @@ function listen(after) {
     eyes = JSON.parse(event.data);
     showEyes();
   });
-  source.addEventListener("reload", () => location.reload());
+  source.addEventListener("reload", (event) => {
+    known = event.lastEventId;
+    askAnew();
+  });
   source.addEventListener("error", () => {
     clearTimeout(complaint);
     complaint = setTimeout(() => { lost.hidden = false; }, 4000);
