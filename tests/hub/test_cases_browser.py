@@ -36,6 +36,44 @@ def tell(scene: Scene, clip: bytes) -> None:  # noqa: F811  (a parameter, as pyt
     scene.upload("inc-1", 0, clip, begins)
 
 
+def test_a_guard_puts_alerts_into_cases_without_leaving_the_queue_or_a_draft(scene: Scene) -> None:  # noqa: F811
+    for n, incident in enumerate(("one", "two")):
+        scene.alert(incident, camera_title=f"Gate {n}", started_at_unix=time.time() - 60 * n)
+    cases = scene.hub._parts.cases
+    cases.make("day shift", [], user="owner", at=time.time())
+    page = scene.page("review", user=scene.guard("li"))
+    page.evaluate("window.stillHere = true")
+    page.fill(".note", "red cap")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("c")
+    page.wait_for_selector("#choice[open]")
+    page.keyboard.press("1")
+    page.wait_for_selector("#last a[href='/cases/1']:has-text('day shift')")
+    assert "Gate 0" in page.inner_text("#last") and cases.case(1).incidents == ("one",)
+    # It is there now; another is opened for it too.
+    page.keyboard.press("c")
+    page.wait_for_selector("#choice li button:disabled")
+    page.fill("#choice [name=title]", "red caps")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#last a[href='/cases/2']:has-text('red caps')")
+    assert cases.case(2).incidents == ("one",)
+    assert page.input_value(".note") == "red cap" and page.evaluate("window.stillHere")
+    # Keys judge again, and what was chosen from meanwhile closed is told.
+    page.keyboard.press("1")
+    page.wait_for_selector(".item[data-incident=two]")
+    page.keyboard.press("c")
+    page.wait_for_selector("#choice[open]")
+    for number in (1, 2):
+        cases.change(cases.case(number), {"state": "closed"}, user="owner", at=time.time())
+    page.keyboard.press("1")
+    page.wait_for_selector("#choice .wrong")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#choice", state="hidden")
+    assert cases.case(2).incidents == ("one",)
+    assert scene.hub.store.incident("one").verdict == "true" and scene.hub.store.incident("two").verdict is None
+    assert len(scene.complaints) == 1 and "409" in scene.complaints.pop()
+
+
 def test_a_case_is_opened_from_an_alert_exported_and_verified(
     scene: Scene,  # noqa: F811
     tmp_path: Path,

@@ -37,6 +37,8 @@ def cases_page(view: Somebody, state: str = "", before: str = "", incident: str 
     """Cases, the newest first; with an incident, those that it may be put into."""
     wanted = known(view, incident) if incident and view.may(Right.CASES) else None
     cases = view.parts.cases
+    if wanted and view.wants_fragment:
+        return _choice(view, wanted)
     if wanted:
         found = cases.cases(view.scope, view.user, state=OPEN, limit=CHOICES)
     else:
@@ -55,7 +57,10 @@ def cases_page(view: Somebody, state: str = "", before: str = "", incident: str 
 
 @router.post("/cases/add")
 def add(view: Guard, fields: Form) -> Response:
-    """Put incidents (`incidents`: ids or addresses, with white space between) into a case, or into a new one."""
+    """Put incidents (`incidents`: ids or addresses, with white space between) into a case, or into a new one.
+
+    The review desk, which stays open meanwhile, is told in words.
+    """
     ids = list(dict.fromkeys(map(_id, f"{fields.get('incidents', '')} {fields.get('incident', '')}".split())))
     incidents = [known(view, one) for one in ids]
     into, cases = fields.get("case", "new"), view.parts.cases
@@ -67,10 +72,13 @@ def add(view: Guard, fields: Form) -> Response:
             case = _case(view, int(into) if re.fullmatch("[0-9]{1,9}", into) else 0)
             cases.add(case, incidents, user=view.user, at=view.now)
             number = case.number
-    except CaseClosed:
-        return view.page("error.html", 409, kind="409_closed")
-    except CaseFull:
-        return view.page("error.html", 409, kind="409_full")
+    except (CaseClosed, CaseFull) as refused:
+        trouble = "409_closed" if isinstance(refused, CaseClosed) else "409_full"
+        if view.wants_fragment and incidents:
+            return _choice(view, incidents[0], trouble)
+        return view.page("error.html", 409, kind=trouble)
+    if view.wants_fragment:
+        return view.page("case_added.html", case=_case(view, number), incidents=incidents)
     wanted = own_path(fields.get("next", ""))
     return RedirectResponse(f"/cases/{number}" if wanted == "/" else wanted, 303)
 
@@ -203,6 +211,15 @@ def _faces(view: View, cases: list[Case]) -> dict[int, list[StoredIncident]]:
 def _packs(view: View, case: Case) -> dict[str, Any]:
     found = view.parts.packs.of(case.number, view.scope, view.now)
     return {"packs": found, "making": any(pack.state == MAKING for pack in found)}
+
+
+def _choice(view: View, wanted: StoredIncident, trouble: str = "") -> Response:
+    """Open cases to put an incident into; `trouble` says which error kept it out of one."""
+    found = view.parts.cases.cases(view.scope, view.user, state=OPEN, limit=CHOICES)
+    return view.page(
+        "case_choice.html", 409 if trouble else 200, wanted=wanted, cases=found, trouble=trouble, longest=LONGEST,
+        default_title=_default_title(view, [wanted]),
+    )  # fmt: skip
 
 
 def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Response:

@@ -291,6 +291,35 @@ async function reasonForLast(form, fields) {
   });
 }
 
+// The case is chosen over the clip, so that the guard stays in the queue; #last says what came of it.
+
+const choice = document.getElementById("choice"); // none on an incident's own page: there the link leads to the cases
+
+async function chooseCase(link) {
+  const answer = await ask(link.getAttribute("href"), null, "case").catch(() => null);
+  const html = answer?.ok ? await answer.text() : "";
+  if (choice.open) return; // pressed twice
+  if (!html) {
+    last.textContent = last.dataset.notDone;
+    return;
+  }
+  choice.replaceChildren(elements(html));
+  choice.showModal();
+}
+
+async function putIntoCase(form, fields) {
+  if ("sent" in form.dataset) return; // pressed twice
+  form.dataset.sent = "";
+  const answer = await ask(form.getAttribute("action"), fields, "case").catch(() => null);
+  if (answer?.status === 409) {
+    choice.replaceChildren(elements(await answer.text())); // and why
+    return;
+  }
+  choice.close();
+  if (answer?.ok) last.replaceChildren(elements(await answer.text()));
+  else last.textContent = last.dataset.notDone;
+}
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const { deed } = form.dataset;
@@ -300,6 +329,7 @@ document.addEventListener("submit", (event) => {
   if (deed === "mask") sendMask(form, fields);
   else if (deed === "undo-last") undoAtDesk();
   else if (deed === "reason" && form.closest("#last")) reasonForLast(form, fields);
+  else if (deed === "case") putIntoCase(form, fields);
   else if (isDesk && (deed === "verdict" || (deed === "replace" && fields.verdict))) judgeAtDesk(form, fields);
   else sendHere(form, fields);
 });
@@ -313,6 +343,11 @@ document.addEventListener("click", (event) => {
     return;
   }
   if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
+  const toCase = choice && event.target.closest("[data-case]");
+  if (toCase) {
+    event.preventDefault();
+    chooseCase(toCase);
+  }
   const keep = event.target.closest("[data-keep]");
   if (keep) {
     event.preventDefault();
@@ -380,6 +415,10 @@ document.addEventListener("keydown", (event) => {
   if (document.getElementById("help")?.open) return;
   if (event.target.matches("input, textarea, select")) {
     if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (choice?.open) {
+    if (/^[1-9]$/.test(event.key)) choice.querySelectorAll("li button")[event.key - 1]?.click();
     return;
   }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
