@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, event, insert, select
 
 from detector.config import RetentionConfig
 from detector.hub.access.audit import Audit
 from detector.hub.evidence.cases import CLOSED, Cases
 from detector.hub.storage.rights import Role, Scope
-from detector.hub.storage.schema import doomed, sides
+from detector.hub.storage.schema import doomed, incidents, sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.texts import LANGUAGES, Phrases
@@ -273,6 +274,52 @@ def test_footage_that_comes_after_it_was_deleted_goes_as_well(keeper: Keeper, wh
     assert len([entry for entry in keeper.audit.entries() if entry.action == "footage_deleted"]) == 2
 
 
+def test_what_goes_is_counted_by_when_it_is_due_and_the_soonest_told_one_by_one(keeper: Keeper) -> None:
+    for n in range(12):
+        verdict = ("false", "authorised")[n % 2]
+        keeper.add(f"n{n:02}", verdict, size=100 + n, started_at_unix=NOON - n * DAY_S)
+    keeper.add("note", severity="info")
+    keeper.add("late", "false", started_at_unix=NOON - 90 * DAY_S)
+    retention = keeper.retention()
+    for days in (4, 8, 14):
+        retention._announce(END + days * DAY_S)
+    all_due = retention.announced()
+    assert len(all_due) == 9 and all_due == sorted(all_due, key=lambda due: (due.due_at, due.incident))
+    assert retention.announced(3) == all_due[:3]
+    ends = [END + days * DAY_S for days in (10, 12, 16)]
+    spans = [[due for due in all_due if begin <= due.due_at < end] for begin, end in pairwise([0.0, *ends, 1e12])]
+    assert retention.ahead(ends) == [(len(span), sum(due.bytes for due in span)) for span in spans]
+    assert [len(span) for span in spans] == [0, 2, 2, 5]
+
+
+def steps(store: Store, deed: Callable[[], Any]) -> int:
+    """What something costs an SQLite database, in thousands of steps of its machine."""
+    taken = []
+
+    def count(connection: Any, *_: object) -> None:
+        connection.set_progress_handler(lambda: taken.append(1), 1000)
+
+    event.listen(store.database.engine, "checkout", count)
+    deed()
+    event.remove(store.database.engine, "checkout", count)
+    return len(taken)
+
+
+def test_to_announce_ten_times_as_much_costs_about_ten_times_as_much(sqlite_store: Store, tmp_path: Path) -> None:
+    keeper = Keeper(sqlite_store, tmp_path)
+    keeper.add("seed", "false")
+    cost = []
+    with sqlite_store.database.reading() as connection:
+        row = dict(connection.execute(select(incidents)).mappings().one())
+    for n, count in enumerate((400, 4000)):
+        rows = [{**row, "id": f"{n}-{m}", "seq": 10_000 * n + m + 2} for m in range(count)]
+        with sqlite_store.database.writing() as connection:
+            connection.execute(insert(incidents), rows)
+        cost.append(steps(sqlite_store, lambda: keeper.retention()._announce(END + 30 * DAY_S)))
+    assert sum(count for count, _ in keeper.retention().ahead([NOON])) == 4401
+    assert cost[0] > 10 and cost[1] < 15 * cost[0]
+
+
 def test_what_is_judged_anew_is_announced_no_longer_and_not_yet_by_its_new_verdict(keeper: Keeper) -> None:
     keeper.add("one", "false")
     keeper.retention().run(END + 15 * DAY_S)
@@ -299,7 +346,8 @@ def test_judging_between_question_and_deletion_is_not_overlooked(keeper: Keeper)
 def test_what_is_out_of_scope_is_not_told(keeper: Keeper) -> None:
     keeper.add("one", "false")
     keeper.pass_days(15)
-    assert keeper.retention().announced(Scope.of(["suzhou"])) == []
+    assert keeper.retention().announced(scope=Scope.of(["suzhou"])) == []
+    assert sum(keeper.retention().ahead([NOON], Scope.of(["suzhou"])), ()) == (0,) * 4
     keeper.pass_days(23)
     assert keeper.retention().gone(scope=Scope.of(["shanghai/cam4"])) == []
     assert len(keeper.retention().gone(scope=Scope.of(["shanghai/cam3"]))) == 1
@@ -314,6 +362,7 @@ def test_the_page_shows_rules_disk_and_days_ahead(site: Any) -> None:
     retention.run(site.clock.at)
     page = site.somebody(Role.ADMIN).get("/retention").text
     assert "/incidents/one" in page and "30 天" in page and "不删" in page
+    assert "<details>\n  <summary>最先要删的 1 起</summary>" in page  # of hundreds the page would be as long as a book
     assert site.somebody(Role.REVIEWER).get("/retention").status_code == 403
     site.clock.at += 8 * DAY_S
     retention.run(site.clock.at)

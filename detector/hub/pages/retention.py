@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -12,7 +11,7 @@ from starlette.responses import Response
 
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.rights import Right
-from detector.hub.upkeep.retention import NOTE, VERDICTS, Due
+from detector.hub.upkeep.retention import NOTE, VERDICTS
 
 router = APIRouter()
 
@@ -34,32 +33,27 @@ class Day:
 def retention_page(view: Annotated[View, needs(Right.CONFIGURE)]) -> Response:
     """The rules, the disk, the days ahead, and what was deleted."""
     retention = view.parts.retention
-    due = retention.announced(view.scope)
+    days, count = _days(view)
+    due = retention.announced(SHOWN, view.scope) if count else []
     space = retention.space()
     return view.page(
         "retention.html",
         config=view.parts.config.retention,
         rules=(*VERDICTS, NOTE),
-        due=due[:SHOWN],
-        more=max(0, len(due) - SHOWN),
-        days=_days(view, due),
+        due=due,
+        more=max(0, count - len(due)),
+        days=days,
         gone=retention.gone(SHOWN, view.scope),
         space=space,
         used=space.total - space.free,
     )
 
 
-def _days(view: View, due: list[Due]) -> list[Day]:
-    """The next two weeks; what is overdue goes today."""
+def _days(view: View) -> tuple[list[Day], int]:
+    """The next two weeks, what is overdue going today, and of how many incidents footage goes at any time."""
     today = view.local(view.now).date()
-    count: Counter[int] = Counter()
-    size: Counter[int] = Counter()
-    for one in due:
-        ahead = max(0, (view.local(one.due_at).date() - today).days)
-        count[ahead] += 1
-        size[ahead] += one.bytes
-    tallest = max((count[n] for n in range(AHEAD_DAYS)), default=0)
-    return [
-        Day(date.fromordinal(today.toordinal() + n), count[n], size[n], count[n] / tallest if tallest else 0.0)
-        for n in range(AHEAD_DAYS)
-    ]
+    dates = [today + timedelta(days=n) for n in range(AHEAD_DAYS)]
+    ahead = view.parts.retention.ahead([view.span_of(day)[1] for day in dates], view.scope)
+    tallest = max(count for count, _ in ahead[:-1]) or 1
+    days = [Day(day, *ahead[n], ahead[n][0] / tallest) for n, day in enumerate(dates)]
+    return days, sum(count for count, _ in ahead)

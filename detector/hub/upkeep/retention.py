@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, literal, null, or_, select, update
 
 from detector.clock import Clock
 from detector.config import KeptAs, RetentionConfig
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 GB = 1e9
 BATCH = 200
+ANNOUNCED_AT_ONCE = 1000  # for so long others wait to write
 EVERY_S = 600.0
 NOTE: KeptAs = "note"
 VERDICTS: dict[KeptAs, str] = {
@@ -144,27 +146,47 @@ class Retention:
         held = self._database.read(select(func.coalesce(func.sum(clips.c.size), 0))).scalar_one()
         return Space(total, free, int(held), round(self._config.reserve_gb * GB))
 
-    def announced(self, scope: Scope = EVERYWHERE) -> list[Due]:
+    def announced(self, limit: int = 50, scope: Scope = EVERYWHERE) -> list[Due]:
         """What will be deleted, the soonest first. What is held or judged anew meanwhile is not among it."""
-        i = incidents.c
+        i, r = incidents.c, retention.c
+        columns = (i.id.label("incident"), i.site, i.camera, i.kind, i.started_at, r.rule, r.announced_at, r.bytes)
         found = []
         with self._database.reading() as connection:
-            for rule, condition, days in self._rules():
-                query = (
-                    select(
-                        i.id, i.site, i.camera, i.kind, i.started_at, _aged_from().label("aged_from"),
-                        retention.c.announced_at, retention.c.bytes,
-                    )
-                    .join(retention, retention.c.incident == i.id)
-                    # Its own rule first: of thousands that were announced, each is looked up for one rule then.
-                    .where(retention.c.deleted_at.is_(None), retention.c.rule == rule)
-                    .where(condition, ~_kept(), *scope.clauses(i.site, i.camera))
-                )  # fmt: skip
-                for row in connection.execute(query):
-                    due_at = max(row.aged_from + days * DAY_S, row.announced_at + self._config.warn_days * DAY_S)
-                    place = (row.id, row.site, row.camera, row.kind, row.started_at)
-                    found.append(Due(*place, rule, row.announced_at, due_at, row.bytes))
-        return sorted(found, key=lambda due: (due.due_at, due.incident))
+            for due_at, announced in self._announced(scope):
+                query = announced.add_columns(*columns, due_at.label("due_at")).order_by(due_at, i.id).limit(limit)
+                found += [Due(**row._mapping) for row in connection.execute(query)]
+        return sorted(found, key=lambda due: (due.due_at, due.incident))[:limit]
+
+    def ahead(self, ends: Sequence[float], scope: Scope = EVERYWHERE) -> list[tuple[int, int]]:
+        """How much will be deleted up to each of some times, from the one before it on, and at last after all of them.
+
+        Args:
+            ends: Unix seconds, ascending.
+            scope: What is outside it isn't counted.
+
+        Returns:
+            Incidents and bytes.
+        """
+        counts, sizes = [0] * (len(ends) + 1), [0] * (len(ends) + 1)
+        with self._database.reading() as connection:
+            for due_at, announced in self._announced(scope):
+                span = case(*((due_at < end, n) for n, end in enumerate(ends)), else_=len(ends)).label("span")
+                query = announced.add_columns(span, func.count(), func.sum(retention.c.bytes)).group_by("span")
+                for n, count, size in connection.execute(query):
+                    counts[n] += count
+                    sizes[n] += int(size)
+        return list(zip(counts, sizes, strict=True))
+
+    def _announced(self, scope: Scope) -> Iterator[tuple[ColumnElement[float], Select[Any]]]:
+        """By each rule, when what it announced is due, and a query without columns for that."""
+        i, r = incidents.c, retention.c
+        for rule, condition, days in self._rules():
+            aged, warned = _aged_from() + days * DAY_S, r.announced_at + self._config.warn_days * DAY_S
+            # Its own rule first: of thousands that were announced, each is looked up for one rule then.
+            of_rule = select().select_from(retention).where(r.deleted_at.is_(None), r.rule == rule)
+            seen = scope.clauses(i.site, i.camera)
+            announced = of_rule.join(incidents, r.incident == i.id).where(condition, ~_kept(), *seen)
+            yield case((aged > warned, aged), else_=warned), announced
 
     def gone(self, limit: int = 50, scope: Scope = EVERYWHERE) -> list[Gone]:
         """What was deleted last."""
@@ -210,29 +232,21 @@ class Retention:
             connection.execute(delete(retention).where(retention.c.deleted_at.is_(None), ~standing))
 
     def _announce(self, now: float) -> None:
-        i = incidents.c
+        i, r = incidents.c, retention.c
         # What comes after the footage of its incident was deleted is announced as that was.
-        told = select(retention.c.incident).where(retention.c.incident == i.id, retention.c.deleted_at.is_(None))
-        new = self._database.insert(retention)
-        names = ("announced_at", "deleted_at", "why", "rule", "bytes")
-        anew = new.on_conflict_do_update(index_elements=["incident"], set_={name: new.excluded[name] for name in names})
+        told = select(r.incident).where(r.incident == i.id, r.deleted_at.is_(None))
+        size = select(func.coalesce(func.sum(clips.c.size), 0)).where(clips.c.incident == i.id).scalar_subquery()
+        columns = (r.incident, r.announced_at, r.deleted_at, r.why, r.rule, r.bytes)
         for rule, condition, days in self._rules():
-            soon = _is_due(now, days - self._config.warn_days)
-            query = select(i.id).where(condition, soon, ~told.exists(), ~_kept(), _has_footage()).limit(BATCH)
-            while True:
+            soon = and_(condition, _is_due(now, days - self._config.warn_days), ~told.exists(), ~_kept())
+            ids = list(self._database.read(select(i.id).where(soon, _has_footage())).scalars())
+            for n in range(0, len(ids), ANNOUNCED_AT_ONCE):
+                these = and_(i.id.in_(ids[n : n + ANNOUNCED_AT_ONCE]), soon)
+                rows = select(i.id, literal(now), null(), literal("age"), literal(rule), size).where(these)
+                new = self._database.insert(retention).from_select(columns, rows)
+                fresh = {column.name: new.excluded[column.name] for column in columns[1:]}
                 with self._database.writing() as connection:
-                    ids = list(connection.execute(query).scalars())
-                    if not ids:
-                        break
-                    sizes = _sizes(connection, ids)
-                    rows = [
-                        {
-                            "incident": one, "announced_at": now, "deleted_at": None, "why": "age", "rule": rule,
-                            "bytes": sizes.get(one, 0),
-                        }
-                        for one in ids
-                    ]  # fmt: skip
-                    connection.execute(anew, rows)
+                    connection.execute(new.on_conflict_do_update(index_elements=["incident"], set_=fresh))
 
     def _overdue(self, now: float) -> list[str]:
         ids: list[str] = []
