@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig
 from detector.hub.server import Hub
+from detector.hub.watch.alarms import Sign
 from tests.hub.test_browser import PHONE, Scene, browser, scene, until  # noqa: F401  (fixtures)
 
 
@@ -116,6 +117,32 @@ def test_marks_on_a_picture_do_not_lie_over_each_other(scene: Scene, width: int)
         beside = late["x"] + late["width"] <= labels["x"]
         assert beside or late["y"] + late["height"] <= labels["y"], language
         assert labels["x"] >= 0 and labels["x"] + labels["width"] <= width
+
+
+def test_of_many_alarms_the_gravest_is_shown_and_the_others_unfold(scene: Scene) -> None:  # noqa: F811
+    scene.alert("inc")
+    scene.hub._parts.watchman.stop()  # what it sees would come on top
+    now = time.time()
+    kinds = ("backlog", "clock", "edge_disk", "hub_key", "certificate", "edge_silent")
+    facts = {"name": "box", "backlog": 9, "oldest": 1900.0, "offset": 3.0, "free": 1e9, "percent": 1}
+    for n, kind in enumerate(kinds[:2]):
+        scene.hub._parts.alarms.note(Sign(kind, "shanghai", f"box{n}", facts=facts, since=now - 3600), now)
+    page = scene.page(viewport=PHONE, has_touch=True)
+    assert page.locator(".alarms .alarm:visible").count() == 2 and page.locator(".alarms details").count() == 0
+    for n, kind in enumerate(kinds[2:]):
+        scene.hub._parts.alarms.note(Sign(kind, "suzhou", f"box{n}", facts=facts, since=now - 3600), now)
+    page.reload()
+    shown = page.locator(".alarms .alarm:visible")
+    assert shown.count() == 2 and "另有 5 项异常" in shown.nth(1).inner_text()
+    worst = page.locator(".alarms .alarm").first
+    assert "critical" in worst.get_attribute("class") and worst.locator(".do").is_visible()
+    # What fills the screen of a phone is what happened in the warehouse.
+    assert page.locator(".alarms").bounding_box()["height"] < PHONE["height"] / 2.5
+    page.locator(".alarms summary").tap()
+    assert shown.count() == 7
+    scene.alert("next", started_at_unix=now)
+    page.wait_for_selector("#card-next")
+    assert shown.count() == 7  # it stays unfolded though the page keeps itself fresh
 
 
 def test_a_tap_on_the_day_leads_to_that_hour(scene: Scene) -> None:  # noqa: F811

@@ -21,7 +21,7 @@ router = APIRouter()
 
 LOOK = needs(Right.LOOK)
 Number = Annotated[int, Path(ge=1, lt=2**53)]
-MOST_IN_BANNER = 3
+MOST_IN_BANNER = 10
 LATEST = 10
 PAGE = 50
 
