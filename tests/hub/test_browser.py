@@ -420,6 +420,17 @@ def test_an_area_that_is_being_drawn_stays_though_a_clip_comes(scene: Scene, mp4
     until(page, "document.querySelector('video')?.readyState >= 2")
 
 
+@pytest.mark.parametrize(("width", "least"), [(360, 1), (768, 3), (1120, 4), (1440, 5)])
+def test_stills_stand_beside_each_other_where_there_is_room(scene: Scene, width: int, least: int) -> None:
+    began = time.time() - 600
+    for n in range(6):
+        scene.alert("inc", phase="update" if n else "new", started_at_unix=began, sent_at_unix=began + n)
+    page = scene.page("incidents/inc", viewport={"width": width, "height": 800})
+    places = [one.bounding_box() for one in page.locator(".stills figure").all()]
+    assert len(places) == 6 and sum(place["y"] == places[0]["y"] for place in places) >= least
+    assert places[0]["width"] >= 180 and page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_a_verdict_lasts_and_can_be_undone(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page(viewport=PHONE, has_touch=True)
