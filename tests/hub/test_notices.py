@@ -34,12 +34,13 @@ from detector.hub.notices.services import Answer, Message, NoticeError, address,
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope
 from detector.hub.storage.schema import edges
 from detector.hub.storage.store import Store
-from detector.hub.texts import TEXTS
+from detector.hub.texts import LANGUAGES, TEXTS
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarms import Alarms, Sign
 from detector.values import Severity
 from tests.builders import SteppedClock
-from tests.hub.conftest import NOON, make_envelope
+from tests.conftest import REPOSITORY
+from tests.hub.conftest import NOON, Site, make_envelope
 
 SECRET = "zk9Qw7-planted-secret"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -973,6 +974,20 @@ FORM = {"service": "webhook", "name": "仓库群", "language": "zh", "picture": 
 def add(site: Any, url: str, **changes: str) -> Any:
     """A target by the form."""
     return site.client.post("/notices/targets", data={**FORM, "url": url, **changes})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_notices_carry_no_link_the_page_says_in_which_file_by_which_key_they_would(
+    tmp_path: Path, language: str
+) -> None:
+    example = "public_url: https://hub.example.com"
+    assert example in (REPOSITORY / "configs" / "hub.yaml").read_text()
+    for folder, settings, is_said in (("a", {}, True), ("b", {"public_url": "https://hub.example"}, False)):
+        (tmp_path / folder).mkdir()
+        site = Site(tmp_path / folder, language=language, **settings)
+        page = site.client.get("/notices").text
+        assert (f"<code>{example}</code>" in page, "hub.yaml" in page) == (is_said, is_said)
+        site.store.close()
 
 
 def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: Web) -> None:

@@ -29,7 +29,7 @@ ZH: dict[str, str] = {
     "integrations_prefix": "发现前缀",
     "integrations_pictures": "图片",
     "integrations_pictures_url": "链接，面单已打码，一天内有效",
-    "integrations_pictures_none": "没有（需要 public_url）",
+    "integrations_pictures_none": "没有（hub.yaml 里还没写 public_url）",
     "integrations_switches": "开关",
     "integrations_switches_on": "可暂停摄像机通知，最多 {n} 小时，严重的照发",
     "integrations_switches_off": "不接受指令",
@@ -92,7 +92,7 @@ EN: dict[str, str] = {
     "integrations_prefix": "Discovery prefix",
     "integrations_pictures": "Pictures",
     "integrations_pictures_url": "a link, labels blurred, good for a day",
-    "integrations_pictures_none": "none (public_url is needed)",
+    "integrations_pictures_none": "none (hub.yaml has no public_url yet)",
     "integrations_switches": "Switches",
     "integrations_switches_on": "may hold back a camera's notices for {n} hour; critical ones go out all the same|"
     "may hold back a camera's notices for {n} hours; critical ones go out all the same",

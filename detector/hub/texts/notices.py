@@ -6,7 +6,7 @@ ZH: dict[str, str] = {
     "图片中的面单已打码。超出本班额度的不单独通知。",
     "notices_none": "还没有通知对象",
     "notices_none_text": "在下面选一种方式，填好后点“测试”，确认收得到。",
-    "notices_no_link": "还没有设置 public_url，通知里不带链接。",
+    "notices_no_link": "通知里还不带链接：请在 hub.yaml 里写上手机打开本站的地址（public_url），重启生效，例如：",
     "notice_add": "添加通知对象",
     "notice_name": "名称",
     "notice_language": "语言",
@@ -145,7 +145,8 @@ EN: dict[str, str] = {
     "do, and a link; labels are blurred in its picture. What exceeds the shift's budget isn't told singly.",
     "notices_none": "Nobody is told yet",
     "notices_none_text": "Choose a service below, fill it in, then press Test to see that messages arrive.",
-    "notices_no_link": "public_url is not set: notices carry no link.",
+    "notices_no_link": "Notices carry no link yet: write into hub.yaml at which address phones reach this site "
+    "(public_url), and restart the hub. Such as:",
     "notice_add": "Add somebody to tell",
     "notice_name": "Name",
     "notice_language": "Language",
