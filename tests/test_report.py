@@ -115,6 +115,18 @@ def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> No
     assert "全部录像都看完了" in written
 
 
+@pytest.mark.parametrize(
+    ("seconds", "zh", "en"), [(20.0, "1 分钟", "1 min"), (9000.0, "2.5 小时", "2.5 h"), (43_000.0, "12 小时", "12 h")]
+)
+def test_how_long_a_day_was_watched_is_said_in_the_language_of_the_page(
+    tmp_path: Path, seconds: float, zh: str, en: str
+) -> None:
+    (file,) = summary()["recordings"]
+    written = page(tmp_path, summary(recordings=[file | {"seconds": seconds}]), [incident(NOON)])
+    shown = written[written.index('class="calendar"') : written.index("大的数字")]
+    assert f"<span class='zh' lang='zh'>{zh}</span><span class='en' lang='en'>{en}</span>" in shown
+
+
 def test_a_month_is_a_calendar_that_shows_what_was_found_watched_and_not_read(tmp_path: Path) -> None:
     (file,) = summary()["recordings"]
     day_s = 86_400
@@ -122,12 +134,13 @@ def test_a_month_is_a_calendar_that_shows_what_was_found_watched_and_not_read(tm
     late = file | {"start": iso(NOON + 28 * day_s)}
     written = page(tmp_path, summary(recordings=[file, lost, late]), [incident(NOON)])
     shown = written[written.index('class="calendar"') : written.index("大的数字")]
-    cells = dict(re.findall(r'class="day[^>]*>\s*<small>(?:\d+/)?(\d+)</small>(.*?)</(?:a|span)>', shown, re.DOTALL))
+    days = r'class="day[^>]*>\s*<small>(?:\d+/)?(\d+)</small>(.*?)(?=<(?:a|span) class="|$)'
+    cells = dict(re.findall(days, shown, re.DOTALL))
     words = {day: re.sub(r"<[^>]*>|\s+", " ", told).split() for day, told in cells.items()}
-    assert words["1"] == ["4", "10", "min"]  # labels, and how long was watched
+    assert words["1"] == ["4", "10", "分钟", "10", "min"]  # labels, and how long was watched, in both languages
     assert words["3"] == ["✕", "1"]  # there was a file: no day without footage
     assert words["2"] == []
-    assert words["29"] == ["0", "10", "min"]
+    assert words["29"] == ["0", "10", "分钟", "10", "min"]
     assert re.findall(r"<small>(\d+/\d+)</small>", shown) == ["10/26", "11/1", "11/23"]  # where another month may be
     assert 'href="#d-2026-11-01"' in shown and 'id="d-2026-11-01"' in written
     assert len(re.findall("unwatched", shown)) == 18 and "3 weeks without footage" not in shown
@@ -308,9 +321,10 @@ def test_exposed_labels_are_listed_in_order_of_time(tmp_path: Path) -> None:
 
 def test_every_text_is_there_in_both_languages_and_used() -> None:
     assert ZH.keys() == EN.keys()
-    template = (Path(write_report.__code__.co_filename).parent / "page.html").read_text(encoding="utf-8")
+    report = Path(write_report.__code__.co_filename).parent
+    template = (report / "page.html").read_text(encoding="utf-8")
     called = set(re.findall(r"(?:say|listed|heads)\(\[?\"(\w+)\"", template)) | set(
         re.findall(r'"(\w+)"[,\]]', template)
     )
-    answer = (Path(write_report.__code__.co_filename).parent / "answer.py").read_text(encoding="utf-8")
-    assert ZH.keys() <= called | set(re.findall(r'"(\w+)"', answer))
+    code = "".join((report / name).read_text(encoding="utf-8") for name in ("answer.py", "__init__.py"))
+    assert ZH.keys() <= called | set(re.findall(r'"(\w+)"', code))

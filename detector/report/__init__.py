@@ -193,11 +193,11 @@ def _span(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
-def _length(hours: float) -> str:
+def _length(hours: float) -> Markup:
     """A length of time as short as can be: `137 h`, `2.5 h`, `5 min`."""
     if hours < 1:
-        return f"{max(1, round(60 * hours))} min"
-    return f"{hours:.0f} h" if hours >= 10 else f"{hours:.1f} h"
+        return _say("length_min", n=max(1, round(60 * hours)))
+    return _say("length_h", n=f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}")
 
 
 def _answered(answer: Answer, title: str) -> Markup:

@@ -26,6 +26,8 @@ ZH = {
     "by_day": "每天",
     "calendar_note": "大的数字是当天暴露的面单（张），点一下看经过；下面是看过几小时，"
     "线满格是所有摄像机全天。✕ 是没读完的文件数。虚线框的日子没有录像。",
+    "length_min": "{n} 分钟",
+    "length_h": "{n} 小时",
     "weeks_without": "中间 {n} 周没有录像",
     "by_zone": "每个区域",
     "by_person": "每人每班",
@@ -97,6 +99,8 @@ EN = {
     "by_day": "By day",
     "calendar_note": "The large number is labels exposed that day: choose it to see how. Below are hours watched; a "
     "full line is every camera all day. ✕ counts files not read to the end. Days in a dashed frame have no footage.",
+    "length_min": "{n} min",
+    "length_h": "{n} h",
     "weeks_without": "one week without footage|{n} weeks without footage",
     "by_zone": "By zone",
     "by_person": "By person and shift",
