@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.hub.desk.overview import Begun
-from detector.hub.desk.recurrence import DAYS, FEWEST, LONGEST_H, MOST, Hours, days_round, hours_of, recurrence
+from detector.hub.desk.recurrence import (
+    DAYS,
+    FEWEST,
+    LONGEST_H,
+    MOST,
+    Hours,
+    Recurrence,
+    days_round,
+    hours_of,
+    recurrence,
+)
 
 NOON = 1_793_505_600.0  # of 1 November 2026 in Shanghai
 HOUR, DAY = 3600.0, 86400.0
@@ -73,6 +84,48 @@ def test_of_a_quarter_of_an_hour_the_incident_itself_is_drawn_or_else_the_worst(
         ("info", True), ("critical", False),
     ]  # fmt: skip
     assert found.count == 4 and found.on_days == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, DAYS - 1), st.integers(0, 24 * 60 - 1)), min_size=2, max_size=40))
+def test_every_dot_stands_in_the_column_of_its_day_as_far_down_as_its_hour(began: list[tuple[int, int]]) -> None:
+    days = days_round(TODAY, TODAY)
+    midnight = datetime(days[0].year, days[0].month, days[0].day, tzinfo=UTC).timestamp()
+    found = recurrence(days, [begun(midnight + day * DAY + 60 * minute, f"i{n}") for n, (day, minute) in
+                              enumerate(began)], "i0", local)  # fmt: skip
+    drawing = found.drawing
+    column = (drawing.width - drawing.left) / DAYS
+    top, bottom = drawing.lines[0][0], drawing.lines[-1][0]
+    expected = {(day, minute // 15) for day, minute in began}
+    placed = [((spot.x - drawing.left) / column - 0.5, 96 * (spot.y - top) / (bottom - top)) for spot in drawing.spots]
+    assert {(round(x), round(y)) for x, y in placed} == expected
+    assert all(abs(x - round(x)) < 1e-9 and abs(y - round(y)) < 1e-9 for x, y in placed)
+    # Nothing is cut off, and the one asked of lies above the others, the largest.
+    assert all(spot.radius <= spot.x <= drawing.width - spot.radius for spot in drawing.spots)
+    assert all(spot.radius <= spot.y <= drawing.height - spot.radius for spot in drawing.spots)
+    assert [spot.dot.is_this for spot in drawing.spots] == [False] * (len(drawing.spots) - 1) + [True]
+    assert max(drawing.spots, key=lambda spot: spot.radius).dot.is_this
+
+
+@pytest.mark.parametrize(
+    ("hours", "bands"), [((18, 20), [(18, 20)]), ((23, 25), [(23, 24), (0, 1)]), ((20, 24), [(20, 24)]), (None, [])]
+)
+def test_hours_over_midnight_are_drawn_at_both_ends_of_the_day(
+    hours: tuple[int, int] | None, bands: list[tuple[int, int]]
+) -> None:
+    found = Recurrence(days_round(TODAY, TODAY), 4, (), Hours(*hours, 4) if hours else None, 0, 0).drawing
+    top, hour = found.lines[0][0], (found.lines[-1][0] - found.lines[0][0]) / 24
+    assert [((y - top) / hour, (y + height - top) / hour) for y, height in found.bands] == bands
+    assert [name for _, name in found.lines] == ["0:00", "", "12:00", "", "24:00"]
+
+
+@pytest.mark.parametrize("day", range(7))
+def test_days_are_named_at_both_ends_and_on_mondays_between_none_beside_another(day: int) -> None:
+    days = days_round(TODAY + timedelta(days=day), TODAY + timedelta(days=day))
+    names = Recurrence(days, 2, (), None, 0, 0).drawing.names
+    assert [names[0][1], names[-1][1]] == [str(days[0].day), str(days[-1].day)]
+    mondays = {str(one.day) for one in days if one.weekday() == 0}
+    assert {name for _, name in names[1:-1]} <= mondays and len(names) in (3, 4)
+    assert all(later - sooner >= 40 for (sooner, _), (later, _) in pairwise(names))
 
 
 def test_labels_of_all_are_added_up() -> None:

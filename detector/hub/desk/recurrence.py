@@ -1,4 +1,4 @@
-"""When the like of an incident happened at its place: its days and their incidents enter, dots to draw leave.
+"""When the like of an incident happened at its place: its days and their incidents enter, a drawing of dots leaves.
 
 Whoever photographs labels for a living comes again. That somebody does, and at which hours, shows on no single
 incident.
@@ -19,6 +19,12 @@ LONGEST_H = 4  # hours of the day that are worth a visit by whoever wants to see
 MOST = 0.75  # of all incidents lie within these hours
 FEWEST = 4  # or nothing is said of hours
 
+# Of the drawing, in its own units: a column is a day, its height the hours of the day.
+LEFT, TOP, BOTTOM = 40.0, 6.0, 18.0  # of the columns: for hours, for half a dot, for days
+COLUMN, HOUR = 20.0, 3.5
+RADIUS, RADIUS_THIS = 3.5, 5.0
+NAMED_H = 12  # every so many hours a line has its name
+
 
 @dataclass(frozen=True, slots=True)
 class Dot:
@@ -37,6 +43,39 @@ class Hours:
     since: int
     until: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A dot at its place in the drawing."""
+
+    x: float
+    y: float
+    radius: float
+    dot: Dot
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Dots by day and hour, in units of its own, x to the right and y down.
+
+    Attributes:
+        width: Of all of it.
+        height: Likewise.
+        left: Where the columns begin.
+        lines: y of hours of the day, and the name of those that have one.
+        bands: y and height of the hours when most began: two parts where they go over midnight.
+        names: x of the middle of days that have a name, and the name.
+        spots: The dots, the last above the others.
+    """
+
+    width: float
+    height: float
+    left: float
+    lines: tuple[tuple[float, str], ...]
+    bands: tuple[tuple[float, float], ...]
+    names: tuple[tuple[float, str], ...]
+    spots: tuple[Spot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +102,37 @@ class Recurrence:
     def on_days(self) -> int:
         """On how many days there were any."""
         return len({dot.day for dot in self.dots})
+
+    @property
+    def drawing(self) -> Drawing:
+        """Where what is drawn stands."""
+        hours = self.hours
+        parts = [(hours.since, min(hours.until, 24)), (0, hours.until - 24)] if hours else []
+        return Drawing(
+            width=LEFT + COLUMN * len(self.days),
+            height=_down(24) + BOTTOM,
+            left=LEFT,
+            lines=tuple((_down(hour), "" if hour % NAMED_H else f"{hour}:00") for hour in range(0, 25, NAMED_H // 2)),
+            bands=tuple((_down(since), HOUR * (until - since)) for since, until in parts if until > since),
+            names=tuple((_across(n), str(day.day)) for n, day in enumerate(self.days) if self._has_name(n)),
+            spots=tuple(
+                Spot(_across(dot.day), _down(dot.hour), RADIUS_THIS if dot.is_this else RADIUS, dot)
+                for dot in self.dots
+            ),
+        )
+
+    def _has_name(self, n: int) -> bool:
+        """The first day and the last are named, and Mondays that aren't beside these."""
+        last = len(self.days) - 1
+        return n in (0, last) or (self.days[n].weekday() == 0 and 1 < n < last - 1)
+
+
+def _across(day: int) -> float:
+    return LEFT + COLUMN * (day + 0.5)
+
+
+def _down(hour: float) -> float:
+    return TOP + HOUR * hour
 
 
 def days_round(day: date, today: date) -> tuple[date, ...]:
@@ -91,6 +161,7 @@ def recurrence(
         quarter = 4 * at.hour + at.minute // 15
         hours.append(at.hour + at.minute / 60)
         key = place[at.date()], quarter
+        dots.pop(key, None)  # so that it lies above those of other quarters, too
         dots[key] = Dot(key[0], quarter / 4, one.severity, one.id == this)
     low, high = sum(one.labels_low for one in begun), sum(one.labels_high for one in begun)
     return Recurrence(tuple(days), len(begun), tuple(dots.values()), hours_of(hours), low, high)
