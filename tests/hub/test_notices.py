@@ -1029,6 +1029,20 @@ def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("after_s", "told"), [(65.0, "最近 12:01:05"), (86_400.0, "最近 11-02 12:00:00")])
+def test_the_log_says_when_a_notice_was_tried_last(site: Any, web: Web, after_s: float, told: str) -> None:
+    add(site, web.url)
+    site.client.post("/notices/targets/1/rules", data={"severity": "warning", **{f"day_{n}": "on" for n in range(7)}})
+    notices = site.parts.notices
+    notices.look_through(NOON)
+    site.store.add_alerts([make_envelope(1, started_at_unix=NOON - 45)], NOON)
+    notices.look_through(NOON)
+    assert told not in site.client.get("/notices").text
+    sent = notices.begin(1, NOON + after_s)
+    notices.settle(sent, Answer(False, "503"), NOON + after_s)
+    assert told in re.sub("<[^>]+>", "", site.client.get("/notices").text)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
