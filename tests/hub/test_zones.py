@@ -556,6 +556,22 @@ def test_a_guard_proposes_and_an_admin_takes_it_into_the_draft(stage: Stage) -> 
     assert (accepted.decided_by, accepted.note) == ("a-admin", "屏幕反光")
 
 
+def test_who_proposed_reads_what_became_of_it_and_why(stage: Stage) -> None:
+    guard, admin = stage.site.somebody(Role.REVIEWER), stage.site.somebody(Role.ADMIN)
+    assert 'id="decided"' not in guard.get(PAGE).text
+    for note in ("屏幕反光", "门口人太多"):
+        stage.zones.propose(PLACE, "ignore", LEFT, note, user="a-reviewer", at=NOON)
+    later, sooner = (one.number for one in stage.zones.proposals())
+    stage.site.clock.at = NOON + 60
+    stage.draft(*IN_FORCE, zone("glare", "ignore", SMALL, proposal=sooner), client=admin, **{"with": str(sooner)})
+    stage.site.clock.at = NOON + 120
+    admin.post(f"{PAGE}/proposals/{later}", data={"do": "decline", "reason": "门口要看"})
+    told = re.sub(r"<[^>]+>|\s+", " ", guard.get(PAGE).text.partition('id="decided"')[2].partition("</details>")[0])
+    told = " ".join(told.split())
+    assert "2026-11-01 12:02:00 a-admin 没有采纳 a-reviewer 的建议：" in told and "门口人太多 — 门口要看" in told
+    assert told.index("门口要看") < told.index("2026-11-01 12:01:00 a-admin 采纳了 a-reviewer 的建议：")
+
+
 @pytest.mark.parametrize("do", ["back", "delete"])
 def test_a_proposal_whose_zone_was_not_sent_goes_on_waiting(stage: Stage, do: str) -> None:
     number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)

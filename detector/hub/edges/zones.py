@@ -241,6 +241,13 @@ class Zones:
         )
         return [Proposal(**row._mapping) for row in self._database.read(query)]
 
+    def decided(self, place: Place, limit: int) -> list[Proposal]:
+        """Proposals for a camera that were accepted or declined, the latest decision first."""
+        p = zone_proposals.c
+        query = select(zone_proposals).where(*_is_place(zone_proposals, place), p.decided_at.is_not(None))
+        found = self._database.read(query.order_by(p.decided_at.desc(), p.number.desc()).limit(limit))
+        return [Proposal(**row._mapping) for row in found]
+
     def decide(self, place: Place, number: int, state: str, reason: str, *, user: str, at: float) -> Proposal | None:
         """Accept or decline an open proposal; `None` where there is none of this number for this camera."""
         decided = {"state": state, "reason": reason.replace("\0", "").strip()[:LONGEST_NOTE]}

@@ -296,6 +296,7 @@ def _page(
     return view.page(
         "zones.html", status, standing=standing, draft=draft, change=change, contested=contested, trouble=trouble,
         adopted=adopted, picture=picture, proposals=[one for one in proposals if one.number not in adopted],
+        decided=view.parts.zones.decided(standing.place, MOST_SHOWN),
         kinds=KINDS, path=path_of(standing.place), too_far=too_far(standing.said), most=MOST_SHOWN,
         can_set=view.may(Right.CONFIGURE), can_propose=view.may(Right.JUDGE), dumps=json.dumps,
         most_points=wire.MOST_POINTS, most_zones=wire.MOST_ZONES,
