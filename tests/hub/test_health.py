@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, event
 
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.schema import edges
@@ -274,6 +274,47 @@ def test_alerts_that_came_late_are_counted_for_the_gap_that_held_them(tower: Wat
     assert tower.health.late(NOON, tower.clock.at, Scope.of(["suzhou"])) == []
     assert len(tower.health.late(NOON, tower.clock.at, Scope.of(["shanghai/cam3"]))) == 6
     assert tower.health.notes(NOON, tower.clock.at)[0].late == 5
+
+
+def test_the_page_asks_once_for_late_alerts_and_tells_what_the_parts_tell(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    health = site.parts.health
+    health.begin()
+    days = (6.5, 2.0, 0.9, 0.1)
+    seq = 0
+    for ago in days:
+        began = NOON - ago * 86400
+        health.status("shanghai", "box1", "offline", began)
+        health.status("shanghai", "box1", "online", began + 1200)
+        for n in range(3):
+            seq += 1
+            late = make_envelope(seq, incident=f"i{seq}", started_at_unix=began + 100 * n)
+            site.store.add_alerts([late], began + 1200)
+    asked: list[str] = []
+    event.listen(site.store.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    page = re.sub("<[^>]+>", "", site.client.get("/health").text)
+    assert sum("received_at - alerts.sent_at > 60" in statement for statement in asked) == 1
+    week, day = NOON - 7 * 86400, NOON - 86400
+    found, late = health.record(week, day, NOON + 1)
+    assert found == health.gaps(week, NOON + 1) and [gap.late for gap in found] == [3] * 4
+    assert late == health.late(day, NOON + 1) and len(late) == 6
+    assert "过去 24 小时中断 2 次，迟到告警 6 条" in page
+    # Of more than are told, the latest are.
+    monkeypatch.setattr("detector.hub.watch.health.MOST_LATE", 4)
+    assert health.record(week, day, NOON + 1)[1] == late[-4:]
+
+
+def test_a_gap_that_lasts_is_told_however_many_came_after_it(tower: Watchtower) -> None:
+    tower.watch(60)
+    tower.say("offline")
+    for n in range(4):
+        tower.health.status("shanghai", "box2", "offline", tower.clock.at + 900 * n)
+        tower.health.status("shanghai", "box2", "online", tower.clock.at + 900 * n + 300)
+    found = tower.health.gaps(NOON, NOON + 86400, limit=3)
+    assert [(gap.edge, gap.ended_at is None) for gap in found] == [("box2", False), ("box2", False), ("box1", True)]
+    assert [gap.began_at for gap in found] == sorted((gap.began_at for gap in found), reverse=True)
 
 
 def test_a_slow_clock_makes_no_alert_late(tower: Watchtower) -> None:

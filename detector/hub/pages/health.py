@@ -121,10 +121,11 @@ def _page(view: View) -> dict[str, Any]:
     edges = [edge for edge in known if (edge.site, edge.edge) not in only_replaying]
     cameras = camera_states(edges, view.now, view.scope)
     since = view.now - DAY_S
-    days = _days(view, cameras)
-    recent = kept.gaps(since, view.now + 1, view.scope)
+    today = view.local(view.now).date()
+    first_day, _ = view.span_of(today - timedelta(days=DAYS - 1))
+    gaps, late = kept.record(min(first_day, since), since, view.now + 1, view.scope)
+    recent = [gap for gap in gaps if gap.ended_at is None or gap.ended_at > since]
     watched_since = kept.since()
-    late = kept.late(since, view.now + 1, view.scope)
     refused = kept.refused_by()
     found = [
         EdgeHealth(
@@ -172,7 +173,7 @@ def _page(view: View) -> dict[str, Any]:
         "hub": hub,
         "hub_strip": _strip(view, recent, watched_since, "", ""),
         "refused": total if view.scope.places is None else None,
-        "days": days,
+        "days": _days(view, gaps, watched_since, cameras),
         "ticks": [view.clock_time(since + share * DAY_S)[:5] for share in (0, 0.25, 0.5, 0.75)],
         "counter": counter,
         "alarms_open": alarm_lines(view, sorted(standing_alarms, key=lambda alarm: alarm.acknowledged_at is not None)),
@@ -240,12 +241,13 @@ def _line(view: View, gap: Gap, titles: Mapping[tuple[str, str, str], str]) -> G
     return GapLine(gap, text, view.clock_time(gap.began_at)[:5], ended)
 
 
-def _days(view: View, cameras: list[CameraState]) -> list[tuple[str, list[GapLine]]]:
+def _days(
+    view: View, gaps: list[Gap], since: Mapping[tuple[str, str, str], float], cameras: list[CameraState]
+) -> list[tuple[str, list[GapLine]]]:
     """The last days, each with the gaps that began on it; days before the hub's first are left out."""
-    first = view.parts.health.since().get(("", "", ""), view.now)
+    first = since.get(("", "", ""), view.now)
     today = view.local(view.now).date()
-    begins, _ = view.span_of(today - timedelta(days=DAYS - 1))
-    lines = gap_lines(view, view.parts.health.gaps(begins, view.now + 1, view.scope), cameras)
+    lines = gap_lines(view, gaps, cameras)
     days = []
     for n in range(DAYS):
         day = today - timedelta(days=n)

@@ -377,19 +377,27 @@ class Health:
 
         The hub's and the broker's are everybody's, those of edges go with their site.
         """
+        found = self._gaps(since, until, scope, limit)
+        return _with_late(found, self.late(_first_made(found), until, scope)) if found else []
+
+    def record(
+        self, since: float, late_since: float, until: float, scope: Scope = EVERYWHERE
+    ) -> tuple[list[Gap], list[Late]]:
+        """What `gaps` tells from `since` on and `late` from `late_since` on, with one question for late alerts."""
+        found = self._gaps(since, until, scope)
+        late = self.late(min(late_since, _first_made(found)), until, scope)
+        return _with_late(found, late), [one for one in late if one.sent_at >= late_since]
+
+    def _gaps(self, since: float, until: float, scope: Scope, limit: int = 500) -> list[Gap]:
         c = gaps.c
         query = select(gaps).where(c.began_at < until, or_(c.ended_at.is_(None), c.ended_at > since))
+        # Where there are too many, those that last are told, then those that ended last.
+        query = query.order_by(c.ended_at.is_(None).desc(), c.ended_at.desc(), c.number.desc())
         # Those of others must not push one's own out.
-        query = query.order_by(c.began_at.desc(), c.number.desc()).limit(None if scope.places else limit)
-        found = [Gap(**row._mapping) for row in self._database.read(query)]
+        rows = self._database.read(query.limit(None if scope.places else limit))
+        found = [Gap(**row._mapping) for row in rows]
         found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)][:limit]
-        if not found:
-            return []
-        made: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # of each edge, and of all under ("", "")
-        for one in self.late(min(gap.began_at for gap in found) - LATE_S, until, scope):
-            made[one.site, one.edge].append(one.sent_at)
-            made["", ""].append(one.sent_at)
-        return [replace(gap, late=_within(made[gap.site, gap.edge], gap)) for gap in found]
+        return sorted(found, key=lambda gap: (gap.began_at, gap.number), reverse=True)
 
     def notes(self, since: float, until: float, scope: Scope = EVERYWHERE, least_s: float = 60.0) -> list[Gap]:
         """Gaps worth a line in the feed: those that lasted a minute, or last now, or for which alerts came late."""
@@ -401,7 +409,7 @@ class Health:
         ]
 
     def late(self, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Late]:
-        """Alerts made in a span that came more than a minute after, by the hub's clock; ten thousand at most."""
+        """Alerts made in a span that came more than a minute after, by the hub's clock; the latest ten thousand."""
         offset = func.coalesce(edges.c.clock_offset_s, 0.0)
         sent_at = alerts.c.sent_at - offset
         query = (
@@ -409,6 +417,7 @@ class Health:
             .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
             .where(LATE, alerts.c.received_at - sent_at > LATE_S)
             .where(alerts.c.sent_at >= since - 3600, alerts.c.sent_at < until + 3600)  # clocks may be that far off
+            .order_by(alerts.c.sent_at.desc())
             .limit(MOST_LATE)
         )
         if scope.places is not None:
@@ -492,6 +501,20 @@ def _is_gap(place: Place) -> list[Any]:
 
 def _is_watched(site: str, edge: str, camera: str) -> list[Any]:
     return [watched.c.site == site, watched.c.edge == edge, watched.c.camera == camera]
+
+
+def _first_made(found: list[Gap]) -> float:
+    """From when on late alerts count for one of these gaps."""
+    return min((gap.began_at for gap in found), default=inf) - LATE_S
+
+
+def _with_late(found: list[Gap], late: list[Late]) -> list[Gap]:
+    """Gaps with how many of these alerts came late for each."""
+    made: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # of each edge, and of all under ("", "")
+    for one in late:
+        made[one.site, one.edge].append(one.sent_at)
+        made["", ""].append(one.sent_at)
+    return [replace(gap, late=_within(made[gap.site, gap.edge], gap)) for gap in found]
 
 
 def _within(made_at: list[float], gap: Gap) -> int:
