@@ -61,7 +61,7 @@ def browser() -> Iterator[Any]:
 
 def test_no_text_is_lost_or_laid_over_another_where_letters_are_larger(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     fill(scene)
-    began = time.time() - 7200
+    began = time.time() - 60  # today, for the head of the feed
     acts = [make_act(began + 4 * n, kind=kind) for n, kind in enumerate(("photo", "scan", "call", "unclear"))]
     scene.alert("inc", started_at_unix=began, acts=acts, labels_exposed={"low": 23, "best": 27, "high": 131})
     scene.upload("inc", 0, mp4, began)
