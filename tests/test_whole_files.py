@@ -39,6 +39,14 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["state.json"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+def test_what_root_writes_into_the_folder_of_a_service_is_the_services(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    write_whole(tmp_path / "mqtt.key", "secret", mode=0o600)
+    load_key(tmp_path / "identity.key", "the edge's key")
+    assert {(file.stat().st_uid, file.stat().st_gid) for file in tmp_path.iterdir()} == {(65534, 65534)}
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own, mounted."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from detector.errors import StoreError
-from detector.machine.whole_files import sync_folder
+from detector.machine.whole_files import give_to_owner, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ def _create(path: Path, whose: str) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            give_to_owner(file.fileno(), path.parent)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting: bool = True) -> None:
     """Write a file, or leave the one that is there as it was.
+
+    What root writes into another's folder is that one's: a service must be able to read it.
 
     Args:
         path: Of the file; its folder must be there. Two writers of one file must not meet.
@@ -23,6 +26,7 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
         draft.unlink(missing_ok=True)  # of a writer that died: its mode may be another
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(draft, flags, mode), "wb") as file:
+            give_to_owner(file.fileno(), path.parent)
             file.write(content.encode() if isinstance(content, str) else content)
             if lasting:
                 file.flush()
@@ -33,6 +37,14 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def give_to_owner(file: int, folder: Path) -> None:
+    """Have a file that root made, by its descriptor, belong to whoever owns its folder, where the disk knows owners."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        with suppress(OSError):
+            os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(folder: Path) -> None:
