@@ -3,7 +3,7 @@
     python -m tests.parts_systemd UNIT STATE_FOLDER COMMAND...      as root; COMMAND runs as nobody
 
 Had: the system call filter and address families (seccomp), no writable code (PR_SET_MDWE), no capabilities, no new
-privileges, nobody's uid, limits of files and core, a read-only system but for the state folder, a /tmp of its own, no
+privileges, nobody's uid, limits of files and core, a read-only system but for what is named, a /tmp of its own, no
 homes, a /dev of little. Not had: MemoryMax, TasksMax, IPAddressAllow (cgroups), PrivateUsers, ProtectProc.
 """
 
@@ -86,15 +86,16 @@ def _mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def _set_up_files(state: Path) -> None:
+def _set_up_files(writable: list[Path]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS | CLONE_NEWIPC):
         raise OSError(ctypes.get_errno(), "unshare")
     _mount("--make-rprivate", "/")
     _mount("-t", "tmpfs", "-o", "mode=755", "run", "/run")  # what is made here is gone with us
-    kept = Path("/run/labelwatch-state")
-    kept.mkdir(exist_ok=True)
-    _mount("--bind", str(state), str(kept))
+    kept = {folder: Path(f"/run/labelwatch-kept-{n}") for n, folder in enumerate(writable)}
+    for folder, place in kept.items():
+        place.mkdir(exist_ok=True)
+        _mount("--bind", str(folder), str(place))
     devices = Path("/run/labelwatch-dev")
     devices.mkdir(exist_ok=True)
     _mount("-t", "tmpfs", "-o", "mode=755,noexec", "dev", str(devices))
@@ -116,9 +117,11 @@ def _set_up_files(state: Path) -> None:
             folder.mkdir(parents=True)
             _mount("--bind", str(elsewhere), str(folder))
     os.chdir(here)
+    for folder in kept:
+        folder.mkdir(parents=True, exist_ok=True)
     _mount("-o", "remount,bind,ro", "/")
-    state.mkdir(parents=True, exist_ok=True)
-    _mount("--bind", str(kept), str(state))
+    for folder, place in kept.items():
+        _mount("--bind", str(place), str(folder))
 
 
 def run_under(unit: Path, state: Path, command: list[str]) -> None:
@@ -128,7 +131,8 @@ def run_under(unit: Path, state: Path, command: list[str]) -> None:
     os.chown(state, NOBODY, NOBODY)
     for path in state.rglob("*"):
         os.chown(path, NOBODY, NOBODY)
-    _set_up_files(state)
+    named = (Path(path.removeprefix("-")) for path in found.get("ReadWritePaths", []))
+    _set_up_files([state, *(path for path in named if path.exists())])
     files = int(found["LimitNOFILE"][0])
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

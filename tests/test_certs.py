@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from detector.cli import main
 from detector.config import load_edge, load_hub
+from detector.credentials import certs
 from detector.credentials.authority import ends_at, load_certificate
 from detector.credentials.certs import (
     LIFE,
@@ -45,16 +46,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "certs"
 
 
+def files_of(folder: Path, user: int) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.stat().st_uid == user]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def verified(folder: Path, file: Path | str, at: float = NOON) -> str:
     """What OpenSSL says of a certificate, the list of those revoked looked at."""
-    broker = folder / "broker"
     told = subprocess.run(
-        ["openssl", "verify", "-attime", str(int(at)), "-crl_check", "-CRLfile", broker / "revoked.crl", "-CAfile",
-         broker / "ca.crt", folder / file], capture_output=True, text=True, check=False,
+        ["openssl", "verify", "-attime", str(int(at)), "-crl_check", "-CRLfile", folder / "revoked" / "revoked.crl",
+         "-CAfile", folder / "broker" / "ca.crt", folder / file], capture_output=True, text=True, check=False,
     )  # fmt: skip
     return told.stdout + told.stderr
 
@@ -78,6 +82,30 @@ def test_what_the_broker_reads_is_of_its_user_and_its_group(folder: Path) -> Non
     assert owners == {(broker.pw_uid, broker.pw_gid)}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+def test_what_the_hub_reads_and_issues_by_is_its_user_s_and_nothing_that_the_broker_starts_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certs, "HUB_USER", "nobody")
+    user = pwd.getpwnam("nobody").pw_uid
+    for _ in range(2):  # also what is renewed
+        make_certificates(tmp_path / "certs", ["broker.lan"], ["north/box-1"], NOON, renew_days=2000)
+        theirs = {file.relative_to(tmp_path / "certs").parts[0] for file in files_of(tmp_path / "certs", user)}
+        assert theirs == {"authority", "hub", "integrations", "revoked"}
+        assert len(files_of(tmp_path / "certs", user)) == len(
+            [file for place in theirs for file in (tmp_path / "certs" / place).rglob("*")]
+        ) + len(theirs)
+
+
+def test_a_broker_that_reads_the_list_in_its_own_folder_is_still_told(folder: Path) -> None:
+    shutil.copy(folder / "revoked" / "revoked.crl", folder / "broker" / "revoked.crl")  # as it was made before
+    assert revoke_edge(folder, "north", "box-1", NOON) == 1
+    assert (folder / "broker" / "revoked.crl").read_bytes() == (folder / "revoked" / "revoked.crl").read_bytes()
+    make_certificates(folder, [], [], NOON)
+    assert not (folder / "broker" / "revoked.crl").exists()
+    assert f"crlfile {folder}/revoked/revoked.crl" in (folder / "broker" / "mosquitto.conf").read_text()
+
+
 def test_every_certificate_is_the_authority_s_and_private_keys_are_for_their_owner_alone(folder: Path) -> None:
     for file in ("broker/server.crt", "hub/client.crt", "integrations/client.crt", "edges/north/box-1/client.crt"):
         assert verified(folder, file).rstrip().endswith(": OK")
@@ -97,7 +125,7 @@ def test_again_it_keeps_all_that_is_there(folder: Path) -> None:
     assert report.made == []
     assert {name for name in before if before[name] != after.get(name)} == {
         "authority/revoked.crl",
-        "broker/revoked.crl",
+        "revoked/revoked.crl",
     }
     assert report.host in ("broker.lan", "10.0.0.9")
 

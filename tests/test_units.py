@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes.util
+import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,10 +13,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from detector.cli import build_parser
+from detector.clock import SystemClock
+from detector.config import load_edge
+from detector.credentials import certs
+from detector.credentials.certs import make_certificates
+from detector.edge.joining import join
 from detector.edge.last_good import NAME
 from detector.mqtt.broker import free_port
 from tests.conftest import REPOSITORY, part_missing
@@ -75,20 +83,25 @@ cameras:
 """
 
 
-def test_the_worker_lives_within_what_the_unit_allows(tmp_path: Path, analyze: str) -> None:
+@pytest.fixture
+def state(tmp_path: Path, analyze: str) -> Path:
+    """An empty state folder of a service, where its limits can be imitated."""
     if os.geteuid() != 0:
         pytest.skip("only root can take so much away: run as root")
     if subprocess.run(["unshare", "--mount", "--ipc", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine gives no namespaces: run where it does, such as a virtual machine")
     if ctypes.util.find_library("seccomp") is None:
         part_missing("libseccomp", "systemd")
-    unit = REPOSITORY / "configs" / "systemd" / "labelwatch-edge.service"
-    assert {"socket", "execve", "prlimit64"} <= system_calls(settings(unit)["SystemCallFilter"])
-    state = tmp_path / "state"
-    state.mkdir()
     for folder in (tmp_path, *tmp_path.parents):  # nobody must be able to come here
         if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp/pytest-of-root"):
             folder.chmod(0o755)
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+def test_the_worker_lives_within_what_the_unit_allows(tmp_path: Path, state: Path) -> None:
+    unit = REPOSITORY / "configs" / "systemd" / "labelwatch-edge.service"
+    assert {"socket", "execve", "prlimit64"} <= system_calls(settings(unit)["SystemCallFilter"])
     config = state / "site.yaml"
     clip = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
     config.write_text(EDGE.format(port=free_port(), clip=clip))
@@ -109,3 +122,54 @@ def test_the_worker_lives_within_what_the_unit_allows(tmp_path: Path, analyze: s
     told = log.read_text()
     assert {"outbox.db", "identity.key", NAME} <= {file.name for file in (state / "state").iterdir()}, told
     assert "Traceback" not in told and "not permitted" not in told and "Read-only" not in told, told
+
+
+def test_the_hub_lets_boxes_in_and_shuts_them_out_within_what_the_unit_allows(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certs, "HUB_USER", "nobody")
+    folder, unit = tmp_path / "certs", tmp_path / "labelwatch-hub.service"
+    make_certificates(folder, ["broker.lan"], [], SystemClock().now())
+    shipped = REPOSITORY / "configs" / "systemd" / unit.name
+    unit.write_text(shipped.read_text(encoding="utf-8").replace("/etc/labelwatch/certs", str(folder)))
+    config, edge = state / "hub.yaml", tmp_path / "site.yaml"
+    files = {"ca_file": "ca.crt", "cert_file": "client.crt", "key_file": "client.key"}
+    broker = {"port": free_port(), **{key: str(folder / "hub" / file) for key, file in files.items()}}
+    config.write_text(yaml.safe_dump({"data_dir": "state", "port": 0, "certs_dir": str(folder), "broker": broker}))
+    edge.write_text("site: north\nedge: box-1\ncameras: [{name: dock, source: dock.mp4}]\n")
+    command = [
+        sys.executable, "-m", "tests.parts_systemd", str(unit), str(state),
+        sys.executable, "-m", "detector", "hub", str(config), "--lan",
+    ]  # fmt: skip
+    log = tmp_path / "log"
+    with log.open("wb") as told, subprocess.Popen(command, cwd=REPOSITORY, stdout=told, stderr=told) as hub:
+        try:
+            found = soon_match(r"labelwatch hub: https://[^/]*:(\d+)/", log, hub)
+            address = f"https://127.0.0.1:{found[1]}"
+            login = json.loads((state / "state" / "first-login.json").read_text())
+            headers = {"Sec-Fetch-Site": "same-origin"}
+            with httpx.Client(base_url=address, headers=headers, trust_env=False, verify=False) as browser:
+                assert browser.post("/login", data=login).status_code == 303
+                page = browser.post("/edges/codes", data={"site": "north", "edge": "box-1"}).text
+                code = re.search(r'class="secret code"[^>]*>([0-9A-Z-]+)<', page)
+                assert code, page
+                joined = join(address, code[1], load_edge(edge), SystemClock())
+                assert joined.trouble is None and "cert_file" in joined.missing["broker"]
+                before = (folder / "revoked" / "revoked.crl").read_bytes()
+                assert browser.post("/edges/north/box-1/revoke").status_code == 303
+                assert (folder / "revoked" / "revoked.crl").read_bytes() != before
+            assert soon(lambda: "do not come in: [Errno 111]" in log.read_text()), "it could read what it connects by"
+            hub.send_signal(signal.SIGTERM)
+            assert hub.wait(60) == 0, log.read_text()
+        finally:
+            hub.kill()
+    said = log.read_text()
+    assert "Traceback" not in said and "not permitted" not in said and "Read-only" not in said, said
+
+
+def soon_match(form: str, log: Path, program: subprocess.Popen[bytes]) -> re.Match[str]:
+    """What a program says, once it has."""
+    assert soon(lambda: re.search(form, log.read_text()) or program.poll() is not None, 90), log.read_text()
+    found = re.search(form, log.read_text())
+    assert found, log.read_text()
+    return found

@@ -1,10 +1,14 @@
 """A folder comes in; an authority, certificates for broker, hub and edges, and a broker's configuration are in it then.
 
     authority/   ca.key, ca.crt, revoked.crl, issued/SERIAL.crt      stays with whoever runs the broker
-    broker/      mosquitto.conf, acl, passwords, ca.crt, server.*, revoked.crl, data/
+    broker/      mosquitto.conf, acl, passwords, ca.crt, server.*, data/
+    revoked/     revoked.crl, as the broker reads it
     hub/         ca.crt, client.*
     integrations/     the same, for the hub's link to other systems
     edges/SITE/EDGE/  ca.crt, client.*                  to be carried to that edge
+
+What root makes is given to those who need it, where they have users of their own: `broker` to the broker; all that the
+hub reads, issues and revokes by to the hub, which may write nothing that the broker starts with.
 
 Run again it keeps what is there, makes anew what ends soon, and adds what is asked for. Unlike the authority for
 phones (`hub.lan`) this one isn't held to local names: nobody installs it, it is named in two configurations only, and
@@ -19,7 +23,7 @@ import os
 import pwd
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,6 +60,8 @@ PORT = 8883
 LONGEST_CN = 64  # X.509's
 SHIPPED = "/etc/mosquitto/labelwatch"  # what the shipped configuration names
 BROKER_USER = "mosquitto"  # mosquitto becomes this user when root starts it
+HUB_USER = "labelwatch-hub"  # systemd runs the hub as this user (configs/systemd)
+LISTED = "revoked"
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 ALWAYS = ("localhost", "127.0.0.1", "::1")
 
@@ -156,7 +162,7 @@ def make_certificates(
         raise _wrong("--host", "", "is missing: name what the broker is reached by")
     with _named_errors(folder), _locked(folder, make=True):
         authority = _authority(folder, at, make=True)
-        for one in (broker, broker / "data", folder / HUB, folder / INTEGRATIONS):
+        for one in (broker, broker / "data", folder / LISTED, folder / HUB, folder / INTEGRATIONS):
             one.mkdir(mode=0o755, exist_ok=True)
         _write_crl(folder, authority, at, _revoked(folder))
         report = Made(folder, hosts[0] if hosts else _first_host(names), asked)
@@ -169,6 +175,7 @@ def make_certificates(
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             _have(report, authority, place, "client", f"{site}/{edge}", ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
         _write_broker(folder)
+        _give_to_hub(folder)
         report.ending = [
             (name, iso(held.not_valid_after_utc.timestamp())[:10])
             for name, held in _newest(folder).items()
@@ -439,15 +446,17 @@ def _write_crl(folder: Path, authority: Pair, at: datetime, revoked: dict[int, d
         one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since).build()
         builder = builder.add_revoked_certificate(one)
     made = builder.sign(authority.key, hashes.SHA256())
-    for place in ("authority", "broker"):
-        write_whole(folder / place / "revoked.crl", made.public_bytes(serialization.Encoding.PEM), mode=0o644)
+    (folder / LISTED).mkdir(mode=0o755, exist_ok=True)
+    older = folder / "broker" / "revoked.crl"  # read by a broker's configuration of before
+    for file in (*(folder / place / "revoked.crl" for place in ("authority", LISTED)), *([older] * older.exists())):
+        write_whole(file, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
 
 
 def _write_broker(folder: Path) -> None:
     """The shipped configuration with this folder's paths; passwords that are there stay."""
     broker = folder / "broker"
     text = resource("configs", "mosquitto", "labelwatch.conf").read_text(encoding="utf-8").replace(SHIPPED, str(folder))
-    user = _broker_user()
+    user = _user(BROKER_USER) or _user("root")
     if user is not None:
         text += f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user.pw_name}\n"
     write_whole(broker / "mosquitto.conf", text.encode(), mode=0o644)
@@ -455,17 +464,21 @@ def _write_broker(folder: Path) -> None:
     (broker / "passwords").touch(0o600)
     if user is not None:
         # mosquitto will refuse files of another group than its own.
-        for one in (
-            "", "data", "acl", "passwords", "server.key", "server.crt", "ca.crt", "revoked.crl", "mosquitto.conf",
-        ):  # fmt: skip
+        for one in ("", "data", "acl", "passwords", "server.key", "server.crt", "ca.crt", "mosquitto.conf"):
             os.chown(broker / one, user.pw_uid, user.pw_gid)
+    (broker / "revoked.crl").unlink(missing_ok=True)
 
 
-def _broker_user() -> pwd.struct_passwd | None:
-    """Who the broker will be when root starts it; `None` when it is started by whoever runs this."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(BROKER_USER)
-    except KeyError:
-        return pwd.getpwuid(0)
+def _give_to_hub(folder: Path) -> None:
+    """Let the hub's own user read, issue and revoke, where there is one."""
+    if (user := _user(HUB_USER)) is not None:
+        for place in ("authority", LISTED, HUB, INTEGRATIONS):
+            for one in (folder / place, *(folder / place).rglob("*")):
+                os.chown(one, user.pw_uid, user.pw_gid)
+
+
+def _user(name: str) -> pwd.struct_passwd | None:
+    """Of this machine, where root runs this and can give files away; `None` elsewhere, or where there is none."""
+    with suppress(KeyError):
+        return pwd.getpwnam(name) if os.geteuid() == 0 else None
+    return None
