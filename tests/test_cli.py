@@ -204,6 +204,17 @@ def test_a_configuration_that_may_not_be_read_is_told_as_such(
     assert "Permission denied (whoever runs this needs the right to read it)" in capsys.readouterr().err
 
 
+def test_a_data_folder_that_can_not_be_made_is_told_with_its_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    clip = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
+    lines = ["site: north", "edge: box-1", "data_dir: file/data", f"cameras: [{{name: dock, source: {clip}}}]"]
+    (tmp_path / "edge.yaml").write_text("\n".join(lines))
+    assert main(["run", str(tmp_path / "edge.yaml")]) == 1
+    assert f"labelwatch: data_dir {tmp_path}/file/data can't be made: Not a directory (" in capsys.readouterr().err
+
+
 def test_no_password_reaches_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     main(["check"])
     try:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,58 @@ def test_missing_files_and_secrets_are_told_at_once(tmp_path: Path, capsys: pyte
     assert [p["key"] for p in checked(path, capsys)] == [
         "cameras[0].source", "cameras[1].password_file", "broker.key_file",
     ]  # fmt: skip
+
+
+@contextmanager
+def nobody(home: Path) -> Iterator[None]:
+    """Without root's rights to read and write everything; `home` can be come to all the same."""
+    if os.geteuid():
+        yield
+        return
+    for folder in home.parents:
+        if folder.is_relative_to("/tmp/pytest-of-root"):
+            folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_what_this_user_may_not_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = tmp_path / "home"
+    path, secrets, data = home / "edge.yaml", home / "secrets", home / "data"
+    broker = {name: str(secrets / name) for name in ("ca_file", "cert_file", "key_file")}
+    for folder in (home, secrets, data):
+        folder.mkdir()
+    for file in (home / "camera", *map(Path, broker.values())):
+        file.write_text("secret")
+    path.write_text(changed(broker=broker, cameras__0__password_file="camera"))
+    assert main(["zones", str(path)]) == 0 and "of this file" in capsys.readouterr().out
+    assert checked(path, capsys) == []  # and all is imported
+    for one in (data, secrets / "key_file", home / "camera"):
+        one.chmod(0)
+    with nobody(home):
+        assert [p["key"] for p in checked(path, capsys)] == [
+            "data_dir", "broker.key_file", "cameras[0].password_file",
+        ]  # fmt: skip
+        assert main(["zones", str(path)]) == 2
+    assert "data_dir: can't be read and written" in capsys.readouterr().err
+    secrets.chmod(0)
+    with nobody(home):
+        assert {f"broker.{name}" for name in broker} <= {p["key"] for p in checked(path, capsys)}
+    for folder in (secrets, data):
+        folder.chmod(0o700)
+
+
+def test_what_systemd_hands_to_the_service_need_not_be_there_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = tmp_path / "edge.yaml", "/run/credentials/none-of-this-machine.service"
+    path.write_text(changed(cameras__1__password_file=f"{folder}/camera"))
+    assert checked(path, capsys) == []
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", folder)
+    assert [p["key"] for p in checked(path, capsys)] == ["cameras[1].password_file"]
 
 
 @pytest.mark.parametrize(

@@ -267,6 +267,10 @@ def test_a_hub_or_broker_that_is_not_there_is_told(edge: Path) -> None:
         join("http://127.0.0.1:9", make_code(), config, SystemClock())
     with pytest.raises(LabelwatchError, match="can't be reached"):
         try_broker(config, Broker(port=9), SystemClock())
+    files = {name: edge.with_name(name) for name in ("ca_file", "cert_file", "key_file")}
+    files["ca_file"].touch()
+    with pytest.raises(LabelwatchError, match=f"No such file.*{files['cert_file']}"):
+        try_broker(config, Broker(port=9, **files), SystemClock())
 
 
 def test_an_address_with_https_of_a_hub_without_tls_is_told_as_such(edge: Path) -> None:

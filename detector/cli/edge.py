@@ -86,10 +86,13 @@ def run_join(options: argparse.Namespace) -> int:
 
 def run_zones(options: argparse.Namespace) -> int:
     """`labelwatch zones`."""
-    from detector.config import load_edge, zones_as_yaml
+    from detector.config import check_data_dir, load_edge, zones_as_yaml
     from detector.edge.zoned import Zoned, dumped
 
-    zoned = Zoned(load_edge(options.config))
+    config = load_edge(options.config)
+    if shut := check_data_dir(config.data_dir, options.config):  # what was drawn is in there
+        raise ConfigError(shut)
+    zoned = Zoned(config)
     cameras = [camera for camera in zoned.config.cameras if options.camera in (None, camera.name)]
     if not cameras:
         known = ", ".join(camera.name for camera in zoned.config.cameras)

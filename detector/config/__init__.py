@@ -9,7 +9,7 @@ from text, `checks` asks the machine for the rest.
 """
 
 from detector.config.cameras import Camera, Mounting
-from detector.config.checks import check_broker, check_edge, check_file, check_hub
+from detector.config.checks import check_broker, check_data_dir, check_edge, check_file, check_hub
 from detector.config.connections import Broker, HubLink
 from detector.config.edge import Analysis, Buffers, EdgeConfig, Incidents, Rest, Supervision
 from detector.config.hub import (
@@ -70,6 +70,7 @@ __all__ = [
     "Zone",
     "ZoneKind",
     "check_broker",
+    "check_data_dir",
     "check_edge",
     "check_file",
     "check_hub",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from detector.config.connections import Broker
@@ -16,6 +16,7 @@ from detector.errors import ConfigError, MissingPart, Problem
 from detector.machine.resources import resource
 
 _ADDRESS = re.compile(r"/(?:rtsps?:|\d+(?:\.\d+){3}(?=[:/]|$)|[\w.-]+:\d+(?=/|$))", re.IGNORECASE)  # without a scheme
+AS_THAT_USER = "whoever runs this needs the right to; to check as that user: sudo -u USER labelwatch …"
 Named = tuple[str, str | None, Path | None]  # a secret's key, and where it is to be found
 
 
@@ -25,9 +26,11 @@ def check_file(path: Path) -> list[Problem]:
         tree = read_tree(path)
         if {"cameras", "site", "edge"} & tree.keys():
             edge = load_edge(path)
-            return check_edge(edge, path) + _hollow_secrets(path, _secrets_of_edge(edge))
+            told = check_edge(edge, path) + check_data_dir(edge.data_dir, path)
+            return told + _for_people(path, list(_secrets_of_edge(edge)), _files_of_edge(edge))
         hub = load_hub(path)
-        return check_hub(hub, path) + _hollow_secrets(path, _secrets_of_hub(hub))
+        told = check_hub(hub, path) + check_data_dir(hub.data_dir, path)
+        return told + _for_people(path, list(_secrets_of_hub(hub)), _files_of_hub(hub))
     except ConfigError as error:
         return error.problems
 
@@ -69,13 +72,19 @@ def check_hub(config: HubConfig, path: Path) -> list[Problem]:
     return problems + (check_broker(other, path, "integrations.broker") if other else [])
 
 
+def check_data_dir(folder: Path, path: Path) -> list[Problem]:
+    """A problem where the data folder is there and shut to us; one that is missing will be made."""
+    if not os.access(folder, os.F_OK) or os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        return []
+    return [Problem(str(path), "data_dir", f"can't be read and written: {folder}", AS_THAT_USER)]
+
+
 def check_broker(broker: Broker, path: Path, key: str = "broker") -> list[Problem]:
     """Problems of a broker section, which stands under `key`, that only the machine can tell."""
     problems = _secret_problems(path, key, broker.password_env, broker.password_file)
-    for name in ("ca_file", "cert_file", "key_file"):
-        file = getattr(broker, name)
+    for name, file in _files_of_broker(broker, key):
         if file and not _is_file(file):
-            problems.append(Problem(str(path), f"{key}.{name}", f"no such file: {file}", "check the path"))
+            problems.append(Problem(str(path), name, f"no such file: {file}", "check the path"))
     return problems
 
 
@@ -83,7 +92,7 @@ def _secret_problems(path: Path, key: str, env: str | None, file: Path | None, w
     problems, name = [], f"{key}.{what}" if key else what
     if env and env not in os.environ:
         problems.append(Problem(str(path), f"{name}_env", f"the variable {env} is not set", "export it"))
-    if file and not _is_file(file):
+    if file and not _is_file(file) and not _comes_with_service(file):
         problems.append(Problem(str(path), f"{name}_file", f"no such file: {file}", "check the path"))
     return problems
 
@@ -101,22 +110,45 @@ def _secrets_of_hub(config: HubConfig) -> Iterator[Named]:
         yield "integrations.broker.password", other.password_env, other.password_file
 
 
-def _hollow_secrets(path: Path, named: Iterable[Named]) -> list[Problem]:
-    """Secrets that are there with nothing in them.
+def _files_of_edge(config: EdgeConfig) -> Iterator[tuple[str, Path | None]]:
+    yield "hub.ca_file", config.hub.ca_file
+    yield from _files_of_broker(config.broker)
 
-    Told to people, who will have made a slip, but nothing that a worker ends for: it can watch the other cameras.
-    """
+
+def _files_of_hub(config: HubConfig) -> Iterator[tuple[str, Path | None]]:
+    yield from _files_of_broker(config.broker)
+    if other := config.integrations.broker:
+        yield from _files_of_broker(other, "integrations.broker")
+    yield "certs_dir", config.certs_dir and config.certs_dir / "authority" / "ca.key"
+
+
+def _files_of_broker(broker: Broker, key: str = "broker") -> list[tuple[str, Path | None]]:
+    return [(f"{key}.{name}", getattr(broker, name)) for name in ("ca_file", "cert_file", "key_file")]
+
+
+def _for_people(path: Path, secrets: Sequence[Named], files: Iterable[tuple[str, Path | None]]) -> list[Problem]:
+    """What people are told, but no worker ends for: it can watch the other cameras, and keep what it has to say."""
+    unread = [
+        Problem(str(path), name, f"can't be read: {file}", AS_THAT_USER)
+        for name, file in (*files, *((f"{name}_file", file) for name, _, file in secrets))
+        if file and _is_file(file) and not _may_read(file)
+    ]
+    return unread + _hollow_secrets(path, secrets)
+
+
+def _hollow_secrets(path: Path, named: Iterable[Named]) -> list[Problem]:
+    """Secrets that are there with nothing in them."""
     problems, hint = [], "put the secret there, or take the key out"
     for name, env, file in named:
         if env and env in os.environ and not os.environ[env].strip():
             problems.append(Problem(str(path), f"{name}_env", f"the variable {env} is empty", hint))
-        if file and file.is_file():  # what comes by a pipe can be read once only, by whom it is for
+        if file and _may_read(file) and file.is_file():  # a pipe can be read once only, by whom it is for
             try:
                 if not file.read_text(encoding="utf-8").strip():
                     problems.append(Problem(str(path), f"{name}_file", f"is empty: {file}", hint))
             except OSError as error:
                 reason = f"{file} can't be read: {error.strerror}"
-                problems.append(Problem(str(path), f"{name}_file", reason, "check who may read it"))
+                problems.append(Problem(str(path), f"{name}_file", reason, "check the disk"))
             except UnicodeDecodeError:
                 problems.append(Problem(str(path), f"{name}_file", f"is not UTF-8 text: {file}", "save it as UTF-8"))
     return problems
@@ -132,5 +164,17 @@ def _is_known(model: str) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is something to read; a pipe will do, a folder won't."""
-    return path.exists() and not path.is_dir()
+    """Whether there is something to read, or may be, in a folder that is shut to us; a pipe will do, a folder won't."""
+    try:
+        return path.exists() and not path.is_dir()
+    except PermissionError:
+        return True
+
+
+def _may_read(path: Path) -> bool:
+    return os.access(path, os.R_OK, effective_ids=True)
+
+
+def _comes_with_service(path: Path) -> bool:
+    """Whether systemd puts a secret there for a service that it runs (LoadCredential), which we are no part of."""
+    return path.is_relative_to("/run/credentials") and os.environ.get("CREDENTIALS_DIRECTORY") != str(path.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -120,4 +121,4 @@ class EdgeConfig(Settings):
     def unused_certificate(self) -> Path | None:
         """The broker's certificate that joining has brought, where nothing here says that it is to be shown."""
         shows = self.broker.cert_file or self.broker.username
-        return None if shows or not (self.data_dir / CERTIFICATE).is_file() else self.data_dir / CERTIFICATE
+        return None if shows or not os.access(self.data_dir / CERTIFICATE, os.F_OK) else self.data_dir / CERTIFICATE

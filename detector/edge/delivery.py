@@ -15,7 +15,7 @@ from detector.clock import Clock
 from detector.config import EdgeConfig
 from detector.edge.watchdog import Part
 from detector.edge.zoned import Zoned
-from detector.errors import WireError
+from detector.errors import StoreError, WireError
 from detector.tuned import Tuned
 
 if TYPE_CHECKING:
@@ -84,7 +84,11 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     from detector.alerts.trust import HubTrust
     from detector.alerts.uploads import ClipUploads
 
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "make it, and give it to the user that runs this"
+        raise StoreError(f"data_dir {config.data_dir} can't be made: {error.strerror} ({hint})") from error
     key = load_identity(config.data_dir)
     topics = wire.Topics(config.site, config.edge)
     with ExitStack() as stack:

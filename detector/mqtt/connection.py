@@ -145,6 +145,8 @@ def client_for(
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password())
     if broker.ca_file is not None:
+        for file in filter(None, (broker.ca_file, broker.cert_file, broker.key_file)):
+            file.open("rb").close()  # OpenSSL doesn't say which it is that can't be
         client.tls_set(
             ca_certs=str(broker.ca_file),
             certfile=str(broker.cert_file) if broker.cert_file else None,
