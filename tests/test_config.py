@@ -110,6 +110,10 @@ BAD_EDGES = [
         "cameras[0].zones[0].polygon", "no area", "in order", id="all on a line",
     ),
     pytest.param(
+        changed(**{f"{ZONE}__polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}),
+        "cameras[0].zones[0].polygon", "edges cross", "", id="a bow tie",
+    ),
+    pytest.param(
         changed(**{f"{ZONE}__polygon": [[0, 0], [640, 0], [1, 1]]}),
         "cameras[0].zones[0].polygon[1][0]", "less than or equal to 1", "shares", id="pixels",
     ),

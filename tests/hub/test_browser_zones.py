@@ -192,6 +192,11 @@ def test_what_the_edge_would_refuse_is_refused_before_it_is_sent(
 ) -> None:
     page = live.page(browser, complaints, viewport=DESK)
     page.locator("details.by-hand summary").click()
+    bow_tie = [{"name": "tie", "kind": "ignore", "polygon": [[0, 0], [0.2, 0.2], [0.2, 0], [0, 0.2]], "was": None}]
+    page.fill("#draft", json.dumps([*drafted(page), *bow_tie]))
+    page.locator("#draft").blur()
+    assert page.inner_text("#wrong") == "tie: 边线交叉或碰在一起了。"
+    page.click("[data-do=undo]")
     over_all = [{"name": "all", "kind": "ignore", "polygon": ALL, "was": None}]
     first, *others = drafted(page)
     page.fill("#draft", json.dumps([*over_all, first, *others]))

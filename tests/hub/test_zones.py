@@ -243,6 +243,7 @@ def test_noise_is_no_picture(noise: bytes) -> None:
     ("polygon", "key"),
     [
         (BOW_TIE, "zones_crossing"),
+        ([[0, 0], [1, 1], [1, 0], [0, 1]], "zones_crossing"),  # its halves are as large as each other
         ([[0, 0], [1, 0], [0.5, 0], [0, 1]], "zones_crossing"),
         ([[0, 0], [1, 0], [1, 0], [0, 1]], "zones_crossing"),
         ([[0, 0], [1, 0]], "zones_few_points"),

@@ -94,8 +94,8 @@ function trouble(zone) {
   if (!namesakes.every((other) => isMouth(other) && isMouth(zone))) return said.twice;
   if (zone.polygon.length < 3) return said.few;
   if (zone.polygon.length > Number(said.mostPoints)) return said.many;
-  if (area(zone.polygon) < LEAST_AREA) return said.area;
-  return crosses(zone.polygon) ? said.crossing : "";
+  if (zone.polygon.length > 3 && crosses(zone.polygon)) return said.crossing; // first: halves of a bow tie cancel out
+  return area(zone.polygon) < LEAST_AREA ? said.area : "";
 }
 
 // What is shown
