@@ -69,6 +69,7 @@ def replay(
     fast_scan: bool = False,
     expect: Callable[[float], None] = lambda work: None,
     progress: Progress = lambda step: None,
+    say: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
     """Run recordings through the stages and write the results to `out`.
 
@@ -88,6 +89,7 @@ def replay(
         fast_scan: Look at key frames first, and at the rest only round those in which something changed.
         expect: Told how much there is to be done, as `Step.bytes` counts it.
         progress: Told each step, about one for a second of footage.
+        say: Told before, in words, what is done, with every file.
 
     Returns:
         The summary, as written.
@@ -102,8 +104,9 @@ def replay(
 
     began = time.monotonic()
     with _own(out):
-        archive = gather(paths, out)
-        cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone)
+        archive = gather(paths, out, say)
+        cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone, say=say)
+        say(f"{len(archive.files)} files of {len(cameras)} cameras: about to look at them")
         work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]
         looks = LookFolder(out / "looks")
         waiting = [one for one in work if not (resume and _finished(one))]

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from detector.config import Camera, EdgeConfig
 from detector.errors import SourceUnavailable
 from detector.recorded.archive import Archive, gather
+from detector.recorded.recordings import sessions
 
 
 def put(folder: Path, **files: str) -> Path:
@@ -186,3 +188,15 @@ def test_a_folder_that_can_t_be_read_isn_t_said_to_be_empty(tmp_path: Path, monk
 def test_a_file_that_is_named_is_read_whatever_its_suffix(tmp_path: Path) -> None:
     odd = put_one(tmp_path / "recording.bin", "1")
     assert gather([odd]).files == [odd]
+
+
+def test_whoever_waits_is_told_how_many_files_are_found_and_asked(tmp_path: Path) -> None:
+    for name in ("a/1.mp4", "a/2.mp4", "a/notes.txt", "b/3.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    told: list[str] = []
+    found = gather([tmp_path], say=told.append)
+    assert told[3] == "finding recordings: 2 so far" and told[-1] == "telling copies apart: 3 of 3 files"
+    config = EdgeConfig(site="north", edge="box", cameras=[Camera(name="cam1", source="rtsp://10.0.0.2/1")])
+    sessions(found.files, config, None, say=told.append)
+    assert told[-1] == "asking files when they begin: 3 of 3"

@@ -42,9 +42,26 @@ def test_in_a_log_it_is_a_line_now_and_then(
 ) -> None:
     clock = Ticks()
     monkeypatch.setattr("detector.machine.progress.time.monotonic", clock)
-    with replay_progress() as (expect, step):
+    with replay_progress() as (expect, step, _):
         expect(100.0)
         for _ in range(10):
             clock.now += 10.0
             step(Step("gate", 60.0, 10.0))
-    assert [line.split(" %")[0] for line in capsys.readouterr().err.splitlines()] == ["30", "60", "90"]
+    assert [line.split(" %")[0] for line in capsys.readouterr().err.splitlines()] == ["10", "40", "70", "100"]
+
+
+def test_what_comes_before_a_replay_is_told_too_once_it_takes_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Ticks()
+    monkeypatch.setattr("detector.machine.progress.time.monotonic", clock)
+    with replay_progress() as (expect, step, say):
+        for number in range(1, 5):
+            say(f"finding recordings: {number} so far")
+            clock.now += 3.0
+        expect(100.0)
+        for _ in range(4):
+            clock.now += 3.0
+            step(Step("gate", 60.0, 10.0))
+    told = [line.split(" %")[0] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["finding recordings: 3 so far", "20"]

@@ -456,7 +456,9 @@ def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done
         f"{folder}/locked: the folder can't be read: Permission denied",
     ]
     assert_said_in_chinese(summary)
-    assert f"not read: {folder}/locked: the folder" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"not read: {folder}/locked: the folder" in said
+    assert "one of them is not to be had just now" in said and "--resume tries again" in said
     assert "All recordings were seen" not in (out / "report.html").read_text(encoding="utf-8")
 
 

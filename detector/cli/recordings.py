@@ -104,12 +104,12 @@ def run_replay(options: argparse.Namespace) -> int:
     start = time_of("--start", options.start, ZoneInfo(options.timezone or config.timezone))
     pattern = Pattern(options.pattern) if options.pattern else None
     crew = _cluster(options)
-    with replay_progress() as (expect, progress):
+    with replay_progress() as (expect, progress, say):
         summary = replay(
             options.paths, config, options.out,
             start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
             crew=crew, keep_looks=options.keep_looks, fast_scan=options.fast_scan,
-            expect=expect, progress=progress,
+            expect=expect, progress=progress, say=say,
         )  # fmt: skip
     if options.json and not options.publish:
         print(json.dumps(summary, ensure_ascii=False))
@@ -128,6 +128,10 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
     if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
         print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
+    if later := sum(file.get("transient", False) for file in summary["recordings"]):
+        number = "one of them is" if later == 1 else f"{later} of them are"
+        told = "not to be had just now, by the disk or the network"
+        print(f"labelwatch: {number} {told}: the same command with --resume tries again", file=sys.stderr)
     strange = [one_line(camera["title"]) for camera in summary["cameras"] if not camera["configured"]]
     if strange:
         others = f" and {len(strange) - FEW} more" if len(strange) > FEW else ""

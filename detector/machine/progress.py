@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 LINE_EVERY_S = 30.0  # where lines are kept, in a log
+FIRST_LINE_S = 5.0  # until then whoever waits is told nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +63,31 @@ class ReplayMeter:
 
 
 @contextmanager
-def replay_progress() -> Iterator[tuple[Callable[[float], None], Callable[[Step], None]]]:
-    """A bar of a replay with the time that is left: what to tell the expected bytes, and each step."""
+def replay_progress() -> Iterator[tuple[Callable[[float], None], Callable[[Step], None], Callable[[str], None]]]:
+    """A bar of a replay with the time that is left: what to tell the expected bytes, each step, and what comes before.
+
+    In words, and as often as there is anything new.
+    """
     meter = ReplayMeter()
     if not sys.stderr.isatty():
-        said_at = time.monotonic()
+        due_at = time.monotonic() + FIRST_LINE_S
+
+        def told(words: Callable[[], str]) -> None:
+            nonlocal due_at
+            if time.monotonic() >= due_at:
+                due_at = time.monotonic() + LINE_EVERY_S
+                print(words(), file=sys.stderr, flush=True)
+
+        def expect(total_bytes: float) -> None:
+            nonlocal due_at
+            meter.expect(total_bytes)
+            due_at = min(due_at, time.monotonic() + FIRST_LINE_S)
 
         def line(step: Step) -> None:
-            nonlocal said_at
             meter.add(step)
-            if time.monotonic() - said_at >= LINE_EVERY_S:
-                said_at = time.monotonic()
-                print(meter.words(), file=sys.stderr, flush=True)
+            told(meter.words)
 
-        yield meter.expect, line
+        yield expect, line, lambda what: told(lambda: what)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -87,7 +99,7 @@ def replay_progress() -> Iterator[tuple[Callable[[float], None], Callable[[Step]
             meter.add(step)
             bar.update(task, completed=meter.share, description=meter.words())
 
-        yield meter.expect, advance
+        yield meter.expect, advance, lambda what: bar.update(task, description=what)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import filecmp
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +41,9 @@ class Archive:
     unread: list[Passed] = field(default_factory=list)
 
 
-def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
+def gather(
+    paths: Iterable[Path], results: Path | None = None, say: Callable[[str], None] = lambda what: None
+) -> Archive:
     """Everything that these paths mean.
 
     A file is taken as it is; a folder with all folders in it, for what has a suffix of video; a path with `*`, `?` or
@@ -50,6 +52,7 @@ def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
     Args:
         paths: Files, folders and globs.
         results: Folder of a replay's results; no clip in it is taken for a recording on the way through a folder.
+        say: Told, in words, what is done, with every file.
 
     Raises:
         SourceUnavailable: A path means nothing, or no video at all.
@@ -60,7 +63,7 @@ def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
         before, unread = len(found.files), len(found.unread)
         for match in _meant(path):
             if match.is_dir():
-                _walk(match, found, ours)
+                _walk(match, found, ours, say)
             else:
                 _take(match, found)
         if len(found.files) == before:
@@ -69,7 +72,7 @@ def gather(paths: Iterable[Path], results: Path | None = None) -> Archive:
             nothing = path.is_dir() and not any(path.iterdir())
             why = "the folder is empty: is the disk or share mounted?" if nothing else "no video file in this folder"
             raise SourceUnavailable(f"{path}: {why}")
-    found.files, again = _once(found.files)
+    found.files, again = _once(found.files, say)
     found.passed += again
     return found
 
@@ -88,7 +91,7 @@ def _meant(path: Path) -> list[Path]:
     return sorted(matches, key=natural)
 
 
-def _walk(folder: Path, into: Archive, ours: Collection[Path]) -> None:
+def _walk(folder: Path, into: Archive, ours: Collection[Path], say: Callable[[str], None]) -> None:
     def unreadable(error: OSError) -> None:
         into.unread.append(Passed(Path(error.filename), f"the folder can't be read: {error.strerror}"))
 
@@ -99,6 +102,7 @@ def _walk(folder: Path, into: Archive, ours: Collection[Path]) -> None:
         folders[:] = sorted((n for n in folders if n not in left), key=lambda name: natural(Path(name)))
         for name in sorted(names, key=lambda name: natural(Path(name))):
             path = Path(top, name)
+            say(f"finding recordings: {len(into.files)} so far")
             if name in OTHERS_OWN:
                 continue
             if path.suffix.lower() in SUFFIXES:
@@ -120,13 +124,14 @@ def _take(path: Path, into: Archive) -> None:
         into.passed.append(Passed(path, "no file, but a pipe, socket or device"))
 
 
-def _once(files: list[Path]) -> tuple[list[Path], list[Passed]]:
+def _once(files: list[Path], say: Callable[[str], None]) -> tuple[list[Path], list[Passed]]:
     """Files without those that are there already, by another path or as a copy; a name that tells the time is kept."""
     kept: list[Path] = []
     again: list[Passed] = []
     place: dict[Path, int] = {}
     known = _Known()
-    for path in files:
+    for n, path in enumerate(files, 1):
+        say(f"telling copies apart: {n} of {len(files)} files")
         try:
             twin = known.twin_of(path)
         except OSError:

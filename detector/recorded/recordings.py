@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -98,6 +98,7 @@ def sessions(
     *,
     pattern: Pattern | None = None,
     zone: str | None = None,
+    say: Callable[[str], None] = lambda what: None,
 ) -> list[Session]:
     """Files sorted into sessions, one for each camera.
 
@@ -108,11 +109,13 @@ def sessions(
             out, each file's name tells, or else what its container says, or else its date.
         pattern: How files are named, where `read_name` doesn't know it by itself.
         zone: Time zone of the recorder's clock; the configuration's when left out.
+        say: Told, in words, what is done, with every file.
     """
     named = [(path, read_name(path, zone or config.timezone, pattern)) for path in paths]
     of_camera = apart([(path, camera_of(path, config.cameras, name)) for path, name in named], config.cameras)
     found: dict[str, list[Piece]] = {}
-    for (path, camera), (_, name) in zip(of_camera, named, strict=True):
+    for n, ((path, camera), (_, name)) in enumerate(zip(of_camera, named, strict=True), 1):
+        say(f"asking files when they begin: {n} of {len(named)}")
         others = found.setdefault(camera.name, [])
         if start is not None:
             first = Piece(path, camera, start, "option", start, name.length_s)
