@@ -1,7 +1,8 @@
 """Batch: recordings through the same stages as live; recordings enter, a folder of incidents leaves.
 
 OUT/incidents.jsonl  one line an incident, its final state
-OUT/summary.json     what was covered, what could not be read and why, and what it cost
+OUT/summary.json     what was covered, what could not be read and why, and what it cost; of tens of thousands of files
+                     only those with something to tell, and all in recordings.jsonl, gaps.jsonl, overlaps.jsonl
 OUT/report.html      the same for a person; incidents.csv, exposed.csv and people.csv for a spreadsheet
 OUT/clips            of each incident, and what was seen meanwhile (`detector.media.sides`)
 OUT/snapshots
@@ -46,6 +47,7 @@ from detector.recorded.recordings import Session, as_text, sessions
 if TYPE_CHECKING:
     from detector.recorded.archive import Archive
 
+MOST_LISTED = 10_000  # files, and gaps and overlaps between them, in summary.json: 2 MB of each
 LOOKERS_A_JUDGE = 8  # a judge keeps up with about that many
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -92,7 +94,7 @@ def replay(
         say: Told before, in words, what is done, with every file.
 
     Returns:
-        The summary, as written.
+        The summary, with all files.
 
     Raises:
         SourceUnavailable: A path is no video file and no folder with any.
@@ -136,7 +138,7 @@ def replay(
             model=model_of(config.analysis),
             known={camera.name for camera in config.cameras},
         )
-        write_whole(out / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1), lasting=False)
+        _write_summary(out, summary)
         census = {result.camera: result.census for result in results.values() if result.census}
         write_report(out, summary, incidents, config, census)
         if not keep_looks:
@@ -295,3 +297,28 @@ def _summary(
         "passed_over": [{"file": as_text(one.path), "why": as_text(one.why)} for one in archive.passed],
         "model": model,
     }
+
+
+def _write_summary(out: Path, summary: dict[str, Any]) -> None:
+    """Write the summary; a list longer than a program wants to read at once goes to a file of its own, a line each."""
+    shown = dict(summary)
+    for name in ("recordings", "gaps", "overlaps"):
+        entries, whole = summary[name], out / f"{name}.jsonl"
+        if len(entries) <= MOST_LISTED:
+            whole.unlink(missing_ok=True)  # of an earlier run
+            continue
+        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+        write_whole(whole, lines, lasting=False)
+        if name == "recordings":
+            shown[name] = list(filter(_is_remarkable, entries))[:MOST_LISTED]
+        else:  # the longest, in order
+            longest = sorted(range(len(entries)), key=lambda n: -entries[n]["seconds"])[:MOST_LISTED]
+            shown[name] = [entries[n] for n in sorted(longest)]
+        shown.setdefault("shortened", {})[name] = {"listed": len(shown[name]), "of": len(entries), "all": whole.name}
+    write_whole(out / "summary.json", json.dumps(shown, ensure_ascii=False, indent=1), lasting=False)
+
+
+def _is_remarkable(file: dict[str, Any]) -> bool:
+    """Whether there is more to tell of a file than that it was read, from when on, and how long it is."""
+    told = file.keys() - {"camera", "file", "start", "start_known_by", "seconds", "damaged_pictures", "key_frames_only"}
+    return bool(told or file.get("damaged_pictures"))

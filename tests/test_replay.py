@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import av
 import numpy as np
 import pytest
+import yaml
 
 from detector.alerts.cutting import cut_recording
 from detector.cli import main
@@ -199,6 +200,33 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     assert summary["frames_inferred"] > 10
     assert "empty.mp4" in capsys.readouterr().err
     assert "empty.mp4" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_summary_of_very_many_files_lists_what_is_remarkable_and_all_in_files_beside_it(
+    glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.replay.MOST_LISTED", 2)
+    starts, out = (0, 10, 30, 40, 50), tmp_path / "out"
+    files = [make_video(tmp_path / f"gate_202611010926{at:02}.mkv", seconds=3, fps=5) for at in starts]
+    files[1].write_bytes(b"no video")
+    summary = replay(files, glancing, out)
+    told = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    whole = {name: (out / f"{name}.jsonl") for name in ("recordings", "gaps")}
+    assert {name: list(map(json.loads, file.read_text().splitlines())) for name, file in whole.items()} == {
+        name: summary[name] for name in whole
+    }
+    assert [file["file"] for file in told["recordings"]] == [str(files[1])] and len(summary["recordings"]) == 5
+    assert [round(gap["seconds"]) for gap in summary["gaps"]] == [27, 7, 7]
+    assert told["gaps"] == summary["gaps"][:2]
+    assert told["shortened"] == {
+        "recordings": {"listed": 1, "of": 5, "all": "recordings.jsonl"},
+        "gaps": {"listed": 2, "of": 3, "all": "gaps.jsonl"},
+    }
+    assert told["hours_covered"] == summary["hours_covered"] and not (out / "overlaps.jsonl").exists()
+    monkeypatch.undo()
+    again = replay(files, glancing, out, resume=True)
+    assert json.loads((out / "summary.json").read_text(encoding="utf-8")) == again
+    assert not any(file.exists() for file in whole.values())
 
 
 def test_gaps_and_overlaps_between_files_are_told(glancing: EdgeConfig, tmp_path: Path) -> None:
