@@ -202,6 +202,29 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     assert "empty.mp4" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_two_recorders_that_name_their_files_alike_are_told_apart_by_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n, folder in enumerate(("nvr1", "nvr2", "nvr2/export")):
+        clip = tmp_path / "footage" / folder / f"NVR_ch1_main_2026110109260{n}_20261101093000.mkv"
+        make_video(clip, seconds=12, fps=5, size=(320, 240 + 2 * n))
+    config, out = write_config(tmp_path), tmp_path / "out"
+    command = ["replay", str(tmp_path / "footage"), "--config", str(config), "--out", str(out)]
+    assert main(command) == 0
+    said = capsys.readouterr().err
+    assert "NVR_ch1_main: 2 files show a time that another shows, too: there one of them is seen" in said
+    assert f"in {tmp_path}/footage/nvr1, {tmp_path}/footage/nvr2, {tmp_path}/footage/nvr2/export: " in said
+    assert 'recordings: ["nvr2/*/*"]' in said
+    cameras = [{"name": f"gate-{n}", "source": "rtsp://10.0.0.2/1", "recordings": [f"nvr{n}/NVR_*"]} for n in (1, 2)]
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"cameras": cameras}))
+    (tmp_path / "footage" / "nvr2" / "export").rename(tmp_path / "elsewhere")
+    assert main(command) == 0
+    assert "a time that another shows" not in capsys.readouterr().err
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert [camera["camera"] for camera in summary["cameras"]] == ["gate-1", "gate-2"]
+    assert summary["hours_covered"] == pytest.approx(24 / 3600, abs=1e-4)
+
+
 def test_a_summary_of_very_many_files_lists_what_is_remarkable_and_all_in_files_beside_it(
     glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

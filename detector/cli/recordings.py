@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +32,8 @@ if TYPE_CHECKING:
     from detector.recorded.dask_crew import DaskCrew
 
 
-FEW = 5  # cameras named where more are meant
+FEW = 5  # cameras or folders named where more are meant
+OVERLAP_S = 10.0  # recorders begin a file some seconds before the one before it ends
 
 
 def add_verbs(verb: Verb) -> None:
@@ -139,6 +144,8 @@ def run_replay(options: argparse.Namespace) -> int:
         hint = "`recordings` of a camera says which files are its"
         names = ", ".join(strange[:FEW])
         print(f"labelwatch: not in {options.config}: {names}{others}: {told}: {hint}", file=sys.stderr)
+    for line in _seen_once(summary):
+        print(f"labelwatch: {line}", file=sys.stderr)
     dated = [file["file"] for file in summary["recordings"] if file["start_known_by"] == FILE_DATE and file["seconds"]]
     if dated:
         number = "one file" if len(dated) == 1 else f"{len(dated)} files"
@@ -154,6 +161,35 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: {one_line(name)}: {told}", file=sys.stderr)
     code = _publish(options, config, summary) if options.publish else FINE
     return FAILED if summary["unreadable"] else code
+
+
+def _seen_once(summary: dict[str, Any]) -> Iterator[str]:
+    """Of each camera, whether its files show a time more than once: two recorders may name their files alike."""
+    later = {one["before"] for one in summary["overlaps"] if one["seconds"] >= OVERLAP_S}
+    folders: defaultdict[str, Counter[Path]] = defaultdict(Counter)
+    numbers: Counter[str] = Counter()
+    for before, file in pairwise(summary["recordings"]):
+        if file["file"] in later and before["camera"] == file["camera"]:
+            numbers[file["camera"]] += 1
+            folders[file["camera"]].update(Path(one["file"]).absolute().parent for one in (before, file))
+    titles = {camera["camera"]: camera["title"] for camera in summary["cameras"]}
+    for camera, number in numbers.most_common(MOST_TOLD):
+        files = "one file shows" if number == 1 else f"{number} files show"
+        told = f"{titles[camera]}: {files} a time that another shows, too: there one of them is seen"
+        if len(lie := sorted(folders[camera])) > 1:
+            others = f" and {len(lie) - FEW} more folders" if len(lie) > FEW else ""
+            told += (
+                f"; they lie in {', '.join(map(str, lie[:FEW]))}{others}: if these are of two cameras, give each its"
+            )
+            told += f' own by recordings: ["{_form_of(lie)}"]'
+        yield one_line(told)
+
+
+def _form_of(folders: Sequence[Path]) -> str:
+    """A form as `recordings` has them, of what lies in one of several folders or below it: `nvr1/*`, `nvr1/*/*`."""
+    shared = os.path.commonpath(folders)
+    parts = folders[-1].relative_to(shared).parts
+    return "/".join([parts[0], *["*"] * len(parts)])
 
 
 def _publish(options: argparse.Namespace, config: EdgeConfig, summary: dict[str, Any]) -> int:

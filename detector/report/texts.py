@@ -66,7 +66,7 @@ ZH = {
     "glanced": "画面没有变化时不逐帧细看：{n} 帧细看，{passed} 帧略过。",
     "key_frames": "颜色浅的 {hours} 只看了关键帧（--fast-scan），很短的动作可能没看到。",
     "gaps": "文件之间没有录像",
-    "overlaps": "文件之间重叠（只看一次；如果是两台摄像机，请在配置里写 recordings；"
+    "overlaps": "文件之间重叠（只看一次；如果是两台摄像机，请在配置里写 recordings，不同文件夹可写 nvr1/*；"
     "如果录像机的时间被往回拨过，请把重复的那一段单独回放）",
     "passed": "没有看：不是录像，或同一段录像已经看过",
     "damaged": "有损坏的画面",
@@ -139,8 +139,9 @@ EN = {
     "glanced": "Where nothing moved, frames were passed over: {n} were looked at closely, {passed} were not.",
     "key_frames": "Pale: {hours} of which only key frames were looked at (--fast-scan); brief acts may be missed.",
     "gaps": "No recording between files",
-    "overlaps": "Files that overlap (seen once; if these are two cameras, say so with recordings in the configuration; "
-    "if the recorder's clock was put back, replay what comes twice by itself)",
+    "overlaps": "Files that overlap (seen once; if these are two cameras, say so with recordings in the configuration, "
+    "such as nvr1/* where folders tell them apart; if the recorder's clock was put back, replay what comes twice by "
+    "itself)",
     "passed": "Not looked at: no recordings, or there twice",
     "damaged": "Damaged pictures",
     "blind": "The camera could not see then",
