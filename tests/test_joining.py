@@ -162,6 +162,25 @@ def test_a_box_joins_works_changes_its_key_and_is_shut_out(home: Home) -> None:
             home.join_here(code)
 
 
+def test_a_box_that_lost_its_outbox_and_its_numbers_goes_on_and_nothing_is_lost_or_doubled(home: Home) -> None:
+    joined = home.join_here(home.code())
+    home.settings["broker"] = joined.broker.model_dump(mode="json", exclude_none=True)
+    home.write()
+    data, told = home.config.parent / "data", []
+    for life in range(2):
+        with home.box() as box:
+            told += [said(box) for _ in range(3)]
+            assert soon(lambda box=box: box.outbox.counts()["backlog"] == 0)
+            # Its reports, too: their numbers begin again with the clock, later than all before.
+            box.link.publish_health({"cameras": {}, "life": life})
+            assert soon(lambda n=life: [(e.health or {}).get("life") for e in home.hub.store.edges()] == [n])
+        for file in (*data.glob("outbox.db*"), data / "serial"):
+            file.unlink()
+    with home.hub.store.database.reading() as connection:
+        stored = connection.exec_driver_sql("SELECT id, seq FROM alerts ORDER BY number").all()
+    assert [tuple(row) for row in stored] == list(zip(told, (1, 2, 3, 1, 2, 3), strict=True))
+
+
 def answering(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str]:
     """A web server that answers as it likes; its address."""
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.alerts import serials as module
-from detector.alerts.serials import FILE, SPAN, Serials
+from detector.alerts.serials import FILE, SHORT_SPAN, SPAN, Serials
 
 NOON = 1_793_505_600.0
 
@@ -52,6 +52,15 @@ def test_the_file_is_written_once_an_hour_only(tmp_path: Path) -> None:
     watch.at += SPAN / 1000
     serials.next()
     assert (tmp_path / FILE).exists()
+
+
+def test_a_night_of_crashes_does_not_take_them_far_ahead_of_the_clock(tmp_path: Path) -> None:
+    watch, given_out = Watch(), []
+    for _ in range(1000):
+        given_out.append(Serials(watch, tmp_path).next())
+        assert given_out[-1] <= watch.at * 1000 + SPAN + SHORT_SPAN
+        watch.at += 15.0
+    assert given_out == sorted(set(given_out))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"-5", b"nan", b"9" * 400, str(2**60).encode()])
