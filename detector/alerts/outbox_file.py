@@ -13,11 +13,12 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from detector import __version__
 from detector.clock import Clock, iso
 from detector.errors import StoreError
 
@@ -27,6 +28,7 @@ ASIDE = ".corrupt-"
 NO_INDEX = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE)  # no room for the file of the WAL's index
 ASIDE_KEPT = 3  # of the files set aside; older ones are emptied, their names stay and are counted
 
+VERSION = 1  # raised where a labelwatch of before could no longer write to the file, or would misread it
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS alerts (
@@ -109,7 +111,7 @@ class OutboxFile:
         clock: Tells when a file was set aside.
 
     Raises:
-        StoreError: Another process has it open, or the file can't be opened.
+        StoreError: Another process has it open, or the file can't be opened, or is of a newer version.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -272,10 +274,17 @@ class OutboxFile:
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise _corrupt(found)
+            version = self.one("PRAGMA user_version")
+            if version > VERSION:
+                told = f"the outbox {self._path} was made by a newer labelwatch than {__version__}"
+                raise StoreError(f"{told}: start that version; nothing in it is touched")
             self._db.executescript(SCHEMA)
             if "phase" not in {row[1] for row in self.query("PRAGMA table_info(alerts)")}:
                 self._db.executescript(f"BEGIN; {PHASES} COMMIT;")
             self._db.executescript(INDEXES)
+            if version < VERSION:
+                with suppress(sqlite3.OperationalError):  # on a full disk the next start says so
+                    self._db.execute(f"PRAGMA user_version={VERSION}")
             first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
             try:

@@ -444,6 +444,26 @@ def test_an_outbox_of_an_older_version_is_taken_over(tmp_path: Path, open_outbox
     assert outbox.counts()["dropped"] == 8
 
 
+def test_an_outbox_of_a_newer_version_is_left_as_it_is_and_told(
+    tmp_path: Path, open_outbox: Open, fields: Fields
+) -> None:
+    file = tmp_path / "outbox.db"
+    outbox = open_outbox()
+    id_ = outbox.put(fields())
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute(f"PRAGMA user_version={version + 1}")
+    before = file.read_bytes()
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"made by a newer labelwatch than .*: start that version"):
+            open_outbox()
+    assert file.read_bytes() == before and not list(tmp_path.glob("*.corrupt-*"))
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute(f"PRAGMA user_version={version}")
+    assert [row.id for row in open_outbox().take_due(9)] == [id_]
+
+
 # What is new, and the backlog
 
 
