@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import mmap
 import os
+import sys
 import threading
 from collections import OrderedDict
 from functools import cache
@@ -99,7 +101,7 @@ class OpenVino:
             ModelError: The file can't be loaded, or the processor hasn't the precision.
         """
         try:
-            import openvino
+            openvino = _openvino()
         except ImportError as error:
             raise MissingPart(f"{precision} needs OpenVINO: .venv/bin/pip install -e '.[fast]'") from error
         self._core = openvino.Core()
@@ -152,11 +154,26 @@ def usable(runtime: str, precision: str) -> bool:
     """Whether this machine has a runtime that can compute so."""
     if runtime == "onnxruntime":
         return True
-    if importlib.util.find_spec("openvino") is None:
+    if importlib.util.find_spec("openvino") is None or not _may_write_code():
         return False
+    return precision != "bf16" or _has_bf16(_openvino().Core())
+
+
+def _openvino() -> Any:
+    """OpenVINO, which otherwise keeps an id of this machine and reports to its makers that it was loaded."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
-    return precision != "bf16" or _has_bf16(openvino.Core())
+    return openvino
+
+
+def _may_write_code() -> bool:
+    """Whether this process may run what it wrote, as OpenVINO does: a service may be kept from it."""
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+    except OSError:
+        return False
+    return True
 
 
 @cache

@@ -100,7 +100,8 @@ def choose(card: ModelCard, precision: str) -> Variant:
         )
     raise ModelError(
         f"{precision} of the model {card.name} can't run here: it needs OpenVINO (.venv/bin/pip install -e '.[fast]') "
-        "on a processor that has it; analysis.precision: fp32 or auto runs what there is"
+        "on a processor that has it, and in a service that may write code (MemoryDenyWriteExecute=no); "
+        "analysis.precision: fp32 or auto runs what there is"
     )
 
 
