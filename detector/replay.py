@@ -108,7 +108,7 @@ def replay(
     with _own(out):
         archive = gather(paths, out, say)
         cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone, say=say)
-        say(f"{len(archive.files)} files of {len(cameras)} cameras: about to look at them")
+        say(f"loading the model, for {len(archive.files)} files, cameras: {len(cameras)}")
         work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]
         looks = LookFolder(out / "looks")
         waiting = [one for one in work if not (resume and _finished(one))]
