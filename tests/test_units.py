@@ -72,6 +72,22 @@ def test_what_it_starts_exists_and_what_it_promises_is_kept(unit: Path) -> None:
     assert any("一" <= letter <= "鿿" for letter in unit.read_text(encoding="utf-8"))
 
 
+def test_the_broker_s_own_service_starts_what_certs_made(tmp_path: Path, analyze: str) -> None:
+    shipped = REPOSITORY / "configs" / "systemd" / "mosquitto.service.d"
+    (folder,) = settings(REPOSITORY / "configs" / "systemd" / "labelwatch-hub.service")["ReadWritePaths"]
+    started = f"/usr/sbin/mosquitto -c {folder.lstrip('-')}/broker/mosquitto.conf"
+    assert settings(shipped / "labelwatch.conf")["ExecStart"] == ["", started]
+    theirs = next(Path("/").glob("usr/lib/systemd/system/mosquitto.service"), None)
+    if theirs is None:
+        part_missing("mosquitto.service", "mosquitto")
+    assert theirs is not None
+    shutil.copy(theirs, tmp_path)
+    shutil.copytree(shipped, tmp_path / shipped.name)
+    command = [analyze, "verify", str(tmp_path / theirs.name)]
+    verified = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert verified.returncode == 0 and str(tmp_path) not in verified.stderr, verified.stderr
+
+
 EDGE = """\
 site: north
 edge: box-1
