@@ -215,6 +215,7 @@ def test_two_recorders_that_name_their_files_alike_are_told_apart_by_folders(
     assert "NVR_ch1_main: 2 files show a time that another shows, too: there one of them is seen" in said
     assert f"in {tmp_path}/footage/nvr1, {tmp_path}/footage/nvr2, {tmp_path}/footage/nvr2/export: " in said
     assert 'recordings: ["nvr2/*/*"]' in said
+    assert "All recordings were seen" not in (out / "report.html").read_text(encoding="utf-8")
     cameras = [{"name": f"gate-{n}", "source": "rtsp://10.0.0.2/1", "recordings": [f"nvr{n}/NVR_*"]} for n in (1, 2)]
     config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"cameras": cameras}))
     (tmp_path / "footage" / "nvr2" / "export").rename(tmp_path / "elsewhere")
@@ -223,6 +224,7 @@ def test_two_recorders_that_name_their_files_alike_are_told_apart_by_folders(
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert [camera["camera"] for camera in summary["cameras"]] == ["gate-1", "gate-2"]
     assert summary["hours_covered"] == pytest.approx(24 / 3600, abs=1e-4)
+    assert "All recordings were seen" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_summary_of_very_many_files_lists_what_is_remarkable_and_all_in_files_beside_it(

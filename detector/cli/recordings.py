@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 
 FEW = 5  # cameras or folders named where more are meant
-OVERLAP_S = 10.0  # recorders begin a file some seconds before the one before it ends
 
 
 def add_verbs(verb: Verb) -> None:
@@ -165,6 +164,8 @@ def run_replay(options: argparse.Namespace) -> int:
 
 def _seen_once(summary: dict[str, Any]) -> Iterator[str]:
     """Of each camera, whether its files show a time more than once: two recorders may name their files alike."""
+    from detector.report import OVERLAP_S
+
     later = {one["before"] for one in summary["overlaps"] if one["seconds"] >= OVERLAP_S}
     folders: defaultdict[str, Counter[Path]] = defaultdict(Counter)
     numbers: Counter[str] = Counter()

@@ -33,6 +33,7 @@ from detector.shifts import Shifts
 
 SHAPES = {"critical": "■", "warning": "▲", "info": "●"}
 MOST_LISTED = 50  # of what could not be seen, in each list; the rest is in summary.json
+OVERLAP_S = 10.0  # recorders begin a file some seconds before the one before it ends
 WEEKDAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 BLIND = frozenset({"tamper"})
 
@@ -77,6 +78,7 @@ def write_report(
     glanced_h = summary.get("hours_key_frames_only", 0.0)
     blind = [incident for incident in incidents if incident["kind"] in BLIND]
     reached = reaches(summary["cameras"], config)
+    twice = any(one["seconds"] >= OVERLAP_S for one in summary["overlaps"])  # and one of two was not looked at
     dated, after = (
         [file for file in summary["recordings"] if file["start_known_by"] == how and file["seconds"]]
         for how in (FILE_DATE, VAGUE)
@@ -103,7 +105,7 @@ def write_report(
         dated=dated,
         strange=[camera["title"] for camera in summary["cameras"] if not camera["configured"]],
         after=after,
-        missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far),
+        missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far or twice),
         glanced_h=glanced_h,
         zone=config.timezone,
         title=lambda camera: titles.get(camera, camera),
