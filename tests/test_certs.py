@@ -97,6 +97,18 @@ def test_what_the_hub_reads_and_issues_by_is_its_user_s_and_nothing_that_the_bro
         ) + len(theirs)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+def test_what_a_link_in_the_hub_s_folder_points_to_is_not_given_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certs, "HUB_USER", "nobody")
+    (shadow := tmp_path / "shadow").touch()
+    make_certificates(tmp_path / "certs", ["broker.lan"], [], NOON)
+    (tmp_path / "certs" / "authority" / "mine").symlink_to(shadow)
+    make_certificates(tmp_path / "certs", ["broker.lan"], [], NOON)
+    assert shadow.stat().st_uid == 0
+
+
 def test_a_broker_that_reads_the_list_in_its_own_folder_is_still_told(folder: Path) -> None:
     shutil.copy(folder / "revoked" / "revoked.crl", folder / "broker" / "revoked.crl")  # as it was made before
     assert revoke_edge(folder, "north", "box-1", NOON) == 1

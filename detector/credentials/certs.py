@@ -474,7 +474,7 @@ def _give_to_hub(folder: Path) -> None:
     if (user := _user(HUB_USER)) is not None:
         for place in ("authority", LISTED, HUB, INTEGRATIONS):
             for one in (folder / place, *(folder / place).rglob("*")):
-                os.chown(one, user.pw_uid, user.pw_gid)
+                os.chown(one, user.pw_uid, user.pw_gid, follow_symlinks=False)  # a link that the hub put there, alone
 
 
 def _user(name: str) -> pwd.struct_passwd | None:
