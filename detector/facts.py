@@ -49,7 +49,7 @@ FACTS: Mapping[str, Fact] = {
     "beside": Fact(rare=True),  # how many stayed with them without an act of their own
     "pace_per_min": PLAIN,
     "along_row": Fact(rare=True),
-    "other_zones": Fact(rare=True),  # names of those where some of it was done
+    "other_zones": Fact(rare=True),  # names of those where some of it was done, now or ever
     "crouched": Fact(largest=True),  # share of the acts done squatting
     "acts_told_earlier": Fact(rare=True),  # by the incident before, whose acts aren't counted again
     # Patterns of labels
@@ -100,6 +100,12 @@ def count(facts: Mapping[str, Any], name: str) -> int:
     if facts.get(name) is True:
         return 1
     return max(0, round(number(facts, name) or 0.0))
+
+
+def names(facts: Mapping[str, Any], name: str) -> list[str]:
+    """A fact that lists names; none for all else."""
+    value = facts.get(name)
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
 
 
 def holds(facts: Mapping[str, Any], name: str) -> bool:

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from detector.clock import unix
-from detector.facts import count, holds, number
+from detector.facts import count, holds, names, number
 from detector.values import Incident, IncidentKind
 
 LANGUAGES = ("zh", "en")
@@ -283,7 +283,7 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
     if scans := count(facts, "scans") if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0:
         items.append(say("scans" if photos else "scans_only", n=scans))
         items += [say("unsure")] if not photos and holds(facts, "unsure") else []
-    zones = [str(zone)[:LONGEST_KIND] for zone in _list(facts.get("other_zones"))[:MOST_ZONES]]
+    zones = [zone[:LONGEST_KIND] for zone in names(facts, "other_zones")[:MOST_ZONES]]
     items += [say("other_zones", zones=LIST_COMMA[say.language].join(zones))] if zones else []
     if IncidentKind.LINGERING in kinds:
         alone = number(facts, "parcels") == 0

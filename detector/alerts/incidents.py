@@ -5,8 +5,8 @@ A signal is the state of one finding. Findings of one place, people and time are
 - of one kind in one zone, when they follow each other within `join_s`;
 - of different kinds in one zone, when they do so and share a track, or one of them names no tracks, or they overlap in
   time;
-- in different zones, when they are of different kinds and share a track, or are of one kind and share an act: that is
-  one finding, told of another zone since its people went on there.
+- in different zones, when they are of different kinds and share a track, or are of one kind and an act was told of
+  both: its people, or some of them, went on there.
 
 A camera that was tampered with is never joined with anything. The incident is told as the gravest of its kinds
 (`severity.GRAVITY`) and keeps the id of its first signal when that changes. Two incidents that are already told stay
@@ -24,12 +24,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from functools import reduce
+from itertools import chain
 from math import inf, isfinite
 from typing import Any
 
 from detector.alerts.severity import GRAVITY, severity
 from detector.config import Incidents
-from detector.facts import FACTS, PLAIN, count, holds, number
+from detector.facts import FACTS, PLAIN, count, holds, names, number
 from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
 
 Key = tuple[IncidentKind, str | None]
@@ -52,6 +53,15 @@ class _Case:
     findings: dict[Key, Signal]
     told_at: float
     earlier: dict[Key, Signal] = field(default_factory=dict)
+
+    def gather(self, here: Key, acts: Iterable[Act]) -> None:
+        """Make findings of other zones in which some of these acts were told findings of this one, where they count."""
+        moved = [k for k, f in self.findings.items() if k != here and k[0] is here[0] and share_acts(f.acts, acts)]
+        for key in moved:
+            for findings, together in ((self.findings, joined), (self.earlier, added)):
+                if key in findings:
+                    finding = findings.pop(key)
+                    findings[here] = together(finding, findings[here]) if here in findings else finding
 
 
 class IncidentBook:
@@ -101,7 +111,7 @@ class IncidentBook:
 
     def _take(self, signal: Signal, at: float) -> IncidentUpdate | None:
         key = (signal.kind, signal.zone)
-        case = next((case for case in self._open if key in case.findings), None) or self._moved(signal)
+        case = self._that_told(signal)
         if case is None and signal.score < self.least_score.get(signal.kind, 0.0):
             self.held_back[signal.kind] += self._too_low.get(key) != signal.started_at
             self._too_low[key] = signal.started_at
@@ -117,6 +127,7 @@ class IncidentBook:
             incident = begun(self._site, fresh)
             self._open.append(_Case(incident, {key: fresh}, at))
             return IncidentUpdate(Phase.NEW, None, incident)
+        case.gather(key, fresh.acts)
         before, finding = case.incident, case.findings.get(key)
         if finding and is_anew(finding, fresh, self._window_s):
             case.earlier[key] = finding
@@ -125,16 +136,11 @@ class IncidentBook:
         case.incident = grown(before, finding, case.findings.values())
         return IncidentUpdate(Phase.UPDATE, before, case.incident)
 
-    def _moved(self, signal: Signal) -> _Case | None:
-        """The open incident with a finding that a signal goes on with in another zone, of which it is from now on."""
-        for case in self._open:
-            for key, finding in case.findings.items():
-                if finding.kind is signal.kind and share_acts(finding.acts, signal.acts):
-                    for findings in (case.findings, case.earlier):
-                        if key in findings:
-                            findings[signal.kind, signal.zone] = findings.pop(key)
-                    return case
-        return None
+    def _that_told(self, signal: Signal) -> _Case | None:
+        """The open incident that told a finding before, or told some of its acts of another zone."""
+        same = (case for case in self._open if (signal.kind, signal.zone) in case.findings)
+        moved = (case for case in self._open if share_acts(case.incident.acts, signal.acts))
+        return next(chain(same, moved), None)
 
     def _fitting(self, signal: Signal) -> _Case | None:
         """The open incident that a finding new to all of them belongs to."""
@@ -336,7 +342,8 @@ def begun(site: str, signal: Signal) -> Incident:
 def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Incident:
     """The incident with one more signal; severity and counts never fall.
 
-    Kind, zone and score are those of the gravest finding. Boxes, and the picture drawn from them, show something
+    Kind and zone are those of the gravest finding, of several sweeps that with the most photos, of others the latest;
+    the score is the best of that kind. Boxes, and the picture drawn from them, show something
     happening: those of a signal that only says an act is over would show somebody walking away.
 
     Args:
@@ -344,7 +351,7 @@ def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Inc
         signal: What is new.
         findings: All findings of the incident as they are now.
     """
-    by_gravity = sorted(findings, key=lambda finding: (GRAVITY.index(finding.kind), -finding.at))
+    by_gravity = sorted(findings, key=lambda f: (GRAVITY.index(f.kind), -count(f.facts, "photos"), -f.at))
     gravest = by_gravity[0]
     photographed = [finding for finding in reversed(by_gravity) if finding.kind is IncidentKind.LABEL_PHOTOGRAPHY]
     sweep = reduce(added, photographed) if photographed else None  # each zone counts its own
@@ -357,19 +364,30 @@ def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Inc
             incident,
             kind=gravest.kind,
             zone=gravest.zone,
-            score=gravest.score,
+            score=max(finding.score for finding in by_gravity if finding.kind is gravest.kind),
             severity=max(incident.severity, signal.severity, key=lambda severity: severity.rank),
             started_at=min(incident.started_at, signal.started_at),
             ended_at=max(incident.ended_at, signal.at),
             tracks=_sorted({*incident.tracks, *signal.tracks}),
             acts=tuple(sorted(acts.values(), key=_start)),
             labels_exposed=CountRange(*(max(counts) for counts in zip(*map(astuple, exposed), strict=True))),
-            facts=united([*told, sweep.facts] if sweep else told),
+            facts=united([*told, sweep.facts] if sweep else told) | _ever(incident, signal, gravest.zone),
             boxes=signal.boxes if happening else incident.boxes,
             private=signal.private if happening else incident.private,
             findings=tuple(dict.fromkeys(finding.kind for finding in by_gravity)),
         )
     )
+
+
+def _ever(incident: Incident, signal: Signal, zone: str | None) -> dict[str, Any]:
+    """Facts that hold once they were told: how many people it took at least, and where it was but for `zone`."""
+    facts: dict[str, Any] = {}
+    if most := max(count(each.facts, "people") for each in (incident, signal)):
+        facts["people"] = most
+    zones = {z for each in (incident, signal) for z in (each.zone, *names(each.facts, "other_zones"))}
+    if others := sorted(z for z in zones if z and z != zone):
+        facts["other_zones"] = others
+    return facts
 
 
 def _weighed(incident: Incident) -> Incident:

@@ -162,11 +162,12 @@ class SweepRule:
         noted = self._seen(act, zone, scene, known)
         counts_in = counts_in or zone.name
         self._noted.setdefault(counts_in, {})[key] = noted
-        counts_in = self._gather(noted.who, scene.at) or counts_in
+        home, left = self._gather(key, noted.who, scene.at)
+        counts_in = home or counts_in
         if noted.may_move_on(scene.at):
             self._quick.add(key)
-        if noted.may_count:
-            yield counts_in
+        if noted.may_count or left:
+            yield from (counts_in, *left)
         else:
             self._prune(counts_in, scene.at)
 
@@ -174,18 +175,25 @@ class SweepRule:
         """Name of the zone in which an act counts; `None` where it isn't known."""
         return next((zone for zone, acts in self._noted.items() if key in acts), None)
 
-    def _gather(self, who: int, at: float) -> str | None:
-        """Have what somebody did of late count in one zone, whose name it returns; `None` where they took no label."""
+    def _gather(self, newest: Key, who: int, at: float) -> tuple[str | None, list[str]]:
+        """Have what somebody did of late, a `newest` act the last, count in one zone.
+
+        Returns:
+            Name of that zone, `None` where they took no label; and of those where it counted with others' until now.
+        """
         theirs = [n for acts in self._noted.values() for n in acts.values() if n.who == who]
         lately = self._linked(theirs, at)
         if not lately:
-            return None
+            return None, []
         ((home, _),) = Counter(n.zone.name for n in reversed(lately)).most_common(1)
         since = lately[0].act.started_at - self._settings.window_s
-        for acts in [acts for zone, acts in self._noted.items() if zone != home]:
+        left = []
+        for zone, acts in [(zone, acts) for zone, acts in self._noted.items() if zone != home]:
             moved = [key for key, n in acts.items() if n.who == who and n.act.ended_at >= since]
             self._noted.setdefault(home, {}).update({key: acts.pop(key) for key in moved})
-        return home
+            if {*moved} - {newest} and any(n.may_count and n.who != who for n in acts.values()):
+                left.append(zone)
+        return home, left
 
     def _zone_of(self, act: Act, scene: Scene) -> Zone | None:
         """Zone of the act, by its parcel or else the person's feet; `None` where the parcel is none of our business."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detector.alerts.incidents import IncidentBook, incident_id
 from detector.config import Incidents
 from detector.sentences import sentence
-from detector.values import ActKind, CountRange, IncidentKind, IncidentUpdate, Phase, Severity, Signal
+from detector.values import Act, ActKind, CountRange, IncidentKind, IncidentUpdate, Phase, Severity, Signal
 from tests.builders import CAMERA, act, signal
 
 SETTINGS = Incidents(join_s=100, longest_s=600)
@@ -155,6 +155,58 @@ def test_a_sweep_that_goes_on_in_another_zone_is_one_incident_told_of_that() -> 
     assert [u.after.zone for u in updates[:3]] == ["left", "right", "left"]
     assert [u.after.facts["photos"] for u in updates[:3]] == [2, 5, 6]
     assert updates[-1].after.labels_exposed == CountRange(6, 6, 6)
+
+
+def of(track: int, *starts: float) -> list[Act]:
+    """Photos of somebody, each of a parcel of its own."""
+    return [act(start, start + 2, [round(start)], track=track) for start in starts]
+
+
+@pytest.mark.parametrize("left_first", [True, False])
+def test_who_stays_behind_when_another_goes_on_in_the_next_zone_belongs_to_the_same_sweep(left_first: bool) -> None:
+    """The rule then tells two sweeps, each from its beginning."""
+    both = signal(0, 12, zone="left", acts=[*of(1, 0, 5), *of(2, 3, 10)], exposed=4)
+    split = [
+        signal(3, 42, zone="left", acts=of(2, 3, 10), exposed=2),
+        signal(0, 42, zone="right", acts=of(1, 0, 5, 20, 30, 40), exposed=5),
+    ]
+    last = signal(3, 52, zone="left", acts=of(2, 3, 10, 50), exposed=3)
+    updates = lived([both, *(split if left_first else split[::-1]), last], 300)
+    assert phases(updates) == ["new", "update", "update", "update", "end"]
+    after = updates[-1].after
+    assert (after.zone, after.facts["photos"], after.facts["other_zones"]) == ("right", 8, ["left"])
+    assert after.labels_exposed == CountRange(8, 8, 8)
+
+
+def test_of_those_who_meet_again_in_one_zone_no_photo_counts_twice() -> None:
+    """The first photos of the second are known of the left zone until the rule counts all of theirs in the right."""
+    apart = [
+        signal(0, 12, zone="left", acts=[*of(1, 0, 5), *of(2, 3, 10)], exposed=4),
+        signal(0, 32, zone="right", acts=of(1, 0, 5, 20, 30), exposed=4),
+        signal(3, 36, zone="left", acts=of(2, 3, 10, 34), exposed=3),
+    ]
+    together = signal(0, 42, zone="right", acts=[*of(1, 0, 5, 20, 30), *of(2, 3, 10, 34, 40)], exposed=8)
+    ends = [u.after for u in lived([*apart, together], 300) if u.phase is Phase.END]
+    assert [(end.facts["photos"], end.labels_exposed.best) for end in ends] == [(8, 8)]
+
+
+def test_two_who_were_seen_together_stay_two_when_they_part() -> None:
+    both = signal(0, 12, zone="left", acts=[*of(1, 0, 5), *of(2, 3)])
+    alone = signal(0, 32, zone="right", acts=of(1, 0, 5, 20, 30))
+    said = [replace(s, facts={**s.facts, "people": n}) for s, n in ((both, 2), (alone, 1))]
+    assert lived(said, 300)[-1].after.facts["people"] == 2
+
+
+def test_an_incident_names_every_zone_it_was_ever_told_of() -> None:
+    lingering = signal(0, 5, kind=IncidentKind.LINGERING, zone="left")
+    sweep = signal(10, 22, zone="right", acts=of(1, 10, 20))
+    sweep = replace(sweep, facts={**sweep.facts, "other_zones": ["aisle"]})
+    later = signal(10, 52, zone="dock", acts=of(1, 10, 20, 40, 50))
+    told = [
+        (u.after.zone, u.after.facts.get("other_zones"))
+        for u in lived([replace(lingering, tracks=(1,)), sweep, later], 60)
+    ]
+    assert told[:3] == [("left", None), ("right", ["aisle", "left"]), ("dock", ["aisle", "left", "right"])]
 
 
 def test_what_was_told_of_one_zone_is_not_told_again_of_the_next() -> None:
@@ -425,7 +477,8 @@ def test_photos_in_two_zones_add_up(sure: tuple[bool, bool]) -> None:
     here = sweep(1, 4, 65, unsure=not sure[0])
     there = [sweep(5, 6, 125, zone="aisle", unsure=not sure[1]), sweep(5, 7, 125, zone="aisle", unsure=not sure[1])]
     end = over_ten_minutes(here, *there)[-1].after
-    assert (end.zone, end.facts["photos"], end.facts["parcels"], len(end.acts)) == ("aisle", 7, 7, 7)
+    assert (end.facts["photos"], end.facts["parcels"], len(end.acts)) == (7, 7, 7)
+    assert (end.zone, end.facts["other_zones"]) == ("bulk", ["aisle"])
     assert end.labels_exposed == CountRange(7, 7, 7)
     assert end.facts["unsure"] is not any(sure)
     assert "7 photos" in sentence(end, "en")

@@ -335,6 +335,17 @@ def test_two_people_who_sweep_in_two_zones_are_two_sweeps() -> None:
     }  # fmt: skip
 
 
+def test_when_one_of_two_goes_on_over_the_border_both_sweeps_are_told_at_once() -> None:
+    """Else what was told of both would stand for the one who stays, until their next photo."""
+    acts = [act(2, 4, [1]), act(3, 5, [3], track=2), act(6, 8, [1], track=2), act(10, 12, [2])]
+    found = signals(acts, 15, [LEFT, RIGHT])
+    parted = next(s.at for s in found if s.zone == "left")
+    assert [(s.zone, s.tracks, s.facts["photos"]) for s in found if s.at == parted] == [
+        ("left", (1,), 2), ("right", (2,), 2),
+    ]  # fmt: skip
+    assert {s.tracks for s in found if s.zone == "right" and s.at < parted} == {(1, 2)}
+
+
 def test_photos_where_they_are_allowed_add_nothing_to_those_elsewhere() -> None:
     desk = LEFT.model_copy(update={"kind": "packing", "policy": Policy(phones="allowed")})
     assert signals(PAIR, zones=[desk, RIGHT]) == []
