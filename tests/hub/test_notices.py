@@ -528,6 +528,9 @@ def test_what_grew_more_severe_before_it_was_told_is_told_once(desk: Desk) -> No
         ({"places": ("shanghai/cam3/bulk", "x")}, {}, True),
         ({"places": ("shanghai/cam3/other",)}, {}, False),
         ({"places": ("shanghai/cam3/bulk",)}, {"zone": None}, False),
+        ({"places": ("shanghai/cam3/dock",)}, {"facts": {"other_zones": ["aisle", "dock"]}}, True),
+        ({"places": ("shanghai/cam4/dock",)}, {"facts": {"other_zones": ["dock"]}}, False),
+        ({"places": ("shanghai/cam3/dock",)}, {"facts": {"other_zones": "dock"}}, False),
         ({"days": (6,)}, {}, True),  # 2026-11-01 is a Sunday
         ({"days": (0, 1, 2, 3, 4, 5)}, {}, False),
         ({"hours": "08:00-12:00"}, {}, False),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from detector.facts import names
 from detector.hub.storage.budget import DIGEST
 from detector.hub.watch.alarms import Alarm
 from detector.values import IncidentKind, Severity
@@ -22,7 +23,8 @@ class Rule:
     Attributes:
         severity: The least.
         kinds: Of incidents; `None` is all.
-        places: `site`, `site/camera` or `site/camera/zone`; `None` is all that the target's maker sees.
+        places: `site`, `site/camera` or `site/camera/zone`; `None` is all that the target's maker sees. An incident is
+            at every place where it ever was: who watches over a zone hears of what began there and grew elsewhere.
         days: 0 is Monday; `None` is every day.
         hours: `08:00-20:00`, in which the rule holds; `None` is always.
         quiet: `22:00-07:00`, in which notices wait for one summary at its end.
@@ -50,8 +52,10 @@ class Rule:
         # What exceeds the alert budget goes to the digest; who asks for notes too wants it all.
         if incident.told == DIGEST and self.severity != Severity.INFO:
             return False
-        place = [incident.site, incident.camera, *([incident.zone] if incident.zone else [])]
-        return self.places is None or any(place[: len(parts)] == parts for parts in map(place_parts, self.places))
+        camera = f"{incident.site}/{incident.camera}"
+        zones = filter(None, (incident.zone, *names(incident.record["facts"], "other_zones")))
+        there = {incident.site, camera, *(f"{camera}/{zone}" for zone in zones)}
+        return self.places is None or not there.isdisjoint(self.places)
 
     def wants_alarm(self, alarm: Alarm, local: datetime) -> bool:
         """Whether a system alarm is told by it at a local time; what ails the hub ails every place."""
