@@ -7,7 +7,8 @@ tracker, rules and incidents. Writes DIR/people.md with plots, and people.json.
 
 A *camera-month* of ordinary work is 60 hours with somebody in the picture: 30 days of 10 hours, a fifth of the time.
 Sweeps are missed when no label-photography incident of warning or graver overlaps them. A false sweep is any such
-incident while nobody photographs more than one parcel.
+incident while nobody photographs more than one parcel. `--zones 3` cuts the picture into upright strips: what is seen
+stays the same, so that runs of one seed differ by the borders alone.
 
 Who does this for a living comes again. `--couriers` are people who each sweep `--visits` times, in the same style and
 from the same parcel on: after how many visits was one of them told?
@@ -119,19 +120,25 @@ class GivenDetector:
 
 
 class World:
-    """A hall, its camera's pipeline, and the people who come and go."""
+    """A hall, its camera's pipeline, and the people who come and go.
 
-    def __init__(self, seed: int, looks: Looks, tall: float, start: float = START) -> None:
+    Args:
+        seed: Of all that is drawn.
+        looks: What the detector makes of people.
+        tall: Pixels of a person near the camera.
+        zones: How many upright strips of equal width the picture is cut into, each a storage zone.
+    """
+
+    def __init__(self, seed: int, looks: Looks, tall: float, zones: int = 1) -> None:
         self._rng, self._noise = Random(seed), np.random.default_rng(seed)
-        self._looks, self.now = looks, start
+        self._looks, self.now = looks, START
         self.hall = hall(self._rng, tall)
         boxes = np.array(self.hall.parcels)
         self._parcels = ParcelNoise(boxes, np.array(self.hall.up), self._noise)
         self._there = np.ones(len(boxes), bool)
         self._gone: list[tuple[float, int]] = []
         self._detector = GivenDetector()
-        whole = Zone(name="bulk", kind="storage", polygon=[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
-        camera = Camera(name="sim", source="sim.mp4", zones=[whole])
+        camera = Camera(name="sim", source="sim.mp4", zones=strips(zones))
         config = EdgeConfig(
             site="sim", edge="sim", data_dir=Path("sim"), cameras=[camera], analysis=Analysis(gate=False)
         )
@@ -181,6 +188,20 @@ class World:
         return person_rows(look, box, target, self._noise)
 
 
+def strips(number: int) -> list[Zone]:
+    """So many storage zones side by side, which together are the whole picture."""
+    ends = [k / number for k in range(number + 1)]
+    return [
+        Zone(name=f"strip-{k}", kind="storage", polygon=[(left, 0.0), (right, 0.0), (right, 1.0), (left, 1.0)])
+        for k, (left, right) in enumerate(pairwise(ends), 1)
+    ]
+
+
+def measured_world(seed: int, tall: float, zones: int = 1, **looks: Any) -> World:
+    """A world with looks from a file; arguments as of `World` and `Looks.read`."""
+    return World(seed, Looks.read(**looks), tall, zones)
+
+
 def pictures(noise: np.random.Generator) -> list[np.ndarray]:
     """Three pictures of one place with sensor noise, so that nothing seems wrong with the camera."""
     place = np.full((SIZE[1], SIZE[0], 3), 120, np.int16)
@@ -202,7 +223,7 @@ def working_day(rng: Random, place: Hall, begins: float, hours: float) -> Iterat
 def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
     """Hours of ordinary work of one camera: false sweeps, and whose they were."""
     seed, tall, hours, settings = job
-    world = World(seed, Looks.read(**settings), tall)
+    world = measured_world(seed, tall, **settings)
     visitors = list(working_day(Random(seed + 1), world.hall, world.now, hours))
     last = max(v.ends for v in visitors)
     # Few are there at a time: those of the past and the far future need no asking.
@@ -228,7 +249,7 @@ def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
 def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     """One sweep of a style, at times with an ordinary worker about: was it found, and how many labels were counted?"""
     seed, tall, style, settings = job
-    world = World(seed, Looks.read(**settings), tall)
+    world = measured_world(seed, tall, **settings)
     rng = Random(seed + 1)
     plan = sweep(rng, world.hall, style)
     visitors = [Visitor(plan, world.now + 5)]
@@ -260,7 +281,7 @@ def one_courier(job: tuple[int, float, str, int, dict[str, Any]]) -> dict[str, A
     They look as alike from visit to visit as one person's photos do; what lies there is the same at each.
     """
     seed, tall, style, visits, settings = job
-    world = World(seed, Looks.read(**settings), tall)
+    world = measured_world(seed, tall, **settings)
     rng = Random(seed + 1)
     first, photos, told = rng.randrange(len(world.hall.parcels)), 0, []
     looks: dict[str, tuple[MeasuredLook, float, Step]] = {}
@@ -421,6 +442,7 @@ def main() -> None:
     parser.add_argument("--sweeps", type=int, default=240)
     parser.add_argument("--couriers", type=int, default=0, help="people who come again and again")
     parser.add_argument("--visits", type=positive, default=6, help="of each courier")
+    parser.add_argument("--zones", type=positive, default=1, help="upright strips that the picture is cut into")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--looks", type=Path, default=LOOKS, help="table of measured looks (looks.py)")
@@ -433,6 +455,7 @@ def main() -> None:
     if not args.looks.exists():
         sys.exit(f"people: {args.looks} is missing (looks.py makes it)")
     settings = {
+        "zones": args.zones,
         "path": args.looks,
         "hold_s": args.hold_s,
         "mixed": args.mixed,

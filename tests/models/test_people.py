@@ -6,12 +6,14 @@ from collections import Counter
 from math import inf, nan
 from random import Random
 
+import numpy as np
 import pytest
-from simulation.crowd import ORDINARY, STYLES, hall, ordinary, sweep
+from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks
-from simulation.people import TALL, Visitor, World, found_out, month_part, one_courier, one_sweep, working_day
+from simulation.people import TALL, Visitor, World, found_out, month_part, one_courier, one_sweep, strips, working_day
 
+from detector.rules.zones import ZoneMap
 from detector.values import IncidentKind
 
 SETTINGS = {"hold_s": 0.6}
@@ -167,6 +169,16 @@ def test_a_visitor_is_seen_anew_at_the_next_parcel_and_alike_at_one() -> None:
     assert len(told) == 8
     assert sum(len(people) for people in told.values()) < 12
     assert len(set.union(*told.values())) >= 5
+
+
+def test_strips_change_nothing_of_what_is_seen_and_leave_no_gap() -> None:
+    whole, cut = (World(5, Looks(read_looks(), **SETTINGS), TALL[1], zones) for zones in (1, 3))
+    for world in (whole, cut):
+        world.run([Visitor(sweep(Random(1), world.hall, "standing"), world.now)], world.now + 4)
+    assert np.array_equal(whole._detector.found.boxes, cut._detector.found.boxes)
+    across = np.array([[x, 300.0] for x in range(0, SIZE[0], 10)], np.float32)
+    zones = [zone.name for zone in ZoneMap(strips(3)).of(across, SIZE) if zone]
+    assert len(zones) == len(across) and zones == sorted(zones) and len(set(zones)) == 3
 
 
 def test_a_blinded_detector_sees_no_device() -> None:
