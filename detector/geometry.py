@@ -103,8 +103,8 @@ def points_in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.boo
         `(N,)` booleans. Source: Franklin's crossing test (PNPOLY).
     """
     x, y = points[:, :1], points[:, 1:]
-    ax, ay = polygon[:, 0], polygon[:, 1]
-    bx, by = np.roll(ax, -1), np.roll(ay, -1)
+    ax, ay = polygon.T
+    bx, by = np.concatenate([polygon[1:], polygon[:1]]).T
     spans = (ay > y) != (by > y)
     rise = np.where(spans, by - ay, 1.0)  # an edge that isn't met may be as flat as it likes
     crossing = ax + (y - ay) * (bx - ax) / rise

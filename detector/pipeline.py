@@ -177,7 +177,7 @@ class Judge:
         self.scene: Scene | None = None
         self.sight: Sight | None = None
         self._build = build
-        self._stages = build()
+        self._begin()
         self._timeline = Timeline()
         self._size: tuple[int, int] | None = None
 
@@ -232,14 +232,18 @@ class Judge:
 
     def _photographing(self, scene: Scene) -> dict[int, float]:
         tracks = [person.id for person in scene.people]
-        believers = [rule for rule in self._stages.rules if isinstance(rule, Believer)] if tracks else []
-        return {track: belief for rule in believers for track, belief in rule.photographing(tracks).items()}
+        return {track: belief for rule in self._believers for track, belief in rule.photographing(tracks).items()}
 
     def _begin_anew(self) -> list[IncidentUpdate]:
         ended, learned = self.finish(), self.learned()
-        self._stages = self._build()
+        self._begin()
         self.recall(learned)
         return ended
+
+    def _begin(self) -> None:
+        self._stages = self._build()
+        # Not asked at every frame: whether a class keeps a protocol takes long to tell.
+        self._believers = [rule for rule in self._stages.rules if isinstance(rule, Believer)]
 
 
 class Pipeline(Judge):

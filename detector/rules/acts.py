@@ -23,35 +23,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import exp, log, tanh
-from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from detector.config import PhotoRule
 from detector.geometry import distance
+from detector.rules.aiming import Aims
 from detector.rules.bearing import Bearing, carried_on
-from detector.rules.evidence import KINDS, Evidence, Weighing, load_weights, looks, within_reach
+from detector.rules.evidence import KINDS, NOTHING, Evidence, Sums, Weighing, load_weights, looks, plus, within_reach
 from detector.rules.memory import TrackMemory
 from detector.values import Act, ActKind, Scene
 
 MISSED = 0.1  # b: an act may be missed, or ended though it goes on, so often
 MOVED_ON = 0.35  # standing heights from where an act began: it is another act
-TAKEN_OVER_S = 0.8  # looks at another parcel outweigh those at the target by so long: that one is photographed now
 RESUMED_S = 2.5  # the same parcel again within this, from the same place: the same act, lost from sight for a moment
 UNCLEAR_S = 3.0  # a device in the hand for so long without any kind winning is told as unclear
 TOLD_KINDS = tuple(ActKind(name) for name in KINDS if name != "none")
 PLACE_OF = {kind: k for k, kind in enumerate(TOLD_KINDS)}
-Sums = tuple[float, ...]
-NOTHING: Sums = (0.0,) * len(KINDS)
 IN_PLACE = (ActKind.PHOTO, ActKind.SCAN)  # what nobody does walking
-
-
-class Rival(NamedTuple):
-    """A parcel aimed at instead of the target: since when, net seconds, and what all looks since then say and weigh."""
-
-    since: float
-    seconds: float = 0.0
-    sums: Sums = NOTHING
-    weight: float = 0.0
 
 
 class Run(NamedTuple):
@@ -66,11 +54,7 @@ class Run(NamedTuple):
         doubts: The same of late, since they last spoke against it more than for it.
         weight: Of all looks; one far from the others in time weighs 1.
         score: How sure, 0..1: the chance that one look like the mean of these gives, with even odds before it.
-        target: The parcel aimed at longest, as long as it isn't confirmed; one that was never aimed at stands in for
-            it until one is.
-        aims: Seconds that each parcel was aimed at.
-        aimed_at: When the target was last.
-        rivals: Parcels that may be about to take the target's place.
+        aims: What they were aimed at.
         confirmed: Whether it is an act.
     """
 
@@ -82,11 +66,13 @@ class Run(NamedTuple):
     doubts: Sums = NOTHING
     weight: float = 0.0
     score: float = 0.5
-    target: int | None = None
-    aims: Mapping[int, float] = {}
-    aimed_at: float = 0.0
-    rivals: Mapping[int, Rival] = {}
+    aims: Aims = Aims()
     confirmed: bool = False
+
+    @property
+    def target(self) -> int | None:
+        """Id of the parcel that it is about."""
+        return self.aims.target
 
     def evidence(self, intraclass: float) -> float:
         """For it, against the likeliest other kind: the log-likelihood ratio by Kish's design effect (1965).
@@ -295,7 +281,7 @@ def added_up(run: Run | None, kind: ActKind, look: PersonLook, test: SequentialT
     run = with_look(run, look, test)
     if margin(run.sums, kind) <= 0:
         return None
-    taking = taken_over(run)
+    taking = run.aims.taken_over
     return run if taking is None else begun_at(run, taking, look)
 
 
@@ -306,55 +292,22 @@ def with_look(run: Run, look: PersonLook, test: SequentialTest) -> Run:
     sums, weight, doubts = plus(run.sums, added), run.weight + share, NOTHING
     if run.confirmed and margin(late := plus(run.doubts, added), run.kind) < 0:
         doubts = late
-    changed: dict[str, Any] = {}
+    last_at, score, aims = run.last_at, run.score, run.aims
     if look.speaks_for is run.kind:
-        score = chance(margin(sums, run.kind) / weight) if weight > 0 else 0.5
-        changed = {"last_at": look.at, "score": score, **aimed(run, look)}
-    # Of a parcel that may take over all looks count, as they do for the run: those against it too.
-    rivals = {
-        parcel: rival._replace(sums=plus(rival.sums, added), weight=rival.weight + share)
-        for parcel, rival in changed.get("rivals", run.rivals).items()
-    }
-    return run._replace(**changed | {"sums": sums, "doubts": doubts, "weight": weight, "rivals": rivals})
-
-
-def plus(sums: Sums, added: Sequence[float]) -> Sums:
-    """Sums with one look more."""
-    return tuple(map(add, sums, added))
-
-
-def aimed(run: Run, look: PersonLook) -> dict[str, Any]:
-    """What changes in a run with a look that speaks for it, by the parcel that it aims at."""
-    parcel, target = look.evidence.parcel, run.target
-    if parcel is None or run.kind not in IN_PLACE:
-        return {}
-    aims = {**run.aims, parcel: run.aims.get(parcel, 0.0) + look.seconds}
-    # What was never aimed at is none, or stands in.
-    if target is None or target not in run.aims or (not run.confirmed and aims[parcel] > aims[target]):
-        target = parcel
-    rivals = {}
-    for rival in {*run.rivals, parcel} - {target}:
-        known = run.rivals.get(rival) or Rival(look.at)
-        seconds = known.seconds + (look.seconds if rival == parcel else -look.seconds if parcel == target else 0.0)
-        if seconds > 0:
-            rivals[rival] = known._replace(seconds=seconds)
-    aimed_at = look.at if parcel == target else run.aimed_at
-    return {"aims": aims, "target": target, "rivals": rivals, "aimed_at": aimed_at}
-
-
-def taken_over(run: Run) -> int | None:
-    """The parcel that has taken the place of the run's target for good, if one has."""
-    return next((parcel for parcel, rival in run.rivals.items() if rival.seconds >= TAKEN_OVER_S), None)
+        last_at, score = look.at, chance(margin(sums, run.kind) / weight) if weight > 0 else 0.5
+        if look.evidence.parcel is not None and run.kind in IN_PLACE:
+            aims = aims.after(look.evidence.parcel, look.at, look.seconds, confirmed=run.confirmed)
+    aims = aims.weighing(added, share)
+    return Run(run.kind, run.started_at, last_at, run.begun, sums, doubts, weight, score, aims, run.confirmed)
 
 
 def begun_at(run: Run, parcel: int, look: PersonLook) -> Run:
     """The run of the same kind at the parcel that took over, from when looks turned to it."""
-    rival = run.rivals[parcel]
+    rival = run.aims.rivals[parcel]
+    aims = Aims(parcel, {parcel: rival.seconds}, look.at)
     return Run(
-        run.kind, rival.since, look.at, look.bearing,
-        sums=rival.sums, weight=rival.weight, score=run.score,
-        target=parcel, aims={parcel: rival.seconds}, aimed_at=look.at,
-    )  # fmt: skip
+        run.kind, rival.since, look.at, look.bearing, rival.sums, weight=rival.weight, score=run.score, aims=aims
+    )
 
 
 def gone_on(act: Run, look: PersonLook, test: SequentialTest) -> tuple[Run, bool, Run | None]:
@@ -364,12 +317,12 @@ def gone_on(act: Run, look: PersonLook, test: SequentialTest) -> tuple[Run, bool
     act = with_look(act, look, test)
     if act.against >= test.no:
         return act, True, None
-    parcel = taken_over(act)
+    aims, parcel = act.aims, act.aims.taken_over
     if parcel is None:
         return act, False, None
-    if act.target is not None and act.aims[act.target] < test.least_s:  # it was this one from the beginning
-        return act._replace(target=parcel, rivals={}), False, None
-    return cut_short(act, max(act.aimed_at, act.started_at)), True, begun_at(act, parcel, look)
+    if aims.target is not None and aims.seconds[aims.target] < test.least_s:  # it was this one from the beginning
+        return act._replace(aims=aims._replace(target=parcel, rivals={})), False, None
+    return cut_short(act, max(aims.at, act.started_at)), True, begun_at(act, parcel, look)
 
 
 def cut_short(act: Run, at: float) -> Run:
@@ -384,7 +337,9 @@ def is_act(run: Run, test: SequentialTest) -> bool:
 
 def placed(run: Run, look: PersonLook) -> Run:
     """The run with a parcel that stands for its target where no phone was seen that aims at any: the nearest."""
-    return run._replace(target=look.nearest()) if run.target is None and run.kind in IN_PLACE else run
+    if run.target is not None or run.kind not in IN_PLACE:
+        return run
+    return run._replace(aims=run.aims._replace(target=look.nearest()))
 
 
 def resumed(run: Run, past: Run | None) -> Run:
@@ -411,12 +366,8 @@ def gone(run: Run, bearing: Bearing) -> bool:
     """
     if run.kind not in IN_PLACE:
         return False
-    least = MOVED_ON * bearing.height
-    top, top_then = (
-        (bearing.feet[0], bearing.feet[1] - bearing.now),
-        (run.begun.feet[0], run.begun.feet[1] - run.begun.now),
-    )
-    return distance(bearing.feet, run.begun.feet) > least and distance(top, top_then) > least
+    least, then = MOVED_ON * bearing.height, run.begun
+    return distance(bearing.feet, then.feet) > least and distance(bearing.top, then.top) > least
 
 
 def chance(log_odds: float) -> float:

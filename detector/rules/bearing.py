@@ -35,6 +35,11 @@ class Bearing(NamedTuple):
     speed: float = 0.0
 
     @property
+    def top(self) -> tuple[float, float]:
+        """Top centre of the box, pixels."""
+        return self.feet[0], self.feet[1] - self.now
+
+    @property
     def crouched(self) -> bool:
         """Whether the person crouches or bends, as far as the box tells."""
         return is_crouched(self.now, self.height)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from math import hypot, inf, isfinite, log
+from operator import add
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -28,6 +29,8 @@ from detector.rules.bearing import Bearing
 from detector.values import Box, Device, Facing, Parcel, Person, Scene
 
 KINDS = ("photo", "scan", "call", "browse", "none")
+Sums = tuple[float, ...]  # log-likelihoods by `KINDS`, of looks added up
+NOTHING: Sums = (0.0,) * len(KINDS)
 FEATURES = (
     "phone",  # log odds of the surest phone in the hand's score
     "phone_photo",  # of its trait `photo`
@@ -104,34 +107,26 @@ def looks(scene: Scene, bearings: Sequence[Bearing]) -> list[Evidence]:
     ]
 
 
-def _look(person: Person, bearing: Bearing, held: list[Device], main: Device | None, aim: Aim | None) -> Evidence:
+def _look(person: Person, bearing: Bearing, held: Sequence[Device], main: Device | None, aim: Aim | None) -> Evidence:
     phones = [device for device in held if device.label == "phone"]
     scanners = [device for device in held if device.label == "scanner"]
-    row = [0.0] * 8
-    telling = bool(scanners)
-    if phones:
-        phone = max(phones, key=_sureness)
-        row[:3] = log_odds(phone.score), log_odds(phone.photo), log_odds(phone.call)
-        telling = telling or phone.photo > 0 or phone.call > 0
-    if scanners:
-        row[3] = log_odds(max(map(_sureness, scanners)))
     acts = person.acts if person.acts is not None and isfinite(sum(person.acts)) else None
-    if acts is not None:
-        row[4:8] = map(log_odds, acts)
-        telling = True
-    place = _place(person.box, bearing, main.box) if main is not None else (0.0,) * 4
-    speed = min(bearing.speed, 2.0) if isfinite(bearing.speed) else 0.0
-    row += [
-        *place,
-        float(aim is not None),
+    phone = max(phones, key=_sureness) if phones else None
+    features = (
+        *((0.0, 0.0, 0.0) if phone is None else map(log_odds, (phone.score, phone.photo, phone.call))),
+        log_odds(max(map(_sureness, scanners))) if scanners else 0.0,
+        *((0.0, 0.0, 0.0, 0.0) if acts is None else map(log_odds, acts)),
+        *((0.0, 0.0, 0.0, 0.0) if main is None else _place(person.box, bearing, main.box)),
+        0.0 if aim is None else 1.0,
         0.0 if aim is None else aim.nearness,
-        speed,
+        min(bearing.speed, 2.0) if isfinite(bearing.speed) else 0.0,
         float(bearing.crouched),
-        float(not phones),
+        float(phone is None),
         float(not scanners),
         float(acts is None),
-    ]
-    return Evidence(tuple(row), main is not None, telling, None if aim is None else aim.parcel)
+    )
+    telling = bool(scanners) or acts is not None or (phone is not None and (phone.photo > 0 or phone.call > 0))
+    return Evidence(features, main is not None, telling, None if aim is None else aim.parcel)
 
 
 def _sureness(device: Device) -> float:
@@ -230,6 +225,11 @@ def within_reach(person: Box, height: float, parcels: Sequence[Parcel]) -> int |
     return nearest
 
 
+def plus(sums: Sums, added: Sequence[float]) -> Sums:
+    """Sums with one look more."""
+    return tuple(map(add, sums, added))
+
+
 def absent(features: Floats) -> NDArray[np.bool_]:
     """Which of the features `(N, F)` of looks say nothing, because what they are about isn't there: `(N, F)`."""
     no_phone, no_scanner, no_look, aimed = (features[:, PLACE_OF[name], None] > 0.5 for name in TELL_WHAT_IS_THERE)
@@ -325,7 +325,9 @@ class Weighing:
         """Log-likelihoods of each look by kind, up to a constant of each; all 0 where the look doesn't tell."""
         if not evidence:
             return []
-        found = self.likelihoods(np.array([look.features for look in evidence]))
+        # Number by number, as in `as_array`.
+        numbers = np.fromiter(chain.from_iterable([look.features for look in evidence]), np.float64)
+        found = self.likelihoods(numbers.reshape(len(evidence), -1))
         found[[not look.telling for look in evidence]] = 0.0
         rows: list[list[float]] = found.tolist()
         return rows

@@ -348,9 +348,9 @@ def near_parcels(stays: dict[int, Stay], parcels: Sequence[Parcel]) -> list[Parc
 
 def within(points: FloatArray, reach: FloatArray, boxes: FloatArray) -> NDArray[np.bool_]:
     """Which boxes `(M, 4)` are within reach `(N,)` of which points `(N, 2)`, all pixels: `(N, M)`; NaN never is."""
-    low, high = boxes[None, :, :2], boxes[None, :, 2:]
-    apart = np.maximum(np.maximum(low - points[:, None], points[:, None] - high), 0.0)
-    near: NDArray[np.bool_] = (apart * apart).sum(axis=2) <= (reach * reach)[:, None]
+    low, high, at = boxes.T[:2, None], boxes.T[2:, None], points.T[:, :, None]
+    across, down = np.maximum(np.maximum(low - at, at - high), 0.0)
+    near: NDArray[np.bool_] = across * across + down * down <= (reach * reach)[:, None]
     return near
 
 

@@ -116,8 +116,10 @@ class OrientationRule:
         """A signal for each zone where a pattern has become plain, and again while it grows."""
         self._pass(scene)
         self._lose(scene)
-        come = [p for p in scene.parcels if p.id not in self._slots and self._settled(p, p.first_seen_at)]
-        turned = [p for p in scene.parcels if self._was_turned(p)]
+        unknown = Facing.UNKNOWN  # an enum's member takes longer to look up than all else that is asked of a parcel
+        judged = [parcel for parcel in scene.parcels if parcel.facing is not unknown]
+        come = [p for p in judged if p.id not in self._slots and self._has_lain(p, p.first_seen_at)]
+        turned = [p for p in judged if p.id in self._slots and self._was_turned(p)]
         if come or turned:
             self._let_pass()
             for zone in self._count(come, turned, scene):
@@ -189,20 +191,17 @@ class OrientationRule:
                 self._watches[slot.zone.name].lie([(slot.windows, slot.up)], -1)
         del self._lost[:-MOST_LOST]
 
-    def _settled(self, parcel: Parcel, since: float) -> bool:
-        return parcel.facing is not Facing.UNKNOWN and self._has_lain(parcel, since)
-
     def _has_lain(self, parcel: Parcel, since: float) -> bool:
         """Whether a parcel was seen for long enough where it lies: of what is carried past slots stay for a while."""
         return parcel.last_seen_at - since >= self._settings.settle_s
 
     def _was_turned(self, parcel: Parcel) -> bool:
         """Whether a known parcel lies otherwise than it was counted, and has lain so long enough."""
-        slot = self._slots.get(parcel.id)
-        if slot is None or slot.zone is None or slot.up is (parcel.facing is Facing.UP):
+        slot = self._slots[parcel.id]
+        if slot.zone is None or slot.up is (parcel.facing is Facing.UP):
             return False
         since = _lies_since(parcel)
-        return since > slot.since and self._settled(parcel, since)
+        return since > slot.since and self._has_lain(parcel, since)
 
     def _count(self, come: list[Parcel], turned: list[Parcel], scene: Scene) -> list[Zone]:
         """Tell the watches of zones what came and was turned; returns the zones."""

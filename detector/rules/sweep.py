@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
+from statistics import median
 from typing import Any, Protocol
 
 import numpy as np
@@ -435,7 +436,7 @@ def along_row(noted: Sequence[Noted]) -> bool:
         return False
     corners = np.array(list(boxes.values()), float)
     places = (corners[:, :2] + corners[:, 2:]) / 2
-    side = float(np.median(np.sqrt(np.maximum((corners[:, 2:] - corners[:, :2]).prod(axis=1), 0))))
+    side = median(np.sqrt(np.maximum((corners[:, 2:] - corners[:, :2]).prod(axis=1), 0)).tolist())
     from_middle = places - places.mean(axis=0)
     _, _, axes = np.linalg.svd(from_middle, full_matrices=False)
     along, off = from_middle @ axes[0], from_middle @ axes[-1]
