@@ -7,7 +7,7 @@ breaks, or who is relieved, goes on with it. `rules/seriality.py` says how sure 
 No border hides a sweep: whatever somebody does in several zones counts in that where they took most labels of late, the
 last of several. The others are named (`other_zones`). Whether an act is fine is for the zone in which it is done.
 
-What doesn't count, but is told beside (`facts`):
+What doesn't count, but is told beside (`rules/sweep_facts.py`):
 
 - acts of other kinds. Only where the zone's policy forbids scanners, scans count as photos do, since a scanner reads
   labels as well; without any photo they warn at most;
@@ -21,30 +21,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
-from statistics import median
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
-from detector.rules.exposure import Exposed, exposed, united
+from detector.rules.exposure import Exposed, exposed
+from detector.rules.noted import Noted, is_quick
 from detector.rules.overlooked import Shot, overlooked
-from detector.rules.policy import Permission, Policies
+from detector.rules.policy import Policies
 from detector.rules.posture import LOITERING, NEW, Posture
 from detector.rules.returning import Returning
 from detector.rules.seriality import SweepWeights, chance, load_weights
+from detector.rules.sweep_facts import facts, labels, pictured
 from detector.rules.zones import ZoneMap
-from detector.values import Act, ActKind, Box, CountRange, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import Act, ActKind, Box, IncidentKind, Parcel, Scene, Severity, Signal
 
-QUICK_S, MOVES_ON_S = 2.0, 12.0
 FRESH_S = 0.5  # a scene shows the act if it was still going on so shortly before
 LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
 BESIDE = 1.5  # standing heights between two people who are together
-ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
 
 # Who does this isn't photographing; what is unclear may be just that.
 ELSE = (ActKind.SCAN, ActKind.CALL, ActKind.BROWSE)
@@ -62,52 +59,6 @@ class Recogniser(Protocol):
     def photographing(self, tracks: Iterable[int]) -> Mapping[int, float]:
         """How far it is believed of each of these tracks that it photographs now, 0..1."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """An act and what was seen of it.
-
-    Attributes:
-        act: As told last.
-        zone: Where it is done; it may count in another.
-        target: Box of the parcel aimed at, pixels; `None` where there is none.
-        crouched: Share of the act spent crouched or bent, 0..1.
-        beside: Tracks of others who stayed near.
-        exposed: Labels that it took.
-        permission: What is fine there and then however many do it; more may be for so many as they are.
-        moved_on: Whether it was quick and its parcel then left its place.
-        who: Name of who did it, the same for all tracks that may be of one person.
-        stayed: Seconds that the track had stayed in one place when the act began, and when it ended.
-        around: Slots of all parcels that were in view meanwhile.
-    """
-
-    act: Act
-    zone: Zone
-    target: Box | None
-    crouched: float
-    beside: frozenset[int]
-    exposed: Exposed
-    permission: Permission
-    moved_on: bool = False
-    who: int = 0
-    stayed: tuple[float, float] = (0.0, 0.0)
-    around: frozenset[int] = frozenset()
-
-    @property
-    def may_count(self) -> bool:
-        """Whether it takes a label that some number of people may not take."""
-        return bool(self.act.parcels) and not is_fine(self.act, self.permission)
-
-    @property
-    def is_scan(self) -> bool:
-        """Whether a parcel was scanned, be it with a scanner that looked like a phone."""
-        return self.act.kind is ActKind.SCAN or self.moved_on
-
-    def may_move_on(self, at: float) -> bool:
-        """Whether its parcel going now would say that it was work."""
-        watched = self.may_count and not self.moved_on and self.target is not None
-        return watched and is_quick(self.act) and at - self.act.ended_at <= MOVES_ON_S
 
 
 class SweepRule:
@@ -360,56 +311,6 @@ class SweepRule:
         return self._together[zone][1]
 
 
-def facts(noted: Sequence[Noted], aside: Sequence[Noted], people: int) -> dict[str, Any]:
-    """What is told of a sweep beside its acts.
-
-    Args:
-        noted: Its acts, in order of time, at least one.
-        aside: What the same people did meanwhile that doesn't count.
-        people: How many they are, at least.
-    """
-    acts = [n.act for n in noted]
-    span_s = acts[-1].started_at - acts[0].started_at
-    tracks = {act.track for act in acts}
-    near = [track for n in noted for track in n.beside - tracks]
-    kinds = [n.act.kind for n in (*noted, *aside)]
-    return {
-        "photos": sum(act.kind is ActKind.PHOTO for act in acts),
-        "parcels": len({parcel for act in acts for parcel in act.parcels}),
-        "people": people,
-        # Somebody who stays beside most of the acts without one of their own: a lookout, or a chance neighbour.
-        "beside": sum(2 * near.count(track) >= len(acts) for track in set(near)),
-        "pace_per_min": round(60 * (len(acts) - 1) / span_s, 1) if span_s > 0 else None,
-        "along_row": along_row(noted),
-        "crouched": round(crouched_share(noted), 2),
-        "shift": noted[0].permission.shift,
-        "out_of_hours": not all(n.permission.working for n in noted),
-        "scans": kinds.count(ActKind.SCAN),
-        "unclear": kinds.count(ActKind.UNCLEAR),
-        "moved_on": sum(n.moved_on for n in aside),
-    }
-
-
-def labels(noted: Sequence[Noted], untold: tuple[int, int]) -> CountRange:
-    """Labels that acts took, with so many untold ones, probably and at most; no more than there are parcels."""
-    seen = united(n.exposed for n in noted).count
-    there = len(frozenset[int]().union(*(n.around for n in noted)))
-    high = max(seen.high, min(seen.high + untold[1], there))
-    return CountRange(seen.low, min(seen.best + untold[0], high), high)
-
-
-def is_quick(act: Act) -> bool:
-    """Whether an act, as far as it has been told, was over at once."""
-    return act.ended_at - act.started_at <= QUICK_S
-
-
-def is_fine(act: Act, permission: Permission) -> bool:
-    """Whether an act is; calls, browsing and what is unclear take no labels."""
-    if act.kind is ActKind.PHOTO:
-        return permission.phones
-    return permission.scanners if act.kind is ActKind.SCAN else True
-
-
 def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
     """Whether photo acts are many enough and of enough distinct parcels."""
     return len(acts) >= least_acts and len({parcel for act in acts for parcel in act.parcels}) >= least_parcels
@@ -418,45 +319,3 @@ def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:
 def is_taken(place: Box | None, parcels: Sequence[Parcel]) -> bool:
     """Whether any parcel lies at a place."""
     return place is not None and any(contains(place, centre(p.box)) for p in parcels)
-
-
-def along_row(noted: Sequence[Noted]) -> bool:
-    """Whether the parcels lie along a line and were taken in its order, one way or the other.
-
-    Of the middles of the distinct parcels, at least three, in the order of their first photos: they lie on the line
-    that fits them best (the first principal axis) with a root mean square distance of at most `ROW_WIDTH` of a usual
-    parcel's side, and Kendall's tau between their order along it and in time is `ROW_ORDER` at least, by size. Three
-    parcels in a line taken in any order would pass by chance one time in three, five one in four, seven one in eight.
-    """
-    boxes: dict[int, Box] = {}
-    for n in noted:
-        if n.target is not None:
-            boxes.setdefault(n.act.parcels[0], n.target)
-    if len(boxes) < 3:
-        return False
-    corners = np.array(list(boxes.values()), float)
-    places = (corners[:, :2] + corners[:, 2:]) / 2
-    side = median(np.sqrt(np.maximum((corners[:, 2:] - corners[:, :2]).prod(axis=1), 0)).tolist())
-    from_middle = places - places.mean(axis=0)
-    _, _, axes = np.linalg.svd(from_middle, full_matrices=False)
-    along, off = from_middle @ axes[0], from_middle @ axes[-1]
-    first, second = np.triu_indices(len(along), 1)
-    tau = float(np.sign(along[second] - along[first]).mean())
-    return bool(np.sqrt((off**2).mean()) <= ROW_WIDTH * side and abs(tau) >= ROW_ORDER)
-
-
-def crouched_share(noted: Sequence[Noted]) -> float:
-    """Share of the acts' time spent crouched or bent; of acts without length, of their number."""
-    lengths = [n.act.ended_at - n.act.started_at for n in noted]
-    if sum(lengths) <= 0:
-        return sum(n.crouched for n in noted) / len(noted)
-    return sum(n.crouched * length for n, length in zip(noted, lengths, strict=True)) / sum(lengths)
-
-
-def pictured(acts: Sequence[Act], scene: Scene) -> tuple[tuple[str, Box], ...]:
-    """Boxes to show with the signal: who, the device, which parcels; and every label, to be blurred."""
-    tracks, parcels = {act.track for act in acts}, {parcel for act in acts for parcel in act.parcels}
-    shown = [("person", p.box) for p in scene.people if p.id in tracks]
-    shown += [(d.label, d.box) for d in scene.devices if d.holder in tracks]
-    shown += [("parcel", p.box) for p in scene.parcels if p.id in parcels]
-    return (*shown, *(("label", box) for box in scene.labels))

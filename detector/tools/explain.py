@@ -12,9 +12,9 @@ from typing import Any
 
 from detector.alerts.severity import SERIAL_PHOTOS, severity
 from detector.config import DAYS, Calendar, Camera, EdgeConfig, Exemption, Policy, Shift, Zone
+from detector.rules.noted import MOVES_ON_S, QUICK_S
 from detector.rules.orientation import BY_HAND
 from detector.rules.policy import SUBJECTS, Permission, holds, permission
-from detector.rules.sweep import MOVES_ON_S, QUICK_S
 from detector.rules.zone_watch import UNJUDGEABLE
 from detector.sentences import KIND_NAMES, LANGUAGES, SEMICOLON, SEVERITY_NAMES
 from detector.shifts import Shifts

@@ -15,10 +15,12 @@ from detector.config import WHOLE_FRAME, Calendar, Exemption, Policy, Rules, Shi
 from detector.geometry import foot
 from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed
+from detector.rules.noted import Noted
 from detector.rules.policy import Permission, Policies
 from detector.rules.seriality import SweepWeights
-from detector.rules.sweep import Noted, along_row, is_sweep, pictured
 from detector.rules.sweep import SweepRule as Rule
+from detector.rules.sweep import is_sweep
+from detector.rules.sweep_facts import along_row, pictured
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
