@@ -56,8 +56,8 @@ LONGEST = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes more than there are cores, for many tests wait: on two 12:05 minutes, with one more 13:04."""
-    return len(os.sched_getaffinity(0)) + 2 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 2
+    """Three processes more than there are cores, for many tests wait."""
+    return len(os.sched_getaffinity(0)) + 3 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 3
 
 
 @pytest.hookimpl(trylast=True)
