@@ -55,9 +55,12 @@ class Stage:
         self._studio, self._register, self._textures = studio, register, textures
         self.room, self._assets, self.camera = room, assets, camera
 
-    def populate(self, rng: random.Random, focus, count: int, spread: float) -> list[Person]:
-        """Put up to `count` people around `focus` (m), those included who only stand by; fewer where it's full."""
-        self._rng = rng
+    def populate(self, rng: random.Random, focus, count: int, spread: float, often: dict[str, float]) -> list[Person]:
+        """Put up to `count` people around `focus` (m), those included who only stand by; fewer where it's full.
+
+        How often they do what is `ACTS`, but for what `often` says.
+        """
+        self._rng, acts = rng, ACTS | often
         self._props = Props(self._studio, self._register, self._textures, rng)
         self._packer = Packer(self._studio, self._register, self._textures, rng)
         self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
@@ -66,7 +69,7 @@ class Stage:
         for _ in range(count * 3):
             if len(people) == count:
                 break
-            act = rng.choices(list(ACTS), ACTS.values())[0]
+            act = rng.choices(list(acts), acts.values())[0]
             near = focus
             if people and rng.random() < 0.35:  # close to somebody else: one covers the other
                 near = people[-1].act.pose.position

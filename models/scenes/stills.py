@@ -44,6 +44,16 @@ def size_of(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def often(text: str) -> tuple[str, float]:
+    """`scan=40` as ("scan", 40.0)."""
+    from scenes.stage import ACTS
+
+    act, _, number = text.partition("=")
+    if act not in ACTS or not number.replace(".", "", 1).isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} isn't ACT=NUMBER, ACT one of {', '.join(ACTS)}")
+    return act, float(number)
+
+
 class Warehouse:
     """One furnished hall seen by one camera, with its plate: what the camera sees when nobody is there."""
 
@@ -60,11 +70,12 @@ class Warehouse:
         large=LARGE,
         row=False,
         crowd=0,
+        often=None,
     ):
         """Build and render it.
 
         `near` is the chance that people are `large` (pixels); a `row` of parcels lies in the middle, or a `crowd` of so
-        many more.
+        many more. How `often` people do what is the stage's `ACTS` where it isn't said.
         """
         from scenes.blender import Studio, quiet
         from scenes.parcels import Packer
@@ -75,7 +86,7 @@ class Warehouse:
 
         quiet()
         rng = random.Random(seed)
-        self.seed, self.scratch = seed, scratch
+        self.seed, self.scratch, self.often = seed, scratch, often or {}
         self.mode, self.near = rng.choice(MODES), rng.random() < near
         self.studio, self.register, self.textures = Studio(), Register(), Textures(cache)
         packer = Packer(self.studio, self.register, self.textures, rng)
@@ -133,7 +144,7 @@ class Warehouse:
         spread = 1.0 if self.near else 1.8
         if count is None:
             count = rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6])
-        people = self.stage.populate(rng, self.focus, count, spread)
+        people = self.stage.populate(rng, self.focus, count, spread, self.often)
         layers = self.repainted(self.plate, [self._outline(p) for p in people], samples) if people else self.plate
         colour, index, depth = self.seen(layers)
         truth = annotate(self.register, index, depth, self.camera)
@@ -213,6 +224,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder and start of the file names")
     parser.add_argument("--crowd", type=int, default=0, metavar="N", help="this many parcels more")
     parser.add_argument("--people", type=int, metavar="N", help="in each still at most (random otherwise)")
+    parser.add_argument(
+        "--often",
+        type=often,
+        nargs="+",
+        default=[],
+        metavar="ACT=N",
+        help="how often people do what: scan=15 by default",
+    )
     parser.add_argument("--cache", type=Path, help="folder for drawn textures (or SCENES_CACHE)")
     parser.add_argument("--size", type=size_of, default=(960, 540))
     parser.add_argument("--spp", type=int, default=8, help="rays a pixel")
@@ -223,7 +242,9 @@ def main() -> None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         scratch = args.out.with_name(args.out.name + "_part.exr")
         start = time.perf_counter()
-        warehouse = Warehouse(args.seed, args.size, assets, cache, args.threads, scratch, crowd=args.crowd)
+        warehouse = Warehouse(
+            args.seed, args.size, assets, cache, args.threads, scratch, crowd=args.crowd, often=dict(args.often)
+        )
         print(f"{args.out.name}: plate, {warehouse.mode}, {time.perf_counter() - start:.1f} s", flush=True)
         for k in range(args.n):
             start = time.perf_counter()
