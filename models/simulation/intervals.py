@@ -27,15 +27,15 @@ def share_interval(found: int, of: int) -> tuple[float, float]:
     return low, high
 
 
-def count_interval(count: int) -> tuple[float, float]:
-    """Interval of the mean of a Poisson count (Garwood, 1936)."""
+def count_interval(count: int, tail: float = TAIL) -> tuple[float, float]:
+    """Interval of the mean of a Poisson count (Garwood, 1936); either end is wrong with a chance of `tail`."""
 
     def at_most(mean: float, most: int) -> float:
         return sum(exp(k * log(mean) - mean - lgamma(k + 1)) for k in range(most + 1)) if mean > 0 else 1.0
 
     top = count + 10 * (count + 1) ** 0.5 + 10
-    low = _where(lambda mean: 1 - at_most(mean, count - 1), TAIL, 0.0, top) if count else 0.0
-    return low, _where(lambda mean: -at_most(mean, count), -TAIL, 0.0, top)
+    low = _where(lambda mean: 1 - at_most(mean, count - 1), tail, 0.0, top) if count else 0.0
+    return low, _where(lambda mean: -at_most(mean, count), -tail, 0.0, top)
 
 
 def _where(rising: Callable[[float], float], value: float, low: float, high: float) -> float:

@@ -7,8 +7,9 @@ log odds of a photo, less those of the likeliest other act. How alike two looks 
 is one less their semivariance, over the variance of the whole table's stretches of that act (a variogram, upside down);
 how alike the next stretch of the same person is, is the intraclass correlation of the stretches' means (one-way random
 effects, unequal numbers), with the interval that holds nine in ten of as many people drawn again. Last, how many
-stretches with a device that shows look surely like a photo: what `rules/seriality.py` believes an act at most comes of
-it.
+stretches with a device that shows look surely like a photo, and what comes of it: how far an act is believed at most
+(`SUREST` in `rules/seriality.py`), and what share of stretches weights are learnt with that are seen as if another act
+was done (`UNSEEN` in `seriality.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from math import log
 from pathlib import Path
@@ -26,10 +27,12 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from simulation.intervals import count_interval
 from simulation.noise import LOOKS_TO_CHOOSE, MeasuredLook, read_looks
 
 LAGS_S = (0.0, 0.3, 0.7, 1.5, 2.5, 4.0, 6.0, 9.0)  # borders of the bins
 SURELY, LEAST_PX = 4.0, 12.0  # what a look says on average that is surely a photo's; diagonal of a device that shows
+DOUBT = 0.05  # that more scans look surely like a photo than is reckoned with
 FLOOR = 0.01  # scores nearer to 0 or 1 say no more
 DRAWS = 2000
 
@@ -88,6 +91,24 @@ def surely_photos(looks: Sequence[MeasuredLook]) -> dict[str, tuple[int, int]]:
     return {act: (sum(sure), len(sure)) for act, sure in found.items()}
 
 
+def surest(sure: Mapping[str, tuple[int, int]]) -> float:
+    """How far an act is to be believed at most: what a photo that is surely one says against a scan that looks so.
+
+    As many scans look so as may, but for a chance of `DOUBT`, if they are a Poisson count (of none seen: three).
+    """
+    (photos, of_photos), (scans, of_scans) = sure["photo"], sure["scan"]
+    odds = (photos / of_photos) / (count_interval(scans, DOUBT)[1] / of_scans)
+    return odds / (1 + odds)
+
+
+def unseen(sure: Mapping[str, tuple[int, int]]) -> float:
+    """Share of stretches to be seen as if another act was done, so that half a scan more looks surely like a photo.
+
+    That half is what a table doesn't show, by Jeffreys' prior.
+    """
+    return float(0.5 / sure["scan"][1] / np.mean([found / of for found, of in sure.values()]))
+
+
 def main() -> None:
     """Print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,6 +131,7 @@ def main() -> None:
         low, high = np.nanquantile(drawn, [0.05, 0.95])
         print(f"  next stretch: {intraclass(again):.2f} ({low:.2f} to {high:.2f}; {len(again)} people,"
               f" {sum(map(len, again))} stretches)")  # fmt: skip
+    print(f"no act to be believed more than {surest(sure):.2f}; {unseen(sure):.3f} of stretches to be seen as others")
 
 
 if __name__ == "__main__":

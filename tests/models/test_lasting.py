@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulation.lasting import alike_by_lag, intraclass, said, stretches_of, surely_photos
+from simulation.lasting import alike_by_lag, intraclass, said, stretches_of, surely_photos, surest, unseen
 from simulation.noise import LOOKS_TO_CHOOSE, Looks, MeasuredLook, read_looks
 
 
@@ -53,6 +53,26 @@ def test_stretches_that_look_surely_like_a_photo_are_counted_and_who_is_not_seen
     small = MeasuredLook("c", 0, 0.0, "scan", 9.0, 0.9, 0.0, 0.0, 0.0, 0.0, (1.0, 0.0, 0.0, 0.0), nan, nan, nan, nan)
     sure = [look("a", t, 0.999) for t in (0.0, 0.2)], [look("a", 9.0, 0.5, stretch=1)]
     assert surely_photos([*sure[0], *sure[1], unseen, small]) == {"scan": (1, 3)}
+
+
+@pytest.mark.parametrize(
+    ("photos", "scans", "most"),
+    [
+        pytest.param((41, 151), (0, 123), 0.918, id="none seen: up to three (rule of three)"),
+        pytest.param((41, 151), (0, 1230), 0.991, id="more looks tell more"),
+        pytest.param((50, 100), (10, 100), 0.747, id="of ten seen up to 17"),
+    ],
+)
+def test_no_act_is_believed_more_than_scans_that_look_so_allow(
+    photos: tuple[int, int], scans: tuple[int, int], most: float
+) -> None:
+    assert surest({"photo": photos, "scan": scans, "call": (9, 9)}) == pytest.approx(most, abs=0.001)
+
+
+def test_half_a_scan_more_looks_surely_like_a_photo_when_so_many_are_seen_as_something_else() -> None:
+    sure = {"photo": (40, 100), "scan": (1, 200), "call": (0, 50), "none": (0, 80)}
+    # A stretch seen as another act is seen as any of them alike.
+    assert unseen(sure) * np.mean([0.4, 0.005, 0, 0]) * 200 == pytest.approx(0.5)
 
 
 def test_a_pause_or_another_act_begins_a_stretch(tmp_path: Path) -> None:
