@@ -5,7 +5,8 @@
 The people simulator (`people.py`) draws its detector noise from this table: which act was taken for which, how often a
 device was missed, and how far off the line to the label it was seen, at every size of device. Only scenes whose seed is
 divisible by five are looked at: neither the network nor the act weights have learned from them. What is to be chosen by
-simulation is chosen on a table of the others (`--choose`, kept as `looks_choose.csv`).
+simulation is chosen on a table of the others (`--choose`, kept as `looks_choose.csv`). Scenes take long to render, so a
+table can be added to (`--also`): by the same model only, another one must see all of them.
 
 A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. `device_px`
 is the diagonal of the device in the hand as it would be seen if nothing hid it. Lengths are in heights of the person's
@@ -18,7 +19,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import atan2, hypot, pi
 from pathlib import Path
 from typing import Any
@@ -175,12 +176,24 @@ def clips(folders: list[Path], choose: bool) -> Iterator[Shown]:
             capture.release()
 
 
+def rows_of(table: Path, but: set[str]) -> list[dict[str, str]]:
+    """Rows of a table written before, without the scenes named in `but`."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if scene_of(row) not in but]
+
+
+def scene_of(row: Mapping[str, str]) -> str:
+    """In which still or clip somebody was seen."""
+    return row["run"].split("/")[0]
+
+
 def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], help="folders of stills (models/scenes)")
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="folders of clips (models/scenes/clips.py)")
     parser.add_argument("--choose", action="store_true", help="of scenes that aren't held out, to choose settings on")
+    parser.add_argument("--also", type=Path, metavar="TABLE", help="begin with what the same model saw elsewhere")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     detector = load_detector(Analysis())
@@ -193,12 +206,14 @@ def main() -> None:
             rows += looks_in(found, truth, run, t, photographers)
     if not rows:
         sys.exit("looks: no such scene in these folders (held out are seeds divisible by five)")
+    if args.also:
+        rows = [*rows_of(args.also, {scene_of(row) for row in rows}), *rows]
     with args.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     acts = {act: sum(row["act"] == act for row in rows) for act in sorted({row["act"] for row in rows})}
-    print(f"{len(rows)} looks at people in {len({r['run'].split('/')[0] for r in rows})} scenes: {acts}")
+    print(f"{len(rows)} looks at people in {len({scene_of(row) for row in rows})} scenes: {acts}")
 
 
 if __name__ == "__main__":

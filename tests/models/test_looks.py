@@ -1,0 +1,52 @@
+"""Tables of looks at people whose act is known: what of a scene goes in, and what a table keeps."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+from simulation import looks
+
+from tests.models.scenes_on_disk import device, parcel, person, rendered_set, scene
+
+PHOTOGRAPHER = person(1, [100, 40, 180, 300])
+IDLE = person(2, [400, 40, 480, 300])
+
+
+def rendered(folder: Path, *stems: str) -> Path:
+    """Stills of somebody who photographs a parcel beside somebody who doesn't."""
+    phone = device(5, [150, 120, 162, 136], 1, "photo", target=9, bbox_amodal=[150, 120, 162, 136])
+    truth = scene(people=[PHOTOGRAPHER, IDLE], phones=[phone], parcels=[parcel(9, [150, 250, 220, 300])])
+    return rendered_set(folder, dict.fromkeys(stems, truth))
+
+
+def table(monkeypatch: pytest.MonkeyPatch, out: Path, *arguments: str | Path) -> list[dict[str, str]]:
+    """Rows of the table that the command writes."""
+    monkeypatch.setattr(sys, "argv", ["looks", "--out", str(out), *map(str, arguments)])
+    looks.main()
+    with out.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_everybody_of_held_out_scenes_has_a_row_with_what_they_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = rendered(tmp_path / "stills", "s10005_00", "s10006_00")
+    rows = table(monkeypatch, tmp_path / "looks.csv", "--rendered", folder)
+    assert [(row["run"], row["act"], float(row["device_px"])) for row in rows] == [
+        ("s10005_00/1", "photo", 20.0),
+        ("s10005_00/2", "none", 0.0),
+    ]
+
+
+def test_a_table_grows_by_new_scenes_and_sees_those_it_has_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = tmp_path / "before.csv"
+    table(monkeypatch, before, "--rendered", rendered(tmp_path / "old", "s10005_00", "s10010_00"))
+    new = rendered(tmp_path / "new", "s10010_00", "s10015_00")
+    rows = table(monkeypatch, tmp_path / "after.csv", "--rendered", new, "--also", before)
+    assert [looks.scene_of(row) for row in rows[::2]] == ["s10005_00", "s10010_00", "s10015_00"]
+    assert all(row["found"] != "" for row in rows) and len(rows) == 6
