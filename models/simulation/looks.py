@@ -10,7 +10,8 @@ table can be added to (`--also`): by the same model only, another one must see a
 
 A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. `device_px`
 is the diagonal of the device in the hand as it would be seen if nothing hid it. Lengths are in heights of the person's
-detected box; angles in radians.
+detected box; angles in radians. `beside` is 1 where somebody else photographs within the close look at a person: what
+is seen then may be what they do.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import atan2, hypot, pi
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from simulation.noise import BETWEEN
 from detector.config import Analysis
 from detector.geometry import as_array, as_box, centre, head, iou
 from detector.inference import load_detector
+from detector.inference.zoom import zoom_square
 from detector.media.pictures import Bgr
 from detector.tracking.matching import best_pairs
 from detector.tracking.tracker import holder_of
@@ -42,7 +44,7 @@ from detector.values import ACT_TRAITS, CALL, PERSON, PHONE, PHOTO, SCANNER, Det
 
 COLUMNS = (
     "run", "t", "act", "device_px", "found", "phone", "scanner", "photo", "call",
-    "act_photo", "act_scan", "act_call", "act_browse", "x", "y", "reach", "miss",
+    "act_photo", "act_scan", "act_call", "act_browse", "x", "y", "reach", "miss", "beside",
 )  # fmt: skip
 LEAST_OVERLAP = 0.4  # IoU of a person and its detection
 LEAST_SEEN = 0.3  # of a person: who is hidden further is not looked at by anybody
@@ -75,7 +77,7 @@ def looks_in(
         px = max((diagonal(d["bbox_amodal"]) for d in held if d["bbox_amodal"]), default=0.0)
         row = dict.fromkeys(COLUMNS, "") | {
             "run": f"{run}/{person['id']}", "t": round(t, 3), "act": act, "device_px": round(px, 1),
-            "found": 0, "phone": 0.0, "scanner": 0.0,
+            "found": 0, "phone": 0.0, "scanner": 0.0, "beside": int(beside_photographer(person, devices)),
         }  # fmt: skip
         who = hits.get(person["id"])
         if who is None:
@@ -98,6 +100,18 @@ def looks_in(
                 miss = atan2(point[1] - origin[1], point[0] - origin[0]) - atan2(aim[1] - origin[1], aim[0] - origin[0])
                 row["miss"] = round((miss + pi) % (2 * pi) - pi, 3)
         yield row
+
+
+def beside_photographer(person: Mapping[str, Any], devices: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a phone with which somebody else photographs shows in the close look at a person.
+
+    Args:
+        person: Of a frame's truth, `bbox` in pixels.
+        devices: All of the frame's truth.
+    """
+    x, y, side = zoom_square(as_box(np.array(person["bbox"])))
+    others = (d["bbox"] for d in devices if d["use"] == "photo" and d["holder"] != person["id"] and d["bbox"])
+    return any(x <= left <= right <= x + side and y <= top <= bottom <= y + side for left, top, right, bottom in others)
 
 
 def diagonal(box: Sequence[float]) -> float:

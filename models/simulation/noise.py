@@ -80,7 +80,11 @@ class MeasuredLook:
 
 
 def read_looks(path: Path = LOOKS) -> list[MeasuredLook]:
-    """The table of measured looks."""
+    """The table of measured looks, without those at people beside somebody who photographs (`looks.py`: `beside`).
+
+    In the closer look at them that other one shows as well, and may be taken for them. Nobody simulated stands so close
+    to another; and where a photographer does, an incident is no false one.
+    """
 
     def number(text: str) -> float:
         return float(text) if text else float("nan")
@@ -89,6 +93,8 @@ def read_looks(path: Path = LOOKS) -> list[MeasuredLook]:
     last: dict[str, tuple[str, float, int]] = {}
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
+            if row["beside"] == "1" and row["act"] not in ("photo", BETWEEN):
+                continue
             person, act, t = row["run"], row["act"], float(row["t"])
             act_before, t_before, stretch = last.get(person, (act, t, 0))
             if act != act_before or t - t_before > PAUSE_S:

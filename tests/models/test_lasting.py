@@ -76,15 +76,23 @@ def test_half_a_scan_more_looks_surely_like_a_photo_when_so_many_are_seen_as_som
 
 
 def test_a_pause_or_another_act_begins_a_stretch(tmp_path: Path) -> None:
-    head, rest = "run,t,act,device_px,found,phone,scanner,photo,call", ",20,0.9,0,0,,,,,,,,,,"
+    head, rest = "run,t,act,device_px,found,phone,scanner,photo,call", ",20,0.9,0,0,,,,,,,,,,,0"
     rows = ["a/1,0.0,scan", "a/1,0.2,scan", "b/1,0.2,scan", "a/1,0.4,none", "a/1,0.6,scan", "a/1,2.0,scan"]
     file = tmp_path / "looks.csv"
     file.write_text(
-        "\n".join([head + ",act_photo,act_scan,act_call,act_browse,x,y,reach,miss", *(r + rest for r in rows)])
+        "\n".join([head + ",act_photo,act_scan,act_call,act_browse,x,y,reach,miss,beside", *(r + rest for r in rows)])
     )
     assert [(one.person, one.stretch) for one in read_looks(file)] == [
         ("a/1", 0), ("a/1", 0), ("b/1", 0), ("a/1", 1), ("a/1", 2), ("a/1", 3)
     ]  # fmt: skip
+
+
+def test_who_stands_beside_a_photographer_is_no_example_of_work_but_one_of_photographing(tmp_path: Path) -> None:
+    rows = [(f"{act}/1", act, beside) for act in ("photo", "between", "scan", "none") for beside in (0, 1)]
+    file = tmp_path / "looks.csv"
+    head = LOOKS_TO_CHOOSE.read_text(encoding="utf-8").split("\n")[0]
+    file.write_text("\n".join([head, *(f"{run},0,{act},20,0.9,0,0,,,,,,,,,,,{beside}" for run, act, beside in rows)]))
+    assert [one.act for one in read_looks(file)] == ["photo", "photo", "between", "between", "scan", "none"]
 
 
 def test_parts_of_the_table_share_nobody(tmp_path: Path) -> None:
@@ -96,7 +104,7 @@ def test_parts_of_the_table_share_nobody(tmp_path: Path) -> None:
     assert set.union(*apart) == whole and sum(map(len, apart)) == len(whole)
     file = tmp_path / "looks.csv"
     file.write_text(
-        LOOKS_TO_CHOOSE.read_text(encoding="utf-8").split("\n")[0] + "\ns1_00/1,0,scan,20,0.9,0,0,,,,,,,,,,"
+        LOOKS_TO_CHOOSE.read_text(encoding="utf-8").split("\n")[0] + "\ns1_00/1,0,scan,20,0.9,0,0,,,,,,,,,,,0"
     )
     with pytest.raises(ValueError, match="nobody in part 1 of 2 does between, browse, call, none, photo, scan"):
         Looks.read(file, part=(1, 2))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from simulation import looks
 
+from detector.values import Detections
 from tests.models.scenes_on_disk import device, parcel, person, rendered_set, scene
 
 PHOTOGRAPHER = person(1, [100, 40, 180, 300])
@@ -39,6 +40,21 @@ def test_everybody_of_held_out_scenes_has_a_row_with_what_they_do(
         ("s10005_00/1", "photo", 20.0),
         ("s10005_00/2", "none", 0.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("phone", "use", "beside"),
+    [
+        pytest.param([440, 120, 452, 134], "photo", "1", id="photographing within the close look"),
+        pytest.param([440, 120, 452, 134], "text", "0", id="reading there"),
+        pytest.param([150, 120, 162, 136], "photo", "0", id="photographing elsewhere"),
+    ],
+)
+def test_who_shares_their_close_look_with_a_photographer_is_marked(phone: list[int], use: str, beside: str) -> None:
+    held = device(5, phone, 1, use, bbox_amodal=phone)
+    truth = scene(people=[PHOTOGRAPHER, IDLE], phones=[held])
+    marks = {row["run"]: str(row["beside"]) for row in looks.looks_in(Detections.empty(), truth, "s", 0.0)}
+    assert marks == {"s/1": "0", "s/2": beside}
 
 
 def test_a_table_grows_by_new_scenes_and_sees_those_it_has_anew(
