@@ -64,9 +64,12 @@ class Exposed:
         return CountRange(len(self.low), len(self.best), len(self.high))
 
 
+NO_LABELS = Exposed()
+
+
 def united(photos: Iterable[Exposed]) -> Exposed:
     """All that several photos took."""
-    found = Exposed()
+    found = NO_LABELS
     for photo in photos:
         found |= photo
     return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detector.config import Zone
-from detector.rules.exposure import Exposed
+from detector.rules.exposure import NO_LABELS, Exposed
 from detector.rules.policy import Permission
 from detector.values import Act, ActKind, Box
 
 QUICK_S, MOVES_ON_S = 2.0, 12.0
+
+Key = tuple[int, ActKind, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,11 @@ class Noted:
     Attributes:
         act: As told last.
         zone: Where it is done; it may count in another.
+        permission: What is fine there and then however many do it; more may be for so many as they are.
         target: Box of the parcel aimed at, pixels; `None` where there is none.
         crouched: Share of the act spent crouched or bent, 0..1.
         beside: Tracks of others who stayed near.
         exposed: Labels that it took.
-        permission: What is fine there and then however many do it; more may be for so many as they are.
         moved_on: Whether it was quick and its parcel then left its place.
         who: Name of who did it, the same for all tracks that may be of one person.
         stayed: Seconds that the track had stayed in one place when the act began, and when it ended.
@@ -32,11 +34,11 @@ class Noted:
 
     act: Act
     zone: Zone
-    target: Box | None
-    crouched: float
-    beside: frozenset[int]
-    exposed: Exposed
     permission: Permission
+    target: Box | None = None
+    crouched: float = 0.0
+    beside: frozenset[int] = frozenset()
+    exposed: Exposed = NO_LABELS
     moved_on: bool = False
     who: int = 0
     stayed: tuple[float, float] = (0.0, 0.0)
@@ -56,6 +58,11 @@ class Noted:
         """Whether its parcel going now would say that it was work."""
         watched = self.may_count and not self.moved_on and self.target is not None
         return watched and is_quick(self.act) and at - self.act.ended_at <= MOVES_ON_S
+
+
+def key_of(act: Act) -> Key:
+    """What an act is known by, however often it is told."""
+    return act.track, act.kind, act.started_at
 
 
 def is_quick(act: Act) -> bool:

@@ -29,24 +29,18 @@ from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
 from detector.rules.exposure import Exposed, exposed
-from detector.rules.noted import Noted, is_quick
-from detector.rules.overlooked import Shot, overlooked
+from detector.rules.noted import Key, Noted, is_quick, key_of
 from detector.rules.policy import Policies
 from detector.rules.posture import LOITERING, NEW, Posture
 from detector.rules.returning import Returning
 from detector.rules.seriality import SweepWeights, chance, load_weights
-from detector.rules.sweep_facts import facts, labels, pictured
+from detector.rules.sweep_facts import facts, labels, pictured, set_aside, untold_photos
 from detector.rules.zones import ZoneMap
 from detector.values import Act, ActKind, Box, IncidentKind, Parcel, Scene, Severity, Signal
 
 FRESH_S = 0.5  # a scene shows the act if it was still going on so shortly before
 LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
 BESIDE = 1.5  # standing heights between two people who are together
-
-# Who does this isn't photographing; what is unclear may be just that.
-ELSE = (ActKind.SCAN, ActKind.CALL, ActKind.BROWSE)
-
-Key = tuple[int, ActKind, float]
 
 
 class Recogniser(Protocol):
@@ -105,7 +99,7 @@ class SweepRule:
 
     def _note(self, act: Act, scene: Scene) -> Iterator[str]:
         """Remember an act; yields the name of the zone in which it counts, if it may."""
-        key = act.track, act.kind, act.started_at
+        key = key_of(act)
         counts_in = self._counts_in(key)
         known = self._noted[counts_in][key] if counts_in else None
         zone = known.zone if known else self._zone_of(act, scene)
@@ -156,34 +150,50 @@ class SweepRule:
         return next((zone for place in places if (zone := self._zones.at(place, scene.size))), None)
 
     def _seen(self, act: Act, zone: Zone, scene: Scene, known: Noted | None) -> Noted:
-        person = next((p for p in scene.people if p.id == act.track), None)
-        target = next((p for p in scene.parcels if p.id in act.parcels), None)
-        posture = self._postures.get(act.track, NEW)
-        noted = Noted(
-            act,
-            zone,
-            target.box if target else known.target if known else None,
-            posture.crouched(act.started_at, act.ended_at),
-            self._beside(act.track) | (known.beside if known else frozenset()),
-            known.exposed if known else Exposed(),
-            known.permission if known else self._policies.least(zone, act.started_at),
-            bool(known and known.moved_on and is_quick(act)),  # what is sure already may turn out to last
-            known.who if known else self._returning.who(act.track),
-            (  # of a track that is gone what was known stays
-                known.stayed[0] if known else posture.stayed_until(act.started_at),
-                posture.stayed_until(act.ended_at) if posture.bearing or not known else known.stayed[1],
-            ),
-        )
+        """What is known of an act after this scene; `known` is what was before, `None` where it is told first."""
+        noted = self._gone_on(known or self._begun(act, zone), act, scene)
         if not noted.may_count:
             return noted
-        aimed = frozenset(act.parcels[:1])
-        photo = Exposed(frozenset(), aimed, aimed)
-        if person and target and posture.height and scene.at - act.ended_at <= FRESH_S:
-            device = max((d for d in scene.devices if d.holder == act.track), key=lambda d: d.score, default=None)
-            phone = device.box if device else None
-            photo = exposed(person.box, posture.height, phone, target, scene.parcels, scene.labels)
-        around = (known.around if known else frozenset[int]()) | {parcel.id for parcel in scene.parcels}
-        return replace(noted, exposed=noted.exposed | photo, around=around)
+        around = {parcel.id for parcel in scene.parcels}
+        return replace(noted, exposed=noted.exposed | self._taken(act, scene), around=noted.around | around)
+
+    def _begun(self, act: Act, zone: Zone) -> Noted:
+        """An act as it begins: what of it stays as it is while it goes on."""
+        stayed_s = self._postures.get(act.track, NEW).stayed_until(act.started_at)
+        return Noted(
+            act,
+            zone,
+            permission=self._policies.least(zone, act.started_at),
+            who=self._returning.who(act.track),
+            stayed=(stayed_s, stayed_s),
+        )
+
+    def _gone_on(self, noted: Noted, act: Act, scene: Scene) -> Noted:
+        """The act as it is told now."""
+        posture = self._postures.get(act.track, NEW)
+        began, ended = noted.stayed
+        return replace(
+            noted,
+            act=act,
+            target=next((p.box for p in scene.parcels if p.id in act.parcels), noted.target),
+            crouched=posture.crouched(act.started_at, act.ended_at),
+            beside=noted.beside | self._beside(act.track),
+            moved_on=noted.moved_on and is_quick(act),  # what is sure already may turn out to last
+            # Of a track that is gone what was known stays.
+            stayed=(began, posture.stayed_until(act.ended_at) if posture.bearing else ended),
+        )
+
+    def _taken(self, act: Act, scene: Scene) -> Exposed:
+        """Labels that an act takes, as far as this scene shows it; else that of the parcel aimed at, probably."""
+        person = next((p for p in scene.people if p.id == act.track), None)
+        target = next((p for p in scene.parcels if p.id in act.parcels), None)
+        height = self._postures.get(act.track, NEW).height
+        if person is None or target is None or not height or scene.at - act.ended_at > FRESH_S:
+            aimed = frozenset(act.parcels[:1])
+            return Exposed(frozenset(), aimed, aimed)
+        device = max((d for d in scene.devices if d.holder == act.track), key=lambda d: d.score, default=None)
+        phone = device.box if device else None
+        return exposed(person.box, height, phone, target, scene.parcels, scene.labels)
 
     def _beside(self, track: int) -> frozenset[int]:
         """Others who stay near somebody now."""
@@ -236,33 +246,17 @@ class SweepRule:
 
     def _signal(self, zone: str, scene: Scene) -> Signal | None:
         """The sweep of a zone; `None` where its acts are too few, of too few parcels, or fine."""
-        noted = self._prune(zone, scene.at)
-        if not noted:
+        linked = self._prune(zone, scene.at)
+        if not linked:
             return None
-        people = self._people(zone, noted, scene)
-        if any(exemption.people for n in noted for exemption in n.zone.policy.exemptions):
-            asked = (replace(n, permission=self._policies.at(n.zone, n.act.started_at, people)) for n in noted)
-            noted = [n for n in asked if n.may_count]
-        acts = [n.act for n in noted]
+        people = self._people(zone, linked, scene)
+        counted = self._forbidden(linked, people)
+        acts = [n.act for n in counted]
         if not is_sweep(acts, self._settings.least_acts, self._settings.least_parcels):
             return None
-        tracks, counted = {act.track for act in acts}, {(act.track, act.started_at) for act in acts}
-        aside = [
-            n
-            for n in self._noted[zone].values()
-            if n.act.track in tracks
-            and n.act.ended_at >= acts[0].started_at
-            # What began with a photo and is called unclear or browsing besides is that photo.
-            and (n.act.track, n.act.started_at) not in counted
-        ]
-        who = {n.act.track: n.who for n in self._noted[zone].values()}
-        work = (
-            n.act
-            for n in self._noted[zone].values()
-            if n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts)
-        )
-        untold = self._untold(noted, zone)
-        score = chance(acts, work, who, self._weights)
+        noted = self._noted[zone].values()
+        aside, untold = set_aside(counted, noted), untold_photos(counted, noted)
+        score = self._chance(acts, noted)
         is_sure = score >= self._settings.sure
         return Signal(
             IncidentKind.LABEL_PHOTOGRAPHY,
@@ -273,30 +267,29 @@ class SweepRule:
             score=score,
             # Who is told of many doubtful sweeps stops looking at those that are real.
             severity=Severity.WARNING if is_sure else Severity.INFO,
-            tracks=tuple(sorted(tracks)),
+            tracks=tuple(sorted({act.track for act in acts})),
             acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
-            labels_exposed=labels(noted, untold),
+            labels_exposed=labels(counted, untold),
             facts={
-                **facts(noted, aside, people),
+                **facts(counted, aside, people),
                 "untold": untold[1],
                 "unsure": not is_sure,
-                "other_zones": sorted({n.zone.name for n in noted} - {zone}) or None,
+                "other_zones": sorted({n.zone.name for n in counted} - {zone}) or None,
             },
             boxes=pictured(acts, scene),
         )
 
-    def _untold(self, counted: Sequence[Noted], zone: str) -> tuple[int, int]:
-        """How many photos more there may be of those whose acts count: probably, and at most."""
-        likely = most = 0
-        keys = {(n.act.track, n.act.kind, n.act.started_at) for n in counted}
-        others = [n for key, n in self._noted[zone].items() if n.act.kind in ELSE and key not in keys]
-        for who in {n.who for n in counted}:
-            more = overlooked(
-                [Shot(n.act.track, n.act.started_at, n.act.ended_at, n.stayed) for n in counted if n.who == who],
-                tuple((n.act.started_at, n.act.ended_at) for n in others if n.who == who),
-            )
-            likely, most = likely + more[0], most + more[1]
-        return likely, most
+    def _forbidden(self, noted: list[Noted], people: int) -> list[Noted]:
+        """Those acts that so many people may not do: an exemption may hold for few."""
+        if not any(exemption.people for n in noted for exemption in n.zone.policy.exemptions):
+            return noted
+        asked = (replace(n, permission=self._policies.at(n.zone, n.act.started_at, people)) for n in noted)
+        return [n for n in asked if n.may_count]
+
+    def _chance(self, acts: Sequence[Act], noted: Iterable[Noted]) -> float:
+        """How sure it is, 0..1, that acts are a sweep, given all that was noted in their zone."""
+        work = [n.act for n in noted if n.act.kind is ActKind.BROWSE or (n.is_scan and n.act not in acts)]
+        return chance(acts, work, {n.act.track: n.who for n in noted}, self._weights)
 
     def _people(self, zone: str, noted: Sequence[Noted], scene: Scene) -> int:
         """How many people it took at least: those of the sweep in view together, at most so far.

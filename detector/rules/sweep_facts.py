@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from detector.rules.exposure import united
-from detector.rules.noted import Noted
+from detector.rules.noted import Noted, key_of
+from detector.rules.overlooked import Shot, overlooked
 from detector.values import Act, ActKind, Box, CountRange, Scene
 
 ROW_WIDTH, ROW_ORDER = 0.75, 0.6  # `along_row`
+# Who does this isn't photographing; what is unclear may be just that.
+ELSE = (ActKind.SCAN, ActKind.CALL, ActKind.BROWSE)
+
+
+def set_aside(counted: Sequence[Noted], noted: Iterable[Noted]) -> list[Noted]:
+    """What the same tracks did since a sweep began that doesn't count.
+
+    Args:
+        counted: Acts of the sweep, in order of time, at least one.
+        noted: All acts of its zone.
+    """
+    tracks, since = {n.act.track for n in counted}, counted[0].act.started_at
+    theirs = [n for n in noted if n.act.track in tracks and n.act.ended_at >= since]
+    # What began with a photo and is called unclear or browsing besides is that photo.
+    began = {(n.act.track, n.act.started_at) for n in counted}
+    return [n for n in theirs if (n.act.track, n.act.started_at) not in began]
+
+
+def untold_photos(counted: Sequence[Noted], noted: Iterable[Noted]) -> tuple[int, int]:
+    """How many photos more there may be of those who sweep, probably and at most; arguments as of `set_aside`."""
+    known = {key_of(n.act) for n in counted}
+    others = [n for n in noted if n.act.kind in ELSE and key_of(n.act) not in known]
+    likely = most = 0
+    for who in {n.who for n in counted}:
+        more = overlooked(
+            [Shot(n.act.track, n.act.started_at, n.act.ended_at, n.stayed) for n in counted if n.who == who],
+            tuple((n.act.started_at, n.act.ended_at) for n in others if n.who == who),
+        )
+        likely, most = likely + more[0], most + more[1]
+    return likely, most
 
 
 def facts(noted: Sequence[Noted], aside: Sequence[Noted], people: int) -> dict[str, Any]:

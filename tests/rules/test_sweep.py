@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from detector.config import WHOLE_FRAME, Calendar, Exemption, Policy, Rules, Shift, SweepRule, Zone
 from detector.geometry import foot
 from detector.rules.acts import ActRecogniser
-from detector.rules.exposure import Exposed
 from detector.rules.noted import Noted
 from detector.rules.policy import Permission, Policies
 from detector.rules.seriality import SweepWeights
@@ -563,10 +562,7 @@ FREE = Permission(phones=False, scanners=True, staying=True, working=True, shift
 
 def row(places: Sequence[tuple[float, float]]) -> list[Noted]:
     """Photos of parcels, 40 pixels wide, in the order of their places."""
-    return [
-        Noted(act(n, n + 1, [n]), WHOLE_FRAME, box_at(place, 40, 30), 0.0, frozenset(), Exposed(), FREE)
-        for n, place in enumerate(places)
-    ]
+    return [Noted(act(n, n + 1, [n]), WHOLE_FRAME, FREE, box_at(place, 40, 30)) for n, place in enumerate(places)]
 
 
 @pytest.mark.parametrize(
