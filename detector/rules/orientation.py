@@ -13,7 +13,7 @@ leap of time, may have been counted before, and is not counted again.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, log10
@@ -82,6 +82,39 @@ class _Told:
     alarm: Alarm
     at: float
     up: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    """What lies in the window of an alarm: parcels with what was counted of them, and those not counted yet.
+
+    `zone_up` and `zone_judged` are of all that was counted in the zone.
+    """
+
+    judged: list[tuple[Parcel, _Slot]]
+    unjudged: list[Parcel]
+    zone_up: int
+    zone_judged: int
+
+    @property
+    def up(self) -> int:
+        """How many lie label up."""
+        return sum(slot.up for _, slot in self.judged)
+
+    @property
+    def came_up(self) -> Counter[str]:
+        """How many of these came to lie so in which way."""
+        return Counter(slot.came for _, slot in self.judged if slot.up)
+
+    @property
+    def by_hand(self) -> list[_Slot]:
+        """Those turned so while somebody was near."""
+        return [slot for _, slot in self.judged if slot.up and slot.came == "turned" and slot.turners]
+
+    def boxes(self) -> list[tuple[str, Box]]:
+        """Each of them, and how it lies."""
+        judged = [("up" if slot.up else "not_up", parcel.box) for parcel, slot in self.judged]
+        return judged + [("unknown", parcel.box) for parcel in self.unjudged]
 
 
 @dataclass(slots=True)
@@ -336,36 +369,37 @@ class OrientationRule:
             alarm = None if window is None else replace(told.alarm, window=window)
         if alarm is None:
             return
-        signal = self._signal(zone, alarm, scene)
-        up = signal.facts["up"]
-        if told is None or alarm.since != told.alarm.since or up > told.up:
-            self._told[zone.name] = _Told(alarm, scene.at, up)
-            yield signal
+        patch = self._patch(zone, alarm, scene)
+        if told is None or alarm.since != told.alarm.since or patch.up > told.up:
+            self._told[zone.name] = _Told(alarm, scene.at, patch.up)
+            yield self._signal(zone, alarm, patch, scene)
 
-    def _signal(self, zone: Zone, alarm: Alarm, scene: Scene) -> Signal:
-        watch = self._watches[zone.name]
+    def _patch(self, zone: Zone, alarm: Alarm, scene: Scene) -> _Patch:
+        """What lies in the window of an alarm as this scene shows it."""
         here = [(p, slot) for p in scene.parcels if (slot := self._slots.get(p.id)) and slot.zone is zone]
-        patch = [(p, slot) for p, slot in here if alarm.window in slot.windows]
         others = [(p, *self._place(p, scene)) for p in scene.parcels if p.id not in self._slots]
-        unjudged = [p for p, lies_in, windows in others if lies_in is zone and alarm.window in windows]
-        turned = [slot for _, slot in patch if slot.up and slot.turned_at is not None]
-        by_hand = [slot for slot in turned if slot.turners]
-        up = sum(slot.up for _, slot in patch)
-        lay = sum(slot.up and slot.came == "lay" for _, slot in patch)
-        working = self._shifts.working(scene.at)
+        return _Patch(
+            judged=[(p, slot) for p, slot in here if alarm.window in slot.windows],
+            unjudged=[p for p, lies_in, windows in others if lies_in is zone and alarm.window in windows],
+            zone_up=sum(slot.up for _, slot in here),
+            zone_judged=len(here),
+        )
+
+    def _signal(self, zone: Zone, alarm: Alarm, patch: _Patch, scene: Scene) -> Signal:
+        watch, working = self._watches[zone.name], self._shifts.working(scene.at)
+        by_hand, came_up = patch.by_hand, patch.came_up
         grave = len(by_hand) >= BY_HAND or not working
-        boxes = [("up" if slot.up else "not_up", p.box) for p, slot in patch] + [("unknown", p.box) for p in unjudged]
         facts = {
-            "up": up,
-            "judged": len(patch),
-            "zone_up": sum(slot.up for _, slot in here),
-            "zone_judged": len(here),
+            "up": patch.up,
+            "judged": len(patch.judged),
+            "zone_up": patch.zone_up,
+            "zone_judged": patch.zone_judged,
             "usual_rate": round(watch.usual.mean, 3),
             "evidence": round(log10(alarm.evidence), 2),
             "false_alarms_per_month": self._settings.false_alarms_per_month,
-            "lay_up": lay,
-            "arrived_up": up - lay - len(turned),
-            "turned_here": len(turned),
+            "lay_up": came_up["lay"],
+            "arrived_up": came_up["arrived"],
+            "turned_here": came_up["turned"],
             "turned_by_person": len(by_hand),
             "watched_h": round(watch.watched_s / 3600, 1),
             "out_of_hours": not working,
@@ -379,8 +413,8 @@ class OrientationRule:
             score=1 - 0.5 / alarm.evidence,
             severity=Severity.CRITICAL if grave else Severity.WARNING,
             tracks=tuple(sorted({track for slot in by_hand for track in slot.turners})),
-            facts=facts | _order([p for p, _ in patch]),
-            boxes=(*boxes, *(("label", box) for box in scene.labels)),
+            facts=facts | _order([p for p, _ in patch.judged]),
+            boxes=(*patch.boxes(), *(("label", box) for box in scene.labels)),
         )
 
 
