@@ -108,7 +108,7 @@ def points_in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.boo
     spans = (ay > y) != (by > y)
     rise = np.where(spans, by - ay, 1.0)  # an edge that isn't met may be as flat as it likes
     crossing = ax + (y - ay) * (bx - ax) / rise
-    inside: NDArray[np.bool_] = (np.count_nonzero(spans & (x < crossing), axis=1) % 2).astype(bool)
+    inside: NDArray[np.bool_] = np.logical_xor.reduce(spans & (x < crossing), axis=1)
     return inside
 
 
@@ -174,10 +174,11 @@ def rays_enter(origins: Floats, throughs: Floats, boxes: Floats) -> Floats:
         length = np.hypot(step[:, :1], step[:, 1:])
         step = step / length
         step = np.where(np.abs(step) < 1e-9, 1e-9, step)
-        ax, bx = ((boxes[side] - throughs[:, :1]) / step[:, :1] for side in (0, 2))
-        ay, by = ((boxes[side] - throughs[:, 1:]) / step[:, 1:] for side in (1, 3))
-        near = np.maximum(np.maximum(np.minimum(ax, bx), np.minimum(ay, by)), 0.0)
-        far = np.minimum(np.maximum(ax, bx), np.maximum(ay, by))
+        # Along x and along y at once, `(2, P, N)`: how far it is to the two sides of each box.
+        at, way = throughs.T[:, :, None], step.T[:, :, None]
+        one, other = ((side[:, None] - at) / way for side in (boxes[:2], boxes[2:]))
+        near = np.maximum(np.maximum(*np.minimum(one, other)), 0.0)
+        far = np.minimum(*np.maximum(one, other))
         return np.asarray(np.where((near <= far) & (length >= 1e-6), near, np.inf), np.float64)
 
 
