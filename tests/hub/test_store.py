@@ -20,13 +20,14 @@ from detector.errors import StoreError, WireError
 from detector.hub.access.audit import Audit
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.reviews import Reviews
-from detector.hub.storage.database import one_at_a_time
+from detector.hub.storage.database import migrate, one_at_a_time
 from detector.hub.storage.rights import Scope
 from detector.hub.storage.schema import changes, metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.storage.wanted import Wanted
 from detector.hub.upkeep.retention import Retention
+from tests.hub.conftest import make_older
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0
@@ -296,6 +297,14 @@ def test_migrations_lead_to_the_tables_of_the_schema(store: Store) -> None:
     with store.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_database_that_lacks_an_index_of_its_shape_is_brought_to_the_newest(store: Store) -> None:
+    make_older(store.database, "0017")
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DROP INDEX incidents_waiting")  # as 0006 was in its first hour
+        migrate(connection)
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 @pytest.mark.parametrize("places", [["shanghai"], ["shanghai/cam3", "suzhou/cam4"]])

@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("replayed_at", sa.Float(), nullable=True))
     op.add_column("incidents", sa.Column("same_as", sa.Text(), nullable=True))
     for name, (columns, where) in GROWN.items():
-        op.drop_index(name, "incidents")
+        op.drop_index(name, "incidents", if_exists=True)  # 0006 did not always make all of them
         op.create_index(name, "incidents", [*columns, "replayed_at"], **where)
     op.create_index("incidents_replayed", "incidents", ["started_at", "site", "edge", "camera", "told"], **REPLAYED)
     op.create_index("incidents_doubled", "incidents", ["same_as"], **DOUBLED)
