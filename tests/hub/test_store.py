@@ -15,17 +15,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import event
 
 from detector import wire
-from detector.config import RetentionConfig
+from detector.config import HubConfig, RetentionConfig
 from detector.errors import StoreError, WireError
 from detector.hub.access.audit import Audit
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.reviews import Reviews
+from detector.hub.footage.training_set import open_store
 from detector.hub.storage.database import migrate, one_at_a_time
 from detector.hub.storage.rights import Scope
 from detector.hub.storage.schema import changes, metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.storage.wanted import Wanted
+from detector.hub.upkeep.console import database_of
 from detector.hub.upkeep.retention import Retention
 from tests.hub.conftest import make_older
 
@@ -305,6 +307,20 @@ def test_a_database_that_lacks_an_index_of_its_shape_is_brought_to_the_newest(st
         connection.exec_driver_sql("DROP INDEX incidents_waiting")  # as 0006 was in its first hour
         migrate(connection)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_who_works_beside_the_hub_leaves_an_older_shape_alone(store: Store, tmp_path: Path) -> None:
+    url = store.database.engine.url.render_as_string(hide_password=False)
+    config = HubConfig(data_dir=tmp_path, database=url if url.startswith("postgresql") else None)
+    make_older(store.database, "0019")
+    for opened in (lambda: database_of(config, make=True).__enter__(), lambda: open_store(config)):
+        with pytest.raises(StoreError, match="start the hub anew first"):
+            opened()
+    with store.database.reading() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == "0019"
+    Store(url).close()
+    with database_of(config):
+        pass
 
 
 @pytest.mark.parametrize("places", [["shanghai"], ["shanghai/cam3", "suzhou/cam4"]])

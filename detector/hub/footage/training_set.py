@@ -100,7 +100,7 @@ def open_store(config: HubConfig) -> Store:
     """The database of a hub that has run before; none is made.
 
     Raises:
-        StoreError: There is none, or it can't be used.
+        StoreError: There is none, or it can't be used, or an older hub's.
     """
     url = config.database_url() or f"sqlite:///{config.data_dir / 'hub.sqlite'}"
     try:
@@ -112,7 +112,7 @@ def open_store(config: HubConfig) -> Store:
             f"no hub has kept its database at {parsed.database} "
             "(run this on the hub's machine, with the configuration that `labelwatch hub` runs with)"
         )
-    return Store(url)
+    return Store(url, upgrade=False)
 
 
 def lessons(store: Store, wanted: Wanted, *, timezone: str, per_incident: int) -> tuple[list[Lesson], Counter[str]]:

@@ -5,6 +5,7 @@ What is kept where is in `schema`; who keeps it is in the modules that take a `D
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -34,6 +35,8 @@ from sqlalchemy.pool import QueuePool
 from detector import __version__
 from detector.errors import StoreError
 
+logger = logging.getLogger(__name__)
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 # Of SQLite so many connections stay open, the one used last is taken first, and more are opened for a moment only: each
@@ -49,15 +52,20 @@ Ts = TypeVarTuple("Ts")
 class Database:
     """Opens, and brings up to date, the database at a SQLAlchemy URL. Safe to use from any thread.
 
+    Args:
+        url: Where it is.
+        upgrade: Whether an older shape becomes the newest. Only the hub does that: to whoever works beside it, an older
+            shape says that an older hub may still be running, which a newer one would take for damage.
+
     Attributes:
         insert: `INSERT` as the database's own dialect has it, with `ON CONFLICT`.
         damage: What was found to be damaged since it was opened; empty where nothing was.
 
     Raises:
-        StoreError: It can't be opened, or its shape can't be brought up to date.
+        StoreError: It can't be opened, or its shape can't be brought up to date, or must not.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, upgrade: bool = True) -> None:
         try:
             self.damage = ""
             self._of_thread = threading.local()
@@ -66,7 +74,7 @@ class Database:
             self._writer = self.engine.execution_options(writes=True)
             self.insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
             with self.writing() as connection:
-                migrate(connection)
+                migrate(connection, upgrade=upgrade)
         except CommandError as error:  # Alembic knows no way from where the database stands
             hint = "start that version, or bring a backup back"
             raise StoreError(f"the database was made by a newer labelwatch than {__version__}: {hint}") from error
@@ -130,14 +138,23 @@ def one_at_a_time(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, *, upgrade: bool = True) -> None:
     """Bring a database to the newest shape, within the connection's transaction.
 
     One that has it already, as at nearly every start, is left alone: Alembic would read every migration to see it.
+
+    Raises:
+        StoreError: Without `upgrade`, it has an older shape; an empty one gets the newest all the same.
     """
     newest = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-    if MigrationContext.configure(connection).get_current_revision() != newest:
-        command.upgrade(migration(connection), "head")
+    shape = MigrationContext.configure(connection).get_current_revision()
+    if shape == newest:
+        return
+    if shape is not None and shape < newest and not upgrade:
+        raise StoreError("the database was made by an older labelwatch: start the hub anew first, which brings it up")
+    if shape is not None:
+        logger.info("bringing the database from shape %s to %s", shape, newest)
+    command.upgrade(migration(connection), "head")
 
 
 def migration(connection: Connection) -> Config:

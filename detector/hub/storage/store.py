@@ -71,14 +71,15 @@ class Store:
     Args:
         url: Of the database.
         budget: How many alerts a shift takes, for what comes in; without one, as many as come.
+        upgrade: As of `Database`.
 
     Raises:
-        StoreError: It can't be opened, or its shape can't be brought up to date.
+        StoreError: It can't be opened, or its shape can't be brought up to date, or must not.
     """
 
-    def __init__(self, url: str, budget: Budget | None = None) -> None:
+    def __init__(self, url: str, budget: Budget | None = None, *, upgrade: bool = True) -> None:
         self._budget = budget or Budget()
-        self.database = Database(url)
+        self.database = Database(url, upgrade=upgrade)
         self._reading, self._writing = self.database.reading, self.database.writing
         self._insert = self.database.insert
 

@@ -84,7 +84,7 @@ def database_of(config: HubConfig, *, make: bool = False) -> Iterator[Database]:
     """The database of a hub, made where there is none yet if `make` says so.
 
     Raises:
-        StoreError: There is none, or it can't be used.
+        StoreError: There is none, or it can't be used, or an older hub's.
     """
     file = config.data_dir / "hub.sqlite"
     url = config.database_url()
@@ -92,7 +92,7 @@ def database_of(config: HubConfig, *, make: bool = False) -> Iterator[Database]:
         if not make:
             raise StoreError(f"{file}: no database; has this hub ever run?")
         config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(url or f"sqlite:///{file}")
+    database = Database(url or f"sqlite:///{file}", upgrade=False)
     try:
         yield database
     finally:
