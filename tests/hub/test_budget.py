@@ -173,9 +173,9 @@ def test_the_digest_counts_by_kind_and_zone(few: Store, envelope: Build) -> None
         NOON,
     )
     assert few.digest(NOON - 60, NOON + 60) == [
-        Digested("lingering", "shanghai", "cam3", "bulk", 2),
-        Digested("blind_corner", "shanghai", "cam3", "gate", 1),
-        Digested("lingering", "shanghai", "cam3", None, 1),
+        Digested("lingering", "shanghai", "cam3", "bulk", 2, 2),
+        Digested("blind_corner", "shanghai", "cam3", "gate", 1, 1),
+        Digested("lingering", "shanghai", "cam3", None, 1, 1),
     ]
     found = few.feed(wanted=Wanted(DIGEST, NOON - 60, NOON + 60, kind="lingering", camera="cam3", zone=""))
     assert [incident.id for incident in found] == ["c"]
@@ -224,6 +224,26 @@ def test_the_digest_page_links_every_kind_and_zone_to_its_incidents(site: Any, e
     assert 'id="card-early"' in site.client.get("/digest?day=2026-10-31").text
     for odd in ("nonsense", "9999-99-99", "2031-01-01", "0001-01-01"):
         assert 'id="card-here"' in site.client.get(f"/digest?day={odd}").text
+
+
+def test_the_digest_counts_in_every_zone_what_was_in_several(site: Any, envelope: Build) -> None:
+    def was_in(seq: int, incident: str, zone: str | None, *others: str) -> dict[str, Any]:
+        return envelope(seq, incident=incident, zone=zone, facts={"other_zones": list(others)}, severity="info")
+
+    site.store.add_alerts([was_in(1, "gone", "bulk"), was_in(2, "calm", "bulk"), was_in(3, "nowhere", None)], NOON)
+    assert "各计一次" not in site.client.get("/digest").text
+    site.store.add_alerts([was_in(4, "gone", "gate", "bulk"), was_in(5, "back", "bulk", "gate")], NOON)
+    site.store.add_alerts([was_in(6, "back", "gate", "aisle", "bulk"), was_in(7, "late", "gate")], NOON)
+    assert "各计一次" in site.client.get("/digest").text
+    page = html.unescape(site.client.get("/digest").text)
+    kinds = re.findall(r'class="kind" href="(/digest\?[^"]*)"><b>(\d+)</b>', page)
+    zones = re.findall(r'<li><a href="(/digest\?[^"]*)">[^<]* <b>(\d+)</b>', page)
+    assert [int(count) for _, count in kinds] == [5]
+    assert {re.findall("zone=([^&]*)", address)[0]: int(count) for address, count in zones} == {
+        "gate": 3, "bulk": 3, "aisle": 1, "-": 1,
+    }  # fmt: skip
+    for address, count in (*kinds, *zones):
+        assert site.client.get(address).text.count("<article") == int(count)
 
 
 def test_a_list_asks_for_its_own_cards_only(site: Any, envelope: Build) -> None:

@@ -126,6 +126,42 @@ def test_nonsense_from_a_page_breaks_nothing(told: Site, field: str, value: str)
         assert told.client.get(f"{path}?{field}={value}").status_code == (400 if refused else 200)
 
 
+def in_zones(seq: int, zone: str | None, *others: str, **changes: Any) -> dict[str, Any]:
+    """An envelope of an incident that was in other zones beside its own."""
+    return make_envelope(seq, zone=zone, facts={"other_zones": list(others)}, **changes)
+
+
+def test_an_incident_is_found_in_every_zone_where_it_ever_was(store: Store) -> None:
+    states = [in_zones(1, "bulk"), in_zones(3, "gate", "bulk"), in_zones(2, "bulk"), in_zones(4, "bulk", "gate")]
+    told = [in_zones(5, "gate", incident="elsewhere"), in_zones(6, None, incident="nowhere")]
+    overview = Overview(store.database)
+    for batch in ([states[0], *told], states[1:3], states[3:]):  # the one that comes late changes nothing
+        store.add_alerts(batch, NOON)
+        zones = ["bulk", "gate"] if batch[0] is not states[0] else ["bulk"]
+        found = {zone: {one.id for one in store.feed(wanted=Wanted(zone=zone))} for zone in ("bulk", "gate", "", "x")}
+        others = {"gate": {"elsewhere"}, "": {"nowhere"}}
+        assert found == {zone: others.get(zone, set()) | ({"inc-1"} if zone in zones else set()) for zone in found}
+        assert [overview.found(Wanted(zone=zone)).count for zone in found] == [len(ids) for ids in found.values()]
+    assert store.feed(wanted=Wanted(zone="bulk", camera="cam4")) == []
+
+
+def test_zones_where_something_happened_beside_its_own_are_offered(site: Site) -> None:
+    site.store.add_alerts([in_zones(1, "gate", "bulk & more", "", "x" * 300, incident="moved")], NOON)
+    offered = re.findall(r'<option value="([^"]*)"', site.client.get("/").text)
+    assert {"gate", "bulk &amp; more", "x" * 200} <= set(offered)
+    assert listed(site.client.get("/?zone=bulk+%26+more").text) == listed(site.client.get("/").text) == ["moved"]
+
+
+def test_an_open_page_of_a_zone_shows_what_has_come_there_from_the_next(site: Site) -> None:
+    site.store.add_alerts([in_zones(1, "gate", incident="sweep")], NOON)
+    assert listed(site.client.get("/?zone=bulk").text) == []
+    for seq, zones in ((2, ("gate", "bulk")), (3, ("bulk", "gate"))):
+        seen = site.store.last_change()
+        site.store.add_alerts([in_zones(seq, *zones, incident="sweep")], NOON)
+        for zone in zones:
+            assert listed(site.client.get(f"/feed/live?zone={zone}&seen={seen}").text) == ["sweep"]
+
+
 def test_an_open_page_asks_for_nothing_it_has(site: Site) -> None:
     fill(site.store)
     seen = site.store.last_change()
@@ -256,6 +292,22 @@ def test_places_are_known_after_a_migration(store: Store, envelope: Build) -> No
         ("cam3", ""),
         ("cam3", "bulk"),
     ]
+
+
+def test_zones_of_incidents_of_before_are_known_after_a_migration(store: Store) -> None:
+    told = [["bulk", "x" * 300, 7, ""], "bulk", [], ["bulk", "bulk"], None, *[["aisle"]] * 201]
+    states = [make_envelope(n, incident=f"i{n}", zone="gate", facts={"other_zones": one}) for n, one in enumerate(told)]
+    store.add_alerts([*states, make_envelope(9999, incident="plain", zone=None)], NOON)
+    places = Overview(store.database).places()
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM places WHERE zone NOT IN ('', 'gate')")
+    make_older(store.database, "0020")
+    with store.database.writing() as connection:
+        migrate(connection)
+    found = {zone: {one.id for one in store.feed(wanted=Wanted(zone=zone))} for zone in ("bulk", "x" * 200)}
+    assert found == {"bulk": {"i0", "i3"}, "x" * 200: {"i0"}}
+    assert Overview(store.database).found(Wanted(zone="aisle")).count == 201
+    assert Overview(store.database).places() == places
 
 
 def test_the_worst_camera_comes_first_and_quiet_ones_are_there() -> None:

@@ -324,8 +324,9 @@ def test_who_works_beside_the_hub_leaves_an_older_shape_alone(store: Store, tmp_
 
 
 @pytest.mark.parametrize("places", [["shanghai"], ["shanghai/cam3", "suzhou/cam4"]])
+@pytest.mark.parametrize("zone", [None, "bulk"])
 def test_what_somebody_sees_is_found_by_the_indexes_that_hold_all_of_it(
-    sqlite_store: Store, envelope: Build, places: list[str]
+    sqlite_store: Store, envelope: Build, places: list[str], zone: str | None
 ) -> None:
     sqlite_store.add_alerts([envelope(n, incident=f"i{n}") for n in range(1, 4)], NOON)
     plans: list[str] = []
@@ -336,7 +337,7 @@ def test_what_somebody_sees_is_found_by_the_indexes_that_hold_all_of_it(
             plans.append("; ".join(row[3] for row in asked))
 
     event.listen(sqlite_store.database.engine, "before_cursor_execute", note_plan)
-    wanted = Wanted(scope=Scope.of(places))
+    wanted = Wanted(scope=Scope.of(places), zone=zone)
     assert len(sqlite_store.feed(wanted=wanted)) == len(Reviews(sqlite_store.database).queue(wanted)) == 3
     assert not Overview(sqlite_store.database).has_replayed(wanted.scope)
     feed, queue, _, replayed = plans

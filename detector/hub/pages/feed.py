@@ -245,7 +245,10 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
 
 
 def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list[dict[str, Any]]:
-    """A day's digest by kind, the most first: how many, and how many in each zone, each with its address."""
+    """A day's digest by kind, the most first: how many, and how many in each zone, each with its address.
+
+    What was in several zones counts in each, as it does on the page behind it, and once in its kind.
+    """
     if listing.day is None:
         return []
     titles = {(camera.site, camera.name): camera.title for camera in cameras}
@@ -266,7 +269,8 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
 
     kinds = [
         {
-            **part(sum(zone.count for zone in zones), view.say.either(f"kind_{kind}", kind), kind=kind),
+            **part(sum(zone.own for zone in zones), view.say.either(f"kind_{kind}", kind), kind=kind),
+            "overlap": any(zone.count > zone.own for zone in zones),
             "zones": [
                 part(
                     zone.count, place(zone), kind=kind, site=zone.site, camera=zone.camera, zone=zone.zone or NO_ZONE,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detector.errors import WireError
+from detector.facts import names
 from detector.hub.storage.harm import harm
 from detector.hub.storage.stored import is_time
 
@@ -67,7 +68,7 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
         "labels_high": a_whole(labels.get("high", 0)),
         "harm": harm(str(after["severity"]), a_whole(labels.get("best", 0)), str(after["kind"])),
         "camera": a_name(after["camera"]),
-        "zone": clean(str(after["zone"]))[:200] if after.get("zone") else None,
+        "zone": _zone(str(after["zone"])) if after.get("zone") else None,
         "score": _finite(after["score"]),
         "record": after,
         "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
@@ -136,6 +137,15 @@ def refusal_row(topic: str, reason: str, at: float) -> dict[str, Any]:
 def clean(text: str) -> str:
     """Text that every database takes."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def _zone(name: str) -> str:
+    return clean(name)[:200]
+
+
+def other_zones(record: Mapping[str, Any]) -> list[str]:
+    """Zones, named as an incident's own is, where some of it was done beside that one: from its record."""
+    return sorted({zone for name in names(record["facts"], "other_zones") if (zone := _zone(name))})
 
 
 def title_of(record: Mapping[str, Any]) -> str:

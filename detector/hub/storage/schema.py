@@ -167,6 +167,15 @@ incidents = Table(
     ),
 )
 
+# Zones beside its own in which some of an incident was done: whoever looks at one of them finds it there, too. Its own
+# may be among them, where it was another before.
+also_in = Table(
+    "also_in",
+    metadata,
+    Column("incident", INCIDENT, ForeignKey("incidents.id"), primary_key=True),
+    Column("zone", Text, primary_key=True),
+)
+
 # Every place that anything was ever told of, for the feed's filters; an empty zone is none.
 places = Table(
     "places",

@@ -18,19 +18,31 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     select,
     tuple_,
+    union_all,
     update,
 )
 
 from detector import wire
-from detector.hub.storage.arrivals import AlertRow, a_name, a_whole, alert_row, clean, refusal_row, title_of
+from detector.hub.storage.arrivals import (
+    AlertRow,
+    a_name,
+    a_whole,
+    alert_row,
+    clean,
+    other_zones,
+    refusal_row,
+    title_of,
+)
 from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE, Budget
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.replays import double_of, give_way, is_replay, shift_of
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import (
     alerts,
+    also_in,
     changes,
     clips,
     dropped,
@@ -162,6 +174,7 @@ class Store:
         told_late: list[str] = []
         if newest:
             connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
+            self._note_other_zones(connection, newest.values())
             self._note_places(connection, newest.values())
             told_late = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
         pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
@@ -213,8 +226,18 @@ class Store:
         newer = {column.name: insert.excluded[column.name] for column in incidents.c if column.name not in kept}
         return insert.on_conflict_do_update(index_elements=["id"], set_=newer)
 
+    def _note_other_zones(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
+        found = {(state["id"], zone) for state in states for zone in other_zones(state["record"])}
+        if found:
+            insert = self._insert(also_in).on_conflict_do_nothing()
+            connection.execute(insert, [{"incident": incident, "zone": zone} for incident, zone in sorted(found)])
+
     def _note_places(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
-        found = {(state["site"], state["camera"], state["zone"] or ""): title_of(state["record"]) for state in states}
+        found = {
+            (state["site"], state["camera"], zone): title_of(state["record"])
+            for state in states
+            for zone in (state["zone"] or "", *other_zones(state["record"]))
+        }
         insert = self._insert(places)
         renamed = insert.excluded.title
         upsert = insert.on_conflict_do_update(
@@ -404,13 +427,15 @@ class Store:
     def digest(self, start: float, end: float, scope: Scope = EVERYWHERE) -> list[Digested]:
         """What went to the digest from `start` to before `end`, by kind and zone, the most first; cleared ones too."""
         c = incidents.c
-        place = (c.kind, c.site, c.camera, c.zone)
-        query = (
-            select(*place, func.count().label("count"))
-            .where(*Wanted(DIGEST, start, end, scope=scope).clauses())
-            .group_by(*place)
-            .order_by(func.count().desc(), *place)
-        )
+        wanted = Wanted(DIGEST, start, end, scope=scope).clauses()
+        place = (c.kind, c.site, c.camera)
+        own = select(*place, c.zone, literal(1).label("own")).where(*wanted)
+        elsewhere = also_in.c.zone != func.coalesce(c.zone, "")
+        others = select(*place, also_in.c.zone, literal(0)).join_from(incidents, also_in).where(*wanted, elsewhere)
+        both = union_all(own, others).subquery().c
+        count, by = func.count(), (both.kind, both.site, both.camera, both.zone)
+        query = select(*by, count.label("count"), func.sum(both.own).label("own")).group_by(*by)
+        query = query.order_by(count.desc(), *by)
         return [Digested(**row._mapping) for row in self.database.read(query)]
 
     def alerts_in(self, shift: str) -> int:

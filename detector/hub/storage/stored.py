@@ -159,13 +159,17 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Digested:
-    """How many incidents of one kind in one zone of one camera went to the digest."""
+    """How many incidents of one kind went to the digest that were in one zone of one camera.
+
+    Some were in others as well: `own` counts those whose own zone it is, and adds up to how many there are in all.
+    """
 
     kind: str
     site: str
     camera: str
     zone: str | None
     count: int
+    own: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, exists, func
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import incidents
+from detector.hub.storage.schema import also_in, incidents
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which incidents are asked for: all that match what is given.
 
-    Times are Unix seconds, `until` excluded; an empty `zone` stands for those in no zone, an empty `verdict` for those
-    that nobody has judged. `replayed` asks for those that a replay brought, or for the others; doubles are left out
-    unless `doubles` are wanted too.
+    Times are Unix seconds, `until` excluded; an incident is in every `zone` where some of it was done. An empty `zone`
+    stands for those in none, an empty `verdict` for those that nobody has judged. `replayed` asks for those that a
+    replay brought, or for the others; doubles are left out unless `doubles` are wanted too.
     """
 
     told: str | None = None
@@ -38,13 +38,15 @@ class Wanted:
         c = incidents.c
         same = [
             (c.told, self.told), (c.kind, self.kind), (c.severity, self.severity), (c.verdict, self.verdict),
-            (c.site, self.site), (c.camera, self.camera), (c.zone, self.zone),
+            (c.site, self.site), (c.camera, self.camera),
         ]  # fmt: skip
         # Through a function, which keeps SQLite to the index by time: that holds all of these, and the few rows that
         # are shown are at its end. It would rather take another that holds one of them, and then read row after row.
         clauses: list[ColumnElement[bool]] = [
             func.coalesce(column, "") == value for column, value in same if value is not None
         ]
+        if self.zone is not None:
+            clauses.append(was_in(self.zone))
         if self.told is None and not self.doubles:
             clauses.append(func.coalesce(c.told, "") != DOUBLE)
         if self.replayed is not None:
@@ -54,6 +56,14 @@ class Wanted:
         if self.until is not None:
             clauses.append(c.started_at < self.until)
         return [*clauses, *within(self.scope)]
+
+
+def was_in(zone: str) -> ColumnElement[bool]:
+    """That some of an incident was done in a zone; of an empty one, that it is in none."""
+    is_its_own = func.coalesce(incidents.c.zone, "") == zone
+    # Asked of each that is looked at: PostgreSQL would read a list of them again and again once it outgrows its memory.
+    was_there = exists().where(also_in.c.incident == incidents.c.id, also_in.c.zone == zone)
+    return is_its_own | was_there if zone else is_its_own
 
 
 def within(scope: Scope) -> list[ColumnElement[bool]]:
