@@ -93,6 +93,14 @@ def test_incidents_are_narrowed(owner: Program, query: dict[str, str], found: li
     assert ids(owner.get("incidents", **query)) == found
 
 
+def test_an_incident_is_found_by_any_of_its_zones_which_are_told(owner: Program, town: Site) -> None:
+    moved = make_envelope(9, incident="moved", zone="gate", facts={"other_zones": ["aisle", "dock"]})
+    town.store.add_alerts([moved], NOON)
+    (found,) = owner.get("incidents", zone="dock")["incidents"]
+    assert (found["id"], found["zone"], found["other_zones"]) == ("moved", "gate", ["aisle", "dock"])
+    assert owner.get("incidents", zone="gate")["incidents"] == [found]
+
+
 def test_one_incident_is_told_in_full(owner: Program, town: Site, mp4: bytes) -> None:
     assert town.client.put("/api/clips/inc-2/0", content=mp4, headers=town.claim(mp4, "inc-2")).status_code == 201
     told = owner.get("incidents/inc-2")

@@ -28,6 +28,7 @@ from detector.hub.pages import derived, incidents
 from detector.hub.pages.alarms import AlarmsTold, alarms_told
 from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, known
 from detector.hub.pages.view import View, needs
+from detector.hub.storage.arrivals import other_zones
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Clip, Contested, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
@@ -91,6 +92,7 @@ class Incident(BaseModel):
     camera: str
     camera_title: str
     zone: str | None
+    other_zones: list[str] = Field(description="where some of it happened, too: `zone` asks for any of them")
     kind: str
     severity: str
     score: float
@@ -428,7 +430,8 @@ def _told(incident: StoredIncident) -> Incident:
     address = quote(incident.id, safe="")
     return Incident(
         id=incident.id, site=incident.site, edge=incident.edge, camera=incident.camera, camera_title=incident.title,
-        zone=incident.zone, kind=incident.kind, severity=incident.severity, score=incident.score,
+        zone=incident.zone, other_zones=other_zones(incident.record), kind=incident.kind,
+        severity=incident.severity, score=incident.score,
         told="digest" if incident.told == "digest" else "alert",
         origin="live" if incident.replayed_at is None else "replay", ongoing=incident.phase != "end",
         started_at=iso(incident.started_at), ended_at=iso(incident.ended_at), started_at_unix=incident.started_at,
