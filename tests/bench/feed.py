@@ -24,6 +24,7 @@ PICTURE = b"\xff\xd8\xff" + bytes(5000)
 SEVERITIES = ("info", "warning", "critical")
 KINDS = ("label_photography", "orientation_pattern", "lingering", "blind_corner", "tamper")
 ZONES = ("bulk", "gate")
+ELSEWHERE = 10  # one incident of so many was in the other zone, too
 SITES = ("shanghai", "suzhou")
 EVERY_S = 24.0  # so that 100,000 of them fill four weeks
 # What the feed can be narrowed by; of some values there are many, of others none.
@@ -66,6 +67,8 @@ def alert(n: int, incidents: int) -> dict[str, object]:
         severity=SEVERITIES[n // 3 % 3], kind=KINDS[n % 5], zone=ZONES[n // 7 % 2], site=SITES[n // 13 % 2],
     )  # fmt: skip
     fields["after"]["camera"] = f"cam{n // 11 % 8}"
+    if n % ELSEWHERE == 0:
+        fields["after"]["facts"] = {"other_zones": [ZONES[1 - n // 7 % 2]]}
     return fields
 
 

@@ -42,6 +42,9 @@ def test_a_narrowed_feed_is_shared_by_its_address_and_stays_narrow(scene: Scene)
     other = page.context.new_page()
     other.goto(page.url)
     assert other.input_value("#by-zone") == "gate" and other.locator(".card").count() == 2
+    # What grows into the zone appears.
+    scene.alert("elsewhere", zone="bulk", facts={"other_zones": ["gate"]})
+    other.wait_for_selector("#card-elsewhere.fresh")
 
 
 def test_however_many_cards_there_are_what_the_page_asks_for_stays_short(scene: Scene) -> None:  # noqa: F811
