@@ -59,7 +59,7 @@ def cases_page(view: Somebody, state: str = "", before: str = "", incident: str 
 def add(view: Guard, fields: Form) -> Response:
     """Put incidents (`incidents`: ids or addresses, with white space between) into a case, or into a new one.
 
-    The review desk, which stays open meanwhile, is told in words.
+    The review desk and an incident's own page, which stay open meanwhile, are told in words.
     """
     ids = list(dict.fromkeys(map(_id, f"{fields.get('incidents', '')} {fields.get('incident', '')}".split())))
     incidents = [known(view, one) for one in ids]

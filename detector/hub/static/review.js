@@ -291,9 +291,9 @@ async function reasonForLast(form, fields) {
   });
 }
 
-// The case is chosen over the clip, so that the guard stays in the queue; #last says what came of it.
+// The case is chosen over the clip, so that the guard stays where they are; #last says what came of it.
 
-const choice = document.getElementById("choice"); // none on an incident's own page: there the link leads to the cases
+const choice = document.getElementById("choice"); // none for who may only look at cases: the link leads there
 
 async function chooseCase(link) {
   const answer = await ask(link.getAttribute("href"), null, "case").catch(() => null);
@@ -316,8 +316,10 @@ async function putIntoCase(form, fields) {
     return;
   }
   choice.close();
-  if (answer?.ok) last.replaceChildren(elements(await answer.text()));
-  else last.textContent = last.dataset.notDone;
+  if (answer?.ok) {
+    last.replaceChildren(elements(await answer.text()));
+    if (!isDesk) refresh(shown().dataset.incident); // which names the cases it is in
+  } else last.textContent = last.dataset.notDone;
 }
 
 document.addEventListener("submit", (event) => {
