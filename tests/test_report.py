@@ -23,6 +23,7 @@ from detector.report.tally import Keys, Sum, sums
 from detector.report.texts import EN, ZH
 from detector.shifts import Shifts
 from tests.hub.test_browser import PHONE, browser  # noqa: F401  (a fixture)
+from tests.hub.test_large_letters import LOST
 
 NOON = unix("2026-11-01T12:00:00+08:00")
 NIGHT = Calendar(shifts=[Shift(name="night", begins="22:00", ends="06:00")])
@@ -134,14 +135,18 @@ def test_a_month_is_a_calendar_that_shows_what_was_found_watched_and_not_read(tm
     late = file | {"start": iso(NOON + 28 * day_s)}
     written = page(tmp_path, summary(recordings=[file, lost, late]), [incident(NOON)])
     shown = written[written.index('class="calendar"') : written.index("大的数字")]
-    days = r'class="day[^>]*>\s*<small>(?:\d+/)?(\d+)</small>(.*?)(?=<(?:a|span) class="|$)'
+    days = r'class="day[^>]*>\s*<small>(?:\d+/<wbr>)?(\d+)</small>(.*?)(?=<(?:a|span) class="|$)'
     cells = dict(re.findall(days, shown, re.DOTALL))
     words = {day: re.sub(r"<[^>]*>|\s+", " ", told).split() for day, told in cells.items()}
     assert words["1"] == ["4", "10", "分钟", "10", "min"]  # labels, and how long was watched, in both languages
     assert words["3"] == ["✕", "1"]  # there was a file: no day without footage
     assert words["2"] == []
     assert words["29"] == ["0", "10", "分钟", "10", "min"]
-    assert re.findall(r"<small>(\d+/\d+)</small>", shown) == ["10/26", "11/1", "11/23"]  # where another month may be
+    assert re.findall(r"<small>(\d+/\d+)</small>", shown.replace("<wbr>", "")) == [
+        "10/26",
+        "11/1",
+        "11/23",
+    ]  # where another month may be
     assert 'href="#d-2026-11-01"' in shown and 'id="d-2026-11-01"' in written
     assert len(re.findall("unwatched", shown)) == 18 and "3 weeks without footage" not in shown
     assert "2 weeks without footage" in shown
@@ -153,6 +158,28 @@ def test_on_a_phone_long_names_make_no_page_wider_than_it(browser: Any, tmp_path
     shown = browser.new_page(viewport=PHONE)
     shown.goto((tmp_path / "report.html").as_uri())
     assert shown.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    shown.close()
+
+
+@pytest.mark.parametrize("width", [360, 1120])
+def test_who_set_larger_letters_has_them_in_the_report_and_loses_nothing(
+    browser: Any,  # noqa: F811
+    tmp_path: Path,
+    width: int,
+) -> None:
+    (file,) = summary()["recordings"]
+    files = [file | {"start": iso(NOON + 86_400 * n), "seconds": 20_000.0} for n in range(9)]
+    page(tmp_path, summary(recordings=files), [incident(NOON, (50, 61, 80)), incident(NOON + 90_000)])
+    shown = browser.new_page(viewport={"width": width, "height": 800})
+    shown.goto((tmp_path / "report.html").as_uri())
+    # Set as a browser does, and all of it laid out at once.
+    shown.add_style_tag(content=":root { font-size: 24px } article { content-visibility: visible !important }")
+    assert shown.evaluate("getComputedStyle(document.body).fontSize") == "24px"
+    for language in ("zh", "en"):
+        shown.evaluate(f"document.getElementById('{language}').checked = true")
+        assert shown.evaluate(LOST) == []
+    # A number that is broken off would be read as two.
+    assert shown.evaluate("document.querySelector('.calendar b').getClientRects()[0].height") < 45
     shown.close()
 
 
