@@ -28,7 +28,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detector import __version__
 from detector.clock import iso
 from detector.config import EdgeConfig
 from detector.errors import LabelwatchError
@@ -40,6 +39,7 @@ from detector.recorded.ledgers import CameraResult, read_ledger
 from detector.recorded.look_files import FileLooks
 from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import LookTask, model_of, task_of
+from detector.recorded.outfit import judge
 from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
 from detector.recorded.recordings import Session, as_text, sessions
@@ -218,12 +218,15 @@ def _tasks(work: Iterable[CameraWork]) -> Iterator[LookTask]:
 
 
 def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -> CameraWork:
-    """What there is to be done for a camera; its ledger is named by everything that shapes the result."""
+    """What there is to be done for a camera; its ledger is named by everything that shapes the result.
+
+    An update that may judge otherwise begins it anew: a report of which one half is by other rules says nothing.
+    """
     tasks = {
         piece.path: task_of(piece.path, session.camera.name, config.analysis, piece.expected_at, fast_scan=fast_scan)
         for piece in session.pieces
     }
-    shaping = [__version__, config.model_dump_json(), session.camera.model_dump_json()]
+    shaping = [judge(), config.model_dump_json(), session.camera.model_dump_json()]
     shaping += [f"{task.name}|{piece.start_at}" for piece, task in zip(session.pieces, tasks.values(), strict=True)]
     name = hashlib.sha256("\n".join(shaping).encode()).hexdigest()[:24]
     return CameraWork(session, out / "sessions" / f"{name}.json", tasks)

@@ -176,6 +176,28 @@ def test_two_processes_give_what_one_gives_and_resume_repeats_nothing(
     assert [ledger.stat().st_mtime_ns for ledger in ledgers] == written
 
 
+def test_resume_judges_anew_what_was_judged_by_other_weights(
+    glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = make_video(tmp_path / "a.mkv", seconds=2, fps=5), tmp_path / "out"
+    home = tmp_path / "home" / "models"
+    home.mkdir(parents=True)
+    for card in Path("models").glob("*.*"):
+        (home / card.name).symlink_to(card.resolve())
+    monkeypatch.setenv("LABELWATCH_HOME", str(home.parent))
+
+    def judged_now() -> set[Path]:
+        before = set((out / "sessions").glob("*.json"))
+        replay([file], glancing, out, resume=True)
+        return set((out / "sessions").glob("*.json")) - before
+
+    assert [len(judged_now()), len(judged_now())] == [1, 0]
+    weights = yaml.safe_load((home / "sweeps.yaml").read_text(encoding="utf-8"))
+    (home / "sweeps.yaml").unlink()
+    (home / "sweeps.yaml").write_text(yaml.safe_dump(weights | {"offset": weights["offset"] - 1}), encoding="utf-8")
+    assert [len(judged_now()), len(judged_now())] == [1, 0]
+
+
 def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

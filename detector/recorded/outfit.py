@@ -1,6 +1,7 @@
-"""What a machine looks with: how closely to look enters, versions and checksums that shape the answer leave.
+"""What a machine looks and judges with: versions and checksums that shape the answer leave.
 
-Machines that differ in one of them may find something else in the same file, and nobody would know.
+Machines that differ in one of them may find something else in the same file, and so may one before and after an update,
+and nobody would know.
 """
 
 from __future__ import annotations
@@ -12,7 +13,21 @@ from pathlib import Path
 
 import detector
 from detector.config import Analysis
+from detector.machine.resources import resource
 from detector.recorded.looking import model_of
+
+APART = frozenset({"bench", "cli", "edge", "hub", "mqtt", "report", "tools"})  # packages that judge no recording
+WEIGHTS = ("acts.yaml", "sweeps.yaml")
+
+
+def judge() -> str:
+    """Checksum of what judges a recording once it was looked at: code that may have a part in it, and its weights.
+
+    Raises:
+        MissingPart: A card of weights isn't there.
+    """
+    weights = (resource("models", name).read_bytes() for name in WEIGHTS)
+    return hashlib.sha256(b"\0".join([_code(APART).encode(), *weights])).hexdigest()[:12]
 
 
 def outfit(analysis: Analysis) -> dict[str, str]:
@@ -24,7 +39,7 @@ def outfit(analysis: Analysis) -> dict[str, str]:
     """
     model = model_of(analysis)
     return {
-        "labelwatch": f"{detector.__version__} ({_code()})",
+        "labelwatch": f"{detector.__version__} ({_code(frozenset())})",
         "model": f"{model['name']} ({model['sha256'][:12]})",
         "precision": model["precision"],
         **{library: _version(library) for library in (model["runtime"], "av", "opencv-python")},
@@ -38,11 +53,13 @@ def differences(theirs: dict[str, str], ours: dict[str, str]) -> str:
 
 
 @cache
-def _code() -> str:
-    """Of this program, as it was when first asked: two may differ and call themselves one version."""
+def _code(but: frozenset[str]) -> str:
+    """Of this program without some packages, as it was when first asked: two may call themselves one version."""
     top = Path(detector.__file__).parent
     all_of_it = hashlib.sha256()
     for file in sorted(top.rglob("*.py")):
+        if file.relative_to(top).parts[0] in but:
+            continue
         all_of_it.update(file.relative_to(top).as_posix().encode() + b"\0" + file.read_bytes())
     return all_of_it.hexdigest()[:12]
 
