@@ -45,8 +45,8 @@ RIDGE = 0.3
 FOLDS = 3  # each with people of other warehouses
 # What a table of some hundred people doesn't show may be all the same: by Jeffreys half a scan more than was seen looks
 # surely like a photo, of 123 scans 0.4 in 100. That is what comes of so many stretches seen as if another act was done
-# (who uses no device is seen anew every second, and so mistaken more often than that). `lasting.py` says it for a table;
-# the shipped weights are of one half as large as that of today.
+# (who uses no device is seen anew every second, and so mistaken more often than that). `lasting.py` says it for any
+# table; the shipped weights are of one half as large as that of today.
 UNSEEN = 0.05
 PIECE_H = 2.0
 
