@@ -138,7 +138,7 @@ def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Iterator[H
     store.set_edge_status("shanghai", "box1", "online", NOON)
     store.close()
     database = (tmp_path / "hub.sqlite").read_bytes()
-    monkeypatch.setattr("detector.hub.storage.database.migrate", lambda _: None)
+    monkeypatch.setattr("detector.hub.storage.database.migrate", lambda _, **__: None)
     with memory_folder() as folder:
         yield (Hub(folder / str(n), database) for n in itertools.count())
 
