@@ -25,7 +25,6 @@ class Posture(NamedTuple):
         stayed_s: Seconds in one place, all in all, also where the span is forgotten.
         upright: Their height when they stood tallest, and the row of their feet then, pixels: who photographs may squat
             for minutes, and a bearing forgets too soon how tall they stand.
-        height: Standing height now, pixels; 0 before the first look.
     """
 
     bearing: Bearing | None = None
@@ -33,21 +32,26 @@ class Posture(NamedTuple):
     stays: Spans = ()
     stayed_s: float = 0.0
     upright: tuple[float, float] | None = None
-    height: float = 0.0
+
+    @property
+    def height(self) -> float:
+        """Standing height now, pixels; 0 before the first look."""
+        if self.upright is None or self.bearing is None:
+            return 0.0
+        return max(standing(self.upright, self.bearing.feet[1]), self.bearing.now)
 
     def after(self, person: Person, at: float) -> Posture:
         """The posture after one more look."""
         before, bearing = self.bearing, carried_on(self.bearing, person, at)
         now, row = bearing.now, bearing.feet[1]
         upright = risen(self.upright, now, row, at - before.at) if self.upright and before else (now, row)
-        height = standing(upright, row)
         since = before.at if before and 0 <= at - before.at <= UNBROKEN_S else None
-        low = lengthened(self.low, since, at) if is_crouched(now, height) else self.low
+        low = lengthened(self.low, since, at) if is_crouched(now, standing(upright, row)) else self.low
         stays, stayed_s = self.stays, self.stayed_s
         if bearing.speed < LOITERING:
             stays = lengthened(stays, since, at)
             stayed_s += at - max(stays[-1][0], since if since is not None else at)
-        return Posture(bearing, recent(low, at), recent(stays, at), stayed_s, upright, max(height, now))
+        return Posture(bearing, recent(low, at), recent(stays, at), stayed_s, upright)
 
     def crouched(self, begin: float, end: float) -> float:
         """Share 0..1 of a span of time spent crouched; of a moment, whether."""
