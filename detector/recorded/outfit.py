@@ -39,7 +39,7 @@ def outfit(analysis: Analysis) -> dict[str, str]:
     """
     model = model_of(analysis)
     return {
-        "labelwatch": f"{detector.__version__} ({_code(frozenset())})",
+        "labelwatch": f"{detector.__version__} ({_code()})",
         "model": f"{model['name']} ({model['sha256'][:12]})",
         "precision": model["precision"],
         **{library: _version(library) for library in (model["runtime"], "av", "opencv-python")},
@@ -53,7 +53,7 @@ def differences(theirs: dict[str, str], ours: dict[str, str]) -> str:
 
 
 @cache
-def _code(but: frozenset[str]) -> str:
+def _code(but: frozenset[str] = frozenset()) -> str:
     """Of this program without some packages, as it was when first asked: two may call themselves one version."""
     top = Path(detector.__file__).parent
     all_of_it = hashlib.sha256()
