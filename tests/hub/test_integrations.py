@@ -244,6 +244,24 @@ def test_a_camera_that_goes_is_taken_away_and_so_is_what_an_earlier_hub_left(ope
     assert f"{CAMERA}/state" in kept
 
 
+def test_what_an_earlier_hub_left_is_taken_away_however_long_the_hub_looks_at_itself_meanwhile(
+    open_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, pauses = links.Link._look, [1.0]
+
+    def slowly(link: links.Link, client: Client) -> None:
+        look(link, client)
+        time.sleep(pauses.pop() if pauses else 0.0)
+
+    monkeypatch.setattr(links.Link, "_look", slowly)
+    monkeypatch.setattr(links, "LEFTOVERS_S", 0.5)
+    house = open_house()
+    for n in range(40):
+        house.listener.say(f"{ROOT}/ha/gone/box/camera-{n}/state", b"{}", retain=True)
+    house.start()
+    assert soon(lambda: not any("/gone/" in topic for topic in list(house.listener.kept)))
+
+
 def test_what_an_earlier_hub_left_is_taken_away_however_slowly_the_broker_brings_it(
     open_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,6 +186,8 @@ class Link:
                 if passed > LOOK_S or (self._poked.is_set() and passed > SHORTEST_LOOK_S):
                     self._poked.clear()
                     self._look(client)
+                    # Nothing can have come meanwhile, however long a look at a busy database took.
+                    self._left_at += time.monotonic() - self._looked_at
                 if not self._cleared and time.monotonic() - self._left_at > LEFTOVERS_S:
                     self._clear(client)
             self._publish(client, f"{self._topic}/status", OFFLINE.encode(), retain=True)
