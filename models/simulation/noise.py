@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import atan2, cos, exp, log, sin
 from pathlib import Path
@@ -112,6 +113,19 @@ def read_looks(path: Path = LOOKS) -> list[MeasuredLook]:
     return looks
 
 
+def redrawn(looks: Iterable[MeasuredLook], rng: Random) -> list[MeasuredLook]:
+    """Looks of as many warehouses, drawn with replacement; whose warehouse is drawn again is somebody else."""
+    by_warehouse: dict[str, list[MeasuredLook]] = defaultdict(list)
+    for look in looks:
+        by_warehouse[look.warehouse].append(look)
+    names = sorted(by_warehouse)
+    return [
+        replace(look, person=f"{look.person}+{k}")
+        for k, name in enumerate(rng.choices(names, k=len(names)))
+        for look in by_warehouse[name]
+    ]
+
+
 class Looks:
     """The table, to draw from by act and size.
 
@@ -136,12 +150,16 @@ class Looks:
         self._near: dict[tuple[str, int], list[str]] = {}
 
     @staticmethod
-    def read(path: Path = LOOKS, part: tuple[int, int] = (0, 1), **settings: float) -> Looks:
+    def read(
+        path: Path = LOOKS, part: tuple[int, int] = (0, 1), *, drawn: int | None = None, **settings: float
+    ) -> Looks:
         """From a file.
 
         Args:
             path: Of the table.
             part: `(k, n)`: of every `n`-th warehouse from the `k`-th on, so that other parts have other people.
+            drawn: Seed by which as many warehouses are drawn of those, with replacement: how much figures differ from
+                draw to draw is how much chance there is in which warehouses were rendered (Efron, 1979).
             settings: As of the class.
 
         Raises:
@@ -149,10 +167,12 @@ class Looks:
         """
         looks, (first, number) = read_looks(path), part
         kept = set(sorted({look.warehouse for look in looks})[first::number])
-        missing = ACTS - {look.act for look in looks if look.warehouse in kept}
-        if missing:
+        looks = [look for look in looks if look.warehouse in kept]
+        if drawn is not None:
+            looks = redrawn(looks, Random(drawn))
+        if missing := ACTS - {look.act for look in looks}:
             raise ValueError(f"{path}: nobody in part {first} of {number} does {', '.join(sorted(missing))}")
-        return Looks([look for look in looks if look.warehouse in kept], **settings)
+        return Looks(looks, **settings)
 
     def draw(self, rng: Random, act: str, px: float, before: MeasuredLook | None, elapsed: float) -> MeasuredLook:
         """The look `elapsed` seconds after the one `before`, at somebody who does `act` with a device of `px` pixels.

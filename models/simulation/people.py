@@ -446,6 +446,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--looks", type=Path, default=LOOKS, help="table of measured looks (looks.py)")
+    parser.add_argument("--drawn", type=int, metavar="SEED", help="draw the table's warehouses anew, with replacement")
     parser.add_argument("--hold-s", type=float, default=0.6, help="how long the detector keeps an error")
     parser.add_argument("--mixed", type=float, default=0.0, help="share of looks that are another act's")
     parser.add_argument("--blinded", type=float, default=0.0, help="share of looks in which no device is seen")
@@ -457,6 +458,7 @@ def main() -> None:
     settings = {
         "zones": args.zones,
         "path": args.looks,
+        "drawn": args.drawn,
         "hold_s": args.hold_s,
         "mixed": args.mixed,
         "blinded": args.blinded,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks
+from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
 from simulation.people import TALL, Visitor, World, found_out, month_part, one_courier, one_sweep, strips, working_day
 
 from detector.rules.zones import ZoneMap
@@ -148,6 +148,15 @@ def test_who_does_so_again_is_seldom_mistaken_as_before() -> None:
     first = looks.draw(rng, "scan", 30.0, None, 0.0)
     again = [looks.draw(rng, "scan", 30.0, first, inf).person == first.person for _ in range(1000)]
     assert sum(again) / len(again) == pytest.approx(SAME_PERSON + 1 / 20, abs=0.03)
+
+
+def test_warehouses_are_drawn_anew_with_all_their_people_and_who_is_drawn_twice_is_two() -> None:
+    looks = [seen(f"s{house}_00/{who}") for house in range(30) for who in range(3)]
+    again = redrawn(looks, Random(1))
+    assert len(again) == len(looks) == len({look.person for look in again})
+    assert 12 < len({look.warehouse for look in again}) < 26
+    assert all(n % 3 == 0 for n in Counter(look.warehouse for look in again).values())
+    assert again == redrawn(looks, Random(1)) != redrawn(looks, Random(2))
 
 
 def test_people_are_drawn_whose_device_is_of_like_size() -> None:
