@@ -10,6 +10,10 @@ Sweeps are missed when no label-photography incident of warning or graver overla
 incident while nobody photographs more than one parcel. `--zones 3` cuts the picture into upright strips: what is seen
 stays the same, so that runs of one seed differ by the borders alone.
 
+`--cameras 2` lets another camera see the same from across: what it makes of people is drawn anew, and whichever tells a
+sweep has found it. So it is as in scenes rendered twice (`scenes/stills.py --across`): who is overlooked by one camera
+is hardly more likely to be by the other.
+
 Who does this for a living comes again. `--couriers` are people who each sweep `--visits` times, in the same style and
 from the same parcel on: after how many visits was one of them told?
 """
@@ -54,14 +58,16 @@ TALL = (160.0, 240.0, 340.0, 460.0)  # pixels of a person near the camera: phone
 THERE = (0.0, 90.0, 130.0, 170.0, 210.0, 250.0, 500.0)  # bins of the pixels of a person where the photos are taken
 CALM_S = 200.0  # after a visit, so that what comes later is another incident
 
+LastLooks = dict[tuple[int, str], tuple[MeasuredLook, float, Step]]
+
 
 @dataclass
 class Visitor:
-    """One person carrying out a plan; `looks` says by act what was made of them last, when, at which step."""
+    """One person carrying out a plan; `looks` are the last at them, when and at which step, by camera and act."""
 
     plan: Plan
     begins: float
-    looks: dict[str, tuple[MeasuredLook, float, Step]] = field(default_factory=dict)
+    looks: LastLooks = field(default_factory=dict)
 
     @property
     def ends(self) -> float:
@@ -119,31 +125,58 @@ class GivenDetector:
         return self.found
 
 
+class View:
+    """One camera: what it makes of what is there, and its pipeline.
+
+    Args:
+        number: Of the camera, from 0 on.
+        place: What it looks at.
+        rng: Draws looks.
+        noise: Draws the rest.
+        zones: As of `World`.
+    """
+
+    def __init__(self, number: int, place: Hall, rng: Random, noise: np.random.Generator, zones: int) -> None:
+        self.number, self.rng, self.noise = number, rng, noise
+        self.parcels = ParcelNoise(np.array(place.parcels), np.array(place.up), noise)
+        self.detector = GivenDetector()
+        name = f"sim-{number + 1}" if number else "sim"
+        camera = Camera(name=name, source="sim.mp4", zones=strips(zones))
+        config = EdgeConfig(
+            site="sim", edge="sim", data_dir=Path("sim"), cameras=[camera], analysis=Analysis(gate=False)
+        )
+        self.pipeline: Pipeline = build_pipeline(config, camera, self.detector)
+        self._name, self._pictures = name, pictures(noise)
+
+    def frame(self, index: int, at: float) -> Frame:
+        """A frame of nothing but the place."""
+        return Frame(self._name, index, at, Bgr(self._pictures[index % len(self._pictures)]))
+
+
 class World:
-    """A hall, its camera's pipeline, and the people who come and go.
+    """A hall, its cameras' pipelines, and the people who come and go.
 
     Args:
         seed: Of all that is drawn.
         looks: What the detector makes of people.
         tall: Pixels of a person near the camera.
         zones: How many upright strips of equal width the picture is cut into, each a storage zone.
+        cameras: How many see all this, each from another side, but alike far off.
+
+    Attributes:
+        views: One for each.
+        told: What came of it.
     """
 
-    def __init__(self, seed: int, looks: Looks, tall: float, zones: int = 1) -> None:
-        self._rng, self._noise = Random(seed), np.random.default_rng(seed)
+    def __init__(self, seed: int, looks: Looks, tall: float, zones: int = 1, cameras: int = 1) -> None:
+        self._rng = Random(seed)
         self._looks, self.now = looks, START
         self.hall = hall(self._rng, tall)
-        boxes = np.array(self.hall.parcels)
-        self._parcels = ParcelNoise(boxes, np.array(self.hall.up), self._noise)
-        self._there = np.ones(len(boxes), bool)
+        self._there = np.ones(len(self.hall.parcels), bool)
         self._gone: list[tuple[float, int]] = []
-        self._detector = GivenDetector()
-        camera = Camera(name="sim", source="sim.mp4", zones=strips(zones))
-        config = EdgeConfig(
-            site="sim", edge="sim", data_dir=Path("sim"), cameras=[camera], analysis=Analysis(gate=False)
-        )
-        self.pipeline: Pipeline = build_pipeline(config, camera, self._detector)
-        self._pictures = pictures(self._noise)
+        draws = [(self._rng, np.random.default_rng(seed))]
+        draws += [(Random(f"{seed} {k}"), np.random.default_rng((seed, k))) for k in range(1, cameras)]
+        self.views = [View(k, self.hall, rng, noise, zones) for k, (rng, noise) in enumerate(draws)]
         self.told = Told()
 
     def run(self, visitors: Sequence[Visitor], until: float) -> None:
@@ -154,20 +187,26 @@ class World:
             # While nobody is there a look a second is enough for tracks and incidents to end.
             self.now += 1 / FPS if busy else 1.0
 
+    def finish(self) -> None:
+        """The recording is over."""
+        for view in self.views:
+            self.told.take(view.pipeline.finish())
+
     def _look(self, visitors: Sequence[Visitor]) -> None:
         self._gone, back = [g for g in self._gone if g[0] > self.now], [n for t, n in self._gone if t <= self.now]
         self._there[back] = True
-        rows = []
-        for visitor in visitors:
-            rows += self._seen(visitor)
-        self._detector.found = Detections.joined([as_detections(rows), self._parcels(self._there)])
-        picture = self._pictures[self.told.frames % len(self._pictures)]
-        began = time.perf_counter()
-        self.told.take(self.pipeline.process(Frame("sim", self.told.frames, self.now, Bgr(picture))))
-        self.told.seconds += time.perf_counter() - began
-        self.told.frames += 1
+        for view in self.views:
+            rows = []
+            for visitor in visitors:
+                rows += self._seen(visitor, view)
+            view.detector.found = Detections.joined([as_detections(rows), view.parcels(self._there)])
+            frame = view.frame(self.told.frames // len(self.views), self.now)
+            began = time.perf_counter()
+            self.told.take(view.pipeline.process(frame))
+            self.told.seconds += time.perf_counter() - began
+            self.told.frames += 1
 
-    def _seen(self, visitor: Visitor) -> list[tuple[int, Box, float, list[float]]]:
+    def _seen(self, visitor: Visitor, view: View) -> list[tuple[int, Box, float, list[float]]]:
         where = visitor.at(self.now)
         if where is None:
             return []
@@ -175,17 +214,17 @@ class World:
         if before is not None and before.takes and before.target is not None and self._there[before.target]:
             self._there[before.target] = False
             self._gone.append((self.now + self._rng.uniform(60, 600), before.target))
-        tall = self.hall.height(feet[1])
-        last, at, doing = visitor.looks.get(step.act, (None, self.now, step))
+        tall, key = self.hall.height(feet[1]), (view.number, step.act)
+        last, at, doing = visitor.looks.get(key, (None, self.now, step))
         since = self.now - at if doing is step else inf
-        look = self._looks.draw(self._rng, step.act, tall * PHONE_M / TALL_M, last, since)
-        visitor.looks[step.act] = look, self.now, step
+        look = self._looks.draw(view.rng, step.act, tall * PHONE_M / TALL_M, last, since)
+        visitor.looks[key] = look, self.now, step
         if step.hidden:
             return []
         width, height = (0.5 * tall, 0.62 * tall) if step.crouched else (0.36 * tall, tall)
         box = (feet[0] - width / 2, feet[1] - height, feet[0] + width / 2, feet[1])
         target = None if step.target is None else self.hall.parcels[step.target]
-        return person_rows(look, box, target, self._noise)
+        return person_rows(look, box, target, view.noise)
 
 
 def strips(number: int) -> list[Zone]:
@@ -197,9 +236,9 @@ def strips(number: int) -> list[Zone]:
     ]
 
 
-def measured_world(seed: int, tall: float, zones: int = 1, **looks: Any) -> World:
+def measured_world(seed: int, tall: float, zones: int = 1, cameras: int = 1, **looks: Any) -> World:
     """A world with looks from a file; arguments as of `World` and `Looks.read`."""
-    return World(seed, Looks.read(**looks), tall, zones)
+    return World(seed, Looks.read(**looks), tall, zones, cameras)
 
 
 def pictures(noise: np.random.Generator) -> list[np.ndarray]:
@@ -230,7 +269,7 @@ def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
     for k in range(0, len(visitors), 20):
         near = visitors[max(0, k - 5) : k + 25]
         world.run(near, visitors[k + 20].begins if k + 20 < len(visitors) else last + CALM_S)
-    world.told.take(world.pipeline.finish())
+    world.finish()
     blamed: Counter[str] = Counter()
     for incident in world.told.sweeps:
         there = [v for v in visitors if v.begins <= incident.ended_at and v.ends >= incident.started_at]
@@ -256,7 +295,7 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     if rng.random() < 0.4:
         visitors.append(Visitor(ordinary(rng, world.hall), world.now + rng.uniform(0, 30)))
     world.run(visitors, visitors[0].ends + CALM_S)
-    world.told.take(world.pipeline.finish())
+    world.finish()
     found = [
         i for i in world.told.sweeps if i.started_at <= visitors[0].ends + 10 and i.ended_at >= visitors[0].begins - 10
     ]
@@ -284,7 +323,7 @@ def one_courier(job: tuple[int, float, str, int, dict[str, Any]]) -> dict[str, A
     world = measured_world(seed, tall, **settings)
     rng = Random(seed + 1)
     first, photos, told = rng.randrange(len(world.hall.parcels)), 0, []
-    looks: dict[str, tuple[MeasuredLook, float, Step]] = {}
+    looks: LastLooks = {}
     for _ in range(visits):
         plan = sweep(rng, world.hall, style, first=first)
         visitors = [Visitor(plan, world.now + 5, looks)]
@@ -443,6 +482,7 @@ def main() -> None:
     parser.add_argument("--couriers", type=int, default=0, help="people who come again and again")
     parser.add_argument("--visits", type=positive, default=6, help="of each courier")
     parser.add_argument("--zones", type=positive, default=1, help="upright strips that the picture is cut into")
+    parser.add_argument("--cameras", type=positive, default=1, help="that see the same, each from another side")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--looks", type=Path, default=LOOKS, help="table of measured looks (looks.py)")
@@ -457,6 +497,7 @@ def main() -> None:
         sys.exit(f"people: {args.looks} is missing (looks.py makes it)")
     settings = {
         "zones": args.zones,
+        "cameras": args.cameras,
         "path": args.looks,
         "drawn": args.drawn,
         "hold_s": args.hold_s,

@@ -172,7 +172,7 @@ def test_a_visitor_is_seen_anew_at_the_next_parcel_and_alike_at_one() -> None:
     told: dict[int, set[str]] = {}
     while world.now < visitor.ends - 0.3:
         world.run([visitor], world.now + 0.2)
-        look, _, step = visitor.looks.get("photo", (None, 0.0, None))
+        look, _, step = visitor.looks.get((0, "photo"), (None, 0.0, None))
         if look is not None:
             told.setdefault(id(step), set()).add(look.person)
     assert len(told) == 8
@@ -180,11 +180,25 @@ def test_a_visitor_is_seen_anew_at_the_next_parcel_and_alike_at_one() -> None:
     assert len(set.union(*told.values())) >= 5
 
 
+def test_a_second_camera_sees_the_same_people_anew_and_changes_nothing_of_the_first() -> None:
+    one, two = (World(5, Looks(read_looks(), **SETTINGS), TALL[2], cameras=cameras) for cameras in (1, 2))
+    plan = sweep(Random(1), one.hall, "scattered", photos=20)
+    assert one.hall == two.hall
+    visitors = [Visitor(plan, world.now) for world in (one, two)]
+    for world, visitor in zip((one, two), visitors, strict=True):
+        world.run([visitor], visitor.ends + 200)
+        world.finish()
+    first = {i.id: i for i in two.told.incidents.values() if i.camera == "sim"}
+    assert first == one.told.incidents
+    assert {i.camera for i in two.told.incidents.values()} == {"sim", "sim-2"}
+    assert {act for camera, act in visitors[1].looks if camera == 1} == {act for camera, act in visitors[0].looks}
+
+
 def test_strips_change_nothing_of_what_is_seen_and_leave_no_gap() -> None:
     whole, cut = (World(5, Looks(read_looks(), **SETTINGS), TALL[1], zones) for zones in (1, 3))
     for world in (whole, cut):
         world.run([Visitor(sweep(Random(1), world.hall, "standing"), world.now)], world.now + 4)
-    assert np.array_equal(whole._detector.found.boxes, cut._detector.found.boxes)
+    assert np.array_equal(whole.views[0].detector.found.boxes, cut.views[0].detector.found.boxes)
     across = np.array([[x, 300.0] for x in range(0, SIZE[0], 10)], np.float32)
     zones = [zone.name for zone in ZoneMap(strips(3)).of(across, SIZE) if zone]
     assert len(zones) == len(across) and zones == sorted(zones) and len(set(zones)) == 3
@@ -227,7 +241,9 @@ def test_what_rules_remember_does_not_grow_with_the_days() -> None:
         visitors = list(working_day(Random(day), world.hall, world.now, 0.02))
         world.run(visitors, max(v.ends for v in visitors) + 1200)
         world.now += 20.0
-        sizes.append(remembered(world.pipeline._stages.rules) + remembered(world.pipeline._stages.tracker))
+        sizes.append(
+            remembered(world.views[0].pipeline._stages.rules) + remembered(world.views[0].pipeline._stages.tracker)
+        )
     assert sizes[2] < 1.5 * sizes[0] + 100
     assert {i.kind for i in world.told.incidents.values()} <= {IncidentKind.LINGERING}
 
