@@ -14,6 +14,7 @@ import json
 import random
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -32,6 +33,7 @@ PLATE_SAMPLES = 16
 CROWD_SAMPLES, CROWD_SPREAD, CROWD_UP = 8, 1.6, (0.15, 0.85)  # rays a pixel; see Room.throw; share of labels up
 LARGE, SMALL = (150.0, 400.0), (60.0, 160.0)  # how tall people are, pixels in a 960-pixel-wide picture
 MARGIN = 0.035  # of the picture's width, around people, is rendered with them
+ACROSS = -0.34  # cosine of the angle round the focus from which on a camera hangs across another: 110 degrees
 OVERLAP = 6  # pixels by which regions are rendered larger than they are used
 CAMERA_NAMES = ("CAM 03  仓库东区", "Camera 01", "分拣线 2", "IPC-07 打包台", "通道 12", "出库口", "收货区 A")
 
@@ -55,7 +57,13 @@ def often(text: str) -> tuple[str, float]:
 
 
 class Warehouse:
-    """One furnished hall seen by one camera, with its plate: what the camera sees when nobody is there."""
+    """One furnished hall seen by a camera or two, with their plates: what each sees when nobody is there.
+
+    Attributes:
+        views: Each camera with its plate.
+        camera: That which is looked through now, at first the first.
+        plate: Of that one.
+    """
 
     def __init__(
         self,
@@ -71,11 +79,15 @@ class Warehouse:
         row=False,
         crowd=0,
         often=None,
+        across=False,
     ):
         """Build and render it.
 
         `near` is the chance that people are `large` (pixels); a `row` of parcels lies in the middle, or a `crowd` of so
-        many more. How `often` people do what is the stage's `ACTS` where it isn't said.
+        many more. How `often` people do what is the stage's `ACTS` where it isn't said. A second camera hangs `across`.
+
+        Raises:
+            ValueError: No place found for a camera.
         """
         from scenes.blender import Studio, quiet
         from scenes.parcels import Packer
@@ -98,27 +110,34 @@ class Warehouse:
         if crowd:
             self.room.throw(self.focus, crowd, rng.uniform(*CROWD_UP), CROWD_SPREAD)
 
-        def clear(position) -> bool:
-            if self.mode == "backlight" and not self._faces_door(position):
-                return False
-            knee, head = np.array([*self.focus, 0.9]), np.array([*self.focus, 1.8])
-            return self.room.floor.gap(*position[:2]) > 0.2 and not any(
-                self.studio.is_hit(position, position + (p - position) * 0.9) for p in (knee, head)
+        tall = large if self.near else SMALL
+        hung = [cameras.hang(rng, self.room, self.focus, size, tall=tall, clear=self._clear)]
+        if across:
+            sees = partial(self._across, hung[0].position)
+            hung.append(
+                cameras.hang(random.Random(f"{seed} across"), self.room, self.focus, size, tall=tall, clear=sees)
             )
-
-        self.camera = cameras.hang(rng, self.room, self.focus, size, tall=large if self.near else SMALL, clear=clear)
+            if not sees(hung[1].position):
+                raise ValueError(f"warehouse {seed}: no place for a camera across; take another seed")
+        self.camera = hung[0]
         self.studio.use_camera(self.camera)
         if self.mode == "ir":
             self.studio.dim(0.004, 0.01)
-            reach = np.linalg.norm(np.subtract(self.camera.target, self.camera.position))
-            above = np.add(self.camera.position, [0, 0, 0.06])
-            spread = min(140.0, self.camera.fov_deg * 1.25)
-            self.studio.lamp("SPOT", above, 40 * reach**2, spread=spread, aim=self.camera.target)
+            for camera in hung:
+                reach = np.linalg.norm(np.subtract(camera.target, camera.position))
+                above = np.add(camera.position, [0, 0, 0.06])
+                self.studio.lamp(
+                    "SPOT", above, 40 * reach**2, spread=min(140.0, camera.fov_deg * 1.25), aim=camera.target
+                )
         self.studio.set_up(threads)
         self.studio.keep()
         self.ids = set(self.register.things)
         self.stage = Stage(self.studio, self.register, self.textures, self.room, assets, self.camera)
-        self.plate = self.studio.render(CROWD_SAMPLES if crowd else PLATE_SAMPLES, scratch)
+        self.views = []
+        for camera in reversed(hung):  # the first one comes last, so that it is looked through then
+            self.studio.use_camera(camera)
+            self.plate = self.studio.render(CROWD_SAMPLES if crowd else PLATE_SAMPLES, scratch)
+            self.views.insert(0, (camera, self.plate))
 
     @property
     def camera_truth(self) -> dict:
@@ -130,23 +149,53 @@ class Warehouse:
             "barrel": self.camera.barrel,
         }
 
+    def _clear(self, position) -> bool:
+        """Whether a camera there sees the focus, and against the light where that is wanted."""
+        if self.mode == "backlight" and not self._faces_door(position):
+            return False
+        return self._sees(position)
+
+    def _across(self, first, position) -> bool:
+        """Whether a camera there sees the focus from another side than that at `first`."""
+        one, other = (unit(np.subtract(p[:2], self.focus)) for p in (first, position))
+        return float(one @ other) < ACROSS and self._sees(np.asarray(position))
+
+    def _sees(self, position) -> bool:
+        knee, head = np.array([*self.focus, 0.9]), np.array([*self.focus, 1.8])
+        return self.room.floor.gap(*position[:2]) > 0.2 and not any(
+            self.studio.is_hit(position, position + (p - position) * 0.9) for p in (knee, head)
+        )
+
     def _faces_door(self, position) -> bool:
         """Whether the open door stands behind the people, as seen from there (within 30 degrees of the focus)."""
         to_focus, to_door = (unit(np.subtract(p, position[:2])) for p in (self.focus, self.room.door[0][:2]))
         return float(np.dot(to_focus, to_door)) > np.cos(np.radians(30))
 
     def still(self, k: int, samples: int, count: int | None = None):
-        """The k-th picture (8-bit BGR) and its truth, with at most `count` people where that is said."""
-        from scenes.truth import annotate
-
+        """The k-th picture (8-bit BGR) and its truth by each camera, with at most `count` people where that is said."""
         rng = random.Random(self.seed * 1000 + k)
         mark = self.room.floor.mark()
         spread = 1.0 if self.near else 1.8
         if count is None:
             count = rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6])
-        people = self.stage.populate(rng, self.focus, count, spread, self.often)
-        layers = self.repainted(self.plate, [self._outline(p) for p in people], samples) if people else self.plate
-        colour, index, depth = self.seen(layers)
+        outlines = [self._outline(p) for p in self.stage.populate(rng, self.focus, count, spread, self.often)]
+        taken = []
+        for number, view in enumerate(self.views):
+            if len(self.views) > 1:
+                self.camera, self.plate = view
+                self.studio.use_camera(self.camera)
+            noise = np.random.default_rng((self.seed * 1000 + k, number) if number else self.seed * 1000 + k)
+            taken.append(self._taken(k, outlines, samples, rng, noise))
+        self.studio.clear_frame()
+        self.register.keep(self.ids)
+        self.room.floor.release(mark)
+        return taken
+
+    def _taken(self, k: int, outlines, samples: int, rng: random.Random, noise: np.random.Generator):
+        """What the camera shows now, with its truth; people are there who have these outlines."""
+        from scenes.truth import annotate
+
+        colour, index, depth = self.seen(self.repainted(self.plate, outlines, samples) if outlines else self.plate)
         truth = annotate(self.register, index, depth, self.camera)
         truth |= {
             "mode": self.mode,
@@ -156,7 +205,7 @@ class Warehouse:
             "k": k,
             "camera": self.camera_truth,
         }
-        picture = sensor.look(colour, np.random.default_rng(self.seed * 1000 + k), self.mode)
+        picture = sensor.look(colour, noise, self.mode)
         if rng.random() < 0.75:
             moment = datetime.datetime(
                 2025,
@@ -168,9 +217,6 @@ class Warehouse:
                 tzinfo=datetime.UTC,
             )
             picture = self.textures.stamp(picture, f"{moment:%Y-%m-%d  %H:%M:%S}", rng.choice(CAMERA_NAMES), rng)
-        self.studio.clear_frame()
-        self.register.keep(self.ids)
-        self.room.floor.release(mark)
         return picture, truth
 
     def repainted(self, layers, outlines, samples: int):
@@ -232,6 +278,9 @@ def main() -> None:
         metavar="ACT=N",
         help="how often people do what: scan=15 by default",
     )
+    parser.add_argument(
+        "--across", action="store_true", help="each also as OUT_NN_across, by a camera from another side"
+    )
     parser.add_argument("--cache", type=Path, help="folder for drawn textures (or SCENES_CACHE)")
     parser.add_argument("--size", type=size_of, default=(960, 540))
     parser.add_argument("--spp", type=int, default=8, help="rays a pixel")
@@ -243,18 +292,29 @@ def main() -> None:
         scratch = args.out.with_name(args.out.name + "_part.exr")
         start = time.perf_counter()
         warehouse = Warehouse(
-            args.seed, args.size, assets, cache, args.threads, scratch, crowd=args.crowd, often=dict(args.often)
+            args.seed,
+            args.size,
+            assets,
+            cache,
+            args.threads,
+            scratch,
+            crowd=args.crowd,
+            often=dict(args.often),
+            across=args.across,
         )
         print(f"{args.out.name}: plate, {warehouse.mode}, {time.perf_counter() - start:.1f} s", flush=True)
         for k in range(args.n):
             start = time.perf_counter()
-            picture, truth = warehouse.still(k, args.spp, args.people)
-            name = f"{args.out}_{k:02d}"
-            cv2.imwrite(f"{name}.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-            Path(f"{name}.json").write_text(json.dumps(truth))
-            print(f"{Path(name).name}: {len(truth['people'])} people, {time.perf_counter() - start:.1f} s", flush=True)
-    except parts.MissingPartError as missing:
-        sys.exit(f"stills: {missing}")
+            for (picture, truth), side in zip(warehouse.still(k, args.spp, args.people), ("", "_across"), strict=False):
+                name = f"{args.out}_{k:02d}{side}"
+                cv2.imwrite(f"{name}.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+                Path(f"{name}.json").write_text(json.dumps(truth))
+            print(
+                f"{args.out.name}_{k:02d}: {len(truth['people'])} people, {time.perf_counter() - start:.1f} s",
+                flush=True,
+            )
+    except (parts.MissingPartError, ValueError) as wrong:
+        sys.exit(f"stills: {wrong}")
 
 
 if __name__ == "__main__":
