@@ -15,6 +15,10 @@ from detector.hub.storage.schema import incidents, places
 from detector.hub.storage.stored import CLEARED, StoredIncident
 from detector.hub.storage.wanted import Wanted, within
 
+MEANWHILE_S = 60.0  # what another camera tells within this of an incident may well be of the same people
+LONGEST_S = 86400.0  # so long before it a thing may have begun that goes on
+FEW = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -93,6 +97,19 @@ class Overview:
         )  # fmt: skip
         query = select(c.id, c.started_at.label("at"), c.severity, c.labels_low, c.labels_high)
         return [Begun(*row) for row in self._database.read(query.where(*wanted.clauses(), _stands()))]
+
+    def elsewhere(self, incident: StoredIncident, scope: Scope = EVERYWHERE) -> list[str]:
+        """Incidents of the site's other cameras that went on within `MEANWHILE_S` of one.
+
+        At most `FEW`, those that began nearest to it first; cleared ones, and what began `LONGEST_S` before, left out.
+        """
+        c = incidents.c
+        begins, ends = incident.started_at - MEANWHILE_S, incident.ended_at + MEANWHILE_S
+        wanted = Wanted(since=begins - LONGEST_S, until=ends, scope=scope, site=incident.site)
+        there = (func.coalesce(c.camera, "") != incident.camera, c.ended_at >= begins, _stands())
+        nearest = (func.abs(c.started_at - incident.started_at), c.id)
+        query = select(c.id).where(*wanted.clauses(), *there).order_by(*nearest).limit(FEW)
+        return list(self._database.read(query).scalars())
 
     def by_kind(self, spans: Sequence[tuple[float, float]], wanted: Wanted) -> list[dict[str, Found]]:
         """For each span of time, what is wanted by its kind; cleared incidents left out."""

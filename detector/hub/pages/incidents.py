@@ -191,6 +191,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
         "notes": view.parts.reviews.notes(incident.id),
         "record": view.parts.reviews.record(incident, view.now),
         "recurrence": _recurrence(view, incident),
+        "elsewhere": view.store.incidents(view.parts.overview.elsewhere(incident, view.scope))[::-1],
         "timeline": line,
         "plan": json.dumps({**_plan(view, incident, clips), "start": line.start, "end": line.end}),
         "may_judge": view.may(Right.JUDGE),
