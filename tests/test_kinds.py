@@ -9,9 +9,11 @@ import pytest
 
 import detector.rules
 from detector.alerts.severity import GRAVITY, OF_KIND
+from detector.facts import FACTS
 from detector.hub.integrations.onvif import ALERTS, GOING_ON
 from detector.hub.storage.harm import harm
 from detector.hub.texts import EN, ZH
+from detector.sentences import LANGUAGES, sentence
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
 
@@ -33,6 +35,13 @@ PACKAGE = REPOSITORY / "detector"
 )
 def test_every_kind_is_known(known: Iterable[str]) -> None:
     assert set(known) == set(IncidentKind)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", IncidentKind)
+def test_every_kind_has_a_sentence_of_its_own(kind: IncidentKind, language: str) -> None:
+    told = {"kind": kind.value, "facts": dict.fromkeys(FACTS, 3), "sentence": {language: "as it was sent"}}
+    assert sentence(told, language) != "as it was sent", "`clauses` of sentences.py says nothing of this kind"
 
 
 def test_the_guide_to_a_new_rule_names_places_that_are_there_and_none_is_missing() -> None:
