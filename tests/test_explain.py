@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import detector.tools.explain
 from detector.cli import main
-from detector.config import EdgeConfig, Rules, load_edge
+from detector.config import EdgeConfig, Rules, Zone, load_edge
 from detector.contradictions import contradictions
 from detector.sentences import LANGUAGES
 from detector.tools.explain import TEXTS, explain, lines
@@ -146,11 +146,25 @@ THRESHOLDS = [
 
 @pytest.mark.parametrize(("rule", "key"), THRESHOLDS)
 def test_a_threshold_that_is_changed_is_explained_otherwise(rule: str, key: str) -> None:
-    edge = zone("edge", "blind_edge")
+    edge = zone("edge", "blind_edge")  # a zone for which every rule is on
     usual = getattr(getattr(Rules(), rule), key)
     changed = config(edge, rules={rule: {key: usual / 2 if key in {"error", "usual_rate", "sure"} else usual + 1}})
     for language in LANGUAGES:
-        assert told(changed, language=language) != told(config(edge), language=language)
+        is_same = told(changed, language=language) == told(config(edge), language=language)
+        assert not is_same, f"rules.{rule}.{key} isn't explained, or the rule is off for the zone of this test"
+
+
+# A value, other than when it is left out, of each setting that a zone may have beside its place and policy.
+SETTINGS_OF_A_ZONE = {"label_up_rate": 0.2}
+
+
+@pytest.mark.parametrize("key", sorted(Zone.model_fields.keys() - {"name", "kind", "polygon", "policy"}))
+def test_a_setting_of_a_zone_is_explained(key: str) -> None:
+    assert key in SETTINGS_OF_A_ZONE, "name a value that is explained otherwise than none"
+    for language in LANGUAGES:
+        plain, changed = config(zone()), config(zone(**{key: SETTINGS_OF_A_ZONE[key]}))
+        is_same = told(changed, language=language) == told(plain, language=language)
+        assert not is_same, f"`_raised` of tools/explain.py says nothing of {key}"
 
 
 def test_where_scanners_are_forbidden_scanning_raises() -> None:

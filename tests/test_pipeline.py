@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from detector.pipeline import Pipeline, Stages
 from detector.tracking import SceneTracker
 from detector.values import Box, Detections, Frame, IncidentKind, IncidentUpdate, Phase, Scene, Severity, Signal
 from tests.builders import SIZE, box_at, detections, frame, moved, times
+from tests.conftest import REPOSITORY
 from tests.rules.staging import PLACES, STANDING, Photo, aimed, weighing
 
 START = 1_793_525_160.0  # 2026-11-01T09:26:00Z
@@ -86,6 +88,24 @@ def run(script: Script, shown: Iterable[Frame], zones: Sequence[Zone] = ()) -> l
 
 
 SWEEP = photographer([Photo(3, 5, 1), Photo(7, 9, 2), Photo(11, 13, 3)])
+
+
+def rules_written() -> set[str]:
+    """Names of the classes in `rules/` of which `observe` gives signals."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (REPOSITORY / "detector/rules").glob("*.py")]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    return {
+        one.name
+        for one in classes
+        for part in one.body
+        if isinstance(part, ast.FunctionDef) and part.name == "observe" and part.returns
+        if "Signal" in ast.unparse(part.returns)
+    }
+
+
+def test_every_rule_that_is_written_is_made() -> None:
+    made = pipeline_of(ScriptedDetector(lambda t: []))._stages.rules
+    assert rules_written() - {type(rule).__name__ for rule in made} == set(), "`_stages` of assembly.py makes them"
 
 
 def test_three_photos_become_one_incident_with_a_beginning_and_an_end() -> None:
