@@ -69,7 +69,11 @@ class Rule(Protocol):
     """What it means."""
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
-        """Signals that this scene adds."""
+        """Signals that this scene adds.
+
+        Scenes come as often as `analysis.fps` says while somebody is or was just seen or something moves, else some
+        seconds apart (`inference/gate.py`): what lasts is told by their times.
+        """
         ...
 
 

@@ -235,6 +235,9 @@ class Device:
 class Parcel:
     """A parcel slot that stays: its box, and its facing as accumulated so far.
 
+    `first_seen_at` and `last_seen_at` are frame times, of the slot: it stays while people hide it, and for whatever is
+    put in the same place meanwhile; what was moved, or is found again after seconds in plain view, has a new one
+    (`tracking/parcels.py`).
     `up` is the running probability that a label is on its top face among looks that could judge it, `looks` their
     number; `facing` is the verdict from both. `turned_at` is when the verdict last went from `not_up` to `up` or back
     while the slot stayed, `None` where it never did. `angle` is the way its label's text lines run, in radians modulo

@@ -9,7 +9,8 @@ MOST_LABELS = 10**9
 _SEVERITIES: dict[str, int] = {Severity.CRITICAL: 3, Severity.WARNING: 2, Severity.INFO: 1}
 # Taking labels, preparing to, hiding, blinding a camera, standing about. Not the order of `alerts/severity.GRAVITY`,
 # which says what one incident of several findings is called: a camera's trouble is never one of several. Incidents are
-# stored with these numbers: a new kind takes the next, or else a migration counts all incidents anew.
+# stored with these numbers: a new kind takes the next, and so comes before all others of its severity and labels. Where
+# it should not, a migration counts all incidents anew.
 _KINDS: dict[str, int] = {
     IncidentKind.LABEL_PHOTOGRAPHY: 5,
     IncidentKind.ORIENTATION_PATTERN: 4,
@@ -22,6 +23,7 @@ _KINDS: dict[str, int] = {
 def harm(severity: str, labels: int, kind: str) -> int:
     """By severity, then by how many labels were exposed, then by kind; words of edges newer than this count least.
 
-    Of equal ones the newest comes first: whoever did it may still be there. Migration 0006 says the same in SQL.
+    Of equal ones the newest comes first: whoever did it may still be there. Migration 0006 says the same in SQL, of the
+    kinds that there were then.
     """
     return _SEVERITIES.get(severity, 0) * 10**12 + min(labels, MOST_LABELS) * 100 + _KINDS.get(kind, 0)
