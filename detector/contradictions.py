@@ -116,14 +116,14 @@ def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
 
 def _in_policy(zone: Zone, calendar: Calendar, key: str, on: date) -> Iterator[Found]:
     policy = zone.policy
+    if zone.label_up_rate is not None and zone.kind != "storage":
+        reason = "only storage zones are watched for labels facing up"
+        yield Found(f"{key}.label_up_rate", reason, "leave it out", "rate_not_storage", zone.name)
     if zone.kind == "ignore":
         if policy != Policy():
             reason, hint = "nothing in an ignored zone is looked at", "leave it out, or give another kind"
             yield Found(f"{key}.policy", reason, hint, "policy_ignored", zone.name)
         return
-    if zone.label_up_rate is not None and zone.kind != "storage":
-        reason = "only storage zones are watched for labels facing up"
-        yield Found(f"{key}.label_up_rate", reason, "leave it out", "rate_not_storage", zone.name)
     if policy.staying == "allowed" and _is_always_working(calendar):
         yield Found(f"{key}.policy.staying", *ALWAYS_WORKING, "staying_anyway", zone.name)
     for n, exemption in enumerate(policy.exemptions):

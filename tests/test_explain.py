@@ -264,6 +264,8 @@ CONTRADICTIONS = [
                  "cameras[0].zones[1].policy", "ignored zone", id="policy of what is ignored"),
     pytest.param(config(zone(kind="walkway", label_up_rate=0.3)),
                  "cameras[0].zones[0].label_up_rate", "only storage", id="rate of a walkway"),
+    pytest.param(config(zone(), zone("b", "ignore", INNER, label_up_rate=0.3)),
+                 "cameras[0].zones[1].label_up_rate", "only storage", id="rate of what is ignored"),
     pytest.param(config(zone(), shifts=[*DAY_NIGHT, {"name": "noon", "begins": "11:00", "ends": "13:00"}]),
                  "calendar.shifts[2]", "noon is never on", id="shift never on"),
     pytest.param(config(zone(), shifts=[], rules={"orientation": {"by_shift": True}}),
