@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 import pytest
 
+import detector.contradictions
 from detector import wire
 from detector.config import Calendar, Camera, EdgeConfig
 from detector.config.working_time import Shift
@@ -89,6 +93,15 @@ def test_versions_and_disks_are_refused_as_codes(tmp_path: Path) -> None:
     (tmp_path / "a" / FILE).mkdir()
     zoned.accept(command(6, {}))
     assert zoned.health()["refused_causes"] == [{"code": "disk"}]
+
+
+def test_every_code_that_contradictions_give_is_known() -> None:
+    tree = ast.parse(inspect.getsource(detector.contradictions))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Found"]
+    told = [arg.value for call in found for arg in call.args if isinstance(arg, ast.Constant)]
+    codes = {text for text in told if isinstance(text, str) and re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
+    assert len(codes) > 5
+    assert codes - wire.REFUSALS.keys() == set(), "the hub would leave them out: wire/refusals.py"
 
 
 @pytest.mark.parametrize("language", TEXTS)

@@ -6,6 +6,8 @@ import html
 import json
 import math
 import re
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector import wire
+from detector.config import EdgeConfig, Zone
+from detector.contradictions import contradictions
 from detector.errors import WireError
 from detector.geometry import crosses_itself
 from detector.hub.edges.census import Censuses
 from detector.hub.edges.pictures import Pictures, jpeg_size
 from detector.hub.edges.views import Views
-from detector.hub.edges.zones import BadZones, Zones, checked_polygon, checked_zones
+from detector.hub.edges.zones import KINDS, NOT_FOR, BadZones, Zones, checked_polygon, checked_zones
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.store import Store
 from tests.hub.conftest import NOON, Site, make_jpeg, refuse_audit
@@ -282,6 +286,20 @@ def test_what_can_t_be_drawn_stays_with_its_zone_where_the_kind_allows_it() -> N
     assert kept.zone == {**IN_FORCE[0], "name": "floor", "polygon": LEFT} and kept.lost == ()
     assert ignored.zone == zone("x", "ignore") and set(ignored.lost) == {"policy", "label_up_rate"}
     assert (new.zone, new.was) == (zone("n"), None)
+
+
+# A value of each setting that contradicts the kinds which can't have it.
+SETTINGS = {"label_up_rate": 0.2, "policy": {"phones": "allowed"}}
+
+
+@pytest.mark.parametrize("setting", sorted(Zone.model_fields.keys() - {"name", "kind", "polygon"}))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_setting_falls_away_where_the_edge_would_refuse_it_and_nowhere_else(kind: str, setting: str) -> None:
+    assert setting in SETTINGS, "name a value of it"
+    camera = {"name": "cam", "source": "x.mp4", "zones": [zone("bulk", kind, LEFT, **{setting: SETTINGS[setting]})]}
+    config = EdgeConfig.model_validate({"site": "s", "edge": "e", "cameras": [camera]})
+    refused = [one.cause for one in contradictions(config, Path("site.yaml"), date(2026, 11, 25)) if one.cause]
+    assert bool(refused) == (kind in NOT_FOR.get(setting, ())), "`contradictions` and `NOT_FOR` differ"
 
 
 def test_mouths_of_one_place_share_a_name_and_keep_what_is_theirs() -> None:
