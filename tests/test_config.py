@@ -67,6 +67,10 @@ BAD_EDGES = [
     ),
     pytest.param("site: a\nedge: 2026-13-45\n", "line 2, column 7", "no date: month", "quotes", id="impossible date"),
     pytest.param("site: a\nedge: b\x07\n", "line 2", "control character, U+0007", "take it out", id="a bell"),
+    pytest.param(
+        "site: a\ndata_dir: \"C:\\cctv\"\n", "line 2", "escape character", "single quotes", id="backslash"
+    ),
+    pytest.param("edge: b\nsite：a\nbroker: {}\n", "line 2", "full-width colon", ": and a space", id="wide colon"),
     pytest.param("site: a\nedge: *box\n", "line 2, column 7", "undefined alias", "quotes", id="a star"),
     pytest.param(
         changed(incidents__least_score={"photography": 0.5}), "incidents.least_score.photography",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ def read_tree(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(path), "", "is not UTF-8 text", "save it as UTF-8")]) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
         reason = f"holds a control character, U+{ord(text[error.position]):04X}"
-        raise ConfigError([Problem(str(path), f"line {line}", reason, "take it out")]) from error
+        raise ConfigError(
+            [Problem(str(path), f"line {_line_of(text, error.position)}", reason, "take it out")]
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigError([_yaml_problem(path, error)]) from error
+        raise ConfigError([_yaml_problem(path, error, text)]) from error
     except ValueError as error:  # what looks like a date but is none
         raise ConfigError([Problem(str(path), "", str(error), "put quotes round what is no date")]) from error
     if not isinstance(tree, dict):
@@ -75,10 +77,20 @@ _HINTS = {
     "given twice": "leave one of them",
     "undefined alias": "put quotes round a value that begins with *",
     "is no date": "put quotes round what is no date",
+    "escape character": "put a text with backslashes into single quotes, a path with / instead",
 }
+_KEY_WITH_A_WIDE_COLON = re.compile(r"^[ \t-]*[a-z_]+：", re.MULTILINE)
 
 
-def _yaml_problem(path: Path, error: yaml.YAMLError) -> Problem:
+def _yaml_problem(path: Path, error: yaml.YAMLError, text: str) -> Problem:
     where, reason = what_is_wrong(error)
-    hint = next((hint for text, hint in _HINTS.items() if text in reason), "check the indentation")
-    return Problem(str(path), where, reason, hint)
+    if hint := next((hint for part, hint in _HINTS.items() if part in reason), None):
+        return Problem(str(path), where, reason, hint)
+    if wide := _KEY_WITH_A_WIDE_COLON.search(text):  # YAML stumbles over the next key only
+        line = f"line {_line_of(text, wide.start())}"
+        return Problem(str(path), line, "a full-width colon stands after a key", "type : and a space instead")
+    return Problem(str(path), where, reason, "check the indentation")
+
+
+def _line_of(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
