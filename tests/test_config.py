@@ -104,6 +104,9 @@ BAD_EDGES = [
     pytest.param(changed(cameras__0__name=""), "cameras[0].name", "pattern", "letters, digits", id="no name"),
     pytest.param(changed(cameras__1__name="cam1"), "cameras[1].name", "cam1 is given twice", "own name", id="twice"),
     pytest.param(changed(hub__url="10.0.0.2:8080"), "hub.url", "must begin with http://", "", id="hub without http"),
+    pytest.param(changed(hub__url="http://10.0.0.2:8080."), "hub.url", "its port must be", "browser", id="hub's port"),
+    pytest.param(changed(hub__url="http://10.0.0.300:8080"), "hub.url", "no address", "browser", id="hub at 300"),
+    pytest.param(changed(hub__url="http://hub；8080"), "hub.url", "address or name", "browser", id="hub, semicolon"),
     pytest.param(changed(timezone="Asia/Peking"), "timezone", "no such time zone: Asia/Peking", "", id="time zone"),
     pytest.param(
         changed(**{f"{ZONE}__polygon": [[0, 0], [1, 1]]}),
@@ -143,6 +146,8 @@ BAD_EDGES = [
     pytest.param(changed(buffers__reserve_gb=float("inf")), "buffers.reserve_gb", "finite", "", id="no end"),
     pytest.param(changed(broker__host=""), "broker.host", "pattern", "10.0.0.2", id="no broker"),
     pytest.param(changed(broker__host="mqtt://10.0.0.2"), "broker.host", "pattern", "10.0.0.2", id="broker's URL"),
+    pytest.param(changed(broker__host="10.0.0.2:1883"), "broker.host", "a port", "10.0.0.2", id="broker and port"),
+    pytest.param(changed(broker__host="10.0.0.2."), "broker.host", "no address", "10.0.0.2", id="full stop"),
     pytest.param(
         changed(calendar__shifts=[{"name": "day", "begins": "8:00", "ends": "20:00"}]),
         "calendar.shifts[0].begins", "pattern", 'in quotes, e.g. "08:00"', id="time of day with one digit",
@@ -526,6 +531,35 @@ def test_the_other_kind_of_configuration_is_one_problem(tmp_path: Path, capsys: 
     assert main(["user", "list", str(edge)]) == 2
     told = "a hub's is needed (see configs/hub.yaml)"
     assert capsys.readouterr().err == f"labelwatch: {edge}: is an edge's configuration: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason", "hint"),
+    [
+        pytest.param("host: http://10.0.0.2\n", "host", "pattern", "address alone", id="an address with http"),
+        pytest.param("host: 10.0.0.2:8080\n", "host", "holds a port", "address alone", id="a host with its port"),
+        pytest.param(
+            "public_url: https://hub:8080.\n", "public_url", "its port must be", "configs/hub.yaml", id="stop"
+        ),
+        pytest.param("alerts_per_shift: a dozen\n", "alerts_per_shift", "integer", "configs/hub.yaml", id="words"),
+    ],
+)
+def test_a_problem_of_a_hubs_file_is_said_with_key_reason_and_hint(
+    text: str, key: str, reason: str, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_text(f"language: en\n{text}", encoding="utf-8")
+    (told,) = checked(path, capsys)
+    assert told["key"] == key
+    assert reason in told["reason"] and hint in told["hint"]
+
+
+def test_hosts_are_taken_as_names_and_as_addresses_of_both_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "edge.yaml"
+    for host in ("10.0.0.2", "hub.local", "hub_1", "::1", "fe80::1%eth0", "监控", "127.1"):
+        url = f"http://[{host}]:8080" if ":" in host else f"http://{host}:8080"
+        path.write_text(changed(broker__host=host, hub__url=url))
+        assert (load_edge(path).broker.host, load_edge(path).hub.url) == (host, url)
 
 
 def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ class ClipUploads:
             self._said_older = True
             self._clips.done(clip)
             _delete(clip)
-        except (NotNowError, httpx.HTTPError, OSError) as error:
+        except (NotNowError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             reason = str(LabelwatchError(error))
             if reason != said and not self._stopping.is_set():
                 logger.warning("clip %s waits: %s", clip.name, reason)

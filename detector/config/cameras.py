@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from detector.config.addresses import split_address
 from detector.config.named_secrets import secret
 from detector.config.settings import Settings, Share
 from detector.config.zones import WHOLE_FRAME, Zone
@@ -76,15 +76,7 @@ class Camera(Settings):
         scheme, _, rest = source.partition("://")
         if scheme.lower() not in STREAMS:
             raise ValueError(f"only rtsp:// and rtsps:// can be read, not {scheme}://")
-        try:
-            parts = urlsplit(source)
-            host, known = parts.hostname or "", parts.port != 0
-        except ValueError:  # no number, or too large a one
-            host, known = "camera", False
-        if not known:
-            raise ValueError("its port must be a number from 1 to 65535")
-        if not re.fullmatch(r"[\w.:%-]+", host):
-            raise ValueError("after :// must stand the camera's address or name")
+        split_address(source, "camera")
         return f"{scheme.lower()}://{rest}"
 
     @field_validator("substream")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from detector.config.addresses import bare_host, split_address
 from detector.config.named_secrets import secret
 from detector.config.settings import Settings
 
@@ -22,6 +23,8 @@ class Broker(Settings):
     ca_file: Path | None = Field(None, description="CA certificate; set it to speak TLS")
     cert_file: Path | None = None
     key_file: Path | None = None
+
+    _is_bare = field_validator("host")(bare_host)
 
     def password(self) -> str | None:
         """The password from environment or file; `None` when none is configured."""
@@ -39,4 +42,6 @@ class HubLink(Settings):
     def _is_web_address(cls, url: str | None) -> str | None:
         if url is not None and not re.match(r"https?://[^/\s]", url):
             raise ValueError("must begin with http:// or https://")
+        if url is not None:
+            split_address(url, "hub")
         return url

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, field_validator
 
+from detector.config.addresses import bare_host, split_address
 from detector.config.connections import Broker
 from detector.config.named_secrets import secret
 from detector.config.settings import Settings, Timezone
@@ -85,7 +86,7 @@ class HubConfig(Settings):
     database: str | None = Field(None, description="SQLAlchemy URL, no password in it; SQLite in data_dir if left out")
     database_env: str | None = Field(None, description="environment variable that holds it instead, password and all")
     database_file: Path | None = Field(None, description="file that holds it instead, password and all")
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", pattern=r"^[^\s/]*$", description="an address of this machine; 0.0.0.0: all of them")
     port: int = Field(8080, ge=0, le=65535)
     timezone: Timezone = "Asia/Shanghai"
     language: Literal["zh", "en"] = "zh"
@@ -138,6 +139,8 @@ class HubConfig(Settings):
             know(password)
         return found
 
+    _is_bare = field_validator("host")(bare_host)
+
     @field_validator("public_url")
     @classmethod
     def _is_a_page(cls, url: str | None) -> str | None:
@@ -146,6 +149,8 @@ class HubConfig(Settings):
             found.scheme not in ("http", "https") or not found.hostname or found.query or "@" in found.netloc
         ):
             raise ValueError("begins with http:// or https://, names a host, and no user, password or query")
+        if url:
+            split_address(url, "hub")
         return url
 
 

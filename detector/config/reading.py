@@ -32,7 +32,6 @@ HINTS: dict[str, str] = {
 }
 _OF_EDGES = EdgeConfig.model_fields.keys() - HubConfig.model_fields.keys()
 _OF_HUBS = HubConfig.model_fields.keys() - EdgeConfig.model_fields.keys()
-ELSEWISE = "configs/site.yaml shows every key with its meaning"
 
 
 def load_edge(path: Path) -> EdgeConfig:
@@ -129,7 +128,8 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
     for part in (part for part in found["loc"] if part != "[key]"):  # an unknown name of a mapping is its own key
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
     reason = str(found["msg"]).removeprefix("Value error, ")
-    hint = HINTS.get(found["type"], ELSEWISE)
+    example = "hub.yaml" if kind is HubConfig else "site.yaml"
+    hint = HINTS.get(found["type"], f"configs/{example} shows every key with its meaning")
     if "stands in the address" in reason or "the address has {password}" in reason:
         hint = "give password_env or password_file"
     elif "stands in the URL" in reason:
@@ -143,7 +143,9 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
         hint = "e.g. rtsp://10.0.0.11:554/Streaming/Channels/101"
     elif key == "timezone":
         hint = "a name of the IANA database, e.g. Asia/Shanghai"
-    elif key.endswith("broker.host"):
+    elif key == "hub.url":
+        hint = "as a browser shows it, e.g. http://10.0.0.2:8080"
+    elif key == "host" or key.endswith("broker.host"):
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif key.endswith((".begins", ".ends")):
         hint = 'a time of day in quotes, e.g. "08:00"'

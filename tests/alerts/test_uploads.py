@@ -218,6 +218,15 @@ def test_what_may_pass_is_tried_again(
     assert soon(lambda: not path.exists())
 
 
+def test_an_address_that_can_be_none_is_said_and_ends_no_thread(
+    tmp_path: Path, outbox: Outbox, upload_to: Callable[[str], ClipUploads], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = queue_clip(outbox, tmp_path)
+    uploading = upload_to("http://127.0.0.300:8080")
+    assert soon(lambda: "i1/0 waits: " in caplog.text and "127.0.0.300" in caplog.text)
+    assert uploading.running and path.exists()
+
+
 @pytest.mark.parametrize("status", [400, 410, 413, 415, 422])
 def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
     tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int
