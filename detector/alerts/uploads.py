@@ -16,6 +16,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -39,7 +40,9 @@ WHOLE, MORE = (200, 201), 202
 # 401, 403: the hub may not have seen our key yet. 404: it may be another server, until somebody mends the address.
 # 409: another offset is expected, which the next HEAD tells.
 NO_SUCH_PATH = (404, 405)
-TRY_AGAIN = (401, 403, 404, 408, 409, 425, 429)
+NOT_BELIEVED = 401
+CLOCKS_AGREE_S = 60.0  # a hub takes no claim from clocks that are a quarter of an hour apart
+TRY_AGAIN = (NOT_BELIEVED, 403, 404, 408, 409, 425, 429)
 
 
 class RefusedError(LabelwatchError):
@@ -96,7 +99,7 @@ class Carrier:
             raise RefusedError(f"the file {clip.path} is gone")
         offset = 0
         if answer.status_code not in NO_SUCH_PATH:
-            _judge(answer)
+            _judge(answer, self._clock)
             offset = _offset(answer)
         while offset < clip.size:
             headers = {
@@ -108,7 +111,7 @@ class Carrier:
             answer = client.put(url, headers=headers, content=self._rest(clip, offset))
             if clip.what is not None and answer.status_code in NO_SUCH_PATH:
                 raise OlderHubError("no such path")
-            _judge(answer)
+            _judge(answer, self._clock)
             if answer.status_code in WHOLE:
                 return
             before, offset = offset, _offset(answer)
@@ -278,15 +281,29 @@ def trust_in(hub_url: str, ca_file: Path | None) -> bool | ssl.SSLContext:
         raise LabelwatchError(f"hub.ca_file {ca_file} can't be used: {error.strerror or error}") from error
 
 
-def _judge(answer: httpx.Response) -> None:
+def _judge(answer: httpx.Response, clock: Clock) -> None:
     """Raise what an answer other than success means."""
     status = answer.status_code
     if status in WHOLE or status == MORE:
         return
     reason = f"the hub answered {status} {answer.text[:200]}".rstrip()
+    if status == NOT_BELIEVED:  # mostly without a word, since a clip is asked for before it is sent
+        reason += _clocks_apart(answer.headers.get("Date", ""), clock.now())
     if 400 <= status < 500 and status not in TRY_AGAIN:
         raise RefusedError(reason)
     raise NotNowError(reason)
+
+
+def _clocks_apart(date: str, now: float) -> str:
+    """What to say of the hub's clock and this one; nothing where they agree as far as claims ask, or it told none."""
+    try:
+        ahead_s = now - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return ""
+    if abs(ahead_s) < CLOCKS_AGREE_S:
+        return ""
+    how = "ahead of" if ahead_s > 0 else "behind"
+    return f": this box's clock is {abs(ahead_s) / 60:.0f} min {how} the hub's, set the wrong one right"
 
 
 def _offset(answer: httpx.Response) -> int:

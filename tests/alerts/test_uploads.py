@@ -227,6 +227,40 @@ def test_an_address_that_can_be_none_is_said_and_ends_no_thread(
     assert uploading.running and path.exists()
 
 
+class ClockOff(SystemClock):
+    """Wrong by so many seconds."""
+
+    def __init__(self, off_s: float) -> None:
+        super().__init__()
+        self._off_s = off_s
+
+    def now(self) -> float:
+        return super().now() + self._off_s
+
+
+@pytest.mark.parametrize(
+    ("off_s", "told"),
+    [
+        pytest.param(7200.0, ": this box's clock is 120 min ahead of the hub's", id="ahead"),
+        pytest.param(-7200.0, ": this box's clock is 120 min behind the hub's", id="behind"),
+        pytest.param(0.0, "", id="right"),
+    ],
+)
+def test_a_hub_that_believes_nothing_is_told_with_how_far_the_clocks_are_apart(
+    off_s: float, told: str, tmp_path: Path, outbox: Outbox, hub: Hub, key: Ed25519PrivateKey,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    hub.script = [401]
+    queue_clip(outbox, tmp_path)
+    uploading = ClipUploads(outbox.clips, hub.url, TOPICS, key, ClockOff(off_s))
+    uploading.start()
+    assert outbox.wait_drained(20.0)
+    assert uploading.stop(10.0)
+    (line,) = [record.getMessage() for record in caplog.records if " waits: " in record.getMessage()]
+    assert f"the hub answered 401{told}" in line
+    assert ("clock" in line) == bool(told)
+
+
 @pytest.mark.parametrize("status", [400, 410, 413, 415, 422])
 def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
     tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int
