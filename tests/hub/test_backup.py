@@ -250,6 +250,12 @@ def test_a_folder_named_instead_of_a_backup_in_it_is_answered_with_the_newest(in
         restore(tmp_path / "backups", HubConfig(data_dir=tmp_path / "new"), now=NOON)
 
 
+def test_a_folder_without_backups_is_told_for_that(tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    with pytest.raises(StoreError, match="backups is a folder without backups: name a file"):
+        restore(tmp_path / "backups", HubConfig(data_dir=tmp_path / "new"), now=NOON)
+
+
 def test_the_commands_say_what_they_did(in_file: Kept, tmp_path: Path) -> None:
     (tmp_path / "hub.yaml").write_text("data_dir: hub-data\n")
 

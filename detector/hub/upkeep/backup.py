@@ -357,7 +357,9 @@ def _program(name: str) -> str:
 
 def _read(file: Path) -> Manifest:
     if file.is_dir():
-        newest = max((one.name for one in file.glob("*.json")), default="none")
+        newest = max((one.name for one in file.glob("*.json")), default=None)
+        if newest is None:
+            raise StoreError(f"{file} is a folder without backups: name a file that `labelwatch backup` made")
         raise StoreError(f"{file} is the folder: name one of the backups in it (the newest: {newest})")
     try:
         manifest = Manifest.model_validate_json(file.read_bytes())
