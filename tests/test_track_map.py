@@ -397,6 +397,9 @@ def test_the_command_tells_json_alone(folder: Path, capsys: pytest.CaptureFixtur
         pytest.param(["--recordings", "empty.mp4"], 1, "no picture can be decoded", id="no pictures"),
         pytest.param(["--recordings", "cam1_1.mp4", "cam2_1.mp4"], 2, "cam1, cam2", id="two cameras"),
         pytest.param(["--recordings", "cam1_1.mp4", "--camera", "cam2"], 2, "of the camera cam2", id="not that one"),
+        pytest.param(
+            ["--recordings", "cam1_1.mp4", "--camera", "cam2"], 2, "cam1; `recordings` of a camera", id="whose are they"
+        ),
     ],
 )
 def test_what_can_not_be_drawn_is_one_line(

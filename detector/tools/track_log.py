@@ -247,6 +247,8 @@ def _of_camera(found: list[Session], camera: str | None) -> Session:
     if camera in names:
         return found[names.index(camera)]
     there = f"these recordings are of: {', '.join(names)}"
+    if camera is not None:
+        there += "; `recordings` of a camera in the configuration says which files are its"
     reason = "which of them? A map is of one camera" if camera is None else f"no recording is of the camera {camera}"
     raise ConfigError([Problem("--camera", "", reason, there)])
 
