@@ -176,6 +176,16 @@ def test_who_is_revoked_comes_back_only_when_asked_for(folder: Path, tmp_path: P
     assert verified(folder, "hub/client.crt", NOON + 3000 * DAY_S).count("CRL has expired") == 0
 
 
+def test_options_that_are_given_twice_count_together(tmp_path: Path) -> None:
+    folder = str(tmp_path / "certs")
+    hosts = ["--host", "broker.lan", "--host", "10.0.0.9"]
+    assert main(["certs", folder, *hosts, "--edge", "north/box-1", "--edge", "north/box-2", "north/box-3"]) == 0
+    assert main(["certs", folder, "--revoke", "north/box-1", "--revoke", "north/box-2"]) == 0
+    for box, is_revoked in (("box-1", True), ("box-2", True), ("box-3", False)):
+        said = verified(tmp_path / "certs", Path(f"edges/north/{box}/client.crt"))
+        assert ("certificate revoked" in said) == is_revoked
+
+
 def test_an_edge_s_own_key_is_signed_for_the_edge_that_the_caller_names(folder: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     made = x509.load_pem_x509_certificate(sign_edge(folder, "north", "box-7", request(key), NOON).encode())

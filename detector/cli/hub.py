@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from detector.cli.arguments import (
     FAILED,
@@ -35,9 +36,10 @@ def add_verbs(verb: Verb) -> None:
 
     certs = verb("certs", run_certs, "authority, certificates and configuration for an MQTT broker with TLS")
     certs.add_argument("folder", type=Path, metavar="FOLDER", help="new, or an earlier one to bring up to date")
-    certs.add_argument("--host", nargs="+", default=[], metavar="NAME", help="names and addresses of the broker")
-    certs.add_argument("--edge", nargs="+", default=[], metavar="SITE/EDGE", help="edges that need a certificate")
-    certs.add_argument("--revoke", nargs="+", default=[], metavar="SITE/EDGE", help="let them in no more")
+    several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}  # given twice, none of them is dropped
+    certs.add_argument("--host", **several, metavar="NAME", help="names and addresses of the broker")
+    certs.add_argument("--edge", **several, metavar="SITE/EDGE", help="edges that need a certificate")
+    certs.add_argument("--revoke", **several, metavar="SITE/EDGE", help="let them in no more")
     certs.add_argument("--cluster", action="store_true", help="instead, those of a Dask cluster for replay --scheduler")
     certs.add_argument("--renew-days", type=positive, default=60, metavar="N", help="renew what ends so soon (60)")
     certs.add_argument("--language", **LANGUAGE)
