@@ -242,6 +242,22 @@ def test_a_box_that_joined_and_does_not_show_its_certificate_is_told_so(
     assert "has joined" not in told()
 
 
+def test_a_box_that_shows_the_certificate_of_another_is_told_whose_it_is(
+    edge: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certs = edge.parent / "certs"
+    assert main(["certs", str(certs), "--host", "127.0.0.1", "--edge", "north/box-1", "--edge", "north/box-9"]) == 0
+    lines, told = edge.read_text(), {}
+    for box in ("box-1", "box-9"):
+        file = certs / "edges" / "north" / box / "client.crt"
+        edge.write_text(f"{lines}broker: {{cert_file: {file}, key_file: {file.with_suffix('.key')}}}\n")
+        capsys.readouterr()
+        main(["check", str(edge)])
+        told[box] = capsys.readouterr().out
+    assert "broker.cert_file: is the certificate of north/box-1, and this box is north/box-9" in told["box-1"]
+    assert "is the certificate of" not in told["box-9"]
+
+
 @pytest.mark.parametrize(("what", "answer", "why"), STRANGE, ids=[what for what, *_ in STRANGE])
 def test_whatever_answers_in_the_hubs_place_nothing_of_it_is_kept(
     edge: Path, what: str, answer: Callable[[bytes], tuple[int, bytes]], why: str

@@ -140,6 +140,7 @@ def run_check(options: argparse.Namespace) -> int:
             reason = f"this box has joined a hub, and {unused} isn't shown to the broker"
             hint = "put the lines there that `labelwatch join` printed: port, ca_file, cert_file and key_file"
             problems.append(Problem(str(options.config), "broker.cert_file", reason, hint))
+        problems += _of_another_box(config, options.config)
         if all(problem.key != "analysis.model" for problem in problems):
             problems += _in_models(config, options.config)
     elif options.explain and not problems:
@@ -165,6 +166,21 @@ def run_check(options: argparse.Namespace) -> int:
     elif not problems:
         print(f"{options.config}: fine")
     return MISUSED if problems else FINE
+
+
+def _of_another_box(config: EdgeConfig, path: Path) -> list[Problem]:
+    """Where a configuration was copied with the certificate of the box that it is from: the broker takes both for one,
+    and cuts off each by the other. Names that `certs` and `join` don't make are others' business."""
+    if config.broker.cert_file is None:
+        return []
+    from detector.credentials.authority import made_out_to
+
+    whose, own = made_out_to(config.broker.cert_file), f"{config.site}/{config.edge}"
+    if "/" not in whose or whose == own:
+        return []
+    reason = f"is the certificate of {whose}, and this box is {own}: the broker would cut off each by the other"
+    hint = "`labelwatch join` brings this box one of its own; let it have a data_dir of its own, too"
+    return [Problem(str(path), "broker.cert_file", reason, hint)]
 
 
 def _in_models(config: EdgeConfig, path: Path) -> Iterator[Problem]:

@@ -113,6 +113,15 @@ def load_certificate(file: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(file.read_bytes())
 
 
+def made_out_to(file: Path) -> str:
+    """The common name of a certificate; empty where it has none or can't be read."""
+    try:
+        names = load_certificate(file).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except (OSError, ValueError):
+        return ""
+    return str(names[0].value) if names else ""
+
+
 def ends_at(file: Path) -> float:
     """When a certificate ends, Unix seconds.
 
