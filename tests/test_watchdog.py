@@ -132,8 +132,9 @@ def test_a_thread_that_can_not_be_started_now_is_tried_again(caplog: pytest.LogC
     assert "can't start new thread" in caplog.text
 
 
-def test_a_dead_part_that_can_not_be_renewed_asks_for_a_new_process() -> None:
+def test_a_dead_part_that_can_not_be_renewed_asks_for_a_new_process(caplog: pytest.LogCaptureFixture) -> None:
     assert Rounds(part(Pulse(), alive=lambda: False)).go_on(0.5) == "camera dock: its thread has ended"
+    assert caplog.messages[0] == "camera dock: its thread has ended"  # with no stack below
 
 
 def test_memory_above_the_limit_asks_for_a_new_process_when_it_lasts() -> None:

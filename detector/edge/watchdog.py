@@ -83,7 +83,8 @@ class Part:
             return None
         if not self._said:
             self._said = True
-            logger.error("%s: %s\n%s", self.name, what, "".join(traceback.format_list(self._stack())))
+            stack = "".join(traceback.format_list(self._stack()))  # none where the thread is gone
+            logger.error("%s: %s%s", self.name, what, f"\n{stack}" if stack else "")
         if self._renew is None:
             return f"{self.name}: {what}" if dead or max(self._idle_s) > 2 * self.limit_s else None
         if not self._pause_s:
