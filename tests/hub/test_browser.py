@@ -754,6 +754,24 @@ def test_a_desk_goes_on_once_the_hub_is_back_though_nothing_has_changed(scene: S
     scene.complaints.clear()  # the browser logs each 503
 
 
+def test_a_desk_that_is_quicker_than_its_network_is_never_told_that_all_is_judged_while_more_waits(
+    scene: Scene,
+) -> None:
+    for n in range(35):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    listed = len(waiting_at(page))
+    assert listed < 35
+    page.route("**/incidents/*/verdict", lambda _route: None)  # none arrives
+    for n in range(listed):
+        page.wait_for_selector(f".item[data-incident=i{n}]")
+        page.keyboard.press("1")
+    page.wait_for_selector(f".item[data-incident=i{listed}]")
+    assert page.locator("#empty:visible").count() == 0
+    assert waiting_at(page) == [f"i{n}" for n in range(listed, 35)]
+
+
 def test_what_cannot_be_opened_is_passed_by_and_what_is_gone_leaves_the_list(scene: Scene) -> None:
     ids = [f"i{n}" for n in range(7)]
     for n, incident in enumerate(ids):

@@ -151,9 +151,21 @@ function following(id) {
 function showNext() {
   const next = following(shown()?.dataset.incident ?? "");
   if (next) return show(next, { replace: true });
+  const more = document.getElementById("queue-more");
+  if (!more.hidden) return showNextOf(more);
   clear();
   document.getElementById("empty").hidden = false;
   return undefined;
+}
+
+// More waits than is listed: all of that is judged here, and the hub doesn't know it yet.
+async function showNextOf(more) {
+  const before = wanted;
+  at.dataset.slow = "";
+  const found = await showMore(more);
+  delete at.dataset.slow;
+  if (wanted !== before) return undefined; // somebody chose another one
+  return found ? showNext() : clear(); // the list is asked for anew once the hub is back
 }
 
 function clear() {
@@ -630,13 +642,15 @@ function reopen(lines, before) {
 async function showMore(link) {
   const before = new Map(judged);
   const answer = await ask(link.getAttribute("href"), null, "queue").catch(() => null);
-  if (!answer?.ok) return;
+  if (!answer?.ok) return false;
   const more = elements(await answer.text()).querySelector("ol");
   const list = document.querySelector("#queue ol");
   reopen(more.children, before);
-  list.append(...more.children);
+  // Whatever was asked for meanwhile may hold some of them.
+  list.append(...[...more.children].filter((line) => !entry(line.firstElementChild.dataset.incident)));
   setNext(more.dataset.next);
   showEyes();
+  return true;
 }
 
 function setNext(next) {
