@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -1166,11 +1166,35 @@ def test_who_logs_in_through_the_form_comes_to_the_page_that_was_asked_for(
     assert page.url == scene.hub.url + "incidents/inc"
 
 
-def test_a_session_that_ended_leads_to_the_login(scene: Scene) -> None:
-    scene.alert("inc")
-    page = scene.page()
+def log_in(page: Any, login: dict[str, str]) -> None:
+    """Fill in the form of the login."""
+    page.fill("[name=user]", login["user"])
+    page.fill("[name=password]", login["password"])
+    page.click("button.main")
+
+
+@pytest.mark.parametrize("path", ["", "incidents/i0", "review"])
+def test_a_session_that_ended_leads_to_the_login_says_what_was_lost_and_back(scene: Scene, path: str) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page(path)
+    page.wait_for_load_state("networkidle")
     with scene.hub.store.database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM sessions")
-    page.locator("#card-inc [value=true]").click()
-    page.wait_for_url("**/login**")
+    page.locator("#card-i0, .item[data-incident=i0]").locator("[value=true]").first.click()
+    page.wait_for_selector("form.entry [role=alert]:has-text('没有保存')")
+    log_in(page, scene.hub.first_login)
+    page.wait_for_selector("#card-i0, .item[data-incident=i0]")  # which still waits for its verdict
+    assert urlsplit(page.url).path == f"/{path}"
     scene.complaints.clear()  # the browser logs the 401
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(scene: Scene) -> None:
+    page = scene.page("cases?state=closed")
+    with scene.hub.store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+    page.fill("[name=title]", "night shift")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("form.entry [role=alert]:has-text('没有保存')")
+    log_in(page, scene.hub.first_login)
+    page.wait_for_url("**/cases?state=closed")

@@ -57,15 +57,22 @@ PARTS = (
 
 
 def to_login(request: Request, _error: Exception) -> Response:
-    """Send a person to log in, and come back; tell a script, or a program, that it must."""
+    """Send a person to log in, and come back; tell a script, or a program, that it must.
+
+    What somebody did meanwhile is not done later in their stead, so they are told.
+    """
     if _is_program(request):
         return JSONResponse({"reason": "log in, or send a token that works"}, 401, {"WWW-Authenticate": "Bearer"})
+    unsaved = "" if request.method == "GET" else "&unsaved=1"
     if "hx-request" in request.headers:
         page = page_of(request.headers.get("hx-current-url", ""))
-        return Response(status_code=401, headers={"HX-Redirect": f"/login?next={quote(page)}"})
+        return Response(status_code=401, headers={"HX-Redirect": f"/login?next={quote(page)}{unsaved}"})
     if "x-fragment" in request.headers or request.url.path == "/events":
         return Response(status_code=401)
-    wanted = page_of(str(request.url)) if request.method == "GET" else "/"
+    if unsaved:
+        wanted = entry.to_be_asked_for(request, page_of(request.headers.get("referer", "")))
+        return RedirectResponse(f"/login?next={quote(wanted)}{unsaved}", 303)
+    wanted = page_of(str(request.url))
     return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", 303)
 
 

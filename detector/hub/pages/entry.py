@@ -43,11 +43,17 @@ LONGEST_NAME = 64  # as `People.add` takes them
 
 
 @router.get("/login")
-def login_page(view: Anybody, next: str = "/", changed: str = "") -> Response:  # noqa: A002  (the address says `next`)
-    """Where one logs in; `changed` is who has just changed their password."""
+def login_page(
+    view: Anybody,
+    next: str = "/",  # noqa: A002  (the address says `next`)
+    changed: str = "",
+    unsaved: str = "",
+) -> Response:
+    """Where one logs in; `changed` is who has just changed their password, `unsaved` that their session had ended."""
     if view.session:
         return RedirectResponse(own_path(next), 303)
-    return _login(view, wanted=own_path(next), user=changed[:LONGEST_NAME], changed=bool(changed))
+    wrong = "login_unsaved" if unsaved else ""
+    return _login(view, wrong=wrong, wanted=own_path(next), user=changed[:LONGEST_NAME], changed=bool(changed))
 
 
 @router.post("/login")
@@ -92,7 +98,7 @@ def prefer(request: Request, fields: Form) -> Response:
     # The form knows the page as it was when it was made; what it has been narrowed to since is in the address alone.
     shown = request.headers.get("referer")
     wanted = page_of(shown) if shown else own_path(fields.get("next", "/"))
-    answer = RedirectResponse(_to_be_asked_for(request, wanted), 303)
+    answer = RedirectResponse(to_be_asked_for(request, wanted), 303)
     for name, known in (("language", LANGUAGES), ("theme", THEMES)):
         if fields.get(name) in known:
             scheme = request.url.scheme
@@ -188,7 +194,7 @@ def log_out(view: Newcomer) -> Response:
     return answer
 
 
-def _to_be_asked_for(request: Request, page: str) -> str:
+def to_be_asked_for(request: Request, page: str) -> str:
     """A page, or the nearest above it where it only ever answers a form."""
 
     def is_there(path: str) -> bool:

@@ -7,6 +7,7 @@ const isDesk = page.page === "review";
 const at = document.getElementById("at");
 const last = document.getElementById("last");
 const desk = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2).padEnd(8, "0");
+const LOOK = "/review/look";
 const LIVELY = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 async function ask(url, fields, what = "item") {
@@ -14,10 +15,23 @@ async function ask(url, fields, what = "item") {
   if (fields) Object.assign(options, { method: "POST", body: new URLSearchParams(fields) });
   const answer = await fetch(url, options);
   if (answer.status === 401) {
-    location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search));
+    toLogin(fields && url !== LOOK); // that somebody looks, the page tells by itself
     return new Promise(() => {}); // the page is leaving
   }
   return answer;
+}
+
+let leaving = false;
+
+// And back: at the desk to the first one whose verdict was still on its way, not to the one that is shown since.
+function toLogin(isDeed) {
+  if (leaving) return;
+  leaving = true;
+  const back = new URL(location.href);
+  const [lost] = [...judged.keys()].filter((id) => judged.get(id) === null);
+  if (lost) back.searchParams.set("incident", lost);
+  const unsaved = isDeed || unsent ? "&unsaved=1" : "";
+  location.assign("/login?next=" + encodeURIComponent(back.pathname + back.search) + unsaved);
 }
 
 function elements(html) {
@@ -181,9 +195,11 @@ const judged = new Map(); // by incident: number of the verdict that settled it,
 const past = []; // incidents judged here, the latest last
 const undoing = new Set(); // those of them whose verdict is about to be taken back
 let sending = Promise.resolve();
+let unsent = 0;
 
 function inTurn(deed) {
-  sending = sending.then(deed).catch(() => {});
+  unsent += 1;
+  sending = sending.then(deed).catch(() => {}).finally(() => { unsent -= 1; });
   return sending;
 }
 
@@ -583,7 +599,7 @@ function showEyes() {
 function look() {
   showEyes();
   const id = shown()?.dataset.incident;
-  if (id && page.events.startsWith("/review")) ask("/review/look", { desk, incident: id }).catch(() => {});
+  if (id && page.events.startsWith("/review")) ask(LOOK, { desk, incident: id }).catch(() => {});
 }
 
 // Redraws those parts of what is shown that changed, and adds those it gained, such as a first recording; not under the
