@@ -772,6 +772,31 @@ def test_a_desk_that_is_quicker_than_its_network_is_never_told_that_all_is_judge
     assert waiting_at(page) == [f"i{n}" for n in range(listed, 35)]
 
 
+def test_who_leaves_the_desk_is_asked_while_verdicts_are_still_on_their_way(scene: Scene) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    held: list[Any] = []
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.route("**/incidents/*/verdict", lambda route: held.append(route))
+    for n in range(2):
+        page.wait_for_selector(f".item[data-incident=i{n}]")
+        page.keyboard.press("1")
+    page.wait_for_selector(".item[data-incident=i2]")
+    page.click("header nav a[href='/cases']", no_wait_after=True)
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"] and "/review" in page.url
+    page.route("**/incidents/*/verdict", lambda route: route.continue_())
+    held[0].continue_()
+    settled(page)
+    page.click("header nav a[href='/cases']")
+    page.wait_for_url("**/cases")
+    assert asked == ["beforeunload"]
+    assert [scene.hub.store.incident(f"i{n}").verdict for n in range(3)] == ["true", "true", None]
+
+
 def test_what_cannot_be_opened_is_passed_by_and_what_is_gone_leaves_the_list(scene: Scene) -> None:
     ids = [f"i{n}" for n in range(7)]
     for n, incident in enumerate(ids):

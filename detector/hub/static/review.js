@@ -203,6 +203,9 @@ function inTurn(deed) {
   return sending;
 }
 
+// What is still to be sent would be lost with the page: the browser asks.
+addEventListener("beforeunload", (event) => { if (unsent && !leaving) event.preventDefault(); });
+
 function countDown(by) {
   const left = document.getElementById("left");
   left.textContent = left.textContent.replace(/\d+/, (n) => String(Math.max(0, Number(n) - by)));
