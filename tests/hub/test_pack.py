@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
-from detector.clock import KernelClock
+from detector.clock import KernelClock, iso
 from detector.credentials.keys import load_key
 from detector.errors import StoreError
 from detector.hub.access.audit import Audit
@@ -288,6 +288,13 @@ def test_the_sheet_says_how_far_its_own_times_are_from_utc(desk: Office) -> None
         content = told[name]
         assert isinstance(content, bytes)
         assert "14:00:00" in content.decode() and "UTC+02:00" in content.decode() and words in content.decode()
+
+
+def test_the_sheet_says_on_which_day_an_incident_ended_where_that_is_another(desk: Office) -> None:
+    ended_at = NOON + 60 * 3600
+    incident = desk.incident(kind="tamper", ended_at=iso(ended_at), ended_at_unix=ended_at)
+    sheet = read(desk.pack(desk.case(incident)))[ZH].decode()
+    assert "2026-11-01 12:00:00 – 11-04 00:00:00" in sheet
 
 
 def test_the_sheet_is_no_place_for_what_somebody_slipped_in(desk: Office) -> None:

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
+from detector.clock import iso
 from detector.hub.storage.rights import Role
 
 NOON = 1_793_505_600.0
@@ -81,6 +82,14 @@ def test_the_feed_tells_what_happened(site: Any, envelope: Any) -> None:
     site.client.post("/login", data=site.login)
     page = text_of(site.client.get("/"))
     assert "今天 没有告警" in page and "11 月 1 日" in page
+
+
+def test_when_an_incident_ended_is_told_with_its_day_where_that_is_another(site: Any, envelope: Any) -> None:
+    for n, (incident, hours) in enumerate((("short", 1), ("long", 60)), 1):
+        ended_at = NOON + hours * 3600
+        site.store.add_alerts([envelope(n, incident=incident, ended_at=iso(ended_at), ended_at_unix=ended_at)], NOON)
+    assert "12:00:00 – 13:00:00" in text_of(site.client.get("/incidents/short"))
+    assert "12:00:00 – 11-04 00:00:00" in text_of(site.client.get("/incidents/long"))
 
 
 def test_the_feed_pages_through_everything(site: Any, envelope: Any) -> None:
