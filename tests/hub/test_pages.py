@@ -92,6 +92,14 @@ def test_when_an_incident_ended_is_told_with_its_day_where_that_is_another(site:
     assert "12:00:00 – 11-04 00:00:00" in text_of(site.client.get("/incidents/long"))
 
 
+@pytest.mark.parametrize(("phase", "told"), [("new", "这条告警还没有片段。"), ("end", "这条告警没有片段。")])
+def test_a_clip_is_not_awaited_once_an_incident_is_over_and_promised_none(
+    site: Any, envelope: Any, phase: str, told: str
+) -> None:
+    site.store.add_alerts([envelope(1, phase=phase)], NOON)
+    assert told in text_of(site.client.get("/incidents/inc-1"))
+
+
 def test_the_feed_pages_through_everything(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - n) for n in range(1, 46)], NOON)
     seen: list[str] = []
