@@ -17,6 +17,7 @@ from detector.hub.storage.store import Store
 from detector.hub.storage.stored import VERDICTS
 from detector.hub.texts import AREAS, EN, TEXTS, ZH, Phrases, advice, explanation
 from detector.values import ActKind, IncidentKind, Severity
+from tests.hub.conftest import Site
 
 NEWER = ("findings", "sentence")  # fields of a record that the builder doesn't know
 NOON = 1_793_505_600.0
@@ -190,3 +191,19 @@ def test_advice_goes_with_what_was_seen(
     told = advice(sqlite_store.feed()[0], Phrases("en"))
     assert told.startswith(words)
     assert ("Until then" in told) is ("Until then" in words)
+
+
+def test_chinese_advice_has_no_space_between_its_sentences(site: Site, envelope: Build, mp4: bytes) -> None:
+    claim = site.claim(mp4)
+    clip = {"segment": 0, "sha256": claim["X-Labelwatch-Sha256"], "bytes": len(mp4), "started_at": NOON}
+    site.store.add_alerts([envelope(1, phase="end", clips=[{**clip, "duration_s": 4}])], NOON)
+    site.client.put("/api/clips/inc-1/0", content=mp4, headers=claim)
+    assert "删除记录是证据。片段已存好，可以交给警方。" in site.client.get("/incidents/inc-1").text
+    site.store.add_alerts([envelope(2, incident="dark", kind="tamper", facts={"what": "dark"})], NOON)
+    assert "镜头是否被盖住。修好之前，这里什么也看不见。" in site.client.get("/incidents/dark").text
+
+
+@pytest.mark.parametrize("key", ["mask_why", "mask_sent", "error_403_text"])
+def test_who_is_to_ask_somebody_is_told_of_the_owner_as_well(key: str) -> None:
+    """Most warehouses have no admin, and the owner may do all that one may."""
+    assert "老板或管理员" in Phrases("zh")(key) and "owner or admin" in Phrases("en")(key)

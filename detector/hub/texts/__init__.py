@@ -101,7 +101,7 @@ def advice(incident: StoredIncident, say: Phrases) -> str:
     if incident.kind == IncidentKind.TAMPER:
         told = say.either(f"advice_tamper_{facts.get('what')}", usual)
         blind = incident.phase != "end" and facts.get("what") != "clock"
-        return " ".join([told, say("advice_tamper_unseen")]) if blind else told
+        return told + say("advice_tamper_unseen") if blind else told
     if incident.kind == IncidentKind.ORIENTATION_PATTERN and holds(facts, "turned_here"):
         return say("advice_orientation_pattern_turned")
     return usual if incident.severity == "info" else say.either(f"advice_{incident.kind}_now", usual)

@@ -250,7 +250,7 @@ ZH = {
     "licence": "许可证 AGPL-3.0-or-later",
     "back": "返回",
     "error_403": "没有权限",
-    "error_403_text": "这个账号看不到或做不了这件事；需要时请找管理员。",
+    "error_403_text": "这个账号看不到或做不了这件事；需要时请找老板或管理员。",
     "error_404": "没有这一页",
     "error_404_text": "链接可能旧了，或者这条告警不在这台服务器上。",
     "error_413": "内容太长",
@@ -382,7 +382,7 @@ EN = {
     "no_older": "Nothing older",
     "advice_label_photography": "Make sure first, then find the person. Don't let the photos be deleted on the spot: "
     "the phone and its bin are evidence.",
-    "advice_clip": "The clip is kept and can go to the police.",
+    "advice_clip": " The clip is kept and can go to the police.",
     "advice_orientation_pattern": "Parcels were put down label up, which often comes before photographing them. "
     "Have a look on the floor, then at who laid them out and who was here before and after.",
     "advice_orientation_pattern_turned": "Somebody turned parcels label up, which often comes before photographing "
@@ -397,7 +397,7 @@ EN = {
     "advice_tamper_silent": "Check the camera's power, its network and its password.",
     "advice_tamper_frozen": "Restart the camera, and look at the recorder if its picture comes through one.",
     "advice_tamper_clock": "Check how the camera's clock is set: evidence carries its time.",
-    "advice_tamper_unseen": "Until then nothing is seen here.",
+    "advice_tamper_unseen": " Until then nothing is seen here.",
     "snapshot_of": "Picture of {camera}, labels blurred",
     "no_snapshot": "No picture",
     "watch": "Watch the clip",
@@ -531,7 +531,7 @@ EN = {
     "licence": "Licence AGPL-3.0-or-later",
     "back": "Back",
     "error_403": "Not allowed",
-    "error_403_text": "Your account may not see or do this; ask an administrator if you need to.",
+    "error_403_text": "Your account may not see or do this; ask an owner or admin if you need to.",
     "error_404": "No such page",
     "error_404_text": "The link may be old, or the alert isn't on this server.",
     "error_413": "Too much at once",
