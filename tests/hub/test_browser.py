@@ -735,6 +735,21 @@ def test_a_desk_that_loses_the_hub_keeps_its_list_and_comes_back_to_what_was_not
     scene.complaints.clear()  # the browser says, rightly, that it was offline
 
 
+@pytest.mark.parametrize("path", ["", "review", "incidents/inc"])
+def test_a_page_says_that_the_hub_is_gone_however_often_it_tries_again_and_that_it_is_back(
+    scene: Scene, path: str
+) -> None:
+    scene.alert("inc")
+    page = scene.page(path)
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    break_streams(scene)
+    page.wait_for_selector("#lost:visible", timeout=15_000)
+    page.context.set_offline(False)
+    page.wait_for_selector("#lost", state="hidden")
+    scene.complaints.clear()  # the browser says, rightly, that it was offline
+
+
 def test_a_desk_goes_on_once_the_hub_is_back_though_nothing_has_changed(scene: Scene) -> None:
     for n, incident in enumerate(("one", "two", "three")):
         scene.alert(incident, started_at_unix=time.time() - 60 * n)

@@ -730,6 +730,7 @@ function listen(after) {
   let complaint = 0;
   source.addEventListener("open", () => {
     clearTimeout(complaint);
+    complaint = 0;
     lost.hidden = true;
     look();
     if (isDesk) refreshQueueSoon(); // what couldn't be had meanwhile
@@ -750,8 +751,7 @@ function listen(after) {
     askAnew();
   });
   source.addEventListener("error", () => {
-    clearTimeout(complaint);
-    complaint = setTimeout(() => { lost.hidden = false; }, 4000);
+    complaint ||= setTimeout(() => { lost.hidden = false; }, 4000); // from the first of many tries
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     setTimeout(async () => {
       await ask(isDesk ? page.queue : location.href).catch(() => {}); // leads to the login when that is why
