@@ -277,6 +277,20 @@ def test_counts_are_the_same_on_either_database(store: Store) -> None:
     assert by_kind[1] == {"label_photography": Found(6, 18, 36), "lingering": Found(1, 3, 6)}
 
 
+def test_a_name_that_cameras_of_two_boxes_share_stands_for_both_of_them(site: Site) -> None:
+    for edge, title in (("box1", "东区 3 号机"), ("box2", "西区 3 号机")):
+        cameras = {"cam3": {"title": title, "age_s": 1.0}, f"cam-of-{edge}": {"age_s": 1.0}}
+        site.store.set_health("shanghai", edge, {"cameras": cameras}, NOON)
+        for kind, severity in (("lingering", "info"), ("label_photography", "critical")):
+            told = make_envelope(
+                epoch=f"{edge}-{kind}", incident=f"{edge}-{kind}", edge=edge, camera_title=title, kind=kind,
+                severity=severity,
+            )  # fmt: skip
+            site.store.add_alerts([told], NOON)
+    for path in ("/", "/day", "/digest", "/review"):
+        assert "东区 3 号机 / 西区 3 号机" in site.client.get(path).text, path
+
+
 def test_a_camera_takes_its_newest_name(store: Store, envelope: Build) -> None:
     store.add_alerts([envelope(1, camera_title="Gate")], NOON)
     store.add_alerts([envelope(2, incident="inc-2", camera_title="North\0gate")], NOON)

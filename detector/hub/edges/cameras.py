@@ -93,6 +93,14 @@ def told_of(cameras: Iterable[CameraState]) -> tuple[list[CameraState], int]:
     return told, sum(map(len, by_edge.values())) - len(told)
 
 
+def by_place(cameras: Iterable[CameraState]) -> dict[tuple[str, str], str]:
+    """What cameras are called, by site and name; where boxes of a site share one, by all that it stands for."""
+    called: dict[tuple[str, str], set[str]] = {}
+    for camera in cameras:
+        called.setdefault((camera.site, camera.name), set()).add(camera.title)
+    return {place: _together(found) for place, found in called.items()}
+
+
 def by_name(titles: Mapping[tuple[str, str], str]) -> dict[str, str]:
     """What cameras are called by their name alone; where sites share one, by all that it stands for.
 
@@ -102,7 +110,11 @@ def by_name(titles: Mapping[tuple[str, str], str]) -> dict[str, str]:
     called: dict[str, set[str]] = {}
     for (_, name), title in titles.items():
         called.setdefault(name, set()).add(title)
-    return {name: " / ".join(sorted(found, key=natural)) for name, found in called.items()}
+    return {name: _together(found) for name, found in called.items()}
+
+
+def _together(titles: Iterable[str]) -> str:
+    return " / ".join(sorted(titles, key=natural))
 
 
 def overview(cameras: Iterable[CameraState]) -> Overview:

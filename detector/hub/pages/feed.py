@@ -18,7 +18,7 @@ from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from detector.hub.desk.charts import hour_bars
-from detector.hub.edges.cameras import CameraState, by_name, overview
+from detector.hub.edges.cameras import CameraState, by_name, by_place, overview
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View
@@ -251,7 +251,7 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
     """
     if listing.day is None:
         return []
-    titles = {(camera.site, camera.name): camera.title for camera in cameras}
+    titles = by_place(cameras)
     digested = view.store.digest(*view.span_of(listing.day), view.scope)
     is_one_site = len({found.site for found in digested}) == 1
     by_kind: dict[str, list[Digested]] = {}
@@ -290,7 +290,7 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
     sites = sorted({place.site for place in places}, key=natural)
     here = [place for place in places if chosen.get("site") in (None, place.site)]
     known = {(place.site, place.camera): place.title for place in here}
-    known |= {(one.site, one.name): one.title for one in cameras if chosen.get("site") in (None, one.site)}
+    known |= by_place(one for one in cameras if chosen.get("site") in (None, one.site))
     zones = {place.zone or NO_ZONE for place in here if chosen.get("camera") in (None, place.camera)}
     today = view.local(view.now).date()
     days = [today - timedelta(days=n) for n in range(DAYS_OFFERED)]

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from detector.hub.desk.charts import day_rows, trends
-from detector.hub.edges.cameras import overview
+from detector.hub.edges.cameras import by_place, overview
 from detector.hub.pages.feed import ALL, day_of
 from detector.hub.pages.view import Somebody
 from detector.hub.storage.wanted import Wanted
@@ -27,7 +27,7 @@ def day_page(view: Somebody, day: str = "") -> Response:
     cameras = view.parts.keys.in_service(view.cameras)
     titles = {(place.site, place.camera): place.title for place in view.parts.overview.places(view.scope)}
     # Of a day gone by, which cameras there were is known only by what they told.
-    known = {(camera.site, camera.name): camera.title for camera in cameras} if shown == today else {}
+    known = by_place(cameras) if shown == today else {}
     happened = view.parts.overview.happened(Wanted(since=start, until=end, scope=view.scope))
     page = view.page(
         "day.html", day=shown, today=today, totals=view.store.totals(start, end, view.scope), look=overview(cameras),

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from detector.hub.desk.reviews import left
-from detector.hub.edges.cameras import by_name
+from detector.hub.edges.cameras import by_name, by_place
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.budget import ALERT, DIGEST
@@ -146,8 +146,7 @@ def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
 
 def _cameras(view: View, desk: Desk, waiting: list[Any]) -> list[tuple[str, str]]:
     """Names and titles of cameras that something waits at, and of the one that is chosen."""
-    states = view.cameras
-    titles = by_name({(state.site, state.name): state.title for state in states})
+    titles = by_name(by_place(view.cameras))
     names = {one.camera for one in waiting} | ({desk.camera} if desk.camera else set())
     return sorted(((name, titles.get(name, name)) for name in names), key=lambda camera: natural(camera[1], camera[0]))
 
