@@ -205,6 +205,14 @@ def test_what_a_forger_changes_and_signs_again_does_not_fit_what_the_edge_signed
     assert broken(pack(contents)) == found
 
 
+@pytest.mark.parametrize(("good", "held"), [(b"", []), (envelope("new"), [1])])
+def test_of_signatures_that_do_not_all_hold_those_are_counted_that_do(good: bytes, held: list[int]) -> None:
+    changed = envelope(seq=9).replace(b'"seq":9', b'"seq":8')
+    report = check(io.BytesIO(pack(files(envelopes_jsonl=good + changed))))
+    assert [finding.values["n"] for finding in report.findings if finding.what == "envelopes"] == held
+    assert "全部" not in ZH["envelopes"] and "all" not in EN["envelopes"].split()
+
+
 def test_a_pack_made_anew_by_somebody_else_is_not_the_hubs() -> None:
     forged = pack(files(hub_pem=public_pem(MINE.public_key())), MINE)
     assert broken(forged) == set()  # it holds in itself

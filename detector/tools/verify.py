@@ -56,7 +56,7 @@ ZH = {
     "file_differs": "文件被改过：{name}",
     "file_missing": "文件缺失：{name}",
     "file_extra": "多出清单以外的文件：{name}",
-    "envelopes": "边缘设备 {edge}：{n} 条告警的签名全部成立",
+    "envelopes": "边缘设备 {edge}：{n} 条告警的签名成立",
     "envelopes_missing": "没有边缘设备签名的记录：{name}",
     "envelope_broken": "边缘设备的签名不成立：{name} 第 {n} 条",
     "edge_unknown": "没有边缘设备 {edge} 的公钥，它的签名无法核对",
@@ -105,7 +105,7 @@ EN = {
     "file_differs": "a file was changed: {name}",
     "file_missing": "a file is missing: {name}",
     "file_extra": "a file that isn't listed: {name}",
-    "envelopes": "edge {edge}: the signatures of all {n} alerts hold",
+    "envelopes": "edge {edge}: the signatures hold, alerts: {n}",
     "envelopes_missing": "an incident of which the edge signed nothing: {name}",
     "envelope_broken": "an edge's signature doesn't hold: {name}, number {n}",
     "edge_unknown": "no public key of the edge {edge}: its signatures can't be checked",
@@ -485,8 +485,9 @@ class _Totals:
     def findings(self) -> list[Finding]:
         """What is told of it."""
         counts = {"clips": self.clips, "pictures": self.pictures, "records": self.records}
-        of_edges = [Finding(HOLDS, "envelopes", {"edge": edge, "n": n}) for edge, n in sorted(self.envelopes.items())]
-        return of_edges + [Finding(HOLDS, what, {"n": n}) for what, n in counts.items() if n]
+        of_edges = sorted(self.envelopes.items())
+        found = [Finding(HOLDS, "envelopes", {"edge": edge, "n": n}) for edge, n in of_edges if n]
+        return found + [Finding(HOLDS, what, {"n": n}) for what, n in counts.items() if n]
 
 
 def _verify_by_any(fields: Mapping[str, Any], keys: Sequence[str]) -> None:
