@@ -93,6 +93,14 @@ def test_incidents_are_narrowed(owner: Program, query: dict[str, str], found: li
     assert ids(owner.get("incidents", **query)) == found
 
 
+def test_an_incident_goes_on_until_its_end_or_a_day_without_a_word(owner: Program, town: Site) -> None:
+    for n, hours in ((30, 23.9), (31, 24.1)):
+        times = {"started_at_unix": NOON - 3600 * hours - 40, "ended_at_unix": NOON - 3600 * hours}
+        town.store.add_alerts([make_envelope(n, incident=f"open-{n}", **times)], NOON)
+    told = {one: owner.get(f"incidents/{one}")["ongoing"] for one in ("open-30", "open-31")}
+    assert told == {"open-30": True, "open-31": False}
+
+
 def test_an_incident_is_found_by_any_of_its_zones_which_are_told(owner: Program, town: Site) -> None:
     moved = make_envelope(9, incident="moved", zone="gate", facts={"other_zones": ["aisle", "dock"]})
     town.store.add_alerts([moved], NOON)

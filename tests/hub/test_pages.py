@@ -100,6 +100,25 @@ def test_a_clip_is_not_awaited_once_an_incident_is_over_and_promised_none(
     assert told in text_of(site.client.get("/incidents/inc-1"))
 
 
+@pytest.mark.parametrize(
+    ("phase", "hours", "told", "ongoing"),
+    [
+        ("new", 1, "仍在进行", True),
+        ("update", 23.9, "仍在进行", True),
+        ("new", 24.1, "没收到结束的消息", False),
+        ("end", 1, "已结束", False),
+    ],
+)
+def test_what_nothing_was_told_of_for_a_day_goes_on_no_more(
+    site: Any, envelope: Any, phase: str, hours: float, told: str, ongoing: bool
+) -> None:
+    ended = NOON - 3600.0 * hours
+    fields = envelope(1, phase=phase, started_at_unix=ended - 40, ended_at_unix=ended)
+    site.store.add_alerts([fields], NOON)
+    assert f"<dd>{told}</dd>" in site.client.get("/incidents/inc-1").text
+    assert ('class="ongoing"' in site.client.get("/?told=all").text) == ongoing
+
+
 def test_the_feed_pages_through_everything(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - n) for n in range(1, 46)], NOON)
     seen: list[str] = []

@@ -98,7 +98,7 @@ class Incident(BaseModel):
     score: float
     told: Literal["alert", "digest"]
     origin: Literal["live", "replay"]
-    ongoing: bool
+    ongoing: bool = Field(description="no longer where nothing was told of it for a day, though its end never came")
     started_at: str
     ended_at: str
     started_at_unix: float
@@ -265,7 +265,7 @@ def list_incidents(
     found = view.store.feed(_place(cursor), limit + 1, wanted=wanted)
     last = found[limit - 1] if len(found) > limit else None
     following = f"{last.started_at!r},{last.id}" if last else None
-    return _answer(view, Incidents(incidents=[_told(one) for one in found[:limit]], next=following))
+    return _answer(view, Incidents(incidents=[_told(view, one) for one in found[:limit]], next=following))
 
 
 @router.get("/incidents/{incident_id}", response_model=IncidentInFull, responses={**NOT_FOUND, **UNCHANGED})
@@ -277,7 +277,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
     return _answer(
         view,
         IncidentInFull(
-            **_told(incident).model_dump(),
+            **_told(view, incident).model_dump(),
             findings=[str(kind) for kind in findings] if isinstance(findings, list) else [incident.kind],
             facts=record["facts"] if isinstance(record["facts"], dict) else {},
             acts=[Act.model_validate({**act, "kind": str(act.get("kind"))}) for act in incident.acts],
@@ -424,7 +424,7 @@ def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
     return _answer(view, Stats(timezone=view.parts.config.timezone, days=days))
 
 
-def _told(incident: StoredIncident) -> Incident:
+def _told(view: View, incident: StoredIncident) -> Incident:
     sentence = incident.record.get("sentence")
     words = {str(k): str(v) for k, v in sentence.items()} if isinstance(sentence, dict) else {}
     address = quote(incident.id, safe="")
@@ -433,7 +433,7 @@ def _told(incident: StoredIncident) -> Incident:
         zone=incident.zone, other_zones=other_zones(incident.record), kind=incident.kind,
         severity=incident.severity, score=incident.score,
         told="digest" if incident.told == "digest" else "alert",
-        origin="live" if incident.replayed_at is None else "replay", ongoing=incident.phase != "end",
+        origin="live" if incident.replayed_at is None else "replay", ongoing=incident.goes_on(view.now),
         started_at=iso(incident.started_at), ended_at=iso(incident.ended_at), started_at_unix=incident.started_at,
         ended_at_unix=incident.ended_at,
         labels_exposed=Count(low=incident.labels_low, best=incident.labels_best, high=incident.labels_high),

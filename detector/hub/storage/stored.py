@@ -11,6 +11,9 @@ LARGEST = 2.0**53  # what every reader of JSON counts exactly
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 
 
+UNHEARD_S = 86400.0  # edges go on telling of what goes on, and end it within minutes of the last
+
+
 @dataclass(frozen=True, slots=True)
 class StoredIncident:
     """An incident as last told by its edge, with what people added.
@@ -47,6 +50,10 @@ class StoredIncident:
     def cursor(self) -> tuple[float, str]:
         """Its place in the feed."""
         return self.started_at, self.id
+
+    def goes_on(self, now: float) -> bool:
+        """Whether it does at Unix time `now`, as far as is known: the word that it is over may be lost with its box."""
+        return self.phase != "end" and now - self.ended_at < UNHEARD_S
 
     @property
     def title(self) -> str:
