@@ -291,6 +291,12 @@ def test_a_name_that_cameras_of_two_boxes_share_stands_for_both_of_them(site: Si
         assert "东区 3 号机 / 西区 3 号机" in site.client.get(path).text, path
 
 
+def test_a_camera_that_no_box_reports_any_more_is_called_as_it_was(site: Site) -> None:
+    site.store.add_alerts([make_envelope(1, kind="lingering", severity="info", camera_title="东区 3 号机")], NOON)
+    page = site.client.get("/digest").text
+    assert page.count("东区 3 号机 · bulk") and "cam3 · bulk" not in page
+
+
 def test_a_camera_takes_its_newest_name(store: Store, envelope: Build) -> None:
     store.add_alerts([envelope(1, camera_title="Gate")], NOON)
     store.add_alerts([envelope(2, incident="inc-2", camera_title="North\0gate")], NOON)

@@ -251,7 +251,8 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
     """
     if listing.day is None:
         return []
-    titles = by_place(cameras)
+    # Of a camera that is gone, what it was called is known by what it told.
+    titles = {(one.site, one.camera): one.title for one in view.parts.overview.places(view.scope)} | by_place(cameras)
     digested = view.store.digest(*view.span_of(listing.day), view.scope)
     is_one_site = len({found.site for found in digested}) == 1
     by_kind: dict[str, list[Digested]] = {}
