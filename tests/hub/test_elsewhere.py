@@ -89,18 +89,18 @@ def test_an_incidents_page_names_them_with_how_much_sooner_or_later_they_began(s
     ]
     site.store.add_alerts([shown(), *others], NOON)
     page = page_of(site.client)
-    assert "同时，其他摄像头" in page
-    part = page.split("同时，其他摄像头")[1]
+    assert "同时，其他摄像机" in page
+    part = page.split("同时，其他摄像机")[1]
     assert re.search("门口 .*早 50 秒.*东区 5 号机.*同时开始.*装箱区西 · packing .*晚 40 秒", part)
     assert "早 40 秒" in page_of(site.client, "i20")
 
 
 def test_where_no_other_camera_told_anything_nothing_is_said(site: Any) -> None:
     site.store.add_alerts([shown()], NOON)
-    assert "同时，其他摄像头" not in page_of(site.client)
+    assert "同时，其他摄像机" not in page_of(site.client)
 
 
 def test_who_may_not_see_a_camera_is_not_told_of_it(site: Any) -> None:
     site.store.add_alerts([shown(), told(20, 5.0)], NOON)
-    assert "同时，其他摄像头" in page_of(site.somebody(Role.REVIEWER))
-    assert "同时，其他摄像头" not in page_of(site.somebody(Role.REVIEWER, ["shanghai/cam3"], name="cam3-only"))
+    assert "同时，其他摄像机" in page_of(site.somebody(Role.REVIEWER))
+    assert "同时，其他摄像机" not in page_of(site.somebody(Role.REVIEWER, ["shanghai/cam3"], name="cam3-only"))

@@ -89,7 +89,7 @@ ZH: dict[str, str] = {
     "record_of": "误报 {false} / {judged}",
     "record_no_verdicts": "没有判断",
     "record_unjudged": "未判断",
-    "elsewhere": "同时，其他摄像头",
+    "elsewhere": "同时，其他摄像机",
     "elsewhere_together": "同时开始",
     "elsewhere_sooner": "早 {span}",
     "elsewhere_later": "晚 {span}",
