@@ -67,6 +67,8 @@ class BlindError(Exception):
 
 def people_of(truth: Mapping[str, Any], source: str) -> list[Shown]:
     """Those of a still who may be shown."""
+    if "people" not in truth:  # a clip's truth, say
+        return []
     devices = [*truth["phones"], *truth["scanners"]]
     shown = []
     for person in truth["people"]:
@@ -109,10 +111,13 @@ def write_sheets(rendered: Path, out: Path, seed: int) -> int:
         raise BlindError(f"{rendered}: no rendered stills with people; render some with models/scenes/stills.py")
     if (out / "answers.txt").exists():
         raise BlindError(f"{out / 'answers.txt'}: there are answers already; take another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    pictures = {path.stem: path.with_suffix(".jpg") for path in truths}
     chosen = drawn(people, seed)
-    tiles = [tile(cv2.imread(str(pictures[p.source])), n, p.box) for n, p in enumerate(chosen)]
+    files = {path.stem: path.with_suffix(".jpg") for path in truths}
+    pictures = {source: cv2.imread(str(files[source])) for source in sorted({person.source for person in chosen})}
+    if missing := [source for source, picture in pictures.items() if picture is None]:
+        raise BlindError(f"{files[missing[0]]}: no picture that can be read; it lies beside its truth")
+    out.mkdir(parents=True, exist_ok=True)
+    tiles = [tile(pictures[person.source], n, person.box) for n, person in enumerate(chosen)]
     for start in range(0, len(tiles), COLUMNS * ROWS):
         here = tiles[start : start + COLUMNS * ROWS]
         here += [np.zeros_like(tiles[0])] * (COLUMNS * ROWS - len(here))

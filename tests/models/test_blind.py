@@ -67,8 +67,16 @@ def test_sheets_tell_nothing_but_what_is_to_be_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_stills_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "clip.json").write_text('{"frames": []}')
     with pytest.raises(BlindError, match="no rendered stills"):
         write_sheets(tmp_path, tmp_path / "out", seed=1)
+
+
+def test_a_truth_without_its_picture_is_named(tmp_path: Path) -> None:
+    folder = rendered_set(tmp_path / "rendered", {"still": scene(people=[doing(1)])}, with_pictures=False)
+    with pytest.raises(BlindError, match=r"still\.jpg: no picture"):
+        write_sheets(folder, tmp_path / "out", seed=1)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("key", [None, "[[1, 2]]", '[{"who": 1}]', "{", '{"box": 1}'])
