@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scenes.camera import Camera
 from scenes.parts import MissingPartError
 from scenes.vectors import basis, unit
 
@@ -71,6 +72,7 @@ class Studio:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
         self._materials: dict[Paint, object] = {}
+        self._cameras: dict[Camera, object] = {}
         world = bpy.data.worlds.new("world")
         world.use_nodes = True
         self.scene.world = world
@@ -296,14 +298,15 @@ class Studio:
 
     # ---- rendering ----
 
-    def use_camera(self, camera) -> None:
+    def use_camera(self, camera: Camera) -> None:
         """Look through a `Camera` (its distortion is applied to the picture afterwards)."""
-        data = bpy.data.cameras.new("camera")
-        data.sensor_width, data.angle, data.clip_start = 36, np.radians(camera.fov_deg), 0.05
-        thing = bpy.data.objects.new("camera", data)
-        thing.matrix_world = mathutils.Matrix(np.linalg.inv(camera.matrix).tolist())
-        self.scene.collection.objects.link(thing)
-        self.scene.camera = thing
+        if camera not in self._cameras:
+            data = bpy.data.cameras.new("camera")
+            data.sensor_width, data.angle, data.clip_start = 36, np.radians(camera.fov_deg), 0.05
+            thing = self._cameras[camera] = bpy.data.objects.new("camera", data)
+            thing.matrix_world = mathutils.Matrix(np.linalg.inv(camera.matrix).tolist())
+            self.scene.collection.objects.link(thing)
+        self.scene.camera = self._cameras[camera]
         render = self.scene.render
         render.resolution_x, render.resolution_y = camera.size
         render.resolution_percentage = 100

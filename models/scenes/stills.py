@@ -60,9 +60,8 @@ class Warehouse:
     """One furnished hall seen by a camera or two, with their plates: what each sees when nobody is there.
 
     Attributes:
-        views: Each camera with its plate.
+        plates: By camera.
         camera: That which is looked through now, at first the first.
-        plate: Of that one.
     """
 
     def __init__(
@@ -113,31 +112,36 @@ class Warehouse:
         tall = large if self.near else SMALL
         hung = [cameras.hang(rng, self.room, self.focus, size, tall=tall, clear=self._clear)]
         if across:
-            sees = partial(self._across, hung[0].position)
-            hung.append(
-                cameras.hang(random.Random(f"{seed} across"), self.room, self.focus, size, tall=tall, clear=sees)
-            )
+            sees, other = partial(self._across, hung[0].position), random.Random(f"{seed} across")
+            hung.append(cameras.hang(other, self.room, self.focus, size, tall=tall, clear=sees))
             if not sees(hung[1].position):
                 raise ValueError(f"warehouse {seed}: no place for a camera across; take another seed")
-        self.camera = hung[0]
-        self.studio.use_camera(self.camera)
         if self.mode == "ir":
             self.studio.dim(0.004, 0.01)
             for camera in hung:
                 reach = np.linalg.norm(np.subtract(camera.target, camera.position))
                 above = np.add(camera.position, [0, 0, 0.06])
-                self.studio.lamp(
-                    "SPOT", above, 40 * reach**2, spread=min(140.0, camera.fov_deg * 1.25), aim=camera.target
-                )
+                spread = min(140.0, camera.fov_deg * 1.25)
+                self.studio.lamp("SPOT", above, 40 * reach**2, spread=spread, aim=camera.target)
         self.studio.set_up(threads)
+        self.plates = {}
+        for camera in hung:
+            self.look_through(camera)
+            self.plates[camera] = self.studio.render(CROWD_SAMPLES if crowd else PLATE_SAMPLES, scratch)
+        self.look_through(hung[0])
         self.studio.keep()
         self.ids = set(self.register.things)
         self.stage = Stage(self.studio, self.register, self.textures, self.room, assets, self.camera)
-        self.views = []
-        for camera in reversed(hung):  # the first one comes last, so that it is looked through then
-            self.studio.use_camera(camera)
-            self.plate = self.studio.render(CROWD_SAMPLES if crowd else PLATE_SAMPLES, scratch)
-            self.views.insert(0, (camera, self.plate))
+
+    def look_through(self, camera) -> None:
+        """Have a camera take what comes."""
+        self.camera = camera
+        self.studio.use_camera(camera)
+
+    @property
+    def plate(self):
+        """What the camera sees when nobody is there."""
+        return self.plates[self.camera]
 
     @property
     def camera_truth(self) -> dict:
@@ -180,10 +184,8 @@ class Warehouse:
             count = rng.choice([1, 2, 2, 3, 3, 4] if self.near else [2, 3, 4, 5, 6])
         outlines = [self._outline(p) for p in self.stage.populate(rng, self.focus, count, spread, self.often)]
         taken = []
-        for number, view in enumerate(self.views):
-            if len(self.views) > 1:
-                self.camera, self.plate = view
-                self.studio.use_camera(self.camera)
+        for number, camera in enumerate(self.plates):
+            self.look_through(camera)
             noise = np.random.default_rng((self.seed * 1000 + k, number) if number else self.seed * 1000 + k)
             taken.append(self._taken(k, outlines, samples, rng, noise))
         self.studio.clear_frame()
