@@ -15,18 +15,16 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from acts.judge import macro_f1
-from acts.looked import HIDDEN, USES, Looker, still_rows
-from detector.config import PhotoRule
-from detector.rules.acts import MISSED, margin
-from detector.rules.evidence import FEATURES, KINDS, Weighing, load_weights
+from acts.judge import enough_for_photo, macro_f1
+from acts.looked import HIDDEN, USES, Looker, said_at_once
+from detector.rules.acts import margin
+from detector.rules.evidence import KINDS, Weighing, load_weights
 from detector.values import ActKind
 
 ACROSS = "_across"
@@ -48,18 +46,12 @@ class Twice:
 def said_of(truth_path: Path, looker: Looker, weighing: Weighing) -> dict[int, tuple[str, np.ndarray]]:
     """What everybody in a still does who can be seen, and the log-likelihoods `(K,)` of one look at them."""
     people = json.loads(truth_path.read_text(encoding="utf-8"))["people"]
-    nothing = np.zeros(len(KINDS))
-    said = {
-        person["id"]: (USES.get(person["act"], "none"), nothing)
+    said, nothing = said_at_once(truth_path, looker, weighing), np.zeros(len(KINDS))
+    return {
+        person["id"]: (USES.get(person["act"], "none"), said.get(person["id"], nothing))
         for person in people
         if person["bbox"] and person["visible_fraction"] >= HIDDEN
     }
-    for row in reversed(still_rows(truth_path, looker)):  # the first of the two looks, at the picture as it is, stays
-        if row.look.telling:
-            features = np.array([row.look.features], float)
-            features[:, FEATURES.index("speed")] = weighing.means[FEATURES.index("speed")]  # a still says nothing of it
-            said[row.who] = row.kind, weighing.likelihoods(features)[0]
-    return said
 
 
 def seen_twice(rendered: Path, looker: Looker) -> list[Twice]:
@@ -108,9 +100,8 @@ def main() -> None:
     parser.add_argument("--rendered", type=Path, required=True, help="stills from two sides")
     parser.add_argument("--cache", type=Path, required=True, help="folder for what the network saw")
     args = parser.parse_args()
-    enough = log((1 - MISSED) / PhotoRule().error) * load_weights().intraclass
     try:
-        print(table(seen_twice(args.rendered, Looker(args.cache)), enough))
+        print(table(seen_twice(args.rendered, Looker(args.cache)), enough_for_photo(load_weights())))
     except FileNotFoundError as missing:
         sys.exit(f"across: {missing}")
 

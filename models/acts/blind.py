@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dataset import device_px
 
 from acts.judge import confusion, macro_f1
-from acts.looked import USES, Looker, still_rows
-from detector.rules.evidence import FEATURES, KINDS, load_weights
+from acts.looked import USES, Looker, said_at_once
+from detector.rules.evidence import KINDS, load_weights
 
 DRAWN = {"photo": 24, "scan": 20, "call": 6, "browse": 16, "none": 30}
 SEEN = 0.3  # of a person so much is seen
@@ -183,14 +183,9 @@ def told_by_network(key: Sequence[Shown], stills: Iterable[Path], looker: Looker
     weighing = load_weights()
     shares = Counter(person.kind for person in key)
     prior = np.array([log(shares[kind] / len(key)) if shares[kind] else -np.inf for kind in KINDS])
-    rows: dict[tuple[str, int], str] = {}
-    for path in stills:
-        for row in still_rows(path, looker):
-            features = np.array([row.look.features], float)
-            features[:, FEATURES.index("speed")] = weighing.means[FEATURES.index("speed")]  # a still says nothing of it
-            told = KINDS[int((weighing.likelihoods(features)[0] + prior).argmax())]
-            rows.setdefault((row.source, row.who), told)  # the first of the two is of the picture as it is
-    return [rows.get((person.source, person.who), "none") for person in key]
+    said = {path.stem: said_at_once(path, looker, weighing) for path in stills}
+    seen = (said[person.source].get(person.who) for person in key)
+    return ["none" if one is None else KINDS[int((one + prior).argmax())] for one in seen]
 
 
 def compared(key: Sequence[Shown], reader: Sequence[str], network: Sequence[str]) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
 from acts.looked import LEAST_IOU, USES, Clip
+from detector.config import PhotoRule
 from detector.geometry import as_array, iou
+from detector.rules.acts import MISSED
+from detector.rules.evidence import Weighing
 from detector.values import Act, ActKind, Scene
 
 Recogniser = Callable[[], Callable[[Scene], Sequence[Act]]]
@@ -24,6 +28,11 @@ def macro_f1(truth: Sequence[int], told: Sequence[int], count: int) -> float:
         if true.any():
             scores.append(2 * (true & said).sum() / (true.sum() + said.sum()))
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def enough_for_photo(weighing: Weighing) -> float:
+    """Margin of a look from which on a photo is told if it goes on: weak ones never are (`intraclass`)."""
+    return log((1 - MISSED) / PhotoRule().error) * weighing.intraclass
 
 
 def confusion(truth: Sequence[int], told: Sequence[int], rows: int, columns: int) -> list[list[int]]:

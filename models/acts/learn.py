@@ -25,7 +25,7 @@ from evaluation.acts import LEAST_PX
 
 from acts.fit import Fit, fit, softmax
 from acts.judge import confusion, macro_f1, tally
-from acts.looked import Clip, Looker, Row, clip_rows, read_clip, still_rows
+from acts.looked import SPEED, Clip, Looker, Row, clip_rows, read_clip, still_rows
 from detector.config import PhotoRule
 from detector.rules.acts import ActRecogniser
 from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent
@@ -47,7 +47,6 @@ SHARED = (
     {("aimed", "photo"): 1, ("aimed", "scan"): 1},
 )
 LOOK = [FEATURES.index(f"act_{kind}") for kind in KINDS[:-1]]
-SPEED = FEATURES.index("speed")
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,14 @@ from detector.inference import load_detector
 from detector.inference.card import find_card
 from detector.media.pictures import Bgr
 from detector.rules.bearing import Bearing, carried_on
-from detector.rules.evidence import KINDS, Evidence, looks
+from detector.rules.evidence import FEATURES, KINDS, Evidence, Weighing, looks
 from detector.sources.recording import Recording
 from detector.tracking import SceneTracker
 from detector.values import Detections, Frame, Look, Scene
 
 # A still is shown to the tracker so often, for it believes in nobody at first sight, nor in a parcel's facing.
 STILL_TIMES = tuple(0.2 * k for k in range(6))
+SPEED = FEATURES.index("speed")
 LEAST_IOU = 0.4  # a tracked person is one of the truth's from here on
 HIDDEN = 0.15  # of a person no more than this is seen: nobody could tell the act
 USES = {"photo": "photo", "scan": "scan", "call": "call", "text": "browse", "browse": "browse"}
@@ -146,6 +147,20 @@ def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
         alone = [0.0] * len(bearings)
         rows += _matched(scene, looks(scene, bearings), alone, truth, truth_path, False, lambda p: str(p["act"]))
     return rows
+
+
+def said_at_once(truth_path: Path, looker: Looker, weighing: Weighing) -> dict[int, np.ndarray]:
+    """Log-likelihoods of kinds `(K,)` of one look at each person of a still, by their id.
+
+    Who isn't seen, and of whom a look says nothing, is left out.
+    """
+    said: dict[int, np.ndarray] = {}
+    for row in still_rows(truth_path, looker):
+        if row.look.telling and row.who not in said:  # the first of the two looks is at the picture as it is
+            features = np.array([row.look.features], float)
+            features[:, SPEED] = weighing.means[SPEED]  # a still says nothing of it
+            said[row.who] = weighing.likelihoods(features)[0]
+    return said
 
 
 @dataclass(frozen=True)

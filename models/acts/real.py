@@ -16,17 +16,16 @@ import csv
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from math import log
 from pathlib import Path
 
 import cv2
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from acts.judge import enough_for_photo
 from acts.looked import STILL_TIMES, Looker, seen_at
-from detector.config import PhotoRule
 from detector.geometry import areas, as_array
-from detector.rules.acts import MISSED, margin
+from detector.rules.acts import margin
 from detector.rules.bearing import carried_on
 from detector.rules.evidence import KINDS, Evidence, Weighing, load_weights, looks
 from detector.tracking import SceneTracker
@@ -64,7 +63,7 @@ def largest_person(path: Path, looker: Looker) -> Evidence | None:
 
 def judged(data: Path, looker: Looker, weighing: Weighing) -> dict[str, Counter[str]]:
     """By group: how often each kind was told, nobody was found, or nothing could be said; and strong photos."""
-    enough = log((1 - MISSED) / PhotoRule().error) * weighing.intraclass
+    enough = enough_for_photo(weighing)
     table: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for words, path in groups(data):
         look = largest_person(path, looker)

@@ -9,8 +9,6 @@ VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 LARGEST = 2.0**53  # what every reader of JSON counts exactly
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
-
-
 UNHEARD_S = 86400.0  # edges go on telling of what goes on, and end it within minutes of the last
 
 
