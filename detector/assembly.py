@@ -93,7 +93,8 @@ def _stages(config: EdgeConfig, camera: Camera, least_score: LeastScore | None =
             BlindEdgeRule(zones, config.rules.blind_edge, shifts, cadence),
             TamperRule(config.rules.tamper, shifts, cadence),
         ]
-        book = IncidentBook(config.site, config.incidents, in_force, config.rules.sweep.window_s)
+        spots = {zone.name: zone.spot for zone in camera.zones if zone.spot}
+        book = IncidentBook(config.site, config.incidents, in_force, config.rules.sweep.window_s, spots)
         return Stages(SceneTracker(), tuple(rules), book)
 
     return stages

@@ -123,6 +123,8 @@ def _in_policy(zone: Zone, calendar: Calendar, key: str, on: date) -> Iterator[F
         if policy != Policy():
             reason, hint = "nothing in an ignored zone is looked at", "leave it out, or give another kind"
             yield Found(f"{key}.policy", reason, hint, "policy_ignored", zone.name)
+        if zone.spot is not None:
+            yield Found(f"{key}.spot", "nothing in an ignored zone is told", "leave it out", "spot_ignored", zone.name)
         return
     if policy.staying == "allowed" and _is_always_working(calendar):
         yield Found(f"{key}.policy.staying", *ALWAYS_WORKING, "staying_anyway", zone.name)

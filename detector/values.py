@@ -410,7 +410,7 @@ class Incident:
     """One thing that happened, as it is told to people; `ended_at` is its last sign so far.
 
     `findings` are the kinds of all findings that it is made of, gravest first; `kind`, `zone` and `score` are those of
-    the gravest.
+    the gravest. `spot` names the piece of floor that its zone shows, where zones of other cameras may show it too.
     """
 
     id: str
@@ -428,6 +428,7 @@ class Incident:
     boxes: tuple[tuple[str, Box], ...] = ()
     private: tuple[Box, ...] = ()
     findings: tuple[IncidentKind, ...] = ()
+    spot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def test_a_threshold_that_is_changed_is_explained_otherwise(rule: str, key: str)
 
 
 # A value, other than when it is left out, of each setting that a zone may have beside its place and policy.
-SETTINGS_OF_A_ZONE = {"label_up_rate": 0.2}
+SETTINGS_OF_A_ZONE = {"label_up_rate": 0.2, "spot": "cage"}
 
 
 @pytest.mark.parametrize("key", sorted(Zone.model_fields.keys() - {"name", "kind", "polygon", "policy"}))
@@ -165,6 +165,15 @@ def test_a_setting_of_a_zone_is_explained(key: str) -> None:
         plain, changed = config(zone()), config(zone(**{key: SETTINGS_OF_A_ZONE[key]}))
         is_same = told(changed, language=language) == told(plain, language=language)
         assert not is_same, f"`_raised` of tools/explain.py says nothing of {key}"
+
+
+def test_who_else_shows_the_spot_is_named() -> None:
+    cage = zone("front", spot="cage")
+    rear = {"name": "cam2", "title": "Cage, rear", "source": "b.mp4", "zones": [zone("rear", spot="cage")]}
+    shown = told(config(cameras=[{"name": "cam1", "source": "a.mp4", "zones": [cage]}, rear]))
+    assert "the same spot (cage) as Cage, rear / rear: what they tell of one event is told once" in shown
+    assert "the same spot (cage) as cam1 / front" in shown
+    assert "spot cage, which no other camera of this file shows" in told(config(cage, zone("b", spot="cage")))
 
 
 def test_where_scanners_are_forbidden_scanning_raises() -> None:
@@ -266,6 +275,8 @@ CONTRADICTIONS = [
                  "cameras[0].zones[0].label_up_rate", "only storage", id="rate of a walkway"),
     pytest.param(config(zone(), zone("b", "ignore", INNER, label_up_rate=0.3)),
                  "cameras[0].zones[1].label_up_rate", "only storage", id="rate of what is ignored"),
+    pytest.param(config(zone(), zone("b", "ignore", INNER, spot="cage")),
+                 "cameras[0].zones[1].spot", "nothing in an ignored zone", id="spot of what is ignored"),
     pytest.param(config(zone(), shifts=[*DAY_NIGHT, {"name": "noon", "begins": "11:00", "ends": "13:00"}]),
                  "calendar.shifts[2]", "noon is never on", id="shift never on"),
     pytest.param(config(zone(), shifts=[], rules={"orientation": {"by_shift": True}}),

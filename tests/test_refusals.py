@@ -45,6 +45,7 @@ def exempt(*exemptions: dict[str, Any], **policy: str) -> dict[str, Any]:
         ([zone("a", "roof")], [("zone_malformed", None)], "cam1：有一个区域的内容边缘设备读不懂"),
         ([zone(f"z{n}") for n in range(21)], [("malformed", None)], "边缘设备读不懂这次改动"),
         ([zone("a", "ignore", policy={"phones": "allowed"})], [("policy_ignored", {})], "a 是忽略区"),
+        ([zone("a", "ignore", spot="cage")], [("spot_ignored", {})], "a 是忽略区"),
         ([zone("a", "walkway", label_up_rate=0.2)], [("rate_not_storage", {})], "a 不是堆放区"),
         ([zone("a", policy={"staying": "allowed"})], [("staying_anyway", {})], "没有班次就一直算上班时间"),
         ([exempt({"phones": "allowed", "until": PAST})], [("exemption_over", {"until": PAST})], f"到 {PAST} 为止"),

@@ -31,7 +31,7 @@ from typing import Any
 from detector.alerts.severity import GRAVITY, severity
 from detector.config import Incidents
 from detector.facts import FACTS, PLAIN, count, holds, names, number
-from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
+from detector.values import NOTHING, Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
 
 Key = tuple[IncidentKind, str | None]
 
@@ -73,6 +73,7 @@ class IncidentBook:
         least_score: See the attribute; held, not copied, so that books which follow each other may share one.
         window_s: How long a sweep's rule remembers acts: those of a signal that began later are counted without them.
             `settings.join_s` when left out, and at most that.
+        spots: Of zones that show a spot which other cameras see too, its name.
 
     Attributes:
         least_score: Findings of a kind scored lower begin no incident and join none. The rule goes on to tell them, so
@@ -86,12 +87,14 @@ class IncidentBook:
         settings: Incidents,
         least_score: dict[IncidentKind, float] | None = None,
         window_s: float = inf,
+        spots: Mapping[str, str] = NOTHING,
     ) -> None:
         self.least_score: dict[IncidentKind, float] = {} if least_score is None else least_score
         self.held_back: Counter[IncidentKind] = Counter()
         self._site = site
         self._settings = settings
         self._window_s = min(window_s, settings.join_s)
+        self._spots = spots
         self._open: list[_Case] = []
         self._ended: dict[Key, Incident] = {}
         self._too_low: dict[Key, float] = {}
@@ -124,7 +127,7 @@ class IncidentBook:
             return None
         case = case or self._fitting(fresh)
         if case is None:
-            incident = begun(self._site, fresh)
+            incident = self._placed(begun(self._site, fresh))
             self._open.append(_Case(incident, {key: fresh}, at))
             return IncidentUpdate(Phase.NEW, None, incident)
         case.gather(key, fresh.acts)
@@ -133,8 +136,12 @@ class IncidentBook:
             case.earlier[key] = finding
         finding = joined(finding, fresh, case.earlier.get(key)) if finding else fresh
         case.findings[key] = finding
-        case.incident = grown(before, finding, case.findings.values())
+        case.incident = self._placed(grown(before, finding, case.findings.values()))
         return IncidentUpdate(Phase.UPDATE, before, case.incident)
+
+    def _placed(self, incident: Incident) -> Incident:
+        """The incident with the spot that its zone shows."""
+        return replace(incident, spot=self._spots.get(incident.zone or ""))
 
     def _that_told(self, signal: Signal) -> _Case | None:
         """The open incident that told a finding before, or told some of its acts of another zone."""

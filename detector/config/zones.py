@@ -46,6 +46,9 @@ class Zone(Settings):
     kind: ZoneKind
     polygon: list[Point] = Field(min_length=3)
     label_up_rate: Share | None = Field(None, description="usual share of parcels that lie label up here")
+    spot: Name | None = Field(
+        None, description="name of the piece of floor shown, where other cameras' zones show it too: told once for all"
+    )
     policy: Policy = Policy()
 
     @field_validator("polygon")

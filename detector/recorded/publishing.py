@@ -441,6 +441,7 @@ def _after(record: Mapping[str, Any], site: str, edge: str, title: str) -> dict[
     same = ("id", "camera", "kind", "severity", "sentence", "score", "zone", "tracks", "labels_exposed", "facts")
     return {
         **{name: record[name] for name in same},
+        **({"spot": record["spot"]} if record.get("spot") else {}),
         "site": site,
         "edge": edge,
         "camera_title": title,

@@ -163,6 +163,7 @@ def record(told: Told) -> dict[str, Any]:
         "sentence": sentences(incident),
         "score": round(incident.score, 3),
         "zone": incident.zone,
+        **({"spot": incident.spot} if incident.spot else {}),
         "started_at": iso(incident.started_at),
         "ended_at": iso(incident.ended_at),
         "start_offset_s": round(begin, 3),

@@ -138,6 +138,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "a patch of labels facing up → {severity} ({more} out of hours, or with {n} or more turned by people)",
     ),
     "zone_rate": ("平时面单朝上比例：{rate}", "usual share of labels up: {rate}"),
+    "zone_spot": (
+        "和 {others} 看的是同一处（{spot}）：同一件事只算一次",
+        "the same spot ({spot}) as {others}: what they tell of one event is told once",
+    ),
+    "zone_spot_alone": (
+        "这里叫 {spot}；本文件里没有别的摄像机看它",
+        "spot {spot}, which no other camera of this file shows",
+    ),
     "no_patch": (
         "平时就有 {most} 以上朝上，不判断面单成片朝上",
         "labels lie up here as a rule, more than {most} of them: no patch is told",
@@ -525,4 +533,13 @@ def _raised(config: EdgeConfig, zone: Zone, say: _Say) -> list[str]:
     if zone.kind == "blind_edge":
         usual = say.severity(IncidentKind.BLIND_CORNER)
         raises.append(say("raises", what=say("corner", severity=usual, more=warning)))
+    if zone.spot:
+        others = [
+            f"{camera.title or camera.name} / {other.name}"
+            for camera in config.cameras
+            for other in camera.zones
+            if other.spot == zone.spot and zone not in camera.zones
+        ]
+        told = say("zone_spot", spot=zone.spot, others=say.listed(others)) if others else ""
+        raises.append(told or say("zone_spot_alone", spot=zone.spot))
     return raises

@@ -46,6 +46,7 @@ def incident_record(incident: Incident, site: str, edge: str, title: str, size: 
         "sentence": sentences(incident),
         "score": round(incident.score, 3),
         "zone": incident.zone,
+        **({"spot": incident.spot} if incident.spot else {}),
         "started_at": iso(incident.started_at),
         "ended_at": iso(incident.ended_at),
         "started_at_unix": round(incident.started_at, 3),

@@ -23,6 +23,7 @@ REFUSALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "zone_malformed": ("camera",),
         "name_twice": _ZONE,
         "policy_ignored": _ZONE,
+        "spot_ignored": _ZONE,
         "rate_not_storage": _ZONE,
         "staying_anyway": _ZONE,
         "exemption_over": (*_ZONE, "until"),

@@ -53,6 +53,15 @@ def test_an_incident_is_new_grows_and_ends() -> None:
     assert [a.parcels for a in end.after.acts] == [(1,), (2,)]
 
 
+def test_an_incident_names_the_spot_of_the_zone_it_is_told_of() -> None:
+    mine = IncidentBook("site", SETTINGS, spots={"bulk": "cage", "dock": "gate"})
+    (new,) = mine.admit([signal(10, 12, acts=[act(10, 12, [1])])], 12)
+    assert (new.after.zone, new.after.spot) == ("bulk", "cage")
+    walked = replace(signal(10, 40, acts=[act(10, 12, [1]), act(38, 40, [2])]), zone="walkway")
+    (update,) = mine.admit([walked], 40)
+    assert (update.after.id, update.after.zone, update.after.spot) == (new.after.id, "walkway", None)
+
+
 @pytest.mark.parametrize(
     ("quiet", "incidents"),
     [pytest.param(99, 1, id="within join_s"), pytest.param(100, 1, id="just"), pytest.param(102, 2, id="beyond")],

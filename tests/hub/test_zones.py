@@ -289,7 +289,7 @@ def test_what_can_t_be_drawn_stays_with_its_zone_where_the_kind_allows_it() -> N
 
 
 # A value of each setting that contradicts the kinds which can't have it.
-SETTINGS = {"label_up_rate": 0.2, "policy": {"phones": "allowed"}}
+SETTINGS = {"label_up_rate": 0.2, "spot": "cage", "policy": {"phones": "allowed"}}
 
 
 @pytest.mark.parametrize("setting", sorted(Zone.model_fields.keys() - {"name", "kind", "polygon"}))

@@ -25,7 +25,7 @@ from detector.names import is_name
 KINDS: tuple[str, ...] = get_args(ZoneKind)
 LEAST_AREA = 1e-4  # of the picture, as the configuration has it
 # Settings of a zone that contradict some kinds (`contradictions`).
-NOT_FOR = {"policy": {"ignore"}, "label_up_rate": {*KINDS} - {"storage"}}
+NOT_FOR = {"policy": {"ignore"}, "label_up_rate": {*KINDS} - {"storage"}, "spot": {"ignore"}}
 LONGEST_NOTE = 500
 MOST_OPEN = 50  # proposals for one camera that nobody has looked at
 
@@ -291,7 +291,7 @@ def checked_polygon(value: object) -> Polygon:
 def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Drawn]:
     """All zones of a camera as somebody drew them, with what can't be drawn taken from those that were drawn on.
 
-    A zone that was there keeps its policy and its usual rate, by its name of then, where its kind can have them.
+    A zone that was there keeps its policy, usual rate and spot, by its name of then, where its kind can have them.
 
     Args:
         draft: A list of mappings with `name`, `kind`, `polygon`, and `was`: the name before, where it had one.

@@ -39,6 +39,7 @@ ZH: dict[str, str] = {
     "先升级边缘设备，或者重画这个区域。",
     "refused_name_twice": "{zone} 这个名字用了两次，改掉一个。",
     "refused_policy_ignored": "{zone} 是忽略区，里面什么都不看，它的规定不起作用。去掉规定，或者换一种用途。",
+    "refused_spot_ignored": "{zone} 是忽略区，里面什么都不告警，不必写它和哪台摄像机看同一处。",
     "refused_rate_not_storage": "{zone} 不是堆放区，不看面单朝上，它的朝上比例不起作用。",
     "refused_staying_anyway": "{zone} 的规定里写了停留，但没有班次就一直算上班时间，停留本来就可以。"
     "先在配置文件里写上班次。",
@@ -170,6 +171,7 @@ EN: dict[str, str] = {
     "refused_name_twice": "The name {zone} is given twice. Change one of them.",
     "refused_policy_ignored": "{zone} is ignored, nothing in it is looked at, so its rules would never count. Leave "
     "them out, or give it another use.",
+    "refused_spot_ignored": "{zone} is ignored, nothing in it is told, so its spot would never count.",
     "refused_rate_not_storage": "{zone} is no storage zone, so labels facing up aren’t watched there, and its usual "
     "rate would never count.",
     "refused_staying_anyway": "The rules of {zone} speak of staying, but without shifts it is always working time, "
