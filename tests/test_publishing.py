@@ -45,7 +45,8 @@ def configured(folder: Path, url: str = "http://127.0.0.1:9", port: int = 1883, 
     file = folder / "edge.yaml"
     file.write_text(
         f"site: shanghai\nedge: {edge}\nbroker: {{port: {port}}}\nhub: {{url: '{url}'}}\n"
-        "cameras:\n  - {name: cam3, title: 东区 3 号机, source: 'rtsp://127.0.0.1/3'}\n",
+        "cameras:\n  - name: cam3\n    title: 东区 3 号机\n    source: rtsp://127.0.0.1/3\n"
+        "    zones: [{name: bulk, kind: storage, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]], spot: cage}]\n",
         encoding="utf-8",
     )
     load_identity(folder / "data")
@@ -178,6 +179,7 @@ def test_a_replay_is_in_the_feed_once_while_live_goes_on_and_no_phone_rings(
         assert (first["sent"], first["known"], first["left"], first["refused"]) == (len(records), 0, 0, [])
         assert first["clips"] == sum(bool(record["clip"]) for record in records) > 0
         assert all(one.replayed_at and one.snapshot for one in office.shown())
+        assert [one.spot for one in office.shown()] == [record["spot"] for record in records] == ["cage"] * len(records)
         assert office.store.with_clips([one.id for one in office.shown()])
         clip = office.store.clips(office.shown()[0].id)[0]
         assert office.hub._parts.clips.find_side(clip.incident, 0), "with what was seen in it"

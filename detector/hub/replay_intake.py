@@ -112,11 +112,13 @@ class ReplayIntake:
     def _answer(self, fields: Mapping[str, Any], *, is_new: bool) -> Answer:
         own = str(fields["after"]["id"])
         shown = self._store.incident(own)
-        if shown is None or own not in (shown.id, *(one.id for one in self._store.confirmed_by(shown.id))):
+        known = [shown, *self._store.doubles(shown.id)] if shown else []
+        stored = next((one for one in known if one.id == own), None)
+        if shown is None or stored is None:
             return Answer(fields["id"], REFUSED, why="the hub could not make an incident of it")
         outcome = KNOWN if not is_new else NEW if shown.id == own else DOUBLE
         wants_clip = (
-            not self._store.with_clips([shown.id])
+            not self._store.with_clips([shown.id if stored.camera == shown.camera else own])
             and self._retention.of(shown.id) is None
             and self._retention.of(own) is None
         )

@@ -98,6 +98,7 @@ def make_envelope(seq: int = 1, **changes: Any) -> dict[str, Any]:
         "severity": "critical",
         "score": 0.93,
         "zone": "bulk",
+        "spot": None,
         "started_at": iso(started_at),
         "ended_at": iso(started_at + 40),
         "started_at_unix": started_at,

@@ -88,6 +88,7 @@ class Scene:
         self._seq += 1
         usual = {"incident": incident, "started_at_unix": time.time() - 60, "snapshot": self._picture}
         fields = self._envelope(self._seq, **{**usual, **changes})
+        fields["after"]["camera"] = fields["camera"]
         self.hub.store.add_alerts([fields], time.time())
         self.hub.live.poke()
 
@@ -99,11 +100,12 @@ class Scene:
         return login
 
     def upload(
-        self, incident: str, segment: int, content: bytes, started_at: float, *, what: str | None = None
+        self, incident: str, segment: int, content: bytes, started_at: float, *, what: str | None = None,
+        camera: str = "cam3",
     ) -> None:  # fmt: skip
         """Send a clip, or with `wire.SIDE` its side file, as an edge does."""
         headers = wire.clip_headers(
-            site="shanghai", edge="box1", camera="cam3", incident=incident, segment=segment,
+            site="shanghai", edge="box1", camera=camera, incident=incident, segment=segment,
             sha256=hashlib.sha256(content).hexdigest(), size=len(content), started_at=started_at, duration_s=4.0,
             at=time.time(), key=self._key, what=what,
         )  # fmt: skip

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from detector.hub.desk.overview import FEW, LONGEST_S, MEANWHILE_S, Overview
+from detector.hub.desk.overview import FEW, Overview
+from detector.hub.storage.doubles import LONGEST_S
 from detector.hub.storage.rights import Role
+from detector.hub.storage.spots import MEANWHILE_S
 from detector.hub.storage.store import Store
 from tests.hub.conftest import make_envelope
 

@@ -430,6 +430,21 @@ def test_a_pack_is_seen_by_whoever_sees_all_that_is_in_it_whatever_the_case_hold
     assert office.packs.pack(case.number + 1, pack.number, EVERYWHERE, NOON) is None
 
 
+def test_what_another_camera_told_comes_along_and_the_pack_is_for_who_sees_both(office: Office) -> None:
+    here = office.incident("here", spot="cage")
+    across = make_envelope(90, incident="across", camera="cam4", spot="cage")
+    across["after"]["camera"] = "cam4"
+    office.store.add_alerts([across], NOON)
+    case = office.case(here)
+    pack = office.ask(case)
+    path = office.packs.path(pack)
+    assert path is not None
+    inside = json.loads(read(path)["case.json"])["incidents"]
+    assert [(one["id"], one.get("confirms")) for one in inside] == [("here", None), ("across", "here")]
+    for places, seen in ((["shanghai"], True), (["shanghai/cam3", "shanghai/cam4"], True), (["shanghai/cam3"], False)):
+        assert bool(office.packs.of(case.number, Scope.of(places), NOON)) is seen
+
+
 def test_the_key_is_made_once_and_only_the_hub_reads_it(desk: Office) -> None:
     assert stat.S_IMODE((desk.folder / "evidence.key").stat().st_mode) == 0o600
     key = load_key(desk.folder / "evidence.key", "the key of evidence packs")

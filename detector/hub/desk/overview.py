@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, func, select
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.database import Database
+from detector.hub.storage.doubles import LONGEST_S
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, places
+from detector.hub.storage.spots import MEANWHILE_S
 from detector.hub.storage.stored import CLEARED, StoredIncident
 from detector.hub.storage.wanted import Wanted, within
 
-MEANWHILE_S = 60.0  # what another camera tells within this of an incident may well be of the same people
-LONGEST_S = 86400.0  # so long before it a thing may have begun that goes on
 FEW = 5
 
 

@@ -169,8 +169,8 @@ class Pack:
         incidents = sorted(known, key=lambda incident: (incident.started_at, incident.id))
         if not incidents:
             raise PackStopped("incidents_gone")
-        # What replays found of them again comes along, behind them, and counts for nothing.
-        again = [double for one in incidents for double in self._archive.store.confirmed_by(one.id)]
+        # What replays found of them again, or other cameras told, comes along behind them, and counts for nothing.
+        again = [double for one in incidents for double in self._archive.store.doubles(one.id)]
         inside = [*incidents, *again]
         folders = {one.id: f"incidents/{n:03}-{safe(one.id)}" for n, one in enumerate(inside, 1)}
         files, recordings, stills = [], [], {}

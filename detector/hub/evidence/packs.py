@@ -114,9 +114,11 @@ class Packs:
 
     def ask(self, case: Case, *, user: str, at: float) -> int | None:
         """Begin to make the pack of a case; its number, or `None` while another of the case is being made."""
+        inside = (double for incident in case.incidents for double in self._archive.store.doubles(incident))
+        beside = {(double.site, double.camera) for double in inside}
         row = {
             "case": case.number, "made_by": user, "asked_at": at, "state": MAKING, "told_at": at, "done": 0,
-            "total": 0, "reason": "", "places": [list(place) for place in case.places],
+            "total": 0, "reason": "", "places": sorted({tuple(place) for place in case.places} | beside),
         }  # fmt: skip
         with self._database.writing() as connection:
             one_at_a_time(connection)

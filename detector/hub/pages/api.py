@@ -26,7 +26,7 @@ from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import totals
 from detector.hub.pages import derived, incidents
 from detector.hub.pages.alarms import AlarmsTold, alarms_told
-from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, known
+from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, filmed, known
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.arrivals import other_zones
 from detector.hub.storage.rights import Right
@@ -92,6 +92,7 @@ class Incident(BaseModel):
     camera: str
     camera_title: str
     zone: str | None
+    spot: str | None = Field(description="the piece of floor that its zone shows, where other cameras show it, too")
     other_zones: list[str] = Field(description="where some of it happened, too: `zone` asks for any of them")
     kind: str
     severity: str
@@ -110,6 +111,22 @@ class Incident(BaseModel):
     page: str
 
 
+class Side(BaseModel):
+    """What another camera told of an incident, at the same spot: people were told of it once."""
+
+    id: str
+    edge: str
+    camera: str
+    camera_title: str
+    zone: str | None
+    severity: str
+    started_at: str
+    ended_at: str
+    labels_exposed: Count
+    sentence: dict[str, str]
+    clips: list[Segment]
+
+
 class IncidentInFull(Incident):
     """With all that is known of it."""
 
@@ -119,6 +136,7 @@ class IncidentInFull(Incident):
     clips: list[Segment]
     verdicts: list[Judgement]
     confirmed_by: list[str] = Field(description="what replays found of it again")
+    seen_by: list[Side] = Field(description="what other cameras of its spot told of it")
 
 
 class Judgement(BaseModel):
@@ -290,6 +308,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
                 for one in view.store.verdicts(incident.id)
             ],
             confirmed_by=[one.id for one in view.store.confirmed_by(incident.id)],
+            seen_by=[_side(view, one) for one in view.store.seen_by(incident.id, view.scope)],
         ),
     )  # fmt: skip
 
@@ -306,7 +325,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
 )
 def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> Response:
     """A segment of the recording: as the camera made it for who may see that, otherwise its redacted copy."""
-    incident = known(view, incident_id)
+    incident = filmed(view, incident_id)
     shown = next((clip.incident for clip in view.store.clips_shown(incident.id)), incident.id)
     if view.may(Right.FULL_PIXELS):
         return incidents.clip(view, shown, segment)
@@ -424,20 +443,32 @@ def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
     return _answer(view, Stats(timezone=view.parts.config.timezone, days=days))
 
 
-def _told(view: View, incident: StoredIncident) -> Incident:
+def _words(incident: StoredIncident) -> dict[str, str]:
     sentence = incident.record.get("sentence")
-    words = {str(k): str(v) for k, v in sentence.items()} if isinstance(sentence, dict) else {}
+    return {str(k): str(v) for k, v in sentence.items()} if isinstance(sentence, dict) else {}
+
+
+def _side(view: View, incident: StoredIncident) -> Side:
+    return Side(
+        id=incident.id, edge=incident.edge, camera=incident.camera, camera_title=incident.title, zone=incident.zone,
+        severity=incident.severity, started_at=iso(incident.started_at), ended_at=iso(incident.ended_at),
+        labels_exposed=Count(low=incident.labels_low, best=incident.labels_best, high=incident.labels_high),
+        sentence=_words(incident), clips=[_segment(clip) for clip in view.store.clips_shown(incident.id)],
+    )  # fmt: skip
+
+
+def _told(view: View, incident: StoredIncident) -> Incident:
     address = quote(incident.id, safe="")
     return Incident(
         id=incident.id, site=incident.site, edge=incident.edge, camera=incident.camera, camera_title=incident.title,
-        zone=incident.zone, other_zones=other_zones(incident.record), kind=incident.kind,
+        zone=incident.zone, spot=incident.spot, other_zones=other_zones(incident.record), kind=incident.kind,
         severity=incident.severity, score=incident.score,
         told="digest" if incident.told == "digest" else "alert",
         origin="live" if incident.replayed_at is None else "replay", ongoing=incident.goes_on(view.now),
         started_at=iso(incident.started_at), ended_at=iso(incident.ended_at), started_at_unix=incident.started_at,
         ended_at_unix=incident.ended_at,
         labels_exposed=Count(low=incident.labels_low, best=incident.labels_best, high=incident.labels_high),
-        sentence=words, verdict=incident.verdict, page=f"/incidents/{address}",
+        sentence=_words(incident), verdict=incident.verdict, page=f"/incidents/{address}",
         snapshot=f"/api/incidents/{address}/snapshot" if incident.snapshot else None,
     )  # fmt: skip
 

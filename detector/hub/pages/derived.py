@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 
 from detector.hub.footage.derived import FAILED, READY, Copy, Kind
 from detector.hub.footage.sides import LAST_SEGMENT
-from detector.hub.pages.incidents import known
+from detector.hub.pages.incidents import filmed
 from detector.hub.pages.view import Form, NotAllowed, View, needs
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Clip
@@ -78,7 +78,7 @@ def shared(view: Look, incident_id: str, segment: int, faces: str = "others", do
 @router.post("/incidents/{incident_id}/share")
 def share(view: Export, incident_id: str, fields: Form) -> Response:
     """Have redacted copies of all segments of an incident made, to be taken away."""
-    incident, faces = known(view, incident_id), fields.get("faces", "others")
+    incident, faces = filmed(view, incident_id), fields.get("faces", "others")
     kind, clips = _kind(faces), view.store.clips_shown(incident.id)
     if not clips:
         raise HTTPException(404)
@@ -91,7 +91,7 @@ def share(view: Export, incident_id: str, fields: Form) -> Response:
 @router.get("/incidents/{incident_id}/share")
 def shares(view: Export, incident_id: str, faces: str = "others") -> Response:
     """The redacted copies of an incident: which are ready to be taken away, and how far the others are."""
-    incident, kind = known(view, incident_id), _kind(faces)
+    incident, kind = filmed(view, incident_id), _kind(faces)
     clips = view.store.clips_shown(incident.id)
     if not clips:
         raise HTTPException(404)

@@ -197,6 +197,7 @@ def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
         "with_clips": view.store.with_clips(ids),
         "came_late": late,
         "confirmed": view.store.confirmed(ids),
+        "seen_twice": view.store.seen_twice(ids),
     }
 
 

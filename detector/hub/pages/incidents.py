@@ -45,21 +45,21 @@ class Deed:
 
 
 @router.get("/incidents/{incident_id}")
-def incident_page(view: Somebody, incident_id: str, asked: str = "") -> Response:
-    """One incident: its clip, what happened when, and what people made of it."""
-    return _page(view, incident_id, asked)
+def incident_page(view: Somebody, incident_id: str, asked: str = "", side: str = "") -> Response:
+    """One incident: its clip, or that of another camera (`side`), what happened when, and what people made of it."""
+    return _page(view, incident_id, asked, side=side)
 
 
 @router.get("/incidents/{incident_id}/item")
-def incident_item(view: Somebody, incident_id: str) -> Response:
+def incident_item(view: Somebody, incident_id: str, side: str = "") -> Response:
     """Clip, verdict and facts alone, for a page that shows one incident after another."""
-    return view.page("item.html", **item_of(view, known(view, incident_id)))
+    return view.page("item.html", **item_of(view, known(view, incident_id), side=side))
 
 
 @router.get("/incidents/{incident_id}/snapshot")
 def snapshot(view: Somebody, incident_id: str) -> Response:
     """The newest picture of an incident."""
-    jpeg = view.store.snapshot(known(view, incident_id).id)
+    jpeg = view.store.snapshot(filmed(view, incident_id).id)
     if jpeg is None:
         raise HTTPException(404)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
@@ -69,7 +69,7 @@ def snapshot(view: Somebody, incident_id: str) -> Response:
 def still(view: Somebody, incident_id: str, number: int) -> Response:
     """One of the pictures of an incident, each of which stays as it is."""
     in_range = 0 <= number < 2**62
-    jpeg = view.parts.reviews.still(known(view, incident_id).id, number) if in_range else None
+    jpeg = view.parts.reviews.still(filmed(view, incident_id).id, number) if in_range else None
     if jpeg is None:
         raise HTTPException(404)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
@@ -162,28 +162,43 @@ def known(view: View, incident_id: str) -> StoredIncident:
     return found
 
 
-def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[str, Any]:
+def filmed(view: View, incident_id: str) -> StoredIncident:
+    """The incident whose pictures an address is about: for what another camera told of one (`spots`) that itself.
+
+    Raises:
+        HTTPException: There is none such that the visitor may see (404).
+    """
+    shown = known(view, incident_id)
+    return next((one for one in view.store.seen_by(shown.id, view.scope) if one.id == incident_id), shown)
+
+
+def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str = "") -> dict[str, Any]:
     """What `item.html` needs.
 
     Args:
         view: Who asks.
         incident: Which one.
         asked: The verdict that somebody else's stands in the way of, or `UNDO`.
+        side: What another camera told of it (`spots`), whose footage is wanted instead: its id.
     """
-    clips, verdicts = view.store.clips_shown(incident.id), view.store.verdicts(incident.id)
+    beside = view.store.seen_by(incident.id, view.scope)
+    on_film = next((one for one in beside if one.id == side), incident)
+    clips, verdicts = view.store.clips_shown(on_film.id), view.store.verdicts(incident.id)
     standing = _standing(verdicts)
-    line = timeline(incident, clips)
+    line = timeline(on_film, clips)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
     confirming = view.store.confirmed_by(incident.id)
-    shown = _shown(incident, clips, confirming)
+    shown = _shown(on_film, clips, view.store.confirmed_by(on_film.id))
     rows = evidence(shown, clips)
     return {
         "incident": incident,
+        "filmed": on_film,
+        "beside": beside,
         "clips": clips,
         "confirming": confirming,
         "evidence": rows,
         # While it goes on, or a segment is missing or differs, what is here is not what the police should be given.
-        "whole": incident.phase == shown.phase == "end" and all(row["state"] == "matches" for row in rows),
+        "whole": on_film.phase == shown.phase == "end" and all(row["state"] == "matches" for row in rows),
         "standing": standing,
         "reasons": REASONS,
         "asked": asked,
@@ -193,7 +208,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "") -> dict[st
         "recurrence": _recurrence(view, incident),
         "elsewhere": view.store.incidents(view.parts.overview.elsewhere(incident, view.scope))[::-1],
         "timeline": line,
-        "plan": json.dumps({**_plan(view, incident, clips), "start": line.start, "end": line.end}),
+        "plan": json.dumps({**_plan(view, on_film, clips), "start": line.start, "end": line.end}),
         "may_judge": view.may(Right.JUDGE),
     }
 
@@ -228,18 +243,19 @@ def _plan(view: View, incident: StoredIncident, clips: list[Clip]) -> dict[str, 
     }
 
 
-def _page(view: View, incident_id: str, asked: str = "", status: int = 200) -> Response:
+def _page(view: View, incident_id: str, asked: str = "", status: int = 200, side: str = "") -> Response:
     last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
     incident = known(view, incident_id)
-    item = item_of(view, incident, asked=asked)
+    item = item_of(view, incident, asked=asked, side=side)
+    on_film = item["filmed"]
     lane = Wanted(told=incident.told, scope=view.scope)
     older = view.store.feed(incident.cursor, 1, wanted=lane)
     return view.page(
         "incident.html",
         status,
         **item,
-        marks=marks(incident),
-        stills=[(number, _taken_at(incident, sent_at)) for number, sent_at in view.parts.reviews.stills(incident.id)],
+        marks=marks(on_film),
+        stills=[(number, _taken_at(on_film, sent_at)) for number, sent_at in view.parts.reviews.stills(on_film.id)],
         trail=_trail(view, incident),
         newer=view.store.newer(incident.cursor, wanted=lane),
         older=older[0] if older else None,

@@ -381,6 +381,11 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     chooseCase(toCase);
   }
+  const side = isDesk && event.target.closest(".item [data-side]:not(input)");
+  if (side) {
+    event.preventDefault();
+    showSide(side.dataset.side);
+  }
   const keep = event.target.closest("[data-keep]");
   if (keep) {
     event.preventDefault();
@@ -423,6 +428,10 @@ const keys = {
   u: () => (isDesk ? undoAtDesk() : document.querySelector(".item [data-undo]")?.click()),
   n: () => shown()?.querySelector("[data-part=notes] .note")?.focus(),
   c: () => shown()?.querySelector("[data-case]")?.click(),
+  v: () => {
+    const sides = [...(shown()?.querySelectorAll(".sides a") ?? [])];
+    sides[(sides.findIndex((one) => one.hasAttribute("aria-current")) + 1) % sides.length]?.click();
+  },
   m: () => {
     const mask = shown()?.querySelector(".mask");
     if (mask) mask.open = !mask.open;
@@ -612,7 +621,7 @@ let refreshes = 0;
 
 async function refresh(id) {
   const turn = ++refreshes;
-  const answer = await ask(isDesk ? path(id, "item") : location.href).catch(() => null);
+  const answer = await ask(isDesk ? sideOf(id) : location.href).catch(() => null);
   if (!answer?.ok || shown()?.dataset.incident !== id) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (turn !== refreshes || shown()?.dataset.incident !== id) return;
@@ -632,10 +641,14 @@ async function refresh(id) {
   if (player().root.dataset.plan !== now.dataset.plan && !player().renew(now)) renewPlayer(now);
 }
 
-// Another player, for another clip: at the same moment, if one was shown. Not while somebody watches or draws on it.
+// Another player, for another clip. Not while somebody watches or draws on it.
 function renewPlayer(root) {
+  if ((player().video?.paused ?? true) && !shown().querySelector(".mask[open]")) replacePlayer(root);
+}
+
+// At the same moment, if one was shown: from another side, what is seen is what was just seen.
+function replacePlayer(root) {
   const old = player();
-  if (!(old.video?.paused ?? true) || shown().querySelector(".mask[open]")) return;
   const focus = old.root.contains(document.activeElement) ? document.activeElement.dataset : {};
   const at = old.now;
   old.root.replaceWith(root);
@@ -648,6 +661,26 @@ function renewPlayer(root) {
   for (const [name, value] of Object.entries(focus)) {
     root.querySelector(`[data-${name}="${CSS.escape(value)}"]`)?.focus({ preventScroll: true });
   }
+}
+
+// The footage of another camera that told of the same, under the same verdict: a page of its own but at the desk.
+function sideOf(id, side = shown().querySelector(".sides [aria-current]")?.dataset.side) {
+  return side && side !== id ? `${path(id, "item")}?side=${encodeURIComponent(side)}` : path(id, "item");
+}
+
+async function showSide(side) {
+  const id = shown().dataset.incident;
+  const turn = ++refreshes;
+  const answer = await ask(sideOf(id, side)).catch(() => null);
+  if (!answer?.ok || turn !== refreshes || shown()?.dataset.incident !== id) return;
+  const fresh = elements(await answer.text());
+  for (const part of [".sides", ".mask"]) {
+    const [old, other] = [shown().querySelector(part), fresh.querySelector(part)];
+    if (old && other) old.replaceWith(other);
+  }
+  player().video?.pause();
+  replacePlayer(fresh.querySelector(".player"));
+  shown().querySelector(".sides [aria-current]")?.focus({ preventScroll: true });
 }
 
 // What was settled before the list was asked for, and is in it, was taken back in another tab or by somebody else.

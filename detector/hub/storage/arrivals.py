@@ -69,6 +69,7 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
         "harm": harm(str(after["severity"]), a_whole(labels.get("best", 0)), str(after["kind"])),
         "camera": a_name(after["camera"]),
         "zone": _zone(str(after["zone"])) if after.get("zone") else None,
+        "spot": _zone(str(after["spot"])) if after.get("spot") else None,
         "score": _finite(after["score"]),
         "record": after,
         "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],

@@ -14,7 +14,7 @@ from detector.values import Severity
 ALERT = "alert"
 DIGEST = "digest"
 LANES = (ALERT, DIGEST)
-DOUBLE = "double"  # what a replay found, and another incident tells already (`replays`): in neither lane
+DOUBLE = "double"  # what another incident tells already (`doubles`): in neither lane
 
 
 class Budget:
@@ -49,7 +49,7 @@ class Budget:
         """
         if before is not None:
             severity_before, lane = before
-            if lane == ALERT or _rank(severity) <= _rank(severity_before):
+            if lane == ALERT or rank(severity) <= rank(severity_before):
                 return lane
         if severity == Severity.CRITICAL:
             return ALERT
@@ -66,5 +66,6 @@ def budget_of(config: HubConfig) -> Budget:
 RANKS = {severity.value: severity.rank for severity in Severity}
 
 
-def _rank(severity: str) -> int:
+def rank(severity: str) -> int:
+    """How grave a word is; one that this hub doesn't know counts as a warning."""
     return RANKS.get(severity, Severity.WARNING.rank)

@@ -8,7 +8,7 @@ one event when they are of one site and camera, share a kind (or a finding), and
     live tells late what a replay had found       the replay's becomes the double, and what people did with it moves
 
 Nothing that live tells is ever held back for what a replay said. One replay's own incidents are no doubles of each
-other. A double keeps its envelopes, pictures and clips; lists and counts are without it.
+other.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, select
 
 from detector.hub.storage.budget import DOUBLE
-from detector.hub.storage.schema import case_incidents, holds, incidents, notes, verdicts
-from detector.values import DAY_S
+from detector.hub.storage.doubles import LONGEST_S, hand_over, kinds_of
+from detector.hub.storage.schema import incidents
 
 SLACK_S = 10.0  # clocks of recorders and boxes are not quite the same; files begin at whole seconds
-LONGEST_S = DAY_S  # an incident that lasts longer is not looked for
 
 
 def is_replay(record: Any) -> bool:
@@ -62,7 +61,7 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
     found = [
         row
         for row in map(_mapping, connection.execute(select(*columns).where(*near)))
-        if _kinds(row) & _kinds(state) and (row["replayed_at"] is None or _run(row["record"]) != own_run)
+        if kinds_of(row) & kinds_of(state) and (row["replayed_at"] is None or _run(row["record"]) != own_run)
     ]
 
     def likeness(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
@@ -92,33 +91,9 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
     for row in map(_mapping, connection.execute(query).all()):
         known = next((state for state in live if _is_same_event(row, state)), None)
         if known is not None:
-            _hand_over(connection, row["id"], known["id"])
+            hand_over(connection, row["id"], known["id"])
             changed += [row["id"], known["id"]]
     return changed
-
-
-def _hand_over(connection: Connection, double: str, shown: str) -> None:
-    """One incident is shown in another's stead from now on, with what people made of that."""
-    c = incidents.c
-    connection.execute(update(incidents).where(c.same_as == double).values(same_as=shown))
-    for table in (verdicts, notes):
-        connection.execute(update(table).where(table.c.incident == double).values(incident=shown))
-    other = holds.alias()
-    free = ~exists().where(other.c.incident == shown)
-    connection.execute(update(holds).where(holds.c.incident == double, free).values(incident=shown))
-    other = case_incidents.alias()
-    free = ~exists().where(other.c.case == case_incidents.c.case, other.c.incident == shown)
-    inside = case_incidents.c.incident == double
-    connection.execute(update(case_incidents).where(inside, free).values(incident=shown))
-    # Where both were in the same case, or both held, one is enough: of the other no page would tell any more.
-    connection.execute(delete(case_incidents).where(inside))
-    connection.execute(delete(holds).where(holds.c.incident == double))
-    connection.execute(update(incidents).where(c.id == double).values(told=DOUBLE, same_as=shown, verdict=None))
-    standing = select(func.max(verdicts.c.number)).where(
-        verdicts.c.incident == shown, verdicts.c.withdrawn_at.is_(None)
-    )
-    verdict = select(verdicts.c.verdict).where(verdicts.c.number == standing.scalar_subquery()).scalar_subquery()
-    connection.execute(update(incidents).where(c.id == shown).values(verdict=verdict))
 
 
 def _is_same_event(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -126,13 +101,8 @@ def _is_same_event(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         (one["site"], one["camera"]) == (other["site"], other["camera"])
         and one["started_at"] <= other["ended_at"] + SLACK_S
         and other["started_at"] <= one["ended_at"] + SLACK_S
-        and bool(_kinds(one) & _kinds(other))
+        and bool(kinds_of(one) & kinds_of(other))
     )
-
-
-def _kinds(state: Mapping[str, Any]) -> set[str]:
-    findings = state["record"].get("findings")
-    return {state["kind"], *(str(kind) for kind in (findings if isinstance(findings, list) else ()))}
 
 
 def _run(record: Mapping[str, Any]) -> object:

@@ -115,6 +115,8 @@ incidents = Table(
     Column("replayed_at", Float),
     # The incident that is shown in its stead, where it is a `double`.
     Column("same_as", INCIDENT),
+    # The piece of floor, where zones of other cameras may show it too: see `spots`.
+    Column("spot", Text),
     # All that the feed, the day and the weeks are counted and narrowed by, without reading the rows themselves.
     Index(
         "incidents_by_time",
@@ -136,6 +138,7 @@ incidents = Table(
     # The few that replays brought, among the many.
     Index("incidents_replayed", "started_at", "site", "edge", "camera", "told", **_where("replayed_at IS NOT NULL")),
     Index("incidents_doubled", "same_as", **_where("same_as IS NOT NULL")),
+    Index("incidents_by_spot", "spot", "started_at", **_where("spot IS NOT NULL")),
     Index("incidents_by_camera", "site", "camera", "started_at", "id"),
     # The review desk's queue, and all that it can be narrowed by.
     Index(

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     case,
     delete,
+    exists,
     func,
     literal,
     select,
@@ -38,6 +39,7 @@ from detector.hub.storage.arrivals import (
 )
 from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE, Budget
 from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.doubles import hand_over
 from detector.hub.storage.replays import double_of, give_way, is_replay, shift_of
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import (
@@ -55,6 +57,7 @@ from detector.hub.storage.schema import (
     thresholds,
     verdicts,
 )
+from detector.hub.storage.spots import beside
 from detector.hub.storage.stored import (
     CLEARED,
     Clip,
@@ -69,7 +72,7 @@ from detector.hub.storage.stored import (
     told_number,
 )
 from detector.hub.storage.tuning import Judged
-from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted
+from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, within
 from detector.names import natural
 
 KEPT_CHANGES = 10_000
@@ -170,13 +173,12 @@ class Store:
         new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
         if not new:
             return []
-        newest = self._choose_lanes(connection, new, new[0].alert["received_at"])
-        told_late: list[str] = []
-        if newest:
-            connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
-            self._note_other_zones(connection, newest.values())
-            self._note_places(connection, newest.values())
-            told_late = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
+        # What another camera of the spot told just before has to be stored by then.
+        one_by_one = any(row.incident["spot"] for row in new)
+        told_late = [
+            changed for part in ([[row] for row in new] if one_by_one else [new])
+            for changed in self._bring_up_to_date(connection, part, new[0].alert["received_at"])
+        ]  # fmt: skip
         pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
         if pictures:
             connection.execute(snapshots.insert(), pictures)
@@ -187,12 +189,28 @@ class Store:
         _note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
         return [row.alert["id"] for row in new]
 
+    def _bring_up_to_date(self, connection: Connection, new: list[AlertRow], received_at: float) -> list[str]:
+        """Bring the incidents of envelopes up to date; ids of others that changed thereby."""
+        newest, given_way = self._choose_lanes(connection, new, received_at)
+        if not newest:
+            return []
+        connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
+        self._note_other_zones(connection, newest.values())
+        self._note_places(connection, newest.values())
+        changed = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
+        for double, shown in given_way.items():
+            hand_over(connection, double, shown)
+        return [*changed, *given_way, *(one["same_as"] for one in newest.values() if one["same_as"] and one["spot"])]
+
     def _choose_lanes(
         self, connection: Connection, new: list[AlertRow], received_at: float
-    ) -> dict[str, dict[str, Any]]:
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """The newest state of each incident that these envelopes bring up to date, with `told` and `shift`.
 
         Envelope by envelope in the order they came, so that it makes no difference how they are batched.
+
+        Returns:
+            The states by id; and incidents that are no longer shown, each with that which is instead (`spots`).
         """
         wanted = {row.incident["id"] for row in new}
         columns = [incidents.c[name] for name in ("id", "site", "edge", "epoch", "seq", "sent_at", *_LANE)]
@@ -200,6 +218,7 @@ class Store:
         standing = {row.id: dict(row._mapping) for row in known}
         spent: Counter[str] = Counter()
         newest: dict[str, dict[str, Any]] = {}
+        given_way: dict[str, str] = {}
         for state in (row.incident for row in new):
             before = standing.get(state["id"])
             if before is not None and not (_same_edge(before, state) and _takes_over(state, before)):
@@ -213,12 +232,20 @@ class Store:
             if shift not in spent:
                 # What a replay finds had its place among what live told; it takes none from live, though.
                 spent[shift] = sum(_alerts_in(connection, one) for one in {shift, of_live})
-            so_far = (before["severity"], before["told"]) if before else None
+            so_far = (before["severity"], before["told"]) if before and before["told"] != DOUBLE else None
+            other = beside(connection, {**state, "replayed_at": replayed_at}, before)
+            if other is not None and other.gives_way:
+                given_way[other.id] = state["id"]
+                same_as, so_far = None, (other.severity, other.told)
+            elif other is not None:
+                same_as = other.id
+                if so_far is not None:  # it was shown until now
+                    given_way[state["id"]] = other.id
             told = DOUBLE if same_as else self._budget.lane(state["severity"], spent[shift], so_far)
             spent[shift] += told == ALERT and (before is None or before["told"] != ALERT)
             of_replay = {"replayed_at": replayed_at, "same_as": same_as}
             standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told, **of_replay}
-        return newest
+        return newest, given_way
 
     def _upsert_incident(self) -> Any:
         insert = self._insert(incidents)
@@ -379,21 +406,36 @@ class Store:
         return self._read(query.order_by(*order)) if ids else []
 
     def incident(self, incident: str, scope: Scope = EVERYWHERE) -> StoredIncident | None:
-        """One incident, for a double the one that is shown; `None` too where it is not in somebody's scope."""
+        """One incident, for a double the one that is shown, if that is in somebody's scope; `None` where it is not."""
         wanted = Wanted(scope=scope, doubles=True)
         found = next(iter(self.incidents([incident], wanted=wanted)), None)
         if found is not None and found.same_as is not None:
-            return next(iter(self.incidents([found.same_as], wanted=wanted)), None)
+            return next(iter(self.incidents([found.same_as], wanted=wanted)), found)
         return found
 
-    def confirmed_by(self, incident: str) -> list[StoredIncident]:
-        """What replays found that this incident tells already, in the order it came."""
+    def doubles(self, incident: str) -> list[StoredIncident]:
+        """Incidents that this one tells already, in the order that replays brought them, or they began."""
         query = _incidents().where(incidents.c.same_as == incident)
+        return self._read(query.order_by(incidents.c.replayed_at, incidents.c.started_at, incidents.c.id))
+
+    def confirmed_by(self, incident: str) -> list[StoredIncident]:
+        """What replays found of its camera that this incident tells already, in the order it came."""
+        query = _incidents().where(incidents.c.same_as == incident, _of_shown(is_camera=True))
         return self._read(query.order_by(incidents.c.replayed_at, incidents.c.id))
+
+    def seen_by(self, incident: str, scope: Scope = EVERYWHERE) -> list[StoredIncident]:
+        """What other cameras told of it that are in somebody's scope, in the order it began (`spots`)."""
+        query = _incidents().where(incidents.c.same_as == incident, _of_shown(is_camera=False), *within(scope))
+        return self._read(query.order_by(incidents.c.started_at, incidents.c.id))
 
     def confirmed(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents that a replay found again."""
-        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids)).distinct()
+        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids), _of_shown(is_camera=True)).distinct()
+        return set(self.database.read(query).scalars()) if ids else set()
+
+    def seen_twice(self, ids: Sequence[str]) -> set[str]:
+        """Those of these incidents that another camera told of, too."""
+        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids), _of_shown(is_camera=False)).distinct()
         return set(self.database.read(query).scalars()) if ids else set()
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
@@ -667,7 +709,7 @@ class Store:
         """Those of these incidents that have a clip here, be it of a replay that found them again."""
         query = select(clips.c.incident).where(clips.c.incident.in_(ids)).distinct()
         again = select(incidents.c.same_as).join(clips, clips.c.incident == incidents.c.id)
-        again = again.where(incidents.c.same_as.in_(ids)).distinct()
+        again = again.where(incidents.c.same_as.in_(ids), _of_shown(is_camera=True)).distinct()
         with self._reading() as connection:
             return {*connection.execute(query).scalars(), *connection.execute(again).scalars()}
 
@@ -704,7 +746,7 @@ def _thresholds(connection: Connection) -> list[Threshold]:
     return [Threshold(**row._mapping) for row in connection.execute(query)]
 
 
-_LANE = ("severity", "told", "shift", "replayed_at", "same_as")
+_LANE = ("severity", "told", "shift", "verdict", "replayed_at", "same_as")
 
 
 def _same_edge(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
@@ -737,6 +779,13 @@ def _read(connection: Connection, query: Select[Any]) -> list[StoredIncident]:
 def _incidents() -> Select[Any]:
     columns = [column for column in incidents.c if column.name not in ("epoch", "seq", "sent_at", "shift", "harm")]
     return select(*columns)
+
+
+def _of_shown(*, is_camera: bool) -> ColumnElement[bool]:
+    """Whether a double is of the camera of what is shown in its stead, or not."""
+    shown = incidents.alias()
+    same = shown.c.camera == incidents.c.camera
+    return exists().where(shown.c.id == incidents.c.same_as, same if is_camera else ~same)
 
 
 def _point_to_newest_snapshot(ids: list[str]) -> Any:

@@ -19,7 +19,7 @@ class StoredIncident:
     `record` is the envelope's `after`; `announced_clips` the segments its `end` envelope promised; `snapshot` the
     number of the alert that brought the newest picture; `told` the lane it is in, `alert` or `digest`, or `double`
     where `same_as` names the incident that is shown instead; `replayed_at` is when a replay brought it, Unix seconds,
-    and `None` where it was found while it happened.
+    and `None` where it was found while it happened; `spot` is the piece of floor, where other cameras show it too.
     """
 
     id: str
@@ -43,6 +43,7 @@ class StoredIncident:
     told: str
     replayed_at: float | None = None
     same_as: str | None = None
+    spot: str | None = None
 
     @property
     def cursor(self) -> tuple[float, str]:

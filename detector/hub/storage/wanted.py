@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, func
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.rights import EVERYWHERE, Scope
@@ -17,7 +17,8 @@ class Wanted:
 
     Times are Unix seconds, `until` excluded; an incident is in every `zone` where some of it was done. An empty `zone`
     stands for those in none, an empty `verdict` for those that nobody has judged. `replayed` asks for those that a
-    replay brought, or for the others; doubles are left out unless `doubles` are wanted too.
+    replay brought, or for the others; doubles are left out unless `doubles` are wanted too. Who doesn't see the camera
+    of what is shown in a double's stead (`spots`) is shown the double, in the lane of the other.
     """
 
     told: str | None = None
@@ -37,8 +38,8 @@ class Wanted:
         """Its conditions on `incidents`."""
         c = incidents.c
         same = [
-            (c.told, self.told), (c.kind, self.kind), (c.severity, self.severity), (c.verdict, self.verdict),
-            (c.site, self.site), (c.camera, self.camera),
+            (c.kind, self.kind), (c.severity, self.severity), (c.verdict, self.verdict), (c.site, self.site),
+            (c.camera, self.camera),
         ]  # fmt: skip
         # Through a function, which keeps SQLite to the index by time: that holds all of these, and the few rows that
         # are shown are at its end. It would rather take another that holds one of them, and then read row after row.
@@ -47,8 +48,9 @@ class Wanted:
         ]
         if self.zone is not None:
             clauses.append(was_in(self.zone))
-        if self.told is None and not self.doubles:
-            clauses.append(func.coalesce(c.told, "") != DOUBLE)
+        if self.told is not None or not self.doubles:
+            told = func.coalesce(c.told, "")
+            clauses.append(or_(told == self.told if self.told is not None else told != DOUBLE, *self._unseen()))
         if self.replayed is not None:
             clauses.append((func.coalesce(c.replayed_at, 0.0) > 0.0) == self.replayed)
         if self.since is not None:
@@ -56,6 +58,16 @@ class Wanted:
         if self.until is not None:
             clauses.append(c.started_at < self.until)
         return [*clauses, *within(self.scope)]
+
+    def _unseen(self) -> list[ColumnElement[bool]]:
+        """That an incident is the double of one which the scope leaves out, in the lane that is wanted."""
+        if all(camera is None for _, camera in self.scope.places or ()):
+            return []  # who sees one camera of a site sees them all
+        shown = incidents.alias()
+        lane = [shown.c.told == self.told] if self.told is not None else []
+        outside = not_(and_(*self.scope.clauses(shown.c.site, shown.c.camera)))
+        there = exists().where(shown.c.id == incidents.c.same_as, outside, *lane)
+        return [and_(func.coalesce(incidents.c.told, "") == DOUBLE, there)]
 
 
 def was_in(zone: str) -> ColumnElement[bool]:

@@ -1,0 +1,54 @@
+"""Doubles: incidents that another tells already, which is shown in their stead.
+
+A double keeps its envelopes, pictures and clips; lists and counts are without it. Which incident is one, `replays` says
+of what replays found, and `spots` of what several cameras tell of one spot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, func, select, update
+
+from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.schema import case_incidents, holds, incidents, notes, verdicts
+from detector.values import DAY_S
+
+LONGEST_S = DAY_S  # an incident that lasts longer is not looked for
+
+
+def kinds_of(state: Mapping[str, Any]) -> set[str]:
+    """Kinds of an incident's findings, from its row."""
+    findings = state["record"].get("findings")
+    return {state["kind"], *(str(kind) for kind in (findings if isinstance(findings, list) else ()))}
+
+
+def hand_over(connection: Connection, double: str, shown: str) -> None:
+    """One incident is shown in another's stead from now on, with what people made of that.
+
+    Args:
+        connection: To the database.
+        double: Id of the one that is no longer shown.
+        shown: Id of the other, which is stored.
+    """
+    c = incidents.c
+    connection.execute(update(incidents).where(c.same_as == double).values(same_as=shown))
+    for table in (verdicts, notes):
+        connection.execute(update(table).where(table.c.incident == double).values(incident=shown))
+    other = holds.alias()
+    free = ~exists().where(other.c.incident == shown)
+    connection.execute(update(holds).where(holds.c.incident == double, free).values(incident=shown))
+    other = case_incidents.alias()
+    free = ~exists().where(other.c.case == case_incidents.c.case, other.c.incident == shown)
+    inside = case_incidents.c.incident == double
+    connection.execute(update(case_incidents).where(inside, free).values(incident=shown))
+    # Where both were in the same case, or both held, one is enough: of the other no page would tell any more.
+    connection.execute(delete(case_incidents).where(inside))
+    connection.execute(delete(holds).where(holds.c.incident == double))
+    connection.execute(update(incidents).where(c.id == double).values(told=DOUBLE, same_as=shown, verdict=None))
+    standing = select(func.max(verdicts.c.number)).where(
+        verdicts.c.incident == shown, verdicts.c.withdrawn_at.is_(None)
+    )
+    verdict = select(verdicts.c.verdict).where(verdicts.c.number == standing.scalar_subquery()).scalar_subquery()
+    connection.execute(update(incidents).where(c.id == shown).values(verdict=verdict))

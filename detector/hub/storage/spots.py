@@ -1,0 +1,83 @@
+"""What several cameras tell of one spot: which incident is shown. The state of one comes in, the one beside it leaves.
+
+Zones of several cameras may show one piece of floor, and name it (`spot` in the configuration). What two cameras tell
+there is one event when both tell it live, or both by a replay, it shares a kind (or a finding), and went on within
+`MEANWHILE_S`. People are told of it once and judge it once, from both sides:
+
+    a camera tells what another has told     the first stays the one shown, the newcomer becomes its `double`
+    and the newcomer is graver               it is shown, the other becomes its double
+    but somebody judged the other already,   both are shown
+    holds it, or put it into a case
+
+Whatever grows is a newcomer again: a double that gets graver than what is shown, and what wasn't told as an alert yet.
+Two that were told as alerts already stay two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, exists, select
+
+from detector.hub.storage.budget import ALERT, DOUBLE, rank
+from detector.hub.storage.doubles import LONGEST_S, kinds_of
+from detector.hub.storage.schema import case_incidents, holds, incidents
+
+MEANWHILE_S = 60.0  # what another camera tells within this of an incident may well be of the same people
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """An incident that another camera told of the same event; `gives_way` where the newcomer is shown in its stead."""
+
+    id: str
+    severity: str
+    told: str
+    gives_way: bool
+
+
+def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str, Any] | None) -> Beside | None:
+    """What another camera told of the event; `None` where nothing is, or both are to be shown.
+
+    Of several, the gravest comes first, then what began first.
+
+    Args:
+        connection: To the database.
+        state: Row of `incidents` to be, with `replayed_at`.
+        before: Its row as it stands; `None` when it is new.
+    """
+    if not state["spot"] or (before is not None and (before["told"] == ALERT or _is_in_use(connection, before))):
+        return None
+    c = incidents.c
+    if before is not None and before["same_as"]:
+        which: tuple[ColumnElement[bool], ...] = (c.id == before["same_as"],)
+    else:
+        which = (
+            c.spot == state["spot"],
+            c.site == state["site"],
+            c.started_at.between(state["started_at"] - LONGEST_S, state["ended_at"] + MEANWHILE_S),
+            c.ended_at >= state["started_at"] - MEANWHILE_S,
+            c.told != DOUBLE,
+            c.verdict.is_(None) | (c.verdict == "true"),
+        )
+    is_live = c.replayed_at.is_(None) if state["replayed_at"] is None else c.replayed_at.is_not(None)
+    query = select(incidents).where(*which, is_live, c.camera != state["camera"])
+    rows = [row for row in connection.execute(query) if kinds_of(row._asdict()) & kinds_of(state)]
+    found = max(rows, key=lambda row: (rank(row.severity), -row.started_at, row.id), default=None)
+    if found is None:
+        return None
+    gives_way = rank(state["severity"]) > rank(found.severity)
+    if gives_way and _is_in_use(connection, found._asdict()):
+        return None
+    return Beside(found.id, found.severity, found.told, gives_way)
+
+
+def _is_in_use(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether somebody judged an incident, holds it, or put it into a case."""
+    if row["verdict"] is not None:
+        return True
+    inside = exists().where(case_incidents.c.incident == row["id"])
+    held = exists().where(holds.c.incident == row["id"])
+    return bool(connection.execute(select(inside | held)).scalar_one())

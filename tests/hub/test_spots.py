@@ -1,0 +1,267 @@
+"""What several cameras tell of one spot is one incident: told once, judged once, seen from every side."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.hub.access.audit import Audit
+from detector.hub.desk.reviews import Reviews
+from detector.hub.evidence.cases import Cases
+from detector.hub.storage.budget import Budget
+from detector.hub.storage.rights import EVERYWHERE, Role, Scope
+from detector.hub.storage.spots import MEANWHILE_S
+from detector.hub.storage.store import Store
+from detector.hub.storage.stored import Clip
+from detector.hub.storage.wanted import Wanted
+from detector.values import DAY_S
+from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg, sqlite_url
+
+FIRST, SECOND, THIRD = "near", "across", "above"
+CAMERAS = {FIRST: "cam3", SECOND: "cam4", THIRD: "cam5"}
+SEQS = {FIRST: 10, SECOND: 20, THIRD: 30}
+
+
+def told(
+    name: str = FIRST, seq: int = 0, *, begun: float = 0.0, lasting: float = 40.0, **changes: Any
+) -> dict[str, Any]:
+    """What one of the cameras tells of the cage; when it began, as seconds after noon, and for how long it went on."""
+    camera = changes.pop("camera", CAMERAS[name])
+    ended = NOON + begun + lasting
+    more = {
+        "spot": changes.pop("spot", "cage"),
+        "camera": camera,
+        "camera_title": f"机位 {camera}",
+        "ended_at_unix": ended,
+    }
+    findings = changes.pop("findings", None)
+    fields = make_envelope(
+        seq or SEQS[name],
+        **{"incident": name, "started_at_unix": NOON + begun, "camera": camera, "severity": "warning", **changes},
+    )
+    fields["after"] |= more | ({"findings": findings} if findings else {})
+    return fields
+
+
+def ids(store: Store, **wanted: Any) -> list[str]:
+    return [one.id for one in store.feed(wanted=Wanted(**wanted))]
+
+
+def doubles(store: Store, shown: str) -> list[str]:
+    return [one.id for one in store.seen_by(shown)]
+
+
+def one(store: Store, name: str) -> Any:
+    """An incident as it is stored, not what is shown in its stead."""
+    (found,) = store.incidents([name])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ({}, True),
+        ({"begun": 40 + MEANWHILE_S - 1}, True),
+        ({"begun": 40 + MEANWHILE_S + 1}, False),
+        ({"begun": -40 - MEANWHILE_S + 1}, True),
+        ({"begun": -40 - MEANWHILE_S - 1}, False),
+        ({"spot": "dock"}, False),
+        ({"spot": None}, False),
+        ({"camera": "cam3"}, False),
+        ({"site": "ningbo"}, False),
+        ({"edge": "box2"}, True),
+        ({"zone": "row 2"}, True),  # each camera names its zones as it likes
+        ({"kind": "orientation_pattern"}, False),
+        ({"kind": "lingering", "findings": ["lingering", "label_photography"]}, True),
+        ({"severity": "info"}, True),
+    ],
+)
+def test_what_another_camera_tells_of_the_spot_is_the_same_event(
+    store: Store, changes: dict[str, Any], is_same: bool
+) -> None:
+    store.add_alerts([told()], NOON)
+    store.add_alerts([told(SECOND, **changes)], NOON + 1)
+    assert set(ids(store)) == ({FIRST} if is_same else {FIRST, SECOND})
+    assert doubles(store, FIRST) == [SECOND] * is_same
+    shown = store.incident(SECOND)
+    assert shown is not None and shown.id == (FIRST if is_same else SECOND), "its address leads to what is shown"
+    assert store.seen_twice([FIRST, SECOND]) == ({FIRST} if is_same else set())
+    assert store.confirmed([FIRST]) == set(), "no replay found it"
+
+
+def test_it_counts_once_and_takes_one_place_of_the_budget(store: Store) -> None:
+    store.add_alerts([told(), told(SECOND), told(THIRD)], NOON)
+    totals = store.totals(NOON - DAY_S, NOON + DAY_S)
+    assert (totals.alerts, totals.digest, totals.labels_low, totals.labels_high) == (1, 0, 3, 6)
+    assert store.alerts_in(one(store, FIRST).record["started_at"][:10]) == 1
+    assert set(doubles(store, FIRST)) == {SECOND, THIRD}
+
+
+def test_whichever_is_graver_is_shown(store: Store) -> None:
+    store.add_alerts([told(severity="info"), told(THIRD, severity="info")], NOON)
+    store.add_alerts([told(SECOND, severity="critical")], NOON + 1)
+    assert ids(store) == [SECOND]
+    assert set(doubles(store, SECOND)) == {FIRST, THIRD}
+    store.add_alerts([told(THIRD, 31, severity="critical")], NOON + 2)
+    assert ids(store) == [SECOND], "as grave as what is shown is not graver"
+
+
+def test_a_double_that_grows_graver_than_what_is_shown_takes_its_place(store: Store) -> None:
+    store.add_alerts([told(), told(SECOND)], NOON)
+    store.add_alerts([told(SECOND, 21, severity="critical")], NOON + 1)
+    assert (ids(store), doubles(store, SECOND)) == ([SECOND], [FIRST])
+    assert one(store, SECOND).told == "alert"
+    store.add_alerts([told(FIRST, 11, phase="end")], NOON + 2)
+    assert ids(store) == [SECOND], "the other goes on as its double"
+
+
+def test_who_takes_an_alerts_place_takes_no_more_of_the_budget(tmp_path: Any) -> None:
+    store = Store(sqlite_url(tmp_path / "hub.sqlite"), Budget(limit=1))
+    store.add_alerts([told(severity="warning")], NOON)
+    store.add_alerts([told(SECOND, severity="critical")], NOON + 1)
+    assert [one.id for one in store.feed(wanted=Wanted(told="alert"))] == [SECOND]
+    store.add_alerts([told(THIRD, spot="dock", severity="warning")], NOON + 2)
+    assert one(store, THIRD).told == "digest", "the shift's one alert is spent"
+    store.close()
+
+
+def test_what_was_not_told_as_an_alert_joins_once_it_is_of_the_kind(store: Store) -> None:
+    store.add_alerts([told(kind="lingering", severity="info"), told(SECOND)], NOON)
+    assert set(ids(store)) == {FIRST, SECOND}
+    store.add_alerts([told(FIRST, 11, severity="warning")], NOON + 1)
+    assert (ids(store), doubles(store, SECOND)) == ([SECOND], [FIRST])
+
+
+def test_two_that_were_told_as_alerts_stay_two(store: Store) -> None:
+    store.add_alerts([told(lasting=10), told(SECOND, begun=200, lasting=10)], NOON)
+    store.add_alerts([told(FIRST, 11, lasting=230), told(SECOND, 21, begun=200, lasting=30)], NOON + 1)
+    assert set(ids(store)) == {FIRST, SECOND}
+
+
+@pytest.mark.parametrize("verdict", ["false", "authorised", "unclear"])
+def test_what_was_judged_to_be_none_hides_nothing(store: Store, verdict: str) -> None:
+    store.add_alerts([told()], NOON)
+    store.add_verdict(FIRST, "li", verdict, "", NOON)
+    store.add_alerts([told(SECOND)], NOON + 1)
+    assert set(ids(store)) == {FIRST, SECOND}
+
+
+def test_a_double_stays_one_when_both_were_judged_and_comes_up_only_when_it_grows_graver(store: Store) -> None:
+    store.add_alerts([told(), told(SECOND)], NOON)
+    store.add_verdict(FIRST, "li", "false", "", NOON)
+    store.add_alerts([told(SECOND, 21, phase="end")], NOON + 1)
+    assert ids(store) == [FIRST], "its last word is no news"
+    store.add_alerts([told(SECOND, 22, severity="critical")], NOON + 2)
+    assert set(ids(store)) == {FIRST, SECOND}
+    assert one(store, FIRST).verdict == "false" and one(store, SECOND).verdict is None
+
+
+def test_what_somebody_put_into_a_case_stays_itself(store: Store) -> None:
+    cases = Cases(store.database, Audit(store.database))
+    store.add_alerts([told()], NOON)
+    cases.make("刘某", [one(store, FIRST)], user="li", at=NOON)
+    store.add_alerts([told(SECOND, severity="critical")], NOON + 1)
+    assert set(ids(store)) == {FIRST, SECOND}
+
+
+def test_notes_go_with_the_event(store: Store) -> None:
+    reviews = Reviews(store.database)
+    store.add_alerts([told()], NOON)
+    reviews.add_note(FIRST, "li", "穿蓝衣服", NOON)
+    store.add_alerts([told(SECOND, severity="critical")], NOON + 1)
+    assert [note.text for note in reviews.notes(SECOND)] == ["穿蓝衣服"]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([FIRST, SECOND, THIRD]),
+        st.sampled_from(["info", "warning", "critical"]),
+        st.sampled_from(["lingering", "label_photography"]),
+        st.integers(0, 3),
+    ),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+@settings(max_examples=30)
+@given(STEPS, st.integers(2, 8))
+def test_it_makes_no_difference_how_envelopes_are_batched(steps: list[tuple[str, str, str, int]], size: int) -> None:
+    fields = [
+        told(name, 100 + n, severity=severity, kind=kind, findings=[kind], begun=50.0 * late)
+        for n, (name, severity, kind, late) in enumerate(steps)
+    ]
+
+    def standing(batches: list[list[dict[str, Any]]]) -> list[tuple[str, str, str | None]]:
+        with TemporaryDirectory() as folder:
+            store = Store(sqlite_url(Path(folder, "hub.sqlite")), Budget(limit=1))
+            for batch in batches:
+                store.add_alerts(batch, NOON)
+            found = [(one.id, one.told, one.same_as) for one in store.incidents(list(CAMERAS))]
+            store.close()
+        shown = {name for name, lane, _ in found if lane != "double"}
+        assert shown and all(same_as in shown for _, lane, same_as in found if lane == "double"), "a double of a double"
+        return found
+
+    one_by_one = standing([[one] for one in fields])
+    assert standing([fields[n : n + size] for n in range(0, len(fields), size)]) == one_by_one
+
+
+def test_a_replay_of_both_cameras_tells_it_once_and_never_in_place_of_live(store: Store) -> None:
+    def replayed(name: str, seq: int, **changes: Any) -> dict[str, Any]:
+        fields = told(name, seq, edge="office", **changes)
+        fields["after"] |= {"id": f"{name}-again", "replay": {"run": "run-1", "file": "a.mp4"}}
+        return {**fields, "id": f"{fields['id']}-again"}
+
+    store.add_alerts([replayed(FIRST, 41), replayed(SECOND, 42)], NOON)
+    assert ids(store) == ["near-again"] and doubles(store, "near-again") == ["across-again"]
+    store.add_alerts([told(THIRD)], NOON)
+    assert set(ids(store)) == {"near-again", THIRD}, "what live tells isn't held back for what a replay said"
+
+
+def test_who_sees_only_the_other_camera_is_shown_what_that_told(store: Store) -> None:
+    store.add_alerts([told(), told(SECOND, severity="info")], NOON)
+    near, across = Scope.of(["shanghai/cam3"]), Scope.of(["shanghai/cam4"])
+    for wanted in (Wanted(scope=across), Wanted(told="alert", scope=across)):
+        assert [one.id for one in store.feed(wanted=wanted)] == [SECOND]
+    assert ids(store, scope=near) == ids(store, scope=Scope.of(["shanghai"])) == ids(store, scope=EVERYWHERE) == [FIRST]
+    found = store.incident(SECOND, across)
+    assert found is not None and found.id == SECOND
+    assert store.incident(FIRST, across) is None
+    assert store.seen_by(FIRST, near) == []
+
+
+def test_pages_show_it_from_either_side_under_one_verdict(site: Site) -> None:
+    site.store.add_alerts([told(snapshot=make_jpeg(), phase="end"), told(SECOND, snapshot=make_jpeg(96, 54))], NOON)
+    for name in (FIRST, SECOND):
+        clip = Clip(name, 0, "shanghai", "box1", CAMERAS[name], NOON, 4.0, 10, name, f"{name}.mp4", NOON)
+        site.store.add_clip(clip)
+    feed = site.client.get("/").text
+    assert feed.count("<article") == 1 and "另有摄像机拍到" in feed
+    page = site.client.get(f"/incidents/{FIRST}").text
+    assert f"/clips/{FIRST}/0/play" in page and f'href="/incidents/{FIRST}?side={SECOND}"' in page
+    across = site.client.get(f"/incidents/{FIRST}?side={SECOND}").text
+    assert f"/clips/{SECOND}/0/play" in across and f"/clips/{FIRST}/0/play" not in across
+    assert f'action="/incidents/{FIRST}/verdict"' in across, "the verdict is on both"
+    assert f'action="/incidents/{SECOND}/share"' in across, "a copy is made of what is shown"
+    assert re.search(r'href="[^"]*side=across"[^>]*aria-current="true"', across)
+    pictures = [site.client.get(f"/incidents/{name}/snapshot").content for name in (FIRST, SECOND)]
+    assert pictures == [make_jpeg(), make_jpeg(96, 54)]
+    assert site.client.get(f"/incidents/{FIRST}?side=nowhere").text.count(f"/clips/{FIRST}/0/play")
+    told_by_api = site.client.get(f"/api/incidents/{FIRST}").json()
+    assert (told_by_api["spot"], [side["id"] for side in told_by_api["seen_by"]]) == ("cage", [SECOND])
+    assert told_by_api["seen_by"][0]["clips"][0]["url"] == f"/api/incidents/{SECOND}/clip?segment=0"
+
+
+def test_what_another_camera_told_is_not_for_who_may_not_see_it(site: Site) -> None:
+    site.store.add_alerts([told(snapshot=make_jpeg()), told(SECOND, snapshot=make_jpeg(96, 54))], NOON)
+    guard = site.somebody(Role.REVIEWER, ["shanghai/cam3"], name="cam3-only")
+    page = guard.get(f"/incidents/{FIRST}?side={SECOND}").text
+    assert "机位 cam4" not in page
+    assert guard.get(f"/incidents/{SECOND}/snapshot").content != make_jpeg(96, 54)
+    assert guard.get(f"/api/incidents/{FIRST}").json()["seen_by"] == []
