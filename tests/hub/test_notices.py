@@ -31,6 +31,7 @@ from detector.hub.notices.queue import Notice, Notices, Target
 from detector.hub.notices.rules import KINDS, Rule, within
 from detector.hub.notices.sender import NoticeSender
 from detector.hub.notices.services import Answer, Message, NoticeError, address, send, without_secrets
+from detector.hub.storage.budget import Budget
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope
 from detector.hub.storage.schema import edges
 from detector.hub.storage.store import Store
@@ -514,6 +515,53 @@ def test_what_grew_more_severe_before_it_was_told_is_told_once(desk: Desk) -> No
     desk.alert(severity="critical", phase="update")
     assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
     assert desk.states() == [("risen", "risen"), ("sent", "")]
+
+
+def across(desk: Desk, incident: str = "across", **changes: Any) -> None:
+    """Another camera tells of the same spot."""
+    desk.alert(incident, **{"camera": "cam4", "spot": "cage", "camera_title": "东区 4 号机", **changes})
+
+
+def test_what_two_cameras_tell_of_one_spot_is_told_once_and_again_where_one_says_worse(desk: Desk) -> None:
+    desk.target()
+    desk.alert(severity="warning", spot="cage")
+    across(desk, severity="warning")
+    assert desk.step() == ["[Warning] 东区 3 号机 · Labels photographed"]
+    desk.alert(severity="warning", spot="cage", phase="end")
+    across(desk, severity="warning", phase="end")
+    assert desk.step() == []
+    across(desk, "worse", severity="critical")
+    assert desk.step() == ["[Critical] 东区 4 号机 · Labels photographed"]
+    desk.alert(severity="critical", spot="cage", phase="update")
+    assert desk.step() == [], "it is as bad as was told"
+
+
+def test_what_waits_to_be_told_gives_way_to_what_another_camera_says_worse(desk: Desk) -> None:
+    desk.target()
+    desk.alert(severity="warning", spot="cage")
+    desk.notices.look_through(NOON)
+    across(desk, severity="critical")
+    assert desk.step() == ["[Critical] 东区 4 号机 · Labels photographed"]
+    assert desk.states() == [("risen", "risen"), ("sent", "")]
+
+
+def test_who_asks_for_the_other_camera_alone_is_told_by_that(desk: Desk) -> None:
+    desk.target("rule", places=("shanghai/cam4",))
+    desk.target("scope", scope=Scope.of(["shanghai/cam4"]))
+    desk.alert(severity="critical", spot="cage")
+    across(desk, severity="warning")
+    assert desk.step() == ["[Warning] 东区 4 号机 · Labels photographed"] * 2
+    across(desk, severity="warning", phase="end")
+    assert desk.step() == []
+
+
+def test_what_is_over_the_budget_is_so_from_every_side(store: Store, tmp_path: Path) -> None:
+    desk = Desk(store, tmp_path)
+    desk.target("other camera", places=("shanghai/cam4",))
+    store._budget = Budget(limit=0)
+    desk.alert(severity="warning", spot="cage")
+    across(desk, severity="warning")
+    assert desk.step() == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, case, delete, func, select, update
 
 from detector.hub.access.seal import Seal, SealBroken
 from detector.hub.notices.pauses import PAUSED
@@ -313,7 +313,7 @@ class Notices:
         if rule is None:
             return False
         severity = incident.severity if incident.severity in RANKS else Severity.WARNING.value
-        told = (notices.c.target == target, notices.c.incident == incident.id)
+        told = (notices.c.target == target, notices.c.incident.in_(_event_of(incident)))
         before = connection.execute(select(notices.c.severity).where(*told)).scalars().all()
         if any(RANKS[one] >= RANKS[severity] for one in before):
             return False
@@ -631,11 +631,27 @@ def _changed(connection: Connection, now: float) -> tuple[list[str], int | None]
     return [row[1] for row in rows], int(rows[-1][0])
 
 
+def _event_of(incident: Any) -> Any:
+    """Ids of all incidents that are the same event: who was told of one is not told of the others."""
+    shown = incident.same_as or incident.id
+    return select(incidents.c.id).where((incidents.c.id == shown) | (incidents.c.same_as == shown))
+
+
 def _facts_of(ids: list[str]) -> Any:
-    """What rules ask of incidents, and when their newest envelopes came."""
-    names = ("id", "site", "camera", "zone", "kind", "severity", "told", "verdict", "record", "ended_at")
+    """What rules ask of incidents, and when their newest envelopes came.
+
+    Lane and verdict of a double are those of what is shown in its stead: a rule may ask for its camera alone.
+    """
+    names = ("id", "site", "camera", "zone", "kind", "severity", "record", "ended_at", "same_as")
     received = select(func.max(alerts.c.received_at)).where(alerts.c.incident == incidents.c.id).scalar_subquery()
-    columns = [incidents.c[name] for name in names]
+    shown = incidents.alias()
+    of_event = [
+        case((incidents.c.same_as.is_(None), incidents.c[name]), else_=shown.c[name]).label(name)
+        for name in ("told", "verdict")
+    ]
+    columns = [*(incidents.c[name] for name in names), *of_event]
     query = select(*columns, func.coalesce(received, 0.0).label("received_at"), edges.c.clock_offset_s)
+    query = query.outerjoin(shown, shown.c.id == incidents.c.same_as)
     query = query.outerjoin(edges, (edges.c.site == incidents.c.site) & (edges.c.edge == incidents.c.edge))
-    return query.where(incidents.c.id.in_(ids)).order_by(incidents.c.started_at)
+    first = incidents.c.same_as.is_not(None)  # of an event, what is shown is told rather than its double
+    return query.where(incidents.c.id.in_(ids)).order_by(first, incidents.c.started_at)
