@@ -22,7 +22,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from detector.recorded.outfit import judge
 from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
 from detector.recorded.recordings import Session, as_text, sessions
+from detector.recorded.spots import shown, told_once
 
 if TYPE_CHECKING:
     from detector.recorded.archive import Archive
@@ -126,12 +127,13 @@ def replay(
             judges = 1 + (jobs - 1) // LOOKERS_A_JUDGE if crew is None else os.cpu_count() or 1
             failed = _together(crew or Processes(jobs), judges, waiting, config, out, looks, progress, judged)
         results = {one.ledger: read_ledger(one.ledger) or _unjudged(one, failed[one.ledger]) for one in work}
-        incidents = sorted((i for r in results.values() for i in r.incidents), key=lambda i: (i["started_at"], i["id"]))
+        found = sorted((i for r in results.values() for i in r.incidents), key=lambda i: (i["started_at"], i["id"]))
+        incidents = told_once(found)
         lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
         write_whole(out / "incidents.jsonl", lines, lasting=False)
         summary = _summary(
             results.values(),
-            incidents,
+            shown(incidents),
             archive,
             now_s=sum(results[one.ledger].seconds for one in waiting),
             wall_s=round(time.monotonic() - began, 2),
@@ -252,7 +254,7 @@ def _unjudged(one: CameraWork, why: str) -> CameraResult:
 
 def _summary(
     results: Collection[CameraResult],
-    incidents: Sequence[dict[str, Any]],
+    incidents: Sequence[Mapping[str, Any]],
     archive: Archive,
     *,
     now_s: float,

@@ -33,6 +33,7 @@ ACT_TRAITS = slice(ACT_PHOTO, ACT_BROWSE + 1)
 UNKNOWN_TRAITS = (0.0,) * 4 + (float("nan"),) * 6
 KEYPOINTS = 17  # of a person, in COCO's order
 DAY_S = 86_400.0  # of Unix time, which knows no leap seconds
+MEANWHILE_S = 60.0  # what another camera tells within this of an incident may well be of the same people
 VIEW_SIZE = (160, 90)  # width and height of the copy on which edges are measured, whatever the picture's size
 
 Box = tuple[float, float, float, float]

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from detector.clock import unix
 from detector.config import EdgeConfig
 from detector.recorded.recordings import FILE_DATE, VAGUE
+from detector.recorded.spots import shown
 from detector.report import tables
 from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
 from detector.report.calendar import Day, weeks
@@ -66,14 +67,21 @@ def write_report(
     def local(at: str) -> str:
         return datetime.fromtimestamp(unix(at), zone).strftime("%Y-%m-%d %H:%M:%S")
 
-    by_place = sums(incidents, lambda one: (keys.day(one), *keys.zone(one)))
-    by_person = sums(incidents, keys.person_shift)
+    told = shown(incidents)
+    by_place = sums(told, lambda one: (keys.day(one), *keys.zone(one)))
+    by_person = sums(told, keys.person_shift)
     tables.write_incidents(out / "incidents.csv", incidents, local)
     tables.write_exposed(out / "exposed.csv", by_place)
     tables.write_people(out / "people.csv", by_person)
-    pictures = sources(out, incidents)
-    shown = [_shown(incident, pictures.get(incident["id"]), local) for incident in incidents]
-    watched = watched_days(summary["recordings"], incidents, days)
+    pictures = sources(out, told)
+    beside: dict[str, list[dict[str, Any]]] = {one["id"]: [] for one in told}
+    for one in incidents:
+        if one.get("same_as") in beside:
+            beside[one["same_as"]].append({"title": titles.get(one["camera"], one["camera"]), "clip": one["clip"]})
+    listed = [_shown(one, pictures.get(one["id"]), local) | {"beside": beside[one["id"]]} for one in told]
+    watched = watched_days(
+        summary["recordings"], [{**one, "id": one.get("same_as", one["id"])} for one in incidents], days
+    )
     aside = {item["file"] for item in summary["quarantined"]}
     glanced_h = summary.get("hours_key_frames_only", 0.0)
     blind = [incident for incident in incidents if incident["kind"] in BLIND]
@@ -83,18 +91,18 @@ def write_report(
         [file for file in summary["recordings"] if file["start_known_by"] == how and file["seconds"]]
         for how in (FILE_DATE, VAGUE)
     )
-    by_day = _every_day(watched, sums(incidents, keys.day), summary["recordings"], days)
+    by_day = _every_day(watched, sums(told, keys.day), summary["recordings"], days)
     too_far = any(reach.is_mostly_too_far for reach in reached)
     page = _page().render(
         summary=summary,
-        answer=answer_of(incidents, keys),
-        sweeps=_by_day([one for one in shown if is_sweep(one)], keys),
-        others=[one for one in shown if not is_sweep(one)],
+        answer=answer_of(told, keys),
+        sweeps=_by_day([one for one in listed if is_sweep(one)], keys),
+        others=[one for one in listed if not is_sweep(one)],
         by_day=by_day,
         weeks=weeks(by_day),
         most_in_a_day=max((one.found.best for one in by_day), default=0),
         camera_hours=24 * max(1, len({row.camera for row in watched})),
-        by_zone=sums(incidents, keys.zone),
+        by_zone=sums(told, keys.zone),
         by_person=by_person,
         watched=watched,
         seen=_seen(summary),

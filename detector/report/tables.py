@@ -25,13 +25,13 @@ def write_incidents(path: Path, incidents: Iterable[Record], local: Callable[[st
             "photos": sum(act["kind"] == "photo" for act in one["acts"]),
             "people": " ".join(map(str, one["tracks"])), "file": one["file"], "from_s": one["start_offset_s"],
             "until_s": one["end_offset_s"], "clip": one["clip"] or "", "snapshot": one["snapshot"],
-            "zh": sentence(one, "zh"), "en": sentence(one, "en"),
+            "zh": sentence(one, "zh"), "en": sentence(one, "en"), "same_as": one.get("same_as", ""),
         }
         for one in incidents
     )  # fmt: skip
     columns = (
         "id camera zone kind severity started ended labels_low labels_best labels_high photos people file from_s "
-        "until_s clip snapshot zh en"
+        "until_s clip snapshot zh en same_as"
     )
     _write(path, columns.split(), rows)
 

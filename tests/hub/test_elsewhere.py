@@ -10,8 +10,8 @@ import pytest
 from detector.hub.desk.overview import FEW, Overview
 from detector.hub.storage.doubles import LONGEST_S
 from detector.hub.storage.rights import Role
-from detector.hub.storage.spots import MEANWHILE_S
 from detector.hub.storage.store import Store
+from detector.values import MEANWHILE_S
 from tests.hub.conftest import make_envelope
 
 NOON = 1_793_505_600.0  # of 1 November 2026 in Shanghai

@@ -16,11 +16,10 @@ from detector.hub.desk.reviews import Reviews
 from detector.hub.evidence.cases import Cases
 from detector.hub.storage.budget import Budget
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope
-from detector.hub.storage.spots import MEANWHILE_S
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.storage.wanted import Wanted
-from detector.values import DAY_S
+from detector.values import DAY_S, MEANWHILE_S
 from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg, sqlite_url
 
 FIRST, SECOND, THIRD = "near", "across", "above"

@@ -13,9 +13,9 @@ from detector.hub.storage.database import Database
 from detector.hub.storage.doubles import LONGEST_S
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, places
-from detector.hub.storage.spots import MEANWHILE_S
 from detector.hub.storage.stored import CLEARED, StoredIncident
 from detector.hub.storage.wanted import Wanted, within
+from detector.values import MEANWHILE_S
 
 FEW = 5
 

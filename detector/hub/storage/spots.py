@@ -24,8 +24,7 @@ from sqlalchemy import ColumnElement, Connection, exists, select
 from detector.hub.storage.budget import ALERT, DOUBLE, rank
 from detector.hub.storage.doubles import LONGEST_S, kinds_of
 from detector.hub.storage.schema import case_incidents, holds, incidents
-
-MEANWHILE_S = 60.0  # what another camera tells within this of an incident may well be of the same people
+from detector.values import MEANWHILE_S
 
 
 @dataclass(frozen=True, slots=True)
