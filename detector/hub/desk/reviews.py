@@ -14,7 +14,7 @@ from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import changes, incidents, notes, snapshots, thresholds
 from detector.hub.storage.store import read_incidents
 from detector.hub.storage.stored import StoredIncident
-from detector.hub.storage.wanted import Wanted
+from detector.hub.storage.wanted import Wanted, lane
 from detector.values import DAY_S
 
 # Why a verdict was given, by verdict. What a false alarm was instead is learnt from (`training_set.claim`).
@@ -107,7 +107,7 @@ class Reviews:
     def waiting(self, scope: Scope = EVERYWHERE) -> list[Queued]:
         """How many incidents wait for a verdict, by place, kind and lane."""
         c = incidents.c
-        what = (c.site, c.camera, c.kind, c.told)
+        what = (c.site, c.camera, c.kind, lane(scope).label("told"))
         query = (
             select(*what, func.count().label("count"))
             .where(c.verdict.is_(None), *Wanted(scope=scope).clauses())

@@ -64,6 +64,11 @@ class Scope:
             return None
         return [site if camera is None else f"{site}/{camera}" for site, camera in self.places]
 
+    @property
+    def limits_cameras(self) -> bool:
+        """Whether of some site no more than single cameras are in it."""
+        return any(camera is not None for _, camera in self.places or ())
+
     def sees(self, site: str, camera: str | None = None) -> bool:
         """Whether a camera is in it; without one, whether anything of the site is."""
         if self.places is None:

@@ -72,7 +72,7 @@ from detector.hub.storage.stored import (
     told_number,
 )
 from detector.hub.storage.tuning import Judged
-from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, within
+from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
 from detector.names import natural
 
 KEPT_CHANGES = 10_000
@@ -445,8 +445,8 @@ class Store:
     def totals(self, start: float, end: float, scope: Scope = EVERYWHERE) -> Totals:
         """What happened from `start` to before `end`."""
         query = select(
-            func.count().filter(incidents.c.told == ALERT),
-            func.count().filter(incidents.c.told == DIGEST),
+            func.count().filter(lane(scope) == ALERT),
+            func.count().filter(lane(scope) == DIGEST),
             func.coalesce(func.sum(incidents.c.labels_low), 0),
             func.coalesce(func.sum(incidents.c.labels_high), 0),
         ).where(*_counted(start, end, scope))
@@ -457,7 +457,7 @@ class Store:
     ) -> dict[int, dict[str, int]]:
         """Alerts from `start` to before `end`, counted by the hour of each and severity."""
         query = select(incidents.c.started_at, incidents.c.severity).where(
-            *_counted(start, end, scope), incidents.c.told == ALERT
+            *_counted(start, end, scope), lane(scope) == ALERT
         )
         counts: dict[int, dict[str, int]] = {}
         with self._reading() as connection:

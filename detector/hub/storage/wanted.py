@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_
+from sqlalchemy import ColumnElement, and_, case, exists, func, not_, or_, select
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.rights import EVERYWHERE, Scope
@@ -61,13 +61,22 @@ class Wanted:
 
     def _unseen(self) -> list[ColumnElement[bool]]:
         """That an incident is the double of one which the scope leaves out, in the lane that is wanted."""
-        if all(camera is None for _, camera in self.scope.places or ()):
-            return []  # who sees one camera of a site sees them all
+        if not self.scope.limits_cameras:
+            return []
         shown = incidents.alias()
         lane = [shown.c.told == self.told] if self.told is not None else []
         outside = not_(and_(*self.scope.clauses(shown.c.site, shown.c.camera)))
         there = exists().where(shown.c.id == incidents.c.same_as, outside, *lane)
         return [and_(func.coalesce(incidents.c.told, "") == DOUBLE, there)]
+
+
+def lane(scope: Scope) -> ColumnElement[str]:
+    """The lane that an incident is in for a scope: a double's, where it is shown, is that of the other."""
+    if not scope.limits_cameras:
+        return incidents.c.told
+    shown = incidents.alias()
+    of_other = select(shown.c.told).where(shown.c.id == incidents.c.same_as).scalar_subquery()
+    return case((incidents.c.told == DOUBLE, of_other), else_=incidents.c.told)
 
 
 def was_in(zone: str) -> ColumnElement[bool]:
