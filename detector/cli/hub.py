@@ -53,7 +53,10 @@ def add_verbs(verb: Verb) -> None:
     restore = verb("restore", run_restore, "a backup back into a hub's data folder, after all checksums are compared")
     restore.add_argument("backup", type=Path, metavar="BACKUP.json", help="in the folder of backups")
     restore.add_argument("--config", required=True, **HUB_CONFIG)
-    restore.add_argument("--force", action="store_true", help="move a data folder that isn't empty aside")
+    restore.add_argument(
+        "--force", action="store_true",
+        help="move a data folder that isn't empty aside; of PostgreSQL, replace all that is in the database",
+    )  # fmt: skip
 
     action = verbs_of(verb("user", run_user_list, "people of a hub, running or not"), "ACTION")
     add = action("add", run_user_add, "one more, with a one-time password, which is printed")

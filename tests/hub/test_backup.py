@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from detector.config import Broker, HubConfig
 from detector.errors import StoreError
 from detector.hub.server import Hub
 from detector.hub.storage.budget import budget_of
 from detector.hub.storage.lock import DataLock
+from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.upkeep.backup import back_up, restore
-from tests.hub.conftest import CHEAP, NOON, make_envelope, sqlite_url
+from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
 
 
@@ -197,6 +198,57 @@ def test_data_that_is_there_is_not_overwritten_unasked(in_file: Kept, tmp_path: 
     report = back_up(in_file.config, tmp_path / "backups", NOON)
     with pytest.raises(StoreError, match="--force"):
         restore(report.file, in_file.config, now=NOON)
+
+
+@pytest.fixture
+def in_postgres(postgres: Callable[[], str], tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path / "hub-data", postgres())
+    kept.add("first", b"one" * 1000)
+    yield kept
+    kept.store.close()
+
+
+def test_a_database_that_is_there_is_not_overwritten_unasked_when_the_folder_is_gone(
+    in_postgres: Kept, tmp_path: Path
+) -> None:
+    report = back_up(in_postgres.config, tmp_path / "backups", NOON)
+    in_postgres.add("later")
+    in_postgres.config.data_dir.rename(tmp_path / "lost")
+    with pytest.raises(StoreError, match="database isn't empty: --force replaces"):
+        restore(report.file, in_postgres.config, now=NOON)
+    assert in_postgres.store.incident("later") and not in_postgres.config.data_dir.exists()
+
+
+@pytest.mark.parametrize("shape", ["0018", "0020"])
+def test_a_backup_of_before_an_update_comes_back_over_what_the_update_made(
+    in_postgres: Kept, tmp_path: Path, shape: str
+) -> None:
+    make_older(in_postgres.store.database, shape)
+    report = back_up(in_postgres.config, tmp_path / "backups", NOON)
+    in_postgres.store.close()
+    in_postgres.store = in_postgres.open()  # as the update does it
+    with in_postgres.store.database.writing() as connection:  # and as a later one may, which this program doesn't know
+        connection.execute(text('CREATE TABLE "New" (incident TEXT COLLATE "C" REFERENCES incidents (id))'))
+    in_postgres.store.close()
+    restore(report.file, in_postgres.config, force=True, now=NOON + 60)
+    in_postgres.store = in_postgres.open()
+    assert [one.id for one in in_postgres.store.feed()] == ["first"]
+    tables = set(inspect(in_postgres.store.database.engine).get_table_names())
+    assert tables == {*metadata.tables, "alembic_version"}
+
+
+def test_a_backup_that_postgresql_cannot_take_leaves_its_database_as_it_was(in_postgres: Kept, tmp_path: Path) -> None:
+    report = back_up(in_postgres.config, tmp_path / "backups", NOON)
+    in_postgres.add("later")
+    with in_postgres.store.database.writing() as connection:  # what another program has beside ours stands in the way
+        connection.execute(text("CREATE SCHEMA theirs"))
+        connection.execute(text("CREATE TABLE theirs.lists (number BIGINT DEFAULT nextval('changes_number_seq'))"))
+        connection.execute(text("ALTER SEQUENCE changes_number_seq OWNED BY NONE"))
+    in_postgres.store.close()
+    with pytest.raises(StoreError, match=r"psql failed: .*ERROR: +cannot drop sequence"):
+        restore(report.file, in_postgres.config, force=True, now=NOON)
+    in_postgres.store = in_postgres.open()
+    assert in_postgres.store.incident("later") and in_postgres.clips
 
 
 def test_clips_that_are_missing_or_damaged_are_told(in_file: Kept, tmp_path: Path) -> None:

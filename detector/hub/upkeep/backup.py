@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import create_engine, make_url, select
+from sqlalchemy import create_engine, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector import __version__
@@ -151,7 +151,7 @@ def restore(
     Args:
         file: The backup's list, `2026-11-25T164012Z.json`.
         config: Of the hub, which must not be running.
-        force: Where the data folder isn't empty, move it aside.
+        force: Where the data folder isn't empty, move it aside; what a PostgreSQL database holds is replaced.
         now: Unix seconds; names what is moved aside.
         progress: Told of files done, and of how many there are.
 
@@ -160,7 +160,7 @@ def restore(
 
     Raises:
         StoreError: The backup isn't whole, a hub is running, or there is data and no `force`.
-        MissingPart: PostgreSQL's `pg_restore` isn't installed.
+        MissingPart: PostgreSQL's `pg_restore` and `psql` aren't installed.
     """
     manifest = _read(file)
     pool = _Pool(file.parent / "files")
@@ -174,6 +174,9 @@ def restore(
             DataLock(target).release()
             if any(path.name != LOCK_FILE for path in target.iterdir()) and not force:
                 raise StoreError(f"{target} isn't empty: --force moves it aside")
+        there = [] if kind == "sqlite" else _tables(config)
+        if there and not force:
+            raise StoreError("the database isn't empty: --force replaces all that is in it")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True, mode=0o700)
         for done, one in enumerate([*manifest.files, manifest.database]):
@@ -183,7 +186,7 @@ def restore(
         if kind == "sqlite":
             dump.replace(fresh / SQLITE)
         else:
-            _postgres("pg_restore", config, "--clean", "--if-exists", "--no-owner", "--single-transaction", str(dump))
+            _replace(config, there, dump)
             dump.unlink()
         progress(len(manifest.files) + 1, len(manifest.files) + 1)
         aside = None
@@ -191,7 +194,7 @@ def restore(
             aside = target.with_name(f"{target.name}.before-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}")
             target.rename(aside)
         fresh.rename(target)
-    except OSError as error:
+    except (OSError, SQLAlchemyError) as error:
         raise StoreError(f"the backup could not be brought back: {_said(error)}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -334,17 +337,50 @@ def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
     return {f"clips/{PurePosixPath(row.file)}": (row.sha256, row.size) for row in rows}
 
 
+def _tables(config: HubConfig) -> list[str]:
+    """What a PostgreSQL database holds, each name as SQL takes it."""
+    engine = create_engine(make_url(config.database_url() or ""))
+    try:
+        return [engine.dialect.identifier_preparer.quote(name) for name in inspect(engine).get_table_names()]
+    finally:
+        engine.dispose()
+
+
+def _replace(config: HubConfig, there: list[str], dump: Path) -> None:
+    """Put a dump in the place of all tables of a PostgreSQL database, or leave all as it is.
+
+    Those go, too, that the dump knows nothing of: an update since then has made them, they refer to others, and the
+    next one could not make them anew. `pg_restore` by itself drops only what it brings.
+    """
+    script = dump.with_suffix(".sql")
+    try:
+        _run("pg_restore", config, "--clean", "--if-exists", "--no-owner", f"--file={script}", str(dump))
+        drop = [f"--command=DROP TABLE IF EXISTS {', '.join(there)} CASCADE"] if there else []
+        _postgres(
+            "psql", config, "--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1",
+            "--single-transaction", *drop, f"--file={script}",
+        )  # fmt: skip
+    finally:
+        script.unlink(missing_ok=True)
+
+
 def _postgres(program: str, config: HubConfig, *options: str) -> None:
+    """Run one of PostgreSQL's programs on the hub's database; it asks nobody for a password."""
+    plain = make_url(config.database_url() or "").set(drivername="postgresql", password=None)
+    _run(program, config, f"--dbname={plain.render_as_string(hide_password=False)}", "--no-password", *options)
+
+
+def _run(program: str, config: HubConfig, *options: str) -> None:
     """Run one of PostgreSQL's programs; a password travels by the environment."""
-    found = _program(program)
-    url = make_url(config.database_url() or "")
-    environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
-    plain = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+    password = make_url(config.database_url() or "").password
+    environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}
     run = subprocess.run(
-        [found, f"--dbname={plain}", *options], env=environment, capture_output=True, text=True, check=False
+        [_program(program), *options], env=environment, capture_output=True, text=True, check=False
     )  # fmt: skip
     if run.returncode:
-        raise StoreError(f"{program} failed: {run.stderr.strip().splitlines()[-1] if run.stderr.strip() else '?'}")
+        said = run.stderr.strip().splitlines() or ["?"]
+        # What comes after the error is the command that failed, or advice.
+        raise StoreError(f"{program} failed: {next((line for line in said if 'error:' in line.lower()), said[-1])}")
 
 
 def _program(name: str) -> str:
@@ -404,4 +440,4 @@ def _forget(folder: Path, keep: int) -> None:
 
 
 def _said(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or str(getattr(error, "orig", error))
