@@ -189,7 +189,16 @@ def test_a_database_password_in_the_configuration_is_refused_and_one_elsewhere_t
     assert redacted(f"password {password} refused") == "password *** refused"
 
 
-@pytest.mark.parametrize("url", ["postgresql+psycopg://hub@db:5432/hub", "postgresql+psycopg://db:5432/hub?user=a@b"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://hub@db:5432/hub",
+        "postgresql+psycopg://db:5432/hub?user=a@b",
+        "postgresql+psycopg://hub@/hub?host=/run/postgresql",
+        "postgresql+psycopg://[fd00::2]:5432/hub",
+        "sqlite:////srv/hub.sqlite",
+    ],
+)
 def test_a_database_address_without_a_password_stands_in_the_configuration(url: str, tmp_path: Path) -> None:
     assert load_hub(hub_with(tmp_path, database=url)).database_url() == url
 
@@ -202,6 +211,18 @@ def test_a_database_password_with_an_at_is_refused_before_a_part_of_it_is_taken_
     with pytest.raises(ConfigError, match="HUB_DATABASE: holds an @ too many") as caught:
         load_hub(hub_with(tmp_path, database_env="HUB_DATABASE")).database_url()
     assert "%40" in str(caught.value) and "7Qx" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["hub.sqlite", "postgresql+psycopg://hub:pw7Qx@db:port/hub", "postgresql:/db/hub"])
+def test_what_is_no_address_of_a_database_is_told_in_words(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE", url)
+    with pytest.raises(ConfigError, match="HUB_DATABASE: holds no address of a database") as caught:
+        load_hub(hub_with(tmp_path, database_env="HUB_DATABASE")).database_url()
+    assert "7Qx" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"database: is no address of a database .*hub\.yaml"):
+        load_hub(hub_with(tmp_path, database=url.replace(":pw7Qx", "")))
 
 
 @pytest.mark.parametrize(

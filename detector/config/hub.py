@@ -113,16 +113,18 @@ class HubConfig(Settings):
 
     @field_validator("database")
     @classmethod
-    def _no_password_inside(cls, url: str | None) -> str | None:
+    def _an_address_without_a_password(cls, url: str | None) -> str | None:
         if url and _password_of(url) is not None:
             raise ValueError("a password stands in the URL")
+        if url and not _is_address(url):
+            raise ValueError("is no address of a database")
         return url
 
     def database_url(self) -> str | None:
         """The database's SQLAlchemy URL with its password, from environment, file or here; `None` for SQLite's own.
 
         Raises:
-            ConfigError: It is named but not there, empty, or has an @ in its password.
+            ConfigError: It is named but not there, empty, no address, or has an @ in its password.
         """
         found = secret(self.database_env, self.database_file)
         if found is None:
@@ -132,6 +134,8 @@ class HubConfig(Settings):
             wrong = "is empty"
         elif re.match(r"[^/]+://[^:/]*:[^@]*@[^?]*@", found):  # what stands before the last would be taken for the host
             wrong, hint = "holds an @ too many", "in a password write %40 for @, %2F for /, %3A for : and %25 for %"
+        elif not _is_address(found):
+            wrong, hint = "holds no address of a database", "configs/hub.yaml shows one; :PASSWORD goes before its @"
         if wrong:
             file, key = ("environment", self.database_env) if self.database_env else (str(self.database_file), "")
             raise ConfigError([Problem(file, key or "", wrong, hint)])
@@ -152,6 +156,11 @@ class HubConfig(Settings):
         if url:
             split_address(url, "hub")
         return url
+
+
+def _is_address(url: str) -> bool:
+    """Whether a database's address can be taken apart: scheme, login, host, a port that is a number, the rest."""
+    return bool(re.fullmatch(r"[\w+]+://(?:[^@]*@)?(?:\[[^/\]]*\]|[^/:?\[\]]*)(?::\d*)?(?:[/?].*)?", url))
 
 
 def _password_of(url: str) -> str | None:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from detector.config import Broker, HubConfig
-from detector.errors import StoreError
+from detector.errors import MissingPart, StoreError
 from detector.hub.server import Hub
 from detector.hub.storage.budget import budget_of
 from detector.hub.storage.lock import DataLock
@@ -59,6 +59,22 @@ class Kept:
     @property
     def clips(self) -> list[Path]:
         return sorted((self.config.data_dir / "clips").rglob("*.mp4"))
+
+
+def backup_list(folder: Path) -> Path:
+    """Of a backup of PostgreSQL, without what it lists."""
+    listed = {"path": "database", "sha256": 64 * "0", "size": 1}
+    fields = {
+        "schema": 1,
+        "made_at": NOON,
+        "labelwatch": "0.1.0",
+        "kind": "postgresql",
+        "database": listed,
+        "files": [],
+    }
+    file = folder / "2026-11-01T040000Z.json"
+    file.write_text(json.dumps(fields))
+    return file
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -324,6 +340,17 @@ def test_the_commands_say_what_they_did(in_file: Kept, tmp_path: Path) -> None:
     assert back.returncode == 0 and "hub-data.before-" in back.stdout
 
 
+def test_without_a_driver_for_postgresql_the_command_to_get_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url = "postgresql+psycopg://hub@/hub?host=/nowhere"
+    with pytest.raises(MissingPart, match="needs psycopg"):
+        Store(url)
+    with pytest.raises(MissingPart, match="needs psycopg"):
+        restore(backup_list(tmp_path), HubConfig(data_dir=tmp_path / "data", database=url), now=NOON)
+
+
 # One hub to a data folder
 
 
@@ -347,5 +374,5 @@ def test_a_database_from_a_newer_version_is_left_alone(store: Store) -> None:
     with store.database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     url: Any = store.database.engine.url
-    with pytest.raises(StoreError, match="made by a newer labelwatch"):
+    with pytest.raises(StoreError, match=r"made by a newer labelwatch \(its shape is 9999"):
         Store(url.render_as_string(hide_password=False))

@@ -15,8 +15,8 @@ from typing import Any, TypeVarTuple
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.util.exc import CommandError
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     ExceptionContext,
@@ -32,8 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from detector import __version__
-from detector.errors import StoreError
+from detector.errors import MissingPart, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +62,7 @@ class Database:
 
     Raises:
         StoreError: It can't be opened, or its shape can't be brought up to date, or must not.
+        MissingPart: The driver for PostgreSQL isn't installed.
     """
 
     def __init__(self, url: str, *, upgrade: bool = True) -> None:
@@ -75,10 +75,7 @@ class Database:
             self.insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
             with self.writing() as connection:
                 migrate(connection, upgrade=upgrade)
-        except CommandError as error:  # Alembic knows no way from where the database stands
-            hint = "start that version, or bring a backup back"
-            raise StoreError(f"the database was made by a newer labelwatch than {__version__}: {hint}") from error
-        except (SQLAlchemyError, ImportError, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             shown = error.orig if hasattr(error, "orig") else error
             raise StoreError(f"the database can't be used: {shown}") from error
 
@@ -144,13 +141,18 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
     One that has it already, as at nearly every start, is left alone: Alembic would read every migration to see it.
 
     Raises:
-        StoreError: Without `upgrade`, it has an older shape; an empty one gets the newest all the same.
+        StoreError: It has a newer shape; or, without `upgrade`, an older one. An empty one gets the newest in any case.
     """
-    newest = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    known = {file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+    newest = max(known)
     shape = MigrationContext.configure(connection).get_current_revision()
     if shape == newest:
         return
-    if shape is not None and shape < newest and not upgrade:
+    if shape is not None and shape not in known:
+        shapes = f"its shape is {shape}, this one knows {newest}"
+        hint = "start that version, or bring a backup back"
+        raise StoreError(f"the database was made by a newer labelwatch ({shapes}): {hint}")
+    if shape is not None and not upgrade:
         raise StoreError("the database was made by an older labelwatch: start the hub anew first, which brings it up")
     if shape is not None:
         logger.info("bringing the database from shape %s to %s", shape, newest)
@@ -165,6 +167,18 @@ def migration(connection: Connection) -> Config:
     return config
 
 
+def engine_of(url: str | URL, **settings: Any) -> Engine:
+    """SQLAlchemy's engine for a database as it stands, which opens nothing yet.
+
+    Raises:
+        MissingPart: The driver for PostgreSQL isn't installed.
+    """
+    try:
+        return create_engine(url, hide_parameters=True, **settings)
+    except ImportError as error:
+        raise MissingPart("PostgreSQL needs psycopg: .venv/bin/pip install 'psycopg[binary]'") from error
+
+
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
@@ -173,7 +187,7 @@ def _engine(url: str) -> Engine:
     pool: dict[str, Any] = {"pool_pre_ping": True}
     if parsed.get_backend_name() == "sqlite":
         pool = {"poolclass": QueuePool, "pool_size": KEPT, "max_overflow": MOST - KEPT, "pool_use_lifo": True}
-    engine = create_engine(parsed, hide_parameters=True, **pool)
+    engine = engine_of(parsed, **pool)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

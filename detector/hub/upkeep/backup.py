@@ -24,12 +24,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import create_engine, inspect, make_url, select
+from sqlalchemy import inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector import __version__
 from detector.config import HubConfig
 from detector.errors import MissingPart, StoreError
+from detector.hub.storage.database import engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
 from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import clips
@@ -102,7 +103,7 @@ def back_up(
 
     Raises:
         StoreError: The hub's data can't be read, or the folder can't be written.
-        MissingPart: PostgreSQL's `pg_dump` isn't installed.
+        MissingPart: PostgreSQL's `pg_dump` or its driver isn't installed.
     """
     data = config.data_dir.resolve()
     if folder.resolve().is_relative_to(data):
@@ -160,7 +161,7 @@ def restore(
 
     Raises:
         StoreError: The backup isn't whole, a hub is running, or there is data and no `force`.
-        MissingPart: PostgreSQL's `pg_restore` and `psql` aren't installed.
+        MissingPart: PostgreSQL's `pg_restore`, `psql` or its driver isn't installed.
     """
     manifest = _read(file)
     pool = _Pool(file.parent / "files")
@@ -328,7 +329,7 @@ def _dump(config: HubConfig, growing: Path) -> tuple[str, Path]:
 def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
     """Paths of clips in the data folder, with the checksum and size that the database knows."""
     # Not by `Database`, which would bring a running hub's database to the shape of this program.
-    engine = create_engine(f"sqlite:///{dump}" if _kind(config) == "sqlite" else make_url(config.database_url() or ""))
+    engine = engine_of(f"sqlite:///{dump}" if _kind(config) == "sqlite" else config.database_url() or "")
     try:
         with engine.connect() as connection:
             rows = connection.execute(select(clips.c.file, clips.c.sha256, clips.c.size)).all()
@@ -339,7 +340,7 @@ def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
 
 def _tables(config: HubConfig) -> list[str]:
     """What a PostgreSQL database holds, each name as SQL takes it."""
-    engine = create_engine(make_url(config.database_url() or ""))
+    engine = engine_of(config.database_url() or "")
     try:
         return [engine.dialect.identifier_preparer.quote(name) for name in inspect(engine).get_table_names()]
     finally:
