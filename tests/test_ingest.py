@@ -49,10 +49,12 @@ class MemoryStore:
         self.health: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.batches: list[int] = []
         self.broken = False
+        self.failed = 0
         self.poison: set[str] = set()
 
     def _write(self) -> None:
         if self.broken:
+            self.failed += 1
             raise ConnectionError("the database went away")
 
     def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
@@ -449,6 +451,19 @@ def test_a_database_that_goes_away_and_comes_back_loses_nothing(sender: Sender, 
     store.broken = False
     assert soon(lambda: sorted(store.alerts) == ["0", "1", "2", "3", "4"])
     assert soon(lambda: sorted(set(sender.acked)) == ["0", "1", "2", "3", "4"])
+
+
+def test_what_an_edge_said_before_is_no_old_word_where_the_newer_one_could_not_be_stored(
+    sender: Sender, store: MemoryStore
+) -> None:
+    store.broken = True
+    sender._client.publish(ONE.health, report(1, n=5, session=2), qos=0)
+    assert soon(lambda: store.failed)
+    store.broken = False
+    sender.say(ONE.status, status("offline", n=3))
+    sender.say(ONE.status, status("online", n=4, session=2))
+    assert soon(lambda: [state for *_, state, _at in store.states] == ["offline", "online"])
+    assert store.refusals == []
 
 
 def test_an_alert_that_the_store_cannot_take_holds_up_no_other(sender: Sender, store: MemoryStore) -> None:

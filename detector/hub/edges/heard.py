@@ -29,8 +29,8 @@ class Heard:
         self._session: dict[Source, int] = {}
         self._newest: dict[tuple[Source, str], Order] = {}
 
-    def note(self, fields: Mapping[str, Any]) -> None:
-        """Take a word that is signed by its edge for heard.
+    def check(self, fields: Mapping[str, Any]) -> None:
+        """Whether a word that is signed by its edge is new.
 
         Raises:
             WireError: A newer one of its kind, or one of a newer connection, was heard before.
@@ -42,14 +42,17 @@ class Heard:
         source, order = _source(fields), _order(fields)
         if order[0] < self._session.get(source, 0) or order < self._newest.get((source, fields["what"]), order):
             raise WireError("older than what this edge said before: somebody says it again")
+
+    def note(self, fields: Mapping[str, Any]) -> None:
+        """Take a word for heard: once it is stored, since where that failed the broker brings older ones once more."""
+        source, order = _source(fields), _order(fields)
         self._session[source], self._newest[source, fields["what"]] = order[0], order
 
     def _remember(self, report: Mapping[str, Any]) -> None:
         if all(isinstance(report.get(name), str) for name in ("site", "edge", "key", "what")) and all(
             isinstance(report.get(name), int) for name in ("serial", "session")
         ):
-            source, order = _source(report), _order(report)
-            self._session[source], self._newest[source, report["what"]] = order[0], order
+            self.note(report)
 
 
 def _source(fields: Mapping[str, Any]) -> Source:

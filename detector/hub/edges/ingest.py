@@ -279,13 +279,14 @@ class Ingest:
                 return None
             fields = wire.decode_word(topic, bytes(message.payload))
             self._keys.believe(fields, signed_at=fields["at_unix"], at=at)
-            self._heard.note(fields)
+            self._heard.check(fields)
             if topic.endswith("/status"):
                 self._note_status(site, edge, fields, at, retained=message.retain)
             else:
                 if self._watch:
                     self._watch.report(site, edge, fields, at)
                 self._store.set_health(site, edge, fields, at)
+            self._heard.note(fields)
         except WireError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001  (one odd message must not come again for ever and hold up the rest)
