@@ -455,6 +455,19 @@ def test_the_watchman_tells_of_the_hubs_absence_and_of_who_is_silent_but_in_serv
     assert [alarm.kind for alarm in alarms.open()] == ["hub_down"]
 
 
+def test_the_watchman_tells_once_of_a_database_that_was_away_from_a_hub_that_ran_on(site: Site) -> None:
+    health, alarms = site.parts.health, site.parts.alarms
+    health.begin()
+    site.clock.at = NOON + 3600
+    for _ in range(2):
+        health.look_round()
+        site.parts.watchman.start()
+        site.parts.watchman.stop()
+    (down,) = alarms.open()
+    assert (down.kind, down.facts["from"], down.facts["to"]) == ("hub_down", NOON, NOON + 3600)
+    assert down.counted == NOON + 3600
+
+
 class Machine:
     """A machine's two clocks: one runs on, the other can be set."""
 

@@ -164,6 +164,18 @@ def test_the_hubs_own_downtime_is_known_at_its_start_and_blamed_on_nobody_else(t
     assert len(tower.gaps()) == 1  # merely restarted
 
 
+def test_a_database_that_was_away_is_told_as_the_hubs_own_downtime_and_blamed_on_nobody_else(
+    tower: Watchtower,
+) -> None:
+    tower.say("online")
+    tower.watch(60)
+    tower.clock.at += 600  # whatever was tried meanwhile failed
+    tower.watch(100, reports=False)
+    assert tower.gaps() == [("hub", "", 1.0, 11.2)]
+    tower.watch(100)
+    assert len(tower.gaps()) == 1
+
+
 def test_without_a_broker_the_hub_calls_nobody_silent(tower: Watchtower) -> None:
     tower.say("online")
     tower.watch(60)

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
+from sqlalchemy.exc import DBAPIError
 
 from detector.clock import Clock
 from detector.hub.background import Background
@@ -250,8 +251,10 @@ class Copies:
             try:
                 while not self._background.stopping and self.step():
                     pass
+            except DBAPIError as error:  # the database is away, say; copies can wait
+                logger.error("copies of clips: trying again: %s", error.orig)
             except Exception:
-                logger.exception("copies of clips: trying again")  # the database is away, say; copies can wait
+                logger.exception("copies of clips: trying again")
             going_on = self._background.pause(WAKE_S)
 
     def _plan(self) -> None:

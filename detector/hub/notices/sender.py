@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.exc import DBAPIError
+
 from detector.clock import Clock
 from detector.config import HubConfig
 from detector.hub.background import Background
@@ -97,7 +99,9 @@ class NoticeSender:
             if now - self._tidied_at > TIDY_EVERY_S:
                 self._tidied_at = now
                 self.notices.tidy()
-        except Exception:  # the database may be away for a while
+        except DBAPIError as error:  # the database may be away for a while
+            logger.error("notices can't be looked through: %s", error.orig)
+        except Exception:
             logger.exception("notices can't be looked through")
 
     def _serve(self, target: int) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -111,15 +111,25 @@ def wait(request: Request, _error: Exception) -> Response:
     return View(request).page("error.html", 429, kind="429")
 
 
-def full(request: Request, error: Exception) -> Response:
-    """Say that the disk is full, without asking the database for anything; other errors of it are ours."""
+def not_kept(request: Request, error: Exception) -> Response:
+    """Say that the disk is full, or the database away, without asking it for anything; other errors of it are ours."""
     cause = getattr(error, "orig", None)
-    if not FULL & {getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)}:
+    if FULL & {getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)}:
+        logger.error("the disk is full: nothing can be kept")
+        words = "磁盘已满，什么都没有改动。\nThe disk is full; nothing was changed.\n"
+        return Response(words, 507, media_type="text/plain")
+    if not isinstance(error, OperationalError):
         logger.error("the database failed", exc_info=error)
         return failed(request, error)
-    logger.error("the disk is full: nothing can be kept")
-    words = "磁盘已满，什么都没有改动。\nThe disk is full; nothing was changed.\n"
-    return Response(words, 507, media_type="text/plain")
+    logger.error("the database can't be used: %s", cause)
+    if _is_program(request):
+        return JSONResponse({"reason": "the database can't be used just now"}, 503, {"Retry-After": "30"})
+    words = (
+        "数据库暂时无法使用，什么都没有改动；告警保存在边缘设备上，恢复后会补传。请稍后再试，一直这样请找系统维护人员。\n"
+        "The database can't be used just now; nothing was changed. Alerts wait at the edge boxes, and come once it is "
+        "back. Try again in a minute; if it stays so, tell whoever looks after this server.\n"
+    )
+    return Response(words, 503, {"Retry-After": "30"}, "text/plain")
 
 
 def gone(_request: Request, _error: Exception) -> Response:
@@ -149,6 +159,6 @@ def add_pages(app: FastAPI, parts: Parts) -> None:
     app.add_exception_handler(TooManyTries, wait)
     app.add_exception_handler(HTTPException, no_page)
     app.add_exception_handler(RequestValidationError, no_page)
-    app.add_exception_handler(DBAPIError, full)
+    app.add_exception_handler(DBAPIError, not_kept)
     app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, failed)

@@ -43,7 +43,7 @@ ZH: dict[str, str] = {
     "alarm_do_overload": "有人的画面会优先看，但动作可能漏看。请减少它的路数、改用子码流，或换更强的设备。",
     "alarm_safe_mode": "边缘设备 {name} 的配置文件有误，正按旧配置继续监控",
     "alarm_do_safe_mode": "新改的设置没有生效。请安装人员按“运行”页所列修正配置文件，再重启设备。",
-    "alarm_hub_down": "监控中心停过机：{from} 到 {to}，共 {span}",
+    "alarm_hub_down": "监控中心或其数据库停过机：{from} 到 {to}，共 {span}",
     "alarm_do_hub_down": "这段时间没人能看到告警；边缘设备照常记录，已补传或正在补传。请查明为什么停机。",
     "alarm_hub_store": "监控中心的数据库损坏，已另存为 {file}，工作继续",
     "alarm_do_hub_store": "读得出的 {rows} 条已带过来{backup}。录像没有动。损坏的文件请勿删除，请联系安装人员。",
@@ -123,7 +123,7 @@ EN: dict[str, str] = {
     "alarm_safe_mode": "Edge box {name} can't use its configuration file, and watches on with the last good one",
     "alarm_do_safe_mode": "What was changed is not in force. Have the file mended as the health page says, and the box "
     "restarted.",
-    "alarm_hub_down": "This hub was not running from {from} to {to} ({span})",
+    "alarm_hub_down": "This hub or its database was down from {from} to {to} ({span})",
     "alarm_do_hub_down": "Nobody could see alerts then; edge boxes recorded all the same, and catch up. Find out why "
     "it stopped.",
     "alarm_hub_store": "The hub's database was corrupt; it is set aside as {file} and work goes on",

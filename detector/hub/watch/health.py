@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, or_, select, text, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from detector import wire
 from detector.clock import Clock
@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
 HUB_DOWN_S = 20.0  # a hub that was away for less was merely restarted
+DATABASE_DOWN_S = 60.0  # one that runs and couldn't write for less had a database that was merely slow
 BROKER_LOST_S = 20.0
 # A connection may have been dead for so long when the hub notices: two keep-alives of the ingest, and one look round.
 UNNOTICED_S = 80.0
@@ -117,7 +118,8 @@ class Health:
         reserve_bytes: How much of the disk must stay free for the hub to call itself ready.
 
     Attributes:
-        down_from: When the hub was last there before it was started, if it was away for more than a restart takes.
+        down_from: When the hub was last there, database and all, before it was away for more than a restart takes.
+        back_at: When it was there again.
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class Health:
         self._heard_at: float | None = None  # anything of any edge
         self._returned_at = float("-inf")  # the broker, after a gap
         self.down_from: float | None = None
+        self.back_at = self._started_at
         self._ready_at = float("-inf")
         self._writable = False
         self._background = Background("health", self._run)
@@ -168,7 +171,9 @@ class Health:
     def _look_round(self) -> None:
         try:
             self.look_round()
-        except Exception:  # the database may be away for a while; the next round may find it
+        except DBAPIError as error:  # the database may be away for a while; the next round may find it
+            logger.error("the hub could not look round: %s", error.orig)
+        except Exception:
             logger.exception("the hub could not look round")
 
     def begin(self) -> None:
@@ -177,17 +182,10 @@ class Health:
         with self._lock, self._database.writing() as connection:
             self._started_at = self._listening_since = now
             connection.execute(delete(gaps).where(gaps.c.ended_at < now - KEPT_S))
-            last = connection.execute(select(watched.c.until).where(*_is_watched("", "", ""))).scalar_one_or_none()
-            if last is not None and now - last > HUB_DOWN_S:
-                connection.execute(
-                    gaps.insert(), {**_named(("hub", "", "", "")), "began_at": last, "ended_at": now}
-                )  # fmt: skip
-                logger.warning("the hub was down for %.0f s", now - last)
-                self.down_from = last
+            self._beat(connection, now, HUB_DOWN_S)
             rows = connection.execute(select(gaps).where(gaps.c.ended_at.is_(None)))
             self._open = {(row.what, row.site, row.edge, row.camera): row.began_at for row in rows}
             self._known = {tuple(row) for row in connection.execute(select(*list(watched.c)[:3]))}
-            self._beat(connection, now)
 
     def look_round(self) -> None:
         """Leave the time; note whether the broker is away, and which edges have fallen silent."""
@@ -227,7 +225,14 @@ class Health:
         self._heard_at = now = self._clock.now()
         self._take_back_broker(now)
 
-    def _beat(self, connection: Connection, now: float) -> None:
+    def _beat(self, connection: Connection, now: float, down_s: float = DATABASE_DOWN_S) -> None:
+        """Leave the time; where it was left too long ago, whoever fell silent since may have spoken to nobody."""
+        last = connection.execute(select(watched.c.until).where(*_is_watched("", "", ""))).scalar_one_or_none()
+        if last is not None and now - last > down_s:
+            connection.execute(gaps.insert(), {**_named(("hub", "", "", "")), "began_at": last, "ended_at": now})
+            logger.warning("the hub, or its database, was down for %.0f s", now - last)
+            self.down_from, self.back_at = last, now
+            self._listening_since, self._lost_since, self._heard_at = now, None, None
         insert = self._database.insert(watched).values(site="", edge="", camera="", since=now, until=now)
         keys = ["site", "edge", "camera"]
         connection.execute(insert.on_conflict_do_update(index_elements=keys, set_={"until": insert.excluded.until}))
@@ -483,10 +488,10 @@ class Health:
 
     def _can_write(self, now: float) -> bool:
         try:
-            with self._database.writing() as connection:
+            with self._lock, self._database.writing() as connection:
                 self._beat(connection, now)
-        except SQLAlchemyError:
-            logger.warning("the database can't be written", exc_info=True)
+        except SQLAlchemyError as error:
+            logger.warning("the database can't be written: %s", getattr(error, "orig", error))
             return False
         return True
 

@@ -68,12 +68,13 @@ class Watchman:
         self._key = key
         self._correction = Correction(clock)
         self._put_back_told = False
+        self._told_from: float | None = None
         self._check_at = clock.now() + FIRST_CHECK_S
         self._background = Background("watchman", self._run)
 
     def start(self) -> None:
         """Tell how long the hub was away, then look round until told to stop."""
-        self._tell_absence()
+        self._try(self._tell_absence)
         self._background.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
@@ -83,6 +84,7 @@ class Watchman:
     def _run(self) -> None:
         while self._background.pause(EVERY_S):
             self._try(self.follow_clock)
+            self._try(self._tell_absence)
             self._try(self.look_round)
             if self._clock.now() >= self._check_at:
                 self._check_at = self._clock.now() + CHECK_EVERY_S
@@ -97,9 +99,12 @@ class Watchman:
             logger.exception("alarms can't be judged")
 
     def _tell_absence(self) -> None:
-        down_from, up_at = self._health.down_from, self._health.started_at
-        if down_from is not None and up_at - down_from > 60 * self._config.hub_down_min:
-            self._try(lambda: self._alarms.note(absence(down_from, up_at), self._clock.now()))
+        down_from, back_at = self._health.down_from, self._health.back_at
+        if down_from is None or down_from == self._told_from:
+            return
+        if back_at - down_from > 60 * self._config.hub_down_min:
+            self._alarms.note(absence(down_from, back_at), self._clock.now())
+        self._told_from = down_from
 
     def follow_clock(self) -> None:
         """Go on by the machine's clock where that was set, or went on while the machine slept.
@@ -115,6 +120,7 @@ class Watchman:
             logger.warning("the machine's clock was put forward by %.1f s, and the hub's with it", apart_s)
             self._clock.follow()
             self._health.begin()
+            self._told_from = self._health.down_from  # what slept, or was wrong, is the machine
         elif not self._put_back_told:
             self._put_back_told = True
             logger.error("the machine's clock was put back by %.1f s: the hub is to be started again", -apart_s)
@@ -149,6 +155,6 @@ class Watchman:
             self._poke()
 
 
-def absence(down_from: float, up_at: float) -> Sign:
-    """The hub itself was not running."""
-    return Sign("hub_down", since=down_from, count=round(up_at), facts={"from": down_from, "to": up_at})
+def absence(down_from: float, back_at: float) -> Sign:
+    """The hub itself was not running, or had no database."""
+    return Sign("hub_down", since=down_from, count=round(back_at), facts={"from": down_from, "to": back_at})
