@@ -225,6 +225,7 @@ def test_a_lost_phone_is_a_matter_for_who_manages_people_or_sits_at_the_hub(site
     guard = Phone(site, Role.REVIEWER)
     path = f"/people/{guard.name}/second-step"
     assert guard.client.post(path).status_code == 403
+    assert site.somebody(Role.ADMIN).post(path).status_code == 403 and site.people.step_secret(guard.name)
     page = site.client.get(f"/people/{guard.name}").text
     assert path in page and "已开启登录第二步" in page
     assert site.client.post(path).status_code == 303 and site.people.step_secret(guard.name) is None

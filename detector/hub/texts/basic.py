@@ -18,7 +18,8 @@ ZH = {
     "login_unsaved": "登录已失效，刚才的操作没有保存。请重新登录后再做一次。",
     "login_hint": "第一次登录：用户名和密码在数据目录的 first-login.json 里。",
     "login_forgotten": "忘记密码",
-    "login_forgotten_ask": "请老板或管理员在“{people}”里点您的名字，再点“{reset}”，把一次性密码给您。",
+    "login_forgotten_ask": "请老板在“{people}”里点您的名字，再点“{reset}”，把一次性密码给您；"
+    "管理员和只看的账号，管理员也可以。",
     "login_forgotten_alone": "没有别人能帮忙时，在监控中心所在的电脑上运行：",
     "password_old": "现在的密码",
     "password_new": "新密码",
@@ -291,7 +292,8 @@ EN = {
     "login_unsaved": "Your login had ended, so what you just did was not saved. Log in, then do it again.",
     "login_hint": "First time: user and password are in first-login.json in the data folder.",
     "login_forgotten": "Password forgotten",
-    "login_forgotten_ask": "Ask an owner or admin for a one-time password: “{people}”, your name, “{reset}”.",
+    "login_forgotten_ask": "Ask an owner for a one-time password: “{people}”, your name, “{reset}”; an admin "
+    "can give one to admins and viewers.",
     "login_forgotten_alone": "Where nobody else can, run on the hub's machine:",
     "password_old": "Present password",
     "password_new": "New password",

@@ -138,7 +138,7 @@ ZH: dict[str, str] = {
     "code": "验证码",
     "code_title": "输入验证码",
     "code_text": "打开手机上的验证器，输入现在显示的 6 位数字。",
-    "code_hint": "手机丢了：输入一个恢复码。恢复码也没有：请老板或管理员在“人员”里取消。",
+    "code_hint": "手机丢了：输入一个恢复码。恢复码也没有：请老板在“人员”里取消；管理员和只看的账号，管理员也可以。",
     "code_wrong": "验证码不对，或已经用过；等下一个再试",
     "code_over": "验证码来得太晚或错得太多，请重新登录",
     "code_back": "重新输入密码",
@@ -383,7 +383,8 @@ EN: dict[str, str] = {
     "code": "Code",
     "code_title": "Enter the code",
     "code_text": "Open the authenticator on your phone and type the six digits that it shows now.",
-    "code_hint": "Phone lost: type a recovery code. Those as well: ask an owner or admin, under People.",
+    "code_hint": "Phone lost: type a recovery code. Those as well: ask an owner, under People; an admin can drop it "
+    "for admins and viewers.",
     "code_wrong": "The code is wrong, or was used before; wait for the next one",
     "code_over": "The code came too late or was wrong too often: log in again",
     "code_back": "Enter the password again",
