@@ -165,6 +165,7 @@ def run_restore(options: argparse.Namespace) -> int:
         )  # fmt: skip
     print(f"brought back into {config.data_dir}" + (f"; what was there is now {aside}" if aside else ""))
     print("edges send no alert twice: what they handed over after the backup was made is not in it")
+    print("people, tokens and boxes are let in as they were then: shut out anew whom you have shut out since")
     return 0
 
 

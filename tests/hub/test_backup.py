@@ -338,6 +338,7 @@ def test_the_commands_say_what_they_did(in_file: Kept, tmp_path: Path) -> None:
     assert refused.returncode == 1 and "--force" in refused.stderr and "Traceback" not in refused.stderr
     back = labelwatch("restore", file, "--config", tmp_path / "hub.yaml", "--force")
     assert back.returncode == 0 and "hub-data.before-" in back.stdout
+    assert "shut out anew whom you have shut out since" in back.stdout
 
 
 def test_without_a_driver_for_postgresql_the_command_to_get_it_is_told(
