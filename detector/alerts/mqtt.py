@@ -203,7 +203,7 @@ class MqttLink:
             Exception: Of whatever kind, when the connection is of no more use.
         """
         client = self._client(attempts.version)
-        self._handshake = Handshake()
+        self._handshake = Handshake(self._broker)
         try:
             client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
             self._handshake.wait(lambda: self._loop(client, POLL_S), self._ready.is_set, self._over)

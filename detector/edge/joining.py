@@ -151,7 +151,7 @@ def try_broker(config: EdgeConfig, broker: Broker, clock: Clock) -> None:
     """
     from paho.mqtt.enums import MQTTProtocolVersion
 
-    from detector.mqtt.connection import LinkError, client_for, run_once
+    from detector.mqtt.connection import CertificateError, LinkError, check_certificate, client_for, run_once
 
     where = f"the broker at {broker.host}:{broker.port}"
     name = f"labelwatch-join-{time.time_ns():x}"
@@ -166,6 +166,10 @@ def try_broker(config: EdgeConfig, broker: Broker, clock: Clock) -> None:
         client.disconnect()
     except LinkError as error:
         words = f"{where} closed the connection: it wants a certificate or password that this box lacks"
+        try:
+            check_certificate(broker)
+        except CertificateError as refused:
+            words = f"{where}: {refused}"
         raise NotJoined(words) from error
     except (OSError, ssl.SSLError) as error:
         raise NotJoined(f"{where} can't be reached: {error}") from error

@@ -7,6 +7,8 @@ callback can kill a thread unseen, and MQTT 3.1.1 for brokers that don't know 5.
 from __future__ import annotations
 
 import secrets
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,8 +23,19 @@ from detector.errors import LabelwatchError
 
 CONNECT_S = 3.0
 SHORTEST_BACK_OFF_S = 1.0
+LISTEN_S = 1.0  # so long a broker that lets us in may say nothing
 STEADY_S = 10.0  # a connection that broke earlier is a failure like any other
 LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
+# How OpenSSL names what the broker's end says of our certificate.
+REFUSALS = {
+    "CERTIFICATE_REVOKED": "it was revoked",
+    "CERTIFICATE_EXPIRED": "it has expired, or the broker's clock is wrong",
+    "UNKNOWN_CA": "it is of an authority that the broker doesn't know",
+    "DECRYPT_ERROR": "it is of an authority that the broker doesn't know",  # of that name it knows another
+    "CERTIFICATE_REQUIRED": "there is none",
+    "BAD_CERTIFICATE": "it is malformed, or not valid yet by the broker's clock",
+    "CERTIFICATE_UNKNOWN": "the broker can make nothing of it",
+}
 
 
 class LinkError(LabelwatchError):
@@ -36,10 +49,19 @@ class HandshakeError(LinkError):
     """
 
 
-class Handshake:
-    """The beginning of one connection, from CONNECT until the broker lets us subscribe."""
+class CertificateError(LinkError):
+    """The broker doesn't let our certificate in."""
 
-    def __init__(self) -> None:
+
+class Handshake:
+    """The beginning of one connection, from CONNECT until the broker lets us subscribe.
+
+    Args:
+        broker: Asked once more what was wrong, when it hung up without an answer.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self._answered = False
 
     def answer(self, reason: ReasonCode) -> None:
@@ -56,6 +78,7 @@ class Handshake:
         """Take steps until it is done; one that tells of something true gives the broker more time.
 
         Raises:
+            CertificateError: The broker hung up since it doesn't let our certificate in.
             HandshakeError: The connection broke before the broker answered.
             LinkError: It is over, or the broker does not answer.
         """
@@ -67,6 +90,7 @@ class Handshake:
             except Exception as error:
                 if self._answered:
                     raise
+                check_certificate(self._broker)
                 raise HandshakeError(error) from error
             if is_over() or time.monotonic() > deadline:
                 raise LinkError("the broker does not answer")
@@ -153,6 +177,34 @@ def client_for(
             keyfile=str(broker.key_file) if broker.key_file else None,
         )
     return client
+
+
+def check_certificate(broker: Broker) -> None:
+    """Find out whether a broker hangs up on account of our certificate, where it has just hung up.
+
+    Of TLS 1.3 it says so after the handshake, when paho has sent CONNECT already, by which that word is mostly lost.
+
+    Raises:
+        CertificateError: It does; the text says what is wrong with it.
+    """
+    if broker.ca_file is None:
+        return
+    try:
+        context = ssl.create_default_context(cafile=broker.ca_file)
+        if broker.cert_file is not None:
+            context.load_cert_chain(broker.cert_file, broker.key_file)
+        with (
+            socket.create_connection((broker.host, broker.port), CONNECT_S) as plain,
+            context.wrap_socket(plain, server_hostname=broker.host) as encrypted,
+        ):
+            encrypted.settimeout(LISTEN_S)
+            encrypted.recv(1)
+    except ssl.SSLError as error:
+        name = str(error.reason).rpartition("ALERT_")[2]
+        if name in REFUSALS:
+            raise CertificateError(f"the broker refuses our certificate: {REFUSALS[name]}") from error
+    except OSError:  # it is gone, or waits for us to speak: then it was something else
+        pass
 
 
 def run_once(client: Client, timeout_s: float) -> None:

@@ -34,6 +34,7 @@ from detector.config import Broker
 from detector.credentials.authority import key_pem
 from detector.credentials.certs import SHIPPED, make_certificates, revoke_edge, sign_edge
 from detector.mqtt.broker import free_port
+from detector.mqtt.connection import CertificateError, check_certificate
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -326,6 +327,45 @@ def test_without_a_good_certificate_nobody_comes_in(broker: Shipped, tmp_path: P
         stranger = ssl.create_default_context()
         with socket.create_connection(("127.0.0.1", broker.port)) as plain:
             stranger.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_whoever_is_kept_out_for_a_certificate_is_told_what_is_wrong_with_it(broker: Shipped, tmp_path: Path) -> None:
+    ca = broker.folder / "hub" / "ca.crt"
+    make_certificates(tmp_path / "others", ["broker.lan"], [ONE], time.time())
+
+    def wrong(folder: Path | None) -> str:
+        files = {} if folder is None else {"cert_file": folder / "client.crt", "key_file": folder / "client.key"}
+        try:
+            check_certificate(Broker(port=broker.port, ca_file=ca, **files))
+        except CertificateError as error:
+            return str(error)
+        return ""
+
+    assert wrong(issued(broker.folder, tmp_path / "good")) == ""
+    assert "it has expired" in wrong(issued(broker.folder, tmp_path / "expired", now=time.time() - 5 * 365 * 86400))
+    assert "not valid yet" in wrong(issued(broker.folder, tmp_path / "early", now=time.time() + 5 * 86400))
+    assert "an authority that the broker doesn't know" in wrong(tmp_path / "others" / "edges" / ONE)
+    assert "there is none" in wrong(None)
+
+
+def test_the_log_of_a_revoked_box_says_so_and_says_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broker, key = Shipped(tmp_path), Ed25519PrivateKey.generate()
+    assert revoke_edge(broker.folder, "north", "box-1") == 1
+    broker.start()
+    files = broker.files(ONE)
+    where = Broker(
+        port=broker.port, ca_file=files / "ca.crt", cert_file=files / "client.crt", key_file=files / "client.key"
+    )
+    outbox = Outbox(tmp_path / "outbox.db", key, clock=SystemClock())
+    link = MqttLink(outbox, wire.Topics("north", "box-1"), where, SystemClock(), key)
+    try:
+        link.start()
+        assert soon(lambda: "the broker refuses our certificate: it was revoked" in caplog.text)
+        assert not soon(lambda: len(caplog.messages) > 1, 5.0)
+    finally:
+        link.stop()
+        outbox.close()
+        broker.kill()
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ class Ingest:
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         client = self._client(version)
-        self._handshake = Handshake()
+        self._handshake = Handshake(self._broker)
         self._inbox = []
         try:
             self._connect(client)

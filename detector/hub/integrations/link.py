@@ -164,7 +164,7 @@ class Link:
         self._left: set[str] = set()
         self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
         self._ready = self._cleared = False
-        self._handshake = Handshake()
+        self._handshake = Handshake(self._broker)
         self._looked_at = self._born_at = self._left_at = float("-inf")
 
     def _session(self, version: MQTTProtocolVersion) -> None:
