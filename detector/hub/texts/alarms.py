@@ -27,7 +27,7 @@ ZH: dict[str, str] = {
     "alarm_dead": "边缘设备 {name} 有 {n} 条告警或录像一直被拒收，已搁置",
     "alarm_do_dead": "内容还在那台设备上。请联系安装人员查看原因。",
     "alarm_lost": "边缘设备 {name} 缺 {n} 条告警，不知去向",
-    "alarm_do_lost": "编号不连续，设备也没说丢弃过。请联系安装人员。",
+    "alarm_do_lost": "编号不连续，设备也没说丢弃过。如果恢复过备份，就是备份之后送来的那些；否则请联系安装人员。",
     "alarm_edge_store": "边缘设备 {name} 的存储损坏过 {n} 次，已另存，工作继续",
     "alarm_do_edge_store": "损坏时还没送出的告警可能没了。磁盘可能要坏，请联系安装人员更换。",
     "alarm_edge_disk": "边缘设备 {name} 磁盘快满了，只剩 {free} GB（{percent}%）",
@@ -53,7 +53,8 @@ ZH: dict[str, str] = {
     "alarm_hub_disk": "监控中心磁盘快满了，只剩 {free} GB（{percent}%）",
     "alarm_do_hub_disk": "满了以后收不下新的录像和告警。请清理磁盘，或缩短录像保留天数。",
     "alarm_broker_lost": "监控中心连不上消息服务器",
-    "alarm_do_broker_lost": "现在收不到任何边缘设备的消息；告警在各设备上等着，不会丢。请检查消息服务器是否在运行。",
+    "alarm_do_broker_lost": "现在收不到任何边缘设备的消息；告警在各设备上等着，不会丢。"
+    "请检查消息服务器是否在运行；在运行的话，看监控中心日志里的原因。",
     "why_rows": "条数已满",
     "why_bytes": "容量已满",
     "why_age": "太久没送达",
@@ -102,7 +103,8 @@ EN: dict[str, str] = {
     "Edge box {name} gave up {n} alerts or clips that are always refused",
     "alarm_do_dead": "They are kept on that box. Ask the installer to find out why.",
     "alarm_lost": "{n} alert of edge box {name} is missing|{n} alerts of edge box {name} are missing",
-    "alarm_do_lost": "Its numbers have gaps, and it does not say that it dropped any. Ask the installer.",
+    "alarm_do_lost": "Its numbers have gaps, and it does not say that it dropped any. If a backup was brought back, "
+    "they are those that came after it was made; else ask the installer.",
     "alarm_edge_store": "The store of edge box {name} was corrupt {n} time; it is set aside and work goes on|"
     "The store of edge box {name} was corrupt {n} times; it is set aside and work goes on",
     "alarm_do_edge_store": "Alerts that had not been sent by then may be gone. The disk may be failing: have it "
@@ -138,7 +140,7 @@ EN: dict[str, str] = {
     "days.",
     "alarm_broker_lost": "The hub can't reach the broker",
     "alarm_do_broker_lost": "No edge box can be heard now; alerts wait there and are not lost. Check whether the "
-    "broker is running.",
+    "broker is running; if it is, the hub's log says what keeps the hub out.",
     "why_rows": "too many",
     "why_bytes": "too large",
     "why_age": "not delivered for too long",
