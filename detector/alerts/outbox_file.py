@@ -18,7 +18,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from detector import __version__
 from detector.clock import Clock, iso
 from detector.errors import StoreError
 
@@ -276,7 +275,7 @@ class OutboxFile:
                 raise _corrupt(found)
             version = self.one("PRAGMA user_version")
             if version > VERSION:
-                told = f"the outbox {self._path} was made by a newer labelwatch than {__version__}"
+                told = f"the outbox {self._path} was made by a newer labelwatch than this one"
                 raise StoreError(f"{told}: start that version; nothing in it is touched")
             self._db.executescript(SCHEMA)
             if "phase" not in {row[1] for row in self.query("PRAGMA table_info(alerts)")}:
