@@ -79,6 +79,31 @@ def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone
         ("20261101/gate/99-26-13.mkv", Named(None)),
         ("20261101/10.10.10.21_0001.mkv", Named(None)),
         ("gate_20261101_092613.mkv", Named(NINE, series="./gate_")),
+        ("2026-11-01/cam-03_09-26-13.mp4", Named(NINE, series="/cam-03_")),
+        ("20261101/大门 09.26.13-09.30.00.mp4", Named(NINE, series="/大门 ")),
+        ("2026-11-01/gate_26-11-01.mp4", Named(None)),  # the day again, in one order or another
+        ("2026-11-01/gate_01-11-26.mp4", Named(None)),
+        ("2026-11-01/gate_11-01-26.mp4", Named(None)),
+        ("2026-11-01/gate-03-09-26-13.mp4", Named(None)),
+        ("2026-11-01/A09-26-13.mp4", Named(None)),
+        ("2026-11-01/gate 10.10.10.21.mp4", Named(None)),
+        (
+            "axis-ACCC8E012345/20261101/09/20261101_092613_5D3B/20261101_09/20261101_092613_6AF2.mkv",
+            Named(NINE, "ACCC8E012345"),
+        ),
+        (
+            "20261101_092500_5D3B_ACCC8E012345/20261101_09/20261101_092613_6AF2.mkv",
+            Named(NINE, "ACCC8E012345"),
+        ),
+        ("20261101/gate/20261101_092613_tp00012.mp4", Named(NINE, series="/gate/")),
+        (
+            "2026-11-01/RecM01_20261101_092613_093000_6D28808_1A468F9.mp4",
+            Named(NINE, series="/RecM01_"),
+        ),
+        (
+            "2026-11-01/RecM01_DST20261101_092613_093000_0_800_800_033C820000_61B6F0.mp4",
+            Named(NINE, series="/RecM01_"),
+        ),
     ],
 )
 def test_known_recorders_say_beginning_and_camera(path: str, named: Named) -> None:

@@ -129,6 +129,24 @@ def test_a_recorder_s_camera_is_one_camera_in_the_folders_of_all_days(tmp_path: 
             id="the channel in a folder",
         ),
         pytest.param(
+            ["2026-11-05/gate_08-00-00.mp4", "2026-11-06/gate_09-00-00.mp4", "2026-11-06/dock_08-00-00.mp4"],
+            {"gate": 2, "dock": 1},
+            id="the time after the camera, below a folder with the date",
+        ),
+        pytest.param(
+            ["20261105/20261105_080000_tp00012.mp4", "20261106/20261106_080000_tp00013.mp4"],
+            {"{folder}": 2},
+            id="a number of the file after the time",
+        ),
+        pytest.param(
+            [
+                "Mp4/RecM01_20261105_080000_080100_6D28808_1A468F9.mp4",
+                "Mp4/RecM01_20261106_080000_080100_6D28808_1B4.mp4",
+            ],
+            {"RecM01": 2},
+            id="flags and the size after the time",
+        ),
+        pytest.param(
             ["2026-11-05/01/c_20261105_0900.mp4", "2026-11-05/02/c_20261105_0900.mp4"],
             {"01/c": 1, "02/c": 1},
             id="a number that may be an hour or a channel",
@@ -139,6 +157,7 @@ def test_files_that_differ_in_date_and_time_alone_are_of_one_camera(
     names: list[str], cameras: dict[str, int], tmp_path: Path
 ) -> None:
     found = sessions(files(tmp_path, *names), config(), None)
+    cameras = {name.format(folder=tmp_path.name): number for name, number in cameras.items()}
     assert {session.camera.title: len(session.pieces) for session in found} == cameras
     assert all(piece.known_by == "name" for session in found for piece in session.pieces)
 

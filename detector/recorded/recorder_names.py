@@ -1,8 +1,8 @@
 """What a recorder's file names say: a path enters; when the recording begins, and of which camera it is, leave.
 
 Read are the schemes of the recorders most found in warehouses, a date with a time of day anywhere in a name, and a time
-of day alone below a folder with the date; for the rest a pattern is given (`Pattern`). Recorders write local time,
-unless a scheme is known for UTC.
+of day that a name begins or ends with below a folder with the date; for the rest a pattern is given (`Pattern`).
+Recorders write local time, unless a scheme is known for UTC.
 """
 
 from __future__ import annotations
@@ -40,14 +40,24 @@ _STAMP = re.compile(
     r"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,2}(\d\d)[-_.:]?(\d\d)(?:[-_.:]?(\d\d)(?:[-_.]?\d{3})?)?(?!\d)"
 )
 _CLOCK = r"\d\d[-_.:]?\d\d[-_.:]?\d\d"
-# What differs from file to file of one camera: the stamp, until when, and the S and E before both.
-_STAMPED = re.compile(rf"(?:(?<=_)[SE])?{_STAMP.pattern}(?:(?:-\d{{4}}|[-_]{_CLOCK})(?!\d))?")
+# What differs from file to file of one camera: the stamp, until when, and the S and E before both. TP-Link counts its
+# files (…_tp00012); Reolink writes summer time before the stamp, and flags and the size after it.
+_STAMPED = re.compile(
+    r"(?<=Rec[MS]\d\d_)(?:DST)?20\d{6}_\d{6}_\d{6}(?:_[0-9A-F]+)+$"
+    rf"|(?:(?<=_)[SE])?{_STAMP.pattern}(?:(?:-\d{{4}}|[-_]{_CLOCK})(?!\d)|_tp\d{{5}}$)?"
+)
 _DATE = re.compile(r"(?<!\d)20\d\d([-_./]?)\d\d\1\d\d(?:[-_]?\d\d)?(?!\d)")
 # A folder's date, and a name that begins with the time of day: 2026-11-01/gate/09-26-13, gate/20261101/092613-093000.
 # Six digits alone may be a counter.
+_IN_FOLDER = r"(?<!\d)(?P<Y>20(?P<y>\d\d))[-_.]?(?P<m>\d\d)[-_.]?(?P<d>\d\d)(?!\d)[^/]*/(?:[^/]+/){0,2}"
 _BELOW_DATE = re.compile(
-    r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)[^/]*/(?:[^/]+/){0,2}"
-    rf"(?=\d\d[-_.:]|\d{{6}}[-_]\d{{6}})(\d\d)[-_.:]?(\d\d)[-_.:]?(\d\d)(?:[-_]{_CLOCK})?(?![-_.:]?\d)(?P<rest>[^/]*)$"
+    rf"{_IN_FOLDER}(?=\d\d[-_.:]|\d{{6}}[-_]\d{{6}})(?P<H>\d\d)[-_.:]?(?P<M>\d\d)[-_.:]?(?P<S>\d\d)"
+    rf"(?:[-_]{_CLOCK})?(?![-_.:]?\d)(?P<rest>[^/]*)$"
+)
+# A name that ends with it: 2026-11-01/cam-03_09-26-13. It is no time where it says the folder's day again.
+_ENDS_BELOW_DATE = re.compile(
+    rf"{_IN_FOLDER}(?P<rest>[^/]*[_ ])(?!(?:(?P=d)[-.](?P=m)|(?P=m)[-.](?P=d))[-.](?P=y))"
+    r"(?P<H>\d\d)(?P<between>[-.:])(?P<M>\d\d)(?P=between)(?P<S>\d\d)(?:[-_ ]\d\d(?:(?P=between)\d\d){2})?$"
 )
 _START = r"(?P<start>20\d{12})"
 _MORE = r"(?:[_-][^/]*)?"
@@ -64,6 +74,8 @@ _SCHEMES = tuple(
             rf"(?P<camera>(?i:ch|channel|cam|camera)[ _-]?\d+)_{_START}(?:\d{{3}})?{_MORE}$",
             # A Dahua disk or its FTP: 2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0]
             rf"{_DAY}/(?P<camera>[^/]+)/(?:[^/]+/){{0,2}}(?P<H>\d\d)\.(?P<M>\d\d)\.(?P<S>\d\d)-(?P<to>\d\d\.\d\d\.\d\d)(?:\[[^/]*)?$",
+            # An Axis camera's card: …/20261101_092613_5D3B_ACCC8E012345/20261101_09/20261101_092613_6AF2
+            rf"(?:axis-|_[0-9A-F]{{4}}_)(?P<camera>[0-9A-F]{{12}})/(?:[^/]+/)*{_DAY}_(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)_[0-9A-F]{{4}}$",
             # Frigate keeps UTC: 2026-11-01/09/gate/26.13
             rf"{_DAY}/(?P<utcH>\d\d)/(?P<camera>[^/]+)/(?P<M>\d\d)\.(?P<S>\d\d)$",
             # Xiaomi: 2026110109/26M13S_1793525173; the clock's own time is without doubt
@@ -93,10 +105,10 @@ def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
     for match in _STAMP.finditer(path.stem):
         if (at := _when([int(part or 0) for part in match.groups()], local)) is not None:
             return Named(at, series=_series(path.parent.as_posix(), _STAMPED.sub("", path.stem)))
-    if match := _BELOW_DATE.search(text):
-        *parts, rest = match.groups()
-        if (at := _when([int(part) for part in parts], local)) is not None:
-            return Named(at, series=_series(path.parent.as_posix(), rest))
+    for form in (_BELOW_DATE, _ENDS_BELOW_DATE):
+        match = form.search(text)
+        if match and (at := _when([int(match[part]) for part in "YmdHMS"], local)) is not None:
+            return Named(at, series=_series(path.parent.as_posix(), match["rest"]))
     return Named(None)
 
 
