@@ -67,6 +67,13 @@ def test_what_is_no_recording_is_named_with_the_reason(tmp_path: Path) -> None:
     }
 
 
+def test_whatever_recorders_write_is_footage_also_what_is_not_read_here(tmp_path: Path) -> None:
+    for name in ("1.ps", "2.vob", "3.3gp", "4.HEVC", "5.avc", "6.asf", "7.wmv"):
+        put_one(tmp_path / name, name)
+    found = gather([tmp_path])
+    assert len(found.files) == 7 and not found.passed
+
+
 def test_the_same_recording_under_two_names_is_read_once(tmp_path: Path) -> None:
     long = "x" * 4_000_000
     put_one(tmp_path / "a.mp4", long + "1" + long)

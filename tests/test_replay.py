@@ -537,6 +537,27 @@ def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done
     assert "All recordings were seen" not in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_files_that_by_their_names_are_no_videos_are_counted_by_kind(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "footage", tmp_path / "out"
+    make_video(folder / "gate_20261101_0926.mkv", seconds=2, fps=5)
+    command = ["replay", str(folder), "--config", str(config_file), "--out", str(out)]
+    assert main(command) == 0
+    assert "not looked at" not in capsys.readouterr().err
+    for name in ("gate_20261101_0927.mp4.part", "a.jpg", "b.jpg", "index"):
+        (folder / name).write_text(name)
+    assert main(command) == 0
+    told = "4 files that by their names are no videos were not looked at (.jpg 2, .part 1, index 1)"
+    assert told in capsys.readouterr().err
+    make_video(folder / "gate_20261101_0928.asf", codec="mpeg4", form="asf")
+    assert main(command) == 1
+    assert "gate_20261101_0928.asf: its format, Windows Media, isn't read here" in capsys.readouterr().err
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert_said_in_chinese(summary)
+    assert "All recordings were seen" not in (out / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("to", "jobs"), [("nowhere.mkv", 1), ("link.mkv", 1), ("link.mkv", 2)])
 def test_a_link_to_no_recording_is_named_and_the_rest_is_done(
     to: str, jobs: int, glancing: EdgeConfig, tmp_path: Path

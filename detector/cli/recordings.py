@@ -136,6 +136,8 @@ def run_replay(options: argparse.Namespace) -> int:
         number = "one of them is" if later == 1 else f"{later} of them are"
         told = "not to be had just now, by the disk or the network"
         print(f"labelwatch: {number} {told}: the same command with --resume tries again", file=sys.stderr)
+    if aside := _not_videos(summary):
+        print(f"labelwatch: {one_line(aside)}: see the end of the report", file=sys.stderr)
     strange = [one_line(camera["title"]) for camera in summary["cameras"] if not camera["configured"]]
     if strange:
         others = f" and {len(strange) - FEW} more" if len(strange) > FEW else ""
@@ -160,6 +162,19 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: {one_line(name)}: {told}", file=sys.stderr)
     code = _publish(options, config, summary) if options.publish else FINE
     return FAILED if summary["unreadable"] else code
+
+
+def _not_videos(summary: dict[str, Any]) -> str:
+    """How many files were left aside by their names, and of which kinds: among them may be what a recorder wrote."""
+    names = [Path(one["file"]) for one in summary["passed_over"] if one["why"].endswith("not that of a video file")]
+    kinds = [f"{kind} {n}" for kind, n in Counter(path.suffix or path.name for path in names).most_common()]
+    others = f" and {len(kinds) - FEW} more kinds" if len(kinds) > FEW else ""
+    number = (
+        "one file that by its name is no video was"
+        if len(names) == 1
+        else (f"{len(names)} files that by their names are no videos were")
+    )
+    return f"{number} not looked at ({', '.join(kinds[:FEW])}{others})" if names else ""
 
 
 def _seen_once(summary: dict[str, Any]) -> Iterator[str]:

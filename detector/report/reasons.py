@@ -14,6 +14,10 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"the file is empty \(zero bytes\)", "空文件（0 字节）"),
     (r"not a video file", "不是视频文件"),
     (
+        r"its format, Windows Media, isn't read here: export it as MP4 or MKV",
+        "不支持 Windows Media 格式：请导出为 MP4 或 MKV",
+    ),
+    (
         r"truncated: its index \(moov\) is missing; the recorder was probably cut off while writing",
         "文件不完整：缺少索引（moov），多半是录像机写到一半被中断",
     ),

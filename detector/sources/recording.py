@@ -24,13 +24,15 @@ from detector.sources.video import LONGEST_S, OnPacket, Step, Video
 from detector.values import Frame
 
 SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".dav"}
-    | {".h264", ".264", ".h265", ".265"}
+    {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ps", ".vob"}
+    | {".flv", ".dav", ".h264", ".264", ".avc", ".h265", ".265", ".hevc"}
+    | {".asf", ".wmv"}  # not read, but footage all the same: it is told that nobody saw it
 )
 
 
 Changed = Callable[[Frame], bool]
 
+ASF = bytes.fromhex("3026b2758e66cf11")  # what Windows Media files begin with
 SAME_S = 0.001  # times of one picture differ by rounding only
 PASSED_S = 1.0  # pictures aren't reordered by more
 
@@ -317,6 +319,8 @@ def _why_unreadable(path: Path) -> str:
         file.read()  # where the disk fails, FFmpeg may take what isn't given back for missing
     if head[4:8] == b"ftyp":
         return "truncated: its index (moov) is missing; the recorder was probably cut off while writing"
+    if head.startswith(ASF):
+        return "its format, Windows Media, isn't read here: export it as MP4 or MKV"
     return "not a video file"
 
 

@@ -147,6 +147,10 @@ def truncated(path: Path) -> Path:
     return path
 
 
+def windows_media(path: Path) -> Path:
+    return make_video(path, codec="mpeg4", form="asf")
+
+
 def empty(path: Path) -> Path:
     path.touch()
     return path
@@ -169,6 +173,7 @@ def folder(path: Path) -> Path:
         (empty, "empty"),
         (text, "not a video file"),
         (noise, "not a video file"),
+        (windows_media, "Windows Media, isn't read here: export it as MP4"),
         (truncated, r"truncated.*moov"),
         (make_sound, "no video stream"),
         (folder, "is a folder"),
