@@ -569,6 +569,9 @@ def test_a_link_to_no_recording_is_named_and_the_rest_is_done(
     summary = replay([folder], glancing, tmp_path / "out", jobs=jobs)
     assert [Path(item["file"]).name for item in summary["unreadable"]] == ["link.mkv"]
     assert_said_in_chinese(summary)
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "2026-11-01" in report and "1970" not in report  # nobody knows its day
+    assert "Not in the configuration" not in report  # nor was it watched
     assert summary["hours_covered"] == pytest.approx(4 / 3600, abs=1e-4)
 
 

@@ -138,7 +138,8 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: {number} {told}: the same command with --resume tries again", file=sys.stderr)
     if aside := _not_videos(summary):
         print(f"labelwatch: {one_line(aside)}: see the end of the report", file=sys.stderr)
-    strange = [one_line(camera["title"]) for camera in summary["cameras"] if not camera["configured"]]
+    seen = [camera for camera in summary["cameras"] if camera["size"]]
+    strange = [one_line(camera["title"]) for camera in seen if not camera["configured"]]
     if strange:
         others = f" and {len(strange) - FEW} more" if len(strange) > FEW else ""
         told = "watched as one storage zone, by the default policy"

@@ -16,6 +16,7 @@ from detector.recorded.recorder_names import Named, Pattern, read_name
 # How it is known when a file begins, where that is hardly known: copying changes a file's date.
 FILE_DATE = "file date"
 VAGUE = "file before, of unknown length"
+UNDATED = "nothing"  # it isn't there
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _begin(path: Path, name: Named) -> tuple[float, str]:
     try:  # its date is that of its last byte
         return float(round(path.stat().st_mtime - (promised_s(path) or 0.0))), FILE_DATE
     except OSError:
-        return 0.0, "nothing"  # a link to nothing, or gone by now: reading it will say so, and the rest is done
+        return 0.0, UNDATED  # a link to nothing, or gone by now: reading it will say so, and the rest is done
 
 
 def apart(files: Sequence[tuple[Path, Camera]], known: Sequence[Camera]) -> list[tuple[Path, Camera]]:

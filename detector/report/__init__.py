@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from detector.clock import unix
 from detector.config import EdgeConfig
-from detector.recorded.recordings import FILE_DATE, VAGUE
+from detector.recorded.recordings import FILE_DATE, UNDATED, VAGUE
 from detector.recorded.spots import shown
 from detector.report import tables
 from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
@@ -111,7 +111,7 @@ def write_report(
         unreadable=[item for item in summary["unreadable"] if item["file"] not in aside],
         blind=blind,
         dated=dated,
-        strange=[camera["title"] for camera in summary["cameras"] if not camera["configured"]],
+        strange=[camera["title"] for camera in summary["cameras"] if camera["size"] and not camera["configured"]],
         after=after,
         missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far or twice),
         glanced_h=glanced_h,
@@ -139,7 +139,8 @@ def _every_day(
     hours: defaultdict[date, float] = defaultdict(float)
     for row in watched:
         hours[row.day] += row.hours
-    unread = Counter(days.of(unix(file["start"]))[0] for file in recordings if "unreadable" in file)
+    dated = [file for file in recordings if "unreadable" in file and file["start_known_by"] != UNDATED]
+    unread = Counter(days.of(unix(file["start"]))[0] for file in dated)
     return [Day(day, found.get(day, Sum()), hours[day], unread[day]) for day in sorted({*hours, *found, *unread})]
 
 
