@@ -9,6 +9,8 @@ import os
 import random
 import resource
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
@@ -464,6 +466,17 @@ def test_a_replay_that_is_killed_at_any_moment_goes_on_from_there_and_finds_the_
     assert evidence(out) == evidence(whole), story
     assert finished.items() <= finished_work(out).items(), f"nothing finished is done again: {story}"
     assert len(finished_work(out)) == pieces
+
+
+def test_whoever_stops_a_replay_is_told_how_it_goes_on(tmp_path: Path) -> None:
+    footage, config, out = make_footage(tmp_path / "footage"), write_config(tmp_path), tmp_path / "out"
+    running = begin(footage, config, out)
+    while running.poll() is None and not finished_work(out):
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate()[1].decode().splitlines()
+    assert running.returncode == 130
+    assert said[-1].startswith("labelwatch: stopped") and str(out) in said[-1] and "--resume goes on" in said[-1]
 
 
 def assert_said_in_chinese(summary: dict[str, Any]) -> None:

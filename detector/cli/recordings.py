@@ -108,13 +108,18 @@ def run_replay(options: argparse.Namespace) -> int:
     start = time_of("--start", options.start, ZoneInfo(options.timezone or config.timezone))
     pattern = Pattern(options.pattern) if options.pattern else None
     crew = _cluster(options)
-    with replay_progress() as (expect, progress, say):
-        summary = replay(
-            options.paths, config, options.out,
-            start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
-            crew=crew, keep_looks=options.keep_looks, fast_scan=options.fast_scan,
-            expect=expect, progress=progress, say=say,
-        )  # fmt: skip
+    try:
+        with replay_progress() as (expect, progress, say):
+            summary = replay(
+                options.paths, config, options.out,
+                start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
+                crew=crew, keep_looks=options.keep_looks, fast_scan=options.fast_scan,
+                expect=expect, progress=progress, say=say,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        told = f"stopped: files seen to their end are kept in {options.out}: the same command with --resume goes on"
+        print(f"labelwatch: {told}", file=sys.stderr)
+        raise
     if options.json and not options.publish:
         print(json.dumps(summary, ensure_ascii=False))
     elif not options.json:
