@@ -84,6 +84,26 @@ def test_a_recorder_s_files_belong_to_the_camera_that_names_them() -> None:
     assert camera_of(Path("NVR_ch12_main.dav"), [gate, dock, bulk], Named(None)).name == "NVR_ch12_main"
 
 
+@pytest.mark.parametrize(
+    ("path", "camera"),
+    [
+        ("东区 3 号机_20261101092613_20261101093000_6834523.mp4", "cam3"),
+        ("东区 3 号机_20261101_0926.mp4", "cam3"),
+        ("东区 3 号机.mp4", "cam3"),
+        ("东区 3 号机/2026-11-01/09-26-13.mp4", "cam3"),
+        ("cam2/东区 3 号机_20261101_0926.mp4", "cam2"),
+        ("东区 3 号机后面_20261101_0926.mp4", None),
+        ("东区 3 号机/后门_20261101_0926.mp4", None),
+        ("大门_20261101_0926.mp4", None),
+    ],
+)
+def test_a_file_may_bear_the_title_that_one_camera_alone_has(path: str, camera: str | None) -> None:
+    titles = {"cam1": "大门", "cam2": "大门", "cam3": "东区 3 号机"}
+    cameras = [Camera(name=name, title=title, source="rtsp://h/1") for name, title in titles.items()]
+    found = camera_of(Path(path), cameras, read_name(Path(path), "UTC"))
+    assert (found.name if found in cameras else None) == camera
+
+
 def test_a_recorder_s_camera_is_one_camera_in_the_folders_of_all_days(tmp_path: Path) -> None:
     paths = files(
         tmp_path,

@@ -48,9 +48,10 @@ def camera_of(path: Path, cameras: Sequence[Camera], named: Named) -> Camera:
     """The camera of a file, of which its name says what it says.
 
     That is the one whose source it is or lies in, or one of whose `recordings` its path fits, or that is called as the
-    recorder calls it, or as one of its folders, or whose name its name starts with; otherwise a new camera, named as
-    the recorder names it or else by the file's stem without date and time, or by its folder where nothing is left, with
-    one whole-frame zone and the default policy.
+    recorder calls it, or as one of its folders, or whose name its name starts with. Otherwise it is called as the
+    recorder calls it, or else by the file's stem without date and time, or by its folder where nothing is left: that
+    may be the title of a camera, which no other has; or it is a new one, with one whole-frame zone and the default
+    policy.
     """
     resolved = Path(os.path.realpath(path))  # unlike `resolve`, it bears a link that leads to itself
     for camera in cameras:
@@ -68,6 +69,8 @@ def camera_of(path: Path, cameras: Sequence[Camera], named: Named) -> Camera:
         return max(begun, key=lambda camera: len(camera.name))
     series = os.path.realpath(named.series) if named.series is not None else None
     title = named.camera or _title(series) or path.stem
+    if len(titled := [camera for camera in cameras if camera.title == title]) == 1:
+        return titled[0]
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-._")[:64] or "recording"
     # As the recorder's it is the same camera in every folder, one a day maybe; overlaps are told. Names of another
     # encoding look alike as text, so here they are written out.
