@@ -34,7 +34,7 @@ from detector.recorded.judges import JUDGED
 from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import look_at, task_of
 from detector.recorded.recorder_names import Named, read_name
-from detector.recorded.recordings import Session, camera_of, sessions
+from detector.recorded.recordings import FILE_DATE, Session, camera_of, sessions
 from detector.replay import replay
 from detector.report.reasons import in_chinese
 from detector.sources.recording import Recording
@@ -299,6 +299,18 @@ def test_a_file_that_only_its_date_tells_of_is_named_as_such(
     assert "one file, such as" in (said := capsys.readouterr().err) and "--pattern" in said
     assert main([*command, "--pattern", "%Y%m%d/%H%M%S"]) == 0
     assert "such as" not in capsys.readouterr().err
+
+
+def test_files_that_were_dated_anew_by_copying_are_all_seen_one_after_the_other(
+    glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    for n in range(3):
+        clip = make_video(tmp_path / "gate" / f"{n}.mkv", seconds=6 + n, fps=5)
+        os.utime(clip, (1_700_000_000 + n, 1_700_000_000 + n))
+    summary = replay([tmp_path / "gate"], glancing, tmp_path / "out")
+    assert summary["hours_covered"] * 3600 == pytest.approx(6 + 7 + 8, abs=0.1)
+    assert summary["overlaps"] == [] and summary["gaps"] == []
+    assert {file["start_known_by"] for file in summary["recordings"]} == {FILE_DATE}
 
 
 def test_hours_that_cant_be_read_are_counted_by_the_name_where_the_file_says_nothing(

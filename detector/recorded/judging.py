@@ -19,7 +19,7 @@ from detector.machine.progress import Step
 from detector.recorded.ledgers import CameraResult, write_ledger
 from detector.recorded.look_files import FileLooks, Read
 from detector.recorded.looking import size_of
-from detector.recorded.recordings import VAGUE, Piece, Session
+from detector.recorded.recordings import FILE_DATE, VAGUE, Piece, Session
 from detector.recorded.sink import ReplaySink, record
 from detector.sources.pacing import first_is_due
 from detector.values import Frame, Look
@@ -184,7 +184,9 @@ class _FileTimes:
 
     def add(self, piece: Piece, read: Read) -> float | None:
         """When the next file begins, Unix seconds; `None` where it shows nothing that comes after those before it."""
-        start_at = piece.start_at if piece.start_at is not None else self._next_at
+        start_at = piece.start_at
+        if start_at is None or (piece.known_by == FILE_DATE and self._shows_again(start_at, read.seconds)):
+            start_at = self._next_at
         self.files.append(_file(self._camera, piece, start_at, read, vague=self._vague))
         length_s = read.seconds if read.decoded else _said_s(piece, read)
         self._next_at = max(start_at + length_s, self._next_at)
@@ -199,6 +201,10 @@ class _FileTimes:
         self.covered_s += ends_at - (start_at if before is None else max(start_at, before))
         self._seen_until = ends_at
         return start_at
+
+    def _shows_again(self, start_at: float, length_s: float) -> bool:
+        """Whether most of a file would be of a time that was seen, as by the dates of files copied one by one."""
+        return self._seen_until is not None and self._seen_until - start_at > length_s / 2 > 0
 
 
 def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool) -> dict[str, Any]:
