@@ -223,6 +223,18 @@ def nobody(home: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
+@pytest.mark.parametrize("folder", ["D:\\cctv\\data", "D:/cctv/data", "d:", "\\\\nas\\data"])
+def test_a_data_folder_of_windows_is_told_for_that(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(data_dir=folder, cameras__0__password_file=None))
+    (problem,) = checked(path, capsys)
+    assert problem["key"] == "data_dir" and "is a path of Windows" in problem["reason"]
+    (tmp_path / folder).mkdir(parents=True)  # somebody wants it so
+    assert checked(path, capsys) == []
+
+
 def test_what_this_user_may_not_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "home"
     path, secrets, data = home / "edge.yaml", home / "secrets", home / "data"

@@ -45,7 +45,10 @@ def add_verbs(verb: Verb) -> None:
     )
     check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
     check.add_argument("--explain", action="store_true", help="say what it means: what is fine, what raises what")
-    check.add_argument("--at", metavar="ISO8601", help="with --explain: what holds then, by the site's clock; else now")
+    check.add_argument(
+        "--at", metavar="ISO8601",
+        help="with --explain: what holds then, by the site's clock, of a day alone at its midnight; else now",
+    )  # fmt: skip
     check.add_argument("--language", **{**LANGUAGE, "help": "of --explain; that of the terminal when left out"})
     check.add_argument("--json", action="store_true", help="problems, and with --explain the explanation, as JSON")
 

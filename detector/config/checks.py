@@ -16,6 +16,7 @@ from detector.errors import ConfigError, MissingPart, Problem
 from detector.machine.resources import resource
 
 _ADDRESS = re.compile(r"/(?:rtsps?:|\d+(?:\.\d+){3}(?=[:/]|$)|[\w.-]+:\d+(?=/|$))", re.IGNORECASE)  # without a scheme
+_WINDOWS = re.compile(r"(?:^|/)[A-Za-z]:(?:[\\/]|$)|\\")  # D:\cctv, D:/cctv, \\nas\cctv
 AS_THAT_USER = "whoever runs this needs the right to; to check as that user: sudo -u USER labelwatch …"
 Named = tuple[str, str | None, Path | None]  # a secret's key, and where it is to be found
 
@@ -73,7 +74,10 @@ def check_hub(config: HubConfig, path: Path) -> list[Problem]:
 
 
 def check_data_dir(folder: Path, path: Path) -> list[Problem]:
-    """A problem where the data folder is there and shut to us; one that is missing will be made."""
+    """A problem where the data folder is shut to us, or a path of Windows; one that is missing will be made."""
+    if not os.access(folder, os.F_OK) and _WINDOWS.search(str(folder)):
+        reason = f"is a path of Windows, and here would be a folder by that name: {folder}"
+        return [Problem(str(path), "data_dir", reason, "a path of this machine, such as /var/lib/labelwatch/data")]
     if not os.access(folder, os.F_OK) or os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         return []
     return [Problem(str(path), "data_dir", f"can't be read and written: {folder}", AS_THAT_USER)]
