@@ -108,9 +108,9 @@ def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
 def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> None:
     written = page(tmp_path, summary(), [incident(NOON), incident(NOON + 90_000, (5, 6, 9), severity="critical")])
     head = written[written.index("<h1>") : written.index("</h1>")]
-    assert "最严重的是 11 月 2 日（周一），东门的 7 号人员拍了约 6 (5–9) 张面单；2 天共 2 起，约 10 (8–15) 张" in head
+    assert "拍得最多的是 11 月 2 日（周一），东门的 7 号人员拍了约 6 (5–9) 张面单；2 天共 2 起，约 10 (8–15) 张" in head
     assert (
-        "Mon 2 Nov was worst: person 7 at 东门 photographed about 6 (5–9) labels; "
+        "Most on Mon 2 Nov: person 7 at 东门 photographed about 6 (5–9) labels; "
         "2 sweeps on 2 days, about 10 (8–15) labels in all" in head
     )
     assert "全部录像都看完了" in written
@@ -196,7 +196,7 @@ def test_a_file_with_a_wrong_date_makes_no_calendar_of_years() -> None:
 def test_of_the_worst_day_it_is_said_who_photographed_most_then(tmp_path: Path) -> None:
     found = [incident(NOON, (9, 9, 9)), *(incident(NOON + 90_000 + n, (5, 6, 9), tracks=[n]) for n in range(2))]
     written = page(tmp_path, summary(), found)
-    assert "最严重的是 11 月 2 日（周一），约 12 (10–18) 张面单被拍，其中东门的 0 号人员约 6 (5–9) 张" in written
+    assert "拍得最多的是 11 月 2 日（周一），约 12 (10–18) 张面单被拍，其中东门的 0 号人员约 6 (5–9) 张" in written
 
 
 def test_where_only_key_frames_were_looked_at_is_paler_and_said(tmp_path: Path) -> None:
@@ -227,6 +227,7 @@ def test_one_sweep_is_told_in_one_breath(tmp_path: Path) -> None:
     written = write_report(tmp_path, summary(), [incident(night, tracks=[3, 7])], config, {}).read_text("utf-8")
     assert "11 月 2 日（周一），东门的 3、7 号人员（night 班）拍了约 4 (3–6) 张面单" in written
     assert "Mon 2 Nov: people 3, 7 (night shift) at 东门 photographed about 4 (3–6) labels" in written
+    assert "2026-11-01 Sun" in written and "counts to the day it begins" in written and "算在它开始的那一天" in written
     with (tmp_path / "people.csv").open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["day"], row["shift"], row["people"], row["labels_best"]) == ("2026-11-01", "night", "3 7", "4")
@@ -274,7 +275,9 @@ def test_how_much_of_the_time_people_were_too_far_off_is_said(
     written = page(tmp_path, summary(cameras=[{**summary()["cameras"][0], "people": people}]), [])
     assert all(words in written for words in said)
     assert ("take a longer lens" in written) == ("有一部分没有看到" in written) == missed
-    assert ("People were in view" in written) == bool(said)
+    assert (
+        ("People were in view" in written) == ("each counted" in written) == ("每人分别计时" in written) == bool(said)
+    )
 
 
 def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Path) -> None:
