@@ -297,6 +297,17 @@ def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Pa
     assert "12:00:00" in written  # of the site, not of Greenwich
 
 
+def test_of_very_many_gaps_the_longest_are_listed_in_order_of_time(tmp_path: Path) -> None:
+    def gap(n: int, minutes: float) -> dict[str, Any]:
+        begins, until = iso(NOON + 3600 * n), iso(NOON + 3600 * n + 60 * minutes)
+        return {"camera": "gate", "from": begins, "until": until, "seconds": 60 * minutes, "before": f"{n}.mp4"}
+
+    written = page(tmp_path, summary(gaps=[gap(0, 59), *(gap(n, 1) for n in range(1, 99)), gap(99, 50)]), [])
+    listed = written[written.index("No recording between files") :]
+    assert listed.index("(0:59:00)") < listed.index("(0:01:00)") < listed.index("(0:50:00)")
+    assert "50 shorter ones, see summary.json" in listed and "还有 50 个更短的" in listed
+
+
 def test_where_nobody_knows_when_a_file_was_recorded_the_answer_says_so(tmp_path: Path) -> None:
     (sure,) = summary()["recordings"]
     unsure = [sure | {"file": f"{how[:4]}.mp4", "start_known_by": how} for how in (FILE_DATE, VAGUE)]

@@ -120,6 +120,7 @@ def write_report(
         title=lambda camera: titles.get(camera, camera),
         local=local,
         most=MOST_LISTED,
+        longest=_longest,
     )
     path = out / "report.html"
     path.write_text(page, encoding="utf-8")
@@ -156,6 +157,12 @@ def _seen(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     for file in summary["recordings"]:
         rows[file["camera"]]["unread"] += "unreadable" in file
     return list(rows.values())
+
+
+def _longest(borders: Sequence[Record]) -> list[Record]:
+    """The longest of gaps or overlaps in their order, as many as are listed: a day among breaks of a minute is told."""
+    kept = sorted(range(len(borders)), key=lambda n: -borders[n]["seconds"])[:MOST_LISTED]
+    return [borders[n] for n in sorted(kept)]
 
 
 def _shown(incident: Record, picture: str | None, local: Callable[[str], str]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ ZH = {
     "blind": "摄像机当时看不清",
     "damaged_in": "{n} 帧损坏",
     "more": "还有 {n} 个，见 {file}",
+    "more_shorter": "还有 {n} 个更短的，见 {file}",
     "foot": "时间是 {zone} 时间。完整数据：incidents.jsonl、summary.json、incidents.csv、exposed.csv、people.csv。",
     "speed": "用时 {took}，每分钟看 {hours} 小时录像（实时的 {times} 倍）。",
 }
@@ -152,6 +153,7 @@ EN = {
     "blind": "The camera could not see then",
     "damaged_in": "one damaged picture|{n} damaged pictures",
     "more": "{n} more, see {file}",
+    "more_shorter": "{n} shorter ones, see {file}",
     "foot": "Times are of {zone}. All data: incidents.jsonl, summary.json, incidents.csv, exposed.csv, people.csv.",
     "speed": "It took {took}: {hours} hours of footage a minute, {times} times as fast as it happened.",
 }
