@@ -226,6 +226,18 @@ def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(
     assert "empty.mp4" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_of_recordings_that_all_cant_be_read_nobody_says_that_nothing_was_found_in_them(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gate_20261101_0926.mp4").touch()
+    command = ["replay", str(tmp_path), "--config", str(config_file), "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert capsys.readouterr().out.startswith("nothing could be seen\n")
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    answer = report[report.index("<h1>") : report.index("</h1>")]
+    assert "这些录像全都没能看" in answer and "Nothing of these recordings could be seen" in answer
+
+
 def test_two_recorders_that_name_their_files_alike_are_told_apart_by_folders(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

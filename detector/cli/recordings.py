@@ -126,7 +126,7 @@ def run_replay(options: argparse.Namespace) -> int:
         for kind, count in sorted(summary["incidents"].items()):
             print(f"{kind}: {count}")
         if not summary["incidents"]:
-            print("no incidents")
+            print("no incidents" if summary["hours_covered"] else "nothing could be seen")
         hours, speed = summary["hours_covered"], summary["times_real_time"]
         print(f"{summary['files']} files, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
         print(f"report: {options.out / 'report.html'}")
