@@ -22,6 +22,7 @@ from detector.report.drawing import WIDTH, Days, parcel_days, watched_days
 from detector.report.tally import Keys, Sum, sums
 from detector.report.texts import EN, ZH
 from detector.shifts import Shifts
+from tests.hub.conftest import make_jpeg
 from tests.hub.test_browser import PHONE, browser  # noqa: F401  (a fixture)
 from tests.hub.test_large_letters import LOST
 
@@ -180,6 +181,24 @@ def test_who_set_larger_letters_has_them_in_the_report_and_loses_nothing(
         assert shown.evaluate(LOST) == []
     # A number that is broken off would be read as two.
     assert shown.evaluate("document.querySelector('.calendar b').getClientRects()[0].height") < 45
+    shown.close()
+
+
+def test_on_paper_the_report_is_dark_on_white_and_has_its_pictures(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "snapshots" / "a.jpg").write_bytes(make_jpeg())
+    page(tmp_path, summary(), [incident(NOON, snapshot="snapshots/a.jpg", clip="clips/a.mp4")])
+    shown = browser.new_page(color_scheme="dark")
+    shown.goto((tmp_path / "report.html").as_uri())
+    shown.emulate_media(media="print")
+    colours = shown.evaluate(
+        "(({ color, backgroundColor }) => [color, backgroundColor])(getComputedStyle(document.body))"
+    )
+    assert colours == ["rgb(20, 24, 29)", "rgb(255, 255, 255)"]
+    video = shown.locator("article video")
+    on_paper = video.screenshot()
+    video.evaluate("e => { e.controls = false; }")  # which a printer lays over the picture as a white box
+    assert on_paper == video.screenshot()
     shown.close()
 
 
