@@ -31,7 +31,7 @@ from detector.hub.server import Hub
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Role
 from detector.hub.storage.stored import VERDICTS
 from tests.conftest import part_missing
-from tests.hub.conftest import CHEAP, make_act, make_hub, make_mp4, make_side
+from tests.hub.conftest import CHEAP, make_act, make_envelope, make_hub, make_mp4, make_side
 from tests.hub.test_orientation import counted, lying
 from tests.hub.test_tuning import set_score
 
@@ -406,6 +406,42 @@ def test_what_an_incident_gains_appears_on_its_open_page_in_its_place(scene: Sce
     page.reload()
     assert live == page.locator("[data-part]").evaluate_all("all => all.map((one) => one.dataset.part)")
     assert "acts" in live and "stills" in live and "evidence" in live
+
+
+@pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
+def test_what_another_camera_tells_of_the_same_minute_appears_on_an_open_page_and_goes_again(
+    scene: Scene, path: str
+) -> None:
+    began = time.time() - 60
+    scene.alert("inc", started_at_unix=began, severity="critical")
+    scene.alert("next", started_at_unix=began - 3600)
+    page = scene.page(path)
+    page.wait_for_load_state("networkidle")
+    page.fill(".note", "two men, one phone")
+    fields = make_envelope(99, incident="beside", started_at_unix=began + 20, camera_title="Back Gate")
+    fields["after"]["camera"] = "cam4"
+    scene.hub.store.add_alerts([fields], time.time())
+    scene.hub.live.poke()
+    page.wait_for_selector(".elsewhere a:has-text('Back Gate')")
+    assert page.input_value(".note") == "two men, one phone"
+    scene.hub.store.add_verdict("beside", "ben", "false", "", time.time())
+    scene.hub.live.poke()
+    page.wait_for_selector("[data-part=elsewhere]", state="detached")
+
+
+def test_what_others_told_while_a_clip_waited_is_on_its_page_when_it_is_shown(scene: Scene) -> None:
+    began = time.time() - 60
+    scene.alert("inc", started_at_unix=began, severity="critical")
+    scene.alert("next", started_at_unix=began - 3600)
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")  # the next one is here by now
+    fields = make_envelope(99, incident="beside", started_at_unix=began - 3590, camera_title="Back Gate")
+    fields["after"]["camera"] = "cam4"
+    scene.hub.store.add_alerts([fields], time.time())
+    scene.hub.live.poke()
+    page.wait_for_selector("#queue [data-incident=beside]")
+    page.click("#queue [data-incident=next]")
+    page.wait_for_selector(".item[data-incident=next] .elsewhere a:has-text('Back Gate')")
 
 
 def test_an_area_that_is_being_drawn_stays_though_a_clip_comes(scene: Scene, mp4: bytes) -> None:

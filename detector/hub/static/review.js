@@ -47,16 +47,19 @@ const player = () => Player.in(shown());
 // Items: fetched once, kept while they may be wanted soon. Each is a promise of an element with its player.
 
 const kept = new Map();
+let news = 0; // changes that were told to this page
 
 class Gone extends Error {}
 
 function item(id) {
   if (!kept.has(id)) {
     const made = (async () => {
+      const known = news;
       const answer = await ask(path(id, "item"));
       if (answer.status === 404) throw new Gone();
       if (!answer.ok) throw new Error(String(answer.status));
       const found = elements(await answer.text()).querySelector(".item");
+      found.dataset.known = known;
       new Player(found.querySelector(".player"));
       return found;
     })();
@@ -109,6 +112,7 @@ async function show(id, { replace = false } = {}) {
   if (replace) history.replaceState(null, "", url);
   look();
   if (kept.get(id) !== ready) refresh(id); // it changed on its way here
+  else if (Number(next.dataset.known) !== news) refreshSoon(); // others did meanwhile
   for (const one of neighbours(id)) item(one).catch(() => {});
   return undefined;
 }
@@ -614,19 +618,24 @@ function look() {
   if (id && page.events.startsWith("/review")) ask(LOOK, { desk, incident: id }).catch(() => {});
 }
 
-// Redraws those parts of what is shown that changed, and adds those it gained, such as a first recording; not under the
-// hands of somebody who chooses, and drafts stay (morph.js).
+// Redraws those parts of what is shown that changed, adds those it gained, such as a first recording, and takes away those
+// it lost; not under the hands of somebody who chooses, and drafts stay (morph.js).
 // Of several answers on their way only the one that was asked for last counts: an older one would undo it.
 let refreshes = 0;
 
 async function refresh(id) {
   const turn = ++refreshes;
+  const known = news;
   const answer = await ask(isDesk ? sideOf(id) : location.href).catch(() => null);
   if (!answer?.ok || shown()?.dataset.incident !== id) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (turn !== refreshes || shown()?.dataset.incident !== id) return;
+  shown().dataset.known = known;
+  const parts = ".item [data-part], #more [data-part]";
+  const left = new Set([...fresh.querySelectorAll(parts)].map((one) => one.dataset.part));
+  for (const part of document.querySelectorAll(parts)) if (!left.has(part.dataset.part)) part.remove();
   let before;
-  for (const other of fresh.querySelectorAll(".item [data-part], #more [data-part]")) {
+  for (const other of fresh.querySelectorAll(parts)) {
     const part = document.querySelector(`[data-part=${other.dataset.part}]`);
     const active = document.activeElement;
     const busy = part?.contains(active) && active.matches("input:not(.note)");
@@ -639,6 +648,17 @@ async function refresh(id) {
   }
   const now = fresh.querySelector(".player");
   if (player().root.dataset.plan !== now.dataset.plan && !player().renew(now)) renewPlayer(now);
+}
+
+// What another camera tells may be of the same minute, and then stands here, too. Of many changes a few are asked about.
+const OTHERS_EVERY_MS = 2000;
+let refreshingOthers = 0;
+
+function refreshSoon() {
+  refreshingOthers ||= setTimeout(() => {
+    refreshingOthers = 0;
+    if (shown()) refresh(shown().dataset.incident);
+  }, OTHERS_EVERY_MS);
 }
 
 // Another player, for another clip. Not while somebody watches or draws on it.
@@ -771,8 +791,12 @@ function listen(after) {
   source.addEventListener("incident", (event) => {
     known = event.lastEventId;
     const { id } = JSON.parse(event.data);
-    if (id !== shown()?.dataset.incident) kept.delete(id);
-    else refresh(id);
+    news += 1;
+    if (id === shown()?.dataset.incident) refresh(id);
+    else {
+      kept.delete(id);
+      refreshSoon();
+    }
     if (isDesk) refreshQueueSoon();
   });
   source.addEventListener("watching", (event) => {
@@ -799,6 +823,7 @@ addEventListener("pageshow", (event) => { if (event.persisted) location.reload()
 if (shown()) {
   const now = new Player(shown().querySelector(".player"));
   wanted = shown().dataset.incident;
+  shown().dataset.known = news;
   if (isDesk) {
     kept.set(wanted, Promise.resolve(shown()));
     mark(wanted);
