@@ -74,6 +74,7 @@ def test_every_text_that_pages_ask_for_exists_and_no_other() -> None:
         (59.6, "1 分钟", "1 min"),
         (250, "4 分 10 秒", "4 min 10 s"),
         (3700, "1 小时 1 分", "1 h 1 min"),
+        (7200, "2 小时", "2 h"),
         (3 * 86400, "3 天", "3 days"),
     ],
 )

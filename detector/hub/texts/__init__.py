@@ -80,7 +80,7 @@ class Phrases:
         if minutes < 60:
             return self("span_m", m=m, s=s) if s else self("span_m_only", m=m)
         if hours < 48:
-            return self("span_h", h=hours, m=m)
+            return self("span_h", h=hours, m=m) if m else self("span_h_only", h=hours)
         return self("span_d", d=hours // 24)
 
     def ago(self, seconds: float | None) -> str:
