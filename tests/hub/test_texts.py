@@ -169,8 +169,28 @@ def test_advice_goes_with_kind_and_severity(
     sqlite_store: Store, envelope: Build, kind: str, severity: str, words: str
 ) -> None:
     sqlite_store.add_alerts([envelope(1, kind=kind, severity=severity)], NOON)
-    told = advice(sqlite_store.feed()[0], Phrases("en"))
+    told = advice(sqlite_store.feed()[0], Phrases("en"), NOON)
     assert told.startswith(words) and bool(told) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "words"),
+    [
+        ("lingering", "info", "Alone this is only a note"),
+        ("lingering", "warning", "Watch the clip: who was it"),
+        ("blind_corner", "critical", "Watch the clip: who went in"),
+        ("orientation_pattern", "warning", "Parcels were put down label up"),
+        ("label_photography", "critical", "Make sure first"),
+    ],
+)
+def test_nobody_is_sent_after_somebody_who_left_long_ago(
+    sqlite_store: Store, envelope: Build, kind: str, severity: str, words: str
+) -> None:
+    sqlite_store.add_alerts([envelope(1, kind=kind, severity=severity, phase="end")], NOON)
+    incident, soon, later = sqlite_store.feed()[0], NOON + 1000, NOON + 40 + 1801
+    assert advice(incident, Phrases("en"), later).startswith(words)
+    assert "现在" not in advice(incident, Phrases("zh"), later)
+    assert ("now" in advice(incident, Phrases("en"), soon)) is words.startswith("Watch")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +209,7 @@ def test_advice_goes_with_what_was_seen(
     sqlite_store: Store, envelope: Build, kind: str, facts: dict[str, Any], phase: str, words: str
 ) -> None:
     sqlite_store.add_alerts([envelope(1, kind=kind, severity="warning", facts=facts, phase=phase)], NOON)
-    told = advice(sqlite_store.feed()[0], Phrases("en"))
+    told = advice(sqlite_store.feed()[0], Phrases("en"), NOON)
     assert told.startswith(words)
     assert ("Until then" in told) is ("Until then" in words)
 

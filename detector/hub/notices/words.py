@@ -57,7 +57,7 @@ def about(
         lines.append(say("notice_labels", count=count_range(incident.labels_low, incident.labels_high)))
     if like:
         lines.append(say("notice_like", n=like + 1, days=DAYS))
-    lines += filter(None, [advice(incident, say)])
+    lines += filter(None, [advice(incident, say, now)])
     if now - incident.ended_at > LATE_S and incident.phase == "end":
         lines.append(say("notice_late", span=say.span(now - incident.ended_at)))
     if again:

@@ -49,6 +49,7 @@ for _language, _texts in (("zh", ZH), ("en", EN)):
 
 TEXTS: Mapping[str, Mapping[str, str]] = {"zh": ZH, "en": EN}
 LANGUAGES = tuple(TEXTS)
+PAST_S = 1800.0  # who did something so long ago is no longer met there
 
 
 class Phrases:
@@ -95,8 +96,8 @@ def explanation(incident: StoredIncident, say: Phrases) -> list[str]:
     return [line[:1].upper() + line[1:] for line in clauses(incident.record, say.language)]
 
 
-def advice(incident: StoredIncident, say: Phrases) -> str:
-    """What to do about it, in a line; empty where there is nothing to say."""
+def advice(incident: StoredIncident, say: Phrases, now: float) -> str:
+    """What to do about it at Unix time `now`, in a line; empty where there is nothing to say."""
     facts, usual = incident.record["facts"], say.either(f"advice_{incident.kind}", "")
     if incident.kind == IncidentKind.TAMPER:
         told = say.either(f"advice_tamper_{facts.get('what')}", usual)
@@ -104,4 +105,7 @@ def advice(incident: StoredIncident, say: Phrases) -> str:
         return told + say("advice_tamper_unseen") if blind else told
     if incident.kind == IncidentKind.ORIENTATION_PATTERN and holds(facts, "turned_here"):
         return say("advice_orientation_pattern_turned")
-    return usual if incident.severity == "info" else say.either(f"advice_{incident.kind}_now", usual)
+    if incident.severity == "info":
+        return usual
+    is_past = now - incident.ended_at > PAST_S
+    return say.either(f"advice_{incident.kind}_{'past' if is_past else 'now'}", usual)
