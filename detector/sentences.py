@@ -194,6 +194,11 @@ def count_range(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}–{high}"
 
 
+def labels_exposed(low: int, high: int, language: str) -> str:
+    """How many labels were exposed, as a sentence says it."""
+    return _Words(language)("labels", n=count_range(low, high), plural=high)
+
+
 def squats(facts: Mapping[str, Any]) -> bool:
     """Whether somebody squatted for most of it: while they lingered, or by the share of acts done so."""
     return facts.get("posture") == "crouched" or (number(facts, "crouched") or 0.0) >= MOSTLY
@@ -279,7 +284,7 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
         items += [say("pace", n=pace)] if photos > 2 and pace > 1 else []
         items += [say("along_row")] if holds(facts, "along_row") else []
     low, high = record["labels"]
-    items += [say("labels", n=count_range(low, high), plural=high)] if high else []
+    items += [labels_exposed(low, high, say.language)] if high else []
     if scans := count(facts, "scans") if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0:
         items.append(say("scans" if photos else "scans_only", n=scans))
         items += [say("unsure")] if not photos and holds(facts, "unsure") else []

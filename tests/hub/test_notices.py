@@ -488,7 +488,6 @@ def test_an_incident_is_told_once_with_everything_and_no_more(desk: Desk) -> Non
         "40 秒，1 人，拍照 3 次，暴露面单约 3–6 张",
         "地点：shanghai / 东区 3 号机 / bulk",
         "时间：2026-11-01 11:59:15",
-        "暴露面单：3–6 张",
         "先看清楚，再找人。不要让他当场删除照片：手机里的照片和删除记录是证据。",
         "https://hub.example/incidents/inc-1",
     ]
@@ -496,6 +495,17 @@ def test_an_incident_is_told_once_with_everything_and_no_more(desk: Desk) -> Non
     desk.alert(phase="update")
     desk.store.add_verdict("inc-1", "guard", "unclear", "", NOON)
     assert desk.step(60) == [] and desk.states() == [("sent", ""), ("sent", "")]
+
+
+@pytest.mark.parametrize(("language", "line"), [("zh", "暴露面单：3–6 张"), ("en", "Labels exposed: 3–6")])
+def test_how_many_labels_were_exposed_is_said_once_and_whatever_the_kind(desk: Desk, language: str, line: str) -> None:
+    desk.target(language=language)
+    desk.alert("known")
+    desk.alert("newer", kind="something_new")
+    desk.step()
+    said = {message.body.splitlines()[-1].rsplit("/")[-1]: message.body for message in desk.sent}
+    assert line in said["newer"].splitlines()
+    assert [body.count("3–6") for body in (said["known"], said["newer"])] == [1, 1]
 
 
 def test_it_is_told_again_only_when_it_grows_more_severe(desk: Desk) -> None:
@@ -642,6 +652,18 @@ def test_quiet_hours_end_in_one_summary_and_critical_ones_break_through(desk: De
     assert len(lines) == 3 and lines[-1] == "https://hub.example/" and "w1" not in desk.sent[-1].body
     assert lines[0].startswith("11-01 11:59 [Warning] 东区 3 号机 · 40 seconds")
     assert desk.states()[:3] == [("summed", "quiet")] * 3
+
+
+def test_a_summary_leads_to_where_all_of_it_stands(desk: Desk) -> None:
+    desk.target(severity="info", quiet="11:00-13:00")
+    desk.alert("note", severity="info")
+    desk.alert("warning", severity="warning", kind="lingering", camera_title="门" * 150)
+    desk.step()
+    assert desk.step(3700) == ["[Warning] 2 in quiet hours"]
+    *lines, link = desk.sent[0].body.splitlines()
+    assert link == "https://hub.example/?told=all"  # a note is in the digest only
+    assert [line.endswith("…") for line in lines] == [True, False]  # a line that was cut says so
+    assert max(map(len, lines)) <= 160
 
 
 def test_one_that_waited_alone_is_told_as_it_is(desk: Desk) -> None:

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices.services import Message
+from detector.hub.storage.budget import DIGEST
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import Phrases, advice
 from detector.hub.watch import alarm_words
 from detector.hub.watch.alarms import Alarm
-from detector.sentences import count_range, sentence
+from detector.sentences import count_range, labels_exposed, sentence
 
 LATE_S = 600.0
 MOST_LINES = 10
@@ -48,13 +49,15 @@ def about(
     kind = say.either(f"kind_{incident.kind}", incident.kind[:LONGEST_LINE])
     title = f"[{say(f'severity_{severity}')}] {incident.title[:LONGEST_LINE]} · {kind}"
     place = " / ".join(filter(None, (incident.site, incident.title[:LONGEST_LINE], incident.zone)))
+    told = sentence(incident.record, say.language)
     lines = [
-        sentence(incident.record, say.language),
+        told,
         say("notice_place", place=place),
         say("notice_time", time=_time(incident.started_at, zone)),
     ]
-    if incident.labels_high:
-        lines.append(say("notice_labels", count=count_range(incident.labels_low, incident.labels_high)))
+    labels = (incident.labels_low, incident.labels_high)
+    if incident.labels_high and labels_exposed(*labels, say.language) not in told:
+        lines.append(say("notice_labels", count=count_range(*labels)))
     if like:
         lines.append(say("notice_like", n=like + 1, days=DAYS))
     lines += filter(None, [advice(incident, say, now)])
@@ -81,8 +84,10 @@ def summary(
     ranks = {"critical": 0, "warning": 1}
     ordered = sorted(incidents, key=lambda one: (ranks.get(one.severity, 2), one.started_at))
     lines = [
-        f"{_time(one.started_at, zone)[5:16]} [{say.either(f'severity_{one.severity}', one.severity)}] "
-        f"{one.title} · {sentence(one.record, say.language)}"[:LONGEST_LINE]
+        _cut(
+            f"{_time(one.started_at, zone)[5:16]} [{say.either(f'severity_{one.severity}', one.severity)}] "
+            f"{one.title} · {sentence(one.record, say.language)}"
+        )
         for one in ordered[:MOST_LINES]
     ]
     if len(ordered) > MOST_LINES:
@@ -90,7 +95,9 @@ def summary(
     if again:
         lines.append(say("notice_again"))
     if public_url:
-        lines.append(f"{public_url.rstrip('/')}/")
+        # The feed leaves out what is in the digest only.
+        told = "?told=all" if any(one.told == DIGEST for one in incidents) else ""
+        lines.append(f"{public_url.rstrip('/')}/{told}")
     title = f"[{say(f'severity_{severity}')}] {say(REASONS.get(reason, 'notice_sum_limit'), n=len(ordered))}"
     return Message(title, "\n".join(lines), severity)
 
@@ -136,6 +143,11 @@ REASONS: Mapping[str, str] = {
     "quiet": "notice_sum_quiet", "limit": "notice_sum_limit", "away": "notice_sum_away", "paused": "notice_sum_paused",
     "late": "notice_sum_late",
 }  # fmt: skip
+
+
+def _cut(line: str) -> str:
+    """A line that isn't too long; one that was cut says so, for a part of a number would be read as another."""
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 
 
 def _time(at: float, zone: ZoneInfo) -> str:
