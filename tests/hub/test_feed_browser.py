@@ -148,6 +148,17 @@ def test_of_many_alarms_the_gravest_is_shown_and_the_others_unfold(scene: Scene)
     assert shown.count() == 7  # it stays unfolded though the page keeps itself fresh
 
 
+def test_the_weeks_stand_in_line_with_their_scale_however_long_a_sum_is(scene: Scene) -> None:  # noqa: F811
+    for n, low in enumerate((1234, 3, 1234)):
+        exposed = {"low": low, "best": low, "high": 2 * low}
+        scene.alert(f"week{n}", started_at_unix=time.time() - 7 * 86400 * n - 60, labels_exposed=exposed)
+    page = scene.page("weeks", viewport=PHONE)
+    heights = "all => all.map((one) => one.scrollHeight)"
+    assert len(set(page.locator(".labels-day .sum").evaluate_all(heights))) == 2  # some in two lines
+    tops = "all => all.map((one) => one.getBoundingClientRect().top)"
+    assert len(set(page.locator(".labels-day .weeks :is(svg, .scale)").evaluate_all(tops))) == 1
+
+
 def test_a_tap_on_the_day_leads_to_that_hour(scene: Scene) -> None:  # noqa: F811
     scene.alert("inc", severity="warning")
     page = scene.page("day", viewport=PHONE, has_touch=True)
