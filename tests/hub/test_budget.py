@@ -207,6 +207,19 @@ def test_the_feed_shows_alerts_and_how_much_of_the_budget_is_spent(site: Any, en
     assert "本班已用 12/12，其余进汇总" in site.client.get("/").text
 
 
+def test_the_digest_says_how_much_of_it_exceeded_the_budget_and_leads_there(site: Any, envelope: Build) -> None:
+    site.store._budget = Budget(1)
+    notes = [envelope(n, incident=f"note{n}", severity="info") for n in range(1, 4)]
+    site.store.add_alerts([*notes, envelope(4, incident="alert", severity="warning")], NOON)
+    assert "超出额度的" not in site.client.get("/digest").text
+    over = [envelope(n, incident=f"over{n}", severity="warning") for n in range(5, 7)]
+    earlier = envelope(7, incident="earlier", severity="warning", started_at_unix=NOON - 86400)
+    site.store.add_alerts([*over, earlier, envelope(8, incident="worse", severity="critical")], NOON)
+    (link, words), *others = re.findall(r'<a href="([^"]+)">([^<]*超出额度[^<]*)</a>', site.client.get("/digest").text)
+    assert words == "其中超出额度的 2 起" and not others
+    assert set(re.findall(r'id="card-(\w+)"', site.client.get(html.unescape(link)).text)) == {"over5", "over6"}
+
+
 def test_the_digest_page_links_every_kind_and_zone_to_its_incidents(site: Any, envelope: Build) -> None:
     site.store.add_alerts(
         [

@@ -242,7 +242,17 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         **banner(view),
         "found": view.parts.overview.found(listing.wanted) if listing.is_narrow else None,
         "digested": _digested(view, listing, cameras) if listing.is_digest else [],
+        "over": _over(view, listing) if listing.is_digest else 0,
     }
+
+
+def _over(view: View, listing: Listing) -> int:
+    """How many of a day's digest would have been alerts, had there been room; the others are notes."""
+    if listing.day is None:
+        return 0
+    since, until = view.span_of(listing.day)
+    wanted = Wanted(DIGEST, since, until, severity=Severity.WARNING.value, scope=view.scope)
+    return view.parts.overview.found(wanted).count
 
 
 def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list[dict[str, Any]]:
