@@ -512,6 +512,23 @@ def test_a_deed_that_the_hub_did_not_take_is_told_until_one_is_taken(scene: Scen
     scene.complaints.clear()  # the browser says, rightly, that it was refused
 
 
+def test_that_a_deed_was_not_taken_is_in_sight_however_far_down_it_was_done(scene: Scene) -> None:
+    for n in range(12):
+        scene.alert(f"i{n:02}", started_at_unix=time.time() - 60 - n)
+    for viewport in (PHONE, DESK):
+        page = scene.page(viewport=viewport)
+        page.wait_for_load_state("networkidle")
+        page.locator("#card-i11 [value=true]").scroll_into_view_if_needed()
+        page.context.set_offline(True)
+        page.click("#card-i11 [value=true]")
+        page.wait_for_selector("#failed:visible")
+        assert page.evaluate("scrollY") > 300
+        top = page.locator("#failed").bounding_box()["y"]
+        assert 0 <= top < 60
+        assert page.evaluate(f"document.elementFromPoint(innerWidth / 2, {top} + 10).id") == "failed"
+    scene.complaints.clear()  # the browser says, rightly, that it was offline
+
+
 def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")
@@ -1265,6 +1282,36 @@ def test_a_session_that_ended_leads_to_the_login_says_what_was_lost_and_back(sce
     page.wait_for_selector("#card-i0, .item[data-incident=i0]")  # which still waits for its verdict
     assert urlsplit(page.url).path == f"/{path}"
     scene.complaints.clear()  # the browser logs the 401
+
+
+@pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
+def test_a_note_is_lost_neither_with_the_network_nor_with_the_session(scene: Scene, path: str) -> None:
+    scene.alert("inc")
+    page = scene.page(path)
+    page.wait_for_load_state("networkidle")
+    page.fill(".note", "two men, one phone")
+    page.context.set_offline(True)
+    page.press(".note", "Enter")
+    page.wait_for_selector("#failed:has-text('没有成功')")
+    page.context.set_offline(False)
+    end_sessions(scene)
+    page.press(".note", "Enter")
+    page.wait_for_selector("#ended:has-text('没有保存')")
+    with page.context.expect_page() as beside:
+        page.click("#ended a")
+    log_in(beside.value, scene.hub.first_login)
+    beside.value.wait_for_selector("nav.site")
+    assert page.input_value(".note") == "two men, one phone"
+    page.press(".note", "Enter")
+    page.wait_for_selector(".notes li:has-text('two men, one phone')")
+    assert page.locator(".lost:visible").count() == 0
+    scene.complaints.clear()  # the browser says that it was offline, and logs the 401
+
+
+def end_sessions(scene: Scene) -> None:
+    """Nobody is logged in any more."""
+    with scene.hub.store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
 
 
 def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(scene: Scene) -> None:

@@ -21,7 +21,7 @@ from detector.hub.storage.store import Store
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_jpeg
 from tests.hub.evidence_parts import Office
-from tests.hub.test_browser import PHONE, Scene, browser, scene  # noqa: F401  (fixtures)
+from tests.hub.test_browser import PHONE, Scene, browser, end_sessions, log_in, scene  # noqa: F401  (fixtures)
 
 DEMO = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
 
@@ -133,6 +133,38 @@ def is_focused_still(page: Any, selector: str, asked: str) -> bool:
         pass
     page.wait_for_timeout(500)
     return bool(page.evaluate("selector => document.activeElement.matches(selector)", selector))
+
+
+def test_what_was_written_to_a_case_is_lost_neither_with_the_network_nor_with_the_session(
+    scene: Scene,  # noqa: F811
+) -> None:
+    scene.hub._parts.cases.make("夜班", [], user="owner", at=time.time())
+    page = scene.page("cases/1")
+    page.fill("[name=note]", "一晚上写的经过")
+    page.context.set_offline(True)
+    page.click(".edit-case button")
+    page.wait_for_selector("#failed:visible")
+    page.context.set_offline(False)
+    end_sessions(scene)
+    page.click(".edit-case button")
+    page.wait_for_selector("#ended:visible")
+    with page.context.expect_page() as beside:
+        page.click("#ended a")
+    log_in(beside.value, scene.hub.first_login)
+    beside.value.wait_for_selector("nav.site")
+    assert page.input_value("[name=note]") == "一晚上写的经过"
+    page.click(".edit-case button")
+    page.wait_for_selector(".case-trail li:has-text('修改')")
+    assert page.input_value("[name=note]") == "一晚上写的经过" and page.url == f"{scene.hub.url}cases/1"
+    assert page.locator(".lost:visible").count() == 0
+    # Who was slower is still asked.
+    cases = scene.hub._parts.cases
+    cases.change(cases.cases()[0], {"note": "别人写的"}, user="ben", at=time.time())
+    page.fill("[name=note]", "我写的")
+    page.click(".edit-case button")
+    page.wait_for_selector("[role=alert]:has-text('ben')")
+    assert page.input_value("[name=note]") == "我写的"
+    scene.complaints.clear()  # the browser says that it was offline, and logs the 401 and the 409
 
 
 def test_a_case_fits_a_phone(scene: Scene) -> None:  # noqa: F811

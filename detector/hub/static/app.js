@@ -41,6 +41,22 @@
     setTimeout(() => { delete form.dataset.sent; }, 5000);
   });
 
+  // What somebody wrote at length is sent from here and stays until it is taken: a page that is left takes it along, be it
+  // for the login or because the network is gone.
+  const ended = document.getElementById("ended");
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || !("draft" in form.dataset)) return;
+    event.preventDefault();
+    const options = { method: "POST", headers: { "X-Fragment": "draft" }, body: new URLSearchParams(new FormData(form)) };
+    const answer = await fetch(form.getAttribute("action"), options).catch(() => null);
+    delete form.dataset.sent;
+    failed.hidden = answer !== null;
+    ended.hidden = answer?.status !== 401;
+    if (answer?.ok) location.assign(answer.url);
+    else if (answer && ended.hidden) form.submit(); // the server says what is wrong
+  });
+
   // What somebody did and the server didn't take must not look done. That is told until something is taken: what a page
   // asks for by itself says nothing of it.
   const isDeed = (event) => event.detail.requestConfig.verb !== "get";

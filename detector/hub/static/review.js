@@ -7,6 +7,8 @@ const isDesk = page.page === "review";
 const at = document.getElementById("at");
 const last = document.getElementById("last");
 const desk = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2).padEnd(8, "0");
+const failed = document.getElementById("failed");
+const ended = document.getElementById("ended");
 const LOOK = "/review/look";
 const LIVELY = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -15,11 +17,20 @@ async function ask(url, fields, what = "item") {
   if (fields) Object.assign(options, { method: "POST", body: new URLSearchParams(fields) });
   const answer = await fetch(url, options);
   if (answer.status === 401) {
+    if (hasDraft()) {
+      ended.hidden = false;
+      return answer;
+    }
     toLogin(fields && url !== LOOK); // that somebody looks, the page tells by itself
     return new Promise(() => {}); // the page is leaving
   }
   return answer;
 }
+
+// What somebody wrote and hasn't sent would be lost with the page: they log in beside it.
+const hasDraft = () =>
+  [...document.querySelectorAll("main :is(textarea, input[type=text], input:not([type]))")]
+    .some((field) => field.checkVisibility() && field.value !== field.defaultValue);
 
 let leaving = false;
 
@@ -298,7 +309,10 @@ async function sendHere(form, fields) {
   const answer = await ask(form.getAttribute("action"), fields).catch(() => null);
   delete form.dataset.sent;
   if (answer?.status === 409) return contest(await answer.text());
-  if (!answer?.ok) return form.submit(); // the server says what is wrong
+  failed.hidden = answer !== null;
+  if (answer === null || answer.status === 401) return undefined;
+  ended.hidden = true;
+  if (!answer.ok) return form.submit(); // the server says what is wrong
   const fresh = elements(await answer.text());
   if (shown()?.dataset.incident !== incident) return undefined;
   // Asked for only now: the stream of changes may have put another in its place meanwhile.
@@ -785,6 +799,7 @@ function listen(after) {
     clearTimeout(complaint);
     complaint = 0;
     lost.hidden = true;
+    ended.hidden = true; // only who is logged in hears anything
     look();
     if (isDesk) refreshQueueSoon(); // what couldn't be had meanwhile
   });
