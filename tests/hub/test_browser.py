@@ -458,6 +458,20 @@ def test_an_area_that_is_being_drawn_stays_though_a_clip_comes(scene: Scene, mp4
     until(page, "document.querySelector('video')?.readyState >= 2")
 
 
+def test_a_phone_on_its_side_shows_the_whole_picture_at_once(scene: Scene, mp4: bytes) -> None:
+    began = time.time() - 60
+    for incident in ("inc", "bare"):
+        scene.alert(incident, started_at_unix=began)
+    scene.upload("inc", 0, mp4, began)
+    page = scene.page(viewport={"width": PHONE["height"], "height": PHONE["width"]})
+    for incident in ("inc", "bare"):
+        page.goto(f"{scene.hub.url}incidents/{incident}")
+        page.wait_for_selector(".stage")
+        stage, top = (page.locator(name).bounding_box() for name in (".stage", ".top"))
+        assert stage["height"] <= PHONE["width"] - top["height"]
+        assert stage["width"] / stage["height"] == pytest.approx(16 / 9, abs=0.02)
+
+
 @pytest.mark.parametrize(("width", "least"), [(360, 1), (768, 3), (1120, 4), (1440, 5)])
 def test_stills_stand_beside_each_other_where_there_is_room(scene: Scene, width: int, least: int) -> None:
     began = time.time() - 600
