@@ -199,6 +199,11 @@ def labels_exposed(low: int, high: int, language: str) -> str:
     return _Words(language)("labels", n=count_range(low, high), plural=high)
 
 
+def photos_counted(told: Incident | Mapping[str, Any]) -> int:
+    """How many photos an incident tells of; among its acts may be more, that are fine there or look like scans."""
+    return _photos(_record(told))
+
+
 def squats(facts: Mapping[str, Any]) -> bool:
     """Whether somebody squatted for most of it: while they lingered, or by the share of acts done so."""
     return facts.get("posture") == "crouched" or (number(facts, "crouched") or 0.0) >= MOSTLY
@@ -311,7 +316,7 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
 
 
 def _photos(record: Mapping[str, Any]) -> int:
-    # An incident's acts may hold photos that are fine there, which its facts don't count.
+    # An incident's acts may hold photos that its facts don't count.
     if number(record["facts"], "photos") is not None:
         return count(record["facts"], "photos")
     return sum(act.get("kind") == "photo" for act in record["acts"])

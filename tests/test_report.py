@@ -370,6 +370,14 @@ def test_tables_open_in_a_spreadsheet_and_run_nothing(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
+def test_as_many_photos_are_told_of_as_in_the_sentence(tmp_path: Path) -> None:
+    acts = [{"kind": "photo", "track": 7}] * 5  # two of which were fine there
+    told = page(tmp_path, summary(), [incident(NOON, acts=acts, facts={"photos": 3})])
+    assert re.findall(r"拍照 (\d) 次|(\d) 次拍照", told) == [("3", ""), ("", "3")]
+    with (tmp_path / "incidents.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["photos"] for row in csv.DictReader(file)] == ["3"]
+
+
 def test_exposed_labels_are_listed_in_order_of_time(tmp_path: Path) -> None:
     days = (10, 9, 2)
     page(tmp_path, summary(), [incident(NOON + 86400 * (day - 1), zone=zone) for day in days for zone in ("b", None)])

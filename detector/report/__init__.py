@@ -29,7 +29,7 @@ from detector.report.reach import reaches
 from detector.report.reasons import in_chinese
 from detector.report.tally import Keys, PersonShift, Sum, is_sweep, sums
 from detector.report.texts import EN, ZH
-from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, sentence
+from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, photos_counted, sentence
 from detector.shifts import Shifts
 
 SHAPES = {"critical": "■", "warning": "▲", "info": "●"}
@@ -177,7 +177,7 @@ def _shown(incident: Record, picture: str | None, local: Callable[[str], str]) -
         "severity_words": _both(lambda language: SEVERITY_NAMES[language][word]),
         "sentence_words": _both(lambda language: sentence(incident, language)),
         "exposed": count_range(exposed["low"], exposed["high"]) if exposed["high"] else "",
-        "photos": sum(act["kind"] == "photo" for act in incident["acts"]),
+        "photos": photos_counted(incident),
         "from_until": f"{local(incident['started_at'])} – {local(incident['ended_at'])[11:]}",
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.report.tally import PersonShift, Sum
-from detector.sentences import sentence
+from detector.sentences import photos_counted, sentence
 
 Record = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ def write_incidents(path: Path, incidents: Iterable[Record], local: Callable[[st
             "severity": one["severity"], "started": local(one["started_at"]), "ended": local(one["ended_at"]),
             "labels_low": one["labels_exposed"]["low"], "labels_best": one["labels_exposed"]["best"],
             "labels_high": one["labels_exposed"]["high"],
-            "photos": sum(act["kind"] == "photo" for act in one["acts"]),
+            "photos": photos_counted(one),
             "people": " ".join(map(str, one["tracks"])), "file": one["file"], "from_s": one["start_offset_s"],
             "until_s": one["end_offset_s"], "clip": one["clip"] or "", "snapshot": one["snapshot"],
             "zh": sentence(one, "zh"), "en": sentence(one, "en"), "same_as": one.get("same_as", ""),

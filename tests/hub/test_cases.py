@@ -218,6 +218,16 @@ def test_what_was_cleared_counts_for_nothing_but_is_told() -> None:
     assert (found.incidents, found.cleared, found.seconds, found.labels_high) == (1, 1, 60, 4)
 
 
+def test_as_many_photos_are_told_of_as_in_the_sentences(site: Site) -> None:
+    acts = [make_act(NOON + 3 * n) for n in range(5)]  # two of which were fine there
+    site.store.add_alerts([make_envelope(1, acts=acts, facts={"photos": 3})], NOON)
+    site.store.add_alerts([make_envelope(2, incident="old", acts=acts[:2])], NOON)  # tells of no number
+    site.client.post("/cases/add", data={"case": "new", "incidents": "inc-1 old"})
+    page = re.sub("<[^>]+>", "", site.client.get("/cases/1").text)
+    assert re.findall(r"拍照 (\d) 次", page) == ["3", "2"]
+    assert re.findall(r"(\d) 次\s", page) == ["5"]
+
+
 TIMES = st.lists(st.tuples(st.floats(0, 3e9), st.floats(0, 200_000)), min_size=1, max_size=8)
 
 

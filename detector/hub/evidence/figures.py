@@ -43,7 +43,7 @@ def totals(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseTotals:
         sum(incident.labels_low for incident in counted),
         sum(incident.labels_best for incident in counted),
         sum(incident.labels_high for incident in counted),
-        sum(act.get("kind") == "photo" for incident in counted for act in incident.acts),
+        sum(incident.photos for incident in counted),
         united_s(spans),
         tuple(sorted({(incident.site, incident.camera, incident.title) for incident in counted})),
         tuple(sorted({datetime.fromtimestamp(begins, zone).date() for begins, _ in spans})),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from detector.sentences import photos_counted
+
 VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 LARGEST = 2.0**53  # what every reader of JSON counts exactly
@@ -65,6 +67,11 @@ class StoredIncident:
         acts = [act for act in self.record["acts"] if isinstance(act, dict)]
         timed = [act for act in acts if is_time(act.get("started_at_unix")) and is_time(act.get("ended_at_unix"))]
         return sorted(timed, key=lambda act: float(act["started_at_unix"]))
+
+    @property
+    def photos(self) -> int:
+        """How many photos it tells of, as its sentence does."""
+        return photos_counted(self.record)
 
 
 @dataclass(frozen=True, slots=True)
