@@ -224,6 +224,20 @@ def test_chinese_advice_has_no_space_between_its_sentences(site: Site, envelope:
     assert "镜头是否被盖住。修好之前，这里什么也看不见。" in site.client.get("/incidents/dark").text
 
 
+def test_no_chinese_page_has_a_space_between_two_sentences(site: Site, envelope: Build, mp4: bytes) -> None:
+    for n in range(6):  # at the same hour of each day
+        site.store.add_alerts([envelope(n + 1, incident=f"inc-{n}", started_at_unix=NOON - 86400 * n)], NOON)
+    site.store.add_verdict("inc-1", "owner", "false", "", NOON)
+    site.store.add_alerts([envelope(9, incident="over", severity="warning")], NOON)
+    site.client.put("/api/clips/inc-0/0", content=mp4, headers=site.claim(mp4, "inc-0"))
+    site.client.post("/cases/add", data={"case": "new", "incidents": "inc-0 inc-1"})
+    pages = {path: site.client.get(path).text for path in ("/cases/1", "/incidents/inc-0", "/incidents/inc-0/share")}
+    pages["/people"] = site.client.post("/people/tokens", data={"name": "t", "role": "viewer"}).text
+    found = {path: re.findall(r"[。！？](?:<[^>]+>)* (?:<[^>]+>)*[㐀-鿿]", page) for path, page in pages.items()}
+    assert {path: spaces for path, spaces in found.items() if spaces} == {}
+    assert "另有 1 起" in pages["/cases/1"] and "00 之间" in pages["/incidents/inc-0"]
+
+
 @pytest.mark.parametrize("key", ["mask_why", "mask_sent", "error_403_text"])
 def test_who_is_to_ask_somebody_is_told_of_the_owner_as_well(key: str) -> None:
     """Most warehouses have no admin, and the owner may do all that one may."""

@@ -57,6 +57,7 @@ class Phrases:
 
     def __init__(self, language: str) -> None:
         self.language = language
+        self.gap = "" if language == "zh" else " "  # between two sentences
         self._texts = TEXTS[language]
 
     def __call__(self, key: str, **values: Any) -> str:

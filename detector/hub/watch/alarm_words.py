@@ -19,7 +19,7 @@ def title(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> str:
 def advice(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> str:
     """What to do about it."""
     if (trouble := alarm.facts.get("trouble")) in TROUBLES:
-        return " ".join((say(f"trouble_{trouble}"), say(f"trouble_help_{trouble}")))
+        return say.gap.join((say(f"trouble_{trouble}"), say(f"trouble_help_{trouble}")))
     return say("alarm_do_" + alarm.kind, **_values(alarm, say, zone)) if alarm.kind in KINDS else ""
 
 
