@@ -1194,6 +1194,8 @@ def test_the_way_to_the_next_incident_stands_beside_the_name_of_this_one_on_a_ph
     name, when, ways = (page.locator(f".item .title {part}").bounding_box() for part in ("h1", "p:has(time)", "nav"))
     assert ways["y"] < name["y"] + name["height"] and ways["x"] > name["x"] + name["width"]
     assert when["y"] >= ways["y"] + ways["height"]
+    for name, incident in (("较新一条", "i0"), ("较早一条", "i2")):  # the arrow alone is seen, the name is heard
+        assert page.get_by_role("link", name=name).get_attribute("href") == f"/incidents/{incident}"
 
 
 @pytest.mark.parametrize("width", [320, 480, 1024, 1200, 1440])
