@@ -251,6 +251,17 @@ def test_a_day_is_shown_by_hours_and_cameras(told: Site) -> None:
     assert told.client.get("/day?day=nonsense").headers["HX-Push-Url"] == "/day?day=2026-11-01"
 
 
+@pytest.mark.parametrize(("language", "old"), [("zh", "2025 年 11 月 2 日 周日"), ("en", "Sun 2 Nov 2025")])
+def test_a_day_of_another_year_is_told_with_its_year(site: Site, language: str, old: str) -> None:
+    for incident, days in (("new", 30), ("old", 364)):
+        envelope = make_envelope(days, incident=incident, started_at_unix=NOON - 86400 * days)
+        site.store.add_alerts([envelope], NOON)
+    site.client.cookies.set("language", language)
+    feed = site.client.get("/").text
+    assert old in feed and old in site.client.get("/incidents/old").text
+    assert len(re.findall("2025(?: 年|<)", feed)) == 1 and "2026 年" not in feed and "2026<" not in feed
+
+
 def test_four_weeks_are_shown_by_kind(told: Site) -> None:
     page = told.client.get("/weeks").text
     assert page.count('class="ticks"') == 4 * page.count("<span>0</span></div>") > 0  # a scale where there are bars

@@ -188,14 +188,16 @@ class View:
         return self.date_words(self.local(at).date())
 
     def date_words(self, day: date) -> str:
-        """A day in words, `today` and `yesterday` where it is."""
+        """A day in words, `today` and `yesterday` where it is, with its year where that isn't this one."""
+        today = self.local(self.now).date()
         words = self.say(
-            "day_format",
+            "day_format" if day.year == today.year else "day_format_year",
+            year=day.year,
             month=self.say("months").split()[day.month - 1],
             day=day.day,
             weekday=self.say("weekdays").split()[day.weekday()],
         )
-        days = (self.local(self.now).date() - day).days
+        days = (today - day).days
         return f"{self.say(('today', 'yesterday')[days])} · {words}" if days in (0, 1) else words
 
     def moment(self, at: float) -> str:
