@@ -234,6 +234,36 @@ def test_the_clip_plays_from_the_first_act_and_a_click_on_an_act_jumps_to_it(sce
     until(page, "document.querySelector('video').src.endsWith('/clips/inc/1')")
 
 
+def test_a_clip_waits_for_a_network_that_is_gone_and_goes_on_where_it_was(scene: Scene, mp4: bytes) -> None:
+    started_at = float(int(time.time()) - 600)
+    scene.alert("inc", started_at_unix=started_at, acts=[make_act(started_at + 2, length_s=1.0)])
+    scene.upload("inc", 0, mp4, started_at)
+    page = scene.page()
+    page.route("**/clips/inc/0/play", lambda route: route.abort())
+    page.click("#card-inc .open")
+    page.wait_for_selector(".trouble:has-text('连不上')")
+    page.unroute("**/clips/inc/0/play")
+    until(page, "document.querySelector('video').readyState >= 2")
+    assert page.locator(".trouble:visible").count() == 0
+    # Cut off while it is shown: a browser tells so by the element's error.
+    page.evaluate("Player.in(document).seek(Player.in(document).segment.start + 3)")
+    until(page, "document.querySelector('video').currentTime > 2.9")
+    page.context.set_offline(True)
+    page.evaluate(
+        """() => {
+          const video = document.querySelector("video");
+          Object.defineProperty(video, "error", { configurable: true, value: { code: MediaError.MEDIA_ERR_NETWORK } });
+          video.dispatchEvent(new Event("error"));
+          delete video.error;
+        }"""
+    )
+    page.wait_for_selector(".trouble:has-text('连不上')")
+    page.context.set_offline(False)
+    page.wait_for_selector(".trouble", state="hidden")
+    until(page, "document.querySelector('video').readyState >= 2 && document.querySelector('video').currentTime > 2.9")
+    scene.complaints.clear()  # the browser says, rightly, what it couldn't have
+
+
 def test_boxes_are_drawn_where_the_side_file_says_and_frames_stepped_by_the_clips_own_times(
     scene: Scene, mp4: bytes
 ) -> None:

@@ -85,7 +85,7 @@ class Player {
     this.video.addEventListener("click", () => this.do("play"));
     for (const name of ["play", "pause", "ratechange"]) this.video.addEventListener(name, () => this.showState());
     this.video.addEventListener("ended", () => this.goOn());
-    this.video.addEventListener("error", () => this.complain(this.trouble.dataset.broken));
+    this.video.addEventListener("error", () => this.fail());
     this.video.addEventListener("seeked", () => this.settle());
     this.video.addEventListener("loadeddata", () => this.drawSoon());
     new ResizeObserver(() => this.drawSoon()).observe(this.video);
@@ -190,12 +190,21 @@ class Player {
         break;
       }
       const told = await answer?.json().catch(() => null);
-      this.complain(told?.text ?? this.trouble.dataset.broken);
-      if (answer?.status !== 202) return null;
+      this.complain(answer ? told?.text ?? this.trouble.dataset.broken : this.trouble.dataset.unreached);
+      if (answer && answer.status !== 202) return null;
       await new Promise((resolve) => { setTimeout(resolve, 2000); });
     }
     this.complain("");
     return segment.playable;
+  }
+
+  // A phone's network comes back, and then it goes on where it was; what can't be decoded stays so.
+  fail() {
+    const { index, segment, video } = this;
+    if (video.error?.code !== MediaError.MEDIA_ERR_NETWORK) return this.complain(this.trouble.dataset.broken);
+    segment.playable = "";
+    this.index = -1;
+    return this.load(index, video.currentTime, !video.paused);
   }
 
   get trouble() {
