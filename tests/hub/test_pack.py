@@ -32,6 +32,7 @@ from detector.hub.evidence.pack import Pack, safe
 from detector.hub.evidence.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.store import Store
+from detector.hub.storage.stored import StoredIncident
 from detector.tools.verify import HOLDS, check, verify
 from detector.wire.evidence import fingerprint, grouped
 from tests.conftest import REPOSITORY
@@ -295,6 +296,21 @@ def test_the_sheet_says_on_which_day_an_incident_ended_where_that_is_another(des
     incident = desk.incident(kind="tamper", ended_at=iso(ended_at), ended_at_unix=ended_at)
     sheet = read(desk.pack(desk.case(incident)))[ZH].decode()
     assert "2026-11-01 12:00:00 – 11-04 00:00:00" in sheet
+
+
+def test_a_sheet_without_room_for_all_lists_the_worst_that_count_by_their_numbers(desk: Office) -> None:
+    def exposing(n: int, high: int, severity: str = "warning") -> StoredIncident:
+        exposed, at = {"low": 1, "best": 1, "high": high}, NOON + 60 * n
+        more: dict[str, Any] = {"started_at_unix": at, "severity": severity, "picture": PICTURE}
+        return desk.incident(f"i{n}", labels_exposed=exposed, camera_title=f"相机{n}", **more)
+
+    incidents = [exposing(1, 900), exposing(2, 3, "info"), *(exposing(n, 10 * n) for n in range(3, 7))]
+    incidents.append(exposing(7, 5, "critical"))
+    desk.store.add_verdict("i1", "wang", "authorised", "", NOON)
+    sheet = read(desk.pack(desk.case(*incidents)))[ZH].decode()
+    assert re.findall(r'<td class="n">(\d)</td>.*?(相机\d)', sheet) == [(str(n), f"相机{n}") for n in (3, 4, 5, 6, 7)]
+    assert re.findall(r"<figcaption>.*?(相机\d)", sheet) == ["相机4", "相机5", "相机6", "相机7"]
+    assert "另有 2 起，见 case.json。" in sheet and "。 另有" not in sheet
 
 
 def test_the_sheet_is_no_place_for_what_somebody_slipped_in(desk: Office) -> None:

@@ -18,7 +18,8 @@ from detector.clock import KernelClock
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import CaseTotals, time_line
 from detector.hub.source import program_version
-from detector.hub.storage.stored import StoredIncident, told_number
+from detector.hub.storage.harm import harm
+from detector.hub.storage.stored import CLEARED, StoredIncident, told_number
 from detector.hub.texts import Phrases
 from detector.sentences import count_range
 from detector.wire.evidence import grouped
@@ -196,19 +197,27 @@ class _Words:
         return f"{n:.0f} {unit}" if unit == "B" or n >= 100 else f"{n:.1f} {unit}"
 
 
+def _least(numbered: tuple[int, StoredIncident]) -> tuple[bool, int]:
+    """Sorts what a sheet has room for to the front: what counts, and of that the worst."""
+    _, incident = numbered
+    return incident.verdict in CLEARED, -harm(incident.severity, incident.labels_high, incident.kind)
+
+
 def sheet(told: Sheet, language: str) -> str:
     """The sheet as HTML that needs nothing else, `zh` or `en`."""
     words = _Words(told, language)
-    worst = sorted((one for one in told.incidents if one.id in told.stills), key=lambda one: -one.labels_high)
+    worst = sorted(enumerate(told.incidents, 1), key=_least)
+    seen = [incident for _, incident in worst if incident.id in told.stills]
     stills = [
         (incident, base64.b64encode(told.stills[incident.id]).decode())
-        for incident in sorted(worst[:MOST_STILLS], key=lambda one: one.started_at)
+        for incident in sorted(seen[:MOST_STILLS], key=lambda one: one.started_at)
     ]
     return TEMPLATES.get_template("handover.html").render(
         told=told,
         words=words,
         say=words.say,
         stills=stills,
+        listed=sorted(worst[:MOST_INCIDENTS], key=lambda numbered: numbered[0]),
         line=time_line(told.incidents, ZoneInfo(told.timezone)),
         most={"incidents": MOST_INCIDENTS, "recordings": MOST_RECORDINGS, "edges": MOST_EDGES, "days": MOST_DAYS},
         longest=LONGEST_TEXT,
