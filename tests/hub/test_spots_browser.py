@@ -33,11 +33,6 @@ def plays(page: Any, name: str) -> None:
     until(page, "document.querySelector('.item video').readyState >= 2")
 
 
-def moment(page: Any) -> float:
-    """What is shown, Unix seconds."""
-    return float(page.evaluate("Player.in(document.querySelector('.item')).now"))
-
-
 def test_v_shows_the_other_camera_at_the_same_moment_and_one_verdict_is_on_both(two: Scene, begun: float) -> None:
     page = two.page("review")
     plays(page, "near")
@@ -47,7 +42,7 @@ def test_v_shows_the_other_camera_at_the_same_moment_and_one_verdict_is_on_both(
     until(page, "!document.querySelector('.item video').seeking")
     page.keyboard.press("v")
     plays(page, "across")
-    assert abs(moment(page) - (begun + 2.5)) < 0.3
+    until(page, f"Math.abs(Player.in(document.querySelector('.item')).now - {begun + 2.5}) < 0.3")
     assert page.locator(".sides [aria-current=true]").inner_text() == "Gate cam4"
     assert page.locator(".item").get_attribute("data-incident") == "near"
     two.alert(
@@ -60,6 +55,18 @@ def test_v_shows_the_other_camera_at_the_same_moment_and_one_verdict_is_on_both(
     page.keyboard.press("1")
     page.wait_for_selector("#last .just[data-incident=near]")
     assert two.hub.store.incident("across").verdict == "true"
+
+
+@pytest.mark.parametrize("path", ["review", "incidents/near"])
+def test_a_camera_that_tells_it_later_appears_above_the_player_of_an_open_page(scene: Scene, path: str) -> None:  # noqa: F811
+    now = time.time() - 30
+    scene.alert("near", started_at_unix=now, spot="cage")
+    page = scene.page(path)
+    page.wait_for_selector(".item[data-incident=near]")
+    scene.alert("across", started_at_unix=now + 5, spot="cage", camera="cam4", camera_title="Gate cam4")
+    page.wait_for_selector(".watch > .sides a:has-text('Gate cam4')")
+    page.wait_for_selector("[data-part=beside] a:has-text('Gate cam4')")
+    page.wait_for_selector("[data-part=heading] :text('另有摄像机拍到')")
 
 
 def test_on_the_incidents_page_the_cameras_are_links_that_a_phone_can_press(two: Scene) -> None:
