@@ -30,7 +30,7 @@ def two(scene: Scene, mp4: bytes, begun: float) -> Scene:  # noqa: F811  (the fi
 
 def plays(page: Any, name: str) -> None:
     until(page, f"document.querySelector('.item video')?.getAttribute('src')?.includes('/clips/{name}/0')")
-    until(page, "document.querySelector('.item video').readyState >= 2")
+    until(page, "Player.in(document.querySelector('.item')).ready")
 
 
 def test_v_shows_the_other_camera_at_the_same_moment_and_one_verdict_is_on_both(two: Scene, begun: float) -> None:

@@ -147,8 +147,9 @@ class Player {
     return this.plan.segments[this.index];
   }
 
+  // What is shown, or is going to be as soon as it is there.
   get now() {
-    return this.segment ? this.segment.start + this.video.currentTime : null;
+    return this.segment ? this.segment.start + (this.ready ? this.video.currentTime : this.offset) : null;
   }
 
   // In a gap, the segment that begins next; behind the last, its end.
