@@ -17,7 +17,16 @@ from detector.recorded import look_files
 from detector.recorded.look_files import FileLooks, LookPacker, Read, opened, packed, read_of, unpacked
 from detector.values import KEYPOINTS, LABELS, TRAITS, VIEW_SIZE, Detections, Look, ViewMeasure
 
-READ = Read(seconds=12.5, promised_s=13.0, decoded=250, scanned=((1.0, 2.0),), passed_over=3, size=9_000, cpu_s=0.5)
+READ = Read(
+    seconds=12.5,
+    promised_s=13.0,
+    decoded=250,
+    scanned=((1.0, 2.0),),
+    holes=((3.0, 14.5),),
+    passed_over=3,
+    size=9_000,
+    cpu_s=0.5,
+)
 
 
 def looks_of(counts: list[int], *, seed: int = 0, pointed: bool = False) -> list[Look]:

@@ -49,7 +49,7 @@ from tests.parts_resume import (
     make_footage,
     write_config,
 )
-from tests.sources.footage import make_video
+from tests.sources.footage import make_ahead, make_video
 
 CLIPS = Path(__file__).parent / "clips"
 SWEEP = Path(__file__).parent.parent / "configs" / "demo" / "sweep_near.mp4"
@@ -311,6 +311,21 @@ def test_a_file_that_only_its_date_tells_of_is_named_as_such(
     assert "one file, such as" in (said := capsys.readouterr().err) and "--pattern" in said
     assert main([*command, "--pattern", "%Y%m%d/%H%M%S"]) == 0
     assert "such as" not in capsys.readouterr().err
+
+
+def test_an_hour_that_is_missing_within_a_file_is_a_gap_and_was_not_watched(
+    glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "made").mkdir()
+    made = make_ahead(tmp_path / "made" / "a.mkv", ahead_s=3600.0)
+    summary = replay([made.rename(tmp_path / "gate_20261101_092600.mkv")], glancing, tmp_path / "out")
+    (gap,), (file,) = summary["gaps"], summary["recordings"]
+    assert (gap["from"][:19], gap["until"][:19]) == ("2026-11-01T01:26:01", "2026-11-01T02:26:02")
+    assert gap["seconds"] == pytest.approx(3600, abs=0.2) and gap["before"] == file["file"]
+    assert summary["hours_covered"] * 3600 == pytest.approx(4, abs=0.2)
+    assert file["seconds"] == pytest.approx(3604, abs=0.2) and len(file["holes"]) == 1
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "2026-11-01 09:26:01 – 2026-11-01 10:26:02" in report and "All recordings were seen" not in report
 
 
 def test_files_that_were_dated_anew_by_copying_are_all_seen_one_after_the_other(

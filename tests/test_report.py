@@ -233,6 +233,13 @@ def test_files_that_follow_each_other_are_drawn_as_one_stretch() -> None:
     assert row.watched == [pytest.approx((500.0, 83.33), abs=0.02), pytest.approx((625.0, 41.67), abs=0.02)]
 
 
+def test_a_hole_in_a_file_is_drawn_as_not_watched() -> None:
+    file = {"camera": "gate", "start": "2026-11-01T00:00:00Z", "seconds": 7200.0, "holes": [[1800.0, 5400.0]]}
+    (row,) = watched_days([file], [], Days("UTC"))
+    assert row.hours == 1.0
+    assert [x for x, _ in row.watched] == pytest.approx([0.0, WIDTH * 1.5 / 24], abs=0.01)
+
+
 def test_what_files_that_overlap_show_twice_was_watched_once() -> None:
     hour = {"camera": "gate", "seconds": 3600.0}
     files = [{**hour, "start": iso(NOON + at)} for at in (0, 1800, 1800)]
@@ -322,7 +329,7 @@ def test_of_very_many_gaps_the_longest_are_listed_in_order_of_time(tmp_path: Pat
         return {"camera": "gate", "from": begins, "until": until, "seconds": 60 * minutes, "before": f"{n}.mp4"}
 
     written = page(tmp_path, summary(gaps=[gap(0, 59), *(gap(n, 1) for n in range(1, 99)), gap(99, 50)]), [])
-    listed = written[written.index("No recording between files") :]
+    listed = written[written.index("No recording then") :]
     assert listed.index("(0:59:00)") < listed.index("(0:01:00)") < listed.index("(0:50:00)")
     assert "50 shorter ones, see summary.json" in listed and "还有 50 个更短的" in listed
 

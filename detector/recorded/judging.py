@@ -125,7 +125,7 @@ class _SessionJudge:
             borders=self._times.borders,
             census=self._parcels.zones,
             people=self._people(),
-            seconds=sum(entry["seconds"] for entry in self._times.files),
+            seconds=sum(read.shown_s for read in self._reads),
             covered_s=self._times.covered_s,
             frames_decoded=sum(read.decoded for read in self._reads),
             frames_inferred=self._looked,
@@ -169,7 +169,7 @@ class _FileTimes:
 
     Attributes:
         files: What is told of each.
-        borders: Gaps and overlaps between those that could be read.
+        borders: Gaps and overlaps between those that could be read, and gaps within them.
         covered_s: Seconds of time that they show, where they overlap counted once.
     """
 
@@ -198,7 +198,12 @@ class _FileTimes:
             self.borders.append(_border(self._camera, before, start_at, piece.path))
         if before is not None and ends_at <= before:
             return None  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
-        self.covered_s += ends_at - (start_at if before is None else max(start_at, before))
+        new_at = start_at if before is None else max(start_at, before)
+        holes = [(max(start_at + begin_s, new_at), start_at + end_s) for begin_s, end_s in read.holes]
+        for hole_at, goes_on_at in holes:
+            if hole_at < goes_on_at:
+                self.borders.append(_border(self._camera, hole_at, goes_on_at, piece.path))
+        self.covered_s += ends_at - new_at - sum(max(0.0, until - hole_at) for hole_at, until in holes)
         self._seen_until = ends_at
         return start_at
 
@@ -220,6 +225,8 @@ def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool
         entry["damaged_pictures"] = read.damaged
     if read.scanned:
         entry["key_frames_only"] = [[round(begin_s, 3), round(end_s, 3)] for begin_s, end_s in read.scanned]
+    if read.holes:
+        entry["holes"] = [[round(begin_s, 3), round(end_s, 3)] for begin_s, end_s in read.holes]
     if read.set_aside:
         entry["set_aside"] = True
     missing = max(_said_s(piece, read) - read.seconds, 0.0)

@@ -18,7 +18,7 @@ class CameraResult:
         camera: Its name.
         incidents: As lines of `incidents.jsonl`.
         files: What is told of each file, in order.
-        borders: Gaps and overlaps between them.
+        borders: Gaps and overlaps between them, and gaps within them.
         census: How parcels lay over time, by zone.
         people: Seconds that people were in view, each counted, and of these too far off; `None` where nobody counts.
         seconds: Of video that was read.

@@ -23,7 +23,7 @@ from detector.values import KEYPOINTS, TRAITS, VIEW_SIZE, Detections, Look, View
 _NONE = (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 HEAD = "head.json"
 PART = 2000  # looks in a part: some minutes where every frame is looked at
-FORMAT = 4  # part of every name of a file of looks, so that another form is never taken for this one
+FORMAT = 5  # part of every name of a file of looks, so that another form is never taken for this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Read:
         decoded: Pictures.
         undecoded: Pictures left out between key frames, which alone were looked at.
         scanned: Stretches in which these lie, seconds into the file.
+        holes: Stretches of which there is no picture, seconds into the file.
         passed_over: Pictures that were due and not looked at, since nothing moved in them.
         damaged: Packets and pictures.
         broken_off: It can't be read to its end.
@@ -51,6 +52,7 @@ class Read:
     decoded: int = 0
     undecoded: int = 0
     scanned: tuple[tuple[float, float], ...] = ()
+    holes: tuple[tuple[float, float], ...] = ()
     passed_over: int = 0
     damaged: int = 0
     broken_off: bool = False
@@ -61,10 +63,15 @@ class Read:
     cpu_s: float = 0.0
 
     @property
+    def shown_s(self) -> float:
+        """Seconds of video without its holes."""
+        return self.seconds - sum(end_s - begin_s for begin_s, end_s in self.holes)
+
+    @property
     def frame_s(self) -> float:
         """Seconds from picture to picture, on average; 0 where there is none."""
         pictures = self.decoded + self.undecoded
-        return self.seconds / pictures if pictures else 0.0
+        return self.shown_s / pictures if pictures else 0.0
 
 
 class Looks(Iterable[Look], Sized, Protocol):
@@ -146,7 +153,8 @@ def _opened(source: Path | bytes) -> FileLooks:
         with _archive(source) as archive:
             head = json.loads(archive.read(HEAD))
         parts = [int(count) for count in head.pop("parts")]
-        head["scanned"] = tuple((float(begin), float(end)) for begin, end in head["scanned"])
+        for name in ("scanned", "holes"):
+            head[name] = tuple((float(begin), float(end)) for begin, end in head[name])
         return FileLooks(Read(**head), _Kept(source, parts))
     except _NONE as error:
         raise _damaged(error) from error

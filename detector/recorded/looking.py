@@ -164,6 +164,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         decoded=recording.frames_decoded,
         undecoded=recording.frames_undecoded,
         scanned=tuple(recording.undecoded),
+        holes=tuple(recording.holes),
         passed_over=passed_over,
         damaged=recording.decode_errors,
         broken_off=recording.broken_off,

@@ -94,10 +94,12 @@ def watched_days(
         begin = unix(file["start"])
         end, seen = begin + file["seconds"], until.get(file["camera"], begin)
         until[file["camera"]] = max(end, seen)
-        for day, x, width, seconds in days.parts(max(begin, seen), end):
-            row = of(file["camera"], day)
-            _add(row.watched, round(x, 2), max(round(width, 2), 2.0))
-            row.hours += seconds / 3600
+        edges = [0.0, *(edge for hole in file.get("holes", ()) for edge in hole), file["seconds"]]
+        for from_s, until_s in zip(edges[::2], edges[1::2], strict=True):
+            for day, x, width, seconds in days.parts(max(begin + from_s, seen), begin + until_s):
+                row = of(file["camera"], day)
+                _add(row.watched, round(x, 2), max(round(width, 2), 2.0))
+                row.hours += seconds / 3600
         for from_s, until_s in file.get("key_frames_only", ()):
             for day, x, width, _ in days.parts(begin + from_s, begin + until_s):
                 _add(of(file["camera"], day).glanced, round(x, 2), round(width, 2))

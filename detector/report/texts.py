@@ -68,7 +68,7 @@ ZH = {
     "people_far_do": "请把摄像机装近些、换长焦镜头，或用分辨率更高的录像。",
     "glanced": "画面没有变化时不逐帧细看：{n} 帧细看，{passed} 帧略过。",
     "key_frames": "颜色浅的 {hours} 只看了关键帧（--fast-scan），很短的动作可能没看到。",
-    "gaps": "文件之间没有录像",
+    "gaps": "没有录像的时间",
     "overlaps": "文件之间重叠（只看一次；如果是两台摄像机，请在配置里写 recordings，不同文件夹可写 nvr1/*；"
     "如果录像机的时间被往回拨过，请把重复的那一段单独回放）",
     "passed": "没有看：不是录像，或同一段录像已经看过",
@@ -146,7 +146,7 @@ EN = {
     "people_far_do": "Hang the camera closer, take a longer lens, or record more pixels.",
     "glanced": "Where nothing moved, frames were passed over: {n} were looked at closely, {passed} were not.",
     "key_frames": "Pale: {hours} of which only key frames were looked at (--fast-scan); brief acts may be missed.",
-    "gaps": "No recording between files",
+    "gaps": "No recording then",
     "overlaps": "Files that overlap (seen once; if these are two cameras, say so with recordings in the configuration, "
     "such as nvr1/* where folders tell them apart; if the recorder's clock was put back, replay what comes twice by "
     "itself)",

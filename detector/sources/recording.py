@@ -34,6 +34,7 @@ Changed = Callable[[Frame], bool]
 
 ASF = bytes.fromhex("3026b2758e66cf11")  # what Windows Media files begin with
 SAME_S = 0.001  # times of one picture differ by rounding only
+HOLE_S = 10.0  # recorders that record on motion leave such stretches out
 PASSED_S = 1.0  # pictures aren't reordered by more
 
 
@@ -90,6 +91,13 @@ class Recording:
         self.undecoded: list[tuple[float, float]] = []
         self.broken_off = self.disk_failed = False
         self.end_s = 0.0
+        self._last_s: float | None = None
+        self._holes: list[tuple[float, float]] = []
+
+    @property
+    def holes(self) -> list[tuple[float, float]]:
+        """Stretches without a picture, seconds into the file; a camera that takes one now and then leaves none."""
+        return self._holes if 2 * len(self._holes) < self.frames_decoded + self.frames_undecoded else []
 
     @property
     def duration_s(self) -> float | None:
@@ -127,7 +135,7 @@ class Recording:
             for stream_s, picture in step.pictures:
                 offset_s = shown.at(stream_s, frame_s)
                 index = self._first_index + self.frames_decoded + self.frames_undecoded
-                self.end_s = offset_s + frame_s
+                self._reach(offset_s, frame_s)
                 self.frames_decoded += 1
                 if self._due(offset_s):
                     at = self._start_at + offset_s
@@ -144,11 +152,18 @@ class Recording:
     def _leave_out(self, offset_s: float, frame_s: float) -> None:
         self._due(offset_s)  # the frames after are chosen as if it were there
         self.frames_undecoded += 1
-        self.end_s = offset_s + frame_s
+        self._reach(offset_s, frame_s)
         begin_s = offset_s
         if self.undecoded and offset_s - self.undecoded[-1][1] < frame_s:
             begin_s, _ = self.undecoded.pop()
         self.undecoded.append((begin_s, offset_s + frame_s))
+
+    def _reach(self, offset_s: float, frame_s: float) -> None:
+        """There is a picture so many seconds into the file."""
+        if self._last_s is not None and offset_s - self._last_s > HOLE_S:
+            self._holes.append((self._last_s, offset_s))
+        self._last_s = offset_s
+        self.end_s = offset_s + frame_s
 
     def _note_undecoded(self, step: Step, frame_s: float) -> None:
         """What isn't decoded at rest belongs to the film all the same, which ends with it."""

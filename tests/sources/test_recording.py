@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -236,5 +237,13 @@ def test_a_clock_that_goes_far_ahead_within_a_file_moves_nothing(tmp_path: Path,
 
 def test_an_hour_without_pictures_is_one(tmp_path: Path) -> None:
     path = make_ahead(tmp_path / "a.mkv", ahead_s=3600.0)
-    frames = list(Recording(path, camera="dock", start_at=1000.0, fps=5))
+    recording = Recording(path, camera="dock", start_at=1000.0, fps=5)
+    frames = list(recording)
     assert frames[-1].captured_at > 4600.0 and promised_s(path) == pytest.approx(3604.0, abs=0.2)
+    ((begin_s, end_s),) = recording.holes
+    assert (begin_s, end_s) == pytest.approx((2.0, 3602.0), abs=0.1)
+
+
+def test_a_camera_that_takes_a_picture_now_and_then_leaves_no_holes(tmp_path: Path) -> None:
+    recording = read(make_video(tmp_path / "a.mkv", seconds=240, fps=Fraction(1, 20)))
+    assert len(list(recording)) == 12 and recording.holes == []
