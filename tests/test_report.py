@@ -354,6 +354,14 @@ def test_cameras_that_the_configuration_does_not_know_are_named_with_what_that_m
     )
 
 
+def test_cameras_of_which_there_is_no_recording_are_named(tmp_path: Path) -> None:
+    cameras = [Camera(name=name, title=title, source="x.mp4") for name, title in (("gate", "东门"), ("dock", "卸货口"))]
+    config = EdgeConfig(site="s", edge="e", cameras=cameras)
+    written = write_report(tmp_path, summary(), [], config, {}).read_text("utf-8")
+    assert "without recordings here: 卸货口." in written and "没有录像的摄像机：卸货口。" in written
+    assert "without recordings here" not in page(tmp_path, summary(), [])
+
+
 def test_names_of_files_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>'\"&.mp4"
     written = page(tmp_path, summary(unreadable=[{"file": evil, "why": evil}]), [incident(NOON, file=evil, zone=evil)])

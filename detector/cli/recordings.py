@@ -128,7 +128,8 @@ def run_replay(options: argparse.Namespace) -> int:
         if not summary["incidents"]:
             print("no incidents" if summary["hours_covered"] else "nothing could be seen")
         hours, speed = summary["hours_covered"], summary["times_real_time"]
-        print(f"{summary['files']} files, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
+        files = "one file" if summary["files"] == 1 else f"{summary['files']} files"
+        print(f"{files}, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
         print(f"report: {options.out / 'report.html'}")
     for reach in [reach for reach in reaches(summary["cameras"], config) if reach.is_mostly_too_far][:MOST_TOLD]:
         told = "people were mostly too far off to tell whether a phone photographs: see the end of the report"

@@ -113,6 +113,7 @@ def write_report(
         blind=blind,
         dated=dated,
         strange=[camera["title"] for camera in summary["cameras"] if camera["size"] and not camera["configured"]],
+        absent=[camera.title or camera.name for camera in config.cameras if camera.name not in titles],
         after=after,
         missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far or twice),
         glanced_h=glanced_h,

@@ -44,6 +44,7 @@ ZH = {
     "coverage_note": "有色的是看过的录像；空白处没有录像。",
     "strange": "配置里没有这些摄像机：{names}。整个画面按一个堆放区、默认规定处理；"
     "某台摄像机有哪些文件，写在它的 recordings 里。",
+    "absent": "配置里有、这次没有录像的摄像机：{names}。",
     "parcels": "面单朝上的比例",
     "parcels_note": "线是朝上的比例，浅色带是平时的范围；菱形是有包裹在这里被翻面。",
     "found_sweeps": "拍摄面单的经过",
@@ -121,6 +122,7 @@ EN = {
     "coverage_note": "Coloured is footage that was watched; where nothing is drawn there is none.",
     "strange": "Not in the configuration: {names}. All of the picture was taken for one storage zone under the default "
     "policy; recordings of a camera says which files are its.",
+    "absent": "In the configuration, but without recordings here: {names}.",
     "parcels": "Share of parcels label up",
     "parcels_note": "The line is the share label up, the pale band what is usual; a diamond is parcels turned here.",
     "found_sweeps": "Label photography, one by one",
