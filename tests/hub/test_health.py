@@ -176,6 +176,16 @@ def test_a_database_that_was_away_is_told_as_the_hubs_own_downtime_and_blamed_on
     assert len(tower.gaps()) == 1
 
 
+def test_a_hub_that_is_stopped_does_not_say_that_the_broker_was_away(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(60)
+    tower.watch(40, reports=False)
+    tower.health.start()
+    tower.connected = False  # the hub's own link ends first
+    tower.health.stop()
+    assert tower.gaps() == []
+
+
 def test_without_a_broker_the_hub_calls_nobody_silent(tower: Watchtower) -> None:
     tower.say("online")
     tower.watch(60)

@@ -193,6 +193,8 @@ class Health:
         with self._lock:
             with self._database.writing() as connection:
                 self._beat(connection, now)
+            if self._background.stopping:
+                return  # it is the hub that hears nobody any more
             self._look_at_broker(now)
             if self._lost_since is not None:
                 return  # whom the hub can't hear it can't call silent
