@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from detector import __version__
 from detector.cli import build_parser, main
 from detector.machine.progress import progress_count, progress_seconds
 from tests.conftest import REPOSITORY
@@ -58,13 +57,6 @@ def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str], capsys: pyt
     assert "error:" in told
     assert "_share" not in told
     assert "_positive" not in told
-
-
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(["--version"])
-    assert left.value.code == 0
-    assert capsys.readouterr().out == f"labelwatch {__version__}\n"
 
 
 def arguments_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, argparse.Action]]:

@@ -14,11 +14,11 @@ import select
 import sys
 import time
 
-from detector import __version__
 from detector.cli import edge, hub, models, recordings, trying
 from detector.cli.arguments import FAILED, MISUSED, verbs_of
 from detector.errors import ConfigError, LabelwatchError, MissingPart
 from detector.machine.secrecy import guard, one_line, redacted
+from detector.version import VERSION
 
 UNREAD = 141  # as a shell says of a program that wrote into a pipe which nobody reads
 
@@ -85,7 +85,7 @@ def set_up_logging(verbose: bool) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
     parser = argparse.ArgumentParser(prog="labelwatch", description="Notices people photographing parcel labels.")
-    parser.add_argument("--version", action="version", version=f"labelwatch {__version__}")
+    parser.add_argument("--version", action="version", version=f"labelwatch {VERSION}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more")
     verb = verbs_of(parser, "COMMAND")
     for module in (trying, edge, hub, recordings, models):

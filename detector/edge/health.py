@@ -11,7 +11,7 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-from detector import __version__, wire
+from detector import wire
 from detector.clock import kernel_clock
 from detector.config import EdgeConfig
 from detector.credentials.authority import ends_at
@@ -19,6 +19,7 @@ from detector.edge.camera_worker import CameraWorker
 from detector.edge.delivery import Delivery
 from detector.edge.zoned import dumped
 from detector.errors import LabelwatchError, ModelError, StoreError
+from detector.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def _coverage(camera: CameraWorker, model: str) -> dict[str, Any] | None:
 
 def _box_told(config: EdgeConfig) -> dict[str, Any]:
     """What a person asks first of a box that is far away: what it runs, since when, and whether its disk is full."""
-    told = {"version": __version__, "uptime_s": round(time.monotonic() - LOADED_AT, 1)}
+    told = {"version": VERSION, "uptime_s": round(time.monotonic() - LOADED_AT, 1)}
     model = _model(config.analysis.model, config.analysis.precision)
     disk = shutil.disk_usage(config.data_dir)
     return {

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from detector import __version__, wire
+from detector import wire
 from detector.alerts.identity import FILE_NAME, load_identity
 from detector.alerts.trust import pin_hub_key
 from detector.clock import Clock, iso
@@ -38,6 +38,7 @@ from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, joi
 from detector.credentials.keys import load_key
 from detector.errors import ConfigError, LabelwatchError, Problem, StoreError, WireError
 from detector.machine.whole_files import write_whole
+from detector.version import VERSION
 
 TIMEOUT_S = 20.0
 CONNECT_S = 10.0
@@ -129,7 +130,7 @@ def join(
     key = load_key(config.data_dir / JOINING, "the edge's new key") if new_key else load_identity(config.data_dir)
     tls_key = ec.generate_private_key(ec.SECP256R1())
     request = join_request(
-        symbols, site=config.site, edge=config.edge, key=key, at=clock.now(), version=__version__,
+        symbols, site=config.site, edge=config.edge, key=key, at=clock.now(), version=VERSION,
         csr=_signing_request(tls_key, f"{config.site}/{config.edge}"),
     )  # fmt: skip
     body = _asked(url, wire.encode(request), ca_file, clock)

@@ -7,7 +7,6 @@ import io
 import tarfile
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import detector
@@ -17,17 +16,9 @@ PACKAGE = Path(detector.__file__).resolve().parent
 BESIDE = ("LICENSE", "README.md", "Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock")
 
 
-def program_version() -> str:
-    """Version of the program."""
-    try:
-        return version("labelwatch")
-    except PackageNotFoundError:
-        return "0"
-
-
 def archive_name() -> str:
     """Name of the archive's file."""
-    return f"labelwatch-{program_version()}.tar.gz"
+    return f"labelwatch-{detector.__version__}.tar.gz"
 
 
 @cache
@@ -37,7 +28,7 @@ def archive() -> bytes:
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, path in sorted(_files()):
             content = path.read_bytes()
-            entry = tarfile.TarInfo(f"labelwatch-{program_version()}/{name}")
+            entry = tarfile.TarInfo(f"labelwatch-{detector.__version__}/{name}")
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))
     return gzip.compress(raw.getvalue(), mtime=0)

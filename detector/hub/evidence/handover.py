@@ -17,11 +17,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from detector.clock import KernelClock
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import CaseTotals, time_line
-from detector.hub.source import program_version
 from detector.hub.storage.harm import harm
 from detector.hub.storage.stored import CLEARED, StoredIncident, told_number
 from detector.hub.texts import Phrases
 from detector.sentences import count_range
+from detector.version import VERSION
 from detector.wire.evidence import grouped
 
 # What one page has room for; the rest is named by its number and stands in `case.json` and `manifest.json`.
@@ -223,5 +223,5 @@ def sheet(told: Sheet, language: str) -> str:
         longest=LONGEST_TEXT,
         count_range=count_range,
         grouped=grouped,
-        version=program_version(),
+        version=VERSION,
     )

@@ -41,10 +41,10 @@ from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import totals
 from detector.hub.evidence.handover import Edge, Recording, Sheet, sheet
 from detector.hub.footage.clips import ClipFolder
-from detector.hub.source import program_version
 from detector.hub.storage.schema import alerts, audit, edges
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
+from detector.version import VERSION
 from detector.wire import evidence
 from detector.wire.evidence import CASE, CHUNK, EDGES, HUB_KEY, LOG, PackWriter, as_json, picture_in
 
@@ -152,7 +152,7 @@ class Pack:
             done += file.size
             if file.sha256 and entry.sha256 != file.sha256 and isinstance(file.content, Path):
                 damaged.add(file.content)
-        writer.close(self._archive.key, case=self._case.number, labelwatch=program_version())
+        writer.close(self._archive.key, case=self._case.number, labelwatch=VERSION)
         return frozenset(damaged) - self._damaged
 
     @staticmethod
@@ -194,7 +194,7 @@ class Pack:
         )  # fmt: skip
         case = {
             **{name: value for name, value in asdict(self._case).items() if name not in ("places", "incidents")},
-            "labelwatch": program_version(),
+            "labelwatch": VERSION,
             "made_by": self._case.made_by,
             "pack": {"made_by": self._made_by, "made_at": iso(self._made_at), "made_at_unix": self._made_at},
             "timezone": self._archive.timezone,

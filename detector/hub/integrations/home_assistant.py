@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from detector import __version__
 from detector.clock import iso
 from detector.config import HubConfig
 from detector.hub.integrations.links import PictureLinks
@@ -31,6 +30,7 @@ from detector.hub.integrations.world import CameraNow, EdgeNow, World
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import Phrases, explanation
 from detector.values import IncidentKind
+from detector.version import VERSION
 
 KINDS = tuple(kind.value for kind in IncidentKind)
 EXPIRES_S = 180
@@ -142,7 +142,7 @@ class HomeAssistant:
     ) -> dict[str, Any]:
         device_id = self._id(*names)
         device: dict[str, Any] = {"ids": [device_id], "name": name, "mf": "labelwatch", "sw": version[:40] or "?"}
-        origin: dict[str, Any] = {"name": "labelwatch", "sw": __version__}
+        origin: dict[str, Any] = {"name": "labelwatch", "sw": VERSION}
         if self._url:
             device["cu"] = origin["url"] = self._url
         stem = _slug("labelwatch", *names)  # else entities would be called after names in some language
@@ -161,7 +161,7 @@ class HomeAssistant:
             "unseen": _sensor(say("ha_unseen"), topic, "unseen", ic="mdi:camera-off", stat_cla="measurement"),
             "problem": _binary(say("ha_problem"), topic, "problem", "problem"),
         }
-        hub = self._device(say("ha_hub"), ("hub",), __version__, components)
+        hub = self._device(say("ha_hub"), ("hub",), VERSION, components)
         return {**hub, "avty": [{"t": f"{self._root}/status"}]}
 
     def _edge_device(self, edge: EdgeNow) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from detector.hub.access.guard import bearer_token, cookie_name
 from detector.hub.edges.cameras import CameraState, camera_states
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.parts import Parts
-from detector.hub.source import program_version
 from detector.hub.storage.rights import Principal, Right, Role, Scope
 from detector.hub.storage.stored import VERDICTS, Edge, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range
+from detector.version import VERSION
 
 LONGEST_FORM = 32 * 1024  # held by `auth.Guard`; all zones of a camera, as large as they may be, come to 24
 FORM_S = 30.0  # from its first byte to its last
@@ -43,7 +43,7 @@ TEMPLATES = Environment(
 )  # fmt: skip
 TEMPLATES.globals.update(
     count_range=count_range, explanation=explanation, advice_on=advice, VERDICTS=VERDICTS, Right=Right,
-    one_day=timedelta(days=1), program_version=program_version,
+    one_day=timedelta(days=1), program_version=VERSION,
 )  # fmt: skip
 NAMED = {"posture": "posture_", "what": "what_", "ended_by": "ended_by_"}  # facts whose values are words of ours
 

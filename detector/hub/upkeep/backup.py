@@ -27,7 +27,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from detector import __version__
 from detector.config import HubConfig
 from detector.errors import MissingPart, StoreError
 from detector.hub.storage.database import engine_of
@@ -36,6 +35,7 @@ from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import clips
 from detector.machine.whole_files import write_whole
 from detector.values import DAY_S
+from detector.version import VERSION
 
 SQLITE = "hub.sqlite"
 # The database is copied by its own means; what is still growing belongs to nobody yet.
@@ -132,7 +132,7 @@ def back_up(
         report.files = len(listed) + 1
         report.bytes = database.size + sum(one.size for one in listed)
         manifest = Manifest(
-            schema=1, made_at=now, labelwatch=__version__, kind=kind, database=database, files=listed
+            schema=1, made_at=now, labelwatch=VERSION, kind=kind, database=database, files=listed
         )  # fmt: skip
         write_whole(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode(), mode=0o600)
         if keep:
