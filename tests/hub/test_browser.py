@@ -768,6 +768,34 @@ def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes
     page.wait_for_selector(".item[data-incident=late]")
 
 
+def test_a_note_that_was_written_and_not_sent_goes_along_with_the_verdict_at_the_desk(scene: Scene) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    for written, taken in (("seen before", True), ("and again", False)):
+        incident = page.locator(".item").get_attribute("data-incident")
+        page.fill(".note", written)
+        page.context.set_offline(not taken)
+        page.click(".item .choices [value=true]")
+        if taken:
+            page.wait_for_selector(f"#last .just[data-incident={incident}]")
+        else:
+            page.wait_for_selector("#last:has-text('没有')")
+        page.context.set_offline(False)
+        notes = scene.hub._parts.reviews.notes(incident)
+        assert [note.text for note in notes] == [written] * taken
+        assert bool(scene.hub.store.verdicts(incident)) is taken
+    assert page.locator(".item").get_attribute("data-incident") == incident  # back at what was not taken
+    assert page.input_value(".note") == "and again"
+    end_sessions(scene)
+    page.click(".item .choices [value=true]")
+    page.wait_for_selector("#ended:visible")
+    until(page, f"document.querySelector('.item')?.dataset.incident === '{incident}'")
+    assert page.input_value(".note") == "and again"
+    scene.complaints.clear()  # the browser says that it was offline, and logs the 401
+
+
 def test_two_guards_see_each_other_and_the_later_one_is_asked(scene: Scene) -> None:
     scene.alert("one", severity="critical")
     scene.alert("two", severity="warning")

@@ -28,10 +28,11 @@ async function ask(url, fields, what = "item") {
 }
 
 // What somebody wrote and hasn't sent would be lost with the page: they log in beside it.
-const hasDraft = () =>
+const hasDraft = () => along ||
   [...document.querySelectorAll("main :is(textarea, input[type=text], input:not([type]))")]
     .some((field) => field.checkVisibility() && field.value !== field.defaultValue);
 
+let along = ""; // a note that goes along with a verdict, until it is taken or stands in its field again
 let leaving = false;
 
 // And back: at the desk to the first one whose verdict was still on its way, not to the one that is shown since.
@@ -233,9 +234,14 @@ function judgeAtDesk(form, fields) {
   past.push(id);
   entry(id)?.closest("li").classList.add("judged");
   countDown(1);
+  const field = shown().querySelector(".note"); // who wrote to it and judges it means both
+  const text = field?.value.trim() ?? "";
   showNext();
   inTurn(async () => {
-    const answer = await ask(form.getAttribute("action"), fields, "desk").catch(() => null);
+    along = text;
+    const noted = text ? await ask(path(id, "notes"), { text }).catch(() => null) : null;
+    if (noted?.ok) field.value = along = "";
+    const answer = along ? null : await ask(form.getAttribute("action"), fields, "desk").catch(() => null);
     if (answer?.ok) {
       const told = elements(await answer.text());
       judged.set(id, Number(told.querySelector(".just").dataset.number));
@@ -244,6 +250,8 @@ function judgeAtDesk(form, fields) {
       return;
     }
     const isBack = await comeBack(id);
+    if (isBack && along) shown().querySelector(".note").value = along;
+    along = "";
     if (isBack && answer?.status === 409) contest(await answer.text());
     else last.textContent = isBack ? last.dataset.failed : last.dataset.notDone;
   });
