@@ -1256,6 +1256,19 @@ def test_the_way_to_the_next_incident_stands_beside_the_name_of_this_one_on_a_ph
         assert page.get_by_role("link", name=name).get_attribute("href") == f"/incidents/{incident}"
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_alerts_of_other_days_make_the_queue_of_a_phone_no_higher(scene: Scene, language: str) -> None:
+    scene.alert("today")
+    page = scene.page("review", viewport=PHONE)
+    page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+    page.reload()
+    before = page.locator("#queue").bounding_box()["height"]
+    exposed = {"low": 38, "best": 50, "high": 80}
+    scene.alert("before", started_at_unix=time.time() - 20 * 86400, labels_exposed=exposed)
+    page.wait_for_selector("#queue [data-incident=before]")
+    assert page.locator("#queue").bounding_box()["height"] == before
+
+
 @pytest.mark.parametrize("width", [320, 480, 1024, 1200, 1440])
 def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None:
     scene.alert("inc")
