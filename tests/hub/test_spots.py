@@ -211,12 +211,35 @@ def test_it_makes_no_difference_how_envelopes_are_batched(steps: list[tuple[str,
     assert standing([fields[n : n + size] for n in range(0, len(fields), size)]) == one_by_one
 
 
-def test_a_replay_of_both_cameras_tells_it_once_and_never_in_place_of_live(store: Store) -> None:
-    def replayed(name: str, seq: int, **changes: Any) -> dict[str, Any]:
-        fields = told(name, seq, edge="office", **changes)
-        fields["after"] |= {"id": f"{name}-again", "replay": {"run": "run-1", "file": "a.mp4"}}
-        return {**fields, "id": f"{fields['id']}-again"}
+def replayed(name: str, seq: int, **changes: Any) -> dict[str, Any]:
+    """The same, found when recordings were replayed."""
+    fields = told(name, seq, edge="office", **changes)
+    fields["after"] |= {"id": f"{name}-again", "replay": {"run": "run-1", "file": "a.mp4"}}
+    return {**fields, "id": f"{fields['id']}-again"}
 
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["replayed first", "replayed later"])
+def test_a_replay_of_the_camera_that_is_not_shown_tells_nothing_new(store: Store, is_first: bool) -> None:
+    again = [replayed(SECOND, 41)]
+    for part in [again, [told(), told(SECOND)]] if is_first else [[told(), told(SECOND)], again]:
+        store.add_alerts(part, NOON)
+        if is_first and part is again:
+            store.add_verdict("across-again", "li", "true", "", NOON)
+    assert ids(store) == [FIRST]
+    assert {double.same_as for double in store.incidents([SECOND, "across-again"])} == {FIRST}
+    assert set(doubles(store, FIRST)) == {SECOND, "across-again"}
+    assert one(store, FIRST).verdict == ("true" if is_first else None), "what people made of it goes along"
+
+
+def test_a_double_that_walks_on_to_where_only_its_camera_sees_is_told_no_second_time(store: Store) -> None:
+    store.add_alerts([told(), told(SECOND)], NOON)
+    store.add_alerts([told(SECOND, 21, spot=None, zone="walkway", lasting=90)], NOON + 1)
+    assert (ids(store), doubles(store, FIRST)) == ([FIRST], [SECOND])
+    store.add_alerts([told(SECOND, 22, spot=None, zone="walkway", severity="critical", lasting=90)], NOON + 2)
+    assert ids(store) == [SECOND]
+
+
+def test_a_replay_of_both_cameras_tells_it_once_and_never_in_place_of_live(store: Store) -> None:
     store.add_alerts([replayed(FIRST, 41), replayed(SECOND, 42)], NOON)
     assert ids(store) == ["near-again"] and doubles(store, "near-again") == ["across-again"]
     store.add_alerts([told(THIRD)], NOON)

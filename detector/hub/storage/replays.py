@@ -53,10 +53,10 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
         c.camera == state["camera"],
         c.started_at.between(state["started_at"] - LONGEST_S, state["ended_at"] + SLACK_S),
         c.ended_at >= state["started_at"] - SLACK_S,
-        c.told != DOUBLE,
+        (c.told != DOUBLE) | c.replayed_at.is_(None),  # another camera's may be shown for what live told (`spots`)
         c.id != state["id"],
     )
-    columns = (c.id, c.kind, c.zone, c.started_at, c.ended_at, c.replayed_at, c.record)
+    columns = (c.id, c.kind, c.zone, c.started_at, c.ended_at, c.replayed_at, c.same_as, c.record)
     own_run = _run(state["record"])
     found = [
         row
@@ -68,7 +68,8 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
         shared_s = min(row["ended_at"], state["ended_at"]) - max(row["started_at"], state["started_at"])
         return row["replayed_at"] is None, row["zone"] == state["zone"], shared_s, row["id"]
 
-    return max(found, key=likeness)["id"] if found else None
+    known = max(found, key=likeness) if found else None
+    return None if known is None else str(known["same_as"] or known["id"])
 
 
 def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -76,7 +77,7 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
 
     Args:
         connection: To the database.
-        live: Rows of `incidents`, as live has told them by now.
+        live: Rows of `incidents`, as live has told them by now; what is a double among them gives way to what is shown.
     """
     live = list(live)
     if not live:
@@ -91,8 +92,9 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
     for row in map(_mapping, connection.execute(query).all()):
         known = next((state for state in live if _is_same_event(row, state)), None)
         if known is not None:
-            hand_over(connection, row["id"], known["id"])
-            changed += [row["id"], known["id"]]
+            shown = known["same_as"] or known["id"]
+            hand_over(connection, row["id"], shown)
+            changed += [row["id"], shown]
     return changed
 
 

@@ -47,11 +47,14 @@ def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str
         state: Row of `incidents` to be, with `replayed_at`.
         before: Its row as it stands; `None` when it is new.
     """
-    if not state["spot"] or (before is not None and (before["told"] == ALERT or _is_in_use(connection, before))):
+    known = before["same_as"] if before is not None else None
+    if not (state["spot"] or known):
+        return None
+    if before is not None and (before["told"] == ALERT or _is_in_use(connection, before)):
         return None
     c = incidents.c
-    if before is not None and before["same_as"]:
-        which: tuple[ColumnElement[bool], ...] = (c.id == before["same_as"],)
+    if known:
+        which: tuple[ColumnElement[bool], ...] = (c.id == known,)
     else:
         which = (
             c.spot == state["spot"],
