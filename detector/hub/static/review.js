@@ -640,8 +640,8 @@ function look() {
   if (id && page.events.startsWith("/review")) ask(LOOK, { desk, incident: id }).catch(() => {});
 }
 
-// Redraws those parts of what is shown that changed, adds those it gained, such as a first recording, and takes away those
-// it lost; not under the hands of somebody who chooses, and drafts stay (morph.js).
+// Redraws those parts of what is shown that changed, adds those it gained, such as a first recording, and takes away
+// those it lost; not under the hands of somebody who chooses, and drafts stay (morph.js).
 // Of several answers on their way only the one that was asked for last counts: an older one would undo it.
 let refreshes = 0;
 
@@ -714,6 +714,7 @@ async function showSide(side) {
   const id = shown().dataset.incident;
   const turn = ++refreshes;
   const answer = await ask(sideOf(id, side)).catch(() => null);
+  failed.hidden = answer !== null;
   if (!answer?.ok || turn !== refreshes || shown()?.dataset.incident !== id) return;
   const fresh = elements(await answer.text());
   for (const part of [".sides", ".mask"]) {
