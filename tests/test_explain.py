@@ -173,6 +173,9 @@ def test_who_else_shows_the_spot_is_named() -> None:
     shown = told(config(cameras=[{"name": "cam1", "source": "a.mp4", "zones": [cage]}, rear]))
     assert "the same spot (cage) as Cage, rear / rear: what they tell of one event is told once" in shown
     assert "the same spot (cage) as cam1 / front" in shown
+    alike = [{"name": name, "source": f"{name}.mp4", "zones": [cage]} for name in ("cam1", "cam2")]
+    shown = told(config(cameras=alike))
+    assert "(cage) as cam2 / front" in shown and "(cage) as cam1 / front" in shown
     assert "spot cage, which no other camera of this file shows" in told(config(cage, zone("b", spot="cage")))
 
 

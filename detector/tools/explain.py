@@ -538,7 +538,7 @@ def _raised(config: EdgeConfig, zone: Zone, say: _Say) -> list[str]:
             f"{camera.title or camera.name} / {other.name}"
             for camera in config.cameras
             for other in camera.zones
-            if other.spot == zone.spot and zone not in camera.zones
+            if other.spot == zone.spot and all(own is not zone for own in camera.zones)  # alike is not the same
         ]
         told = say("zone_spot", spot=zone.spot, others=say.listed(others)) if others else ""
         raises.append(told or say("zone_spot_alone", spot=zone.spot))

@@ -107,7 +107,7 @@ incidents = Table(
     Column("camera", Text, nullable=False),
     Column("zone", Text),
     Column("score", Float, nullable=False),
-    # `alert`, `digest` or `double`, and the shift whose alert budget it takes from: see `budget` and `replays`.
+    # `alert`, `digest` or `double`, and the shift whose alert budget it takes from: see `budget` and `doubles`.
     *_required(Text, "told", "shift"),
     # How bad it is, as one number that the review desk's queue is ordered by: see `harm`.
     Column("harm", BigInteger, nullable=False, server_default="0"),
