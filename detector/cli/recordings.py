@@ -173,7 +173,9 @@ def run_replay(options: argparse.Namespace) -> int:
 
 def _not_videos(summary: dict[str, Any]) -> str:
     """How many files were left aside by their names, and of which kinds: among them may be what a recorder wrote."""
-    names = [Path(one["file"]) for one in summary["passed_over"] if one["why"].endswith("not that of a video file")]
+    from detector.recorded.archive import NOT_VIDEO
+
+    names = [Path(one["file"]) for one in summary["passed_over"] if one["why"].endswith(NOT_VIDEO)]
     kinds = [f"{kind} {n}" for kind, n in Counter(path.suffix or path.name for path in names).most_common()]
     others = f" and {len(kinds) - FEW} more kinds" if len(kinds) > FEW else ""
     number = (

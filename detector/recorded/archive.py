@@ -18,6 +18,7 @@ from detector.recorded.recorder_names import read_name
 from detector.sources.recording import SUFFIXES, natural
 
 SAMPLE = 1 << 16  # bytes compared at the beginning, in the middle and at the end before two files are read whole
+NOT_VIDEO = "not that of a video file"  # why a file was passed over whose name ends otherwise
 # What file servers and cameras keep beside recordings, and nobody would call footage.
 OTHERS_OWN = {
     "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".DS_Store", "Thumbs.db",
@@ -109,7 +110,7 @@ def _walk(folder: Path, into: Archive, ours: Collection[Path], say: Callable[[st
                 _take(path, into)
             else:
                 what = f"{path.suffix} is" if path.suffix else "its name is"
-                into.passed.append(Passed(path, f"{what} not that of a video file"))
+                into.passed.append(Passed(path, f"{what} {NOT_VIDEO}"))
 
 
 def _take(path: Path, into: Archive) -> None:
