@@ -511,7 +511,8 @@ def test_whoever_stops_a_replay_is_told_how_it_goes_on(tmp_path: Path) -> None:
     footage, config = make_footage(tmp_path / "footage"), write_config(tmp_path)
     for n in range(10):  # on a busy machine it may be through before it is stopped
         out = tmp_path / f"out{n}"
-        running = begin(footage, config, out)
+        # As from a person's shell: that another test has this process ignore Ctrl-C would be inherited.
+        running = begin(footage, config, out, start=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         while running.poll() is None and not (out / "looks").exists():
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
