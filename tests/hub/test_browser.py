@@ -793,6 +793,7 @@ def test_a_note_that_was_written_and_not_sent_goes_along_with_the_verdict_at_the
     page.wait_for_selector("#ended:visible")
     until(page, f"document.querySelector('.item')?.dataset.incident === '{incident}'")
     assert page.input_value(".note") == "and again"
+    page.close()  # what it has to say is said by then
     scene.complaints.clear()  # the browser says that it was offline, and logs the 401
 
 
