@@ -18,6 +18,7 @@ from detector.hub.access.people import People
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.presence import Presence
 from detector.hub.desk.reviews import Reviews
+from detector.hub.desk.walk_tests import WalkTests
 from detector.hub.edges.census import Censuses
 from detector.hub.edges.enrolment import Enrolment
 from detector.hub.edges.keys import EdgeKeys
@@ -99,6 +100,11 @@ class Parts:
     def cases(self) -> Cases:
         """Incidents that belong together, and what is kept."""
         return Cases(self.store.database, self.audit)
+
+    @property
+    def walk_tests(self) -> WalkTests:
+        """What cameras found when somebody tried them."""
+        return WalkTests(self.store.database, self.audit)
 
     @property
     def overview(self) -> Overview:

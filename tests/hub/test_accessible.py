@@ -28,6 +28,7 @@ PAGES = [
     "/cases",
     "/cameras",
     "/cameras/shanghai/box1/cam3/orientation",
+    "/cameras/shanghai/box1/cam3/tests",
     "/health",
     "/edges",
     "/tuning",

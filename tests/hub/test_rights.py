@@ -90,6 +90,8 @@ TABLE: dict[str, set[Role] | str] = {
     "POST /cameras/{site}/{edge}/{camera}/zones/proposals": GUARDS,
     "POST /cameras/{site}/{edge}/{camera}/zones/proposals/{number}": MANAGERS,
     "GET /cameras/{site}/{edge}/{camera}/orientation": ALL,
+    "GET /cameras/{site}/{edge}/{camera}/tests": MANAGERS,
+    "POST /cameras/{site}/{edge}/{camera}/tests": MANAGERS,
     "GET /health": ALL,
     "GET /health/part": ALL,
     "GET /alarms": ALL,

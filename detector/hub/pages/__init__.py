@@ -40,6 +40,7 @@ from detector.hub.pages import (
     sides,
     tuning,
     uploads,
+    walk_tests,
     zones,
 )
 from detector.hub.pages.menu import Doors
@@ -52,7 +53,7 @@ logger = logging.getLogger(__name__)
 FULL = frozenset({13, "53100"})
 PARTS = (
     api, alarms, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
-    retention, people, audit, zones, orientation, notices, integrations, edges,
+    retention, people, audit, zones, orientation, notices, integrations, edges, walk_tests,
 )  # fmt: skip
 
 

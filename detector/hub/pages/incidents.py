@@ -207,6 +207,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
         "record": view.parts.reviews.record(incident, view.now),
         "recurrence": _recurrence(view, incident),
         "elsewhere": view.store.incidents(view.parts.overview.elsewhere(incident, view.scope))[::-1],
+        "walks": view.parts.walk_tests.during(incident.site, incident.camera, incident.started_at, incident.ended_at),
         "timeline": line,
         "plan": json.dumps({**_plan(view, on_film, clips), "start": line.start, "end": line.end}),
         "may_judge": view.may(Right.JUDGE),

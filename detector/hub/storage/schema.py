@@ -464,6 +464,20 @@ gaps = _numbered(
     Index("gaps_open", "what", "site", "edge", "camera", unique=True, **_where("ended_at IS NULL")),
 )
 
+# Walk tests: when somebody photographed labels in front of a camera, and what the hub heard of it: see `walk_tests`.
+walk_tests = _numbered(
+    "walk_tests",
+    *_required(Text, "site", "edge", "camera", "user"),
+    Column("began_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("parcels", Integer, nullable=False),
+    Column("found", Text, nullable=False),
+    Column("incident", INCIDENT),
+    Column("after_s", Float),
+    Column("looked_at", Float, nullable=False),
+    Index("walk_tests_by_camera", "site", "camera", "began_at"),
+)
+
 # Notices: who is told, of what, and what became of it.
 notice_targets = _numbered(
     "notice_targets",

@@ -25,6 +25,7 @@ from detector.hub.texts import (
     orientation,
     retention,
     review,
+    walk_tests,
     zones,
 )
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses
@@ -34,7 +35,7 @@ from detector.values import IncidentKind
 AREAS = (
     alarms,
     basic, lan, entry, feed, review, cases, derived, notices, zones, orientation, health, retention, integrations,
-    edges,
+    edges, walk_tests,
 )  # fmt: skip
 
 ZH = {key: text for area in AREAS for key, text in area.ZH.items()}
