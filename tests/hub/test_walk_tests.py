@@ -240,6 +240,15 @@ def test_the_incident_says_so_once_the_test_is_over_and_no_sooner(hall: Hall) ->
     assert "Walk test" in hall.site.client.get("/cameras").text
 
 
+def test_it_shows_whether_a_guard_looked_at_the_alert(hall: Hall) -> None:
+    hall.walk()
+    name = hall.tell()
+    assert "nobody judged it yet" in hall.page()
+    hall.site.store.add_verdict(name, "guard", "true", "", hall.site.clock.now())
+    page = hall.page()
+    assert "nobody judged it yet" not in page and 'class="verdict true"' in page
+
+
 def walk_test(number: int, found: str) -> WalkTest:
     return WalkTest(number, *PLACE, "owner", 0.0, 10.0, 3, found, None, None, 10.0 + SETTLE_S)
 

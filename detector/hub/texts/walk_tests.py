@@ -28,6 +28,7 @@ ZH: dict[str, str] = {
     "walk_after": "试拍开始后 {span} 收到",
     "walk_of": "拍了 {n} 件",
     "walk_counted": "系统数出 {count} 张",
+    "walk_unjudged": "还没有人判断",
     "walk_none_yet": "还没有试拍过。",
     "walk_during": "{began}–{ended} 在这一路试拍（{user}，{n} 件）",
     "action_walk_test_begun": "开始试拍",
@@ -67,6 +68,7 @@ EN: dict[str, str] = {
     "walk_after": "heard {span} after it began",
     "walk_of": "{n} parcel photographed|{n} parcels photographed",
     "walk_counted": "{count} label counted|{count} labels counted",
+    "walk_unjudged": "nobody judged it yet",
     "walk_none_yet": "No walk tests yet.",
     "walk_during": "Walk test at this camera, {began}–{ended} ({user}, {n} parcel)|"
     "Walk test at this camera, {began}–{ended} ({user}, {n} parcels)",
