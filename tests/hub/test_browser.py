@@ -940,6 +940,36 @@ def test_who_leaves_the_desk_is_asked_while_verdicts_are_still_on_their_way(scen
     assert [scene.hub.store.incident(f"i{n}").verdict for n in range(3)] == ["true", "true", None]
 
 
+@pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
+def test_who_leaves_with_a_note_that_is_written_and_not_sent_is_asked(scene: Scene, path: str) -> None:
+    scene.alert("inc")
+    page = scene.page(path)
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.fill(".note", "two men, one phone")
+    page.click("header nav a[href='/cases']", no_wait_after=True)
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"] and page.input_value(".note") == "two men, one phone"
+    page.press(".note", "Enter")
+    page.wait_for_selector(".notes li:has-text('two men')")
+    page.click("header nav a[href='/cases']")
+    page.wait_for_url("**/cases")
+    assert asked == ["beforeunload"]
+
+
+def test_what_a_form_takes_along_is_not_asked_about(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("incidents/inc")
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.fill("[name=reason]", "police asked")
+    page.click("button[name=hold]")
+    page.wait_for_selector("button[name=hold][value='0']")
+    assert asked == []
+
+
 def test_what_cannot_be_opened_is_passed_by_and_what_is_gone_leaves_the_list(scene: Scene) -> None:
     ids = [f"i{n}" for n in range(7)]
     for n, incident in enumerate(ids):

@@ -219,8 +219,12 @@ function inTurn(deed) {
   return sending;
 }
 
-// What is still to be sent would be lost with the page: the browser asks.
-addEventListener("beforeunload", (event) => { if (unsent && !leaving) event.preventDefault(); });
+// What is still to be sent, or only written yet, would be lost with the page: the browser asks.
+let handedIn = false; // a form of the page goes to the server by itself, and with it what was written there
+addEventListener("submit", (event) => { handedIn = !event.defaultPrevented; });
+addEventListener("beforeunload", (event) => {
+  if (!leaving && (unsent || (hasDraft() && !handedIn))) event.preventDefault();
+});
 
 function countDown(by) {
   const left = document.getElementById("left");
