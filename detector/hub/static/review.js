@@ -56,6 +56,20 @@ const path = (id, part) => `/incidents/${encodeURIComponent(id)}/${part}`;
 const shown = () => document.querySelector(".item");
 const player = () => Player.in(shown());
 
+// Whoever works by Tab and Enter goes on from where they were, also where that is exchanged. After a press of the mouse
+// the keys are the page's own again, Space too.
+const holds = (inside) => inside.contains(document.activeElement);
+const isLed = (inside) => holds(inside) && document.activeElement.matches(":focus-visible");
+const lead = (to) => to?.focus({ preventScroll: true });
+const toTitle = () => lead(shown()?.querySelector("h1"));
+
+function exchange(old, fresh, how) {
+  const [had, led] = [holds(old), isLed(old)];
+  Idiomorph.morph(old, fresh, how);
+  if (had && !led) document.activeElement.blur();
+  else if (led && !holds(old)) lead(old.querySelector("button"));
+}
+
 // Items: fetched once, kept while they may be wanted soon. Each is a promise of an element with its player.
 
 const kept = new Map();
@@ -107,7 +121,9 @@ async function show(id, { replace = false } = {}) {
   }
   if (wanted !== id) return undefined;
   player()?.video?.pause();
+  const led = isLed(at);
   at.replaceChildren(next);
+  if (led) toTitle();
   document.getElementById("empty").hidden = true;
   at.hidden = false;
   sayUnopened(null);
@@ -183,8 +199,11 @@ function showNext() {
   if (next) return show(next, { replace: true });
   const more = document.getElementById("queue-more");
   if (!more.hidden) return showNextOf(more);
+  const led = isLed(at);
   clear();
-  document.getElementById("empty").hidden = false;
+  const empty = document.getElementById("empty");
+  empty.hidden = false;
+  if (led) lead(empty);
   return undefined;
 }
 
@@ -306,8 +325,11 @@ function undoAtDesk() {
       last.textContent = last.dataset.notDone;
       return undefined;
     }
+    const led = isLed(last);
     last.replaceChildren();
-    if (await comeBack(id) && answer.status === 409) contest(await answer.text());
+    const isBack = await comeBack(id);
+    if (isBack && led) toTitle();
+    if (isBack && answer.status === 409) contest(await answer.text());
     return refreshQueueSoon();
   });
 }
@@ -330,7 +352,7 @@ async function sendHere(form, fields) {
   // Asked for only now: the stream of changes may have put another in its place meanwhile.
   const old = shown().querySelector(`[data-part=${part}]`);
   if (old && part === "notes") takeNote(old, fields.text, fresh.firstElementChild);
-  else old?.replaceWith(fresh);
+  else if (old) exchange(old, fresh);
   refresh(incident);
   return undefined;
 }
@@ -348,7 +370,7 @@ function takeNote(section, text, fresh) {
 async function reasonForLast(form, fields) {
   return inTurn(async () => {
     const answer = await ask(form.getAttribute("action"), fields, "desk").catch(() => null);
-    if (answer?.ok) last.replaceChildren(elements(await answer.text()));
+    if (answer?.ok) exchange(last, elements(await answer.text()), { morphStyle: "innerHTML" });
   });
 }
 
@@ -435,6 +457,7 @@ document.addEventListener("click", (event) => {
 
 function keepTheirs() {
   const contested = document.querySelector(".contested");
+  if (isLed(contested)) toTitle();
   contested.remove();
   if (!isDesk) return refresh(shown().dataset.incident);
   judged.set(shown().dataset.incident, Number(contested.dataset.number)); // not one's own, so not to be undone
@@ -516,7 +539,9 @@ function polygon(form) {
 
 function closeMask() {
   const mask = document.querySelector(".item .mask[open]");
-  if (mask) mask.open = false;
+  if (!mask) return;
+  if (isLed(mask)) lead(mask.querySelector("summary"));
+  mask.open = false;
 }
 
 function drawMask(form, points) {
@@ -785,7 +810,9 @@ function refreshQueueSoon() {
       const place = entries().findIndex((one) => one.dataset.incident === id);
       lines.splice(place, 0, entry(id).closest("li"));
     }
+    const held = holds(list) ? document.activeElement.dataset.incident : null;
     list.replaceChildren(...lines);
+    if (held) lead(entry(held));
     setNext(next);
     document.getElementById("left").textContent = left;
     if (!entry(unopened)) sayUnopened(null);

@@ -1,0 +1,78 @@
+"""Whoever works by Tab and Enter, or hears the pages read out, stays where they were and is told what happened."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.hub.test_browser import Scene, browser, scene, until  # noqa: F401  (fixtures)
+
+FOCUS = "document.activeElement"
+
+
+def told(scene: Scene, *names: str) -> None:  # noqa: F811
+    for n, name in enumerate(names):
+        scene.alert(name, started_at_unix=time.time() - 600 * (n + 1), severity="critical", camera_title=f"Gate {name}")
+
+
+def press(page: Any, selector: str, key: str = "Enter") -> None:
+    page.focus(selector)
+    page.keyboard.press(key)
+
+
+def is_at_the_title_of(page: Any, name: str) -> None:
+    until(page, f"{FOCUS}.matches('.item[data-incident={name}] h1')")
+
+
+def test_who_judges_by_a_button_of_the_desk_goes_on_at_the_title_of_what_is_shown_next(scene: Scene) -> None:  # noqa: F811
+    told(scene, "a", "b")
+    page = scene.page("review")
+    page.wait_for_selector(".item[data-incident=a]")
+    page.keyboard.press("Tab")  # from now on by keyboard
+    press(page, ".choices .unclear")
+    is_at_the_title_of(page, "b")
+    page.wait_for_selector("#last [data-deed=undo-last]")
+    press(page, "#last [data-deed=undo-last] button")
+    is_at_the_title_of(page, "a")
+    press(page, ".choices .false")
+    is_at_the_title_of(page, "b")
+    page.wait_for_selector("#last .just[data-incident=a]")
+    press(page, "#last .reasons button")
+    page.wait_for_selector("#last [aria-pressed=true]")
+    assert page.evaluate(f"{FOCUS}.matches('#last [aria-pressed=true]')")
+    press(page, ".choices .false")
+    until(page, f"{FOCUS}.id === 'empty'")
+
+
+def test_a_link_of_the_queue_keeps_the_focus_when_another_alert_comes(scene: Scene) -> None:  # noqa: F811
+    told(scene, "a", "b")
+    page = scene.page("review")
+    page.focus("#queue [data-incident=b]")
+    scene.alert("c", severity="info")
+    page.wait_for_selector("#queue [data-incident=c]")
+    assert page.evaluate(f"{FOCUS}.dataset.incident") == "b"
+
+
+def test_a_verdict_on_an_incidents_page_keeps_the_focus_for_the_keyboard_and_not_for_the_mouse(scene: Scene) -> None:  # noqa: F811
+    told(scene, "a")
+    page = scene.page("incidents/a")
+    page.keyboard.press("Tab")
+    press(page, ".verdicts .choices .true")
+    page.wait_for_selector(".verdicts [data-undo]")
+    assert page.evaluate(f"{FOCUS}.matches('.choices .true[aria-pressed=true]')")
+    press(page, ".verdicts [data-undo]")
+    page.wait_for_selector(".verdicts [data-undo]", state="detached")
+    until(page, f"{FOCUS}.matches('.choices .true[aria-pressed=false]')")
+    page.click(".verdicts .choices .false")
+    page.wait_for_selector(".verdicts [data-undo]")
+    until(page, f"{FOCUS} === document.body")  # Space plays
+
+
+def test_who_gives_up_an_area_is_back_at_the_button_that_opened_it(scene: Scene) -> None:  # noqa: F811
+    told(scene, "a")
+    page = scene.page("incidents/a")
+    press(page, ".mask summary")
+    page.wait_for_selector(".mask[open]")
+    press(page, ".mask [data-cancel]")
+    page.wait_for_selector(".mask:not([open])")
+    assert page.evaluate(f"{FOCUS}.matches('.mask summary')")
