@@ -76,3 +76,18 @@ def test_who_gives_up_an_area_is_back_at_the_button_that_opened_it(scene: Scene)
     press(page, ".mask [data-cancel]")
     page.wait_for_selector(".mask:not([open])")
     assert page.evaluate(f"{FOCUS}.matches('.mask summary')")
+
+
+def test_an_hour_of_the_day_is_a_link_that_says_how_grave_its_worst_alert_is(scene: Scene) -> None:  # noqa: F811
+    scene.alert("a", severity="warning", started_at_unix=time.time())
+    page = scene.page()
+    link = page.get_by_role("link", name="1 起，最高为注意")
+    assert link.count() == 1 and link.get_attribute("title") == link.inner_text().strip()
+
+
+def test_a_reader_of_the_feed_is_told_how_many_there_are_once_another_alert_comes(scene: Scene) -> None:  # noqa: F811
+    scene.alert("a", started_at_unix=time.time())
+    page = scene.page()
+    page.evaluate("window.heard = document.querySelector('#head h1[aria-live=polite]')")
+    scene.alert("b", started_at_unix=time.time())
+    until(page, "window.heard.textContent.includes('2 起') && window.heard.isConnected")
