@@ -146,8 +146,8 @@ def test_facts_are_told_in_words_and_what_says_nothing_is_left_out(site: Any, en
     for expected in (
         "拍照速度 每分钟 6.25 次",
         "看不见的时间 3 分 20 秒", "已观察 3 小时 30 分", "碰巧出现 每区最多 10 年一次", "在这里翻的 0",
-        "蹲着拍的比例 80 %", "非工作时间 是", "姿势 蹲着", "原因 hacked", "平时朝上的比例 20 %", "包含 拍摄面单, 停留",
-        "还涉及区域 aisle, dock",
+        "蹲着拍的比例 80%", "非工作时间 是", "姿势 蹲着", "原因 hacked", "平时朝上的比例 20%", "包含 拍摄面单、停留",
+        "还涉及区域 aisle、dock",
     ):  # fmt: skip
         assert expected in words, expected
     assert "p_value" not in words
@@ -200,7 +200,7 @@ def test_an_incident_page_has_everything(site: Any, envelope: Any, mp4: bytes) -
     words = text_of(page)
     for expected in (
         "40 秒，1 人，拍照 3 次，暴露面单约 3–6 张",
-        "把握 93 %",
+        "把握 93%",
         "3–6 张",
         "new_fact x",
         "拍照",

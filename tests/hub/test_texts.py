@@ -242,3 +242,11 @@ def test_no_chinese_page_has_a_space_between_two_sentences(site: Site, envelope:
 def test_who_is_to_ask_somebody_is_told_of_the_owner_as_well(key: str) -> None:
     """Most warehouses have no admin, and the owner may do all that one may."""
     assert "老板或管理员" in Phrases("zh")(key) and "owner or admin" in Phrases("en")(key)
+
+
+def test_chinese_writes_a_percent_sign_right_after_the_number() -> None:
+    assert [key for key in ZH if re.search(r"[\d}] %", ZH[key])] == []
+
+
+def test_a_field_that_was_filled_in_wrongly_is_called_wrong() -> None:
+    assert all("wrong" in EN[f"notice_wrong_{field}"] for field in ("key", "host", "mail"))

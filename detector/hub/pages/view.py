@@ -231,12 +231,12 @@ class View:
         """How long something is kept."""
         return self.say("retention_never") if days is None else self.say("days_long", n=days)
 
-    @staticmethod
-    def percent(share: Any) -> str:
+    def percent(self, share: Any) -> str:
         """A share in percent; what is none, as it is. Only what is certain is 100 %."""
         if not isinstance(share, int | float):
             return str(share)
-        return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+        words = "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+        return words.replace(" ", "") if self.say.language == "zh" else words
 
     def facts(self, incident: StoredIncident) -> list[tuple[str, str]]:
         """Names and values of an incident's facts, for people; without those that say nothing."""
@@ -267,11 +267,11 @@ class View:
             return ""
         if name == "findings":
             kinds = value if isinstance(value, list) and len(value) > 1 else []
-            return ", ".join(self.say.either(f"kind_{kind}", str(kind)) for kind in kinds)[:200]
+            return self.say("list_and").join(self.say.either(f"kind_{kind}", str(kind)) for kind in kinds)[:200]
         if isinstance(value, bool):
             return self.say("yes" if value else "no")
         if isinstance(value, list):
-            return ", ".join(map(str, value))[:200]
+            return self.say("list_and").join(map(str, value))[:200]
         if isinstance(value, str) and name in NAMED:
             return self.say.either(NAMED[name] + value, value)[:200]
         if not isinstance(value, int | float) or not abs(value) < 1e9:

@@ -394,7 +394,7 @@ EN = {
     "to_newest": "Back to the newest",
     "no_older": "Nothing older",
     "advice_label_photography": "Make sure first, then find the person. Don't let the photos be deleted on the spot: "
-    "the phone and its bin are evidence.",
+    "the phone and what was deleted on it are evidence.",
     "advice_clip": " The clip is kept and can go to the police.",
     "advice_orientation_pattern": "Parcels were put down label up, which often comes before photographing them. "
     "Have a look on the floor, then at who laid them out and who was here before and after.",

@@ -94,7 +94,7 @@ EN: dict[str, str] = {
     "by_camera": "Camera",
     "by_zone": "Zone",
     "by_verdict": "Verdict",
-    "by_told": "Lane",
+    "by_told": "Went to",
     "by_origin": "Found by",
     "every_day": "Any day",
     "every_hour": "Whole day",

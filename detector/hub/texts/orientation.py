@@ -36,7 +36,7 @@ ZH: dict[str, str] = {
     "parcels_turned_lane": "被翻",
     "parcels_came_sum": "{n} 件，{up} 件朝上",
     "parcels_turned_sum": "{n} 次",
-    "parcels_evidence": "证据 {share}；满 100 % 就告警，告警后重新累计",
+    "parcels_evidence": "证据 {share}；满 100% 就告警，告警后重新累计",
     "parcels_events": "什么时候到的，什么时候翻的",
     "parcels_event_came": "到了 {n} 件，{up} 件朝上",
     "parcels_event_turned": "{n} 件被翻成朝上",

@@ -212,7 +212,7 @@ EN: dict[str, str] = {
     "mask_failed": "It was not proposed. Try again.",
     "mask_area": "Area to be ignored",
     "mask_small": "It takes three points at least.",
-    "recurrence": "The like here",
+    "recurrence": "Similar alerts here",
     "recurrence_count": "{n} of this kind",
     "recurrence_days": " on {n} day| on {n} days",
     "recurrence_labels": ", {count} labels exposed in all",

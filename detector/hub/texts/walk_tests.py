@@ -19,7 +19,7 @@ ZH: dict[str, str] = {
     "walk_not_now": "现在试拍说明不了什么。",
     "walk_found": "结果",
     "walk_sum": "{n} 次中 {k} 次告警。",
-    "walk_interval": "照这样推算，真有人这样拍，{low} 到 {high} 会告警（把握 95 %）。",
+    "walk_interval": "照这样推算，真有人这样拍，{low} 到 {high} 会告警（把握 95%）。",
     "walk_alert": "告警了",
     "walk_digest": "只进了汇总，没有告警",
     "walk_none": "没有发现",
@@ -41,7 +41,7 @@ EN: dict[str, str] = {
     "walk_link": "Walk test",
     "walk_how": (
         "Photograph a few labels with a phone, as somebody would who doesn't want to be noticed: so you learn what "
-        "this camera sees. Press the button first; come back afterwards and say how many parcels it were. Make each "
+        "this camera sees. Press the button first; come back afterwards and say how many parcels there were. Make each "
         "test anew, from another place, distance and posture: it takes a dozen to say much."
     ),
     "walk_nothing_held": (

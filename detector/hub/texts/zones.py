@@ -45,7 +45,7 @@ ZH: dict[str, str] = {
     "先在配置文件里写上班次。",
     "refused_exemption_over": "{zone} 有一条例外到 {until} 为止，已经过期。改一个日期，或者删掉它。",
     "refused_exemption_no_shift": "{zone} 有一条例外写的班次 {shift} 不存在，它永远不起作用。",
-    "refused_exemption_empty": "{zone} 有一条例外什么都没写：手机、巴枪、停留至少写一样。",
+    "refused_exemption_empty": "{zone} 有一条例外什么都没写：手机、扫码枪、停留至少写一样。",
     "refused_exemption_in_shifts": "{zone} 有一条例外只写了上班时可以停留，本来就可以。去掉它的班次。",
     "refused_exemption_same": "{zone} 有一条例外和规定写的一样，不起作用。删掉它。",
     "refused_exemption_outdone": "{zone} 有一条例外被前面的一条盖住，永远不起作用。把它往前排。",
