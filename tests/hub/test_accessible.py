@@ -167,3 +167,25 @@ class _Text(HTMLParser):
         """Words between tags."""
         if not self._inside[-1][1] and data.strip():
             self.parts.append(" ".join(data.split()))
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "field", "said"),
+    [
+        ("/login", {"user": "owner", "password": "wrong"}, "password", "用户名或密码不对"),
+        ("/account/password", {"old": "wrong", "new": "correct horse battery"}, "old", "现在的密码不对"),
+        ("/account/password", {"old": "", "new": "short"}, "new", "至少 10 个字符 新密码太短"),
+        ("/account/second-step", {"password": "wrong"}, "password", "现在的密码不对"),
+        ("/people", {"name": "-", "role": "viewer", "where": "everywhere"}, "name", "名字要用文字或数字开头和结尾"),
+        ("/tokens", {"name": "-", "role": "viewer", "where": "everywhere", "days": "7"}, "name", "名字要用文字"),
+    ],
+)
+def test_what_is_wrong_is_said_of_the_field_it_is_about(
+    site: Site, path: str, fields: dict[str, str], field: str, said: str
+) -> None:
+    own = {"old": site.login["password"]} if fields.get("old") == "" else {}
+    page = site.client.post(path, data={**fields, **own}).text
+    described = re.findall(rf'<input name="{field}"[^>]* aria-describedby="([^"]+)"', page)
+    assert len(described) == 1
+    words = [re.findall(rf'id="{one}"[^>]*>([^<]+)<', page)[0] for one in described[0].split()]
+    assert " ".join(words).startswith(said)
