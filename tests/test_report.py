@@ -267,7 +267,12 @@ def test_a_long_page_carries_the_gravest_pictures_and_fetches_the_rest(tmp_path:
     written = page(tmp_path, summary(), found)
     assert len(written) < 8_000_000
     assert re.search(r'src="clips/399.mp4" poster="data:image/jpeg', written)
-    assert '<a href="clips/0.mp4"><img alt="" loading="lazy" src="snapshots/0.jpg">' in written
+    assert re.search(r'<a href="clips/0.mp4"[^>]*><img alt="" loading="lazy" src="snapshots/0.jpg">', written)
+    # Whoever goes by Tab comes to links that say where they lead; these two have another that does.
+    links = re.findall(r"<a ([^>]*)>(.*?)</a>", written, re.DOTALL)
+    nameless = [kind for kind, inside in links if not re.sub("<[^>]+>", "", inside).strip()]
+    assert [kind for kind in nameless if "tabindex" not in kind] == []
+    assert sum("tabindex" in kind for kind, _ in links) > 400
 
 
 def test_where_phones_cant_be_judged_is_said_of_each_camera(tmp_path: Path) -> None:
