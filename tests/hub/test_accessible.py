@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.texts import LANGUAGES
-from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
+from tests.hub.conftest import NOON, Site, make_act, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
 from tests.hub.test_orientation import lying
 
@@ -189,3 +189,69 @@ def test_what_is_wrong_is_said_of_the_field_it_is_about(
     assert len(described) == 1
     words = [re.findall(rf'id="{one}"[^>]*>([^<]+)<', page)[0] for one in described[0].split()]
     assert " ".join(words).startswith(said)
+
+
+def test_what_is_chosen_can_be_told_where_somebody_forces_the_colours(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    told_with_acts(scene, mp4)
+    page = scene.page(forced_colors="active")
+    outlined = "[...document.querySelectorAll('{}')].map(one => getComputedStyle(one).outlineStyle)"
+    assert page.evaluate(outlined.format("[aria-current]")) == ["solid", "solid"]  # in the menu, and which list
+    page.goto(scene.hub.url + "incidents/inc")
+    page.wait_for_selector(".controls:visible")
+    assert page.evaluate(outlined.format(".controls [aria-pressed]")) == ["solid", "solid"]
+    page.keyboard.press("b")
+    page.keyboard.press("o")
+    assert page.evaluate(outlined.format(".controls [aria-pressed]")) == ["none", "none"]
+    dots = page.evaluate("[...document.querySelectorAll('.kinds .dot')].map(one => getComputedStyle(one).borderColor)")
+    assert len(set(dots)) > 1
+
+
+def test_kinds_of_acts_differ_by_more_than_their_colour(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    told_with_acts(scene, mp4)
+    page = scene.page("incidents/inc")
+    page.wait_for_selector(".timeline .act.call")
+    for part, filling in ((".spans .act", "fill"), (".kinds .dot", "backgroundColor")):
+        looks = page.evaluate(
+            f"""[...document.querySelectorAll('.timeline {part}')].map(one => {{
+              const style = getComputedStyle(one), empty = ["rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"];
+              return style.height + (empty.includes(style.{filling}) ? " empty" : " full");
+            }})"""
+        )
+        assert len(looks) == len(set(looks)) == 4, part
+
+
+def test_a_clip_is_named_for_who_hears_the_page(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    told_with_acts(scene, mp4)
+    assert scene.page("incidents/inc").locator("video").get_attribute("aria-label") == "东区 3 号机 的画面"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_where_to_write_is_seen_by_an_edge_that_stands_out(scene: Scene, theme: str) -> None:  # noqa: F811
+    page = scene.page("review", color_scheme=theme)
+    for path in ("cases", "audit", "notices", "people", ""):
+        page.goto(scene.hub.url + path)
+        edges = page.evaluate(
+            """[...document.querySelectorAll("main :is(input, select, textarea)")]
+              .filter((one) => !/hidden|radio|checkbox/.test(one.type))
+              .map((one) => [getComputedStyle(one).borderTopColor, getComputedStyle(one).backgroundColor])"""
+        )
+        assert edges and min(contrast(*edge) for edge in edges) >= 3, path
+
+
+def told_with_acts(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    """An incident with an act of each look, and a clip."""
+    began = time.time() - 60
+    acts = [make_act(began + 4 * n, kind=kind) for n, kind in enumerate(("photo", "scan", "call", "unclear"))]
+    scene.alert("inc", started_at_unix=began, acts=acts)
+    scene.upload("inc", 0, mp4, began)
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours as a browser computes them, `rgb(…)`, by WCAG."""
+    light = sorted(luminance([int(part) for part in re.findall(r"\d+", colour)[:3]]) for colour in (one, other))
+    return (light[1] + 0.05) / (light[0] + 0.05)
+
+
+def luminance(colour: list[int]) -> float:
+    parts = [part / 255 / 12.92 if part < 11 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]

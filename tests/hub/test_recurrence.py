@@ -155,7 +155,7 @@ def test_an_incidents_page_shows_when_its_like_happened_there(site: Any, envelop
     text = re.sub("<[^>]+>", "", page)
     assert "6 起，分布在 6 天，共暴露面单 18–36 张" in text
     assert "其中 5 起发生在 17:00 到 18:00 之间" in text
-    assert page.count("<circle class=") == 6 and page.count(' this"') == 1
+    assert page.count('<svg class="spot ') == 6 and page.count(' this"') == 1
     site.client.post("/incidents/i2/verdict", data={"verdict": "false"})
     assert "5 起，分布在 5 天" in re.sub("<[^>]+>", "", page_of(site, "inc-1"))
 
