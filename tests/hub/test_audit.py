@@ -335,10 +335,10 @@ def test_details_are_told_in_words_and_what_says_nothing_is_left_out(site: Site)
         )
 
     assert details("zh") == (
-        "范围 suzhou、shanghai/cam3 原范围 没有地点", "角色 只看 范围 全部站点", "改了 经过、名称", "段 1",
-        "打码 只打码旁人 段 1、2", "版本 2 恢复原设置 是",
+        "范围： suzhou、shanghai/cam3 原范围： 没有地点", "角色： 只看 范围： 全部站点", "改了： 经过、名称", "段： 1",
+        "打码： 只打码旁人 段： 1、2", "版本： 2 恢复原设置： 是",
     )  # fmt: skip
-    assert details("en")[3:] == ("segment 1", "blurred Bystanders only segments 1, 2", "version 2 set back yes")
+    assert details("en")[3:] == ("segment: 1", "blurred: Bystanders only segments: 1, 2", "version: 2 set back: yes")
     page = site.client.get("/audit").text
     assert "the hub&#39;s own machine (li)" in page and ">the hub&#39;s own machine<" in page
 

@@ -248,5 +248,11 @@ def test_chinese_writes_a_percent_sign_right_after_the_number() -> None:
     assert [key for key in ZH if re.search(r"[\d}] %", ZH[key])] == []
 
 
+@pytest.mark.parametrize("texts", [ZH, EN])
+def test_footage_is_kept_by_verdicts_that_are_called_as_they_were_given(texts: dict[str, str]) -> None:
+    for verdict, rule in (("true", "true_alarm"), ("authorised", "authorised"), ("unclear", "unclear")):
+        assert texts[f"kept_{rule}"] == texts[f"verdict_{verdict}"]
+
+
 def test_a_field_that_was_filled_in_wrongly_is_called_wrong() -> None:
     assert all("wrong" in EN[f"notice_wrong_{field}"] for field in ("key", "host", "mail"))

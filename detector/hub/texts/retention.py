@@ -27,7 +27,7 @@ ZH: dict[str, str] = {
     "retention_by_age": "到期",
     "retention_by_space": "磁盘空间不足",
     "kept_true_alarm": "属实",
-    "kept_authorised": "授权",
+    "kept_authorised": "已授权",
     "kept_unclear": "不确定",
     "kept_false_alarm": "误报",
     "kept_note": "没人判断的提示",
