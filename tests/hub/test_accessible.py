@@ -238,6 +238,17 @@ def test_where_to_write_is_seen_by_an_edge_that_stands_out(scene: Scene, theme: 
         assert edges and min(contrast(*edge) for edge in edges) >= 3, path
 
 
+def test_what_is_short_is_still_large_enough_to_press(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    told_with_acts(scene, mp4)
+    page = scene.page("incidents/inc", viewport={"width": 360, "height": 740})
+    page.click(".verdicts .choices .true")  # a line of the audit log about `inc`
+    page.wait_for_selector(".verdicts [data-undo]")
+    for path, links in (("incidents/inc", ".evidence a"), ("audit", ".log a")):
+        page.goto(scene.hub.url + path)
+        boxes = [link.bounding_box() for link in page.locator(links).all()]
+        assert boxes and all(min(box["width"], box["height"]) >= 24 for box in boxes), path
+
+
 def told_with_acts(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     """An incident with an act of each look, and a clip."""
     began = time.time() - 60

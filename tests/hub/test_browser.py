@@ -500,6 +500,11 @@ def test_a_phone_on_its_side_shows_the_whole_picture_at_once(scene: Scene, mp4: 
         stage, top = (page.locator(name).bounding_box() for name in (".stage", ".top"))
         assert stage["height"] <= PHONE["width"] - top["height"]
         assert stage["width"] / stage["height"] == pytest.approx(16 / 9, abs=0.02)
+    # At the desk of a smaller one, verdicts and menu stay in sight below it.
+    page.set_viewport_size({"width": 667, "height": 375})
+    page.goto(f"{scene.hub.url}review?incident=inc")
+    stage, verdicts = (page.locator(name).bounding_box() for name in (".stage", ".verdicts"))
+    assert stage["height"] <= verdicts["y"]
 
 
 @pytest.mark.parametrize(("width", "least"), [(360, 1), (768, 3), (1120, 4), (1440, 5)])
