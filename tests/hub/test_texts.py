@@ -256,3 +256,7 @@ def test_footage_is_kept_by_verdicts_that_are_called_as_they_were_given(texts: d
 
 def test_a_field_that_was_filled_in_wrongly_is_called_wrong() -> None:
     assert all("wrong" in EN[f"notice_wrong_{field}"] for field in ("key", "host", "mail"))
+
+
+def test_what_is_left_out_is_said_so_that_nobody_reads_the_opposite() -> None:
+    assert [key for key in EN if "but for" in EN[key]] == []

@@ -105,8 +105,8 @@ EN: dict[str, str] = {
     "integrations_pauses_none": "none",
     "integrations_paused": "by {user}, until {time}; critical alerts are told all the same",
     "integrations_resume": "Resume now",
-    "notices_held_back": "Notices of {n} camera are held back, but for critical ones|"
-    "Notices of {n} cameras are held back, but for critical ones",
+    "notices_held_back": "Notices of {n} camera are held back, except critical ones|"
+    "Notices of {n} cameras are held back, except critical ones",
     "action_notices_paused": "held back a camera's notices",
     "action_notices_resumed": "let a camera's notices go",
     "detail_until_at": "until",

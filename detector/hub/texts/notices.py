@@ -143,7 +143,7 @@ ZH: dict[str, str] = {
 EN: dict[str, str] = {
     "notices": "Notices",
     "notices_why": "When something happens, a message goes out: one sentence, place, time, number of labels, what to "
-    "do, and a link; labels are blurred in its picture. What exceeds the shift's budget isn't told singly.",
+    "do, and a link; labels are blurred in its picture. What exceeds the shift's budget gets no message of its own.",
     "notices_none": "Nobody is told yet",
     "notices_none_text": "Choose a service below, fill it in, then press Test to see that messages arrive.",
     "notices_no_link": "Notices carry no link yet: write into hub.yaml at which address phones reach this site "
@@ -229,7 +229,7 @@ EN: dict[str, str] = {
     "rule_says_everywhere": "everywhere",
     "rule_says_all_kinds": "all kinds",
     "rule_says_quiet": "quiet {span}",
-    "rule_says_breaks": "but for critical ones",
+    "rule_says_breaks": "except critical ones",
     "rule_says_per_hour": "at most {n} an hour",
     "notice_log": "Delivery log",
     "notice_log_none": "Nothing has been sent yet",
@@ -284,6 +284,6 @@ EN: dict[str, str] = {
     "notice_wrong_many": "Too many",
     "notice_wrong_rule": "The rule has a value that isn't known",
     "notice_wrong_hours": "Hours go from 08:00 to 20:00, say, and end at another time than they begin",
-    "rule_unheard": "It is written right, and will come",
+    "rule_unheard": "The name is right, the place comes later",
     "notice_wrong_place": "There is no such place, or you don't see it",
 }
