@@ -91,3 +91,4 @@ def test_a_reader_of_the_feed_is_told_how_many_there_are_once_another_alert_come
     page.evaluate("window.heard = document.querySelector('#head h1[aria-live=polite]')")
     scene.alert("b", started_at_unix=time.time())
     until(page, "window.heard.textContent.includes('2 起') && window.heard.isConnected")
+    assert page.title() == "告警 2 · labelwatch"
