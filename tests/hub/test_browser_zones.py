@@ -187,6 +187,18 @@ def test_undo_lets_go_of_a_corner_that_is_held_and_takes_back_nothing_else(
     assert drafted(page)[0]["polygon"][0] == list(BULK.polygon[0])
 
 
+def test_the_focus_stays_in_the_tools_when_what_was_pressed_goes(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    page.locator("#zone-list button").first.click()
+    for deed in ("new", "cancel", "delete", "undo"):
+        if deed == "delete":
+            page.locator("#zone-list button").first.press("Enter")
+        page.press(f"[data-do={deed}]", "Enter")
+        assert page.evaluate("document.activeElement.closest('.drawing') !== null"), deed
+
+
 def test_what_the_edge_would_refuse_is_refused_before_it_is_sent(
     live: Live, browser: Any, complaints: list[str]
 ) -> None:
@@ -195,7 +207,7 @@ def test_what_the_edge_would_refuse_is_refused_before_it_is_sent(
     bow_tie = [{"name": "tie", "kind": "ignore", "polygon": [[0, 0], [0.2, 0.2], [0.2, 0], [0, 0.2]], "was": None}]
     page.fill("#draft", json.dumps([*drafted(page), *bow_tie]))
     page.locator("#draft").blur()
-    assert page.inner_text("#wrong") == "tie: 边线交叉或碰在一起了。"
+    assert page.inner_text("#wrong") == "tie：边线交叉或碰在一起了。"
     page.click("[data-do=undo]")
     over_all = [{"name": "all", "kind": "ignore", "polygon": ALL, "was": None}]
     first, *others = drafted(page)

@@ -195,7 +195,7 @@ function renderTools() {
   hint.textContent = drawing ? (drawing.length < 3 ? said.drawing : said.closes) : "";
   const bad = drawing ? null : zones.find(trouble);
   wrong.hidden = !bad;
-  wrong.textContent = bad ? `${bad.name}: ${trouble(bad)}` : "";
+  wrong.textContent = bad ? say(said.bad, { name: bad.name, why: trouble(bad) }) : "";
   document.querySelectorAll("#look button.main, #proposing button").forEach((send) => {
     send.disabled = Boolean(bad || drawing || (proposing && !(zone && !zone.was)));
   });
@@ -294,7 +294,12 @@ const deeds = {
 };
 box.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
-  if (button) deeds[button.dataset.do]();
+  if (!button) return;
+  deeds[button.dataset.do]();
+  // What can't be pressed any more would take the focus along.
+  if (button.contains(document.activeElement) || document.activeElement === document.body) {
+    if (button.disabled || !button.checkVisibility()) box.querySelector("[data-do=new]").focus({ preventScroll: true });
+  }
 });
 nameInput.addEventListener("input", () => {
   if (!naming) before(); // a name is one step to undo, not one for each letter
