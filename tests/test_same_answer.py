@@ -103,14 +103,14 @@ def as_filmed(
 
 def test_of_a_sweep_with_frames_missing(tmp_path: Path) -> None:
     lost = frozenset(n for n in range(60) if random.Random(n).random() < 0.2)
-    video = as_filmed(tmp_path / "lossy.mp4", until_s=13.0, lost=lost)
+    video = as_filmed(tmp_path / "lossy.mp4", until_s=10.0, lost=lost)
     (live,) = watched(video, tmp_path)
     assert live["kind"] == "label_photography" and len(live["acts"]) >= 2
     assert replayed([video], tmp_path) == [live]
 
 
 def test_of_a_sweep_that_runs_over_files_which_begin_between_two_steps_of_looking(tmp_path: Path) -> None:
-    video = as_filmed(tmp_path / "whole.mp4", until_s=13.0, fps=10, b_frames=0)
+    video = as_filmed(tmp_path / "whole.mp4", until_s=10.0, fps=10, b_frames=0)
     borders = [0.0, 2.1, 6.3, 20.0]
     files = [
         cut_recording(video, begin + 0.01, end - 0.05, tmp_path / "cut" / f"{n}.mp4")
