@@ -129,6 +129,40 @@ def test_what_people_did_goes_over_to_live_when_that_comes_late(store: Store) ->
     assert ids(store) == [BAR]
 
 
+def test_a_replay_of_what_is_yet_to_come_judges_nothing_that_comes(store: Store) -> None:
+    foretold = replayed(kind="lingering", severity="critical")
+    foretold["after"] |= {"findings": ["lingering", "label_photography"], "ended_at_unix": NOON + DAY_S}
+    store.add_alerts([foretold], NOON)
+    store.add_verdict(REPLAY, "li", "false", "", NOON)
+    store.add_alerts([make_envelope(2, started_at_unix=NOON + 3600)], NOON + 3640)
+    assert set(ids(store)) == {BAR, REPLAY}
+    (live,) = store.incidents([BAR])
+    assert live.verdict is None and store.verdicts(BAR) == []
+
+
+def test_a_verdict_on_less_is_none_on_more_that_live_tells(store: Store) -> None:
+    store.add_alerts([replayed(kind="lingering", severity="info")], NOON)
+    store.add_verdict(REPLAY, "li", "false", "", NOON)
+    sweep = make_envelope(2)
+    sweep["after"] |= {"findings": ["label_photography", "lingering"]}
+    store.add_alerts([sweep], NOON + 60)
+    assert set(ids(store)) == {BAR, REPLAY}
+    assert {one.id: one.verdict for one in store.incidents([BAR, REPLAY])} == {BAR: None, REPLAY: "false"}
+
+
+def test_a_graver_find_of_a_kind_that_live_told_nothing_of_is_news(store: Store) -> None:
+    note, sweep = make_envelope(kind="lingering", severity="info"), replayed()
+    sweep["after"] |= {"findings": ["label_photography", "lingering"]}
+    store.add_alerts([note], NOON)
+    store.add_verdict(BAR, "li", "false", "", NOON)
+    store.add_alerts([sweep], NOON + 60)
+    assert set(ids(store)) == {BAR, REPLAY}
+    store.add_alerts([make_envelope(2, phase="end", kind="lingering", severity="info")], NOON + 61)
+    assert set(ids(store)) == {BAR, REPLAY}, "live's last word is of the note still"
+    store.add_alerts([make_envelope(3, phase="end")], NOON + 62)
+    assert ids(store) == [BAR], "now live tells the sweep, too"
+
+
 def test_a_case_that_holds_both_holds_the_event_once(sqlite_store: Store, tmp_path: Path) -> None:
     office = Office(sqlite_store, tmp_path)
     office.tell("other", "new", started_at_unix=NOON - 600)

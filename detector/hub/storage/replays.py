@@ -1,14 +1,16 @@
 """What replays of recordings found: is it known already? The state of an incident comes in, its double leaves.
 
 Live and replay tell of the same event with other ids, since a recorder's clock and its files are not the box's. Two are
-one event when they are of one site and camera, share a kind (or a finding), and overlap in time.
+one event when they are of one site and camera, share a kind (or a finding), and overlap in time; not where a replay
+found something graver of a kind that live tells nothing of.
 
     a replay finds what live had found            the live one stays the one shown, the replay's becomes its `double`
     a replay finds what another replay had found  likewise, the first stays
     live tells late what a replay had found       the replay's becomes the double, and what people did with it moves
+    and tells something graver than was cleared   both are shown: a verdict on less is none on more
 
-Nothing that live tells is ever held back for what a replay said. One replay's own incidents are no doubles of each
-other.
+Nothing that live tells is ever held back for what a replay said, nor judged by what was said of it before it began. One
+replay's own incidents are no doubles of each other.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.budget import DOUBLE, rank
 from detector.hub.storage.doubles import LONGEST_S, hand_over, kinds_of
 from detector.hub.storage.schema import incidents
 
@@ -56,12 +58,12 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
         (c.told != DOUBLE) | c.replayed_at.is_(None),  # another camera's may be shown for what live told (`spots`)
         c.id != state["id"],
     )
-    columns = (c.id, c.kind, c.zone, c.started_at, c.ended_at, c.replayed_at, c.same_as, c.record)
+    columns = (c.id, c.kind, c.severity, c.zone, c.started_at, c.ended_at, c.replayed_at, c.same_as, c.record)
     own_run = _run(state["record"])
     found = [
         row
         for row in map(_mapping, connection.execute(select(*columns).where(*near)))
-        if kinds_of(row) & kinds_of(state) and (row["replayed_at"] is None or _run(row["record"]) != own_run)
+        if _tells(row, state) and (row["replayed_at"] is None or _run(row["record"]) != own_run)
     ]
 
     def likeness(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
@@ -86,11 +88,13 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
     span = c.started_at.between(
         min(state["started_at"] for state in live) - LONGEST_S, max(state["ended_at"] for state in live) + SLACK_S
     )
-    columns = (c.id, c.site, c.camera, c.kind, c.started_at, c.ended_at, c.record)
+    columns = (
+        c.id, c.site, c.camera, c.kind, c.severity, c.verdict, c.started_at, c.ended_at, c.replayed_at, c.record,
+    )  # fmt: skip
     query = select(*columns).where(c.replayed_at.is_not(None), span, c.told != DOUBLE).order_by(c.started_at, c.id)
     changed = []
     for row in map(_mapping, connection.execute(query).all()):
-        known = next((state for state in live if _is_same_event(row, state)), None)
+        known = next((state for state in live if _gives_way(row, state)), None)
         if known is not None:
             shown = known["same_as"] or known["id"]
             hand_over(connection, row["id"], shown)
@@ -98,12 +102,22 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
     return changed
 
 
-def _is_same_event(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _gives_way(found: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Whether live tells what a replay found, which may have been judged already."""
     return (
-        (one["site"], one["camera"]) == (other["site"], other["camera"])
-        and one["started_at"] <= other["ended_at"] + SLACK_S
-        and other["started_at"] <= one["ended_at"] + SLACK_S
-        and bool(kinds_of(one) & kinds_of(other))
+        (found["site"], found["camera"]) == (live["site"], live["camera"])
+        and found["started_at"] <= live["ended_at"] + SLACK_S
+        and live["started_at"] <= min(found["ended_at"], found["replayed_at"]) + SLACK_S
+        and _tells(live, found)
+        and (found["verdict"] in (None, "true") or rank(live["severity"]) <= rank(found["severity"]))
+    )
+
+
+def _tells(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether what is known tells what a replay found, as far as their kinds go."""
+    is_of_kind = found["kind"] in kinds_of(known)
+    return is_of_kind or (
+        bool(kinds_of(known) & kinds_of(found)) and rank(found["severity"]) <= rank(known["severity"])
     )
 
 
