@@ -44,6 +44,7 @@ def told(
         seq or SEQS[name],
         **{"incident": name, "started_at_unix": NOON + begun, "camera": camera, "severity": "warning", **changes},
     )
+    fields |= {"sent_at_unix": ended}
     fields["after"] |= more | ({"findings": findings} if findings else {})
     return fields
 
@@ -159,6 +160,12 @@ def test_a_double_stays_one_when_both_were_judged_and_comes_up_only_when_it_grow
     store.add_alerts([told(SECOND, 22, severity="critical")], NOON + 2)
     assert set(ids(store)) == {FIRST, SECOND}
     assert one(store, FIRST).verdict == "false" and one(store, SECOND).verdict is None
+
+
+def test_what_claims_to_go_on_for_years_hides_nothing_that_begins_after_it_was_told(store: Store) -> None:
+    store.add_alerts([{**told(lasting=20 * 365 * DAY_S), "sent_at_unix": NOON + 5}], NOON + 5)
+    store.add_alerts([told(SECOND, begun=600)], NOON + 640)
+    assert set(ids(store)) == {FIRST, SECOND}
 
 
 def test_what_somebody_put_into_a_case_stays_itself(store: Store) -> None:

@@ -61,6 +61,7 @@ def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str
             c.site == state["site"],
             c.started_at.between(state["started_at"] - LONGEST_S, state["ended_at"] + MEANWHILE_S),
             c.ended_at >= state["started_at"] - MEANWHILE_S,
+            c.sent_at >= state["started_at"] - MEANWHILE_S,  # whatever end it claims: it was still told of by then
             c.told != DOUBLE,
             c.verdict.is_(None) | (c.verdict == "true"),
         )
