@@ -119,8 +119,8 @@ class ReplayIntake:
         outcome = KNOWN if not is_new else NEW if shown.id == own else DOUBLE
         wants_clip = (
             not self._store.with_clips([shown.id if stored.camera == shown.camera else own])
-            and self._retention.of(shown.id) is None
-            and self._retention.of(own) is None
+            and not self._retention.lets_go_of(shown.id)
+            and not self._retention.lets_go_of(own)
         )
         return Answer(fields["id"], outcome, shown.id, wants_clip)
 

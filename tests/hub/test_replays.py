@@ -284,6 +284,22 @@ def test_a_double_goes_with_what_it_is_a_double_of(store: Store, tmp_path: Path)
     assert {(gone.incident, gone.rule) for gone in retention.gone()} == {(BAR, "false_alarm"), (REPLAY, "false_alarm")}
 
 
+def test_a_picture_that_a_replay_brings_of_what_was_deleted_goes_as_well(site: Site) -> None:
+    site.store.add_alerts([make_envelope(phase="end", snapshot=b"\xff\xd8\xff")], NOON)
+    site.store.add_verdict(BAR, "li", "false", "", NOON)
+    retention = site.parts.retention
+    deleted_at = NOON + 100 * DAY_S
+    assert [retention.run(deleted_at - ahead * DAY_S) for ahead in (8, 0)] == [0, 1]
+    again = signed(site, replayed(edge="box1", snapshot=b"\xff\xd8\xff"))
+    for _ in range(2):
+        (answer,) = read_answers(post(site, again).content)
+        assert answer.shown == BAR and not answer.wants_clip
+        retention.run(deleted_at + 1)
+    assert site.store.snapshot("inc-1-replay-box1") is not None
+    assert retention.run(deleted_at + 8 * DAY_S) == 2
+    assert site.store.snapshot("inc-1-replay-box1") is None
+
+
 # By HTTP
 
 

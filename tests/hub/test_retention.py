@@ -110,11 +110,11 @@ def test_an_alert_that_nobody_judged_is_never_deleted(keeper: Keeper) -> None:
 
 def test_a_note_that_nobody_judged_goes_after_its_own_time(keeper: Keeper) -> None:
     keeper.add("note", severity="info")
-    keeper.add("open", severity="info", phase="update")
+    keeper.add("endless", severity="info", phase="update")  # its box is gone, and the word that it is over with it
     keeper.pass_days(49)
-    assert keeper.has_footage("note")
+    assert keeper.has_footage("note") and keeper.has_footage("endless")
     keeper.pass_days(60)
-    assert not keeper.has_footage("note") and keeper.has_footage("open")
+    assert not keeper.has_footage("note") and not keeper.has_footage("endless")
 
 
 def test_a_legal_hold_keeps_it_and_its_end_announces_it_anew(keeper: Keeper) -> None:
@@ -272,6 +272,23 @@ def test_footage_that_comes_after_it_was_deleted_goes_as_well(keeper: Keeper, wh
     assert keeper.retention().run(late + 7 * DAY_S) == 1
     assert not (keeper.folder / "ab/late.mp4").exists() and keeper.retention().announced() == []
     assert len([entry for entry in keeper.audit.entries() if entry.action == "footage_deleted"]) == 2
+
+
+def test_footage_of_another_camera_that_comes_after_it_was_deleted_goes_as_well(keeper: Keeper) -> None:
+    keeper.add("one", spot="cage")
+    other = make_envelope(9, incident="two", edge="box2", spot="cage", phase="end")
+    other["after"] |= {"camera": "cam4"}
+    keeper.store.add_alerts([other], NOON)
+    keeper.judge("one", "false")
+    assert keeper.pass_days(21) == 2
+    (keeper.folder / "ab/late.mp4").write_bytes(bytes(500))
+    keeper.store.add_clip(Clip("two", 0, "shanghai", "box2", "cam4", NOON, 4.0, 500, "11" * 32, "ab/late.mp4", NOON))
+    arrived = END + 30 * DAY_S
+    assert keeper.retention().run(arrived) == 0
+    assert [due.incident for due in keeper.retention().announced()] == ["one"]
+    keeper.retention().run(arrived + 7 * DAY_S)
+    assert not (keeper.folder / "ab/late.mp4").exists() and keeper.store.clips("two") == []
+    assert keeper.retention().announced() == []
 
 
 def test_what_goes_is_counted_by_when_it_is_due_and_the_soonest_told_one_by_one(keeper: Keeper) -> None:

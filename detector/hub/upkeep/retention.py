@@ -206,11 +206,17 @@ class Retention:
         row = self._database.read(query).one_or_none()
         return Gone(**row._mapping) if row else None
 
+    def lets_go_of(self, incident: str) -> bool:
+        """Whether footage of an incident was deleted, or is announced to be: a replay doesn't bring it back."""
+        query = select(retention.c.incident).where(retention.c.incident == incident)
+        return self._database.read(query).first() is not None
+
     def _rules(self) -> list[tuple[str, ColumnElement[bool], float]]:
         """Name, condition and days of every rule that ever lets footage go."""
         i = incidents.c
         conditions: dict[KeptAs, ColumnElement[bool]] = {rule: i.verdict == of for rule, of in VERDICTS.items()}
-        conditions[NOTE] = and_(i.verdict.is_(None), i.severity == "info", i.phase == "end", i.told != DOUBLE)
+        # The word that one is over may be lost with its box: by age alone, then.
+        conditions[NOTE] = and_(i.verdict.is_(None), i.severity == "info", i.told != DOUBLE)
         rules: list[tuple[str, ColumnElement[bool], int | None]] = []
         for rule, condition in conditions.items():
             others = {kind: days[rule] for kind, days in self._config.by_kind.items() if rule in days}
@@ -411,8 +417,15 @@ def _aged_from() -> ColumnElement[float]:
 
 
 def _has_footage() -> ColumnElement[bool]:
-    clip = select(clips.c.incident).where(clips.c.incident == incidents.c.id).exists()
-    return or_(clip, incidents.c.snapshot.is_not(None))
+    """Whether there is any of an incident, or of what is a double of it, which may come late."""
+    double = incidents.alias()
+    clip, of_double = (
+        select(clips.c.incident).where(clips.c.incident == one.c.id).exists() for one in (incidents, double)
+    )
+    again = select(double.c.id).where(
+        double.c.same_as == incidents.c.id, or_(of_double, double.c.snapshot.is_not(None))
+    )
+    return or_(clip, incidents.c.snapshot.is_not(None), again.exists())
 
 
 def _sizes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
