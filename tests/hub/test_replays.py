@@ -355,6 +355,16 @@ def test_what_a_replay_may_not_say_is_refused(site: Site, spoilt: Callable[[dict
     assert site.store.feed() == []
 
 
+def test_a_replay_that_names_no_recording_breaks_no_page_of_what_live_told(site: Site) -> None:
+    site.store.add_alerts([make_envelope()], NOON)
+    nameless = replayed(edge="box1")
+    nameless["after"]["replay"] = {"run": "run-1", "id": BAR}
+    (answer,) = read_answers(post(site, signed(site, nameless)).content)
+    assert (answer.outcome, answer.shown) == ("double", BAR)
+    for page in (f"/incidents/{BAR}", f"/incidents/{BAR}/item"):
+        assert site.client.get(page).status_code == 200
+
+
 def test_odd_bodies_and_forged_ones_are_refused_and_change_nothing(site: Site) -> None:
     fine = signed(site, replayed(edge="box1"))
     forged = signed(site, replayed(edge="box1"), Ed25519PrivateKey.generate())
