@@ -145,7 +145,10 @@ class Hub:
             raise StoreError(f"{config.data_dir} can't be written: {error.strerror}") from error
         if loss is not None:
             parts.alarms.note(loss, self._clock.now())
-        self._janitor = Janitor(parts.retention, self._clock, self.live.poke, parts.censuses.prune, parts.clips.tidy)
+        self._janitor = Janitor(
+            parts.retention, self._clock, self.live.poke,
+            parts.censuses.prune, parts.pictures.prune, parts.clips.tidy,
+        )  # fmt: skip
         views = Views(parts.zones, parts.pictures, parts.censuses, parts.keys)
         self._ingest = Ingest(
             self.store, config.broker, self._clock, lambda _ids: self._arrived(),

@@ -26,6 +26,7 @@ from detector.hub.edges.views import Views
 from detector.hub.edges.zones import KINDS, NOT_FOR, BadZones, Zones, checked_polygon, checked_zones
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.store import Store
+from detector.values import DAY_S
 from tests.hub.conftest import NOON, Site, make_jpeg, refuse_audit
 
 PLACE = ("shanghai", "box1", "cam3")
@@ -173,6 +174,17 @@ def test_a_picture_from_the_future_gives_way(store: Store, picture: bytes) -> No
     pictures = Pictures(store.database)
     assert pictures.keep(PLACE, large=False, jpeg=picture, taken_at=NOON + 9e6, at=NOON)
     assert pictures.keep(PLACE, large=False, jpeg=picture, taken_at=NOON, at=NOON + 1)
+
+
+def test_the_last_pictures_of_a_camera_that_is_gone_are_forgotten(store: Store, picture: bytes) -> None:
+    pictures, still_there = Pictures(store.database), (*PLACE[:2], "cam9")
+    for large in (False, True):
+        pictures.keep(PLACE, large=large, jpeg=picture, taken_at=NOON, at=NOON)
+    pictures.keep(still_there, large=False, jpeg=picture, taken_at=NOON + 20 * DAY_S, at=NOON + 20 * DAY_S)
+    pictures.prune(NOON + 29 * DAY_S)
+    assert len(pictures.glimpses()) == 2
+    pictures.prune(NOON + 31 * DAY_S)
+    assert list(pictures.glimpses()) == [still_there] and not pictures.glimpses(large=True)
 
 
 # What is believed

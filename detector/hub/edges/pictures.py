@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from detector import wire
 from detector.errors import WireError
@@ -16,8 +16,10 @@ from detector.hub.edges.zones import Place
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import pictures
+from detector.values import DAY_S
 
 MOST_CAMERAS = 200  # of one edge
+KEPT_S = 30 * DAY_S  # of a camera that brings no newer ones
 LATEST_TIME = 2.0**37
 # Markers that begin a frame and so tell its size: all SOFn but those that are none (ITU-T T.81, table B.1).
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -96,6 +98,11 @@ class Pictures:
         )
         row = self._database.read(query).first()
         return Picture(**row._mapping) if row else None
+
+    def prune(self, now: float) -> None:
+        """Forget what cameras that are gone showed last."""
+        with self._database.writing() as connection:
+            connection.execute(delete(pictures).where(pictures.c.received_at < now - KEPT_S))
 
     def glimpses(self, scope: Scope = EVERYWHERE, *, large: bool = False) -> Mapping[Place, Glimpse]:
         """Which cameras have a picture, and of when."""
