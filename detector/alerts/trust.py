@@ -57,7 +57,7 @@ def pin_hub_key(data_dir: Path, text: str) -> None:
         raise StoreError("what the hub gave as its key is none")
     file = data_dir / FILE
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(file, f"{text}\n")
     except OSError as error:
         raise StoreError(f"the hub's key can't be kept in {file}: {error.strerror}") from error

@@ -54,7 +54,7 @@ def load_key(path: Path, whose: str) -> Ed25519PrivateKey:
 
 def _create(path: Path, whose: str) -> None:
     """Write a new key so that a crash leaves none or a whole one, and of two processes one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:

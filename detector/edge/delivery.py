@@ -85,7 +85,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     from detector.alerts.uploads import ClipUploads
 
     try:
-        config.data_dir.mkdir(parents=True, exist_ok=True)
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # footage lies there
     except OSError as error:
         hint = "make it, and give it to the user that runs this"
         raise StoreError(f"data_dir {config.data_dir} can't be made: {error.strerror} ({hint})") from error

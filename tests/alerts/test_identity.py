@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from detector.alerts.identity import load_identity
+from detector.alerts.trust import pin_hub_key
 from detector.errors import StoreError
 from detector.wire import public_key_text
+
+KEY = Ed25519PrivateKey.generate()
 
 
 def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -26,6 +31,14 @@ def test_nobody_else_may_read_it_and_no_draft_is_left(tmp_path: Path) -> None:
     load_identity(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["identity.key"]
     assert stat.S_IMODE((tmp_path / "identity.key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("first", [load_identity, lambda folder: pin_hub_key(folder, public_key_text(KEY))])
+def test_the_folder_that_a_box_keeps_footage_in_is_made_for_its_owner_alone(
+    first: Callable[[Path], object], tmp_path: Path
+) -> None:
+    first(tmp_path / "data")
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
 def test_a_key_that_others_could_read_is_closed_to_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
