@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, event
 
+from detector.hub.access.audit import Audit
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.schema import edges
 from detector.hub.storage.store import Store
@@ -43,11 +44,15 @@ class Watchtower:
         self.health.begin()
         return self.health
 
-    def report(self, *, edge: str = "box1", ahead_s: float = 0.0, way_s: float = 0.0, **cameras: float | None) -> None:
+    def report(
+        self, *, edge: str = "box1", ahead_s: float = 0.0, way_s: float = 0.0, config: str = "aa",
+        model: str = "cc", **cameras: float | None,
+    ) -> None:  # fmt: skip
         """A health report comes; cameras are given with the age of their last frame."""
         at = self.clock.now()
         told = {name: {"age_s": age, "title": f"机 {name}"} for name, age in (cameras or {"cam3": 1.0}).items()}
         fields = {"cameras": told, "at_unix": at + ahead_s - way_s, "backlog": 0}
+        fields |= {"config_sha256": config, "model_sha256": model}
         self.health.report("shanghai", edge, fields, at)
         self.store.set_health("shanghai", edge, fields, at)
 
@@ -356,6 +361,18 @@ def test_an_edges_clock_is_read_from_its_quickest_report(tower: Watchtower, offs
         tower.clock.at += 10
         tower.report(ahead_s=0.0, way_s=0.05)
     assert tower.store.edges()[0].clock_offset_s == pytest.approx(-0.05, abs=0.011)
+
+
+def test_what_is_changed_at_a_box_itself_is_on_record(tower: Watchtower) -> None:
+    tower.report(cam3=1.0, cam4=1.0)
+    tower.report(cam3=1.0, cam4=500.0)
+    tower.report(cam3=1.0, cam5=1.0, config="bb")
+    tower.report(cam3=1.0, cam5=1.0, config="bb")
+    tower.report(cam3=1.0, cam5=1.0, config="bb", model="dd")
+    other_model, line = Audit(tower.store.database).entries(action="configuration_changed")
+    assert (line.user, line.subject) == ("shanghai/box1", "shanghai/box1")
+    assert line.details == {"cameras_gone": ["cam4"], "cameras_new": ["cam5"]}
+    assert other_model.details == {"cameras_gone": [], "cameras_new": []}
 
 
 @given(ways=st.lists(st.floats(0, 1000), min_size=1, max_size=30), offset=st.floats(-1e5, 1e5))

@@ -237,6 +237,9 @@ ZH: dict[str, str] = {
     "decision_declined": "未采纳",
     "action_alarm_acknowledged": "确认系统异常",
     "action_replay_published": "送来回放结果",
+    "action_configuration_changed": "改按另一份配置或模型运行",
+    "detail_cameras_gone": "不再看的摄像机",
+    "detail_cameras_new": "新增的摄像机",
 }
 
 EN: dict[str, str] = {
@@ -483,4 +486,7 @@ EN: dict[str, str] = {
     "decision_declined": "declined",
     "action_alarm_acknowledged": "acknowledged an alarm",
     "action_replay_published": "replay results came",
+    "action_configuration_changed": "runs by another configuration or model",
+    "detail_cameras_gone": "cameras no longer watched",
+    "detail_cameras_new": "cameras new",
 }

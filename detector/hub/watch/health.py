@@ -36,8 +36,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
+from detector.hub.access.audit import Audit
 from detector.hub.background import Background
-from detector.hub.edges.cameras import QUIET_S, SILENT_S, camera_states
+from detector.hub.edges.cameras import QUIET_S, SILENT_S, CameraState, camera_states
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import alerts, edges, gaps, incidents, refusals, watched
 from detector.hub.storage.store import Store
@@ -132,6 +133,7 @@ class Health:
     ) -> None:
         self._store = store
         self._database = store.database
+        self._audit = Audit(store.database)
         self._clock = clock
         self._data_dir = data_dir
         self._connected = connected
@@ -275,12 +277,12 @@ class Health:
 
     def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
         """An edge's health report came: it is there, its clock can be read, and its cameras are told of."""
+        cameras = _cameras(site, edge, fields, at)
+        self._note_configuration(site, edge, fields, {camera.name for camera in cameras}, at)
         with self._lock:
             self._hear()
             self._return(site, edge, at)
             self._read_clock(site, edge, fields.get("at_unix"), at)
-            told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
-            cameras = [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
             self._meet(site, edge, ["", *(camera.name for camera in cameras)], at)
             for camera in cameras:
                 place = ("camera", site, edge, camera.name)
@@ -296,6 +298,19 @@ class Health:
                 names = {camera.name for camera in cameras}
                 for place in [p for p in self._open if p[:3] == ("camera", site, edge) and p[3] not in names]:
                     self._end(place, at)
+
+    def _note_configuration(self, site: str, edge: str, fields: Mapping[str, Any], names: set[str], at: float) -> None:
+        """What is changed at a box itself leaves a line, too: a camera that is taken out of its file is missed by none.
+
+        To be called before the store keeps the report.
+        """
+        query = select(edges.c.health).where(edges.c.site == site, edges.c.edge == edge)
+        before = self._database.read(query).scalar_one_or_none() or {}
+        if all(before.get(name) in (None, fields.get(name)) for name in ("config_sha256", "model_sha256")):
+            return
+        former = {camera.name for camera in _cameras(site, edge, before, at)}
+        box, gone, new = f"{site}/{edge}", sorted(former - names), sorted(names - former)
+        self._audit.record(at, box, "configuration_changed", box, cameras_gone=gone, cameras_new=new)
 
     def let_go(self, site: str, edge: str, at: float) -> None:
         """An edge was shut out: nobody misses it or its cameras any more."""
@@ -496,6 +511,12 @@ class Health:
             logger.warning("the database can't be written: %s", getattr(error, "orig", error))
             return False
         return True
+
+
+def _cameras(site: str, edge: str, fields: Mapping[str, Any], at: float) -> list[CameraState]:
+    """The cameras that a report tells of."""
+    told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
+    return [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
 
 
 def _named(place: Place) -> dict[str, Any]:
