@@ -392,6 +392,17 @@ def test_the_page_calls_the_hold_what_the_button_calls_it(language: str) -> None
     assert say("hold") in say("retention_keep")
 
 
+def test_a_picture_that_went_is_in_no_page_of_the_database(sqlite_store: Store, tmp_path: Path) -> None:
+    keeper, picture = Keeper(sqlite_store, tmp_path / "clips"), b"\xff\xd8\xff" + os.urandom(30_000)
+    keeper.add("one", "false", snapshot=picture)
+    keeper.pass_days(21)
+    with sqlite_store.database.reading() as connection:
+        connection.exec_driver_sql("COMMIT")  # of the transaction that every connection begins with
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        file = Path(connection.exec_driver_sql("PRAGMA database_list").one()[2])
+    assert picture[15_000:15_100] not in file.read_bytes()
+
+
 def test_a_snapshot_that_went_is_no_longer_shown(keeper: Keeper) -> None:
     keeper.add("one", "false")
     with keeper.store.database.writing() as connection:
