@@ -150,6 +150,16 @@ def test_a_verdict_on_less_is_none_on_more_that_live_tells(store: Store) -> None
     assert {one.id: one.verdict for one in store.incidents([BAR, REPLAY])} == {BAR: None, REPLAY: "false"}
 
 
+@pytest.mark.parametrize("verdict", ["false", "authorised", "unclear"])
+def test_what_turns_out_graver_than_what_was_cleared_is_news(store: Store, verdict: str) -> None:
+    store.add_alerts([make_envelope(severity="warning")], NOON)
+    store.add_verdict(BAR, "li", verdict, "", NOON)
+    store.add_alerts([replayed(2, name="alike", severity="warning")], NOON + 60)
+    assert ids(store) == [BAR], "as grave as that is no news"
+    store.add_alerts([replayed()], NOON + 61)
+    assert set(ids(store)) == {BAR, REPLAY}
+
+
 def test_a_graver_find_of_a_kind_that_live_told_nothing_of_is_news(store: Store) -> None:
     note, sweep = make_envelope(kind="lingering", severity="info"), replayed()
     sweep["after"] |= {"findings": ["label_photography", "lingering"]}

@@ -1,13 +1,13 @@
 """What replays of recordings found: is it known already? The state of an incident comes in, its double leaves.
 
 Live and replay tell of the same event with other ids, since a recorder's clock and its files are not the box's. Two are
-one event when they are of one site and camera, share a kind (or a finding), and overlap in time; not where a replay
-found something graver of a kind that live tells nothing of.
+one event when they are of one site and camera, share a kind (or a finding), and overlap in time. What is graver is
+another where it is of a kind that the first told nothing of, or people have cleared the first: a verdict on less is
+none on more, and both are shown.
 
     a replay finds what live had found            the live one stays the one shown, the replay's becomes its `double`
     a replay finds what another replay had found  likewise, the first stays
     live tells late what a replay had found       the replay's becomes the double, and what people did with it moves
-    and tells something graver than was cleared   both are shown: a verdict on less is none on more
 
 Nothing that live tells is ever held back for what a replay said, nor judged by what was said of it before it began. One
 replay's own incidents are no doubles of each other.
@@ -58,12 +58,16 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
         (c.told != DOUBLE) | c.replayed_at.is_(None),  # another camera's may be shown for what live told (`spots`)
         c.id != state["id"],
     )
-    columns = (c.id, c.kind, c.severity, c.zone, c.started_at, c.ended_at, c.replayed_at, c.same_as, c.record)
+    columns = (
+        c.id, c.kind, c.severity, c.verdict, c.zone, c.started_at, c.ended_at, c.replayed_at, c.same_as, c.record,
+    )  # fmt: skip
     own_run = _run(state["record"])
     found = [
         row
         for row in map(_mapping, connection.execute(select(*columns).where(*near)))
-        if _tells(row, state) and (row["replayed_at"] is None or _run(row["record"]) != own_run)
+        if _tells(row, state)
+        and _holds_for(row, state)
+        and (row["replayed_at"] is None or _run(row["record"]) != own_run)
     ]
 
     def likeness(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
@@ -109,7 +113,7 @@ def _gives_way(found: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
         and found["started_at"] <= live["ended_at"] + SLACK_S
         and live["started_at"] <= min(found["ended_at"], found["replayed_at"]) + SLACK_S
         and _tells(live, found)
-        and (found["verdict"] in (None, "true") or rank(live["severity"]) <= rank(found["severity"]))
+        and _holds_for(found, live)
     )
 
 
@@ -119,6 +123,11 @@ def _tells(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     return is_of_kind or (
         bool(kinds_of(known) & kinds_of(found)) and rank(found["severity"]) <= rank(known["severity"])
     )
+
+
+def _holds_for(judged: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether what people made of one may stand for another."""
+    return judged["verdict"] in (None, "true") or rank(other["severity"]) <= rank(judged["severity"])
 
 
 def _run(record: Mapping[str, Any]) -> object:
