@@ -100,6 +100,12 @@ def test_nothing_goes_unannounced_even_when_long_overdue(keeper: Keeper) -> None
     assert keeper.retention().run(late + 7 * DAY_S) == 1
 
 
+def test_a_clock_of_its_box_that_was_years_behind_costs_no_footage_its_time(keeper: Keeper) -> None:
+    keeper.add("one", "true", started_at_unix=NOON - 3 * 365 * DAY_S)
+    assert keeper.pass_days(230) == 0 and keeper.has_footage("one")
+    assert keeper.pass_days(300) == 1, "two months sooner at most"
+
+
 def test_an_alert_that_nobody_judged_is_never_deleted(keeper: Keeper) -> None:
     keeper.add("alert")
     keeper.add("warning", severity="warning")

@@ -3,11 +3,11 @@
     what nobody judged and what is held, in a case or by a legal hold, is kept
     the rest is announced some days ahead, and then deleted: clips, side files, copies, pictures; the incident stays
 
-Notes (severity `info`), which nobody is asked to judge, have a time of their own. Days count from an incident's end;
-what a replay of recordings brought, from when it came, since somebody wanted to look at it. What it found again
-(`replays`) goes together with what it is a double of. When the disk runs short, judged
-footage goes before its time, false alarms first and the oldest of them first; that leaves a line in the audit log as
-every deletion does.
+Notes (severity `info`), which nobody is asked to judge, have a time of their own. Days count from an incident's end,
+and no earlier than from two months before its footage came, since the clock of its box may have been years behind; what
+a replay of recordings brought, from when it came, since somebody wanted to look at it. What it found again (`replays`)
+goes together with what it is a double of. When the disk runs short, judged footage goes before its time, false alarms
+first and the oldest of them first; that leaves a line in the audit log as every deletion does.
 
 The database forgets first and the files go then: after a crash between the two, the files that are left are known.
 """
@@ -50,6 +50,8 @@ GB = 1e9
 BATCH = 200
 ANNOUNCED_AT_ONCE = 1000  # for so long others wait to write
 EVERY_S = 600.0
+# An edge keeps nothing for longer before it is here (`buffers`): what names an earlier time was told by a wrong clock.
+LONGEST_WAY_S = 62 * DAY_S
 NOTE: KeptAs = "note"
 VERDICTS: dict[KeptAs, str] = {
     "false_alarm": "false", "authorised": "authorised", "unclear": "unclear", "true_alarm": "true",
@@ -413,7 +415,9 @@ def _is_due(now: float, days: float) -> ColumnElement[bool]:
 
 def _aged_from() -> ColumnElement[float]:
     """The time that days are counted from."""
-    return func.coalesce(incidents.c.replayed_at, incidents.c.ended_at)
+    came = select(func.max(clips.c.stored_at) - LONGEST_WAY_S).where(clips.c.incident == incidents.c.id)
+    earliest, ended = came.scalar_subquery(), incidents.c.ended_at
+    return func.coalesce(incidents.c.replayed_at, case((earliest > ended, earliest), else_=ended))
 
 
 def _has_footage() -> ColumnElement[bool]:
