@@ -465,6 +465,19 @@ def test_an_incident_is_kept_for_good_and_let_go(site: Site, guard: Any) -> None
     assert "法院来函" not in guard.get("/incidents/inc-1").text
 
 
+def test_nobody_but_an_owner_ends_or_takes_over_the_hold_of_somebody_else(site: Site, guard: Any) -> None:
+    tell(site, "inc-2", 2)
+    page, owner = "/incidents/inc-1/hold", site.login["user"]
+    assert site.client.post(page, data={"hold": "1", "reason": "法院来函"}).status_code == 303
+    assert 'name="hold"' not in guard.get("/incidents/inc-1").text
+    for fields in ({"hold": "0"}, {"hold": "1", "reason": "没什么"}):
+        assert guard.post(page, data=fields).status_code == 403
+        assert [(one.user, one.reason) for one in site.parts.cases.holds("inc-1")] == [(owner, "法院来函")]
+    assert guard.post(page.replace("inc-1", "inc-2"), data={"hold": "1"}).status_code == 303
+    assert site.client.post(page.replace("inc-1", "inc-2"), data={"hold": "0"}).status_code == 303
+    assert site.parts.cases.holds("inc-2") == []
+
+
 def test_where_there_are_no_cases_only_those_are_told_to_make_some_who_may(site: Site, guard: Any) -> None:
     assert "在告警页或“复核”里把告警放入案件" in guard.get("/cases").text
     page = site.somebody(Role.VIEWER, ["shanghai"]).get("/cases").text

@@ -93,6 +93,8 @@ ZH: dict[str, str] = {
     "hold_by": "{user} 设为长期保留，不会被自动清理",
     "hold_end": "取消长期保留",
     "hold_reason": "原因，例如：警方要求",
+    "error_403_held": "这一项是别人设为长期保留的",
+    "error_403_held_text": "只有设的人和老板能取消或改写。",
     "error_409_closed": "案件不在处理中",
     "error_409_closed_text": "已移交或已结案的案件不能再放入或移出告警。先把状态改回“处理中”。",
     "error_409_full": "案件太大",
@@ -247,6 +249,8 @@ EN: dict[str, str] = {
     "hold_by": "Put on legal hold by {user}: never deleted by itself",
     "hold_end": "End the legal hold",
     "hold_reason": "Why, such as: the police asked",
+    "error_403_held": "Somebody else put this on legal hold",
+    "error_403_held_text": "Only they, or an owner, can end or change that.",
     "error_409_closed": "The case isn't open",
     "error_409_closed_text": "Alerts neither come into a case that is handed over or closed nor go out of it. Set it "
     "back to open first.",
