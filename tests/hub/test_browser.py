@@ -945,6 +945,28 @@ def test_who_leaves_the_desk_is_asked_while_verdicts_are_still_on_their_way(scen
     assert [scene.hub.store.incident(f"i{n}").verdict for n in range(3)] == ["true", "true", None]
 
 
+def test_letters_and_digits_can_be_turned_off_and_stay_so(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("review")
+    page.click("[data-help]")
+    page.click("#letters")
+    page.keyboard.press("Escape")
+    for path in ("review", "incidents/inc"):
+        page.goto(scene.hub.url + path)
+        page.wait_for_selector(".item[data-incident=inc]")
+        for key in ("1", "n", "c", "?"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(300)
+        assert page.locator("dialog[open]").count() == 0 and page.evaluate("document.activeElement === document.body")
+    assert scene.hub.store.verdicts("inc") == []
+    page.goto(scene.hub.url + "review")
+    page.click("[data-help]")
+    page.click("#letters")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    page.wait_for_selector("#last .just[data-incident=inc]")
+
+
 @pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
 def test_who_leaves_with_a_note_that_is_written_and_not_sent_is_asked(scene: Scene, path: str) -> None:
     scene.alert("inc")

@@ -505,6 +505,13 @@ function go(way) {
   }
 }
 
+// Who speaks to the browser, or has a screen reader's own keys, turns letters and digits off (WCAG 2.1.4).
+const letters = document.getElementById("letters");
+if (letters) {
+  letters.checked = localStorage.getItem("letters") !== "off";
+  letters.addEventListener("change", () => localStorage.setItem("letters", letters.checked ? "on" : "off"));
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.getElementById("help")?.open) return;
@@ -512,6 +519,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
+  if (letters && !letters.checked && event.key.length === 1 && event.key !== " ") return;
   if (choice?.open) {
     if (/^[1-9]$/.test(event.key)) choice.querySelectorAll("li button")[event.key - 1]?.click();
     return;
