@@ -31,6 +31,7 @@ LONGEST_ANSWER = 300
 SHORTEST_SECRET = 4
 SEVERITIES = {"info": "info", "warning": "warning", "critical": "failure"}  # as the library calls them
 CAUSES = ("notice_wrong_", "notice_unreached")  # how the keys of texts begin that say why nobody answered
+UNSURE = ("notice_unreached_late", "notice_unreached_broken")  # it was reached, so it may have taken the message
 PLAIN = frozenset({"starttls", "ssl", "insecure", "private", "labelwatch"})  # values of ours that are no secret
 # Where clouds keep a machine's credentials beside link-local addresses: Alibaba's, and Amazon's by IPv6.
 CREDENTIALS = frozenset({"100.100.100.200", "fd00:ec2::254"})
@@ -199,7 +200,8 @@ def _send(found: str, message: Message) -> Answer:
         return Answer(True, text)
     late = result.status is AppriseResultStatus.TIMEOUT
     causes = ["notice_unreached_late"] if late else filter(None, map(why_unreached, errors))
-    return Answer(False, text or result.status.name.lower(), unsure=late, cause=next(iter(causes), ""))
+    cause = next(iter(causes), "")
+    return Answer(False, text or result.status.name.lower(), unsure=cause in UNSURE, cause=cause)
 
 
 def _look_at_connection(event: str, arguments: tuple[Any, ...]) -> None:
