@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -105,20 +106,31 @@ class _Counted(Collector):
         yield lasting
 
     def _of_incidents(self) -> Iterator[Metric]:
-        c = incidents.c
+        c, shown = incidents.c, incidents.alias("shown")
         # Of those that replays found the time is set: counted, not grouped by, they cost no order but the index's own.
         query = select(c.kind, c.severity, func.count(), func.count(c.replayed_at)).group_by(c.kind, c.severity)
         query = query.where(*self._scope.clauses(c.site, c.camera))
-        counts: Counter[tuple[str, str]] = Counter()
+        # What another camera's is shown for is no second incident. Through functions, as below.
+        kind_of, severity_of = func.coalesce(c.kind, ""), func.coalesce(c.severity, "")
+        doubles = select(kind_of, severity_of, func.count()).join(shown, shown.c.id == c.same_as)
+        doubles = doubles.where(c.same_as.is_not(None), c.replayed_at.is_(None))
+        doubles = doubles.where(*self._scope.clauses(c.site, c.camera))
+        doubles = doubles.where(*self._scope.clauses(shown.c.site, shown.c.camera)).group_by(kind_of, severity_of)
+        # Each from the first, at 0: of a series that begins with the first critical one nobody sees that it grew.
+        counts: Counter[tuple[str, str]] = Counter(dict.fromkeys(product(KINDS, SEVERITIES), 0))
         replayed = 0
         with self._store.database.reading() as connection:
             for kind, severity, n, of_replay in connection.execute(query):
-                kind, severity = kind if kind in KINDS else "other", severity if severity in SEVERITIES else "other"
-                counts[kind, severity] += n - of_replay
+                counts[_known(kind, severity)] += n - of_replay
                 replayed += of_replay
-        # Who is called when this grows must not be called for what happened three weeks ago.
-        told = CounterMetricFamily("labelwatch_incidents", "Incidents ever stored", labels=["kind", "severity"])
-        for labels, n in sorted((labels, n) for labels, n in counts.items() if n):
+            for kind, severity, n in connection.execute(doubles):
+                counts[_known(kind, severity)] -= n
+        # Who is called when this grows must not be called for what happened three weeks ago. Its name is a counter's,
+        # under which it is known; it falls, though, where one grows graver, and of a counter that falls Prometheus
+        # thinks that it began anew, and that all of it is new.
+        words = "Incidents stored, by what they are now: where one grows graver it moves, so use delta()"
+        told = GaugeMetricFamily("labelwatch_incidents_total", words, labels=["kind", "severity"])
+        for labels, n in sorted(counts.items()):
             told.add_metric(list(labels), n)
         yield told
         yield CounterMetricFamily(
@@ -239,6 +251,11 @@ class _Counted(Collector):
             ("commands_refused", "Commands of other systems that were not obeyed", state.refused),
         ):
             yield CounterMetricFamily(f"labelwatch_integrations_{name}", words, n)
+
+
+def _known(kind: str, severity: str) -> tuple[str, str]:
+    """What an edge said, as far as this program knows it."""
+    return kind if kind in KINDS else "other", severity if severity in SEVERITIES else "other"
 
 
 class Timed:

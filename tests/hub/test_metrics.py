@@ -69,6 +69,38 @@ def test_figures_are_true(site: Site) -> None:
     assert found["labelwatch_disk_free_bytes"] > 0
 
 
+def incidents_told(client: TestClient) -> dict[str, float]:
+    """How many of each severity the figures tell, of one kind."""
+    found = figures(client.get("/metrics").text)
+    name = 'labelwatch_incidents_total{kind="label_photography",severity="%s"}'
+    return {severity: found[name % severity] for severity in ("info", "warning", "critical")}
+
+
+def test_the_first_critical_incident_is_seen_to_grow_from_zero(site: Site) -> None:
+    assert incidents_told(scraper(site)) == {"info": 0, "warning": 0, "critical": 0}
+    site.store.add_alerts([make_envelope(1)], NOON)
+    assert incidents_told(scraper(site)) == {"info": 0, "warning": 0, "critical": 1}
+
+
+def test_what_falls_where_an_incident_grows_graver_is_told_as_no_counter(site: Site) -> None:
+    site.store.add_alerts([make_envelope(1, severity="info")], NOON)
+    assert incidents_told(scraper(site)) == {"info": 1, "warning": 0, "critical": 0}
+    site.store.add_alerts([make_envelope(2, phase="update")], NOON)
+    assert incidents_told(scraper(site)) == {"info": 0, "warning": 0, "critical": 1}
+    assert "# TYPE labelwatch_incidents_total gauge" in scraper(site).get("/metrics").text
+
+
+def test_what_two_cameras_tell_of_one_spot_is_counted_once_and_of_who_sees_one_of_them_too(site: Site) -> None:
+    for n, camera in enumerate(("cam3", "cam4")):
+        told = make_envelope(n + 1, incident=camera, camera=camera)
+        told["after"] |= {"camera": camera, "spot": "cage"}
+        site.store.add_alerts([told], NOON + n)
+    assert [one.id for one in site.store.seen_by("cam3")] == ["cam4"]
+    assert incidents_told(scraper(site)) == {"info": 0, "warning": 0, "critical": 1}
+    across = site.somebody(Role.VIEWER, ["shanghai/cam4"])
+    assert incidents_told(across) == {"info": 0, "warning": 0, "critical": 1}
+
+
 def test_labels_stay_bounded_whatever_is_asked_for(site: Site) -> None:
     for n in range(50):
         site.client.get(f"/nothing/{n}")
@@ -127,7 +159,8 @@ def test_a_person_who_may_look_reads_the_figures_of_their_places(site: Site) -> 
     site.store.set_health("shanghai", "box1", {"cameras": cameras}, NOON)
     site.store.add_alerts([make_envelope(1)], NOON)
     text = site.somebody(Role.VIEWER, ["shanghai/cam4"]).get("/metrics").text
-    assert 'camera="cam4"' in text and 'camera="cam3"' not in text and "label_photography" not in text
+    assert 'camera="cam4"' in text and 'camera="cam3"' not in text
+    assert figures(text)['labelwatch_incidents_total{kind="label_photography",severity="critical"}'] == 0
 
 
 @pytest.mark.parametrize(("setting", "status"), [("open", 200), ("off", 404), ("token", 401)])
@@ -203,6 +236,7 @@ def test_what_grows_with_every_alert_is_counted_from_indexes_alone(site: Site) -
     event.listen(site.store.database.engine, "before_cursor_execute", note_plan)
     found = figures(scraper(site).get("/metrics").text)
     assert found["labelwatch_alerts_late_total"] == 3
-    kinds, late = plans
+    kinds, doubles, late = plans
     assert kinds == "SCAN incidents USING COVERING INDEX incidents_by_kind"
+    assert "incidents USING INDEX incidents_doubled" in doubles
     assert "alerts USING INDEX alerts_late" in late
