@@ -172,6 +172,9 @@ def test_a_verdict_that_makes_no_sense_is_refused_in_words(owner: Program, field
         ("incidents", {"since": "2026-11-01T13:00:00"}, 422),
         ("incidents", {"since": "0001-01-01T00:00:00Z"}, 422),
         ("incidents", {"kind": "theft"}, 422),
+        ("incidents", {"severty": "critical"}, 422),
+        ("incidents", {"severity": ["critical", "warning"]}, 422),
+        ("alarms", {"camera": "cam3"}, 422),
         ("incidents/unknown", {}, 404),
         ("incidents/unknown/clip", {}, 404),
         ("incidents/inc-1/clip", {"segment": 9}, 404),
@@ -186,6 +189,24 @@ def test_a_verdict_that_makes_no_sense_is_refused_in_words(owner: Program, field
 )
 def test_bad_requests_are_answered_in_json(owner: Program, path: str, query: dict[str, Any], status: int) -> None:
     assert "reason" in owner.get(path, status, **query)
+
+
+def test_a_misspelt_filter_is_named_instead_of_passed_over(owner: Program) -> None:
+    (wrong,) = owner.get("incidents", 422, severty="critical", kind="tamper")["reason"]
+    assert wrong["where"] == ["query", "severty"]
+    (wrong,) = owner.get("incidents", 422, severity=["critical", "warning"])["reason"]
+    assert wrong["where"] == ["query", "severity"]
+
+
+def test_a_time_may_be_written_into_an_address_as_it_is(owner: Program) -> None:
+    def since(time: str, status: int) -> Any:
+        answer = owner.client.get(f"/api/incidents?since={time}")
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    for time in ("2026-11-01T13:00:00+08:00", "2026-11-01T13:00:00%2B08:00", "2026-11-01T05:00:00Z"):
+        assert ids(since(time, 200)) == ["inc-2", "inc-1"], time
+    assert "offset" in since("2026-11-01+13:00", 422)["reason"], "that is a time without one"
 
 
 def test_cameras_and_figures_are_told(owner: Program, town: Site) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from detector import __version__
@@ -34,7 +37,26 @@ from detector.hub.storage.stored import Clip, Contested, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S, IncidentKind
 
-router = APIRouter(prefix="/api")
+
+def asks_for_what_there_is(request: Request) -> None:
+    """Refuse a misspelt filter, or one of two that are alike: all that it was to leave out would be in the answer."""
+    known = {one.alias for one in request.scope["route"].dependant.query_params}
+    asked = [name for name, _ in request.query_params.multi_items()]
+    wrong = [
+        {"loc": ("query", name[:200]), "msg": "it is given twice" if name in known else "there is no such"}
+        for name in dict.fromkeys(asked)
+        if name not in known or asked.count(name) > 1
+    ]
+    if wrong:
+        raise RequestValidationError(wrong)
+
+
+def _with_plus(text: Any) -> Any:
+    """A time in whose offset the `+` has become a space, as it does in an address where it isn't written `%2B`."""
+    return re.sub(r"(T.*) (\d\d:?\d\d)$", r"\1+\2", text) if isinstance(text, str) else text
+
+
+router = APIRouter(prefix="/api", dependencies=[Depends(asks_for_what_there_is)])
 
 MOST = 200
 MOST_DAYS = 400
@@ -43,7 +65,7 @@ Look = Annotated[View, needs(Right.LOOK)]
 Judge = Annotated[View, needs(Right.JUDGE)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Name = Annotated[str | None, Query(max_length=200)]
-Moment = Annotated[datetime | None, Query(description="ISO 8601 with its offset from UTC")]
+Moment = Annotated[datetime | None, BeforeValidator(_with_plus), Query(description="ISO 8601 with its offset from UTC")]
 SeverityName = Literal["info", "warning", "critical"]
 VerdictName = Literal["true", "authorised", "false", "unclear"]
 
