@@ -333,12 +333,11 @@ class Gate:
         Raises:
             TooManyTries: With tokens that don't, from this address.
         """
-        network = network_of(address)
-        if not self._unknown_tokens.has_left(network, at):
-            raise TooManyTries
+        # First of all: a program whose token has ended asks on, and keeps no other of its address out.
         found = self.people.token(_digest(token), at) if token.startswith(TOKEN_PREFIX) else None
         if found is None:
-            self._unknown_tokens.take(network, at)
+            if not self._unknown_tokens.take(network_of(address), at):
+                raise TooManyTries
             self._note("token_refused", "", address, at)
             return None
         if found.last_used is None or at - found.last_used > RENEW_S:

@@ -30,11 +30,6 @@ class TokenBucket:
             self._put(name, spent + 1, at)
             return True
 
-    def has_left(self, name: str, at: float) -> bool:
-        """Whether a `take` would succeed."""
-        with self._lock:
-            return self._spent_now(name, at) + 1 <= self._size
-
     def give_back(self, name: str, at: float) -> None:
         """Undo a `take` whose try was a good one."""
         with self._lock:
