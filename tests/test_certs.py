@@ -118,6 +118,18 @@ def test_a_broker_that_reads_the_list_in_its_own_folder_is_still_told(folder: Pa
     assert f"crlfile {folder}/revoked/revoked.crl" in (folder / "broker" / "mosquitto.conf").read_text()
 
 
+def test_rights_that_somebody_added_are_set_aside_and_told(folder: Path) -> None:
+    acl = folder / "broker" / "acl"
+    shipped = acl.read_text()
+    acl.write_text(own := shipped + "\nuser warehouse\ntopic read labelwatch/+/+/alerts\n")
+    report = make_certificates(folder, [], [], NOON)
+    assert (acl.read_text(), acl.with_name("acl.before").read_text()) == (shipped, own)
+    for language in ("en", "zh"):
+        assert any("acl.before" in line for line in report.lines(language))
+    assert make_certificates(folder, [], [], NOON).aside == []
+    assert acl.with_name("acl.before").read_text() == own, "it stays until it is needed no more"
+
+
 def test_every_certificate_is_the_authority_s_and_private_keys_are_for_their_owner_alone(folder: Path) -> None:
     for file in ("broker/server.crt", "hub/client.crt", "integrations/client.crt", "edges/north/box-1/client.crt"):
         assert verified(folder, file).rstrip().endswith(": OK")

@@ -62,13 +62,17 @@ SHIPPED = "/etc/mosquitto/labelwatch"  # what the shipped configuration names
 BROKER_USER = "mosquitto"  # mosquitto becomes this user when root starts it
 HUB_USER = "labelwatch-hub"  # systemd runs the hub as this user (configs/systemd)
 LISTED = "revoked"
+BEFORE = ".before"
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 ALWAYS = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(slots=True)
 class Made:
-    """What was done to a folder; `made` and `kept` name certificates, `ending` those that somebody has to see to."""
+    """What was done to a folder; `made` and `kept` name certificates, `ending` those that somebody has to see to.
+
+    `aside` are files of the broker that were otherwise, by somebody's own lines or an older version: see `.before`.
+    """
 
     folder: Path
     host: str
@@ -76,6 +80,7 @@ class Made:
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     ending: list[tuple[str, str]] = field(default_factory=list)
+    aside: list[Path] = field(default_factory=list)
 
     def lines(self, language: str) -> list[str]:
         """For people: what there is now, and what goes into which file."""
@@ -84,6 +89,7 @@ class Made:
         told = [say["made"].format(", ".join(self.made))] if self.made else []
         told += [say["kept"].format(", ".join(self.kept))] if self.kept else []
         told += [say["ending"].format(name, day) for name, day in self.ending]
+        told += [say["aside"].format(file, BEFORE) for file in self.aside]
         told += ["", say["broker"], f"  mosquitto -c {folder / 'broker' / 'mosquitto.conf'}", "", say["hub"]]
         told += [f"  {_broker_line(self.host, folder / HUB)}", f"  certs_dir: {folder}"]
         for site, edge in self.edges:
@@ -98,6 +104,7 @@ WORDS = {
         "made": "Made: {}.",
         "kept": "Kept: {}.",
         "ending": "Ends soon: {}, on {}. Its box must join again, or run this with --edge and carry the files there.",
+        "aside": "{0} was otherwise and is made anew: put lines of your own back from {0}{1}, then restart the broker.",
         "broker": "Start the broker:",
         "hub": "Two lines for hub.yaml:",
         "edge": "For edge {}: carry all of {} to it, beside its site.yaml, and write there:",
@@ -113,6 +120,7 @@ WORDS = {
         "made": "新签发：{}。",
         "kept": "保留：{}。",
         "ending": "即将到期：{}（{}）。请让该设备重新加入，或用 --edge 再运行一次并把文件拷过去。",
+        "aside": "{0} 与本版本的不同，已重新生成：自己加的内容请从 {0}{1} 补回，再重启消息服务器。",
         "broker": "启动消息服务器：",
         "hub": "hub.yaml 里写这两行：",
         "edge": "边缘设备 {}：把 {} 里的文件全部拷到它的 site.yaml 旁边，并写上：",
@@ -174,7 +182,7 @@ def make_certificates(
             place = folder / "edges" / site / edge
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             _have(report, authority, place, "client", f"{site}/{edge}", ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
-        _write_broker(folder)
+        report.aside = _write_broker(folder)
         _give_to_hub(folder)
         report.ending = [
             (name, iso(held.not_valid_after_utc.timestamp())[:10])
@@ -452,21 +460,30 @@ def _write_crl(folder: Path, authority: Pair, at: datetime, revoked: dict[int, d
         write_whole(file, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
 
 
-def _write_broker(folder: Path) -> None:
-    """The shipped configuration with this folder's paths; passwords that are there stay."""
+def _write_broker(folder: Path) -> list[Path]:
+    """The shipped configuration with this folder's paths; passwords that are there stay.
+
+    Returns:
+        Files that were otherwise; as they were they stand beside it.
+    """
     broker = folder / "broker"
     text = resource("configs", "mosquitto", "labelwatch.conf").read_text(encoding="utf-8").replace(SHIPPED, str(folder))
     user = _user(BROKER_USER) or _user("root")
     if user is not None:
         text += f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user.pw_name}\n"
-    write_whole(broker / "mosquitto.conf", text.encode(), mode=0o644)
-    write_whole(broker / "acl", resource("configs", "mosquitto", "acl").read_bytes(), mode=0o600)
+    acl, aside = resource("configs", "mosquitto", "acl").read_bytes(), []
+    for file, content, mode in ((broker / "mosquitto.conf", text.encode(), 0o644), (broker / "acl", acl, 0o600)):
+        if file.exists() and (former := file.read_bytes()) != content:
+            write_whole(file.with_name(file.name + BEFORE), former, mode=mode)
+            aside.append(file)
+        write_whole(file, content, mode=mode)
     (broker / "passwords").touch(0o600)
     if user is not None:
         # mosquitto will refuse files of another group than its own.
         for one in ("", "data", "acl", "passwords", "server.key", "server.crt", "ca.crt", "mosquitto.conf"):
             os.chown(broker / one, user.pw_uid, user.pw_gid)
     (broker / "revoked.crl").unlink(missing_ok=True)
+    return aside
 
 
 def _give_to_hub(folder: Path) -> None:
