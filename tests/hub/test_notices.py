@@ -716,6 +716,7 @@ def test_alarms_of_the_system_are_told_once_and_so_is_their_end(desk: Desk, last
     desk.clock.at += lasted_s
     alarms.judge([], desk.clock.at)
     assert desk.step() == ["[Over] System alarms · Edge box shanghai / box1 says nothing"]
+    assert [notice_services.SEVERITIES[one.severity] for one in desk.sent] == ["failure", "success"]
     assert desk.step(10) == []
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from detector.hub.desk.recurrence import DAYS
-from detector.hub.notices.services import Message
+from detector.hub.notices.services import OVER, Message
 from detector.hub.storage.budget import DIGEST
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import Phrases, advice
@@ -115,7 +115,8 @@ def alarm(
         public_url: Where the hub is reached; without it there is no link.
         again: Whether it may have been sent before.
     """
-    mark = say("alarm_over") if is_end(found) else say(f"severity_{found.severity}")
+    severity = OVER if is_end(found) else found.severity
+    mark = say("alarm_over" if is_end(found) else f"severity_{severity}")
     text = f"[{mark}] {say('alarms')} · {alarm_words.title(found, say, zone)}"
     ended = now if found.ended_at is None else found.ended_at
     span = say.span(ended - found.began_at)
@@ -125,7 +126,7 @@ def alarm(
         lines.append(say("notice_again"))
     if public_url:
         lines.append(f"{public_url.rstrip('/')}/health")
-    return Message(text, "\n".join(lines), found.severity)
+    return Message(text, "\n".join(lines), severity)
 
 
 def is_end(found: Alarm) -> bool:
