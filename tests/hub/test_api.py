@@ -265,6 +265,9 @@ def test_the_description_names_every_route_of_the_api(site: Site) -> None:
         "/api/incidents/{incident_id}/verdict", "/api/cases", "/api/cameras", "/api/stats",
     } <= told["paths"].keys()  # fmt: skip
     assert "lw_" not in json.dumps(told)
+    clip = told["paths"]["/api/incidents/{incident_id}/clip"]["get"]
+    assert {"200", "202", "206", "404", "410"} <= clip["responses"].keys()
+    assert "redacted copy" in told["components"]["schemas"]["Segment"]["properties"]["sha256"]["description"]
 
 
 # Whatever is asked, by a program that makes its requests up from the description

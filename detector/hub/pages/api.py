@@ -100,8 +100,8 @@ class Segment(BaseModel):
     segment: int
     started_at: str
     duration_s: float
-    sha256: str
-    size: int
+    sha256: str = Field(description="of the recording as it came; a redacted copy has another")
+    size: int = Field(description="likewise, bytes")
     url: str
 
 
@@ -343,6 +343,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
         200: {"content": {"video/mp4": {}}, "description": "the segment, or the part that `Range` asks for"},
         202: {"description": "the copy is being made: ask again"},
         206: {"content": {"video/mp4": {}}, "description": "the part that `Range` asks for"},
+        410: {"description": "no copy can be made of it: `text` says why"},
     },
 )
 def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> Response:
