@@ -94,6 +94,9 @@ def test_a_box_with_a_wrong_key_is_an_alarm_and_a_new_one_that_waits_is_none(
         ({"certificate_ends_at_unix": NOON + 61 * 86400}, []),
         ({"certificate_ends_at_unix": "soon", "hub_key": 7}, []),
         ({"offset": -86400.0}, ["clock"]),
+        ({"offset": -3.4, "backlog": 151, "oldest_s": 482}, []),  # its reports wait behind what it catches up on
+        ({"offset": 3.4, "backlog": 151, "oldest_s": 482}, ["clock"]),
+        ({"offset": -600.0, "backlog": 151, "oldest_s": 482}, ["clock"]),
         ({"config": {"state": "last_good", "since": NOON}}, ["safe_mode"]),
         ({"cameras": {"cam3": {"age_s": 0.1, "behind": True}}}, ["overload"]),
         ({"cameras": {"cam3": {"age_s": 0.1, "behind": "much"}}}, []),
