@@ -100,7 +100,7 @@ class AlertQueue:
         late = ((seq, self._sent[seq].waits) for seq in self._late(now))
         return [seq for seq, waits in late if waits >= ATTEMPTS_BEFORE_BURIAL and seq < self._highest_acked]
 
-    def take_due(self, limit: int, now: float) -> list[Row]:
+    def take_due(self, limit: int, now: float, most_bytes: float) -> list[Row]:
         """See `Outbox.take_due`."""
         late, new_from = self._late(now), self._new_from
         waiting = self._backlog(new_from)
@@ -113,8 +113,11 @@ class AlertQueue:
         old = waiting[: max(0, min(room - len(news), WINDOW - SHARE - old_in_flight))]
         again = [seq for seq in late if seq >= new_from], [seq for seq in late if seq < new_from]
         chosen = [*again[0], *news, *again[1], *old][: max(limit, 0)]
-        query = "SELECT alerts.seq, alerts.id, payload FROM json_each(?) JOIN alerts ON seq = value ORDER BY key"
-        found = self._file.query(query, (json.dumps(chosen),))
+        found: list[tuple[int, str, bytes]] = []
+        for seq in chosen:
+            if sum(len(payload) for _, _, payload in found) >= most_bytes:
+                break
+            found += self._file.query("SELECT seq, id, payload FROM alerts WHERE seq = ?", (seq,))
         # Marked as sent only now: had reading failed, none of them would have been.
         return [self._send(seq, id_, payload, now) for seq, id_, payload in found]
 

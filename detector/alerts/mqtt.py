@@ -40,6 +40,9 @@ SILENCE_S = 30.0  # rows sent and none acknowledged for so long: the connection 
 LONGEST_SILENCE_S = 900.0  # while the hub is away, doubt grows slower each time up to this
 FIRST_SUSPICION_S, LONGEST_SUSPICION_S = 60.0, 3600.0  # between two tries of an alert that may be too large
 HEALTH_EXPIRY_S = 60
+# Under way to the broker at most, but for one alert: on a slow line all that is new waits behind it, as do the answers
+# without which it is sent once more.
+MOST_UNDER_WAY = 65_536
 PICTURES_KEPT = 16
 CENSUSES_KEPT = 64
 LARGEST_PACKET = 268_435_455  # what MQTT itself allows
@@ -314,7 +317,9 @@ class MqttLink:
 
     def _send_due(self, client: Client) -> None:
         self._outbox.new_alert.clear()
-        for row in self._outbox.take_due(min(self._window, self._at_once) - len(self._unconfirmed)):
+        limit = min(self._window, self._at_once) - len(self._unconfirmed)
+        room = MOST_UNDER_WAY - sum(len(row.payload) for row in self._unconfirmed.values())
+        for row in self._outbox.take_due(limit, room) if room > 0 else ():
             if len(row.payload) + PACKET_OVERHEAD > self._largest:
                 self._outbox.bury(row, f"{len(row.payload)} bytes are more than the broker takes ({self._largest})")
                 continue

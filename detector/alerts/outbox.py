@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
@@ -149,8 +150,8 @@ class Outbox:
     # ---- for the sender of envelopes
 
     @mending
-    def take_due(self, limit: int = WINDOW) -> list[Row]:
-        """Envelopes to send now; they count as sent from now on.
+    def take_due(self, limit: int = WINDOW, most_bytes: float = math.inf) -> list[Row]:
+        """Envelopes to send now, of so many bytes but for the last; they count as sent from now on.
 
         Those put since the link came back, or just before, come first; a share is kept for the backlog, which comes
         the gravest first and the oldest of these. Not more than `WINDOW` are in flight. One that was sent is due again
@@ -167,7 +168,7 @@ class Outbox:
                 raise
             except StoreError as error:  # a full disk, say: what lies here can be sent all the same
                 logger.debug("no word on dropped alerts can be written: %s", error)
-            return self._alerts.take_due(limit, now)
+            return self._alerts.take_due(limit, now, most_bytes)
 
     @mending
     def resend_all(self) -> None:

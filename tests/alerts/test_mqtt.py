@@ -30,6 +30,7 @@ from detector.errors import WireError
 from detector.mqtt import connection
 from detector.mqtt.broker import EmbeddedBroker
 from detector.mqtt.connection import Attempts, LinkError, back_off_s
+from tests.parts_link import Link
 from tests.parts_mosquitto import Mosquitto, soon
 
 TOPICS = wire.Topics("north", "box-1")
@@ -192,6 +193,28 @@ def test_however_many_alerts_a_connection_brings_it_sends_no_more_at_once(
         assert soon(lambda: len(peer.of(TOPICS.alerts)) == WINDOW)
         assert soon(lambda: not link._unconfirmed)
         assert link._at_once == WINDOW
+
+
+def test_on_a_line_that_stands_no_more_is_under_way_than_it_carries_in_seconds(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields
+) -> None:
+    broker.start()
+    picture = "x" * 20_000
+    with closing(Peer(broker.port)) as peer, closing(Link(broker.port)) as line:
+        link = link_to(line.port)
+        for _ in range(WINDOW):
+            outbox.put(fields())
+        assert soon(lambda: len(peer.of(TOPICS.alerts)) == WINDOW and not link._unconfirmed)
+        peer.acknowledge_all()
+        line.stall()
+        for _ in range(WINDOW):
+            outbox.put(fields(snapshot=picture))
+        assert soon(lambda: len(link._unconfirmed) > 1)
+        time.sleep(0.5)
+        under_way = sum(len(row.payload) for row in link._unconfirmed.values())
+        assert under_way < 100_000, "of two million that wait"
+        line.mend()
+        assert soon(lambda: len({one["id"] for one in peer.of(TOPICS.alerts)}) == 2 * WINDOW), "nothing stays behind"
 
 
 def test_what_the_hub_can_not_take_yet_stands_in_nobody_s_way(
