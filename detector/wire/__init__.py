@@ -1,8 +1,12 @@
 """What travels between edge and hub: topics, the alert envelope and its signature, acknowledgements, commands, health.
 
 JSON, UTF-8, `schema` 1. Times are ISO 8601 UTC and Unix seconds; boxes are normalised 0..1. An envelope is signed with
-the edge's Ed25519 key over its canonical form: all fields but `signature`, keys sorted, no spaces. Fields are only
-ever added; a reader ignores those it doesn't know.
+the edge's Ed25519 key over its canonical form: all fields but `signature`, keys sorted, no spaces, numbers as they
+stand there (`2.0` is not `2`). Fields are only ever added; a reader ignores those it doesn't know.
+
+Whoever reads along with the hub hears an alert as often as it is sent until the hub has stored it, each time with the
+same `id`, and not always in the order of `seq`: what is new goes before what waited. Its `key` is that of the edge's
+retained `status`, too; the hub's page of boxes tells whether it is the box's.
 
 What the hub says to an edge is signed with the hub's key in the same way, and names the edge (`to`) and the kind of
 topic (`what`) that it is for (`to_edge`, `check_to_edge`).
