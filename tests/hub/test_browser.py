@@ -949,7 +949,8 @@ def test_letters_and_digits_can_be_turned_off_and_stay_so(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("review")
     page.click("[data-help]")
-    page.click("#letters")
+    with page.expect_response("**/preferences"):
+        page.click("#letters")
     page.keyboard.press("Escape")
     for path in ("review", "incidents/inc"):
         page.goto(scene.hub.url + path)

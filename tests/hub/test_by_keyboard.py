@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.hub.test_browser import Scene, browser, scene, until  # noqa: F401  (fixtures)
+from tests.hub.test_browser import Scene, browser, scene, settled, until  # noqa: F401  (fixtures)
 
 FOCUS = "document.activeElement"
 
@@ -66,6 +66,23 @@ def test_a_verdict_on_an_incidents_page_keeps_the_focus_for_the_keyboard_and_not
     page.click(".verdicts .choices .false")
     page.wait_for_selector(".verdicts [data-undo]")
     until(page, f"{FOCUS} === document.body")  # Space plays
+
+
+def test_the_focus_stays_when_the_stream_tells_of_a_deed_before_its_own_answer_is_here(scene: Scene) -> None:  # noqa: F811
+    told(scene, "a")
+    page, held = scene.page("incidents/a"), []
+    page.keyboard.press("Tab")
+    press(page, ".verdicts .choices .true")
+    page.wait_for_selector(".verdicts [data-undo]")
+    settled(page)
+    page.route("**/incidents/a/undo", lambda route: held.append((route, route.fetch())))
+    press(page, ".verdicts [data-undo]")
+    page.wait_for_selector(".verdicts [data-undo]", state="detached")
+    until(page, f"{FOCUS}.matches('.choices .true[aria-pressed=false]')")
+    for route, answer in held:
+        route.fulfill(response=answer)
+    settled(page)
+    assert page.evaluate(f"{FOCUS}.matches('.choices .true[aria-pressed=false]')")
 
 
 def test_who_gives_up_an_area_is_back_at_the_button_that_opened_it(scene: Scene) -> None:  # noqa: F811

@@ -1278,5 +1278,5 @@ def test_every_state_and_reason_has_words() -> None:
 
     states = ("waiting", "sending", "held", "sent", "failed", "summed", "risen", "dropped")
     assert all(f"notice_state_{state}" in ZH for state in states)
-    assert {severity.value for severity in Severity} == set(notice_services.SEVERITIES)
+    assert {severity.value for severity in Severity} | {notice_services.OVER} == set(notice_services.SEVERITIES)
     assert Notice.__slots__

@@ -94,12 +94,12 @@ def enter_code(view: Anybody, fields: Form) -> Response:
 
 @router.post("/preferences")
 def prefer(request: Request, fields: Form) -> Response:
-    """Remember language and theme in this browser."""
+    """Remember language, theme, and whether letters act as keys, in this browser."""
     # The form knows the page as it was when it was made; what it has been narrowed to since is in the address alone.
     shown = request.headers.get("referer")
     wanted = page_of(shown) if shown else own_path(fields.get("next", "/"))
     answer = RedirectResponse(to_be_asked_for(request, wanted), 303)
-    for name, known in (("language", LANGUAGES), ("theme", THEMES)):
+    for name, known in (("language", LANGUAGES), ("theme", THEMES), ("letters", ("on", "off"))):
         if fields.get(name) in known:
             scheme = request.url.scheme
             answer.set_cookie(

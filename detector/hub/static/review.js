@@ -64,10 +64,16 @@ const lead = (to) => to?.focus({ preventScroll: true });
 const toTitle = () => lead(shown()?.querySelector("h1"));
 
 function exchange(old, fresh, how) {
-  const [had, led] = [holds(old), isLed(old)];
+  const isPressed = holds(old) && !isLed(old);
+  morph(old, fresh, how);
+  if (isPressed) document.activeElement.blur();
+}
+
+// In place, so that what is scrolled, pressed or in focus stays so; where that goes, the keys are at the first button.
+function morph(old, fresh, how) {
+  const led = isLed(old);
   Idiomorph.morph(old, fresh, how);
-  if (had && !led) document.activeElement.blur();
-  else if (led && !holds(old)) lead(old.querySelector("button"));
+  if (led && !holds(old)) lead(old.querySelector("button"));
 }
 
 // Items: fetched once, kept while they may be wanted soon. Each is a promise of an element with its player.
@@ -507,10 +513,10 @@ function go(way) {
 
 // Who speaks to the browser, or has a screen reader's own keys, turns letters and digits off (WCAG 2.1.4).
 const letters = document.getElementById("letters");
-if (letters) {
-  letters.checked = localStorage.getItem("letters") !== "off";
-  letters.addEventListener("change", () => localStorage.setItem("letters", letters.checked ? "on" : "off"));
-}
+letters?.addEventListener("change", () => {
+  const body = new URLSearchParams({ letters: letters.checked ? "on" : "off" });
+  fetch("/preferences", { method: "POST", body, redirect: "manual" }).catch(() => null); // a cookie keeps it
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -699,10 +705,7 @@ async function refresh(id) {
     const active = document.activeElement;
     const busy = part?.contains(active) && active.matches("input:not(.note)");
     if (!part) before.after(other);
-    // In place, so that what is scrolled, pressed or in focus stays so.
-    else if (!busy && !part.querySelector(".contested") && other.outerHTML !== part.outerHTML) {
-      Idiomorph.morph(part, other);
-    }
+    else if (!busy && !part.querySelector(".contested") && other.outerHTML !== part.outerHTML) morph(part, other);
     before = part ?? other;
   }
   const now = fresh.querySelector(".player");
