@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.alerts.cutting import cut_recording
 from detector.cli import main
 from detector.clock import iso
 from detector.recorded.spots import shown, told_once
@@ -84,8 +85,9 @@ def test_a_replay_of_two_cameras_counts_it_once(tmp_path: Path, capsys: pytest.C
     )
     config = tmp_path / "edge.yaml"
     config.write_text(f"site: shanghai\nedge: box1\ncameras:\n{cameras}", encoding="utf-8")
+    beginning = cut_recording(CLIP, 0.0, 11.0, tmp_path / "cut" / "beginning.mp4").path.read_bytes()
     for name in ("cam3", "cam4"):  # the same to the byte would be read once: an empty box of their format is between
-        (tmp_path / f"{name}.mp4").write_bytes(CLIP.read_bytes() + b"\0\0\0\x08free" * (name == "cam4"))
+        (tmp_path / f"{name}.mp4").write_bytes(beginning + b"\0\0\0\x08free" * (name == "cam4"))
     files = [str(tmp_path / f"{name}.mp4") for name in ("cam3", "cam4")]
     out = tmp_path / "out"
     start = "2026-11-01T04:00:00Z"
