@@ -79,29 +79,25 @@ class WalkTests:
         self._database = database
         self._audit = audit
 
-    def begin(self, site: str, edge: str, camera: str, user: str, now: float) -> bool:
-        """Begin one; tells whether it could, `next_at` says from when on. One left open for too long goes."""
+    def begin(self, site: str, edge: str, camera: str, user: str, now: float) -> None:
+        """Begin one, unless one goes on or the last has not rested (`next_at`). One left open for too long goes."""
         left = (*_at(site, edge, camera), walk_tests.c.ended_at.is_(None), walk_tests.c.began_at < now - LONGEST_S)
         with self._database.writing() as connection:
             one_at_a_time(connection)
             connection.execute(delete(walk_tests).where(*left))
             if _going_on(connection, site, edge, camera, now) or _rested_at(connection, site, edge, camera) > now:
-                return False
+                return
             row = {"site": site, "edge": edge, "camera": camera, "user": user, "began_at": now}
             connection.execute(walk_tests.insert(), {**row, "parcels": 0, "found": UNWATCHED, "looked_at": now})
             self._audit.add(connection, now, user, "walk_test_begun", f"{site}/{camera}")
-            return True
 
-    def end(self, site: str, edge: str, camera: str, user: str, now: float, parcels: int) -> bool:
-        """End the one that goes on, after so many parcels; with none photographed it is taken back.
-
-        Tells whether one went on.
-        """
+    def end(self, site: str, edge: str, camera: str, user: str, now: float, parcels: int) -> None:
+        """End the one that goes on, if any, after so many parcels; with none photographed it is taken back."""
         with self._database.writing() as connection:
             one_at_a_time(connection)
             test = _going_on(connection, site, edge, camera, now)
             if test is None:
-                return False
+                return
             own = walk_tests.c.number == test.number
             if parcels:
                 values = {"ended_at": now, "parcels": parcels, "found": NONE}
@@ -110,7 +106,6 @@ class WalkTests:
                 connection.execute(delete(walk_tests).where(own))
             action = "walk_test_ended" if parcels else "walk_test_taken_back"
             self._audit.add(connection, now, user, action, f"{site}/{camera}", parcels=parcels)
-            return True
 
     def going_on(self, site: str, edge: str, camera: str, now: float) -> WalkTest | None:
         """The one that goes on at a camera."""
