@@ -41,6 +41,7 @@ WHOLE, MORE = (200, 201), 202
 # 409: another offset is expected, which the next HEAD tells.
 NO_SUCH_PATH = (404, 405)
 NOT_BELIEVED = 401
+NO_ROOM = 507
 CLOCKS_AGREE_S = 60.0  # a hub takes no claim from clocks that are a quarter of an hour apart
 TRY_AGAIN = (NOT_BELIEVED, 403, 404, 408, 409, 425, 429)
 
@@ -289,6 +290,8 @@ def _judge(answer: httpx.Response, clock: Clock) -> None:
     reason = f"the hub answered {status} {answer.text[:200]}".rstrip()
     if status == NOT_BELIEVED:  # mostly without a word, since a clip is asked for before it is sent
         reason += _clocks_apart(answer.headers.get("Date", ""), clock.now())
+    if status == NO_ROOM and not answer.text:
+        reason += ": its disk is short, and its health page says what to do"
     if 400 <= status < 500 and status not in TRY_AGAIN:
         raise RefusedError(reason)
     raise NotNowError(reason)

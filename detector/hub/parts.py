@@ -153,7 +153,7 @@ def assemble(
         live.poke()
         copies.arrived()
 
-    clips = ClipFolder(folder, store, clock, config.largest_clip_mb * MIB, arrived, reserve // 4)
+    clips = ClipFolder(folder, store, clock, config.largest_clip_mb * MIB, arrived, reserve // 4, reserve)
     health = Health(store, clock, config.data_dir, connected, reserve)
     notices = Notices(store.database, config.data_dir, config.timezone)
     packs_key = load_key(config.data_dir / "evidence.key", "the key of evidence packs")
@@ -171,7 +171,7 @@ def assemble(
     watchman = Watchman(
         alarms, store, keys, health, config.alarms, clock, reserve, sender.poke, damaged, wire.public_key_text(key)
     )
-    kept = Retention(store.database, folder, config.retention, audit)
+    kept = Retention(store.database, folder, config.retention, audit, waiting=clips.waiting)
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
         reviews=Reviews(store.database), presence=Presence(), health=health, alarms=alarms, watchman=watchman,

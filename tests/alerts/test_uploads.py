@@ -261,6 +261,18 @@ def test_a_hub_that_believes_nothing_is_told_with_how_far_the_clocks_are_apart(
     assert ("clock" in line) == bool(told)
 
 
+def test_a_hub_without_room_is_told_with_where_to_look_and_gets_the_clip_once_it_has_some(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    hub.script = [507]
+    queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    (line,) = [record.getMessage() for record in caplog.records if " waits: " in record.getMessage()]
+    assert "507: its disk is short, and its health page says what to do" in line
+
+
 @pytest.mark.parametrize("status", [400, 410, 413, 415, 422])
 def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
     tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], status: int

@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import event
 
+from detector import wire
 from detector.hub.footage import clips as clips_module
+from detector.hub.storage.rights import Role
 from tests.hub.conftest import NOON, Site, make_envelope
+
+RESERVE = 100_000
+CLIP = b"\0\0\0\x18ftypisom" + bytes(30_000)
 
 
 class Usage(NamedTuple):
@@ -61,3 +67,80 @@ def test_clips_are_left_to_the_edges_while_the_disk_is_nearly_full(
     assert answer.status_code == 507 and "nearly full" in answer.json()["reason"]
     monkeypatch.undo()
     assert site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4)).status_code == 201
+
+
+class Short(Site):
+    """A hub whose disk has no room above its reserve, with two boxes."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, free: int = RESERVE) -> None:
+        super().__init__(folder, retention={"reserve_gb": RESERVE / 1e9})
+        self.other = Ed25519PrivateKey.generate()
+        self.parts.keys.trust("shanghai", "box2", wire.public_key_text(self.other), NOON)
+        self.patch = monkeypatch
+        self.fill(free)
+
+    def fill(self, free: int) -> None:
+        self.patch.setattr(clips_module.shutil, "disk_usage", lambda _: Usage(10**12, 10**12, free))
+
+    def bring(self, incident: str, **changes: Any) -> Any:
+        claim = self.claim(CLIP, incident=incident, **changes)
+        assert self.client.head(f"/api/clips/{incident}/0", headers=claim).status_code in (200, 507)
+        return self.client.put(f"/api/clips/{incident}/0", content=CLIP, headers=claim)
+
+    def bring_other(self, incident: str) -> Any:
+        return self.bring(incident, edge="box2", key=self.other)
+
+
+def test_on_a_short_disk_a_box_that_has_more_than_its_share_waits_and_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Short(tmp_path, monkeypatch, free=10**9)
+    assert [site.bring(f"junk-{n}").status_code for n in range(4)] == [201] * 4, "with room nobody waits"
+    site.fill(RESERVE)
+    refused = [site.bring(f"more-{n}") for n in range(3)]
+    assert [answer.status_code for answer in refused] == [507] * 3
+    assert "has its share" in refused[0].json()["reason"]
+    assert [site.bring_other(f"true-{n}").status_code for n in range(4)] == [201] * 4
+
+
+def test_one_clip_however_large_may_come_of_a_box_that_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Short(tmp_path, monkeypatch)
+    large = CLIP + bytes(20_000)
+
+    def bring(incident: str) -> int:
+        headers = site.claim(large, incident=incident)
+        return int(site.client.put(f"/api/clips/{incident}/0", content=large, headers=headers).status_code)
+
+    assert [bring("one"), bring("two")] == [201, 507]
+
+
+def test_a_box_that_waits_is_named_on_the_health_page_and_goes_on_once_its_alerts_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Short(tmp_path, monkeypatch)
+    site.store.add_alerts([make_envelope(1, incident="one")], NOON)
+    page = site.somebody(Role.VIEWER)
+    assert site.bring("one").status_code == 201
+    assert "这台设备占得太多" not in page.get("/health").text
+    assert site.bring("two").status_code == 507
+    assert "这台设备占得太多" in page.get("/health").text
+    site.client.post("/incidents/one/verdict", data={"verdict": "false"})
+    site.clock.at += 60
+    assert site.bring("two").status_code == 201
+    assert "这台设备占得太多" not in page.get("/health").text
+
+
+def test_what_a_box_began_and_never_ends_counts_towards_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Short(tmp_path, monkeypatch)
+
+    def begin(incident: str) -> int:
+        headers = {**site.claim(CLIP, incident=incident), "Content-Range": f"bytes 0-29999/{len(CLIP)}"}
+        return int(site.client.put(f"/api/clips/{incident}/0", content=CLIP[:30_000], headers=headers).status_code)
+
+    assert [begin("junk-1"), begin("junk-2")] == [202, 507]
+    assert site.bring("junk-1").status_code == 409, "goes on where it was, though"
+    assert site.bring_other("true").status_code == 201

@@ -42,14 +42,14 @@ class Keeper:
     def retention(self, config: RetentionConfig = DAYS) -> Retention:
         return Retention(self.store.database, self.folder, config, self.audit, lambda _: (10**12, 0, self.free))
 
-    def add(self, name: str, verdict: str = "", *, size: int = 1000, **changes: Any) -> None:
+    def add(self, name: str, verdict: str = "", *, size: int = 1000, edge: str = "box1", **changes: Any) -> None:
         self.seq += 1
         usual: dict[str, Any] = {"incident": name, "snapshot": make_jpeg(16, 16), "phase": "end"}
-        self.store.add_alerts([make_envelope(self.seq, **{**usual, **changes})], NOON)
+        self.store.add_alerts([make_envelope(self.seq, edge=edge, **{**usual, **changes})], NOON)
         file = f"ab/{name}.mp4"
         (self.folder / "ab").mkdir(exist_ok=True, parents=True)
         (self.folder / file).write_bytes(bytes(size))
-        clip = Clip(name, 0, "shanghai", "box1", "cam3", NOON, 4.0, size, "00" * 32, file, NOON)
+        clip = Clip(name, 0, "shanghai", edge, "cam3", NOON, 4.0, size, "00" * 32, file, NOON)
         self.store.add_clip(clip)
         if verdict:
             self.judge(name, verdict)
@@ -196,6 +196,37 @@ def test_a_disk_that_runs_short_loses_judged_footage_the_least_needed_first(keep
     assert order == [["4-false", "1-false"], ["3-authorised"], ["2-unclear"], ["0-true"]]
     retention.run(NOON)
     assert keeper.has_footage("unjudged") and not keeper.has_footage("0-true")
+
+
+def test_what_was_judged_true_does_not_go_for_what_another_box_brings(keeper: Keeper) -> None:
+    keeper.add("mine", "true")
+    keeper.add("wrong", "false")
+    keeper.add("mine-unjudged", size=10)
+    keeper.add("junk", edge="box2", size=10**6)
+    keeper.add("junk-true", "true", edge="box2")
+    keeper.free = 0
+    keeper.retention(RetentionConfig(reserve_gb=50)).run(NOON)
+    left = [name for name in ("mine", "wrong", "mine-unjudged", "junk", "junk-true") if keeper.has_footage(name)]
+    assert left == ["mine", "mine-unjudged", "junk"]
+
+
+def test_for_a_box_that_waits_its_own_judged_footage_goes_and_nobody_elses(keeper: Keeper) -> None:
+    keeper.add("wrong", "false")
+    keeper.add("own", "true", edge="box2")
+    keeper.add("own-held", "true", edge="box2")
+    keeper.cases.hold("own-held", "the police asked", user="wang", at=NOON)
+    config = RetentionConfig(reserve_gb=50)
+    keeper.free = 50 * 10**9
+    waiting: dict[tuple[str, str], int] = {}
+    retention = Retention(
+        keeper.store.database, keeper.folder, config, keeper.audit,
+        lambda _: (10**12, 0, keeper.free), lambda: waiting,
+    )  # fmt: skip
+    retention.run(NOON)
+    assert keeper.has_footage("own")
+    waiting["shanghai", "box2"] = 10**6
+    retention.run(NOON)
+    assert [keeper.has_footage(name) for name in ("wrong", "own", "own-held")] == [True, False, True]
 
 
 def test_room_is_made_only_until_there_is_enough(keeper: Keeper) -> None:

@@ -2,8 +2,9 @@
 
     PUT /api/clips/{incident}/{segment}   headers of `wire.clip_headers`, `Content-Range: bytes 0-99/2000`
         201 whole, 202 more to come, 401 not believed, 409 other offset expected (`Upload-Offset`), 413 too large,
-        422 not what was claimed (sent bytes are thrown away), 507 disk full. What came in several pieces and is not
-        what was claimed is thrown away with a 409: a power cut here may have spoilt the earlier ones
+        422 not what was claimed (sent bytes are thrown away), 507 disk full, or this box has its share (`shares`). What
+        came in several pieces and is not what was claimed is thrown away with a 409: a power cut here may have spoilt
+        the earlier ones
     HEAD the same, signed too            200 or 201 and `Upload-Offset`: how much is here
     .../{segment}/side                   the same for the segment's side file, claimed as such
 
@@ -31,6 +32,7 @@ from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.edges.keys import EdgeKeys
+from detector.hub.footage.shares import Box, Shares
 from detector.hub.footage.sides import LAST_SEGMENT, Sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip, is_time
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 CLAIM_LIFE_S = 15 * 60.0
 ABANDONED_S = 14 * DAY_S  # a piece that nobody came back to complete
 LONGEST_S = DAY_S
+WAITS_S = 300.0  # an edge asks again every minute at least
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 
 
@@ -86,6 +89,7 @@ class ClipFolder:
         on_stored: Called with the incident's id when a segment has become whole; from any thread.
         least_free_bytes: With less free on the disk no clip is taken, so that alerts still find room; edges keep theirs
             and try again.
+        reserve_bytes: With less free no clip is taken of a box that has more than its share.
     """
 
     def __init__(
@@ -96,6 +100,7 @@ class ClipFolder:
         largest_bytes: int,
         on_stored: Callable[[str], None],
         least_free_bytes: int = 0,
+        reserve_bytes: int = 0,
     ) -> None:
         self._folder = folder.resolve()
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +109,12 @@ class ClipFolder:
         self._largest_bytes = largest_bytes
         self._on_stored = on_stored
         self._least_free_bytes = least_free_bytes
-        self._busy: set[str] = set()  # touched in the event loop's thread only
+        self._reserve_bytes = reserve_bytes
+        self._shares = Shares(store.database, clock, reserve_bytes - least_free_bytes)
+        # Written in the event loop's thread only: how large each part will be that is being sent; when which box was
+        # asked to wait, and with how much.
+        self._busy: dict[str, int] = {}
+        self._waits: dict[Box, tuple[float, int]] = {}
         self._sides = Sides(store.database)
         self._keys = EdgeKeys(store.database)
         self._reading_side = threading.Lock()  # one of them may take some hundred MB while it is checked
@@ -161,8 +171,6 @@ class ClipFolder:
             claim = await run_sync(self._believed, incident, segment, what, headers)
             if await run_sync(self._is_whole, claim):
                 return Answer(201, claim["size"])
-            if shutil.disk_usage(self._folder).free < self._least_free_bytes:
-                return Answer(507, reason="the hub's disk is nearly full")
             return await self._grown(claim, headers, body)
         except _Refused as refused:
             logger.warning("%s %s/%s refused: %s", name, _shown(incident), segment, refused)
@@ -170,6 +178,34 @@ class ClipFolder:
         except OSError as error:
             logger.error("%s %s/%s can't be written: %s", name, _shown(incident), segment, error.strerror)
             return Answer(507, reason="no room, or the disk is broken")
+
+    def waiting(self) -> dict[Box, int]:
+        """Boxes that were asked just now to keep their clips, for they have more than their share: bytes to come."""
+        now = self._clock.now()
+        return {box: size for box, (at, size) in self._waits.copy().items() if 0.0 <= now - at < WAITS_S}
+
+    async def _no_room(self, claim: dict[str, Any], part: _Part) -> str:
+        """Why a clip isn't taken now, or none."""
+        free = shutil.disk_usage(self._folder).free
+        if free < self._least_free_bytes:
+            return "the hub's disk is nearly full"
+        box = claim["site"], claim["edge"]
+        begins = _owner(box)
+        # What it sends beside this is its own, too.
+        beside = {name: size for name, size in self._busy.items() if name.startswith(begins) and name != part.name}
+        to_come = claim["size"] - part.offset + sum(beside.values())
+        if free - to_come < self._reserve_bytes and await run_sync(self._exceeds, box, claim["size"], part, beside):
+            self._waits[box] = self._clock.now(), to_come
+            return "the hub's disk is short, and this box has its share of it: its clips wait with it"
+        self._waits.pop(box, None)
+        return ""
+
+    def _exceeds(self, box: Box, size: int, part: _Part, beside: Mapping[str, int]) -> bool:
+        begun = 0  # and is not ended: that nobody judges, either
+        for file in self._folder.glob(f"{_owner(box)}*.part"):
+            with suppress(FileNotFoundError):  # completed just now
+                begun += 0 if file.stem in (part.name, *beside) else file.stat().st_size
+        return self._shares.exceeds(box, begun + sum(beside.values()), size)
 
     async def _grown(
         self, claim: dict[str, Any], headers: Mapping[str, str], body: AsyncIterator[bytes] | None
@@ -179,9 +215,11 @@ class ClipFolder:
             if body is None:
                 return Answer(200, part.offset)
             raise _Refused(409, "this is being sent already", part.offset)
-        self._busy.add(part.name)
+        self._busy[part.name] = claim["size"]
         begun_earlier = part.offset > 0
         try:
+            if reason := await self._no_room(claim, part):
+                return Answer(507, reason=reason)  # and no line in the log: it is asked again and again
             # All may be here already, when the hub died between the last byte and the record.
             if body is not None and part.offset < claim["size"]:
                 await part.append(body, self._expected_end(claim, headers, part.offset))
@@ -189,7 +227,7 @@ class ClipFolder:
                 return Answer(200 if body is None else 202, part.offset)
             await run_sync(self._complete, part, claim, begun_earlier)
         finally:
-            self._busy.discard(part.name)
+            self._busy.pop(part.name, None)
         return Answer(201, claim["size"])
 
     def _believed(self, incident: str, segment: int, what: str | None, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -231,7 +269,7 @@ class ClipFolder:
         if _is_side(claim):
             words.append(wire.SIDE)
         name = hashlib.sha256("\0".join(words).encode()).hexdigest()
-        return _Part(self._folder, name, SIDE if _is_side(claim) else CLIP)
+        return _Part(self._folder, _owner((claim["site"], claim["edge"])) + name, SIDE if _is_side(claim) else CLIP)
 
     def _expected_end(self, claim: dict[str, Any], headers: Mapping[str, str], held: int) -> int:
         size = claim["size"]
@@ -268,6 +306,7 @@ class ClipFolder:
         add = self._sides.add if _is_side(claim) else self._store.add_clip
         if not add(clip):  # another process was faster
             self._is_whole(claim)
+        self._shares.changed()
         self._on_stored(clip.incident)
 
     def _check_side(self, part: _Part, claim: dict[str, Any]) -> None:
@@ -293,7 +332,8 @@ class _Part:
         self._folder = folder
         self._sort = sort
         self._growing = folder / f"{name}.part"
-        self._whole = folder / name[:2] / f"{name}{sort.suffix}"
+        whole = name.partition("-")[2]
+        self._whole = folder / whole[:2] / f"{whole}{sort.suffix}"
 
     @property
     def offset(self) -> int:
@@ -335,6 +375,11 @@ class _Part:
     def remove(self) -> None:
         """Throw away what is here."""
         self._growing.unlink(missing_ok=True)
+
+
+def _owner(box: Box) -> str:
+    """How names of a box's unfinished files begin."""
+    return hashlib.sha256("\0".join(box).encode()).hexdigest()[:16] + "-"
 
 
 def _is_side(claim: Mapping[str, Any]) -> bool:

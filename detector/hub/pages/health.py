@@ -77,7 +77,8 @@ class EdgeHealth:
     """An edge box as last heard of, and its cameras.
 
     An edge counts what it lost for as long as its store lasts. `known` has the alarms, by kind, with which somebody
-    acknowledged all of it: that is history, and no trouble of today.
+    acknowledged all of it: that is history, and no trouble of today. With `has_its_share` its clips wait with it, since
+    the hub's disk is short (`footage.shares`).
     """
 
     edge: Edge
@@ -89,6 +90,7 @@ class EdgeHealth:
     refused: int
     overload: Overload | None
     known: dict[str, Alarm]
+    has_its_share: bool = False
 
     @property
     def is_fine(self) -> bool:
@@ -96,6 +98,7 @@ class EdgeHealth:
         return (
             self.state == "online"
             and self.overload is None
+            and not self.has_its_share
             and self.told["safe_since"] is None
             and _losses(self.edge, self.told).keys() <= self.known.keys()
             and all(camera.state.is_fine and not camera.told["lack"] for camera in self.cameras)
@@ -127,6 +130,7 @@ def _page(view: View) -> dict[str, Any]:
     recent = [gap for gap in gaps if gap.ended_at is None or gap.ended_at > since]
     watched_since = kept.since()
     refused = kept.refused_by()
+    waiting = view.parts.clips.waiting()
     found = [
         EdgeHealth(
             edge,
@@ -146,6 +150,7 @@ def _page(view: View) -> dict[str, Any]:
             refused.get((edge.site, edge.edge), 0),
             overload(camera for camera in cameras if (camera.site, camera.edge) == (edge.site, edge.edge)),
             _acknowledged(view, edge),
+            (edge.site, edge.edge) in waiting,
         )
         for edge in edges
     ]

@@ -46,6 +46,8 @@ ZH: dict[str, str] = {
     "health_wait_s": "{s} 秒",
     "health_overload": "这台设备忙不过来：{cameras} 路摄像机中有 {n} 路，每秒只看得到 {fps} 次，本应 {due} 次。",
     "health_overload_do": "有人的画面会优先看，但动作可能漏看。请减少这台设备的路数、改用子码流，或换更强的设备。",
+    "health_share": "监控中心的磁盘快满了，没人判断过的录像里这台设备占得太多：新片段先留在设备上，稍后再传。",
+    "health_share_do": "请判断这台设备的告警，或给监控中心扩容。若它无故传来大量录像，请先查看设备。",
     "lack_small_lost": "子码流没有画面，改看主码流：照常分析，但更耗算力。",
     "lack_small_differs": "子码流与主码流的画面比例不同，改看主码流。请在摄像机里设成同样比例，"
     "例如 1920×1080 和 640×360。",
@@ -148,6 +150,10 @@ EN: dict[str, str] = {
     "{due}.|This box is overloaded: {n} of {cameras} cameras are looked at {fps} times a second instead of {due}.",
     "health_overload_do": "Cameras with people come first, but acts may be missed. Give the box fewer cameras, have it "
     "use their substreams, or take a stronger box.",
+    "health_share": "The hub's disk is nearly full, and of the footage that nobody judged this box has more than its "
+    "share: its new clips wait with it and are tried again.",
+    "health_share_do": "Judge its alerts, or give the hub a larger disk. If it sends far more footage than it should, "
+    "look after the box first.",
     "lack_small_lost": "Its substream brings no picture, so the main stream is looked at: nothing is missed, but it "
     "takes more of the box.",
     "lack_small_differs": "Its substream has another shape than the main stream, so the main one is looked at. Set "

@@ -16,18 +16,33 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from detector.clock import Clock
 from detector.config import KeptAs, RetentionConfig
 from detector.hub.access.audit import Audit
 from detector.hub.background import Background
 from detector.hub.evidence.cases import kept
+from detector.hub.footage.shares import Box, pressing
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
@@ -112,6 +127,7 @@ class Retention:
         config: How long what is kept.
         audit: Is told of every deletion.
         disk_usage: Of the disk under a folder: total, used, free bytes.
+        waiting: Boxes that are asked to wait with so many bytes while the disk is short.
     """
 
     def __init__(
@@ -121,12 +137,14 @@ class Retention:
         config: RetentionConfig,
         audit: Audit,
         disk_usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage,
+        waiting: Callable[[], Mapping[Box, int]] = dict,
     ) -> None:
         self._database = database
         self._folder = folder
         self._config = config
         self._audit = audit
         self._disk_usage = disk_usage
+        self._waiting = waiting
 
     def run(self, now: float) -> int:
         """Announce, delete what is due, make room where it is short; returns how many incidents lost their footage."""
@@ -137,7 +155,7 @@ class Retention:
             count += self._delete(ids, now, "age")
         removed = self._remove_files()
         # A disk that lets nothing be deleted gains no room by what is forgotten.
-        while removed and self.space().is_short and (ids := self._expendable()):
+        while removed and (ids := self._in_the_way()):
             count += self._delete(ids, now, "space")
             removed = self._remove_files()
         return count
@@ -275,13 +293,24 @@ class Retention:
                 ids += connection.execute(query).scalars()
         return ids
 
-    def _expendable(self) -> list[str]:
-        """Judged footage that may go before its time: a few, the least needed first."""
+    def _in_the_way(self) -> list[str]:
+        """What goes next where the disk is short, or would be with what a box waits to bring: then of its own alone."""
+        space = self.space()
+        if space.is_short:
+            return self._expendable()
+        waiting = [box for box, size in self._waiting().items() if space.free - size < space.reserve]
+        return self._expendable(waiting) if waiting else []
+
+    def _expendable(self, of: Collection[Box] | None = None) -> list[str]:
+        """Judged footage that may go before its time, of some boxes or any: a few, the least needed first."""
         i = incidents.c
         with self._database.reading() as connection:
             for verdict in FIRST_TO_GO:
                 has_clip = select(clips.c.incident).where(clips.c.incident == i.id).exists()
                 query = select(i.id).where(i.verdict == verdict, has_clip, ~_kept()).order_by(_aged_from()).limit(10)
+                boxes = pressing(connection) if of is None and verdict == VERDICTS["true_alarm"] else of
+                if boxes is not None:
+                    query = query.where(tuple_(i.site, i.edge).in_(boxes))
                 if ids := list(connection.execute(query).scalars()):
                     return ids
         return []
