@@ -123,6 +123,61 @@ def test_a_note_that_nobody_judged_goes_after_its_own_time(keeper: Keeper) -> No
     assert not keeper.has_footage("note") and not keeper.has_footage("endless")
 
 
+def bring_clip(keeper: Keeper, name: str, stored_at: float) -> None:
+    """A clip that its box brought without a word of the incident."""
+    (keeper.folder / "ab").mkdir(exist_ok=True, parents=True)
+    (keeper.folder / f"ab/{name}.mp4").write_bytes(bytes(1000))
+    keeper.store.add_clip(
+        Clip(name, 0, "shanghai", "box1", "cam3", NOON, 4.0, 1000, "00" * 32, f"ab/{name}.mp4", stored_at)
+    )
+
+
+def test_a_clip_whose_alert_never_came_is_announced_and_goes(keeper: Keeper) -> None:
+    bring_clip(keeper, "ghost", NOON)
+    keeper.retention().run(NOON + 82 * DAY_S)
+    assert keeper.retention().announced() == []
+    keeper.retention().run(NOON + 83 * DAY_S)
+    (due,) = keeper.retention().announced()
+    assert (due.incident, due.site, due.camera, due.rule, due.due_at, due.bytes) == (
+        "ghost", "shanghai", "cam3", "no_alert", NOON + 90 * DAY_S, 1000,
+    )  # fmt: skip
+    assert keeper.retention().announced(scope=Scope.of(["suzhou"])) == []
+    assert keeper.retention().ahead([NOON + 91 * DAY_S]) == [(1, 1000), (0, 0)]
+    assert keeper.retention().run(NOON + 89 * DAY_S) == 0 and (keeper.folder / "ab/ghost.mp4").exists()
+    assert keeper.retention().run(NOON + 90 * DAY_S) == 1
+    assert not (keeper.folder / "ab/ghost.mp4").exists() and keeper.store.clips("ghost") == []
+    assert [(gone.incident, gone.rule) for gone in keeper.retention().gone()] == [("ghost", "no_alert")]
+    assert keeper.retention().gone(scope=Scope.of(["shanghai"])) == [], "whose it was is known no more"
+    assert [entry.subject for entry in keeper.audit.entries() if entry.action == "footage_deleted"] == ["ghost"]
+
+
+def test_a_clip_that_came_before_its_alert_stays_with_it(keeper: Keeper) -> None:
+    bring_clip(keeper, "early", NOON)
+    keeper.retention().run(NOON + 85 * DAY_S)
+    assert len(keeper.retention().announced()) == 1
+    keeper.store.add_alerts([make_envelope(1, incident="early", phase="end")], NOON + 86 * DAY_S)
+    assert keeper.retention().announced() == []
+    assert keeper.pass_days(200) == 0 and (keeper.folder / "ab/early.mp4").exists()
+
+
+def test_a_clip_whose_alert_comes_between_question_and_deletion_stays(keeper: Keeper) -> None:
+    bring_clip(keeper, "late", NOON)
+    retention = keeper.retention()
+    retention.run(NOON + 83 * DAY_S)
+    assert retention._overdue(NOON + 90 * DAY_S) == ["late"]
+    keeper.store.add_alerts([make_envelope(1, incident="late")], NOON + 90 * DAY_S)
+    assert retention._delete(["late"], NOON + 90 * DAY_S, "age") == 0
+
+
+def test_clips_without_an_alert_may_be_kept_for_ever_and_in_a_hold(keeper: Keeper) -> None:
+    bring_clip(keeper, "held", NOON)
+    keeper.cases.hold("held", "found in the folder", user="wang", at=NOON)
+    keeper.pass_days(200)
+    keeper.cases.release("held", user="wang", at=NOON)
+    keeper.pass_days(200, DAYS.model_copy(update={"no_alert": None}))
+    assert (keeper.folder / "ab/held.mp4").exists()
+
+
 def test_a_legal_hold_keeps_it_and_its_end_announces_it_anew(keeper: Keeper) -> None:
     keeper.add("one", "false")
     keeper.pass_days(15)
@@ -416,6 +471,7 @@ def test_the_page_shows_rules_disk_and_days_ahead(site: Any) -> None:
     retention.run(site.clock.at)
     page = site.somebody(Role.ADMIN).get("/retention").text
     assert "/incidents/one" in page and "30 天" in page and "不删" in page
+    assert "一直没有对应告警的片段" in page and "90 天" in page
     assert "<details>\n  <summary>最先要删的 1 起</summary>" in page  # of hundreds the page would be as long as a book
     assert site.somebody(Role.REVIEWER).get("/retention").status_code == 403
     site.clock.at += 8 * DAY_S

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.rights import Right
-from detector.hub.upkeep.retention import NOTE, VERDICTS
+from detector.hub.upkeep.retention import NO_ALERT, NOTE, VERDICTS
 
 router = APIRouter()
 
@@ -39,7 +39,7 @@ def retention_page(view: Annotated[View, needs(Right.CONFIGURE)]) -> Response:
     return view.page(
         "retention.html",
         config=view.parts.config.retention,
-        rules=(*VERDICTS, NOTE),
+        rules=(*VERDICTS, NOTE, NO_ALERT),
         due=due,
         more=max(0, count - len(due)),
         days=days,

@@ -3,11 +3,13 @@
     what nobody judged and what is held, in a case or by a legal hold, is kept
     the rest is announced some days ahead, and then deleted: clips, side files, copies, pictures; the incident stays
 
-Notes (severity `info`), which nobody is asked to judge, have a time of their own. Days count from an incident's end,
-and no earlier than from two months before its footage came, since the clock of its box may have been years behind; what
-a replay of recordings brought, from when it came, since somebody wanted to look at it. What it found again (`replays`)
-goes together with what it is a double of. When the disk runs short, judged footage goes before its time, false alarms
-first and the oldest of them first; that leaves a line in the audit log as every deletion does.
+Clips that no alert ever told of go, too, days after the last of them came: edges send a clip after its alert, and keep
+an alert for `LONGEST_WAY_S` at most. Notes (severity `info`), which nobody is asked to judge, have a time of their own.
+Days count from an incident's end, and no earlier than from two months before its footage came, since the clock of its
+box may have been years behind; what a replay of recordings brought, from when it came, since somebody wanted to look at
+it. What it found again (`replays`) goes together with what it is a double of. When the disk runs short, judged footage
+goes before its time, false alarms first and the oldest of them first, and what was judged true for no other box's sake
+(`footage.shares`); that leaves a line in the audit log as every deletion does.
 
 The database forgets first and the files go then: after a crash between the two, the files that are left are known.
 """
@@ -24,16 +26,20 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     and_,
     case,
     delete,
+    false,
     func,
     literal,
     null,
     or_,
     select,
+    true,
     tuple_,
+    union_all,
     update,
 )
 
@@ -47,6 +53,7 @@ from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import (
+    alerts,
     changes,
     clip_formats,
     clips,
@@ -56,6 +63,7 @@ from detector.hub.storage.schema import (
     retention,
     sides,
     snapshots,
+    verdicts,
 )
 from detector.values import DAY_S
 
@@ -71,6 +79,7 @@ NOTE: KeptAs = "note"
 VERDICTS: dict[KeptAs, str] = {
     "false_alarm": "false", "authorised": "authorised", "unclear": "unclear", "true_alarm": "true",
 }  # fmt: skip
+NO_ALERT = "no_alert"
 # What goes first when the disk runs short. What nobody judged isn't on it.
 FIRST_TO_GO = tuple(VERDICTS.values())
 SYSTEM = "labelwatch"
@@ -168,13 +177,13 @@ class Retention:
 
     def announced(self, limit: int = 50, scope: Scope = EVERYWHERE) -> list[Due]:
         """What will be deleted, the soonest first. What is held or judged anew meanwhile is not among it."""
-        i, r = incidents.c, retention.c
-        columns = (i.id.label("incident"), i.site, i.camera, i.kind, i.started_at, r.rule, r.announced_at, r.bytes)
+        r = retention.c
         found = []
         with self._database.reading() as connection:
-            for due_at, announced in self._announced(scope):
-                query = announced.add_columns(*columns, due_at.label("due_at")).order_by(due_at, i.id).limit(limit)
-                found += [Due(**row._mapping) for row in connection.execute(query)]
+            for due_at, announced, of in self._announced(scope):
+                columns = (r.incident, of.site, of.camera, of.kind, of.started_at, r.rule, r.announced_at, r.bytes)
+                query = announced.add_columns(*columns, due_at.label("due_at")).order_by(due_at, r.incident)
+                found += [Due(**row._mapping) for row in connection.execute(query.limit(limit))]
         return sorted(found, key=lambda due: (due.due_at, due.incident))[:limit]
 
     def ahead(self, ends: Sequence[float], scope: Scope = EVERYWHERE) -> list[tuple[int, int]]:
@@ -189,7 +198,7 @@ class Retention:
         """
         counts, sizes = [0] * (len(ends) + 1), [0] * (len(ends) + 1)
         with self._database.reading() as connection:
-            for due_at, announced in self._announced(scope):
+            for due_at, announced, _ in self._announced(scope):
                 span = case(*((due_at < end, n) for n, end in enumerate(ends)), else_=len(ends)).label("span")
                 query = announced.add_columns(span, func.count(), func.sum(retention.c.bytes)).group_by("span")
                 for n, count, size in connection.execute(query):
@@ -197,21 +206,26 @@ class Retention:
                     sizes[n] += int(size)
         return list(zip(counts, sizes, strict=True))
 
-    def _announced(self, scope: Scope) -> Iterator[tuple[ColumnElement[float], Select[Any]]]:
-        """By each rule, when what it announced is due, and a query without columns for that."""
-        i, r = incidents.c, retention.c
-        for rule, condition, days in self._rules():
-            aged, warned = _aged_from() + days * DAY_S, r.announced_at + self._config.warn_days * DAY_S
+    def _announced(self, scope: Scope) -> Iterator[tuple[ColumnElement[float], Select[Any], Any]]:
+        """By each rule, when what it announced is due, a query without columns for that, and what tells its place."""
+        i, r, lost = incidents.c, retention.c, _lost()
+        warned = r.announced_at + self._config.warn_days * DAY_S
+        rules: list[tuple[str, FromClause, ColumnElement[bool], ColumnElement[float]]]
+        rules = [(rule, incidents, and_(i.id == r.incident, condition, ~_kept()), _aged_from() + days * DAY_S)
+                 for rule, condition, days in self._rules()]  # fmt: skip
+        if (days := self._config.no_alert) is not None:
+            rules.append((NO_ALERT, lost, lost.c.incident == r.incident, lost.c.came_at + days * DAY_S))
+        for rule, table, condition, aged in rules:
             # Its own rule first: of thousands that were announced, each is looked up for one rule then.
             of_rule = select().select_from(retention).where(r.deleted_at.is_(None), r.rule == rule)
-            seen = scope.clauses(i.site, i.camera)
-            announced = of_rule.join(incidents, r.incident == i.id).where(condition, ~_kept(), *seen)
-            yield case((aged > warned, aged), else_=warned), announced
+            announced = of_rule.join(table, condition).where(*scope.clauses(table.c.site, table.c.camera))
+            yield case((aged > warned, aged), else_=warned), announced, table.c
 
     def gone(self, limit: int = 50, scope: Scope = EVERYWHERE) -> list[Gone]:
         """What was deleted last."""
         i, r = incidents.c, retention.c
-        query = select(r.incident, r.deleted_at, r.why, r.rule, r.bytes).join(incidents, i.id == r.incident)
+        query = select(r.incident, r.deleted_at, r.why, r.rule, r.bytes)
+        query = query.outerjoin(incidents, i.id == r.incident)  # whose place nobody told is for who sees everywhere
         query = query.where(r.deleted_at.is_not(None), *scope.clauses(i.site, i.camera))
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(r.deleted_at.desc(), r.incident).limit(limit))
@@ -254,44 +268,56 @@ class Retention:
             )
         )
         standing = select(i.id).where(i.id == retention.c.incident, soon, ~_kept()).exists()
+        lost = and_(retention.c.rule == NO_ALERT, retention.c.incident.in_(self._lost_for(now, self._config.warn_days)))
         with self._database.writing() as connection:
-            connection.execute(delete(retention).where(retention.c.deleted_at.is_(None), ~standing))
+            connection.execute(delete(retention).where(retention.c.deleted_at.is_(None), ~standing, ~lost))
 
     def _announce(self, now: float) -> None:
-        i, r = incidents.c, retention.c
         # What comes after the footage of its incident was deleted is announced as that was.
-        told = select(r.incident).where(r.incident == i.id, r.deleted_at.is_(None))
-        size = select(func.coalesce(func.sum(clips.c.size), 0)).where(clips.c.incident == i.id).scalar_subquery()
-        columns = (r.incident, r.announced_at, r.deleted_at, r.why, r.rule, r.bytes)
+        told = select(retention.c.incident).where(retention.c.deleted_at.is_(None))
+        i = incidents.c
         for rule, condition, days in self._rules():
-            soon = and_(condition, _is_due(now, days - self._config.warn_days), ~told.exists(), ~_kept())
-            ids = list(self._database.read(select(i.id).where(soon, _has_footage())).scalars())
-            for n in range(0, len(ids), ANNOUNCED_AT_ONCE):
-                these = and_(i.id.in_(ids[n : n + ANNOUNCED_AT_ONCE]), soon)
-                rows = select(i.id, literal(now), null(), literal("age"), literal(rule), size).where(these)
-                new = self._database.insert(retention).from_select(columns, rows)
-                fresh = {column.name: new.excluded[column.name] for column in columns[1:]}
-                with self._database.writing() as connection:
-                    connection.execute(new.on_conflict_do_update(index_elements=["incident"], set_=fresh))
+            is_told = told.where(retention.c.incident == i.id).exists()
+            soon = and_(condition, _is_due(now, days - self._config.warn_days), ~is_told, ~_kept())
+            self._announce_by(rule, select(i.id.label("incident")).where(soon), _has_footage(), now)
+        lost = self._lost_for(now, self._config.warn_days).subquery()
+        self._announce_by(NO_ALERT, select(lost.c.incident).where(lost.c.incident.not_in(told)), true(), now)
+
+    def _announce_by(self, rule: str, of: Select[Any], footage: ColumnElement[bool], now: float) -> None:
+        r, incident = retention.c, of.selected_columns["incident"]
+        size = select(func.coalesce(func.sum(clips.c.size), 0)).where(clips.c.incident == incident).scalar_subquery()
+        columns = (r.incident, r.announced_at, r.deleted_at, r.why, r.rule, r.bytes)
+        ids = list(self._database.read(of.where(footage)).scalars())
+        for n in range(0, len(ids), ANNOUNCED_AT_ONCE):
+            rows = of.where(incident.in_(ids[n : n + ANNOUNCED_AT_ONCE]))
+            rows = rows.add_columns(literal(now), null(), literal("age"), literal(rule), size)
+            new = self._database.insert(retention).from_select(columns, rows)
+            fresh = {column.name: new.excluded[column.name] for column in columns[1:]}
+            with self._database.writing() as connection:
+                connection.execute(new.on_conflict_do_update(index_elements=["incident"], set_=fresh))
+
+    def _lost_for(self, now: float, warn_days: float = 0.0) -> Select[Any]:
+        """Incidents that nobody told of, whose footage goes in so many days."""
+        lost, days = _lost(), self._config.no_alert
+        is_due = false() if days is None else lost.c.came_at <= now - (days - warn_days) * DAY_S
+        return select(lost.c.incident).where(is_due)
 
     def _overdue(self, now: float) -> list[str]:
-        ids: list[str] = []
+        r, announced = (
+            retention.c,
+            (
+                retention.c.deleted_at.is_(None),
+                retention.c.announced_at <= now - self._config.warn_days * DAY_S,
+            ),
+        )
+        due = [
+            select(incidents.c.id).join(retention, r.incident == incidents.c.id)
+            .where(*announced, _is_due(now, days), condition, ~_kept())
+            for _, condition, days in self._rules()
+        ]  # fmt: skip
+        due.append(select(r.incident).where(*announced, r.rule == NO_ALERT, r.incident.in_(self._lost_for(now))))
         with self._database.reading() as connection:
-            for _, condition, days in self._rules():
-                query = (
-                    select(incidents.c.id)
-                    .join(retention, retention.c.incident == incidents.c.id)
-                    .where(
-                        retention.c.deleted_at.is_(None),
-                        retention.c.announced_at <= now - self._config.warn_days * DAY_S,
-                        _is_due(now, days),
-                        condition,
-                        ~_kept(),
-                    )
-                    .limit(BATCH)
-                )
-                ids += connection.execute(query).scalars()
-        return ids
+            return [one for query in due for one in connection.execute(query.limit(BATCH)).scalars()]
 
     def _in_the_way(self) -> list[str]:
         """What goes next where the disk is short, or would be with what a box waits to bring: then of its own alone."""
@@ -327,13 +353,18 @@ class Retention:
             )
             may_go = select(incidents.c.id, incidents.c.verdict).where(incidents.c.id.in_(ids), ~_kept(), still)
             rows = list(connection.execute(may_go).all())
-            if not rows:
-                return 0
-            ids = [row.id for row in rows]
             shown = incidents.alias()
             doubles = select(incidents.c.id, shown.c.verdict).join(shown, shown.c.id == incidents.c.same_as)
-            rows += connection.execute(doubles.where(incidents.c.same_as.in_(ids), ~_kept())).all()
-            ids = [row.id for row in rows]
+            rows += connection.execute(doubles.where(incidents.c.same_as.in_([row.id for row in rows]), ~_kept())).all()
+            rules: dict[str, str]
+            rules = {row.id: next((rule for rule, of in VERDICTS.items() if of == row.verdict), NOTE) for row in rows}
+            known = list(rules)
+            if why == "age" and (others := set(ids) - rules.keys()):
+                of_nobody = connection.execute(self._lost_for(now)).scalars()
+                rules |= dict.fromkeys(others.intersection(of_nobody), NO_ALERT)
+            if not rules:
+                return 0
+            ids = list(rules)
             sizes = _sizes(connection, ids)
             files = [
                 *connection.execute(select(clips.c.file).where(clips.c.incident.in_(ids))).scalars(),
@@ -354,19 +385,18 @@ class Retention:
             upsert = new.on_conflict_do_update(
                 index_elements=["incident"], set_={"deleted_at": now, "why": why, "bytes": new.excluded.bytes}
             )
-            for row in rows:
-                rule = next((rule for rule, verdict in VERDICTS.items() if verdict == row.verdict), NOTE)
+            for one, rule in rules.items():
+                size = sizes.get(one, 0)
                 connection.execute(
                     upsert,
                     {
-                        "incident": row.id, "announced_at": now, "deleted_at": now, "why": why, "rule": rule,
-                        "bytes": sizes.get(row.id, 0),
+                        "incident": one, "announced_at": now, "deleted_at": now, "why": why, "rule": rule,
+                        "bytes": size,
                     },
                 )  # fmt: skip
-                self._audit.add(
-                    connection, now, SYSTEM, "footage_deleted", row.id, why=why, rule=rule, bytes=sizes.get(row.id, 0)
-                )
-            connection.execute(changes.insert(), [{"incident": one} for one in ids])
+                self._audit.add(connection, now, SYSTEM, "footage_deleted", one, why=why, rule=rule, bytes=size)
+            if known:
+                connection.execute(changes.insert(), [{"incident": one} for one in known])
         return len(ids)
 
     def _remove_files(self) -> bool:
@@ -459,6 +489,21 @@ def _has_footage() -> ColumnElement[bool]:
         double.c.same_as == incidents.c.id, or_(of_double, double.c.snapshot.is_not(None))
     )
     return or_(clip, incidents.c.snapshot.is_not(None), again.exists())
+
+
+def _lost() -> FromClause:
+    """Footage of incidents that nobody told of: whose they are said to be, and when the last of it came."""
+    c = union_all(*(select(t.c.incident, t.c.site, t.c.camera, t.c.started_at, t.c.stored_at) for t in (clips, sides)))
+    files = c.subquery().c
+    # A database that was mended may lack the one and hold the other.
+    told = (select(t.c.incident).where(t.c.incident == files.incident).exists() for t in (alerts, verdicts))
+    known = select(incidents.c.id).where(incidents.c.id == files.incident).exists()
+    found = select(
+        files.incident, func.min(files.site).label("site"), func.min(files.camera).label("camera"),
+        literal("").label("kind"), func.min(files.started_at).label("started_at"),
+        func.max(files.stored_at).label("came_at"),
+    ).where(~known, *(~one for one in told), files.incident.not_in(kept()))  # fmt: skip
+    return found.group_by(files.incident).subquery()
 
 
 def _sizes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
