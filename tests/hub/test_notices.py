@@ -652,7 +652,18 @@ def test_quiet_hours_end_in_one_summary_and_critical_ones_break_through(desk: De
     lines = desk.sent[-1].body.splitlines()
     assert len(lines) == 3 and lines[-1] == "https://hub.example/" and "w1" not in desk.sent[-1].body
     assert lines[0].startswith("11-01 11:59 [Warning] 东区 3 号机 · 40 seconds")
-    assert desk.states()[:3] == [("summed", "quiet")] * 3
+    assert desk.states()[:3] == [("summed", "quiet"), ("dropped", "cleared"), ("summed", "quiet")]
+
+
+def test_what_was_held_for_the_night_and_cleared_meanwhile_is_on_record_as_not_told(desk: Desk) -> None:
+    desk.target(quiet="11:00-13:00")
+    for n in range(2):
+        desk.alert(f"w{n}", severity="warning")
+    desk.step()
+    for n in range(2):
+        desk.store.add_verdict(f"w{n}", "guard", "false", "", NOON)
+    assert desk.step(3700) == []
+    assert desk.states() == [("dropped", "cleared")] * 3, "both, and the summary that had nothing to tell"
 
 
 def test_a_summary_leads_to_where_all_of_it_stands(desk: Desk) -> None:

@@ -556,6 +556,12 @@ class Notices:
                 update(notices).where(notices.c.number == notice.number).values(state="dropped", reason=reason)
             )
 
+    def leave_out(self, summary: int, told: Sequence[str], reason: str) -> None:
+        """Put on record that a summary tells of no other incidents than these after all."""
+        others = (notices.c.summary == summary, notices.c.incident.not_in(told))
+        with self._database.writing() as connection:
+            connection.execute(update(notices).where(*others).values(state="dropped", reason=reason, summary=None))
+
     def add_test(self, target: Target, now: float) -> Notice:
         """A test message, to be sent at once by who asked for it."""
         row = {

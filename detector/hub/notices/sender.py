@@ -165,6 +165,8 @@ class NoticeSender:
             return notice_words.alarm(alarm, say, now=self._clock.now(), **common) if alarm else None  # type: ignore[arg-type]
         ids = self.notices.summed(notice.number) if notice.what == "summary" else [notice.incident]
         standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
+        if notice.what == "summary":
+            self.notices.leave_out(notice.number, [one.id for one in standing], "cleared")
         if not standing:
             return None
         common = {"zone": self._zone, "public_url": self._public_url, "again": again}
