@@ -360,6 +360,15 @@ def test_a_viewer_reads_and_changes_nothing(site: Site, guard: Any) -> None:
     assert site.somebody(Role.ADMIN).post(f"{page}/pack").status_code == 403
 
 
+@pytest.mark.parametrize(("role", "reads"), [(Role.VIEWER, False), (Role.REVIEWER, True), (Role.ADMIN, True)])
+def test_who_did_what_to_a_case_is_told_to_who_works_on_it_or_reads_the_audit_log(
+    site: Site, guard: Any, role: Role, reads: bool
+) -> None:
+    page = opened(guard, incidents="inc-1")
+    text = site.somebody(role, ["shanghai"], "somebody").get(page).text
+    assert ("经手记录" in text) == ("放入告警" in text) == reads
+
+
 def test_what_is_elsewhere_is_not_there(site: Site, guard: Any) -> None:
     page = opened(guard, incidents="inc-1", title="东门案")
     other = site.somebody(Role.REVIEWER, ["suzhou"], "other")

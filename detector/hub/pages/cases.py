@@ -230,7 +230,9 @@ def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Respo
     """The page; with what somebody meant to save, where another was faster."""
     incidents = sorted(view.store.incidents(case.incidents), key=lambda one: (one.started_at, one.id))
     here = {incident.id for incident in incidents}
-    trail = view.parts.audit.entries(subject=case.subject, limit=TRAIL)
+    # It is of the audit log: for who works on cases, or may read that.
+    may_read = view.may(Right.CASES) or view.may(Right.AUDIT)
+    trail = view.parts.audit.entries(subject=case.subject, limit=TRAIL) if may_read else []
     return view.page(
         "case.html",
         409 if draft is not None else 200,
@@ -242,6 +244,7 @@ def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Respo
         totals=totals(incidents, view.zone),
         line=time_line(incidents, view.zone),
         trail=[(entry, _said(view, entry)) for entry in trail],
+        may_read_trail=may_read,
         more_trail=len(trail) == TRAIL,
         states=STATES,
         is_open=case.state == OPEN,
