@@ -67,6 +67,18 @@ def test_an_incident_is_taken_out_and_the_trail_remembers(office: Office) -> Non
     assert office.audit.entries(subject="one")[0].action == "case_removed"
 
 
+def test_what_somebody_wrote_into_a_case_stays_when_it_is_written_anew(office: Office) -> None:
+    case = office.case(office.incident())
+    assert office.cases.change(case, {"note": "他戴红帽子", "people": "老王"}, user="li", at=NOON)
+    was = office.found(case.number)
+    assert office.cases.change(was, {"note": "没看清", "people": "", "title": was.title}, user="wang", at=NOON + 1)
+    second, first = office.audit.entries(subject=case.subject)[:2]
+    assert second.details == {
+        "changed": ["note", "people"], "note_before": "他戴红帽子", "people_before": "老王",
+    }  # fmt: skip
+    assert first.details == {"changed": ["note", "people"]}, "there was nothing before"
+
+
 def test_nobody_overwrites_what_they_have_not_seen(office: Office) -> None:
     case = office.case(office.incident())
     assert office.cases.change(case, {"note": "他戴红帽子"}, user="li", at=NOON)
@@ -358,6 +370,17 @@ def test_a_viewer_reads_and_changes_nothing(site: Site, guard: Any) -> None:
     assert [viewer.post(path, data={}).status_code for path in posts] == [403] * len(posts)
     assert viewer.get(f"{page}/packs/1").status_code == 403
     assert site.somebody(Role.ADMIN).post(f"{page}/pack").status_code == 403
+
+
+def test_the_former_words_of_a_case_stand_in_its_trail_and_in_the_audit_log(site: Site, guard: Any) -> None:
+    page = opened(guard, incidents="inc-1")
+    guard.post(page, data={"version": "1", "note": "他戴<红>帽子"})
+    assert "原经过" not in guard.get(page).text
+    guard.post(page, data={"version": "2", "note": "没看清"})
+    text = guard.get(page).text
+    assert "没看清" in text and "原经过" in text and "他戴&lt;红&gt;帽子" in text
+    audit = site.client.get("/audit?action=case_changed").text
+    assert "原经过" in audit and "他戴&lt;红&gt;帽子" in audit
 
 
 @pytest.mark.parametrize(("role", "reads"), [(Role.VIEWER, False), (Role.REVIEWER, True), (Role.ADMIN, True)])

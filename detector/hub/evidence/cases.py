@@ -100,7 +100,10 @@ class Cases:
         return number
 
     def change(self, case: Case, changes: Mapping[str, str], *, user: str, at: float) -> bool:
-        """Change title, note, people or state; not done (`False`) when somebody changed the case since it was read."""
+        """Change title, note, people or state; not done (`False`) when somebody changed the case since it was read.
+
+        What was written there before stays in the audit log.
+        """
         changed = sorted(name for name, value in changes.items() if value != getattr(case, name))
         if not changed:
             return True
@@ -110,7 +113,8 @@ class Cases:
             if connection.execute(new).first() is None:
                 return False
             state = {"state": changes["state"]} if "state" in changed else {}
-            self._audit.add(connection, at, user, "case_changed", case.subject, changed=changed, **state)
+            former = {f"{name}_before": was for name in LONGEST if name in changed and (was := getattr(case, name))}
+            self._audit.add(connection, at, user, "case_changed", case.subject, changed=changed, **state, **former)
         return True
 
     def add(self, case: Case, more: Sequence[StoredIncident], *, user: str, at: float) -> list[str]:

@@ -243,7 +243,7 @@ def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Respo
         gone=[one for one in case.incidents if one not in here],
         totals=totals(incidents, view.zone),
         line=time_line(incidents, view.zone),
-        trail=[(entry, _said(view, entry)) for entry in trail],
+        trail=[(entry, _said(view, entry), _former(view, entry)) for entry in trail],
         may_read_trail=may_read,
         more_trail=len(trail) == TRAIL,
         states=STATES,
@@ -267,3 +267,9 @@ def _said(view: View, entry: Entry) -> str:
     if view.say.either(key, "") == "":
         return entry.action
     return view.say(key, incident=str(details.get("incident", ""))[:12], pack=details.get("pack", ""))
+
+
+def _former(view: View, entry: Entry) -> list[tuple[str, str]]:
+    """What a change of the case replaced: names and former words."""
+    was = {name: entry.details.get(f"{name}_before") for name in LONGEST}
+    return [(view.say(f"detail_{name}_before"), str(text)) for name, text in was.items() if text]
