@@ -61,7 +61,7 @@ class Watchtower:
         self.health.status("shanghai", edge, state, self.clock.now())
         self.store.set_edge_status("shanghai", edge, state, self.clock.now())
 
-    def watch(self, seconds: float, *, reports: bool = True, **cameras: float | None) -> None:
+    def watch(self, seconds: float, *, reports: bool = True, **cameras: Any) -> None:
         """Time goes on as a hub lives it."""
         for _ in range(round(seconds / 10)):
             self.clock.at += 10
@@ -373,6 +373,40 @@ def test_what_is_changed_at_a_box_itself_is_on_record(tower: Watchtower) -> None
     assert (line.user, line.subject) == ("shanghai/box1", "shanghai/box1")
     assert line.details == {"cameras_gone": ["cam4"], "cameras_new": ["cam5"]}
     assert other_model.details == {"cameras_gone": [], "cameras_new": []}
+
+
+def lines_of_changes(tower: Watchtower) -> list[dict[str, Any]]:
+    """Details of what is on record, the oldest first."""
+    found = Audit(tower.store.database).entries(action="configuration_changed", limit=1000)
+    return [entry.details for entry in reversed(found)]
+
+
+def test_a_box_that_names_another_configuration_in_every_report_does_not_fill_the_audit_log(tower: Watchtower) -> None:
+    tower.report(config="begin", cam3=1.0, cam4=1.0)
+    for n in range(360):  # an hour
+        tower.clock.at += 10
+        tower.report(config=f"c{n}", cam3=1.0, **({"cam4": 1.0} if n != 100 else {}))
+        tower.health.look_round()
+    assert len(lines_of_changes(tower)) == 5
+    tower.report(edge="box2")
+    tower.report(edge="box2", config="bb")
+    assert len(lines_of_changes(tower)) == 6, "another box has lines of its own"
+    tower.watch(60, config="c359", cam3=1.0, cam4=1.0)
+    told = lines_of_changes(tower)
+    assert told[6:] == [{"cameras_gone": ["cam4"], "cameras_new": [], "changes": 355}], "back soon, but not unseen"
+    assert sum(one.get("changes", 1) for one in told) == 361
+
+
+def test_a_hub_that_ends_puts_on_record_what_it_held_back(tower: Watchtower) -> None:
+    for n in range(9):
+        tower.report(config=f"c{n}")
+    assert len(lines_of_changes(tower)) == 5
+    tower.health.start()
+    tower.health.stop()
+    assert lines_of_changes(tower)[5:] == [{"cameras_gone": [], "cameras_new": [], "changes": 3}]
+    tower.restarted()
+    tower.report(config="c8")
+    assert len(lines_of_changes(tower)) == 6
 
 
 @given(ways=st.lists(st.floats(0, 1000), min_size=1, max_size=30), offset=st.floats(-1e5, 1e5))

@@ -241,6 +241,7 @@ ZH: dict[str, str] = {
     "action_alarm_acknowledged": "确认系统异常",
     "action_replay_published": "送来回放结果",
     "action_configuration_changed": "改按另一份配置或模型运行",
+    "detail_changes": "变更次数",
     "detail_cameras_gone": "不再看的摄像机",
     "detail_cameras_new": "新增的摄像机",
 }
@@ -493,6 +494,7 @@ EN: dict[str, str] = {
     "action_alarm_acknowledged": "acknowledged an alarm",
     "action_replay_published": "replay results came",
     "action_configuration_changed": "runs by another configuration or model",
+    "detail_changes": "changes",
     "detail_cameras_gone": "cameras no longer watched",
     "detail_cameras_new": "cameras new",
 }

@@ -25,7 +25,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,6 +62,10 @@ REPORTS = 30
 KEPT_S = 400 * DAY_S
 MOST_CAMERAS = 256  # of one edge; a report that names more is odd
 MOST_LATE = 10_000
+# So many lines an hour tell, each by itself, that a box runs by another configuration; what changes beyond that is told
+# together. A box that names another one in every report must not fill the audit log.
+MOST_CHANGES = 5
+CHANGES_IN_S = 3600.0
 READY_FOR_S = 1.0  # so often at most is the database written to find out whether it can be
 
 Place = tuple[str, str, str, str]  # what, site, edge, camera
@@ -108,6 +112,16 @@ class HubState:
     connected: bool
 
 
+@dataclass(slots=True)
+class _Changes:
+    """What changed at a box since its last line: how often, its cameras before, those since, and who wasn't always."""
+
+    before: set[str]
+    since: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    count: int = 0
+
+
 class Health:
     """Keeps gaps and clocks. `report` and `status` come from the ingest, `look_round` from a thread of its own.
 
@@ -144,6 +158,7 @@ class Health:
         self._known: set[tuple[str, str, str]] = set()
         self._troubled: dict[tuple[str, str, str], float] = {}
         self._ways: defaultdict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=REPORTS))
+        self._changes: dict[str, _Changes] = {}
         self._started_at = self._listening_since = clock.now()
         self._lost_since: float | None = None
         self._heard_at: float | None = None  # anything of any edge
@@ -195,6 +210,8 @@ class Health:
         with self._lock:
             with self._database.writing() as connection:
                 self._beat(connection, now)
+            for box in list(self._changes):
+                self._put_on_record(box, now)
             if self._background.stopping:
                 return  # it is the hub that hears nobody any more
             self._look_at_broker(now)
@@ -309,8 +326,24 @@ class Health:
         if all(before.get(name) in (None, fields.get(name)) for name in ("config_sha256", "model_sha256")):
             return
         former = {camera.name for camera in _cameras(site, edge, before, at)}
-        box, gone, new = f"{site}/{edge}", sorted(former - names), sorted(names - former)
-        self._audit.record(at, box, "configuration_changed", box, cameras_gone=gone, cameras_new=new)
+        box = f"{site}/{edge}"
+        with self._lock:
+            changes = self._changes.setdefault(box, _Changes(former))
+            changes.count += 1
+            changes.since = names
+            changes.gone |= changes.before - names
+            self._put_on_record(box, at)
+
+    def _put_on_record(self, box: str, at: float) -> None:
+        """Put on record what changed at a box, unless it has its lines of this hour: then once the next is due."""
+        lines = self._audit.entries(limit=MOST_CHANGES, action="configuration_changed", subject=box)
+        if len(lines) == MOST_CHANGES and abs(at - lines[-1].at) < CHANGES_IN_S and not self._background.stopping:
+            return
+        changes = self._changes[box]
+        gone, new = sorted(changes.gone), sorted(changes.since - changes.before)
+        more = {"changes": changes.count} if changes.count > 1 else {}
+        self._audit.record(at, box, "configuration_changed", box, cameras_gone=gone, cameras_new=new, **more)
+        del self._changes[box]
 
     def let_go(self, site: str, edge: str, at: float) -> None:
         """An edge was shut out: nobody misses it or its cameras any more."""
