@@ -256,7 +256,8 @@ def test_a_disk_that_runs_short_loses_judged_footage_the_least_needed_first(keep
 def test_what_was_judged_true_does_not_go_for_what_another_box_brings(keeper: Keeper) -> None:
     keeper.add("mine", "true")
     keeper.add("wrong", "false")
-    keeper.add("mine-unjudged", size=10)
+    keeper.add("mine-unjudged", size=600_000)
+    keeper.add("third", edge="box3", size=10)
     keeper.add("junk", edge="box2", size=10**6)
     keeper.add("junk-true", "true", edge="box2")
     keeper.free = 0

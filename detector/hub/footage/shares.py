@@ -4,7 +4,7 @@ Judged footage makes room (`upkeep.retention`), what nobody judged never does: a
 could fill the disk with it, and have what others found go for it. So on a disk that is short
 
     a box whose unjudged footage is more than its share brings no more: its clips wait with it
-    what was judged true goes early of those boxes alone whose unjudged footage is no less than their share
+    what was judged true goes early only of the box with the most unjudged footage
 
 A share is what all boxes have of it by their number.
 """
@@ -76,7 +76,7 @@ def unjudged(connection: Connection) -> dict[Box, int]:
 
 
 def pressing(connection: Connection) -> set[Box] | None:
-    """Boxes whose unjudged footage is no less than their share; `None` where there is none."""
+    """The box with the most unjudged footage, or those; `None` where nobody has any."""
     found = unjudged(connection)
-    total = sum(found.values())
-    return {box for box, size in found.items() if size * len(found) >= total} if total else None
+    most = max(found.values(), default=0)
+    return {box for box, size in found.items() if size == most} if most else None

@@ -6,7 +6,7 @@ ZH: dict[str, str] = {
     "retention_disk": "磁盘",
     "retention_disk_words": "剩余 {free}，共 {total}；录像占 {clips}，保留空间 {reserve}",
     "retention_short": "剩余空间低于保留值：正在提前删除判断过的录像，误报最先；属实的最后，"
-    "且只删未判断录像占得多的设备的。没判断过的不会删，请尽快判断或扩容。",
+    "且只删未判断录像最多的那台设备的。没判断过的不会删，请尽快判断或扩容。",
     "retention_ahead": "今后两周要删的",
     "retention_ahead_none": "没有要删的。",
     "retention_day": "{day}：{n} 起，{size}",
@@ -45,8 +45,8 @@ EN: dict[str, str] = {
     "retention_disk": "Disk",
     "retention_disk_words": "{free} free of {total}; clips take {clips}, reserve {reserve}",
     "retention_short": "Less than the reserve is free: judged footage goes early, false alarms first, true ones "
-    "last, and only of boxes with much footage that nobody judged. What nobody judged stays: please judge it, or add a "
-    "disk.",
+    "last, and only of the box with the most footage that nobody judged. What nobody judged stays: please judge it, or "
+    "add a disk.",
     "retention_ahead": "Goes in the next two weeks",
     "retention_ahead_none": "Nothing goes.",
     "retention_day": "{day}: {n} incident, {size}|{day}: {n} incidents, {size}",

@@ -8,8 +8,8 @@ an alert for `LONGEST_WAY_S` at most. Notes (severity `info`), which nobody is a
 Days count from an incident's end, and no earlier than from two months before its footage came, since the clock of its
 box may have been years behind; what a replay of recordings brought, from when it came, since somebody wanted to look at
 it. What it found again (`replays`) goes together with what it is a double of. When the disk runs short, judged footage
-goes before its time, false alarms first and the oldest of them first, and what was judged true for no other box's sake
-(`footage.shares`); that leaves a line in the audit log as every deletion does.
+goes before its time, false alarms first and the oldest of them first, and what was judged true only of the box with
+the most that nobody judged (`footage.shares`); that leaves a line in the audit log as every deletion does.
 
 The database forgets first and the files go then: after a crash between the two, the files that are left are known.
 """
