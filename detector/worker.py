@@ -140,7 +140,7 @@ def _cameras(
             open_source=lambda on_packet: open_source(
                 camera, fps=config.analysis.fps, clock=clock, stop=stop, on_packet=on_packet
             ),
-            sink=AlertSink(config, camera, delivery.outbox, ring),
+            sink=AlertSink(config, camera, delivery.outbox, ring, delivery.films[camera.name]),
             ring=ring,
             clock=clock,
             stop=stop,

@@ -148,13 +148,15 @@ def _commands(folder: Path) -> tuple[Check, list[bytes]]:
     from detector import wire
     from detector.errors import WireError
 
-    decoders = [wire.acked_ids, wire.decode_thresholds, wire.decode_zones, wire.asked_picture, wire.decode_rotate]
+    decoders = [wire.acked_ids, wire.decode_thresholds, wire.decode_zones, wire.asked_picture, wire.asked_film,
+                wire.decode_rotate]  # fmt: skip
     zone = {"name": "bulk", "kind": "storage", "polygon": [[0, 0], [1, 0], [1, 1]]}
     seeds = [
         wire.ack_payload(["a", "b"]),
         wire.command_payload(3, {"cam3": {"lingering": 0.5}}, user="wang", at=1.8e9),
         wire.command_payload(3, {"cam3": [zone]}, user="wang", at=1.8e9),
         wire.ask_picture_payload("cam3", large=True),
+        wire.ask_film_payload("cam3", "walk-0123456789abcdef", 900.0),
         wire.rotate_payload("id", None),
     ]
 

@@ -340,7 +340,7 @@ SIGNED = ("schema", "to", "what", "key", "signature")
 HUB_TOPICS = [
     topic
     for topics in (wire.Topics("north", "box-1"), wire.Topics("north", "box-2"), wire.Topics("box-1", "north"))
-    for topic in (topics.ack, topics.thresholds, topics.zones, topics.ask_picture)
+    for topic in (topics.ack, topics.thresholds, topics.zones, topics.ask_picture, topics.ask_film)
 ]
 
 

@@ -18,6 +18,7 @@ from detector.values import Frame, IncidentUpdate, Phase, Sight
 
 if TYPE_CHECKING:
     from detector.alerts.clips import Segment
+    from detector.alerts.films import CameraFilms
     from detector.alerts.looks import Side
     from detector.alerts.outbox import Outbox
 
@@ -33,7 +34,7 @@ class AlertSink:
     """What a camera's incidents cause: a snapshot and an envelope for the outbox, and a clip.
 
     Everything owed to the outbox is kept in order until the outbox takes it, so a disk that is full for a while
-    delays alerts and loses none.
+    delays alerts and loses none. `films`, where given, are those of this camera that the hub asks for.
 
     Attributes:
         site: Name of the site, in ids of incidents.
@@ -44,7 +45,9 @@ class AlertSink:
         clips: How many segments were finished.
     """
 
-    def __init__(self, config: EdgeConfig, camera: Camera, outbox: Outbox, ring: PacketRing) -> None:
+    def __init__(
+        self, config: EdgeConfig, camera: Camera, outbox: Outbox, ring: PacketRing, films: CameraFilms | None = None
+    ) -> None:
         from detector.alerts.clips import ClipRecorder
         from detector.alerts.looks import LONGEST_GROUP_S, LookRing
 
@@ -56,6 +59,7 @@ class AlertSink:
         self._config = config
         self._camera = camera
         self._outbox = outbox
+        self._films = films
         self._segments: dict[str, list[dict[str, Any]]] = {}
         self._owed: deque[Callable[[], object]] = deque()
         self._retry_at = 0.0
@@ -119,6 +123,8 @@ class AlertSink:
 
     def tick(self, now: float) -> None:
         """Time went on to the frame time `now`: clips grow and close, what is owed is tried again."""
+        for film in self._films.step(self._recorder, now) if self._films else ():
+            self._segments.pop(film, None)  # no alert tells of them
         self._recorder.tick(now)
         if self._owed and now >= self._retry_at:
             self._retry_at = now + RETRY_S
@@ -127,6 +133,8 @@ class AlertSink:
     def finish(self) -> None:
         """The frames are over: close every clip. Ends of incidents are still accepted."""
         self._recorder.finish()
+        if self._films is not None:
+            self._films.forget()
         self._settle()
 
     def _snapshot(self, frame: Frame, update: IncidentUpdate) -> bytes | None:

@@ -19,6 +19,7 @@ from detector.errors import StoreError, WireError
 from detector.tuned import Tuned
 
 if TYPE_CHECKING:
+    from detector.alerts.films import CameraFilms
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
     from detector.alerts.pictures import CameraPictures
@@ -45,6 +46,7 @@ class Delivery:
     tuned: Tuned
     zoned: Zoned
     pictures: Mapping[str, CameraPictures]
+    films: Mapping[str, CameraFilms]
     topics: wire.Topics
     rotation: KeyRotation
     trust: HubTrust
@@ -74,6 +76,7 @@ class Delivery:
 @contextmanager
 def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     """The outbox and what empties it, running, and the commands that come in by the same way."""
+    from detector.alerts.films import CameraFilms
     from detector.alerts.identity import load_identity
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
@@ -99,10 +102,12 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
         stack.callback(tidy.stop, 0.3)
         tuned, zoned = Tuned(config), Zoned(config, clock)
         pictures: dict[str, CameraPictures] = {}
+        films = {camera.name: CameraFilms() for camera in config.cameras}
         commands = {
             topics.thresholds: tuned.accept,
             topics.zones: zoned.accept,
             topics.ask_picture: lambda payload: _ask_picture(pictures, payload),
+            topics.ask_film: lambda payload: _ask_film(films, payload),
         }
         rotation = KeyRotation(config.data_dir, topics, key, lambda word: link.publish_key(word), lambda new: use(new))
         commands[topics.rotate] = rotation.accept
@@ -135,7 +140,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
         if uploads is not None:
             uploads.start()
             stack.callback(uploads.stop, 0.5)
-        yield Delivery(outbox, link, uploads, tidy, tuned, zoned, pictures, topics, rotation, trust)
+        yield Delivery(outbox, link, uploads, tidy, tuned, zoned, pictures, films, topics, rotation, trust)
 
 
 def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:
@@ -146,3 +151,13 @@ def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None
         return
     if camera in pictures:
         pictures[camera].ask(large=large)
+
+
+def _ask_film(films: Mapping[str, CameraFilms], payload: bytes) -> None:
+    try:
+        camera, name, seconds = wire.asked_film(payload)
+    except WireError as error:
+        logger.warning("a wish for a film was not understood: %s", error)
+        return
+    if camera in films:
+        films[camera].ask(name, seconds)

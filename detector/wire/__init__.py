@@ -37,6 +37,7 @@ from detector.wire.commands import (
     decode_thresholds,
     decode_zones,
 )
+from detector.wire.films import LONGEST_FILM_S, ask_film_payload, asked_film
 from detector.wire.health import decode_word, from_edge
 from detector.wire.hub_words import check_to_edge, to_edge
 from detector.wire.layout import decode_layout, layout_payload
@@ -62,6 +63,7 @@ __all__ = [
     "INCIDENT_FIELDS",
     "LARGEST_JPEG",
     "LATEST_VERSION",
+    "LONGEST_FILM_S",
     "MOST_POINTS",
     "MOST_ZONES",
     "PICTURE_SIDES",
@@ -75,7 +77,9 @@ __all__ = [
     "ZoneState",
     "ack_payload",
     "acked_ids",
+    "ask_film_payload",
     "ask_picture_payload",
+    "asked_film",
     "asked_picture",
     "canonical",
     "causes_payload",

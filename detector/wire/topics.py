@@ -64,6 +64,11 @@ class Topics:
         return f"{ROOT}/{self.site}/{self.edge}/cmd/picture"
 
     @property
+    def ask_film(self) -> str:
+        """Hub to edge, QoS 0: a camera is to be filmed for a while."""
+        return f"{ROOT}/{self.site}/{self.edge}/cmd/film"
+
+    @property
     def layout(self) -> str:
         """Edge to hub, QoS 1, retained: zones in force and how far a phone can be judged, of every camera."""
         return f"{ROOT}/{self.site}/{self.edge}/layout"
