@@ -90,15 +90,34 @@ def test_what_is_photographed_and_told_is_found_with_its_delay(hall: Hall) -> No
         ({"kind": "lingering"}, "none"),
         ({"camera": "cam4"}, "none"),
         ({"edge": "box2"}, "none"),
-        ({"ago_s": 30.0}, "none"),
+        ({"ago_s": 30.0, "ended_at_unix": 0.0}, "none"),
+        ({"ago_s": 30.0}, "joined"),
+        ({"ago_s": 30.0, "kind": "lingering"}, "none"),
     ],
-    ids=["alert", "note", "another kind", "another camera", "another box", "begun before"],
+    ids=["alert", "note", "another kind", "another camera", "another box", "over before", "goes on", "lingers on"],
 )
 def test_only_what_the_camera_told_of_it_counts(hall: Hall, told: dict[str, Any], found: str) -> None:
     hall.walk()
     hall.tell(**told)
     hall.wait(SETTLE_S)
     assert hall.last().found == found
+
+
+def test_what_falls_into_an_alert_of_before_counts_for_nothing(hall: Hall) -> None:
+    hall.walk()
+    hall.tell(ago_s=30)
+    hall.wait(SETTLE_S)
+    assert hall.last().found == "joined" and hall.last().incident is None
+    assert tally([hall.last()]).tests == 0
+    assert "An alert of before went on" in hall.page()
+
+
+def test_an_alert_of_its_own_counts_beside_one_of_before(hall: Hall) -> None:
+    hall.walk()
+    hall.tell(ago_s=30)
+    assert hall.last().found == "joined"
+    own = hall.tell(ago_s=10)
+    assert (hall.last().found, hall.last().incident) == ("alert", own)
 
 
 def test_a_note_that_grows_to_an_alert_counts_as_one(hall: Hall) -> None:
@@ -253,10 +272,11 @@ def walk_test(number: int, found: str) -> WalkTest:
     return WalkTest(number, *PLACE, "owner", 0.0, 10.0, 3, found, None, None, 10.0 + SETTLE_S)
 
 
-@given(st.lists(st.sampled_from(["alert", "digest", "none", "unwatched"]), max_size=40))
+@given(st.lists(st.sampled_from(["alert", "digest", "none", "joined", "unwatched"]), max_size=40))
 def test_the_interval_holds_the_share_and_narrows_with_more_tests(found: list[str]) -> None:
     one = tally([walk_test(n, each) for n, each in enumerate(found)])
-    assert one.tests == len(found) - found.count("unwatched") and one.alerts == found.count("alert")
+    assert one.tests == len([each for each in found if each not in ("unwatched", "joined")])
+    assert one.alerts == found.count("alert")
     assert 0 <= one.low <= one.high <= 1
     if one.tests:
         assert one.low <= one.alerts / one.tests <= one.high

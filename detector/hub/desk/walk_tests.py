@@ -6,6 +6,7 @@ it found only ever gets better, until `SETTLE_S` after its end; what retention d
     alert       the camera's incident is an alert (of a spot: it, or what another camera told of the same)
     digest      there is one, but it waits in the digest
     none        the hub heard of none, although it heard of the camera
+    joined      an alert of before went on: what the test added to it can't be told
     unwatched   it didn't hear of the camera during some of the test: says nothing of how well it sees
 """
 
@@ -22,10 +23,10 @@ from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.doubles import kinds_of
 from detector.hub.storage.schema import alerts, edges, gaps, incidents, walk_tests
 from detector.hub.storage.tuning import upper_bound
-from detector.values import IncidentKind
+from detector.values import DAY_S, IncidentKind
 
-NONE, UNWATCHED = "none", "unwatched"
-BETTER = (UNWATCHED, NONE, DIGEST, ALERT)  # each than those before
+NONE, JOINED, UNWATCHED = "none", "joined", "unwatched"
+BETTER = (UNWATCHED, JOINED, NONE, DIGEST, ALERT)  # each than those before
 LONGEST_S = 900.0  # one that nobody ended by then doesn't count
 SETTLE_S = 600.0  # as long as an alert may take through a weak link
 REST_S = 240.0  # what follows sooner may be told as the same incident (`incidents.join_s`)
@@ -64,7 +65,7 @@ class WalkTest:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of `tests` that were watched `alerts` came as an alert; a share of `low` to `high` (95 %, Clopper-Pearson)."""
+    """Of `tests` that say something `alerts` came as an alert; a share of `low` to `high` (95 %, Clopper-Pearson)."""
 
     tests: int
     alerts: int
@@ -140,9 +141,9 @@ class WalkTests:
 
 
 def tally(tests: Sequence[WalkTest]) -> Tally:
-    """What tests come to; those that weren't watched say nothing."""
-    watched = [test for test in tests if test.found != UNWATCHED]
-    n, k = len(watched), sum(test.found == ALERT for test in watched)
+    """What tests come to; those that weren't watched, or fell into an alert of before, say nothing."""
+    telling = [test for test in tests if test.found not in (UNWATCHED, JOINED)]
+    n, k = len(telling), sum(test.found == ALERT for test in telling)
     return Tally(n, k, 1.0 - upper_bound(n - k, n, SURE), upper_bound(k, n, SURE))
 
 
@@ -183,16 +184,22 @@ def _found(connection: Connection, test: WalkTest) -> tuple[str, str | None, flo
     here = (edges.c.site == test.site, edges.c.edge == test.edge)
     ahead_s = connection.execute(select(edges.c.clock_offset_s).where(*here)).scalar_one_or_none() or 0.0
     c = incidents.c
+    began_at, ended_at = test.began_at + ahead_s - SLACK_S, test.ended_at + ahead_s + SLACK_S
     query = select(incidents).where(
         c.site == test.site,
         c.edge == test.edge,
         c.camera == test.camera,
-        c.started_at.between(test.began_at + ahead_s - SLACK_S, test.ended_at + ahead_s + SLACK_S),
+        c.started_at.between(began_at - DAY_S, ended_at),
+        c.ended_at >= began_at,
         c.replayed_at.is_(None),
     )
     best: tuple[str, str | None, float | None] = (NONE, None, None)
+    goes_on = False
     for row in connection.execute(query.order_by(c.started_at, c.id)).all():
         if IncidentKind.LABEL_PHOTOGRAPHY not in kinds_of(row._asdict()):
+            continue
+        if row.started_at < began_at:
+            goes_on = True
             continue
         told = row.told
         if told == DOUBLE:
@@ -203,7 +210,7 @@ def _found(connection: Connection, test: WalkTest) -> tuple[str, str | None, flo
             best = told, row.id, None if heard_at is None else max(0.0, heard_at - test.began_at)
     if best[0] == NONE and _was_away(connection, test):
         return UNWATCHED, None, None
-    return best
+    return (JOINED, None, None) if best[0] == NONE and goes_on else best
 
 
 def _was_away(connection: Connection, test: WalkTest) -> bool:
