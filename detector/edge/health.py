@@ -63,6 +63,7 @@ def edge_layout(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
             "file_zones": [dumped(zone) for zone in camera.camera.zones],
             "drawn": name in drawn,
             "coverage": _coverage(camera, model),
+            "least_height_px": _least_height_px(model),
         }
         for camera in cameras
         if (name := camera.camera.name)
@@ -82,6 +83,17 @@ def _coverage(camera: CameraWorker, model: str) -> dict[str, Any] | None:
         return coverage(view, least_px_of(model)).record()
     except (ModelError, ValueError) as error:
         logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera.camera.name, error)
+        return None
+
+
+@cache
+def _least_height_px(model: str) -> float | None:
+    """How tall somebody stands whose phone can be judged, pixels of the frame; `None` where no card says."""
+    from detector.coverage import least_height_px
+
+    try:
+        return round(least_height_px(model), 1)
+    except ModelError:
         return None
 
 

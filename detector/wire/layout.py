@@ -27,7 +27,8 @@ def layout_payload(
         topics: Of the edge.
         cameras: By name: `title`; `zones` in force and `file_zones` as configurations have them; `drawn`, whether the
             former were drawn at the hub; `coverage` (`coverage.Coverage.record` with `limit_y`, the line as a share of
-            the picture's height), `None` where unknown.
+            the picture's height), `None` where unknown; `least_height_px`, how tall somebody stands in the picture
+            whose phone can be judged, `None` where the model's card doesn't say.
         version: Of the zones in force, 0 before the first command.
         at: Unix seconds.
         key: The edge's key.

@@ -264,7 +264,9 @@ class Site:
         self.gate = Gate(self.people, CHEAP, Seal(folder / KEY_FILE))
         self.live = Live(self.store, heartbeat_s=0.2)
         self.login = self.gate.make_first_user(folder, NOON) or {}
-        self.parts = assemble(config, self.store, self.clock, self.gate, self.live)
+        self.asked: list[tuple[str, bytes]] = []  # topic and payload of what edges are asked once
+        ask = lambda topic, payload: self.asked.append((topic, payload))  # noqa: E731
+        self.parts = assemble(config, self.store, self.clock, self.gate, self.live, ask=ask)
         self.app = create_app(self.parts)
         self.client = self.visitor()
         answer = self.client.post("/login", data=self.login)

@@ -92,6 +92,7 @@ TABLE: dict[str, set[Role] | str] = {
     "GET /cameras/{site}/{edge}/{camera}/orientation": ALL,
     "GET /cameras/{site}/{edge}/{camera}/tests": MANAGERS,
     "POST /cameras/{site}/{edge}/{camera}/tests": MANAGERS,
+    "GET /cameras/{site}/{edge}/{camera}/tests/{number}": MANAGERS,
     "GET /health": ALL,
     "GET /health/part": ALL,
     "GET /alarms": ALL,

@@ -269,7 +269,7 @@ def test_it_shows_whether_a_guard_looked_at_the_alert(hall: Hall) -> None:
 
 
 def walk_test(number: int, found: str) -> WalkTest:
-    return WalkTest(number, *PLACE, "owner", 0.0, 10.0, 3, found, None, None, 10.0 + SETTLE_S)
+    return WalkTest(number, *PLACE, "owner", 0.0, 10.0, 3, found, None, None, 10.0 + SETTLE_S, None)
 
 
 @given(st.lists(st.sampled_from(["alert", "digest", "none", "joined", "unwatched"]), max_size=40))

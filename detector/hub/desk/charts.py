@@ -176,13 +176,11 @@ class Timeline:
     video: list[Bar]
 
 
-def timeline(incident: StoredIncident, clips: list[Clip]) -> Timeline:
-    """From the first of incident, acts and video to the last of them."""
-    acts = incident.acts[:FEW_ACTS]
-    starts = [incident.started_at, *(c.started_at for c in clips), *(a["started_at_unix"] for a in acts)]
-    ends = [
-        incident.ended_at, *(c.started_at + c.duration_s for c in clips), *(a["ended_at_unix"] for a in acts)
-    ]  # fmt: skip
+def timeline(clips: list[Clip], span: tuple[float, float], acts: Sequence[Mapping[str, Any]] = ()) -> Timeline:
+    """From the first of a span (Unix seconds), acts and video to the last of them."""
+    acts = acts[:FEW_ACTS]
+    starts = [span[0], *(c.started_at for c in clips), *(a["started_at_unix"] for a in acts)]
+    ends = [span[1], *(c.started_at + c.duration_s for c in clips), *(a["ended_at_unix"] for a in acts)]
     start = min(starts)
     length = max(max(ends) - start, 1.0)
 

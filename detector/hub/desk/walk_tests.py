@@ -12,6 +12,7 @@ it found only ever gets better, until `SETTLE_S` after its end; what retention d
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from detector.hub.storage.tuning import upper_bound
 from detector.values import DAY_S, IncidentKind
 
 NONE, JOINED, UNWATCHED = "none", "joined", "unwatched"
+WAITING = "waiting"
 BETTER = (UNWATCHED, JOINED, NONE, DIGEST, ALERT)  # each than those before
 LONGEST_S = 900.0  # one that nobody ended by then doesn't count
 SETTLE_S = 600.0  # as long as an alert may take through a weak link
@@ -41,7 +43,7 @@ class WalkTest:
     """Somebody photographed labels of `parcels` parcels between two Unix times; see the module for `found`.
 
     While it goes on `ended_at` is `None`. `incident` is the one found, first heard of `after_s` seconds after the test
-    began; `looked_at` is when that was last looked for.
+    began; `looked_at` is when that was last looked for. `film` names what the camera's box films meanwhile.
     """
 
     number: int
@@ -56,11 +58,17 @@ class WalkTest:
     incident: str | None
     after_s: float | None
     looked_at: float
+    film: str | None
 
     @property
     def is_settled(self) -> bool:
         """Whether its result stays as it is."""
         return self.ended_at is not None and (self.found == ALERT or self.looked_at >= self.ended_at + SETTLE_S)
+
+    @property
+    def word(self) -> str:
+        """What is said of it: what was found, or `waiting` where nothing was yet, and still may be."""
+        return WAITING if not self.is_settled and self.found in (NONE, UNWATCHED) else self.found
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +88,35 @@ class WalkTests:
         self._database = database
         self._audit = audit
 
-    def begin(self, site: str, edge: str, camera: str, user: str, now: float) -> None:
-        """Begin one, unless one goes on or the last has not rested (`next_at`). One left open for too long goes."""
+    def begin(self, site: str, edge: str, camera: str, user: str, now: float) -> str | None:
+        """Begin one, unless one goes on or the last has not rested (`next_at`). One left open for too long goes.
+
+        Returns:
+            The name that its film is to have; `None` where none began.
+        """
         left = (*_at(site, edge, camera), walk_tests.c.ended_at.is_(None), walk_tests.c.began_at < now - LONGEST_S)
         with self._database.writing() as connection:
             one_at_a_time(connection)
             connection.execute(delete(walk_tests).where(*left))
             if _going_on(connection, site, edge, camera, now) or _rested_at(connection, site, edge, camera) > now:
-                return
-            row = {"site": site, "edge": edge, "camera": camera, "user": user, "began_at": now}
+                return None
+            film = f"walk-{secrets.token_hex(8)}"
+            row = {"site": site, "edge": edge, "camera": camera, "user": user, "began_at": now, "film": film}
             connection.execute(walk_tests.insert(), {**row, "parcels": 0, "found": UNWATCHED, "looked_at": now})
             self._audit.add(connection, now, user, "walk_test_begun", f"{site}/{camera}")
+            return film
 
-    def end(self, site: str, edge: str, camera: str, user: str, now: float, parcels: int) -> None:
-        """End the one that goes on, if any, after so many parcels; with none photographed it is taken back."""
+    def end(self, site: str, edge: str, camera: str, user: str, now: float, parcels: int) -> str | None:
+        """End the one that goes on, if any, after so many parcels; with none photographed it is taken back.
+
+        Returns:
+            The name of its film.
+        """
         with self._database.writing() as connection:
             one_at_a_time(connection)
             test = _going_on(connection, site, edge, camera, now)
             if test is None:
-                return
+                return None
             own = walk_tests.c.number == test.number
             if parcels:
                 values = {"ended_at": now, "parcels": parcels, "found": NONE}
@@ -107,6 +125,7 @@ class WalkTests:
                 connection.execute(delete(walk_tests).where(own))
             action = "walk_test_ended" if parcels else "walk_test_taken_back"
             self._audit.add(connection, now, user, action, f"{site}/{camera}", parcels=parcels)
+            return test.film
 
     def going_on(self, site: str, edge: str, camera: str, now: float) -> WalkTest | None:
         """The one that goes on at a camera."""
@@ -131,6 +150,12 @@ class WalkTests:
                 if not test.is_settled:
                     _look(connection, test, now)
             return [_test(row) for row in connection.execute(query)]
+
+    def one(self, site: str, edge: str, camera: str, number: int) -> WalkTest | None:
+        """One of a camera that is over."""
+        own = (walk_tests.c.number == number, walk_tests.c.ended_at.is_not(None))
+        row = self._database.read(select(walk_tests).where(*_at(site, edge, camera), *own)).first()
+        return _test(row) if row else None
 
     def during(self, site: str, camera: str, began_at: float, ended_at: float) -> list[WalkTest]:
         """Those that went on at a camera about then, and are over."""

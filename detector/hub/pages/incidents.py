@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,10 +11,11 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from detector.hub.desk.charts import FEW_ACTS, evidence, marks, timeline
+from detector.hub.desk.charts import evidence, marks, timeline
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
 from detector.hub.pages.feed import cards_of
+from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
@@ -185,7 +185,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     on_film = next((one for one in beside if one.id == side), incident)
     clips, verdicts = view.store.clips_shown(on_film.id), view.store.verdicts(incident.id)
     standing = _standing(verdicts)
-    line = timeline(on_film, clips)
+    line = timeline(clips, (on_film.started_at, on_film.ended_at), on_film.acts)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
     confirming = view.store.confirmed_by(incident.id)
     shown = _shown(on_film, clips, view.store.confirmed_by(on_film.id))
@@ -209,7 +209,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
         "elsewhere": view.store.incidents(view.parts.overview.elsewhere(incident, view.scope))[::-1],
         "walks": view.parts.walk_tests.during(incident.site, incident.camera, incident.started_at, incident.ended_at),
         "timeline": line,
-        "plan": json.dumps({**_plan(view, on_film, clips), "start": line.start, "end": line.end}),
+        "plan": plan_of(view, clips, line, on_film.acts),
         "may_judge": view.may(Right.JUDGE),
     }
 
@@ -219,29 +219,6 @@ def _recurrence(view: View, incident: StoredIncident) -> Recurrence:
     days = days_round(view.local(incident.started_at).date(), view.local(view.now).date())
     begun = view.parts.overview.like(incident, view.span_of(days[0])[0], view.span_of(days[-1])[1], view.scope)
     return recurrence(days, begun, incident.id, view.local)
-
-
-def _plan(view: View, incident: StoredIncident, clips: list[Clip]) -> dict[str, Any]:
-    """What a player plays: segments, and the acts in them, in Unix seconds."""
-    shown = clips[0].incident if clips else incident.id
-    with_side = {clip.segment for clip in clips if view.parts.clips.find_side(shown, clip.segment)}
-    address = f"/clips/{quote(shown, safe='')}/"
-    return {
-        "segments": [
-            {
-                "url": f"{address}{clip.segment}/play",
-                "side": f"{address}{clip.segment}/side" if clip.segment in with_side else None,
-                "start": clip.started_at,
-                "length": clip.duration_s,
-            }
-            for clip in clips
-        ],
-        "acts": [
-            {"start": act["started_at_unix"], "end": act["ended_at_unix"], "kind": str(act.get("kind"))}
-            for act in incident.acts[:FEW_ACTS]
-        ],
-        "zone": view.parts.config.timezone,
-    }
 
 
 def _page(view: View, incident_id: str, asked: str = "", status: int = 200, side: str = "") -> Response:

@@ -1,17 +1,25 @@
-"""Walk tests of a camera: begin and end one, and see what the hub heard of them."""
+"""Walk tests of a camera: begin and end one, and see what the hub heard of them, and what was filmed meanwhile."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from detector.hub.desk.walk_tests import LONGEST_S, MOST_PARCELS, tally
+from detector import wire
+from detector.hub.desk.charts import timeline
+from detector.hub.desk.walk_films import seen
+from detector.hub.desk.walk_tests import LONGEST_S, MOST_PARCELS, WalkTest, tally
 from detector.hub.pages.cameras import known, path_of
+from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import Clip, told_number
+from detector.media.sides import read_side
+from detector.values import DAY_S
 
 router = APIRouter()
 
@@ -34,6 +42,7 @@ def tests_page(view: Tester, site: str, edge: str, camera: str) -> Response:
         tests=over,
         tally=tally(over),
         incidents={one.id: one for one in there},
+        filmed=view.store.with_clips([test.film for test in over if test.film]),
         pending=any(not test.is_settled for test in over),
         longest_min=round(LONGEST_S / 60),
         most=MOST_PARCELS,
@@ -49,12 +58,60 @@ def change_test(view: Tester, site: str, edge: str, camera: str, fields: Form) -
     place = (site, edge, camera)
     known(view, place)
     if fields.get("do") == "begin":
-        view.parts.walk_tests.begin(*place, view.user, view.now)
+        if film := view.parts.walk_tests.begin(*place, view.user, view.now):
+            _ask_film(view, place, film, LONGEST_S)
     elif fields.get("do") == "end" and (parcels := _parcels(fields.get("parcels", ""))) is not None:
-        view.parts.walk_tests.end(*place, view.user, view.now, parcels)
+        if film := view.parts.walk_tests.end(*place, view.user, view.now, parcels):
+            _ask_film(view, place, film, 0.0)
     else:
         raise HTTPException(400)
     return RedirectResponse(f"{path_of(place)}/tests", 303)
+
+
+@router.get("/cameras/{site}/{edge}/{camera}/tests/{number}")
+def film_page(view: Tester, site: str, edge: str, camera: str, number: int) -> Response:
+    """What the camera saw of one test: its film, and how far somebody could be seen photographing."""
+    place = (site, edge, camera)
+    state = known(view, place)
+    test = view.parts.walk_tests.one(*place, number) if number < 2**62 else None
+    clips = _film(view, test) if test else []
+    if test is None or not clips:
+        raise HTTPException(404)
+    said = view.parts.zones.layouts(view.scope).get(place, {})
+    sides = [found[1] for clip in clips if (found := view.parts.clips.find_side(clip.incident, clip.segment))]
+    days = view.parts.config.retention.no_alert
+    line = timeline(clips, (clips[0].started_at, clips[0].started_at))
+    return view.page(
+        "walk_film.html",
+        camera=state,
+        path=path_of(place),
+        test=test,
+        seen=seen(map(_read, sides)),
+        least_px=told_number(said.get("least_height_px"), 0.0),
+        kept_until=None if days is None else max(clip.stored_at for clip in clips) + days * DAY_S,
+        clips=clips,
+        filmed={"id": test.film, "title": state.title, "snapshot": None},
+        timeline=line,
+        plan=plan_of(view, clips, line),
+        keys=False,
+    )
+
+
+def _film(view: View, test: WalkTest) -> list[Clip]:
+    """What was filmed by the box that was asked."""
+    there = view.store.clips(test.film) if test.film else []
+    return [clip for clip in there if (clip.site, clip.edge, clip.camera) == (test.site, test.edge, test.camera)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return read_side(file)
+
+
+def _ask_film(view: View, place: tuple[str, str, str], film: str, seconds: float) -> None:
+    """Have the camera filmed under this name, or, with 0 seconds, no longer."""
+    site, edge, camera = place
+    view.parts.ask(wire.Topics(site, edge).ask_film, wire.ask_film_payload(camera, film, seconds))
 
 
 def _parcels(text: str) -> int | None:

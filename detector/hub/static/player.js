@@ -469,3 +469,6 @@ class Player {
 
 Player.of = new WeakMap();
 Player.in = (place) => Player.of.get(place?.querySelector(".player"));
+
+// Players beside which nothing is judged; review.js starts the others, and hears keys for them.
+for (const root of document.querySelectorAll("[data-film] .player")) new Player(root);
