@@ -20,13 +20,16 @@ from manifest import read_manifest
 
 from detector.cli import main
 from detector.geometry import as_array, iou
+from detector.hub.access.audit import Audit
+from detector.hub.desk.walk_tests import WalkTests
+from detector.hub.footage.sides import Sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.tools.label_export import actor_among, is_changed, joined
 from detector.values import Box
 from tests.builders import detections
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import NOON, make_act, make_envelope, make_mp4, sqlite_url
+from tests.hub.conftest import NOON, make_act, make_envelope, make_mp4, make_side, sqlite_url
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
 SWEEP = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
@@ -76,6 +79,22 @@ class Hub:
             )  # fmt: skip
         if verdict:
             self.judge(name, verdict, note)
+
+    def walk(self, clip: bytes) -> str:
+        """A walk test that nothing was told of, filmed, with somebody and a phone in view all the while."""
+        tests = WalkTests(self.store.database, Audit(self.store.database))
+        film = tests.begin("shanghai", "box1", "cam3", "owner", NOON)
+        tests.end("shanghai", "box1", "cam3", "owner", NOON + 16, 4)
+        assert film is not None
+        files = {"film.mp4": clip, "film.side.json.gz": make_side(film, seconds=16.0)}
+        (self.data / "clips").mkdir(exist_ok=True)
+        for add, (name, content) in zip(
+            (self.store.add_clip, Sides(self.store.database).add), files.items(), strict=True
+        ):
+            (self.data / "clips" / name).write_bytes(content)
+            digest = hashlib.sha256(content).hexdigest()
+            add(Clip(film, 0, "shanghai", "box1", "cam3", NOON, 16.0, len(content), digest, name, NOON))
+        return film
 
     def judge(self, name: str, verdict: str, note: str = "") -> None:
         self.store.add_verdict(name, "guard", verdict, note, NOON)
@@ -129,6 +148,19 @@ def test_an_incident_becomes_pictures_that_the_recipes_read(hub: Hub, clip: byte
     assert len({picture.split for picture in pictures}) == 1
     acts = [(thing.label, thing.act, thing.use) for thing in pictures[1].things if thing.act or thing.use]
     assert acts == [("person", "photo", None), ("phone", None, "photo")]
+
+
+def test_a_missed_walk_test_becomes_pictures_that_a_person_goes_over(
+    hub: Hub, clip: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = hub.walk(clip)
+    assert hub.run("--per-incident", "6") == 0
+    assert {(one["source"], one["group"], tuple(one["known"])) for one in hub.manifest} == {
+        ("site:shanghai", film, ())
+    }  # fmt: skip
+    assert len(hub.manifest) == len(hub.pictures) == 6 and all(people(one) for one in hub.manifest)
+    assert not any(said(one) for one in hub.manifest)
+    assert "1 walk test)" in capsys.readouterr().out
 
 
 def test_pictures_show_the_moments_they_are_named_for(hub: Hub, clip: bytes) -> None:

@@ -89,11 +89,11 @@ def share(text: str) -> float:
 
 
 def teaching(text: str) -> tuple[str, ...]:
-    """Verdicts, with commas between."""
+    """Verdicts, and `walk_test`, with commas between."""
     verdicts = tuple(text.split(","))
-    if wrong := [verdict for verdict in verdicts if verdict not in ("true", "authorised", "false")]:
+    if wrong := [verdict for verdict in verdicts if verdict not in ("true", "authorised", "false", "walk_test")]:
         why = "what is unclear to people teaches nothing" if "unclear" in wrong else f"no such verdict: {wrong[0]!r}"
-        raise argparse.ArgumentTypeError(f"{why} (of true, authorised, false, with commas between)")
+        raise argparse.ArgumentTypeError(f"{why} (of true, authorised, false, walk_test, with commas between)")
     return verdicts
 
 

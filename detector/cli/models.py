@@ -44,7 +44,7 @@ def add_verbs(verb: Verb) -> None:
     detect.add_argument("--conf", type=share, default=0.25, metavar="SCORE", help="least score, 0..1 (0.25)")
     detect.add_argument("--model", default="scene", help="a model's name in models/, or its card")
 
-    export = verb("label-export", run_label_export, "judged incidents of a hub to a training set")
+    export = verb("label-export", run_label_export, "judged incidents and walk tests of a hub to a training set")
     export.add_argument("config", **HUB_CONFIG)
     export.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="new, or an earlier export to bring up to date"
@@ -52,7 +52,9 @@ def add_verbs(verb: Verb) -> None:
     export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later, by the hub's clock")
     export.add_argument("--until", metavar="ISO8601", help="incidents that began before then; likewise")
     export.add_argument("--site", action="append", default=[], help="of this site; may be repeated; all when left out")
-    export.add_argument("--verdict", type=teaching, metavar="LIST", help="of true,authorised,false (all three)")
+    export.add_argument(
+        "--verdict", type=teaching, metavar="LIST", help="of true,authorised,false,walk_test (all)"
+    )
     export.add_argument(
         "--per-incident", type=positive, default=12, metavar="N", help="pictures of one incident, at most (12)"
     )

@@ -1,4 +1,4 @@
-"""`labelwatch label-export`: judged incidents of a hub enter, a training set in the recipes' format leaves.
+"""`labelwatch label-export`: judged incidents and walk tests of a hub enter, a training set for the recipes leaves.
 
     OUT/manifest.jsonl   one line per picture: picture, source, group, licence, split, known, objects, proposal
     OUT/images/          the pictures: frames of clips, labels legible, hence readable by their owner alone
@@ -73,7 +73,7 @@ class Exported:
     """What came of an export.
 
     Attributes:
-        incidents: Used, by verdict.
+        incidents: Used, by verdict; walk tests beside them.
         pictures: In the manifest, by split.
         told: Pictures that say of somebody which act it is, or is not.
         kept: Lines changed by hand that stayed as they are.
@@ -90,10 +90,10 @@ class Exported:
 
     def lines(self) -> list[str]:
         """For a person."""
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.incidents.items()))
+        used = ", ".join(f"{count} {why.replace('_', ' ')}" for why, count in sorted(self.incidents.items()))
         splits = ", ".join(f"{self.pictures.get(split, 0)} {split}" for split, _ in SPLITS)
         pictures = sum(self.pictures.values())
-        lines = [f"incidents used: {sum(self.incidents.values())} ({verdicts})", f"pictures: {pictures} ({splits})"]
+        lines = [f"incidents used: {sum(self.incidents.values())} ({used})", f"pictures: {pictures} ({splits})"]
         if self.kept:
             lines.append(f"lines changed by hand, kept as they are: {self.kept}")
         if self.told < pictures:
@@ -123,7 +123,7 @@ def export(
     Args:
         config: Of the hub, on whose machine this runs.
         out: New, empty, or an earlier export, which is brought up to date.
-        wanted: Which incidents.
+        wanted: Which incidents and walk tests.
         per_incident: Pictures of one incident, at most.
         model: Name or card of the model that proposes boxes.
         force: Write into a folder that holds other things.
@@ -135,7 +135,7 @@ def export(
         ModelError: The model can't be loaded.
         LabelwatchError: The folder can't be used, or there is nothing to learn from.
     """
-    earlier = _earlier(out, force)
+    earlier, folder = _earlier(out, force), config.data_dir / "clips"
     store = open_store(config)
     try:
         known = Known.of(store.database)
@@ -146,7 +146,7 @@ def export(
                     for one in unheard
                 ]
             )
-        found, left_out = lessons(store, wanted, timezone=config.timezone, per_incident=per_incident)
+        found, left_out = lessons(store, folder, wanted, timezone=config.timezone, per_incident=per_incident)
     finally:
         store.close()
     if not found:
@@ -154,24 +154,24 @@ def export(
     detector = load_detector(Analysis(model=model, zooms=EVERYONE))
     records = {name: record for name, record in earlier.items() if is_changed(record)}
     kept, used, trouble = len(records), Counter[str](), list[str]()
-    with _Folder(out, earlier) as folder:
+    with _Folder(out, earlier) as writing:
         for n, lesson in enumerate(found):
             taught = False
-            for moment, frame in _frames(lesson, config.data_dir / "clips", trouble):
+            for moment, frame in _frames(lesson, folder, trouble):
                 taught = True
                 name = f"{IMAGES}/{_name(lesson, moment)}"
                 if name not in records or not (out / name).exists():
-                    folder.write(name, _jpeg(frame))
+                    writing.write(name, _jpeg(frame))
                 if name not in records:
                     records[name] = _record(name, lesson, moment, frame, detector)
             if taught:
-                used[str(lesson.incident.verdict)] += 1
+                used[lesson.why] += 1
             else:
                 left_out["with a clip that can't be used"] += 1
             progress(n + 1, len(found))
         if not used:
             raise LabelwatchError("\n".join([_nothing(left_out, earlier), *trouble]))
-        folder.finish(records)
+        writing.finish(records)
     splits = Counter(record["split"] for record in records.values())
     told = sum(any("act" in thing or "not_act" in thing for thing in r["objects"]) for r in records.values())
     return Exported(dict(used), dict(splits), told, kept, dict(left_out), trouble)
@@ -200,8 +200,8 @@ def _record(name: str, lesson: Lesson, moment: Moment, frame: Frame, detector: D
     objects = _objects(frame, lesson.claim, moment, detector)
     return {
         "picture": name,
-        "source": f"site:{lesson.incident.site}",
-        "group": lesson.incident.id,
+        "source": f"site:{lesson.site}",
+        "group": lesson.name,
         "licence": LICENCE,
         "split": lesson.split,
         "known": [],
@@ -293,7 +293,7 @@ def _frames(lesson: Lesson, folder: Path, trouble: list[str]) -> Iterator[tuple[
                 clip_file(folder, clip), camera=clip.camera, start_at=clip.started_at, fps=1.0, due=_due(waiting, clip)
             )
         except SourceUnavailable as error:
-            trouble.append(f"incident {lesson.incident.id}: {error}")
+            trouble.append(f"incident {lesson.name}: {error}")
             continue
         try:
             for frame in recording:
@@ -304,7 +304,7 @@ def _frames(lesson: Lesson, folder: Path, trouble: list[str]) -> Iterator[tuple[
             recording.close()
         if waiting:
             trouble.append(
-                f"incident {lesson.incident.id}: {recording.path}: breaks off at {recording.end_s:.1f} s, "
+                f"incident {lesson.name}: {recording.path}: breaks off at {recording.end_s:.1f} s, "
                 f"{len(waiting)} pictures short"
             )
 
@@ -315,10 +315,9 @@ def _due(waiting: deque[Moment], clip: Clip) -> Callable[[float], bool]:
 
 def _name(lesson: Lesson, moment: Moment) -> str:
     """A file name that tells when and which camera, and that no other moment has."""
-    incident = lesson.incident
     when = re.sub(r"[-:]", "", iso(moment.at))
     camera = re.sub(r"[^A-Za-z0-9-]+", "-", moment.clip.camera)[:40].strip("-")
-    words = json.dumps([incident.site, incident.edge, incident.id])
+    words = json.dumps([lesson.site, lesson.edge, lesson.name])
     return f"{when}_{camera}_{hashlib.sha256(words.encode()).hexdigest()[:8]}.jpg"
 
 

@@ -15,9 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import SourceUnavailable
+from detector.hub.access.audit import Audit
+from detector.hub.desk.walk_tests import WalkTests
+from detector.hub.footage.sides import Sides
 from detector.hub.footage.training_set import (
     APART_S,
+    WALK_TEST,
     Claim,
+    Lesson,
     Sight,
     Wanted,
     claim,
@@ -30,6 +35,7 @@ from detector.hub.footage.training_set import (
 )
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
+from tests.hub.conftest import make_side
 
 NOON = 1_793_505_600.0
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -151,8 +157,8 @@ def test_a_box_beyond_the_picture_is_cut(envelope: Envelope) -> None:
 class Hub:
     """A store that fills by short words."""
 
-    def __init__(self, store: Store, envelope: Envelope) -> None:
-        self.store = store
+    def __init__(self, store: Store, folder: Path, envelope: Envelope) -> None:
+        self.store, self.folder = store, folder
         self._envelope = envelope
         self._seq = 0
 
@@ -167,13 +173,19 @@ class Hub:
             self.store.add_verdict(name, "guard", verdict, "", at)
 
     def lessons(self, per_incident: int = 12, **wanted: Any) -> tuple[list[str], Counter[str]]:
-        found, left_out = lessons(self.store, Wanted(**wanted), timezone="Asia/Shanghai", per_incident=per_incident)
-        return [lesson.incident.id for lesson in found], left_out
+        found, left_out = self.taught(per_incident, **wanted)
+        return [lesson.name for lesson in found], left_out
+
+    def taught(self, per_incident: int = 12, **wanted: Any) -> tuple[list[Lesson], Counter[str]]:
+        """What it teaches, whole."""
+        return lessons(
+            self.store, self.folder, Wanted(**wanted), timezone="Asia/Shanghai", per_incident=per_incident
+        )  # fmt: skip
 
 
 @pytest.fixture
-def hub(store: Store, envelope: Envelope) -> Hub:
-    return Hub(store, envelope)
+def hub(store: Store, tmp_path: Path, envelope: Envelope) -> Hub:
+    return Hub(store, tmp_path, envelope)
 
 
 def test_every_incident_is_used_or_left_out_for_a_reason(hub: Hub) -> None:
@@ -215,9 +227,9 @@ def test_verdicts_that_are_not_asked_for_are_left_out(hub: Hub) -> None:
 def test_a_verdict_that_was_withdrawn_counts_no_more(hub: Hub) -> None:
     hub.incident("a")
     hub.store.add_verdict("a", "guard", "false", "scan", NOON)
-    assert lessons(hub.store, Wanted(), timezone="UTC", per_incident=1)[0][0].claim == Claim("scan")
+    assert hub.taught(1)[0][0].claim == Claim("scan")
     hub.store.withdraw_verdict("a", "guard", NOON)
-    assert lessons(hub.store, Wanted(), timezone="UTC", per_incident=1)[0][0].claim == Claim("photo")
+    assert hub.taught(1)[0][0].claim == Claim("photo")
 
 
 def test_more_incidents_than_a_page_of_the_feed_are_all_found(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,21 +244,18 @@ def test_a_day_of_one_camera_stays_in_one_split(hub: Hub) -> None:
     for n in range(24):
         hub.incident(f"i{n}", midnight + 3599.9 * n)
     hub.incident("next", midnight + 86400)
-    found = {i.id: split_of(i, SHANGHAI) for i in hub.store.feed(limit=50)}
+    found = {lesson.name: lesson.split for lesson in hub.taught()[0]}
     assert len({found[f"i{n}"] for n in range(24)}) == 1
 
 
-def test_splits_have_their_shares_and_never_change(hub: Hub) -> None:
-    hub.incident("a")
-    (a,) = hub.store.feed()
-    days = [replace(a, started_at=NOON + 86400 * n) for n in range(3000)]
-    found = [split_of(day, SHANGHAI) for day in days]
+def test_splits_have_their_shares_and_never_change() -> None:
+    days = [NOON + 86400 * n for n in range(3000)]
+    found = [split_of("shanghai", "box1", "cam3", day, SHANGHAI) for day in days]
     shares = {split: round(count / 3000, 1) for split, count in Counter(found).items()}
     assert shares == {"train": 0.8, "val": 0.1, "test": 0.1}
     # Written down: a model once judged on these days must not be trained on them after an update.
     assert "".join(split[1] for split in found[:30]) == "rrrrrrrrrrarrrrerrerrrrrrerrrr"
-    other = replace(a, record=a.record | {"camera": "cam4"})
-    assert [split_of(replace(other, started_at=day.started_at), SHANGHAI) for day in days[:30]] != found[:30]
+    assert [split_of("shanghai", "box1", "cam4", day, SHANGHAI) for day in days[:30]] != found[:30]
 
 
 def test_a_clip_is_used_only_as_it_was_signed(tmp_path: Path) -> None:
@@ -264,3 +273,88 @@ def test_a_clip_is_used_only_as_it_was_signed(tmp_path: Path) -> None:
     (tmp_path / "other.mp4").write_bytes(b"clip")
     with pytest.raises(SourceUnavailable, match="the clip is missing"):
         clip_file(tmp_path / "clips", outside)
+
+
+class Trial:
+    """A walk test in a store, with its film."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.tests = WalkTests(hub.store.database, Audit(hub.store.database))
+
+    def walk(
+        self, at: float = NOON, *, looks: list[tuple[float, list[str]]] | None = None, camera: str = "cam3"
+    ) -> str:
+        """One that is over; its film is here if there are looks: seconds, and what was seen then."""
+        film = self.tests.begin("shanghai", "box1", "cam3", "owner", at)
+        assert film is not None
+        self.tests.end("shanghai", "box1", "cam3", "owner", at + 60, 4)
+        if looks is not None:
+            seen = [
+                {"t": t, "boxes": [[what, None, 0.1, 0.1, 0.2, 0.5, 0.9] for what in things]} for t, things in looks
+            ]
+            content = make_side(film, seconds=60.0, started_at_unix=at, looks=seen)
+            name = hashlib.sha256(content).hexdigest()
+            (self.hub.folder / name).write_bytes(content)
+            clip = replace(clip_of(at, incident=film), camera=camera)
+            self.hub.store.add_clip(clip)
+            Sides(self.hub.store.database).add(replace(clip, file=name, sha256=name, size=len(content)))
+        return film
+
+
+def test_a_walk_test_that_was_missed_teaches_by_hand_alone(hub: Hub) -> None:
+    film = Trial(hub).walk(looks=[(0.2 * n, ["person"]) for n in range(40)])
+    (lesson,), left_out = hub.taught(per_incident=5)
+    assert (lesson.name, lesson.why, lesson.claim, not left_out) == (film, WALK_TEST, Claim(), True)
+    assert len(lesson.moments) == 5 and not any(moment.alone or moment.sight for moment in lesson.moments)
+    assert all(NOON <= moment.at <= NOON + 8 for moment in lesson.moments)
+
+
+def test_half_of_its_pictures_show_a_phone_where_one_was_seen(hub: Hub) -> None:
+    phone_at = {3.0, 20.0, 40.0}
+    looks = [(t, ["person", "phone"] if t in phone_at else ["person"]) for t in map(float, range(59))]
+    Trial(hub).walk(looks=[*looks, (59.0, ["phone"])])
+    (lesson,), _ = hub.taught(per_incident=6)
+    times = [round(moment.at - NOON, 3) for moment in lesson.moments]
+    assert len(times) == 6 and phone_at <= set(times) and 59.0 not in times
+
+
+def test_a_walk_test_that_came_as_an_alert_is_taught_by_its_verdict(hub: Hub) -> None:
+    trial = Trial(hub)
+    trial.walk(looks=[(1.0, ["person"])])
+    hub.incident("told", NOON + 10, severity="warning")
+    (test,) = trial.tests.of("shanghai", "box1", "cam3", NOON + 1000)
+    assert test.found == "alert"
+    assert hub.lessons()[0] == ["told"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "camera", "reason"),
+    [
+        (None, "cam3", "walk tests without a film at the hub"),
+        ([(1.0, ["person"])], "cam4", "walk tests without a film at the hub"),
+        ([(1.0, ["parcel"])], "cam3", "walk tests in which nobody was seen"),
+        ([], "cam3", "walk tests in which nobody was seen"),
+    ],
+    ids=["no film", "another camera's", "nobody in it", "no look"],
+)
+def test_a_walk_test_without_anybody_to_see_is_left_out_for_a_reason(
+    hub: Hub, looks: list[tuple[float, list[str]]] | None, camera: str, reason: str
+) -> None:
+    Trial(hub).walk(looks=looks, camera=camera)
+    assert hub.taught() == ([], Counter([reason]))
+
+
+def test_walk_tests_come_where_and_when_they_are_wanted(hub: Hub) -> None:
+    trial = Trial(hub)
+    films = [trial.walk(NOON + 1000 * n, looks=[(1.0, ["person"])]) for n in range(3)]
+    assert hub.lessons()[0] == films
+    assert hub.lessons(since=NOON + 1000, until=NOON + 2000)[0] == [films[1]]
+    assert hub.lessons(sites=("suzhou",))[0] == hub.lessons(verdicts=("true",))[0] == []
+
+
+def test_a_film_whose_side_file_was_changed_teaches_nothing(hub: Hub) -> None:
+    Trial(hub).walk(looks=[(1.0, ["person"])])
+    (side,) = [path for path in hub.folder.iterdir() if len(path.name) == 64]
+    side.write_bytes(make_side())
+    assert hub.taught() == ([], Counter(["walk tests in which nobody was seen"]))

@@ -1,7 +1,8 @@
-"""What judged incidents can teach: incidents of the hub enter, moments of their clips that are worth a picture leave.
+"""What a hub's footage can teach: judged incidents and walk tests enter, moments that are worth a picture leave.
 
 A verdict says what the act of an incident was, or was not. It says neither where things are in the picture nor what
-anybody else in it did, so neither is claimed here.
+anybody else in it did, so neither is claimed here. A walk test that no alert came of says that somebody photographed
+meanwhile, but neither who nor when: its pictures claim nothing until a person has gone over them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,23 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import make_url
+from sqlalchemy import Row, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.config import HubConfig
-from detector.errors import SourceUnavailable, StoreError
+from detector.errors import SourceUnavailable, StoreError, WireError
+from detector.hub.footage.sides import Sides
+from detector.hub.storage.budget import ALERT
+from detector.hub.storage.schema import walk_tests
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip, StoredIncident, is_time
 from detector.hub.texts import TEXTS
+from detector.media.sides import read_side
 from detector.values import ActKind, Box, IncidentKind
 
-TEACHING = ("true", "authorised", "false")
+VERDICTS = ("true", "authorised", "false")
+WALK_TEST = "walk_test"
+TEACHING = (*VERDICTS, WALK_TEST)
 APART_S = 1.0  # two pictures of one incident are at least so far apart, or they would show the same
 NONE = "none"
 # What a false alarm was, by its reason. Who writes a message looks at the phone as who reads one.
@@ -45,7 +52,7 @@ _ROUNDED_S = 0.002  # an edge rounds its times to milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which incidents: their verdicts, sites (none named: all), and when they began, Unix seconds."""
+    """Which: verdicts and `WALK_TEST`, sites (none named: all), and when they began, Unix seconds."""
 
     verdicts: tuple[str, ...] = TEACHING
     sites: tuple[str, ...] = ()
@@ -55,9 +62,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What is known of the person who acted: the act it was, or, where only that is known, one that it was not."""
+    """What is known of the person who acted: the act it was, or, where only that is known, one that it was not.
 
-    act: str | None
+    Without either it isn't known who acts, and nothing is claimed of anybody.
+    """
+
+    act: str | None = None
     not_act: str | None = None
 
 
@@ -88,9 +98,24 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One judged incident, the claim of its verdict, and the moments that show it, in order of time."""
+    """One recording that teaches.
 
-    incident: StoredIncident
+    Attributes:
+        name: The incident's id, or the name of a walk test's film.
+        why: The verdict, or `WALK_TEST`.
+        site: Where.
+        edge: Of which box.
+        began_at: When it began, Unix seconds.
+        claim: What is known of who acted.
+        split: Where its pictures go.
+        moments: Those that show it, in order of time.
+    """
+
+    name: str
+    why: str
+    site: str
+    edge: str
+    began_at: float
     claim: Claim
     split: str
     moments: tuple[Moment, ...]
@@ -115,14 +140,17 @@ def open_store(config: HubConfig) -> Store:
     return Store(url, upgrade=False)
 
 
-def lessons(store: Store, wanted: Wanted, *, timezone: str, per_incident: int) -> tuple[list[Lesson], Counter[str]]:
-    """Incidents to learn from, oldest first, and how many of the others there are by the reason they are left out.
+def lessons(
+    store: Store, folder: Path, wanted: Wanted, *, timezone: str, per_incident: int
+) -> tuple[list[Lesson], Counter[str]]:
+    """What to learn from, oldest first, and how many of the others there are by the reason they are left out.
 
     Args:
         store: The hub's.
+        folder: Of its clips.
         wanted: Which incidents count at all; those of other sites and times are not mentioned.
         timezone: In which days begin; a day of one camera lies in one split.
-        per_incident: Moments of one incident, at most.
+        per_incident: Moments of one incident or film, at most.
     """
     found: list[Lesson] = []
     left_out: Counter[str] = Counter()
@@ -133,7 +161,13 @@ def lessons(store: Store, wanted: Wanted, *, timezone: str, per_incident: int) -
             left_out[lesson] += 1
         else:
             found.append(lesson)
-    return found[::-1], left_out
+    for test in _missed_tests(store, wanted) if WALK_TEST in wanted.verdicts else ():
+        lesson = _film_lesson(store, folder, test, zone, per_incident)
+        if isinstance(lesson, str):
+            left_out[lesson] += 1
+        else:
+            found.append(lesson)
+    return sorted(found, key=lambda lesson: lesson.began_at), left_out
 
 
 def _incidents(store: Store, wanted: Wanted) -> Iterator[StoredIncident]:
@@ -152,7 +186,7 @@ def _lesson(store: Store, incident: StoredIncident, wanted: Wanted, zone: ZoneIn
     """What an incident teaches, or why it teaches nothing."""
     if incident.verdict is None:
         return "not judged"
-    if incident.verdict not in TEACHING:
+    if incident.verdict not in VERDICTS:
         return "judged unclear"
     if incident.verdict not in wanted.verdicts:
         return "of a verdict not asked for"
@@ -167,7 +201,54 @@ def _lesson(store: Store, incident: StoredIncident, wanted: Wanted, zone: ZoneIn
         return "with acts outside of its clip"
     standing = ((v.note, v.reason) for v in store.verdicts(incident.id) if v.withdrawn_at is None)
     taught = claim(incident.verdict, *next(standing, ("", "")))
-    return Lesson(incident, taught, split_of(incident, zone), tuple(chosen))
+    place = incident.site, incident.edge
+    split = split_of(*place, str(incident.record.get("camera")), incident.started_at, zone)
+    return Lesson(incident.id, incident.verdict, *place, incident.started_at, taught, split, tuple(chosen))
+
+
+def _missed_tests(store: Store, wanted: Wanted) -> Iterator[Row[Any]]:
+    """Walk tests that are over, were filmed, and of which no alert came: what was told the verdict on it teaches."""
+    t = walk_tests.c
+    over = (t.ended_at.is_not(None), t.film.is_not(None), t.found != ALERT)
+    then = (t.began_at >= wanted.since, *([t.began_at < wanted.until] if wanted.until != math.inf else []))
+    for row in store.database.read(select(walk_tests).where(*over, *then).order_by(t.began_at)).all():
+        if not wanted.sites or row.site in wanted.sites:
+            yield row
+
+
+def _film_lesson(store: Store, folder: Path, test: Row[Any], zone: ZoneInfo, most: int) -> Lesson | str:
+    """What the film of a walk test shows of people, half of it with a phone if it can be, or why it teaches nothing."""
+    place = test.site, test.edge, test.camera
+    clips = [clip for clip in store.clips(test.film) if (clip.site, clip.edge, clip.camera) == place]
+    if not clips:
+        return "walk tests without a film at the hub"
+    shown: dict[float, Clip] = {}
+    with_phone: list[float] = []
+    for clip in clips:
+        for look in _looks(store, folder, clip):
+            at, things = clip.started_at + look["t"], {box[0] for box in look["boxes"]}
+            if "person" in things:
+                shown[at] = clip
+                with_phone += [at] * ("phone" in things)
+    if not shown:
+        return "walk tests in which nobody was seen"
+    times = spread(shown, most, spread(with_phone, (most + 1) // 2))
+    chosen = [Moment(at, shown[at], None, alone=False) for at in sorted(times)]
+    split = split_of(*place, test.began_at, zone)
+    return Lesson(test.film, WALK_TEST, *place[:2], test.began_at, Claim(), split, tuple(chosen))
+
+
+def _looks(store: Store, folder: Path, clip: Clip) -> list[dict[str, Any]]:
+    """What was seen in a segment; nothing where its side file is missing or broken."""
+    side = Sides(store.database).find(clip.incident, clip.segment)
+    try:
+        if side is None:
+            return []
+        with clip_file(folder, side).open("rb") as file:
+            looks: list[dict[str, Any]] = read_side(file)["looks"]
+            return looks
+    except (OSError, SourceUnavailable, WireError):
+        return []
 
 
 def claim(verdict: str, note: str, reason: str = "") -> Claim:
@@ -194,15 +275,15 @@ def _act_words() -> dict[str, str]:
 _ACT_WORDS = _act_words()
 
 
-def split_of(incident: StoredIncident, zone: ZoneInfo) -> str:
-    """Split of an incident: that of its camera's day, so that pictures which look alike stay together.
+def split_of(site: str, edge: str, camera: str, at: float, zone: ZoneInfo) -> str:
+    """Split of what a camera saw at a Unix time: that of its day, so that pictures which look alike stay together.
 
     Only what lies on both sides of midnight may part.
 
     It follows from names and date alone: what is judged later, or exported elsewhere, moves nothing.
     """
-    day = datetime.fromtimestamp(incident.started_at, zone).date().isoformat()
-    words = json.dumps([incident.site, incident.edge, str(incident.record.get("camera")), day])
+    day = datetime.fromtimestamp(at, zone).date().isoformat()
+    words = json.dumps([site, edge, camera, day])
     place = int(hashlib.sha256(words.encode()).hexdigest()[:8], 16) % 100
     for split, share in SPLITS:
         place -= share
