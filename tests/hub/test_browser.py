@@ -746,6 +746,10 @@ def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes
     page.keyboard.press("1")  # judges nothing behind the table of keys
     page.keyboard.press("Escape")
     until(page, "document.querySelector('.item video')?.currentTime > 1.2")  # plays by itself, the first one too
+    page.get_by_role("button", name="暂停", exact=True).wait_for()
+    page.keyboard.press("k")
+    page.get_by_role("button", name="播放", exact=True).wait_for()
+    page.keyboard.press("k")
     for n in range(10):
         page.wait_for_selector(f".item[data-incident=i{n}]")
         until(page, "document.querySelector('.item video').readyState >= 2")
@@ -753,6 +757,8 @@ def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes
     page.wait_for_selector(".item[data-incident=i10]")
     until(page, "document.getElementById('left').textContent.startsWith('还剩 1 条')")
     page.wait_for_selector("#last .just[data-incident=i9]")
+    aloud = " ".join(page.text_content("#last").split())  # the live region
+    assert "Gate 9" in aloud.partition("下一条：")[0] and "Gate 10" in aloud.partition("下一条：")[2]
     page.keyboard.press("w")
     page.wait_for_selector("#last [aria-pressed=true]")
     verdicts = [scene.hub.store.verdicts(f"i{n}")[0] for n in range(10)]

@@ -274,7 +274,7 @@ function judgeAtDesk(form, fields) {
     if (answer?.ok) {
       const told = elements(await answer.text());
       judged.set(id, Number(told.querySelector(".just").dataset.number));
-      last.replaceChildren(told);
+      last.replaceChildren(told, nextAloud());
       kept.delete(id);
       return;
     }
@@ -284,6 +284,15 @@ function judgeAtDesk(form, fields) {
     if (isBack && answer?.status === 409) contest(await answer.text());
     else last.textContent = isBack ? last.dataset.failed : last.dataset.notDone;
   });
+}
+
+// Which one is shown by now, for who doesn't see it.
+function nextAloud() {
+  const words = document.createElement("p");
+  words.className = "hidden";
+  const heading = shown()?.querySelector(".heading");
+  if (heading) words.textContent = `${last.dataset.next}${heading.textContent.replace(/\s+/g, " ").trim()}`;
+  return words;
 }
 
 function forget(id) {
