@@ -32,7 +32,7 @@ class RetentionConfig(Settings):
     false_alarm: Days | None = Field(30, description="judged false")
     note: Days | None = Field(90, description="notes that nobody judged; alerts that nobody judged are kept")
     no_alert: Annotated[int, Field(ge=62, le=36500)] | None = Field(
-        90, description="clips that no alert is of, walk tests' too; after they came, and no less than edges keep alerts"
+        90, description="clips that no alert is of, walk tests' too; after they came; no less than edges keep alerts"
     )
     by_kind: dict[IncidentKind, dict[KeptAs, Days | None]] = Field(
         {}, description="other days for a kind, e.g. tamper: {true_alarm: 90}"

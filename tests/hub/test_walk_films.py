@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,6 +17,7 @@ from detector.hub.edges.census import Censuses
 from detector.hub.edges.pictures import Pictures
 from detector.hub.edges.views import Views
 from detector.hub.edges.zones import Zones
+from detector.values import DAY_S
 from tests.hub.conftest import NOON, Site, make_side
 from tests.hub.test_walk_tests import PAGE, PLACE, Hall
 
@@ -167,4 +170,21 @@ def test_tests_of_before_there_were_films_go_on_being_told(hall: Hall) -> None:
     hall.wait(REST_S)
     assert hall.last().film is None and "walk-tests" in hall.page()
     assert hall.site.parts.walk_tests.one(*PLACE, hall.last().number) == hall.last()
+    assert hall.site.client.get(f"{PAGE}/{hall.last().number}").status_code == 404
+
+
+def test_a_film_goes_when_its_days_are_over_and_the_test_stays(hall: Hall, mp4: bytes) -> None:
+    hall.walk()
+    film = str(hall.last().film)
+    upload(hall, film, mp4, make_side(film))
+    over = hall.site.clock.now() + 90 * DAY_S
+    assert f"kept until {datetime.fromtimestamp(over, ZoneInfo('Asia/Shanghai')).date()}" in film_page(hall)
+    retention, folder = hall.site.parts.retention, hall.site.folder / "clips"
+    retention.run(over - 7 * DAY_S)
+    assert [(due.incident, due.camera) for due in retention.announced()] == [(film, "cam3")]
+    retention.run(over - 1.0)
+    assert hall.site.store.clip(film, 0) is not None
+    retention.run(over + 1.0)
+    assert hall.site.store.clip(film, 0) is None and not [path for path in folder.rglob("*") if path.is_file()]
+    assert hall.last().film == film
     assert hall.site.client.get(f"{PAGE}/{hall.last().number}").status_code == 404
