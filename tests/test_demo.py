@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,6 +115,25 @@ def is_gone(page: str) -> bool:
     except httpx.HTTPError:
         return True
     return False
+
+
+def test_a_walk_test_is_filmed_by_the_edge_and_looked_at_on_the_hubs_page(
+    demo: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    _, page = stay(demo, tmp_path)
+    login = json.loads((tmp_path / "hub" / "first-login.json").read_text())
+    browser = {"Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=page, headers=browser, follow_redirects=True, trust_env=False, timeout=30) as owner:
+        assert owner.post("/login", data=login).status_code == 200
+        tests = "/cameras/demo/demo/cam-03/tests"
+        assert soon(lambda: 'value="begin"' in owner.get(tests).text, 60)  # the camera is seen
+        owner.post(tests, data={"do": "begin"})
+        time.sleep(2.0)
+        owner.post(tests, data={"do": "end", "parcels": "2"})
+        assert soon(lambda: f"{tests}/1" in owner.get(tests).text, 60)
+        shown = owner.get(f"{tests}/1").text
+        clip = owner.get(re.findall(r'src="(/clips/walk-[0-9a-f]{16}/0/play)"', shown)[0])
+        assert clip.headers["content-type"] == "video/mp4" and clip.content[4:8] == b"ftyp"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
