@@ -186,7 +186,8 @@ def test_a_legal_hold_keeps_an_incident_without_a_case(office: Office) -> None:
     assert [(hold.case, hold.reason, hold.user) for hold in office.cases.holds("one")] == [(None, "法院要求", "li")]
     assert office.cases.release("one", user="li", at=NOON) and not office.cases.release("one", user="li", at=NOON)
     assert stored(office) == set() and office.cases.holds("one") == []
-    assert [entry.action for entry in office.audit.entries(subject="one")] == ["hold_ended", "hold", "hold"]
+    told = [(entry.action, entry.details) for entry in office.audit.entries(subject="one")]
+    assert told == [("hold_ended", {}), ("hold", {"reason": "法院要求"}), ("hold", {"reason": "警方要求"})]
 
 
 # Totals and the time line

@@ -194,12 +194,12 @@ class Cases:
     # What retention must keep
 
     def hold(self, incident: str, reason: str, *, user: str, at: float) -> None:
-        """Put an incident on legal hold; where it is already, the reason is renewed."""
+        """Put an incident on legal hold; where it is already, the reason is renewed. The audit log keeps each."""
         insert = self._insert(holds).values(incident=incident, user=user, at=at, reason=reason)
         new = {name: insert.excluded[name] for name in ("user", "at", "reason")}
         with self._writing() as connection:
             connection.execute(insert.on_conflict_do_update(index_elements=["incident"], set_=new))
-            self._audit.add(connection, at, user, "hold", incident)
+            self._audit.add(connection, at, user, "hold", incident, reason=reason)
 
     def release(self, incident: str, *, user: str, at: float) -> bool:
         """End an incident's legal hold; tells whether there was one. Cases go on keeping it."""
