@@ -42,6 +42,7 @@ from detector.hub.notices.queue import Notices
 from detector.hub.notices.sender import NoticeSender
 from detector.hub.replay_intake import ReplayIntake
 from detector.hub.storage.budget import Budget, budget_of
+from detector.hub.storage.changes import Cursors
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.retention import Retention
 from detector.hub.upkeep.salvage import mark_damaged
@@ -87,6 +88,7 @@ class Parts:
     enrolment: Enrolment
     rotations: Rotations
     replays: ReplayIntake
+    cursors: Cursors
     tell: Callable[[], None] = lambda: None
     ask: Callable[[str, bytes], None] = lambda _topic, _payload: None
     certificate: Certificate | None = None
@@ -184,4 +186,5 @@ def assemble(
         key=key, certificate=certificate,
         keys=keys,
         enrolment=Enrolment(store.database, audit), rotations=Rotations(store.database, audit),
+        cursors=Cursors(config.data_dir),
     )  # fmt: skip

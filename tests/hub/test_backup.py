@@ -19,6 +19,7 @@ from detector.config import Broker, HubConfig
 from detector.errors import MissingPart, StoreError
 from detector.hub.server import Hub
 from detector.hub.storage.budget import budget_of
+from detector.hub.storage.changes import Cursors
 from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
@@ -107,6 +108,16 @@ def test_what_was_backed_up_comes_back(kept: Kept, tmp_path: Path) -> None:
     assert {path.read_bytes() for path in kept.clips} == {b"one" * 1000, b"two" * 2000}
     key = kept.config.data_dir / "hub.key"
     assert key.read_text() == "secret" and key.stat().st_mode & 0o777 == 0o600
+
+
+def test_who_followed_a_hub_that_comes_back_from_a_backup_begins_anew(in_file: Kept, tmp_path: Path) -> None:
+    data = in_file.config.data_dir
+    cursor = Cursors(data).written(in_file.store.last_change())
+    report = back_up(in_file.config, tmp_path / "backups", NOON + 1)
+    in_file.store.close()
+    restore(report.file, in_file.config, force=True, now=NOON + 60)
+    assert Cursors(data).number(cursor) is None, "the same numbers are other changes from now on"
+    in_file.store = in_file.open()
 
 
 def test_the_next_backup_copies_only_what_is_new(kept: Kept, tmp_path: Path) -> None:

@@ -1010,11 +1010,9 @@ def test_kill_9_between_sending_and_recording_loses_nothing_and_doubles_only_tha
     assert [state for state, _ in desk.states()] == ["sent"] * 5
 
 
-def test_changes_that_are_no_longer_on_record_are_made_up_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    import detector.hub.storage.store
-
+def test_however_much_changed_between_two_looks_all_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.target(per_hour=100)
-    monkeypatch.setattr(detector.hub.storage.store, "KEPT_CHANGES", 2)
+    monkeypatch.setattr("detector.hub.notices.queue.AT_ONCE", 2)
     for n in range(6):
         desk.alert(f"i{n}")
     assert len(desk.step()) == 6

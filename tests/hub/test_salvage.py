@@ -13,7 +13,9 @@ import pytest
 from detector.config import HubConfig, RetentionConfig
 from detector.errors import StoreError
 from detector.hub.access.audit import Audit
+from detector.hub.storage.changes import Cursors
 from detector.hub.storage.store import Store
+from detector.hub.storage.wanted import Wanted
 from detector.hub.upkeep import salvage
 from detector.hub.upkeep.backup import back_up, newest_database
 from detector.hub.upkeep.retention import Retention
@@ -113,6 +115,19 @@ def test_what_can_be_read_around_a_torn_page_is_taken_over(tmp_path: Path, table
     store.close()
     (aside,) = config.data_dir.glob("hub.sqlite.corrupt-*Z")
     assert aside.read_bytes() == broken
+
+
+def test_where_changes_are_torn_every_incident_is_followed_all_the_same_by_who_begins_anew(tmp_path: Path) -> None:
+    config = lived(tmp_path, 700)
+    cursor = Cursors(config.data_dir).written(700)
+    page = page_of(config, "changes")
+    tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON)
+    assert loss is not None and Cursors(config.data_dir).number(cursor) is None
+    each = Wanted(doubles=True)
+    found = store.followed(None, 1000, within=each, wanted=each)
+    assert {one.id for _, _, one in found} == {f"i{k:04}" for k in range(1, 701)}
+    store.close()
 
 
 def test_a_backup_fills_what_can_not_be_read(tmp_path: Path) -> None:

@@ -344,6 +344,11 @@ class Gate:
             self.people.token_used(found.name, at)
         return Principal(f"token:{found.name}", found.role, found.scope)
 
+    def is_good(self, token: str, principal: Principal, at: float) -> bool:
+        """Whether an API token still opens what it did. It is no sign of use."""
+        found = self.people.token(_digest(token), at)
+        return found is not None and Principal(principal.user, found.role, found.scope) == principal
+
     def log_out(self, session: Session, at: float) -> None:
         """End a session."""
         self.people.log_out(session.sha256, session.user, at)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, tuple_
 
 from detector.hub.storage.budget import DOUBLE
-from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.changes import note_changes
+from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import changes, incidents, notes, snapshots, thresholds
+from detector.hub.storage.schema import incidents, notes, snapshots, thresholds
 from detector.hub.storage.store import read_incidents
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.storage.wanted import Wanted, lane
@@ -120,9 +121,8 @@ class Reviews:
         """Write something to an incident; open pages are told."""
         row = {"incident": incident, "user": user, "text": text, "at": at}
         with self._database.writing() as connection:
-            one_at_a_time(connection)
+            note_changes(connection, [incident])
             connection.execute(notes.insert(), row)
-            connection.execute(changes.insert(), {"incident": incident})
 
     def notes(self, incident: str) -> list[Note]:
         """What was written to an incident, latest first."""

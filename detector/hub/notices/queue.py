@@ -56,7 +56,6 @@ GATHER_LATE_S = 600.0
 OVER = ":over"
 AT_ONCE = 200
 HOUR_S = 3600.0
-REMEMBERED_S = DAY_S  # how far back incidents are looked at when the record of changes doesn't reach
 FIRST_REST_S, LONGEST_REST_S = 30.0, 1800.0
 GIVE_UP_S = DAY_S
 BACKLOG = 3  # more than so many notices for a service that was away become one summary
@@ -284,7 +283,7 @@ class Notices:
         """Raise the notices that changes since the last time ask for; how many. Call it until it finds none."""
         with self._database.writing() as connection:
             one_at_a_time(connection)
-            ids, place = _changed(connection, now)
+            ids, place = _changed(connection)
             if place is None:
                 return 0
             insert = self._database.insert(notice_place).values(name="changes", change=place)
@@ -617,24 +616,19 @@ def _rules(connection: Connection) -> list[Rule]:
     return found
 
 
-def _changed(connection: Connection, now: float) -> tuple[list[str], int | None]:
+def _changed(connection: Connection) -> tuple[list[str], int | None]:
     """Incidents that changed since the last look, at most so many, and how far this look reaches; `None` is no news."""
     place = connection.execute(
         select(notice_place.c.change).where(notice_place.c.name == "changes")
     ).scalar_one_or_none()
-    span = select(func.coalesce(func.min(changes.c.number), 0), func.coalesce(func.max(changes.c.number), 0))
-    oldest, newest = connection.execute(span).one()
+    newest = connection.execute(select(func.coalesce(func.max(changes.c.number), 0))).scalar_one()
     if place is None or place > newest:  # a new hub, or a database from a backup: the past is not told
         return [], int(newest)
     if place == newest:
         return [], None
-    if place < oldest - 1:  # more changed than is on record: look at all that is recent
-        query = select(incidents.c.id).where(incidents.c.ended_at >= now - REMEMBERED_S)
-        return list(connection.execute(query).scalars()), int(newest)
-    latest = func.max(changes.c.number)
-    since = select(latest, changes.c.incident).where(changes.c.number > place).group_by(changes.c.incident)
-    rows = connection.execute(since.order_by(latest).limit(AT_ONCE)).all()
-    return [row[1] for row in rows], int(rows[-1][0])
+    since = select(changes).where(changes.c.number > place).order_by(changes.c.number).limit(AT_ONCE)
+    rows = connection.execute(since).all()
+    return [row.incident for row in rows], int(rows[-1].number)
 
 
 def _event_of(incident: Any) -> Any:

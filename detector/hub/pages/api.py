@@ -2,7 +2,8 @@
 
 A program sends `Authorization: Bearer lw_…`; tokens are made on the page of people. What may be seen, and where, is
 the same as in the pages. `/api/openapi.json` describes it all. Lists come in pages: `next` is the `cursor` of the next
-one. Every answer to a GET carries an ETag; with `If-None-Match` it is 304 while nothing has changed.
+one; whoever keeps a copy of the incidents follows them by `changed_since`. Every answer to a GET carries an ETag; with
+`If-None-Match` it is 304 while nothing has changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -20,10 +22,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from detector import __version__
 from detector.clock import iso
+from detector.hub.access.guard import bearer_token
 from detector.hub.desk.reviews import is_reason
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import totals
@@ -59,6 +62,7 @@ def _with_plus(text: Any) -> Any:
 router = APIRouter(prefix="/api", dependencies=[Depends(asks_for_what_there_is)])
 
 MOST = 200
+START, NOW = "start", "now"  # instead of a cursor: since all began, and since now
 MOST_DAYS = 400
 
 Look = Annotated[View, needs(Right.LOOK)]
@@ -66,6 +70,10 @@ Judge = Annotated[View, needs(Right.JUDGE)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Name = Annotated[str | None, Query(max_length=200)]
 Moment = Annotated[datetime | None, BeforeValidator(_with_plus), Query(description="ISO 8601 with its offset from UTC")]
+Since = Annotated[
+    str,
+    Query(max_length=40, description=f"`{START}`, `{NOW}`, or `changed_until` of the last answer: what changed since"),
+]
 SeverityName = Literal["info", "warning", "critical"]
 VerdictName = Literal["true", "authorised", "false", "unclear"]
 
@@ -173,11 +181,20 @@ class Judgement(BaseModel):
     withdrawn_by: str | None
 
 
+class Gone(BaseModel):
+    """An incident that changed, and isn't among those asked for as it stands now: whoever knows it forgets it."""
+
+    id: str
+    same_as: str | None = Field(description="the one that tells it now, where another camera or a replay told it, too")
+
+
 class Incidents(BaseModel):
     """Newest first; `next` is the cursor of the next page, null on the last."""
 
     incidents: list[Incident]
     next: str | None
+    gone: list[Gone] = Field([], description="with `changed_since`: what changed, and is not asked for as it stands")
+    changed_until: str | None = Field(None, description="with `changed_since`: what to give there the next time")
 
 
 class Judging(BaseModel):
@@ -281,7 +298,15 @@ def openapi() -> Response:
     return JSONResponse(schema)
 
 
-@router.get("/incidents", response_model=Incidents, responses={**ERRORS, **UNCHANGED})
+@router.get(
+    "/incidents",
+    response_model=Incidents,
+    responses={
+        **ERRORS,
+        **UNCHANGED,
+        410: {"model": Error, "description": f"`changed_since` is of another memory: begin anew with `{START}`"},
+    },
+)
 def list_incidents(
     view: Look,
     site: Name = None,
@@ -295,17 +320,75 @@ def list_incidents(
     since: Moment = None,
     until: Moment = None,
     cursor: Annotated[str, Query(max_length=300)] = "",
+    changed_since: Since | None = None,
     limit: Limit = 50,
 ) -> Response:
-    """Incidents, newest first, that match all that is given; `since` and before `until` they began."""
+    """Incidents, newest first, that match all that is given; `since` and before `until` they began.
+
+    With `changed_since` those that changed since, each once as it stands now, in the order of their last changes: a
+    verdict given or taken back, a severity that rose, a late alert, a clip that arrived. Nothing is left out, however
+    long one was away and however many changed at once. What changed and doesn't match (any more) is named in `gone`.
+    A program that keeps a copy runs:
+
+        cursor = saved or "start"            # all there is, then what changes; "now": only what changes from now on
+        loop:
+            page = GET /api/incidents?changed_since={cursor}&limit=200
+            on 410: cursor = "start", forget all, begin anew    # the hub was brought back from a backup
+            for each of page.incidents: keep it under its id
+            for each of page.gone: forget its id
+            cursor = saved = page.changed_until
+            where both are empty: wait some seconds, or for an event of /api/events?changed_since={cursor}
+    """
     wanted = Wanted(
         told, _unix(since), _unix(until), kind, camera, zone, view.scope, site, severity,
         "" if verdict == "none" else verdict, None if origin is None else origin == "replay",
     )  # fmt: skip
+    if changed_since is not None:
+        if cursor:
+            raise HTTPException(422, "either `cursor` or `changed_since`")
+        return _answer(view, _changed(view, changed_since, limit, wanted))
     found = view.store.feed(_place(cursor), limit + 1, wanted=wanted)
     last = found[limit - 1] if len(found) > limit else None
     following = f"{last.started_at!r},{last.id}" if last else None
     return _answer(view, Incidents(incidents=[_told(view, one) for one in found[:limit]], next=following))
+
+
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={
+        **ERRORS,
+        200: {
+            "content": {"text/event-stream": {}},
+            "description": "events as they come, a comment every 15 s",
+        },
+        410: {"model": Error, "description": f"`changed_since` is of another memory: begin anew with `{START}`"},
+        503: {"description": "too many are listening: ask again later"},
+    },
+)
+def events(view: Look, changed_since: Since = NOW) -> Response:
+    """Server-sent events that say at once that an incident changed: ask `/api/incidents` for what changed.
+
+    `incident` events hold its `id`, and are numbered by cursors; `reload` says that more changed than is told one by
+    one. `Last-Event-ID` overrides the address.
+    """
+    parts = view.parts
+    if parts.live.is_full:
+        return Response(status_code=503, headers={"Retry-After": "5"})
+    since = view.request.headers.get("last-event-id", "") or changed_since
+    after = parts.store.last_change() if since == NOW else 0 if since == START else _number(view, since)
+    token = bearer_token(view.request.url.path, view.request.headers)
+
+    def is_welcome() -> bool:
+        now = parts.clock.now()
+        return parts.gate.is_open(view.session, now) if token is None else parts.gate.is_good(token, view.acting, now)
+
+    async def numbered() -> AsyncIterator[str]:
+        async for event in parts.live.stream(after, is_welcome, view.scope):
+            yield re.sub(r"^id: (\d+)", lambda found: f"id: {parts.cursors.written(int(found[1]))}", event)
+
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(numbered(), media_type="text/event-stream", headers=headers)
 
 
 @router.get("/incidents/{incident_id}", response_model=IncidentInFull, responses={**NOT_FOUND, **UNCHANGED})
@@ -464,6 +547,38 @@ def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
         )  # fmt: skip
         day = day.fromordinal(day.toordinal() + 1)
     return _answer(view, Stats(timezone=view.parts.config.timezone, days=days))
+
+
+def _changed(view: View, since: str, limit: int, wanted: Wanted) -> Incidents:
+    """What changed since a cursor, and the next one, which tells of no change outside the scope."""
+    within = Wanted(scope=view.scope, site=wanted.site, camera=wanted.camera, doubles=True)
+    cursors = view.parts.cursors
+    if since == NOW:
+        number = view.store.last_change_within(within)
+        return Incidents(incidents=[], next=None, changed_until=cursors.written(number))
+    last = None if since == START else _number(view, since)
+    found = view.store.followed(last, limit, within=within, wanted=wanted)
+    gone = [one for _, is_wanted, one in found if not is_wanted]
+    shown = [one.same_as for one in gone if one.same_as]
+    known_here = {one.id for one in view.store.incidents(shown, wanted=Wanted(scope=view.scope, doubles=True))}
+    return Incidents(
+        incidents=[_told(view, one) for _, is_wanted, one in found if is_wanted],
+        next=None,
+        gone=[Gone(id=one.id, same_as=one.same_as if one.same_as in known_here else None) for one in gone],
+        changed_until=since if not found and last is not None else cursors.written(found[-1][0] if found else 0),
+    )
+
+
+def _number(view: View, cursor: str) -> int:
+    """The change that a cursor is of."""
+    try:
+        number = view.parts.cursors.number(cursor)
+    except ValueError as error:
+        wrong = f"no such cursor: take it from `changed_until`, or begin with `{START}` or `{NOW}`"
+        raise HTTPException(422, wrong) from error
+    if number is None or number > view.store.last_change():
+        raise HTTPException(410, f"the hub was brought back from a backup since: begin anew with `{START}`")
+    return number
 
 
 def _words(incident: StoredIncident) -> dict[str, str]:

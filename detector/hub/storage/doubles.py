@@ -24,16 +24,20 @@ def kinds_of(state: Mapping[str, Any]) -> set[str]:
     return {state["kind"], *(str(kind) for kind in (findings if isinstance(findings, list) else ()))}
 
 
-def hand_over(connection: Connection, double: str, shown: str) -> None:
+def hand_over(connection: Connection, double: str, shown: str) -> list[str]:
     """One incident is shown in another's stead from now on, with what people made of that.
 
     Args:
         connection: To the database.
         double: Id of the one that is no longer shown.
         shown: Id of the other, which is stored.
+
+    Returns:
+        Ids of its own doubles, which are the other's now.
     """
     c = incidents.c
-    connection.execute(update(incidents).where(c.same_as == double).values(same_as=shown))
+    moved = update(incidents).where(c.same_as == double).values(same_as=shown).returning(c.id)
+    doubles = list(connection.execute(moved).scalars())
     for table in (verdicts, notes):
         connection.execute(update(table).where(table.c.incident == double).values(incident=shown))
     other = holds.alias()
@@ -52,3 +56,4 @@ def hand_over(connection: Connection, double: str, shown: str) -> None:
     )
     verdict = select(verdicts.c.verdict).where(verdicts.c.number == standing.scalar_subquery()).scalar_subquery()
     connection.execute(update(incidents).where(c.id == shown).values(verdict=verdict))
+    return doubles

@@ -101,8 +101,7 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
         known = next((state for state in live if _gives_way(row, state)), None)
         if known is not None:
             shown = known["same_as"] or known["id"]
-            hand_over(connection, row["id"], shown)
-            changed += [row["id"], shown]
+            changed += [row["id"], *hand_over(connection, row["id"], shown), shown]
     return changed
 
 

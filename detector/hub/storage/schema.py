@@ -1,7 +1,8 @@
 """Tables of the hub, for SQLite and PostgreSQL alike; `migrations/` brings a database to this shape.
 
 Times are Unix seconds (UTC). `alerts` holds what edges said, as they said it; `incidents` holds where each story
-stands now; `changes` numbers every change of an incident, so that an open page can ask for all since the last it saw.
+stands now; `changes` numbers the latest change of each, so that open pages and programs can ask for all since the last
+that they saw.
 """
 
 from __future__ import annotations
@@ -200,7 +201,9 @@ snapshots = Table(
 
 # Written by one at a time (`database.one_at_a_time`, before anything else of the transaction): else one of a lower
 # number than what an open page saw last could come to light after it, and never be told.
-changes = _numbered("changes", Column("incident", INCIDENT, nullable=False))
+changes = _numbered(
+    "changes", Column("incident", INCIDENT, nullable=False), Index("changes_by_incident", "incident", unique=True)
+)
 
 
 def _of_segments(name: str) -> Table:

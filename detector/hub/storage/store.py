@@ -15,12 +15,14 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     case,
     delete,
     exists,
     func,
     literal,
     select,
+    true,
     tuple_,
     union_all,
     update,
@@ -38,6 +40,7 @@ from detector.hub.storage.arrivals import (
     title_of,
 )
 from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE, Budget
+from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.doubles import hand_over
 from detector.hub.storage.replays import double_of, give_way, is_replay, shift_of
@@ -75,7 +78,6 @@ from detector.hub.storage.tuning import Judged
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
 from detector.names import natural
 
-KEPT_CHANGES = 10_000
 KEPT_REFUSALS = 1_000
 KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
 
@@ -186,7 +188,7 @@ class Store:
         # Whoever publishes a replay has the answer at once, and all of it still: no number can be missing.
         self._count_streams(connection, [row for row in new if not is_replay(row.incident["record"])])
         changed = [*told_late, *(row.alert["incident"] for row in new)]
-        _note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
+        note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
         return [row.alert["id"] for row in new]
 
     def _bring_up_to_date(self, connection: Connection, new: list[AlertRow], received_at: float) -> list[str]:
@@ -194,13 +196,15 @@ class Store:
         newest, given_way = self._choose_lanes(connection, new, received_at)
         if not newest:
             return []
+        moved = _doubles_that_move(connection, newest)
         connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
         self._note_other_zones(connection, newest.values())
         self._note_places(connection, newest.values())
         changed = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
         for double, shown in given_way.items():
-            hand_over(connection, double, shown)
-        return [*changed, *given_way, *(one["same_as"] for one in newest.values() if one["same_as"] and one["spot"])]
+            moved += hand_over(connection, double, shown)
+        of_spot = (one["same_as"] for one in newest.values() if one["same_as"] and one["spot"])
+        return [*changed, *given_way, *moved, *of_spot]
 
     def _choose_lanes(
         self, connection: Connection, new: list[AlertRow], received_at: float
@@ -516,24 +520,42 @@ class Store:
         """Incidents that changed after change `number`: each once, as (its latest change, id), in order.
 
         Returns:
-            The changes, and whether they are all: `False` when there were more, when `number` is so old that the record
-            no longer reaches back to it, or when it was never reached (a page of another database).
+            The changes, and whether they are all: `False` when there were more, or when `number` was never reached (a
+            page of another database).
         """
-        latest = func.max(changes.c.number)
-        query = (
-            select(latest, changes.c.incident)
-            .where(changes.c.number > number)
-            .group_by(changes.c.incident)
-            .order_by(latest)
-            .limit(limit + 1)
-        )
+        query = select(changes.c.number, changes.c.incident).where(changes.c.number > number)
         if scope.places is not None:
             query = query.join(incidents, incidents.c.id == changes.c.incident).where(*Wanted(scope=scope).clauses())
         with self._reading() as connection:
-            span = select(func.coalesce(func.min(changes.c.number), 0), func.coalesce(func.max(changes.c.number), 0))
-            oldest, newest = connection.execute(span).one()
-            found = [(row[0], row[1]) for row in connection.execute(query)]
-        return found[:limit], len(found) <= limit and oldest - 1 <= number <= newest
+            newest = connection.execute(select(func.coalesce(func.max(changes.c.number), 0))).scalar_one()
+            rows = connection.execute(query.order_by(changes.c.number).limit(limit + 1))
+            found = [(row.number, row.incident) for row in rows]
+        return found[:limit], len(found) <= limit and number <= newest
+
+    def last_change_within(self, within: Wanted) -> int:
+        """Number of the latest change of these incidents; 0 when there is none."""
+        return self.database.read(_followed(within).with_only_columns(func.max(changes.c.number))).scalar_one() or 0
+
+    def followed(
+        self, number: int | None, limit: int, *, within: Wanted, wanted: Wanted
+    ) -> list[tuple[int, bool, StoredIncident]]:
+        """Incidents that changed after change `number` (without one, all), each once, in the order of their changes.
+
+        Args:
+            number: The last change that is known.
+            limit: How many at most.
+            within: Which are looked at, by what never changes of an incident.
+            wanted: Which of them are wanted as they stand.
+
+        Returns:
+            Of each its latest change, whether it is wanted, and the incident.
+        """
+        is_wanted = and_(true(), *wanted.clauses()).label("is_wanted")
+        query = _followed(within).add_columns(changes.c.number, is_wanted).order_by(changes.c.number).limit(limit)
+        if number is not None:
+            query = query.where(changes.c.number > number)
+        rows = [dict(row._mapping) for row in self.database.read(query)]
+        return [(row.pop("number"), bool(row.pop("is_wanted")), StoredIncident(**row)) for row in rows]
 
     # Verdicts
 
@@ -588,7 +610,7 @@ class Store:
             changed = update(verdicts).where(*own).values(reason=reason).returning(verdicts.c.number)
             found = connection.execute(changed).first() is not None
             if found:
-                _note_changes(connection, [incident])
+                note_changes(connection, [incident])
         return found
 
     def verdicts(self, incident: str) -> list[Verdict]:
@@ -684,7 +706,7 @@ class Store:
             one_at_a_time(connection)
             new = connection.execute(insert.returning(clips.c.segment), values).first() is not None
             if new:
-                _note_changes(connection, [clip.incident])
+                note_changes(connection, [clip.incident])
             return new
 
     def clip(self, incident: str, segment: int) -> Clip | None:
@@ -781,11 +803,25 @@ def _incidents() -> Select[Any]:
     return select(*columns)
 
 
+def _followed(within: Wanted) -> Select[Any]:
+    query = _incidents().join_from(incidents, changes, changes.c.incident == incidents.c.id)
+    return query.where(*within.clauses())
+
+
 def _of_shown(*, is_camera: bool) -> ColumnElement[bool]:
     """Whether a double is of the camera of what is shown in its stead, or not."""
     shown = incidents.alias()
     same = shown.c.camera == incidents.c.camera
     return exists().where(shown.c.id == incidents.c.same_as, same if is_camera else ~same)
+
+
+def _doubles_that_move(connection: Connection, states: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Doubles of what is about to change its lane: who sees them in its stead sees them in that lane (`Wanted`)."""
+    lanes = {name: state["told"] for name, state in states.items() if state["spot"]}
+    shown = incidents.alias()
+    query = select(incidents.c.id, incidents.c.same_as, shown.c.told).join(shown, shown.c.id == incidents.c.same_as)
+    rows = connection.execute(query.where(incidents.c.same_as.in_(lanes))) if lanes else ()
+    return [row.id for row in rows if row.told != lanes[row.same_as]]
 
 
 def _point_to_newest_snapshot(ids: list[str]) -> Any:
@@ -825,10 +861,4 @@ def _ask_over(connection: Connection, incident: str, user: str, over: int | None
 def _settle_verdict(connection: Connection, incident: str) -> None:
     latest = select(verdicts.c.verdict).where(*_standing(incident)).order_by(verdicts.c.number.desc()).limit(1)
     connection.execute(update(incidents).where(incidents.c.id == incident).values(verdict=latest.scalar_subquery()))
-    _note_changes(connection, [incident])
-
-
-def _note_changes(connection: Connection, ids: Sequence[str]) -> None:
-    connection.execute(changes.insert(), [{"incident": incident} for incident in ids])
-    newest = select(func.max(changes.c.number)).scalar_subquery()
-    connection.execute(delete(changes).where(changes.c.number <= newest - KEPT_CHANGES))
+    note_changes(connection, [incident])

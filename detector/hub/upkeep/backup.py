@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from detector.config import HubConfig
 from detector.errors import MissingPart, StoreError
+from detector.hub.storage.changes import MEMORY_FILE
 from detector.hub.storage.database import engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
 from detector.hub.storage.lock import DataLock
@@ -38,8 +39,9 @@ from detector.values import DAY_S
 from detector.version import VERSION
 
 SQLITE = "hub.sqlite"
-# The database is copied by its own means; what is still growing belongs to nobody yet.
-LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE}
+# The database is copied by its own means; what is still growing belongs to nobody yet. What comes back goes on from
+# another state than the hub that was backed up, so its changes are to be told apart.
+LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE, MEMORY_FILE}
 # Redacted copies and previews are left out too: the hub makes them again.
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 PIECE = 2**20

@@ -50,11 +50,11 @@ from detector.hub.background import Background
 from detector.hub.evidence.cases import kept
 from detector.hub.footage.shares import Box, pressing
 from detector.hub.storage.budget import DOUBLE
+from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import (
     alerts,
-    changes,
     clip_formats,
     clips,
     derived,
@@ -395,8 +395,7 @@ class Retention:
                     },
                 )  # fmt: skip
                 self._audit.add(connection, now, SYSTEM, "footage_deleted", one, why=why, rule=rule, bytes=size)
-            if known:
-                connection.execute(changes.insert(), [{"incident": one} for one in known])
+            note_changes(connection, known)
         return len(ids)
 
     def _remove_files(self) -> bool:

@@ -25,6 +25,7 @@ from detector.clock import iso
 from detector.config import HubConfig
 from detector.errors import StoreError
 from detector.hub.storage.budget import budget_of
+from detector.hub.storage.changes import MEMORY_FILE
 from detector.hub.storage.database import is_corrupt
 from detector.hub.storage.schema import audit, incidents, join_codes, metadata, recovery_codes, sessions, tokens
 from detector.hub.storage.store import Store
@@ -40,6 +41,10 @@ MARK = f"{SQLITE}.damaged"  # left by a hub that met damage while it ran
 READ_THROUGH = 256 * 2**20  # a larger file is read from end to end only where damage was met
 BATCH = 500
 DOORS = {sessions.name, recovery_codes.name}
+# Incidents whose change can't be read come before all others, as if they had not changed since.
+RENUMBER = """INSERT INTO changes (number, incident)
+    SELECT (SELECT coalesce(min(number), 1) FROM changes) - row_number() OVER (ORDER BY started_at DESC, id DESC), id
+    FROM incidents WHERE id NOT IN (SELECT incident FROM changes)"""
 KEYS_OF_BEFORE = "WHERE site || '/' || edge = :subject AND since <= :at AND state != 'revoked'"
 # What an entry of the audit log took away: the table, and what is set in it. A password that was changed since opens
 # no more, as a one-time one that has run out; a box's older key is no more believed.
@@ -92,6 +97,7 @@ def open_store(config: HubConfig, now: float) -> tuple[Store, Sign | None]:
     try:
         rows, backup_at = _fill(filling, path, config.backups_dir)
         aside = set_aside(path, now)
+        (config.data_dir / MEMORY_FILE).unlink(missing_ok=True)  # its numbers may be given to other changes
         filling.rename(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"no new database can be filled from the corrupt {path}: {error}") from error
@@ -155,6 +161,7 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
                     _take_over(db, copy, torn)
                     for (name,) in db.execute("SELECT name FROM users WHERE one_time_until = 0"):
                         logger.warning("the password of %s is of before: give another (labelwatch user)", name)
+        db.execute(RENUMBER)
     return rows, backup_at
 
 
