@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import re
 import stat
 from dataclasses import replace
@@ -379,6 +381,71 @@ def test_somebody_with_a_scope_reads_of_nobody_who_sees_more(site: Site) -> None
     page = site.somebody(Role.OWNER, ["suzhou"], "suzhou-owner").get("/audit").text
     assert "in-suzhou" in page and "suzhou-owner" in page
     assert ">owner<" not in page and "console:" not in page
+
+
+def checked_by_others(exported: str) -> list[int]:
+    """Numbers of the lines that hold, checked with what the API's description says and nothing of the hub."""
+    holds, last = [], "0" * 64
+    for line in exported.rstrip("\n").split("\n"):
+        told = json.loads(line)
+        as_it_stands = line[line.index('"entry": ') + len('"entry": ') : -1]
+        assert json.loads(as_it_stands) == told["entry"]
+        covered = f"{told['before']}\n{as_it_stands}".encode()
+        if hashlib.sha256(covered).hexdigest() == told["hash"] and told["before"] == last:
+            holds.append(told["number"])
+        last = told["hash"]
+    return holds
+
+
+@pytest.mark.parametrize("path", ["/audit/export", "/api/audit"])
+def test_the_log_is_had_as_a_file_that_others_can_check_and_that_says_so_itself(site: Site, path: str) -> None:
+    for n in range(1500):
+        site.parts.audit.record(
+            NOON + n / 7, "王\u2028力", "verdict", f"inc-{n}", note='"entry": {} 东区', n=n, share=-0.0
+        )
+    answer = site.client.get(path)
+    assert "attachment" in answer.headers["content-disposition"] and "jsonl" in answer.headers["content-disposition"]
+    lines = [json.loads(line) for line in answer.text.rstrip("\n").split("\n")]
+    head = site.parts.audit.head()
+    assert head and len(lines) == head.number and lines[-1]["hash"] == head.hash
+    assert lines[-1]["entry"]["action"] == "audit_exported" and lines[-1]["entry"]["user"] == "owner"
+    assert checked_by_others(answer.text) == list(range(1, head.number + 1))
+    with site.store.database.writing() as connection:
+        connection.execute(text("UPDATE audit SET subject = 'x' WHERE number = 700"))
+    assert 700 not in checked_by_others(site.client.get(path).text)
+
+
+def test_who_has_the_log_already_gets_what_came_since(site: Site) -> None:
+    first = [json.loads(line) for line in site.client.get("/api/audit").text.splitlines()]
+    site.parts.audit.record(NOON, "li", "verdict", "inc-1")
+    more = [json.loads(line) for line in site.client.get(f"/api/audit?after={first[-1]['number']}").text.splitlines()]
+    assert [one["entry"]["action"] for one in more] == ["verdict", "audit_exported"]
+    assert more[0]["before"] == first[-1]["hash"] and more[1]["entry"]["details"] == {"number": first[-1]["number"] + 1}
+
+
+def test_with_a_scope_the_file_holds_nothing_of_who_sees_more(site: Site) -> None:
+    local = site.somebody(Role.OWNER, ["suzhou"], "suzhou-owner")
+    site.parts.audit.record(NOON, "owner", "verdict", "inc-1")
+    site.parts.audit.record(NOON, "suzhou-owner", "verdict", "inc-2")
+    lines = [json.loads(line) for line in local.get("/audit/export").text.splitlines()]
+    assert {one["entry"]["user"] for one in lines} == {"suzhou-owner"}
+    hidden = next(one.hash for one in site.parts.audit.entries() if one.subject == "inc-1")
+    assert hidden not in json.dumps(lines) and [one["before"] is None for one in lines] == [True, True, False]
+
+
+@pytest.mark.parametrize("damage", ["details = '{'", "at = 'noon'", "\"user\" = x'ff'"])
+def test_a_log_that_somebody_broke_is_had_all_the_same(site: Site, damage: str) -> None:
+    for n in range(5):
+        site.parts.audit.record(NOON + n, "li", "verdict", f"inc-{n}")
+    with site.store.database.writing() as connection:
+        connection.execute(text(f"UPDATE audit SET {damage} WHERE number = 3"))
+    lines = site.client.get("/audit/export").text.splitlines()
+    assert [json.loads(line)["number"] for line in lines] == [*range(1, 9)]
+
+
+def test_no_line_of_the_log_leaves_without_its_own(site: Site) -> None:
+    refuse_audit(site.store)
+    assert site.client.get("/audit/export").status_code == 500
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,8 @@ TABLE: dict[str, set[Role] | str] = {
     "POST /account/sessions": ALL,
     "GET /audit": MANAGERS,
     "POST /audit/check": MANAGERS,
+    "GET /audit/export": MANAGERS,
+    "GET /api/audit": MANAGERS,
     "GET /api/openapi.json": OPEN,
     "GET /api/incidents": ALL,
     "GET /api/events": ALL,

@@ -14,15 +14,17 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Text, cast, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from detector.clock import iso
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.schema import audit
+from detector.hub.storage.stored import is_time
 
 BEGINNING = "0" * 64
 ONCE_S = 3600.0  # what is looked at again and again leaves a line once in so long
@@ -44,11 +46,15 @@ class Entry:
     details: dict[str, Any]
     hash: str
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """All of it that its hash covers, but for the hash before it."""
+        return {name: getattr(self, name) for name in ("at", "user", "action", "subject", "details")}
+
     def follows(self, before: str) -> bool:
         """Whether it is as it was written, after an entry with the hash `before`."""
-        told = {"at": self.at, "user": self.user, "action": self.action, "subject": self.subject}
         try:
-            return chained(before, {**told, "details": self.details}) == self.hash
+            return chained(before, self.told) == self.hash
         except (TypeError, ValueError):  # SQLite lets anything be written into a column
             return False
 
@@ -171,12 +177,12 @@ class Audit:
         row = self._database.read(query).first()
         return Head(row.number, row.hash) if row else None
 
-    def all_entries(self) -> Iterator[Entry]:
-        """Every entry, from the first to the last, a thousand at a time; one that can't be read comes empty."""
-        last: int | None = None
+    def all_entries(self, after: int | None = None) -> Iterator[Entry]:
+        """Every entry after a number, up to the last, a thousand at a time; one that can't be read comes empty."""
+        last = after
         while True:
-            after = [] if last is None else [audit.c.number > last]
-            numbers = select(audit.c.number).where(*after).order_by(audit.c.number).limit(PAGE)
+            beyond = [] if last is None else [audit.c.number > last]
+            numbers = select(audit.c.number).where(*beyond).order_by(audit.c.number).limit(PAGE)
             with self._database.reading() as connection:
                 page = connection.execute(numbers).scalars().all()
                 if not page:
@@ -187,6 +193,30 @@ class Audit:
                     found = [entry for number in page for entry in self._one_by_one(number)]
             yield from found
             last = page[-1]
+
+    def exported(self, after: int, until: int, users: Collection[str] | None = None) -> Iterator[str]:
+        """Entries after a number, up to another, as lines of JSON that whoever has them can check by themselves.
+
+        `hash` is the SHA-256 of `before`, a newline and `entry`, in UTF-8, as it stands in the line; `before` is the
+        `hash` of the entry before, 64 zeros for the first, and null where that may not be seen: with it somebody could
+        try out what it says.
+
+        Args:
+            after: 0 for all.
+            until: The last number that is wanted.
+            users: All whose entries may be seen; `None` for everybody's.
+        """
+        query = select(audit.c.hash).where(audit.c.number <= after).order_by(audit.c.number.desc()).limit(1)
+        before = (self._database.read(query).scalar_one_or_none() or BEGINNING) if users is None or not after else None
+        for entry in self.all_entries(after):
+            if entry.number > until:
+                return
+            is_seen = users is None or entry.user in users
+            if is_seen:
+                head = {"schema": 1, "number": entry.number, "time": _iso(entry.at), "before": before}
+                told = json.dumps({**head, "hash": entry.hash}, default=str)[:-1]
+                yield f'{told}, "entry": {_canonical(entry.told, str)}}}\n'
+            before = entry.hash if is_seen else None
 
     def _one_by_one(self, number: int) -> list[Entry]:
         try:
@@ -247,8 +277,16 @@ def plain(value: Any) -> Any:
 
 def chained(before: str, entry: dict[str, Any]) -> str:
     """The hash of an entry (without number and hash) that follows one with the hash `before`."""
-    canonical = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(f"{before}\n{canonical}".encode()).hexdigest()
+    return hashlib.sha256(f"{before}\n{_canonical(entry)}".encode()).hexdigest()
+
+
+def _canonical(entry: dict[str, Any], default: Callable[[Any], str] | None = None) -> str:
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=default)
+
+
+def _iso(at: Any) -> str | None:
+    """A time for people; none where somebody wrote what is no time into the database."""
+    return iso(at) if is_time(at) else None
 
 
 # Details as text: JSON that somebody has broken must not keep the rest from being read.

@@ -30,7 +30,7 @@ from detector.hub.access.guard import bearer_token
 from detector.hub.desk.reviews import is_reason
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import totals
-from detector.hub.pages import derived, incidents
+from detector.hub.pages import audit, derived, incidents
 from detector.hub.pages.alarms import AlarmsTold, alarms_told
 from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, filmed, known
 from detector.hub.pages.view import View, needs
@@ -525,6 +525,27 @@ def list_alarms(
 ) -> Response:
     """What is wrong with the system itself."""
     return _answer(view, alarms_told(view, cursor, over=over))
+
+
+@router.get(
+    "/audit",
+    response_class=Response,
+    responses={
+        **ERRORS,
+        200: {"content": {"application/x-ndjson": {}}, "description": "a line of JSON for each entry"},
+    },
+)
+def export_audit(
+    view: Annotated[View, needs(Right.AUDIT)],
+    after: Annotated[int, Query(ge=0, le=2**53, description="the number of the last entry that is known")] = 0,
+) -> Response:
+    """The audit log as JSON lines, oldest first, up to the entry that this request leaves.
+
+    Each line can be checked: `hash` is the SHA-256 of `before`, a newline and `entry`, in UTF-8 and byte for byte as it
+    stands in the line; and `before` is the `hash` of the entry before, 64 zeros for the first. With a scope, entries
+    of who sees more are left out, and `before` is null after them.
+    """
+    return audit.exported(view, after)
 
 
 @router.get("/stats", response_model=Stats, responses={**ERRORS, **UNCHANGED})

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from detector.hub.access.audit import Entry
 from detector.hub.pages.view import View, needs
@@ -46,6 +46,22 @@ def audit_page(view: Auditor, before: str = "") -> Response:
         last=view.parts.anchors.last, who=_who, total=head.number if head else 0,
         by=lambda **more: f"/audit?{urlencode({**wanted, **more})}",
     )  # fmt: skip
+
+
+@router.get("/audit/export")
+def export(view: Auditor) -> Response:
+    """The whole log as a file, as far as the visitor may read it."""
+    return exported(view)
+
+
+def exported(view: View, after: int = 0) -> Response:
+    """Entries after a number, up to that which says that they were had, as lines of JSON (`Audit.exported`)."""
+    view.did("audit_exported", number=after + 1 if after else None)
+    head = view.parts.audit.head()
+    until = head.number if head else 0
+    lines = view.parts.audit.exported(after, until, _seen(view))
+    headers = {"Content-Disposition": f'attachment; filename="labelwatch-audit-{until}.jsonl"'}
+    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
 
 @router.post("/audit/check")
