@@ -120,6 +120,22 @@ def test_one_incident_is_told_in_full(owner: Program, town: Site, mp4: bytes) ->
     assert [entry.user for entry in town.parts.audit.entries() if entry.action == "clip"] == ["token:owner-0"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/incidents/inc-2/clip", "/api/incidents/inc-2/snapshot", "/clips/inc-2/0", "/clips/inc-2/0/play",
+        "/incidents/inc-2/snapshot", "/incidents/inc-2/stills/1", "/clips/inc-2/7", "/api/incidents/unknown/clip",
+    ],
+)  # fmt: skip
+def test_who_asks_what_there_is_before_taking_it_is_told_as_by_taking_it(town: Site, mp4: bytes, path: str) -> None:
+    town.client.put("/api/clips/inc-2/0", content=mp4, headers=town.claim(mp4, "inc-2"))
+    for range_ in ({}, {"Range": "bytes=4-7"}):
+        asked, taken = town.client.head(path, headers=range_), town.client.get(path, headers=range_)
+        assert asked.status_code == taken.status_code != 405
+        assert asked.headers == taken.headers
+        assert not asked.content or "video" not in taken.headers.get("content-type", "")
+
+
 def test_who_may_not_see_full_pixels_gets_the_redacted_copy_or_none(town: Site, mp4: bytes) -> None:
     town.client.put("/api/clips/inc-2/0", content=mp4, headers=town.claim(mp4, "inc-2"))
     answer = Program(town, Role.VIEWER).client.get("/api/incidents/inc-2/clip")

@@ -484,6 +484,7 @@ def test_what_is_looked_at_and_taken_leaves_a_line(desk: Bench, site: Any, tmp_p
     assert reviewer.post("/incidents/inc-1/share", data={"faces": "all"}).status_code == 303
     copy = desk.made(clip, Kind.SHARED_ALL)
     desk.made(clip, Kind.SHARED)
+    reviewer.head("/clips/inc-1/0/shared?faces=all&download=1")  # who only asks what there is takes nothing away
     taken = reviewer.get("/clips/inc-1/0/shared?faces=all&download=1")
     assert taken.headers["content-disposition"] == 'attachment; filename="inc-1-0-shared_all.mp4"'
     looked = viewer.get("/clips/inc-1/0/shared")

@@ -3,7 +3,7 @@
 A program sends `Authorization: Bearer lw_…`; tokens are made on the page of people. What may be seen, and where, is
 the same as in the pages. `/api/openapi.json` describes it all. Lists come in pages: `next` is the `cursor` of the next
 one; whoever keeps a copy of the incidents follows them by `changed_since`. Every answer to a GET carries an ETag; with
-`If-None-Match` it is 304 while nothing has changed.
+`If-None-Match` it is 304 while nothing has changed. Of clips and pictures HEAD tells what GET would, without it.
 """
 
 from __future__ import annotations
@@ -418,6 +418,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
     )  # fmt: skip
 
 
+@router.head("/incidents/{incident_id}/clip", include_in_schema=False)
 @router.get(
     "/incidents/{incident_id}/clip",
     response_class=Response,
@@ -430,7 +431,10 @@ def one_incident(view: Look, incident_id: str) -> Response:
     },
 )
 def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> Response:
-    """A segment of the recording: as the camera made it for who may see that, otherwise its redacted copy."""
+    """A segment of the recording: as the camera made it for who may see that, otherwise its redacted copy.
+
+    HEAD tells its size and that it may be asked for in parts (`Range`).
+    """
     incident = filmed(view, incident_id)
     shown = next((clip.incident for clip in view.store.clips_shown(incident.id)), incident.id)
     if view.may(Right.FULL_PIXELS):
@@ -438,6 +442,7 @@ def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge
     return derived.shared(view, shown, segment)
 
 
+@router.head("/incidents/{incident_id}/snapshot", include_in_schema=False)
 @router.get(
     "/incidents/{incident_id}/snapshot",
     response_class=Response,

@@ -57,6 +57,7 @@ def cameras_part(view: Annotated[View, LOOK]) -> Response:
 
 
 @router.get("/cameras/{site}/{edge}/{camera}/picture")
+@router.head("/cameras/{site}/{edge}/{camera}/picture")
 def picture(view: Annotated[View, LOOK], site: str, edge: str, camera: str, large: int = 0) -> Response:
     """The newest picture of a camera, labels blurred by its edge; with `large=1` one to draw on, if there is any."""
     found = (

@@ -42,6 +42,7 @@ class Shared:
 
 
 @router.get("/clips/{incident_id}/{segment}/play")
+@router.head("/clips/{incident_id}/{segment}/play")
 def play(view: Look, incident_id: str, segment: int) -> Response:
     """Leads to what this visitor may see of a segment and browsers play: itself, its preview, or its redacted copy."""
     clip = _clip(view, incident_id, segment)
@@ -60,6 +61,7 @@ def play(view: Look, incident_id: str, segment: int) -> Response:
 
 
 @router.get("/clips/{incident_id}/{segment}/preview")
+@router.head("/clips/{incident_id}/{segment}/preview")
 def preview(view: FullPixels, incident_id: str, segment: int) -> Response:
     """A segment as H.264, with the pixels that the camera made."""
     clip = _clip(view, incident_id, segment)
@@ -67,6 +69,7 @@ def preview(view: FullPixels, incident_id: str, segment: int) -> Response:
 
 
 @router.get("/clips/{incident_id}/{segment}/shared")
+@router.head("/clips/{incident_id}/{segment}/shared")
 def shared(view: Look, incident_id: str, segment: int, faces: str = "others", download: bool = False) -> Response:
     """The redacted copy of a segment, to be looked at, or for who may export to be taken away as a file."""
     clip, kind = _clip(view, incident_id, segment), _kind(faces)
@@ -119,7 +122,7 @@ def _copy(view: View, clip: Clip, kind: Kind, *, download: bool = False, seen: s
         return _told(view, copy.state, copy.reason, view.parts.copies.share_done(copy))
     if seen:
         view.saw(seen, clip.incident, segment=clip.segment, copy=str(kind))
-    if download:
+    if download and view.request.method == "GET":  # who only asks what there is takes nothing away
         view.did("share_taken", clip.incident, segment=clip.segment, copy=str(kind), sha256=copy.sha256)
     name = f"{re.sub(r'[^A-Za-z0-9_-]', '_', clip.incident)[:80]}-{clip.segment}-{kind}.mp4"
     remarks = {"X-Labelwatch-Remarks": ", ".join(copy.remarks)} if copy.remarks else {}

@@ -57,6 +57,7 @@ def incident_item(view: Somebody, incident_id: str, side: str = "") -> Response:
 
 
 @router.get("/incidents/{incident_id}/snapshot")
+@router.head("/incidents/{incident_id}/snapshot")
 def snapshot(view: Somebody, incident_id: str) -> Response:
     """The newest picture of an incident."""
     jpeg = view.store.snapshot(filmed(view, incident_id).id)
@@ -66,6 +67,7 @@ def snapshot(view: Somebody, incident_id: str) -> Response:
 
 
 @router.get("/incidents/{incident_id}/stills/{number}")
+@router.head("/incidents/{incident_id}/stills/{number}")
 def still(view: Somebody, incident_id: str, number: int) -> Response:
     """One of the pictures of an incident, each of which stays as it is."""
     in_range = 0 <= number < 2**62
@@ -136,6 +138,7 @@ def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
 
 
 @router.get("/clips/{incident_id}/{segment}")
+@router.head("/clips/{incident_id}/{segment}")
 def clip(view: Annotated[View, needs(Right.FULL_PIXELS)], incident_id: str, segment: int) -> Response:
     """A segment of an incident's recording as the camera made it, whole or in ranges."""
     found = view.store.clip(incident_id, segment)  # its incident may not have been told of yet

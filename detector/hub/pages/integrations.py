@@ -43,6 +43,7 @@ def resume(view: Annotated[View, CONFIGURE], fields: Form) -> Response:
 
 
 @router.get("/shown/{incident_id}/{number}")
+@router.head("/shown/{incident_id}/{number}")
 def shown(view: Anybody, incident_id: str, number: int, until: int = 0, signature: str = "") -> Response:
     """A picture of an incident, labels blurred, for a program that was told its address and can't log in."""
     told = view.parts.config.integrations.home_assistant
