@@ -48,6 +48,7 @@ from detector.recorded.spots import shown, told_once
 if TYPE_CHECKING:
     from detector.recorded.archive import Archive
 
+SCHEMA = 1  # of incidents.jsonl and summary.json; fields are only ever added
 MOST_LISTED = 10_000  # files, and gaps and overlaps between them, in summary.json: 2 MB of each
 LOOKERS_A_JUDGE = 8  # a judge keeps up with about that many
 
@@ -128,13 +129,14 @@ def replay(
             failed = _together(crew or Processes(jobs), judges, waiting, config, out, looks, progress, judged)
         results = {one.ledger: read_ledger(one.ledger) or _unjudged(one, failed[one.ledger]) for one in work}
         found = sorted((i for r in results.values() for i in r.incidents), key=lambda i: (i["started_at"], i["id"]))
-        incidents = told_once(found)
+        incidents = [{"schema": SCHEMA, "site": config.site, **incident} for incident in told_once(found)]
         lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
         write_whole(out / "incidents.jsonl", lines, lasting=False)
         summary = _summary(
             results.values(),
             shown(incidents),
             archive,
+            site=config.site,
             now_s=sum(results[one.ledger].seconds for one in waiting),
             wall_s=round(time.monotonic() - began, 2),
             model=model_of(config.analysis),
@@ -257,6 +259,7 @@ def _summary(
     incidents: Sequence[Mapping[str, Any]],
     archive: Archive,
     *,
+    site: str,
     now_s: float,
     wall_s: float,
     model: dict[str, str],
@@ -269,7 +272,10 @@ def _summary(
     files = [file for result in results for file in result.files]
     borders = [border for result in results for border in result.borders]
     unread = [{"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread]
+    twins = [(one.path, one.twin) for one in archive.passed if one.twin is not None]
     return {
+        "schema": SCHEMA,
+        "site": site,
         "files": len(files),
         "hours_covered": round(sum(result.covered_s for result in results) / 3600, 5),
         "hours_key_frames_only": round(sum(b - a for f in files for a, b in f.get("key_frames_only", [])) / 3600, 5),
@@ -300,6 +306,7 @@ def _summary(
         "times_real_time": round(now_s / wall_s, 2) if wall_s > 0 else None,
         "hours_per_minute": round(now_s / 60 / wall_s, 3) if wall_s > 0 else None,
         "passed_over": [{"file": as_text(one.path), "why": as_text(one.why)} for one in archive.passed],
+        "duplicates": [{"file": as_text(path), "same_as": as_text(twin)} for path, twin in twins],
         "model": model,
     }
 

@@ -99,6 +99,7 @@ def test_a_sweep_across_two_files_is_one_incident_with_its_photos_and_evidence(
         (folder / f"{n}.mp4").rename(folder / f"NVR_ch1_{stamp:%Y%m%d%H%M%S}_20261101172620.mp4")
     assert main(["replay", str(folder), "--config", str(config_file), "--out", str(tmp_path / "out")]) == 0
     (sweep,) = (i for i in lines_of(tmp_path / "out") if i["kind"] == "label_photography")
+    assert (sweep["schema"], sweep["site"]) == (1, "test")
     photos = [act for act in sweep["acts"] if act["kind"] == "photo"]
     assert 3 <= len(photos) <= 5
     assert photos[0]["start_offset_s"] < second.start_s < photos[-1]["end_offset_s"]
@@ -613,6 +614,22 @@ def test_files_that_by_their_names_are_no_videos_are_counted_by_kind(
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert_said_in_chinese(summary)
     assert "All recordings were seen" not in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_copies_of_recordings_are_told_with_what_was_looked_at_in_their_stead(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "footage", tmp_path / "out"
+    film = make_video(folder / "gate_20261101_0926.mkv", seconds=2, fps=5)
+    command = ["replay", str(folder), "--config", str(config_file), "--out", str(out)]
+    assert main(command) == 0 and "cop" not in capsys.readouterr().err
+    shutil.copy(film, folder / "again.mkv")
+    assert main(command) == 0
+    assert "one file is a copy of another, and was not looked at again" in capsys.readouterr().err
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["schema"], summary["site"]) == (1, "test")
+    assert summary["duplicates"] == [{"file": str(folder / "again.mkv"), "same_as": str(film)}]
+    assert "again.mkv" in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("to", "jobs"), [("nowhere.mkv", 1), ("link.mkv", 1), ("link.mkv", 2)])

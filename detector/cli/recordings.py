@@ -142,6 +142,9 @@ def run_replay(options: argparse.Namespace) -> int:
         number = "one of them is" if later == 1 else f"{later} of them are"
         told = "not to be had just now, by the disk or the network"
         print(f"labelwatch: {number} {told}: the same command with --resume tries again", file=sys.stderr)
+    if n := len(summary["duplicates"]):
+        told = "one file is a copy of another, and was" if n == 1 else f"{n} files are copies of others, and were"
+        print(f"labelwatch: {told} not looked at again: see the end of the report", file=sys.stderr)
     if aside := _not_videos(summary):
         print(f"labelwatch: {one_line(aside)}: see the end of the report", file=sys.stderr)
     seen = [camera for camera in summary["cameras"] if camera["size"]]

@@ -27,10 +27,11 @@ OTHERS_OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A file that isn't read, and why."""
+    """A file that isn't read, and why: `twin` is read in its stead, where that has the same content."""
 
     path: Path
     why: str
+    twin: Path | None = None
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ def _once(files: list[Path], say: Callable[[str], None]) -> tuple[list[Path], li
                 place[path] = place[twin]
                 kept[place[path]] = path
                 path, twin = twin, path
-            again.append(Passed(path, f"the same recording as {twin}"))
+            again.append(Passed(path, f"the same recording as {twin}", twin))
     return kept, again
 
 
