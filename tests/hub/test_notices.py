@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import html
 import json
 import logging
@@ -15,8 +16,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,7 @@ class Web:
     port: int = 0
     status: int = 200
     delay_s: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
     answer: bytes = b'{"ok": true, "errcode": 0, "code": 0, "result": {}}'
     got: list[Received] = field(default_factory=list)
     stop: Callable[[], None] = lambda: None
@@ -86,6 +89,8 @@ def web() -> Iterator[Web]:
             time.sleep(state.delay_s)
             try:
                 self.send_response(state.status)
+                for name, value in state.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(state.answer)
             except OSError:
@@ -267,6 +272,10 @@ def test_mail_arrives_with_its_login_and_its_picture(smtp: tuple[int, list[str]]
         ("mail", {"host": "m", "from": "nobody", "to": "x@y.cn"}),
         ("mail", {"host": "m:25", "from": "a@b.cn", "to": "x@y.cn"}),
         ("mail", {"host": "m", "security": "none", "from": "a@b.cn", "to": "x@y.cn"}),
+        ("signed", {"url": "https://h.cn/x", "signing": "too short"}),
+        ("signed", {"url": "https://h.cn/x", "signing": "whsec_" + "not base64!" * 5}),
+        ("signed", {"url": "ftp://h.cn/x", "signing": SECRET}),
+        ("signed", {"url": "https://h.cn/x"}),
         ("raw", {"url": "nonsense"}),
         ("raw", {"url": "x" * 3000}),
     ],
@@ -385,6 +394,149 @@ def test_why_a_server_gave_no_answer_is_told_in_each_language(key: str) -> None:
 )
 def test_every_part_of_an_address_is_cut_out_of_answers(found: str, text: str, left: str) -> None:
     assert without_secrets(text, found, keep_host=found.startswith("json")) == left
+
+
+# Webhooks of our own
+
+
+def signed_to(web: Web, secret: str = SECRET) -> str:
+    return address("signed", {"url": f"{web.url}/hook/{SECRET}?key={SECRET}", "signing": secret})
+
+
+def is_signed(got: Received, key: bytes) -> bool:
+    """As whoever gets it checks it."""
+    covered = f"{got.headers['webhook-id']}.{got.headers['webhook-timestamp']}.".encode() + got.body
+    signature = base64.b64encode(hmac.new(key, covered, "sha256").digest()).decode()
+    return got.headers["webhook-signature"] == f"v1,{signature}"
+
+
+@pytest.mark.parametrize(
+    ("secret", "key"),
+    [(SECRET, SECRET.encode()), ("whsec_" + base64.b64encode(bytes(range(24))).decode(), bytes(range(24)))],
+)
+def test_a_signed_webhook_is_what_it_says_and_of_now(web: Web, secret: str, key: bytes) -> None:
+    assert send(signed_to(web, secret), replace(HELLO, fields={"id": "msg_1"}), service="signed").ok
+    (got,) = web.got
+    assert got.path == f"/hook/{SECRET}?key={SECRET}" and got.headers["webhook-id"] == "msg_1"
+    assert is_signed(got, key) and not is_signed(got, key + b"x")
+    assert not is_signed(replace(got, body=got.body.replace(b"40", b"41")), key)
+    assert abs(float(got.headers["webhook-timestamp"]) - time.time()) < 60
+    assert (got.json["title"], got.json["text"]) == (HELLO.title, HELLO.body)
+
+
+def signed_desk(desk: Desk, web: Web) -> Target:
+    """Its one target is a webhook of our own, which is really sent."""
+    desk.sender._send = send
+    with desk.store.database.writing() as connection:
+        number = desk.notices.add_target(
+            connection, "warehouse", "signed", "en", address=signed_to(web), user="owner", at=NOON
+        )
+        desk.notices.add_rule(connection, Rule(target=number, at=NOON, severity="info"))
+    found = desk.notices.target(number)
+    assert found
+    return found
+
+
+def test_a_program_is_told_what_happened_where_and_when_and_neither_pixels_nor_labels(desk: Desk, web: Web) -> None:
+    signed_desk(desk, web)
+    desk.alert(snapshot=b"\xff\xd8\xffblurred", facts={"label_text": "13912345678"})
+    desk.step()
+    (got,) = web.got
+    (told,) = got.json["incidents"]
+    assert (got.json["schema"], got.json["type"], got.json["severity"], got.json["again"]) == (
+        1, "incident", "critical", False,
+    )  # fmt: skip
+    expected = {
+        "id": "inc-1", "site": "shanghai", "edge": "box1", "camera": "cam3", "camera_title": "东区 3 号机",
+        "zone": "bulk", "kind": "label_photography", "severity": "critical", "verdict": None,
+        "labels_exposed": {"low": 3, "best": 4, "high": 6}, "page": "/incidents/inc-1",
+        "link": "https://hub.example/incidents/inc-1", "started_at_unix": NOON - 45, "ended_at_unix": NOON - 5,
+    }  # fmt: skip
+    assert expected.items() <= told.items() and told["started_at"] == "2026-11-01T03:59:15.000Z"
+    assert "拍照" in told["sentence"]["zh"] and "photo" in told["sentence"]["en"]
+    assert b"13912345678" not in got.body and base64.b64encode(b"blurred")[:8] not in got.body
+    assert "facts" not in told and "acts" not in told
+
+
+@pytest.mark.parametrize(
+    ("status", "again", "rests_s"),
+    [
+        (503, "7", 7.0),
+        (429, "999999", 1800.0),
+        (429, "0", 1.0),
+        (503, "http-date", 90.0),
+        (503, "soon", 30.0),
+        (500, "7", 30.0),
+    ],
+)
+def test_a_webhook_that_says_when_to_come_again_is_heeded(
+    desk: Desk, web: Web, status: int, again: str, rests_s: float
+) -> None:
+    target = signed_desk(desk, web)
+    web.status = status
+    web.headers = {"Retry-After": formatdate(time.time() + 90, usegmt=True) if again == "http-date" else again}
+    desk.alert()
+    desk.step()
+    found = desk.notices.target(target.number)
+    assert found and found.rests_until - desk.clock.now() == pytest.approx(rests_s, abs=20 if rests_s == 90 else 0.01)
+    web.status = 200
+    desk.step(rests_s + 30)
+    first, second = web.got
+    assert first.headers["webhook-id"] == second.headers["webhook-id"], "so that it is known for the same"
+    assert desk.states() == [("sent", "")]
+    desk.alert("inc-2")
+    desk.step()
+    assert web.got[2].headers["webhook-id"] != first.headers["webhook-id"]
+
+
+def test_alarms_summaries_and_tests_are_told_as_what_they_are(desk: Desk, web: Web) -> None:
+    target = signed_desk(desk, web)
+    Alarms(desk.store.database).note(Sign("hub_store", since=NOON, count=1, facts={"file": "x", "rows": 0}), NOON)
+    desk.step()
+    assert web.got[0].json["type"] == "alarm" and web.got[0].json["alarm"]["kind"] == "hub_store"
+    assert desk.sender.test(target).ok and web.got[1].json["type"] == "test"
+    web.status = 500
+    for n in range(5):
+        desk.alert(f"i{n}")
+    desk.step()
+    web.status = 200
+    desk.step(120)
+    assert (web.got[-1].json["type"], web.got[-1].json["count"]) == ("summary", 5)
+    assert {one["id"] for one in web.got[-1].json["incidents"]} == {f"i{n}" for n in range(5)}
+
+
+def test_a_signed_webhook_tells_no_secret_and_goes_nowhere_else(
+    web: Web, nobody: int, hangs_up: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    message = replace(HELLO, fields={"id": "msg_1"})
+    web.status, web.headers = 302, {"Location": f"{web.url}/elsewhere"}
+    answers = [send(signed_to(web), message, service="signed")]
+    assert not answers[0].ok and len(web.got) == 1
+    for port, cause in ((nobody, "notice_unreached_refused"), (hangs_up, "notice_unreached_broken")):
+        found = address("signed", {"url": f"http://127.0.0.1:{port}/{SECRET}?k={SECRET}", "signing": f"{SECRET}/#é"})
+        answers.append(send(found, message, service="signed"))
+        assert answers[-1].cause == cause and answers[-1].unsure is (port == hangs_up)
+    for host in ("169.254.169.254", "100.100.100.200"):
+        found = address("signed", {"url": f"https://{host}/{SECRET}", "signing": SECRET})
+        answers.append(send(found, message, service="signed"))
+        assert answers[-1].cause == "notice_wrong_host"
+    # Where a name leads is known only when a connection is made.
+    monkeypatch.setattr(notice_services, "_is_no_service", lambda host: host == "127.0.0.1")
+    found = address("signed", {"url": f"http://localhost:{web.port}/{SECRET}", "signing": SECRET})
+    answers.append(send(found, message, service="signed"))
+    assert answers[-1].cause == "notice_wrong_host" and len(web.got) == 1
+    for text in (caplog.text, *(answer.text for answer in answers)):
+        assert SECRET not in text
+
+
+def test_a_signed_webhook_that_dribbles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notice_services, "READ_S", 5.0)
+    monkeypatch.setattr(notice_services, "LONGEST_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found = address("signed", {"url": f"http://127.0.0.1:{server.getsockname()[1]}/", "signing": SECRET})
+        answer = send(found, HELLO, service="signed")
+    assert (answer.ok, answer.unsure, answer.cause) == (False, True, "notice_unreached_late")
 
 
 # Rules and the queue
@@ -1072,6 +1224,16 @@ def test_where_notices_carry_no_link_the_page_says_in_which_file_by_which_key_th
         page = site.client.get("/notices").text
         assert (f"<code>{example}</code>" in page, "hub.yaml" in page) == (is_said, is_said)
         site.store.close()
+
+
+def test_a_signed_webhook_is_added_by_the_page_and_its_secret_never_shown(site: Any, web: Web) -> None:
+    form = {"service": "signed", "name": "warehouse", "language": "en", "url": f"{web.url}/{SECRET}"}
+    wrong = site.client.post("/notices/targets", data={**form, "signing": SECRET[:9]})
+    assert wrong.status_code == 400 and "至少 16 个字符" in wrong.text and SECRET[:9] not in wrong.text
+    assert site.client.post("/notices/targets", data={**form, "signing": SECRET}).status_code == 303
+    tested = site.client.post("/notices/targets/1/test").text
+    assert "已发出" in tested and "HTTP 200" in tested and SECRET not in tested
+    assert is_signed(web.got[0], SECRET.encode()) and web.got[0].json["type"] == "test"
 
 
 def test_a_target_is_added_tested_ruled_and_removed_by_the_page(site: Any, web: Web) -> None:

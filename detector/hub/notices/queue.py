@@ -505,6 +505,8 @@ class Notices:
             row = connection.execute(select(t.failures).where(t.number == notice.target)).one_or_none()
             failures = 0 if ok or row is None else row.failures + 1
             rest_s = _rest_s(failures) if failures else 0.0
+            if answer.again_s is not None and failures:
+                rest_s = min(max(answer.again_s, 1.0), LONGEST_REST_S)
             connection.execute(
                 update(notice_targets)
                 .where(t.number == notice.target)

@@ -5,14 +5,17 @@ So a service that hangs keeps nobody but itself waiting, and never the hub. All 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError
 
-from detector.clock import Clock
+from detector.clock import Clock, iso
 from detector.config import HubConfig
 from detector.hub.background import Background
 from detector.hub.desk.overview import Overview
@@ -30,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 TIDY_EVERY_S = 3600.0
+MOST_LISTED = 200  # incidents of a summary, for programs: the newest; `changed_since` of the API tells all
 
 Send = Callable[..., Answer]
 
@@ -129,7 +133,7 @@ class NoticeSender:
                 self.notices.drop(notice, "cleared")
                 return True
             tried = True
-            answer = self.bring(target, message)
+            answer = self.bring(target, replace(message, fields={**_head(notice), **(message.fields or {})}))
             self.notices.settle(notice, answer, self._clock.now())
         except Exception:  # where this fails too, the next look puts it back
             self.notices.put_back(notice, self._clock.now(), unsure=tried)
@@ -150,7 +154,7 @@ class NoticeSender:
         """Send a test message now, and say what the service answered."""
         notice = self.notices.add_test(target, self._clock.now())
         message = notice_words.test(Phrases(target.language), target.name, public_url=self._public_url)
-        answer = self.bring(target, message)
+        answer = self.bring(target, replace(message, fields=_head(notice)))
         self.notices.settle(notice, answer, self._clock.now())
         return answer
 
@@ -161,8 +165,11 @@ class NoticeSender:
             alarm = self._alarms.alarm(alarm_number(notice.incident))
             if alarm is not None and notice_words.is_end(alarm):
                 self.notices.make_end(notice)
+            if alarm is None:
+                return None
             common = {"zone": self._zone, "public_url": self._public_url, "again": again}
-            return notice_words.alarm(alarm, say, now=self._clock.now(), **common) if alarm else None  # type: ignore[arg-type]
+            told = notice_words.alarm(alarm, say, now=self._clock.now(), **common)  # type: ignore[arg-type]
+            return replace(told, fields={"alarm": notice_words.alarm_fields(alarm)})
         ids = self.notices.summed(notice.number) if notice.what == "summary" else [notice.incident]
         standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
         if notice.what == "summary":
@@ -170,9 +177,22 @@ class NoticeSender:
         if not standing:
             return None
         common = {"zone": self._zone, "public_url": self._public_url, "again": again}
+        listed = [notice_words.fields_of(one, self._public_url) for one in standing[:MOST_LISTED]]
+        fields = {"incidents": listed, "count": len(standing)}
         if notice.what == "summary":
-            return notice_words.summary(standing, notice.severity, notice.reason, say, **common)  # type: ignore[arg-type]
+            told = notice_words.summary(standing, notice.severity, notice.reason, say, **common)  # type: ignore[arg-type]
+            return replace(told, fields=fields)
         now, one = self._clock.now(), standing[0]
         picture = self._store.snapshot(one.id) if target.picture else None
         like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
-        return notice_words.about(one, notice.severity, say, now=now, picture=picture, like=like, **common)  # type: ignore[arg-type]
+        told = notice_words.about(one, notice.severity, say, now=now, picture=picture, like=like, **common)  # type: ignore[arg-type]
+        return replace(told, fields=fields)
+
+
+def _head(notice: Notice) -> dict[str, Any]:
+    """What a notice is, for programs; its `id` is the same however often it is sent."""
+    unique = f"{notice.target}\n{notice.incident}\n{notice.severity}\n{notice.created_at}"
+    return {
+        "id": f"msg_{hashlib.sha256(unique.encode()).hexdigest()[:32]}", "type": notice.what,
+        "severity": notice.severity, "again": notice.reason == "again", "timestamp": iso(notice.created_at),
+    }  # fmt: skip

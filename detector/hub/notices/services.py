@@ -10,16 +10,19 @@ import logging
 import re
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
+from queue import Empty, SimpleQueue
 from smtplib import SMTPResponseException
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from detector.errors import LabelwatchError
+from detector.hub.notices import signed
 from detector.hub.notices.unreached import why_unreached
 from detector.machine.secrecy import redacted
 
@@ -52,23 +55,26 @@ class NoticeError(LabelwatchError):
 class Answer:
     """What a service said, with every part of its address cut out; `unsure` where it may have taken the message.
 
-    Where it said nothing, `cause` is the key of a text that says why: it could not be reached, for one.
+    Where it said nothing, `cause` is the key of a text that says why: it could not be reached, for one. `again_s` is
+    after how many seconds it asked to be tried again, where it did.
     """
 
     ok: bool
     text: str
     unsure: bool = False
     cause: str = ""
+    again_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told: plain text, and a small picture with labels blurred where there is one."""
+    """What is told: plain text, a small picture with labels blurred where there is one, and the same for programs."""
 
     title: str
     body: str
     severity: str
     picture: bytes | None = None
+    fields: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +117,20 @@ def check(found: str) -> None:
     Raises:
         NoticeError: It doesn't.
     """
-    if len(found) > LONGEST_ADDRESS or not found.isprintable() or _plugin(found) is None:
+    is_known = signed.is_one(found) or _plugin(found) is not None
+    if len(found) > LONGEST_ADDRESS or not found.isprintable() or not is_known:
         raise NoticeError("notice_wrong_address")
+    if signed.is_one(found):
+        try:
+            signed.parts(found)
+        except ValueError as error:
+            raise NoticeError("notice_wrong_signed") from error
 
 
 def send(found: str, message: Message, *, service: str = "raw") -> Answer:
     """Bring a message to an address, and say what came of it. It never raises, and gives up after `LONGEST_S`."""
     try:
-        answer = _send(found, message)
+        answer = _post(found, message) if signed.is_one(found) else _send(found, message)
     except NoticeError as error:
         answer = Answer(False, f"nothing was sent: {error}", cause=str(error))
     except Exception as error:  # noqa: BLE001  (a hundred services have as many ways to fail)
@@ -129,7 +141,7 @@ def send(found: str, message: Message, *, service: str = "raw") -> Answer:
 
 def takes_pictures(found: str) -> bool:
     """Whether the service of an address takes pictures."""
-    plugin = _plugin(found)
+    plugin = None if signed.is_one(found) else _plugin(found)
     return bool(plugin is not None and plugin.attachment_support)
 
 
@@ -137,7 +149,7 @@ def without_secrets(text: str, found: str, *, keep_host: bool = False) -> str:
     """A text with every part of an address cut out that may be a secret, as it stands there and as it is meant."""
     try:
         parsed = urlsplit(found)
-        values = [value for _, value in parse_qsl(parsed.query)]
+        values = [*(value for _, value in parse_qsl(parsed.query)), parsed.fragment]
     except ValueError:
         parsed, values = urlsplit(""), [found]
     login, _, host = parsed.netloc.rpartition("@")
@@ -203,6 +215,37 @@ def _send(found: str, message: Message) -> Answer:
     causes = ["notice_unreached_late"] if late else filter(None, map(why_unreached, errors))
     cause = next(iter(causes), "")
     return Answer(False, text or result.status.name.lower(), unsure=cause in UNSURE, cause=cause)
+
+
+def _post(found: str, message: Message) -> Answer:
+    """What came of a webhook of our own, given up after `LONGEST_S` however slowly it speaks."""
+    _load()
+    url, _ = signed.parts(found)
+    if _is_no_service(urlsplit(url).hostname or ""):
+        raise NoticeError("notice_wrong_host")
+    refused: list[str] = []
+    told: SimpleQueue[tuple[int, float | None] | Exception] = SimpleQueue()
+    fields = {"schema": 1, "id": "", "title": message.title, "text": message.body, **(message.fields or {})}
+
+    def post() -> None:
+        _refused.set(refused)  # in this thread alone
+        try:
+            told.put(signed.post(found, fields, (CONNECT_S, READ_S)))
+        except Exception as error:  # noqa: BLE001  (it is raised where it is waited for)
+            told.put(error)
+
+    threading.Thread(target=post, name="notice-webhook", daemon=True).start()
+    try:
+        came = told.get(timeout=LONGEST_S)
+    except Empty:
+        return Answer(False, "timeout", unsure=True, cause="notice_unreached_late")
+    if isinstance(came, Exception):
+        if refused:
+            raise NoticeError("notice_wrong_host") from came
+        cause = why_unreached(came)
+        return Answer(False, f"{type(came).__name__}: {came}", unsure=cause in UNSURE, cause=cause)
+    status, again_s = came
+    return Answer(200 <= status < 300, f"HTTP {status}", again_s=again_s)
 
 
 def _look_at_connection(event: str, arguments: tuple[Any, ...]) -> None:
@@ -315,6 +358,12 @@ def _webhook(fields: Mapping[str, str]) -> str:
     return f"json{'s' if scheme == 'https' else ''}://{host}{parsed.path}{f'?{query}' if query else ''}"
 
 
+def _signed(fields: Mapping[str, str]) -> str:
+    _server(fields["url"])
+    url = fields["url"] if "://" in fields["url"] else f"https://{fields['url']}"
+    return signed.address(url, fields["signing"])
+
+
 def _server(url: str) -> tuple[str, str]:
     """Scheme and host with port (and login, where given) of a web address."""
     try:
@@ -351,5 +400,6 @@ SERVICES: dict[str, Service] = {
     "telegram": Service(("token", "chat"), _telegram),
     "ntfy": Service(("server", "topic", "token?"), _ntfy, public=True),
     "webhook": Service(("url",), _webhook, public=True),
+    "signed": Service(("url", "signing"), _signed, public=True),
     "raw": Service(("url",), lambda fields: fields["url"]),
 }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from detector.clock import iso
 from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices.services import OVER, Message
 from detector.hub.storage.budget import DIGEST
 from detector.hub.storage.stored import StoredIncident
-from detector.hub.texts import Phrases, advice
+from detector.hub.texts import LANGUAGES, Phrases, advice
 from detector.hub.watch import alarm_words
 from detector.hub.watch.alarms import Alarm
 from detector.sentences import count_range, labels_exposed, sentence
@@ -127,6 +129,27 @@ def alarm(
     if public_url:
         lines.append(f"{public_url.rstrip('/')}/health")
     return Message(text, "\n".join(lines), severity)
+
+
+def fields_of(incident: StoredIncident, public_url: str | None) -> dict[str, Any]:
+    """One incident for programs, named as in the API: what happened, and where it is to be seen; no picture of it."""
+    same = ("id", "site", "edge", "camera", "zone", "kind", "severity", "score", "verdict")
+    times = {"started_at": iso(incident.started_at), "ended_at": iso(incident.ended_at)}
+    unix = {"started_at_unix": incident.started_at, "ended_at_unix": incident.ended_at}
+    counts = {"low": incident.labels_low, "best": incident.labels_best, "high": incident.labels_high}
+    page = f"/incidents/{quote(incident.id, safe='')}"
+    return {
+        **{name: getattr(incident, name) for name in same}, "camera_title": incident.title, **times, **unix,
+        "labels_exposed": counts, "page": page, "link": f"{public_url.rstrip('/')}{page}" if public_url else None,
+        "sentence": {language: sentence(incident.record, language) for language in LANGUAGES},
+    }  # fmt: skip
+
+
+def alarm_fields(found: Alarm) -> dict[str, Any]:
+    """An alarm for programs."""
+    same = ("number", "kind", "site", "edge", "camera", "severity")
+    ended_at = None if found.ended_at is None else iso(found.ended_at)
+    return {**{name: getattr(found, name) for name in same}, "began_at": iso(found.began_at), "ended_at": ended_at}
 
 
 def is_end(found: Alarm) -> bool:
