@@ -974,6 +974,15 @@ def test_letters_and_digits_can_be_turned_off_and_stay_so(scene: Scene) -> None:
     page.wait_for_selector("#last .just[data-incident=inc]")
 
 
+@pytest.mark.parametrize("viewport", [PHONE, DESK])
+def test_the_box_that_turns_letters_off_stands_beside_its_words(scene: Scene, viewport: dict[str, int]) -> None:
+    page = scene.page("review", viewport=viewport)
+    page.click("[data-help]")
+    box, words = (page.locator(name).bounding_box() for name in ("#letters", "label:has(#letters) span"))
+    assert box["width"] < 24 and box["height"] < 24
+    assert box["x"] + box["width"] <= words["x"] and words["y"] <= box["y"] <= words["y"] + words["height"]
+
+
 @pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
 def test_who_leaves_with_a_note_that_is_written_and_not_sent_is_asked(scene: Scene, path: str) -> None:
     scene.alert("inc")
