@@ -507,6 +507,27 @@ def test_a_phone_on_its_side_shows_the_whole_picture_at_once(scene: Scene, mp4: 
     assert stage["height"] <= verdicts["y"]
 
 
+@pytest.mark.parametrize("width", [360, 768, 1120, 1440])
+def test_a_long_incidents_recordings_are_scrolled_in_their_place_and_nothing_beside_stays_empty(
+    scene: Scene, mp4: bytes, width: int
+) -> None:
+    began = float(int(time.time()) - 600)
+    scene.alert("inc", started_at_unix=began)
+    for segment in range(12):
+        scene.upload("inc", segment, mp4, began + 4 * segment)
+    page = scene.page("incidents/inc", viewport={"width": width, "height": 800})
+    recordings = page.locator(".evidence")
+    assert recordings.bounding_box()["height"] < 300
+    page.locator(".evidence a").last.scroll_into_view_if_needed()
+    assert recordings.evaluate("list => list.scrollTop > 0")
+    rows: dict[float, float] = {}
+    for one in page.locator("#more > section").all():
+        place = one.bounding_box()
+        rows[place["y"]] = max(rows.get(place["y"], 0.0), place["x"] + place["width"])
+    ends = page.locator("#more").bounding_box()
+    assert set(map(round, rows.values())) == {round(ends["x"] + ends["width"])}
+
+
 @pytest.mark.parametrize(("width", "least"), [(360, 1), (768, 3), (1120, 4), (1440, 5)])
 def test_stills_stand_beside_each_other_where_there_is_room(scene: Scene, width: int, least: int) -> None:
     began = time.time() - 600
