@@ -137,7 +137,7 @@ KIND_NAMES: Mapping[str, Mapping[str, str]] = {
         "label_photography": "Labels photographed",
         "orientation_pattern": "A patch of labels facing up",
         "lingering": "Lingering",
-        "blind_corner": "Unwatched corner",
+        "blind_corner": "Blind corner",
         "tamper": "Camera trouble",
     },
 }

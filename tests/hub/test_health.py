@@ -555,6 +555,10 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
     guard = site.somebody(Role.REVIEWER, ["shanghai/cam3"])
     assert "1 of 1 cameras" in page("en", cameras, guard)
     assert "overloaded" not in page("en", {"cam3": {**slow, "behind": False}})
+    # Red is what is too little, not what it waited for; and the row of one box speaks of that one.
+    row = re.search(r"<tr class=\"good\">.*?</tr>", page("en", {"cam3": slow}), re.S)
+    assert row and re.findall(r'number bad" data-name="([^"]*)', row[0]) == ["analysed"]
+    assert re.search(r'class="of-box"><td>([^<]*)', page("en", {"cam3": slow}))[1] == "The box itself"  # type: ignore[index]
     assert "another shape" in page("en", {"cam3": {"lack": "small_differs"}})
     assert "Too few pictures" in page("en", {"cam3": {"lack": "sparse"}})
     assert "too far off" in page("en", {"cam3": {"lack": "far"}})

@@ -16,6 +16,7 @@ from detector.facts import FACTS
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import VERDICTS
 from detector.hub.texts import AREAS, EN, TEXTS, ZH, Phrases, advice, explanation
+from detector.tools import explain
 from detector.values import ActKind, IncidentKind, Severity
 from tests.hub.conftest import Site
 
@@ -47,6 +48,15 @@ def test_every_word_an_edge_may_say_has_a_text() -> None:
         assert all(f"verdict_{verdict}" in language for verdict in VERDICTS)
         for kind in IncidentKind:
             assert {f"kind_{kind.value}", f"advice_{kind.value}"} <= language.keys()
+
+
+def test_what_the_audit_log_tells_is_written_alike_and_one_thing_has_one_name() -> None:
+    assert [words for key, words in EN.items() if key.startswith("action_") and words[0].isupper()] == []
+    blind = explain.TEXTS["blind_edge_off"][1].partition(":")[0]
+    assert EN["kind_blind_corner"].lower() == blind
+    assert "Signed in" not in " ".join(EN.values()) and "faces" not in EN["player_shared"]
+    titles = [EN[key] for key in ("zones_of", "parcels_title", "walk_title")]
+    assert all(title.startswith("{camera}: ") for title in titles)
 
 
 def test_every_fact_has_a_name() -> None:

@@ -311,7 +311,7 @@ EN = {
     "password_changed": "The password was changed: log in with the new one.",
     "password_short": "The new password is too short",
     "password_wrong": "The present password is wrong",
-    "signed_in_as": "Signed in as {user}",
+    "signed_in_as": "Logged in as {user}",
     "today": "Today",
     "yesterday": "Yesterday",
     "today_within": "today",

@@ -51,7 +51,7 @@ ZH: dict[str, str] = {
 }
 
 EN: dict[str, str] = {
-    "parcels_title": "How labels lie: {camera}",
+    "parcels_title": "{camera}: how labels lie",
     "parcels_link": "How labels lie",
     "parcels_day": "How labels lay that day",
     "parcels_turned_state": "Turned label up after they came",

@@ -60,7 +60,7 @@ ZH: dict[str, str] = {
     "player_full": "全屏",
     "player_controls": "播放控制",
     "player_curve": "拍照嫌疑曲线",
-    "player_shared": "打码副本：面单和旁人的脸已模糊。看原画面需要权限，并会留下记录。",
+    "player_shared": "打码副本：面单和旁人的头部已模糊。看原画面需要权限，并会留下记录。",
     "player_no_side": "这段录像没有识别记录：没有框和曲线。",
     "player_offender": "嫌疑",
     "mask": "这里不看",
@@ -199,7 +199,7 @@ EN: dict[str, str] = {
     "player_full": "Full screen",
     "player_controls": "Player",
     "player_curve": "Belief that a photo is being taken",
-    "player_shared": "Redacted copy: labels and bystanders' faces are blurred. The original needs a right, and views "
+    "player_shared": "Redacted copy: labels and bystanders' heads are blurred. The original needs a right, and views "
     "of it are recorded.",
     "player_no_side": "Nothing was kept of what the models saw here: no boxes, no curve.",
     "player_offender": "suspect",

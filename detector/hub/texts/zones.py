@@ -148,7 +148,7 @@ EN: dict[str, str] = {
     "camera_help_edge_quiet": "The box has not been heard of for long: check whether it still runs.",
     "zones_link": "Zones ({n})",
     "zones_proposed": "{n} proposal|{n} proposals",
-    "zones_of": "Zones of {camera}",
+    "zones_of": "{camera}: zones",
     "zones_drawn": "These zones were drawn here",
     "zones_from_file": "These zones are those of the box's configuration file",
     "zones_taken": "✓ The camera works by the latest zones.",
