@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from detector import wire
 from detector.errors import WireError
+from detector.recorded.sink import Told, record
 from detector.values import Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Severity
 from tests.alerts.conftest import make_fields
 
@@ -253,6 +255,14 @@ def test_an_update_becomes_an_envelope_with_times_boxes_and_what_was_before() ->
 def test_a_new_incident_has_no_before_and_may_lack_picture_and_clips() -> None:
     made = wire.envelope(IncidentUpdate(Phase.NEW, None, incident()), site="n", edge="e", title="t", size=(10, 10))
     assert (made["before"], made["snapshot"], made["clips"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(("score", "told"), [(0.99951, 0.999), (0.9999999, 0.999), (0.9994, 0.999), (1.0, 1.0)])
+def test_only_what_is_certain_is_told_with_a_score_of_one(score: float, told: float) -> None:
+    sure = incident(score=score, acts=(Act(ActKind.PHOTO, 7, 0.0, 1.0, score, (12,)),))
+    made = wire.envelope(IncidentUpdate(Phase.NEW, None, sure), site="n", edge="e", title="t", size=(10, 10))["after"]
+    line = record(Told(sure, Path("a.mp4"), 0.0))
+    assert [made["score"], made["acts"][0]["score"], line["score"], line["acts"][0]["score"]] == [told] * 4
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

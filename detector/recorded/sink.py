@@ -16,6 +16,7 @@ from detector.machine.whole_files import write_whole
 from detector.media.sides import SUFFIX
 from detector.sentences import sentences
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
+from detector.wire.payloads import told_score
 
 FILES_OF_A_CLIP = 150  # at most that one clip is cut from: ten minutes of files of 4 s
 
@@ -161,7 +162,7 @@ def record(told: Told) -> dict[str, Any]:
         "findings": [kind.value for kind in incident.findings],
         "severity": incident.severity.value,
         "sentence": sentences(incident),
-        "score": round(incident.score, 3),
+        "score": told_score(incident.score),
         "zone": incident.zone,
         **({"spot": incident.spot} if incident.spot else {}),
         "started_at": iso(incident.started_at),
@@ -188,6 +189,6 @@ def _act(act: Act, start: float) -> dict[str, Any]:
         "start_offset_s": round(act.started_at - start, 3),
         "end_offset_s": round(act.ended_at - start, 3),
         "track": act.track,
-        "score": round(act.score, 3),
+        "score": told_score(act.score),
         "parcels": list(act.parcels),
     }

@@ -13,7 +13,7 @@ from detector.clock import iso
 from detector.errors import WireError
 from detector.sentences import sentences
 from detector.values import Act, Incident, IncidentUpdate, Phase
-from detector.wire.payloads import SCHEMA, FieldTypes, decode, require
+from detector.wire.payloads import SCHEMA, FieldTypes, decode, require, told_score
 from detector.wire.topics import check_owner
 
 ALERT_FIELDS: FieldTypes = {
@@ -44,7 +44,7 @@ def incident_record(incident: Incident, site: str, edge: str, title: str, size: 
         "findings": [kind.value for kind in incident.findings],
         "severity": incident.severity.value,
         "sentence": sentences(incident),
-        "score": round(incident.score, 3),
+        "score": told_score(incident.score),
         "zone": incident.zone,
         **({"spot": incident.spot} if incident.spot else {}),
         "started_at": iso(incident.started_at),
@@ -75,7 +75,7 @@ def act_record(act: Act) -> dict[str, Any]:
         "ended_at": iso(act.ended_at),
         "started_at_unix": round(act.started_at, 3),
         "ended_at_unix": round(act.ended_at, 3),
-        "score": round(act.score, 3),
+        "score": told_score(act.score),
         "parcels": list(act.parcels),
     }
 

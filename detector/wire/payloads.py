@@ -35,6 +35,11 @@ def decode(payload: bytes) -> dict[str, Any]:
     return fields
 
 
+def told_score(score: float) -> float:
+    """A score to three digits; only what is certain is told as 1."""
+    return round(score, 3) if score >= 1 else min(round(score, 3), 0.999)
+
+
 def _no_number(word: str) -> float:
     """What Python takes for a number, and JSON doesn't have: NaN and Infinity, which `encode` could not write again."""
     raise ValueError(f"{word} is no number")
