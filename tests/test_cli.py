@@ -168,7 +168,7 @@ def test_a_code_that_nobody_is_there_to_type_is_told_to_be_missing(
     (tmp_path / "edge.yaml").write_text(CONFIG)
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert main(["join", "http://127.0.0.1:9", "--config", str(tmp_path / "edge.yaml")]) == 2
-    assert capsys.readouterr().err.startswith("labelwatch: labelwatch join: CODE: is missing")
+    assert capsys.readouterr().err.startswith("labelwatch: join: CODE: is missing")
 
 
 @pytest.mark.parametrize("arguments", [["check", "--schema"], ["check", "gone.yaml"]], ids=["much", "little"])

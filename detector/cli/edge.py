@@ -78,7 +78,7 @@ def run_join(options: argparse.Namespace) -> int:
         code = options.code or input("code: ")
     except EOFError as error:  # in a script, say
         hint = "as the hub's page shows it, e.g. 7K2M-9QXDH-4TFT"
-        raise ConfigError([Problem("labelwatch join", "CODE", "is missing, and nobody can be asked", hint)]) from error
+        raise ConfigError([Problem("join", "CODE", "is missing, and nobody can be asked", hint)]) from error
     joined = join(options.hub_url, code, config, clock, ca_file=options.ca, new_key=options.new_key)
     print("\n".join(joined.lines(options.config, config, options.hub_url)), flush=True)
     try_broker(config, joined.broker, clock)

@@ -117,7 +117,7 @@ def run_certs(options: argparse.Namespace) -> int:
         from detector.credentials.cluster import make_cluster_certificate
 
         if options.host or options.edge or options.revoke:
-            raise ConfigError([Problem("labelwatch certs", "--cluster", "goes with a folder alone", "see --help")])
+            raise ConfigError([Problem("certs", "--cluster", "goes with a folder alone", "see --help")])
         print("\n".join(make_cluster_certificate(options.folder, time.time(), options.renew_days).lines(language)))
         return FINE
     if options.revoke:

@@ -103,7 +103,7 @@ def run_replay(options: argparse.Namespace) -> int:
         check_ready(config)
     if not options.paths:
         if not options.publish:
-            raise ConfigError([Problem("labelwatch replay", "PATH", "is missing: there is nothing to be replayed")])
+            raise ConfigError([Problem("replay", "PATH", "is missing: there is nothing to be replayed")])
         return _publish(options, config, {})
     start = time_of("--start", options.start, ZoneInfo(options.timezone or config.timezone))
     pattern = Pattern(options.pattern) if options.pattern else None
@@ -247,13 +247,13 @@ def _cluster(options: argparse.Namespace) -> DaskCrew | None:
         given = [name for name in ("tls_ca", "tls_cert", "tls_key", "trust_network") if getattr(options, name)]
         if given:
             name = f"--{given[0].replace('_', '-')}"
-            raise ConfigError([Problem("labelwatch replay", name, "belongs to --scheduler, which isn't given")])
+            raise ConfigError([Problem("replay", name, "belongs to --scheduler, which isn't given")])
         return None
     from detector.recorded.cluster import Access
     from detector.recorded.dask_crew import DaskCrew
 
     if options.jobs > 1:
-        raise ConfigError([Problem("labelwatch replay", "--jobs", "is of this machine; a cluster has its workers")])
+        raise ConfigError([Problem("replay", "--jobs", "is of this machine; a cluster has its workers")])
     return DaskCrew(Access(options.scheduler, options.tls_ca, options.tls_cert, options.tls_key, options.trust_network))
 
 

@@ -90,7 +90,7 @@ def run_doctor(options: argparse.Namespace) -> int:
         return _doctor_camera(options)
     of_camera = ("config", "height", "tilt", "fov", "focal", "sensor", "language")
     if given := [name for name in of_camera if getattr(options, name) is not None]:
-        raise ConfigError([Problem("labelwatch doctor", f"--{given[0]}", "belongs to --camera, which isn't given")])
+        raise ConfigError([Problem("doctor", f"--{given[0]}", "belongs to --camera, which isn't given")])
     findings = []
     for finding in examine(options.data):
         findings.append(finding)

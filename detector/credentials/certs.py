@@ -332,7 +332,7 @@ def _first_host(names: Sequence[x509.GeneralName]) -> str:
 
 
 def _wrong(what: str, text: str, reason: str) -> ConfigError:
-    return ConfigError([Problem("labelwatch certs", what, f"{text!r} {reason}" if text else reason, "see --help")])
+    return ConfigError([Problem("certs", what, f"{text!r} {reason}" if text else reason, "see --help")])
 
 
 # ---- files

@@ -154,4 +154,4 @@ def _reason(error: BaseException) -> str:
 
 
 def _wrong(option: str, reason: str) -> ConfigError:
-    return ConfigError([Problem("labelwatch replay", option, reason, "see --help")])
+    return ConfigError([Problem("replay", option, reason, "see --help")])
