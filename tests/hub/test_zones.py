@@ -58,6 +58,9 @@ def layout(key: Ed25519PrivateKey, zones: list[dict[str, Any]], camera: str = "c
     return wire.layout_payload(TOPICS, {camera: {**said, **more}}, version=0, at=NOON, key=key)
 
 
+TOLD_IN = {"in-bulk": "bulk", "nowhere": None, "redrawn": "a zone of before"}  # incidents and their zones
+
+
 class Stage:
     """A hub that an edge has told of two cameras."""
 
@@ -230,6 +233,21 @@ def test_an_edge_whose_key_isn_t_known_is_not_believed(stage: Stage, picture: by
     payload = wire.picture_payload(topics, "cam3", picture, large=False, taken_at=NOON, key=stage.site.key)
     with pytest.raises(WireError, match="not joined"):
         stage.views.picture(topics.picture, payload, NOON)
+
+
+def test_the_page_of_an_incident_shows_where_its_zone_lies(stage: Stage, picture: bytes, envelope: Any) -> None:
+    told = [envelope(n, incident=name, zone=zone) for n, (name, zone) in enumerate(TOLD_IN.items(), 1)]
+    stage.site.store.add_alerts(told, NOON)
+
+    def maps(incident: str) -> str:
+        page = stage.site.client.get(f"/incidents/{incident}").text
+        return page.partition('data-part="map"')[2].partition("</section>")[0]
+
+    assert maps("in-bulk") == ""  # no picture has come yet
+    stage.picture(picture)
+    assert maps("in-bulk").count("<polygon") == 1 and f'href="{PAGE}"' in maps("in-bulk")
+    assert "bulk" in maps("in-bulk") and f"{PAGE.removesuffix('zones')}picture" in maps("in-bulk")
+    assert [maps(name) for name in ("nowhere", "redrawn")] == ["", ""]
 
 
 def test_a_layout_is_believed_by_its_signature(stage: Stage) -> None:

@@ -14,6 +14,8 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from detector.hub.desk.charts import evidence, marks, timeline
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
+from detector.hub.edges.pictures import Glimpse
+from detector.hub.pages.cameras import drawable, path_of, too_far
 from detector.hub.pages.feed import cards_of
 from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
@@ -42,6 +44,16 @@ class Deed:
     reason: str = ""
     text: str = ""
     withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneMap:
+    """Where a zone lies in its camera's picture, as it is drawn now; `path` is where the camera's pages begin."""
+
+    picture: Glimpse
+    zones: list[dict[str, Any]]
+    too_far: float | None
+    path: str
 
 
 @router.get("/incidents/{incident_id}")
@@ -236,12 +248,22 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200, side
         status,
         **item,
         marks=marks(on_film),
+        zone_map=_zone_map(view, on_film),
         stills=[(number, _taken_at(on_film, sent_at)) for number, sent_at in view.parts.reviews.stills(on_film.id)],
         trail=_trail(view, incident),
         newer=view.store.newer(incident.cursor, wanted=lane),
         older=older[0] if older else None,
         last_change=last_change,
     )
+
+
+def _zone_map(view: View, incident: StoredIncident) -> ZoneMap | None:
+    """Where its zone lies; `None` without a picture of its camera, or where no zone bears that name any more."""
+    place = (incident.site, incident.edge, incident.camera)
+    said = view.parts.zones.layouts(view.scope).get(place, {})
+    zones = [zone for zone in drawable(said.get("zones")) if zone["name"] == incident.zone]
+    picture = view.parts.pictures.glimpses(view.scope).get(place) if zones else None
+    return ZoneMap(picture, zones, too_far(said), path_of(place)) if picture else None
 
 
 def _taken_at(incident: StoredIncident, sent_at: float) -> float:
