@@ -249,6 +249,23 @@ def test_what_is_short_is_still_large_enough_to_press(scene: Scene, mp4: bytes) 
         assert boxes and all(min(box["width"], box["height"]) >= 24 for box in boxes), path
 
 
+def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    told_with_acts(scene, mp4)
+    scene.alert("other", camera="cam4", camera_title="Old Gate")
+    inside = scene.hub.store.incidents(["inc"])
+    scene.hub._parts.cases.make("night", inside, user="owner", at=time.time())
+    scene.hub.store.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "age_s": 1.0}]}, time.time())
+    page = scene.page("incidents/inc", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page.wait_for_selector(".elsewhere a")
+    for path, links in (
+        ("", ".watching a, .brand"), ("incidents/inc", ".evidence a, .elsewhere a"), ("audit", ".log a"),
+        ("people/owner", ".up a"), ("cases/1", ".case .title a"), ("cameras/shanghai/box1/cam3/zones", ".zones-head a"),
+    ):  # fmt: skip
+        page.goto(scene.hub.url + path)
+        heights = [link.bounding_box()["height"] for link in page.locator(links).all()]
+        assert heights and min(heights) >= 40, path
+
+
 def told_with_acts(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     """An incident with an act of each look, and a clip."""
     began = time.time() - 60
