@@ -162,6 +162,18 @@ def test_on_a_phone_long_names_make_no_page_wider_than_it(browser: Any, tmp_path
     shown.close()
 
 
+def test_a_phone_shows_every_column_of_what_each_person_photographed(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+    told = summary(cameras=[GATE | {"title": "东区 3 号机"}])
+    page(tmp_path, told, [incident(NOON, (103, 121, 180))])
+    shown = browser.new_page(viewport=PHONE)
+    shown.goto((tmp_path / "report.html").as_uri())
+    for language in ("zh", "en"):
+        shown.evaluate(f"document.getElementById('{language}').checked = true")
+        wider = "[...document.querySelectorAll('.scroll')].map((e) => e.scrollWidth - e.clientWidth)"
+        assert max(shown.evaluate(wider)) == 0, language
+    shown.close()
+
+
 @pytest.mark.parametrize("width", [360, 1120])
 def test_who_set_larger_letters_has_them_in_the_report_and_loses_nothing(
     browser: Any,  # noqa: F811
