@@ -369,6 +369,12 @@ def test_what_the_hub_says_holds_on_its_own_topic_only(
             wire.check_to_edge(other, said, PUBLIC)
 
 
+def test_what_the_hub_says_tells_when_in_both_ways() -> None:
+    topic = wire.Topics("north", "box-1").ack
+    said = wire.decode(wire.to_edge(topic, wire.ack_payload(["a"]), KEY, 1793525173.25))
+    assert (said["at"], said["at_unix"]) == ("2026-11-01T09:26:13.250Z", 1793525173.25)
+
+
 @pytest.mark.parametrize("topic", ["labelwatch/north/box-1/alerts", "labelwatch/north/cmd/x", "x/north/box-1/ack", ""])
 def test_the_hub_says_nothing_on_another_topic(topic: str) -> None:
     with pytest.raises(WireError):

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from detector.census import Census
+from detector.clock import iso
 from detector.errors import WireError
 from detector.wire.payloads import SCHEMA, decode, encode, require
 from detector.wire.signatures import signed
@@ -22,7 +23,10 @@ def census_payload(topics: Topics, census: Census, key: Ed25519PrivateKey) -> by
     Raises:
         WireError: It is too large.
     """
-    fields = {"schema": SCHEMA, "site": topics.site, "edge": topics.edge, **census.model_dump(mode="json")}
+    whose = {"schema": SCHEMA, "site": topics.site, "edge": topics.edge}
+    # `at` of a census is Unix seconds, which it stays; that of all else on the wire is ISO 8601.
+    when = {"counted_at": iso(census.at), "counted_at_unix": round(census.at, 3)}
+    fields = {**whose, **when, **census.model_dump(mode="json")}
     payload = encode(signed(fields, key))
     if len(payload) > LARGEST_CENSUS:
         raise WireError(f"census: {len(payload)} bytes are too many")

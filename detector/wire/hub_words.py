@@ -7,6 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from detector.clock import iso
 from detector.errors import WireError
 from detector.wire.payloads import decode, encode
 from detector.wire.signatures import public_key_text, signed, verify
@@ -20,14 +21,14 @@ def to_edge(topic: str, payload: bytes, key: Ed25519PrivateKey, at: float) -> by
         topic: Where it will be said: `ack` or below `cmd/` of an edge.
         payload: The hub's, such as `ack_payload` and `command_payload` make.
         key: The hub's.
-        at: Unix seconds now; becomes `at_unix` where the payload has none.
+        at: Unix seconds now; becomes `at` and `at_unix` where the payload has none.
 
     Raises:
         WireError: It is no topic to an edge, or no payload of ours.
     """
     to, what = _address(topic)
-    fields = {"at_unix": round(at, 3), **decode(payload), "to": to, "what": what, "key": public_key_text(key)}
-    return encode(signed(fields, key))
+    own = {"to": to, "what": what, "key": public_key_text(key)}
+    return encode(signed({"at": iso(at), "at_unix": round(at, 3), **decode(payload), **own}, key))
 
 
 def check_to_edge(topic: str, fields: Mapping[str, Any], public_key: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from detector import wire
 from detector.census import MOST_ZONES, Census, Slot, Turn, ZoneCensus
+from detector.clock import iso
 from detector.errors import WireError
 from detector.hub.desk.census_chart import day_chart, shown_span
 from detector.hub.edges.census import AHEAD_S, KEPT_S, Censuses, Minute
@@ -133,6 +134,7 @@ def test_a_census_survives_its_journey(told: list[ZoneCensus], at: float) -> Non
     fields, came = wire.decode_census(TOPICS.census, wire.census_payload(TOPICS, sent, KEY))
     wire.verify(fields, wire.public_key_text(KEY))
     assert came == sent
+    assert (fields["counted_at"], fields["counted_at_unix"]) == (iso(at), round(at, 3))
 
 
 @given(st.binary(max_size=200))
