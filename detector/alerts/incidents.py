@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from functools import reduce
 from itertools import chain
-from math import inf, isfinite
+from math import ceil, inf, isfinite
 from typing import Any
 
 from detector.alerts.severity import GRAVITY, severity
@@ -207,7 +207,8 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
 
     A rule tells a finding from its beginning every time. Of a finding that outlives its incident, the next one has
     only what came after, and so an id of its own and no photo counted twice. Unless it is in doubt it matters no less:
-    who was told of dozens of photos is not told of one more as of less.
+    who was told of dozens of photos is not told of one more as of less. What may have gone unseen beside the photos of
+    the whole is shared out among them.
     """
     if not signal.acts:
         return _gone_on(signal, ended)
@@ -224,6 +225,9 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     facts = {**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)}
     if "photos" in facts:
         facts["photos"] = min(count(facts, "photos"), _photos(acts))
+    share = len(acts) / len(signal.acts)
+    if "untold" in facts:
+        facts["untold"] = ceil(share * count(facts, "untold"))
     severest = max(signal.severity, ended.severity, key=lambda severity: severity.rank)
     return replace(
         signal,
@@ -231,7 +235,9 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
         started_at=min(act.started_at for act in acts),
         tracks=tuple(sorted({act.track for act in acts})),
         acts=acts,
-        labels_exposed=CountRange(max(0, exposed.low - earlier), own, max(own, exposed.high - earlier)),
+        labels_exposed=CountRange(
+            max(0, exposed.low - earlier), own, own + ceil(share * (exposed.high - exposed.best))
+        ),
         facts=facts,
     )
 

@@ -145,6 +145,17 @@ def test_a_sweep_longer_than_longest_s_becomes_incidents_of_their_own() -> None:
     assert sum(e.facts["photos"] for e in ends) == 90
 
 
+def test_what_may_have_gone_unseen_in_a_long_sweep_is_told_once_not_in_every_incident_of_it() -> None:
+    signals = []
+    for told in sweep_of_half_an_hour():
+        n = len(told.acts)
+        exposed = CountRange(n, n, 3 * n)
+        signals.append(replace(told, labels_exposed=exposed, facts={**told.facts, "untold": 2 * n}))
+    ends = [u.after for u in lived(signals, 2000) if u.phase is Phase.END]
+    assert [end.labels_exposed.high for end in ends] == [3 * len(end.acts) for end in ends]
+    assert [end.facts["untold"] for end in ends] == [2 * len(end.acts) for end in ends]
+
+
 @pytest.mark.parametrize(("doubtful", "begins"), [(False, Severity.CRITICAL), (True, Severity.INFO)])
 def test_what_carries_on_a_long_sweep_matters_no_less_unless_it_is_in_doubt(doubtful: bool, begins: Severity) -> None:
     first, *later = sweep_of_half_an_hour()
