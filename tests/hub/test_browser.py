@@ -1364,6 +1364,17 @@ def test_alerts_of_other_days_make_the_queue_of_a_phone_no_higher(scene: Scene, 
     assert page.locator("#queue").bounding_box()["height"] == before
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_queue_tells_when_beside_what_however_long_the_kind_is_called(scene: Scene, language: str) -> None:
+    none = {"low": 0, "best": 0, "high": 0}
+    scene.alert("patch", kind="orientation_pattern", acts=[], labels_exposed=none)
+    page = scene.page("review")
+    page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+    page.reload()
+    kind, time_of = (page.locator(f"#queue .also > {part}").bounding_box() for part in ("span:first-child", "time"))
+    assert time_of["y"] == kind["y"] and time_of["x"] >= kind["x"] + kind["width"]
+
+
 @pytest.mark.parametrize("width", [320, 480, 1024, 1200, 1440])
 def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None:
     scene.alert("inc")
