@@ -1365,6 +1365,18 @@ def test_alerts_of_other_days_make_the_queue_of_a_phone_no_higher(scene: Scene, 
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [1120, 1440])
+def test_health_shows_every_figure_of_a_camera_on_a_small_laptop(scene: Scene, width: int, language: str) -> None:
+    told = {"camera": "cam3", "title": "东区 3 号机", "age_s": 19.0, "fps": 6.0, "wait_s": 0.12, "dropped": 10_575}
+    cameras = [{**told, "analysed_fps": 4.8, "passed_over_fps": 0.5, "decode_errors": 0, "reconnects": 3, "crashes": 0}]
+    scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    page = scene.page("health", viewport={"width": width, "height": 800})
+    page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+    page.reload()
+    assert page.locator(".scroll").evaluate("box => box.scrollWidth - box.clientWidth") == 0
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_queue_tells_when_beside_what_however_long_the_kind_is_called(scene: Scene, language: str) -> None:
     none = {"low": 0, "best": 0, "high": 0}
     scene.alert("patch", kind="orientation_pattern", acts=[], labels_exposed=none)
