@@ -59,6 +59,15 @@ def test_what_the_audit_log_tells_is_written_alike_and_one_thing_has_one_name() 
     assert all(title.startswith("{camera}: ") for title in titles)
 
 
+def test_the_help_lists_every_letter_that_does_something() -> None:
+    folder = Path(detector.hub.__file__).parent
+    acting = (folder / "static" / "review.js").read_text().partition("const keys = {")[2].partition("\n};")[0]
+    letters = re.findall(r"^  ([a-z]): ", acting, re.MULTILINE)
+    listed = (folder / "templates" / "help.html").read_text().partition("for keys, words in (")[2].partition("%}")[0]
+    shown = {key.lower() for keys in re.findall(r'\("([^"]+)", ', listed) for key in keys.split()}
+    assert letters and [letter for letter in letters if letter not in shown] == []
+
+
 def test_every_fact_has_a_name() -> None:
     assert [(name, fact) for name, texts in TEXTS.items() for fact in FACTS if f"fact_{fact}" not in texts] == []
 
