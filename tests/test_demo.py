@@ -136,26 +136,22 @@ def test_a_walk_test_is_filmed_by_the_edge_and_looked_at_on_the_hubs_page(
         assert clip.headers["content-type"] == "video/mp4" and clip.content[4:8] == b"ftyp"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_stops_everything_cleanly(
-    demo: Callable[..., subprocess.Popen[str]], tmp_path: Path, how: signal.Signals
+@pytest.mark.parametrize(
+    ("how", "started_by"),
+    [
+        (signal.SIGTERM, ()),
+        (signal.SIGINT, ("sh", "-c", 'trap "" INT; exec "$@"', "sh")),  # deaf to it, as shells start the background
+    ],
+    ids=["SIGTERM", "Ctrl-C"],
+)
+def test_told_to_stop_it_stops_everything_cleanly(
+    demo: Callable[..., subprocess.Popen[str]], tmp_path: Path, how: signal.Signals, started_by: tuple[str, ...]
 ) -> None:
-    process, page = stay(demo, tmp_path)
+    process, page = stay(demo, tmp_path, *started_by)
     process.send_signal(how)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
-    assert is_gone(page)
-
-
-def test_ctrl_c_stops_one_that_was_started_deaf_to_it(
-    demo: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    # As shells start what runs in the background.
-    process, page = stay(demo, tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh")
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
     assert is_gone(page)
 
 
