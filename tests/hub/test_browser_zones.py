@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from detector import worker
-from detector.config import Broker, Camera, EdgeConfig, HubConfig, Mounting, Zone
+from detector.config import Analysis, Broker, Camera, EdgeConfig, HubConfig, Mounting, Zone
 from detector.hub.edges.zones import Zones
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import make_hub
@@ -41,8 +41,9 @@ class Live:
             zones=[BULK], mounting=Mounting(height_m=3.2, tilt_deg=24, fov_deg=62),
         )  # fmt: skip
         self.config = EdgeConfig(
-            site="shanghai", edge="box1", data_dir=folder / "edge", broker=broker, cameras=[camera]
-        )
+            site="shanghai", edge="box1", data_dir=folder / "edge", broker=broker, cameras=[camera],
+            analysis=Analysis(fps=2, frame_side=160, zooms=0),  # what is seen in the pictures plays no part
+        )  # fmt: skip
         self._stop = threading.Event()
         self._edge = threading.Thread(target=worker.run, args=(self.config,), kwargs={"stop": self._stop})
         self._edge.start()
@@ -62,6 +63,7 @@ class Live:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         headers = {"Sec-Fetch-Site": "same-origin"}
         page.request.post(f"{self.hub.url}login", form=self.hub.first_login, headers=headers, max_redirects=0)
+        assert soon(lambda: self.in_force, 60)
         assert soon(lambda: page.request.get(f"{self.hub.url}cameras/shanghai/box1/cam3/picture?large=1").ok, 60)
         page.goto(self.hub.url + PAGE)
         page.wait_for_selector(".over.live")
