@@ -140,6 +140,7 @@ def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Iterator[H
     database = (tmp_path / "hub.sqlite").read_bytes()
     monkeypatch.setattr("detector.hub.storage.database.migrate", lambda _, **__: None)
     with memory_folder() as folder:
+        Hub(folder / "undisturbed", database).live(lambda *_: None)  # statements are compiled here, for all children
         yield (Hub(folder / str(n), database) for n in itertools.count())
 
 
