@@ -754,9 +754,9 @@ def test_what_is_pressed_twice_is_done_once(scene: Scene) -> None:
     assert held_back == [False, True]
 
 
-def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes) -> None:
+def test_a_guard_judges_one_incident_after_another_by_keyboard_alone(scene: Scene, mp4: bytes) -> None:
     started_at = float(int(time.time()) - 6000)
-    for n in range(11):
+    for n in range(7):
         at = started_at - 60 * n
         scene.alert(f"i{n}", started_at_unix=at, acts=[make_act(at + 2, length_s=1.0)], camera_title=f"Gate {n}")
         scene.upload(f"i{n}", 0, mp4, at)
@@ -771,26 +771,26 @@ def test_a_guard_judges_ten_incidents_by_keyboard_alone(scene: Scene, mp4: bytes
     page.keyboard.press("k")
     page.get_by_role("button", name="播放", exact=True).wait_for()
     page.keyboard.press("k")
-    for n in range(10):
+    for n in range(6):
         page.wait_for_selector(f".item[data-incident=i{n}]")
         until(page, "document.querySelector('.item video').readyState >= 2")
         page.keyboard.press("1234"[n % 4])
-    page.wait_for_selector(".item[data-incident=i10]")
+    page.wait_for_selector(".item[data-incident=i6]")
     until(page, "document.getElementById('left').textContent.startsWith('还剩 1 条')")
-    page.wait_for_selector("#last .just[data-incident=i9]")
+    page.wait_for_selector("#last .just[data-incident=i5]")
     aloud = " ".join(page.text_content("#last").split())  # the live region
-    assert "Gate 9" in aloud.partition("下一条：")[0] and "Gate 10" in aloud.partition("下一条：")[2]
+    assert "Gate 5" in aloud.partition("下一条：")[0] and "Gate 6" in aloud.partition("下一条：")[2]
     page.keyboard.press("w")
     page.wait_for_selector("#last [aria-pressed=true]")
-    verdicts = [scene.hub.store.verdicts(f"i{n}")[0] for n in range(10)]
-    assert [v.verdict for v in verdicts] == [VERDICTS[n % 4] for n in range(10)]
-    assert verdicts[9].reason == REASONS["authorised"][1]
+    verdicts = [scene.hub.store.verdicts(f"i{n}")[0] for n in range(6)]
+    assert [v.verdict for v in verdicts] == [VERDICTS[n % 4] for n in range(6)]
+    assert verdicts[5].reason == REASONS["authorised"][1]
     page.keyboard.press("u")
-    page.wait_for_selector(".item[data-incident=i9]")
+    page.wait_for_selector(".item[data-incident=i5]")
     until(page, "document.getElementById('left').textContent.startsWith('还剩 2 条')")
-    assert scene.hub.store.incident("i9").verdict is None
+    assert scene.hub.store.incident("i5").verdict is None
     page.keyboard.press("3")
-    page.wait_for_selector(".item[data-incident=i10]")
+    page.wait_for_selector(".item[data-incident=i6]")
     page.keyboard.press("4")
     page.wait_for_selector("#empty:visible")
     until(page, "document.getElementById('left').textContent.startsWith('还剩 0 条')")
@@ -1334,7 +1334,7 @@ def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scen
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
         for path in paths:
             page.goto(scene.hub.url + path)
-            for width in (320, 360, 768, 1440):
+            for width in (320, 768, 1440):
                 page.set_viewport_size({"width": width, "height": 800})
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, (language, path)
                 assert page.evaluate(TOO_SMALL) == [], (language, path, width)
