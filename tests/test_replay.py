@@ -76,6 +76,12 @@ def config_file(tmp_path: Path) -> Path:
     return configured(tmp_path)
 
 
+@pytest.fixture
+def coarse(tmp_path: Path) -> Path:
+    """One of a file, with two cameras, that looks coarsely."""
+    return write_config(tmp_path)
+
+
 def lines_of(out: Path) -> list[dict[str, Any]]:
     """Incidents as written."""
     return [json.loads(line) for line in (out / "incidents.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -304,10 +310,10 @@ def test_gaps_and_overlaps_between_files_are_told(glancing: EdgeConfig, tmp_path
 
 
 def test_a_file_that_only_its_date_tells_of_is_named_as_such(
-    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    coarse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip = make_video(tmp_path / "nvr" / "20261105" / "091500.mp4", seconds=2)
-    command = ["replay", str(clip.parent), "--config", str(config_file), "--out", str(tmp_path / "out")]
+    command = ["replay", str(clip.parent), "--config", str(coarse), "--out", str(tmp_path / "out")]
     assert main(command) == 0
     assert "one file, such as" in (said := capsys.readouterr().err) and "--pattern" in said
     assert main([*command, "--pattern", "%Y%m%d/%H%M%S"]) == 0
@@ -353,12 +359,12 @@ def test_hours_that_cant_be_read_are_counted_by_the_name_where_the_file_says_not
 
 
 def test_cameras_that_are_not_in_the_configuration_are_named(
-    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    coarse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seconds, name in enumerate(("gate", "NVR_ch7"), 2):
         make_video(tmp_path / "nvr" / f"{name}_20261105_091500.mp4", seconds=seconds)
     out = tmp_path / "out"
-    assert main(["replay", str(tmp_path / "nvr"), "--config", str(config_file), "--out", str(out)]) == 0
+    assert main(["replay", str(tmp_path / "nvr"), "--config", str(coarse), "--out", str(out)]) == 0
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "not in " in line]
     assert "NVR_ch7" in told and "gate" not in told.partition("edge.yaml")[2] and "`recordings`" in told
     cameras = json.loads((out / "summary.json").read_bytes())["cameras"]
@@ -559,7 +565,7 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
 
 
 def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done(
-    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    coarse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out = tmp_path / "footage", tmp_path / "out"
     (folder / "locked").mkdir(parents=True)
@@ -582,7 +588,7 @@ def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done
 
     monkeypatch.setattr(os, "scandir", scan)
     monkeypatch.setattr(Path, "stat", look)
-    assert main(["replay", str(folder), "--config", str(config_file), "--out", str(out)]) == 1
+    assert main(["replay", str(folder), "--config", str(coarse), "--out", str(out)]) == 1
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert [item["why"] for item in summary["unreadable"]] == [
         f"{folder}/gate_20261101_0927.mkv: reading it is not permitted",
@@ -596,11 +602,11 @@ def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done
 
 
 def test_files_that_by_their_names_are_no_videos_are_counted_by_kind(
-    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    coarse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out = tmp_path / "footage", tmp_path / "out"
     make_video(folder / "gate_20261101_0926.mkv", seconds=2, fps=5)
-    command = ["replay", str(folder), "--config", str(config_file), "--out", str(out)]
+    command = ["replay", str(folder), "--config", str(coarse), "--out", str(out)]
     assert main(command) == 0
     assert "not looked at" not in capsys.readouterr().err
     for name in ("gate_20261101_0927.mp4.part", "a.jpg", "b.jpg", "index"):
