@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -528,15 +529,16 @@ def test_a_long_incidents_recordings_are_scrolled_in_their_place_and_nothing_bes
     assert set(map(round, rows.values())) == {round(ends["x"] + ends["width"])}
 
 
-@pytest.mark.parametrize(("width", "least"), [(360, 1), (768, 3), (1120, 4), (1440, 5)])
-def test_stills_stand_beside_each_other_where_there_is_room(scene: Scene, width: int, least: int) -> None:
+def test_stills_stand_beside_each_other_where_there_is_room(scene: Scene) -> None:
     began = time.time() - 600
     for n in range(6):
         scene.alert("inc", phase="update" if n else "new", started_at_unix=began, sent_at_unix=began + n)
-    page = scene.page("incidents/inc", viewport={"width": width, "height": 800})
-    places = [one.bounding_box() for one in page.locator(".stills figure").all()]
-    assert len(places) == 6 and sum(place["y"] == places[0]["y"] for place in places) >= least
-    assert places[0]["width"] >= 180 and page.evaluate("document.documentElement.scrollWidth") == width
+    page = scene.page("incidents/inc")
+    for width, least in ((360, 1), (768, 3), (1120, 4), (1440, 5)):
+        page.set_viewport_size({"width": width, "height": 800})
+        places = [one.bounding_box() for one in page.locator(".stills figure").all()]
+        assert len(places) == 6 and sum(place["y"] == places[0]["y"] for place in places) >= least, width
+        assert places[0]["width"] >= 180 and page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_a_verdict_lasts_and_can_be_undone(scene: Scene) -> None:
@@ -648,13 +650,14 @@ def test_what_is_folded_in_or_out_stays_so_on_a_page_that_keeps_itself_fresh(sce
     assert page.get_attribute(".lie-events", "open") is None
 
 
-@pytest.mark.parametrize("width", [360, 1120])
-def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene, width: int) -> None:
+def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene) -> None:
     names = ["North-East High-Value Aisle, Camera 12 (mezzanine)", "东区 3 号机（高价值区域靠近装卸平台）", "n" * 60]
     for n, name in enumerate(names):
         scene.alert(f"inc{n}", site=f"site{n}", camera_title=name, zone="bulk-storage-near-the-north-door")
-    page = scene.page("", viewport={"width": width, "height": 800})
-    for path, shown in (("", ".card h3"), ("day", ".rowname > span"), ("review", "#queue .line b:first-of-type")):
+    page = scene.page()
+    places = (("", ".card h3"), ("day", ".rowname > span"), ("review", "#queue .line b:first-of-type"))
+    for width, (path, shown) in product((360, 1120), places):
+        page.set_viewport_size({"width": width, "height": 800})
         page.goto(scene.hub.url + path)
         page.wait_for_selector(shown)
         assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -664,8 +667,10 @@ def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene, 
         assert all(any(name in text for text, _ in cut) for name in names), path
         assert not [text for text, is_cut in cut if is_cut], path
     page.goto(scene.hub.url + "day")
-    columns = page.locator(".rowname").all()
-    assert all(one.bounding_box()["width"] <= 200 for one in columns)  # a name makes no column as long as itself
+    for width in (360, 1120):
+        page.set_viewport_size({"width": width, "height": 800})
+        columns = page.locator(".rowname").all()
+        assert all(one.bounding_box()["width"] <= 200 for one in columns)  # a name makes no column as long as itself
 
 
 @pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
@@ -1300,17 +1305,16 @@ def test_a_page_left_open_stays_light_and_nothing_is_lost(scene: Scene) -> None:
     assert page.locator(".card").count() == before + min(20, oldest)
 
 
-@pytest.mark.parametrize("width", [360, 768, 960, 961, 1200])
-def test_a_whole_day_is_on_the_screen_without_scrolling_sideways(scene: Scene, width: int) -> None:
+def test_a_whole_day_is_on_the_screen_without_scrolling_sideways(scene: Scene) -> None:
     """What only screen readers see of an hour that is scrolled out of sight counts for the page's width if not held."""
     midnight = datetime.now(ZoneInfo("Asia/Shanghai")).replace(hour=0, minute=0, second=0, microsecond=0)
     scene.alert("late", started_at_unix=midnight.timestamp() - 600)
-    page = scene.page(viewport={"width": width, "height": 800})
-    page.goto(f"{scene.hub.url}day?day={midnight.date() - timedelta(days=1)}")
+    page = scene.page(f"day?day={midnight.date() - timedelta(days=1)}")
     assert page.locator(".daygrid a").count() == 1
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    grid = page.locator(".scroll")
-    assert grid.evaluate("grid => grid.scrollWidth <= grid.clientWidth")
+    for width in (360, 768, 960, 961, 1200):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator(".scroll").evaluate("grid => grid.scrollWidth <= grid.clientWidth"), width
 
 
 def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scene, mp4: bytes) -> None:
@@ -1387,12 +1391,12 @@ def test_the_queue_tells_when_beside_what_however_long_the_kind_is_called(scene:
     assert time_of["y"] == kind["y"] and time_of["x"] >= kind["x"] + kind["width"]
 
 
-@pytest.mark.parametrize("width", [320, 480, 1024, 1200, 1440])
-def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None:
+def test_no_part_of_the_desk_lies_over_another(scene: Scene) -> None:
     scene.alert("inc")
-    page = scene.page("review", viewport={"width": width, "height": 768})
-    for language in ("zh", "en"):
+    page = scene.page("review")
+    for language, width in product(("zh", "en"), (320, 480, 1024, 1200, 1440)):
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        page.set_viewport_size({"width": width, "height": 768})
         page.reload()
         page.wait_for_selector(".verdicts button")
         found = page.evaluate(
@@ -1403,7 +1407,10 @@ def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None
               return [one.textContent.trim(), one.contains(seen), one.scrollWidth <= one.clientWidth];
             })"""
         )
-        assert len(found) == 4 and [words for words, seen, whole in found if not (seen and whole)] == [], language
+        assert len(found) == 4 and [words for words, seen, whole in found if not (seen and whole)] == [], (
+            language,
+            width,
+        )
         # The choices that narrow the queue are read whole where the queue stands beside.
         cut_off = page.locator(".narrow select").evaluate_all(
             """all => all.filter((one) => {
@@ -1412,9 +1419,9 @@ def test_no_part_of_the_desk_lies_over_another(scene: Scene, width: int) -> None
               return one.offsetWidth > has;
             }).length"""
         )
-        assert width < 960 or cut_off == 0, language
+        assert width < 960 or cut_off == 0, (language, width)
         watch, stage = (page.locator(part).first.bounding_box() for part in (".choices", ".stage"))
-        assert stage["width"] <= watch["width"] + 1
+        assert stage["width"] <= watch["width"] + 1, (language, width)
 
 
 @pytest.mark.parametrize("path", ["", "incidents/inc"])
@@ -1449,8 +1456,7 @@ def test_language_and_theme_switch_in_place(scene: Scene) -> None:
     assert page.url.endswith("/cameras")
 
 
-@pytest.mark.parametrize("scripts", [True, False])
-@pytest.mark.parametrize("viewport", [DESK, PHONE])
+@pytest.mark.parametrize(("viewport", "scripts"), [(DESK, True), (PHONE, False)])
 def test_who_logs_in_through_the_form_comes_to_the_page_that_was_asked_for(
     scene: Scene, viewport: dict[str, int], scripts: bool
 ) -> None:
