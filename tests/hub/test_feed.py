@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -118,12 +119,13 @@ def test_the_address_to_share_has_only_what_was_chosen(told: Site) -> None:
     assert 'name="site"' in page.text and 'name="edge"' not in page.text
 
 
-@pytest.mark.parametrize("field", ["before", "to", "shown", "seen", "after"])
-@pytest.mark.parametrize("value", ["x", "-1", "1e400", "nan,", "9" * 400, "%00", ",", "1e9,%00", "٣"])
-def test_nonsense_from_a_page_breaks_nothing(told: Site, field: str, value: str) -> None:
-    for path in ("/", "/feed/older", "/feed/live", "/digest/live"):
+def test_nonsense_from_a_page_breaks_nothing(told: Site) -> None:
+    values = ("x", "-1", "1e400", "nan,", "9" * 400, "%00", ",", "1e9,%00", "٣")
+    paths = ("/", "/feed/older", "/feed/live", "/digest/live")
+    for path, field, value in product(paths, ("before", "to", "shown", "seen", "after"), values):
         refused = "%00" in value  # by the door, before any page
-        assert told.client.get(f"{path}?{field}={value}").status_code == (400 if refused else 200)
+        answer = told.client.get(f"{path}?{field}={value}")
+        assert answer.status_code == (400 if refused else 200), (path, field, value)
 
 
 def in_zones(seq: int, zone: str | None, *others: str, **changes: Any) -> dict[str, Any]:
