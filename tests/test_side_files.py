@@ -144,7 +144,7 @@ def fits(clip: Path) -> int:
     return len(side["looks"])
 
 
-@pytest.mark.parametrize(("name", "b_frames"), [("a.mp4", 0), ("a.mp4", 2), ("a.mkv", 0), ("a.ts", 2)])
+@pytest.mark.parametrize(("name", "b_frames"), [("a.mp4", 2), ("a.mkv", 0), ("a.ts", 2)])
 def test_live_and_replay_see_the_same_in_the_same_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, b_frames: int
 ) -> None:

@@ -673,8 +673,7 @@ def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene) 
         assert all(one.bounding_box()["width"] <= 200 for one in columns)  # a name makes no column as long as itself
 
 
-@pytest.mark.parametrize("path", ["incidents/inc", "review?incident=inc"])
-@pytest.mark.parametrize("is_writing", [True, False])
+@pytest.mark.parametrize(("path", "is_writing"), [("incidents/inc", True), ("review?incident=inc", False)])
 def test_a_draft_of_a_note_and_its_cursor_survive_a_note_of_somebody_else(
     scene: Scene, path: str, is_writing: bool
 ) -> None:
