@@ -30,6 +30,7 @@ from detector.hub.footage.sides import Sides
 from detector.hub.storage.store import Store
 from detector.mqtt.broker import find_mosquitto, is_listening
 from tests.conftest import part_missing
+from tests.hub.conftest import sqlite_url
 from tests.parts_delivery import CLIPS, DRAINED, PHASES, PUT, clip_bytes, incident, side_bytes
 from tests.parts_link import Link, lasting_port
 from tests.parts_mosquitto import soon
@@ -179,6 +180,7 @@ class Run:
             ),
         }  # fmt: skip
         self._db = self._hub / "hub.sqlite"
+        sqlite_url(self._db)  # of the newest shape already
         self._kills_of_edge = 0
 
     def go(self, schedule: list[Hit]) -> Outcome:

@@ -13,9 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-from argon2 import PasswordHasher
-from iotcore import Broker as Iotcore
-
 from detector import wire
 from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import load_identity
@@ -24,14 +21,12 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
 from detector.clock import SystemClock
 from detector.config import Broker, Buffers, HubConfig
-from detector.hub.server import Hub
 from detector.mqtt.broker import IOTCORE, LARGEST_PACKET
 from tests.alerts.conftest import make_fields
 
 PHASES = ("new", "update", "end")
 PUT, CLIPS, DRAINED = "put.txt", "clips.txt", "drained.json"
 STARTED_AT, DURATION_S = 1_793_525_173.25, 3.0
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def incident(number: int) -> str:
@@ -102,15 +97,21 @@ def _put_clip(outbox: Outbox, folder: Path, number: int) -> None:
 
 def hub(folder: Path, broker_port: int, port: int) -> None:
     """The real one."""
+    from argon2 import PasswordHasher
+
+    from detector.hub.server import Hub  # two seconds of libraries, of which edge and broker need none
+
     broker = Broker(port=broker_port)
     config = HubConfig(data_dir=folder, broker=broker, retention={"reserve_gb": 0}, enrolment="first_sight")
-    running = Hub(config, port=port, hasher=CHEAP)
+    running = Hub(config, port=port, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     running.start()
     time.sleep(3600)
 
 
 def iotcore(folder: Path, port: int) -> None:
     """The broker that pip brings."""
+    from iotcore import Broker as Iotcore
+
     config = folder / "iotcore.toml"
     config.write_text(IOTCORE.format(port=port, largest=LARGEST_PACKET), encoding="utf-8")
     Iotcore(config_path=str(config)).start()
