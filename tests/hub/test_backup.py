@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
+from detector.cli import main
 from detector.config import Broker, HubConfig
 from detector.errors import MissingPart, StoreError
 from detector.hub.server import Hub
@@ -335,21 +336,14 @@ def test_a_folder_without_backups_is_told_for_that(tmp_path: Path) -> None:
         restore(tmp_path / "backups", HubConfig(data_dir=tmp_path / "new"), now=NOON)
 
 
-def test_the_commands_say_what_they_did(in_file: Kept, tmp_path: Path) -> None:
+def test_the_commands_say_what_they_did(in_file: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "hub.yaml").write_text("data_dir: hub-data\n")
-
-    def labelwatch(*words: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "detector", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
-
-    made = labelwatch("backup", tmp_path / "hub.yaml", "--to", tmp_path / "backups", "--json")
-    assert made.returncode == 0, made.stderr
-    file = json.loads(made.stdout)["file"]
-    refused = labelwatch("restore", file, "--config", tmp_path / "hub.yaml")
-    assert refused.returncode == 1 and "--force" in refused.stderr and "Traceback" not in refused.stderr
-    back = labelwatch("restore", file, "--config", tmp_path / "hub.yaml", "--force")
-    assert back.returncode == 0 and "hub-data.before-" in back.stdout
-    assert "shut out anew whom you have shut out since" in back.stdout
+    assert main(["backup", f"{tmp_path}/hub.yaml", "--to", f"{tmp_path}/backups", "--json"]) == 0
+    restore_it = ["restore", json.loads(capsys.readouterr().out)["file"], "--config", f"{tmp_path}/hub.yaml"]
+    assert main(restore_it) == 1 and "--force" in capsys.readouterr().err
+    assert main([*restore_it, "--force"]) == 0
+    said = capsys.readouterr().out
+    assert "hub-data.before-" in said and "shut out anew whom you have shut out since" in said
 
 
 def test_without_a_driver_for_postgresql_the_command_to_get_it_is_told(
