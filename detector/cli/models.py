@@ -52,9 +52,7 @@ def add_verbs(verb: Verb) -> None:
     export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later, by the hub's clock")
     export.add_argument("--until", metavar="ISO8601", help="incidents that began before then; likewise")
     export.add_argument("--site", action="append", default=[], help="of this site; may be repeated; all when left out")
-    export.add_argument(
-        "--verdict", type=teaching, metavar="LIST", help="of true,authorised,false,walk_test (all)"
-    )
+    export.add_argument("--verdict", type=teaching, metavar="LIST", help="of true,authorised,false,walk_test (all)")
     export.add_argument(
         "--per-incident", type=positive, default=12, metavar="N", help="pictures of one incident, at most (12)"
     )
