@@ -93,12 +93,18 @@ def test_incidents_are_narrowed(owner: Program, query: dict[str, str], found: li
     assert ids(owner.get("incidents", **query)) == found
 
 
-def test_an_incident_goes_on_until_its_end_or_a_day_without_a_word(owner: Program, town: Site) -> None:
-    for n, hours in ((30, 23.9), (31, 24.1)):
-        times = {"started_at_unix": NOON - 3600 * hours - 40, "ended_at_unix": NOON - 3600 * hours}
-        town.store.add_alerts([make_envelope(n, incident=f"open-{n}", **times)], NOON)
-    told = {one: owner.get(f"incidents/{one}")["ongoing"] for one in ("open-30", "open-31")}
-    assert told == {"open-30": True, "open-31": False}
+@pytest.mark.parametrize(
+    ("long_s", "hours", "goes_on"),
+    [(40, 0.9, True), (40, 1.1, False), (6 * 3600, 6.5, True), (6 * 3600, 7.6, False)],
+    ids=["within an hour", "box away", "told again at twice its length", "and wasn't"],
+)
+def test_an_incident_goes_on_until_its_end_or_when_no_word_came_that_was_due(
+    owner: Program, town: Site, long_s: float, hours: float, goes_on: bool
+) -> None:
+    ended_at = NOON - 3600 * hours
+    times = {"started_at_unix": ended_at - long_s, "ended_at_unix": ended_at}
+    town.store.add_alerts([make_envelope(30, incident="open", **times)], NOON)
+    assert owner.get("incidents/open")["ongoing"] is goes_on
 
 
 def test_an_incident_is_found_by_any_of_its_zones_which_are_told(owner: Program, town: Site) -> None:

@@ -103,13 +103,13 @@ def test_a_clip_is_not_awaited_once_an_incident_is_over_and_promised_none(
 @pytest.mark.parametrize(
     ("phase", "hours", "told", "ongoing"),
     [
-        ("new", 1, "仍在进行", True),
-        ("update", 23.9, "仍在进行", True),
-        ("new", 24.1, "没收到结束的消息", False),
+        ("new", 0.5, "仍在进行", True),
+        ("update", 0.9, "仍在进行", True),
+        ("new", 1.1, "没收到结束的消息", False),
         ("end", 1, "已结束", False),
     ],
 )
-def test_what_nothing_was_told_of_for_a_day_goes_on_no_more(
+def test_what_nothing_was_told_of_for_an_hour_goes_on_no_more(
     site: Any, envelope: Any, phase: str, hours: float, told: str, ongoing: bool
 ) -> None:
     ended = NOON - 3600.0 * hours

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from detector.sentences import photos_counted
+from detector.values import DAY_S
 
 VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 LARGEST = 2.0**53  # what every reader of JSON counts exactly
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
-UNHEARD_S = 86400.0  # edges go on telling of what goes on, and end it within minutes of the last
+# Edges go on telling of what goes on, and end it soon after the last word; what lasts, at each doubling of its length.
+UNHEARD_S, RETOLD = 3600.0, 1.25
+AWAITED_S = DAY_S  # a clip, after the last word
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,12 @@ class StoredIncident:
 
     def goes_on(self, now: float) -> bool:
         """Whether it does at Unix time `now`, as far as is known: the word that it is over may be lost with its box."""
-        return self.phase != "end" and now - self.ended_at < UNHEARD_S
+        unheard_s = max(UNHEARD_S, RETOLD * (self.ended_at - self.started_at))
+        return self.phase != "end" and now - self.ended_at < unheard_s
+
+    def awaits_clips(self, now: float) -> bool:
+        """Whether clips that nobody announced may still come."""
+        return self.phase != "end" and now - self.ended_at < AWAITED_S
 
     @property
     def title(self) -> str:
