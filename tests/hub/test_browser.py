@@ -1386,8 +1386,15 @@ def test_the_queue_tells_when_beside_what_however_long_the_kind_is_called(scene:
     page = scene.page("review")
     page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
     page.reload()
-    kind, time_of = (page.locator(f"#queue .also > {part}").bounding_box() for part in ("span:first-child", "time"))
-    assert time_of["y"] == kind["y"] and time_of["x"] >= kind["x"] + kind["width"]
+    # Both at once: the queue is renewed under whoever measures one after the other.
+    until(
+        page,
+        """(() => {
+          const parts = ["span:first-child", "time"].map((one) => document.querySelector(`#queue .also > ${one}`));
+          const [kind, time] = parts.map((one) => one?.getBoundingClientRect());
+          return Boolean(kind && time) && time.y === kind.y && time.x >= kind.right;
+        })()""",
+    )
 
 
 def test_no_part_of_the_desk_lies_over_another(scene: Scene) -> None:
