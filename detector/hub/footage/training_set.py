@@ -219,7 +219,7 @@ def _missed_tests(store: Store, wanted: Wanted) -> Iterator[Row[Any]]:
 def _film_lesson(store: Store, folder: Path, test: Row[Any], zone: ZoneInfo, most: int) -> Lesson | str:
     """What the film of a walk test shows of people, half of it with a phone if it can be, or why it teaches nothing."""
     place = test.site, test.edge, test.camera
-    clips = [clip for clip in store.clips(test.film) if (clip.site, clip.edge, clip.camera) == place]
+    clips = store.film(test.film, *place)
     if not clips:
         return "walk tests without a film at the hub"
     shown: dict[float, Clip] = {}

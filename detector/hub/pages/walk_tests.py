@@ -12,12 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from detector import wire
 from detector.hub.desk.charts import timeline
 from detector.hub.desk.walk_films import seen
-from detector.hub.desk.walk_tests import LONGEST_S, MOST_PARCELS, WalkTest, tally
+from detector.hub.desk.walk_tests import LONGEST_S, MOST_PARCELS, tally
 from detector.hub.pages.cameras import known, path_of
 from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
-from detector.hub.storage.stored import Clip, told_number
+from detector.hub.storage.stored import told_number
 from detector.media.sides import read_side
 from detector.values import DAY_S
 
@@ -74,7 +74,7 @@ def film_page(view: Tester, site: str, edge: str, camera: str, number: int) -> R
     place = (site, edge, camera)
     state = known(view, place)
     test = view.parts.walk_tests.one(*place, number) if number < 2**62 else None
-    clips = _film(view, test) if test else []
+    clips = view.store.film(test.film, *place) if test and test.film else []
     if test is None or not clips:
         raise HTTPException(404)
     said = view.parts.zones.layouts(view.scope).get(place, {})
@@ -95,12 +95,6 @@ def film_page(view: Tester, site: str, edge: str, camera: str, number: int) -> R
         plan=plan_of(view, clips, line),
         keys=False,
     )
-
-
-def _film(view: View, test: WalkTest) -> list[Clip]:
-    """What was filmed by the box that was asked."""
-    there = view.store.clips(test.film) if test.film else []
-    return [clip for clip in there if (clip.site, clip.edge, clip.camera) == (test.site, test.edge, test.camera)]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -722,6 +722,10 @@ class Store:
         query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
         return [Clip(**row._mapping) for row in self.database.read(query)]
 
+    def film(self, name: str, site: str, edge: str, camera: str) -> list[Clip]:
+        """Segments of a film in order, as the box that was asked for it brought them; none that another did."""
+        return [one for one in self.clips(name) if (one.site, one.edge, one.camera) == (site, edge, camera)]
+
     def clips_shown(self, incident: str) -> list[Clip]:
         """Segments that show an incident: its own, or where it has none those of a replay that found it again."""
         doubles = self.confirmed_by(incident) if not (own := self.clips(incident)) else []
