@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
+from detector import wire
 from detector.hub.access.audit import Audit
 from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE
 from detector.hub.storage.database import Database, one_at_a_time
@@ -29,7 +30,7 @@ from detector.values import DAY_S, IncidentKind
 NONE, JOINED, UNWATCHED = "none", "joined", "unwatched"
 WAITING = "waiting"
 BETTER = (UNWATCHED, JOINED, NONE, DIGEST, ALERT)  # each than those before
-LONGEST_S = 900.0  # one that nobody ended by then doesn't count
+LONGEST_S = wire.LONGEST_FILM_S  # one that nobody ended by then doesn't count
 SETTLE_S = 600.0  # as long as an alert may take through a weak link
 REST_S = 240.0  # what follows sooner may be told as the same incident (`incidents.join_s`)
 SLACK_S = 5.0  # of clocks, whose offset is known as far as reports tell it

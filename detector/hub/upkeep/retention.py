@@ -3,13 +3,14 @@
     what nobody judged and what is held, in a case or by a legal hold, is kept
     the rest is announced some days ahead, and then deleted: clips, side files, copies, pictures; the incident stays
 
-Clips that no alert ever told of go, too, days after the last of them came: edges send a clip after its alert, and keep
-an alert for `LONGEST_WAY_S` at most. Notes (severity `info`), which nobody is asked to judge, have a time of their own.
-Days count from an incident's end, and no earlier than from two months before its footage came, since the clock of its
-box may have been years behind; what a replay of recordings brought, from when it came, since somebody wanted to look at
-it. What it found again (`replays`) goes together with what it is a double of. When the disk runs short, judged footage
-goes before its time, false alarms first and the oldest of them first, and what was judged true only of the box with
-the most that nobody judged (`footage.shares`); that leaves a line in the audit log as every deletion does.
+Clips that no alert ever told of go, too, days after the last of them came, as films of walk tests do: edges send a clip
+after its alert, and keep an alert for `LONGEST_WAY_S` at most. Notes (severity `info`), which nobody is asked to judge,
+have a time of their own. Days count from an incident's end, and no earlier than from two months before its footage
+came, since the clock of its box may have been years behind; what a replay of recordings brought, from when it came,
+since somebody wanted to look at it. What it found again (`replays`) goes together with what it is a double of. When the
+disk runs short, judged footage goes before its time, false alarms first and the oldest of them first, and what was
+judged true only of the box with the most that nobody judged (`footage.shares`); that leaves a line in the audit log as
+every deletion does.
 
 The database forgets first and the files go then: after a crash between the two, the files that are left are known.
 """
@@ -303,13 +304,8 @@ class Retention:
         return select(lost.c.incident).where(is_due)
 
     def _overdue(self, now: float) -> list[str]:
-        r, announced = (
-            retention.c,
-            (
-                retention.c.deleted_at.is_(None),
-                retention.c.announced_at <= now - self._config.warn_days * DAY_S,
-            ),
-        )
+        r = retention.c
+        announced = (r.deleted_at.is_(None), r.announced_at <= now - self._config.warn_days * DAY_S)
         due = [
             select(incidents.c.id).join(retention, r.incident == incidents.c.id)
             .where(*announced, _is_due(now, days), condition, ~_kept())
