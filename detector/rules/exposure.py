@@ -58,6 +58,10 @@ class Exposed:
     def __or__(self, other: Exposed) -> Exposed:
         return Exposed(self.low | other.low, self.best | other.best, self.high | other.high)
 
+    def without(self, slots: frozenset[int]) -> Exposed:
+        """What is left beside these slots; those that were surely or probably taken stay."""
+        return Exposed(self.low, self.best, self.best | self.high - slots)
+
     @property
     def count(self) -> CountRange:
         """How many they are."""

@@ -28,6 +28,7 @@ from typing import Protocol
 from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
+from detector.rules.brief import BriefSlots
 from detector.rules.exposure import Exposed, exposed
 from detector.rules.noted import Key, Noted, is_quick, key_of
 from detector.rules.policy import Policies
@@ -76,6 +77,7 @@ class SweepRule:
         self._returning = Returning()
         self._noted: dict[str, dict[Key, Noted]] = {}  # by the name of the zone in which they count
         self._quick: set[Key] = set()
+        self._brief = BriefSlots()
         self._together: dict[str, tuple[float, int]] = {}
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
@@ -85,6 +87,7 @@ class SweepRule:
         heights = {person.id: self._postures[person.id].height for person in scene.people}
         self._returning.observe(scene.at, scene.size, scene.people, heights)
         self._watch_parcels(scene)
+        self._brief.observe(scene.parcels, scene.at)
         changed = {zone for act in self._recogniser.observe(scene) for zone in self._note(act, scene)}
         for track in scene.ended:
             self._postures.pop(track, None)
@@ -269,7 +272,7 @@ class SweepRule:
             severity=Severity.WARNING if is_sure else Severity.INFO,
             tracks=tuple(sorted({act.track for act in acts})),
             acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
-            labels_exposed=labels(counted, untold),
+            labels_exposed=labels(counted, untold, self._brief.ids),
             facts={
                 **facts(counted, aside, people),
                 "untold": untold[1],

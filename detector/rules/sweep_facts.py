@@ -76,10 +76,16 @@ def facts(noted: Sequence[Noted], aside: Sequence[Noted], people: int) -> dict[s
     }
 
 
-def labels(noted: Sequence[Noted], untold: tuple[int, int]) -> CountRange:
-    """Labels that acts took, with so many untold ones, probably and at most; no more than there are parcels."""
-    seen = united(n.exposed for n in noted).count
-    there = len(frozenset[int]().union(*(n.around for n in noted)))
+def labels(noted: Sequence[Noted], untold: tuple[int, int], brief: frozenset[int]) -> CountRange:
+    """Labels that acts took, with so many untold ones, probably and at most; no more than there are parcels.
+
+    Args:
+        noted: The acts.
+        untold: How many photos more there may be, probably and at most.
+        brief: Slots in which no parcel lay; what was aimed at is counted all the same.
+    """
+    seen = united(n.exposed for n in noted).without(brief).count
+    there = len(frozenset[int]().union(*(n.around for n in noted)) - brief)
     high = max(seen.high, min(seen.high + untold[1], there))
     return CountRange(seen.low, min(seen.best + untold[0], high), high)
 

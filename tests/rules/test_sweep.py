@@ -23,7 +23,7 @@ from detector.rules.sweep_facts import along_row, pictured
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
-from detector.values import Act, ActKind, Box, CountRange, Device, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import Act, ActKind, Box, CountRange, Device, Facing, IncidentKind, Parcel, Scene, Severity, Signal
 from tests.builders import SIZE, act, box_at, detections, look, moved, parcel, person, phone, scene, times
 from tests.rules.staging import AHEAD, BEHIND, PLACES, STANDING, aimed, parcels
 
@@ -664,6 +664,29 @@ def test_who_does_something_else_between_two_photos_has_taken_no_more(kind: ActK
 def test_no_more_labels_are_exposed_than_there_are_parcels() -> None:
     acts = [act(2, 4, [1], score=0.8), act(60, 62, [2], score=0.8), act(120, 122, [1], score=0.8)]
     assert signals(acts, seen=scenes(acts, 130))[-1].labels_exposed.high == len(parcels())
+
+
+def test_pieces_of_parcels_that_show_for_moments_beside_somebody_add_no_labels_without_end() -> None:
+    acts = [act(t, t + 2, [1 + k % 2], score=0.8) for k, t in enumerate(times(2, 300, 1 / 8))]
+
+    def with_pieces(t: float) -> list[Parcel]:
+        k, since = int(t // 4), 4 * (t // 4)
+        pieces = [parcel(100 + k, moved(AHEAD, (20, -15)), Facing.UNKNOWN, since=since)]
+        return [*parcels(), *(pieces if t - since < 2 else [])]
+
+    plain, pieces = (
+        signals(acts, seen=scenes(acts, 310, floor=floor))[-1].labels_exposed
+        for floor in (lambda t: parcels(), with_pieces)
+    )
+    assert plain.high <= pieces.high <= plain.high + 1
+
+
+def test_a_parcel_photographed_that_soon_goes_still_counts() -> None:
+    acts = [act(t, t + 2.5, [n], score=0.8) for t, n in ((2, 1), (6, 2), (10, 3), (16, 1))]
+    floor = [p for p in parcels() if p.id != 3]
+    soon_gone = parcel(3, PLACES[3], since=11)
+    found = scenes(acts, 20, floor=lambda t: [*floor, soon_gone] if 10 <= t < 13.6 else floor)
+    assert signals(acts, seen=found)[-1].labels_exposed.low == 3
 
 
 def test_a_signal_shows_who_what_and_every_label() -> None:
