@@ -93,11 +93,11 @@ class Scene:
         self.hub.store.add_alerts([fields], time.time())
         self.hub.live.poke()
 
-    def guard(self, name: str) -> dict[str, str]:
-        """The login of a reviewer made for it."""
+    def guard(self, name: str, role: Role = Role.REVIEWER) -> dict[str, str]:
+        """The login of somebody made for it."""
         login = {"user": name, "password": "correct horse battery"}
         people = People(self.hub.store.database)
-        people.add(CONSOLE, name, CHEAP.hash(login["password"]), time.time(), role=Role.REVIEWER, scope=EVERYWHERE)
+        people.add(CONSOLE, name, CHEAP.hash(login["password"]), time.time(), role=role, scope=EVERYWHERE)
         return login
 
     def upload(
@@ -291,6 +291,52 @@ def test_boxes_are_drawn_where_the_side_file_says_and_frames_stepped_by_the_clip
     assert page.evaluate(INK) == 0
     page.keyboard.press("b")
     assert page.evaluate(INK) > 0
+
+
+# Of a shot's canvas: how bright it is where the bar is at 2.4 s, and beside it.
+SHOT = """[...document.querySelectorAll('.shots canvas')].map((canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return [404, 370].map((x) => copy.getImageData(x, 20, 1, 1).data[0]);
+})"""
+
+
+def photographed(scene: Scene, mp4: bytes) -> float:
+    """An incident whose parcel 12 is photographed twice, the second time longer, with its recording; since when."""
+    started_at = float(int(time.time()) - 600)
+    acts = [make_act(started_at + at, length_s=length_s) for at, length_s in ((0.5, 0.5), (2.0, 1.0))]
+    scene.alert("inc", started_at_unix=started_at, acts=[{**act, "parcels": [12]} for act in acts])
+    scene.upload("inc", 0, mp4, started_at)
+    scene.upload("inc", 0, make_side("inc", started_at_unix=started_at), started_at, what=wire.SIDE)
+    return started_at
+
+
+def test_a_parcel_that_was_photographed_is_cut_from_the_recording_and_shows_its_act(scene: Scene, mp4: bytes) -> None:
+    started_at = photographed(scene, mp4)
+    page = scene.page("incidents/inc")
+    shot = page.locator(".shots button")
+    assert shot.count() == 1 and "2 次" in shot.inner_text()
+    shot.scroll_into_view_if_needed()
+    until(page, f"{SHOT}[0][0] > 190")
+    assert page.evaluate(SHOT)[0][1] == pytest.approx(60, abs=12)
+    shot.click()
+    until(page, f"Player.in(document).act.start === {started_at + 2}")
+    # What comes meanwhile is added, and what was drawn stays.
+    scene.alert(
+        "inc", phase="update", started_at_unix=started_at,
+        acts=[{**make_act(started_at + 2, length_s=1.0), "parcels": [12]}, {**make_act(started_at), "parcels": [13]}],
+    )  # fmt: skip
+    until(page, "document.querySelectorAll('.shots canvas').length === 2")
+    drawn = page.evaluate(SHOT)
+    assert drawn[0] == [0, 0] and drawn[1][0] > 190, "parcel 13 was never seen"
+
+
+def test_who_may_not_see_labels_has_parcels_cut_from_the_redacted_copy(scene: Scene, mp4: bytes) -> None:
+    photographed(scene, mp4)
+    page = scene.page("incidents/inc", user=scene.guard("vera", Role.VIEWER))
+    page.locator(".shots button").scroll_into_view_if_needed()
+    until(page, f"{SHOT}[0][1] > 0")
+    assert page.evaluate("shotFilm.src").split("?")[0].endswith("/clips/inc/0/shared")
 
 
 def test_the_player_opens_on_the_picture_that_begins_where_it_jumps_to(scene: Scene, tmp_path: Path) -> None:

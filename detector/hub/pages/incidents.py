@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from detector.hub.desk.charts import evidence, marks, timeline
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
+from detector.hub.desk.shots import shots
 from detector.hub.edges.pictures import Glimpse
 from detector.hub.pages.cameras import drawable, path_of, too_far
 from detector.hub.pages.feed import cards_of
@@ -243,10 +244,12 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200, side
     on_film = item["filmed"]
     lane = Wanted(told=incident.told, scope=view.scope)
     older = view.store.feed(incident.cursor, 1, wanted=lane)
+    seen_in = [clip for clip in item["clips"] if view.parts.clips.find_side(clip.incident, clip.segment)]
     return view.page(
         "incident.html",
         status,
         **item,
+        shots=shots(on_film.acts, seen_in),
         marks=marks(on_film),
         zone_map=_zone_map(view, on_film),
         stills=[(number, _taken_at(on_film, sent_at)) for number, sent_at in view.parts.reviews.stills(on_film.id)],

@@ -436,8 +436,9 @@ document.addEventListener("submit", (event) => {
 
 document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const act = event.target.closest(".acts [data-at]");
+  const act = event.target.closest(".acts [data-at], .shots [data-at]");
   if (act && player()?.video) {
+    player().root.scrollIntoView({ block: "nearest" });
     const start = Number(act.dataset.at);
     player().showAct(player().plan.acts.find((one) => one.start === start) ?? { start, end: start + 2 });
     return;
