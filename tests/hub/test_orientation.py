@@ -316,6 +316,30 @@ def test_the_page_shows_who_turned_what_and_leads_to_the_incident(stage: Stage, 
     assert f'href="{PAGE}"' in cameras and f'href="{PAGE}?day=2026-11-01"' in incident
 
 
+def test_a_patterns_page_and_the_desk_show_how_its_labels_came_to_lie_up(stage: Stage) -> None:
+    began, ended = NOON - 60, NOON - 30
+    stage.site.store.add_alerts([make_envelope(kind="orientation_pattern", started_at_unix=began, at=ended)], NOON)
+    for at in (NOON - 7200, NOON - 1800, NOON - 60):
+        stage.site.parts.censuses.keep(
+            "shanghai", "box1", counted(turned(at) if at > began - 1 else zone(), at=at), NOON
+        )
+    for page in ("/incidents/inc-1", "/incidents/inc-1/item"):
+        found = stage.site.client.get(page).text
+        part = found[found.index('data-part="came"') :].split("</section>")[0]
+        before, then = re.findall(r'class="share-line" d="M([0-9.]+)', part)  # an hour before it, not two
+        during, wide = re.findall(r'class="during" x="([^"]*)" y="0" width="([^"]*)"', part)[0]
+        assert 0 <= float(before) < float(then) == pytest.approx(float(during), abs=0.1)
+        assert 0 < float(wide) < 100 and 'class="turned-mark"' in part
+
+
+@pytest.mark.parametrize("kind", ["label_photography", "orientation_pattern"])
+def test_what_is_no_pattern_or_was_not_counted_shows_no_chart(stage: Stage, kind: str) -> None:
+    stage.site.store.add_alerts([make_envelope(kind=kind, started_at_unix=NOON - 60)], NOON)
+    if kind == "label_photography":
+        stage.site.parts.censuses.keep("shanghai", "box1", counted(turned(), at=NOON - 30), NOON)
+    assert 'data-part="came"' not in stage.site.client.get("/incidents/inc-1").text
+
+
 @pytest.mark.parametrize("quarters", [2, 3, 7, 11, 19, 22, 96])
 def test_the_times_under_a_day_lie_within_it_however_long_it_is(stage: Stage, quarters: int) -> None:
     for at in (NOON - 43_200, NOON - 43_200 + 900 * (quarters - 1)):

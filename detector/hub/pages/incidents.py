@@ -11,6 +11,8 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from detector.census import ZoneCensus
+from detector.hub.desk.census_chart import WIDTH, DayChart, day_chart, shown_span
 from detector.hub.desk.charts import evidence, marks, timeline
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
@@ -18,16 +20,19 @@ from detector.hub.desk.shots import shots
 from detector.hub.edges.pictures import Glimpse
 from detector.hub.pages.cameras import drawable, path_of, too_far
 from detector.hub.pages.feed import cards_of
+from detector.hub.pages.orientation import ticks
 from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
 from detector.hub.storage.wanted import Wanted
+from detector.values import IncidentKind
 
 router = APIRouter()
 
 LONGEST_VERDICT_NOTE = 500
 UNDO = "undo"
+BEFORE_S, AFTER_S = 3600.0, 600.0  # what is shown of how the parcels of a pattern came to lie so
 # What the tables of verdicts and notes tell better than the audit log.
 TOLD_ELSEWHERE = {"verdict", "undo", "reason", "note"}
 
@@ -55,6 +60,24 @@ class ZoneMap:
     zones: list[dict[str, Any]]
     too_far: float | None
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """How the labels of a pattern came to lie up: its zone from `BEFORE_S` before it on.
+
+    Attributes:
+        last: How the parcels lay at the end of what is shown.
+        ticks: Times under the chart: percent of its width, and text.
+        during: Where the pattern begins and ends in it, of `WIDTH`.
+        day: Address of the zone's whole day.
+    """
+
+    chart: DayChart
+    last: ZoneCensus
+    ticks: list[tuple[float, str]]
+    during: tuple[float, float]
+    day: str
 
 
 @router.get("/incidents/{incident_id}")
@@ -226,8 +249,29 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
         "walks": view.parts.walk_tests.during(incident.site, incident.camera, incident.started_at, incident.ended_at),
         "timeline": line,
         "plan": plan_of(view, clips, line, on_film.acts),
+        "came": _came(view, on_film),
         "may_judge": view.may(Right.JUDGE),
     }
+
+
+def _came(view: View, incident: StoredIncident) -> Came | None:
+    """`None` of what is no pattern, and where nothing was told of how parcels lay."""
+    if incident.kind != IncidentKind.ORIENTATION_PATTERN:
+        return None
+    place = (incident.site, incident.edge, incident.camera)
+    start, end = (incident.started_at - BEFORE_S) // 900 * 900, incident.ended_at + AFTER_S
+    minutes = view.parts.censuses.minutes(place, start, end, view.scope).get(incident.zone or "", [])
+    if not minutes:
+        return None
+    first, last = shown_span([minutes], start, end)
+    begins, ends = (WIDTH * (at - first) / (last - first) for at in (incident.started_at, incident.ended_at))
+    return Came(
+        day_chart(minutes, first, last),
+        minutes[-1].zone,
+        ticks(view, first, last),
+        (max(begins, 0.0), min(ends, WIDTH)),
+        f"{path_of(place)}/orientation?day={view.day(incident.started_at)}",
+    )
 
 
 def _recurrence(view: View, incident: StoredIncident) -> Recurrence:

@@ -97,7 +97,7 @@ def orientation(
         camera=state, path=path_of(place), day=shown, today=today, now=now, fresh_s=FRESH_S,
         picture=picture,
         outlines=[zone for zone in drawable(said.get("zones")) if zone["kind"] == "storage"],
-        ticks=_ticks(view, first, last),
+        ticks=ticks(view, first, last),
         zones=[
             _zone_day(view, name, minutes[name], (first, last), incidents) for name in sorted(minutes, key=natural)
         ],
@@ -155,7 +155,7 @@ def _of_that_time(event: Event, zone: str, incidents: Sequence[StoredIncident]) 
     return min(about or others, key=lambda one: abs(one.started_at - event.since), default=None)
 
 
-def _ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:
+def ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:
     """Times under a chart: percent of its width, and text."""
     hours = (last - first) / 3600
     step = next((step for step in (1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 6) if hours / step <= MOST_TICKS), 6)

@@ -3,6 +3,8 @@
 ZH: dict[str, str] = {
     "parcels_title": "{camera}：面单朝向",
     "parcels_link": "面单朝向",
+    "came": "面单是怎么变成朝上的",
+    "parcels_during": "这起告警",
     "parcels_day": "看这一天的面单朝向",
     "parcels_turned_state": "到了之后被翻成朝上",
     "parcels_arrived_state": "到的时候就朝上",
@@ -53,6 +55,8 @@ ZH: dict[str, str] = {
 EN: dict[str, str] = {
     "parcels_title": "{camera}: how labels lie",
     "parcels_link": "How labels lie",
+    "came": "How the labels came to lie up",
+    "parcels_during": "This alert",
     "parcels_day": "How labels lay that day",
     "parcels_turned_state": "Turned label up after they came",
     "parcels_arrived_state": "Came label up",
