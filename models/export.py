@@ -32,11 +32,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from detector.cli.arguments import positive
 from detector.config import Analysis
-from detector.inference.card import find_card, sha256_of
+from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import Letterbox
 from detector.inference.session import Session
 from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
+from detector.machine.whole_files import sha256_of
 from detector.media.pictures import Bgr
 from detector.tools.adding import hush_ultralytics
 from detector.tools.stills import pictures_in, read_picture

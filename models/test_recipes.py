@@ -32,9 +32,10 @@ from teacher import Taught, Teacher
 from train import choose_device
 from ultralytics import YOLO
 
-from detector.inference.card import find_card, sha256_of
+from detector.inference.card import find_card
 from detector.inference.decode import Layout, decode
 from detector.inference.session import Session
+from detector.machine.whole_files import sha256_of
 from detector.values import ACT_TRAITS, LABELS, TRAITS
 
 HERE = Path(__file__).resolve().parent

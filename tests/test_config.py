@@ -16,8 +16,8 @@ import yaml
 from detector.cli import main
 from detector.config import Camera, EdgeConfig, HubConfig, check_edge, check_file, load_edge, load_hub, secret
 from detector.errors import ConfigError
-from detector.inference.card import sha256_of
 from detector.machine.resources import resource
+from detector.machine.whole_files import sha256_of
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import card_file, model_file, raw_output
 

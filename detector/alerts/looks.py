@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from itertools import repeat
 from math import isfinite
 from pathlib import Path
 
+from detector.machine.whole_files import write_whole
 from detector.media.sides import MOST_BOXES, MOST_IN_A_LOOK, MOST_LOOKS, MOST_TRACKS, SCHEMA
 from detector.values import Box, Scene, Sight
 
@@ -174,13 +174,5 @@ def write_side(
     body = ",\n".join(f'{{"t":{t},{look.text},"offender":{offender}}}' for t, look in chosen)
     # Ten crowded minutes take 0.15 s at this level; at the usual one 3 s, in which the camera would go unwatched.
     content = gzip.compress(f'{json.dumps(head)[:-1]},"looks":[\n{body}]}}'.encode(), compresslevel=3, mtime=0)
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, content)
     return Side(path, hashlib.sha256(content).hexdigest(), len(content))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from detector.cards import read_card
 from detector.errors import MissingPart, ModelError
 from detector.inference.decode import Layout
 from detector.machine.resources import resource
+from detector.machine.whole_files import sha256_of
 from detector.values import LABELS, TRAITS
 
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -127,16 +127,6 @@ def find_card(model: str) -> ModelCard:
 def cards_in(folder: Path) -> list[Path]:
     """Cards of networks in a folder, which holds other lists too: only they name a checksum."""
     return [p for p in sorted(folder.glob("*.yaml")) if "sha256:" in p.read_text(encoding="utf-8", errors="replace")]
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, as cards hold it.
-
-    Raises:
-        OSError: It can't be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_file(path: Path, sha256: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,16 @@ def give_to_owner(file: int, folder: Path) -> None:
         owner = folder.stat()
         with suppress(OSError):
             os.fchown(file, owner.st_uid, owner.st_gid)
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, lower-case hex.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

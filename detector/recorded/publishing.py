@@ -35,6 +35,7 @@ from detector.alerts.uploads import NO_SUCH_PATH, Carrier, NotNowError, OlderHub
 from detector.clock import Clock, iso
 from detector.config import EdgeConfig
 from detector.errors import ConfigError, LabelwatchError, Problem, WireError
+from detector.machine.whole_files import sha256_of
 from detector.media.sides import read_side
 from detector.mqtt.connection import back_off_s
 from detector.values import Phase
@@ -359,7 +360,7 @@ class _Publishing:
             return None
         at = _unix(record["clip_started_at"])
         told = {
-            "segment": 0, "sha256": _sha256(clip), "bytes": clip.stat().st_size, "started_at": iso(at),
+            "segment": 0, "sha256": sha256_of(clip), "bytes": clip.stat().st_size, "started_at": iso(at),
             "started_at_unix": at, "duration_s": record["clip_duration_s"],
         }  # fmt: skip
         side = self._side(record)
@@ -463,11 +464,6 @@ def _act(act: Mapping[str, Any], start: float) -> dict[str, Any]:
 
 def _unix(text: str) -> float:
     return round(datetime.fromisoformat(text).timestamp(), 3)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -27,13 +27,14 @@ from numpy.typing import NDArray
 
 from detector.config import Analysis
 from detector.errors import ConfigError, MissingPart, ModelError, Problem
-from detector.inference.card import ModelCard, cards_in, find_card, sha256_of
+from detector.inference.card import ModelCard, cards_in, find_card
 from detector.inference.decode import Layout
 from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import Letterbox
 from detector.inference.runtimes import OnnxRuntime, first_line
 from detector.inference.session import Session, fixed_size
 from detector.machine.resources import resource
+from detector.machine.whole_files import sha256_of
 from detector.media.pictures import Bgr
 from detector.values import LABELS, TRAITS
 

@@ -6,7 +6,6 @@ failed (`interrupted`). So does one told of at a time to come, by a clock that w
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import threading
@@ -24,6 +23,7 @@ from detector.hub.evidence.pack import Archive, Pack, PackStopped, write_pack
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import Scope
 from detector.hub.storage.schema import packs
+from detector.machine.whole_files import sha256_of
 from detector.wire import public_key_text
 from detector.wire.evidence import fingerprint, grouped
 
@@ -222,8 +222,7 @@ class Packs:
             raise PackStopped("no_room")
         write_pack(self._archive, case, part, made_by=user, made_at=at, progress=progress)
         part.chmod(0o600)
-        with part.open("rb") as file:
-            sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), part.stat().st_size
+        sha256, size = sha256_of(part), part.stat().st_size
         part.replace(self._folder / f"{number}.zip")
         with self._database.writing() as connection:
             ready = {"state": READY, "size": size, "sha256": sha256, "done": size, "total": size}

@@ -36,7 +36,7 @@ from detector.hub.footage.shares import Box, Shares
 from detector.hub.footage.sides import LAST_SEGMENT, Sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip, is_time
-from detector.machine.whole_files import sync_folder
+from detector.machine.whole_files import sha256_of, sync_folder
 from detector.media.sides import LARGEST, read_side
 from detector.values import DAY_S
 
@@ -361,8 +361,7 @@ class _Part:
 
     def sha256(self) -> str:
         """Of what is here, hex."""
-        with self.open() as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(self._growing)
 
     def keep(self) -> str:
         """Move the whole file to its place, to stay there through a power cut; where, relative to the folder."""

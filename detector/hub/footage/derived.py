@@ -41,7 +41,7 @@ from detector.hub.storage.rights import RIGHTS, Right
 from detector.hub.storage.schema import clip_formats, clips, derived, sides, users
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
-from detector.machine.whole_files import sync_folder
+from detector.machine.whole_files import sha256_of, sync_folder
 from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
@@ -332,9 +332,7 @@ class Copies:
 
     def _finished(self, copy: Copy, clip: Clip, unfinished: Path, remarks: list[str]) -> None:
         path = unfinished.with_name(copy.name + SUFFIX)
-        with unfinished.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size = unfinished.stat().st_size
+        sha256, size = sha256_of(unfinished), unfinished.stat().st_size
         before = self._row(clip, copy.kind)
         unfinished.replace(path)
         sync_folder(path.parent)

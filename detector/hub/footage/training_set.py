@@ -29,6 +29,7 @@ from detector.hub.storage.schema import walk_tests
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip, StoredIncident, is_time
 from detector.hub.texts import TEXTS
+from detector.machine.whole_files import sha256_of
 from detector.media.sides import read_side
 from detector.values import ActKind, Box, IncidentKind
 
@@ -380,8 +381,7 @@ def clip_file(folder: Path, clip: Clip) -> Path:
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         raise SourceUnavailable(f"{path}: the clip is missing")
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise SourceUnavailable(f"{path}: can't be read: {error.strerror}") from error
     if digest != clip.sha256:
