@@ -6,8 +6,6 @@ Others know the public half and trust by it. A key that can't be read is therefo
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from detector.errors import StoreError
-from detector.machine.whole_files import give_to_owner, sync_folder
+from detector.machine.whole_files import make_whole
 
 logger = logging.getLogger(__name__)
 
@@ -53,20 +51,7 @@ def load_key(path: Path, whose: str) -> Ed25519PrivateKey:
 
 
 def _create(path: Path, whose: str) -> None:
-    """Write a new key so that a crash leaves none or a whole one, and of two processes one wins."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            give_to_owner(file.fileno(), path.parent)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)  # unlike rename, a link doesn't replace a key made meanwhile
+    if make_whole(path, text):
         logger.info("made %s: %s", whose, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +39,32 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def make_whole(path: Path, content: bytes) -> bool:
+    """Write a file where there is none, mode 0600; whether that was done: of two who do it at once, one wins.
+
+    Args:
+        path: Of the file; its folder must be there.
+        content: What goes into it.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            give_to_owner(file.fileno(), path.parent)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # unlike rename, a link doesn't replace what others made meanwhile
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
 
 
 def give_to_owner(file: int, folder: Path) -> None:

@@ -137,11 +137,11 @@ def test_an_edge_whose_clock_is_ahead_loses_nothing(edge: Edge) -> None:
 
 
 STEPS: list[tuple[str, object, str]] = [
-    ("before the new key is linked", keys.os, "link"),
+    ("before the new key is linked", whole_files.os, "link"),
     ("with the new key made", rotation.wire, "new_key_payload"),
     ("before the rename", Path, "replace"),
     ("after the rename", rotation, "sync_folder"),
-    ("after the draft was written", keys.os, "fsync"),
+    ("after the draft was written", whole_files.os, "fsync"),
 ]
 
 

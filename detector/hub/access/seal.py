@@ -6,12 +6,11 @@ AES-128-CBC and HMAC-SHA-256.
 
 from __future__ import annotations
 
-import os
-import uuid
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
+
+from detector.machine.whole_files import make_whole
 
 
 class SealBroken(Exception):  # noqa: N818  (an answer to who asked, who knows what to tell)
@@ -47,12 +46,5 @@ class Seal:
 
 def _key(path: Path) -> bytes:
     if not path.exists():
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)  # whole or not at all, and never over one that others use
-        draft.unlink()
+        make_whole(path, Fernet.generate_key())
     return path.read_bytes()
