@@ -545,7 +545,7 @@ def test_a_disk_that_refuses_the_side_file_costs_it_and_not_the_clip(
     assert segment.side is None and "has no side file" in caplog.text
 
 
-@pytest.mark.parametrize("where", ["looks.os.fsync", "clips.write_side"])
+@pytest.mark.parametrize("where", ["os.fsync", "clips.write_side"])
 def test_kill_9_while_a_side_file_is_written_costs_that_alone_and_just_after_nothing(
     bench: Callable[..., Bench], tmp_path: Path, where: str
 ) -> None:
@@ -553,10 +553,10 @@ def test_kill_9_while_a_side_file_is_written_costs_that_alone_and_just_after_not
     script = """
         import os, signal, sys
         from pathlib import Path
-        from detector.alerts import clips, looks
+        from detector.alerts import clips
         from tests.alerts.test_clips import Bench, packets_of
         module, _, name = sys.argv[3].rpartition(".")
-        home = {"looks.os": looks.os, "clips": clips}[module]
+        home = {"os": os, "clips": clips}[module]
         real = getattr(home, name)
         def killed(*args, **more):
             if module == "clips" or ".side." in os.readlink(f"/proc/self/fd/{args[0]}"):
@@ -571,7 +571,7 @@ def test_kill_9_while_a_side_file_is_written_costs_that_alone_and_just_after_not
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, check=False)
     assert done.returncode == -signal.SIGKILL
     left = {p.name.split(".")[-1] for p in folder.iterdir()}
-    assert left == ({"part", "mp4", "draft"} if where == "looks.os.fsync" else {"part", "mp4", "gz"})
+    assert left == ({"part", "mp4", "draft"} if where == "os.fsync" else {"part", "mp4", "gz"})
     b = bench()
     assert b.recorder.salvage() == 1
     (segment,) = b.segments

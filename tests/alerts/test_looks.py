@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -263,7 +264,7 @@ def test_the_same_looks_make_the_same_file(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = ring_of(sight(1.0)).between(0, math.inf)
     with monkeypatch.context() as patch:
-        patch.setattr(looks.os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(28, "No space left")))
+        patch.setattr(os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(28, "No space left")))
         with pytest.raises(OSError, match="No space"):
             written(tmp_path / "a", found)
     assert list(tmp_path.iterdir()) == []

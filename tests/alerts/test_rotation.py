@@ -23,6 +23,7 @@ from detector.hub.edges.enrolment import Enrolment
 from detector.hub.edges.keys import ACTIVE, NEXT, RETIRED, EdgeKeys
 from detector.hub.edges.rotation import Rotations
 from detector.hub.storage.store import Store
+from detector.machine import whole_files
 from tests.hub.conftest import sqlite_url
 
 ONE = wire.Topics("north", "box-1")
