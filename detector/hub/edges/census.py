@@ -56,14 +56,13 @@ class Censuses:
             raise WireError("census: its time is too far from now")
         c, key = census_now.c, {"site": site, "edge": edge, "camera": told.camera}
         values = {"at": told.at, "fields": told.model_dump(mode="json")}
-        insert = self._database.insert(census_now).on_conflict_do_update(
-            index_elements=list(key), set_=values, where=(c.at < told.at) | (c.at > now + AHEAD_S)
-        )
+        is_news = (c.at < told.at) | (c.at > now + AHEAD_S)
+        upsert = self._database.upsert(census_now, key, values, where=is_news)
         others = select(func.count()).where(c.site == site, c.edge == edge, c.camera != told.camera)
         with self._database.writing() as connection:
             if connection.execute(others).scalar_one() >= MOST_CAMERAS:
                 raise WireError(f"census: of more than {MOST_CAMERAS} cameras")
-            if connection.execute(insert.returning(c.at), {**key, **values}).first() is None:
+            if connection.execute(upsert.returning(c.at), {**key, **values}).first() is None:
                 return False
             minute = {**key, "minute": int(told.at // MINUTE_S)}
             of_minute = [census.c[name] == value for name, value in minute.items()]
@@ -71,15 +70,12 @@ class Censuses:
                 zone: ZoneCensus.model_validate(fields)
                 for zone, fields in connection.execute(select(census.c.zone, census.c.fields).where(*of_minute))
             }
-            upsert = self._database.insert(census)
-            upsert = upsert.on_conflict_do_update(
-                index_elements=[*minute, "zone"], set_={name: upsert.excluded[name] for name in ("at", "fields")}
-            )
             rows = [
                 _added(so_far.get(zone.zone), zone).model_dump(mode="json", exclude={"slots"}) for zone in told.zones
             ]
             if rows:
                 by_zone = {row["zone"]: {**minute, "zone": row["zone"], "at": told.at, "fields": row} for row in rows}
+                upsert = self._database.upsert(census, (*minute, "zone"), ("at", "fields"))
                 connection.execute(upsert, list(by_zone.values()))
         return True
 

@@ -74,12 +74,10 @@ class Knocks:
     def _write(self, knock: Knock) -> None:
         c = knocks.c
         values = {name: getattr(knock, name) for name in c.keys()}  # noqa: SIM118  (columns, not names, come of themselves)
-        insert = self._database.insert(knocks).values(values)
-        grown = {"count": c.count + knock.count, "last_at": knock.last_at, "reason": knock.reason}
+        grown = {"count": c.count + knock.count}
+        upsert = self._database.upsert(knocks, ("site", "edge", "key"), ["last_at", "reason"], grown)
         with self._database.writing() as connection:
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=["site", "edge", "key"], set_=grown)
-            )  # fmt: skip
+            connection.execute(upsert, values)
             connection.execute(delete(knocks).where(c.last_at < knock.last_at - KEPT_S))
             if connection.execute(select(func.count()).select_from(knocks)).scalar_one() > MOST:
                 kept = select(c.last_at).order_by(c.last_at.desc()).offset(MOST).limit(1).scalar_subquery()

@@ -75,16 +75,14 @@ class Pictures:
         key = {"site": site, "edge": edge, "camera": camera, "large": large}
         values = {"taken_at": taken_at, "received_at": at, "width": width, "height": height, "jpeg": jpeg}
         where = (pictures.c.taken_at < taken_at) | (pictures.c.taken_at > at)
-        insert = self._database.insert(pictures).on_conflict_do_update(
-            index_elements=list(key), set_=values, where=where
-        )
+        upsert = self._database.upsert(pictures, key, values, where=where)
         others = select(func.count()).where(
             pictures.c.site == site, pictures.c.edge == edge, pictures.c.camera != camera, pictures.c.large == large
         )
         with self._database.writing() as connection:
             if connection.execute(others).scalar_one() >= MOST_CAMERAS:
                 raise WireError(f"picture: of more than {MOST_CAMERAS} cameras")
-            kept = connection.execute(insert.returning(pictures.c.taken_at), {**key, **values}).first()
+            kept = connection.execute(upsert.returning(pictures.c.taken_at), {**key, **values}).first()
         return kept is not None
 
     def newest(self, place: Place, *, large: bool) -> Picture | None:

@@ -63,8 +63,7 @@ class Rotations:
                 "site": site, "edge": edge, "id": secrets.token_hex(8), "asked_by": by, "asked_at": at,
                 "new_key": None, "done_at": None,
             }  # fmt: skip
-            insert = self._database.insert(rotations).values(values)
-            connection.execute(insert.on_conflict_do_update(index_elements=["site", "edge"], set_=values))
+            connection.execute(self._database.upsert(rotations, ("site", "edge"), values), values)
             self._audit.add(connection, at, by, "box_key_asked", f"{site}/{edge}")
         return True
 

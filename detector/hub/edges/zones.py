@@ -112,14 +112,13 @@ class Zones:
             WireError: It is older than what is held.
         """
         values = {"site": site, "edge": edge, "fields": dict(fields), "at": at}
-        changed = {"fields": values["fields"], "at": at}
-        insert = self._database.insert(layouts).on_conflict_do_update(index_elements=["site", "edge"], set_=changed)
+        upsert = self._database.upsert(layouts, ("site", "edge"), ("fields", "at"))
         held = select(layouts.c.fields).where(layouts.c.site == site, layouts.c.edge == edge)
         with self._database.writing() as connection:
             said_at = (connection.execute(held).scalar_one_or_none() or {}).get("at_unix")
             if isinstance(said_at, int | float) and fields["at_unix"] < said_at <= at:
                 raise WireError("layout: older than the one that is held")
-            connection.execute(insert, values)
+            connection.execute(upsert, values)
 
     def layouts(self, scope: Scope = EVERYWHERE) -> dict[Place, dict[str, Any]]:
         """What edges last said of each camera that somebody sees: see `wire.layout_payload`."""

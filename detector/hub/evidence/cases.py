@@ -83,6 +83,7 @@ class Cases:
     """
 
     def __init__(self, database: Database, audit: Audit) -> None:
+        self._database = database
         self._reading, self._writing, self._insert = database.reading, database.writing, database.insert
         self._audit = audit
 
@@ -195,10 +196,9 @@ class Cases:
 
     def hold(self, incident: str, reason: str, *, user: str, at: float) -> None:
         """Put an incident on legal hold; where it is already, the reason is renewed. The audit log keeps each."""
-        insert = self._insert(holds).values(incident=incident, user=user, at=at, reason=reason)
-        new = {name: insert.excluded[name] for name in ("user", "at", "reason")}
+        row = {"incident": incident, "user": user, "at": at, "reason": reason}
         with self._writing() as connection:
-            connection.execute(insert.on_conflict_do_update(index_elements=["incident"], set_=new))
+            connection.execute(self._database.upsert(holds, ["incident"], ("user", "at", "reason")), row)
             self._audit.add(connection, at, user, "hold", incident, reason=reason)
 
     def release(self, incident: str, *, user: str, at: float) -> bool:

@@ -199,11 +199,9 @@ class Copies:
                 self._looked_at[key] = now
             if not self._background.stopping:
                 values = {**asdict(found), "incident": clip.incident, "segment": clip.segment, "sha256": clip.sha256}
-                insert = self._database.insert(clip_formats).values(values)
-                new = {name: insert.excluded[name] for name in (*asdict(found), "sha256")}
-                upsert = insert.on_conflict_do_update(index_elements=["incident", "segment"], set_=new)
+                upsert = self._database.upsert(clip_formats, ("incident", "segment"), (*asdict(found), "sha256"))
                 with self._database.writing() as connection:
-                    connection.execute(upsert)
+                    connection.execute(upsert, values)
             return found
 
     # For the hub
@@ -437,11 +435,10 @@ class Copies:
         return [_copy(row) for row in self._database.read(select(derived).where(*clauses))]
 
     def _keep(self, copy: Copy) -> None:
-        insert = self._database.insert(derived).values({**asdict(copy), "kind": copy.kind.value})
-        key = ["incident", "segment", "kind"]
-        new = {column.name: insert.excluded[column.name] for column in derived.c if column.name not in key}
+        key, row = ("incident", "segment", "kind"), {**asdict(copy), "kind": copy.kind.value}
+        upsert = self._database.upsert(derived, key, row.keys() - {*key})
         with self._database.writing() as connection:
-            connection.execute(insert.on_conflict_do_update(index_elements=key, set_=new))
+            connection.execute(upsert, row)
 
     def _change(self, copy: Copy, **values: Any) -> None:
         same = _is_of(derived, copy), derived.c.kind == copy.kind.value, derived.c.name == copy.name

@@ -49,9 +49,8 @@ class Pauses:
             if until(connection, site, camera, now) is not None:
                 return False
             row = {"site": site, "camera": camera, "until": now + seconds, "user": user, "at": now}
-            insert = self._database.insert(notice_pauses).values(row)
-            new = {name: insert.excluded[name] for name in ("until", "user", "at")}
-            connection.execute(insert.on_conflict_do_update(index_elements=["site", "camera"], set_=new))
+            upsert = self._database.upsert(notice_pauses, ("site", "camera"), ("until", "user", "at"))
+            connection.execute(upsert, row)
             place = f"{site}/{camera}"
             self._audit.add(connection, now, user, "notices_paused", place, until_at=now + seconds)
             return True

@@ -286,10 +286,8 @@ class Notices:
             ids, place = _changed(connection)
             if place is None:
                 return 0
-            insert = self._database.insert(notice_place).values(name="changes", change=place)
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=["name"], set_={"change": insert.excluded.change})
-            )
+            upsert = self._database.upsert(notice_place, ["name"], ["change"])
+            connection.execute(upsert, {"name": "changes", "change": place})
             rows = connection.execute(_facts_of(ids)).all() if ids else []
             targets = {row.number: Scope.of(row.scope) for row in connection.execute(select(notice_targets))}
             names = {row.number: row.name for row in connection.execute(select(notice_targets))} if rows else {}

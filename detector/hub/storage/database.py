@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVarTuple
@@ -17,11 +17,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     URL,
+    ColumnElement,
     Connection,
     Engine,
     ExceptionContext,
     Result,
     Select,
+    Table,
     create_engine,
     event,
     func,
@@ -33,6 +35,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from detector.errors import MissingPart, StoreError
+from detector.values import NOTHING
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +120,27 @@ class Database:
                 yield connection
             finally:
                 self._of_thread.writing = None
+
+    def upsert(
+        self,
+        table: Table,
+        key: Iterable[str],
+        taken: Iterable[str],
+        become: Mapping[str, Any] = NOTHING,
+        where: ColumnElement[bool] | None = None,
+    ) -> Any:
+        """`INSERT` that brings the row of the same key up to date where there is one.
+
+        Args:
+            table: Into which.
+            key: Names of the columns that tell rows apart.
+            taken: Columns of that row that become what the new one holds.
+            become: What others become.
+            where: When the row is brought up to date at all; always when left out.
+        """
+        insert = self.insert(table)
+        new = {name: insert.excluded[name] for name in taken} | dict(become)
+        return insert.on_conflict_do_update(index_elements=[*key], set_=new, where=where)
 
     def close(self) -> None:
         """Release connections."""

@@ -252,10 +252,9 @@ class Store:
         return newest, given_way
 
     def _upsert_incident(self) -> Any:
-        insert = self._insert(incidents)
         kept = {"id", "site", "edge", "snapshot", "verdict"}
-        newer = {column.name: insert.excluded[column.name] for column in incidents.c if column.name not in kept}
-        return insert.on_conflict_do_update(index_elements=["id"], set_=newer)
+        newer = [column.name for column in incidents.c if column.name not in kept]
+        return self.database.upsert(incidents, ["id"], newer)
 
     def _note_other_zones(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
         found = {(state["id"], zone) for state in states for zone in other_zones(state["record"])}
@@ -269,12 +268,10 @@ class Store:
             for state in states
             for zone in (state["zone"] or "", *other_zones(state["record"]))
         }
-        insert = self._insert(places)
-        renamed = insert.excluded.title
-        upsert = insert.on_conflict_do_update(
-            index_elements=["site", "camera", "zone"], set_={"title": renamed}, where=places.c.title != renamed
-        )
-        names = ("site", "camera", "zone", "title")
+        key = ("site", "camera", "zone")
+        renamed = places.c.title != self._insert(places).excluded.title
+        upsert = self.database.upsert(places, key, ["title"], where=renamed)
+        names = (*key, "title")
         connection.execute(upsert, [dict(zip(names, (*place, found[place]), strict=True)) for place in sorted(found)])
 
     def _count_streams(self, connection: Connection, rows: Iterable[AlertRow]) -> None:
@@ -294,18 +291,13 @@ class Store:
             self._count_stream(connection, counts)
 
     def _count_stream(self, connection: Connection, counts: list[dict[str, Any]]) -> None:
-        insert = self._insert(streams)
-        sent = insert.excluded
-        held = streams.c
-        upsert = insert.on_conflict_do_update(
-            index_elements=["site", "edge", "epoch"],
-            set_={
-                "lowest": case((sent.lowest < held.lowest, sent.lowest), else_=held.lowest),
-                "highest": case((sent.highest > held.highest, sent.highest), else_=held.highest),
-                "received": held.received + sent.received,
-            },
-        )
-        connection.execute(upsert, counts)
+        sent, held = self._insert(streams).excluded, streams.c
+        together = {
+            "lowest": case((sent.lowest < held.lowest, sent.lowest), else_=held.lowest),
+            "highest": case((sent.highest > held.highest, sent.highest), else_=held.highest),
+            "received": held.received + sent.received,
+        }
+        connection.execute(self.database.upsert(streams, ("site", "edge", "epoch"), (), together), counts)
 
     def add_refusal(self, topic: str, reason: str, at: float) -> None:
         """Put on record that a message was not believed; the last thousand are kept."""
@@ -328,12 +320,10 @@ class Store:
         self._upsert_edge({"site": site, "edge": edge, "health": clean, "health_at": at}, where=older)
 
     def _upsert_edge(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
-        insert = self._insert(edges).values(values)
-        new = {name: insert.excluded[name] for name in values if name not in ("site", "edge")}
+        key = ("site", "edge")
+        upsert = self.database.upsert(edges, key, values.keys() - {*key}, where=where)
         with self._writing() as connection:
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new, where=where)
-            )  # fmt: skip
+            connection.execute(upsert, values)
 
     def edges(self, scope: Scope = EVERYWHERE) -> list[Edge]:
         """Every edge heard of, of the sites in a scope; its report still tells of all its cameras."""

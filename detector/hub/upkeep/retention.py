@@ -292,10 +292,9 @@ class Retention:
         for n in range(0, len(ids), ANNOUNCED_AT_ONCE):
             rows = of.where(incident.in_(ids[n : n + ANNOUNCED_AT_ONCE]))
             rows = rows.add_columns(literal(now), null(), literal("age"), literal(rule), size)
-            new = self._database.insert(retention).from_select(columns, rows)
-            fresh = {column.name: new.excluded[column.name] for column in columns[1:]}
+            upsert = self._database.upsert(retention, ["incident"], [column.name for column in columns[1:]])
             with self._database.writing() as connection:
-                connection.execute(new.on_conflict_do_update(index_elements=["incident"], set_=fresh))
+                connection.execute(upsert.from_select(columns, rows))
 
     def _lost_for(self, now: float, warn_days: float = 0.0) -> Select[Any]:
         """Incidents that nobody told of, whose footage goes in so many days."""
@@ -369,28 +368,17 @@ class Retention:
                     select(derived.c.file).where(derived.c.incident.in_(ids), derived.c.file.is_not(None))
                 ).scalars(),
             ]
-            insert = self._database.insert
             if files:
-                connection.execute(
-                    insert(doomed).on_conflict_do_nothing(), [{"file": file} for file in dict.fromkeys(files)]
-                )
+                known_once = self._database.insert(doomed).on_conflict_do_nothing()
+                connection.execute(known_once, [{"file": file} for file in dict.fromkeys(files)])
             connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
             for table in FOOTAGE:
                 connection.execute(delete(table).where(table.c.incident.in_(ids)))
-            new = insert(retention)
-            upsert = new.on_conflict_do_update(
-                index_elements=["incident"], set_={"deleted_at": now, "why": why, "bytes": new.excluded.bytes}
-            )
+            upsert = self._database.upsert(retention, ["incident"], ("deleted_at", "why", "bytes"))
             for one, rule in rules.items():
-                size = sizes.get(one, 0)
-                connection.execute(
-                    upsert,
-                    {
-                        "incident": one, "announced_at": now, "deleted_at": now, "why": why, "rule": rule,
-                        "bytes": size,
-                    },
-                )  # fmt: skip
-                self._audit.add(connection, now, SYSTEM, "footage_deleted", one, why=why, rule=rule, bytes=size)
+                told = {"why": why, "rule": rule, "bytes": sizes.get(one, 0)}
+                connection.execute(upsert, {"incident": one, "announced_at": now, "deleted_at": now, **told})
+                self._audit.add(connection, now, SYSTEM, "footage_deleted", one, **told)
             note_changes(connection, known)
         return len(ids)
 

@@ -254,9 +254,8 @@ class Health:
             logger.warning("the hub, or its database, was down for %.0f s", now - last)
             self.down_from, self.back_at = last, now
             self._listening_since, self._lost_since, self._heard_at = now, None, None
-        insert = self._database.insert(watched).values(site="", edge="", camera="", since=now, until=now)
-        keys = ["site", "edge", "camera"]
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_={"until": insert.excluded.until}))
+        upsert = self._database.upsert(watched, ("site", "edge", "camera"), ["until"])
+        connection.execute(upsert, {"site": "", "edge": "", "camera": "", "since": now, "until": now})
 
     @property
     def started_at(self) -> float:
@@ -359,10 +358,9 @@ class Health:
         ways.append(round(float(said) - at, 2))  # type: ignore[arg-type]
         offset = max(ways)
         if offset != before:
-            insert = self._database.insert(edges).values(site=site, edge=edge, clock_offset_s=offset)
-            new = {"clock_offset_s": insert.excluded.clock_offset_s}
+            upsert = self._database.upsert(edges, ("site", "edge"), ["clock_offset_s"])
             with self._database.writing() as connection:
-                connection.execute(insert.on_conflict_do_update(index_elements=["site", "edge"], set_=new))
+                connection.execute(upsert, {"site": site, "edge": edge, "clock_offset_s": offset})
 
     def ahead_s(self, site: str, edge: str) -> float:
         """How far an edge's clock was ahead at its last reports, seconds; 0 where it isn't, or is not known."""
@@ -481,8 +479,8 @@ class Health:
         found = [Late(*row) for row in self._database.read(query)]
         return sorted((one for one in found if since <= one.sent_at < until), key=lambda one: one.sent_at)
 
-    def came_late(self, ids: Sequence[str], least_s: float = LATE_CARD_S) -> dict[str, float]:
-        """Which of these incidents were first heard of so long after they were told, and when, by the hub's clock."""
+    def came_late(self, ids: Sequence[str]) -> dict[str, float]:
+        """Which of these incidents were first heard of long after they were told, and when, by the hub's clock."""
         if not ids:
             return {}
         offset = func.coalesce(edges.c.clock_offset_s, 0.0)
@@ -492,7 +490,7 @@ class Health:
             .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
             .where(alerts.c.incident.in_(ids))
             .group_by(alerts.c.incident)
-            .having(first - func.min(alerts.c.sent_at - offset) > least_s)
+            .having(first - func.min(alerts.c.sent_at - offset) > LATE_CARD_S)
         )
         return {row[0]: row[1] for row in self._database.read(query)}
 
