@@ -415,7 +415,7 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
 def test_only_the_latest_dropped_ranges_are_kept_and_all_of_them_stay_counted(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.hub.storage.store.KEPT_DROPPED", 2)
+    monkeypatch.setattr("detector.hub.storage.intake.KEPT_DROPPED", 2)
     told(site, backlog=0, dropped=3, cam3=1.0)
     names = ("schema", "id", "seq", "epoch", "site", "edge", "sent_at_unix")
     for seq in (2, 4, 6, 8, 10):

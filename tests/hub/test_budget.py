@@ -93,7 +93,7 @@ def test_without_shifts_the_day_has_the_budget() -> None:
 @pytest.fixture
 def few(store: Store) -> Iterator[Store]:
     """A store that takes two alerts a shift."""
-    store._budget = Budget(2, Shifts(DAY_AND_NIGHT, "Asia/Shanghai"))
+    store.intake.budget = Budget(2, Shifts(DAY_AND_NIGHT, "Asia/Shanghai"))
     yield store
 
 
@@ -198,7 +198,7 @@ def test_the_digest_keeps_cameras_of_two_sites_apart_that_share_a_name(site: Any
 
 
 def test_the_feed_shows_alerts_and_how_much_of_the_budget_is_spent(site: Any, envelope: Build) -> None:
-    site.store._budget = Budget(12)
+    site.store.intake.budget = Budget(12)
     site.store.add_alerts([envelope(n, incident=f"i{n}", severity="warning") for n in range(1, 6)], NOON)
     site.store.add_alerts([envelope(6, incident="note", severity="info")], NOON)
     page = site.client.get("/").text
@@ -208,7 +208,7 @@ def test_the_feed_shows_alerts_and_how_much_of_the_budget_is_spent(site: Any, en
 
 
 def test_the_digest_says_how_much_of_it_exceeded_the_budget_and_leads_there(site: Any, envelope: Build) -> None:
-    site.store._budget = Budget(1)
+    site.store.intake.budget = Budget(1)
     notes = [envelope(n, incident=f"note{n}", severity="info") for n in range(1, 4)]
     site.store.add_alerts([*notes, envelope(4, incident="alert", severity="warning")], NOON)
     assert "超出额度的" not in site.client.get("/digest").text

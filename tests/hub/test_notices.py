@@ -721,7 +721,7 @@ def test_who_asks_for_the_other_camera_alone_is_told_by_that(desk: Desk) -> None
 def test_what_is_over_the_budget_is_so_from_every_side(store: Store, tmp_path: Path) -> None:
     desk = Desk(store, tmp_path)
     desk.target("other camera", places=("shanghai/cam4",))
-    store._budget = Budget(limit=0)
+    store.intake.budget = Budget(limit=0)
     desk.alert(severity="warning", spot="cage")
     across(desk, severity="warning")
     assert desk.step() == []

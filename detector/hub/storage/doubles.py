@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, delete, exists, update
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.schema import case_incidents, holds, incidents, notes, verdicts
+from detector.hub.storage.verdicts import settle
 from detector.values import DAY_S
 
 LONGEST_S = DAY_S  # an incident that lasts longer is not looked for
@@ -51,9 +52,5 @@ def hand_over(connection: Connection, double: str, shown: str) -> list[str]:
     connection.execute(delete(case_incidents).where(inside))
     connection.execute(delete(holds).where(holds.c.incident == double))
     connection.execute(update(incidents).where(c.id == double).values(told=DOUBLE, same_as=shown, verdict=None))
-    standing = select(func.max(verdicts.c.number)).where(
-        verdicts.c.incident == shown, verdicts.c.withdrawn_at.is_(None)
-    )
-    verdict = select(verdicts.c.verdict).where(verdicts.c.number == standing.scalar_subquery()).scalar_subquery()
-    connection.execute(update(incidents).where(c.id == shown).values(verdict=verdict))
+    settle(connection, shown)
     return doubles

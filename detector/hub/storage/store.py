@@ -1,4 +1,4 @@
-"""The hub's memory: envelopes in; incidents, clips, verdicts and edges out. SQLite (WAL) or PostgreSQL.
+"""The hub's memory: incidents, clips, verdicts and edges, in SQLite (WAL) or PostgreSQL.
 
 A method that writes has committed when it returns. All are safe to call from any thread.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    case,
     delete,
     exists,
     func,
@@ -29,42 +27,28 @@ from sqlalchemy import (
 )
 
 from detector import wire
-from detector.hub.storage.arrivals import (
-    AlertRow,
-    a_name,
-    a_whole,
-    alert_row,
-    clean,
-    other_zones,
-    refusal_row,
-    title_of,
-)
-from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE, Budget
+from detector.hub.storage.arrivals import refusal_row
+from detector.hub.storage.budget import ALERT, DIGEST, Budget
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
-from detector.hub.storage.doubles import hand_over
-from detector.hub.storage.replays import double_of, give_way, is_replay, shift_of
+from detector.hub.storage.intake import Intake, alerts_in
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import (
     alerts,
     also_in,
     changes,
     clips,
-    dropped,
     edges,
     incidents,
-    places,
     refusals,
     snapshots,
     streams,
     thresholds,
     verdicts,
 )
-from detector.hub.storage.spots import beside
 from detector.hub.storage.stored import (
     CLEARED,
     Clip,
-    Contested,
     Digested,
     Edge,
     Refusal,
@@ -75,11 +59,11 @@ from detector.hub.storage.stored import (
     told_number,
 )
 from detector.hub.storage.tuning import Judged
+from detector.hub.storage.verdicts import ask_over, settle, standing, verdicts_on
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
 from detector.names import natural
 
 KEPT_REFUSALS = 1_000
-KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
 
 
 class Store:
@@ -95,8 +79,8 @@ class Store:
     """
 
     def __init__(self, url: str, budget: Budget | None = None, *, upgrade: bool = True) -> None:
-        self._budget = budget or Budget()
         self.database = Database(url, upgrade=upgrade)
+        self.intake = Intake(self.database, budget or Budget())
         self._reading, self._writing = self.database.reading, self.database.writing
         self._insert = self.database.insert
 
@@ -104,200 +88,11 @@ class Store:
         """Release connections."""
         self.database.close()
 
-    # Alerts in
+    # Messages in
 
     def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
-        """Store envelopes, each id once, and bring their incidents up to date, in one transaction.
-
-        The newest envelope of an incident decides what it looks like, in whatever order they come: by `seq` within an
-        epoch of the edge's outbox, by `sent_at_unix` between epochs, whose names have no order.
-
-        Args:
-            fields_list: Envelopes as `wire.decode_alert` returns them.
-            received_at: When they came.
-
-        Returns:
-            Ids that were not known before.
-
-        Raises:
-            WireError: One holds what no database takes (a number out of range, say); none of them is stored.
-        """
-        words = [fields for fields in fields_list if "after" not in fields]
-        rows = [alert_row(fields, received_at) for fields in fields_list if "after" in fields]
-        with self._writing() as connection:
-            for fields in words:
-                self._note_dropped(connection, fields, received_at)
-            return self._add_rows(connection, rows) if rows else []
-
-    def _note_dropped(self, connection: Connection, fields: Mapping[str, Any], at: float) -> None:
-        """An edge said which numbers will never come; told twice it counts once."""
-        stream = {"site": a_name(fields["site"]), "edge": a_name(fields["edge"]), "epoch": a_name(fields["epoch"])}
-        rows = [
-            {**stream, "first": first, "last": last, "reason": clean(reason)[:40], "at": at}
-            for first, last, reason in fields["dropped"]
-        ]
-        one_at_a_time(connection)
-        columns = (dropped.c.first, dropped.c.last, dropped.c.number)
-        insert = self._insert(dropped).on_conflict_do_nothing().returning(*columns)
-        new = connection.execute(insert, rows).all()
-        if not new:
-            return
-        seq = a_whole(fields["seq"], 2**62)
-        numbers = [seq, *(row.first for row in new), *(row.last for row in new)]
-        c = alerts.c
-        here = [c[name] == value for name, value in stream.items()]
-        never = 0
-        for row in new:  # what was dropped while it was on its way may have come all the same
-            came = select(func.count()).where(*here, c.seq.between(row.first, row.last))
-            never += row.last - row.first + 1 - int(connection.execute(came).scalar_one())
-        self._count_stream(connection, [{**stream, "lowest": min(numbers), "highest": max(numbers), "received": 1}])
-        these = [streams.c[name] == value for name, value in stream.items()]
-        connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped + never))
-        connection.execute(delete(dropped).where(dropped.c.number <= max(row.number for row in new) - KEPT_DROPPED))
-
-    def _came_after_all(self, connection: Connection, stream: tuple[str, str, str], seqs: Sequence[int]) -> None:
-        """Numbers that came although their edge had said that it dropped them are not dropped."""
-        c = dropped.c
-        here = [c.site == stream[0], c.edge == stream[1], c.epoch == stream[2]]
-        query = select(c.first, c.last).where(*here, c.first <= max(seqs), c.last >= min(seqs))
-        ranges = connection.execute(query).all()
-        came = sum(any(row.first <= seq <= row.last for row in ranges) for seq in seqs) if ranges else 0
-        if came:
-            these = [streams.c.site == stream[0], streams.c.edge == stream[1], streams.c.epoch == stream[2]]
-            connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped - came))
-
-    def _add_rows(self, connection: Connection, rows: list[AlertRow]) -> list[str]:
-        one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
-        added = (
-            self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
-        )
-        numbers = {row.id: row.number for row in connection.execute(added, [row.alert for row in rows])}
-        new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
-        if not new:
-            return []
-        # What another camera of the spot told just before has to be stored by then.
-        one_by_one = any(row.incident["spot"] for row in new)
-        told_late = [
-            changed for part in ([[row] for row in new] if one_by_one else [new])
-            for changed in self._bring_up_to_date(connection, part, new[0].alert["received_at"])
-        ]  # fmt: skip
-        pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
-        if pictures:
-            connection.execute(snapshots.insert(), pictures)
-            connection.execute(_point_to_newest_snapshot(sorted({picture["incident"] for picture in pictures})))
-        # Whoever publishes a replay has the answer at once, and all of it still: no number can be missing.
-        self._count_streams(connection, [row for row in new if not is_replay(row.incident["record"])])
-        changed = [*told_late, *(row.alert["incident"] for row in new)]
-        note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
-        return [row.alert["id"] for row in new]
-
-    def _bring_up_to_date(self, connection: Connection, new: list[AlertRow], received_at: float) -> list[str]:
-        """Bring the incidents of envelopes up to date; ids of others that changed thereby."""
-        newest, given_way = self._choose_lanes(connection, new, received_at)
-        if not newest:
-            return []
-        moved = _doubles_that_move(connection, newest)
-        connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
-        self._note_other_zones(connection, newest.values())
-        self._note_places(connection, newest.values())
-        changed = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
-        for double, shown in given_way.items():
-            moved += hand_over(connection, double, shown)
-        of_spot = (one["same_as"] for one in newest.values() if one["same_as"] and one["spot"])
-        return [*changed, *given_way, *moved, *of_spot]
-
-    def _choose_lanes(
-        self, connection: Connection, new: list[AlertRow], received_at: float
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """The newest state of each incident that these envelopes bring up to date, with `told` and `shift`.
-
-        Envelope by envelope in the order they came, so that it makes no difference how they are batched.
-
-        Returns:
-            The states by id; and incidents that are no longer shown, each with that which is instead (`spots`).
-        """
-        wanted = {row.incident["id"] for row in new}
-        columns = [incidents.c[name] for name in ("id", "site", "edge", "epoch", "seq", "sent_at", *_LANE)]
-        known = connection.execute(select(*columns).where(incidents.c.id.in_(wanted)))
-        standing = {row.id: dict(row._mapping) for row in known}
-        spent: Counter[str] = Counter()
-        newest: dict[str, dict[str, Any]] = {}
-        given_way: dict[str, str] = {}
-        for state in (row.incident for row in new):
-            before = standing.get(state["id"])
-            if before is not None and not (_same_edge(before, state) and _takes_over(state, before)):
-                continue
-            of_live = self._budget.shift(state["started_at"])
-            replayed_at = same_as = None
-            if is_replay(state["record"]):
-                replayed_at = before["replayed_at"] if before and before["replayed_at"] else received_at
-                same_as = (before and before["same_as"]) or double_of(connection, state)
-            shift = before["shift"] if before else shift_of(of_live) if replayed_at else of_live
-            if shift not in spent:
-                # What a replay finds had its place among what live told; it takes none from live, though.
-                spent[shift] = sum(_alerts_in(connection, one) for one in {shift, of_live})
-            so_far = (before["severity"], before["told"]) if before and before["told"] != DOUBLE else None
-            other = beside(connection, {**state, "replayed_at": replayed_at}, before)
-            if other is not None and other.gives_way:
-                given_way[other.id] = state["id"]
-                same_as, so_far = None, (other.severity, other.told)
-            elif other is not None:
-                same_as = other.id
-                if so_far is not None:  # it was shown until now
-                    given_way[state["id"]] = other.id
-            told = DOUBLE if same_as else self._budget.lane(state["severity"], spent[shift], so_far)
-            spent[shift] += told == ALERT and (before is None or before["told"] != ALERT)
-            of_replay = {"replayed_at": replayed_at, "same_as": same_as}
-            standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told, **of_replay}
-        return newest, given_way
-
-    def _upsert_incident(self) -> Any:
-        kept = {"id", "site", "edge", "snapshot", "verdict"}
-        newer = [column.name for column in incidents.c if column.name not in kept]
-        return self.database.upsert(incidents, ["id"], newer)
-
-    def _note_other_zones(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
-        found = {(state["id"], zone) for state in states for zone in other_zones(state["record"])}
-        if found:
-            insert = self._insert(also_in).on_conflict_do_nothing()
-            connection.execute(insert, [{"incident": incident, "zone": zone} for incident, zone in sorted(found)])
-
-    def _note_places(self, connection: Connection, states: Iterable[Mapping[str, Any]]) -> None:
-        found = {
-            (state["site"], state["camera"], zone): title_of(state["record"])
-            for state in states
-            for zone in (state["zone"] or "", *other_zones(state["record"]))
-        }
-        key = ("site", "camera", "zone")
-        renamed = places.c.title != self._insert(places).excluded.title
-        upsert = self.database.upsert(places, key, ["title"], where=renamed)
-        names = (*key, "title")
-        connection.execute(upsert, [dict(zip(names, (*place, found[place]), strict=True)) for place in sorted(found)])
-
-    def _count_streams(self, connection: Connection, rows: Iterable[AlertRow]) -> None:
-        seqs: dict[tuple[str, str, str], list[int]] = {}
-        for row in rows:
-            seqs.setdefault((row.alert["site"], row.alert["edge"], row.alert["epoch"]), []).append(row.alert["seq"])
-        for stream, found in seqs.items():
-            self._came_after_all(connection, stream, found)
-        counts = [
-            {
-                "site": site, "edge": edge, "epoch": epoch,
-                "lowest": min(found), "highest": max(found), "received": len(found),
-            }
-            for (site, edge, epoch), found in sorted(seqs.items())
-        ]  # fmt: skip
-        if counts:
-            self._count_stream(connection, counts)
-
-    def _count_stream(self, connection: Connection, counts: list[dict[str, Any]]) -> None:
-        sent, held = self._insert(streams).excluded, streams.c
-        together = {
-            "lowest": case((sent.lowest < held.lowest, sent.lowest), else_=held.lowest),
-            "highest": case((sent.highest > held.highest, sent.highest), else_=held.highest),
-            "received": held.received + sent.received,
-        }
-        connection.execute(self.database.upsert(streams, ("site", "edge", "epoch"), (), together), counts)
+        """As `Intake.add_alerts`."""
+        return self.intake.add_alerts(fields_list, received_at)
 
     def add_refusal(self, topic: str, reason: str, at: float) -> None:
         """Put on record that a message was not believed; the last thousand are kept."""
@@ -477,7 +272,7 @@ class Store:
     def alerts_in(self, shift: str) -> int:
         """How many alerts a shift has had (`Budget.shift` names it)."""
         with self._reading() as connection:
-            return _alerts_in(connection, shift)
+            return alerts_in(connection, shift)
 
     def snapshot(self, incident: str) -> bytes | None:
         """The newest picture of an incident, JPEG."""
@@ -573,9 +368,10 @@ class Store:
         row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at, "reason": reason}
         with self._writing() as connection:
             one_at_a_time(connection)
-            _ask_over(connection, incident, user, over)
+            ask_over(connection, incident, user, over)
             number = connection.execute(verdicts.insert().returning(verdicts.c.number), row).scalar_one()
-            _settle_verdict(connection, incident)
+            settle(connection, incident)
+            note_changes(connection, [incident])
         return int(number)
 
     def withdraw_verdict(self, incident: str, user: str, at: float, *, over: int | None = None) -> None:
@@ -584,17 +380,18 @@ class Store:
         Raises:
             Contested: It is somebody else's, and not the one that `over` names (see `add_verdict`).
         """
-        standing = select(func.max(verdicts.c.number)).where(*_standing(incident)).scalar_subquery()
+        latest = select(func.max(verdicts.c.number)).where(*standing(incident)).scalar_subquery()
         with self._writing() as connection:
             one_at_a_time(connection)
-            _ask_over(connection, incident, user, over)
-            withdrawal = update(verdicts).where(verdicts.c.number == standing)
+            ask_over(connection, incident, user, over)
+            withdrawal = update(verdicts).where(verdicts.c.number == latest)
             connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
-            _settle_verdict(connection, incident)
+            settle(connection, incident)
+            note_changes(connection, [incident])
 
     def set_reason(self, incident: str, number: int, user: str, reason: str) -> bool:
         """Say why a verdict of one's own was given; tells whether it is one, and still counts."""
-        own = (verdicts.c.number == number, verdicts.c.user == user, *_standing(incident))
+        own = (verdicts.c.number == number, verdicts.c.user == user, *standing(incident))
         with self._writing() as connection:
             one_at_a_time(connection)
             changed = update(verdicts).where(*own).values(reason=reason).returning(verdicts.c.number)
@@ -606,7 +403,7 @@ class Store:
     def verdicts(self, incident: str) -> list[Verdict]:
         """Every verdict on an incident, latest first."""
         with self._reading() as connection:
-            return _verdicts(connection, incident)
+            return verdicts_on(connection, incident)
 
     def judged(
         self, since: float, scope: Scope = EVERYWHERE, place: tuple[str, str, str, str] | None = None
@@ -762,32 +559,6 @@ def _thresholds(connection: Connection) -> list[Threshold]:
     return [Threshold(**row._mapping) for row in connection.execute(query)]
 
 
-_LANE = ("severity", "told", "shift", "verdict", "replayed_at", "same_as")
-
-
-def _same_edge(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    """An edge can't touch another's incident, even knowing its id."""
-    return bool(one["site"] == two["site"] and one["edge"] == two["edge"])
-
-
-def _is_newer(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    if one["epoch"] == two["epoch"]:
-        return bool(one["seq"] > two["seq"])
-    return bool(one["sent_at"] > two["sent_at"])
-
-
-def _takes_over(state: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    """Whether a row is brought up to date: what live told is never changed by a replay, and the other way always."""
-    if is_replay(state["record"]) == (before["replayed_at"] is not None):
-        return _is_newer(state, before)
-    return not is_replay(state["record"])
-
-
-def _alerts_in(connection: Connection, shift: str) -> int:
-    query = select(func.count()).where(incidents.c.shift == shift, incidents.c.told == ALERT)
-    return connection.execute(query).scalar_one()
-
-
 def _read(connection: Connection, query: Select[Any]) -> list[StoredIncident]:
     return [StoredIncident(**row._mapping) for row in connection.execute(query)]
 
@@ -809,50 +580,6 @@ def _of_shown(*, is_camera: bool) -> ColumnElement[bool]:
     return exists().where(shown.c.id == incidents.c.same_as, same if is_camera else ~same)
 
 
-def _doubles_that_move(connection: Connection, states: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Doubles of what is about to change its lane: who sees them in its stead sees them in that lane (`Wanted`)."""
-    lanes = {name: state["told"] for name, state in states.items() if state["spot"]}
-    shown = incidents.alias()
-    query = select(incidents.c.id, incidents.c.same_as, shown.c.told).join(shown, shown.c.id == incidents.c.same_as)
-    rows = connection.execute(query.where(incidents.c.same_as.in_(lanes))) if lanes else ()
-    return [row.id for row in rows if row.told != lanes[row.same_as]]
-
-
-def _point_to_newest_snapshot(ids: list[str]) -> Any:
-    newest = (
-        select(snapshots.c.alert)
-        .where(snapshots.c.incident == incidents.c.id)
-        .order_by(snapshots.c.sent_at.desc(), snapshots.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    return update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=newest)
-
-
 def _counted(start: float, end: float, scope: Scope) -> list[ColumnElement[bool]]:
     cleared = incidents.c.verdict.in_(CLEARED)
     return [*Wanted(since=start, until=end, scope=scope).clauses(), incidents.c.verdict.is_(None) | ~cleared]
-
-
-def _standing(incident: str) -> tuple[ColumnElement[bool], ...]:
-    return verdicts.c.incident == incident, verdicts.c.withdrawn_at.is_(None)
-
-
-def _verdicts(connection: Connection, incident: str) -> list[Verdict]:
-    columns = (verdicts.c[name] for name in Verdict.__slots__)
-    query = select(*columns).where(verdicts.c.incident == incident).order_by(verdicts.c.number.desc())
-    return [Verdict(**row._mapping) for row in connection.execute(query)]
-
-
-def _ask_over(connection: Connection, incident: str, user: str, over: int | None) -> None:
-    if over is None:
-        return
-    standing = next((one for one in _verdicts(connection, incident) if one.withdrawn_at is None), None)
-    if standing is not None and standing.user != user and standing.number != over:
-        raise Contested(standing)
-
-
-def _settle_verdict(connection: Connection, incident: str) -> None:
-    latest = select(verdicts.c.verdict).where(*_standing(incident)).order_by(verdicts.c.number.desc()).limit(1)
-    connection.execute(update(incidents).where(incidents.c.id == incident).values(verdict=latest.scalar_subquery()))
-    note_changes(connection, [incident])
