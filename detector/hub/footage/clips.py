@@ -33,7 +33,8 @@ from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.footage.shares import Box, Shares
-from detector.hub.footage.sides import LAST_SEGMENT, Sides
+from detector.hub.footage.sides import Sides
+from detector.hub.storage.segments import LAST_SEGMENT
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip, is_time
 from detector.machine.whole_files import sha256_of, sync_folder

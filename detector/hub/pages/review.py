@@ -17,7 +17,7 @@ from detector.hub.desk.reviews import left
 from detector.hub.edges.cameras import by_name, by_place
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, needs
-from detector.hub.storage.budget import ALERT, DIGEST
+from detector.hub.storage.budget import LANES
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.storage.wanted import Wanted
@@ -26,7 +26,6 @@ from detector.names import natural
 router = APIRouter()
 
 PAGE_SIZE = 30
-LANES = (ALERT, DIGEST)
 DESK = re.compile(r"[A-Za-z0-9-]{8,40}")
 
 Judge = Annotated[View, needs(Right.JUDGE)]

@@ -46,6 +46,7 @@ from detector.hub.storage.schema import (
     thresholds,
     verdicts,
 )
+from detector.hub.storage.segments import Segments
 from detector.hub.storage.stored import (
     CLEARED,
     Clip,
@@ -82,7 +83,7 @@ class Store:
         self.database = Database(url, upgrade=upgrade)
         self.intake = Intake(self.database, budget or Budget())
         self._reading, self._writing = self.database.reading, self.database.writing
-        self._insert = self.database.insert
+        self._segments = Segments(self.database, clips)
 
     def close(self) -> None:
         """Release connections."""
@@ -487,27 +488,20 @@ class Store:
         Returns:
             Whether it is new.
         """
-        insert = self._insert(clips).on_conflict_do_nothing(index_elements=["incident", "segment"])
-        values = {name: getattr(clip, name) for name in Clip.__slots__}
         with self._writing() as connection:
             one_at_a_time(connection)
-            new = connection.execute(insert.returning(clips.c.segment), values).first() is not None
+            new = self._segments.add(clip)
             if new:
                 note_changes(connection, [clip.incident])
             return new
 
     def clip(self, incident: str, segment: int) -> Clip | None:
         """One segment; none for what can't be an incident's id or a segment's number either."""
-        if "\0" in incident or not 0 <= segment < 2**31:
-            return None
-        query = select(clips).where(clips.c.incident == incident, clips.c.segment == segment)
-        row = self.database.read(query).one_or_none()
-        return Clip(**row._mapping) if row else None
+        return self._segments.find(incident, segment)
 
     def clips(self, incident: str) -> list[Clip]:
         """Segments of an incident in order."""
-        query = select(clips).where(clips.c.incident == incident).order_by(clips.c.segment)
-        return [Clip(**row._mapping) for row in self.database.read(query)]
+        return self._segments.of(incident)
 
     def film(self, name: str, site: str, edge: str, camera: str) -> list[Clip]:
         """Segments of a film in order, as the box that was asked for it brought them; none that another did."""
