@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, update
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.schema import case_incidents, holds, incidents, notes, verdicts
@@ -23,6 +23,17 @@ def kinds_of(state: Mapping[str, Any]) -> set[str]:
     """Kinds of an incident's findings, from its row."""
     findings = state["record"].get("findings")
     return {state["kind"], *(str(kind) for kind in (findings if isinstance(findings, list) else ()))}
+
+
+def share_kinds(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two incidents are of one kind, or have findings of one."""
+    return bool(kinds_of(one) & kinds_of(other))
+
+
+def went_on_between(start: float, end: float, slack_s: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Conditions on `incidents`: those that went on between two times, or so many seconds before or after."""
+    c = incidents.c
+    return c.started_at.between(start - LONGEST_S, end + slack_s), c.ended_at >= start - slack_s
 
 
 def hand_over(connection: Connection, double: str, shown: str) -> list[str]:

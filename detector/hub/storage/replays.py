@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from detector.hub.storage.budget import DOUBLE, rank
-from detector.hub.storage.doubles import LONGEST_S, hand_over, kinds_of
+from detector.hub.storage.doubles import hand_over, kinds_of, share_kinds, went_on_between
 from detector.hub.storage.schema import incidents
 
 SLACK_S = 10.0  # clocks of recorders and boxes are not quite the same; files begin at whole seconds
@@ -53,8 +53,7 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
     near = (
         c.site == state["site"],
         c.camera == state["camera"],
-        c.started_at.between(state["started_at"] - LONGEST_S, state["ended_at"] + SLACK_S),
-        c.ended_at >= state["started_at"] - SLACK_S,
+        *went_on_between(state["started_at"], state["ended_at"], SLACK_S),
         (c.told != DOUBLE) | c.replayed_at.is_(None),  # another camera's may be shown for what live told (`spots`)
         c.id != state["id"],
     )
@@ -89,13 +88,12 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
     if not live:
         return []
     c = incidents.c
-    span = c.started_at.between(
-        min(state["started_at"] for state in live) - LONGEST_S, max(state["ended_at"] for state in live) + SLACK_S
-    )
+    begun, ended = min(state["started_at"] for state in live), max(state["ended_at"] for state in live)
     columns = (
         c.id, c.site, c.camera, c.kind, c.severity, c.verdict, c.started_at, c.ended_at, c.replayed_at, c.record,
     )  # fmt: skip
-    query = select(*columns).where(c.replayed_at.is_not(None), span, c.told != DOUBLE).order_by(c.started_at, c.id)
+    query = select(*columns).where(c.replayed_at.is_not(None), c.told != DOUBLE).order_by(c.started_at, c.id)
+    query = query.where(*went_on_between(begun, ended, SLACK_S))
     changed = []
     for row in map(_mapping, connection.execute(query).all()):
         known = next((state for state in live if _gives_way(row, state)), None)
@@ -118,10 +116,8 @@ def _gives_way(found: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
 
 def _tells(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     """Whether what is known tells what a replay found, as far as their kinds go."""
-    is_of_kind = found["kind"] in kinds_of(known)
-    return is_of_kind or (
-        bool(kinds_of(known) & kinds_of(found)) and rank(found["severity"]) <= rank(known["severity"])
-    )
+    is_no_graver = rank(found["severity"]) <= rank(known["severity"])
+    return found["kind"] in kinds_of(known) or (share_kinds(known, found) and is_no_graver)
 
 
 def _holds_for(judged: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, exists, select
 
 from detector.hub.storage.budget import ALERT, DOUBLE, rank
-from detector.hub.storage.doubles import LONGEST_S, kinds_of
+from detector.hub.storage.doubles import share_kinds, went_on_between
 from detector.hub.storage.schema import case_incidents, holds, incidents
 from detector.values import MEANWHILE_S
 
@@ -59,15 +59,14 @@ def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str
         which = (
             c.spot == state["spot"],
             c.site == state["site"],
-            c.started_at.between(state["started_at"] - LONGEST_S, state["ended_at"] + MEANWHILE_S),
-            c.ended_at >= state["started_at"] - MEANWHILE_S,
+            *went_on_between(state["started_at"], state["ended_at"], MEANWHILE_S),
             c.sent_at >= state["started_at"] - MEANWHILE_S,  # whatever end it claims: it was still told of by then
             c.told != DOUBLE,
             c.verdict.is_(None) | (c.verdict == "true"),
         )
     is_live = c.replayed_at.is_(None) if state["replayed_at"] is None else c.replayed_at.is_not(None)
     query = select(incidents).where(*which, is_live, c.camera != state["camera"])
-    rows = [row for row in connection.execute(query) if kinds_of(row._asdict()) & kinds_of(state)]
+    rows = [row for row in connection.execute(query) if share_kinds(row._asdict(), state)]
     found = max(rows, key=lambda row: (rank(row.severity), -row.started_at, row.id), default=None)
     if found is None:
         return None
