@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from detector.hub.evidence.cases import CLOSED, HANDED_OVER, OPEN, CaseClosed, CaseFull, kept
+from detector.hub.evidence.cases import CLOSED, HANDED_OVER, OPEN, CaseClosed, CaseFull, Hold, kept
 from detector.hub.evidence.figures import time_line, totals
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope
 from detector.hub.storage.schema import case_incidents, incidents
@@ -173,19 +173,18 @@ def test_a_case_of_cleared_incidents_alone_comes_to_no_day(office: Office) -> No
 def test_a_case_keeps_its_incidents_until_it_is_closed(office: Office) -> None:
     case = office.case(office.incident("one"), title="夜班")
     assert stored(office) == {"one"}
-    assert [(hold.case, hold.reason, hold.user) for hold in office.cases.holds("one")] == [(1, "夜班", "wang")]
     for state, ids in ((HANDED_OVER, {"one"}), (CLOSED, set()), (OPEN, {"one"})):
         assert office.cases.change(office.found(case.number), {"state": state}, user="wang", at=NOON)
-        assert stored(office) == ids and bool(office.cases.holds("one")) == bool(ids)
+        assert stored(office) == ids
 
 
 def test_a_legal_hold_keeps_an_incident_without_a_case(office: Office) -> None:
     office.cases.hold("one", "警方要求", user="wang", at=NOON)
     office.cases.hold("one", "法院要求", user="li", at=NOON + 1)
     assert stored(office) == {"one"}
-    assert [(hold.case, hold.reason, hold.user) for hold in office.cases.holds("one")] == [(None, "法院要求", "li")]
+    assert office.cases.legal_hold("one") == Hold("法院要求", "li", NOON + 1)
     assert office.cases.release("one", user="li", at=NOON) and not office.cases.release("one", user="li", at=NOON)
-    assert stored(office) == set() and office.cases.holds("one") == []
+    assert stored(office) == set() and office.cases.legal_hold("one") is None
     told = [(entry.action, entry.details) for entry in office.audit.entries(subject="one")]
     assert told == [("hold_ended", {}), ("hold", {"reason": "法院要求"}), ("hold", {"reason": "警方要求"})]
 
@@ -505,10 +504,11 @@ def test_nobody_but_an_owner_ends_or_takes_over_the_hold_of_somebody_else(site: 
     assert 'name="hold"' not in guard.get("/incidents/inc-1").text
     for fields in ({"hold": "0"}, {"hold": "1", "reason": "没什么"}):
         assert guard.post(page, data=fields).status_code == 403
-        assert [(one.user, one.reason) for one in site.parts.cases.holds("inc-1")] == [(owner, "法院来函")]
+        held = site.parts.cases.legal_hold("inc-1")
+        assert held and (held.user, held.reason) == (owner, "法院来函")
     assert guard.post(page.replace("inc-1", "inc-2"), data={"hold": "1"}).status_code == 303
     assert site.client.post(page.replace("inc-1", "inc-2"), data={"hold": "0"}).status_code == 303
-    assert site.parts.cases.holds("inc-2") == []
+    assert site.parts.cases.legal_hold("inc-2") is None
 
 
 def test_where_there_are_no_cases_only_those_are_told_to_make_some_who_may(site: Site, guard: Any) -> None:

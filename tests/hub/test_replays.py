@@ -123,7 +123,7 @@ def test_what_people_did_goes_over_to_live_when_that_comes_late(store: Store) ->
     assert [note.text for note in reviews.notes(BAR)] == ["on all three days"]
     case = cases.case(number)
     assert case and case.incidents == (BAR,)
-    assert {hold.case for hold in cases.holds(BAR)} == {None, number}
+    assert cases.legal_hold(BAR) and not cases.legal_hold(REPLAY)
     assert {incident for _, incident in store.changed_since(seen)[0]} == {BAR, REPLAY}
     store.add_alerts([make_envelope(3, phase="end")], NOON + 61)
     assert ids(store) == [BAR]
@@ -188,7 +188,7 @@ def test_a_case_that_holds_both_holds_the_event_once(sqlite_store: Store, tmp_pa
     path = office.pack(case)
     assert {finding.state for finding in verify(path).findings if finding.what != "key_unknown"} == {HOLDS}
     assert office.cases.release("other", user="li", at=NOON)
-    assert office.cases.holds(found.id) == []
+    assert office.cases.legal_hold(found.id) is None
 
 
 def test_two_replays_of_the_same_footage_do_not_double(store: Store) -> None:

@@ -1,6 +1,6 @@
 """Cases: incidents that belong together, with a title, a note, the people involved and a state; and legal holds.
 
-What is in a case that isn't closed, or held, is kept whatever retention says: `Cases.holds` says why, `kept` which.
+What is in a case that isn't closed, or held, is kept whatever retention says: `kept` says which.
 Every change leaves its line in the audit log in the same transaction, under `case/NUMBER` and the incident's id.
 """
 
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, 
 
 from detector.hub.access.audit import Audit
 from detector.hub.storage.database import Database, one_at_a_time
-from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.rights import EVERYWHERE, Principal, Role, Scope
 from detector.hub.storage.schema import case_incidents, cases, holds, incidents
 from detector.hub.storage.stored import CLEARED, StoredIncident
 
@@ -66,12 +66,15 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why an incident is kept: by a case (its number and title), or by somebody's legal hold (`case` is `None`)."""
+    """Somebody's legal hold on an incident."""
 
-    case: int | None
     reason: str
     user: str
     at: float
+
+    def yields_to(self, somebody: Principal) -> bool:
+        """Whether somebody may renew or end it: whoever put it there, and owners."""
+        return self.user == somebody.user or somebody.role is Role.OWNER
 
 
 class Cases:
@@ -210,18 +213,11 @@ class Cases:
             self._audit.add(connection, at, user, "hold_ended", incident)
         return True
 
-    def holds(self, incident: str) -> list[Hold]:
-        """Why an incident must not be deleted; empty when it may be."""
-        by_case = (
-            select(cases.c.number, cases.c.title, case_incidents.c.added_by, case_incidents.c.added_at)
-            .join(case_incidents, case_incidents.c.case == cases.c.number)
-            .where(case_incidents.c.incident == incident, cases.c.state != CLOSED)
-            .order_by(cases.c.number)
-        )
-        with self._reading() as connection:
-            legal = connection.execute(select(holds).where(holds.c.incident == incident)).all()
-            found = connection.execute(by_case).all()
-        return [Hold(None, row.reason, row.user, row.at) for row in legal] + [Hold(*row) for row in found]
+    def legal_hold(self, incident: str) -> Hold | None:
+        """The legal hold on an incident; a case may keep it all the same where there is none."""
+        query = select(holds.c.reason, holds.c.user, holds.c.at).where(holds.c.incident == incident)
+        row = self._database.read(query).one_or_none()
+        return Hold(*row) if row else None
 
     # Inside
 

@@ -16,7 +16,7 @@ from detector.hub.evidence.figures import time_line, totals
 from detector.hub.evidence.packs import MAKING, PackRecord
 from detector.hub.pages.incidents import known
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
-from detector.hub.storage.rights import Right, Role
+from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import StoredIncident
 
 router = APIRouter()
@@ -121,8 +121,8 @@ def hold(view: Guard, incident_id: str, fields: Form) -> Response:
     """Put an incident on legal hold (`hold` = 1), or end that: whoever put it there may, and owners."""
     incident, cases = known(view, incident_id), view.parts.cases
     with view.store.database.writing():
-        theirs = any(one.case is None and one.user != view.user for one in cases.holds(incident.id))
-        if theirs and view.role is not Role.OWNER:
+        standing = cases.legal_hold(incident.id)
+        if standing and not standing.yields_to(view.acting):
             return view.page("error.html", 403, kind="403_held")
         if fields.get("hold") == "1":
             reason = fields.get("reason", "").strip()[:LONGEST_REASON]
