@@ -103,21 +103,23 @@ class AlertQueue:
     def take_due(self, limit: int, now: float, most_bytes: float) -> list[Row]:
         """See `Outbox.take_due`."""
         late, new_from = self._late(now), self._new_from
-        waiting = self._backlog(new_from)
         in_flight = sum(not sent.is_early for sent in self._sent.values())
         old_in_flight = sum(seq < new_from and not sent.is_early for seq, sent in self._sent.items())
         room = min(limit - len(late), WINDOW - in_flight)
-        waiting = [seq for seq in waiting if seq not in self._sent]
+        waiting = [seq for seq in self._backlog(new_from) if seq not in self._sent]
         for_old = max(SHARE - old_in_flight, room // 4, 1) if waiting else 0
         news = self._unsent_news(new_from, room - min(for_old, room // 2))
         old = waiting[: max(0, min(room - len(news), WINDOW - SHARE - old_in_flight))]
         again = [seq for seq in late if seq >= new_from], [seq for seq in late if seq < new_from]
         chosen = [*again[0], *news, *again[1], *old][: max(limit, 0)]
         found: list[tuple[int, str, bytes]] = []
-        for seq in chosen:
-            if sum(len(payload) for _, _, payload in found) >= most_bytes:
+        # In this order, and each read when it is asked for.
+        query = "SELECT seq, alerts.id, payload FROM json_each(?) CROSS JOIN alerts ON seq = value"
+        for row in self._file.execute(query, (json.dumps(chosen),)):
+            found.append(row)
+            most_bytes -= len(row[2])
+            if most_bytes <= 0:
                 break
-            found += self._file.query("SELECT seq, id, payload FROM alerts WHERE seq = ?", (seq,))
         # Marked as sent only now: had reading failed, none of them would have been.
         return [self._send(seq, id_, payload, now) for seq, id_, payload in found]
 

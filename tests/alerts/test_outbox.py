@@ -1073,14 +1073,14 @@ def test_what_could_not_be_read_does_not_count_as_sent(
     outbox: Outbox, fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_many(outbox, fields, 2)
-    query = outbox._file.query
+    execute = outbox._file.execute
 
-    def broken(sql: str, *values: Any) -> list[Any]:
+    def broken(sql: str, *values: Any) -> sqlite3.Cursor:
         if "payload" in sql:
             raise sqlite3.OperationalError("disk I/O error")
-        return query(sql, *values)
+        return execute(sql, *values)
 
-    monkeypatch.setattr(outbox._file, "query", broken)
+    monkeypatch.setattr(outbox._file, "execute", broken)
     with pytest.raises(StoreError, match="disk I/O error"):
         outbox.take_due()
     monkeypatch.undo()

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -29,10 +30,32 @@ from detector.clock import iso
 from detector.hub.access.guard import bearer_token
 from detector.hub.desk.reviews import is_reason
 from detector.hub.evidence.cases import Case
-from detector.hub.evidence.figures import totals
+from detector.hub.evidence.figures import CaseTotals, totals
 from detector.hub.pages import audit, derived, incidents
 from detector.hub.pages.alarms import AlarmsTold, alarms_told
-from detector.hub.pages.incidents import LONGEST_VERDICT_NOTE, filmed, known
+from detector.hub.pages.api_shapes import (
+    Act,
+    Cameras,
+    CameraTold,
+    CaseInFull,
+    Cases,
+    CaseTold,
+    Count,
+    DayTold,
+    Error,
+    Gone,
+    Incident,
+    IncidentInFull,
+    Incidents,
+    Judgement,
+    Judging,
+    Segment,
+    SeverityName,
+    Side,
+    Stats,
+    VerdictName,
+)
+from detector.hub.pages.incidents import filmed, known
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.arrivals import other_zones
 from detector.hub.storage.rights import Right
@@ -74,206 +97,6 @@ Since = Annotated[
     str,
     Query(max_length=40, description=f"`{START}`, `{NOW}`, or `changed_until` of the last answer: what changed since"),
 ]
-SeverityName = Literal["info", "warning", "critical"]
-VerdictName = Literal["true", "authorised", "false", "unclear"]
-
-
-class Error(BaseModel):
-    """Why there is no other answer."""
-
-    reason: Any
-
-
-class Count(BaseModel):
-    """A number that isn't known exactly."""
-
-    low: int
-    best: int
-    high: int
-
-
-class Act(BaseModel):
-    """What one person did in one stretch of time; `score` is how sure that is."""
-
-    model_config = ConfigDict(extra="allow")
-
-    kind: str
-    started_at_unix: float
-    ended_at_unix: float
-
-
-class Segment(BaseModel):
-    """A piece of the recording; `url` leads to what the asker may see of it."""
-
-    segment: int
-    started_at: str
-    duration_s: float
-    sha256: str = Field(description="of the recording as it came; a redacted copy has another")
-    size: int = Field(description="likewise, bytes")
-    url: str
-
-
-class Incident(BaseModel):
-    """An incident as it stands now. Times are ISO 8601 (UTC) and Unix seconds."""
-
-    id: str
-    site: str
-    edge: str
-    camera: str
-    camera_title: str
-    zone: str | None
-    spot: str | None = Field(description="the piece of floor that its zone shows, where other cameras show it, too")
-    other_zones: list[str] = Field(description="where some of it happened, too: `zone` asks for any of them")
-    kind: str
-    severity: str
-    score: float
-    told: Literal["alert", "digest"]
-    origin: Literal["live", "replay"]
-    ongoing: bool = Field(description="no longer where nothing was told of it for a day, though its end never came")
-    started_at: str
-    ended_at: str
-    started_at_unix: float
-    ended_at_unix: float
-    labels_exposed: Count
-    sentence: dict[str, str]
-    verdict: str | None
-    snapshot: str | None
-    page: str
-
-
-class Side(BaseModel):
-    """What another camera told of an incident, at the same spot: people were told of it once."""
-
-    id: str
-    edge: str
-    camera: str
-    camera_title: str
-    zone: str | None
-    severity: str
-    started_at: str
-    ended_at: str
-    labels_exposed: Count
-    sentence: dict[str, str]
-    clips: list[Segment]
-
-
-class IncidentInFull(Incident):
-    """With all that is known of it."""
-
-    findings: list[str]
-    facts: dict[str, Any]
-    acts: list[Act]
-    clips: list[Segment]
-    verdicts: list[Judgement]
-    confirmed_by: list[str] = Field(description="what replays found of it again")
-    seen_by: list[Side] = Field(description="what other cameras of its spot told of it")
-
-
-class Judgement(BaseModel):
-    """What somebody judged it to be; one that was withdrawn no longer counts."""
-
-    number: int
-    user: str
-    at: str
-    verdict: str
-    reason: str
-    note: str
-    withdrawn_by: str | None
-
-
-class Gone(BaseModel):
-    """An incident that changed, and isn't among those asked for as it stands now: whoever knows it forgets it."""
-
-    id: str
-    same_as: str | None = Field(description="the one that tells it now, where another camera or a replay told it, too")
-
-
-class Incidents(BaseModel):
-    """Newest first; `next` is the cursor of the next page, null on the last."""
-
-    incidents: list[Incident]
-    next: str | None
-    gone: list[Gone] = Field([], description="with `changed_since`: what changed, and is not asked for as it stands")
-    changed_until: str | None = Field(None, description="with `changed_since`: what to give there the next time")
-
-
-class Judging(BaseModel):
-    """A verdict to give. `over` names the verdict of somebody else that it may replace."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    verdict: VerdictName
-    reason: str = Field("", max_length=40)
-    note: str = Field("", max_length=LONGEST_VERDICT_NOTE)
-    over: int = Field(0, ge=0, le=2**62)
-
-
-class CaseTold(BaseModel):
-    """Incidents that belong together, and what they come to."""
-
-    number: int
-    title: str
-    state: str
-    note: str
-    people: str
-    made_by: str
-    made_at: str
-    incidents: list[str]
-
-
-class CaseInFull(CaseTold):
-    """With its totals; incidents judged authorised or false are left out of them."""
-
-    labels_exposed: Count
-    photos: int
-    seconds: float
-
-
-class Cases(BaseModel):
-    """Newest first; `next` is the cursor of the next page, null on the last."""
-
-    cases: list[CaseTold]
-    next: str | None
-
-
-class CameraTold(BaseModel):
-    """A camera as last reported; `age_s` is that of its last frame, now."""
-
-    site: str
-    edge: str
-    name: str
-    title: str
-    state: str
-    reason: str
-    age_s: float | None
-    fps: float | None
-
-
-class Cameras(BaseModel):
-    """Those that aren't watched first."""
-
-    cameras: list[CameraTold]
-
-
-class DayTold(BaseModel):
-    """One day of the site's time zone, incidents judged authorised or false left out."""
-
-    day: str
-    alerts: int
-    digest: int
-    labels_low: int
-    labels_high: int
-
-
-class Stats(BaseModel):
-    """What happened day by day."""
-
-    timezone: str
-    days: list[DayTold]
-
-
-IncidentInFull.model_rebuild()
-
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": Error, "description": words}
     for code, words in (
@@ -506,20 +329,15 @@ def one_case(view: Look, number: Annotated[int, Field(ge=1, le=2**62)]) -> Respo
     if case is None:
         raise HTTPException(404)
     sums = totals(view.store.incidents(case.incidents, wanted=Wanted(scope=view.scope)), view.zone)
-    labels = Count(low=sums.labels_low, best=sums.labels_best, high=sums.labels_high)
-    return _answer(
-        view, CaseInFull(**_case(case), labels_exposed=labels, photos=sums.photos, seconds=round(sums.seconds, 3))
-    )  # fmt: skip
+    told = {"labels_exposed": _labels(sums), "photos": sums.photos, "seconds": round(sums.seconds, 3)}
+    return _answer(view, CaseInFull(**_case(case), **told))
 
 
 @router.get("/cameras", response_model=Cameras, responses={**ERRORS, **UNCHANGED})
 def list_cameras(view: Look) -> Response:
     """Whether anybody is watching."""
-    states = view.cameras
-    fields = CameraTold.model_fields
-    return _answer(
-        view, Cameras(cameras=[CameraTold(**{name: getattr(state, name) for name in fields}) for state in states])
-    )  # fmt: skip
+    told = [CameraTold.model_validate(state, from_attributes=True) for state in view.cameras]
+    return _answer(view, Cameras(cameras=told))
 
 
 @router.get("/alarms", response_model=AlarmsTold, responses={**ERRORS, **UNCHANGED})
@@ -565,12 +383,7 @@ def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
     day = view.local(start).date()
     while (span := view.span_of(day))[0] < end or not days:
         sums = view.store.totals(*span, view.scope)
-        days.append(
-            DayTold(
-                day=str(day), alerts=sums.alerts, digest=sums.digest, labels_low=sums.labels_low,
-                labels_high=sums.labels_high,
-            )
-        )  # fmt: skip
+        days.append(DayTold(day=str(day), **asdict(sums)))
         day = day.fromordinal(day.toordinal() + 1)
     return _answer(view, Stats(timezone=view.parts.config.timezone, days=days))
 
@@ -607,6 +420,10 @@ def _number(view: View, cursor: str) -> int:
     return number
 
 
+def _labels(of: StoredIncident | CaseTotals) -> Count:
+    return Count(low=of.labels_low, best=of.labels_best, high=of.labels_high)
+
+
 def _words(incident: StoredIncident) -> dict[str, str]:
     sentence = incident.record.get("sentence")
     return {str(k): str(v) for k, v in sentence.items()} if isinstance(sentence, dict) else {}
@@ -616,7 +433,7 @@ def _side(view: View, incident: StoredIncident) -> Side:
     return Side(
         id=incident.id, edge=incident.edge, camera=incident.camera, camera_title=incident.title, zone=incident.zone,
         severity=incident.severity, started_at=iso(incident.started_at), ended_at=iso(incident.ended_at),
-        labels_exposed=Count(low=incident.labels_low, best=incident.labels_best, high=incident.labels_high),
+        labels_exposed=_labels(incident),
         sentence=_words(incident), clips=[_segment(clip) for clip in view.store.clips_shown(incident.id)],
     )  # fmt: skip
 
@@ -631,7 +448,7 @@ def _told(view: View, incident: StoredIncident) -> Incident:
         origin="live" if incident.replayed_at is None else "replay", ongoing=incident.goes_on(view.now),
         started_at=iso(incident.started_at), ended_at=iso(incident.ended_at), started_at_unix=incident.started_at,
         ended_at_unix=incident.ended_at,
-        labels_exposed=Count(low=incident.labels_low, best=incident.labels_best, high=incident.labels_high),
+        labels_exposed=_labels(incident),
         sentence=_words(incident), verdict=incident.verdict, page=f"/incidents/{address}",
         snapshot=f"/api/incidents/{address}/snapshot" if incident.snapshot else None,
     )  # fmt: skip
