@@ -90,10 +90,12 @@ def share(text: str) -> float:
 
 def teaching(text: str) -> tuple[str, ...]:
     """Verdicts, and `walk_test`, with commas between."""
+    from detector.hub.footage.training_set import TEACHING  # much, and needed by who asks for some of them
+
     verdicts = tuple(text.split(","))
-    if wrong := [verdict for verdict in verdicts if verdict not in ("true", "authorised", "false", "walk_test")]:
+    if wrong := [verdict for verdict in verdicts if verdict not in TEACHING]:
         why = "what is unclear to people teaches nothing" if "unclear" in wrong else f"no such verdict: {wrong[0]!r}"
-        raise argparse.ArgumentTypeError(f"{why} (of true, authorised, false, walk_test, with commas between)")
+        raise argparse.ArgumentTypeError(f"{why} (of {', '.join(TEACHING)}, with commas between)")
     return verdicts
 
 
