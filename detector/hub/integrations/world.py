@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 
 from detector.hub.edges.cameras import CameraState, camera_states, counter, told_of
 from detector.hub.notices.pauses import Pause, Pauses
-from detector.hub.storage.budget import ALERT, RANKS, Budget
+from detector.hub.storage.budget import ALERT, Budget, rank
 from detector.hub.storage.replays import is_replay
 from detector.hub.storage.schema import incidents
 from detector.hub.storage.store import Store
@@ -193,13 +193,13 @@ class Observer:
         for one in self._store.incidents([incident for _, incident in changed]):
             if one.told == ALERT and one.verdict not in CLEARED and not is_replay(one.record):
                 before = self._told.get(one.id, -1)
-                if _rank(one) > before and one.ended_at > now - NEWS_S:
+                if rank(one.severity) > before and one.ended_at > now - NEWS_S:
                     news.append(one)
                 self._remember(one)
         return sorted(news, key=lambda one: (one.started_at, one.id))
 
     def _remember(self, one: StoredIncident) -> None:
-        self._told[one.id] = max(_rank(one), self._told.get(one.id, -1))
+        self._told[one.id] = max(rank(one.severity), self._told.get(one.id, -1))
         self._told.move_to_end(one.id)
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
@@ -211,10 +211,6 @@ def _is_live() -> ColumnElement[bool]:
 
 def _place(incident: StoredIncident) -> Place:
     return incident.site, incident.edge, incident.camera
-
-
-def _rank(incident: StoredIncident) -> int:
-    return RANKS.get(incident.severity, RANKS["warning"])
 
 
 def _edge(edge: Edge, cameras: list[CameraNow]) -> EdgeNow:

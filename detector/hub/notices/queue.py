@@ -16,7 +16,7 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,8 +29,9 @@ from sqlalchemy import Connection, case, delete, func, select, update
 from detector.hub.access.seal import Seal, SealBroken
 from detector.hub.notices.pauses import PAUSED
 from detector.hub.notices.pauses import until as paused_until
-from detector.hub.notices.rules import KINDS, RANKS, Rule, end_of, place_parts, within
+from detector.hub.notices.rules import KINDS, Rule, place_parts
 from detector.hub.notices.services import CAUSES, Answer, NoticeError, check
+from detector.hub.storage.budget import RANKS, rank
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.replays import is_replay
 from detector.hub.storage.rights import EVERYWHERE, Scope
@@ -140,8 +141,7 @@ class Notices:
     def targets(self, scope: Scope = EVERYWHERE) -> list[Target]:
         """Those that somebody may know of: made by one who sees no more than they do."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(notice_targets))
-            found = [Target(**{**row._mapping, "scope": Scope.of(row.scope)}) for row in rows]
+            found = _targets(connection)
         return sorted((one for one in found if scope.covers(one.scope)), key=lambda one: natural(one.name))
 
     def target(self, number: int, scope: Scope = EVERYWHERE) -> Target | None:
@@ -289,75 +289,67 @@ class Notices:
             upsert = self._database.upsert(notice_place, ["name"], ["change"])
             connection.execute(upsert, {"name": "changes", "change": place})
             rows = connection.execute(_facts_of(ids)).all() if ids else []
-            targets = {row.number: Scope.of(row.scope) for row in connection.execute(select(notice_targets))}
-            names = {row.number: row.name for row in connection.execute(select(notice_targets))} if rows else {}
-            rules = _rules(connection) if rows else []
-            raised = 0
-            for incident in rows:
-                for target, scope in targets.items():
-                    own = [rule for rule in rules if rule.target == target]
-                    raised += self._decide(connection, incident, target, names[target], scope, own, now)
-            return raised
+            listening = _listening(connection) if rows else []
+            return sum(self._decide(connection, incident, *each, now) for incident in rows for each in listening)
 
-    def _decide(
-        self, connection: Connection, incident: Any, target: int, name: str, scope: Scope, rules: list[Rule], now: float
-    ) -> bool:
+    def _decide(self, connection: Connection, incident: Any, target: Target, rules: list[Rule], now: float) -> bool:
         """Raise a notice of one incident for one target, where a rule of it asks for that."""
-        local = datetime.fromtimestamp(now, self._zone)
+        local = self._local(now)
         is_old = incident.verdict in CLEARED or is_replay(incident.record)
         wanted = (rule for rule in rules if incident.received_at >= rule.at and rule.wants(incident, local))
-        rule = None if is_old or not scope.sees(incident.site, incident.camera) else next(wanted, None)
+        rule = None if is_old or not target.scope.sees(incident.site, incident.camera) else next(wanted, None)
         if rule is None:
             return False
         severity = incident.severity if incident.severity in RANKS else Severity.WARNING.value
-        told = (notices.c.target == target, notices.c.incident.in_(_event_of(incident)))
+        told = (notices.c.target == target.number, notices.c.incident.in_(_event_of(incident)))
         before = connection.execute(select(notices.c.severity).where(*told)).scalars().all()
-        if any(RANKS[one] >= RANKS[severity] for one in before):
+        if any(rank(one) >= rank(severity) for one in before):
             return False
         # What was raised before it grew so severe, and is still to be told, is told by this one.
         pending = update(notices).where(*told, notices.c.state.in_(("waiting", "held")))
         connection.execute(pending.values(state="risen", reason="risen"))
+        when = self._when(connection, incident, rule, severity, now)
+        return self._raise(connection, target, "incident", incident.id, severity, now, when)
+
+    def _raise(
+        self, connection: Connection, target: Target, what: str, about: str, severity: str, now: float,
+        when: Mapping[str, Any],
+    ) -> bool:  # fmt: skip
+        """Put a notice into the queue; whether it wasn't there already."""
         row = {
-            "target": target, "target_name": name, "what": "incident", "incident": incident.id, "severity": severity,
-            "created_at": now, **self._when(connection, incident, target, rule, severity, now),
+            "target": target.number, "target_name": target.name, "what": what, "incident": about,
+            "severity": severity, "created_at": now, **when,
         }  # fmt: skip
         insert = self._database.insert(notices).on_conflict_do_nothing()
         return connection.execute(insert.returning(notices.c.number), row).first() is not None
 
-    def _when(
-        self, connection: Connection, incident: Any, target: int, rule: Rule, severity: str, now: float
-    ) -> dict[str, Any]:
+    def _when(self, connection: Connection, incident: Any, rule: Rule, severity: str, now: float) -> dict[str, Any]:
         """Whether a notice goes at once, or is held and until when."""
-        local = datetime.fromtimestamp(now, self._zone)
         is_critical = severity == Severity.CRITICAL
         if is_late(incident, now):
-            return {"state": "held", "reason": "late", "due_at": self._late_until(rule, now)}
+            # In some minutes, when more of them are there, and not in quiet hours.
+            due_at = now + GATHER_LATE_S
+            return {"state": "held", "reason": "late", "due_at": rule.quiet_until(self._local(due_at)) or due_at}
         until = None if is_critical else paused_until(connection, incident.site, incident.camera, now)
         if until is not None:
             return {"state": "held", "reason": PAUSED, "due_at": until}
-        if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
-            return {"state": "held", "reason": "quiet", "due_at": end_of(rule.quiet, local).timestamp()}
+        if (until := rule.quiet_until(self._local(now), severity)) is not None:
+            return {"state": "held", "reason": "quiet", "due_at": until}
         # Critical ones have as many again, so that a flood of others can't keep one back.
         class_of = notices.c.severity == Severity.CRITICAL if is_critical else notices.c.severity != Severity.CRITICAL
-        lately = (
-            select(notices.c.created_at)
-            .where(
-                notices.c.target == target, notices.c.what == "incident", class_of, notices.c.reason.in_(("", "again"))
-            )
-            .where(notices.c.created_at > now - HOUR_S)
-            .order_by(notices.c.created_at.desc())
-            .limit(rule.per_hour)
-        )
+        c = notices.c
+        lately = select(c.created_at).where(
+            c.target == rule.target, c.what == "incident", class_of, c.reason.in_(("", "again")),
+            c.created_at > now - HOUR_S,
+        )  # fmt: skip
+        lately = lately.order_by(c.created_at.desc()).limit(rule.per_hour)
         found = connection.execute(lately).scalars().all()
         if len(found) >= rule.per_hour:
             return {"state": "held", "reason": "limit", "due_at": found[-1] + HOUR_S}
         return {"state": "waiting", "reason": "", "due_at": now}
 
-    def _late_until(self, rule: Rule, now: float) -> float:
-        """When old news are told: in some minutes, when more of them are there, and not in quiet hours."""
-        due_at = now + GATHER_LATE_S
-        local = datetime.fromtimestamp(due_at, self._zone)
-        return end_of(rule.quiet, local).timestamp() if rule.quiet and within(rule.quiet, local) else due_at
+    def _local(self, at: float) -> datetime:
+        return datetime.fromtimestamp(at, self._zone)
 
     # From alarms to notices
 
@@ -369,14 +361,8 @@ class Notices:
             return 0
         with self._database.writing() as connection:
             one_at_a_time(connection)
-            targets = connection.execute(select(notice_targets)).all()
-            rules = _rules(connection) if targets else []
-            raised = 0
-            for alarm in found:
-                for target in targets:
-                    own = [rule for rule in rules if rule.target == target.number]
-                    raised += self._tell_alarm(connection, alarm, target, own, now)
-            return raised
+            listening = _listening(connection)
+            return sum(self._tell_alarm(connection, alarm, *each, now) for alarm in found for each in listening)
 
     def _told_without_end(self) -> list[int]:
         """Alarms that somebody heard the beginning of, and not the end."""
@@ -385,10 +371,10 @@ class Notices:
         query = select(c.incident).where(c.what == "alarm", c.state == "sent", ~c.incident.endswith(OVER), ~ended)
         return [alarm_number(name) for name in self._database.read(query.distinct()).scalars()]
 
-    def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Any, rules: list[Rule], now: float) -> bool:
-        local = datetime.fromtimestamp(now, self._zone)
+    def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Target, rules: list[Rule], now: float) -> bool:
+        local = self._local(now)
         wanted = (rule for rule in rules if alarm.raised_at >= rule.at and rule.wants_alarm(alarm, local))
-        rule = next(wanted, None) if is_seen(alarm, Scope.of(target.scope)) else None
+        rule = next(wanted, None) if is_seen(alarm, target.scope) else None
         if rule is None:
             return False
         name = f"alarm:{alarm.number}"
@@ -399,16 +385,11 @@ class Notices:
         is_news = not told if alarm.is_open else told.get(name) == "sent"
         if not is_news:
             return False
-        is_critical = alarm.severity == Severity.CRITICAL
         when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
-        if rule.quiet is not None and within(rule.quiet, local) and not (is_critical and rule.breaks_through):
-            when = {"state": "held", "reason": "quiet", "due_at": end_of(rule.quiet, local).timestamp()}
-        row = {
-            "target": target.number, "target_name": target.name, "what": "alarm", "severity": alarm.severity,
-            "incident": name if alarm.is_open else name + OVER, "created_at": now, **when,
-        }  # fmt: skip
-        insert = self._database.insert(notices).on_conflict_do_nothing()
-        return connection.execute(insert.returning(notices.c.number), row).first() is not None
+        if (until := rule.quiet_until(local, alarm.severity)) is not None:
+            when = {"state": "held", "reason": "quiet", "due_at": until}
+        about = name if alarm.is_open else name + OVER
+        return self._raise(connection, target, "alarm", about, alarm.severity, now, when)
 
     def gather(self, now: float) -> None:
         """Put into one summary what was held and is due now, and what has piled up for a service that was away."""
@@ -443,7 +424,7 @@ class Notices:
                 update(notices).where(notices.c.number == found[0].number).values(state="waiting", due_at=now)
             )
             return
-        worst = max((row.severity for row in found), key=lambda severity: RANKS.get(severity, 0))
+        worst = max((row.severity for row in found), key=rank)
         row = {
             "target": target, "target_name": found[0].target_name, "what": "summary", "reason": reason,
             "incident": f"summary:{uuid.uuid4().hex}", "severity": worst, "state": "waiting",
@@ -604,6 +585,17 @@ def is_late(incident: Any, now: float) -> bool:
 def _rest_s(failures: int) -> float:
     """How long to wait after so many failures."""
     return min(FIRST_REST_S * 2.0 ** min(failures - 1, 10), LONGEST_REST_S)
+
+
+def _targets(connection: Connection) -> list[Target]:
+    rows = connection.execute(select(notice_targets))
+    return [Target(**{**row._mapping, "scope": Scope.of(row.scope)}) for row in rows]
+
+
+def _listening(connection: Connection) -> list[tuple[Target, list[Rule]]]:
+    """Every target with its rules."""
+    rules = _rules(connection)
+    return [(target, [rule for rule in rules if rule.target == target.number]) for target in _targets(connection)]
 
 
 def _rules(connection: Connection) -> list[Rule]:

@@ -7,11 +7,10 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from detector.facts import names
-from detector.hub.storage.budget import DIGEST
+from detector.hub.storage.budget import DIGEST, rank
 from detector.hub.watch.alarms import Alarm
 from detector.values import IncidentKind, Severity
 
-RANKS = {severity.value: severity.rank for severity in Severity}
 SYSTEM = "system"  # alarms about the system itself, where rules name kinds
 KINDS = (*(kind.value for kind in IncidentKind), SYSTEM)
 
@@ -68,8 +67,15 @@ class Rule:
             or any(place[: len(parts)] == parts[: len(place)] for parts in map(place_parts, self.places))
         )
 
+    def quiet_until(self, local: datetime, severity: str = "") -> float | None:
+        """When its quiet hours end, Unix seconds, which a local time is in; `None` where nothing so severe waits."""
+        is_exempt = self.breaks_through and severity == Severity.CRITICAL
+        if self.quiet is None or is_exempt or not within(self.quiet, local):
+            return None
+        return end_of(self.quiet, local).timestamp()
+
     def _holds(self, severity: str, kind: str, local: datetime) -> bool:
-        if RANKS.get(severity, 1) < RANKS[self.severity] or (self.kinds is not None and kind not in self.kinds):
+        if rank(severity) < rank(self.severity) or (self.kinds is not None and kind not in self.kinds):
             return False
         if self.days is not None and _duty_day(local, self.hours) not in self.days:
             return False
