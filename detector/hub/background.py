@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
 
 
 class Background:
@@ -54,3 +57,19 @@ class Background:
         if self._thread is not None:
             self._thread.join(timeout_s)
         return not self.is_running
+
+
+def attempt(step: Callable[[], object], logger: logging.Logger, trouble: str) -> None:
+    """Do one round of such work; where it fails the log says so, and the next round may do better.
+
+    Args:
+        step: The work.
+        logger: Of whoever does it.
+        trouble: What the log says.
+    """
+    try:
+        step()
+    except DBAPIError as error:  # the database may be away for a while, full or damaged
+        logger.error("%s: %s", trouble, error.orig)
+    except Exception:
+        logger.exception(trouble)

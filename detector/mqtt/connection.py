@@ -16,6 +16,8 @@ from typing import Any
 
 from paho.mqtt.client import Client, DisconnectFlags, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from detector.config import Broker
@@ -177,6 +179,25 @@ def client_for(
             keyfile=str(broker.key_file) if broker.key_file else None,
         )
     return client
+
+
+def connect(client: Client, broker: Broker, keepalive_s: int, *, clean_start: bool, **told: int) -> None:
+    """Send CONNECT.
+
+    Args:
+        client: Hasn't connected yet.
+        broker: To which.
+        keepalive_s: Either is given up after one and a half of it in silence.
+        clean_start: Whether a session that the broker kept is forgotten; of 3.1.1 `client_for` says it.
+        told: Properties of CONNECT, by the names that MQTT 5 has for them; others know none.
+    """
+    if client.protocol == MQTTProtocolVersion.MQTTv5:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        for name, value in told.items():
+            setattr(properties, name, value)
+        client.connect(broker.host, broker.port, keepalive_s, clean_start=clean_start, properties=properties)
+    else:
+        client.connect(broker.host, broker.port, keepalive_s)
 
 
 def check_certificate(broker: Broker) -> None:

@@ -24,8 +24,6 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from detector import wire
@@ -36,7 +34,7 @@ from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
-from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
+from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 from detector.names import is_name
 
 logger = logging.getLogger(__name__)
@@ -166,7 +164,9 @@ class Ingest:
         self._handshake = Handshake(self._broker)
         self._inbox = []
         try:
-            self._connect(client)
+            # Else the broker forgets us when we go, and mosquitto sends no more than 20 unacknowledged ones.
+            lasting = {"SessionExpiryInterval": SESSION_S, "ReceiveMaximum": BATCH}
+            connect(client, self._broker, KEEPALIVE_S, clean_start=False, **lasting)
             self._handshake.wait(lambda: self._step(client), self._ready.is_set, lambda: self._background.stopping)
             logger.info("taking in from the broker at %s:%d", self._broker.host, self._broker.port)
             self._commands_changed.set()
@@ -190,16 +190,6 @@ class Ingest:
         client.on_message = lambda _client, _userdata, message: self._inbox.append(message)
         client.on_publish = self._on_publish
         return client
-
-    def _connect(self, client: Client) -> None:
-        address = (self._broker.host, self._broker.port, KEEPALIVE_S)
-        if client.protocol == MQTTProtocolVersion.MQTTv5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = SESSION_S  # without it the broker forgets us when we go
-            properties.ReceiveMaximum = BATCH  # mosquitto sends 20 unacknowledged ones otherwise
-            client.connect(*address, clean_start=False, properties=properties)
-        else:
-            client.connect(*address)
 
     def _step(self, client: Client) -> bool:
         """Of a session that goes on: iotcore says nothing of our subscription until its messages are acknowledged."""

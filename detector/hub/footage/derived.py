@@ -32,10 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
-from sqlalchemy.exc import DBAPIError
 
 from detector.clock import Clock
-from detector.hub.background import Background
+from detector.hub.background import Background, attempt
 from detector.hub.footage.sides import Sides
 from detector.hub.storage.rights import RIGHTS, Right
 from detector.hub.storage.schema import clip_formats, clips, derived, sides, users
@@ -246,14 +245,12 @@ class Copies:
             self.sweep()
         going_on = True
         while going_on:
-            try:
-                while not self._background.stopping and self.step():
-                    pass
-            except DBAPIError as error:  # the database is away, say; copies can wait
-                logger.error("copies of clips: trying again: %s", error.orig)
-            except Exception:
-                logger.exception("copies of clips: trying again")
+            attempt(self._make_all, logger, "copies of clips: trying again")
             going_on = self._background.pause(WAKE_S)
+
+    def _make_all(self) -> None:
+        while not self._background.stopping and self.step():
+            pass
 
     def _plan(self) -> None:
         """Put copies into the queue that are wanted ahead: previews, and redacted ones if somebody sees only those."""

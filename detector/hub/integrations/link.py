@@ -16,8 +16,6 @@ from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from detector.clock import Clock
@@ -29,7 +27,7 @@ from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.onvif import Onvif
 from detector.hub.integrations.switches import Switches
 from detector.hub.integrations.world import Observer, World
-from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
+from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +169,7 @@ class Link:
         self._begin_session()
         client = self._client(version)
         try:
-            self._connect(client)
+            connect(client, self._broker, KEEPALIVE_S, clean_start=True, MaximumPacketSize=LARGEST_PACKET)
             self._handshake.wait(
                 lambda: run_once(client, POLL_S), lambda: self._ready, lambda: self._background.stopping
             )  # fmt: skip
@@ -207,15 +205,6 @@ class Link:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
-
-    def _connect(self, client: Client) -> None:
-        address = (self._broker.host, self._broker.port, KEEPALIVE_S)
-        if client.protocol == MQTTProtocolVersion.MQTTv5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.MaximumPacketSize = LARGEST_PACKET
-            client.connect(*address, clean_start=True, properties=properties)
-        else:
-            client.connect(*address)
 
     @property
     def _kept_filters(self) -> list[str]:

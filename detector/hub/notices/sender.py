@@ -13,11 +13,9 @@ from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import DBAPIError
-
 from detector.clock import Clock, iso
 from detector.config import HubConfig
-from detector.hub.background import Background
+from detector.hub.background import Background, attempt
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices import words as notice_words
@@ -86,27 +84,25 @@ class NoticeSender:
 
     def step(self) -> None:
         """Look through what changed, and begin to send what is due."""
-        try:
-            now = self._clock.now()
-            while self.notices.look_through(now):
-                pass
-            self.notices.tell_alarms(now)
-            self.notices.gather(now)
-            with self._lock:
-                self._busy = {target: thread for target, thread in self._busy.items() if thread.is_alive()}
-                if left := self.notices.put_back_left(now, list(self._busy)):
-                    logger.warning("%d notices were being sent when the database failed; they may come twice", left)
-                for target in self.notices.due(now, list(self._busy)):
-                    thread = threading.Thread(target=self._serve, args=(target,), name=f"notice-{target}", daemon=True)
-                    self._busy[target] = thread
-                    thread.start()
-            if now - self._tidied_at > TIDY_EVERY_S:
-                self._tidied_at = now
-                self.notices.tidy()
-        except DBAPIError as error:  # the database may be away for a while
-            logger.error("notices can't be looked through: %s", error.orig)
-        except Exception:
-            logger.exception("notices can't be looked through")
+        attempt(self._look_through, logger, "notices can't be looked through")
+
+    def _look_through(self) -> None:
+        now = self._clock.now()
+        while self.notices.look_through(now):
+            pass
+        self.notices.tell_alarms(now)
+        self.notices.gather(now)
+        with self._lock:
+            self._busy = {target: thread for target, thread in self._busy.items() if thread.is_alive()}
+            if left := self.notices.put_back_left(now, list(self._busy)):
+                logger.warning("%d notices were being sent when the database failed; they may come twice", left)
+            for target in self.notices.due(now, list(self._busy)):
+                thread = threading.Thread(target=self._serve, args=(target,), name=f"notice-{target}", daemon=True)
+                self._busy[target] = thread
+                thread.start()
+        if now - self._tidied_at > TIDY_EVERY_S:
+            self._tidied_at = now
+            self.notices.tidy()
 
     def _serve(self, target: int) -> None:
         """Send a target's notices one after the other, until none is due or one fails."""

@@ -16,14 +16,15 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from detector.hub.edges.cameras import CameraState, Overload, camera_states, counter, overload
+from detector.hub.edges.cameras import CameraState, Overload, camera_states, counter, overload, reported
 from detector.hub.evidence.figures import united_s
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, View, needs
 from detector.hub.storage.rights import EVERYWHERE, Right, Scope
-from detector.hub.storage.stored import Edge, is_time
+from detector.hub.storage.stored import Edge, is_time, told_number
 from detector.hub.watch.alarms import Alarm
 from detector.hub.watch.health import Gap
+from detector.hub.watch.signs import LOSSES
 from detector.names import natural
 from detector.values import DAY_S
 
@@ -32,7 +33,6 @@ router = APIRouter()
 DAYS = 7
 MOST_IN_HEAD = 4
 COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dropped_views", "dead", "set_aside")
-LOSSES = {"dropped": "dropped", "dropped_clips": "dropped_clips", "dead": "dead", "edge_store": "set_aside"}  # alarms
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
 BAD_CLOCK_S = 2.0  # evidence carries the edge's time
 LACKS = ("small_lost", "small_differs", "large_lost", "sparse", "far")  # what a camera that is seen goes on without
@@ -342,12 +342,7 @@ def _supervision(health: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _camera_told(edge: Edge, name: str) -> dict[str, Any]:
-    found = (edge.health or {}).get("cameras")
-    told = found.get(name) if isinstance(found, dict) else None
-    if isinstance(found, list):
-        named = (one for one in found if isinstance(one, dict) and name in (one.get("camera"), one.get("name")))
-        told = next(named, None)
-    told = told if isinstance(told, dict) else {}
+    told = next((fields for camera, fields in reported(edge.health) if camera == name), {})
     names = ("fps", "analysed_fps", "passed_over_fps", "wait_s", "dropped", "reconnects", "decode_errors", "crashes")
     counts = {name: _count(told.get(name)) for name in names}
     lack = told.get("lack")
@@ -355,8 +350,7 @@ def _camera_told(edge: Edge, name: str) -> dict[str, Any]:
 
 
 def _count(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
-    return float(value) if is_number else None  # type: ignore[arg-type]
+    return told_number(value, 0.0, 1e15)
 
 
 def _text(value: object, longest: int = 80) -> str | None:

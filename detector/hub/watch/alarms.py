@@ -129,7 +129,7 @@ class Alarm:
     @property
     def is_loss(self) -> bool:
         """Whether it stays until it is acknowledged."""
-        return self.kind in KINDS and KINDS[self.kind].is_loss
+        return is_loss(self.kind)
 
     @property
     def place(self) -> Place:
@@ -287,6 +287,11 @@ class Alarms:
         for alarm in self.open(scope):
             found[alarm.kind] = found.get(alarm.kind, 0) + 1
         return found
+
+
+def is_loss(kind: str) -> bool:
+    """Whether alarms of a kind stay until they are acknowledged; those that this hub doesn't know don't."""
+    return KINDS.get(kind, Kind()).is_loss
 
 
 def _facts(sign: Sign, n: int) -> dict[str, Any]:

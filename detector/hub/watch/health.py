@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, or_, select, text, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.access.audit import Audit
-from detector.hub.background import Background
+from detector.hub.background import Background, attempt
 from detector.hub.edges.cameras import QUIET_S, SILENT_S, CameraState, camera_states
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import alerts, edges, gaps, incidents, refusals, watched
@@ -186,12 +186,7 @@ class Health:
         self._look_round()
 
     def _look_round(self) -> None:
-        try:
-            self.look_round()
-        except DBAPIError as error:  # the database may be away for a while; the next round may find it
-            logger.error("the hub could not look round: %s", error.orig)
-        except Exception:
-            logger.exception("the hub could not look round")
+        attempt(self.look_round, logger, "the hub could not look round")
 
     def begin(self) -> None:
         """Take up the open gaps, and put on record how long the hub was down."""

@@ -25,6 +25,8 @@ KNOCKING_S = 120.0  # who is refused comes again every few seconds
 CERTIFICATE_S = 60 * DAY_S  # so long before it ends somebody is told
 REASONS = ("rows", "bytes", "age", "disk")
 MOST_TITLE = 100
+LOSSES = {"dropped": "dropped", "dropped_clips": "dropped_clips", "dead": "dead", "edge_store": "set_aside"}
+"""Kinds of alarm by which an edge's losses are told, each with the counter in its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +171,10 @@ def _of_losses(edge: Edge) -> Iterator[Sign]:
     told = edge.health or {}
     place = edge.site, edge.edge
     by = told.get("dropped_by")
-    for kind, what, name in (("dropped", "alert", "dropped"), ("dropped_clips", "clip", "dropped_clips")):
+    of_kind = {"dropped": by.get("alert"), "dropped_clips": by.get("clip")} if isinstance(by, dict) else {}
+    for kind, name in LOSSES.items():
         if count := round(_number(told.get(name))):
-            yield Sign(kind, *place, count=count, facts=_reasons(by.get(what) if isinstance(by, dict) else None))
-    for kind, name in (("dead", "dead"), ("edge_store", "set_aside")):
-        if count := round(_number(told.get(name))):
-            yield Sign(kind, *place, count=count)
+            yield Sign(kind, *place, count=count, facts=_reasons(of_kind.get(kind)))
     if edge.lost:
         yield Sign("lost", *place, count=edge.lost)
 

@@ -7,14 +7,12 @@ import os
 import signal
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError
-
 from detector.clock import Clock, Correction, SystemClock
 from detector.config import AlarmsConfig
-from detector.hub.background import Background
+from detector.hub.background import Background, attempt
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
-from detector.hub.watch.alarms import Alarms, Place, Sign
+from detector.hub.watch.alarms import Alarms, Place, Sign, is_loss
 from detector.hub.watch.health import Health
 from detector.hub.watch.signs import HubNow, is_fresh, signs
 from detector.values import DAY_S
@@ -24,7 +22,6 @@ logger = logging.getLogger(__name__)
 EVERY_S = 10.0
 CHECK_EVERY_S = DAY_S  # the whole database is read that often
 FIRST_CHECK_S = 600.0
-LOSSES = frozenset({"dropped", "dropped_clips", "dead", "edge_store", "lost"})
 
 
 class Watchman:
@@ -91,12 +88,7 @@ class Watchman:
                 self._try(self._store.database.check)
 
     def _try(self, step: Callable[[], object]) -> None:
-        try:
-            step()
-        except DBAPIError as error:  # the database may be away, full or damaged; the next round may do better
-            logger.error("alarms can't be judged: %s", error.orig)
-        except Exception:
-            logger.exception("alarms can't be judged")
+        attempt(step, logger, "alarms can't be judged")
 
     def _tell_absence(self) -> None:
         down_from, back_at = self._health.down_from, self._health.back_at
@@ -149,7 +141,7 @@ class Watchman:
                 return False
             if kind == "edge_silent":
                 return hub.listening_since is None
-            return kind not in LOSSES and not is_fresh(edge, now)
+            return not is_loss(kind) and not is_fresh(edge, now)
 
         if self._alarms.judge(found, now, is_unseen):
             self._poke()
