@@ -260,7 +260,7 @@ def test_a_program_that_is_killed_is_tried_once_more_and_nothing_half_made_is_se
         while not any(name.endswith(".unfinished") for name in desk.files):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        (program,) = desk.copies._programs
+        (program,) = desk.copies._program.running
         os.kill(program.pid, signal.SIGKILL)
         worker.join()
         answer = site.client.get("/clips/inc-1/0/shared")
@@ -321,7 +321,7 @@ def test_a_clip_whose_file_is_gone_says_so(desk: Bench, site: Any, tmp_path: Pat
 
 def test_a_program_outlives_neither_its_time_nor_its_hub(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = bench.add(SWEEP.read_bytes(), length_s=20.0)
-    said = bench.copies._run("probe", str(bench.folder / clip.file), limit_s=0.05)
+    said = bench.copies._program.run("probe", str(bench.folder / clip.file), limit_s=0.05)
     assert said["reason"] == "too_long"
     waits = (
         "import detector.hub.footage.transcode as t, threading, time;"

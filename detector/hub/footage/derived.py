@@ -6,7 +6,7 @@ is a hash of all that it is made from: clip, side file, recipe. It lies beside i
 whole, and not before. Copies can always be made again, so those that nobody asked for in two weeks are deleted, and so
 are those whose clip is gone.
 
-    state    waiting → ready | failed; `failed` has a reason of `REASONS`
+    state    waiting → ready | failed; `failed` has a reason of `program.REASONS`
 
 The program may be killed, run out of time, memory or room: it is tried once more, then the copy counts as failed. What
 may go better later (`PASSING`) is tried again when somebody asks again after ten minutes.
@@ -19,13 +19,8 @@ import hashlib
 import json
 import logging
 import math
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -35,6 +30,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from detector.clock import Clock
 from detector.hub.background import Background, attempt
+from detector.hub.footage.program import PASSING, Process, Program
 from detector.hub.footage.sides import Sides
 from detector.hub.storage.rights import RIGHTS, Right
 from detector.hub.storage.schema import clip_formats, clips, derived, sides, users
@@ -47,8 +43,6 @@ logger = logging.getLogger(__name__)
 
 RECIPE = 2  # raise it when `transcode` or `redact` hide more than before: all copies are made anew
 WAITING, READY, FAILED = "waiting", "ready", "failed"
-PASSING = frozenset({"broke_off", "too_long", "no_room"})
-REASONS = frozenset({"unreadable", "too_large", "gone"}) | PASSING
 MOST_TRIES = 2
 AGAIN_S = 600.0
 AHEAD_S = DAY_S  # copies are made ahead of clips no older than this
@@ -57,8 +51,6 @@ KEPT_S = 14 * DAY_S
 WAKE_S = 20.0
 PROBE_S = 30.0
 SUFFIX, UNFINISHED = ".copy.mp4", ".unfinished"
-# What the program needs of our environment: not what it may hold of secrets.
-ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TZDIR", "HOME")
 
 
 class Kind(StrEnum):
@@ -91,7 +83,7 @@ class Copy:
 
     Attributes:
         state: `waiting`, `ready` or `failed`.
-        reason: Why it failed, one of `REASONS`.
+        reason: Why it failed, one of `program.REASONS`.
         remarks: What is to be said of it: see `transcode.make`.
         file: Relative to the clip folder.
     """
@@ -139,12 +131,12 @@ class Copies:
         self._reserve_bytes = reserve_bytes
         self._giving_way = False
         self._making: Copy | None = None
-        self._program: subprocess.Popen[bytes] | None = None  # that makes it
+        self._process: Process | None = None  # that makes it
         self._probing = threading.Lock()
         self._looked_at: dict[tuple[str, int], float] = {}  # clips that weren't understood for what may pass
-        self._programs: set[subprocess.Popen[bytes]] = set()
         self._shares: dict[tuple[str, int, str], float] = {}
         self._background = Background("hub-copies", self._work)
+        self._program = Program(lambda: self._background.stopping)
 
     # For pages
 
@@ -167,10 +159,10 @@ class Copies:
 
     def _give_way(self, copy: Copy) -> None:
         """Give up what is being made ahead: somebody waits for another."""
-        making, program = self._making, self._program
-        if making and program and not making.urgent and making.key != copy.key:
+        making, process = self._making, self._process
+        if making and process and not making.urgent and making.key != copy.key:
             self._giving_way = True
-            program.kill()
+            process.kill()
 
     def path(self, copy: Copy) -> Path | None:
         """The file of a copy that is ready."""
@@ -216,8 +208,7 @@ class Copies:
     def stop(self) -> None:
         """Make no more; what is being made is given up, to be begun anew at the next start."""
         self._background.stop(0.0)
-        for program in list(self._programs):
-            program.kill()
+        self._program.stop()
         self._background.stop(10.0)
 
     def step(self) -> bool:
@@ -307,7 +298,7 @@ class Copies:
             else:
                 self._failed(copy, reason)
         finally:
-            self._making = self._program = None
+            self._making = self._process = None
             unfinished.unlink(missing_ok=True)
             self._shares.pop(copy.key, None)
 
@@ -323,7 +314,14 @@ class Copies:
             "side": str(self._folder / side.file) if side else None, "started_at": clip.started_at,
             "zone": self._zone, "length_s": clip.duration_s, "cpu_s": int(limit_s), "largest_bytes": largest,
         }  # fmt: skip
-        return self._run("make", json.dumps(job), limit_s=limit_s, key=copy.key)
+
+        def begun(process: Process) -> None:
+            self._process = process
+
+        def done(share: float) -> None:
+            self._shares[copy.key] = share
+
+        return self._program.run("make", json.dumps(job), limit_s=limit_s, on_begun=begun, on_share=done)
 
     def _finished(self, copy: Copy, clip: Clip, unfinished: Path, remarks: list[str]) -> None:
         path = unfinished.with_name(copy.name + SUFFIX)
@@ -345,49 +343,11 @@ class Copies:
         self._keep(replace(copy, state=FAILED, reason=reason, changed_at=self._clock.now()))
 
     def _probed(self, clip: Clip) -> Format:
-        said = self._run("probe", str(self._folder / clip.file), limit_s=PROBE_S)
+        said = self._program.run("probe", str(self._folder / clip.file), limit_s=PROBE_S)
         codec, width, height, plays = (said.get(name) for name in ("codec", "width", "height", "plays"))
         if isinstance(codec, str) and type(width) is type(height) is int and max(width, height) < 2**16:
             return Format(codec[:40], width, height, plays is True, None)
         return Format(None, None, None, plays=False, reason=said.get("reason", "broke_off"))
-
-    def _begun(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "detector.hub.footage.transcode", *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {"OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
-
-    def _run(self, *arguments: str, limit_s: float, key: tuple[str, int, str] | None = None) -> dict[str, Any]:
-        """Run the program to its end: what it said last, or a reason. It may be hijacked: its words are only words."""
-        program = self._begun(*arguments)
-        self._programs.add(program)
-        self._program = program if key else self._program
-        if self._background.stopping:
-            program.kill()
-        timer = threading.Timer(limit_s, program.kill)
-        timer.start()
-        said: dict[str, Any] = {}
-        try:
-            for said in _lines(program):
-                if key and isinstance(said.get("share"), float):
-                    self._shares[key] = min(1.0, max(0.0, said["share"]))
-            status = program.wait()
-        finally:
-            over_time = not timer.is_alive() or program.returncode == -signal.SIGXCPU
-            timer.cancel()
-            program.kill()
-            program.wait()
-            for pipe in (program.stdin, program.stdout):
-                if pipe:
-                    pipe.close()
-            self._programs.discard(program)
-        if status == 0 and "reason" not in said:
-            return said
-        if over_time:
-            return {"reason": "too_long"}
-        told = said.get("reason")
-        return {"reason": told if status == 1 and isinstance(told, str) and told in REASONS else "broke_off"}
 
     def _tidy(self) -> None:
         """Delete copies that nobody asked for in long, and those of clips that are gone."""
@@ -458,16 +418,6 @@ def _somebody_sees_no_labels(connection: Connection) -> bool:
     roles = [role.value for role, rights in RIGHTS.items() if Right.FULL_PIXELS not in rights]
     query = select(users.c.name).where(users.c.role.in_(roles), users.c.disabled_at.is_(None)).limit(1)
     return connection.execute(query).first() is not None
-
-
-def _lines(program: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """JSON objects that a program prints, one to a line; anything else it says is passed over."""
-    assert program.stdout
-    while line := program.stdout.readline(4096):
-        with contextlib.suppress(ValueError, RecursionError):
-            fields = json.loads(line)
-            if isinstance(fields, dict):
-                yield fields
 
 
 def _is_of(table: Any, of: Clip | Copy) -> ColumnElement[bool]:
