@@ -29,7 +29,7 @@ from detector.alerts.trust import HubTrust
 from detector.clock import Clock, iso
 from detector.config import Broker
 from detector.errors import LabelwatchError, StoreError, WireError
-from detector.machine.pulse import Pulse
+from detector.machine.tended import Tended
 from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ LARGEST_PACKET = 268_435_455  # what MQTT itself allows
 PACKET_OVERHEAD = 256  # topic, header and properties beside the payload
 
 
-class MqttLink:
+class MqttLink(Tended):
     """Carries an outbox to the hub by way of a broker that may be absent at any time.
 
     Args:
@@ -63,7 +63,6 @@ class MqttLink:
         serials: Number what it says of itself; left out, numbers that grow during the life of this object.
 
     Attributes:
-        pulse: Tells whether its thread gets on.
         last_ack_at: When the hub last acknowledged something, Unix seconds; `None` before the first time.
     """
 
@@ -78,6 +77,7 @@ class MqttLink:
         trust: HubTrust | None = None,
         serials: Serials | None = None,
     ) -> None:
+        super().__init__("mqtt-link")
         self.last_ack_at: float | None = None
         self._outbox = outbox
         self._topics = topics
@@ -88,9 +88,6 @@ class MqttLink:
         self._trust = trust or HubTrust(clock)
         self._serials = serials or Serials(clock)
         self._connection = 0  # its number
-        self.pulse = Pulse()
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
         self._ready = threading.Event()
         self._health: dict[str, Any] | None = None
         self._new_key: bytes | None = None
@@ -114,25 +111,10 @@ class MqttLink:
         """Whether the broker has taken us in and will pass acknowledgements on."""
         return self._ready.is_set()
 
-    @property
-    def running(self) -> bool:
-        """Whether its thread is there."""
-        return self._thread is not None and self._thread.is_alive()
-
     def start(self) -> None:
-        """Begin to connect and send; returns at once. Called again, a new thread takes over from one that is stuck."""
-        self._stopping.clear()
+        """Begin to connect and send, as `Tended` does; to be stopped is to say goodbye, and unsent rows stay."""
         self._ready.clear()
-        self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 5.0) -> bool:
-        """Say goodbye and end; tells whether that took no longer than so many seconds. Unsent rows stay."""
-        self._stopping.set()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        super().start()
 
     def publish_health(self, fields: Mapping[str, Any]) -> None:
         """Send counters, QoS 0, when connected; a newer message replaces one not sent yet. Any thread may call it.
@@ -173,7 +155,7 @@ class MqttLink:
 
     # ---- inside: all below runs in the link's thread
 
-    def _run(self) -> None:
+    def _run(self, _stopping: threading.Event) -> None:
         with self.pulse:
             self._serve()
 

@@ -20,7 +20,7 @@ from detector.alerts.room import CLOCK_UNSET
 from detector.clock import Clock
 from detector.config import Buffers
 from detector.errors import StoreError
-from detector.machine.pulse import Pulse
+from detector.machine.tended import Tended
 from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ class _File:
     changed_at: float
 
 
-class Tidy:
-    """Looks round every minute, in a thread of its own.
+class Tidy(Tended):
+    """Looks round when it starts and every minute, in a thread of its own.
 
     Args:
         outbox: Knows how grave incidents are; forgets what was deleted.
@@ -48,9 +48,6 @@ class Tidy:
         buffers: How much may be kept.
         clock: Tells the time.
         free: Bytes that are free on the disk.
-
-    Attributes:
-        pulse: Tells whether its thread gets on.
     """
 
     def __init__(
@@ -61,33 +58,12 @@ class Tidy:
         clock: Clock,
         free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
+        super().__init__("tidy")
         self._outbox = outbox
         self._clips = clips
         self._buffers = buffers
         self._clock = clock
         self._free = free
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.pulse = Pulse()
-
-    @property
-    def running(self) -> bool:
-        """Whether its thread is there."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def start(self) -> None:
-        """Begin; the first look is at once. Called again, a new thread takes over from one that is stuck."""
-        self._stopping.set()  # for the one before: whenever it gets on, it ends
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(self._stopping,), name="tidy", daemon=True)
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 2.0) -> bool:
-        """End; tells whether that took no longer than so many seconds."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-        return self._thread is None or not self._thread.is_alive()
 
     def _run(self, stopping: threading.Event) -> None:
         while True:

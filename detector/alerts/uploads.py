@@ -26,7 +26,7 @@ from detector import wire
 from detector.alerts.clip_queue import Clip, ClipQueue
 from detector.clock import Clock
 from detector.errors import LabelwatchError, StoreError
-from detector.machine.pulse import Pulse
+from detector.machine.tended import Tended
 from detector.mqtt.connection import back_off_s
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class Carrier:
         )
 
 
-class ClipUploads:
+class ClipUploads(Tended):
     """Brings clips to a hub that may be absent at any time.
 
     Args:
@@ -159,9 +159,6 @@ class ClipUploads:
         key: Signs the claims.
         clock: Tells the time written into them.
         ca_file: Vouches for an https:// hub with a certificate of its own (PEM).
-
-    Attributes:
-        pulse: Tells whether its thread gets on.
 
     Raises:
         LabelwatchError: `ca_file` can't be used.
@@ -176,39 +173,22 @@ class ClipUploads:
         clock: Clock,
         ca_file: Path | None = None,
     ) -> None:
+        super().__init__("clip-uploads")
         self._clips = clips
         self._key = key
         self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
         self._verify = trust_in(hub_url, ca_file)
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
         self._said_older = False
-        self.pulse = Pulse()
-
-    @property
-    def running(self) -> bool:
-        """Whether its thread is there."""
-        return self._thread is not None and self._thread.is_alive()
 
     def use_key(self, key: Ed25519PrivateKey) -> None:
         """Sign claims with this key from now on."""
         self._key = key
 
-    def start(self) -> None:
-        """Begin to upload; returns at once. Called once more, a new thread takes over from one that is stuck."""
-        self._stopping.set()  # for the one before: whenever it gets on, it ends
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(self._stopping,), name="clip-uploads", daemon=True)
-        self._thread.start()
-
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Break off and end; tells whether that took no longer than so many seconds. What is left goes on next time."""
         self._stopping.set()
         self._clips.new_clip.set()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return super().stop(timeout_s)
 
     def _run(self, stopping: threading.Event) -> None:
         said = ""
