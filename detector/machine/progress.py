@@ -55,10 +55,10 @@ class ReplayMeter:
         took = self._clock() - self._began
         incidents = "1 incident" if self._incidents == 1 else f"{self._incidents} incidents"
         speed = self._seconds / max(took, 1.0)
-        said = f"{100 * self.share:.0f} %, {_span(self._seconds)} of footage done, {speed:.1f}x real time"
+        said = f"{100 * self.share:.0f} %, {span(self._seconds)} of footage done, {speed:.1f}x real time"
         said += f", {incidents} so far"
         if 0.01 <= self.share < 1.0 and took >= 1.0:
-            said += f", {_span(took * (1.0 - self.share) / self.share)} left"
+            said += f", {span(took * (1.0 - self.share) / self.share)} left"
         return said
 
 
@@ -165,6 +165,7 @@ def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A length of time as hours, minutes and seconds, which every language reads alike: `1:02:03`."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}"

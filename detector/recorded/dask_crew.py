@@ -31,7 +31,7 @@ from detector.errors import ClusterError, LabelwatchError
 from detector.machine.progress import Step
 from detector.recorded.cluster import CONNECT_S, Access
 from detector.recorded.crews import TRIES, set_aside
-from detector.recorded.looking import LookTask, load, look_at
+from detector.recorded.looking import LookTask, load, look_at, size_of
 from detector.recorded.outfit import differences, outfit
 from detector.recorded.processes import SILENT_S, SLOWEST, LookAt
 
@@ -426,7 +426,7 @@ class _Errand:
             task = self._tasks[order]
             self._tries[order] += 1
             key = f"labelwatch-look-{task.name}" + (f"-{self._tries[order]}" if self._tries[order] > 1 else "")
-            size = task.size if task.size and _size_of(task.path) == task.size else None  # not while it grows
+            size = task.size if task.size and size_of(task.path) == task.size else None  # not while it grows
             call = (look_there, replace(task, path=task.path.absolute()), key, self._topic, size, self._crew.look)
             hand.flight = _Flight(order, key, self._submit(client, address, key, call), time.monotonic())
             heapq.heappop(self._waiting)
@@ -488,7 +488,7 @@ class _Errand:
             self._strikes[flight.order] = TRIES
             self._failed(hand, "ended the process that read it")
         elif isinstance(error, Elsewhere | ImportError):
-            if not isinstance(error, Elsewhere) or _size_of(task.path) == task.size:  # else it grew meanwhile
+            if not isinstance(error, Elsewhere) or size_of(task.path) == task.size:  # else it grew meanwhile
                 hand.fit, hand.why, hand.again_at = False, str(error), time.monotonic() + AGAIN_S
                 _log.warning("worker %s isn't given work: %s", address, error)
             self._recall(hand)
@@ -530,10 +530,3 @@ class _Errand:
             self._counted[order] = max(seconds, before_s), max(done, before)
             more_s, more = self._counted[order][0] - before_s, self._counted[order][1] - before
             self.told.put(Step(self._tasks[order].camera, more_s, more))
-
-
-def _size_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

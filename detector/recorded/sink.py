@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from detector.config import Incidents
 from detector.errors import SourceError, SourceUnavailable
 from detector.machine.whole_files import write_whole
 from detector.media.sides import SUFFIX
-from detector.sentences import sentences
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
+from detector.wire.alerts import told_fields
 from detector.wire.payloads import told_score
 
 FILES_OF_A_CLIP = 150  # at most that one clip is cut from: ten minutes of files of 4 s
@@ -154,25 +154,16 @@ def record(told: Told) -> dict[str, Any]:
     """An incident's line in `incidents.jsonl`."""
     incident, start = told.incident, told.recording_start
     begin, end = incident.started_at - start, incident.ended_at - start
-    exposed = incident.labels_exposed
     return {
         "id": incident.id,
         "camera": incident.camera,
-        "kind": incident.kind.value,
-        "findings": [kind.value for kind in incident.findings],
-        "severity": incident.severity.value,
-        "sentence": sentences(incident),
-        "score": told_score(incident.score),
-        "zone": incident.zone,
-        **({"spot": incident.spot} if incident.spot else {}),
-        "started_at": iso(incident.started_at),
-        "ended_at": iso(incident.ended_at),
+        **told_fields(incident),
         "start_offset_s": round(begin, 3),
         "end_offset_s": round(end, 3),
         "file": told.recording.name,
         "tracks": list(incident.tracks),
         "acts": [_act(act, start) for act in incident.acts],
-        "labels_exposed": {"low": exposed.low, "best": exposed.best, "high": exposed.high},
+        "labels_exposed": asdict(incident.labels_exposed),
         "facts": dict(incident.facts),
         "clip": told.clip,
         "clip_started_at": iso(told.clip_span[0]) if told.clip_span else None,

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from detector.clock import unix
 from detector.config import EdgeConfig
+from detector.machine.progress import span
 from detector.recorded.recordings import FILE_DATE, UNDATED, VAGUE
 from detector.recorded.spots import shown
 from detector.report import tables
@@ -207,12 +208,6 @@ def _percent(low: float, high: float) -> str:
     return f"{low} %" if low == high else f"{low}–{high} %"
 
 
-def _span(seconds: float) -> str:
-    """A length of time as hours, minutes and seconds, which both languages read alike."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
-
-
 def _length(hours: float) -> Markup:
     """A length of time as short as can be: `137 h`, `2.5 h`, `5 min`."""
     if hours < 1:
@@ -242,7 +237,7 @@ def _page() -> jinja2.Template:
     )
     environment.globals.update(
         say=_say,
-        span=_span,
+        span=span,
         length=_length,
         percent=_percent,
         range_of=labels,

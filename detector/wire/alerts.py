@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from detector.clock import iso
@@ -40,6 +41,23 @@ def incident_record(incident: Incident, site: str, edge: str, title: str, size: 
         "edge": edge,
         "camera": incident.camera,
         "camera_title": title,
+        **told_fields(incident),
+        "started_at_unix": round(incident.started_at, 3),
+        "ended_at_unix": round(incident.ended_at, 3),
+        "tracks": list(incident.tracks),
+        "acts": [act_record(act) for act in incident.acts],
+        "labels_exposed": asdict(incident.labels_exposed),
+        "facts": dict(incident.facts),
+        "boxes": [
+            {"what": what, "box": [round(v / side, 4) for v, side in zip(box, (width, height) * 2, strict=True)]}
+            for what, box in incident.boxes
+        ],
+    }  # fmt: skip
+
+
+def told_fields(incident: Incident) -> dict[str, Any]:
+    """What an incident is and when it was, in the words of an envelope and of a replay's record alike."""
+    return {
         "kind": incident.kind.value,
         "findings": [kind.value for kind in incident.findings],
         "severity": incident.severity.value,
@@ -49,21 +67,7 @@ def incident_record(incident: Incident, site: str, edge: str, title: str, size: 
         **({"spot": incident.spot} if incident.spot else {}),
         "started_at": iso(incident.started_at),
         "ended_at": iso(incident.ended_at),
-        "started_at_unix": round(incident.started_at, 3),
-        "ended_at_unix": round(incident.ended_at, 3),
-        "tracks": list(incident.tracks),
-        "acts": [act_record(act) for act in incident.acts],
-        "labels_exposed": {
-            "low": incident.labels_exposed.low,
-            "best": incident.labels_exposed.best,
-            "high": incident.labels_exposed.high,
-        },
-        "facts": dict(incident.facts),
-        "boxes": [
-            {"what": what, "box": [round(v / side, 4) for v, side in zip(box, (width, height) * 2, strict=True)]}
-            for what, box in incident.boxes
-        ],
-    }  # fmt: skip
+    }
 
 
 def act_record(act: Act) -> dict[str, Any]:
