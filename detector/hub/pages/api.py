@@ -23,7 +23,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from detector import __version__
 from detector.clock import iso
@@ -56,7 +56,7 @@ from detector.hub.pages.api_shapes import (
     VerdictName,
 )
 from detector.hub.pages.incidents import filmed, known
-from detector.hub.pages.view import View, needs
+from detector.hub.pages.view import View, event_stream, needs
 from detector.hub.storage.arrivals import other_zones
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Clip, Contested, StoredIncident, is_time
@@ -196,8 +196,6 @@ def events(view: Look, changed_since: Since = NOW) -> Response:
     one. `Last-Event-ID` overrides the address.
     """
     parts = view.parts
-    if parts.live.is_full:
-        return Response(status_code=503, headers={"Retry-After": "5"})
     since = view.request.headers.get("last-event-id", "") or changed_since
     after = parts.store.last_change() if since == NOW else 0 if since == START else _number(view, since)
     token = bearer_token(view.request.url.path, view.request.headers)
@@ -210,8 +208,7 @@ def events(view: Look, changed_since: Since = NOW) -> Response:
         async for event in parts.live.stream(after, is_welcome, view.scope):
             yield re.sub(r"^id: (\d+)", lambda found: f"id: {parts.cursors.written(int(found[1]))}", event)
 
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(numbered(), media_type="text/event-stream", headers=headers)
+    return event_stream(view, numbered())
 
 
 @router.get("/incidents/{incident_id}", response_model=IncidentInFull, responses={**NOT_FOUND, **UNCHANGED})

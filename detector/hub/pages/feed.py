@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from detector.hub.desk.charts import hour_bars
 from detector.hub.edges.cameras import CameraState, by_name, by_place, overview
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
-from detector.hub.pages.view import Somebody, View
+from detector.hub.pages.view import Somebody, View, event_stream
 from detector.hub.storage.budget import ALERT, DIGEST, LANES
 from detector.hub.storage.stored import VERDICTS, Digested, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
@@ -176,16 +176,13 @@ def live(view: Somebody, before: str = "", to: str = "", shown: str = "", seen: 
 def events(view: Somebody, after: str = "") -> Response:
     """Changes as they come; the address tells the last one a page knows, `Last-Event-ID` overrides it."""
     parts = view.parts
-    if parts.live.is_full:
-        return Response(status_code=503, headers={"Retry-After": "5"})
     last_seen = view.request.headers.get("last-event-id", "") or after
     stream = parts.live.stream(
         _number(last_seen, LATEST_CHANGE),
         lambda: parts.gate.is_open(view.session, parts.clock.now()),
         view.scope,
     )
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    return event_stream(view, stream)
 
 
 def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:

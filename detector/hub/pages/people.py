@@ -179,7 +179,7 @@ def _people(
     return view.page(
         "people.html", _status(error), users=people.users(view.scope), tokens=people.tokens(view.scope),
         places=_places(view), titles=_titles(view), roles=roles_given_by(view.acting),
-        token_roles=roles_given_by(view.acting), wrong=error.reason if error else "", form=form, typed=typed or {},
+        wrong=error.reason if error else "", form=form, typed=typed or {},
         made=made, days=TOKEN_DAYS, one_time_days=ONE_TIME_DAYS, most_days=LONGEST_TOKEN_DAYS,
     )  # fmt: skip
 

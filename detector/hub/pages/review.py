@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from detector.hub.desk.reviews import left
 from detector.hub.edges.cameras import by_name, by_place
 from detector.hub.pages.incidents import item_of, known
-from detector.hub.pages.view import Form, View, needs
+from detector.hub.pages.view import Form, View, event_stream, needs
 from detector.hub.storage.budget import LANES
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import StoredIncident
@@ -99,8 +99,6 @@ def look(view: Judge, fields: Form) -> Response:
 def review_events(view: Judge, desk: str = "", after: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> Response:
     """Changes as they come, as `/events` has them, and who looks at what: `watching` events, each the whole of it."""
     parts, user = view.parts, view.user
-    if parts.live.is_full:
-        return Response(status_code=503, headers={"Retry-After": "5"})
     told = ""
 
     def watching() -> str:
@@ -126,8 +124,7 @@ def review_events(view: Judge, desk: str = "", after: Annotated[int, Query(ge=0,
             parts.presence.leave(user, desk)
             parts.live.poke()
 
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(until_closed(), media_type="text/event-stream", headers=headers)
+    return event_stream(view, until_closed())
 
 
 def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:

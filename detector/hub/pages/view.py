@@ -7,6 +7,7 @@ see it as `view`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from detector.facts import FACTS, PLAIN, number
 from detector.hub.access.auth import Session
@@ -371,6 +372,14 @@ Anybody = Annotated[View, Depends(anybody)]
 Newcomer = Annotated[View, Depends(newcomer)]
 Somebody = Annotated[View, Depends(somebody)]
 Form = Annotated[dict[str, str], Depends(form)]
+
+
+def event_stream(view: View, events: AsyncIterator[str]) -> Response:
+    """Server-sent events as they come; 503 while too many are listening already."""
+    if view.parts.live.is_full:
+        return Response(status_code=503, headers={"Retry-After": "5"})
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 def own_path(wanted: str) -> str:
