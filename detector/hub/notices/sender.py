@@ -18,9 +18,9 @@ from detector.config import HubConfig
 from detector.hub.background import Background, attempt
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.recurrence import DAYS
-from detector.hub.notices import words as notice_words
 from detector.hub.notices.queue import Notice, Notices, Target, alarm_number
 from detector.hub.notices.services import Answer, Message, NoticeError, send
+from detector.hub.notices.words import Words, alarm_fields, fields_of, is_end
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import CLEARED
 from detector.hub.texts import Phrases
@@ -149,40 +149,39 @@ class NoticeSender:
     def test(self, target: Target) -> Answer:
         """Send a test message now, and say what the service answered."""
         notice = self.notices.add_test(target, self._clock.now())
-        message = notice_words.test(Phrases(target.language), target.name, public_url=self._public_url)
+        message = self._words(target).test(target.name)
         answer = self.bring(target, replace(message, fields=_head(notice)))
         self.notices.settle(notice, answer, self._clock.now())
         return answer
 
     def _message(self, notice: Notice, target: Target) -> Message | None:
         """What a notice says; `None` where people have cleared what it is about, or it is gone."""
-        say, again = Phrases(target.language), notice.reason == "again"
+        now, words = self._clock.now(), self._words(target, again=notice.reason == "again")
         if notice.what == "alarm":
             alarm = self._alarms.alarm(alarm_number(notice.incident))
-            if alarm is not None and notice_words.is_end(alarm):
-                self.notices.make_end(notice)
             if alarm is None:
                 return None
-            common = {"zone": self._zone, "public_url": self._public_url, "again": again}
-            told = notice_words.alarm(alarm, say, now=self._clock.now(), **common)  # type: ignore[arg-type]
-            return replace(told, fields={"alarm": notice_words.alarm_fields(alarm)})
-        ids = self.notices.summed(notice.number) if notice.what == "summary" else [notice.incident]
+            if is_end(alarm):
+                self.notices.make_end(notice)
+            return replace(words.alarm(alarm, now=now), fields={"alarm": alarm_fields(alarm)})
+        is_summary = notice.what == "summary"
+        ids = self.notices.summed(notice.number) if is_summary else [notice.incident]
         standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
-        if notice.what == "summary":
+        if is_summary:
             self.notices.leave_out(notice.number, [one.id for one in standing], "cleared")
         if not standing:
             return None
-        common = {"zone": self._zone, "public_url": self._public_url, "again": again}
-        listed = [notice_words.fields_of(one, self._public_url) for one in standing[:MOST_LISTED]]
+        listed = [fields_of(one, self._public_url) for one in standing[:MOST_LISTED]]
         fields = {"incidents": listed, "count": len(standing)}
-        if notice.what == "summary":
-            told = notice_words.summary(standing, notice.severity, notice.reason, say, **common)  # type: ignore[arg-type]
-            return replace(told, fields=fields)
-        now, one = self._clock.now(), standing[0]
+        if is_summary:
+            return replace(words.summary(standing, notice.severity, notice.reason), fields=fields)
+        one = standing[0]
         picture = self._store.snapshot(one.id) if target.picture else None
         like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
-        told = notice_words.about(one, notice.severity, say, now=now, picture=picture, like=like, **common)  # type: ignore[arg-type]
-        return replace(told, fields=fields)
+        return replace(words.about(one, notice.severity, now=now, picture=picture, like=like), fields=fields)
+
+    def _words(self, target: Target, *, again: bool = False) -> Words:
+        return Words(Phrases(target.language), self._zone, self._public_url, again)
 
 
 def _head(notice: Notice) -> dict[str, Any]:

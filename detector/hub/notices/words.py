@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -23,112 +24,95 @@ MOST_LINES = 10
 LONGEST_LINE = 160
 
 
-def about(
-    incident: StoredIncident,
-    severity: str,
-    say: Phrases,
-    *,
-    zone: ZoneInfo,
-    now: float,
-    public_url: str | None,
-    again: bool = False,
-    picture: bytes | None = None,
-    like: int = 0,
-) -> Message:
-    """One incident: its sentence, where, when, how many labels, and what to do.
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said to one target.
 
-    Args:
-        incident: As it stands now.
-        severity: That the notice was raised for.
-        say: The target's language.
+    Attributes:
+        say: Its language.
         zone: Of the site's clock.
-        now: Unix seconds; what happened long before says that it comes late.
         public_url: Where the hub is reached; without it there is no link.
         again: Whether it may have been sent before.
-        picture: A small picture with labels blurred.
-        like: How many of its kind there were at its place within the days before it.
     """
-    kind = say.either(f"kind_{incident.kind}", incident.kind[:LONGEST_LINE])
-    title = f"[{say(f'severity_{severity}')}] {incident.title[:LONGEST_LINE]} · {kind}"
-    place = " / ".join(filter(None, (incident.site, incident.title[:LONGEST_LINE], incident.zone)))
-    told = sentence(incident.record, say.language)
-    lines = [
-        told,
-        say("notice_place", place=place),
-        say("notice_time", time=_time(incident.started_at, zone)),
-    ]
-    labels = (incident.labels_low, incident.labels_high)
-    if incident.labels_high and labels_exposed(*labels, say.language) not in told:
-        lines.append(say("notice_labels", count=count_range(*labels)))
-    if like:
-        lines.append(say("notice_like", n=like + 1, days=DAYS))
-    lines += filter(None, [advice(incident, say, now)])
-    if now - incident.ended_at > LATE_S and incident.phase == "end":
-        lines.append(say("notice_late", span=say.span(now - incident.ended_at)))
-    if again:
-        lines.append(say("notice_again"))
-    if public_url:
-        lines.append(f"{public_url.rstrip('/')}/incidents/{quote(incident.id, safe='')}")
-    return Message(title, "\n".join(lines), severity, picture)
 
+    say: Phrases
+    zone: ZoneInfo
+    public_url: str | None
+    again: bool = False
 
-def summary(
-    incidents: Sequence[StoredIncident],
-    severity: str,
-    reason: str,
-    say: Phrases,
-    *,
-    zone: ZoneInfo,
-    public_url: str | None,
-    again: bool = False,
-) -> Message:
-    """What came in quiet hours, above the hourly number, or while the service was away: a line each, worst first."""
-    ranks = {"critical": 0, "warning": 1}
-    ordered = sorted(incidents, key=lambda one: (ranks.get(one.severity, 2), one.started_at))
-    lines = [
-        _cut(
-            f"{_time(one.started_at, zone)[5:16]} [{say.either(f'severity_{one.severity}', one.severity)}] "
-            f"{one.title} · {sentence(one.record, say.language)}"
-        )
-        for one in ordered[:MOST_LINES]
-    ]
-    if len(ordered) > MOST_LINES:
-        lines.append(say("notice_more", n=len(ordered) - MOST_LINES))
-    if again:
-        lines.append(say("notice_again"))
-    if public_url:
+    def about(
+        self, incident: StoredIncident, severity: str, *, now: float, picture: bytes | None = None, like: int = 0
+    ) -> Message:
+        """One incident: its sentence, where, when, how many labels, and what to do.
+
+        Args:
+            incident: As it stands now.
+            severity: That the notice was raised for.
+            now: Unix seconds; what happened long before says that it comes late.
+            picture: A small picture with labels blurred.
+            like: How many of its kind there were at its place within the days before it.
+        """
+        say = self.say
+        kind = say.either(f"kind_{incident.kind}", incident.kind[:LONGEST_LINE])
+        title = f"[{say(f'severity_{severity}')}] {incident.title[:LONGEST_LINE]} · {kind}"
+        place = " / ".join(filter(None, (incident.site, incident.title[:LONGEST_LINE], incident.zone)))
+        told = sentence(incident.record, say.language)
+        lines = [told, say("notice_place", place=place), say("notice_time", time=self._time(incident.started_at))]
+        labels = (incident.labels_low, incident.labels_high)
+        if incident.labels_high and labels_exposed(*labels, say.language) not in told:
+            lines.append(say("notice_labels", count=count_range(*labels)))
+        if like:
+            lines.append(say("notice_like", n=like + 1, days=DAYS))
+        lines += filter(None, [advice(incident, say, now)])
+        if now - incident.ended_at > LATE_S and incident.phase == "end":
+            lines.append(say("notice_late", span=say.span(now - incident.ended_at)))
+        return self._message(title, lines, severity, f"incidents/{quote(incident.id, safe='')}", picture)
+
+    def summary(self, incidents: Sequence[StoredIncident], severity: str, reason: str) -> Message:
+        """What came in quiet hours, above the hourly number, or while a service was away: a line each, worst first."""
+        say = self.say
+        ranks = {"critical": 0, "warning": 1}
+        ordered = sorted(incidents, key=lambda one: (ranks.get(one.severity, 2), one.started_at))
+        lines = [
+            _cut(
+                f"{self._time(one.started_at)[5:16]} [{say.either(f'severity_{one.severity}', one.severity)}] "
+                f"{one.title} · {sentence(one.record, say.language)}"
+            )
+            for one in ordered[:MOST_LINES]
+        ]
+        if len(ordered) > MOST_LINES:
+            lines.append(say("notice_more", n=len(ordered) - MOST_LINES))
+        title = f"[{say(f'severity_{severity}')}] {say(REASONS.get(reason, 'notice_sum_limit'), n=len(ordered))}"
         # The feed leaves out what is in the digest only.
         told = "?told=all" if any(one.told == DIGEST for one in incidents) else ""
-        lines.append(f"{public_url.rstrip('/')}/{told}")
-    title = f"[{say(f'severity_{severity}')}] {say(REASONS.get(reason, 'notice_sum_limit'), n=len(ordered))}"
-    return Message(title, "\n".join(lines), severity)
+        return self._message(title, lines, severity, told)
 
+    def alarm(self, found: Alarm, *, now: float) -> Message:
+        """Something is wrong with the system itself, or no longer is: since when, and what to do."""
+        say, zone = self.say, self.zone
+        severity = OVER if is_end(found) else found.severity
+        mark = say("alarm_over" if is_end(found) else f"severity_{severity}")
+        title = f"[{mark}] {say('alarms')} · {alarm_words.title(found, say, zone)}"
+        span = say.span((now if found.ended_at is None else found.ended_at) - found.began_at)
+        key = "alarm_since" if found.is_open else "alarm_lasted"
+        since = say(key, time=self._time(found.began_at), span=span)
+        lines = [since, *([] if is_end(found) else [alarm_words.advice(found, say, zone)])]
+        return self._message(title, lines, severity, "health")
 
-def alarm(
-    found: Alarm, say: Phrases, *, zone: ZoneInfo, now: float, public_url: str | None, again: bool = False
-) -> Message:
-    """Something is wrong with the system itself, or no longer is: since when, and what to do.
+    def test(self, name: str) -> Message:
+        """A message that shows that the way is open."""
+        return self._message(self.say("notice_test_title"), [self.say("notice_test_text", name=name)], "info", "")
 
-    Args:
-        found: As it stands now.
-        say: The target's language.
-        zone: Of the site's clock.
-        now: Unix seconds.
-        public_url: Where the hub is reached; without it there is no link.
-        again: Whether it may have been sent before.
-    """
-    severity = OVER if is_end(found) else found.severity
-    mark = say("alarm_over" if is_end(found) else f"severity_{severity}")
-    text = f"[{mark}] {say('alarms')} · {alarm_words.title(found, say, zone)}"
-    ended = now if found.ended_at is None else found.ended_at
-    span = say.span(ended - found.began_at)
-    since = say("alarm_since" if found.is_open else "alarm_lasted", time=_time(found.began_at, zone), span=span)
-    lines = [since, *([] if is_end(found) else [alarm_words.advice(found, say, zone)])]
-    if again:
-        lines.append(say("notice_again"))
-    if public_url:
-        lines.append(f"{public_url.rstrip('/')}/health")
-    return Message(text, "\n".join(lines), severity)
+    def _message(
+        self, title: str, lines: Sequence[str], severity: str, path: str, picture: bytes | None = None
+    ) -> Message:
+        """A message of these lines, that it comes again where it does, and a link."""
+        again = [self.say("notice_again")] if self.again else []
+        link = [f"{self.public_url.rstrip('/')}/{path}"] if self.public_url else []
+        return Message(title, "\n".join((*lines, *again, *link)), severity, picture)
+
+    def _time(self, at: float) -> str:
+        return f"{datetime.fromtimestamp(at, self.zone):%Y-%m-%d %H:%M:%S}"
 
 
 def fields_of(incident: StoredIncident, public_url: str | None) -> dict[str, Any]:
@@ -157,12 +141,6 @@ def is_end(found: Alarm) -> bool:
     return not found.is_open and not found.is_loss
 
 
-def test(say: Phrases, name: str, *, public_url: str | None) -> Message:
-    """A message that shows that the way is open."""
-    lines = [say("notice_test_text", name=name), *([f"{public_url.rstrip('/')}/"] if public_url else [])]
-    return Message(say("notice_test_title"), "\n".join(lines), "info")
-
-
 REASONS: Mapping[str, str] = {
     "quiet": "notice_sum_quiet", "limit": "notice_sum_limit", "away": "notice_sum_away", "paused": "notice_sum_paused",
     "late": "notice_sum_late",
@@ -172,7 +150,3 @@ REASONS: Mapping[str, str] = {
 def _cut(line: str) -> str:
     """A line that isn't too long; one that was cut says so, for a part of a number would be read as another."""
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
-
-
-def _time(at: float, zone: ZoneInfo) -> str:
-    return f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M:%S}"
