@@ -27,7 +27,8 @@ from detector.errors import LabelwatchError
 from detector.hub.notices.rules import Rule
 from detector.hub.notices.services import check
 from detector.hub.storage.stored import StoredIncident
-from detector.recorded.publishing import LEDGER, _after, read_results
+from detector.recorded.ledger import LEDGER
+from detector.recorded.publishing import _after, read_results
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import make_hub

@@ -14,10 +14,8 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 import shlex
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,6 +36,7 @@ from detector.errors import ConfigError, LabelwatchError, Problem, WireError
 from detector.machine.whole_files import sha256_of
 from detector.media.sides import read_side
 from detector.mqtt.connection import back_off_s
+from detector.recorded.ledger import LEDGER, Ledger
 from detector.values import Phase
 from detector.wire.replays import (
     DOUBLE,
@@ -52,7 +51,6 @@ from detector.wire.replays import (
     read_answers,
 )
 
-LEDGER = "published.jsonl"
 AT_ONCE = min(50, MOST)
 BYTES_AT_ONCE = 3 * 2**18  # a proxy before the hub takes no more than 1 MiB where nobody told it otherwise
 TRIES = 4
@@ -168,50 +166,6 @@ def read_results(out: Path) -> list[dict[str, Any]]:
     return found
 
 
-class _Ledger:
-    """What the hub said of each incident, and what became of its clip: the latest line counts.
-
-    Lines of another hub tell nothing: whoever set up a new one wants everything there.
-    """
-
-    def __init__(self, file: Path, hub: str | None) -> None:
-        self._file = file
-        self.run = ""
-        self._last: dict[str, dict[str, Any]] = {}
-        whole = file.read_bytes() if file.exists() else b""
-        for line in whole.split(b"\n")[:-1]:  # what follows the last end of line was cut off
-            try:
-                fields = json.loads(line)
-            except ValueError:
-                continue
-            self.run = fields.get("run", self.run)
-            if "incident" in fields and (hub is None or fields.get("hub") == hub):
-                self._last[fields["incident"]] = fields
-        if whole and not whole.endswith(b"\n"):
-            self._write(b"\n")
-        if not self.run:
-            self.run = uuid.uuid4().hex
-            self.add({"run": self.run})
-
-    def of(self, incident: str, envelope: str) -> dict[str, Any] | None:
-        """What the hub said of this very envelope; nothing counts where it was refused, since that may be mended."""
-        last = self._last.get(incident)
-        return last if last and last["envelope"] == envelope and last["outcome"] != REFUSED else None
-
-    def add(self, *lines: Mapping[str, Any]) -> None:
-        """Put lines on record; they are on disk when this returns."""
-        for fields in lines:
-            if "incident" in fields:
-                self._last[fields["incident"]] = dict(fields)
-        self._write(b"".join(json.dumps(dict(one), ensure_ascii=False).encode() + b"\n" for one in lines))
-
-    def _write(self, content: bytes) -> None:
-        with self._file.open("ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
-
 class _Publishing:
     def __init__(self, out: Path, config: EdgeConfig, clock: Clock, progress: Progress) -> None:
         check_ready(config)
@@ -220,7 +174,7 @@ class _Publishing:
         self._topics = wire.Topics(config.site, config.edge)
         self._trust = HubTrust(clock, config.data_dir)
         self._records = {record["id"]: record for record in read_results(out)}
-        self._ledger = _Ledger(out / LEDGER, self._trust.hub_key)
+        self._ledger = Ledger(out / LEDGER, self._trust.hub_key)
         self._titles = {camera.name: camera.title or camera.name for camera in config.cameras}
         self._carrier = Carrier(self._hub, self._topics, lambda: load_identity(config.data_dir), clock)
         self._report = Published()
