@@ -4,6 +4,7 @@
       ConfigError        problems of a configuration, all of them at once
       SourceError        a file or camera that can't be read
         SourceUnavailable    it can't be opened
+          NotThere             nothing is at a path that was given
       ModelError         wrong checksum, or a model that isn't what its card says
       WireError          a message that can't be decoded or must not be believed
         CommandRefused       the edge doesn't take it
@@ -11,7 +12,8 @@
       ClusterError       a Dask cluster that can't be used, or no longer
       MissingPart        a program or library that the command needs is not installed
 
-The command line turns them into one line on stderr: `ConfigError` and `MissingPart` exit with 2, the others with 1.
+The command line turns them into one line on stderr: `ConfigError`, `MissingPart` and `NotThere` exit with 2, the others
+with 1.
 """
 
 from __future__ import annotations
@@ -70,6 +72,13 @@ class SourceError(LabelwatchError):
 
 class SourceUnavailable(SourceError):  # noqa: N818 - these names say what happened
     """The file or camera can't be opened."""
+
+
+class NotThere(SourceUnavailable):
+    """Nothing is at a path that was given; what is looked for there, and a hint."""
+
+    def __init__(self, path: object, what: str = "file or folder", hint: str = "check the path") -> None:
+        super().__init__(f"{path}: no such {what} ({hint})")
 
 
 class ModelError(LabelwatchError):

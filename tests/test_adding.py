@@ -16,7 +16,7 @@ import yaml
 
 from detector.cli import main
 from detector.config import Analysis
-from detector.errors import ConfigError, ModelError
+from detector.errors import ConfigError, ModelError, NotThere
 from detector.inference import load_detector
 from detector.inference.card import find_card
 from detector.machine.resources import resource
@@ -126,7 +126,7 @@ def test_a_file_that_is_no_model_is_refused(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError, match=reason):
         add_model(tmp_path / name, folder=folder)
-    with pytest.raises(ModelError, match="no model file"):
+    with pytest.raises(NotThere, match="no such model file"):
         add_model(tmp_path / f"not-{name}", folder=folder)
 
 

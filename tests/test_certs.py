@@ -352,7 +352,7 @@ def test_the_command_tells_what_to_write_where(tmp_path: Path, capsys: pytest.Ca
     assert "no certificate" in capsys.readouterr().out
     assert main(["certs", str(folder), "--revoke", "north/bxo-1", "--language", "en"]) == 1
     assert "is the name right" in capsys.readouterr().out
-    assert main(["certs", str(tmp_path / "none"), "--revoke", "north/box-1"]) == 1
+    assert main(["certs", str(tmp_path / "none"), "--revoke", "north/box-1"]) == 2
     assert main(["certs", str(tmp_path / "none"), "--host", "a b"]) == 2
 
 

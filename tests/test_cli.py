@@ -118,15 +118,33 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
             2, "--at: not a time: 9999-12-31T23:59Z", id="a time after the calendar's end",
         ),
         pytest.param(
-            ["replay", "gone.mp4", "--config", "edge.yaml", "--out", "o"], 1, "gone.mp4", id="no recording"
+            ["replay", "gone.mp4", "--config", "edge.yaml", "--out", "o"], 2, "gone.mp4: no such", id="no recording"
         ),
-        pytest.param(["detect", "gone.jpg", "--out", "o"], 1, "gone.jpg: no such file", id="no picture"),
+        pytest.param(["detect", "gone.jpg", "--out", "o"], 2, "gone.jpg: no such file", id="no picture"),
         pytest.param(
             ["detect", "a.jpg", "--out", "o", "--model", "nosuch"], 2, "there are: scene", id="no model"
         ),
         pytest.param(
-            ["detect", "a.jpg", "--out", "o", "--model", "gone.yaml"], 1, "no model card gone.yaml", id="no card"
+            ["detect", "a.jpg", "--out", "o", "--model", "gone.yaml"], 2, "no model card gone.yaml", id="no card"
         ),
+        pytest.param(["model", "add", "gone.onnx"], 2, "gone.onnx: no such model file (", id="no model file"),
+        pytest.param(["model", "add", "gone.pt"], 2, "gone.pt: no such model file (", id="no weights"),
+        pytest.param(
+            ["restore", "gone.json", "--config", "hub.yaml"], 2, "gone.json: no such backup (", id="no backup"
+        ),
+        pytest.param(
+            ["doctor", "--camera", "gone.png", "--height", "3", "--tilt", "30", "--fov", "90"],
+            2, "gone.png: no such picture or video (", id="nothing to look at",
+        ),
+        pytest.param(
+            ["map", "edge.yaml", "--recordings", "gone"], 2, "gone: no such file or folder (", id="nothing to map"
+        ),
+        pytest.param(
+            ["map", "edge.yaml", "--tracks", "gone.jsonl"], 2, "gone.jsonl: no such file of tracks (", id="no tracks"
+        ),
+        pytest.param(["bench", "gone.mp4"], 2, "gone.mp4: no such recording (", id="nothing to measure"),
+        pytest.param(["verify", "gone.zip"], 2, "gone.zip: no such pack (", id="no pack"),
+        pytest.param(["certs", "gone", "--revoke", "a/b"], 2, "gone: no such folder (", id="no certificates"),
     ],
 )  # fmt: skip
 def test_an_error_is_one_line(
@@ -135,6 +153,7 @@ def test_an_error_is_one_line(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "edge.yaml").write_text(CONFIG)
+    (tmp_path / "hub.yaml").write_text("data_dir: hub\n")
     (tmp_path / "a.jpg").touch()
     assert main(arguments) == code
     output = capsys.readouterr()
@@ -158,8 +177,8 @@ def test_a_name_in_an_error_neither_ends_the_line_nor_speaks_to_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["detect", "a\x1b]0;owned\x07.jpg", "--out", "o"]) == 1
-    assert capsys.readouterr().err == "labelwatch: a\\x1b]0;owned\\x07.jpg: no such file or folder\n"
+    assert main(["detect", "a\x1b]0;owned\x07.jpg", "--out", "o"]) == 2
+    assert capsys.readouterr().err == "labelwatch: a\\x1b]0;owned\\x07.jpg: no such file or folder (check the path)\n"
 
 
 def test_a_code_that_nobody_is_there_to_type_is_told_to_be_missing(

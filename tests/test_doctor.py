@@ -318,14 +318,14 @@ def test_a_model_without_a_curve_says_how_to_get_one(
     assert "models/evaluate.py --write" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no picture"])
+@pytest.mark.parametrize(("content", "code"), [(None, 2), (b"", 1), (b"no picture", 1)])
 def test_a_picture_that_is_not_there_is_told(
-    card: Path, tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+    card: Path, tmp_path: Path, content: bytes | None, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "gone.jpg"
     if content is not None:
         path.write_bytes(content)
-    assert main(["doctor", "--camera", str(path), *GEOMETRY, "--model", str(card)]) == 1
+    assert main(["doctor", "--camera", str(path), *GEOMETRY, "--model", str(card)]) == code
     assert "gone.jpg" in capsys.readouterr().err
 
 

@@ -425,8 +425,9 @@ def test_a_missing_file_is_one_clear_line(
     config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["replay", str(tmp_path / "no.mp4"), "--config", str(config_file), "--out", str(tmp_path / "out")])
-    assert code == 1
-    assert capsys.readouterr().err.strip() == f"labelwatch: {tmp_path / 'no.mp4'}: no such file or folder"
+    assert code == 2
+    told = f"labelwatch: {tmp_path / 'no.mp4'}: no such file or folder (check the path)"
+    assert capsys.readouterr().err.strip() == told
 
 
 @pytest.mark.parametrize(

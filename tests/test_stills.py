@@ -174,7 +174,7 @@ def test_a_run_that_fails_leaves_the_earlier_file_alone(folder: Path, tmp_path: 
     out = tmp_path / "found.jsonl"
     out.write_text("earlier\n")
     gone = str(tmp_path / "gone.yaml")
-    assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", gone]) == 1
+    assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", gone]) == 2
     assert out.read_text() == "earlier\n"
 
 
@@ -260,13 +260,13 @@ def test_pictures_come_in_order_folders_by_name(folder: Path) -> None:
     assert pictures_in([b, folder]) == [b, a, b]
 
 
-@pytest.mark.parametrize("name", ["gone.jpg", "empty_folder"])
+@pytest.mark.parametrize(("name", "code"), [("gone.jpg", 2), ("empty_folder", 1)])
 def test_a_path_without_a_picture_is_named(
-    name: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, code: int, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty_folder").mkdir()
     out = tmp_path / "found.jsonl"
-    assert main(["detect", str(tmp_path / name), "--out", str(out), "--model", model]) == 1
+    assert main(["detect", str(tmp_path / name), "--out", str(out), "--model", model]) == code
     assert name in capsys.readouterr().err
     assert not out.exists()
 

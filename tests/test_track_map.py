@@ -389,11 +389,11 @@ def test_the_command_tells_json_alone(folder: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        pytest.param(["--tracks", "gone.jsonl"], 1, "gone.jsonl: No such file", id="no tracks"),
+        pytest.param(["--tracks", "gone.jsonl"], 2, "gone.jsonl: no such file", id="no tracks"),
         pytest.param(["--tracks", "edge.yaml"], 1, "line 1: no tracks", id="something else"),
         pytest.param(["--tracks", "day.jsonl", "--camera", "cam9"], 2, "cam9", id="another camera"),
         pytest.param(["--tracks", "day.jsonl", "--out", "map.pdf"], 2, "name it .png", id="no kind of picture"),
-        pytest.param(["--recordings", "gone"], 1, "gone: no such file or folder", id="no recordings"),
+        pytest.param(["--recordings", "gone"], 2, "gone: no such file or folder", id="no recordings"),
         pytest.param(["--recordings", "empty.mp4"], 1, "no picture can be decoded", id="no pictures"),
         pytest.param(["--recordings", "cam1_1.mp4", "cam2_1.mp4"], 2, "cam1, cam2", id="two cameras"),
         pytest.param(["--recordings", "cam1_1.mp4", "--camera", "cam2"], 2, "of the camera cam2", id="not that one"),

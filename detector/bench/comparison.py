@@ -22,7 +22,7 @@ from detector.bench.clips import BUSY, QUIET, WARM_UP, ClipMaker, Sequence, made
 from detector.bench.meter import Job
 from detector.bench.results import Results
 from detector.bench.setups import TRACK, Setup, Taken, setups
-from detector.errors import LabelwatchError, MissingPart, ModelError
+from detector.errors import LabelwatchError, MissingPart, ModelError, NotThere
 from detector.machine.resources import resource
 
 TRACK_S = 30.0  # of a clip, at most: what it takes doesn't depend on what is shown
@@ -62,11 +62,13 @@ def bench(
     Raises:
         SourceUnavailable: The recording can't be read.
         BenchFailedError: A run failed.
-        MissingPart: There is no such file of weights.
+        NotThere: There is no such recording, or no such file of weights.
     """
     if weights is not None and not weights.is_file():
-        raise MissingPart(f"{weights}: no such file of weights")
+        raise NotThere(weights, "file of weights")
     recording = recording or resource("configs", "demo", "sweep_near.mp4")
+    if not recording.exists():
+        raise NotThere(recording, "recording")
     before = machine.load()
     fast, track = fast_precisions(), importlib.util.find_spec("ultralytics") is not None
     notes = [] if track else [NOT_THERE]

@@ -16,7 +16,7 @@ import time
 
 from detector.cli import edge, hub, models, recordings, trying
 from detector.cli.arguments import FAILED, MISUSED, verbs_of
-from detector.errors import ConfigError, LabelwatchError, MissingPart
+from detector.errors import ConfigError, LabelwatchError, MissingPart, NotThere
 from detector.machine.secrecy import guard, one_line, redacted
 from detector.version import VERSION
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         sys.stdout.flush()  # while it can still be said that it failed
-    except (ConfigError, MissingPart) as error:
+    except (ConfigError, MissingPart, NotThere) as error:
         _tell(str(error))
         return MISUSED
     except LabelwatchError as error:

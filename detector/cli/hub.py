@@ -23,7 +23,7 @@ from detector.cli.arguments import (
     spoken,
     verbs_of,
 )
-from detector.errors import ConfigError, Problem
+from detector.errors import ConfigError, NotThere, Problem
 from detector.machine.progress import progress_count
 
 
@@ -121,6 +121,8 @@ def run_certs(options: argparse.Namespace) -> int:
         print("\n".join(make_cluster_certificate(options.folder, time.time(), options.renew_days).lines(language)))
         return FINE
     if options.revoke:
+        if not options.folder.is_dir():
+            raise NotThere(options.folder, "folder", "where `labelwatch certs` made them")
         lines, known = revoke_named(options.folder, options.revoke, language)
         print("\n".join(lines))
         if not (known and (options.host or options.edge)):
@@ -245,6 +247,8 @@ def run_verify(options: argparse.Namespace) -> int:
 
     try:
         report = verify(options.pack, None if options.key is None else fingerprint_from(options.key))
+    except FileNotFoundError as error:
+        raise NotThere(options.pack, "pack") from error
     except OSError as error:
         raise ConfigError([Problem(str(options.pack), "", f"can't be read: {error.strerror}")]) from error
     if options.json:

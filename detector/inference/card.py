@@ -108,16 +108,16 @@ def find_card(model: str) -> ModelCard:
     """The card of a model by name (in `models/`) or by the path of its card.
 
     Raises:
-        MissingPart: There is no `models/`, or no model of this name in it.
-        ModelError: No such card, or it isn't one; or the file's checksum isn't the card's.
+        MissingPart: There is no `models/`, or no such card.
+        ModelError: It isn't one; or the file's checksum isn't the card's.
     """
     path = Path(model)
     if path.suffix not in (".yaml", ".yml"):
         path = resource("models") / f"{model}.yaml"
-        if not path.exists():
-            known = ", ".join(card.stem for card in cards_in(resource("models"))) or "none"
-            beside = f", e.g. {Path(model).with_suffix('.yaml')}" if model.endswith(".onnx") else ""
-            raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card{beside})")
+    if not path.exists():
+        known = ", ".join(card.stem for card in cards_in(resource("models"))) or "none"
+        beside = f", e.g. {Path(model).with_suffix('.yaml')}" if model.endswith(".onnx") else ""
+        raise MissingPart(f"no model card {path} (there are: {known}; or name the path of a card{beside})")
     card = read_card(path, ModelCard, "model card")
     card = card.model_copy(update={"path": path.parent / card.file})
     check_file(card.path, card.sha256)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detector.errors import SourceUnavailable
+from detector.errors import NotThere, SourceUnavailable
 from detector.recorded.recorder_names import read_name
 from detector.sources.recording import SUFFIXES, natural
 
@@ -86,10 +86,9 @@ def _meant(path: Path) -> list[Path]:
     try:
         matches = list(top.glob(str(path.relative_to(path.anchor)))) if set("*?[") & set(str(path)) else []
     except ValueError as error:
-        hint = "in a pattern ** stands alone between slashes"
-        raise SourceUnavailable(f"{path}: no such file or folder ({hint})") from error
+        raise NotThere(path, hint="in a pattern ** stands alone between slashes") from error
     if not matches:
-        raise SourceUnavailable(f"{path}: no such file or folder")
+        raise NotThere(path)
     return sorted(matches, key=natural)
 
 

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import SourceUnavailable
+from detector.errors import NotThere, SourceUnavailable
 from detector.media.containers import FAR_S, LEAP_S, leaps, open_recording
 from detector.media.packets import Packet
 from detector.media.pictures import Picture
@@ -291,7 +291,7 @@ def recordings_in(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise SourceUnavailable(f"{path}: no such file or folder")
+        raise NotThere(path)
     files = [file for file in path.iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES]
     if not files:
         raise SourceUnavailable(f"{path}: no video file in this folder")

@@ -26,7 +26,7 @@ import yaml
 from numpy.typing import NDArray
 
 from detector.config import Analysis
-from detector.errors import ConfigError, MissingPart, ModelError, Problem
+from detector.errors import ConfigError, MissingPart, ModelError, NotThere, Problem
 from detector.inference.card import ModelCard, cards_in, find_card
 from detector.inference.decode import Layout
 from detector.inference.detector import SceneDetector
@@ -87,11 +87,12 @@ def add_model(
     Raises:
         ConfigError: The name is taken or can't be one, or `named` names what there isn't.
         ModelError: It isn't such a model, or gives nonsense.
+        NotThere: There is no such file.
         MissingPart: A `.pt`, and Ultralytics isn't installed.
         OSError: A file can't be read or written.
     """
     if not file.is_file():
-        raise ModelError(f"no model file {file}")
+        raise NotThere(file, "model file")
     name = file.stem if name is None else name
     if not re.fullmatch(r"(?!.*\.ya?ml$)\w[\w.-]{0,63}", name):
         raise _misuse("--name", f"not a name for a model: {name}", "letters, digits, - and _")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import ConfigError, LabelwatchError, MissingPart, Problem, SourceUnavailable
+from detector.errors import ConfigError, LabelwatchError, MissingPart, NotThere, Problem, SourceUnavailable
 from detector.machine.resources import resource
 from detector.mqtt.broker import find_mosquitto
 from detector.values import LABELS
@@ -355,7 +355,7 @@ def one_picture(source: str | Camera) -> NDArray[np.uint8]:
     if path.is_dir():  # as a camera's source may be
         path = recordings_in(path)[0]
     if not path.is_file():
-        raise SourceUnavailable(f"{path}: no such picture or video")
+        raise NotThere(path, "picture or video")
     if path.suffix.lower() in SUFFIXES:
         picture = read_picture(path)
         if isinstance(picture, str):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.config import Analysis
-from detector.errors import ConfigError, Problem, SourceUnavailable
+from detector.errors import ConfigError, NotThere, Problem, SourceUnavailable
 from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.session import Session
@@ -52,7 +52,7 @@ def pictures_in(paths: Iterable[Path]) -> list[Path]:
             found.append(path)
             continue
         if not path.is_dir():
-            raise SourceUnavailable(f"{path}: no such file or folder")
+            raise NotThere(path)
         inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
         if not inside:
             deeper = "; folders in it are not gone into: name them" if any(p.is_dir() for p in path.iterdir()) else ""

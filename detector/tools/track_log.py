@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.config import EdgeConfig
-from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
+from detector.errors import ConfigError, NotThere, Problem, SourceError, SourceUnavailable
 from detector.geometry import distance, foot
 from detector.names import is_name
 from detector.recorded.recordings import Session, sessions
@@ -281,6 +281,8 @@ def read_footage(path: Path) -> tuple[Footage, Picture | None]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise NotThere(path, "file of tracks") from error
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "not a file of tracks"
         raise SourceUnavailable(f"{path}: {why}") from error

@@ -17,7 +17,7 @@ from sqlalchemy import inspect, text
 
 from detector.cli import main
 from detector.config import Broker, HubConfig
-from detector.errors import MissingPart, StoreError
+from detector.errors import MissingPart, NotThere, StoreError
 from detector.hub.server import Hub
 from detector.hub.storage.budget import budget_of
 from detector.hub.storage.changes import Cursors
@@ -206,7 +206,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda file, _: file.write_text(file.read_text().replace("hub.key", "../../hub.key")),
         "outside the data folder",
     ),
-    "no list": (lambda file, _: file.unlink(), "can't be read"),
+    "no list": (lambda file, _: file.unlink(), "no such backup"),
 }
 
 
@@ -216,7 +216,7 @@ def test_damage_is_found_before_anything_is_touched(in_file: Kept, tmp_path: Pat
     damage, reason = DAMAGES[name]
     sha256 = in_file.clips[0].stem
     damage(report.file, tmp_path / "backups/files" / sha256[:2] / sha256)
-    with pytest.raises(StoreError, match=reason):
+    with pytest.raises((StoreError, NotThere), match=reason):
         restore(report.file, in_file.config, force=True, now=NOON)
     assert in_file.store.incident("first") and len(in_file.clips) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backups", "hub-data"]

@@ -81,7 +81,7 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model card .*gone\.yaml: No such file"):
+    with pytest.raises(MissingPart, match=r"no model card .*gone\.yaml \(there are: scene"):
         find_card(str(tmp_path / "gone.yaml"))
 
 

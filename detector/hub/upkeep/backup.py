@@ -28,7 +28,7 @@ from sqlalchemy import inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.config import HubConfig
-from detector.errors import MissingPart, StoreError
+from detector.errors import MissingPart, NotThere, StoreError
 from detector.hub.storage.changes import MEMORY_FILE
 from detector.hub.storage.database import engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
@@ -162,6 +162,7 @@ def restore(
         Where the former data folder was moved; `None` when there was none.
 
     Raises:
+        NotThere: There is no such backup.
         StoreError: The backup isn't whole, a hub is running, or there is data and no `force`.
         MissingPart: PostgreSQL's `pg_restore`, `psql` or its driver isn't installed.
     """
@@ -402,6 +403,8 @@ def _read(file: Path) -> Manifest:
         raise StoreError(f"{file} is the folder: name one of the backups in it (the newest: {newest})")
     try:
         manifest = Manifest.model_validate_json(file.read_bytes())
+    except FileNotFoundError as error:
+        raise NotThere(file, "backup", "a file that `labelwatch backup` made and named") from error
     except (OSError, ValidationError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is damaged, or no list of a backup"
         raise StoreError(f"{file} can't be read: {reason}") from error
