@@ -77,12 +77,14 @@ def add_verbs(verb: Verb) -> None:
 
     action = verbs_of(verb("audit", run_audit_verify, "audit log of a hub, running or not"), "ACTION")
     checked = action("verify", run_audit_verify, "whether entries were changed, deleted, reordered or cut off")
+    whose = "or an audit log that was downloaded from one (.jsonl), which needs no hub"
+    checked.add_argument("config", **{**HUB_CONFIG, "help": f"{HUB_CONFIG['help']}; {whose}"})
     checked.add_argument(
         "--head", type=head_of_log, action="append", default=[], metavar="NUMBER:HASH",
         help="of an entry, as audit head printed it; may be repeated",
     )  # fmt: skip
     head = action("head", run_audit_head, "the last entry's number and hash, to write down elsewhere")
-    for one in (add, reset, listed, checked, head):
+    for one in (add, reset, listed, head):
         one.add_argument("config", **HUB_CONFIG)
 
     verify = verb("verify", run_verify, "evidence pack: what holds, what does not")
@@ -221,8 +223,13 @@ def run_user_list(options: argparse.Namespace) -> int:
 def run_audit_verify(options: argparse.Namespace) -> int:
     """`labelwatch audit verify`."""
     from detector.config import load_hub
-    from detector.hub.upkeep.console import check_audit
+    from detector.hub.upkeep.console import check_audit, check_export, is_export
 
+    if is_export(options.config):
+        checked, words, told = check_export(options.config, options.head)
+        print("\n".join([*(words or ["the log holds"]), *told]))
+        print(f"head: {checked.head}")
+        return FAILED if words else FINE
     checked, words, heads = check_audit(load_hub(options.config), options.head)
     print("\n".join(words) or f"the log holds: {checked.head.number} entries, compared with {heads} heads")
     print(f"head: {checked.head}")

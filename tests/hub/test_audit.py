@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -413,6 +414,84 @@ def test_the_log_is_had_as_a_file_that_others_can_check_and_that_says_so_itself(
     with site.store.database.writing() as connection:
         connection.execute(text("UPDATE audit SET subject = 'x' WHERE number = 700"))
     assert 700 not in checked_by_others(site.client.get(path).text)
+
+
+@pytest.fixture
+def download(site: Site, tmp_path: Path) -> Callable[..., Path]:
+    """An audit log as somebody has it, of six entries or as a path of the hub gives it."""
+    for n in range(3):
+        site.parts.audit.record(NOON + n / 7, "王力", "verdict", f"inc-{n}", share=-0.0)
+
+    def download(path: str = "/audit/export", client: Any = site.client) -> Path:
+        file = tmp_path / "log.jsonl"
+        file.write_text(client.get(path).text)
+        return file
+
+    return download
+
+
+def verified(file: Path, capsys: pytest.CaptureFixture[str], *heads: str) -> tuple[int, str]:
+    code = cli.main(["audit", "verify", str(file), *(word for head in heads for word in ("--head", head))])
+    return code, capsys.readouterr().out
+
+
+def test_who_got_the_log_as_a_file_can_check_it_without_the_hub(
+    site: Site, download: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, head = download(), str(site.parts.audit.head())
+    code, out = verified(file, capsys, head)
+    assert code == 0 and "the log holds\n6 of the entries 1 to 6, compared with 1 heads\n" in out
+    assert out.endswith(f"head: {head}\n")
+    assert verified(file.rename(file.with_suffix(".txt")), capsys)[0] == 0, "whatever it is called"
+    later = download("/api/audit?after=4")
+    assert verified(later, capsys)[1].startswith("the log holds\n3 of the entries 5 to 7")
+    assert "entry 2 isn't in the file" in verified(later, capsys, f"2:{A64}")[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda lines: [line.replace("inc-1", "inc-9") for line in lines], "Entry 4 doesn't follow"),
+        (lambda lines: [line.replace('"time": "2026-11-01', '"time": "2026-11-02') for line in lines], "Entry 1 "),
+        (lambda lines: [*lines[:3], *lines[4:]], "Entries 4–4 are missing"),
+        (lambda lines: [*lines[:3], lines[4], lines[3], lines[5]], "Line 5: entry 4 after entry 5"),
+        (lambda lines: [*lines[:5], lines[5][:40]], "Line 6: no entry"),
+        (lambda lines: lines[:5], "Entries 6–6 were cut off the end"),
+        (lambda lines: [re.sub('"before": "[^"]*"', '"before": null', line) for line in lines], "Entry 2 doesn't"),
+    ],
+    ids=["edited", "its time", "deleted", "reordered", "torn", "cut off", "chain taken off"],
+)
+def test_what_was_changed_in_the_file_is_found(
+    site: Site, download: Callable[..., Path], capsys: pytest.CaptureFixture[str],
+    change: Callable[[list[str]], list[str]], told: str,
+) -> None:  # fmt: skip
+    file = download()
+    file.write_text("\n".join(change(file.read_text().splitlines())))
+    code, out = verified(file, capsys, str(site.parts.audit.head()))
+    assert code == 1 and told in out, out
+
+
+def test_of_a_file_that_leaves_out_what_its_reader_may_not_see_the_rest_is_checked(
+    site: Site, download: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = site.somebody(Role.OWNER, ["suzhou"], "suzhou-owner")
+    site.parts.audit.record(NOON, "owner", "verdict", "inc-1")
+    site.parts.audit.record(NOON, "suzhou-owner", "verdict", "inc-2")
+    file = download(client=local)
+    numbers = [json.loads(line)["number"] for line in file.read_text().splitlines()]
+    code, out = verified(file, capsys)
+    assert code == 0 and f"3 of the entries {numbers[0]} to {numbers[-1]}" in out and "2 of them couldn't be" in out
+    file.write_text(file.read_text().replace("audit_exported", "slept"))
+    assert verified(file, capsys)[0] == 1
+
+
+@pytest.mark.parametrize("content", [None, "", "{}\n", "no JSON\n", '{"schema": 2, "number": 1}\n'])
+def test_what_is_no_log_is_misuse(content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "log.jsonl"
+    if content is not None:
+        file.write_text(content)
+    assert cli.main(["audit", "verify", str(file)]) == 2
+    assert capsys.readouterr().err.startswith(f"labelwatch: {file}: no ")
 
 
 def test_who_has_the_log_already_gets_what_came_since(site: Site) -> None:

@@ -60,6 +60,40 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """An entry as `Audit.exported` tells it; `before` is none where the entry before was left out."""
+
+    number: int
+    time: str | None
+    before: str | None
+    hash: str
+    entry: dict[str, Any]
+
+    @classmethod
+    def of(cls, text: str) -> Line:
+        """From a line of JSON.
+
+        Raises:
+            ValueError: It is none.
+        """
+        try:
+            told = json.loads(text)
+            line = cls(*(told[name] for name in ("number", "time", "before", "hash", "entry")))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError("no entry of an audit log") from error
+        if told.get("schema") != 1 or type(line.number) is not int or not isinstance(line.entry, dict):
+            raise ValueError("no entry of an audit log")
+        return line
+
+    def follows(self, before: str) -> bool:
+        """Whether it is as it was written, after an entry with the hash `before`; as far as that can be known."""
+        if self.before is None:
+            return True
+        as_written = self.before == before and chained(before, self.entry) == self.hash
+        return as_written and self.time == _iso(self.entry.get("at"))
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """Number and hash of an entry: with it kept elsewhere, nothing up to there can be changed unnoticed."""
 
@@ -226,16 +260,24 @@ class Audit:
             return [Entry(number, 0.0, "", "", "", {}, "")]
 
 
-def verify(entries: Iterable[Entry], heads: Iterable[Head] = ()) -> Checked:
-    """Follow a chain from its first entry to its last, and compare it with heads that were kept elsewhere."""
+def verify(
+    entries: Iterable[Entry | Line], heads: Iterable[Head] = (), start: Head = Head(0, BEGINNING)
+) -> Checked:  # fmt: skip
+    """Follow a chain from its first entry to its last, and compare it with heads that were kept elsewhere.
+
+    Args:
+        entries: By number.
+        heads: From `start` on.
+        start: What the first entry follows.
+    """
     known: dict[int, set[str]] = {}
     for head in heads:
         known.setdefault(head.number, set()).add(head.hash)
     flaws: list[Flaw] = []
-    before, number, held = BEGINNING, 0, 0
+    before, number, held = start.hash, start.number, start.number
     torn: tuple[str, int] | None = None  # the hash that the first misfit should have followed, and its number
     for entry in entries:
-        if entry.number != number + 1:
+        if entry.number != number + 1 and (isinstance(entry, Entry) or entry.before is not None):
             flaws.append(Flaw("deleted", number + 1, entry.number - 1))
         if not entry.follows(before):
             if entry.number == number + 1:

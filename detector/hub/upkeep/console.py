@@ -6,16 +6,18 @@ The hub may be running meanwhile: its database takes both.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from argon2 import PasswordHasher
 
 from detector.clock import Clock, SystemClock, iso
 from detector.config import HubConfig
-from detector.errors import LabelwatchError, StoreError
+from detector.errors import ConfigError, LabelwatchError, NotThere, Problem, StoreError
 from detector.hub.access.anchors import FILE, Anchors
-from detector.hub.access.audit import Audit, Checked, Head, verify
+from detector.hub.access.audit import BEGINNING, Audit, Checked, Head, Line, verify
 from detector.hub.access.auth import Gate
 from detector.hub.access.people import People, PeopleError, User, as_name
 from detector.hub.edges.known import Known
@@ -134,10 +136,72 @@ def check_audit(config: HubConfig, heads: Sequence[Head] = ()) -> tuple[Checked,
         audit = Audit(database)
         kept = Anchors(audit, config.data_dir, SystemClock()).read()
         checked = verify(audit.all_entries(), [*kept.heads, *heads])
-    say = Phrases("en")
-    words = [say("flaw_" + flaw.kind, number=flaw.number, until=flaw.until) for flaw in checked.flaws]
-    words += [f"{config.data_dir / FILE}: {say('head_unreadable', line=line)}" for line in kept.unreadable]
+    words = _flaws(checked)
+    words += [f"{config.data_dir / FILE}: {Phrases('en')('head_unreadable', line=line)}" for line in kept.unreadable]
     return checked, words, len(kept.heads) + len(heads)
+
+
+def is_export(file: Path) -> bool:
+    """Whether a file is an audit log that was downloaded, rather than a configuration."""
+    if file.suffix == ".jsonl" or not file.is_file():
+        return file.suffix == ".jsonl"
+    with file.open("rb") as content:
+        return content.read(12) == b'{"schema": 1'
+
+
+def check_export(file: Path, heads: Sequence[Head] = ()) -> tuple[Checked, list[str], list[str]]:
+    """Follow an audit log that was downloaded (`Audit.exported`), and compare it with heads that were kept.
+
+    Returns:
+        What was found, what doesn't hold in words (English), and likewise what the file is and can't tell.
+
+    Raises:
+        ConfigError: It isn't such a log.
+        NotThere: There is no such file.
+    """
+    words: list[str] = []
+    untold, loose, count = {head.number for head in heads}, 0, 0
+
+    def entries(lines: Iterable[str]) -> Iterator[Line]:
+        nonlocal loose, count
+        last = 0
+        for n, text in enumerate(lines, 1):
+            try:
+                line = Line.of(text)
+                if line.number <= last:
+                    raise ValueError(f"entry {line.number} after entry {last}")
+            except ValueError as error:
+                words.append(f"Line {n}: {error}")
+                continue
+            if line.before is None and line.number == last + 1:
+                line = replace(line, before="")  # only what follows on one that isn't in the file is left open
+            loose, count, last = loose + (line.before is None), count + 1, line.number
+            untold.discard(last)
+            yield line
+
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            first = Line.of(lines.readline())
+            lines.seek(0)
+            start = Head(first.number - 1, first.before or BEGINNING)
+            checked = verify(entries(lines), [head for head in heads if head.number > start.number], start)
+    except FileNotFoundError as error:
+        raise NotThere(file, "audit log") from error
+    except (OSError, ValueError) as error:
+        why = f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        hint = "as the hub's page, or /api/audit, gives it"
+        raise ConfigError([Problem(str(file), "", why, hint)]) from error
+    within = f"{count} of the entries {first.number} to {checked.head.number}"
+    told = [f"{within}, compared with {len(heads) - len(untold)} heads"]
+    if loose:
+        told.append(f"{loose} of them couldn't be compared: the entry before is none that its reader may see")
+    told += [f"entry {number} isn't in the file: its head tells nothing" for number in sorted(untold)]
+    return checked, [*_flaws(checked), *words], told
+
+
+def _flaws(checked: Checked) -> list[str]:
+    say = Phrases("en")
+    return [say("flaw_" + flaw.kind, number=flaw.number, until=flaw.until) for flaw in checked.flaws]
 
 
 @contextmanager
