@@ -64,6 +64,7 @@ def post(found: str, fields: Mapping[str, Any], timeout: tuple[float, float]) ->
     import requests
 
     url, key = parts(found)
+    # The machine's time, not the hub's, which is never put back: others compare it with their own clocks.
     body, at = json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace"), str(int(time.time()))
     signed = hmac.new(key, b".".join((str(fields["id"]).encode(), at.encode(), body)), hashlib.sha256).digest()
     headers = {
