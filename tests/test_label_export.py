@@ -163,6 +163,16 @@ def test_a_missed_walk_test_becomes_pictures_that_a_person_goes_over(
     assert "1 walk test)" in capsys.readouterr().out
 
 
+def test_a_film_that_cannot_be_read_is_told_as_a_walk_tests(
+    hub: Hub, clip: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.incident("inc-1", clip)
+    film = hub.walk(clip)
+    (hub.data / "clips" / "film.mp4").unlink()
+    assert hub.run() == 1
+    assert f"labelwatch: not used: walk test {film}: " in capsys.readouterr().err
+
+
 def test_pictures_show_the_moments_they_are_named_for(hub: Hub, clip: bytes) -> None:
     hub.incident("inc-1", clip)
     hub.run()

@@ -34,6 +34,7 @@ from detector.geometry import as_array, as_box, iou
 from detector.hub.edges.known import Known
 from detector.hub.footage.training_set import (
     SPLITS,
+    WALK_TEST,
     Claim,
     Lesson,
     Moment,
@@ -286,6 +287,7 @@ def _holders(things: list[tuple[str, Box]]) -> dict[int, int | None]:
 
 def _frames(lesson: Lesson, folder: Path, trouble: list[str]) -> Iterator[tuple[Moment, Frame]]:
     """The frame of each moment that can be read; what can't is added to `trouble`."""
+    what = f"{'walk test' if lesson.why == WALK_TEST else 'incident'} {lesson.name}"
     for clip in sorted({moment.clip for moment in lesson.moments}, key=lambda clip: clip.segment):
         waiting = deque(moment for moment in lesson.moments if moment.clip == clip)
         try:
@@ -293,7 +295,7 @@ def _frames(lesson: Lesson, folder: Path, trouble: list[str]) -> Iterator[tuple[
                 clip_file(folder, clip), camera=clip.camera, start_at=clip.started_at, fps=1.0, due=_due(waiting, clip)
             )
         except SourceUnavailable as error:
-            trouble.append(f"incident {lesson.name}: {error}")
+            trouble.append(f"{what}: {error}")
             continue
         try:
             for frame in recording:
@@ -304,8 +306,7 @@ def _frames(lesson: Lesson, folder: Path, trouble: list[str]) -> Iterator[tuple[
             recording.close()
         if waiting:
             trouble.append(
-                f"incident {lesson.name}: {recording.path}: breaks off at {recording.end_s:.1f} s, "
-                f"{len(waiting)} pictures short"
+                f"{what}: {recording.path}: breaks off at {recording.end_s:.1f} s, {len(waiting)} pictures short"
             )
 
 
