@@ -279,3 +279,31 @@ def test_a_thumb_moves_a_corner_on_a_phone(live: Live, browser: Any, complaints:
     page.goto(live.hub.url + "cameras")
     page.wait_for_selector(".cameras .zone.ignore")
     assert time.monotonic() - begun < 10
+
+
+def test_who_draws_by_keyboard_and_does_not_see_is_told_where_and_says_which_spot_it_is(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    told = page.locator("#told[role=status]")
+    page.press("[data-do=new]", "Enter")
+    for keys, words in (
+        (["Shift+ArrowLeft"] * 6, "横 20%，竖 50%"),
+        (["Enter"], "第 1 点，共 1 点，横 20%，竖 50%"),
+        (["ArrowRight", "ArrowUp"], "横 21%，竖 49%"),
+        (["Shift+ArrowUp"] * 4 + ["Enter"], "第 2 点，共 2 点，横 21%，竖 29%"),
+        (["Shift+ArrowLeft"] * 2 + ["Enter"], "第 3 点，共 3 点，横 11%，竖 29%"),
+    ):
+        for key in keys:
+            page.keyboard.press(key)
+        assert told.inner_text() == words
+    page.keyboard.press("Enter")
+    page.fill("#zone-name", "cage-side")
+    page.fill("#zone-spot", "the cage")
+    assert "cage-side" in page.inner_text("#wrong")
+    page.fill("#zone-spot", "cage")
+    page.click("#look button.main")
+    page.wait_for_selector("#looked")
+    assert "cage-side 看的是 cage 这一处" in page.inner_text("#looked")
+    page.click("#looked button.main")
+    assert soon(lambda: [one.get("spot") for one in live.in_force if one["name"] == "cage-side"] == ["cage"])

@@ -332,6 +332,22 @@ def test_a_setting_falls_away_where_the_edge_would_refuse_it_and_nowhere_else(ki
     assert bool(refused) == (kind in NOT_FOR.get(setting, ())), "`contradictions` and `NOT_FOR` differ"
 
 
+def test_a_spot_is_drawn_taken_off_and_otherwise_kept() -> None:
+    known = [zone("bulk", spot="cage", label_up_rate=0.3)]
+    drawn = checked_zones(
+        [
+            zone("bulk", was="bulk"), zone("a", was="bulk", spot="dock"), zone("b", was="bulk", spot=""),
+            zone("new", spot="dock"), zone("off", "ignore", was="bulk", spot="dock"),
+        ],
+        known,
+    )  # fmt: skip
+    assert [one.zone.get("spot") for one in drawn] == ["cage", "dock", None, "dock", None]
+    assert drawn[1].zone["label_up_rate"] == 0.3 and "spot" in drawn[4].lost
+    for spot in ("a b", ["dock"], "区"):
+        with pytest.raises(BadZones, match="zones_one_bad"):
+            checked_zones([zone("bulk", spot=spot)], known)
+
+
 def test_mouths_of_one_place_share_a_name_and_keep_what_is_theirs() -> None:
     known = [
         zone("corner", "blind_edge", side, policy={"phones": phones})
@@ -409,6 +425,24 @@ def test_a_draft_is_looked_at_as_a_change_and_then_sent(stage: Stage) -> None:
     assert "等边缘设备回答" in page and "owner" in page
 
 
+def test_which_spot_a_zone_shows_is_set_on_its_picture(stage: Stage) -> None:
+    said = {
+        name: {"title": name, "zones": zones, "file_zones": zones, "drawn": False, "coverage": None}
+        for name, zones in (("cam3", IN_FORCE), ("cam9", [zone("rear", spot="cage"), zone("front", spot="dock")]))
+    }
+    told = wire.layout_payload(TOPICS, said, version=0, at=NOON + 1, key=stage.site.key)
+    stage.views.layout(TOPICS.layout, told, NOON + 1)
+    assert re.findall('<option value="([a-z]+)"></option>', stage.site.client.get(PAGE).text) == ["cage", "dock"]
+    looked = stage.draft(zone("bulk", spot="cage"), zone("aisle", "walkway", LEFT, spot=""), do="look")
+    assert "bulk 看的是 cage 这一处" in text_of(looked) and "+ spot: cage" in text_of(looked)
+    assert stage.draft(zone("bulk", spot="cage"), zone("aisle", "walkway", LEFT, spot="")).status_code == 303
+    (change,) = stage.zones.changes(PLACE)
+    assert change.zones == [{**IN_FORCE[0], "spot": "cage"}, IN_FORCE[1]]
+    assert json.loads(_draft_of(stage.site.client.get(PAGE)))[0]["spot"] == "cage"
+    gone = text_of(stage.draft(zone("bulk", spot=""), zone("aisle", "walkway", LEFT), do="look"))
+    assert "+ spot" not in gone
+
+
 def test_looking_by_script_brings_only_the_change(stage: Stage) -> None:
     fields = {"draft": json.dumps([zone("bulk", was="bulk")]), "do": "look"}
     answer = stage.site.client.post(PAGE, data=fields, headers={"HX-Request": "true"})
@@ -426,7 +460,7 @@ def test_the_edge_s_answer_is_shown(stage: Stage) -> None:
     told = stage.site.client.get(answer).text
     assert "拒绝" in told and "aisle lies wholly in &lt;b&gt;" in told and "hx-trigger" not in told
     assert json.loads(_draft_of(stage.site.client.get(PAGE))) == [
-        zone("bulk", polygon=LEFT, was="bulk")
+        zone("bulk", polygon=LEFT, was="bulk", spot="")
     ]  # what was refused can be put right
     cause = {"code": "name_twice", "camera": "cam3", "zone": "<b>"}
     stage.report(zoned={"version": 0, "refused": "given twice", "refused_version": 1, "refused_causes": [cause]})

@@ -293,7 +293,8 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
     A zone that was there keeps its policy, usual rate and spot, by its name of then, where its kind can have them.
 
     Args:
-        draft: A list of mappings with `name`, `kind`, `polygon`, and `was`: the name before, where it had one.
+        draft: A list of mappings with `name`, `kind`, `polygon`, `was`: the name before, where it had one, and `spot`,
+            empty for none; left out, it stays.
         known: The zones before; of mouths with one name, that with the same corners, else the last.
 
     Raises:
@@ -322,6 +323,12 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
         except BadZones as error:
             raise BadZones("zones_one_bad", name=name, why=error) from error
         whole = {**(former or {}), "name": name, "kind": kind, "polygon": corners}
+        if spot := one.get("spot"):
+            if not isinstance(spot, str) or not is_name(spot):
+                raise BadZones("zones_one_bad", name=name, why=BadZones("zones_bad_name", name=str(spot)[:64]))
+            whole["spot"] = spot
+        elif "spot" in one:
+            whole.pop("spot", None)
         lost = tuple(part for part, kinds in NOT_FOR.items() if part in whole and kind in kinds)
         for part in lost:
             del whole[part]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -297,8 +298,9 @@ def _page(
         "zones.html", status, standing=standing, draft=draft, change=change, contested=contested, trouble=trouble,
         adopted=adopted, picture=picture, proposals=[one for one in proposals if one.number not in adopted],
         decided=view.parts.zones.decided(standing.place, MOST_SHOWN),
-        kinds=KINDS, path=path_of(standing.place), too_far=too_far(standing.said), most=MOST_SHOWN,
-        can_set=view.may(Right.CONFIGURE), can_propose=view.may(Right.JUDGE), dumps=json.dumps,
+        kinds=KINDS, spots=_spots(view, standing.place), path=path_of(standing.place),
+        too_far=too_far(standing.said), most=MOST_SHOWN, can_set=view.may(Right.CONFIGURE),
+        can_propose=view.may(Right.JUDGE), dumps=json.dumps,
         most_points=wire.MOST_POINTS, most_zones=wire.MOST_ZONES,
     )  # fmt: skip
 
@@ -315,7 +317,7 @@ def _draft(zones: Draft) -> Draft:
     return [
         {
             "name": zone["name"], "kind": zone["kind"], "polygon": zone["polygon"],
-            "was": zone.get("was", zone["name"]), **_proposal(zone),
+            "was": zone.get("was", zone["name"]), "spot": zone.get("spot") or "", **_proposal(zone),
         }
         for zone in zones
     ]  # fmt: skip
@@ -323,6 +325,18 @@ def _draft(zones: Draft) -> Draft:
 
 def _proposal(zone: dict[str, Any]) -> dict[str, int]:
     return {"proposal": zone["proposal"]} if isinstance(zone.get("proposal"), int) else {}
+
+
+def _spot_now(say: Phrases, zone: Mapping[str, Any]) -> str:
+    spot = zone.get("spot")
+    return say("zones_spot_now" if spot else "zones_spot_gone", name=zone["name"], spot=spot)
+
+
+def _spots(view: View, place: Place) -> list[str]:
+    """Names of pieces of floor that zones of other cameras of a site show."""
+    others = ((where, said) for where, said in view.parts.zones.layouts(view.scope).items() if where != place)
+    zones = (zone for where, said in others if where[0] == place[0] for zone in drawable(said.get("zones")))
+    return sorted({zone["spot"] for zone in zones if isinstance(zone.get("spot"), str)})
 
 
 def _parsed(text: str) -> Any:
@@ -368,6 +382,7 @@ def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
         old = former.get(one.was or "")
         if old is None:
             told.append(say("zones_added", name=name, kind=kind))
+            told += [_spot_now(say, zone)] if zone.get("spot") else []
             continue
         if name != one.was:
             told.append(say("zones_renamed", name=name, was=one.was))
@@ -375,6 +390,8 @@ def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
             told.append(say("zones_kind_now", name=name, was=say.either(f"zone_{old['kind']}", old["kind"]), kind=kind))
         if zone["polygon"] != old["polygon"]:
             told.append(say("zones_reshaped", name=name))
+        if zone.get("spot") != old.get("spot") and "spot" not in one.lost:
+            told.append(_spot_now(say, zone))
         if one.lost:
             told.append(say("zones_lost", name=name))
     in_order = [name for name in former if name in kept]

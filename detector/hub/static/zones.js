@@ -12,6 +12,8 @@ const list = document.getElementById("zone-list");
 const selectedBox = document.getElementById("selected");
 const nameInput = document.getElementById("zone-name");
 const kindInput = document.getElementById("zone-kind");
+const spotInput = document.getElementById("zone-spot"); // not for who only proposes
+const told = document.getElementById("told"); // what is drawn, for who doesn't see it
 const wrong = document.getElementById("wrong");
 const hint = document.getElementById("hint");
 const proposing = document.getElementById("proposing");
@@ -87,7 +89,7 @@ function area(polygon) {
 }
 
 function trouble(zone) {
-  if (!NAME.test(zone.name)) return said.name;
+  if (!NAME.test(zone.name) || (zone.spot && !NAME.test(zone.spot))) return said.name;
   // Zones of kind blind_edge that share a name are mouths of one place.
   const isMouth = (one) => one.kind === "blind_edge";
   const namesakes = zones.filter((other) => other !== zone && other.name === zone.name);
@@ -202,6 +204,10 @@ function renderTools() {
   if (!zone) return;
   if (nameInput !== document.activeElement) nameInput.value = zone.name;
   kindInput.value = zone.kind;
+  if (spotInput) {
+    if (spotInput !== document.activeElement) spotInput.value = zone.spot || "";
+    document.getElementById("zone-spot-label").hidden = document.getElementById("spot-why").hidden = zone.kind === "ignore";
+  }
   document.querySelectorAll("[data-why]").forEach((why) => { why.hidden = why.dataset.why !== zone.kind; });
   button("point-away").disabled = point < 0 || zone.polygon.length <= 3;
   button("earlier").disabled = selected <= 0;
@@ -261,6 +267,7 @@ function put(at) {
   if (!drawing || drawing.length >= Number(said.mostPoints)) return;
   drawing.push(at.map(rounded));
   render();
+  told.textContent = say(said.point, { k: drawing.length, n: drawing.length, x: percent(at[0]), y: percent(at[1]) });
 }
 
 function close() {
@@ -301,13 +308,15 @@ box.addEventListener("click", (event) => {
     if (button.disabled || !button.checkVisibility()) box.querySelector("[data-do=new]").focus({ preventScroll: true });
   }
 });
-nameInput.addEventListener("input", () => {
-  if (!naming) before(); // a name is one step to undo, not one for each letter
-  naming = true;
-  zones[selected].name = nameInput.value.trim();
-  render();
-});
-nameInput.addEventListener("blur", () => { naming = false; });
+for (const [input, field] of [[nameInput, "name"], [spotInput, "spot"]]) {
+  input?.addEventListener("input", () => {
+    if (!naming) before(); // a name is one step to undo, not one for each letter
+    naming = true;
+    zones[selected][field] = input.value.trim();
+    render();
+  });
+  input?.addEventListener("blur", () => { naming = false; });
+}
 kindInput.addEventListener("change", () => change(() => { zones[selected].kind = kindInput.value; }));
 draft.addEventListener("change", () => {
   try {
@@ -402,6 +411,7 @@ svg.addEventListener("keydown", (event) => {
       crossShown = true;
       cross = [rounded(cross[0] + step * arrow[0]), rounded(cross[1] + step * arrow[1])];
       render();
+      told.textContent = say(said.at, { x: percent(cross[0]), y: percent(cross[1]) });
     } else if (event.key === "Enter" && drawing.length >= 3 && drawing.some((p) => p[0] === cross[0] && p[1] === cross[1])) {
       close();
     } else if (event.key === "Enter" || event.key === " ") {
