@@ -67,6 +67,7 @@ def test_a_guard_puts_alerts_into_cases_without_leaving_the_queue_or_a_draft(sce
         cases.change(cases.case(number), {"state": "closed"}, user="owner", at=time.time())
     page.keyboard.press("1")
     page.wait_for_selector("#choice .wrong")
+    assert page.locator("#choice :focus").count() == 1, "who works by keyboard goes on where they are told"
     page.keyboard.press("Escape")
     page.wait_for_selector("#choice", state="hidden")
     assert cases.case(2).incidents == ("one",)

@@ -411,6 +411,7 @@ async function putIntoCase(form, fields) {
   const answer = await ask(form.getAttribute("action"), fields, "case").catch(() => null);
   if (answer?.status === 409) {
     choice.replaceChildren(elements(await answer.text())); // and why
+    choice.querySelector("button:enabled, input:not([type=hidden])").focus(); // what was pressed is gone
     return;
   }
   choice.close();
