@@ -379,6 +379,17 @@ def test_cameras_of_which_there_is_no_recording_are_named(tmp_path: Path) -> Non
     assert "without recordings here" not in page(tmp_path, summary(), [])
 
 
+def test_a_days_line_tells_severity_by_shape_and_says_which_is_which(tmp_path: Path) -> None:
+    found = [incident(NOON + 600 * n, severity=severity) for n, severity in enumerate(("critical", "warning", "info"))]
+    written = page(tmp_path, summary(), found)
+    strip = re.search(r'<span class="strip">.*?</span>', written)
+    assert strip and re.findall(r'<a class="(\w+)"[^>]*left:[\d.]+%">(.)</a>', strip[0]) == [
+        ("critical", "■"), ("warning", "▲"), ("info", "●"),
+    ]  # fmt: skip
+    legend = re.sub(r"<[^>]+>", " ", written.split("空白处没有录像")[1].split("</p>")[0])
+    assert re.findall(r"([■▲●]) +(\S+)", legend) == [("■", "严重"), ("▲", "注意"), ("●", "提示")]
+
+
 def test_names_of_files_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>'\"&.mp4"
     written = page(tmp_path, summary(unreadable=[{"file": evil, "why": evil}]), [incident(NOON, file=evil, zone=evil)])

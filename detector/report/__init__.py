@@ -176,7 +176,7 @@ def _shown(incident: Record, picture: str | None, local: Callable[[str], str]) -
         "carried": bool(picture and picture.startswith("data:")),
         "shape": SHAPES[word],
         "kind_words": _both(lambda language: KIND_NAMES[language][incident["kind"]]),
-        "severity_words": _both(lambda language: SEVERITY_NAMES[language][word]),
+        "severity_words": _severity(word),
         "sentence_words": _both(lambda language: sentence(incident, language)),
         "exposed": count_range(exposed["low"], exposed["high"]) if exposed["high"] else "",
         "photos": photos_counted(incident),
@@ -223,6 +223,10 @@ def _who(person: PersonShift) -> Markup:
     return _both(lambda language: who(person, language))
 
 
+def _severity(word: str) -> Markup:
+    return _both(lambda language: SEVERITY_NAMES[language][word])
+
+
 def _day(day: date) -> Markup:
     return _both(lambda language: f"{day} 周{WEEKDAYS_ZH[day.weekday()]}" if language == "zh" else f"{day:%Y-%m-%d %a}")
 
@@ -245,6 +249,8 @@ def _page() -> jinja2.Template:
         weekdays=[_both({"zh": zh, "en": en}.__getitem__) for zh, en in zip(WEEKDAYS_ZH, WEEKDAYS_EN, strict=True)],
         answered=_answered,
         who=_who,
+        shapes=SHAPES,
+        severity_words=_severity,
         why=_why,
     )
     return environment.get_template("page.html")

@@ -41,7 +41,7 @@ ZH = {
     "sweeps": "连续拍摄",
     "exposed": "暴露面单（张）",
     "coverage": "看过的时间",
-    "coverage_note": "有色的是看过的录像；空白处没有录像。",
+    "coverage_note": "有色的是看过的录像，空白处没有录像；上面是事件：",
     "strange": "配置里没有这些摄像机：{names}。整个画面按一个堆放区、默认规定处理；"
     "某台摄像机有哪些文件，写在它的 recordings 里。",
     "absent": "配置里有、这次没有录像的摄像机：{names}。",
@@ -119,7 +119,7 @@ EN = {
     "sweeps": "Sweeps",
     "exposed": "Labels",
     "coverage": "What was watched",
-    "coverage_note": "Coloured is footage that was watched; where nothing is drawn there is none.",
+    "coverage_note": "Coloured is footage that was watched; where nothing is drawn there is none. Upon it, incidents:",
     "strange": "Not in the configuration: {names}. All of the picture was taken for one storage zone under the default "
     "policy; recordings of a camera says which files are its.",
     "absent": "In the configuration, but without recordings here: {names}.",

@@ -230,6 +230,15 @@ def test_a_page_left_open_is_led_to_the_login_and_back(told: Site) -> None:
     assert stranger.get("/feed/live", headers=headers).headers["HX-Redirect"] == "/login?next=/"
 
 
+def test_an_hours_bar_tells_the_gravest_by_its_shape(site: Site) -> None:
+    drawn = []
+    for n, severity in enumerate(("warning", "critical")):
+        site.store.add_alerts([make_envelope(n + 1, incident=severity, severity=severity)], NOON)
+        bar = site.client.get("/").text.split(f'class="hour {severity}')[1].split("</a>")[0]
+        drawn += re.findall(r'viewBox="0 0 12 12">\s*(<.*?>)', bar)
+    assert len(set(drawn)) == 2, "by colour alone some don't tell them apart"
+
+
 def test_bars_lead_to_what_they_count_on_a_day_on_which_clocks_are_changed(tmp_path: Path) -> None:
     site = Site(tmp_path, timezone="Europe/Berlin")
     site.clock.at = datetime(2026, 10, 25, 23, 59, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
