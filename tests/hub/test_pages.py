@@ -31,7 +31,20 @@ def test_an_empty_feed_says_that_somebody_is_watching(site: Any) -> None:
     cameras = {f"cam{n}": {"age_s": n, "fps": 5} for n in range(2, 8)}
     site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
     page = text_of(site.client.get("/"))
-    assert "6 台摄像机正常" in page and "2 秒前看过" in page.replace("\u00a0", " ") and "一切安静" in page
+    assert "6 台摄像机正常" in page and "11:59:58（2 秒前）看过" in page.replace("\u00a0", " ")
+    assert "一切安静" in page
+
+
+def test_how_long_ago_is_said_only_beside_the_time(site: Any) -> None:
+    cameras = {"cam1": {"age_s": 7, "fps": 5}}
+    site.store.set_edge_status("shanghai", "box1", "online", site.clock.now())
+    for age_s in (7, 90_000):
+        cameras["cam2"] = {"age_s": age_s, "fps": 5}
+        site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+        for path in ("/cameras", "/health", *(["/"] if age_s == 7 else [])):
+            page = text_of(site.client.get(path)).replace("\u00a0", " ")
+            assert "11:59:53（7 秒前）" in page and ("昨天 11:00:00（" in page or age_s == 7), path
+            assert re.findall(r"(?<!\d\d:\d\d:\d\d（)\b\d+ (?:秒|分|小时|天)[^（）]{0,9}前", page) == [], path
 
 
 def test_silence_is_not_taken_for_peace(site: Any) -> None:

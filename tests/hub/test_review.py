@@ -338,7 +338,7 @@ def test_the_later_of_two_guards_is_asked_and_may_replace_or_keep(site: Any, env
     assert li.post("/incidents/inc-1/verdict", data={"verdict": "false"}, headers=SCRIPT).status_code == 200
     site.clock.at += 10
     asked = wang.post("/incidents/inc-1/verdict", data={"verdict": "true"}, headers=SCRIPT)
-    assert asked.status_code == 409 and "li 10 秒前判断过： 误报" in text_of(asked).replace("\u00a0", " ")
+    assert asked.status_code == 409 and "li 12:00:00（10 秒前）判断过： 误报" in text_of(asked).replace("\u00a0", " ")
     number = re.search(r'name="over" value="(\d+)"', asked.text)[1]  # type: ignore[index]
     page = wang.post("/incidents/inc-1/verdict", data={"verdict": "true"})
     assert page.status_code == 409 and "改为“属实”" in page.text and "<html" in page.text

@@ -207,6 +207,14 @@ class View:
         day = self.say(("today_within", "yesterday_within")[days]) if days in (0, 1) else self.day_words(at)
         return f"{day} {self.clock_time(at)}"
 
+    def ago(self, age_s: float | None) -> str:
+        """When something was and how long ago, `09:26:13 (7 s ago)`, with its day where that isn't today."""
+        if age_s is None:
+            return self.say("never")
+        at = self.now - age_s
+        time = self.clock_time(at) if self.day(at) == self.day(self.now) else self.moment(at)
+        return time + self.say("aside", words=self.say.ago(age_s))
+
     def span_of(self, day: date) -> tuple[float, float]:
         """Unix seconds at which a day of the site begins and ends."""
         begins, ends = (datetime(d.year, d.month, d.day, tzinfo=self.zone) for d in (day, day + timedelta(days=1)))
