@@ -458,6 +458,20 @@ def test_the_watchman_tells_of_the_hubs_absence_and_of_who_is_silent_but_in_serv
     assert [alarm.kind for alarm in alarms.open()] == ["hub_down"]
 
 
+def test_who_fell_silent_has_too_much_to_do_no_more(site: Site) -> None:
+    site.parts.health.begin()
+    kinds = []
+    for minute in range(24):
+        site.clock.at = NOON + 60 * minute
+        if minute < 12:
+            cameras = {"cam3": {"age_s": 0.1, "fps": 5.0, "behind": True}}
+            site.store.set_edge_status("shanghai", "box1", "online", site.clock.at)
+            site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.at)
+        site.parts.watchman.look_round()
+        kinds.append({alarm.kind for alarm in site.parts.alarms.open()})
+    assert kinds[11] == {"overload"} and kinds[-1] == {"edge_silent"}, kinds
+
+
 def test_the_watchman_tells_once_of_a_database_that_was_away_from_a_hub_that_ran_on(site: Site) -> None:
     health, alarms = site.parts.health, site.parts.alarms
     health.begin()

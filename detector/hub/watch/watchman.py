@@ -134,12 +134,13 @@ class Watchman:
         known = {(edge.site, edge.edge): edge for edge in edges}
 
         def is_unseen(place: Place) -> bool:
-            """Of an edge that can't be heard only its silence is known; one that was taken out of service is over."""
+            """Of an edge that can't be heard only its silence is known, not that it has too much to do any more; one
+            that was taken out of service is over."""
             kind, *of, _camera = place
             edge = known.get((of[0], of[1]))
             if edge is None or not of[0]:
                 return False
-            if kind == "edge_silent":
+            if kind in ("edge_silent", "overload"):
                 return hub.listening_since is None
             return not is_loss(kind) and not is_fresh(edge, now)
 
