@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 
 from detector.cli import main
 from detector.config import Broker, HubConfig
@@ -25,7 +27,7 @@ from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
-from detector.hub.upkeep.backup import back_up, restore
+from detector.hub.upkeep.backup import FORMER, _program, back_up, restore
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
 
@@ -263,6 +265,28 @@ def test_a_backup_of_before_an_update_comes_back_over_what_the_update_made(
     assert [one.id for one in in_postgres.store.feed()] == ["first"]
     tables = set(inspect(in_postgres.store.database.engine).get_table_names())
     assert tables == {*metadata.tables, "alembic_version"}
+
+
+def test_what_postgresql_held_is_kept_beside_the_former_folder(in_postgres: Kept, tmp_path: Path) -> None:
+    report = back_up(in_postgres.config, tmp_path / "backups", NOON)
+    in_postgres.add("later")
+    in_postgres.store.close()
+    aside = restore(report.file, in_postgres.config, force=True, now=NOON + 60)
+    assert aside and stat.S_IMODE((aside / FORMER).stat().st_mode) == 0o600
+    in_postgres.store = in_postgres.open()
+    assert in_postgres.store.incident("later") is None
+    in_postgres.store.close()
+    url = make_url(in_postgres.config.database_url() or "").set(drivername="postgresql")
+    program = [_program("pg_restore"), "--clean", f"--dbname={url.render_as_string(hide_password=False)}"]
+    subprocess.run([*program, str(aside / FORMER)], check=True, capture_output=True)
+    in_postgres.store = in_postgres.open()
+    assert in_postgres.store.incident("later")
+    # Without a data folder, too, it goes beside where that was.
+    in_postgres.store.close()
+    shutil.rmtree(in_postgres.config.data_dir)
+    again = restore(report.file, in_postgres.config, force=True, now=NOON + 120)
+    assert again and [path.name for path in again.iterdir()] == [FORMER]
+    in_postgres.store = in_postgres.open()
 
 
 def test_a_backup_that_postgresql_cannot_take_leaves_its_database_as_it_was(in_postgres: Kept, tmp_path: Path) -> None:

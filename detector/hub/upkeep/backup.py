@@ -39,6 +39,7 @@ from detector.values import DAY_S
 from detector.version import VERSION
 
 SQLITE = "hub.sqlite"
+FORMER = "database.dump"  # for pg_restore
 # The database is copied by its own means; what is still growing belongs to nobody yet. What comes back goes on from
 # another state than the hub that was backed up, so its changes are to be told apart.
 LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE, MEMORY_FILE}
@@ -154,17 +155,19 @@ def restore(
     Args:
         file: The backup's list, `2026-11-25T164012Z.json`.
         config: Of the hub, which must not be running.
-        force: Where the data folder isn't empty, move it aside; what a PostgreSQL database holds is replaced.
+        force: Where the data folder isn't empty, move it aside; what a PostgreSQL database holds is replaced, and
+            dumped before.
         now: Unix seconds; names what is moved aside.
         progress: Told of files done, and of how many there are.
 
     Returns:
-        Where the former data folder was moved; `None` when there was none.
+        Where the former data folder was moved, with a dump of the former PostgreSQL database in it (`FORMER`); `None`
+        when there was neither.
 
     Raises:
         NotThere: There is no such backup.
         StoreError: The backup isn't whole, a hub is running, or there is data and no `force`.
-        MissingPart: PostgreSQL's `pg_restore`, `psql` or its driver isn't installed.
+        MissingPart: PostgreSQL's `pg_dump`, `pg_restore`, `psql` or its driver isn't installed.
     """
     manifest = _read(file)
     pool = _Pool(file.parent / "files")
@@ -186,23 +189,27 @@ def restore(
         for done, one in enumerate([*manifest.files, manifest.database]):
             progress(done, len(manifest.files) + 1)
             pool.take(one, fresh / one.path)
-        dump = fresh / "database"
+        dump, former = fresh / "database", fresh / FORMER
         if kind == "sqlite":
             dump.replace(fresh / SQLITE)
         else:
+            if there:
+                _keep(config, former)
             _replace(config, there, dump)
             dump.unlink()
         progress(len(manifest.files) + 1, len(manifest.files) + 1)
-        aside = None
+        aside = target.with_name(f"{target.name}.before-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}")
         if target.exists():
-            aside = target.with_name(f"{target.name}.before-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}")
             target.rename(aside)
+        if there:
+            aside.mkdir(mode=0o700, exist_ok=True)
+            former.rename(aside / FORMER)
         fresh.rename(target)
     except (OSError, SQLAlchemyError) as error:
         raise StoreError(f"the backup could not be brought back: {_said(error)}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return aside
+    return aside if aside.exists() else None
 
 
 def _for_its_owner(path: str, flags: int) -> int:
@@ -315,7 +322,7 @@ def _dump(config: HubConfig, growing: Path) -> tuple[str, Path]:
     """The database as it stands now, in a file."""
     dump = growing / "database"
     if _kind(config) != "sqlite":
-        _postgres("pg_dump", config, "--format=custom", f"--file={dump}")
+        _dump_postgres(config, dump)
         return "postgresql", dump
     source = _sqlite_file(config)
     if not source.is_file():
@@ -339,6 +346,20 @@ def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
     finally:
         engine.dispose()
     return {f"clips/{PurePosixPath(row.file)}": (row.sha256, row.size) for row in rows}
+
+
+def _dump_postgres(config: HubConfig, to: Path) -> None:
+    _postgres("pg_dump", config, "--format=custom", f"--file={to}")
+
+
+def _keep(config: HubConfig, to: Path) -> None:
+    """Dump what a PostgreSQL database holds before it is replaced."""
+    try:
+        _dump_postgres(config, to)
+        to.chmod(0o600)
+    except StoreError as error:
+        hint = "where it can't be read any more, drop and make it anew by hand"
+        raise StoreError(f"the database isn't replaced, since it can't be kept: {error} ({hint})") from error
 
 
 def _tables(config: HubConfig) -> list[str]:
