@@ -632,7 +632,8 @@ def test_copies_of_recordings_are_told_with_what_was_looked_at_in_their_stead(
     assert main(command) == 0 and "cop" not in capsys.readouterr().err
     shutil.copy(film, folder / "again.mkv")
     assert main(command) == 0
-    assert "one file is a copy of another, and was not looked at again" in capsys.readouterr().err
+    told = f"one file is a copy of another, and was not looked at again: {folder / 'again.mkv'} equals {film}\n"
+    assert told in capsys.readouterr().err
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert (summary["schema"], summary["site"]) == (1, "test")
     assert summary["duplicates"] == [{"file": str(folder / "again.mkv"), "same_as": str(film)}]

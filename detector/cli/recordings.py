@@ -144,7 +144,9 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: {number} {told}: the same command with --resume tries again", file=sys.stderr)
     if n := len(summary["duplicates"]):
         told = "one file is a copy of another, and was" if n == 1 else f"{n} files are copies of others, and were"
-        print(f"labelwatch: {told} not looked at again: see the end of the report", file=sys.stderr)
+        which = [f"{one['file']} equals {one['same_as']}" for one in summary["duplicates"][:FEW]]
+        others = f" and {n - FEW} more, see the end of the report" if n > FEW else ""
+        print(f"labelwatch: {told} not looked at again: {one_line(', '.join(which))}{others}", file=sys.stderr)
     if aside := _not_videos(summary):
         print(f"labelwatch: {one_line(aside)}: see the end of the report", file=sys.stderr)
     seen = [camera for camera in summary["cameras"] if camera["size"]]
