@@ -276,6 +276,7 @@ def test_boxes_are_drawn_where_the_side_file_says_and_frames_stepped_by_the_clip
     until(page, "document.querySelector('.player').dataset.sides === '1'")
     until(page, "document.querySelector('video').readyState >= 2 && Math.abs(Player.in(document).frameAt - 1) < 0.001")
     # The suspect is where the bar is, between looks too: left edge at 0, 16, … of 320 pixels every fifth of a second.
+    page.evaluate("looks = 0; document.querySelector('video').addEventListener('seeking', () => { looks += 1; })")
     for frames in (0, 1, 2, 3):
         page.wait_for_timeout(50)
         at = page.evaluate("Player.in(document).frameAt")
@@ -284,6 +285,7 @@ def test_boxes_are_drawn_where_the_side_file_says_and_frames_stepped_by_the_clip
         assert left == pytest.approx(8 * round(at * 10) / 320, abs=0.006) and coloured and not elsewhere
         page.keyboard.press("ArrowRight")
         until(page, f"Math.abs(Player.in(document).frameAt - {1.1 + frames / 10}) < 0.001")
+        assert page.evaluate("looks") == 2 + frames, "a jump for each step, and one to learn how long a picture lasts"
     page.keyboard.press("ArrowLeft")
     until(page, "Math.abs(Player.in(document).frameAt - 1.3) < 0.001")
     assert page.locator(".curve polyline").count() == 1

@@ -8,6 +8,7 @@ const PAST_S = 0.005; // a jump goes so far into a picture: at its border, round
 const BRIDGED_S = 2; // looks further apart than this say nothing of the time between
 const SHOWN_S = 0.5; // a box that isn't seen again lasts so long
 const PROBE_S = 1 / 60;
+const LONG_S = 0.5; // what lasts longer is no picture's length but a gap
 const TOLD_MS = 80; // a picture's own time is told so soon after a jump to it, or not at all
 const ASTRAY_S = 0.5; // a paused picture isn't shown so long
 const COLOURS = { person: "#ffb74a", phone: "#ff5248", scanner: "#58d68d", parcel: "#e8edf2", label: "#6cc5ff" };
@@ -317,7 +318,8 @@ class Player {
   }
 
   // To the picture before or after the one that is shown, by the clip's own times: the one before is found a moment
-  // before this one begins; the one after by looking on until another picture is shown, once its length is known at once.
+  // before this one begins; the one after by a picture's length, which the one before tells, or else by looking on until
+  // another is shown: each look that shows the same picture is told by nothing, and so takes long.
   step(way) {
     this.video.pause();
     if (this.stepping > 2) return; // a key held down
@@ -331,13 +333,14 @@ class Player {
       return;
     }
     const from = this.frameAt ?? this.video.currentTime;
-    if (way < 0) await this.seekFrame(from - 0.002);
-    else if (this.frameS) await this.seekFrame(from + 1.5 * this.frameS);
+    if (way < 0 || !this.frameS) await this.seekFrame(from - 0.002);
+    const before = from - this.frameAt;
+    if (!this.frameS && before > 1e-4 && before < LONG_S) this.frameS = before;
+    if (way < 0) return;
+    if (this.frameS) await this.seekFrame(from + 1.5 * this.frameS);
     else {
-      for (let n = 1; n <= 60 && Math.abs(this.frameAt - from) < 1e-4; n += 1) await this.seekFrame(from + n * PROBE_S);
+      for (let n = 1; n <= 60 && this.frameAt - from < 1e-4; n += 1) await this.seekFrame(from + n * PROBE_S);
     }
-    const length = Math.abs(this.frameAt - from);
-    if (!this.frameS && length > 1e-4 && length < 1) this.frameS = length;
   }
 
   seekFrame(at) {
