@@ -63,7 +63,10 @@ class Incident(BaseModel):
     score: float
     told: Literal["alert", "digest"]
     origin: Literal["live", "replay"]
-    ongoing: bool = Field(description="no longer where nothing was told of it for a day, though its end never came")
+    ongoing: bool = Field(
+        description="false where its end never came, too: an hour after `ended_at`, or after 1.25 times its length if "
+        "that is more; by time alone, which neither `changed_since` nor an event tells"
+    )
     started_at: str
     ended_at: str
     started_at_unix: float
