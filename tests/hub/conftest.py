@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import gzip
 import hashlib
 import io
@@ -18,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from queue import Queue
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
+from typing import IO, Any
 
 import anyio
 import pytest
@@ -164,13 +165,16 @@ def postgres_server() -> Iterator[Callable[[str], Any]]:
     if not programs:
         part_missing("PostgreSQL", "postgresql")
     psycopg = pytest.importorskip("psycopg")
+    pg_ctl = programs[-1] / "pg_ctl"
+    for place in ("/dev/shm", "/tmp"):
+        sweep_postgres(Path(place), pg_ctl)
     # pytest's own folders are closed to other users, and a socket's path must be short.
     folder = Path(mkdtemp(prefix="lwpg.", dir=_memory()))
     folder.chmod(0o755)
     data = folder / "data"
     run: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
     options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_wal_size=64MB"
-    pg_ctl = programs[-1] / "pg_ctl"
+    owner = hold_folder(folder)
     try:
         initdb = [programs[-1] / "initdb", "-D", data, "-A", "trust", "-U", "hub", "-E", "UTF8", "--locale=C.UTF-8"]
         subprocess.run(_as_postgres(folder, *initdb), **run)
@@ -188,6 +192,28 @@ def postgres_server() -> Iterator[Callable[[str], Any]]:
     finally:
         subprocess.run(_as_postgres(folder, pg_ctl, "-D", data, "-m", "immediate", "stop"), **{**run, "check": False})
         shutil.rmtree(folder, ignore_errors=True)
+        owner.close()
+
+
+def hold_folder(folder: Path) -> IO[str]:
+    """Mark a folder as that of a run that goes on, for as long as this is open: until it ends, however it does."""
+    lock = (folder / "owner.new").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (folder / "owner.new").rename(folder / "owner")  # whoever finds it finds it locked
+    return lock
+
+
+def sweep_postgres(place: Path, pg_ctl: Path) -> None:
+    """Stop and clear away servers of runs that were killed; each takes memory, as its folder does."""
+    for owner in place.glob("lwpg.*/owner"):
+        try:
+            with owner.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stop = _as_postgres(owner.parent, pg_ctl, "-D", owner.parent / "data", "-m", "immediate", "stop")
+                subprocess.run(stop, check=False, capture_output=True, cwd="/")
+                shutil.rmtree(owner.parent, ignore_errors=True)
+        except (OSError, subprocess.CalledProcessError):  # of a run that goes on, or of somebody else
+            continue
 
 
 @pytest.fixture

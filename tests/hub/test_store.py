@@ -29,7 +29,7 @@ from detector.hub.storage.stored import Clip
 from detector.hub.storage.wanted import Wanted
 from detector.hub.upkeep.console import database_of
 from detector.hub.upkeep.retention import Retention
-from tests.hub.conftest import make_older
+from tests.hub.conftest import hold_folder, make_older, sweep_postgres
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0
@@ -384,3 +384,14 @@ def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "hub.sqlite").write_bytes(b"not a database at all" * 100)
     with pytest.raises(StoreError):
         Store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+
+
+@pytest.mark.usefixtures("postgres_server")  # as whose user it is stopped
+def test_a_server_of_a_run_that_was_killed_is_cleared_away_and_that_of_one_which_goes_on_is_not(tmp_path: Path) -> None:
+    folders = [tmp_path / f"lwpg.{name}" for name in ("killed", "goes-on", "of-somebody-else")]
+    for folder in folders:
+        (folder / "data").mkdir(parents=True)
+    with hold_folder(folders[1]):
+        hold_folder(folders[0]).close()  # as the system does it
+        sweep_postgres(tmp_path, Path("/bin/true"))
+        assert [folder.exists() for folder in folders] == [False, True, True]
