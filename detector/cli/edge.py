@@ -25,18 +25,23 @@ def add_verbs(verb: Verb) -> None:
     run.add_argument("--strict", action="store_true", help="a bad configuration ends it, whatever worked before")
     run.add_argument("--supervised", action="store_true", help="start it again when it dies; systemd does so itself")
 
-    join = verb("join", run_join, "this edge box to a hub, by the code that the hub's page shows")
+    join = verb("join", run_join, "let this edge box join a hub, by the code that the hub's page shows")
     join.add_argument("hub_url", metavar="HUB_URL", help="as a browser shows it, e.g. https://10.0.0.2:8080")
     join.add_argument("code", nargs="?", metavar="CODE", help="as the hub's page shows it; asked for when left out")
     join.add_argument("--config", required=True, **EDGE_CONFIG)
-    join.add_argument("--ca", type=Path, metavar="FILE", help="vouches for the hub's web server; the code does, too")
+    join.add_argument(
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="certificate that vouches for the hub's web server; the code does when left out",
+    )
     join.add_argument("--new-key", action="store_true", help="make a new key: after this box was shut out")
 
     zones = verb("zones", run_zones, "zones in force, of the file or drawn at the hub")
     zones.add_argument("config", **EDGE_CONFIG)
     zones.add_argument("--camera", metavar="NAME", help="of this camera alone")
     kinds = zones.add_mutually_exclusive_group()
-    kinds.add_argument("--yaml", action="store_true", help="as they stand in the configuration, to be put there")
+    kinds.add_argument("--yaml", action="store_true", help="as YAML, to be put into the configuration")
     kinds.add_argument("--json", action="store_true", help="as JSON, with where they come from")
 
     check = verb("check", run_check, "every problem of a configuration")

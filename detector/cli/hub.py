@@ -41,7 +41,9 @@ def add_verbs(verb: Verb) -> None:
     certs.add_argument("--edge", **several, metavar="SITE/EDGE", help="edges that need a certificate")
     certs.add_argument("--revoke", **several, metavar="SITE/EDGE", help="let them in no more")
     certs.add_argument("--cluster", action="store_true", help="instead, those of a Dask cluster for replay --scheduler")
-    certs.add_argument("--renew-days", type=positive, default=60, metavar="N", help="renew what ends so soon (60)")
+    certs.add_argument(
+        "--renew-days", type=positive, default=60, metavar="N", help="renew what ends within so many days (60)"
+    )
     certs.add_argument("--language", **LANGUAGE)
 
     backup = verb("backup", run_backup, "everything a hub keeps, running or not, to a folder of backups")
@@ -50,7 +52,11 @@ def add_verbs(verb: Verb) -> None:
     backup.add_argument("--keep", type=positive, metavar="N", help="delete all but the newest N backups")
     backup.add_argument("--json", action="store_true", help="what was done as JSON")
 
-    restore = verb("restore", run_restore, "a backup back into a hub's data folder, after all checksums are compared")
+    restore = verb(
+        "restore",
+        run_restore,
+        "bring a backup back into the data folder of a hub that doesn't run, checksums compared first",
+    )
     restore.add_argument("backup", type=Path, metavar="BACKUP.json", help="in the folder of backups")
     restore.add_argument("--config", required=True, **HUB_CONFIG)
     restore.add_argument(
@@ -66,12 +72,17 @@ def add_verbs(verb: Verb) -> None:
         "--role", required=True, choices=("owner", "admin", "reviewer", "viewer"),
         help="owner: everything; admin: runs the system, sees no labels; reviewer: the guard; viewer: blurred pictures",
     )  # fmt: skip
-    add.add_argument("--scope", type=places, metavar="LIST", help="shanghai,suzhou/cam3: sites and cameras; else all")
+    add.add_argument(
+        "--scope",
+        type=places,
+        metavar="LIST",
+        help="sites and cameras that they see, e.g. shanghai,suzhou/cam3; all when left out",
+    )
     add.add_argument("--unseen", action="store_true", help="also places that no box has told of yet")
     reset = action("reset", run_user_reset, "a new one-time password, which is printed; logs them out everywhere")
     reset.add_argument("name", metavar="NAME", help="by which they log in")
     reset.add_argument(
-        "--second-step", action="store_true", help="drop the code after the password instead: their phone is lost"
+        "--second-step", action="store_true", help="instead, let them in without a code from their phone, which is lost"
     )
     listed = action("list", run_user_list, "who there is")
     listed.add_argument("--json", action="store_true", help="as JSON")
@@ -90,7 +101,11 @@ def add_verbs(verb: Verb) -> None:
 
     verify = verb("verify", run_verify, "evidence pack: what holds, what does not")
     verify.add_argument("pack", type=Path, metavar="PACK.zip", help="as the hub's page of a case makes it")
-    verify.add_argument("--key", metavar="FINGERPRINT|FILE", help="that the hub's key must have, or a file with it")
+    verify.add_argument(
+        "--key",
+        metavar="FINGERPRINT|FILE",
+        help="fingerprint that the hub's key must have, as on the printed sheet, or a file with it",
+    )
     verify.add_argument("--language", **LANGUAGE)
     verify.add_argument("--json", action="store_true", help="findings as JSON")
 

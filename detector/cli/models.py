@@ -32,17 +32,23 @@ def add_verbs(verb: Verb) -> None:
     add.add_argument("--name", help="what analysis.model calls it; the file's name when left out")
     add.add_argument(
         "--as", dest="named", type=meaning, action="append", default=[], metavar="CLASS=LABEL",
-        help="what a class of the model is to us; may be repeated",
+        help="what a class of the model is to us: person, phone, scanner, parcel or label; may be repeated",
     )  # fmt: skip
     add.add_argument("--into", type=Path, metavar="FOLDER", help="instead of models/")
     add.add_argument("--licence", help="of the model, for its card")
     add.add_argument("--force", action="store_true", help="replace a model of this name")
 
     detect = verb("detect", run_detect, "pictures to detections")
-    detect.add_argument("paths", type=file_or_folder, nargs="+", metavar="PATH", help="pictures and folders of them")
+    detect.add_argument(
+        "paths",
+        type=file_or_folder,
+        nargs="+",
+        metavar="PATH",
+        help="pictures, and folders of them without those within",
+    )
     detect.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="a line for each picture")
     detect.add_argument("--conf", type=share, default=0.25, metavar="SCORE", help="least score, 0..1 (0.25)")
-    detect.add_argument("--model", default="scene", help="a model's name in models/, or its card")
+    detect.add_argument("--model", default="scene", help="a model's name in models/, or its card (scene)")
 
     export = verb("label-export", run_label_export, "judged incidents and walk tests of a hub to a training set")
     export.add_argument("config", **HUB_CONFIG)
@@ -56,7 +62,9 @@ def add_verbs(verb: Verb) -> None:
     export.add_argument(
         "--per-incident", type=positive, default=12, metavar="N", help="pictures of one incident, at most (12)"
     )
-    export.add_argument("--model", default="scene", help="proposes the boxes: a model's name in models/, or its card")
+    export.add_argument(
+        "--model", default="scene", help="proposes the boxes: a model's name in models/, or its card (scene)"
+    )
     export.add_argument("--force", action="store_true", help="write into a folder that holds other things")
     export.add_argument("--json", action="store_true", help="print the summary as JSON")
 

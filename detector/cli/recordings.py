@@ -38,20 +38,24 @@ FEW = 5  # cameras or folders named where more are meant
 def add_verbs(verb: Verb) -> None:
     """Name them."""
     replay = verb("replay", run_replay, "recordings to incidents")
-    replay.add_argument("paths", type=file_or_folder, nargs="*", metavar="PATH", help="video files and folders of them")
+    replay.add_argument(
+        "paths", type=file_or_folder, nargs="*", metavar="PATH", help="video files, and folders with all below them"
+    )
     replay.add_argument("--config", required=True, **EDGE_CONFIG)
     replay.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="for incidents.jsonl, summary.json, report.html"
     )
     replay.add_argument(
-        "--start", metavar="ISO8601", help="when each camera's first file begins, ISO 8601; file names tell otherwise"
+        "--start", metavar="ISO8601", help="when each camera's first file begins; when left out, names of files tell"
     )
-    replay.add_argument("--pattern", help="names of files, where not known: {camera}/%%Y-%%m-%%d/%%H%%M%%S*")
+    replay.add_argument(
+        "--pattern", help="how files are named, where that isn't known, e.g. {camera}/%%Y-%%m-%%d/%%H%%M%%S*"
+    )
     replay.add_argument(
         "--timezone",
         type=timezone,
         metavar="ZONE",
-        help="of --start and the recorder's clock; the configuration's otherwise",
+        help="of --start and the recorder's clock; the configuration's when left out",
     )
     replay.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that look at files (1)")
     replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
@@ -59,12 +63,18 @@ def add_verbs(verb: Verb) -> None:
         "--fast-scan", action="store_true",
         help="look at key frames first, and decode only what is round a change; the report names what was left out",
     )  # fmt: skip
-    replay.add_argument("--keep-looks", action="store_true", help="so that a run with other rules takes minutes")
+    replay.add_argument(
+        "--keep-looks",
+        action="store_true",
+        help="keep what was seen, so that a run with other rules or zones takes minutes",
+    )
     replay.add_argument(
         "--publish", action="store_true",
         help="send what was found to the hub, which rings nobody for it; without a PATH, what is in --out already",
     )  # fmt: skip
-    replay.add_argument("--scheduler", metavar="URL", help="of a Dask cluster that looks: tls://HOST:PORT or tcp://…")
+    replay.add_argument(
+        "--scheduler", metavar="URL", help="of a Dask cluster that looks at the files: tls://HOST:PORT or tcp://…"
+    )
     replay.add_argument("--tls-ca", type=Path, metavar="FILE", help="with --scheduler tls://: vouches for the cluster")
     replay.add_argument("--tls-cert", type=Path, metavar="FILE", help="this machine's certificate")
     replay.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key")

@@ -16,13 +16,26 @@ def add_verbs(verb: Verb) -> None:
     """Name them."""
     demo = verb("demo", run_demo, "broker, hub and edge on the shipped clip")
     demo.add_argument("--once", action="store_true", help="stop when the clip is through; so without a terminal")
-    demo.add_argument("--json", action="store_true", help="with --once: the summary as JSON, alone on stdout")
+    demo.add_argument(
+        "--json", action="store_true", help="stop likewise, and print the summary as JSON, alone on stdout"
+    )
     demo.add_argument("--data", type=Path, metavar="FOLDER", help="for its data; a temporary one when left out")
 
     bench = verb("bench", run_bench, "how fast it is here, and where the time goes; beside YOLO.track if there")
-    bench.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="what is measured is made of it; the demo's")
+    bench.add_argument(
+        "clip",
+        type=Path,
+        nargs="?",
+        metavar="CLIP",
+        help="recording of which what is measured is made; the demo's when left out",
+    )
     bench.add_argument("--rounds", type=positive, default=3, metavar="N", help="how often everything is measured (3)")
-    bench.add_argument("--weights", type=Path, metavar="FILE.pt", help="YOLO11n (a program: from people you trust)")
+    bench.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE.pt",
+        help="of YOLO11n, to compare with (a program: only from people you trust)",
+    )
     bench.add_argument("--out", type=Path, metavar="FOLDER", help="for bench.json, bench.md and bench.svg")
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
