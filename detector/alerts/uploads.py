@@ -7,7 +7,8 @@ After each clip goes its side file, in the same way.
     .../{segment}/side                     likewise; a hub that took the clip and knows no such path is older than that
 
 Both carry the signed claim of `wire.clip_headers`. What the hub will never take becomes a dead letter, and its file
-stays; everything else is tried again, ever later.
+stays; everything else is tried again, ever later. Only the hub itself has taken or refused anything: a network's login
+page says 200 to whatever is put to it, a proxy 413.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ NO_SUCH_PATH = (404, 405)
 NOT_BELIEVED = 401
 NO_ROOM = 507
 CLOCKS_AGREE_S = 60.0  # a hub takes no claim from clocks that are a quarter of an hour apart
+NOT_THE_HUB = "a proxy, a firewall or a network's login page answered, not the hub"
 TRY_AGAIN = (NOT_BELIEVED, 403, 404, 408, 409, 425, 429)
 
 
@@ -94,7 +96,7 @@ class Carrier:
         """
         url = f"{self._hub_url}/api/clips/{clip.name}"
         answer = client.head(url, headers=self._headers(clip))
-        if answer.status_code == 201:
+        if answer.status_code == 201 and _offset(answer) == clip.size:
             return
         if not clip.path.is_file():
             raise RefusedError(f"the file {clip.path} is gone")
@@ -110,10 +112,10 @@ class Carrier:
                 "Content-Type": "video/mp4" if clip.what is None else "application/gzip",
             }
             answer = client.put(url, headers=headers, content=self._rest(clip, offset))
-            if clip.what is not None and answer.status_code in NO_SUCH_PATH:
+            if clip.what is not None and answer.status_code in NO_SUCH_PATH and _is_of_hub(answer):
                 raise OlderHubError("no such path")
             _judge(answer, self._clock)
-            if answer.status_code in WHOLE:
+            if answer.status_code in WHOLE and _offset(answer) == clip.size:
                 return
             before, offset = offset, _offset(answer)
             if offset <= before:
@@ -267,6 +269,9 @@ def _judge(answer: httpx.Response, clock: Clock) -> None:
     status = answer.status_code
     if status in WHOLE or status == MORE:
         return
+    if status < 500 and not _is_of_hub(answer):
+        limit = ", which lets no clip as large as this pass" if status == 413 else ""
+        raise NotNowError(f"{NOT_THE_HUB}: {status} {answer.reason_phrase}{limit}")
     reason = f"the hub answered {status} {answer.text[:200]}".rstrip()
     if status == NOT_BELIEVED:  # mostly without a word, since a clip is asked for before it is sent
         reason += _clocks_apart(answer.headers.get("Date", ""), clock.now())
@@ -289,8 +294,13 @@ def _clocks_apart(date: str, now: float) -> str:
     return f": this box's clock is {abs(ahead_s) / 60:.0f} min {how} the hub's, set the wrong one right"
 
 
+def _is_of_hub(answer: httpx.Response) -> bool:
+    """Whether the hub said so, one before side files by a page of its own."""
+    return answer.headers.get("Content-Type", "") == "application/json" or "labelwatch" in answer.text
+
+
 def _offset(answer: httpx.Response) -> int:
     text = answer.headers.get("Upload-Offset", "")
     if not text.isdecimal():
-        raise NotNowError("the hub did not say how much it has")
+        raise NotNowError(f"{NOT_THE_HUB}: {answer.status_code} {answer.reason_phrase}")
     return int(text)

@@ -26,13 +26,17 @@ CONTENT = b"\0\0\0 ftypisom" + bytes(range(256)) * 4000
 
 
 class Hub:
-    """Keeps what is put, believes only signed claims, and answers the next requests as `script` says."""
+    """Keeps what is put, believes only signed claims, and answers the next requests as `script` says.
+
+    What `between` says, a login page or a proxy on the way answers before it.
+    """
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self.held: dict[str, bytes] = {}
         self.whole: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.script: list[int] = []
+        self.between: list[int] = []
         self.take_at_most: int | None = None
         self.knows_sides = True
         self.no_such_path = 404
@@ -45,8 +49,9 @@ class Hub:
             def log_message(self, *args: object) -> None:
                 pass
 
-            def answer(self, status: int, offset: int | None = None) -> None:
+            def answer(self, status: int, offset: int | None = None, kind: str = "application/json") -> None:
                 self.send_response(status)
+                self.send_header("Content-Type", kind)
                 if offset is not None:
                     self.send_header("Upload-Offset", str(offset))
                 if self.headers.get("Content-Length") and status >= 400:
@@ -58,6 +63,10 @@ class Hub:
                 incident, segment, *rest = self.path.removeprefix("/api/clips/").split("/")
                 name = "/".join([incident, segment, *rest])
                 hub.asked.append(f"{self.command} {name} {self.headers.get('Content-Range', '')}".strip())
+                if hub.between:
+                    self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                    self.answer(hub.between.pop(0), kind="text/html")
+                    return None
                 if hub.script:
                     self.answer(hub.script.pop(0))
                     return None
@@ -282,6 +291,33 @@ def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
     upload_to(hub.url)
     assert soon(lambda: outbox.counts()["dead"] == 1)
     assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        pytest.param([200], "not the hub: 200 OK", id="a login page"),
+        pytest.param([201], "not the hub: 201 Created", id="a login page that knows not what was asked"),
+        pytest.param([405, 200], "not the hub: 200 OK", id="a login page without HEAD"),
+        pytest.param([404, 201], "not the hub: 201 Created", id="another server"),
+        pytest.param([405, 405], "not the hub: 405 Method Not Allowed", id="a server that takes nothing"),
+        pytest.param([405, 413], "413 Request Entity Too Large, which lets no clip as large as this pass", id="proxy"),
+        pytest.param([451], "not the hub: 451 Unavailable For Legal Reasons", id="a firewall"),
+    ],
+)
+@pytest.mark.parametrize("what", [None, wire.SIDE])
+def test_what_something_on_the_way_says_is_not_the_hub_s_word(
+    what: str | None, answers: list[int], told: str, tmp_path: Path, outbox: Outbox, hub: Hub,
+    upload_to: Callable[[str], ClipUploads], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    hub.between = list(answers)
+    queue_clip(outbox, tmp_path, what=what)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert outbox.counts()["dead"] == 0
+    assert [claim["size"] for claim in hub.whole.values()] == [len(CONTENT)]
+    (line,) = [record.getMessage() for record in caplog.records if " waits: " in record.getMessage()]
+    assert told in line
 
 
 def test_a_changed_file_is_a_dead_letter(
