@@ -37,6 +37,7 @@ POLL_S = 1.0
 CONNECT_S = 3.0
 ANSWER_S = 30.0  # the hub reads a whole clip again to check it
 LONGEST_BACK_OFF_S = 60.0
+LONGEST_PAUSE_S = 4.0  # between two clips while none gets through: hundreds may be due
 WHOLE, MORE = (200, 201), 202
 # 401, 403: the hub may not have seen our key yet. 404: it may be another server, until somebody mends the address.
 # 409: another offset is expected, which the next HEAD tells.
@@ -177,10 +178,12 @@ class ClipUploads(Tended):
     ) -> None:
         super().__init__("clip-uploads")
         self._clips = clips
+        self._hub_url = hub_url
         self._key = key
         self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
         self._verify = trust_in(hub_url, ca_file)
         self._said_older = False
+        self._failures = 0  # in a row
 
     def use_key(self, key: Ed25519PrivateKey) -> None:
         """Sign claims with this key from now on."""
@@ -205,6 +208,8 @@ class ClipUploads(Tended):
                         self._clips.new_clip.wait(POLL_S)
                         continue
                     said = self._bring(client, clip, said)
+                    if self._failures:
+                        stopping.wait(back_off_s(self._failures, LONGEST_PAUSE_S))
                 except StoreError as error:
                     logger.error("clips can't be uploaded: %s", error)
                     stopping.wait(POLL_S)
@@ -222,17 +227,20 @@ class ClipUploads(Tended):
             self._clips.done(clip)
             _delete(clip)
         except (NotNowError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            reason = str(LabelwatchError(error))
+            away = f"the hub at {self._hub_url} can't be reached: " if isinstance(error, httpx.TransportError) else ""
+            reason = str(LabelwatchError(f"{away}{error or type(error).__name__}"))
             if reason != said and not self._stopping.is_set():
                 logger.warning("clip %s waits: %s", clip.name, reason)
             wait_s = back_off_s(self._clips.attempts(clip) + 1, LONGEST_BACK_OFF_S)
             self._clips.postpone(clip, wait_s)
+            self._failures += 1
             return reason
         else:
             _delete(clip)  # first: whoever is killed now is told by the hub that it has the clip, and leaves no file
             self._clips.done(clip)
             self._said_older = self._said_older and clip.what is None
             logger.info("clip %s is with the hub", clip.name)
+        self._failures = 0
         return ""
 
     def _go_on(self) -> None:
