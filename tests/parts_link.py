@@ -103,4 +103,5 @@ class Link:
                     await asyncio.sleep(self._delay_s)
                 writer.write(data)
                 await writer.drain()
+        await self._flows.wait()  # nor does an end pass
         writer.close()

@@ -35,6 +35,7 @@ from tests.conftest import part_missing
 from tests.hub.conftest import CHEAP, make_act, make_envelope, make_hub, make_mp4, make_side
 from tests.hub.test_orientation import counted, lying
 from tests.hub.test_tuning import set_score
+from tests.parts_link import Link
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -960,6 +961,37 @@ def test_a_page_says_that_the_hub_is_gone_however_often_it_tries_again_and_that_
     page.context.set_offline(False)
     page.wait_for_selector("#lost", state="hidden")
     scene.complaints.clear()  # the browser says, rightly, that it was offline
+
+
+@contextmanager
+def line_to(hub: Hub) -> Iterator[Link]:
+    """Pages reach the hub by this line."""
+    url = hub.url
+    link = Link(int(urlsplit(url).port or 0))
+    hub.url = f"http://127.0.0.1:{link.port}/"
+    try:
+        yield link
+    finally:
+        hub.url = url
+        link.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "told"), [("incidents/inc", "#failed:visible"), ("review", "#last:has-text('没有保存成功')")]
+)
+def test_a_verdict_on_a_line_that_died_without_a_word_is_said_not_to_be_saved(
+    scene: Scene, path: str, told: str
+) -> None:
+    scene.alert("inc")
+    with line_to(scene.hub) as line:
+        page = scene.page(path)
+        page.wait_for_load_state("networkidle")
+        page.evaluate("htmx.config.timeout = 500")
+        line.stall()
+        page.keyboard.press("1")
+        page.wait_for_selector(told)
+        page.context.close()
+    scene.complaints.clear()
 
 
 def test_a_desk_goes_on_once_the_hub_is_back_though_nothing_has_changed(scene: Scene) -> None:

@@ -49,7 +49,8 @@
     if (event.defaultPrevented || !("draft" in form.dataset)) return;
     event.preventDefault();
     const options = { method: "POST", headers: { "X-Fragment": "draft" }, body: new URLSearchParams(new FormData(form)) };
-    const answer = await fetch(form.getAttribute("action"), options).catch(() => null);
+    const signal = AbortSignal.timeout?.(htmx.config.timeout);
+    const answer = await fetch(form.getAttribute("action"), { ...options, signal }).catch(() => null);
     delete form.dataset.sent;
     failed.hidden = answer !== null;
     ended.hidden = answer?.status !== 401;

@@ -13,7 +13,7 @@ const LOOK = "/review/look";
 const LIVELY = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 async function ask(url, fields, what = "item") {
-  const options = { headers: { "X-Fragment": what } };
+  const options = { headers: { "X-Fragment": what }, signal: AbortSignal.timeout?.(htmx.config.timeout) };
   if (fields) Object.assign(options, { method: "POST", body: new URLSearchParams(fields) });
   const answer = await fetch(url, options);
   if (answer.status === 401) {
