@@ -21,6 +21,9 @@ from detector.hub.storage.store import Store
 HEARTBEAT_S = 15.0
 STREAMS_AT_ONCE = 200
 RELOAD = "event: reload\ndata: {}\n\n"
+REST = ": still here\n\n"
+# For pages, which hear no comments: a line that died without a word, as under a phone that slept, is known by silence.
+HERE = "event: here\ndata: {}\n\n"
 
 
 class Live:
@@ -54,6 +57,7 @@ class Live:
         is_welcome: Callable[[], bool],
         scope: Scope = EVERYWHERE,
         aside: Callable[[], str] = lambda: "",
+        heartbeat: str = REST,
     ) -> AsyncIterator[str]:
         """Events of changes after number `after`, then as they come.
 
@@ -64,6 +68,7 @@ class Live:
             is_welcome: Asked (in a thread) as often as a heartbeat is due; the stream ends when it says no.
             scope: Incidents outside it are not told of.
             aside: Asked after each poke and heartbeat, in the event loop, for unnumbered events to add; empty for none.
+            heartbeat: What is sent where nothing happens.
         """
         changes = partial(self._store.changed_since, scope=scope)
         poked = asyncio.Event()
@@ -89,7 +94,7 @@ class Live:
                         return
                     asked_at = loop.time()
                 if not is_poked:
-                    yield ": still here\n\n"
+                    yield heartbeat
         finally:
             del self._pokes[poked]
 

@@ -976,6 +976,37 @@ def line_to(hub: Hub) -> Iterator[Link]:
         link.close()
 
 
+def test_a_feed_whose_line_died_without_a_word_says_so_until_it_hears_again(scene: Scene) -> None:
+    with line_to(scene.hub) as line:
+        page = scene.page()
+        page.wait_for_load_state("networkidle")
+        page.evaluate("htmx.config.timeout = 500")
+        line.stall()
+        page.evaluate("htmx.trigger(document.body, 'wake')")
+        page.wait_for_selector("#lost:visible")
+        line.mend()
+        page.evaluate("htmx.trigger(document.body, 'wake')")
+        page.wait_for_selector("#lost", state="hidden")
+        page.context.close()
+    scene.complaints.clear()  # htmx says that it waited in vain
+
+
+@pytest.mark.parametrize("path", ["incidents/inc", "review"])
+def test_a_page_whose_line_died_without_a_word_says_so_and_asks_anew(scene: Scene, path: str) -> None:
+    scene.alert("inc")
+    with line_to(scene.hub) as line:
+        page = scene.page(path)
+        page.clock.install()
+        page.reload()
+        page.wait_for_load_state("networkidle")
+        line.stall()
+        page.clock.fast_forward(45_000)
+        page.wait_for_selector("#lost:visible")
+        line.mend()
+        page.wait_for_selector("#lost", state="hidden")
+        page.context.close()
+
+
 @pytest.mark.parametrize(
     ("path", "told"), [("incidents/inc", "#failed:visible"), ("review", "#last:has-text('没有保存成功')")]
 )

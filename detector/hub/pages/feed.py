@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from detector.hub.desk.charts import hour_bars
 from detector.hub.edges.cameras import CameraState, by_name, by_place, overview
+from detector.hub.events import HERE
 from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View, event_stream
@@ -181,6 +182,7 @@ def events(view: Somebody, after: str = "") -> Response:
         _number(last_seen, LATEST_CHANGE),
         lambda: parts.gate.is_open(view.session, parts.clock.now()),
         view.scope,
+        heartbeat=HERE,
     )
     return event_stream(view, stream)
 

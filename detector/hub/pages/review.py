@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from detector.hub.desk.reviews import left
 from detector.hub.edges.cameras import by_name, by_place
+from detector.hub.events import HERE
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, event_stream, needs
 from detector.hub.storage.budget import LANES
@@ -113,6 +114,7 @@ def review_events(view: Judge, desk: str = "", after: Annotated[int, Query(ge=0,
         lambda: parts.gate.is_open(view.session, parts.clock.now()),
         view.scope,
         watching,
+        HERE,
     )
 
     async def until_closed() -> Any:

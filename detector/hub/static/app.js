@@ -14,6 +14,15 @@
   });
   document.addEventListener("htmx:sseError", () => { complaint ||= setTimeout(() => { lost.hidden = false; }, 4000); });
 
+  // On a line that died without a word the stream says nothing at all: then what the page asks for by itself doesn't come.
+  const isDeed = (event) => event.detail.requestConfig.verb !== "get";
+  for (const failure of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(failure, (event) => { if (!isDeed(event)) lost.hidden = false; });
+  }
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!isDeed(event) && event.detail.successful) lost.hidden = true;
+  });
+
   // A phone that slept may have missed anything.
   document.addEventListener("visibilitychange", () => { if (!document.hidden) htmx.trigger(document.body, "wake"); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -60,7 +69,6 @@
 
   // What somebody did and the server didn't take must not look done. That is told until something is taken: what a page
   // asks for by itself says nothing of it.
-  const isDeed = (event) => event.detail.requestConfig.verb !== "get";
   for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
     document.addEventListener(failure, (event) => { if (isDeed(event)) failed.hidden = false; });
   }

@@ -852,11 +852,26 @@ function askAnew() {
   if (isDesk) refreshQueueSoon();
 }
 
+const SILENCE_MS = 40000; // the hub says every 15 s that it is here
+
 function listen(after) {
   const lost = document.getElementById("lost");
   const source = new EventSource(`${page.events}?after=${after}&desk=${desk}`);
   let known = after;
   let complaint = 0;
+  let silence = 0;
+  // A line that died without a word, as under a phone that slept, or a proxy that holds everything back.
+  const wait = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      lost.hidden = false;
+      source.close();
+      askAnew();
+      listen(known);
+    }, SILENCE_MS);
+  };
+  wait();
+  for (const heard of ["open", "incident", "watching", "reload", "here"]) source.addEventListener(heard, wait);
   source.addEventListener("open", () => {
     clearTimeout(complaint);
     complaint = 0;
@@ -887,12 +902,16 @@ function listen(after) {
   source.addEventListener("error", () => {
     complaint ||= setTimeout(() => { lost.hidden = false; }, 4000); // from the first of many tries
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    clearTimeout(silence);
     setTimeout(async () => {
       await ask(isDesk ? page.queue : location.href).catch(() => {}); // leads to the login when that is why
       listen(known);
     }, 5000);
   });
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", () => {
+    clearTimeout(silence);
+    source.close();
+  });
 }
 
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
