@@ -388,6 +388,21 @@ def test_reasons_and_notes_are_shown_on_the_incidents_page(site: Any, envelope: 
     assert actions == ["note", "reason", "verdict"]
 
 
+def test_what_is_sent_once_more_since_its_answer_was_lost_is_kept_once(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    sent = [("verdict", {"verdict": "true"}), ("notes", {"text": "two men"})]
+    kept = []
+    for wait_s in (0.0, 30.0, 600.0):  # the last one means it
+        site.clock.sleep(wait_s)
+        for what, fields in sent:
+            assert site.client.post(f"/incidents/inc-1/{what}", data=fields, headers=SCRIPT).status_code == 200
+        kept.append((len(site.store.verdicts("inc-1")), len(site.parts.reviews.notes("inc-1"))))
+    assert kept == [(1, 1), (1, 1), (2, 2)]
+    site.client.post("/incidents/inc-1/verdict", data={"verdict": "false"}, headers=SCRIPT)
+    site.client.post("/incidents/inc-1/verdict", data={"verdict": "true"}, headers=SCRIPT)
+    assert [one.verdict for one in site.store.verdicts("inc-1")] == ["true", "false", "true", "true"]
+
+
 def test_full_pixels_need_the_right_and_leave_a_line_that_some_may_read(site: Any, envelope: Any, mp4: bytes) -> None:
     site.store.add_alerts([envelope(1)], NOON)
     site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4))

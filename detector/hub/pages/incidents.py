@@ -33,6 +33,7 @@ router = APIRouter()
 LONGEST_VERDICT_NOTE = 500
 UNDO = "undo"
 BEFORE_S, AFTER_S = 3600.0, 600.0  # what is shown of how the parcels of a pattern came to lie so
+AGAIN_S = 120.0  # sent once more, since a phone's network lost the answer
 # What the tables of verdicts and notes tell better than the audit log.
 TOLD_ELSEWHERE = {"verdict", "undo", "reason", "note"}
 
@@ -123,8 +124,11 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
     incident = known(view, incident_id)
     try:
         with view.store.database.writing():
-            view.store.add_verdict(incident.id, view.user, verdict, note, view.now, reason, over=_number(fields))
-            view.did("verdict", incident.id, verdict=verdict, reason=reason)
+            standing = _standing(view.store.verdicts(incident.id))
+            told = standing and (standing.user, standing.verdict, standing.reason, standing.note)
+            if not standing or told != (view.user, verdict, reason, note) or view.now - standing.at > AGAIN_S:
+                view.store.add_verdict(incident.id, view.user, verdict, note, view.now, reason, over=_number(fields))
+                view.did("verdict", incident.id, verdict=verdict, reason=reason)
     except Contested as contested:
         return _ask(view, incident, contested.standing, verdict)
     return _judged(view, incident_id, fields)
@@ -165,8 +169,10 @@ def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
     if not text:
         raise HTTPException(400)
     with view.store.database.writing():
-        view.parts.reviews.add_note(incident.id, view.user, text, view.now)
-        view.did("note", incident.id)
+        latest = next(iter(view.parts.reviews.notes(incident.id)), None)
+        if not latest or (latest.user, latest.text) != (view.user, text) or view.now - latest.at > AGAIN_S:
+            view.parts.reviews.add_note(incident.id, view.user, text, view.now)
+            view.did("note", incident.id)
     view.parts.live.poke()
     if view.wants_fragment:
         return view.page("notes.html", incident=incident, notes=view.parts.reviews.notes(incident.id))
