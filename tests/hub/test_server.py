@@ -22,7 +22,7 @@ from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig, load_hub
 from detector.errors import LabelwatchError, StoreError
-from detector.hub.server import Hub, _greeting
+from detector.hub.server import Hub, _greeting, _listening
 from tests.builders import SteppedClock
 from tests.hub.conftest import NOON
 
@@ -107,7 +107,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from detector.config import HubConfig, Broker
-from detector.hub.server import Hub, _greeting
+from detector.hub.server import Hub, _greeting, _listening
 from tests.builders import SteppedClock
 from tests.hub.conftest import NOON
 hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(port={free_port()})), port=0)
@@ -135,6 +135,13 @@ def test_a_port_that_is_taken_is_an_error_with_words(tmp_path: Path) -> None:
 def test_an_address_of_another_machine_is_an_error_with_words(tmp_path: Path) -> None:
     with pytest.raises(LabelwatchError, match=r"can't listen on 192\.0\.2\.1:0: this machine has no such address"):
         Hub(HubConfig(data_dir=tmp_path / "data", host="192.0.2.1"), port=0)
+
+
+def test_no_piece_of_an_answer_waits_until_the_one_before_is_acknowledged() -> None:
+    with _listening("127.0.0.1", 0) as server, socket.create_connection(server.getsockname()):
+        connection, _ = server.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error_with_words(tmp_path: Path) -> None:
