@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -395,3 +396,22 @@ def test_a_server_of_a_run_that_was_killed_is_cleared_away_and_that_of_one_which
         hold_folder(folders[0]).close()  # as the system does it
         sweep_postgres(tmp_path, Path("/bin/true"))
         assert [folder.exists() for folder in folders] == [False, True, True]
+
+
+def test_who_waits_for_a_turn_to_write_a_file_asks_for_no_connection_meanwhile(sqlite_store: Store) -> None:
+    database, written = sqlite_store.database, threading.Barrier(6)
+
+    def write() -> None:
+        with database.writing() as connection:
+            connection.exec_driver_sql("INSERT INTO doomed VALUES (lower(hex(randomblob(8))))")
+        written.wait(20)
+
+    with database.writing():
+        threads = [threading.Thread(target=write, daemon=True) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        assert database.engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+    written.wait(20)
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM doomed").scalar_one() == 5

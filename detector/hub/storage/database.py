@@ -45,6 +45,7 @@ LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 # keeps a megabyte of pages and prepared statements, which five in turn took hours to fill, and opening one takes 0.8
 # milliseconds.
 KEPT, MOST = 2, 15
+BUSY_S = 10.0  # so long who wants to write waits for others
 
 # SQLITE_CORRUPT and SQLITE_NOTADB; PostgreSQL's data_corrupted and index_corrupted.
 CORRUPT = frozenset({11, 26, "XX001", "XX002"})
@@ -72,6 +73,7 @@ class Database:
         try:
             self.damage = ""
             self._of_thread = threading.local()
+            self._turn = threading.Lock()
             self.engine = _engine(url)
             event.listen(self.engine, "handle_error", self._note_damage)
             self._writer = self.engine.execution_options(writes=True)
@@ -114,7 +116,7 @@ class Database:
         if outer is not None:
             yield outer
             return
-        with self._writer.begin() as connection:
+        with self._in_turn(), self._writer.begin() as connection:
             self._of_thread.writing = connection
             try:
                 yield connection
@@ -141,6 +143,20 @@ class Database:
         insert = self.insert(table)
         new = {name: insert.excluded[name] for name in taken} | dict(become)
         return insert.on_conflict_do_update(index_elements=[*key], set_=new, where=where)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let the threads of this process write to a SQLite file one after the other.
+
+        SQLite would, too, but each that waits looks for itself, ever more seldom, whether the file is free: among many
+        that write, alerts found it taken again and again.
+        """
+        is_ours = self.engine.dialect.name == "sqlite" and self._turn.acquire(timeout=BUSY_S)
+        try:
+            yield
+        finally:
+            if is_ours:
+                self._turn.release()
 
     def close(self) -> None:
         """Release connections."""
@@ -223,8 +239,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # Each connection of the pool has a cache of its own, and the system's holds the same pages once more: 512 KB each.
     # What is deleted is overwritten, as Debian's SQLite does unasked: a picture that went lies in no free page.
     pragmas = (
-        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-512",
-        "secure_delete=ON",
+        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_S * 1000:.0f}",
+        "cache_size=-512", "secure_delete=ON",
     )  # fmt: skip
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
