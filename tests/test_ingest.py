@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,68 @@ def test_many_share_one_commit(sender: Sender, store: MemoryStore) -> None:
     assert sender.acked == [f"{n}" for n in range(300)]
     assert len(store.batches) < 150
     assert max(store.batches) <= ingest_module.BATCH
+
+
+class Views:
+    """What cameras show, as it is kept; what comes after the first waits for `go_on`."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.commits = 0
+        self.go_on = threading.Event()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        self.commits += 1
+        yield
+
+    def keep(self, _topic: str, payload: bytes, _at: float) -> None:
+        if payload == b"odd":
+            raise RuntimeError
+        self.order.append(payload.decode())
+        assert self.go_on.wait(20)
+
+    def stored(self, ids: list[str]) -> None:
+        self.order += ids
+
+
+@pytest.fixture
+def views() -> Views:
+    return Views()
+
+
+@pytest.fixture
+def watched(broker: Mosquitto, store: MemoryStore, keys: EdgeKeys, views: Views) -> Iterator[Sender]:
+    """With an ingest that has one view in its hands."""
+    more: dict[str, Any] = {"views": {"census": views.keep}, "together": views.together}
+    one = Ingest(store, Broker(port=broker.port), SystemClock(), views.stored, keys=keys, key=HUB, **more)
+    one.start()
+    assert soon(lambda: one.connected)
+    with closing(Sender(broker.port)) as sender:
+        sender.say(ONE.census, b"first")
+        assert soon(lambda: views.order)
+        yield sender
+    assert one.stop(10.0)
+
+
+def test_what_cameras_show_waits_for_the_alerts_that_came_with_it_and_shares_commits(
+    watched: Sender, views: Views
+) -> None:
+    for n in range(10):
+        watched.say(ONE.alerts, alert(f"{n}"))
+        watched.say(ONE.census, b"view")
+    views.go_on.set()
+    assert soon(lambda: len(views.order) == 21)
+    assert views.order[1].isdigit() and views.order[-1] == "view"
+    assert views.commits < 11
+
+
+def test_a_view_that_cannot_be_dealt_with_costs_no_other(watched: Sender, store: MemoryStore, views: Views) -> None:
+    for payload in (b"one", b"odd", b"two"):
+        watched.say(ONE.census, payload)
+    views.go_on.set()
+    assert soon(lambda: {"one", "two"} <= set(views.order))
+    assert soon(lambda: [reason for _, reason in store.refusals] == ["can't be dealt with: RuntimeError"])
 
 
 def nested(depth: int) -> bytes:

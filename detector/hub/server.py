@@ -156,9 +156,9 @@ class Hub:
             commands=lambda: [
                 *self.store.threshold_commands(), *parts.zones.commands(), *parts.rotations.commands(),
             ],
-            others={
-                "picture": views.picture, "layout": views.layout, "census": views.census, "key": self._take_new_key,
-            },
+            others={"key": self._take_new_key},
+            views={"picture": views.picture, "layout": views.layout, "census": views.census},
+            together=self.store.database.writing,
             watch=parts.health, keys=parts.keys, key=parts.key,
             heard=Heard(lambda: [edge.health for edge in self.store.edges() if edge.health]),
         )  # fmt: skip

@@ -1,11 +1,13 @@
 """Messages of all edges come in from the broker, envelopes are stored, and their acknowledgements leave; commands too.
 
-    broker ─ batch ─ check ─ store (commit) ─ acknowledge to the edge ─ acknowledge to the broker
+    broker ─ batch ─ check ─ store (commit) ─ acknowledge to the edge ─ views ─ acknowledge to the broker
 
 In that order: whoever dies between two of these steps, the message comes again, and the store knows it by its id. One
 thread owns the connection; after any failure, the store's included, it begins anew with a fresh client, and the
 session that the broker keeps brings back what was not acknowledged. Commands are told anew in every session: they
 carry a whole state and a version, so that a double does nothing, and a broker that lost them has them again.
+
+What cameras show (views) is much, and none of it an alert: it comes after the alerts of its batch, many to a commit.
 
 A broker that begins anew knows nothing of the hub. What edges sent before the hub was back went nowhere, so they are
 greeted, by an acknowledgement of nothing: they send again at once what waits for one.
@@ -17,7 +19,8 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -42,6 +45,7 @@ logger = logging.getLogger(__name__)
 CLIENT_ID = "labelwatch-hub"  # names the session that the broker keeps
 BATCH = 200
 BATCH_S = 0.005
+VIEWS_AT_ONCE = 20  # by one commit: for so long others wait to write
 POLL_S = 0.05
 KEEPALIVE_S = 30
 SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that is away; the outboxes keep them longer
@@ -81,6 +85,8 @@ class Ingest:
         watch: Is told what edges say of themselves.
         others: What messages of other kinds are given to, with topic and time, by the last part of their topic; raises
             `WireError` where one is not believed.
+        views: Likewise, of those that may wait for alerts.
+        together: A block within which views are kept by one commit, or none of them is.
         keys: Knows the keys of edges.
         key: The hub's: all that it says to edges is signed with it.
         heard: Tells new words of edges from old ones that are said again.
@@ -96,6 +102,8 @@ class Ingest:
         commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         watch: Watch | None = None,
         others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
+        views: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
+        together: Callable[[], AbstractContextManager[object]] = nullcontext,
         *,
         keys: EdgeKeys,
         key: Ed25519PrivateKey,
@@ -110,7 +118,9 @@ class Ingest:
         self._commands = commands
         self._watch = watch
         self._commands_changed = threading.Event()
-        self._others = others
+        self._others = {**others, **views}
+        self._views = views
+        self._together = together
         self._key = key
         self._heard = heard or Heard()
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
@@ -238,8 +248,12 @@ class Ingest:
     def _take_in(self, client: Client) -> None:
         messages, self._inbox = self._inbox, []
         received_at = self._clock.now()
+        views: list[MQTTMessage] = []
+        others: list[MQTTMessage] = []
+        for message in messages:
+            (views if self._is_view(message) else others).append(message)
         with self._keys.together():
-            believed = [alert for message in messages if (alert := self._read(message, received_at)) is not None]
+            believed = [alert for message in others if (alert := self._read(message, received_at)) is not None]
         new, stored = self._keep(believed, received_at)
         ids: dict[tuple[str, str], list[str]] = defaultdict(list)
         for fields in stored:
@@ -249,41 +263,75 @@ class Ingest:
         for (site, edge), early in self._early.items():
             self._say(client, wire.Topics(site, edge).ack, wire.early_payload(early))
         self._early.clear()
-        for message in messages:
-            client.ack(message.mid, message.qos)
         if new:
             self._tell(new)
+        for n in range(0, len(views), VIEWS_AT_ONCE):
+            self._show(views[n : n + VIEWS_AT_ONCE], received_at)
+        for message in messages:
+            client.ack(message.mid, message.qos)
+
+    def _is_view(self, message: MQTTMessage) -> bool:
+        try:
+            return message.topic.rpartition("/")[2] in self._views
+        except UnicodeDecodeError:
+            return False
+
+    def _show(self, views: Sequence[MQTTMessage], at: float) -> None:
+        """Keep views by one commit, since each waits for the disk; where that fails, one by one."""
+        refused: list[tuple[str, str]] = []
+        try:
+            with self._keys.together(), self._together():
+                for view in views:
+                    try:
+                        self._deal(view, at)
+                    except WireError as error:
+                        refused.append((view.topic, str(error)))
+        except Exception:
+            logger.debug("what cameras show could not be kept together; trying one by one", exc_info=True)
+            for view in views:
+                self._read(view, at)
+        else:
+            for topic, reason in refused:
+                self._refuse(topic, reason, at)
 
     def _read(self, message: MQTTMessage, at: float) -> Mapping[str, Any] | None:
         """Deal with a message; an alert that may be believed is returned, for they are stored together."""
         topic = "(not UTF-8)"
         try:
             topic = message.topic
-            site, edge = wire.topic_owner(topic)
-            if not (is_name(site) and is_name(edge)):
-                raise WireError("site or edge is no name that a configuration may give")
-            if topic.endswith("/alerts"):
-                return self._believed(topic, bytes(message.payload), at)
-            if (other := self._others.get(topic.rpartition("/")[2])) is not None:
-                other(topic, bytes(message.payload), at)
-                return None
-            fields = wire.decode_word(topic, bytes(message.payload))
-            self._keys.believe(fields, signed_at=fields["at_unix"], at=at)
-            self._heard.check(fields)
-            if topic.endswith("/status"):
-                self._note_status(site, edge, fields, at, retained=message.retain)
-            else:
-                if self._watch:
-                    self._watch.report(site, edge, fields, at)
-                self._store.set_health(site, edge, fields, at)
-            self._heard.note(fields)
+            return self._deal(message, at)
         except WireError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001  (one odd message must not come again for ever and hold up the rest)
             reason = f"can't be dealt with: {type(error).__name__}"
-        else:
-            return None
         self._refuse(topic, reason, at)  # where the store was at fault, this fails too and ends the session
+        return None
+
+    def _deal(self, message: MQTTMessage, at: float) -> Mapping[str, Any] | None:
+        """Likewise.
+
+        Raises:
+            WireError: It is not believed.
+        """
+        topic = message.topic
+        site, edge = wire.topic_owner(topic)
+        if not (is_name(site) and is_name(edge)):
+            raise WireError("site or edge is no name that a configuration may give")
+        if topic.endswith("/alerts"):
+            return self._believed(topic, bytes(message.payload), at)
+        if (other := self._others.get(topic.rpartition("/")[2])) is not None:
+            other(topic, bytes(message.payload), at)
+            return None
+        fields = wire.decode_word(topic, bytes(message.payload))
+        self._keys.believe(fields, signed_at=fields["at_unix"], at=at)
+        self._heard.check(fields)
+        if topic.endswith("/status"):
+            self._note_status(site, edge, fields, at, retained=message.retain)
+        else:
+            if self._watch:
+                self._watch.report(site, edge, fields, at)
+            self._store.set_health(site, edge, fields, at)
+        self._heard.note(fields)
         return None
 
     def _believed(self, topic: str, payload: bytes, at: float) -> Mapping[str, Any]:
