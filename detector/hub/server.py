@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import logging
@@ -14,6 +15,7 @@ from typing import Any
 
 import segno
 import uvicorn
+from anyio.to_thread import current_default_thread_limiter
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -50,6 +52,9 @@ logger = logging.getLogger(__name__)
 
 GRACE_S = 3
 START_S = 30.0
+# So many pages are in the making at once; more would make none of them sooner, but each would have its turn with the
+# interpreter and with the database before the thread that takes in alerts.
+PAGES_AT_ONCE = 8
 MIB = 2**20
 # What the system says of a port that can't be had tells nobody what to do.
 WHY_NO_PORT = {
@@ -237,7 +242,11 @@ class Hub:
         self._notifier.alive()
 
     def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
+        asyncio.run(self._answer())
+
+    async def _answer(self) -> None:
+        current_default_thread_limiter().total_tokens = PAGES_AT_ONCE
+        await self._server.serve(sockets=[self._socket])
 
 
 def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> int:

@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,9 +24,10 @@ from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig, load_hub
 from detector.errors import LabelwatchError, StoreError
-from detector.hub.server import Hub, _greeting, _listening
+from detector.hub.server import PAGES_AT_ONCE, Hub, _greeting, _listening
 from tests.builders import SteppedClock
-from tests.hub.conftest import NOON
+from tests.hub.conftest import NOON, make_hub
+from tests.parts_mosquitto import soon
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = """
@@ -107,9 +110,10 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from detector.config import HubConfig, Broker
-from detector.hub.server import Hub, _greeting, _listening
+from detector.hub.server import PAGES_AT_ONCE, Hub, _greeting, _listening
 from tests.builders import SteppedClock
-from tests.hub.conftest import NOON
+from tests.hub.conftest import NOON, make_hub
+from tests.parts_mosquitto import soon
 hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(port={free_port()})), port=0)
 hub.start()
 hub.stop()
@@ -142,6 +146,24 @@ def test_no_piece_of_an_answer_waits_until_the_one_before_is_acknowledged() -> N
         connection, _ = server.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_however_many_ask_for_pages_so_many_and_no_more_are_in_the_making(tmp_path: Path) -> None:
+    hub = make_hub(HubConfig(data_dir=tmp_path, broker=Broker(port=free_port())))
+    hub.start()
+    before = set(threading.enumerate())
+
+    def at_work() -> int:
+        return sum("AnyIO" in thread.name for thread in set(threading.enumerate()) - before)
+
+    with ThreadPoolExecutor(2 * PAGES_AT_ONCE) as people:
+        with hub.store.database.writing():  # whoever asks whether it can be written has to wait
+            answers = [people.submit(httpx.get, f"{hub.url}readyz", timeout=60) for _ in range(2 * PAGES_AT_ONCE)]
+            assert soon(lambda: at_work() >= PAGES_AT_ONCE)
+            time.sleep(0.3)
+            assert at_work() == PAGES_AT_ONCE
+        assert {answer.result().status_code for answer in answers} <= {200, 503}
+    hub.stop()
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error_with_words(tmp_path: Path) -> None:
