@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from detector.hub.events import Live
 from detector.hub.storage.store import Store
@@ -80,6 +81,27 @@ def test_a_page_that_was_away_too_long_is_told_to_reload(sqlite_store: Store, en
         assert ids(seen) == ["201"]
 
     asyncio.run(scene())
+
+
+def test_while_much_happens_open_pages_gather_what_they_ask_for_and_miss_nothing(
+    sqlite_store: Store, envelope: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.events.ASKED_PER_S", 4)
+    asked: list[str] = []
+    event.listen(sqlite_store.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+
+    async def scene() -> None:
+        live = Live(sqlite_store)
+        pages = [asyncio.create_task(until(live.stream(0, lambda: True), "inc-6")) for _ in range(2)]
+        for n in range(1, 7):
+            await asyncio.to_thread(sqlite_store.add_alerts, [envelope(n, incident=f"inc-{n}")], NOON)
+            live.poke()
+            await asyncio.sleep(0.02)
+        for page in pages:
+            assert ids(await page) == ["1", "2", "3", "4", "5", "6"]
+
+    asyncio.run(scene())
+    assert sum("changes.number >" in statement for statement in asked) <= 2 * 4
 
 
 def test_heartbeats_come_until_the_session_ends(sqlite_store: Store) -> None:
