@@ -1062,6 +1062,21 @@ def test_a_desk_that_is_quicker_than_its_network_is_never_told_that_all_is_judge
     assert waiting_at(page) == [f"i{n}" for n in range(listed, 35)]
 
 
+def test_a_desk_asks_a_hub_that_is_slow_for_its_queue_once_however_much_happens_meanwhile(scene: Scene) -> None:
+    scene.alert("one")
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    held: list[Any] = []
+    page.route("**/review/queue", lambda route: held.append(route))
+    for incident in ("two", "three", "four"):
+        scene.alert(incident)
+        page.wait_for_timeout(400)
+    (slow,) = held
+    slow.continue_()
+    page.unroute("**/review/queue")
+    until(page, "document.querySelectorAll('#queue li').length === 4")
+
+
 def test_who_leaves_the_desk_is_asked_while_verdicts_are_still_on_their_way(scene: Scene) -> None:
     for n in range(3):
         scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)

@@ -805,43 +805,61 @@ function setNext(next) {
   link.hidden = !next;
 }
 
-let refreshing = 0;
+let isStale = false;
+let refreshing = false;
 
 function refreshQueueSoon() {
-  refreshing ||= setTimeout(async () => {
-    refreshing = 0;
-    await sending; // what is on its way would come back into the list
-    const before = new Map(judged);
-    const pages = Math.ceil(entries().length / 30) || 1;
-    const list = document.querySelector("#queue ol");
-    let next = page.queue;
-    const lines = [];
-    let left = "";
-    for (let n = 0; n < pages && next; n += 1) {
-      const answer = await ask(next, null, "queue").catch(() => null);
-      if (!answer?.ok) return;
-      const found = elements(await answer.text()).querySelector("ol");
-      left ||= found.dataset.left;
-      next = found.dataset.next;
-      lines.push(...found.children);
-    }
-    reopen(lines, before);
-    const id = shown()?.dataset.incident;
-    // The one that is being looked at stays in its place, whoever judges it.
-    if (id && entry(id) && !lines.some((line) => line.firstElementChild.dataset.incident === id)) {
-      const place = entries().findIndex((one) => one.dataset.incident === id);
-      lines.splice(place, 0, entry(id).closest("li"));
-    }
-    const held = holds(list) ? document.activeElement.dataset.incident : null;
-    list.replaceChildren(...lines);
-    if (held) lead(entry(held));
-    setNext(next);
-    document.getElementById("left").textContent = left;
-    if (!entry(unopened)) sayUnopened(null);
-    if (id) mark(id);
-    else if (!wanted) showNext();
-    showEyes();
-  }, 150);
+  isStale = true;
+  if (!refreshing) refreshWhileStale();
+}
+
+// One after the other, with pauses as long as the answers took: a hub that has much to do isn't asked all the more.
+async function refreshWhileStale() {
+  refreshing = true;
+  let tookMs = 0;
+  while (isStale) {
+    const restMs = Math.max(150, tookMs);
+    await new Promise((done) => { setTimeout(done, restMs); });
+    isStale = false;
+    const began = performance.now();
+    await refreshQueue().catch(console.error);
+    tookMs = performance.now() - began;
+  }
+  refreshing = false;
+}
+
+async function refreshQueue() {
+  await sending; // what is on its way would come back into the list
+  const before = new Map(judged);
+  const pages = Math.ceil(entries().length / 30) || 1;
+  const list = document.querySelector("#queue ol");
+  let next = page.queue;
+  const lines = [];
+  let left = "";
+  for (let n = 0; n < pages && next; n += 1) {
+    const answer = await ask(next, null, "queue").catch(() => null);
+    if (!answer?.ok) return;
+    const found = elements(await answer.text()).querySelector("ol");
+    left ||= found.dataset.left;
+    next = found.dataset.next;
+    lines.push(...found.children);
+  }
+  reopen(lines, before);
+  const id = shown()?.dataset.incident;
+  // The one that is being looked at stays in its place, whoever judges it.
+  if (id && entry(id) && !lines.some((line) => line.firstElementChild.dataset.incident === id)) {
+    const place = entries().findIndex((one) => one.dataset.incident === id);
+    lines.splice(place, 0, entry(id).closest("li"));
+  }
+  const held = holds(list) ? document.activeElement.dataset.incident : null;
+  list.replaceChildren(...lines);
+  if (held) lead(entry(held));
+  setNext(next);
+  document.getElementById("left").textContent = left;
+  if (!entry(unopened)) sayUnopened(null);
+  if (id) mark(id);
+  else if (!wanted) showNext();
+  showEyes();
 }
 
 // Too much was missed to be told one by one. The page itself stays: somebody may be writing.
