@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -234,11 +235,18 @@ def test_a_line_cut_off_by_a_full_disk_is_told_and_spoils_no_other(sqlite_store:
     assert kept.unreadable == (1,) and kept.heads == (audit.head(),) and checked.flaws == ()
 
 
-def test_a_running_hub_keeps_heads_from_start_to_stop(sqlite_store: Store, tmp_path: Path) -> None:
+def test_a_running_hub_keeps_heads_from_start_to_stop_and_checks_some_time_after_its_start(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
     audit = Audit(sqlite_store.database)
     audit.record(NOON, "owner", "login")
     anchors = Anchors(audit, tmp_path, SteppedClock(NOON))
     anchors.start()
+    while not anchors.read().heads:
+        pass
+    time.sleep(0.2)
+    assert anchors.last is None
+    anchors._background.poke()  # the time has come
     while anchors.last is None:
         pass
     audit.record(NOON, "owner", "logout")
