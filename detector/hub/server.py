@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
-import logging
 import signal
 import socket
 import sys
@@ -48,14 +47,11 @@ from detector.hub.upkeep.salvage import open_store
 from detector.machine.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.machine.notify import Notifier
 
-logger = logging.getLogger(__name__)
-
 GRACE_S = 3
 START_S = 30.0
 # So many pages are in the making at once; more would make none of them sooner, but each would have its turn with the
 # interpreter and with the database before the thread that takes in alerts.
 PAGES_AT_ONCE = 8
-MIB = 2**20
 # What the system says of a port that can't be had tells nobody what to do.
 WHY_NO_PORT = {
     errno.EADDRINUSE: "another program has this port: stop that one, or take another port (`port`, or --port)",

@@ -402,22 +402,22 @@ def test_a_switch_holds_back_notices_but_not_what_is_critical_and_the_state_is_t
     with house.store.database.writing() as connection:
         number = notices.add_target(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
         notices.add_rule(connection, Rule(target=number, user="x", at=NOON))
-    notices.look_through(NOON)
+    notices.raising.look_through(NOON)
     house.listener.say(f"{CAMERA}/notices/set", b"OFF")
     assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("notices") == "OFF")
     assert house.listener.state(f"{CAMERA}/state")["paused_until"] == "2026-11-01T12:00:00.000Z"
     house.alert(1, incident="a", severity="warning")
     house.alert(2, incident="b", severity="critical")
-    while notices.look_through(NOON + 1):
+    while notices.raising.look_through(NOON + 1):
         pass
     log = {one.incident: one for one in notices.log([number])}
     assert (log["a"].state, log["a"].reason, log["a"].due_at) == ("held", "paused", NOON + 8 * 3600)
     assert log["b"].state == "waiting"
-    notices.gather(NOON + 2)
+    notices.raising.gather(NOON + 2)
     assert {one.incident: one.state for one in notices.log([number])}["a"] == "held"
     house.listener.say(f"{CAMERA}/notices/set", b"ON")
     assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("notices") == "ON")
-    notices.gather(house.clock.at)
+    notices.raising.gather(house.clock.at)
     assert {one.incident: one.state for one in notices.log([number])}["a"] == "waiting"
     told = [(one.user, one.action, one.subject) for one in house.parts.audit.entries(None, 9, user=USER)]
     assert told == [(USER, "notices_resumed", "shanghai/cam3"), (USER, "notices_paused", "shanghai/cam3")]
@@ -432,14 +432,14 @@ def test_a_pause_ends_by_itself_and_another_cameras_goes_on(store: Store, tmp_pa
     with store.database.writing() as connection:
         number = notices.add_target(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
         notices.add_rule(connection, Rule(target=number, user="x", at=NOON))
-    notices.look_through(NOON)
+    notices.raising.look_through(NOON)
     assert pauses.begin("shanghai", "cam3", "x", NOON, 3600) and not pauses.begin("shanghai", "cam3", "x", NOON, 9e9)
     store.add_alerts([make_envelope(1, incident="a", severity="warning")], NOON)
-    while notices.look_through(NOON):
+    while notices.raising.look_through(NOON):
         pass
-    notices.gather(NOON + 3599)
+    notices.raising.gather(NOON + 3599)
     assert [one.state for one in notices.log([number])] == ["held"] and len(pauses.all(NOON + 3599)) == 1
-    notices.gather(NOON + 3600)
+    notices.raising.gather(NOON + 3600)
     assert [one.state for one in notices.log([number])] == ["waiting"] and pauses.all(NOON + 3600) == []
     assert not pauses.end("shanghai", "cam3", "x", NOON + 3601)
     assert pauses.begin("shanghai", "cam3", "y", NOON + 3601, 60)

@@ -29,10 +29,11 @@ from sqlalchemy import event
 
 from detector.config import HubConfig
 from detector.hub.notices import services as notice_services
-from detector.hub.notices.queue import Notice, Notices, Target
+from detector.hub.notices.queue import Notice, Notices
 from detector.hub.notices.rules import KINDS, Rule, within
 from detector.hub.notices.sender import NoticeSender
 from detector.hub.notices.services import Answer, Message, NoticeError, address, send, without_secrets
+from detector.hub.notices.targets import Target
 from detector.hub.storage.budget import Budget
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope
 from detector.hub.storage.schema import edges
@@ -553,7 +554,7 @@ class Desk:
         self.sent: list[Message] = []
         self.answers: list[Answer] = []
         self.sender = self.restarted()
-        self.notices.look_through(NOON)
+        self.notices.raising.look_through(NOON)
         self.seq = 0
         self.refused: list[str] = []
         event.listen(store.database.engine, "before_cursor_execute", self.refuse)
@@ -674,7 +675,7 @@ def test_it_is_told_again_only_when_it_grows_more_severe(desk: Desk) -> None:
 def test_what_grew_more_severe_before_it_was_told_is_told_once(desk: Desk) -> None:
     desk.target()
     desk.alert(severity="warning")
-    desk.notices.look_through(NOON)
+    desk.notices.raising.look_through(NOON)
     desk.alert(severity="critical", phase="update")
     assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
     assert desk.states() == [("risen", "risen"), ("sent", "")]
@@ -702,7 +703,7 @@ def test_what_two_cameras_tell_of_one_spot_is_told_once_and_again_where_one_says
 def test_what_waits_to_be_told_gives_way_to_what_another_camera_says_worse(desk: Desk) -> None:
     desk.target()
     desk.alert(severity="warning", spot="cage")
-    desk.notices.look_through(NOON)
+    desk.notices.raising.look_through(NOON)
     across(desk, severity="critical")
     assert desk.step() == ["[Critical] 东区 4 号机 · Labels photographed"]
     assert desk.states() == [("risen", "risen"), ("sent", "")]
@@ -988,7 +989,7 @@ def test_the_past_is_not_told(desk: Desk) -> None:
 def test_judged_before_it_is_told_it_is_not_told(desk: Desk) -> None:
     desk.target()
     desk.alert()
-    desk.notices.look_through(NOON)
+    desk.notices.raising.look_through(NOON)
     desk.store.add_verdict("inc-1", "guard", "authorised", "", NOON)
     assert desk.step() == [] and desk.states() == [("dropped", "cleared")]
 
@@ -1043,7 +1044,7 @@ def test_what_can_not_be_told_for_a_day_is_given_up_in_sight(desk: Desk) -> None
 def test_what_was_being_sent_when_the_hub_died_goes_again_and_says_so(desk: Desk) -> None:
     desk.target()
     desk.alert()
-    desk.notices.look_through(NOON)
+    desk.notices.raising.look_through(NOON)
     assert desk.notices.begin(1, NOON)
     desk.sender = desk.restarted()
     assert desk.notices.take_up() == 1
@@ -1054,7 +1055,7 @@ def test_what_was_being_sent_when_the_hub_died_goes_again_and_says_so(desk: Desk
 def test_a_database_that_fails_before_a_notice_is_sent_delays_that_one_alone(desk: Desk) -> None:
     desk.target()
     desk.alert()
-    desk.notices.look_through(NOON)
+    desk.notices.raising.look_through(NOON)
     desk.refused = ["FROM incidents"]
     assert desk.step() == [] and desk.states() == [("waiting", "")]
     desk.alert("next")
@@ -1085,7 +1086,7 @@ def test_a_database_that_fails_after_a_notice_was_sent_has_it_go_again_and_say_s
 def test_a_notice_that_can_not_be_made_is_tried_ever_more_seldom_and_given_up_after_a_day(desk: Desk) -> None:
     desk.target()
     desk.alert()
-    desk.notices.look_through(NOON)
+    desk.notices.raising.look_through(NOON)
     desk.refused = ["FROM incidents"] * 1000
     for _ in range(26 * 2):
         desk.step(1800)
@@ -1148,7 +1149,7 @@ def test_kill_9_between_sending_and_recording_loses_nothing_and_doubles_only_tha
     desk.target(per_hour=100)
     for n in range(5):
         desk.alert(f"i{n}")
-    desk.notices.look_through(time.time())
+    desk.notices.raising.look_through(time.time())
     url = store.database.engine.url.render_as_string(hide_password=False)
     out = tmp_path / "sent"
     codes = [
@@ -1164,7 +1165,7 @@ def test_kill_9_between_sending_and_recording_loses_nothing_and_doubles_only_tha
 
 def test_however_much_changed_between_two_looks_all_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.target(per_hour=100)
-    monkeypatch.setattr("detector.hub.notices.queue.AT_ONCE", 2)
+    monkeypatch.setattr("detector.hub.notices.raising.AT_ONCE", 2)
     for n in range(6):
         desk.alert(f"i{n}")
     assert len(desk.step()) == 6
@@ -1280,9 +1281,9 @@ def test_the_log_says_when_a_notice_was_tried_last(site: Any, web: Web, after_s:
     add(site, web.url)
     site.client.post("/notices/targets/1/rules", data={"severity": "warning", **{f"day_{n}": "on" for n in range(7)}})
     notices = site.parts.notices
-    notices.look_through(NOON)
+    notices.raising.look_through(NOON)
     site.store.add_alerts([make_envelope(1, started_at_unix=NOON - 45)], NOON)
-    notices.look_through(NOON)
+    notices.raising.look_through(NOON)
     assert told not in site.client.get("/notices").text
     sent = notices.begin(1, NOON + after_s)
     notices.settle(sent, Answer(False, "503"), NOON + after_s)

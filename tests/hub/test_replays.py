@@ -227,7 +227,7 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
         target = notices.add_target(connection, "guard", "json", "zh", address="json://127.0.0.1/x", user="o", at=0.0)
         notices.add_rule(connection, Rule("info", target=target, at=0.0))
     observer = Observer(store, site.parts.health, Pauses(store.database, site.parts.audit), Budget())
-    notices.look_through(NOON)
+    notices.raising.look_through(NOON)
     observer.listen(NOON)
     store.set_edge_status("shanghai", "box1", "online", NOON)
     store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, NOON)
@@ -236,9 +236,9 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
     live_counter = [line for line in counted.splitlines() if line.startswith("labelwatch_incidents_total")]
     found = [replayed(1, edge="box1"), replayed(2, name="old", edge="office", started_at_unix=NOON - 21 * DAY_S)]
     store.add_alerts(found, NOON)
-    while notices.look_through(NOON + 1):
+    while notices.raising.look_through(NOON + 1):
         pass
-    notices.tell_alarms(NOON + 1)
+    notices.raising.tell_alarms(NOON + 1)
     assert notices.log([target]) == []
     after = observer.read(NOON + 1)
     assert after.news == () and (after.alerts, after.labels, after.unjudged) == (before.alerts, 0, before.unjudged)
@@ -252,7 +252,7 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
     assert [alarm.kind for alarm in site.parts.alarms.open() if alarm.edge == "office"] == []
     # That live tells the same late is told as late news are: one alert, in its own right.
     store.add_alerts([make_envelope(9)], clock.at)
-    notices.look_through(clock.at)
+    notices.raising.look_through(clock.at)
     assert [(one.incident, one.state) for one in notices.log([target])] == [(BAR, "held")]
 
 

@@ -1,65 +1,44 @@
-"""Who is told of what: targets, and the queue of notices, which is their log too.
+"""The queue of notices, which is their log too, and the targets that it is for.
 
     change ─ rules ─► waiting ─► sending ─► sent            told at once
                   └─► held ─► (quiet hours or the hour end) ─► one summary, waiting
                                      sending ─► waiting     failed: tried again, ever more seldom, for a day;
                                                             so too where the database failed meanwhile
 
-Everything stands in the database, and how far changes have been looked through stands there in the same transaction. So
-an incident raises one notice for each target and severity, whatever is killed when. Sending is *at least once*: who
-dies between sending and putting on record that it was sent can't know, sends again, and says that it may be a double.
+Everything stands in the database; what comes in, `raising` decides. Sending is *at least once*: who dies between
+sending and putting on record that it was sent can't know, sends again, and says that it may be a double.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from detector.hub.access.seal import Seal, SealBroken
-from detector.hub.notices.pauses import PAUSED
-from detector.hub.notices.pauses import until as paused_until
+from detector.hub.notices.raising import OVER, Raising
 from detector.hub.notices.rules import KINDS, Rule, place_parts
 from detector.hub.notices.services import CAUSES, Answer, NoticeError, check
-from detector.hub.storage.budget import RANKS, rank
+from detector.hub.notices.targets import Target, rules_of, targets_of
+from detector.hub.storage.budget import RANKS
 from detector.hub.storage.database import Database, one_at_a_time
-from detector.hub.storage.replays import is_replay
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import (
-    alerts,
-    changes,
-    edges,
-    incidents,
-    notice_place,
     notice_rules,
     notice_targets,
     notices,
 )
-from detector.hub.storage.stored import CLEARED
-from detector.hub.watch.alarms import Alarm, Alarms, is_seen
 from detector.names import natural
-from detector.values import DAY_S, Severity
+from detector.values import DAY_S
 
-logger = logging.getLogger(__name__)
-
-LATE_S = 1800.0  # who is told of what was over so long ago isn't woken, and hears of it together with the rest
-GATHER_LATE_S = 600.0
-OVER = ":over"
-AT_ONCE = 200
-HOUR_S = 3600.0
 FIRST_REST_S, LONGEST_REST_S = 30.0, 1800.0
 GIVE_UP_S = DAY_S
-BACKLOG = 3  # more than so many notices for a service that was away become one summary
 MOST_TARGETS, MOST_RULES, MOST_PER_HOUR = 50, 20, 1000
 KEPT = 20_000
 KEY_FILE = "notices.key"
@@ -67,25 +46,6 @@ SECRETS = ("secrets", Path("/run/secrets"))  # where a file with an address may 
 ENV = re.compile(r"LABELWATCH_[A-Z0-9_]{1,80}")
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 LONGEST_NAME = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Somebody who is told, by one service. The address itself is had from `Notices.address` alone."""
-
-    number: int
-    name: str
-    service: str
-    language: str
-    sealed: str | None
-    url_env: str | None
-    url_file: str | None
-    picture: bool
-    scope: Scope
-    user: str
-    at: float
-    rests_until: float
-    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +86,9 @@ class Notices:
         data_dir: Holds the key that seals addresses, made when missing, mode 0600.
         zone: In which hours are meant.
 
+    Attributes:
+        raising: What puts notices into it.
+
     Raises:
         OSError: The key can't be read or made.
     """
@@ -133,7 +96,7 @@ class Notices:
     def __init__(self, database: Database, data_dir: Path, zone: str) -> None:
         self._database = database
         self._folder = data_dir
-        self._zone = ZoneInfo(zone)
+        self.raising = Raising(database, zone)
         self._seal = Seal(data_dir / KEY_FILE)
 
     # Targets and rules
@@ -141,7 +104,7 @@ class Notices:
     def targets(self, scope: Scope = EVERYWHERE) -> list[Target]:
         """Those that somebody may know of: made by one who sees no more than they do."""
         with self._database.reading() as connection:
-            found = _targets(connection)
+            found = targets_of(connection)
         return sorted((one for one in found if scope.covers(one.scope)), key=lambda one: natural(one.name))
 
     def target(self, number: int, scope: Scope = EVERYWHERE) -> Target | None:
@@ -241,7 +204,7 @@ class Notices:
     def rules(self) -> list[Rule]:
         """All of them, in the order they were made."""
         with self._database.reading() as connection:
-            return _rules(connection)
+            return rules_of(connection)
 
     def add_rule(self, connection: Connection, rule: Rule) -> int:
         """Add a rule; its number. It holds for what comes from now on.
@@ -276,163 +239,6 @@ class Notices:
     def remove_rule(self, connection: Connection, number: int) -> None:
         """Take a rule away; what it has raised stays."""
         connection.execute(delete(notice_rules).where(notice_rules.c.number == number))
-
-    # From changes to notices
-
-    def look_through(self, now: float) -> int:
-        """Raise the notices that changes since the last time ask for; how many. Call it until it finds none."""
-        with self._database.writing() as connection:
-            one_at_a_time(connection)
-            ids, place = _changed(connection)
-            if place is None:
-                return 0
-            upsert = self._database.upsert(notice_place, ["name"], ["change"])
-            connection.execute(upsert, {"name": "changes", "change": place})
-            rows = connection.execute(_facts_of(ids)).all() if ids else []
-            listening = _listening(connection) if rows else []
-            return sum(self._decide(connection, incident, *each, now) for incident in rows for each in listening)
-
-    def _decide(self, connection: Connection, incident: Any, target: Target, rules: list[Rule], now: float) -> bool:
-        """Raise a notice of one incident for one target, where a rule of it asks for that."""
-        local = self._local(now)
-        is_old = incident.verdict in CLEARED or is_replay(incident.record)
-        wanted = (rule for rule in rules if incident.received_at >= rule.at and rule.wants(incident, local))
-        rule = None if is_old or not target.scope.sees(incident.site, incident.camera) else next(wanted, None)
-        if rule is None:
-            return False
-        severity = incident.severity if incident.severity in RANKS else Severity.WARNING.value
-        told = (notices.c.target == target.number, notices.c.incident.in_(_event_of(incident)))
-        before = connection.execute(select(notices.c.severity).where(*told)).scalars().all()
-        if any(rank(one) >= rank(severity) for one in before):
-            return False
-        # What was raised before it grew so severe, and is still to be told, is told by this one.
-        pending = update(notices).where(*told, notices.c.state.in_(("waiting", "held")))
-        connection.execute(pending.values(state="risen", reason="risen"))
-        when = self._when(connection, incident, rule, severity, now)
-        return self._raise(connection, target, "incident", incident.id, severity, now, when)
-
-    def _raise(
-        self, connection: Connection, target: Target, what: str, about: str, severity: str, now: float,
-        when: Mapping[str, Any],
-    ) -> bool:  # fmt: skip
-        """Put a notice into the queue; whether it wasn't there already."""
-        row = {
-            "target": target.number, "target_name": target.name, "what": what, "incident": about,
-            "severity": severity, "created_at": now, **when,
-        }  # fmt: skip
-        insert = self._database.insert(notices).on_conflict_do_nothing()
-        return connection.execute(insert.returning(notices.c.number), row).first() is not None
-
-    def _when(self, connection: Connection, incident: Any, rule: Rule, severity: str, now: float) -> dict[str, Any]:
-        """Whether a notice goes at once, or is held and until when."""
-        is_critical = severity == Severity.CRITICAL
-        if is_late(incident, now):
-            # In some minutes, when more of them are there, and not in quiet hours.
-            due_at = now + GATHER_LATE_S
-            return {"state": "held", "reason": "late", "due_at": rule.quiet_until(self._local(due_at)) or due_at}
-        until = None if is_critical else paused_until(connection, incident.site, incident.camera, now)
-        if until is not None:
-            return {"state": "held", "reason": PAUSED, "due_at": until}
-        if (until := rule.quiet_until(self._local(now), severity)) is not None:
-            return {"state": "held", "reason": "quiet", "due_at": until}
-        # Critical ones have as many again, so that a flood of others can't keep one back.
-        class_of = notices.c.severity == Severity.CRITICAL if is_critical else notices.c.severity != Severity.CRITICAL
-        c = notices.c
-        lately = select(c.created_at).where(
-            c.target == rule.target, c.what == "incident", class_of, c.reason.in_(("", "again")),
-            c.created_at > now - HOUR_S,
-        )  # fmt: skip
-        lately = lately.order_by(c.created_at.desc()).limit(rule.per_hour)
-        found = connection.execute(lately).scalars().all()
-        if len(found) >= rule.per_hour:
-            return {"state": "held", "reason": "limit", "due_at": found[-1] + HOUR_S}
-        return {"state": "waiting", "reason": "", "due_at": now}
-
-    def _local(self, at: float) -> datetime:
-        return datetime.fromtimestamp(at, self._zone)
-
-    # From alarms to notices
-
-    def tell_alarms(self, now: float) -> int:
-        """Raise the notices that alarms about the system itself ask for; how many."""
-        kept = Alarms(self._database)
-        found = [*kept.open(), *kept.ended(self._told_without_end())]
-        if not found:
-            return 0
-        with self._database.writing() as connection:
-            one_at_a_time(connection)
-            listening = _listening(connection)
-            return sum(self._tell_alarm(connection, alarm, *each, now) for alarm in found for each in listening)
-
-    def _told_without_end(self) -> list[int]:
-        """Alarms that somebody heard the beginning of, and not the end."""
-        end, c = notices.alias(), notices.c
-        ended = select(end.c.number).where(end.c.target == c.target, end.c.incident == c.incident + OVER).exists()
-        query = select(c.incident).where(c.what == "alarm", c.state == "sent", ~c.incident.endswith(OVER), ~ended)
-        return [alarm_number(name) for name in self._database.read(query.distinct()).scalars()]
-
-    def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Target, rules: list[Rule], now: float) -> bool:
-        local = self._local(now)
-        wanted = (rule for rule in rules if alarm.raised_at >= rule.at and rule.wants_alarm(alarm, local))
-        rule = next(wanted, None) if is_seen(alarm, target.scope) else None
-        if rule is None:
-            return False
-        name = f"alarm:{alarm.number}"
-        own = (notices.c.target == target.number, notices.c.incident.in_((name, name + OVER)))
-        query = select(notices.c.incident, notices.c.state).where(*own)
-        told = {row.incident: row.state for row in connection.execute(query)}
-        # The end is told to who heard of the beginning. What came and went between two looks is not told at all.
-        is_news = not told if alarm.is_open else told.get(name) == "sent"
-        if not is_news:
-            return False
-        when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
-        if (until := rule.quiet_until(local, alarm.severity)) is not None:
-            when = {"state": "held", "reason": "quiet", "due_at": until}
-        about = name if alarm.is_open else name + OVER
-        return self._raise(connection, target, "alarm", about, alarm.severity, now, when)
-
-    def gather(self, now: float) -> None:
-        """Put into one summary what was held and is due now, and what has piled up for a service that was away."""
-        with self._database.writing() as connection:
-            one_at_a_time(connection)
-            c = notices.c
-            due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
-            for target, reason in connection.execute(due).all():
-                # Of cameras that are paused, each for a time of its own, some may have to wait longer.
-                also = (c.due_at <= now,) if reason in (PAUSED, "late") else ()
-                self._sum_up(connection, target, (c.state == "held", c.reason == reason, *also), reason, now)
-            piled = (
-                select(c.target)
-                .join(notice_targets, notice_targets.c.number == c.target)
-                .where(c.state == "waiting", c.what == "incident", notice_targets.c.failures > 0)
-                .where(notice_targets.c.rests_until <= now)
-                .group_by(c.target)
-                .having(func.count() > BACKLOG)
-            )
-            for target in connection.execute(piled).scalars().all():
-                self._sum_up(connection, target, (c.state == "waiting", c.what == "incident"), "away", now)
-
-    def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
-        # An alarm is told by itself: there are few of them, and what to do stands in each.
-        alone = update(notices).where(notices.c.target == target, notices.c.what == "alarm", *which)
-        connection.execute(alone.values(state="waiting", due_at=now))
-        found = connection.execute(select(notices).where(notices.c.target == target, *which)).all()
-        if not found:
-            return
-        if len(found) == 1 and found[0].what == "incident":  # one alone is told as it is
-            connection.execute(
-                update(notices).where(notices.c.number == found[0].number).values(state="waiting", due_at=now)
-            )
-            return
-        worst = max((row.severity for row in found), key=rank)
-        row = {
-            "target": target, "target_name": found[0].target_name, "what": "summary", "reason": reason,
-            "incident": f"summary:{uuid.uuid4().hex}", "severity": worst, "state": "waiting",
-            "created_at": now, "due_at": now,
-        }  # fmt: skip
-        number = connection.execute(notices.insert().returning(notices.c.number), row).scalar_one()
-        numbers = [row.number for row in found]
-        connection.execute(update(notices).where(notices.c.number.in_(numbers)).values(state="summed", summary=number))
 
     # The queue
 
@@ -572,78 +378,6 @@ class Notices:
             connection.execute(delete(notices).where(notices.c.number <= newest - KEPT, done))
 
 
-def alarm_number(name: str) -> int:
-    """The number of the alarm that a notice of this name is about."""
-    return int(name.removeprefix("alarm:").removesuffix(OVER))
-
-
-def is_late(incident: Any, now: float) -> bool:
-    """Whether what an incident tells was over long before it was heard of, by the hub's clock."""
-    return bool(now - (incident.ended_at - (incident.clock_offset_s or 0.0)) > LATE_S)
-
-
 def _rest_s(failures: int) -> float:
     """How long to wait after so many failures."""
     return min(FIRST_REST_S * 2.0 ** min(failures - 1, 10), LONGEST_REST_S)
-
-
-def _targets(connection: Connection) -> list[Target]:
-    rows = connection.execute(select(notice_targets))
-    return [Target(**{**row._mapping, "scope": Scope.of(row.scope)}) for row in rows]
-
-
-def _listening(connection: Connection) -> list[tuple[Target, list[Rule]]]:
-    """Every target with its rules."""
-    rules = _rules(connection)
-    return [(target, [rule for rule in rules if rule.target == target.number]) for target in _targets(connection)]
-
-
-def _rules(connection: Connection) -> list[Rule]:
-    found = []
-    for row in connection.execute(select(notice_rules).order_by(notice_rules.c.number)):
-        lists = {
-            name: tuple(getattr(row, name)) if getattr(row, name) else None for name in ("kinds", "places", "days")
-        }
-        found.append(Rule(**{**row._mapping, **lists}))
-    return found
-
-
-def _changed(connection: Connection) -> tuple[list[str], int | None]:
-    """Incidents that changed since the last look, at most so many, and how far this look reaches; `None` is no news."""
-    place = connection.execute(
-        select(notice_place.c.change).where(notice_place.c.name == "changes")
-    ).scalar_one_or_none()
-    newest = connection.execute(select(func.coalesce(func.max(changes.c.number), 0))).scalar_one()
-    if place is None or place > newest:  # a new hub, or a database from a backup: the past is not told
-        return [], int(newest)
-    if place == newest:
-        return [], None
-    since = select(changes).where(changes.c.number > place).order_by(changes.c.number).limit(AT_ONCE)
-    rows = connection.execute(since).all()
-    return [row.incident for row in rows], int(rows[-1].number)
-
-
-def _event_of(incident: Any) -> Any:
-    """Ids of all incidents that are the same event: who was told of one is not told of the others."""
-    shown = incident.same_as or incident.id
-    return select(incidents.c.id).where((incidents.c.id == shown) | (incidents.c.same_as == shown))
-
-
-def _facts_of(ids: list[str]) -> Any:
-    """What rules ask of incidents, and when their newest envelopes came.
-
-    Lane and verdict of a double are those of what is shown in its stead: a rule may ask for its camera alone.
-    """
-    names = ("id", "site", "camera", "zone", "kind", "severity", "record", "ended_at", "same_as")
-    received = select(func.max(alerts.c.received_at)).where(alerts.c.incident == incidents.c.id).scalar_subquery()
-    shown = incidents.alias()
-    of_event = [
-        case((incidents.c.same_as.is_(None), incidents.c[name]), else_=shown.c[name]).label(name)
-        for name in ("told", "verdict")
-    ]
-    columns = [*(incidents.c[name] for name in names), *of_event]
-    query = select(*columns, func.coalesce(received, 0.0).label("received_at"), edges.c.clock_offset_s)
-    query = query.outerjoin(shown, shown.c.id == incidents.c.same_as)
-    query = query.outerjoin(edges, (edges.c.site == incidents.c.site) & (edges.c.edge == incidents.c.edge))
-    first = incidents.c.same_as.is_not(None)  # of an event, what is shown is told rather than its double
-    return query.where(incidents.c.id.in_(ids)).order_by(first, incidents.c.started_at)

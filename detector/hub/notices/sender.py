@@ -18,8 +18,10 @@ from detector.config import HubConfig
 from detector.hub.background import Background, attempt
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.recurrence import DAYS
-from detector.hub.notices.queue import Notice, Notices, Target, alarm_number
+from detector.hub.notices.queue import Notice, Notices
+from detector.hub.notices.raising import alarm_number
 from detector.hub.notices.services import Answer, Message, NoticeError, send
+from detector.hub.notices.targets import Target
 from detector.hub.notices.words import Words, alarm_fields, fields_of, is_end
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import CLEARED
@@ -65,7 +67,7 @@ class NoticeSender:
         """Take up what an earlier run left, then send what comes."""
         if left := self.notices.take_up():
             logger.warning("%d notices were being sent when the hub ended; they may come twice", left)
-        self.notices.look_through(self._clock.now())
+        self.notices.raising.look_through(self._clock.now())
         self._background.start()
 
     def poke(self) -> None:
@@ -88,10 +90,10 @@ class NoticeSender:
 
     def _look_through(self) -> None:
         now = self._clock.now()
-        while self.notices.look_through(now):
+        while self.notices.raising.look_through(now):
             pass
-        self.notices.tell_alarms(now)
-        self.notices.gather(now)
+        self.notices.raising.tell_alarms(now)
+        self.notices.raising.gather(now)
         with self._lock:
             self._busy = {target: thread for target, thread in self._busy.items() if thread.is_alive()}
             if left := self.notices.put_back_left(now, list(self._busy)):

@@ -16,9 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.edges.known import Known
-from detector.hub.notices.queue import MOST_PER_HOUR, Notice, Target, alarm_number
+from detector.hub.notices.queue import MOST_PER_HOUR, Notice
+from detector.hub.notices.raising import alarm_number
 from detector.hub.notices.rules import KINDS, Rule
 from detector.hub.notices.services import SERVICES, NoticeError, address, takes_pictures
+from detector.hub.notices.targets import Target
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.budget import RANKS
 from detector.hub.storage.rights import Right
