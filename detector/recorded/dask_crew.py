@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import heapq
 import logging
+import os
 import pickle
 import queue
+import signal
 import threading
 import time
 import uuid
@@ -21,14 +23,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detector.config import Analysis
 from detector.errors import ClusterError, LabelwatchError
 from detector.machine.progress import Step
 from detector.recorded.cluster import CONNECT_S, Access
 from detector.recorded.crews import TRIES, set_aside
-from detector.recorded.dask_worker import Elsewhere, end, examine, look_there
-from detector.recorded.looking import LookTask, look_at, size_of
+from detector.recorded.looking import LookTask, load, look_at, size_of
 from detector.recorded.outfit import differences, outfit
 from detector.recorded.processes import SILENT_S, SLOWEST, LookAt
 
@@ -36,12 +39,90 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 MUSTER_EVERY_S = 1.0  # who is there is asked so often
+TELL_EVERY_S = 2.0  # a worker tells of its progress so often
 EXAM_S = 60.0  # at the beginning, slow workers are waited for so long; later they come as they answer
 AGAIN_S = 60.0  # a worker that was sent away is asked again after this
 SAMPLES = 200  # folders of which a worker shall open a recording before it begins
 AHEAD = 256 << 20  # bytes of results that wait here for being written, before no more tasks are handed out
 
 _log = logging.getLogger(__name__)
+
+
+# ---- on the worker, which is asked by these names: moved, an older labelwatch there couldn't say which one it is
+
+
+class Elsewhere(Exception):  # noqa: N818 - it says what the worker found
+    """A recording isn't on this machine, or another one is in its place."""
+
+
+class Unwanted(Exception):  # noqa: N818
+    """Nobody waits for this look any more."""
+
+
+def examine(analysis: Analysis, samples: Sequence[Path]) -> dict[str, str]:
+    """What a worker looks with; its model is loaded, and a recording of each folder opened.
+
+    Raises:
+        Elsewhere: A recording can't be read.
+        LabelwatchError: The model can't be loaded.
+    """
+    found = outfit(analysis)
+    load(analysis)
+    for path in samples:
+        try:
+            with path.open("rb") as file:
+                file.read(1)
+        except OSError as error:
+            raise Elsewhere(f"{path} can't be read there: {error.strerror}") from error
+    return found
+
+
+def look_there(
+    task: LookTask,
+    key: str,
+    topic: str,
+    size: int | None,
+    look: LookAt = look_at,
+) -> tuple[bytes, float]:
+    """Carry out a task on a worker; what was seen, and seconds of footage.
+
+    Raises:
+        Elsewhere: The file hasn't so many bytes here.
+        Unwanted: The task was withdrawn meanwhile.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    if size is not None:
+        try:
+            found = task.path.stat().st_size
+        except OSError as error:
+            raise Elsewhere(f"{task.path} can't be read there: {error.strerror}") from error
+        if found != size:
+            raise Elsewhere(f"{task.path} is another file there: {found} bytes instead of {size}")
+    seconds = done = 0.0
+    told_at = time.monotonic()
+    worker.log_event(topic, [key, 0.0, 0.0])
+
+    def tell(step: Step) -> None:
+        nonlocal seconds, done, told_at
+        seconds, done = seconds + step.seconds, done + step.bytes
+        if time.monotonic() - told_at >= TELL_EVERY_S:
+            told_at = time.monotonic()
+            state = worker.state.tasks.get(key)
+            if state is None or state.state != "executing":
+                raise Unwanted(key)
+            worker.log_event(topic, [key, seconds, done])
+
+    return look(task, tell), seconds
+
+
+async def end() -> None:
+    """End this worker, whatever its threads do."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# ---- on this machine
 
 
 class _Lost(Exception):  # noqa: N818

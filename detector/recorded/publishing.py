@@ -67,9 +67,9 @@ T = TypeVar("T")
 class NotPublished(LabelwatchError):  # noqa: N818  (what happened)
     """The hub isn't there, or doesn't take it; nothing is lost. `report` is what was done until then."""
 
-    def __init__(self, message: object, report: Published | None = None) -> None:
+    def __init__(self, message: object) -> None:
         super().__init__(message)
-        self.report = report or Published()
+        self.report = Published()
 
 
 @dataclass(slots=True)
