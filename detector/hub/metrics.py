@@ -25,7 +25,8 @@ from detector.hub.storage.schema import alerts, clips, edges, incidents, notices
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Edge
 from detector.hub.watch.alarms import Alarms
-from detector.hub.watch.health import LATE, LATE_S, Health
+from detector.hub.watch.gaps import LATE, LATE_S
+from detector.hub.watch.health import Health
 from detector.names import is_name
 from detector.values import IncidentKind, Severity
 

@@ -526,7 +526,7 @@ def test_a_hub_whose_machine_s_clock_is_put_forward_follows_and_calls_nobody_sil
     it.look_round()
     assert it._clock.now() == NOON + 3 * 3600 + 10
     assert not site.parts.alarms.open()
-    (away,) = site.parts.health.gaps(0, NOON + 86400)
+    (away,) = site.parts.health.gaps.within(0, NOON + 86400)
     assert (away.what, away.began_at, away.ended_at) == ("hub", NOON, NOON + 3 * 3600 + 10)
 
 

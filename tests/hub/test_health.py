@@ -21,7 +21,8 @@ from detector.hub.storage.schema import edges
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarms import Sign
-from detector.hub.watch.health import Gap, Health
+from detector.hub.watch.gaps import Gap
+from detector.hub.watch.health import Health
 from tests.builders import SteppedClock
 from tests.hub.conftest import NOON, Site, make_envelope
 
@@ -71,7 +72,7 @@ class Watchtower:
 
     def gaps(self, scope: Scope = Scope()) -> list[tuple[str, str, float, float | None]]:  # noqa: B008
         """What, whom, from when, until when in minutes after noon; first one first."""
-        found = self.health.gaps(NOON - 86400, NOON + 86400, scope)
+        found = self.health.gaps.within(NOON - 86400, NOON + 86400, scope)
         return [
             (
                 gap.what,
@@ -125,7 +126,7 @@ def test_gaps_of_others_push_none_of_ones_own_away(tower: Watchtower) -> None:
         tower.clock.at += 60
         for state in ("offline", "online"):
             tower.health.status("suzhou", "box2", state, tower.clock.now())
-    found = tower.health.gaps(NOON, NOON + 3600, Scope.of(["shanghai"]), limit=2)
+    found = tower.health.gaps.within(NOON, NOON + 3600, Scope.of(["shanghai"]), limit=2)
     assert [(gap.site, gap.edge) for gap in found] == [("shanghai", "box1")]
 
 
@@ -295,12 +296,12 @@ def test_alerts_that_came_late_are_counted_for_the_gap_that_held_them(tower: Wat
     in_time = make_envelope(9, incident="i9", started_at_unix=tower.clock.at - 30)
     other = make_envelope(1, edge="box2", incident="i10", started_at_unix=began)
     tower.store.add_alerts([*late, in_time, other], tower.clock.now())
-    gap = tower.health.gaps(NOON, tower.clock.at)[0]
+    gap = tower.health.gaps.within(NOON, tower.clock.at)[0]
     assert (gap.what, gap.late, gap.lasted_s(tower.clock.at)) == ("edge", 5, 1200.0)
-    assert len(tower.health.late(NOON, tower.clock.at)) == 6
-    assert tower.health.late(NOON, tower.clock.at, Scope.of(["suzhou"])) == []
-    assert len(tower.health.late(NOON, tower.clock.at, Scope.of(["shanghai/cam3"]))) == 6
-    assert tower.health.notes(NOON, tower.clock.at)[0].late == 5
+    assert len(tower.health.gaps.late(NOON, tower.clock.at)) == 6
+    assert tower.health.gaps.late(NOON, tower.clock.at, Scope.of(["suzhou"])) == []
+    assert len(tower.health.gaps.late(NOON, tower.clock.at, Scope.of(["shanghai/cam3"]))) == 6
+    assert tower.health.gaps.notes(NOON, tower.clock.at)[0].late == 5
 
 
 def test_the_page_asks_once_for_late_alerts_and_tells_what_the_parts_tell(
@@ -324,13 +325,13 @@ def test_the_page_asks_once_for_late_alerts_and_tells_what_the_parts_tell(
     page = re.sub("<[^>]+>", "", site.client.get("/health").text)
     assert sum("received_at - alerts.sent_at > 60" in statement for statement in asked) == 1
     week, day = NOON - 7 * 86400, NOON - 86400
-    found, late = health.record(week, day, NOON + 1)
-    assert found == health.gaps(week, NOON + 1) and [gap.late for gap in found] == [3] * 4
-    assert late == health.late(day, NOON + 1) and len(late) == 6
+    found, late = health.gaps.with_late(week, day, NOON + 1)
+    assert found == health.gaps.within(week, NOON + 1) and [gap.late for gap in found] == [3] * 4
+    assert late == health.gaps.late(day, NOON + 1) and len(late) == 6
     assert "过去 24 小时中断 2 次，迟到告警 6 条" in page
     # Of more than are told, the latest are.
-    monkeypatch.setattr("detector.hub.watch.health.MOST_LATE", 4)
-    assert health.record(week, day, NOON + 1)[1] == late[-4:]
+    monkeypatch.setattr("detector.hub.watch.gaps.MOST_LATE", 4)
+    assert health.gaps.with_late(week, day, NOON + 1)[1] == late[-4:]
 
 
 def test_a_gap_that_lasts_is_told_however_many_came_after_it(tower: Watchtower) -> None:
@@ -339,7 +340,7 @@ def test_a_gap_that_lasts_is_told_however_many_came_after_it(tower: Watchtower) 
     for n in range(4):
         tower.health.status("shanghai", "box2", "offline", tower.clock.at + 900 * n)
         tower.health.status("shanghai", "box2", "online", tower.clock.at + 900 * n + 300)
-    found = tower.health.gaps(NOON, NOON + 86400, limit=3)
+    found = tower.health.gaps.within(NOON, NOON + 86400, limit=3)
     assert [(gap.edge, gap.ended_at is None) for gap in found] == [("box2", False), ("box2", False), ("box1", True)]
     assert [gap.began_at for gap in found] == sorted((gap.began_at for gap in found), reverse=True)
 
@@ -347,7 +348,7 @@ def test_a_gap_that_lasts_is_told_however_many_came_after_it(tower: Watchtower) 
 def test_a_slow_clock_makes_no_alert_late(tower: Watchtower) -> None:
     tower.report(ahead_s=-300.0)
     tower.store.add_alerts([make_envelope(1, started_at_unix=NOON - 301)], NOON)
-    assert tower.health.late(NOON - 3600, NOON + 3600) == []
+    assert tower.health.gaps.late(NOON - 3600, NOON + 3600) == []
 
 
 @pytest.mark.parametrize("offset", [0.0, -75.0, 3600.0])
@@ -428,7 +429,7 @@ def test_a_clock_is_never_off_by_more_than_the_quickest_way(ways: list[float], o
 )
 def test_odd_reports_leave_no_odd_rows(tower: Watchtower, fields: dict[str, Any]) -> None:
     tower.health.report("shanghai", "box1", fields, NOON)
-    assert len(tower.health.gaps(NOON - 1e6, NOON + 1, limit=10_000)) <= 256
+    assert len(tower.health.gaps.within(NOON - 1e6, NOON + 1, limit=10_000)) <= 256
     assert tower.store.edges() == [] or tower.store.edges()[0].clock_offset_s is None
 
 
@@ -697,7 +698,7 @@ def test_nobody_goes_on_missing_a_box_that_was_shut_out(site: Site) -> None:
     assert site.client.post("/edges/shanghai/box1/revoke").status_code == 303
     site.clock.at += 86400
     assert "断开" not in site.client.get("/").text
-    assert {gap.ended_at for gap in health.gaps(NOON - 3600, NOON + 90000)} == {NOON + 2220}
+    assert {gap.ended_at for gap in health.gaps.within(NOON - 3600, NOON + 90000)} == {NOON + 2220}
 
 
 def test_cameras_of_a_box_that_was_shut_out_are_looked_for_no_more(site: Site) -> None:

@@ -190,7 +190,7 @@ def events(view: Somebody, after: str = "") -> Response:
 def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
     """What `cards.html` needs to draw incidents."""
     ids = [incident.id for incident in incidents]
-    late = view.parts.health.came_late(ids)
+    late = view.parts.health.gaps.came_late(ids)
     return {
         "incidents": incidents,
         "with_clips": view.store.with_clips(ids),

@@ -23,7 +23,7 @@ from detector.hub.pages.view import Anybody, View, needs
 from detector.hub.storage.rights import EVERYWHERE, Right, Scope
 from detector.hub.storage.stored import Edge, is_time, told_number
 from detector.hub.watch.alarms import Alarm
-from detector.hub.watch.health import Gap
+from detector.hub.watch.gaps import Gap
 from detector.hub.watch.signs import LOSSES
 from detector.names import natural
 from detector.values import DAY_S
@@ -126,10 +126,10 @@ def _page(view: View) -> dict[str, Any]:
     since = view.now - DAY_S
     today = view.local(view.now).date()
     first_day, _ = view.span_of(today - timedelta(days=DAYS - 1))
-    gaps, late = kept.record(min(first_day, since), since, view.now + 1, view.scope)
+    gaps, late = kept.gaps.with_late(min(first_day, since), since, view.now + 1, view.scope)
     recent = [gap for gap in gaps if gap.ended_at is None or gap.ended_at > since]
-    watched_since = kept.since()
-    refused = kept.refused_by()
+    watched_since = kept.gaps.since()
+    refused = kept.gaps.refused_by()
     waiting = view.parts.clips.waiting()
     found = [
         EdgeHealth(
@@ -223,7 +223,7 @@ def gap_lines(view: View, gaps: list[Gap], cameras: list[CameraState] | None = N
 
 def gaps_of_today(view: View, midnight: float, cameras: list[CameraState]) -> list[GapLine]:
     """The latest of today's silences, for the head of the feed; a camera's is an incident of its own there."""
-    notes = view.parts.health.notes(midnight, view.now + 1, view.scope)
+    notes = view.parts.health.gaps.notes(midnight, view.now + 1, view.scope)
     return gap_lines(view, [gap for gap in notes if gap.what != "camera"][:MOST_IN_HEAD], cameras)
 
 

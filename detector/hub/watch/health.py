@@ -1,4 +1,4 @@
-"""Who watches and who doesn't: spans without a watch (gaps), late alerts, clocks of edges, the hub's own state.
+"""Who watches and who doesn't: signs of life enter; spans without a watch, edges' clocks and the hub's own state leave.
 
 A gap has one of four causes, and at most one of each is open for a place at a time. It begins with the last sign of
 life, not when its end was noticed, and ends with the next:
@@ -22,27 +22,23 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import inf
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, text, update
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from detector import wire
 from detector.clock import Clock
-from detector.errors import WireError
 from detector.hub.access.audit import Audit
 from detector.hub.background import Background, attempt
 from detector.hub.edges.cameras import QUIET_S, SILENT_S, CameraState, camera_states
-from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import alerts, edges, gaps, incidents, refusals, watched
+from detector.hub.storage.schema import edges, gaps, watched
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Edge, is_time
+from detector.hub.watch.gaps import Gaps
 from detector.names import is_name
 from detector.values import DAY_S
 
@@ -55,13 +51,9 @@ BROKER_LOST_S = 20.0
 # A connection may have been dead for so long when the hub notices: two keep-alives of the ingest, and one look round.
 UNNOTICED_S = 80.0
 FLAPPING_S = 15.0  # a gap that begins so soon after the last one goes on with it
-LATE_S = 60.0
-LATE_CARD_S = 600.0
-LATE = text("alerts.received_at - alerts.sent_at > 60")  # as the index `alerts_late` has it
 REPORTS = 30
 KEPT_S = 400 * DAY_S
 MOST_CAMERAS = 256  # of one edge; a report that names more is odd
-MOST_LATE = 10_000
 # So many lines an hour tell, each by itself, that a box runs by another configuration; what changes beyond that is told
 # together. A box that names another one in every report must not fill the audit log.
 MOST_CHANGES = 5
@@ -70,36 +62,6 @@ READY_FOR_S = 1.0  # so often at most is the database written to find out whethe
 
 Place = tuple[str, str, str, str]  # what, site, edge, camera
 BROKER: Place = ("broker", "", "", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A span in which something was not watched; `ended_at` is `None` while it lasts.
-
-    `late` counts alerts made in it that came more than a minute after.
-    """
-
-    number: int
-    what: str
-    site: str
-    edge: str
-    camera: str
-    began_at: float
-    ended_at: float | None
-    late: int = 0
-
-    def lasted_s(self, now: float) -> float:
-        """Its length so far, seconds."""
-        return max(0.0, (now if self.ended_at is None else self.ended_at) - self.began_at)
-
-
-class Late(NamedTuple):
-    """An alert that came late; times are the hub's, Unix seconds."""
-
-    site: str
-    edge: str
-    sent_at: float
-    received_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +95,7 @@ class Health:
         reserve_bytes: How much of the disk must stay free for the hub to call itself ready.
 
     Attributes:
+        gaps: What is on record.
         down_from: When the hub was last there, database and all, before it was away for more than a restart takes.
         back_at: When it was there again.
     """
@@ -147,6 +110,7 @@ class Health:
     ) -> None:
         self._store = store
         self._database = store.database
+        self.gaps = Gaps(store.database, clock)
         self._audit = Audit(store.database)
         self._clock = clock
         self._data_dir = data_dir
@@ -418,93 +382,7 @@ class Health:
             connection.execute(update(gaps).where(*standing).values(ended_at=max(at, began_at)))
         del self._open[place]
 
-    # What pages ask
-
-    def gaps(self, since: float, until: float, scope: Scope = EVERYWHERE, limit: int = 500) -> list[Gap]:
-        """Gaps that reach into a span, latest first, with the alerts that came late for each.
-
-        The hub's and the broker's are everybody's, those of edges go with their site.
-        """
-        found = self._gaps(since, until, scope, limit)
-        return _with_late(found, self.late(_first_made(found), until, scope)) if found else []
-
-    def record(
-        self, since: float, late_since: float, until: float, scope: Scope = EVERYWHERE
-    ) -> tuple[list[Gap], list[Late]]:
-        """What `gaps` tells from `since` on and `late` from `late_since` on, with one question for late alerts."""
-        found = self._gaps(since, until, scope)
-        late = self.late(min(late_since, _first_made(found)), until, scope)
-        return _with_late(found, late), [one for one in late if one.sent_at >= late_since]
-
-    def _gaps(self, since: float, until: float, scope: Scope, limit: int = 500) -> list[Gap]:
-        c = gaps.c
-        query = select(gaps).where(c.began_at < until, or_(c.ended_at.is_(None), c.ended_at > since))
-        # Where there are too many, those that last are told, then those that ended last.
-        query = query.order_by(c.ended_at.is_(None).desc(), c.ended_at.desc(), c.number.desc())
-        # Those of others must not push one's own out.
-        rows = self._database.read(query.limit(None if scope.places else limit))
-        found = [Gap(**row._mapping) for row in rows]
-        found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)][:limit]
-        return sorted(found, key=lambda gap: (gap.began_at, gap.number), reverse=True)
-
-    def notes(self, since: float, until: float, scope: Scope = EVERYWHERE, least_s: float = 60.0) -> list[Gap]:
-        """Gaps worth a line in the feed: those that lasted a minute, or last now, or for which alerts came late."""
-        now = self._clock.now()
-        return [
-            gap
-            for gap in self.gaps(since, until, scope)
-            if gap.late or gap.lasted_s(now) >= least_s or gap.ended_at is None
-        ]
-
-    def late(self, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Late]:
-        """Alerts made in a span that came more than a minute after, by the hub's clock; the latest ten thousand."""
-        offset = func.coalesce(edges.c.clock_offset_s, 0.0)
-        sent_at = alerts.c.sent_at - offset
-        query = (
-            select(alerts.c.site, alerts.c.edge, sent_at.label("sent_at"), alerts.c.received_at)
-            .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
-            .where(LATE, alerts.c.received_at - sent_at > LATE_S)
-            .where(alerts.c.sent_at >= since - 3600, alerts.c.sent_at < until + 3600)  # clocks may be that far off
-            .order_by(alerts.c.sent_at.desc())
-            .limit(MOST_LATE)
-        )
-        if scope.places is not None:
-            query = query.join(incidents, incidents.c.id == alerts.c.incident)
-            query = query.where(*scope.clauses(incidents.c.site, incidents.c.camera))
-        found = [Late(*row) for row in self._database.read(query)]
-        return sorted((one for one in found if since <= one.sent_at < until), key=lambda one: one.sent_at)
-
-    def came_late(self, ids: Sequence[str]) -> dict[str, float]:
-        """Which of these incidents were first heard of long after they were told, and when, by the hub's clock."""
-        if not ids:
-            return {}
-        offset = func.coalesce(edges.c.clock_offset_s, 0.0)
-        first = func.min(alerts.c.received_at)
-        query = (
-            select(alerts.c.incident, first)
-            .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
-            .where(alerts.c.incident.in_(ids))
-            .group_by(alerts.c.incident)
-            .having(first - func.min(alerts.c.sent_at - offset) > LATE_CARD_S)
-        )
-        return {row[0]: row[1] for row in self._database.read(query)}
-
-    def since(self) -> dict[tuple[str, str, str], float]:
-        """From when on each place (site, edge, camera) has been watched; the hub is `("", "", "")`."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(watched.c.site, watched.c.edge, watched.c.camera, watched.c.since))
-            return {(row.site, row.edge, row.camera): row.since for row in rows}
-
-    def refused_by(self) -> dict[tuple[str, str], int]:
-        """How many kinds of refused messages are on record for each edge (site, edge), of the last thousand."""
-        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
-        with self._database.reading() as connection:
-            for topic in connection.execute(select(refusals.c.topic)).scalars():
-                try:
-                    counts[wire.topic_owner(topic)] += 1
-                except WireError:
-                    continue
-        return counts
+    # How the hub itself stands
 
     def hub(self) -> HubState:
         """How the hub itself stands."""
@@ -555,25 +433,3 @@ def _is_gap(place: Place) -> list[Any]:
 
 def _is_watched(site: str, edge: str, camera: str) -> list[Any]:
     return [watched.c.site == site, watched.c.edge == edge, watched.c.camera == camera]
-
-
-def _first_made(found: list[Gap]) -> float:
-    """From when on late alerts count for one of these gaps."""
-    return min((gap.began_at for gap in found), default=inf) - LATE_S
-
-
-def _with_late(found: list[Gap], late: list[Late]) -> list[Gap]:
-    """Gaps with how many of these alerts came late for each."""
-    made: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # of each edge, and of all under ("", "")
-    for one in late:
-        made[one.site, one.edge].append(one.sent_at)
-        made["", ""].append(one.sent_at)
-    return [replace(gap, late=_within(made[gap.site, gap.edge], gap)) for gap in found]
-
-
-def _within(made_at: list[float], gap: Gap) -> int:
-    """How many of the late alerts made at these times, in order, were made in a gap or just before it."""
-    if gap.what == "camera":  # no alert waits for a camera
-        return 0
-    until = inf if gap.ended_at is None else gap.ended_at
-    return bisect_right(made_at, until) - bisect_left(made_at, gap.began_at - LATE_S)
