@@ -271,7 +271,7 @@ def authority_pem(folder: Path) -> str:
         return certificate_pem(load_certificate(folder / "authority" / "ca.crt")).decode()
 
 
-def notices(files: Iterable[Path], now: float, language: str, days: int = RENEW_DAYS) -> list[str]:
+def notices(files: Iterable[Path], now: float, language: str) -> list[str]:
     """For whoever reads a configuration: which certificates that it names end soon, or can't be read; a line each."""
     say, told = WORDS[language], []
     for file in files:
@@ -280,7 +280,7 @@ def notices(files: Iterable[Path], now: float, language: str, days: int = RENEW_
         except StoreError as error:
             told.append(str(error))
             continue
-        if left_days <= days:
+        if left_days <= RENEW_DAYS:
             told.append(say["over" if left_days <= 0 else "left"].format(file, int(left_days)))
     return told
 

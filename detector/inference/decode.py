@@ -55,6 +55,7 @@ class Layout:
 
 
 SCENE = Layout()
+SAME_IOU = 0.5  # of two boxes of a class that overlap more than this, the lower score goes
 
 
 def decode(
@@ -62,8 +63,6 @@ def decode(
     thresholds: Mapping[str, float],
     layout: Layout = SCENE,
     size: tuple[int, int] | None = None,
-    *,
-    nms_iou: float = 0.5,
 ) -> Detections:
     """Detections of one picture.
 
@@ -73,7 +72,6 @@ def decode(
         thresholds: Least score by label.
         layout: What the channels mean.
         size: Height and width of the network's input; needed where boxes are distributions.
-        nms_iou: Of two boxes of a class that overlap more than this, the lower score goes.
 
     Returns:
         Detections in input pixels, highest score first.
@@ -101,7 +99,7 @@ def decode(
     else:
         half = told[2:4] / 2
         boxes = np.concatenate([told[:2] - half, told[:2] + half]).T.astype(np.float32)
-    chosen = suppress(boxes, best, class_ids, nms_iou)
+    chosen = suppress(boxes, best, class_ids, SAME_IOU)
     rows, class_ids = told[said:, chosen].T, class_ids[chosen]
     traits = np.tile(np.array(UNKNOWN_TRAITS, np.float32), (len(rows), 1))
     traits[:, layout.traits] = rows[:, : len(layout.traits)]

@@ -16,9 +16,9 @@ from detector.values import Severity
 MOST_BYTES = 4_000_000  # of all pictures inside
 
 
-def sources(out: Path, incidents: Iterable[Record], most_bytes: int = MOST_BYTES) -> dict[str, str]:
+def sources(out: Path, incidents: Iterable[Record]) -> dict[str, str]:
     """For each incident that has a picture, by its id: the picture itself, or its path relative to `out`."""
-    found, left = {}, most_bytes
+    found, left = {}, MOST_BYTES
     for incident in sorted(incidents, key=_weight, reverse=True):
         name = incident["snapshot"]
         if not name or not (out / name).is_file():

@@ -113,12 +113,12 @@ def _decided(groups: Iterator[Group], key_frames: _KeyFrames) -> Iterator[Group]
             continue
         if group.goes_on or group.begin_s is None or group.wanted:
             group.wanted = True
-            yield from _all(waiting, wanted=True)
+            yield from _all(waiting)
             yield group
             changed_s = max(changed_s, group.end_s)
             continue
         if waiting and group.begin_s < waiting[-1].end_s - LONGEST_S:  # time leaps back: the files of two were joined
-            yield from _all(waiting, wanted=True)
+            yield from _all(waiting)
             changed_s = group.begin_s
         if key_frames.changed(group):
             changed_s = group.begin_s
@@ -131,10 +131,11 @@ def _decided(groups: Iterator[Group], key_frames: _KeyFrames) -> Iterator[Group]
     yield from waiting
 
 
-def _all(waiting: deque[Group], *, wanted: bool) -> Iterator[Group]:
+def _all(waiting: deque[Group]) -> Iterator[Group]:
+    """All of them, wanted whatever was thought so far."""
     while waiting:
         group = waiting.popleft()
-        group.wanted = wanted
+        group.wanted = True
         yield group
 
 

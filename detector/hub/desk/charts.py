@@ -16,6 +16,7 @@ from detector.values import IncidentKind, Severity
 
 FEW_ACTS = 500  # drawn on one time line at most
 DOT_COLUMNS = 50
+DOTS_MIDDLE = 48.0  # pixels from the top: half of what `tuning_card.html` draws them in
 WORST_FIRST = [severity.value for severity in reversed(Severity)]
 
 
@@ -207,7 +208,7 @@ class Dot:
     r: float
 
 
-def dots(judged: list[Judged], height: float = 96.0) -> list[Dot]:
+def dots(judged: list[Judged]) -> list[Dot]:
     """True incidents stacked upwards from the middle, false ones downwards: dots of like scores beside each other."""
     stacks: dict[tuple[str, int], int] = {}
     placed = []
@@ -217,14 +218,14 @@ def dots(judged: list[Judged], height: float = 96.0) -> list[Dot]:
             stacks[stack] = stacks.get(stack, 0) + 1
             placed.append((one, stack, stacks[stack]))
     tallest = max(stacks.values(), default=1)
-    step = min(8.0, (height / 2 - 4) / tallest)
+    step = min(8.0, (DOTS_MIDDLE - 4) / tallest)
     return [
         Dot(
             one.id,
             one.score,
             one.verdict,
             100 * (stack[1] + 0.5) / DOT_COLUMNS,
-            height / 2 + (-1 if one.verdict == "true" else 1) * (4 + (place - 0.5) * step),
+            DOTS_MIDDLE + (-1 if one.verdict == "true" else 1) * (4 + (place - 0.5) * step),
             max(1.5, min(3.2, step / 2 - 0.3)),
         )
         for one, stack, place in placed

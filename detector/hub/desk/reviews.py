@@ -196,11 +196,8 @@ def is_reason(verdict: str, reason: str) -> bool:
     return not reason or reason in REASONS.get(verdict, ())
 
 
-def left(waiting: Sequence[Queued], *, site: str = "", camera: str = "", kind: str = "", told: str = "") -> int:
+def left(waiting: Sequence[Queued], *, camera: str = "", kind: str = "", told: str = "") -> int:
     """How many wait, of those that match what is given."""
     return sum(
-        one.count
-        for one in waiting
-        if (not site or one.site == site) and (not camera or one.camera == camera)
-        and (not kind or one.kind == kind) and (not told or one.told == told)
-    )  # fmt: skip
+        one.count for one in waiting if camera in ("", one.camera) and kind in ("", one.kind) and told in ("", one.told)
+    )

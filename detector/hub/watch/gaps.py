@@ -20,6 +20,7 @@ from detector.hub.storage.schema import alerts, edges, gaps, incidents, refusals
 
 LATE_S = 60.0
 LATE_CARD_S = 600.0
+NOTED_S = 60.0
 LATE = text("alerts.received_at - alerts.sent_at > 60")  # as the index `alerts_late` has it
 MOST_LATE = 10_000
 
@@ -88,13 +89,13 @@ class Gaps:
         found = [gap for gap in found if not gap.site or scope.sees(gap.site, gap.camera or None)][:limit]
         return sorted(found, key=lambda gap: (gap.began_at, gap.number), reverse=True)
 
-    def notes(self, since: float, until: float, scope: Scope = EVERYWHERE, least_s: float = 60.0) -> list[Gap]:
+    def notes(self, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Gap]:
         """Gaps worth a line in the feed: those that lasted a minute, or last now, or for which alerts came late."""
         now = self._clock.now()
         return [
             gap
             for gap in self.within(since, until, scope)
-            if gap.late or gap.lasted_s(now) >= least_s or gap.ended_at is None
+            if gap.late or gap.lasted_s(now) >= NOTED_S or gap.ended_at is None
         ]
 
     def late(self, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Late]:
