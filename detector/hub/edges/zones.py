@@ -19,7 +19,8 @@ from detector.errors import LabelwatchError, WireError
 from detector.geometry import crosses_itself
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import edges, layouts, zone_changes, zone_proposals
+from detector.hub.storage.schema import layouts, zone_changes, zone_proposals
+from detector.hub.storage.versions import next_version
 from detector.names import is_name
 
 KINDS: tuple[str, ...] = get_args(ZoneKind)
@@ -166,10 +167,7 @@ class Zones:
             wanted = None if zones is None else [dict(zone) for zone in zones]
             if (of_camera[0].version if of_camera else 0) != expected:
                 return None
-            # Above all that the edge has told of: a database brought back from a backup would command in vain.
-            said = select(edges.c.health).where(edges.c.site == site, edges.c.edge == edge)
-            held = zoned_version(connection.execute(said).scalar_one_or_none())
-            version = max(held, of_edge[0].version if of_edge else 0) + 1
+            version = next_version(connection, site, edge, "zoned", of_edge[0].version if of_edge else 0)
             change = ZoneChange(site, edge, version, camera, wanted, before, user, at)
             connection.execute(zone_changes.insert(), {name: getattr(change, name) for name in ZoneChange.__slots__})
             return change
@@ -350,14 +348,6 @@ def told(one: Covered) -> BadZones:
     """What covers a zone, as a word to whoever drew it."""
     kind = "ignored" if one.ignored else one.field
     return BadZones(f"zones_covered_{kind}", name=one.zone.name, by=one.names)
-
-
-def zoned_version(health: Mapping[str, Any] | None) -> int:
-    """Version of the zones that an edge has in force, by its health report; 0 when it says none."""
-    zoned = (health or {}).get("zoned")
-    version = zoned.get("version") if isinstance(zoned, dict) else None
-    is_one = isinstance(version, int) and not isinstance(version, bool) and 0 <= version <= wire.LATEST_VERSION
-    return version if is_one else 0  # type: ignore[return-value]
 
 
 def understood(zones: Iterable[object]) -> list[Zone]:

@@ -17,9 +17,10 @@ from detector.hub.desk.charts import dots
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
-from detector.hub.storage.store import configured_score, tuned_version
+from detector.hub.storage.store import configured_score
 from detector.hub.storage.stored import Edge, Threshold
 from detector.hub.storage.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
+from detector.hub.storage.versions import version_in_force
 from detector.names import natural
 from detector.values import DAY_S, IncidentKind
 
@@ -203,7 +204,7 @@ def _answers(view: View) -> list[dict[str, Any]]:
         since = heard.health_at if heard and heard.health_at else 0.0
         last = next(change for change in changes if (change.site, change.edge) == (site, edge))
         state = "waiting"
-        if tuned_version(health) == version:
+        if version_in_force(health, "tuned") == version:
             state = "taken"
         elif reason and since >= last.at:
             state = "refused"

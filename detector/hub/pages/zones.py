@@ -26,12 +26,12 @@ from detector.hub.edges.zones import (
     told,
     uncounted,
     understood,
-    zoned_version,
 )
 from detector.hub.pages.cameras import drawable, known, path_of, too_far
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
+from detector.hub.storage.versions import version_in_force
 from detector.hub.texts import Phrases
 
 logger = logging.getLogger(__name__)
@@ -243,7 +243,7 @@ def answer_of(health: dict[str, Any] | None, version: int) -> dict[str, Any]:
     """
     told = (health or {}).get("zoned")
     told = told if isinstance(told, dict) else {}
-    if zoned_version(health) >= version:
+    if version_in_force(health, "zoned") >= version:
         return {"state": "taken", "reason": "", "causes": []}
     if told.get("refused") and told.get("refused_version") == version:
         return {"state": "refused", "reason": str(told["refused"])[:500], "causes": told.get("refused_causes")}

@@ -61,6 +61,7 @@ from detector.hub.storage.stored import (
 )
 from detector.hub.storage.tuning import Judged
 from detector.hub.storage.verdicts import ask_over, settle, standing, verdicts_on
+from detector.hub.storage.versions import next_version
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
 from detector.names import natural
 
@@ -461,11 +462,7 @@ class Store:
         at: float,
         evidence: Mapping[str, Any],
     ) -> bool:
-        """Change a least score; tells whether it was done, which it is not when it is no longer the `expected` one.
-
-        The new version is above all that the edge has told of, too: a database brought back from a backup would
-        command in vain otherwise.
-        """
+        """Change a least score; tells whether it was done, which it is not when it is no longer the `expected` one."""
         with self._writing() as connection:
             one_at_a_time(connection)
             former = [one for one in _thresholds(connection) if (one.site, one.edge) == (site, edge)]
@@ -473,9 +470,7 @@ class Store:
             before = of_both[0].least_score if of_both else None
             if before != expected or least_score == before:
                 return False
-            health = select(edges.c.health).where(edges.c.site == site, edges.c.edge == edge)
-            held = tuned_version(connection.execute(health).scalar_one_or_none())
-            version = max(held, former[0].version if former else 0) + 1
+            version = next_version(connection, site, edge, "tuned", former[0].version if former else 0)
             change = Threshold(site, edge, version, camera, kind, least_score, before, user, at, dict(evidence))
             connection.execute(thresholds.insert(), {name: getattr(change, name) for name in Threshold.__slots__})
             return True
@@ -525,15 +520,6 @@ def read_incidents(connection: Connection, ids: Sequence[str]) -> list[StoredInc
     """Those of these incidents that are known, newest first."""
     query = _incidents().where(incidents.c.id.in_(ids))
     return _read(connection, query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc())) if ids else []
-
-
-def tuned_version(health: Mapping[str, Any] | None) -> int:
-    """Version of the thresholds that an edge says are in force; 0 when it says none."""
-    tuned = (health or {}).get("tuned")
-    version = tuned.get("version") if isinstance(tuned, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < wire.LATEST_VERSION:
-        return 0
-    return version
 
 
 def configured_score(health: Mapping[str, Any] | None, camera: str, kind: str) -> float:
