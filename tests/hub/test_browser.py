@@ -1077,6 +1077,26 @@ def test_a_desk_asks_a_hub_that_is_slow_for_its_queue_once_however_much_happens_
     until(page, "document.querySelectorAll('#queue li').length === 4")
 
 
+@pytest.mark.parametrize("path", ["incidents/inc", "review"])
+def test_who_waits_for_a_clip_is_told_until_it_plays(scene: Scene, mp4: bytes, path: str) -> None:
+    started_at = time.time() - 60
+    scene.alert("inc", started_at_unix=started_at)
+    scene.upload("inc", 0, mp4, started_at)
+    page = scene.page()
+    held: list[Any] = []
+    comes = False
+    page.route("**/clips/inc/0/play", lambda route: route.continue_() if comes else held.append(route))
+    page.goto(scene.hub.url + path, wait_until="domcontentloaded")
+    if path != "review":  # there it plays by itself
+        page.click("[data-do=play]")
+    said = "getComputedStyle(document.querySelector('.loading .stage') ?? document.body, '::after').content"
+    until(page, f"{said}.includes('正在载入录像')")
+    comes = True
+    for route in held:
+        route.continue_()
+    page.wait_for_selector(".player.playing:not(.loading)")
+
+
 def test_who_leaves_the_desk_is_asked_while_verdicts_are_still_on_their_way(scene: Scene) -> None:
     for n in range(3):
         scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)

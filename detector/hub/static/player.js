@@ -84,7 +84,7 @@ class Player {
       if (button) this.do(button.dataset.do);
     });
     this.video.addEventListener("click", () => this.do("play"));
-    for (const name of ["play", "pause", "ratechange"]) this.video.addEventListener(name, () => this.showState());
+    for (const name of ["play", "pause", "ratechange", "waiting", "playing", "emptied"]) this.video.addEventListener(name, () => this.showState());
     this.video.addEventListener("ended", () => this.goOn());
     this.video.addEventListener("error", () => this.fail());
     this.video.addEventListener("seeked", () => this.settle());
@@ -177,6 +177,7 @@ class Player {
     this.ready = false;
     const { segment } = this;
     const url = await this.playable(segment);
+    if (!url && this.segment === segment) this.play(false);
     if (!url || this.segment !== segment) return undefined;
     this.video.src = url;
     this.video.load();
@@ -203,7 +204,10 @@ class Player {
   // A phone's network comes back, and then it goes on where it was; what can't be decoded stays so.
   fail() {
     const { index, segment, video } = this;
-    if (video.error?.code !== MediaError.MEDIA_ERR_NETWORK) return this.complain(this.trouble.dataset.broken);
+    if (video.error?.code !== MediaError.MEDIA_ERR_NETWORK) {
+      this.play(false);
+      return this.complain(this.trouble.dataset.broken);
+    }
     segment.playable = "";
     this.index = -1;
     return this.load(index, video.currentTime, !video.paused);
@@ -219,9 +223,10 @@ class Player {
   }
 
   // Asked to before there is anything to play, it plays as soon as there is: loading would stop it again.
-  play() {
-    this.eager = !this.ready;
-    if (this.ready) this.video.play().catch(() => {});
+  play(wanted = true) {
+    this.eager = wanted && !this.ready;
+    if (wanted && this.ready) this.video.play().catch(() => {});
+    this.showState();
   }
 
   goOn() {
@@ -283,6 +288,7 @@ class Player {
     }
     this.root.querySelector("[data-rate]").textContent = `${choices.rate}×`;
     this.root.classList.toggle("playing", !this.video.paused);
+    this.root.classList.toggle("loading", this.eager || (!this.video.paused && this.video.readyState < 3));
     this.line?.querySelectorAll(".spans [data-at]").forEach((link) => {
       link.classList.toggle("current", Number(link.dataset.at) === this.act?.start);
     });
