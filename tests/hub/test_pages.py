@@ -380,6 +380,12 @@ def test_snapshots_are_served_to_people_who_are_logged_in(site: Any, envelope: A
     assert site.client.get("/incidents/none/snapshot").status_code == 404
 
 
+def test_a_picture_that_a_page_names_by_its_number_is_fetched_once_a_day(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1, snapshot=b"\xff\xd8\xff picture")], NOON)
+    (address,) = set(re.findall(r'src="(/incidents/inc-1/snapshot\?v=\d+)"', site.client.get("/").text))
+    assert site.client.get(address).headers["cache-control"] == "private, max-age=86400, immutable"
+
+
 def test_healthz_needs_no_login(site: Any) -> None:
     assert site.visitor().get("/healthz").json() == {"ok": True}
 

@@ -95,12 +95,13 @@ def incident_item(view: Somebody, incident_id: str, side: str = "") -> Response:
 
 @router.get("/incidents/{incident_id}/snapshot")
 @router.head("/incidents/{incident_id}/snapshot")
-def snapshot(view: Somebody, incident_id: str) -> Response:
-    """The newest picture of an incident."""
+def snapshot(view: Somebody, incident_id: str, v: str = "") -> Response:
+    """The newest picture of an incident; pages ask for it by its number, too, and another has another number."""
     jpeg = view.store.snapshot(filmed(view, incident_id).id)
     if jpeg is None:
         raise HTTPException(404)
-    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    kept = "max-age=86400, immutable" if v else "max-age=3600"
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": f"private, {kept}"})
 
 
 @router.get("/incidents/{incident_id}/stills/{number}")
