@@ -239,6 +239,22 @@ def test_the_digest_page_links_every_kind_and_zone_to_its_incidents(site: Any, e
         assert 'id="card-here"' in site.client.get(f"/digest?day={odd}").text
 
 
+def test_of_very_many_zones_the_digest_shows_those_with_the_most_and_opens_up_for_the_rest(
+    site: Any, envelope: Build
+) -> None:
+    zones = [f"z{n:02}" for n in range(20)]
+    told = [("z19", "again"), *((zone, zone) for zone in zones)]
+    site.store.add_alerts(
+        [envelope(n, incident=name, zone=zone, severity="info") for n, (zone, name) in enumerate(told, 1)], NOON
+    )
+    first, _, rest = site.client.get("/digest").text.partition("<details>\n        <summary>另有 8 处")
+    assert rest and "z19 <b>2</b>" in first and "z10 <b>1</b>" in first and "z11 <b>1</b>" not in first
+    assert all(f"{zone} <b>" in first + rest for zone in zones)
+    # Whoever narrowed the list to one of the rest sees which.
+    narrowed = site.client.get("/digest?kind=label_photography&site=shanghai&camera=cam3&zone=z18").text
+    assert "<details open>\n        <summary>另有 8 处" in narrowed
+
+
 def test_the_digest_counts_in_every_zone_what_was_in_several(site: Any, envelope: Build) -> None:
     def was_in(seq: int, incident: str, zone: str | None, *others: str) -> dict[str, Any]:
         return envelope(seq, incident=incident, zone=zone, facts={"other_zones": list(others)}, severity="info")

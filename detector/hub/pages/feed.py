@@ -36,6 +36,7 @@ MOST_CARDS = 200  # on a page that stays open; what falls off its end is behind 
 MOST_ASKED_FOR = 1000  # by a page that was told to show ever older ones
 LATEST_CHANGE = 2**53
 DAYS_OFFERED = 14
+MOST_ZONES = 12  # of a kind that a digest names at once, those with the most; a hundred cameras fill many screens
 LONGEST_VALUE = 200
 ALL = "all"
 UNJUDGED = "open"
@@ -278,19 +279,23 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
         query = {"day": str(listing.day), **({} if here else filters)}
         return {"count": count, "title": title, "here": here, "address": f"/digest?{urlencode(query)}"}
 
+    def of_zones(zones: list[Digested]) -> list[dict[str, Any]]:
+        return [
+            part(
+                zone.count, place(zone), kind=zone.kind, site=zone.site, camera=zone.camera, zone=zone.zone or NO_ZONE,
+            )
+            for zone in zones
+        ]  # fmt: skip
+
     kinds = [
         {
             **part(sum(zone.own for zone in zones), view.say.either(f"kind_{kind}", kind), kind=kind),
             "overlap": any(zone.count > zone.own for zone in zones),
-            "zones": [
-                part(
-                    zone.count, place(zone), kind=kind, site=zone.site, camera=zone.camera, zone=zone.zone or NO_ZONE,
-                )
-                for zone in zones
-            ],
+            "zones": of_zones(zones[:MOST_ZONES]),
+            "rest": of_zones(zones[MOST_ZONES:]),
         }
         for kind, zones in by_kind.items()
-    ]  # fmt: skip
+    ]
     return sorted(kinds, key=lambda kind: -kind["count"])
 
 
