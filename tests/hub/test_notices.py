@@ -858,6 +858,15 @@ def test_a_month_old_alert_is_told_with_the_rest_and_wakes_nobody(desk: Desk) ->
     assert "comes late: it ended 30 days" in desk.sent[-1].body.replace("\u00a0", " ")
 
 
+def test_what_comes_late_for_minutes_on_end_is_told_in_one_summary_not_in_one_each_look(desk: Desk) -> None:
+    desk.target(severity="info")
+    told: list[str] = []
+    for minute in range(12):
+        desk.alert(f"late{minute}", started_at_unix=desk.clock.at - 7200, severity="info")
+        told += desk.step(60)
+    assert told == ["[Note] 11 incidents came late (from an edge box that was cut off)"]
+
+
 def test_a_box_with_a_wrong_clock_is_not_called_late(desk: Desk) -> None:
     desk.target()
     with desk.store.database.writing() as connection:

@@ -164,7 +164,7 @@ class Raising:
             due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
             for target, reason in connection.execute(due).all():
                 # Of cameras that are paused, each for a time of its own, some may have to wait longer.
-                also = (c.due_at <= now,) if reason in (PAUSED, "late") else ()
+                also = (c.due_at <= now,) if reason == PAUSED else ()
                 self._sum_up(connection, target, (c.state == "held", c.reason == reason, *also), reason, now)
             piled = (
                 select(c.target)
