@@ -342,6 +342,15 @@ def test_what_somebody_sees_is_found_by_the_indexes_that_hold_all_of_it(
         assert f"INDEX {index}" in plan and "incidents_by_camera" not in plan, plan
 
 
+def test_postgresql_compiles_no_query(postgres: Callable[[], str]) -> None:
+    store = Store(postgres())
+    try:
+        with store.database.reading() as connection:
+            assert connection.exec_driver_sql("SHOW jit").scalar_one() == "off"
+    finally:
+        store.close()
+
+
 def test_postgresql_finds_by_an_index_what_belongs_to_an_incident(postgres: Callable[[], str]) -> None:
     store, seen = Store(postgres()), set()
     try:

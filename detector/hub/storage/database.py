@@ -231,6 +231,8 @@ def _engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
@@ -244,6 +246,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     )  # fmt: skip
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # It takes a feed narrowed by a zone for long work, and compiles that: 0.3 s for a query of 0.1.
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:
