@@ -30,6 +30,7 @@ from sqlalchemy import event
 from detector.config import HubConfig
 from detector.hub.notices import services as notice_services
 from detector.hub.notices.queue import Notice, Notices
+from detector.hub.notices.raising import GATHER_ALARMS_S
 from detector.hub.notices.rules import KINDS, Rule, within
 from detector.hub.notices.sender import NoticeSender
 from detector.hub.notices.services import Answer, Message, NoticeError, address, send, without_secrets
@@ -911,12 +912,60 @@ def test_an_alarm_that_is_over_before_it_could_be_told_is_told_once(
     assert [state for state, _ in desk.states()] == ["sent"]
 
 
+def test_when_a_sites_line_fails_its_alarms_are_told_in_few_notices_and_so_are_their_ends(desk: Desk) -> None:
+    alarms, boxes = Alarms(desk.store.database), [f"box{n:02}" for n in range(12)]
+    desk.target()
+    told: list[str] = []
+    for n in range(len(boxes)):  # each is missed some seconds after another
+        alarms.judge([Sign("edge_silent", "shanghai", box) for box in boxes[: n + 1]], desk.clock.at)
+        told += desk.step(10)
+    assert told == [f"[Critical] System alarms · Edge box shanghai / {box} says nothing" for box in boxes[:3]]
+    assert desk.step(GATHER_ALARMS_S) == ["[Critical] 9 system alarms"]
+    assert "says nothing" in desk.sent[-1].body and desk.sent[-1].fields["count"] == 9
+    assert [one["edge"] for one in desk.sent[-1].fields["alarms"]] == boxes[3:]
+    desk.clock.at += 3600
+    alarms.judge([], desk.clock.at)
+    ends = desk.step() + desk.step(GATHER_ALARMS_S)
+    assert ends[-1] == "[Over] 9 system alarms" and len(ends) == 4
+    assert notice_services.SEVERITIES[desk.sent[-1].severity] == "success"
+    assert desk.step(GATHER_ALARMS_S) == []
+
+
+def test_alarms_that_are_over_before_their_summary_are_told_once(desk: Desk) -> None:
+    alarms = Alarms(desk.store.database)
+    desk.target()
+    alarms.judge([Sign("edge_silent", "shanghai", f"box{n}") for n in range(8)], desk.clock.at)
+    assert len(desk.step()) == 3
+    alarms.judge([], desk.clock.at + 100)
+    told = desk.step(GATHER_ALARMS_S + 1)
+    assert told.count("[Over] 5 system alarms") == 1
+    assert [title for _ in range(3) for title in desk.step(GATHER_ALARMS_S)] == []
+
+
+def test_few_alarms_in_quiet_hours_are_told_each_by_itself_and_many_together(desk: Desk) -> None:
+    alarms = Alarms(desk.store.database)
+    desk.target(quiet="11:00-13:00", breaks_through=False)
+    alarms.judge([Sign("edge_silent", "shanghai", f"box{n}") for n in range(5)], desk.clock.at)
+    assert desk.step() == []
+    assert desk.step(3600) == ["[Critical] 5 system alarms"]
+
+
+def test_a_critical_alarm_does_not_wait_behind_many_warnings(desk: Desk) -> None:
+    alarms, facts = Alarms(desk.store.database), {"backlog": 5, "oldest_s": 3600}
+    desk.target()
+    late = [Sign("backlog", "shanghai", f"box{n}", facts=facts) for n in range(8)]
+    alarms.judge(late, desk.clock.at)
+    assert len(desk.step()) == 3
+    alarms.judge([*late, Sign("edge_silent", "shanghai", "box9")], desk.clock.at)
+    assert desk.step(10) == ["[Critical] System alarms · Edge box shanghai / box9 says nothing"]
+
+
 def test_losses_that_somebody_knows_of_are_not_looked_at_for_ever(desk: Desk) -> None:
     alarms, asked = Alarms(desk.store.database), list[str]()
     desk.target()
     for n in range(1, 21):
         alarms.judge([Sign("dropped", "shanghai", f"box{n}", count=n)], desk.clock.at)
-        assert len(desk.step()) == 1
+        assert len(desk.step(GATHER_ALARMS_S)) == 1
         with desk.store.database.writing() as connection:
             alarms.acknowledge(connection, n, "li", desk.clock.at, EVERYWHERE)
 

@@ -335,6 +335,13 @@ class Notices:
         with self._database.writing() as connection:
             connection.execute(own.values(incident=notice.incident.removesuffix(OVER) + OVER))
 
+    def make_ends(self, summary: Notice, numbers: Sequence[int]) -> None:
+        """Likewise, of alarms that a summary tells of."""
+        names = [f"alarm:{number}" for number in numbers]
+        theirs = (notices.c.summary == summary.number, notices.c.incident.in_(names))
+        with self._database.writing() as connection:
+            connection.execute(update(notices).where(*theirs).values(incident=notices.c.incident + OVER))
+
     def drop(self, notice: Notice, reason: str) -> None:
         """Put on record that a notice is not told after all."""
         with self._database.writing() as connection:

@@ -7,12 +7,12 @@ incident raises one for each target and severity, whatever is killed when.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, Select, case, func, select, update
 
 from detector.hub.notices.pauses import PAUSED
 from detector.hub.notices.pauses import until as paused_until
@@ -32,6 +32,13 @@ OVER = ":over"
 AT_ONCE = 200
 HOUR_S = 3600.0
 BACKLOG = 3  # more than so many notices for a service that was away become one summary
+# When a site's line fails, each of its boxes raises alarms, and again when it is back: after so many within the time,
+# further ones are told together.
+ALARMS_ALONE, GATHER_ALARMS_S = 3, 300.0
+MANY = "many"
+
+_summaries = notices.alias()
+STATE = func.coalesce(_summaries.c.state, notices.c.state)  # of a notice told by a summary, that of the summary
 
 
 class Raising:
@@ -133,8 +140,8 @@ class Raising:
         """Alarms that somebody heard the beginning of, and not the end."""
         end, c = notices.alias(), notices.c
         ended = select(end.c.number).where(end.c.target == c.target, end.c.incident == c.incident + OVER).exists()
-        query = select(c.incident).where(c.what == "alarm", c.state == "sent", ~c.incident.endswith(OVER), ~ended)
-        return [alarm_number(name) for name in self._database.read(query.distinct()).scalars()]
+        begun = _with_state(select(c.incident)).where(c.what == "alarm", STATE == "sent", ~c.incident.endswith(OVER))
+        return [alarm_number(name) for name in self._database.read(begun.where(~ended).distinct()).scalars()]
 
     def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Target, rules: list[Rule], now: float) -> bool:
         local = self._local(now)
@@ -144,7 +151,7 @@ class Raising:
             return False
         name = f"alarm:{alarm.number}"
         own = (notices.c.target == target.number, notices.c.incident.in_((name, name + OVER)))
-        query = select(notices.c.incident, notices.c.state).where(*own)
+        query = _with_state(select(notices.c.incident, STATE.label("state"))).where(*own)
         told = {row.incident: row.state for row in connection.execute(query)}
         # The end is told to who heard of the beginning. What came and went between two looks is not told at all.
         is_news = not told if alarm.is_open else told.get(name) == "sent"
@@ -153,6 +160,8 @@ class Raising:
         when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
         if (until := rule.quiet_until(local, alarm.severity)) is not None:
             when = {"state": "held", "reason": "quiet", "due_at": until}
+        elif _alarms_since(connection, target, alarm.severity, now - GATHER_ALARMS_S) >= ALARMS_ALONE:
+            when = {"state": "held", "reason": MANY, "due_at": now + GATHER_ALARMS_S}
         about = name if alarm.is_open else name + OVER
         return self._raise(connection, target, "alarm", about, alarm.severity, now, when)
 
@@ -178,26 +187,42 @@ class Raising:
                 self._sum_up(connection, target, (c.state == "waiting", c.what == "incident"), "away", now)
 
     def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
-        # An alarm is told by itself: there are few of them, and what to do stands in each.
-        alone = update(notices).where(notices.c.target == target, notices.c.what == "alarm", *which)
-        connection.execute(alone.values(state="waiting", due_at=now))
-        found = connection.execute(select(notices).where(notices.c.target == target, *which)).all()
+        """One summary of incidents and one of alarms; few alarms are told each by itself, for it says what to do."""
+        rows = connection.execute(select(notices).where(notices.c.target == target, *which)).all()
+        alarms, others = ([row for row in rows if (row.what == "alarm") is is_alarm] for is_alarm in (True, False))
+        self._tell_together(connection, alarms, MANY, ALARMS_ALONE, now)
+        self._tell_together(connection, others, reason, 1, now)
+
+    def _tell_together(self, connection: Connection, found: Sequence[Any], reason: str, alone: int, now: float) -> None:
+        """Put notices of one target into a summary, or have so many at most told as they are."""
+        numbers = [row.number for row in found]
+        these = update(notices).where(notices.c.number.in_(numbers))
         if not found:
             return
-        if len(found) == 1 and found[0].what == "incident":  # one alone is told as it is
-            connection.execute(
-                update(notices).where(notices.c.number == found[0].number).values(state="waiting", due_at=now)
-            )
+        if len(found) <= alone:
+            connection.execute(these.values(state="waiting", due_at=now))
             return
         worst = max((row.severity for row in found), key=rank)
         row = {
-            "target": target, "target_name": found[0].target_name, "what": "summary", "reason": reason,
+            "target": found[0].target, "target_name": found[0].target_name, "what": "summary", "reason": reason,
             "incident": f"summary:{uuid.uuid4().hex}", "severity": worst, "state": "waiting",
             "created_at": now, "due_at": now,
         }  # fmt: skip
         number = connection.execute(notices.insert().returning(notices.c.number), row).scalar_one()
-        numbers = [row.number for row in found]
-        connection.execute(update(notices).where(notices.c.number.in_(numbers)).values(state="summed", summary=number))
+        connection.execute(these.values(state="summed", summary=number))
+
+
+def _with_state(query: Select[Any]) -> Select[Any]:
+    """A query of notices that asks for their `STATE`."""
+    return query.select_from(notices.outerjoin(_summaries, _summaries.c.number == notices.c.summary))
+
+
+def _alarms_since(connection: Connection, target: Target, severity: str, since: float) -> int:
+    """How many alarms were told a target each by itself; critical ones are counted apart, as incidents are."""
+    c = notices.c
+    class_of = c.severity == Severity.CRITICAL if severity == Severity.CRITICAL else c.severity != Severity.CRITICAL
+    lately = (c.target == target.number, c.what == "alarm", c.reason != MANY, class_of, c.created_at > since)
+    return int(connection.execute(select(func.count()).where(*lately)).scalar_one())
 
 
 def alarm_number(name: str) -> int:

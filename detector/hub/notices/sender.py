@@ -19,7 +19,7 @@ from detector.hub.background import Background, attempt
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices.queue import Notice, Notices
-from detector.hub.notices.raising import alarm_number
+from detector.hub.notices.raising import MANY, alarm_number
 from detector.hub.notices.services import Answer, Message, NoticeError, send
 from detector.hub.notices.targets import Target
 from detector.hub.notices.words import Words, alarm_fields, fields_of, is_end
@@ -166,6 +166,8 @@ class NoticeSender:
             if is_end(alarm):
                 self.notices.make_end(notice)
             return replace(words.alarm(alarm, now=now), fields={"alarm": alarm_fields(alarm)})
+        if notice.what == "summary" and notice.reason == MANY:
+            return self._alarms_summary(notice, words)
         is_summary = notice.what == "summary"
         ids = self.notices.summed(notice.number) if is_summary else [notice.incident]
         standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
@@ -181,6 +183,15 @@ class NoticeSender:
         picture = self._store.snapshot(one.id) if target.picture else None
         like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
         return replace(words.about(one, notice.severity, now=now, picture=picture, like=like), fields=fields)
+
+    def _alarms_summary(self, notice: Notice, words: Words) -> Message | None:
+        numbers = sorted({alarm_number(name) for name in self.notices.summed(notice.number)})
+        found = [alarm for number in numbers if (alarm := self._alarms.alarm(number)) is not None]
+        if not found:
+            return None
+        self.notices.make_ends(notice, [alarm.number for alarm in found if is_end(alarm)])
+        fields = {"alarms": [alarm_fields(alarm) for alarm in found[:MOST_LISTED]], "count": len(found)}
+        return replace(words.alarms(found, notice.severity), fields=fields)
 
     def _words(self, target: Target, *, again: bool = False) -> Words:
         return Words(Phrases(target.language), self._zone, self._public_url, again)

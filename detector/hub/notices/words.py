@@ -99,6 +99,22 @@ class Words:
         lines = [since, *([] if is_end(found) else [alarm_words.advice(found, say, zone)])]
         return self._message(title, lines, severity, "health")
 
+    def alarms(self, found: Sequence[Alarm], severity: str) -> Message:
+        """Many alarms at about the same time: a line each, worst first, those that are over last."""
+        say = self.say
+        ranks = {"critical": 0, "warning": 1}
+        ordered = sorted(found, key=lambda one: (is_end(one), ranks.get(one.severity, 2), one.began_at))
+        marks = [say("alarm_over" if is_end(one) else f"severity_{one.severity}") for one in ordered]
+        lines = [
+            _cut(f"{self._time(one.began_at)[5:16]} [{mark}] {alarm_words.title(one, say, self.zone)}")
+            for mark, one in zip(marks[:MOST_LINES], ordered, strict=False)
+        ]
+        if len(ordered) > MOST_LINES:
+            lines.append(say("notice_more", n=len(ordered) - MOST_LINES))
+        all_over = all(is_end(one) for one in ordered)
+        title = f"[{marks[0]}] {say('notice_sum_many', n=len(ordered))}"
+        return self._message(title, lines, OVER if all_over else severity, "health")
+
     def test(self, name: str) -> Message:
         """A message that shows that the way is open."""
         return self._message(self.say("notice_test_title"), [self.say("notice_test_text", name=name)], "info", "")

@@ -62,6 +62,8 @@ ZH: dict[str, str] = {
     "why_unknown": "原因不明",
     "late_card": "迟到：{time} 才收到",
     "kind_system": "系统异常",
+    "notice_sum_many": "系统异常 {n} 项",
+    "notice_reason_many": "系统异常一时太多，汇总后再发",
     "notice_sum_late": "迟到 {n} 起（设备断网期间发生，刚收到）",
     "notice_reason_late": "迟到，汇总后再发",
     "health_lost": "丢失",
@@ -148,6 +150,8 @@ EN: dict[str, str] = {
     "why_unknown": "not told why",
     "late_card": "late: received {time}",
     "kind_system": "System alarms",
+    "notice_sum_many": "{n} system alarm|{n} system alarms",
+    "notice_reason_many": "many system alarms at once, told together",
     "notice_sum_late": "{n} incident came late (from an edge box that was cut off)|"
     "{n} incidents came late (from an edge box that was cut off)",
     "notice_reason_late": "came late, summed up",
