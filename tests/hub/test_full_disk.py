@@ -41,7 +41,8 @@ def test_a_verdict_on_a_full_disk_is_refused_in_words_and_changes_nothing(site: 
     site.store.add_alerts([make_envelope(1)], NOON)
     let_grow(site, pages=0)
     answers = [
-        site.client.post("/incidents/inc-1/verdict", data={"verdict": "true", "note": "x" * 400}) for _ in range(60)
+        site.client.post("/incidents/inc-1/verdict", data={"verdict": "true", "note": f"{n} " + "x" * 400})
+        for n in range(60)
     ]
     refused = [answer for answer in answers if answer.status_code == 507]
     assert refused and "磁盘已满" in refused[0].text and "disk is full" in refused[0].text
