@@ -813,12 +813,13 @@ function refreshQueueSoon() {
   if (!refreshing) refreshWhileStale();
 }
 
-// One after the other, with pauses as long as the answers took: a hub that has much to do isn't asked all the more.
+// One after the other, with pauses several times as long as the answers took: a hub that has much to do isn't asked all
+// the more, and many desks leave it most of its time for who waits for the next clip.
 async function refreshWhileStale() {
   refreshing = true;
   let tookMs = 0;
   while (isStale) {
-    const restMs = Math.max(150, tookMs);
+    const restMs = Math.max(150, 4 * tookMs);
     await new Promise((done) => { setTimeout(done, restMs); });
     isStale = false;
     const began = performance.now();
