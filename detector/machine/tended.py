@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 
 from detector.machine.pulse import Pulse
 
 
-class Tended:
+class Tended(ABC):
     """Has its `_run` done by a daemon thread.
 
     Attributes:
@@ -39,6 +40,6 @@ class Tended:
             self._thread.join(timeout_s)
         return not self.running
 
+    @abstractmethod
     def _run(self, stopping: threading.Event) -> None:
         """The work, until its thread is to end."""
-        raise NotImplementedError
