@@ -942,6 +942,17 @@ def test_alarms_that_are_over_before_their_summary_are_told_once(desk: Desk) -> 
     assert [title for _ in range(3) for title in desk.step(GATHER_ALARMS_S)] == []
 
 
+def test_a_summary_of_alarms_that_was_being_sent_when_the_hub_died_goes_again(desk: Desk) -> None:
+    alarms = Alarms(desk.store.database)
+    desk.target()
+    alarms.judge([Sign("edge_silent", "shanghai", f"box{n}") for n in range(8)], desk.clock.at)
+    assert len(desk.step()) == 3
+    desk.answers = [Answer(False, "no answer", unsure=True)]
+    assert desk.step(GATHER_ALARMS_S) == []
+    assert desk.step(3600) == ["[Critical] 5 system alarms"]
+    assert "May be a double" in desk.sent[-1].body
+
+
 def test_few_alarms_in_quiet_hours_are_told_each_by_itself_and_many_together(desk: Desk) -> None:
     alarms = Alarms(desk.store.database)
     desk.target(quiet="11:00-13:00", breaks_through=False)

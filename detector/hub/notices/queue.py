@@ -22,7 +22,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, func, select, update
 
 from detector.hub.access.seal import Seal, SealBroken
-from detector.hub.notices.raising import OVER, Raising
+from detector.hub.notices.raising import ALARM, OVER, Raising
 from detector.hub.notices.rules import KINDS, Rule, place_parts
 from detector.hub.notices.services import CAUSES, Answer, NoticeError, check
 from detector.hub.notices.targets import Target, rules_of, targets_of
@@ -337,7 +337,7 @@ class Notices:
 
     def make_ends(self, summary: Notice, numbers: Sequence[int]) -> None:
         """Likewise, of alarms that a summary tells of."""
-        names = [f"alarm:{number}" for number in numbers]
+        names = [f"{ALARM}{number}" for number in numbers]
         theirs = (notices.c.summary == summary.number, notices.c.incident.in_(names))
         with self._database.writing() as connection:
             connection.execute(update(notices).where(*theirs).values(incident=notices.c.incident + OVER))

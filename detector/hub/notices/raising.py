@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select, update
 
 from detector.hub.notices.pauses import PAUSED
 from detector.hub.notices.pauses import until as paused_until
@@ -28,7 +28,7 @@ from detector.values import Severity
 
 LATE_S = 1800.0  # who is told of what was over so long ago isn't woken, and hears of it together with the rest
 GATHER_LATE_S = 600.0
-OVER = ":over"
+ALARM, OVER = "alarm:", ":over"
 AT_ONCE = 200
 HOUR_S = 3600.0
 BACKLOG = 3  # more than so many notices for a service that was away become one summary
@@ -109,11 +109,9 @@ class Raising:
             return {"state": "held", "reason": PAUSED, "due_at": until}
         if (until := rule.quiet_until(self._local(now), severity)) is not None:
             return {"state": "held", "reason": "quiet", "due_at": until}
-        # Critical ones have as many again, so that a flood of others can't keep one back.
-        class_of = notices.c.severity == Severity.CRITICAL if is_critical else notices.c.severity != Severity.CRITICAL
         c = notices.c
         lately = select(c.created_at).where(
-            c.target == rule.target, c.what == "incident", class_of, c.reason.in_(("", "again")),
+            c.target == rule.target, c.what == "incident", _class_of(severity), c.reason.in_(("", "again")),
             c.created_at > now - HOUR_S,
         )  # fmt: skip
         lately = lately.order_by(c.created_at.desc()).limit(rule.per_hour)
@@ -149,7 +147,7 @@ class Raising:
         rule = next(wanted, None) if is_seen(alarm, target.scope) else None
         if rule is None:
             return False
-        name = f"alarm:{alarm.number}"
+        name = f"{ALARM}{alarm.number}"
         own = (notices.c.target == target.number, notices.c.incident.in_((name, name + OVER)))
         query = _with_state(select(notices.c.incident, STATE.label("state"))).where(*own)
         told = {row.incident: row.state for row in connection.execute(query)}
@@ -217,17 +215,27 @@ def _with_state(query: Select[Any]) -> Select[Any]:
     return query.select_from(notices.outerjoin(_summaries, _summaries.c.number == notices.c.summary))
 
 
+def _class_of(severity: str) -> ColumnElement[bool]:
+    """What is counted with a severity: critical ones have as many again, so that a flood can't keep one back."""
+    is_critical = notices.c.severity == Severity.CRITICAL
+    return is_critical if severity == Severity.CRITICAL else ~is_critical
+
+
 def _alarms_since(connection: Connection, target: Target, severity: str, since: float) -> int:
-    """How many alarms were told a target each by itself; critical ones are counted apart, as incidents are."""
+    """How many alarms were told a target each by itself."""
     c = notices.c
-    class_of = c.severity == Severity.CRITICAL if severity == Severity.CRITICAL else c.severity != Severity.CRITICAL
-    lately = (c.target == target.number, c.what == "alarm", c.reason != MANY, class_of, c.created_at > since)
+    lately = (c.target == target.number, c.what == "alarm", c.reason != MANY, _class_of(severity), c.created_at > since)
     return int(connection.execute(select(func.count()).where(*lately)).scalar_one())
+
+
+def is_alarm(name: str) -> bool:
+    """Whether a notice of this name is about an alarm; its reason doesn't tell once it has to go again."""
+    return name.startswith(ALARM)
 
 
 def alarm_number(name: str) -> int:
     """The number of the alarm that a notice of this name is about."""
-    return int(name.removeprefix("alarm:").removesuffix(OVER))
+    return int(name.removeprefix(ALARM).removesuffix(OVER))
 
 
 def is_late(incident: Any, now: float) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from detector.hub.background import Background, attempt
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices.queue import Notice, Notices
-from detector.hub.notices.raising import MANY, alarm_number
+from detector.hub.notices.raising import alarm_number, is_alarm
 from detector.hub.notices.services import Answer, Message, NoticeError, send
 from detector.hub.notices.targets import Target
 from detector.hub.notices.words import Words, alarm_fields, fields_of, is_end
@@ -166,10 +166,10 @@ class NoticeSender:
             if is_end(alarm):
                 self.notices.make_end(notice)
             return replace(words.alarm(alarm, now=now), fields={"alarm": alarm_fields(alarm)})
-        if notice.what == "summary" and notice.reason == MANY:
-            return self._alarms_summary(notice, words)
         is_summary = notice.what == "summary"
         ids = self.notices.summed(notice.number) if is_summary else [notice.incident]
+        if is_summary and any(is_alarm(name) for name in ids):
+            return self._alarms_summary(notice, ids, words)
         standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
         if is_summary:
             self.notices.leave_out(notice.number, [one.id for one in standing], "cleared")
@@ -184,8 +184,8 @@ class NoticeSender:
         like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
         return replace(words.about(one, notice.severity, now=now, picture=picture, like=like), fields=fields)
 
-    def _alarms_summary(self, notice: Notice, words: Words) -> Message | None:
-        numbers = sorted({alarm_number(name) for name in self.notices.summed(notice.number)})
+    def _alarms_summary(self, notice: Notice, names: Sequence[str], words: Words) -> Message | None:
+        numbers = sorted({alarm_number(name) for name in names})
         found = [alarm for number in numbers if (alarm := self._alarms.alarm(number)) is not None]
         if not found:
             return None
